@@ -1,0 +1,191 @@
+"""How well a mask or a probability agrees with a reference mask. NumPy only, so every process may import it.
+
+An image where prediction and reference are both empty agrees fully: every overlap score is then 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+THRESHOLDS = np.arange(101) / 100
+"""The thresholds 0.00, 0.01 … 1.00 for which `threshold_counts` keeps the overlap."""
+
+SALIENT_BETA_SQUARED = 0.3
+"""Precision counts more than recall, as in salient-object work since Achanta et al., CVPR 2009,
+doi:10.1109/CVPR.2009.5206596."""
+
+
+class ThresholdCounts(NamedTuple):
+    """Pixel counts of one image at each of `THRESHOLDS`: all that Dice and IoU need, whatever the threshold.
+
+    `true_positive` and `predicted` are int64 (101,); `reference` is the number of foreground pixels in the reference.
+    """
+
+    true_positive: np.ndarray
+    predicted: np.ndarray
+    reference: int
+
+
+def probability_to_u8(probability: np.ndarray) -> np.ndarray:
+    """Return a probability in [0, 1] as 8 bit, uint8 of the same shape, rounded to the nearest 1/255.
+
+    Values outside [0, 1] are clipped.
+
+    Raises:
+        ValueError: if a value is not a number.
+    """
+    values = np.asarray(probability, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError("A probability must be a number in [0, 1]. Got NaN or infinity.")
+    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+
+
+def u8_to_probability(values: np.ndarray) -> np.ndarray:
+    """Return an 8-bit probability as float32 in [0, 1], of the same shape."""
+    return np.asarray(values, dtype=np.uint8).astype(np.float32) / 255
+
+
+def to_mask(probability: np.ndarray, threshold: float) -> np.ndarray:
+    """Return the mask, bool of the same shape, that `probability` means at `threshold` in [0, 1].
+
+    This is the one rule for thresholds: a pixel is foreground if its 8-bit probability is at least
+    ceil(threshold * 255), thus 128 for a threshold of 0.5. A float probability is rounded to 8 bit first, so that
+    a stored probability and the one it was stored from always give the same mask.
+
+    Raises:
+        ValueError: if the threshold lies outside [0, 1].
+    """
+    values = probability if probability.dtype == np.uint8 else probability_to_u8(probability)
+    return values >= _level(threshold)
+
+
+def _level(threshold: float) -> int:
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"The 'threshold' parameter must be in [0, 1]. Got {threshold}.")
+    return math.ceil(threshold * 255 - 1e-6)  # 0.2 * 255 is 51 and a little more in floating point
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    """Return 2|A ∩ B| / (|A| + |B|) of two bool masks of one shape.
+
+    Source: Dice, "Measures of the amount of ecologic association between species", Ecology 26(3), 1945,
+    doi:10.2307/1932409.
+    """
+    a, b = _masks(a, b)
+    return _ratio(2 * np.count_nonzero(a & b), np.count_nonzero(a) + np.count_nonzero(b))
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Return |A ∩ B| / |A ∪ B| (the Jaccard index) of two bool masks of one shape."""
+    a, b = _masks(a, b)
+    return _ratio(np.count_nonzero(a & b), np.count_nonzero(a | b))
+
+
+def soft_dice(probability: np.ndarray, mask: np.ndarray) -> float:
+    """Return 2 Σpm / (Σp + Σm) of a probability in [0, 1] and a bool mask of one shape, without any threshold."""
+    probability, mask = _probability_and_mask(probability, mask)
+    return _ratio(2 * float(probability[mask].sum()), float(probability.sum()) + np.count_nonzero(mask))
+
+
+def fbeta(prediction: np.ndarray, reference: np.ndarray, beta_squared: float = SALIENT_BETA_SQUARED) -> float:
+    """Return (1 + β²) P R / (β² P + R) of two bool masks of one shape, P precision and R recall."""
+    prediction, reference = _masks(prediction, reference)
+    true_positive = np.count_nonzero(prediction & reference)
+    # P and R written out, so that an empty mask needs no special case
+    total = np.count_nonzero(prediction) + beta_squared * np.count_nonzero(reference)
+    return _ratio((1 + beta_squared) * true_positive, total)
+
+
+def mae(probability: np.ndarray, mask: np.ndarray) -> float:
+    """Return the mean absolute difference between a probability in [0, 1] and a bool mask of one shape."""
+    probability, mask = _probability_and_mask(probability, mask)
+    return float(np.abs(probability - mask).mean())
+
+
+def threshold_counts(probability_u8: np.ndarray, reference_mask: np.ndarray) -> ThresholdCounts:
+    """Return the pixel counts at every one of `THRESHOLDS`, by the rule of `to_mask`.
+
+    Takes an 8-bit probability, uint8 (H, W), and the reference, bool (H, W). One histogram serves all thresholds.
+    """
+    _same_shape(probability_u8, reference_mask)
+    if probability_u8.dtype != np.uint8:
+        raise ValueError(f"The probability must be uint8. Got {probability_u8.dtype}.")
+    levels = [_level(threshold) for threshold in THRESHOLDS]
+    in_reference = np.bincount(probability_u8[np.asarray(reference_mask, bool)], minlength=256)
+    everywhere = np.bincount(probability_u8.ravel(), minlength=256)
+    return ThresholdCounts(
+        true_positive=_at_least(in_reference)[levels],
+        predicted=_at_least(everywhere)[levels],
+        reference=int(in_reference.sum()),
+    )
+
+
+def _at_least(histogram: np.ndarray) -> np.ndarray:
+    """Return, for each value, how many pixels have it or a higher one."""
+    return np.cumsum(histogram[::-1])[::-1].astype(np.int64)
+
+
+def pack_counts(counts: ThresholdCounts) -> bytes:
+    """Return the counts as 203 little-endian uint32 (812 bytes): true positives, predicted, reference."""
+    return np.concatenate([counts.true_positive, counts.predicted, [counts.reference]]).astype("<u4").tobytes()
+
+
+def unpack_counts(packed: bytes) -> ThresholdCounts:
+    """Return what `pack_counts` packed.
+
+    Raises:
+        ValueError: if the length is wrong.
+    """
+    length = (2 * len(THRESHOLDS) + 1) * 4
+    if len(packed) != length:
+        raise ValueError(f"Packed threshold counts are {length} bytes long. Got {len(packed)}.")
+    values = np.frombuffer(packed, "<u4").astype(np.int64)
+    return ThresholdCounts(values[:101], values[101:202], int(values[202]))
+
+
+def dice_curve(counts: ThresholdCounts) -> np.ndarray:
+    """Return Dice at each of `THRESHOLDS`, float64 (101,)."""
+    return _ratios(2 * counts.true_positive, counts.predicted + counts.reference)
+
+
+def iou_curve(counts: ThresholdCounts) -> np.ndarray:
+    """Return IoU at each of `THRESHOLDS`, float64 (101,)."""
+    return _ratios(counts.true_positive, counts.predicted + counts.reference - counts.true_positive)
+
+
+def threshold_index(threshold: float) -> int:
+    """Return where in the vectors of `ThresholdCounts` the nearest hundredth to `threshold` in [0, 1] stands."""
+    _level(threshold)
+    return round(threshold * 100)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole else 1.0
+
+
+def _ratios(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.ones(len(part)), where=whole > 0)
+
+
+def _masks(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    _same_shape(a, b)
+    for mask in (a, b):
+        if mask.dtype != bool:
+            raise ValueError(f"A mask must be bool. Got {mask.dtype}.")
+    return a, b
+
+
+def _probability_and_mask(probability: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability as float64 in [0, 1], and the mask as bool, after checking that their shapes agree."""
+    _same_shape(probability, mask)
+    if probability.dtype == np.uint8:
+        probability = probability / 255
+    return np.asarray(probability, dtype=np.float64), np.asarray(mask, dtype=bool)
+
+
+def _same_shape(a: np.ndarray, b: np.ndarray) -> None:
+    if a.shape != b.shape:
+        raise ValueError(f"Both must have the same shape. Got {a.shape} and {b.shape}.")
