@@ -1,0 +1,169 @@
+"""Datasets, their images and their import reports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from db.models import Dataset, Image, ImportEntry, Job, JobStatus, Label, LabelSet, PredictionSet, Probe, Run
+from db.names import checked_name
+
+
+class InUse(ValueError):
+    """What should be deleted or changed is being worked on, or others depend on it. The sentence says by what."""
+
+
+def create(session: Session, name: str, purpose: str = "dataset") -> Dataset:
+    """Add an empty dataset.
+
+    Raises:
+        NameTaken: the name is empty, too long or taken.
+    """
+    dataset = Dataset(name=checked_name(session, Dataset, name), purpose=purpose)
+    session.add(dataset)
+    session.flush()
+    return dataset
+
+
+def listing(session: Session, purpose: str = "dataset") -> list[Dataset]:
+    """Return the datasets of one purpose, newest first."""
+    return list(session.scalars(select(Dataset).where(Dataset.purpose == purpose).order_by(Dataset.created_at.desc())))
+
+
+def images(session: Session, dataset_id: str, limit: int | None = None, offset: int = 0) -> list[Image]:
+    """Return a dataset's images in their order."""
+    query = select(Image).where(Image.dataset_id == dataset_id).order_by(Image.position, Image.id)
+    return list(session.scalars(query.limit(limit).offset(offset)))
+
+
+def content_hashes(session: Session, dataset_id: str) -> dict[str, str]:
+    """Return {content hash: name} of the images that are there."""
+    rows = session.execute(select(Image.content_hash, Image.name).where(Image.dataset_id == dataset_id))
+    return {content_hash: name for content_hash, name in rows}
+
+
+def add_images(
+    session: Session,
+    dataset_id: str,
+    job_id: str,
+    new_images: Sequence[dict[str, Any]],
+    entries: Sequence[dict[str, Any]],
+) -> None:
+    """Add image rows (their files are stored already) and report entries. What is there already stays as it is."""
+    known = content_hashes(session, dataset_id)
+    position = session.scalar(select(func.max(Image.position)).where(Image.dataset_id == dataset_id)) or 0
+    for offset, values in enumerate(new_images, start=1):
+        if values["content_hash"] not in known:
+            session.add(Image(dataset_id=dataset_id, position=position + offset, **values))
+    reported = set(session.scalars(select(ImportEntry.name).where(ImportEntry.job_id == job_id)))
+    for values in entries:
+        if values["name"] not in reported:
+            session.add(ImportEntry(dataset_id=dataset_id, job_id=job_id, **values))
+            reported.add(values["name"])
+
+
+def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, lookup: list[int] | None) -> Dataset:
+    """Recount a dataset and refresh its fingerprint; store a proposed class mapping where none is set yet."""
+    dataset = session.get_one(Dataset, dataset_id)
+    hashes = session.scalars(
+        select(Image.content_hash).where(Image.dataset_id == dataset_id).order_by(Image.content_hash)
+    ).all()
+    dataset.image_count = len(hashes)
+    dataset.truth_count = session.scalar(
+        select(func.count()).where(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
+    )
+    dataset.fingerprint = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    if classes is not None and not dataset.classes:
+        dataset.classes, dataset.lookup = classes, lookup
+        dataset.truth_version = 1
+    return dataset
+
+
+def set_classes(session: Session, dataset_id: str, classes: list[Any], lookup: list[int]) -> None:
+    """Change how truth values map to classes. Scores that were computed before are now of an older truth version.
+
+    Raises:
+        InUse: a job is working on the dataset.
+        ValueError: the lookup does not have 256 entries that name existing classes.
+    """
+    if len(lookup) != 256 or not all(0 <= index < len(classes) for index in lookup):
+        raise ValueError(f"A class lookup has 256 entries, each below {len(classes)}. Got {len(lookup)}.")
+    refuse_if_busy(session, dataset_id)
+    dataset = session.get_one(Dataset, dataset_id)
+    dataset.classes, dataset.lookup = classes, lookup
+    dataset.truth_version += 1
+
+
+def report(session: Session, dataset_id: str, taken: bool | None = None) -> list[ImportEntry]:
+    """Return the per-file import report, skipped files first."""
+    query = select(ImportEntry).where(ImportEntry.dataset_id == dataset_id)
+    if taken is not None:
+        query = query.where(ImportEntry.taken.is_(taken))
+    return list(session.scalars(query.order_by(ImportEntry.taken, ImportEntry.id)))
+
+
+def jobs_at_work(session: Session, dataset_id: str) -> list[Job]:
+    """Return the queued and running jobs that read or write a dataset."""
+    jobs = session.scalars(select(Job).where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING])))
+    runs = set(session.scalars(select(Run.id).where(Run.dataset_id == dataset_id)))
+    return [job for job in jobs if job.payload.get("dataset") == dataset_id or job.payload.get("run") in runs]
+
+
+def refuse_if_busy(session: Session, dataset_id: str) -> None:
+    busy = jobs_at_work(session, dataset_id)
+    if busy:
+        kinds = ", ".join(sorted({job.kind.value for job in busy}))
+        raise InUse(f"The dataset is in use by a job ({kinds}). Stop it or wait for it to end, then try again.")
+
+
+def delete_dataset(session: Session, dataset_id: str) -> list[tuple[str, str]]:
+    """Delete a dataset with its label sets, runs and predictions; return [(kind of folder, id)] of files to remove.
+
+    Remove the files after the transaction: a crash in between leaves orphans on disk, never rows without files.
+
+    Raises:
+        InUse: a job is working on it.
+    """
+    refuse_if_busy(session, dataset_id)
+    runs = list(session.scalars(select(Run.id).where(Run.dataset_id == dataset_id)))
+    label_sets = list(session.scalars(select(LabelSet.id).where(LabelSet.dataset_id == dataset_id)))
+    predictions = list(
+        session.scalars(
+            select(PredictionSet.id).where((PredictionSet.dataset_id == dataset_id) | PredictionSet.run_id.in_(runs))
+        )
+    )
+    session.execute(delete(PredictionSet).where(PredictionSet.id.in_(predictions)))
+    session.execute(delete(Run).where(Run.id.in_(runs)))
+    session.execute(delete(Label).where(Label.label_set_id.in_(label_sets)))
+    session.execute(delete(LabelSet).where(LabelSet.id.in_(label_sets)))
+    session.execute(delete(Dataset).where(Dataset.id == dataset_id))
+    return [
+        ("dataset", dataset_id),
+        *(("labels", id_) for id_ in label_sets),
+        *(("run", id_) for id_ in runs),
+        *(("prediction", id_) for id_ in predictions),
+    ]
+
+
+def probe_images(session: Session, dataset_id: str, count: int = 8) -> list[Image]:
+    """Return the chosen probe images of a dataset, or `count` spread evenly over it where none are chosen."""
+    chosen = select(Image).join(Probe, Probe.image_id == Image.id).where(Probe.dataset_id == dataset_id)
+    found = list(session.scalars(chosen.order_by(Probe.position)))
+    if found:
+        return found
+    everything = images(session, dataset_id)
+    count = min(count, len(everything))
+    return [everything[(2 * i + 1) * len(everything) // (2 * count)] for i in range(count)]
+
+
+def set_probe_images(session: Session, dataset_id: str, image_ids: Iterable[str]) -> None:
+    """Choose the probe images of a dataset, in this order; none gives back the even spread."""
+    session.execute(delete(Probe).where(Probe.dataset_id == dataset_id))
+    session.add_all(
+        Probe(dataset_id=dataset_id, image_id=image_id, position=position)
+        for position, image_id in enumerate(dict.fromkeys(image_ids))
+    )

@@ -1,0 +1,159 @@
+"""The queue: every change of a job's state is one guarded UPDATE, so that no two processes win the same job."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from db.models import Job, JobKind, JobStatus, utc_now
+
+
+def submit(session: Session, kind: JobKind, payload: dict[str, Any]) -> Job:
+    """Add a queued job. Start a worker for it after the transaction has ended."""
+    job = Job(kind=kind, payload=payload)
+    session.add(job)
+    session.flush()
+    return job
+
+
+def find(session: Session, job_id: str | None) -> Job | None:
+    return session.get(Job, job_id) if job_id else None
+
+
+def claim(session: Session, worker: str, max_running: int, lost_after_s: float) -> Job | None:
+    """Take the oldest queued job for `worker`, unless `max_running` live ones run already. None if there is none."""
+    now = utc_now()
+    alive = select(func.count()).where(
+        Job.status == JobStatus.RUNNING, Job.heartbeat_at > now - timedelta(seconds=lost_after_s)
+    )
+    if session.scalar(alive) >= max_running:
+        return None
+    oldest = select(Job.id).where(Job.status == JobStatus.QUEUED).order_by(Job.created_at, Job.id).limit(1)
+    job_id = session.scalar(oldest)
+    if job_id is None:
+        return None
+    taken = session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
+        .values(
+            status=JobStatus.RUNNING,
+            worker=worker,
+            attempt=Job.attempt + 1,
+            started_at=now,
+            finished_at=None,
+            heartbeat_at=now,
+            error=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if taken.rowcount != 1:
+        return None
+    return session.get(Job, job_id, populate_existing=True)
+
+
+def _mine(job_id: str, attempt: int) -> Any:
+    return update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
+
+
+def heartbeat(session: Session, job_id: str, attempt: int) -> bool | None:
+    """Write a sign of life. Returns whether a stop was asked for; None if the job is no longer this worker's."""
+    if session.execute(_mine(job_id, attempt).values(heartbeat_at=utc_now())).rowcount != 1:
+        return None
+    return bool(session.scalar(select(Job.stop_requested).where(Job.id == job_id)))
+
+
+def progress(session: Session, job_id: str, attempt: int, done: int, total: int, text: str) -> None:
+    session.execute(
+        _mine(job_id, attempt).values(
+            progress_done=done, progress_total=total, progress_text=text, heartbeat_at=utc_now()
+        )
+    )
+
+
+def finish(
+    session: Session,
+    job_id: str,
+    attempt: int,
+    status: JobStatus,
+    error: str | None = None,
+    result: dict[str, Any] | None = None,
+) -> bool:
+    """End a running job. Returns False if it was no longer this worker's; then nothing changes."""
+    values = {"status": status, "error": error, "finished_at": utc_now()}
+    if result is not None:
+        values["result"] = result
+    return session.execute(_mine(job_id, attempt).values(**values)).rowcount == 1
+
+
+def request_stop(session: Session, job_id: str) -> None:
+    """Ask a job to stop. A queued one stops at once; a running one when its worker next looks."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
+        .values(status=JobStatus.STOPPED, finished_at=utc_now())
+    )
+    session.execute(update(Job).where(Job.id == job_id, Job.status == JobStatus.RUNNING).values(stop_requested=True))
+
+
+def requeue(session: Session, job_id: str) -> bool:
+    """Put a failed or stopped job back into the queue: resume or retry. Returns whether it was one."""
+    return _requeue(session, Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.STOPPED])) == 1
+
+
+def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: str | None = None) -> int:
+    """Put running jobs whose worker has been silent too long back into the queue. Returns how many.
+
+    A lost job whose stop was asked for ends as stopped instead.
+    """
+    lost = [Job.status == JobStatus.RUNNING, Job.heartbeat_at < now - timedelta(seconds=lost_after_s)]
+    if job_id is not None:
+        lost.append(Job.id == job_id)
+    session.execute(
+        update(Job)
+        .where(*lost, Job.stop_requested.is_(True))
+        .values(status=JobStatus.STOPPED, finished_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return _requeue(session, *lost)
+
+
+def _requeue(session: Session, *where: Any) -> int:
+    changed = session.execute(
+        update(Job)
+        .where(*where)
+        .values(status=JobStatus.QUEUED, stop_requested=False, finished_at=None, error=None)
+        .execution_options(synchronize_session=False)
+    )
+    return changed.rowcount
+
+
+def is_lost(job: Job, now: datetime, lost_after_s: float) -> bool:
+    """Whether a job counts as running but its worker has fallen silent."""
+    return (
+        job.status == JobStatus.RUNNING
+        and job.heartbeat_at is not None
+        and now - job.heartbeat_at > timedelta(seconds=lost_after_s)
+    )
+
+
+def waiting_without_worker(session: Session, now: datetime, lost_after_s: float, max_running: int) -> bool:
+    """Whether queued jobs wait although fewer than `max_running` live ones run: a worker should be started."""
+    queued = session.scalar(select(func.count()).where(Job.status == JobStatus.QUEUED))
+    alive = session.scalar(
+        select(func.count()).where(
+            Job.status == JobStatus.RUNNING, Job.heartbeat_at > now - timedelta(seconds=lost_after_s)
+        )
+    )
+    return bool(queued) and alive < max_running
+
+
+def active(session: Session) -> list[Job]:
+    """Return queued and running jobs, oldest first."""
+    return list(
+        session.scalars(
+            select(Job).where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING])).order_by(Job.created_at, Job.id)
+        )
+    )

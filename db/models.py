@@ -1,0 +1,273 @@
+"""The tables. Portable types only, so that every query also runs on PostgreSQL."""
+
+from __future__ import annotations
+
+import enum
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+def new_id() -> str:
+    """Return a fresh id: 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+def utc_now() -> datetime:
+    """Return the present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC moment on every database; SQLite itself keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("A moment needs a time zone.")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[Any]: JSON}
+
+
+class JobKind(enum.StrEnum):
+    IMPORT = "import"
+    LABEL = "label"
+    TRAIN = "train"
+    PREDICT = "predict"
+    EXPORT = "export"
+
+
+class JobStatus(enum.StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def ended(self) -> bool:
+        return self in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED)
+
+
+def _enum(kind: type[enum.StrEnum]) -> Enum:
+    return Enum(kind, native_enum=False, length=16, values_callable=lambda members: [m.value for m in members])
+
+
+class Job(Base):
+    """One unit of background work. After submission only its worker writes it, except `stop_requested`."""
+
+    __tablename__ = "jobs"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    kind: Mapped[JobKind] = mapped_column(_enum(JobKind))
+    status: Mapped[JobStatus] = mapped_column(_enum(JobStatus), default=JobStatus.QUEUED, index=True)
+    payload: Mapped[dict[str, Any]]
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    progress_done: Mapped[int] = mapped_column(default=0)
+    progress_total: Mapped[int] = mapped_column(default=0)
+    progress_text: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String(120))
+    stop_requested: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Dataset(Base):
+    """Images that belong together. `purpose` is "dataset", or "prediction" for images brought only to be predicted."""
+
+    __tablename__ = "datasets"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    purpose: Mapped[str] = mapped_column(String(16), default="dataset", index=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    image_count: Mapped[int] = mapped_column(default=0)
+    truth_count: Mapped[int] = mapped_column(default=0)
+    fingerprint: Mapped[str] = mapped_column(String(64), default="")
+    classes: Mapped[list[Any]] = mapped_column(default=list)
+    lookup: Mapped[list[Any]] = mapped_column(default=list)
+    truth_version: Mapped[int] = mapped_column(default=0)
+
+
+class Image(Base):
+    """One picture of a dataset. `name` is text to show and never part of a path."""
+
+    __tablename__ = "images"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(default=0)
+    name: Mapped[str] = mapped_column(String(1024))
+    content_hash: Mapped[str] = mapped_column(String(64))
+    width: Mapped[int]
+    height: Mapped[int]
+    has_truth: Mapped[bool] = mapped_column(default=False)
+    truth_values: Mapped[list[Any]] = mapped_column(default=list)
+    __table_args__ = (
+        UniqueConstraint("dataset_id", "content_hash"),
+        Index("ix_images_dataset_id_position", "dataset_id", "position"),
+    )
+
+
+class ImportEntry(Base):
+    """What became of one file of an import: taken, or skipped and why."""
+
+    __tablename__ = "import_entries"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    job_id: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(1024))
+    taken: Mapped[bool]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    __table_args__ = (UniqueConstraint("job_id", "name"),)
+
+
+class LabelSet(Base):
+    """A frozen recipe and its masks. Never changed after its job has ended."""
+
+    __tablename__ = "label_sets"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    method: Mapped[str] = mapped_column(String(64))
+    params: Mapped[dict[str, Any]]
+    seed: Mapped[int] = mapped_column(default=0)
+    code_version: Mapped[str] = mapped_column(String(32))
+    dataset_fingerprint: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    job_id: Mapped[str | None] = mapped_column(String(32))
+
+
+class Label(Base):
+    """One mask of a label set. Dice and IoU are against truth, at threshold 0.5; empty where there is no truth."""
+
+    __tablename__ = "labels"
+    label_set_id: Mapped[str] = mapped_column(ForeignKey("label_sets.id", ondelete="CASCADE"), primary_key=True)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    area: Mapped[float]
+    dice: Mapped[float | None]
+    iou: Mapped[float | None]
+
+
+class Run(Base):
+    """One training. `label_set_id` is what taught it; empty means truth."""
+
+    __tablename__ = "runs"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    label_set_id: Mapped[str | None] = mapped_column(ForeignKey("label_sets.id", ondelete="RESTRICT"))
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    preset: Mapped[str] = mapped_column(String(64))
+    config: Mapped[dict[str, Any]]
+    lookup: Mapped[list[Any]] = mapped_column(default=list)
+    code_version: Mapped[str] = mapped_column(String(32))
+    dataset_fingerprint: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    ended_reason: Mapped[str] = mapped_column(Text, default="")
+    best_epoch: Mapped[int | None]
+    best_val_dice: Mapped[float | None]
+    train_seconds: Mapped[float | None]
+    parameter_count: Mapped[int | None]
+    details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class RunImage(Base):
+    """Which side of the split an image fell on in a run, and whether it is one of the run's probe images."""
+
+    __tablename__ = "run_images"
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    split: Mapped[str] = mapped_column(String(16))
+    probe: Mapped[bool] = mapped_column(default=False)
+
+
+class Metric(Base):
+    """One number of one epoch (counted from 1) of a run. Written as an upsert, so a resumed run doubles none."""
+
+    __tablename__ = "metrics"
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[float]
+
+
+class PredictionSet(Base):
+    """One run's best model applied to one dataset: its own (the gallery) or another."""
+
+    __tablename__ = "prediction_sets"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    flips: Mapped[bool] = mapped_column(default=False)
+
+
+class Prediction(Base):
+    """One predicted mask. `counts` holds true positives and predicted pixels at 101 thresholds for each reference.
+
+    `label_*` scores are agreement with the pseudo-label that taught the run; `truth_*` are against truth. All at
+    threshold 0.5. Either is empty where that reference does not exist.
+    """
+
+    __tablename__ = "predictions"
+    prediction_set_id: Mapped[str] = mapped_column(
+        ForeignKey("prediction_sets.id", ondelete="CASCADE"), primary_key=True
+    )
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    split: Mapped[str] = mapped_column(String(16), default="")
+    area: Mapped[float]
+    mean_probability: Mapped[float]
+    label_dice: Mapped[float | None]
+    label_iou: Mapped[float | None]
+    truth_dice: Mapped[float | None]
+    truth_iou: Mapped[float | None]
+    label_counts: Mapped[bytes | None] = mapped_column(LargeBinary)
+    truth_counts: Mapped[bytes | None] = mapped_column(LargeBinary)
+    __table_args__ = (
+        Index("ix_predictions_label_dice", "prediction_set_id", "label_dice"),
+        Index("ix_predictions_truth_dice", "prediction_set_id", "truth_dice"),
+    )
+
+
+class Probe(Base):
+    """The images of a dataset that the Labels page shows while a recipe is tuned."""
+
+    __tablename__ = "probes"
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(default=0)

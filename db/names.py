@@ -1,0 +1,61 @@
+"""Ids and names: what a person may type for a dataset, a label set or a run."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.models import Base
+
+Row = TypeVar("Row", bound=Base)
+
+
+class NotFound(LookupError):
+    """Nothing goes by that id or name. The sentence lists what there is."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class NameTaken(ValueError):
+    """Another row has that name already."""
+
+
+def by_id_or_name(session: Session, model: Any, text: str) -> Any:
+    """Return the row of `model` whose id or name is `text`.
+
+    Raises:
+        NotFound: there is none; the sentence names up to ten that exist.
+    """
+    row = session.get(model, text) or session.scalar(select(model).where(model.name == text))
+    if row is None:
+        noun = {"datasets": "dataset", "label_sets": "label set", "runs": "run"}[model.__tablename__]
+        names = session.scalars(select(model.name).order_by(model.created_at.desc()).limit(10)).all()
+        known = ", ".join(repr(name) for name in names) or "none yet"
+        raise NotFound(f"There is no {noun} {text!r}. Known: {known}.")
+    return row
+
+
+def checked_name(session: Session, model: Any, name: str) -> str:
+    """Return `name` trimmed, if it may be given to a new row of `model`.
+
+    Raises:
+        NameTaken: it is empty, too long or taken.
+    """
+    name = " ".join(name.split())
+    if not name or len(name) > 200:
+        raise NameTaken(f"A name has 1 to 200 characters. Got {len(name)}.")
+    if session.scalar(select(model.id).where(model.name == name)) is not None:
+        raise NameTaken(f"The name {name!r} is taken. Choose another.")
+    return name
+
+
+def free_name(session: Session, model: Any, wish: str) -> str:
+    """Return `wish`, or `wish 2`, `wish 3` … : the first that no row of `model` has."""
+    wish = " ".join(wish.split())[:190] or "unnamed"
+    name, number = wish, 2
+    while session.scalar(select(model.id).where(model.name == name)) is not None:
+        name, number = f"{wish} {number}", number + 1
+    return name

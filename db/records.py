@@ -1,0 +1,91 @@
+"""The rows as a job sees them: every method is one short transaction (the contract is `engine.jobs.base.Records`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from db import datasets, recipes, runs
+from db.models import Dataset, Image, LabelSet, Run, RunImage
+from db.session import Database
+
+
+class DatabaseRecords:
+    """Reads and writes through one database. Rows come back detached; changing them changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        with self._database.reading() as session:
+            return session.get_one(Dataset, dataset_id)
+
+    def images(self, dataset_id: str) -> list[Image]:
+        with self._database.reading() as session:
+            return datasets.images(session, dataset_id)
+
+    def content_hashes(self, dataset_id: str) -> dict[str, str]:
+        with self._database.reading() as session:
+            return datasets.content_hashes(session, dataset_id)
+
+    def add_images(
+        self, dataset_id: str, job_id: str, images: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]]
+    ) -> None:
+        with self._database.writing() as session:
+            datasets.add_images(session, dataset_id, job_id, images, entries)
+
+    def finish_import(self, dataset_id: str, classes: list[Any] | None, lookup: list[int] | None) -> Dataset:
+        with self._database.writing() as session:
+            return datasets.finish_import(session, dataset_id, classes, lookup)
+
+    def label_set(self, label_set_id: str) -> LabelSet:
+        with self._database.reading() as session:
+            return session.get_one(LabelSet, label_set_id)
+
+    def labelled_images(self, label_set_id: str) -> set[str]:
+        with self._database.reading() as session:
+            return recipes.labelled_images(session, label_set_id)
+
+    def add_labels(self, label_set_id: str, rows: Sequence[dict[str, Any]]) -> None:
+        with self._database.writing() as session:
+            recipes.add_labels(session, label_set_id, rows)
+
+    def run(self, run_id: str) -> Run:
+        with self._database.reading() as session:
+            return session.get_one(Run, run_id)
+
+    def update_run(self, run_id: str, **values: Any) -> None:
+        with self._database.writing() as session:
+            runs.update_run(session, run_id, **values)
+
+    def set_split(self, run_id: str, rows: Sequence[dict[str, Any]]) -> None:
+        with self._database.writing() as session:
+            runs.set_split(session, run_id, rows)
+
+    def split(self, run_id: str) -> list[RunImage]:
+        with self._database.reading() as session:
+            return runs.split(session, run_id)
+
+    def save_metrics(self, run_id: str, epoch: int, values: dict[str, float]) -> None:
+        with self._database.writing() as session:
+            runs.save_metrics(session, run_id, epoch, values)
+
+    def drop_metrics_after(self, run_id: str, epoch: int) -> None:
+        with self._database.writing() as session:
+            runs.drop_metrics_after(session, run_id, epoch)
+
+    def ensure_prediction_set(self, run_id: str, dataset_id: str, job_id: str | None, flips: bool) -> str:
+        with self._database.writing() as session:
+            return runs.ensure_prediction_set(session, run_id, dataset_id, job_id, flips)
+
+    def predicted_images(self, prediction_set_id: str) -> set[str]:
+        with self._database.reading() as session:
+            return runs.predicted_images(session, prediction_set_id)
+
+    def clear_predictions(self, prediction_set_id: str) -> None:
+        with self._database.writing() as session:
+            runs.clear_predictions(session, prediction_set_id)
+
+    def add_predictions(self, prediction_set_id: str, rows: Sequence[dict[str, Any]]) -> None:
+        with self._database.writing() as session:
+            runs.add_predictions(session, prediction_set_id, rows)

@@ -1,0 +1,73 @@
+"""Opening the database: SQLite in WAL mode with a busy timeout, or whatever the URL names."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.orm import Session, sessionmaker
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+def open_database(url: str) -> Engine:
+    """Return an engine for `url`; a SQLite file's folder is made if need be."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    bind = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    event.listen(bind, "connect", _prepare_sqlite)
+    event.listen(bind, "begin", _begin_sqlite)
+    return bind
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, record: Any) -> None:
+    # sqlite3's own transaction start is late and implicit; _begin_sqlite starts them instead.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    # A transaction that will write takes the lock at once: a reader that turns writer later cannot wait, it fails.
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+class Database:
+    """Short transactions on one database: `reading()` and `writing()` are context managers that yield a Session."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.bind = open_database(url)
+        self._read = sessionmaker(self.bind, expire_on_commit=False)
+        self._write = sessionmaker(self.bind.execution_options(write=True), expire_on_commit=False)
+
+    def reading(self) -> Session:
+        """Return a session for queries; use as a context manager."""
+        return self._read()
+
+    def writing(self) -> Any:
+        """Return a context manager that yields a session, commits at its end and rolls back on an exception."""
+        return self._write.begin()
+
+    def migrate(self) -> None:
+        """Bring the schema to this code's version; making it is the first migration. Safe to call at every start."""
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self.bind.execution_options(write=True).begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        self.bind.dispose()

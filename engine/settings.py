@@ -1,0 +1,60 @@
+"""What the environment sets: read once, checked once."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.parameters import ParameterError, explain
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """Settings of one installation. Every field is an environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    data_root: Path = Field(REPOSITORY_ROOT / "data", description="Folder for images, masks, models and the database.")
+    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
+    launcher: Literal["local"] = Field("local", description="How workers are started.")
+    max_workers: int = Field(2, ge=1, le=64, description="Jobs that run at the same time.")
+    heartbeat_s: float = Field(5.0, gt=0, le=30, description="Seconds between two signs of life of a worker.")
+    lost_after_s: float = Field(60.0, ge=1, description="Seconds of silence after which a running job counts as lost.")
+    upload_limit_mb: int = Field(4096, ge=1, description="Largest total size of one upload.")
+    image_limit_megapixels: float = Field(100.0, gt=0, description="Images with more pixels are refused.")
+    import_limit_files: int = Field(100_000, ge=1, description="Most files in one import.")
+    free_disk_floor_mb: int = Field(500, ge=0, description="No job starts with less free disk than this.")
+
+    @field_validator("data_root")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The URL to open: DATABASE_URL, or SQLite beside the files."""
+        return self.database_url or f"sqlite:///{self.data_root / 'app.db'}"
+
+    def as_environment(self) -> dict[str, str]:
+        """The environment in which a worker process sees these same settings."""
+        chosen = {name.upper(): str(getattr(self, name)) for name in type(self).model_fields}
+        return {**os.environ, **chosen}
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        ParameterError: an environment variable breaks its rule; the sentence names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ParameterError(explain(error, Settings)) from None
