@@ -1,0 +1,152 @@
+"""What a pseudo-label method is, where the methods are found, and the one way to draw a mask with one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+import engine.pseudo_labels
+from engine.parameters import ParameterError, Params
+
+DEFAULT_METHOD = "saliency"
+
+
+class LabelParams(Params):
+    """What every method has: the size it works at."""
+
+    longest_side_px: int = Field(
+        400,
+        ge=64,
+        le=1600,
+        description="Larger images are shrunk to this longest side before the method runs; it bounds time and memory.",
+        json_schema_extra={"unit": "px"},
+    )
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to draw a mask without a person.
+
+    `label(image, params, rng)` returns the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image
+    (H, W, 3). A method with `fit(images, params, rng) -> state` sees all images first; its `label` takes the
+    state, a dict that JSON can hold, as fourth argument. Neither may draw random numbers from anything but `rng`.
+    """
+
+    name: str
+    title: str
+    params: type[LabelParams]
+    label: Callable[..., np.ndarray]
+    fit: Callable[..., dict[str, Any]] | None = None
+    summary: str = ""
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Return every method by name: one for each module of this package that exports METHOD, sorted by name."""
+    found: dict[str, Method] = {}
+    for module in pkgutil.iter_modules(engine.pseudo_labels.__path__):
+        method = getattr(importlib.import_module(f"engine.pseudo_labels.{module.name}"), "METHOD", None)
+        if isinstance(method, Method):
+            found[method.name] = method
+    return dict(sorted(found.items()))
+
+
+def find_method(name: str) -> Method:
+    """Return the method called `name`.
+
+    Raises:
+        ParameterError: if there is none; the sentence lists those there are.
+    """
+    if name not in methods():
+        raise ParameterError(f"There is no label method '{name}'. Known: {', '.join(methods())}.")
+    return methods()[name]
+
+
+def fit_state(method: Method, images: Sequence[np.ndarray], params: LabelParams, seed: int) -> dict[str, Any] | None:
+    """Return what `method` learns from all images (uint8 RGB) at its working size; None if it needs nothing."""
+    if method.fit is None:
+        return None
+    shrunk = [shrink(image, params.longest_side_px) for image in images]
+    return method.fit(shrunk, params, np.random.default_rng(seed))
+
+
+def draw(
+    method: Method, image: np.ndarray, params: LabelParams, seed: int, state: dict[str, Any] | None = None
+) -> np.ndarray:
+    """Return the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image (H, W, 3), at its own size.
+
+    The random numbers come from `seed` and the image's content: an image gets the same mask whatever was drawn
+    before it and in whatever process.
+
+    Raises:
+        ValueError: if the image is not uint8 (H, W, 3) with at least one pixel, the parameters are another
+            method's, the state is missing, or the method returns anything but probabilities of that shape.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"An image to label is uint8 (H, W, 3). Got {image.dtype} {image.shape}.")
+    if not isinstance(params, method.params):
+        raise ParameterError(f"'{method.name}' takes {method.params.__name__}. Got {type(params).__name__}.")
+    if method.fit is not None and state is None:
+        raise ValueError(f"'{method.name}' must be fitted to the dataset before it can label an image.")
+    working = shrink(image, params.longest_side_px)
+    rng = np.random.default_rng([seed, _fingerprint(working)])
+    arguments = (working, params, rng) if method.fit is None else (working, params, rng, state)
+    probability = _checked(method.name, method.label(*arguments), working.shape[:2])
+    height, width = image.shape[:2]
+    if probability.shape != (height, width):
+        # Linear interpolation stays between its neighbours, so the result needs no clipping.
+        probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
+    return probability
+
+
+def shrink(image: np.ndarray, longest_side_px: int) -> np.ndarray:
+    """Return the image with its longest side at most `longest_side_px`, by area averaging; small ones as they are."""
+    height, width = image.shape[:2]
+    scale = longest_side_px / max(height, width)
+    if scale >= 1:
+        return np.ascontiguousarray(image)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def markdown_table(params: type[Params]) -> str:
+    """Return the parameters as a Markdown table: name, default, limits, unit, help; docs/methods.md holds these."""
+    lines = ["| Parameter | Default | Limits | Unit | What it does |", "|---|---|---|---|---|"]
+    for name, schema in params.model_json_schema()["properties"].items():
+        if "enum" in schema:
+            limits = ", ".join(f"`{value}`" for value in schema["enum"])
+        elif schema["type"] == "boolean":
+            limits = "`true`, `false`"
+        else:
+            lowest = schema.get("minimum", schema.get("exclusiveMinimum"))
+            limits = f"{lowest} to {schema.get('maximum', schema.get('exclusiveMaximum'))}"
+        default = str(schema["default"]).lower() if isinstance(schema["default"], bool) else schema["default"]
+        unit = schema.get("unit", "")
+        lines.append(f"| `{name}` | `{default}` | {limits} | {unit} | {schema['description']} |")
+    return "\n".join(lines)
+
+
+def _fingerprint(image: np.ndarray) -> int:
+    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=8)
+    digest.update(image)
+    return int.from_bytes(digest.digest())
+
+
+def _checked(name: str, probability: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if probability.shape != shape:
+        raise ValueError(f"The method '{name}' must return the image's shape {shape}. Got {probability.shape}.")
+    # Written so that NaN fails too.
+    if not (probability.min() >= 0 and probability.max() <= 1):
+        raise ValueError(
+            f"The method '{name}' must return values in [0, 1]. Got {probability.min()} to {probability.max()}."
+        )
+    return np.ascontiguousarray(probability, np.float32)
