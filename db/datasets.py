@@ -43,7 +43,7 @@ def images(session: Session, dataset_id: str, limit: int | None = None, offset: 
 def content_hashes(session: Session, dataset_id: str) -> dict[str, str]:
     """Return {content hash: name} of the images that are there."""
     rows = session.execute(select(Image.content_hash, Image.name).where(Image.dataset_id == dataset_id))
-    return {content_hash: name for content_hash, name in rows}
+    return {row.content_hash: row.name for row in rows}
 
 
 def add_images(

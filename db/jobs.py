@@ -58,19 +58,19 @@ def _mine(job_id: str, attempt: int) -> Any:
     return update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
 
 
-def heartbeat(session: Session, job_id: str, attempt: int) -> bool | None:
-    """Write a sign of life. Returns whether a stop was asked for; None if the job is no longer this worker's."""
-    if session.execute(_mine(job_id, attempt).values(heartbeat_at=utc_now())).rowcount != 1:
-        return None
-    return bool(session.scalar(select(Job.stop_requested).where(Job.id == job_id)))
+def heartbeat(session: Session, job_id: str, attempt: int, progress: tuple[int, int, str] | None = None) -> None:
+    """Write a sign of life, and (done, total, text) where there is news. Does nothing to a job that is not ours."""
+    values: dict[str, Any] = {"heartbeat_at": utc_now()}
+    if progress is not None:
+        values["progress_done"], values["progress_total"], values["progress_text"] = progress
+    session.execute(_mine(job_id, attempt).values(**values))
 
 
-def progress(session: Session, job_id: str, attempt: int, done: int, total: int, text: str) -> None:
-    session.execute(
-        _mine(job_id, attempt).values(
-            progress_done=done, progress_total=total, progress_text=text, heartbeat_at=utc_now()
-        )
-    )
+def should_stop(session: Session, job_id: str, attempt: int) -> bool:
+    """Whether a person asked to stop, or the job is no longer this worker's."""
+    mine = (Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
+    asked = session.scalar(select(Job.stop_requested).where(*mine))
+    return asked is None or asked
 
 
 def finish(

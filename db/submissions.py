@@ -1,0 +1,130 @@
+"""Starting work: the rows a piece of work needs and its job, in one transaction.
+
+The browser and the command line both start work here. After the transaction, call `launcher.submit(job.id)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from db import datasets, jobs, recipes, runs
+from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
+
+
+class NotReady(ValueError):
+    """The work cannot start yet. The sentence says what is missing."""
+
+
+def submit_import(session: Session, name: str, source: dict[str, Any]) -> tuple[Dataset, Job]:
+    """Add a dataset and the job that fills it.
+
+    `source` is {"kind": "folder" | "zip", "path": …} of this machine, {"kind": "upload", "token": …} or
+    {"kind": "sample"}.
+
+    Raises:
+        NameTaken: the name is empty, too long or taken.
+    """
+    dataset = datasets.create(session, name)
+    return dataset, _submit(session, dataset, JobKind.IMPORT, {"dataset": dataset.id, "source": source})
+
+
+def submit_more_images(session: Session, dataset_id: str, source: dict[str, Any]) -> Job:
+    """Add the job that brings further images into a dataset.
+
+    Raises:
+        InUse: a job is working on it.
+    """
+    datasets.refuse_if_busy(session, dataset_id)
+    dataset = session.get_one(Dataset, dataset_id)
+    return _submit(session, dataset, JobKind.IMPORT, {"dataset": dataset.id, "source": source})
+
+
+def submit_label(
+    session: Session, dataset_id: str, name: str, method: str, params: dict[str, Any], seed: int, code_version: str
+) -> tuple[LabelSet, Job]:
+    """Freeze a recipe and add the job that draws its masks.
+
+    Raises:
+        NameTaken: the name is empty, too long or taken.
+        NotReady: the dataset has no images.
+    """
+    dataset = _with_images(session, dataset_id)
+    label_set = recipes.create(session, dataset, name, method, params, seed, code_version)
+    return label_set, _submit(session, label_set, JobKind.LABEL, {"dataset": dataset.id, "label_set": label_set.id})
+
+
+def submit_train(
+    session: Session,
+    dataset_id: str,
+    label_set_id: str | None,
+    name: str,
+    preset: str,
+    config: dict[str, Any],
+    code_version: str,
+) -> tuple[Run, Job]:
+    """Add a run and the job that trains it; `label_set_id` None means that truth teaches it.
+
+    Raises:
+        NameTaken: the name is empty, too long or taken.
+        NotReady: the dataset has no images, no truth, or the label set is another dataset's or not drawn yet.
+    """
+    dataset = _with_images(session, dataset_id)
+    if label_set_id is None:
+        if not dataset.truth_count:
+            raise NotReady(f"The dataset {dataset.name!r} has no truth masks. Label it, then train on the label set.")
+    else:
+        label_set = session.get_one(LabelSet, label_set_id)
+        if label_set.dataset_id != dataset.id:
+            raise NotReady(f"The label set {label_set.name!r} belongs to another dataset than {dataset.name!r}.")
+        if not recipes.labelled_images(session, label_set_id):
+            raise NotReady(f"The label set {label_set.name!r} has no masks yet. Let its job finish first.")
+    run = runs.create(session, dataset, label_set_id, name, preset, config, code_version)
+    return run, _submit(session, run, JobKind.TRAIN, {"dataset": dataset.id, "run": run.id})
+
+
+def submit_predict(
+    session: Session, run_id: str, dataset_id: str, flips: bool = False, source: dict[str, Any] | None = None
+) -> tuple[PredictionSet, Job]:
+    """Add the job that applies a run's best model to a dataset, after importing `source` into it where one is given.
+
+    Raises:
+        NotReady: the run has no model yet.
+    """
+    run = session.get_one(Run, run_id)
+    if run.best_epoch is None:
+        raise NotReady(f"The run {run.name!r} has no model yet. Let it finish an epoch first.")
+    set_id = runs.ensure_prediction_set(session, run_id, dataset_id, None, flips)
+    prediction_set = session.get_one(PredictionSet, set_id)
+    payload: dict[str, Any] = {"dataset": dataset_id, "run": run_id, "prediction_set": set_id, "flips": flips}
+    if source is not None:
+        payload["source"] = source
+    return prediction_set, _submit(session, prediction_set, JobKind.PREDICT, payload)
+
+
+def submit_predict_new(
+    session: Session, run_id: str, name: str, source: dict[str, Any], flips: bool = False
+) -> tuple[PredictionSet, Job]:
+    """Add images that are brought only to be predicted, and the job that imports and predicts them.
+
+    Raises:
+        NameTaken: the name is empty, too long or taken.
+        NotReady: the run has no model yet.
+    """
+    dataset = datasets.create(session, name, purpose="prediction")
+    return submit_predict(session, run_id, dataset.id, flips, source)
+
+
+def _with_images(session: Session, dataset_id: str) -> Dataset:
+    dataset = session.get_one(Dataset, dataset_id)
+    if not dataset.image_count:
+        raise NotReady(f"The dataset {dataset.name!r} has no images. Import some first.")
+    return dataset
+
+
+def _submit(session: Session, owner: Any, kind: JobKind, payload: dict[str, Any]) -> Job:
+    job = jobs.submit(session, kind, payload)
+    owner.job_id = job.id
+    session.flush()
+    return job

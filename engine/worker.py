@@ -1,0 +1,178 @@
+"""The process that claims jobs from the database and runs them: `python -m engine.worker`.
+
+It goes on claiming until the queue is empty (or MAX_WORKERS jobs run elsewhere), then exits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from db import jobs
+from db.models import Job, JobKind, JobStatus
+from db.records import DatabaseRecords
+from db.session import Database
+from engine import artifacts as stored
+from engine.artifacts import Artifacts
+from engine.jobs.base import JobFailed, JobStopped
+from engine.settings import Settings, settings
+
+JOB_MODULES = {
+    JobKind.IMPORT: "engine.jobs.import_images",
+    JobKind.LABEL: "engine.jobs.label",
+    JobKind.TRAIN: "engine.jobs.train",
+    JobKind.PREDICT: "engine.jobs.predict",
+}
+POLL_S = 0.5
+
+log = logging.getLogger("maskloom.worker")
+
+
+class WorkerContext:
+    """What a running job is given (the contract is `engine.jobs.base.JobContext`)."""
+
+    def __init__(self, database: Database, job: Job, current: Settings) -> None:
+        self.artifacts = Artifacts(current.data_root)
+        self.records = DatabaseRecords(database)
+        self._database = database
+        self._job_id, self._attempt = job.id, job.attempt
+        self._heartbeat_s = current.heartbeat_s
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+        self._latest: tuple[int, int, str] | None = None
+        self._thread = threading.Thread(target=self._live, name="heartbeat", daemon=True)
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        """Remember how far the job is; the heartbeat thread writes it, so the work never waits for the database."""
+        self._latest = (int(done), int(total), text)
+
+    def should_stop(self) -> bool:
+        return self._stop.is_set()
+
+    def _live(self) -> None:
+        beat_at = 0.0
+        while not self._ended.wait(POLL_S):
+            latest, self._latest = self._latest, None
+            try:
+                if latest is not None or time.monotonic() - beat_at >= self._heartbeat_s:
+                    self._write(latest)
+                    beat_at = time.monotonic()
+                with self._database.reading() as session:
+                    if jobs.should_stop(session, self._job_id, self._attempt):
+                        self._stop.set()
+            except Exception:
+                # A database that is busy or gone for a moment is no reason to end hours of work; the next beat tries.
+                log.exception("Could not reach the database.")
+
+    def _write(self, latest: tuple[int, int, str] | None) -> None:
+        with self._database.writing() as session:
+            jobs.heartbeat(session, self._job_id, self._attempt, latest)
+
+    @contextlib.contextmanager
+    def alive(self) -> Iterator[None]:
+        """Keep the heartbeat going during the block, and write the last progress at its end."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            self._thread.join()
+            self._write(self._latest)
+
+
+def explain(error: BaseException) -> str:
+    """Return the sentence that a person reads when a job fails."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk is full. Free some space, then retry: what was finished is kept."
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "Memory ran out. Lower the batch size or the image size, then retry."
+    if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
+        return str(error)  # our own errors are sentences for people
+    return f"Unexpected error, {type(error).__name__}: {error}. The job's log has the details."
+
+
+@contextlib.contextmanager
+def _output_to(path: Any) -> Iterator[None]:
+    """Send everything that this process prints, native libraries included, to a job's log file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = os.dup(1), os.dup(2)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        for descriptor in (file, *saved):
+            os.close(descriptor)
+
+
+def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
+    """Run one claimed job to its end and store how it ended. Never raises for what the job does wrong."""
+    context = WorkerContext(database, job, current)
+    status, error, result = JobStatus.FINISHED, None, None
+    with _output_to(context.artifacts.path(stored.job_log_key(job.id))):
+        log.info("Attempt %d of %s job %s.", job.attempt, job.kind.value, job.id)
+        try:
+            with context.alive():
+                _refuse_full_disk(context.artifacts, current)
+                result = importlib.import_module(JOB_MODULES[job.kind]).run(job, context)
+        except JobStopped as stopped:
+            status, result = JobStatus.STOPPED, stopped.result
+        except Exception as failure:
+            log.exception("The job failed.")
+            status, error = JobStatus.FAILED, explain(failure)
+        log.info("Ended: %s. %s", status.value, error or "")
+    with database.writing() as session:
+        if not jobs.finish(session, job.id, job.attempt, status, error, result):
+            log.warning("Job %s was given to another worker meanwhile.", job.id)
+    return status
+
+
+def _refuse_full_disk(files: Artifacts, current: Settings) -> None:
+    free_mb = files.free_bytes() // 2**20
+    if free_mb < current.free_disk_floor_mb:
+        raise JobFailed(
+            f"Only {free_mb} MB of disk are free, and jobs start with {current.free_disk_floor_mb} MB or more "
+            "(FREE_DISK_FLOOR_MB). Free some space, then retry."
+        )
+
+
+def work(database: Database, current: Settings) -> int:
+    """Claim and run jobs until there is none to claim. Returns how many were run."""
+    name = f"{socket.gethostname()}:{os.getpid()}"[:120]
+    count = 0
+    while True:
+        with database.writing() as session:
+            job = jobs.claim(session, name, current.max_workers, current.lost_after_s)
+        if job is None:
+            return count
+        run_job(database, job, current)
+        count += 1
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    current = settings()
+    database = Database(current.resolved_database_url)
+    database.migrate()
+    work(database, current)
+    database.close()
+
+
+if __name__ == "__main__":
+    main()
