@@ -1,0 +1,57 @@
+"""What state a thing is in, how far it is, and what to do when there is nothing yet."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import wording
+
+_BADGES = {
+    "queued": ("gray", ":material/schedule:", "Queued"),
+    "running": ("blue", ":material/progress_activity:", "Running"),
+    "stopping": ("orange", ":material/stop_circle:", "Stopping"),
+    "finished": ("green", ":material/check_circle:", "Finished"),
+    "stopped": ("orange", ":material/stop_circle:", "Stopped"),
+    "failed": ("red", ":material/error:", "Failed"),
+    "lost": ("red", ":material/link_off:", "Lost"),
+}
+
+
+def badge_text(status: str) -> str:
+    """Return the badge as Markdown, for a line or a label."""
+    colour, icon, word = _BADGES.get(status, ("gray", ":material/help:", status.capitalize()))
+    return f":{colour}-badge[{icon} {word}]"
+
+
+def status_badge(status: str) -> None:
+    """Draw the badge of a job's state: queued, running, stopping, finished, stopped, failed or lost."""
+    st.markdown(badge_text(status))
+
+
+def progress(done: int, total: int, text: str = "", elapsed_s: float | None = None) -> None:
+    """Draw a progress bar with the text, the share done and the time left."""
+    share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
+    parts = [text] if text else []
+    if total > 0:
+        parts.append(f"{done:,} of {total:,}")
+    left_s = wording.time_left(done, total, elapsed_s or 0.0)
+    if left_s is not None and done < total:
+        parts.append(f"{wording.duration(left_s)} left")
+    st.progress(share, text=" · ".join(parts) or None)
+
+
+def empty_state(
+    title: str, what_next: str, *, button: str | None = None, page: str | None = None, icon: str = ":material/inbox:"
+) -> None:
+    """Say that there is nothing here yet and what to do, with a button to the page where it is done.
+
+    Args:
+        page: a file under dashboard/, such as "views/datasets.py".
+    """
+    with st.container(border=True, horizontal_alignment="center", gap="small"):
+        st.space("small")
+        st.markdown(f"### {icon} {title}", width="content", text_alignment="center")
+        st.markdown(what_next, width="content", text_alignment="center")
+        if button and page and st.button(button, type="primary", key=f"empty-{page}-{title}"):
+            st.switch_page(page)
+        st.space("small")

@@ -1,0 +1,140 @@
+"""What every page and route shares: the database, the store of files, the launcher, previews and uploads.
+
+All of it is made once per process. `st.cache_resource` keeps it across reloads of this module while developing.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.byte_cache import ByteCache
+from db.models import new_id
+from db.session import Database
+from engine import artifacts as stored
+from engine import launchers
+from engine.artifacts import Artifacts
+from engine.launchers.base import Launcher
+from engine.settings import Settings, settings
+
+PREVIEW_BYTES = 64_000_000
+RENDITION_BYTES = 96_000_000
+
+__all__ = [
+    "artifacts",
+    "database",
+    "discard_upload",
+    "issue_upload",
+    "knows_upload",
+    "launcher",
+    "previews",
+    "renditions",
+    "settings",
+    "upload_folder",
+    "upload_limit_bytes",
+    "upload_room",
+    "uploaded_files",
+]
+
+
+def database() -> Database:
+    """Return the database, its schema brought up to date: `with database().reading() as session: ...`."""
+    return _database(settings().resolved_database_url)
+
+
+@st.cache_resource(show_spinner=False)
+def _database(url: str) -> Database:
+    opened = Database(url)
+    opened.migrate()
+    return opened
+
+
+def artifacts() -> Artifacts:
+    """Return the store of files."""
+    return Artifacts(settings().data_root)
+
+
+def launcher() -> Launcher:
+    """Return the launcher: `launcher().submit(job.id)` after the transaction that made the job has ended."""
+    return _launcher(settings())
+
+
+@st.cache_resource(show_spinner=False, hash_funcs={Settings: lambda chosen: chosen.model_dump_json()})
+def _launcher(chosen: Settings) -> Launcher:
+    return launchers.launcher(chosen)
+
+
+@st.cache_resource(show_spinner=False)
+def previews() -> ByteCache:
+    """Return the place for PNG bytes a page has just made: `urls.preview(previews().put(png))` shows them."""
+    return ByteCache(PREVIEW_BYTES)
+
+
+@st.cache_resource(show_spinner=False)
+def renditions() -> ByteCache:
+    """Return the cache of down-scaled and recoloured pictures that the routes make."""
+    return ByteCache(RENDITION_BYTES)
+
+
+class _Uploads:
+    """The upload tokens of this process and how many bytes came in under each."""
+
+    def __init__(self) -> None:
+        self.bytes_by_token: dict[str, int] = {}
+        self.lock = threading.Lock()
+
+
+@st.cache_resource(show_spinner=False)
+def _uploads() -> _Uploads:
+    return _Uploads()
+
+
+def upload_limit_bytes() -> int:
+    """Return how large one upload may become in all."""
+    return settings().upload_limit_mb * 1_000_000
+
+
+def issue_upload() -> str:
+    """Return the token of a new, empty upload. Only tokens made here are taken by the upload route."""
+    token = new_id()
+    uploads = _uploads()
+    with uploads.lock:
+        uploads.bytes_by_token[token] = 0
+    return token
+
+
+def knows_upload(token: str | None) -> bool:
+    return token in _uploads().bytes_by_token
+
+
+def upload_room(token: str, arrived_bytes: int = 0) -> int:
+    """Count `arrived_bytes` towards an upload; return how many more may come (negative: too many came)."""
+    uploads = _uploads()
+    with uploads.lock:
+        uploads.bytes_by_token[token] += arrived_bytes
+        room = upload_limit_bytes() - uploads.bytes_by_token[token]
+    spare_disk = artifacts().free_bytes() - settings().free_disk_floor_mb * 1_000_000
+    return min(room, spare_disk)
+
+
+def upload_folder(token: str) -> Path:
+    """Return the folder in which the files of an upload lie."""
+    return artifacts().path(stored.upload_folder(token))
+
+
+def uploaded_files(token: str) -> tuple[tuple[str, ...], int]:
+    """Return (names relative to the upload's folder, their bytes)."""
+    folder = upload_folder(token)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".part"))
+    return tuple(path.relative_to(folder).as_posix() for path in files), sum(path.stat().st_size for path in files)
+
+
+def discard_upload(token: str) -> None:
+    """Delete what came in under a token; the token can be used again."""
+    artifacts().delete(stored.upload_folder(token))
+    uploads = _uploads()
+    with uploads.lock:
+        if token in uploads.bytes_by_token:
+            uploads.bytes_by_token[token] = 0

@@ -1,0 +1,98 @@
+"""Addresses of the routes that serve pictures and downloads beside the pages.
+
+Views and view-models build addresses here and nowhere else; `routes.py` answers them.
+`size=192` asks for a copy whose longest side is at most 192 px; only `SIZES_PX` are answered.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+PREFIX = "/files"
+SIZES_PX = (192, 384, 768)
+
+
+def image(dataset_id: str, image_id: str, size: int | None = None) -> str:
+    """Return the address of a stored image (RGB PNG)."""
+    return _with(f"{PREFIX}/datasets/{dataset_id}/images/{image_id}", size=size)
+
+
+def thumbnail(dataset_id: str, image_id: str) -> str:
+    """Return the address of the 192 px WebP made at import."""
+    return f"{PREFIX}/datasets/{dataset_id}/thumbs/{image_id}"
+
+
+def truth(dataset_id: str, image_id: str, size: int | None = None, *, colour: bool = False, version: int = 0) -> str:
+    """Return the address of the truth: grey (0 background, 255 any class), or one colour per class.
+
+    Args:
+        version: the dataset's `truth_version`, so that a changed mapping of classes is a new address.
+    """
+    return _with(f"{PREFIX}/datasets/{dataset_id}/truth/{image_id}", size=size, colour=1 if colour else None, v=version)
+
+
+def label(label_set_id: str, image_id: str, size: int | None = None) -> str:
+    """Return the address of a pseudo-label's 8-bit foreground probability."""
+    return _with(f"{PREFIX}/labels/{label_set_id}/{image_id}", size=size)
+
+
+def prediction(prediction_set_id: str, image_id: str, size: int | None = None) -> str:
+    """Return the address of a predicted 8-bit foreground probability."""
+    return _with(f"{PREFIX}/predictions/{prediction_set_id}/{image_id}", size=size)
+
+
+def probe(run_id: str, epoch: int, image_id: str, size: int | None = None) -> str:
+    """Return the address of a probe image's 8-bit probability after `epoch` (counted from 1)."""
+    return _with(f"{PREFIX}/runs/{run_id}/probe/{epoch}/{image_id}", size=size)
+
+
+def preview(key: str) -> str:
+    """Return the address of PNG bytes that `resources.previews().put(png)` filed under `key`."""
+    return f"{PREFIX}/preview/{key}"
+
+
+def upload(token: str) -> str:
+    """Return the address that takes uploaded files; `resources.issue_upload()` makes the token."""
+    return f"{PREFIX}/uploads/{token}"
+
+
+def prediction_zip(prediction_set_id: str, threshold: float = 0.5, *, probabilities: bool = False) -> str:
+    """Return the address of a zip: masks/ (PNG 0/255), scores.csv and, on request, probabilities/ (8-bit PNG)."""
+    query = {"threshold": f"{threshold:g}", "probabilities": 1 if probabilities else None}
+    return _with(f"{PREFIX}/predictions/{prediction_set_id}/masks.zip", **query)
+
+
+def label_zip(label_set_id: str, threshold: float = 0.5, *, probabilities: bool = False) -> str:
+    """Return the address of a zip of a label set's masks, laid out like a prediction's."""
+    query = {"threshold": f"{threshold:g}", "probabilities": 1 if probabilities else None}
+    return _with(f"{PREFIX}/labels/{label_set_id}/masks.zip", **query)
+
+
+def prediction_csv(prediction_set_id: str, threshold: float = 0.5) -> str:
+    """Return the address of a table of areas and scores, one line for each image."""
+    return _with(f"{PREFIX}/predictions/{prediction_set_id}/scores.csv", threshold=f"{threshold:g}")
+
+
+def metrics_csv(run_id: str) -> str:
+    """Return the address of a run's metrics, one line for each epoch."""
+    return f"{PREFIX}/runs/{run_id}/metrics.csv"
+
+
+def model(run_id: str) -> str:
+    """Return the address of a run's best model (.keras)."""
+    return f"{PREFIX}/runs/{run_id}/model.keras"
+
+
+def run_log(run_id: str) -> str:
+    """Return the address of the whole log of a run's job (text)."""
+    return f"{PREFIX}/runs/{run_id}/log.txt"
+
+
+def import_report_csv(dataset_id: str) -> str:
+    """Return the address of the per-file import report."""
+    return f"{PREFIX}/datasets/{dataset_id}/report.csv"
+
+
+def _with(path: str, **query: int | str | None) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"{path}?{urlencode(given)}" if given else path

@@ -1,0 +1,5 @@
+"""Page: datasets."""
+
+import streamlit as st
+
+st.title("Datasets")

@@ -1,0 +1,5 @@
+"""Page: gallery."""
+
+import streamlit as st
+
+st.title("Gallery")

@@ -1,0 +1,5 @@
+"""Page: labels."""
+
+import streamlit as st
+
+st.title("Labels")

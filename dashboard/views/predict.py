@@ -1,0 +1,5 @@
+"""Page: predict."""
+
+import streamlit as st
+
+st.title("Predict")

@@ -1,0 +1,5 @@
+"""Page: runs."""
+
+import streamlit as st
+
+st.title("Runs")

@@ -1,0 +1,5 @@
+"""Page: train."""
+
+import streamlit as st
+
+st.title("Train")

@@ -1,0 +1,72 @@
+"""Numbers as people read them: durations, sizes, counts, and how long ago."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+def time_left(done: int, total: int, elapsed_s: float) -> float | None:
+    """Return the seconds still to go at the pace so far, or None before the first step is done."""
+    if done <= 0 or total <= 0 or elapsed_s <= 0:
+        return None
+    return max(total - done, 0) * elapsed_s / done
+
+
+def duration(seconds: float | None) -> str:
+    """Return "45 s", "3 min 20 s", "2 h 05 min" or "3 d 4 h"; a dash for None."""
+    if seconds is None:
+        return "–"
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest_s = divmod(whole, 60)
+    if minutes < 10:
+        return f"{minutes} min {rest_s} s" if rest_s else f"{minutes} min"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h"
+
+
+def size(byte_count: float) -> str:
+    """Return "312 B", "4.2 kB", "17 MB" or "3.4 GB" (powers of 1000)."""
+    value = float(byte_count)
+    if value < 1000:
+        return f"{value:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.5:
+            break
+    else:
+        value, unit = value / 1000, "TB"
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return "1 image", "1,204 images" or "no images"."""
+    many = plural or f"{noun}s"
+    if number == 0:
+        return f"no {many}"
+    return f"1 {noun}" if number == 1 else f"{number:,} {many}"
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """Return "just now", "5 min ago" or, after a day, the date; a dash for None. Both are aware."""
+    if moment is None:
+        return "–"
+    elapsed_s = (now - moment).total_seconds()
+    if elapsed_s < 45:
+        return "just now"
+    if elapsed_s < 3600:
+        return f"{max(round(elapsed_s / 60), 1)} min ago"
+    if elapsed_s < 24 * 3600:
+        return f"{round(elapsed_s / 3600)} h ago"
+    return moment.astimezone().strftime("%Y-%m-%d")
+
+
+def score(value: float | None) -> str:
+    """Return a score in [0, 1] with three decimals; a dash for None."""
+    return "–" if value is None else f"{value:.3f}"
