@@ -1,0 +1,382 @@
+"""Pictures from bytes and back: decode any upload, encode what the store keeps, resize.
+
+What decoding means, whatever the file:
+
+- The result is upright: an EXIF orientation is applied and then gone. Of several frames or pages the first counts.
+- Transparent parts of an image lie on white, as a browser shows them on an empty page.
+- More than 8 bits are scaled. Integer values that all fit into 8 bits, and floats that all lie in [0, 1], keep their
+  meaning; anything else is stretched so that its 0.1 % and 99.9 % quantiles become 0 and 255, all channels alike,
+  because deep images are often dark in their own range. What is not a number becomes 0.
+- Limits are checked on the header, before a pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from engine.metrics import probability_to_u8, u8_to_probability
+
+__all__ = [
+    "THUMBNAIL_PX",
+    "Limits",
+    "UnreadableImage",
+    "decode_image",
+    "decode_png",
+    "decode_truth",
+    "encode_png",
+    "fit_longest_side",
+    "probability_to_u8",
+    "resize_class_map",
+    "resize_image",
+    "resize_mask",
+    "resize_probability",
+    "thumbnail",
+    "u8_to_probability",
+]
+
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
+THUMBNAIL_PX = 192
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
+_DAMAGED = "It is damaged or cut short and cannot be decoded."
+
+
+class UnreadableImage(ValueError):
+    """A file that gives no picture. The message is one sentence about "it": the caller knows and adds the name."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one picture may be."""
+
+    max_pixels: int = 100_000_000
+    min_side_px: int = 8
+    """Below this nothing can be segmented; a 1 x 1 image is a tracking pixel or a mistake."""
+
+
+def decode_image(data: bytes, limits: Limits | None = None) -> np.ndarray:
+    """Return any picture as RGB uint8 (H, W, 3). The head of this module says how depth and alpha are treated.
+
+    Raises:
+        UnreadableImage: not an image, damaged, or outside the limits.
+    """
+    pixels = _decode(data, limits or Limits())
+    if pixels.shape[2] in (2, 4):
+        pixels = _over_white(pixels)
+    pixels = _to_8_bit(pixels)
+    return np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels)
+
+
+def decode_truth(data: bytes, limits: Limits | None = None) -> np.ndarray:
+    """Return a truth mask as grey values, uint8 (H, W), the same value for the same class in every file.
+
+    Grey stays as it is. A palette with colours gives its indices (class maps are stored so); a palette of greys gives
+    its greys. Colour gives its luma (ITU-R 601), so one colour is one value. Where only the alpha channel varies,
+    alpha is the mask; otherwise transparent parts are black. 1 bit becomes 0 and 255. Deep integers up to 255 stay;
+    above that 16-bit values are divided by 257, but never to 0. Floats in [0, 1] are multiplied by 255.
+
+    Raises:
+        UnreadableImage: not an image, damaged, or outside the limits.
+    """
+    pixels = _decode(data, limits or Limits(), palette_as_index=True)
+    if pixels.shape[2] in (2, 4):
+        pixels = _alpha_or_over_black(pixels)
+    if pixels.shape[2] == 3:
+        same = (pixels[..., :1] == pixels).all()
+        pixels = pixels[..., :1] if same else _luma(pixels)
+    return np.ascontiguousarray(_truth_to_8_bit(pixels[..., 0]))
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Return uint8 (H, W) or RGB uint8 (H, W, 3) as PNG: images, class maps, 8-bit probabilities."""
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
+        raise ValueError(f"A PNG is made of uint8 (H, W) or (H, W, 3). Got {pixels.dtype} {pixels.shape}.")
+    # Level 1 is several times faster than the default and a few per cent larger
+    return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def decode_png(data: bytes) -> np.ndarray:
+    """Return a PNG that `encode_png` made, uint8 (H, W) or RGB (H, W, 3), bit for bit.
+
+    Raises:
+        UnreadableImage: the data are damaged.
+    """
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if pixels is None:
+        raise UnreadableImage(_DAMAGED)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.ndim == 3 else pixels
+
+
+def thumbnail(image: np.ndarray, longest_side_px: int = THUMBNAIL_PX) -> bytes:
+    """Return an RGB image as WebP with its longest side at most `longest_side_px`; smaller images are not enlarged."""
+    shape = fit_longest_side(image.shape[:2], longest_side_px)
+    return _encode(".webp", resize_image(image, shape), [cv2.IMWRITE_WEBP_QUALITY, 80])
+
+
+def fit_longest_side(shape: tuple[int, int], longest_side_px: int) -> tuple[int, int]:
+    """Return (height, width) in the proportions of `shape` with the longest side at most `longest_side_px`."""
+    scale = min(1.0, longest_side_px / max(shape))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def resize_image(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return an image or grey values, uint8 (H, W[, 3]), at (height, width): area averages down, linear up."""
+    return _resize(image, shape)
+
+
+def resize_probability(probability: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a probability, float32 (H, W), at (height, width): area averages down, linear up."""
+    return np.clip(_resize(np.asarray(probability, np.float32), shape), 0, 1)
+
+
+def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a mask, bool (H, W), at (height, width): foreground where at least half of the area was."""
+    return _resize(mask.astype(np.float32), shape) >= 0.5
+
+
+def resize_class_map(class_map: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return class indices or truth values, uint8 (H, W), at (height, width): nearest, so that no new value appears."""
+    return cv2.resize(class_map, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def _resize(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if pixels.shape[:2] == tuple(shape):
+        return pixels
+    smaller = shape[0] * shape[1] < pixels.shape[0] * pixels.shape[1]
+    return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+
+
+def _encode(extension: str, pixels: np.ndarray, options: list[int]) -> bytes:
+    if pixels.ndim == 3:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    done, encoded = cv2.imencode(extension, pixels, options)
+    if not done:
+        raise ValueError(f"OpenCV could not write {pixels.shape} as {extension}.")
+    return encoded.tobytes()
+
+
+def _decode(data: bytes, limits: Limits, palette_as_index: bool = False) -> np.ndarray:
+    """Return the upright pixels (H, W, C), C in 1 to 4 (grey, grey and alpha, RGB, RGBA), of any real dtype."""
+    if not data:
+        raise UnreadableImage("It is empty (0 bytes).")
+    try:
+        with _pillow_at_work():
+            try:
+                picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            except UnidentifiedImageError:
+                if data[:4] in _TIFF_MAGIC:  # Pillow knows fewer kinds of TIFF than tifffile
+                    return _decode_odd_tiff(data, limits)
+                raise UnreadableImage(_what_it_is(data)) from None
+            with picture:
+                _check_size(picture.width, picture.height, limits)
+                return _pillow_pixels(picture, data, palette_as_index)
+    except UnreadableImage:
+        raise
+    except MemoryError:
+        raise UnreadableImage("It needs more memory than this machine has.") from None
+    except Exception as error:  # decoders raise anything from SyntaxError to struct.error on damaged files
+        raise UnreadableImage(_DAMAGED) from error
+
+
+def _pillow_pixels(picture: ImageFile.ImageFile, data: bytes, palette_as_index: bool) -> np.ndarray:
+    deep_colour = _is_deep_colour(picture, data)
+    orientation = picture.getexif().get(0x0112, 1)
+    picture.load()
+    if deep_colour:  # Pillow reads these at 8 bits, and has just shown that the file is whole
+        return _deep_colour_pixels(picture.format, data, orientation)
+    ImageOps.exif_transpose(picture, in_place=True)
+    mode = picture.mode
+    if mode == "P" and palette_as_index and not _palette_is_grey(picture):
+        picture = Image.frombytes("L", picture.size, picture.tobytes())
+    elif mode in ("F", "I") or mode.startswith("I;16"):
+        pass  # more than 8 bits, and grey already
+    elif picture.has_transparency_data:
+        picture = picture.convert("LA" if mode in ("L", "LA", "1") else "RGBA")
+    elif mode in ("1", "L") or (mode == "P" and palette_as_index):
+        picture = picture.convert("L")
+    else:
+        picture = picture.convert("RGB")  # palette, CMYK, YCbCr
+    pixels = np.asarray(picture)
+    return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
+
+
+def _palette_is_grey(picture: Image.Image) -> bool:
+    palette = np.asarray(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    used = np.flatnonzero(picture.histogram()[:256])
+    used = used[used < len(palette)]
+    return bool((palette[used] == palette[used, :1]).all())
+
+
+def _is_deep_colour(picture: ImageFile.ImageFile, data: bytes) -> bool:
+    """Return whether a file has several channels of more than 8 bits, by its header."""
+    if picture.format == "PNG":
+        return data[24] == 16 and data[25] in (2, 4, 6)
+    if picture.format == "TIFF":
+        bits = picture.tag_v2.get(258, (1,))
+        return len(bits) > 1 and max(bits) > 8
+    return False
+
+
+def _deep_colour_pixels(format_name: str | None, data: bytes, orientation: int) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise UnreadableImage(_DAMAGED)
+    if pixels.ndim == 2:
+        return pixels[..., np.newaxis]
+    pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    return pixels if format_name == "TIFF" else _upright(pixels, orientation)  # OpenCV turns TIFF itself
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return the pixels as EXIF orientation 1 to 8 says they are to be seen."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _decode_odd_tiff(data: bytes, limits: Limits) -> np.ndarray:
+    """Return the first page of a TIFF that Pillow does not know: 32-bit integers, float colour, separate planes."""
+    import tifffile  # rarely needed and slow to import
+
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages.first
+        _check_size(page.imagewidth, page.imagelength, limits)
+        pixels = page.asarray()
+        axes = page.axes
+    if axes[:1] == "S":
+        pixels, axes = np.moveaxis(pixels, 0, -1), axes[1:] + "S"
+    if axes == "YX":
+        pixels = pixels[..., np.newaxis]
+    elif axes != "YXS" or pixels.shape[2] > 4:
+        raise UnreadableImage(f"It is a TIFF of shape {pixels.shape}, which is no grey or colour picture.")
+    return pixels
+
+
+def _check_size(width: int, height: int, limits: Limits) -> None:
+    if width * height > limits.max_pixels:
+        raise UnreadableImage(
+            f"It has {width} × {height} pixels ({width * height / 1e6:.0f} megapixels); "
+            f"the limit is {limits.max_pixels / 1e6:g} megapixels."
+        )
+    if min(width, height) < limits.min_side_px:
+        raise UnreadableImage(
+            f"It has {width} × {height} pixels; the shorter side must have at least {limits.min_side_px}."
+        )
+
+
+def _what_it_is(data: bytes) -> str:
+    head = data[:512]
+    if head.startswith(_MAGIC) and not _is_text(head):
+        return _DAMAGED
+    kind = "a text file" if _is_text(head) else "not an image of a kind that is read here"
+    return f"It is {kind}; images are JPEG, PNG, TIFF, WebP, BMP or GIF."
+
+
+def _is_text(head: bytes) -> bool:
+    text = head.decode("utf-8", errors="replace").rstrip("\ufffd")  # a character may be cut at the end
+    return bool(text) and all(c.isprintable() or c in "\r\n\t" for c in text) and "\ufffd" not in text
+
+
+def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * 255
+    values = np.nan_to_num(pixels.astype(np.float32), nan=0, posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= 1 and pixels.dtype.kind == "f":
+        return np.rint(values * 255).astype(np.uint8)
+    if low >= 0 and high <= 255 and pixels.dtype.kind != "f":
+        return values.astype(np.uint8)
+    step = max(1, int((values.shape[0] * values.shape[1] / 1e6) ** 0.5))  # a million pixels tell the quantiles
+    low, high = np.percentile(values[::step, ::step], (0.1, 99.9))
+    if high <= low:  # nearly everything has one value, so the few others are what there is to see
+        low, high = float(values.min()), float(values.max())
+    span = float(high - low) or 1.0
+    return np.rint(np.clip((values - low) / span, 0, 1) * 255).astype(np.uint8)
+
+
+def _truth_to_8_bit(values: np.ndarray) -> np.ndarray:
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == bool:
+        return values.astype(np.uint8) * 255
+    is_float = values.dtype.kind == "f"
+    values = np.maximum(np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0), 0)
+    highest = values.max()
+    if is_float and highest <= 1:
+        return np.rint(values * 255).astype(np.uint8)
+    if highest <= 255:
+        return np.rint(values).astype(np.uint8)
+    scaled = np.rint(values / (65535 if highest <= 65535 else highest) * 255)
+    return np.where(values > 0, np.maximum(scaled, 1), 0).astype(np.uint8)
+
+
+def _over_white(pixels: np.ndarray) -> np.ndarray:
+    """Return the colour of (H, W, 2 or 4) laid over white, in the same dtype."""
+    white = _largest(pixels.dtype)
+    alpha = pixels[..., -1:].astype(np.float32) / white
+    colour = pixels[..., :-1] * alpha + white * (1 - alpha)
+    return colour.astype(pixels.dtype) if pixels.dtype.kind == "f" else np.rint(colour).astype(pixels.dtype)
+
+
+def _alpha_or_over_black(pixels: np.ndarray) -> np.ndarray:
+    colour, alpha = pixels[..., :-1], pixels[..., -1:]
+    visible = colour[alpha[..., 0] > 0]
+    if alpha.min() == alpha.max():
+        return colour
+    if (visible == visible[:1]).all():
+        return alpha
+    return np.where(alpha > 0, colour, 0).astype(colour.dtype)
+
+
+def _largest(dtype: np.dtype) -> float:
+    return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
+
+
+def _luma(pixels: np.ndarray) -> np.ndarray:
+    luma = pixels.astype(np.float64) @ np.array([[0.299], [0.587], [0.114]])
+    return luma.astype(pixels.dtype) if pixels.dtype.kind == "f" else np.rint(luma).astype(pixels.dtype)
+
+
+_at_work = 0
+_at_work_lock = threading.Lock()
+_saved: list = []
+
+
+@contextmanager
+def _pillow_at_work() -> Iterator[None]:
+    """Silence Pillow's warnings and lift its own size limit (ours is checked instead) while any thread decodes.
+
+    Both are process-wide, so they are set by the first thread that comes and put back by the last that goes.
+    """
+    global _at_work
+    with _at_work_lock:
+        if _at_work == 0:
+            silence = warnings.catch_warnings()
+            silence.__enter__()
+            warnings.simplefilter("ignore")
+            _saved.extend([silence, Image.MAX_IMAGE_PIXELS])
+            Image.MAX_IMAGE_PIXELS = None
+        _at_work += 1
+    try:
+        yield
+    finally:
+        with _at_work_lock:
+            _at_work -= 1
+            if _at_work == 0:
+                Image.MAX_IMAGE_PIXELS = _saved.pop()
+                _saved.pop().__exit__(None, None, None)
