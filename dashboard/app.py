@@ -1,4 +1,4 @@
-"""Entry: `streamlit run dashboard/app.py` serves the pages, and the routes for pictures, uploads and downloads beside them.
+"""Entry: `streamlit run dashboard/app.py` serves the pages, and routes for pictures, uploads and downloads beside them.
 
 Streamlit finds `app` here, starts the lifespan once per process, and runs navigation.py for every visit.
 """

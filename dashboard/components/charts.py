@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,10 +18,18 @@ import streamlit as st
 
 from dashboard.components import palette
 
+FAINT = 0.25
+# A longer curve is thinned to about this many points: more than the chart has pixels across.
+MOST_POINTS = 2000
+
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: `values[i]` belongs to `epochs[i]`. Curves of one `run` share a colour; validation is solid."""
+    """One line: `values[i]` belongs to `epochs[i]`.
+
+    With `run` set, each run has its colour, training is dotted and validation solid. Without it, training and
+    validation have two colours.
+    """
 
     metric: str
     epochs: Sequence[float]
@@ -47,12 +55,25 @@ def metric_curves(
         smoothing: weight of the past in an exponential moving average, 0 (none) to 0.99; raw values stay, faint.
         best_epoch: marked with a thin line.
     """
-    raise NotImplementedError
+    figure = _figure(height_px, title, x_title="Epoch")
+    runs = list(dict.fromkeys(curve.run for curve in curves))
+    for curve in curves:
+        _add(figure, curve, runs, smoothing)
+    if best_epoch is not None:
+        figure.add_vline(best_epoch, line={"width": 1, "dash": "dot", "color": "gray"})
+        figure.add_annotation(
+            x=best_epoch, y=1, yref="paper", text="best", showarrow=False, xanchor="left", yanchor="top", xshift=3
+        )
+    if log:
+        figure.update_yaxes(type="log", dtick=1 if _spans_decades(curves) else None)
+    few = max((len(curve.epochs) for curve in curves), default=0) <= 20
+    figure.update_xaxes(rangemode="normal", dtick=1 if few and curves else None, tickformat="d")
+    _show(figure, key)
 
 
 def learning_rate(curve: Curve, *, key: str, height_px: int = 200) -> None:
     """Draw the learning rate over epochs on a logarithmic axis."""
-    raise NotImplementedError
+    metric_curves([curve], key=key, title="Learning rate", log=True, height_px=height_px)
 
 
 def histogram(
@@ -66,12 +87,85 @@ def histogram(
     height_px: int = 220,
 ) -> None:
     """Draw how often values occur; those below `threshold` in another colour."""
-    raise NotImplementedError
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    counts, edges = np.histogram(finite, bins=bins, range=span)
+    middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
+    below = middles < threshold if threshold is not None else np.zeros(len(middles), dtype=bool)
+    bars = go.Bar(
+        x=middles,
+        y=counts,
+        width=width * 0.92,
+        marker={"color": [palette.ORANGE if low else palette.BLUE for low in below], "line": {"width": 0}},
+        customdata=np.stack([edges[:-1], edges[1:]], axis=1),
+        hovertemplate="%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y}<extra></extra>",
+    )
+    figure = _figure(height_px, "", x_title=x_title)
+    figure.add_trace(bars)
+    figure.update_layout(hovermode="closest", showlegend=False)
+    if threshold is not None:
+        figure.add_vline(threshold, line={"width": 1.5, "dash": "dot", "color": "gray"})
+    _show(figure, key)
 
 
 def smooth(values: Sequence[float], weight: float) -> np.ndarray:
-    """Return the exponential moving average, with the start's bias taken out (as Adam does); NaN are skipped."""
-    raise NotImplementedError
+    """Return the exponential moving average of `values`, float64 (N,); NaN stay NaN and count for nothing.
+
+    The start's bias is taken out as in Kingma and Ba, "Adam", ICLR 2015, section 3, so the curve begins at its
+    first value and not at 0.
+    """
+    smoothed = np.full(len(values), np.nan)
+    average, seen = 0.0, 0
+    for index, value in enumerate(values):
+        if np.isfinite(value):
+            average, seen = weight * average + (1 - weight) * value, seen + 1
+            smoothed[index] = average / (1 - weight**seen)
+    return smoothed
 
 
-__all__ = ["Curve", "go", "histogram", "learning_rate", "metric_curves", "palette", "smooth", "st"]
+def _add(figure: go.Figure, curve: Curve, runs: list[str], smoothing: float) -> None:
+    kept = slice(None, None, max(1, len(curve.epochs) // MOST_POINTS))
+    x, raw = np.asarray(curve.epochs)[kept], np.asarray(curve.values, dtype=float)
+    many_runs = any(runs)
+    training = curve.group == "train"
+    colour = palette.SERIES[(runs.index(curve.run) if many_runs else int(training)) % len(palette.SERIES)]
+    words = [curve.run, curve.metric if not curve.group or not many_runs else "", curve.group]
+    name = " · ".join(word for word in words if word)
+    line = {"color": colour, "width": 2, "dash": "dot" if many_runs and training else "solid"}
+    mode = "lines+markers" if len(x) <= 2 else "lines"
+    if smoothing > 0:
+        faint = {**line, "width": 1}
+        figure.add_trace(
+            go.Scatter(
+                x=x, y=raw[kept], line=faint, opacity=FAINT, showlegend=False, hoverinfo="skip", legendgroup=name
+            )
+        )
+        raw = smooth(raw, smoothing)
+    figure.add_trace(
+        go.Scatter(x=x, y=raw[kept], name=name, mode=mode, line=line, legendgroup=name, hovertemplate="%{y:.4g}")
+    )
+
+
+def _spans_decades(curves: Sequence[Curve]) -> bool:
+    positive = [value for curve in curves for value in curve.values if value > 0]
+    return bool(positive) and max(positive) / min(positive) > 20
+
+
+def _figure(height_px: int, title: str, x_title: str) -> go.Figure:
+    layout: dict[str, Any] = {
+        "height": height_px,
+        "margin": {"l": 8, "r": 8, "t": 34 if title else 22, "b": 8},
+        "title": {"text": title, "font": {"size": 14}, "x": 0, "y": 0.98, "yanchor": "top"},
+        "hovermode": "x unified",
+        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
+        "xaxis": {"title": {"text": x_title, "standoff": 4}, "automargin": True},
+        "yaxis": {"automargin": True},
+        # Zoom and hidden curves stay as they are while epochs arrive.
+        "uirevision": "keep",
+    }
+    return go.Figure(layout=layout)
+
+
+def _show(figure: go.Figure, key: str) -> None:
+    config = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+    st.plotly_chart(figure, key=key, config=config, width="stretch")

@@ -5,16 +5,24 @@ form = params_form(KMeansParams, key="labels-kmeans", start=stored_params)
 if form.params is None:
     st.stop()                    # the sentence that says what is wrong is already on the page
 ```
-`reset_form("labels-kmeans")` puts the start values back. Widget keys are `<key>.<field>`, nested `<key>.<group>.<field>`.
+The form keeps what was typed across page switches. It starts anew when `start` changes (another preset), and
+`reset_form("labels-kmeans")` puts the start values back. Widget keys are `<key>.<field>`, nested
+`<key>.<group>.<field>`. A field may say more through `json_schema_extra`: `unit`, `step`, and `labels` ({value: text})
+for a choice. In a group with a field `enabled`, switching that off greys out the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from engine.parameters import Params
+import streamlit as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from dashboard.components.field import draw_field, is_fixed
+from engine.parameters import ParameterError, Params, parse
 
 P = TypeVar("P", bound=Params)
 
@@ -47,9 +55,89 @@ def params_form(
         leave_out: dotted names of fields that keep their start value and are not drawn.
         open_groups: names of groups that start expanded.
     """
-    raise NotImplementedError
+    begin = start if start is not None else model()
+    _fill(model, begin, key)
+    drawn = _Drawn(key, columns, frozenset(leave_out))
+    values = drawn.fields(model, begin, "")
+    nested = {name: field for name, field in model.model_fields.items() if _is_group(field) and name not in leave_out}
+    for name, container in zip(nested, _containers(nested, groups, open_groups), strict=True):
+        with container:
+            values[name] = drawn.fields(nested[name].annotation, getattr(begin, name), f"{name}.")
+    for name in leave_out:
+        if name in model.model_fields and _is_group(model.model_fields[name]):
+            values[name] = getattr(begin, name).model_dump()
+    try:
+        return Form(values, parse(model, values), None)
+    except ParameterError as error:
+        st.error(str(error), icon=":material/error:")
+        return Form(values, None, str(error))
 
 
 def reset_form(key: str) -> None:
     """Forget what was typed into the form `key`, so that the next rerun shows its start values."""
-    raise NotImplementedError
+    st.session_state.pop(_start_name(key), None)
+
+
+class _Drawn:
+    """Draws the plain fields of one parameter set after another, in columns."""
+
+    def __init__(self, key: str, columns: int, leave_out: frozenset[str]) -> None:
+        self._key, self._columns, self._leave_out = key, columns, leave_out
+
+    def fields(self, model: type[BaseModel], begin: BaseModel, path: str) -> dict[str, Any]:
+        """Draw the fields of `model` that are not groups; return their values by name."""
+        values: dict[str, Any] = {}
+        places = self._places()
+        for name, field in model.model_fields.items():
+            if _is_group(field):
+                continue
+            if is_fixed(field) or path + name in self._leave_out:
+                values[name] = getattr(begin, name)
+                continue
+            switched_off = name != "enabled" and values.get("enabled") is False
+            with next(places):
+                values[name] = draw_field(
+                    name, field, f"{self._key}.{path}{name}", getattr(begin, name), disabled=switched_off
+                )
+        return values
+
+    def _places(self) -> Iterator[Any]:
+        while True:
+            yield from st.columns(self._columns, vertical_alignment="bottom") if self._columns > 1 else [st.container()]
+
+
+def _fill(model: type[BaseModel], begin: BaseModel, key: str) -> None:
+    """Put the start values into the widgets' state when the form is new, reset, or starts from something else."""
+    fingerprint = begin.model_dump_json()
+    anew = st.session_state.get(_start_name(key)) != fingerprint
+    st.session_state[_start_name(key)] = fingerprint
+    for path, value in _leaves(begin):
+        name = f"{key}.{path}"
+        if anew or name not in st.session_state:
+            st.session_state[name] = value
+
+
+def _leaves(params: BaseModel, path: str = "") -> Iterator[tuple[str, Any]]:
+    for name in type(params).model_fields:
+        value = getattr(params, name)
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield path + name, value
+
+
+def _containers(nested: dict[str, FieldInfo], groups: str, open_groups: Collection[str]) -> list[Any]:
+    titles = [field.title or name.replace("_", " ").capitalize() for name, field in nested.items()]
+    if groups == "tabs":
+        return list(st.tabs(titles)) if titles else []
+    if groups == "expanders":
+        return [st.expander(title, expanded=name in open_groups) for name, title in zip(nested, titles, strict=True)]
+    return [st.container() for _ in titles]
+
+
+def _is_group(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _start_name(key: str) -> str:
+    return f"{key}~start"

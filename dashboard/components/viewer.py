@@ -1,8 +1,8 @@
 """One or more pictures side by side that zoom and pan as one, or two with a wipe slider between them.
 
 ```python
-viewer([Pane("Image", url), Pane("Truth", url, mask=truth), Pane("Prediction", url, mask=p, reference=truth, mode="errors")],
-       threshold=0.5, opacity=0.5, key="detail")
+panes = [Pane("Image", url), Pane("Truth", url, mask=t), Pane("Errors", url, mask=p, reference=t, mode="errors")]
+viewer(panes, threshold=0.5, opacity=0.5, key="detail")
 viewer([Pane("Run A", url, mask=a), Pane("Run B", url, mask=b)], wipe=True, key="wipe")
 ```
 Wheel or pinch zooms, drag pans, double click or 0 resets, + and - zoom from the keyboard, arrows pan.
