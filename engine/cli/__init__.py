@@ -1,0 +1,18 @@
+"""`python -m engine …`: the same jobs and the same database as the browser."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run a command; what goes wrong ends as one sentence on standard error and exit status 1."""
+    from engine.cli.commands import app
+
+    try:
+        app()
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("engine", "db"):
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)

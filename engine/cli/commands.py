@@ -1,0 +1,310 @@
+"""The command line: the same jobs and the same database as the browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from db import datasets, recipes, runs, submissions
+from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
+from db.names import by_id_or_name, free_name
+from db.session import Database
+from engine import VERSION, imaging, metrics
+from engine import artifacts as stored
+from engine.artifacts import Artifacts
+from engine.cli.following import follow
+from engine.config import DEFAULT_PRESET, config_from
+from engine.filenames import safe_stems
+from engine.parameters import from_assignments, parse
+from engine.pseudo_labels.base import DEFAULT_METHOD, find_method, methods
+from engine.score import score as score_folders
+from engine.settings import Settings, settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From a folder of unlabelled images to a trained U-Net and its masks.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("-p", "--param", metavar="KEY=VALUE", help="Set a parameter; may be repeated.")
+]
+Name = Annotated[str | None, typer.Option(help="A name for it; one is made from its parts if left out.")]
+
+
+class CommandFailed(Exception):
+    """The command cannot do what was asked. The message is a sentence."""
+
+
+class House:
+    """The database, the files and the settings of this installation."""
+
+    def __init__(self) -> None:
+        self.settings: Settings = settings()
+        self.files = Artifacts(self.settings.data_root)
+        self.database = Database(self.settings.resolved_database_url)
+        self.database.migrate()
+
+    def finish(self, job_id: str, quiet: bool) -> Job:
+        """Return a job when it has ended well or was stopped.
+
+        Raises:
+            CommandFailed: it failed; the message is its sentence.
+        """
+        job = follow(self.database, self.settings, job_id, quiet)
+        if job.status == JobStatus.FAILED:
+            raise CommandFailed(job.error or "The job failed.")
+        return job
+
+
+def _print(result: Any, as_json: bool, sentence: str) -> None:
+    typer.echo(json.dumps(result, ensure_ascii=False, default=str) if as_json else sentence)
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.exists():
+        raise CommandFailed(f"There is no {what} {str(path)!r}.")
+    return path.resolve()
+
+
+def _score(value: float | None) -> str:
+    return "no truth" if value is None else f"{value:.4f}"
+
+
+@app.command("import")
+def import_(folder: Path, name: Annotated[str, typer.Option(help="Name of the dataset.")], as_json: AsJson = False):
+    """Import a folder (or a zip) of images, with truth masks beside them where there are any."""
+    path = _existing(folder, "folder or zip")
+    house = House()
+    with house.database.writing() as session:
+        source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
+        dataset, job = submissions.submit_import(session, name, source)
+    house.finish(job.id, as_json)
+    with house.database.reading() as session:
+        dataset = session.get_one(Dataset, dataset.id)
+        skipped = [{"name": e.name, "reason": e.reason} for e in datasets.report(session, dataset.id, taken=False)]
+    result = {
+        "dataset": dataset.id,
+        "name": dataset.name,
+        "images": dataset.image_count,
+        "truth": dataset.truth_count,
+        "skipped": skipped,
+    }
+    lines = [f"Imported {dataset.image_count} images, {dataset.truth_count} with truth, as {dataset.name!r}."]
+    lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
+    _print(result, as_json, "\n".join(lines))
+
+
+@app.command("methods")
+def methods_(as_json: AsJson = False):
+    """List the label methods and their parameters."""
+    result = [
+        {
+            "name": method.name,
+            "title": method.title,
+            "summary": method.summary,
+            "default": method.name == DEFAULT_METHOD,
+            "params": {
+                name: {"default": field.default, "help": field.description}
+                for name, field in method.params.model_fields.items()
+            },
+        }
+        for method in methods().values()
+    ]
+    lines = []
+    for entry in result:
+        lines.append(f"{entry['name']}: {entry['title']}. {entry['summary']}")
+        lines += [f"    -p {name}={value['default']}  {value['help']}" for name, value in entry["params"].items()]
+    _print(result, as_json, "\n".join(lines))
+
+
+@app.command()
+def label(
+    dataset: str,
+    method: Annotated[str, typer.Option(help="A method that `methods` lists.")] = DEFAULT_METHOD,
+    param: Assignments = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the masks (PNG 0/255) into this folder.")] = None,
+    name: Name = None,
+    seed: Annotated[int, typer.Option(min=0, help="Start of every random choice.")] = 0,
+    as_json: AsJson = False,
+):
+    """Draw a pseudo-label mask for every image of a dataset."""
+    chosen = find_method(method)
+    params = parse(chosen.params, from_assignments(param or []))
+    house = House()
+    with house.database.writing() as session:
+        row = by_id_or_name(session, Dataset, dataset)
+        label_set, job = submissions.submit_label(
+            session,
+            row.id,
+            free_name(session, LabelSet, name or f"{row.name} {method}"),
+            method,
+            params.model_dump(),
+            seed,
+            VERSION,
+        )
+    job = house.finish(job.id, as_json)
+    with house.database.reading() as session:
+        summary = recipes.summary(session, label_set.id)
+        labelled = recipes.labelled_images(session, label_set.id)
+        images = [image for image in datasets.images(session, row.id) if image.id in labelled]
+    if out is not None:
+        keys = [stored.label_key(label_set.id, image.id) for image in images]
+        write_masks(house.files, [image.name for image in images], keys, out, 0.5, probabilities=False)
+    result = {
+        "label_set": label_set.id,
+        "name": label_set.name,
+        "method": method,
+        "params": label_set.params,
+        "status": job.status.value,
+        "images": summary.images,
+        "scored_against_truth": summary.scored,
+        "dice": summary.dice,
+        "iou": summary.iou,
+        "seconds": job.result.get("seconds"),
+    }
+    sentence = f"Labelled {summary.images} images as {label_set.name!r}. Against truth: Dice {_score(summary.dice)}, "
+    _print(result, as_json, f"{sentence}IoU {_score(summary.iou)}.")
+
+
+@app.command()
+def train(
+    dataset: str,
+    labels: Annotated[str | None, typer.Option(help="Learn from this label set.")] = None,
+    truth: Annotated[bool, typer.Option("--truth", help="Learn from the truth masks.")] = False,
+    preset: Annotated[str, typer.Option(help="fast or classic.")] = DEFAULT_PRESET,
+    param: Assignments = None,
+    name: Name = None,
+    as_json: AsJson = False,
+):
+    """Train a U-Net on a label set or on truth, and predict the dataset with it."""
+    if (labels is None) != truth:
+        raise CommandFailed("Say what to learn from: either --labels LABEL_SET or --truth.")
+    config = config_from(preset, from_assignments(param or []))
+    house = House()
+    with house.database.writing() as session:
+        row = by_id_or_name(session, Dataset, dataset)
+        label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
+        wish = name or f"{label_set.name if label_set else f'{row.name} truth'} {preset}"
+        run, job = submissions.submit_train(
+            session,
+            row.id,
+            label_set.id if label_set else None,
+            free_name(session, Run, wish),
+            preset,
+            config.model_dump(mode="json"),
+            VERSION,
+        )
+    job = house.finish(job.id, as_json)
+    with house.database.reading() as session:
+        result = _run_result(session, session.get_one(Run, run.id))
+    sentence = f"{result['ended']} Best epoch {result['best_epoch']}: validation Dice {_score(result['val_dice'])}"
+    _print(result, as_json, f"{result['name']!r}: {sentence} ({result['reference']}), {result['minutes']} minutes.")
+
+
+def _run_result(session: Any, run: Run) -> dict[str, Any]:
+    job = session.get(Job, run.job_id)
+    best = {m.name: m.value for m in runs.metrics(session, run.id) if m.epoch == run.best_epoch}
+    epochs = max((m.epoch for m in runs.metrics(session, run.id)), default=0)
+    return {
+        "run": run.id,
+        "name": run.name,
+        "dataset": run.dataset_id,
+        "labels": run.label_set_id,
+        "status": job.status.value if job else "unknown",
+        "ended": run.ended_reason or (job.error if job else "") or "",
+        "epochs": epochs,
+        "best_epoch": run.best_epoch,
+        "val_dice": best.get("val_dice"),
+        "val_iou": best.get("val_iou"),
+        "reference": "truth" if run.label_set_id is None else "agreement with the pseudo-label",
+        "minutes": round(run.train_seconds / 60, 2) if run.train_seconds is not None else None,
+        "parameters": run.parameter_count,
+    }
+
+
+@app.command()
+def predict(
+    run: str,
+    folder: Path,
+    out: Annotated[Path, typer.Option(help="Folder for the masks.")],
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a pixel is foreground.")] = 0.5,
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write 8-bit probabilities.")] = False,
+    as_json: AsJson = False,
+):
+    """Predict masks for a folder (or a zip) of new images with a run's best model."""
+    path = _existing(folder, "folder or zip")
+    house = House()
+    with house.database.writing() as session:
+        row = by_id_or_name(session, Run, run)
+        source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
+        name = free_name(session, Dataset, f"{path.stem} predicted by {row.name}")
+        prediction_set, job = submissions.submit_predict_new(session, row.id, name, source)
+    house.finish(job.id, as_json)
+    with house.database.reading() as session:
+        prediction_set = session.get_one(PredictionSet, prediction_set.id)
+        done = runs.predicted_images(session, prediction_set.id)
+        images = [image for image in datasets.images(session, prediction_set.dataset_id) if image.id in done]
+        report = datasets.report(session, prediction_set.dataset_id, taken=False)
+        skipped = [{"name": entry.name, "reason": entry.reason} for entry in report]
+    keys = [stored.prediction_key(prediction_set.id, image.id) for image in images]
+    write_masks(house.files, [image.name for image in images], keys, out, threshold, probabilities)
+    result = {
+        "run": row.id,
+        "prediction_set": prediction_set.id,
+        "images": len(images),
+        "out": str(out),
+        "skipped": skipped,
+    }
+    lines = [f"Wrote {len(images)} masks to {out}."]
+    lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
+    _print(result, as_json, "\n".join(lines))
+
+
+def write_masks(
+    files: Artifacts, names: Sequence[str], keys: Sequence[str], out: Path, threshold: float, probabilities: bool
+) -> None:
+    """Write a mask PNG (0/255) for each stored 8-bit probability, and the probability too into probabilities/."""
+    out.mkdir(parents=True, exist_ok=True)
+    if probabilities:
+        (out / "probabilities").mkdir(exist_ok=True)
+    for stem, key in zip(safe_stems(names), keys, strict=True):
+        data = files.read(key)
+        mask = metrics.to_mask(imaging.decode_png(data), threshold)
+        (out / f"{stem}.png").write_bytes(imaging.encode_png(mask.astype(np.uint8) * 255))
+        if probabilities:
+            (out / "probabilities" / f"{stem}.png").write_bytes(data)
+
+
+@app.command()
+def score(masks: Path, truth: Path, as_json: AsJson = False):
+    """Score a folder of masks against a folder of truth masks, paired by stem."""
+    result = score_folders(_existing(masks, "folder"), _existing(truth, "folder"))
+    _print(
+        result,
+        as_json,
+        "{images} images against truth: Dice {dice:.4f}, IoU {iou:.4f}, F-beta {fbeta:.4f}, MAE {mae:.4f}.".format(
+            **result
+        ),
+    )
+
+
+@app.command("runs")
+def runs_(as_json: AsJson = False):
+    """List the runs, newest first."""
+    house = House()
+    with house.database.reading() as session:
+        result = [_run_result(session, run) for run in runs.listing(session)]
+    lines = [
+        f"{entry['run']}  {entry['status']:<8}  {entry['epochs']:>3} epochs  "
+        f"validation Dice {_score(entry['val_dice'])} ({entry['reference']})  {entry['name']}"
+        for entry in result
+    ]
+    _print(result, as_json, "\n".join(lines) or "No runs yet.")

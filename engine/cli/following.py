@@ -1,0 +1,63 @@
+"""Following a job from the command line: a progress bar for people, Ctrl-C as a soft stop."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from db import jobs
+from db.models import Job, JobStatus, utc_now
+from db.session import Database
+from engine.launchers import launcher
+from engine.settings import Settings
+
+POLL_S = 0.2
+LOOK_AFTER_WORKERS_S = 5.0
+
+
+def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> Job:
+    """Start a worker for a job and return the job when it has ended. Ctrl-C asks it to stop and goes on waiting.
+
+    `quiet` draws no bar. A job whose worker died goes back into the queue and gets another.
+    """
+    starter = launcher(current)
+    starter.submit(job_id)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, disable=quiet, transient=True) as bar:
+        task = bar.add_task("Waiting for a worker", total=None)
+        looked_at = time.monotonic()
+        while True:
+            try:
+                with database.reading() as session:
+                    job = session.get_one(Job, job_id)
+                if job.status.ended:
+                    return job
+                text = job.progress_text or ("Working" if job.status == JobStatus.RUNNING else "Waiting for a worker")
+                bar.update(task, description=text, completed=job.progress_done, total=job.progress_total or None)
+                if time.monotonic() - looked_at > LOOK_AFTER_WORKERS_S:
+                    looked_at = time.monotonic()
+                    _look_after_workers(database, current, starter, job_id)
+                time.sleep(POLL_S)
+            except KeyboardInterrupt:
+                with database.writing() as session:
+                    jobs.request_stop(session, job_id)
+                console.print("Stopping; what is finished is kept.")
+
+
+def _look_after_workers(database: Database, current: Settings, starter: object, job_id: str) -> None:
+    now = utc_now()
+    with database.writing() as session:
+        jobs.requeue_lost(session, now, current.lost_after_s)
+        waiting = jobs.waiting_without_worker(session, now, current.lost_after_s, current.max_workers)
+    if waiting:
+        starter.submit(job_id)

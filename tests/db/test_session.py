@@ -1,0 +1,85 @@
+"""Opening, migrating, and sharing one database file."""
+
+import sqlite3
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError
+
+from db import datasets
+from db.models import Base, Dataset, Image, new_id
+from db.session import Database
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'new folder' / 'app.db'}"
+
+
+def test_migrations_make_exactly_the_declared_tables(url):
+    database = Database(url)
+    database.migrate()
+    with database.bind.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    database.close()
+
+
+def test_two_apps_that_start_at_once_both_find_a_ready_database(url):
+    failures = []
+
+    def start():
+        try:
+            database = Database(url)
+            database.migrate()
+            database.close()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_sqlite_is_in_wal_mode_and_keeps_foreign_keys(url):
+    database = Database(url)
+    database.migrate()
+    with database.bind.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    orphan = Image(dataset_id=new_id(), name="x", content_hash="h", width=1, height=1)
+    with pytest.raises(IntegrityError), database.writing() as session:
+        session.add(orphan)
+    database.close()
+
+
+def test_a_failed_block_writes_nothing(url):
+    database = Database(url)
+    database.migrate()
+    with pytest.raises(RuntimeError), database.writing() as session:
+        datasets.create(session, "half done")
+        raise RuntimeError
+    with database.reading() as session:
+        assert datasets.listing(session) == []
+    database.close()
+
+
+def test_a_writer_waits_for_another_process(url):
+    """The busy timeout covers a lock that somebody else holds for a while."""
+    database = Database(url)
+    database.migrate()
+    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    release.start()
+    with database.writing() as session:
+        datasets.create(session, "patient")
+    release.join()
+    other.close()
+    with database.reading() as session:
+        assert session.query(Dataset).one().name == "patient"
+    database.close()
