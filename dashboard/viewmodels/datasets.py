@@ -1,0 +1,234 @@
+"""What the datasets page shows: the datasets, one dataset's images page by page, its report, and what hangs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from dashboard import urls
+from dashboard.viewmodels.jobs import JobView, job_view
+from db import datasets
+from db.models import Dataset, Image, ImportEntry, Job, Label, LabelSet, Prediction, PredictionSet, Run
+
+PER_PAGE = 48
+THUMBNAILS = 4
+TruthFilter = Literal["all", "with truth", "without truth"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One dataset in the list. `thumbnails` are addresses of its first pictures."""
+
+    id: str
+    name: str
+    images: int
+    truth: int
+    size_bytes: int
+    created_at: datetime
+    thumbnails: tuple[str, ...]
+    job: JobView | None
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """One dataset. `classes` are names in order of class index, 0 the background; empty as long as there is no truth."""
+
+    id: str
+    name: str
+    images: int
+    truth: int
+    created_at: datetime
+    truth_version: int
+    classes: tuple[str, ...]
+    lookup: tuple[int, ...]
+    taken: int
+    skipped: int
+    job: JobView | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image in the grid; `truth` is the address of its truth map, None where it has none."""
+
+    id: str
+    name: str
+    width_px: int
+    height_px: int
+    thumbnail: str
+    truth: str | None
+
+
+@dataclass(frozen=True)
+class PicturePage:
+    """The images of one page of the grid; `found` counts those on all pages."""
+
+    pictures: tuple[Picture, ...]
+    found: int
+    page: int
+    pages: int
+
+
+@dataclass(frozen=True)
+class ReportLine:
+    """What became of one file of an import."""
+
+    name: str
+    taken: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What goes when a dataset is deleted. `masks` counts pseudo-labels and predictions; `busy` says why it cannot."""
+
+    name: str
+    images: int
+    truth: int
+    label_sets: tuple[str, ...]
+    runs: tuple[str, ...]
+    masks: int
+    busy: str
+
+
+def cards(
+    session: Session, now: datetime, lost_after_s: float, size_bytes: Callable[[Dataset], int] = lambda dataset: 0
+) -> tuple[Card, ...]:
+    """Return the datasets, newest first. `size_bytes` tells what the files of a dataset take up."""
+    found = []
+    for dataset in datasets.listing(session):
+        first = datasets.images(session, dataset.id, limit=THUMBNAILS)
+        found.append(
+            Card(
+                id=dataset.id,
+                name=dataset.name,
+                images=dataset.image_count,
+                truth=dataset.truth_count,
+                size_bytes=size_bytes(dataset),
+                created_at=dataset.created_at,
+                thumbnails=tuple(urls.thumbnail(dataset.id, image.id) for image in first),
+                job=_job(session, dataset, now, lost_after_s),
+            )
+        )
+    return tuple(found)
+
+
+def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_after_s: float) -> DatasetView | None:
+    """Return one dataset, or None if there is none of that id."""
+    dataset = session.get(Dataset, dataset_id) if dataset_id else None
+    if dataset is None:
+        return None
+    entries = select(ImportEntry.taken, func.count()).where(ImportEntry.dataset_id == dataset.id)
+    counts = {taken: number for taken, number in session.execute(entries.group_by(ImportEntry.taken))}
+    return DatasetView(
+        id=dataset.id,
+        name=dataset.name,
+        images=dataset.image_count,
+        truth=dataset.truth_count,
+        created_at=dataset.created_at,
+        truth_version=dataset.truth_version,
+        classes=tuple(entry["name"] for entry in dataset.classes),
+        lookup=tuple(dataset.lookup),
+        taken=counts.get(True, 0),
+        skipped=counts.get(False, 0),
+        job=_job(session, dataset, now, lost_after_s),
+    )
+
+
+def job_of(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> JobView | None:
+    """Return the latest import job of a dataset: one small query, for a page that looks again every second."""
+    dataset = session.get(Dataset, dataset_id)
+    return _job(session, dataset, now, lost_after_s) if dataset is not None else None
+
+
+def picture_page(
+    session: Session,
+    dataset_id: str,
+    page: int = 1,
+    search: str = "",
+    truth: TruthFilter = "all",
+    per_page: int = PER_PAGE,
+) -> PicturePage:
+    """Return a page of images whose name contains `search`, whatever the case; a page too far gives the last one."""
+    wanted = _wanted(dataset_id, search, truth)
+    found = session.scalar(select(func.count()).select_from(Image).where(*wanted)) or 0
+    pages = max(1, -(-found // per_page))
+    page = min(max(page, 1), pages)
+    query = select(Image).where(*wanted).order_by(Image.position, Image.id)
+    rows = session.scalars(query.limit(per_page).offset((page - 1) * per_page))
+    version = session.get_one(Dataset, dataset_id).truth_version
+    return PicturePage(tuple(_picture(image, version) for image in rows), found, page, pages)
+
+
+def _wanted(dataset_id: str, search: str, truth: TruthFilter) -> list[ColumnElement[bool]]:
+    wanted = [Image.dataset_id == dataset_id]
+    if search.strip():
+        wanted.append(Image.name.icontains(search.strip(), autoescape=True))
+    if truth != "all":
+        wanted.append(Image.has_truth.is_(truth == "with truth"))
+    return wanted
+
+
+def _picture(image: Image, truth_version: int) -> Picture:
+    truth = urls.truth(image.dataset_id, image.id, 192, colour=True, version=truth_version)
+    return Picture(
+        id=image.id,
+        name=image.name,
+        width_px=image.width,
+        height_px=image.height,
+        thumbnail=urls.thumbnail(image.dataset_id, image.id),
+        truth=truth if image.has_truth else None,
+    )
+
+
+def report_lines(session: Session, dataset_id: str) -> tuple[ReportLine, ...]:
+    """Return what became of every file of all imports into a dataset, skipped files first."""
+    return tuple(ReportLine(entry.name, entry.taken, entry.reason) for entry in datasets.report(session, dataset_id))
+
+
+def example_images(session: Session, dataset_id: str, count: int = 3) -> tuple[str, ...]:
+    """Return the ids of up to `count` images with truth, those with the most different truth values first."""
+    query = select(Image.id, Image.truth_values).where(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
+    rows = session.execute(query.order_by(Image.position, Image.id)).all()
+    rows.sort(key=lambda row: len(row.truth_values), reverse=True)
+    return tuple(row.id for row in rows[:count])
+
+
+def deletion(session: Session, dataset_id: str) -> Deletion:
+    """Return what would go with a dataset, or in `busy` the sentence that says why it cannot be deleted now."""
+    dataset = session.get_one(Dataset, dataset_id)
+    runs = session.execute(select(Run.id, Run.name).where(Run.dataset_id == dataset_id)).all()
+    label_sets = session.execute(select(LabelSet.id, LabelSet.name).where(LabelSet.dataset_id == dataset_id)).all()
+    labels = select(func.count()).where(Label.label_set_id.in_([row.id for row in label_sets]))
+    predictions = (
+        select(func.count())
+        .select_from(Prediction)
+        .join(PredictionSet, PredictionSet.id == Prediction.prediction_set_id)
+        .where((PredictionSet.dataset_id == dataset_id) | PredictionSet.run_id.in_([row.id for row in runs]))
+    )
+    return Deletion(
+        name=dataset.name,
+        images=dataset.image_count,
+        truth=dataset.truth_count,
+        label_sets=tuple(row.name for row in label_sets),
+        runs=tuple(row.name for row in runs),
+        masks=(session.scalar(labels) or 0) + (session.scalar(predictions) or 0),
+        busy=_why_busy(session, dataset_id),
+    )
+
+
+def _why_busy(session: Session, dataset_id: str) -> str:
+    try:
+        datasets.refuse_if_busy(session, dataset_id)
+    except datasets.InUse as error:
+        return str(error)
+    return ""
+
+
+def _job(session: Session, dataset: Dataset, now: datetime, lost_after_s: float) -> JobView | None:
+    job = session.get(Job, dataset.job_id) if dataset.job_id else None
+    return job_view(job, now, lost_after_s)
