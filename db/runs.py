@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from db.datasets import InUse
+from db.datasets import InUse, delete_dataset
 from db.models import Dataset, Image, Job, JobStatus, Metric, Prediction, PredictionSet, Run, RunImage
 from db.names import checked_name
 
@@ -150,3 +150,23 @@ def delete_run(session: Session, run_id: str) -> list[tuple[str, str]]:
     session.execute(delete(PredictionSet).where(PredictionSet.id.in_(sets)))
     session.execute(delete(Run).where(Run.id == run_id))
     return [("run", run_id), *(("prediction", id_) for id_ in sets)]
+
+
+def delete_prediction_set(session: Session, prediction_set_id: str) -> list[tuple[str, str]]:
+    """Delete predictions; return [(kind of folder, id)] of files to remove afterwards.
+
+    Images that were brought only to be predicted go too, once no other predictions of them are left.
+
+    Raises:
+        InUse: a job is at work on them.
+    """
+    found = session.get_one(PredictionSet, prediction_set_id)
+    job = session.get(Job, found.job_id) if found.job_id else None
+    if job is not None and not job.status.ended:
+        raise InUse("The predictions are being made. Stop that first, then try again.")
+    dataset = session.get_one(Dataset, found.dataset_id)
+    session.execute(delete(PredictionSet).where(PredictionSet.id == prediction_set_id))
+    others = session.scalar(select(func.count()).where(PredictionSet.dataset_id == dataset.id))
+    if dataset.purpose != "prediction" or others:
+        return [("prediction", prediction_set_id)]
+    return [("prediction", prediction_set_id), *delete_dataset(session, dataset.id)]

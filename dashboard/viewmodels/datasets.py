@@ -36,7 +36,7 @@ class Card:
 
 @dataclass(frozen=True)
 class DatasetView:
-    """One dataset. `classes` are names in order of class index, 0 the background; empty as long as there is no truth."""
+    """One dataset. `classes` are names by class index, 0 the background; empty as long as there is no truth."""
 
     id: str
     name: str
@@ -123,7 +123,7 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
     if dataset is None:
         return None
     entries = select(ImportEntry.taken, func.count()).where(ImportEntry.dataset_id == dataset.id)
-    counts = {taken: number for taken, number in session.execute(entries.group_by(ImportEntry.taken))}
+    counts = dict(session.execute(entries.group_by(ImportEntry.taken)).tuples().all())
     return DatasetView(
         id=dataset.id,
         name=dataset.name,
