@@ -101,6 +101,13 @@ def job_log_key(job_id: str) -> str:
     return f"jobs/{checked_id(job_id)}.log"
 
 
+class MissingFile(LookupError):
+    """A stored file is not there any more."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class Artifacts:
     """The stored files under one root folder."""
 
@@ -122,7 +129,15 @@ class Artifacts:
         return self.path(key).exists()
 
     def read(self, key: str) -> bytes:
-        return self.path(key).read_bytes()
+        """Return a file's content.
+
+        Raises:
+            MissingFile: it is not there; the sentence names it.
+        """
+        try:
+            return self.path(key).read_bytes()
+        except FileNotFoundError:
+            raise MissingFile(f"The stored file {key} is gone: it was deleted or moved outside of Maskloom.") from None
 
     def size(self, key: str) -> int:
         """Return the bytes of one file, or of all files below a folder. 0 if there is none."""

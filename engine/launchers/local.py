@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 from engine.settings import REPOSITORY_ROOT, Settings
 
@@ -13,11 +14,9 @@ class LocalLauncher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._started: list[subprocess.Popen[bytes]] = []
 
     def submit(self, job_id: str) -> None:
         """Start a worker. Its output outside of jobs goes to DATA_ROOT/jobs/workers.log."""
-        self._started = [process for process in self._started if process.poll() is None]
         log = self._settings.data_root / "jobs" / "workers.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         apart = (
@@ -35,4 +34,5 @@ class LocalLauncher:
                 stderr=output,
                 **apart,
             )
-        self._started.append(process)
+        # Somebody has to collect the exit status, or the ended worker stays as a zombie.
+        threading.Thread(target=process.wait, daemon=True).start()

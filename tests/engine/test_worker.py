@@ -1,0 +1,133 @@
+"""Real worker processes on a real queue."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from db import jobs, recipes, submissions
+from db.models import JobStatus, utc_now
+from engine import artifacts as stored
+from engine import imaging
+from engine.launchers import launcher
+from engine.worker import explain, work
+from tests.house import REPOSITORY, add_discs
+
+PATIENCE_S = 60
+
+
+def start_worker(house):
+    return subprocess.Popen(
+        [sys.executable, "-m", "engine.worker"],
+        cwd=REPOSITORY,
+        env=house.settings.as_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def submit_label(house, dataset, name="otsu", method="threshold"):
+    from engine.pseudo_labels.base import find_method
+
+    params = find_method(method).params().model_dump()
+    with house.database.writing() as session:
+        return submissions.submit_label(session, dataset.id, name, method, params, 0, "test")
+
+
+def test_a_worker_process_draws_every_mask_and_exits(house):
+    dataset = add_discs(house, 5)
+    label_set, job = submit_label(house, dataset)
+    assert start_worker(house).wait(PATIENCE_S) == 0
+    job = house.job(job.id)
+    assert (job.status, job.error, job.progress_done, job.progress_total) == (JobStatus.FINISHED, None, 5, 5)
+    with house.database.reading() as session:
+        summary = recipes.summary(session, label_set.id)
+        image_ids = recipes.labelled_images(session, label_set.id)
+    assert summary.images == summary.scored == 5
+    assert summary.dice > 0.95
+    for image_id in image_ids:
+        assert imaging.decode_png(house.files.read(stored.label_key(label_set.id, image_id))).shape == (64, 64)
+    assert "Ended: finished" in house.files.read(stored.job_log_key(job.id)).decode()
+
+
+def test_the_launcher_starts_a_worker_that_takes_the_whole_queue(house):
+    dataset = add_discs(house, 3)
+    submitted = [submit_label(house, dataset, f"set {number}")[1].id for number in range(3)]
+    launcher(house.settings).submit(submitted[0])
+    wait_until(lambda: all(house.job(job_id).status == JobStatus.FINISHED for job_id in submitted))
+
+
+def test_a_killed_worker_loses_nothing_and_another_finishes_the_job(house):
+    dataset = add_discs(house, 40, size_px=256)
+    label_set, job = submit_label(house, dataset, method="kmeans")
+
+    def drawn():
+        with house.database.reading() as session:
+            return recipes.labelled_images(session, label_set.id)
+
+    victim = start_worker(house)
+    wait_until(lambda: drawn() or house.job(job.id).status.ended)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    kept = drawn()
+    assert kept
+    with house.database.writing() as session:
+        jobs.requeue_lost(session, utc_now(), lost_after_s=-1)
+    work(house.database, house.settings)
+    assert house.job(job.id).status == JobStatus.FINISHED
+    assert kept < drawn() or len(kept) == 40
+    assert len(drawn()) == 40
+
+
+def test_a_job_that_cannot_work_fails_with_its_sentence(house):
+    dataset = add_discs(house, 2)
+    _, job = submit_label(house, dataset)
+    house.files.delete(stored.dataset_folder(dataset.id))
+    assert start_worker(house).wait(PATIENCE_S) == 0
+    job = house.job(job.id)
+    assert job.status == JobStatus.FAILED
+    assert "is gone" in job.error
+    assert "Traceback" in house.files.read(stored.job_log_key(job.id)).decode()
+
+
+def test_no_job_starts_on_a_full_disk(house):
+    dataset = add_discs(house, 2)
+    _, job = submit_label(house, dataset)
+    work(house.database, house.settings.model_copy(update={"free_disk_floor_mb": 10**9}))
+    assert "FREE_DISK_FLOOR_MB" in house.job(job.id).error
+
+
+def test_a_stop_request_ends_a_running_job_and_keeps_what_is_drawn(house):
+    dataset = add_discs(house, 40, size_px=256)
+    label_set, job = submit_label(house, dataset, method="kmeans")
+    worker = start_worker(house)
+    wait_until(lambda: house.job(job.id).progress_done > 0 or house.job(job.id).status.ended)
+    with house.database.writing() as session:
+        jobs.request_stop(session, job.id)
+    assert worker.wait(PATIENCE_S) == 0
+    job = house.job(job.id)
+    assert job.status in (JobStatus.STOPPED, JobStatus.FINISHED)
+    with house.database.reading() as session:
+        drawn = len(recipes.labelled_images(session, label_set.id))
+    assert drawn == (job.result["images"] if job.status == JobStatus.STOPPED else 40)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device"), "disk is full"),
+        (MemoryError(), "batch size"),
+        (ZeroDivisionError("division by zero"), "Unexpected error, ZeroDivisionError"),
+    ],
+)
+def test_every_failure_becomes_a_sentence(error, words):
+    assert words in explain(error)
