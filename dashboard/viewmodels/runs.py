@@ -1,0 +1,321 @@
+"""What the Runs page shows: the table of runs, and one run in detail, live while it trains.
+
+Dice and IoU of a run measure it against what taught it. Where that was a label set they are agreement with the
+pseudo-label, and nothing here calls them anything else; scores against truth then come from the stored predictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from dashboard import wording
+from dashboard.viewmodels.config_table import ConfigRow, config_rows
+from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.viewmodels.run_metrics import Reference
+from db import runs
+from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
+from engine import artifacts as stored
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One line of the table. `dice_vs_truth` and `agreement` are of validation images; either may be unknown."""
+
+    id: str
+    name: str
+    dataset: str
+    taught_by: str
+    status: str
+    epochs_done: int
+    epochs_total: int
+    dice_vs_truth: float | None
+    agreement: float | None
+    seconds: float | None
+    created_at: datetime
+    val_dice: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over a run's own validation images, from its stored predictions at threshold 0.5."""
+
+    images: int
+    truth_dice: float | None
+    truth_images: int
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A probe image of a run; `reference` is what taught the run."""
+
+    image_id: str
+    name: str
+    split: str
+    has_reference: bool
+
+
+@dataclass(frozen=True)
+class RunHead:
+    """What stays the same while a run trains."""
+
+    id: str
+    name: str
+    job_id: str | None
+    dataset_id: str
+    dataset: str
+    truth_version: int
+    label_set_id: str | None
+    taught_by: str
+    reference: Reference
+    preset: str
+    created_at: datetime
+    code_version: str
+    epochs_total: int
+    config: tuple[ConfigRow, ...]
+    train_images: int
+    validation_images: int
+    probes: tuple[Probe, ...]
+
+    @property
+    def changed(self) -> tuple[ConfigRow, ...]:
+        """The parameters that are not its preset's."""
+        return tuple(row for row in self.config if row.preset_value is not None)
+
+
+@dataclass(frozen=True)
+class LiveStatus:
+    """What changes while a run trains: one small query."""
+
+    state: str
+    done: int
+    total: int
+    text: str
+    seconds: float | None
+    left_s: float | None
+    epochs_done: int
+    epochs_total: int
+    best_epoch: int | None
+    best_val_dice: float | None
+    parameter_count: int | None
+    attempt: int
+    sentence: str
+
+    @property
+    def live(self) -> bool:
+        """Whether it is worth asking again soon."""
+        return self.state in ("queued", "running", "stopping", "lost")
+
+    @property
+    def can_stop(self) -> bool:
+        return self.state in ("queued", "running")
+
+    @property
+    def can_resume(self) -> bool:
+        return self.state == "stopped"
+
+    @property
+    def can_retry(self) -> bool:
+        return self.state == "failed"
+
+    @property
+    def can_delete(self) -> bool:
+        return self.state in ("finished", "stopped", "failed")
+
+    @property
+    def has_model(self) -> bool:
+        return self.best_epoch is not None
+
+
+def run_rows(session: Session, now: datetime, lost_after_s: float) -> tuple[RunRow, ...]:
+    """Return all runs, newest first."""
+    found = session.execute(
+        select(Run, Dataset.name, LabelSet.name, Job)
+        .join(Dataset, Dataset.id == Run.dataset_id)
+        .outerjoin(LabelSet, LabelSet.id == Run.label_set_id)
+        .outerjoin(Job, Job.id == Run.job_id)
+        .order_by(Run.created_at.desc(), Run.id)
+    ).all()
+    curves: dict[str, list[float]] = {}
+    query = select(Metric.run_id, Metric.value).where(Metric.name == "val_dice").order_by(Metric.run_id, Metric.epoch)
+    for run_id, value in session.execute(query):
+        curves.setdefault(run_id, []).append(value)
+    epochs = dict(session.execute(select(Metric.run_id, func.max(Metric.epoch)).group_by(Metric.run_id)).all())
+    truth = _truth_dice_by_run(session)
+    rows = []
+    for run, dataset, label_set, job in found:
+        curve = tuple(curves.get(run.id, ()))
+        best = run.best_val_dice if run.best_val_dice is not None else max(curve, default=None)
+        by_truth = run.label_set_id is None
+        view = job_view(job, now, lost_after_s)
+        rows.append(
+            RunRow(
+                id=run.id,
+                name=run.name,
+                dataset=dataset,
+                taught_by="truth" if by_truth else str(label_set),
+                status=_state(view),
+                epochs_done=epochs.get(run.id, 0),
+                epochs_total=_epochs_total(run),
+                dice_vs_truth=best if by_truth else truth.get(run.id),
+                agreement=None if by_truth else best,
+                seconds=_seconds(run, view),
+                created_at=run.created_at,
+                val_dice=curve,
+            )
+        )
+    return tuple(rows)
+
+
+def run_head(session: Session, run_id: str | None) -> RunHead | None:
+    """Return what stays the same of a run, or None if there is no such run."""
+    run = session.get(Run, run_id) if run_id else None
+    if run is None:
+        return None
+    dataset = session.get_one(Dataset, run.dataset_id)
+    label_set = session.get(LabelSet, run.label_set_id) if run.label_set_id else None
+    split = dict(
+        session.execute(
+            select(RunImage.split, func.count()).where(RunImage.run_id == run.id).group_by(RunImage.split)
+        ).all()
+    )
+    return RunHead(
+        id=run.id,
+        name=run.name,
+        job_id=run.job_id,
+        dataset_id=dataset.id,
+        dataset=dataset.name,
+        truth_version=dataset.truth_version,
+        label_set_id=run.label_set_id,
+        taught_by=f"label set {label_set.name!r}" if label_set else "truth",
+        reference="pseudo-label" if run.label_set_id else "truth",
+        preset=run.preset,
+        created_at=run.created_at,
+        code_version=run.code_version,
+        epochs_total=_epochs_total(run),
+        config=config_rows(run.config, run.preset),
+        train_images=split.get("train", 0),
+        validation_images=split.get("validation", 0),
+        probes=tuple(
+            Probe(image.id, image.name, side, bool(run.label_set_id) or image.has_truth)
+            for image, side in runs.probe_images(session, run.id)
+        ),
+    )
+
+
+def live_status(session: Session, run_id: str, now: datetime, lost_after_s: float) -> LiveStatus | None:
+    """Return how a run stands, or None if it is gone."""
+    last = select(func.max(Metric.epoch)).where(Metric.run_id == run_id).scalar_subquery()
+    found = session.execute(
+        select(Run, Job, last).outerjoin(Job, Job.id == Run.job_id).where(Run.id == run_id)
+    ).one_or_none()
+    if found is None:
+        return None
+    run, job, epochs_done = found
+    view = job_view(job, now, lost_after_s)
+    state = _state(view)
+    left_s = None
+    if view is not None and state in ("running", "stopping"):
+        left_s = wording.time_left(view.done, view.total, view.elapsed_s or 0.0)
+    return LiveStatus(
+        state=state,
+        done=view.done if view else 0,
+        total=view.total if view else 0,
+        text=view.text if view else "",
+        seconds=_seconds(run, view),
+        left_s=left_s,
+        epochs_done=epochs_done or 0,
+        epochs_total=_epochs_total(run),
+        best_epoch=run.best_epoch,
+        best_val_dice=run.best_val_dice,
+        parameter_count=run.parameter_count,
+        attempt=job.attempt if job else 0,
+        sentence=_sentence(run, job, state, now, epochs_done or 0),
+    )
+
+
+def scores(session: Session, run_id: str) -> Scores | None:
+    """Return how a run's stored predictions of its own validation images score, or None if there are none yet."""
+    run = session.get(Run, run_id)
+    prediction_set = runs.own_prediction_set(session, run) if run else None
+    if run is None or prediction_set is None:
+        return None
+    images, truth_dice, truth_images, agreement = session.execute(
+        select(
+            func.count(),
+            func.avg(Prediction.truth_dice),
+            func.count(Prediction.truth_dice),
+            func.avg(Prediction.label_dice),
+        ).where(Prediction.prediction_set_id == prediction_set.id, Prediction.split == "validation")
+    ).one()
+    return Scores(images, truth_dice, truth_images, agreement) if images else None
+
+
+def own_prediction_set_id(session: Session, run_id: str) -> str | None:
+    """Return the id of a run's predictions on the dataset that taught it, once there are any."""
+    run = session.get(Run, run_id)
+    found = runs.own_prediction_set(session, run) if run else None
+    return found.id if found is not None and runs.prediction_count(session, found.id) else None
+
+
+def files_to_remove(removed: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the folders in the store of what `db.runs.delete_run` has deleted."""
+    folders = {"run": stored.run_folder, "prediction": stored.prediction_folder}
+    return [folders[kind](id_) for kind, id_ in removed]
+
+
+def _epochs_total(run: Run) -> int:
+    return int(run.config.get("training", {}).get("epochs", 0))
+
+
+def _state(view: JobView | None) -> str:
+    return view.status if view else "stopped"
+
+
+def _seconds(run: Run, view: JobView | None) -> float | None:
+    """Return how long a run has trained: what it stored itself, or the time its job has taken so far."""
+    if view is None or view.status == "queued":
+        return run.train_seconds
+    if run.train_seconds is not None and not view.at_work:
+        return run.train_seconds
+    return view.elapsed_s
+
+
+def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done: int) -> str:
+    """Return why a run ended, or what it is waiting for, in a sentence; empty while it simply trains."""
+    kept = "The model of the best epoch is kept." if run.best_epoch is not None else "No epoch was finished."
+    if state == "queued":
+        return "Waits for a free worker. It starts by itself, also when this page is closed."
+    if state == "stopping":
+        return "Stops at the next safe point and keeps what it has learned."
+    if state == "lost" and job is not None and job.heartbeat_at is not None:
+        silent = wording.duration((now - job.heartbeat_at).total_seconds())
+        return (
+            f"Its worker has been silent for {silent}: the process died, or the machine slept or was restarted. "
+            f"What it had finished ({wording.count(epochs_done, 'epoch')}) is safe. "
+            "Put it back into the queue to go on from there."
+        )
+    if state == "failed":
+        return (job.error if job else None) or run.ended_reason or "It failed without saying why; see the log."
+    if state == "stopped":
+        return run.ended_reason or f"Stopped by a person after {wording.count(epochs_done, 'epoch')}. {kept}"
+    if state == "finished":
+        return run.ended_reason or f"Finished after {wording.count(epochs_done, 'epoch')}. {kept}"
+    return ""
+
+
+def _truth_dice_by_run(session: Session) -> dict[str, float]:
+    """Return {run: mean Dice against truth of its own validation predictions} of the runs that have one."""
+    query = (
+        select(Run.id, func.avg(Prediction.truth_dice))
+        .join(PredictionSet, (PredictionSet.run_id == Run.id) & (PredictionSet.dataset_id == Run.dataset_id))
+        .join(Prediction, Prediction.prediction_set_id == PredictionSet.id)
+        .where(Prediction.split == "validation", Run.label_set_id.is_not(None))
+        .group_by(Run.id)
+    )
+    return {run_id: value for run_id, value in session.execute(query) if value is not None}
