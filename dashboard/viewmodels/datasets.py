@@ -53,14 +53,17 @@ class DatasetView:
 
 @dataclass(frozen=True)
 class Picture:
-    """One image in the grid; `truth` is the address of its truth map, None where it has none."""
+    """One image. The addresses of its truth, foreground in the grid's size and one colour per class, are None without."""
 
     id: str
     name: str
     width_px: int
     height_px: int
     thumbnail: str
+    image: str
+    truth_small: str | None
     truth: str | None
+    truth_colours: str | None
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
     if dataset is None:
         return None
     entries = select(ImportEntry.taken, func.count()).where(ImportEntry.dataset_id == dataset.id)
-    counts = dict(session.execute(entries.group_by(ImportEntry.taken)).tuples().all())
+    counts = dict(session.execute(entries.group_by(ImportEntry.taken)).all())
     return DatasetView(
         id=dataset.id,
         name=dataset.name,
@@ -173,16 +176,27 @@ def _wanted(dataset_id: str, search: str, truth: TruthFilter) -> list[ColumnElem
     return wanted
 
 
-def _picture(image: Image, truth_version: int) -> Picture:
-    truth = urls.truth(image.dataset_id, image.id, 192, colour=True, version=truth_version)
+def _picture(image: Image, version: int) -> Picture:
+    dataset_id, known = image.dataset_id, image.has_truth
     return Picture(
         id=image.id,
         name=image.name,
         width_px=image.width,
         height_px=image.height,
-        thumbnail=urls.thumbnail(image.dataset_id, image.id),
-        truth=truth if image.has_truth else None,
+        thumbnail=urls.thumbnail(dataset_id, image.id),
+        image=urls.image(dataset_id, image.id),
+        truth_small=urls.truth(dataset_id, image.id, 192, version=version) if known else None,
+        truth=urls.truth(dataset_id, image.id, version=version) if known else None,
+        truth_colours=urls.truth(dataset_id, image.id, colour=True, version=version) if known else None,
     )
+
+
+def picture(session: Session, dataset_id: str, image_id: str | None) -> Picture | None:
+    """Return one image of a dataset, or None if it has none of that id."""
+    found = session.get(Image, image_id) if image_id else None
+    if found is None or found.dataset_id != dataset_id:
+        return None
+    return _picture(found, session.get_one(Dataset, dataset_id).truth_version)
 
 
 def report_lines(session: Session, dataset_id: str) -> tuple[ReportLine, ...]:
