@@ -1,0 +1,206 @@
+"""Previews on real processes: what is drawn, what is remembered, and what survives a killed process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dashboard.previews import PreviewPool, Source, preview_params
+from engine import imaging, metrics
+from engine.pseudo_labels.base import draw, find_method
+from tests.house import REPOSITORY, disc
+
+LOOKUP = tuple(int(value >= 128) for value in range(256))
+
+
+class GivenUp(BaseException):
+    """Stands for Streamlit's own signal that a newer rerun waits; it is no Exception either."""
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[PreviewPool]:
+    drawing = PreviewPool(workers=2)
+    yield drawing
+    drawing.close()
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> list[Source]:
+    found = []
+    for number in range(4):
+        image, mask = disc(160, 40, seed=number)
+        image_path, truth_path = tmp_path / f"{number}.png", tmp_path / f"{number}-truth.png"
+        image_path.write_bytes(imaging.encode_png(image))
+        truth_path.write_bytes(imaging.encode_png(mask.astype(np.uint8) * 255))
+        found.append(Source(f"{tmp_path}-{number}", image_path, truth_path, LOOKUP))
+    return found
+
+
+def params(method: str, **values: object):
+    return find_method(method).params(**values)
+
+
+def test_a_preview_is_what_the_method_draws_at_that_size_and_scores_against_truth(pool, sources):
+    chosen = params("kmeans", longest_side_px=96)
+    previews = pool.draw("kmeans", chosen, sources, seed=3)
+    for number, preview in enumerate(previews):
+        image, mask = disc(160, 40, seed=number)
+        small = imaging.resize_image(image, (96, 96))
+        expected = metrics.probability_to_u8(draw(find_method("kmeans"), small, chosen, seed=3))
+        assert np.array_equal(imaging.decode_png(preview.png), expected)
+        truth = imaging.resize_mask(mask, (96, 96))
+        at_half = metrics.threshold_index(0.5)
+        assert metrics.dice_curve(preview.counts)[at_half] == metrics.dice(metrics.to_mask(expected, 0.5), truth)
+        assert preview.seconds > 0
+
+
+def test_without_truth_there_is_no_score(pool, sources):
+    bare = [replace(source, truth_path=None, lookup=()) for source in sources]
+    assert all(preview.counts is None for preview in pool.draw("threshold", params("threshold"), bare))
+
+
+def test_what_was_drawn_is_not_drawn_again_and_pictures_are_loaded_once(pool, sources):
+    first = pool.draw("threshold", params("threshold"), sources)
+    for source in sources:
+        source.image_path.unlink()
+    assert pool.draw("threshold", params("threshold"), sources) == first
+    moved = pool.draw("threshold", params("threshold", offset=20), sources)
+    assert not any(preview.error for preview in moved)
+    assert [preview.png for preview in moved] != [preview.png for preview in first]
+
+
+def test_another_mapping_of_truth_scores_anew(pool, sources):
+    before = pool.draw("threshold", params("threshold"), sources[:1])[0]
+    turned = replace(sources[0], lookup=tuple(1 - value for value in LOOKUP))
+    after = pool.draw("threshold", params("threshold"), [turned])[0]
+    assert after.png == before.png
+    assert after.counts.reference == 160 * 160 - before.counts.reference
+
+
+def test_memory_is_bounded(sources):
+    small = PreviewPool(workers=1, memory_bytes=200_000)
+    try:
+        for offset in range(30):
+            small.draw("threshold", params("threshold", offset=offset), sources)
+        assert 1 < len(small._drawn._entries) < 120
+        assert small._drawn._total_bytes <= 200_000
+        assert small._pictures._total_bytes <= 200_000
+    finally:
+        small.close()
+
+
+def test_one_bad_picture_is_named_and_takes_no_other_mask_away(pool, sources):
+    gone = replace(sources[0], content_hash="gone", image_path=Path("/nowhere/gone.png"))
+    previews = pool.draw("threshold", params("threshold"), [gone, sources[1]])
+    assert "gone.png" in previews[0].error
+    assert not previews[0].png
+    assert previews[1].png
+
+
+def test_a_newer_position_drops_what_has_not_begun(pool, sources):
+    many = [replace(sources[0], content_hash=f"many-{number}") for number in range(200)]
+
+    def give_up(done: int) -> None:
+        raise GivenUp
+
+    with pytest.raises(GivenUp):
+        pool.draw("kmeans", params("kmeans"), many, while_waiting=give_up)
+    # Of the 200 at most the few that were under way are still drawn; the newer position gets the processes.
+    assert all(preview.png for preview in pool.draw("kmeans", params("kmeans", clusters=2), sources))
+    assert sum(pool._drawn.get(key) is not None for key in list(pool._drawn._entries) if "many" in repr(key)) < 20
+
+
+def test_killed_processes_are_replaced(pool, sources):
+    pool.draw("threshold", params("threshold"), sources)
+    for pid in list(pool._executor._processes):
+        os.kill(pid, signal.SIGKILL)
+    previews = pool.draw("threshold", params("threshold", offset=-7), sources)
+    assert all(preview.png and not preview.error for preview in previews)
+
+
+def test_after_closing_it_draws_with_new_processes(sources):
+    short = PreviewPool(workers=1)
+    short.draw("threshold", params("threshold"), sources[:1])
+    processes = list(short._executor._processes.values())
+    short.close()
+    assert not any(process.is_alive() for process in processes)
+    assert short.draw("threshold", params("threshold", offset=9), sources[:1])[0].png
+    short.close()
+
+
+def test_the_processes_do_not_run_the_page(tmp_path, sources, monkeypatch):
+    """Streamlit makes the page `__main__`, and a spawned process would run that again."""
+    page = tmp_path / "page.py"
+    page.write_text("import pathlib; pathlib.Path(__file__).with_name('ran').touch()")
+    main = types.ModuleType("__main__")
+    main.__file__ = str(page)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    fresh = PreviewPool(workers=1)
+    assert fresh.draw("threshold", params("threshold"), sources[:1])[0].png
+    fresh.close()
+    assert not (tmp_path / "ran").exists()
+    assert sys.modules["__main__"] is main
+
+
+def test_the_processes_do_not_load_streamlit():
+    code = "import sys, dashboard.previews; print('streamlit' in sys.modules, 'tensorflow' in sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == ["False", "False"]
+
+
+def test_the_processes_end_with_a_killed_app():
+    code = """if True:
+        import os, signal
+        from dashboard.previews import PreviewPool
+        pool = PreviewPool(workers=1)
+        pool.warm_up()
+        print(*pool._executor._processes, flush=True)
+        input()
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    app = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    drawing = int(app.stdout.readline())
+    assert is_alive(drawing)
+    app.communicate("\n")
+    deadline = time.monotonic() + 30
+    while is_alive(drawing) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(drawing)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat")
+        return not state.exists() or state.read_text().split(") ")[1][0] != "Z"
+    except OSError:
+        return False
+
+
+def test_lengths_shrink_with_the_picture():
+    full = params("kmeans", longest_side_px=512, smoothing_px=4.0, clusters=6)
+    small = preview_params(full, 256)
+    assert (small.longest_side_px, small.smoothing_px, small.clusters) == (256, 2.0, 6)
+    assert preview_params(full, None) == full
+    assert preview_params(params("kmeans", longest_side_px=200), 256).longest_side_px == 200
+
+
+def test_no_process_is_left_behind(sources):
+    before = set(multiprocessing.active_children())
+    short = PreviewPool(workers=2)
+    short.draw("threshold", params("threshold"), sources)
+    short.close()
+    assert set(multiprocessing.active_children()) <= before
