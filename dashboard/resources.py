@@ -11,6 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.byte_cache import ByteCache
+from dashboard.previews import PreviewPool
 from db.models import new_id
 from db.session import Database
 from engine import artifacts as stored
@@ -29,6 +30,7 @@ __all__ = [
     "issue_upload",
     "knows_upload",
     "launcher",
+    "preview_pool",
     "previews",
     "renditions",
     "settings",
@@ -70,6 +72,12 @@ def _launcher(chosen: Settings) -> Launcher:
 def previews() -> ByteCache:
     """Return the place for PNG bytes a page has just made: `urls.preview(previews().put(png))` shows them."""
     return ByteCache(PREVIEW_BYTES)
+
+
+@st.cache_resource(show_spinner=False)
+def preview_pool() -> PreviewPool:
+    """Return the processes that draw previews. They start with the first drawing and end with the app."""
+    return PreviewPool()
 
 
 @st.cache_resource(show_spinner=False)
