@@ -53,7 +53,7 @@ class DatasetView:
 
 @dataclass(frozen=True)
 class Picture:
-    """One image. The addresses of its truth, foreground in the grid's size and one colour per class, are None without."""
+    """One image. The addresses of its truth are None where it has none; `truth_colours` has one colour per class."""
 
     id: str
     name: str
