@@ -1,0 +1,131 @@
+"""Every score of a prediction set at every mask threshold, as arrays: what galleries and comparisons sort and count.
+
+Read once from the stored counts and kept, so that moving a threshold touches neither the database nor a picture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from db import predictions
+from engine import metrics
+
+Reference = Literal["truth", "label"]
+SCORE_TITLES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement with the pseudo-label (Dice)"}
+REFERENCE_TITLES: dict[Reference, str] = {"truth": "Truth", "label": "Pseudo-label"}
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The predictions of one set: row i of everything is the same image, in the dataset's order.
+
+    `dice[reference]` is float32 (N, 101), one column for each of `engine.metrics.THRESHOLDS`, and not a number where
+    an image lacks that reference. `areas` is the predicted foreground's share of the image, of the same shape.
+    """
+
+    image_ids: tuple[str, ...]
+    names: tuple[str, ...]
+    content_hashes: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    splits: np.ndarray
+    dice: dict[Reference, np.ndarray]
+    areas: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def scores(self, reference: Reference, threshold: float) -> np.ndarray:
+        """Return Dice against `reference` at a mask threshold in [0, 1], (N,), NaN where there is no reference."""
+        return self.dice[reference][:, metrics.threshold_index(threshold)]
+
+    def area(self, threshold: float) -> np.ndarray:
+        """Return the predicted foreground's share at a mask threshold in [0, 1], (N,)."""
+        return self.areas[:, metrics.threshold_index(threshold)]
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """The references that any image has, the one with the most images first; truth wins a tie."""
+        count = {reference: int(np.isfinite(curve[:, 0]).sum()) for reference, curve in self.dice.items()}
+        present: list[Reference] = [reference for reference in ("truth", "label") if count[reference]]
+        return tuple(sorted(present, key=lambda reference: -count[reference]))
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The row of each image id."""
+        return {image_id: row for row, image_id in enumerate(self.image_ids)}
+
+    @cached_property
+    def folded_names(self) -> tuple[str, ...]:
+        """The names as a search compares them, whatever the script or the case."""
+        return tuple(name.casefold() for name in self.names)
+
+    @cached_property
+    def name_ranks(self) -> np.ndarray:
+        """Where each row stands when sorted by name as people do, 2 before 10; int64 (N,)."""
+        order = sorted(range(len(self)), key=lambda row: _natural(self.folded_names[row]))
+        ranks = np.empty(len(self), np.int64)
+        ranks[order] = np.arange(len(self))
+        return ranks
+
+
+def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
+    """Return the scores of a prediction set. Keep the result as long as `db.predictions.stamp` stays the same."""
+    found = predictions.rows(session, prediction_set_id)
+    shape = (len(found), len(metrics.THRESHOLDS))
+    dice: dict[Reference, np.ndarray] = {
+        "truth": np.full(shape, np.nan, np.float32),
+        "label": np.full(shape, np.nan, np.float32),
+    }
+    areas = np.empty(shape, np.float32)
+    for row, prediction in enumerate(found):
+        # Without counts only the share at threshold 0.5 is known.
+        areas[row] = prediction.area
+        for reference, packed in (("label", prediction.label_counts), ("truth", prediction.truth_counts)):
+            if packed is not None:
+                counts = metrics.unpack_counts(packed)
+                dice[reference][row] = metrics.dice_curve(counts)
+                areas[row] = counts.predicted / (prediction.width * prediction.height)
+    return ScoreTable(
+        image_ids=tuple(row.image_id for row in found),
+        names=tuple(row.name for row in found),
+        content_hashes=tuple(row.content_hash for row in found),
+        sizes=tuple((row.width, row.height) for row in found),
+        splits=np.array([row.split for row in found], dtype="U16"),
+        dice=dice,
+        areas=areas,
+    )
+
+
+def iou_from_dice(dice: float) -> float:
+    """Return the IoU that belongs to a Dice score: both come from the same overlap, IoU = Dice / (2 - Dice)."""
+    return dice / (2 - dice)
+
+
+def mean(scores: np.ndarray) -> float | None:
+    """Return the mean of the scores that are known, or None if none is."""
+    known = scores[np.isfinite(scores)]
+    return float(known.mean()) if len(known) else None
+
+
+def shared_rows(tables: Sequence[ScoreTable], by_content: bool) -> np.ndarray:
+    """Return int64 (images, tables): the rows of the images that every table holds, in the first table's order.
+
+    Args:
+        by_content: match pictures of different datasets by their content; else by id.
+    """
+    keys = [table.content_hashes if by_content else table.image_ids for table in tables]
+    rows: list[dict[str, int]] = [{key: row for row, key in enumerate(held)} for held in keys]
+    shared = [key for key in keys[0] if all(key in held for held in rows)]
+    return np.array([[held[key] for held in rows] for key in shared], np.int64).reshape(len(shared), len(tables))
+
+
+def _natural(name: str) -> list[Any]:
+    # Every second piece is a run of digits, so pieces of the same place are always of the same type.
+    return [int(piece) if position % 2 else piece for position, piece in enumerate(re.split(r"([0-9]+)", name))]

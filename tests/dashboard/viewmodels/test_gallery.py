@@ -1,0 +1,162 @@
+"""The gallery's arrangement against scores computed afresh from the stored pictures."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from dashboard.viewmodels import gallery
+from dashboard.viewmodels.gallery import Choice
+from dashboard.viewmodels.scores import iou_from_dice, read_scores
+from db import runs
+from db.models import Image, utc_now
+from db.submissions import submit_predict
+from engine import artifacts as stored
+from engine import imaging, metrics
+from tests.house import add_discs
+from tests.predicted import add_label_set, add_run, truth_of
+
+
+@pytest.fixture
+def predicted(house):
+    dataset = add_discs(house, 12)
+    run = add_run(house, dataset, "run", label_set_id=add_label_set(house, dataset))
+    with house.database.reading() as session:
+        origin = gallery.source(session, run.id, utc_now(), 60)
+        return house, dataset, origin, read_scores(session, origin.prediction_set_id)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.05, 0.3, 0.5, 0.89, 1.0])
+def test_scores_at_any_threshold_are_those_of_the_masks_themselves(predicted, threshold):
+    house, dataset, origin, table = predicted
+    for row, image_id in enumerate(table.image_ids):
+        levels = imaging.decode_png(house.files.read(stored.prediction_key(origin.prediction_set_id, image_id)))
+        mask, truth = metrics.to_mask(levels, threshold), truth_of(house, dataset, image_id)
+        label = imaging.decode_png(house.files.read(stored.label_key(origin.label_set_id, image_id))) > 127
+        assert table.scores("truth", threshold)[row] == pytest.approx(metrics.dice(mask, truth), abs=1e-6)
+        assert table.scores("label", threshold)[row] == pytest.approx(metrics.dice(mask, label), abs=1e-6)
+        assert table.area(threshold)[row] == pytest.approx(mask.mean(), abs=1e-6)
+        assert iou_from_dice(metrics.dice(mask, truth)) == pytest.approx(metrics.iou(mask, truth))
+
+
+def test_successes_and_failures_part_the_scored_images(predicted):
+    *_, table = predicted
+    for success_from in (0.0, 0.5, 0.8, 1.0):
+        choice = Choice("truth", success_from=success_from)
+        everything = gallery.arrange(table, choice)
+        good = gallery.arrange(table, Choice("truth", success_from=success_from, show="Successes"))
+        bad = gallery.arrange(table, Choice("truth", success_from=success_from, show="Failures"))
+        assert sorted([*good.rows, *bad.rows]) == sorted(everything.rows)
+        assert (len(good.rows), len(bad.rows)) == (everything.successes, everything.failures)
+        assert all(everything.scores[good.rows] >= success_from)
+        assert all(everything.scores[bad.rows] < success_from)
+
+
+def test_the_same_rows_follow_the_threshold(predicted):
+    *_, table = predicted
+    tight = gallery.arrange(table, Choice("truth", threshold=0.5, success_from=0.999))
+    wide = gallery.arrange(table, Choice("truth", threshold=0.3, success_from=0.999))
+    assert tight.successes == 2 and wide.successes == 0  # at 0.3 every mask has its border, also the two exact ones
+    assert tight.mean_score != pytest.approx(wide.mean_score)
+
+
+def test_sorting(predicted):
+    *_, table = predicted
+    worst = gallery.arrange(table, Choice("truth"))
+    best = gallery.arrange(table, Choice("truth", sort="Best first"))
+    assert np.all(np.diff(worst.scores[worst.rows]) >= 0)
+    assert np.all(np.diff(best.scores[best.rows]) <= 0)
+    names = [table.names[row] for row in gallery.arrange(table, Choice("truth", sort="Name")).rows]
+    assert names == [f"disc {number}.png" for number in range(12)]  # 2 before 10
+    area = table.area(0.3)[gallery.arrange(table, Choice("truth", threshold=0.3, sort="Largest area")).rows]
+    assert np.all(np.diff(area) <= 0)
+
+
+def test_split_and_search(predicted):
+    *_, table = predicted
+    held_out = gallery.arrange(table, Choice("truth", split="Validation"))
+    assert {table.names[row] for row in held_out.rows} == {f"disc {number}.png" for number in (0, 3, 6, 9)}
+    assert held_out.successes + held_out.failures == 4
+    found = gallery.arrange(table, Choice("truth", search=" DISC 1"))
+    assert {table.names[row] for row in found.rows} == {"disc 1.png", "disc 10.png", "disc 11.png"}
+    assert len(gallery.arrange(table, Choice("truth", search="no such")).rows) == 0
+    assert gallery.arrange(table, Choice("truth", search="no such")).mean_score is None
+
+
+def test_search_folds_case_in_every_script(house):
+    dataset = add_discs(house, 2)
+    run = add_run(house, dataset, "run")
+    with house.database.writing() as session:
+        session.query(Image).filter_by(name="disc 1.png").one().name = "ÄPFEL Груши.png"
+    with house.database.reading() as session:
+        table = read_scores(session, runs.own_prediction_set(session, run).id)
+    for search in ("äpfel", "ГРУШИ"):
+        assert [table.names[row] for row in gallery.arrange(table, Choice("truth", search=search)).rows] == [
+            "ÄPFEL Груши.png"
+        ]
+
+
+def test_images_without_a_reference_are_neither_success_nor_failure_and_come_last(house):
+    dataset = add_discs(house, 4)
+    with house.database.writing() as session:
+        session.query(Image).filter_by(name="disc 0.png").one().has_truth = False
+    run = add_run(house, dataset, "run")
+    with house.database.reading() as session:
+        origin = gallery.source(session, run.id, utc_now(), 60)
+        table = read_scores(session, origin.prediction_set_id)
+    for sort in ("Worst first", "Best first"):
+        choice = Choice("truth", sort=sort)
+        arrangement = gallery.arrange(table, choice)
+        last = gallery.pictures(origin, table, arrangement, choice, 1)[-1]
+        assert (last.name, last.score, last.success, last.reference) == ("disc 0.png", None, None, None)
+        assert (arrangement.unscored, arrangement.successes + arrangement.failures) == (1, 3)
+    assert table.references == ("truth",)
+
+
+def test_pages_hold_48_and_know_where_an_image_is(house):
+    run = add_run(house, add_discs(house, 50), "run")
+    with house.database.reading() as session:
+        origin = gallery.source(session, run.id, utc_now(), 60)
+        table = read_scores(session, origin.prediction_set_id)
+    choice = Choice("truth", sort="Name")
+    arrangement = gallery.arrange(table, choice)
+    assert arrangement.pages == 2
+    assert [len(gallery.pictures(origin, table, arrangement, choice, page)) for page in (1, 2, 3)] == [48, 2, 0]
+    assert [arrangement.page_of(int(arrangement.rows[place])) for place in (0, 47, 48)] == [1, 1, 2]
+
+
+def test_detail_walks_through_the_order(predicted):
+    *_, table = predicted
+    choice = Choice("truth", threshold=0.5, success_from=0.8, show="Failures")
+    arrangement = gallery.arrange(table, choice)
+    ids = [table.image_ids[row] for row in arrangement.rows]
+    first, second = (gallery.detail(table, arrangement, choice, id_) for id_ in ids[:2])
+    assert (first.previous_id, first.next_id, first.position, first.total) == (None, ids[1], 0, len(ids))
+    assert second.previous_id == ids[0]
+    assert gallery.detail(table, arrangement, choice, ids[-1]).next_id is None
+    assert set(first.dice) == {"truth", "label"} and first.success is False
+    outside = gallery.detail(table, arrangement, choice, (set(table.image_ids) - set(ids)).pop())
+    assert (outside.position, outside.previous_id, outside.next_id) == (None, None, None)
+    assert gallery.detail(table, arrangement, choice, "0" * 32) is None
+
+
+def test_the_source_leads_back_to_recipe_and_job(predicted):
+    house, dataset, origin, _ = predicted
+    assert (origin.dataset_name, origin.label_set_name, origin.recipe) == ("discs", "recipe", "kmeans")
+    assert origin.taught_by == "the label set “recipe” (kmeans)"
+    assert (origin.predicted, origin.image_count, origin.job) == (12, 12, None)
+    with house.database.writing() as session:
+        submit_predict(session, origin.run_id, dataset.id)
+    with house.database.reading() as session:
+        again = gallery.source(session, origin.run_id, utc_now() + timedelta(minutes=2), 60)
+        assert again.job.status == "queued"
+        assert gallery.source(session, "0" * 32, utc_now(), 60) is None
+
+
+def test_runs_with_predictions_come_first(house):
+    dataset = add_discs(house, 2)
+    add_run(house, dataset, "old but predicted")
+    add_run(house, dataset, "new", shifts_px=())
+    with house.database.reading() as session:
+        choices = gallery.run_choices(session)
+    assert [(choice.name, choice.predicted) for choice in choices] == [("old but predicted", 2), ("new", 0)]
