@@ -17,7 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -41,6 +41,7 @@ class Source:
     """A picture to draw on: where it lies and, where there is truth, the class of each of its 256 grey values."""
 
     content_hash: str
+    longest_side_px: int
     image_path: Path
     truth_path: Path | None = None
     lookup: tuple[int, ...] = ()
@@ -74,10 +75,10 @@ class _Picture:
 @dataclass(frozen=True)
 class _Task:
     source: Source
-    picture: _Picture | None
     method: str
     params: LabelParams
     seed: int
+    picture: _Picture | None = None
 
     @property
     def picture_key(self) -> Hashable:
@@ -88,18 +89,22 @@ class _Task:
         return self.source, self.method, self.params.model_dump_json(), self.seed
 
 
-def preview_params(params: LabelParams, limit_px: int | None) -> LabelParams:
-    """Return the parameters that draw at most `limit_px` large what `params` draw at their own size.
+def preview_params(params: LabelParams, limit_px: int | None, picture_px: int) -> LabelParams:
+    """Return the parameters that draw a picture at most `limit_px` large as `params` draw it at their own size.
 
-    Lengths in pixels shrink with the picture, within their limits. None leaves everything as it is.
+    Lengths in pixels shrink with the picture, within their limits; a picture that is small enough changes nothing.
+
+    Args:
+        limit_px: the preview's longest side; None is as large as `params` say.
+        picture_px: the picture's longest side.
     """
-    if limit_px is None or params.longest_side_px <= limit_px:
+    full_px = min(params.longest_side_px, picture_px)
+    if limit_px is None or full_px <= limit_px:
         return params
-    scale = limit_px / params.longest_side_px
     changes: dict[str, Any] = {"longest_side_px": limit_px}
     for name, schema in type(params).model_json_schema()["properties"].items():
         if schema.get("unit") == "px" and name not in changes:
-            value = getattr(params, name) * scale
+            value = getattr(params, name) * limit_px / full_px
             value = round(value) if schema["type"] == "integer" else value
             changes[name] = max(value, schema.get("minimum", value))
     return params.model_copy(update=changes)
@@ -125,18 +130,19 @@ class PreviewPool:
         params: LabelParams,
         sources: Sequence[Source],
         *,
+        limit_px: int | None = PREVIEW_PX,
         seed: int = 0,
         while_waiting: Callable[[int], None] = lambda done: None,
     ) -> list[Preview]:
         """Return the preview of each source, drawn now where it was not drawn before.
 
         Args:
+            limit_px: the longest side to draw at (see `preview_params`).
             while_waiting: called many times a second with the number drawn. It may raise to give up: what has not
                 begun is then dropped, so that a newer position of a slider does not wait behind this one.
         """
         tasks = [
-            _Task(source, self._pictures.get((source, params.longest_side_px)), method, params, seed)
-            for source in sources
+            _Task(source, method, preview_params(params, limit_px, source.longest_side_px), seed) for source in sources
         ]
         found = {task.key: preview for task in tasks if (preview := self._drawn.get(task.key)) is not None}
         missing = {task.key: task for task in tasks if task.key not in found}
@@ -152,7 +158,7 @@ class PreviewPool:
                 # One more than there are processes: none idles between two pictures, and little is drawn in vain.
                 while queue and len(flying) <= self._workers:
                     task = queue.popleft()
-                    future, executor = self._submit(task)
+                    future, executor = self._submit(replace(task, picture=self._pictures.get(task.picture_key)))
                     flying[future] = task, executor
                 landed, _ = wait(flying, timeout=POLL_S, return_when=FIRST_COMPLETED)
                 for future in landed:

@@ -43,7 +43,7 @@ def sources(tmp_path: Path) -> list[Source]:
         image_path, truth_path = tmp_path / f"{number}.png", tmp_path / f"{number}-truth.png"
         image_path.write_bytes(imaging.encode_png(image))
         truth_path.write_bytes(imaging.encode_png(mask.astype(np.uint8) * 255))
-        found.append(Source(f"{tmp_path}-{number}", image_path, truth_path, LOOKUP))
+        found.append(Source(f"{tmp_path}-{number}", 160, image_path, truth_path, LOOKUP))
     return found
 
 
@@ -192,10 +192,18 @@ def is_alive(pid: int) -> bool:
 
 def test_lengths_shrink_with_the_picture():
     full = params("kmeans", longest_side_px=512, smoothing_px=4.0, clusters=6)
-    small = preview_params(full, 256)
+    small = preview_params(full, 256, picture_px=4000)
     assert (small.longest_side_px, small.smoothing_px, small.clusters) == (256, 2.0, 6)
-    assert preview_params(full, None) == full
-    assert preview_params(params("kmeans", longest_side_px=200), 256).longest_side_px == 200
+    assert preview_params(full, 256, picture_px=320).smoothing_px == 4.0 * 256 / 320
+    assert preview_params(full, 256, picture_px=200) == full
+    assert preview_params(full, None, picture_px=4000) == full
+
+
+def test_a_preview_is_no_larger_than_asked(pool, sources):
+    small = pool.draw("threshold", params("threshold"), sources[:1], limit_px=64)[0]
+    whole = pool.draw("threshold", params("threshold"), sources[:1], limit_px=None)[0]
+    assert imaging.decode_png(small.png).shape == (64, 64)
+    assert imaging.decode_png(whole.png).shape == (160, 160)
 
 
 def test_no_process_is_left_behind(sources):
