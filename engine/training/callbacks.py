@@ -1,0 +1,218 @@
+"""What happens around a batch and after an epoch.
+
+Two Keras callbacks are enough: one steers the batches, one takes an epoch's steps in their order. The steps themselves
+are plain objects called with the epoch (counted from 1) and its metrics, and keep what must survive a restart in the
+`TrainingState`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from engine.config import EarlyStoppingParams, ReduceLRParams, TrainingParams
+from engine.imaging import encode_png, fit_longest_side, probability_to_u8, resize_probability
+from engine.training.samples import Pixels
+from engine.training.state import Patience, TrainingState, replacing
+
+PROBE_PX = 256
+COSINE_FLOOR = 0.01  # share of the first learning rate that is left at the end of the cosine schedule
+
+Metrics = dict[str, float]
+EpochStep = Callable[[int, Metrics], None]
+
+
+def _nothing(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How `fit` reports and asks. Epochs are counted from 1.
+
+    `on_prepare(done, total)` while images are decoded; `on_start(epochs_done)` once, before the first batch;
+    `on_batch(epoch, images_done, images_total, images_per_s)`; `on_epoch(epoch, metrics)`; `should_stop()` after every
+    batch.
+    """
+
+    on_prepare: Callable[[int, int], None] = _nothing
+    on_start: Callable[[int], None] = _nothing
+    on_batch: Callable[[int, int, int, float], None] = _nothing
+    on_epoch: Callable[[int, Metrics], None] = _nothing
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def monitored(monitor: str, metrics: Metrics) -> tuple[str, float]:
+    """Return the metric to watch and its value: without validation images, the training metric of the same name."""
+    name = monitor if monitor in metrics else monitor.removeprefix("val_")
+    return name, metrics[name]
+
+
+class Batches(keras.callbacks.Callback):
+    """Sets the learning rate, reports, and ends training between two batches when asked to or when the loss is lost."""
+
+    def __init__(
+        self, params: TrainingParams, state: TrainingState, hooks: Hooks, images: int, batch_size: int, steps: int
+    ) -> None:
+        super().__init__()
+        self._params, self._state, self._hooks = params, state, hooks
+        self._images, self._batch_size, self._steps = images, batch_size, steps
+        self._epoch, self._began = 0, 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Metrics | None = None) -> None:
+        self._epoch, self._began = epoch, time.monotonic()
+
+    def on_train_batch_begin(self, batch: int, logs: Metrics | None = None) -> None:
+        done = (self._epoch * self._steps + batch) / (self._params.epochs * self._steps)
+        self.model.optimizer.learning_rate = scheduled_rate(self._params, done) * self._state.rate_factor
+
+    def on_train_batch_end(self, batch: int, logs: Metrics | None = None) -> None:
+        done = min((batch + 1) * self._batch_size, self._images)
+        speed = done / max(time.monotonic() - self._began, 1e-9)
+        self._hooks.on_batch(self._epoch + 1, done, self._images, speed)
+        if not math.isfinite(logs["loss"]):
+            self._state.ended = "nan"
+        self._ask_for_stop()
+
+    def on_test_batch_end(self, batch: int, logs: Metrics | None = None) -> None:
+        self._ask_for_stop()
+
+    def _ask_for_stop(self) -> None:
+        if self._hooks.should_stop() and not self._state.ended:
+            self._state.ended = "stopped"
+        if self._state.ended:
+            self.model.stop_training = self.model.stop_evaluating = True
+
+
+def scheduled_rate(params: TrainingParams, done: float) -> float:
+    """Return the learning rate when the share `done`, in [0, 1], of all steps is behind us.
+
+    Source of the cosine: Loshchilov, Hutter, "SGDR", ICLR 2017, without restarts.
+    """
+    if params.schedule == "constant":
+        return params.learning_rate
+    share = (1 + math.cos(math.pi * min(done, 1.0))) / 2
+    return params.learning_rate * (COSINE_FLOOR + (1 - COSINE_FLOOR) * share)
+
+
+class Epochs(keras.callbacks.Callback):
+    """Takes the steps of each epoch that was trained and validated to its end."""
+
+    def __init__(self, state: TrainingState, steps: Sequence[EpochStep]) -> None:
+        super().__init__()
+        self._state, self._steps = state, steps
+
+    def on_epoch_end(self, epoch: int, logs: Metrics | None = None) -> None:
+        if self._state.ended:  # stopped in the middle: the epoch does not count and is repeated on resume
+            return
+        self._state.epoch = epoch + 1
+        metrics = {name: float(value) for name, value in logs.items()}
+        metrics["learning_rate"] = float(self.model.optimizer.learning_rate)
+        for step in self._steps:
+            step(epoch + 1, metrics)
+        if self._state.ended:
+            self.model.stop_training = True
+
+
+@dataclass
+class KeepBest:
+    """Stores the model of the best epoch."""
+
+    monitor: str
+    state: TrainingState
+    save: Callable[[], None]
+
+    def __call__(self, epoch: int, metrics: Metrics) -> None:
+        name, value = monitored(self.monitor, metrics)
+        if self.state.checkpoint.improves(name, value, epoch):
+            self.state.best_metrics = dict(metrics)
+            self.save()
+
+
+@dataclass
+class StopEarly:
+    """Ends a run whose watched metric has not improved for `patience` epochs."""
+
+    params: EarlyStoppingParams
+    state: TrainingState
+
+    def __call__(self, epoch: int, metrics: Metrics) -> None:
+        name, value = monitored(self.params.monitor, metrics)
+        patience = self.state.early_stopping
+        patience.improves(name, value, epoch, self.params.min_delta)
+        if patience.waited >= self.params.patience:
+            self.state.ended = "early"
+            self.state.reason = (
+                f"Early stopping at epoch {epoch} because {name} had not improved for {patience.waited} epochs."
+            )
+
+
+@dataclass
+class ReduceRate:
+    """Lowers the learning rate when the watched metric stalls, on top of the schedule."""
+
+    params: ReduceLRParams
+    first_rate: float
+    state: TrainingState
+
+    def __call__(self, epoch: int, metrics: Metrics) -> None:
+        name, value = monitored(self.params.monitor, metrics)
+        patience = self.state.reduce_lr
+        patience.improves(name, value, epoch)
+        if patience.waited >= self.params.patience:
+            lowest = self.params.min_lr / self.first_rate
+            self.state.rate_factor = max(self.state.rate_factor * self.params.factor, lowest)
+            self.state.reduce_lr = Patience(patience.best, patience.best_epoch)
+
+
+class Probes:
+    """Stores what the network says of the probe images: 8-bit PNG under probe/<epoch>/<image id>.png."""
+
+    def __init__(self, folder: Path, splits: Sequence[Pixels], predict: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._folder, self._predict = folder, predict
+        self._images, self._names, self._shapes = [], [], []
+        for pixels in splits:
+            for index, sample in enumerate(pixels.samples):
+                if sample.probe:
+                    self._images.append(pixels.images[index])
+                    self._names.append(sample.id)
+                    self._shapes.append(fit_longest_side(pixels.shapes[index], PROBE_PX))
+
+    def __call__(self, epoch: int, metrics: Metrics) -> None:
+        folder = self._folder / "probe" / f"{epoch:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for image, name, shape in zip(self._images, self._names, self._shapes, strict=True):
+            probability = self._predict(image[np.newaxis])[0, ..., 0]
+            with replacing(folder / f"{name}.png") as beside:
+                beside.write_bytes(encode_png(probability_to_u8(resize_probability(probability, shape))))
+
+
+class EventFiles:
+    """Writes the metrics as TensorBoard scalars. The tensorboard package is needed to look at them, not to write."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writers = {
+            "train": tf.summary.create_file_writer(str(folder / "events" / "train")),
+            "validation": tf.summary.create_file_writer(str(folder / "events" / "validation")),
+        }
+        # What tf.summary.scalar writes; that function itself asks for the tensorboard package
+        self._scalar = tf.compat.v1.SummaryMetadata(
+            plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
+            data_class=1,
+        )
+
+    def __call__(self, epoch: int, metrics: Metrics) -> None:
+        for name, value in metrics.items():
+            side = "validation" if name.startswith("val_") else "train"
+            with self._writers[side].as_default():
+                tag = f"epoch_{name.removeprefix('val_')}"
+                tf.summary.write(tag, tf.constant(value, tf.float32), step=epoch, metadata=self._scalar)
+        for writer in self._writers.values():
+            writer.flush()
