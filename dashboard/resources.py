@@ -6,6 +6,7 @@ All of it is made once per process. `st.cache_resource` keeps it across reloads 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
@@ -20,6 +21,12 @@ from engine.artifacts import Artifacts
 from engine.launchers.base import Launcher
 from engine.settings import Settings, settings
 
+_FOLDERS = {
+    "dataset": stored.dataset_folder,
+    "labels": stored.label_folder,
+    "run": stored.run_folder,
+    "prediction": stored.prediction_folder,
+}
 PREVIEW_BYTES = 64_000_000
 RENDITION_BYTES = 96_000_000
 
@@ -56,6 +63,12 @@ def _database(url: str) -> Database:
 def artifacts() -> Artifacts:
     """Return the store of files."""
     return Artifacts(settings().data_root)
+
+
+def remove_files(deleted: Iterable[tuple[str, str]]) -> None:
+    """Delete the folders of rows that are gone, as the functions in `db` that delete return them: (kind, id)."""
+    for kind, row_id in deleted:
+        artifacts().delete(_FOLDERS[kind](row_id))
 
 
 def launcher() -> Launcher:
