@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 from typing import Literal
 
 from sqlalchemy import ColumnElement, func, select
@@ -96,6 +97,17 @@ class Deletion:
     runs: tuple[str, ...]
     masks: int
     busy: str
+
+
+def proposed_name(files: Sequence[str]) -> str:
+    """Return a name for uploaded files: the zip's, the folder's they all lie in, or the only file's; else ""."""
+    if len(files) == 1:
+        return PurePosixPath(files[0]).stem
+    zips = [name for name in files if name.lower().endswith(".zip")]
+    folders = {PurePosixPath(name).parts[0] for name in files if "/" in name}
+    if len(folders) == 1 and all("/" in name for name in files):
+        return folders.pop()
+    return PurePosixPath(zips[0]).stem if zips else ""
 
 
 def cards(

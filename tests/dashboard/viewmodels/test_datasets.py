@@ -190,3 +190,19 @@ def test_a_dataset_that_a_job_uses_cannot_go_and_says_why(house):
         session.get_one(Job, job.id).status = JobStatus.FAILED
     with house.database.reading() as session:
         assert view.deletion(session, dataset.id).busy == ""
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (("eggs and pans.zip",), "eggs and pans"),
+        (("eggs/images/1.png", "eggs/truth/1.png"), "eggs"),
+        (("1.png", "2.png"), ""),
+        (("images.zip", "masks.zip"), "images"),
+        (("a/1.png", "b/1.png"), ""),
+        (("only.jpg",), "only"),
+        ((), ""),
+    ],
+)
+def test_a_name_is_proposed_from_what_was_dropped(files, name):
+    assert view.proposed_name(files) == name
