@@ -33,16 +33,11 @@ def duration(seconds: float | None) -> str:
 
 def size(byte_count: float) -> str:
     """Return "312 B", "4.2 kB", "17 MB" or "3.4 GB" (powers of 1000)."""
-    value = float(byte_count)
-    if value < 1000:
-        return f"{value:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        value /= 1000
-        if value < 999.5:
-            break
-    else:
-        value, unit = value / 1000, "TB"
-    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    value, units = float(byte_count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    digits = 1 if value < 9.95 and units[0] != "B" else 0
+    return f"{value:.{digits}f} {units[0]}"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

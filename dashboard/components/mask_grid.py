@@ -46,6 +46,7 @@ def mask_grid(
     threshold: float = 0.5,
     opacity: float = 0.5,
     tile_px: int = 192,
+    aspect: float = 4 / 3,
     selected: str | None = None,
     selectable: bool = True,
 ) -> str | None:
@@ -55,6 +56,7 @@ def mask_grid(
         threshold: foreground is probability >= threshold, for mask and reference alike.
         opacity: of the overlay, 0 to 1.
         tile_px: the width that tiles aim at; they stretch to fill the row.
+        aspect: width over height of a tile's picture; best the median of the images shown.
         selected: the id of the tile to mark as chosen.
         selectable: False draws tiles that do not react to clicks.
     """
@@ -65,6 +67,7 @@ def mask_grid(
             "threshold": threshold,
             "opacity": opacity,
             "tile_px": tile_px,
+            "aspect": aspect,
             "selected": selected,
             "selectable": selectable,
         },

@@ -1,0 +1,178 @@
+// The grid of tiles. State lives with the root element, so that a rerun changes what is there and rebuilds nothing.
+
+const grids = new WeakMap();
+
+class Grid {
+  constructor(root) {
+    this.root = root;
+    this.tiles = new Map();
+    this.legend = document.createElement("div");
+    this.list = document.createElement("div");
+    this.list.className = "grid";
+    root.append(this.legend, this.list);
+    this.seen = new IntersectionObserver((entries) => this.onSeen(entries), { rootMargin: "300px" });
+    this.resized = new ResizeObserver(() => this.repaintSoon());
+    this.resized.observe(this.list);
+  }
+
+  update(data, choose) {
+    this.data = data;
+    this.choose = choose;
+    const { settings, tiles, colours } = data;
+    this.list.style.setProperty("--tile", `${settings.tile_px}px`);
+    this.list.style.setProperty("--aspect", String(settings.aspect * this.panesAcross()));
+    const legend = legendOf(new Set([settings.mode]), tiles.some((tile) => tile.reference), colours);
+    this.legend.replaceWith(legend);
+    this.legend = legend;
+    const wanted = new Set(tiles.map((tile) => tile.id));
+    for (const [id, tile] of this.tiles) if (!wanted.has(id)) this.remove(id, tile);
+    tiles.forEach((content, index) => {
+      let tile = this.tiles.get(content.id);
+      if (!tile) this.tiles.set(content.id, (tile = this.makeTile(content.id)));
+      if (this.list.children[index] !== tile.element) this.list.insertBefore(tile.element, this.list.children[index] ?? null);
+      this.describe(tile, content);
+      this.refresh(tile);
+    });
+  }
+
+  panesAcross() {
+    if (this.data.settings.mode !== "side by side") return 1;
+    return this.data.tiles.some((tile) => tile.reference && tile.mask) ? 3 : 2;
+  }
+
+  makeTile(id) {
+    const element = document.createElement("button");
+    element.type = "button";
+    element.className = "tile";
+    element.innerHTML =
+      '<span class="frame loading"><canvas></canvas><span class="gone" hidden></span></span>' +
+      '<span class="line"><span class="title"></span><span class="badge"></span></span><span class="subtitle"></span>';
+    const part = (name) => element.querySelector(name);
+    const tile = {
+      id, element, frame: part(".frame"), canvas: part("canvas"), gone: part(".gone"), title: part(".title"),
+      badge: part(".badge"), subtitle: part(".subtitle"), visible: false, loaded: null, asked: "", content: null,
+    };
+    element.addEventListener("click", () => this.data.settings.selectable && this.choose(id));
+    element.dataset.id = id;
+    this.seen.observe(element);
+    return tile;
+  }
+
+  describe(tile, content) {
+    const { settings } = this.data;
+    tile.content = content;
+    tile.title.textContent = content.title;
+    tile.title.title = content.title;
+    tile.subtitle.textContent = content.subtitle;
+    tile.subtitle.hidden = !content.subtitle;
+    tile.badge.textContent = content.badge;
+    tile.badge.hidden = !content.badge;
+    tile.badge.dataset.tone = content.tone;
+    tile.element.classList.toggle("selected", content.id === settings.selected);
+    tile.element.setAttribute("aria-label", [content.title, content.badge, content.subtitle].filter(Boolean).join(", "));
+    if (settings.selectable) tile.element.setAttribute("aria-pressed", String(content.id === settings.selected));
+    tile.element.disabled = !settings.selectable;
+  }
+
+  onSeen(entries) {
+    for (const entry of entries) {
+      const tile = this.tiles.get(entry.target.dataset.id);
+      if (!tile) continue;
+      tile.visible = entry.isIntersecting;
+      if (tile.visible) this.refresh(tile);
+    }
+  }
+
+  // Load what the tile shows now and draw it; until that has come, the old picture stays.
+  async refresh(tile) {
+    if (!tile.visible) return;
+    const { image, mask, reference } = tile.content;
+    const asked = JSON.stringify([image, mask, reference]);
+    if (asked !== tile.asked || tile.loaded === null) {
+      tile.asked = asked;
+      const loaded = await Promise.all([image, mask, reference].map((address) => address ? loadPicture(address) : null));
+      if (tile.asked !== asked) return;
+      tile.loaded = { image: loaded[0], mask: loaded[1], reference: loaded[2] };
+    }
+    this.paint(tile);
+  }
+
+  paint(tile) {
+    const { image, mask, reference } = tile.loaded;
+    tile.frame.classList.remove("loading");
+    const missing = !image ? "The image is gone" : tile.content.mask && !mask ? "No mask yet" : "";
+    tile.gone.textContent = missing;
+    tile.gone.hidden = !missing;
+    tile.gone.classList.toggle("whole", !image);
+    const box = tile.frame.getBoundingClientRect();
+    const density = window.devicePixelRatio || 1;
+    const width = Math.max(1, Math.round(box.width * density));
+    const height = Math.max(1, Math.round(box.height * density));
+    if (tile.canvas.width !== width || tile.canvas.height !== height) Object.assign(tile.canvas, { width, height });
+    const context = tile.canvas.getContext("2d");
+    context.clearRect(0, 0, width, height);
+    if (!image) return;
+    const { settings, colours } = this.data;
+    if (settings.mode === "side by side") return this.paintBeside(context, width, height, tile);
+    const place = fit(image, 0, 0, width, height);
+    context.imageSmoothingEnabled = true;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(image.bitmap, ...place);
+    const leading = mask ?? reference;
+    const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, place[2] / leading.width);
+    context.imageSmoothingEnabled = false;
+    if (overlay) context.drawImage(overlay, ...place);
+  }
+
+  paintBeside(context, width, height, tile) {
+    const { image, mask, reference } = tile.loaded;
+    const across = this.panesAcross();
+    const gap = Math.round(2 * (window.devicePixelRatio || 1));
+    const each = (width - gap * (across - 1)) / across;
+    const level = levelOf(this.data.settings.threshold);
+    const pictures = [image.bitmap, mask && drawMaskAlone(mask, level), reference && drawMaskAlone(reference, 128)];
+    const shown = across === 2 ? [pictures[0], pictures[1] ?? pictures[2]] : pictures;
+    shown.forEach((picture, index) => {
+      context.imageSmoothingEnabled = index === 0;
+      if (picture) context.drawImage(picture, ...fit(image, index * (each + gap), 0, each, height));
+    });
+  }
+
+  repaintSoon() {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => {
+      for (const tile of this.tiles.values()) if (tile.visible && tile.loaded) this.paint(tile);
+    });
+  }
+
+  remove(id, tile) {
+    this.seen.unobserve(tile.element);
+    tile.element.remove();
+    this.tiles.delete(id);
+  }
+
+  close() {
+    this.seen.disconnect();
+    this.resized.disconnect();
+  }
+}
+
+// Where a picture lies when it fills a box without being cut: [x, y, width, height].
+function fit(picture, left, top, width, height) {
+  const scale = Math.min(width / picture.width, height / picture.height);
+  const shownWidth = picture.width * scale;
+  const shownHeight = picture.height * scale;
+  return [left + (width - shownWidth) / 2, top + (height - shownHeight) / 2, shownWidth, shownHeight];
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const root = parentElement.querySelector(".root");
+  let grid = grids.get(root);
+  if (!grid) grids.set(root, (grid = new Grid(root)));
+  grid.update(data, (id) => setTriggerValue("chosen", id));
+  return () => {
+    grid.close();
+    grids.delete(root);
+    root.replaceChildren();
+  };
+}

@@ -1,0 +1,237 @@
+// Files, folders and zips from the browser to the upload route, a few at a time, each streamed by the browser itself.
+
+const uploaders = new WeakMap();
+const AT_ONCE = 3;
+const TRIES = 3;
+const JUNK = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;
+
+class Uploader {
+  constructor(root) {
+    this.root = root;
+    root.innerHTML = `
+      <div class="zone">
+        <div class="idle">
+          <strong class="label"></strong>
+          <div class="choices">
+            <button type="button" class="files primary">Choose files</button>
+            <button type="button" class="folder">Choose a folder</button>
+          </div>
+          <span class="note"></span>
+        </div>
+        <div class="busy" hidden>
+          <div class="bar"><div class="fill"></div></div>
+          <div class="line"><span class="text" aria-live="polite"></span><button type="button" class="cancel">Cancel</button></div>
+        </div>
+        <input type="file" class="pick-files" multiple hidden>
+        <input type="file" class="pick-folder" webkitdirectory multiple hidden>
+      </div>
+      <div class="result" role="status"></div>`;
+    this.part = (name) => root.querySelector(name);
+    const [pickFiles, pickFolder] = [this.part(".pick-files"), this.part(".pick-folder")];
+    this.part(".files").addEventListener("click", () => pickFiles.click());
+    this.part(".folder").addEventListener("click", () => pickFolder.click());
+    for (const input of [pickFiles, pickFolder]) {
+      input.addEventListener("change", () => {
+        this.send([...input.files].map((file) => ({ file, path: file.webkitRelativePath || file.name })));
+        input.value = "";
+      });
+    }
+    this.part(".cancel").addEventListener("click", () => this.cancel());
+    const zone = this.part(".zone");
+    zone.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      zone.classList.add("over");
+    });
+    zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+    zone.addEventListener("drop", async (event) => {
+      event.preventDefault();
+      zone.classList.remove("over");
+      if (!this.sending) this.send(await droppedFiles(event.dataTransfer));
+    });
+    this.arrived = { files: 0, bytes: 0 };
+  }
+
+  update(data, finished) {
+    this.data = data;
+    this.finished = finished;
+    this.part(".label").textContent = data.label;
+    this.part(".note").textContent = data.note;
+    this.part(".note").hidden = !data.note;
+  }
+
+  async send(chosen) {
+    const { accept, limit_bytes: limit } = this.data;
+    const real = chosen.filter(({ path }) => !JUNK.test(path));
+    const wanted = real.filter(({ path }) => accept.some((suffix) => path.toLowerCase().endsWith(suffix)));
+    const refused = real.filter((entry) => !wanted.includes(entry)).map(({ path }) => path);
+    const total = wanted.reduce((sum, { file }) => sum + file.size, 0);
+    if (total > limit) return this.say([`This is ${sizeText(total)}, and one upload may have ${sizeText(limit)}.`], "bad");
+    if (!wanted.length) return this.say([real.length ? `None of these files is one of ${accept.join(", ")}.` : "There is no file in it."], "bad");
+    this.job = { total, files: wanted.length, sent: new Map(), failed: [], refused, done: 0, bytes: 0, started: performance.now(), requests: new Set() };
+    this.sending = true;
+    this.show();
+    const queue = wanted.values();
+    const job = this.job;
+    const lane = async () => {
+      for (const entry of queue) {
+        if (job.cancelled) return;
+        await this.sendOne(job, entry);
+        this.showSoon();
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, lane));
+    this.sending = false;
+    if (!job.cancelled) this.finish(job);
+    this.show();
+  }
+
+  async sendOne(job, entry) {
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.post(job, entry);
+      job.sent.delete(entry);
+      if (job.cancelled) return;
+      if (outcome.ok) {
+        job.done += 1;
+        job.bytes += entry.file.size;
+        return;
+      }
+      if (outcome.final || attempt === TRIES) {
+        job.failed.push({ path: entry.path, reason: outcome.reason });
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 400 * attempt));
+    }
+  }
+
+  post(job, entry) {
+    const { file, path } = entry;
+    return new Promise((resolve) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", `${this.data.url}?path=${encodeURIComponent(path)}`);
+      request.setRequestHeader("X-Maskloom-Upload", "1");
+      request.setRequestHeader("Content-Type", "application/octet-stream");
+      request.upload.onprogress = (event) => {
+        job.sent.set(entry, event.loaded);
+        this.showSoon();
+      };
+      request.onloadend = () => {
+        job.requests.delete(request);
+        const ok = request.status === 200;
+        const final = request.status >= 400 && request.status < 500;
+        resolve({ ok, final, reason: ok ? "" : reasonOf(request) });
+      };
+      job.requests.add(request);
+      request.send(file);
+    });
+  }
+
+  finish(job) {
+    this.arrived.files += job.done;
+    this.arrived.bytes += job.bytes;
+    const lines = [`${countText(this.arrived.files)} uploaded, ${sizeText(this.arrived.bytes)}.`];
+    if (job.refused.length) lines.push(`Left out, not an image or a zip: ${listText(job.refused)}.`);
+    if (job.failed.length) {
+      lines.push(`Not uploaded: ${listText(job.failed.map(({ path }) => path))}. ${job.failed[0].reason}`);
+    }
+    this.say(lines, job.failed.length ? "bad" : "good");
+    if (this.arrived.files) this.finished({ ...this.arrived, failed: job.failed.length });
+  }
+
+  cancel() {
+    const { job } = this;
+    job.cancelled = true;
+    for (const request of job.requests) request.abort();
+    fetch(this.data.url, { method: "DELETE", headers: { "X-Maskloom-Upload": "1" } }).catch(() => {});
+    this.arrived = { files: 0, bytes: 0 };
+    this.sending = false;
+    this.finished(null);
+    this.say(["Cancelled; nothing was kept."], "");
+    this.show();
+  }
+
+  say(lines, tone) {
+    const result = this.part(".result");
+    result.dataset.tone = tone;
+    result.replaceChildren(...lines.map((line) => Object.assign(document.createElement("div"), { textContent: line })));
+  }
+
+  showSoon() {
+    cancelAnimationFrame(this.frame);
+    this.frame = requestAnimationFrame(() => this.show());
+  }
+
+  show() {
+    this.part(".idle").hidden = Boolean(this.sending);
+    this.part(".busy").hidden = !this.sending;
+    if (!this.sending) return;
+    const { job } = this;
+    const bytes = job.bytes + [...job.sent.values()].reduce((sum, loaded) => sum + loaded, 0);
+    const seconds = (performance.now() - job.started) / 1000;
+    const rate = bytes / Math.max(seconds, 0.2);
+    const share = job.total ? Math.min(1, bytes / job.total) : job.done / job.files;
+    this.part(".fill").style.width = `${100 * share}%`;
+    const words = [`${job.done.toLocaleString("en")} of ${countText(job.files)}`, `${sizeText(bytes)} of ${sizeText(job.total)}`];
+    if (seconds > 1) words.push(`${sizeText(rate)}/s`, `${timeText((job.total - bytes) / Math.max(rate, 1))} left`);
+    this.part(".text").textContent = words.join(" · ");
+    this.part(".result").replaceChildren();
+  }
+}
+
+// The files of a drop, with those inside of dropped folders.
+async function droppedFiles(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  const found = [];
+  const visit = async (entry, folder) => {
+    if (entry.isFile) {
+      const file = await new Promise((resolve) => entry.file(resolve, () => resolve(null)));
+      if (file) found.push({ file, path: folder + entry.name });
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {
+      const batch = await new Promise((resolve) => reader.readEntries(resolve, () => resolve([]))); // 100 at most
+      if (!batch.length) return;
+      for (const child of batch) await visit(child, `${folder}${entry.name}/`);
+    }
+  };
+  for (const entry of entries) await visit(entry, "");
+  return found;
+}
+
+function reasonOf(request) {
+  try {
+    return JSON.parse(request.responseText).error ?? "";
+  } catch {
+    return request.status ? `The server answered ${request.status}.` : "The connection to the app was lost.";
+  }
+}
+
+function countText(number) {
+  return number === 1 ? "1 file" : `${number.toLocaleString("en")} files`;
+}
+
+function listText(paths) {
+  return paths.length <= 3 ? paths.join(", ") : `${paths.slice(0, 3).join(", ")} and ${paths.length - 3} more`;
+}
+
+function sizeText(bytes) {
+  const units = ["B", "kB", "MB", "GB"];
+  let value = bytes;
+  while (value >= 999.5 && units.length > 1) {
+    value /= 1000;
+    units.shift();
+  }
+  return `${value.toFixed(value < 9.95 && units[0] !== "B" ? 1 : 0)} ${units[0]}`;
+}
+
+function timeText(seconds) {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
+  return seconds < 3600 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+export default function ({ data, parentElement, setStateValue }) {
+  const root = parentElement.querySelector(".root");
+  let uploader = uploaders.get(root);
+  if (!uploader) uploaders.set(root, (uploader = new Uploader(root)));
+  uploader.update(data, (value) => setStateValue("finished", value));
+}
