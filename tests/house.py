@@ -62,7 +62,7 @@ def add_discs(house: House, count: int = 6, name: str = "discs", truth: bool = T
                 "width": size_px,
                 "height": size_px,
                 "has_truth": truth,
-                "truth_values": [0, 255] if truth else [],
+                "truth_values": [[0, int((~mask).sum())], [255, int(mask.sum())]] if truth else [],
             }
         )
     classes = [{"index": 0, "name": "background"}, {"index": 1, "name": "foreground"}] if truth else None
