@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, select
+import numpy as np
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from dashboard import urls
@@ -160,6 +161,16 @@ def job_of(session: Session, dataset_id: str, now: datetime, lost_after_s: float
     return _job(session, dataset, now, lost_after_s) if dataset is not None else None
 
 
+def count_pictures(session: Session, dataset_id: str, search: str = "", truth: TruthFilter = "all") -> int:
+    """Return how many images have `search` in their name and pass the filter."""
+    return session.scalar(select(func.count()).select_from(Image).where(*_wanted(dataset_id, search, truth))) or 0
+
+
+def page_count(found: int, per_page: int = PER_PAGE) -> int:
+    """Return how many pages `found` images fill; no images have one empty page."""
+    return max(1, -(-found // per_page))
+
+
 def picture_page(
     session: Session,
     dataset_id: str,
@@ -169,11 +180,10 @@ def picture_page(
     per_page: int = PER_PAGE,
 ) -> PicturePage:
     """Return a page of images whose name contains `search`, whatever the case; a page too far gives the last one."""
-    wanted = _wanted(dataset_id, search, truth)
-    found = session.scalar(select(func.count()).select_from(Image).where(*wanted)) or 0
-    pages = max(1, -(-found // per_page))
+    found = count_pictures(session, dataset_id, search, truth)
+    pages = page_count(found, per_page)
     page = min(max(page, 1), pages)
-    query = select(Image).where(*wanted).order_by(Image.position, Image.id)
+    query = select(Image).where(*_wanted(dataset_id, search, truth)).order_by(Image.position, Image.id)
     rows = session.scalars(query.limit(per_page).offset((page - 1) * per_page))
     version = session.get_one(Dataset, dataset_id).truth_version
     return PicturePage(tuple(_picture(image, version) for image in rows), found, page, pages)
@@ -216,12 +226,31 @@ def report_lines(session: Session, dataset_id: str) -> tuple[ReportLine, ...]:
     return tuple(ReportLine(entry.name, entry.taken, entry.reason) for entry in datasets.report(session, dataset_id))
 
 
-def example_images(session: Session, dataset_id: str, count: int = 3) -> tuple[str, ...]:
-    """Return the ids of up to `count` images with truth, those with the most different truth values first."""
-    query = select(Image.id, Image.truth_values).where(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
+def truth_counts(session: Session, dataset_id: str) -> np.ndarray:
+    """Return how many pixels of all truth masks have each grey value: int64 (256,)."""
+    counts = np.zeros(256, np.int64)
+    for values in session.scalars(select(Image.truth_values).where(_of_truth(dataset_id))):
+        for value, pixels in values:
+            counts[value] += pixels
+    return counts
+
+
+def example_images(session: Session, dataset_id: str, count: int = 3) -> tuple[tuple[str, str], ...]:
+    """Return (id, name) of up to `count` images with truth, those with the most different truth values first."""
+    query = select(Image.id, Image.name, Image.truth_values).where(_of_truth(dataset_id))
     rows = session.execute(query.order_by(Image.position, Image.id)).all()
-    rows.sort(key=lambda row: len(row.truth_values), reverse=True)
-    return tuple(row.id for row in rows[:count])
+    rows.sort(key=lambda row: _clear_values(row.truth_values), reverse=True)
+    return tuple((row.id, row.name) for row in rows[:count])
+
+
+def _of_truth(dataset_id: str) -> ColumnElement[bool]:
+    return and_(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
+
+
+def _clear_values(values: Sequence[tuple[int, int]]) -> int:
+    """Return how many values cover a good part of a mask: stray greys at edges make no example better."""
+    whole = sum(pixels for _, pixels in values)
+    return sum(pixels >= 0.005 * whole for _, pixels in values)
 
 
 def deletion(session: Session, dataset_id: str) -> Deletion:

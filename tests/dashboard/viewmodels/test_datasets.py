@@ -26,7 +26,7 @@ def add_names(house, names, truth=()):
                 "width": 40,
                 "height": 30,
                 "has_truth": name in truth,
-                "truth_values": [0, 255] if name in truth else [],
+                "truth_values": [[0, 1000], [255, 200]] if name in truth else [],
             }
             for number, name in enumerate(names)
         ]
@@ -152,13 +152,22 @@ def test_a_changed_mapping_gives_truth_a_new_address(house):
     assert addresses[0] != addresses[1]
 
 
-def test_examples_are_images_whose_truth_has_most_values(house):
+def test_examples_are_images_whose_truth_shows_most_classes_whatever_the_stray_greys(house):
     dataset_id = add_names(house, ["a.png", "b.png", "c.png", "d.png"], truth=("a.png", "b.png", "c.png"))
     with house.database.writing() as session:
         by_name = {image.name: image for image in datasets.images(session, dataset_id)}
-        by_name["c.png"].truth_values = [0, 127, 255]
+        by_name["b.png"].truth_values = [[0, 1000], *([value, 1] for value in range(100, 120)), [255, 200]]
+        by_name["c.png"].truth_values = [[0, 1000], [127, 100], [255, 100]]
     with house.database.reading() as session:
-        assert view.example_images(session, dataset_id, 2) == (by_name["c.png"].id, by_name["a.png"].id)
+        examples = view.example_images(session, dataset_id, 2)
+    assert examples == ((by_name["c.png"].id, "c.png"), (by_name["a.png"].id, "a.png"))
+
+
+def test_truth_counts_add_up_over_the_set(house):
+    dataset_id = add_names(house, ["a.png", "b.png", "c.png"], truth=("a.png", "b.png"))
+    with house.database.reading() as session:
+        counts = view.truth_counts(session, dataset_id)
+    assert counts.shape == (256,) and (counts[0], counts[255], counts.sum()) == (2000, 400, 2400)
 
 
 def test_deletion_names_what_goes(house):

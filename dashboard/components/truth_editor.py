@@ -1,0 +1,140 @@
+"""What the grey values of truth mean: their histogram, the table of classes to edit, and examples that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from dashboard import renditions, resources, urls
+from dashboard.components import charts, palette, pictures
+from dashboard.viewmodels.datasets import DatasetView, example_images, truth_counts
+from dashboard.viewmodels.truth_mapping import BadMapping, Mapping, ValueRange, mapping_from, ranges_of
+from db import datasets
+from engine import artifacts as stored
+from engine.data import truth
+
+EXAMPLE_PX = 384
+_ABOUT = (
+    "Which grey values of the truth masks mean which class. The first class is the background; training takes every "
+    "other class as foreground."
+)
+
+
+def truth_editor(view: DatasetView, *, key: str) -> None:
+    """Draw the editor for a dataset that has truth."""
+    st.caption(_ABOUT)
+    with resources.database().reading() as session:
+        counts = truth_counts(session, view.id)
+        examples = example_images(session, view.id)
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        rows = _table(view, counts, key)
+    mapping, error = _checked(rows, counts)
+    with left:
+        if error:
+            st.error(error)
+        _buttons(view, mapping, counts, key)
+    lookup = mapping.lookup if mapping else view.lookup
+    names = [entry["name"] for entry in mapping.classes] if mapping else view.classes
+    with right:
+        _histogram(counts, lookup, names, key)
+    pictures.class_legend(names)
+    for column, (image_id, name) in zip(st.columns(3), examples, strict=False):
+        with column:
+            _example(view.id, image_id, name, lookup)
+
+
+def _table(view: DatasetView, counts: np.ndarray, key: str) -> list[ValueRange]:
+    proposed: Mapping | None = st.session_state.get(f"{key}-proposal-{view.id}")
+    names = [entry["name"] for entry in proposed.classes] if proposed else view.classes
+    start = ranges_of(names, proposed.lookup if proposed else view.lookup)
+    whole = st.column_config.NumberColumn
+    edited = st.data_editor(
+        [{"Class": row.name, "From value": row.first, "To value": row.last} for row in start],
+        num_rows="dynamic",
+        hide_index=True,
+        key=f"{key}-{view.id}-{view.truth_version}-{st.session_state.get(f'{key}-revision', 0)}",
+        column_config={
+            "Class": st.column_config.TextColumn(required=True, max_chars=60, width="medium"),
+            "From value": whole(min_value=0, max_value=255, step=1, required=True, width="small"),
+            "To value": whole(min_value=0, max_value=255, step=1, required=True, width="small"),
+        },
+    )
+    complete = (row for row in edited if None not in (row["Class"], row["From value"], row["To value"]))
+    return [ValueRange(str(row["Class"]), int(row["From value"]), int(row["To value"])) for row in complete]
+
+
+def _checked(rows: Sequence[ValueRange], counts: np.ndarray) -> tuple[Mapping | None, str]:
+    try:
+        return mapping_from(rows, counts.tolist()), ""
+    except BadMapping as error:
+        return None, str(error)
+
+
+def _buttons(view: DatasetView, mapping: Mapping | None, counts: np.ndarray, key: str) -> None:
+    names = tuple(entry["name"] for entry in mapping.classes) if mapping else ()
+    changed = mapping is not None and (tuple(mapping.lookup), names) != (view.lookup, view.classes)
+    save, propose, undo = st.columns([1.2, 1.2, 1])
+    if save.button("Save classes", type="primary", disabled=not changed, key=f"{key}-save", width="stretch"):
+        _save(view, mapping, key)
+    if propose.button(
+        "Propose",
+        icon=":material/auto_fix_high:",
+        key=f"{key}-propose",
+        width="stretch",
+        help="Find the peaks of the histogram; every value belongs to the nearest.",
+    ):
+        proposal = truth.propose_classes(counts)
+        found = [entry.model_dump() for entry in proposal.classes]
+        _start_anew(view, key, Mapping(found, list(proposal.lookup)))
+    if undo.button("Undo", key=f"{key}-undo", width="stretch", help="Back to the saved classes."):
+        _start_anew(view, key, None)
+    if changed:
+        st.caption("Scores made before keep the old classes until their masks are made again.")
+
+
+def _save(view: DatasetView, mapping: Mapping, key: str) -> None:
+    try:
+        with resources.database().writing() as session:
+            datasets.set_classes(session, view.id, mapping.classes, mapping.lookup)
+    except datasets.InUse as error:
+        st.error(str(error))
+        return
+    st.toast("The classes are saved.", icon=":material/check:")
+    _start_anew(view, key, None)
+
+
+def _start_anew(view: DatasetView, key: str, proposal: Mapping | None) -> None:
+    """Give the table new start values: a widget keeps what was typed into it as long as its key stays."""
+    st.session_state[f"{key}-proposal-{view.id}"] = proposal
+    st.session_state[f"{key}-revision"] = st.session_state.get(f"{key}-revision", 0) + 1
+    st.rerun()
+
+
+def _histogram(counts: np.ndarray, lookup: Sequence[int], names: Sequence[str], key: str) -> None:
+    figure = charts.go.Figure()
+    classes = np.asarray(lookup if len(lookup) else [0] * 256)
+    for index, name in enumerate(names):
+        values = np.flatnonzero((classes == index) & (counts > 0))
+        colour = palette.CLASSES[(index - 1) % len(palette.CLASSES)] if index else "gray"
+        figure.add_bar(x=values, y=counts[values], name=name, marker={"color": colour, "line": {"width": 0}}, width=1.6)
+    figure.update_layout(
+        height=300,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        barmode="overlay",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        xaxis={"title": "Grey value in the truth masks", "range": [-3, 258]},
+        yaxis={"title": "Pixels", "type": "log"},
+    )
+    st.plotly_chart(figure, key=f"{key}-histogram", config={"displayModeBar": False})
+
+
+def _example(dataset_id: str, image_id: str, name: str, lookup: Sequence[int]) -> None:
+    path = resources.artifacts().path(stored.truth_key(dataset_id, image_id))
+    if not path.exists():
+        st.warning(f"The truth mask of {name} is gone from the disk.")
+        return
+    drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX))
+    pictures.overlaid(urls.image(dataset_id, image_id, EXAMPLE_PX), urls.preview(drawn), name)
