@@ -18,7 +18,7 @@ import streamlit as st
 
 from dashboard.components import palette
 
-FAINT = 0.25
+FAINT = 0.35
 # A longer curve is thinned to about this many points: more than the chart has pixels across.
 MOST_POINTS = 2000
 
@@ -159,7 +159,7 @@ def _figure(height_px: int, title: str, x_title: str) -> go.Figure:
         "hovermode": "x unified",
         "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
         "xaxis": {"title": {"text": x_title, "standoff": 4}, "automargin": True},
-        "yaxis": {"automargin": True},
+        "yaxis": {"automargin": True, "exponentformat": "e"},
         # Zoom and hidden curves stay as they are while epochs arrive.
         "uirevision": "keep",
     }

@@ -14,6 +14,8 @@ LONGEST_INT_SLIDER = 64
 MOST_SEGMENTS = 4
 # Below this share of its upper limit a default asks for scientific notation: learning rates, weight decay.
 TINY_SHARE = 2e-3
+# Parts of a choice's value that capitals alone do not spell.
+_SPELLINGS = {"adamw": "AdamW", "bce": "cross-entropy", "iou": "IoU", "val": "validation", "rag": "RAG"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,12 @@ def label_text(name: str, field: FieldInfo) -> str:
     title = field.title or name.replace("_", " ").capitalize()
     unit = _extra(field).get("unit")
     return f"{title} ({unit})" if unit else title
+
+
+def choice_text(option: Any) -> str:
+    """Return a choice as a person reads it: "val_iou" as "Validation IoU"."""
+    text = " ".join(_SPELLINGS.get(part, part) for part in str(option).split("_"))
+    return text[:1].upper() + text[1:]
 
 
 def help_text(field: FieldInfo) -> str | None:
@@ -92,7 +100,7 @@ def _number(label: str, field: FieldInfo, kind: type, start: Any, common: dict[s
 
 def _choice(label: str, field: FieldInfo, options: tuple[Any, ...], common: dict[str, Any]) -> Any:
     labels = _extra(field).get("labels", {})
-    words = {option: labels.get(option) or str(option).replace("_", " ").capitalize() for option in options}
+    words = {option: labels.get(option) or choice_text(option) for option in options}
     short = len(options) <= MOST_SEGMENTS and sum(map(len, words.values())) <= 28
     if short:
         return st.segmented_control(label, options, format_func=words.__getitem__, required=True, **common)
@@ -103,7 +111,8 @@ def _step(low: float | None, high: float | None, start: float, whole: bool, scie
     if whole:
         return 1
     if scientific or high is None or low is None:
-        return 10.0 ** (math.floor(math.log10(abs(start))) if start else -2)
+        # A tenth of the start's leading digit, so that stepping down from 1e-3 does not end at once.
+        return 10.0 ** (math.floor(math.log10(abs(start))) - 1 if start else -2)
     return 10.0 ** math.floor(math.log10((high - low) / 50))
 
 

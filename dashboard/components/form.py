@@ -85,25 +85,33 @@ class _Drawn:
         self._key, self._columns, self._leave_out = key, columns, leave_out
 
     def fields(self, model: type[BaseModel], begin: BaseModel, path: str) -> dict[str, Any]:
-        """Draw the fields of `model` that are not groups; return their values by name."""
-        values: dict[str, Any] = {}
-        places = self._places()
-        for name, field in model.model_fields.items():
-            if _is_group(field):
-                continue
-            if is_fixed(field) or path + name in self._leave_out:
-                values[name] = getattr(begin, name)
-                continue
-            switched_off = name != "enabled" and values.get("enabled") is False
-            with next(places):
-                values[name] = draw_field(
-                    name, field, f"{self._key}.{path}{name}", getattr(begin, name), disabled=switched_off
-                )
+        """Draw the fields of `model` that are not groups; return their values by name.
+
+        `enabled` comes first on a line of its own, switches come last, the rest stands in columns between them.
+        """
+        own = {name: field for name, field in model.model_fields.items() if not _is_group(field)}
+        values = {name: getattr(begin, name) for name in own}
+        drawn = [name for name, field in own.items() if not is_fixed(field) and path + name not in self._leave_out]
+        switches = [name for name in drawn if own[name].annotation is bool and name != "enabled"]
+        rows = [["enabled"] if "enabled" in drawn else []]
+        rows += _rows([name for name in drawn if name not in switches and name != "enabled"], self._columns)
+        rows += _rows(switches, self._columns)
+        for names in rows:
+            for name, place in zip(names, self._places(len(names)), strict=False):
+                off = name != "enabled" and values.get("enabled") is False
+                with place:
+                    values[name] = draw_field(name, own[name], f"{self._key}.{path}{name}", values[name], disabled=off)
         return values
 
-    def _places(self) -> Iterator[Any]:
-        while True:
-            yield from st.columns(self._columns, vertical_alignment="bottom") if self._columns > 1 else [st.container()]
+    def _places(self, count: int) -> list[Any]:
+        if not count:
+            return []
+        return list(st.columns(self._columns)) if self._columns > 1 else [st.container()]
+
+
+def _rows(names: list[str], size: int) -> list[list[str]]:
+    """Return `names` in rows of `size`."""
+    return [names[start : start + size] for start in range(0, len(names), size)]
 
 
 def _fill(model: type[BaseModel], begin: BaseModel, key: str) -> None:

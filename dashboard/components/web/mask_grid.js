@@ -19,8 +19,9 @@ class Grid {
     this.data = data;
     this.choose = choose;
     const { settings, tiles, colours } = data;
-    this.list.style.setProperty("--tile", `${settings.tile_px}px`);
-    this.list.style.setProperty("--aspect", String(settings.aspect * this.panesAcross()));
+    const across = this.panesAcross();
+    this.list.style.setProperty("--tile", `${settings.tile_px * (0.4 + 0.6 * across)}px`);
+    this.list.style.setProperty("--aspect", String(settings.aspect * across));
     const legend = legendOf(new Set([settings.mode]), tiles.some((tile) => tile.reference), colours);
     this.legend.replaceWith(legend);
     this.legend = legend;
@@ -90,11 +91,35 @@ class Grid {
     const asked = JSON.stringify([image, mask, reference]);
     if (asked !== tile.asked || tile.loaded === null) {
       tile.asked = asked;
-      const loaded = await Promise.all([image, mask, reference].map((address) => address ? loadPicture(address) : null));
+      const parts = [image, mask, reference].map((address) => (address ? loadPicture(address) : null));
+      if (!tile.loaded) this.paintFirst(tile, asked, parts[0]);
+      const loaded = await Promise.all(parts);
       if (tile.asked !== asked) return;
       tile.loaded = { image: loaded[0], mask: loaded[1], reference: loaded[2] };
     }
     this.paint(tile);
+  }
+
+  // A new tile shows its image without waiting for the masks.
+  async paintFirst(tile, asked, part) {
+    const image = await part;
+    if (!image || tile.loaded || tile.asked !== asked) return;
+    const context = this.clearCanvas(tile);
+    const { width, height } = tile.canvas;
+    context.drawImage(image.bitmap, ...fit(image, 0, 0, width / this.panesAcross(), height));
+  }
+
+  clearCanvas(tile) {
+    const box = tile.frame.getBoundingClientRect();
+    const density = window.devicePixelRatio || 1;
+    const width = Math.max(1, Math.round(box.width * density));
+    const height = Math.max(1, Math.round(box.height * density));
+    if (tile.canvas.width !== width || tile.canvas.height !== height) Object.assign(tile.canvas, { width, height });
+    const context = tile.canvas.getContext("2d");
+    context.clearRect(0, 0, width, height);
+    context.imageSmoothingEnabled = true;
+    context.imageSmoothingQuality = "high";
+    return context;
   }
 
   paint(tile) {
@@ -104,19 +129,12 @@ class Grid {
     tile.gone.textContent = missing;
     tile.gone.hidden = !missing;
     tile.gone.classList.toggle("whole", !image);
-    const box = tile.frame.getBoundingClientRect();
-    const density = window.devicePixelRatio || 1;
-    const width = Math.max(1, Math.round(box.width * density));
-    const height = Math.max(1, Math.round(box.height * density));
-    if (tile.canvas.width !== width || tile.canvas.height !== height) Object.assign(tile.canvas, { width, height });
-    const context = tile.canvas.getContext("2d");
-    context.clearRect(0, 0, width, height);
+    const context = this.clearCanvas(tile);
+    const { width, height } = tile.canvas;
     if (!image) return;
     const { settings, colours } = this.data;
     if (settings.mode === "side by side") return this.paintBeside(context, width, height, tile);
     const place = fit(image, 0, 0, width, height);
-    context.imageSmoothingEnabled = true;
-    context.imageSmoothingQuality = "high";
     context.drawImage(image.bitmap, ...place);
     const leading = mask ?? reference;
     const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, place[2] / leading.width);
