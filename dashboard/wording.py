@@ -65,3 +65,8 @@ def ago(moment: datetime | None, now: datetime) -> str:
 def score(value: float | None) -> str:
     """Return a score in [0, 1] with three decimals; a dash for None."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def escaped(text: str) -> str:
+    """Return a name that people gave as Markdown that shows its own signs."""
+    return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>()#+-!|~$:" else sign for sign in text)
