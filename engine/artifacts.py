@@ -137,7 +137,22 @@ class Artifacts:
         try:
             return self.path(key).read_bytes()
         except FileNotFoundError:
-            raise MissingFile(f"The stored file {key} is gone: it was deleted or moved outside of Maskloom.") from None
+            raise _missing(key) from None
+
+    def tail(self, key: str, limit_bytes: int) -> str:
+        """Return the last whole lines of a text file, at most `limit_bytes`; a log may be far larger.
+
+        Raises:
+            MissingFile: it is not there; the sentence names it.
+        """
+        try:
+            with self.path(key).open("rb") as file:
+                start = max(file.seek(0, os.SEEK_END) - limit_bytes, 0)
+                file.seek(start)
+                data = file.read(limit_bytes)
+        except FileNotFoundError:
+            raise _missing(key) from None
+        return (data.partition(b"\n")[2] if start else data).decode("utf-8", "replace")
 
     def size(self, key: str) -> int:
         """Return the bytes of one file, or of all files below a folder. 0 if there is none."""
@@ -185,3 +200,7 @@ class Artifacts:
         """Return the free space of the disk that holds the store."""
         self.root.mkdir(parents=True, exist_ok=True)
         return shutil.disk_usage(self.root).free
+
+
+def _missing(key: str) -> MissingFile:
+    return MissingFile(f"The stored file {key} is gone: it was deleted or moved outside of Maskloom.")
