@@ -6,6 +6,7 @@ pseudo-label, and nothing here calls them anything else; scores against truth th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -219,16 +220,13 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
     run, job, epochs_done = found
     view = job_view(job, now, lost_after_s)
     state = _state(view)
-    left_s = None
-    if view is not None and state in ("running", "stopping"):
-        left_s = wording.time_left(view.done, view.total, view.elapsed_s or 0.0)
     return LiveStatus(
         state=state,
         done=view.done if view else 0,
         total=view.total if view else 0,
         text=view.text if view else "",
         seconds=_seconds(run, view),
-        left_s=left_s,
+        left_s=_left_s(view),
         epochs_done=epochs_done or 0,
         epochs_total=_epochs_total(run),
         best_epoch=run.best_epoch,
@@ -284,6 +282,18 @@ def _seconds(run: Run, view: JobView | None) -> float | None:
     if run.train_seconds is not None and not view.at_work:
         return run.train_seconds
     return view.elapsed_s
+
+
+def _left_s(view: JobView | None) -> float | None:
+    """Return the seconds still to go at the speed that the worker reports; None before it has one.
+
+    The time since the start would mislead: a resumed run starts in the middle, and starting up takes a while.
+    """
+    if view is None or view.status not in ("running", "stopping"):
+        return None
+    speed = re.search(r"([0-9.]+) images/s", view.text)
+    per_s = float(speed[1]) if speed else 0.0
+    return max(view.total - view.done, 0) / per_s if per_s > 0 else None
 
 
 def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done: int) -> str:

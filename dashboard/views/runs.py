@@ -1,5 +1,261 @@
-"""Page: runs."""
+"""Page: runs. Follow a training live, look into it, stop it, go on with it, delete it."""
+
+from collections.abc import Callable
 
 import streamlit as st
 
+from dashboard import urls, wording
+from dashboard.components import run_results
+from dashboard.components.status import badge_text, empty_state
+from dashboard.resources import artifacts, database, launcher, settings
+from dashboard.viewmodels import runs as viewmodel
+from dashboard.viewmodels.run_metrics import DICE_NAME
+from db import jobs, runs
+from db.datasets import InUse
+from db.models import utc_now
+from engine import artifacts as stored
+
+STATUS_EVERY_S = 1.0
+RESULTS_EVERY_S = 3.0
+TABLE_EVERY_S = 10.0
+
+STATUS_WORDS = {
+    "queued": "⏳ queued",
+    "running": "▶️ running",
+    "stopping": "⏹️ stopping",
+    "finished": "✅ finished",
+    "stopped": "⏹️ stopped",
+    "failed": "❌ failed",
+    "lost": "⚠️ lost",
+}
+
+
+def runs_table() -> None:
+    """Draw the table and put the chosen run into the address."""
+    with database().reading() as session:
+        rows = viewmodel.run_rows(session, utc_now(), settings().lost_after_s)
+    ids = [row.id for row in rows]
+    shown = st.query_params.get("run")
+    start = ids.index(shown) if shown in ids else 0
+    now = utc_now()
+    event = st.dataframe(
+        [
+            {
+                "Run": row.name,
+                "Status": STATUS_WORDS[row.status],
+                "Epochs": f"{row.epochs_done} / {row.epochs_total}",
+                "Curve": row.val_dice,
+                "Dice vs truth": row.dice_vs_truth,
+                "Agreement with pseudo-label": row.agreement,
+                "Taught by": row.taught_by,
+                "Dataset": row.dataset,
+                "Duration": wording.duration(row.seconds),
+                "Created": wording.ago(row.created_at, now),
+            }
+            for row in rows
+        ],
+        column_config=table_columns(),
+        hide_index=True,
+        height=min(38 + 35 * len(rows), 265),
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [start]}},
+        # Rows are chosen by number: another list of runs is another table.
+        key=f"runs-table-{hash(tuple(ids))}",
+    )
+    chosen = ids[event.selection.rows[0]] if event.selection.rows else ids[start]
+    if chosen != shown:
+        st.query_params["run"] = chosen
+        st.rerun()
+
+
+def table_columns() -> dict[str, object]:
+    column = st.column_config
+    return {
+        "Run": column.TextColumn(width="medium", pinned=True),
+        "Epochs": column.TextColumn(width="small", help="Epochs done, of those asked for."),
+        "Curve": column.LineChartColumn(
+            width="small",
+            y_min=0,
+            y_max=1,
+            help="Validation Dice over the epochs, against what taught the run: truth, or its pseudo-labels.",
+        ),
+        "Dice vs truth": column.NumberColumn(
+            format="%.3f",
+            help="On validation images. Of a run taught by truth: at its best epoch. Of a run taught by pseudo-labels: "
+            "of its finished predictions, where truth exists.",
+        ),
+        "Agreement with pseudo-label": column.NumberColumn(
+            format="%.3f",
+            help="Dice between prediction and pseudo-label on validation images at the best epoch. It says how well "
+            "the labels were learned, not whether they are right.",
+        ),
+    }
+
+
+@st.dialog("Delete this run?")
+def delete_dialog(head: viewmodel.RunHead) -> None:
+    st.write(f"**{head.name}**: its model, its metrics and its predictions go. Images and labels stay.")
+    if not st.button("Delete the run", type="primary", icon=":material/delete:", key="delete-for-good"):
+        return
+    try:
+        with database().writing() as session:
+            removed = runs.delete_run(session, head.id)
+    except InUse as error:
+        st.error(str(error))
+        return
+    for key in viewmodel.files_to_remove(removed):
+        artifacts().delete(key)
+    if head.job_id:
+        artifacts().delete(stored.job_log_key(head.job_id))
+    st.query_params.pop("run", None)
+    st.rerun()
+
+
+def stop(job_id: str) -> None:
+    with database().writing() as session:
+        jobs.request_stop(session, job_id)
+
+
+def go_on(job_id: str) -> None:
+    """Put an ended job back into the queue: it resumes after its last finished epoch."""
+    with database().writing() as session:
+        jobs.requeue(session, job_id)
+    launcher().submit(job_id)
+
+
+def put_back(job_id: str) -> None:
+    with database().writing() as session:
+        jobs.requeue_lost(session, utc_now(), settings().lost_after_s, job_id)
+    launcher().submit(job_id)
+
+
+def end_lost(job_id: str) -> None:
+    """End a lost job: one whose stop was asked for is not put back."""
+    with database().writing() as session:
+        jobs.request_stop(session, job_id)
+        jobs.requeue_lost(session, utc_now(), settings().lost_after_s, job_id)
+
+
+def action(label: str, icon: str, act: Callable[[str], None], job_id: str, *, help: str, primary: bool = False) -> None:
+    kind = "primary" if primary else "secondary"
+    if st.button(label, icon=icon, help=help, type=kind, key=f"run-{label}"):
+        act(job_id)
+        st.rerun()
+
+
+def actions(head: viewmodel.RunHead, status: viewmodel.LiveStatus) -> None:
+    """Draw the buttons that suit the state."""
+    job_id = head.job_id or ""
+    if status.can_stop:
+        asked = "Ends after the step at hand. The finished epochs and the best model are kept."
+        action("Stop", ":material/stop_circle:", stop, job_id, help=asked)
+    if status.can_resume and job_id:
+        kept = "Goes on after the last finished epoch, with the optimizer as it was."
+        action("Resume", ":material/resume:", go_on, job_id, help=kept, primary=True)
+    if status.can_retry and job_id:
+        again = "Tries again after the last finished epoch."
+        action("Retry", ":material/replay:", go_on, job_id, help=again, primary=True)
+    if status.state == "lost":
+        again = "Another worker goes on after the last finished epoch."
+        action("Put back in the queue", ":material/replay:", put_back, job_id, help=again, primary=True)
+        action("End it here", ":material/stop_circle:", end_lost, job_id, help="Keeps what it has learned so far.")
+
+
+def live_part(head: viewmodel.RunHead, drawn_state: str) -> None:
+    """Draw status, progress and scores. One small query; the whole page is drawn anew when the state has changed."""
+    with database().reading() as session:
+        status = viewmodel.live_status(session, head.id, utc_now(), settings().lost_after_s)
+    if status is None or status.state != drawn_state:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(badge_text(status.state), width="content")
+        if status.sentence:
+            st.markdown(status.sentence, width="stretch")
+        else:
+            st.space("stretch")
+        actions(head, status)
+    if status.state in ("running", "stopping"):
+        run_results.progress(status)
+    with database().reading() as session:
+        scores = None if status.live else viewmodel.scores(session, head.id)
+    run_results.headline(head, status, scores)
+
+
+def links(head: viewmodel.RunHead, status: viewmodel.LiveStatus, prediction_set_id: str | None) -> None:
+    """Draw what can be done next with the run."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        query = {"run": head.id}
+        if prediction_set_id:
+            st.page_link("views/gallery.py", label="Gallery", icon=":material/grid_view:", query_params=query)
+        st.page_link("views/compare.py", label="Compare", icon=":material/compare:", query_params={"runs": head.id})
+        if status.has_model:
+            st.page_link(
+                "views/predict.py", label="Predict new images", icon=":material/image_search:", query_params=query
+            )
+        st.page_link(
+            "views/train.py",
+            label="Duplicate as new",
+            icon=":material/content_copy:",
+            query_params={"from": head.id},
+            help="Opens the Train page with the settings of this run.",
+        )
+        if status.has_model:
+            st.link_button("Model (.keras)", urls.model(head.id), icon=":material/download:")
+        if prediction_set_id:
+            st.link_button("Masks (.zip)", urls.prediction_zip(prediction_set_id), icon=":material/download:")
+        blocked = None if status.can_delete else "Stop it first."
+        if st.button(
+            "Delete", icon=":material/delete:", disabled=not status.can_delete, help=blocked, key="run-delete"
+        ):
+            delete_dialog(head)
+
+
+def detail(head: viewmodel.RunHead) -> None:
+    """Draw one run: what changes while it trains in fragments that ask again until it has ended."""
+    with database().reading() as session:
+        status = viewmodel.live_status(session, head.id, utc_now(), settings().lost_after_s)
+        prediction_set_id = viewmodel.own_prediction_set_id(session, head.id)
+    if status is None:
+        st.rerun()
+    st.header(head.name, divider="gray")
+    parts = [f"Dataset **{head.dataset}**", f"taught by **{head.taught_by}**", f"preset *{head.preset}*"]
+    if head.train_images:
+        parts.append(f"{head.train_images} training and {head.validation_images} validation images")
+    parts.append(f"created {wording.ago(head.created_at, utc_now())}")
+    st.markdown(" · ".join(parts))
+    if head.reference == "pseudo-label":
+        st.caption(
+            f"{DICE_NAME['pseudo-label']} says how well the network learned its labels. Whether they are right, "
+            "only truth can say."
+        )
+    every_s = STATUS_EVERY_S if status.live else None
+    st.fragment(live_part, run_every=every_s)(head, status.state)
+    links(head, status, prediction_set_id)
+    results_every_s = RESULTS_EVERY_S if status.state in ("running", "stopping") else None
+    st.fragment(run_results.results, run_every=results_every_s)(head)
+    run_results.configuration(head)
+    st.fragment(run_results.log, run_every=results_every_s)(head)
+
+
 st.title("Runs")
+st.caption("Every training: how far it is, how it went, and why it ended. Choose one in the table.")
+
+with database().reading() as session:
+    known = runs.listing(session)
+    working = any(job.payload.get("run") for job in jobs.active(session))
+    head = viewmodel.run_head(session, st.query_params.get("run"))
+if not known:
+    empty_state(
+        "No run yet",
+        "A run is one training of a network. Start one on the Train page; it shows up here at once.",
+        button="Train a network",
+        page="views/train.py",
+        icon=":material/monitoring:",
+    )
+    st.stop()
+if st.query_params.get("run") and head is None:
+    st.warning("The run in the address does not exist any more. Here are those that do.")
+st.fragment(runs_table, run_every=TABLE_EVERY_S if working else None)()
+if head is not None:
+    detail(head)

@@ -1,5 +1,249 @@
-"""Page: train."""
+"""Page: train. Choose what to learn from and how, see what will happen, start."""
 
+import numpy as np
 import streamlit as st
 
+from dashboard import urls, wording
+from dashboard.components.form import params_form, reset_form
+from dashboard.components.mask_grid import Tile, mask_grid
+from dashboard.components.status import empty_state
+from dashboard.resources import artifacts, database, launcher, previews, settings
+from dashboard.viewmodels import train as viewmodel
+from db import submissions
+from db.models import utc_now
+from db.names import NameTaken
+from db.submissions import NotReady
+from engine import VERSION, imaging
+from engine.artifacts import MissingFile
+from engine.config import DEFAULT_PRESET, PRESETS, RunConfig
+
+PREVIEW_IMAGES, PREVIEW_COPIES = 3, 3
+PREVIEW_MODES = {"fill": "Fill", "outline": "Outline", "side by side": "Side by side", "image": "Image only"}
+
+
+def choose_dataset(options: tuple[viewmodel.DatasetOption, ...], origin: viewmodel.Source | None) -> str:
+    """Return the id of the chosen dataset, kept in the address."""
+    ids = [option.id for option in options]
+    wish = st.query_params.get("dataset") or (origin.dataset_id if origin else None)
+    titles = {option.id: option.title for option in options}
+    chosen = st.selectbox(
+        "Dataset",
+        ids,
+        index=ids.index(wish) if wish in ids else 0,
+        format_func=titles.__getitem__,
+        key=f"train-dataset-{origin.run_id if origin else ''}",
+    )
+    st.query_params["dataset"] = chosen
+    return chosen
+
+
+def choose_teacher(
+    teachers: tuple[viewmodel.Teacher, ...], dataset_id: str, origin: viewmodel.Source | None
+) -> viewmodel.Teacher:
+    """Return the chosen label set or truth, kept in the address."""
+    by_key = {teacher.key: teacher for teacher in teachers}
+    wish = st.query_params.get("labels") or (origin.teacher if origin else None)
+    keys = list(by_key)
+    chosen = st.selectbox(
+        "Learn from",
+        keys,
+        index=keys.index(wish) if wish in keys else 0,
+        format_func=lambda key: by_key[key].title if key == viewmodel.TRUTH else f"Label set {by_key[key].title}",
+        key=f"train-teacher-{dataset_id}-{origin.run_id if origin else ''}",
+        help="A label set holds pseudo-labels that a method drew. Truth masks were made by people.",
+    )
+    st.query_params["labels"] = chosen
+    teacher = by_key[chosen]
+    st.caption(teacher.sentence)
+    if teacher.problem:
+        st.warning(teacher.problem, icon=":material/hourglass_top:")
+    return teacher
+
+
+def choose_preset(origin: viewmodel.Source | None) -> str:
+    """Return the name of the chosen preset, kept in the address. Choosing one forgets what was typed."""
+    key = f"train-preset-{origin.run_id if origin else ''}"
+    wish = st.query_params.get("preset") or (origin.preset if origin else DEFAULT_PRESET)
+
+    def forget() -> None:
+        for name in ("from", "p"):
+            st.query_params.pop(name, None)
+        st.query_params["preset"] = st.session_state[key]
+
+    chosen = st.segmented_control(
+        "Preset",
+        list(PRESETS),
+        default=wish if wish in PRESETS else DEFAULT_PRESET,
+        required=True,
+        format_func=str.capitalize,
+        key=key,
+        on_change=forget,
+    )
+    st.query_params["preset"] = chosen
+    st.caption(viewmodel.PRESET_SENTENCES[chosen])
+    return chosen
+
+
+def config_form(preset: str, origin: viewmodel.Source | None) -> RunConfig | None:
+    """Draw the settings; return them checked, or None while one breaks its rule. Changes are kept in the address."""
+    key = f"train-form-{preset}-{origin.run_id if origin else ''}"
+    begin = f"{key}-begin"
+    if begin not in st.session_state:
+        typed = st.query_params.get_all("p")
+        st.session_state[begin], problem = viewmodel.start_config(preset, typed, origin)
+        if problem:
+            st.warning(problem)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.subheader("Settings", width="stretch")
+        if st.button("Reset", icon=":material/restart_alt:", key="train-reset", help="Put all start values back."):
+            st.session_state[begin], _ = viewmodel.start_config(preset, [], origin)
+            reset_form(key)
+    form = params_form(RunConfig, key=key, start=st.session_state[begin], columns=2, open_groups={"training"})
+    if form.params is not None:
+        st.query_params["p"] = viewmodel.assignments(preset, form.params)
+    return form.params
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def read_pair(pair: viewmodel.Pair) -> tuple[np.ndarray, np.ndarray]:
+    return viewmodel.read_pair(artifacts(), pair)
+
+
+def preview(pairs: tuple[viewmodel.Pair, ...], config: RunConfig | None) -> None:
+    """Draw a few training pairs as they are and as the network will see them."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        mode = st.segmented_control(
+            "Mask",
+            list(PREVIEW_MODES),
+            default="fill",
+            required=True,
+            format_func=PREVIEW_MODES.__getitem__,
+            key="train-preview-mode",
+            persist_state="session",
+        )
+        if st.button("Another draw", icon=":material/casino:", key="train-draw"):
+            st.session_state["train-draws"] = st.session_state.get("train-draws", 0) + 1
+    if config is None:
+        st.info("The preview comes back when the settings are right.")
+        return
+    draw = st.session_state.get("train-draws", 0)
+    try:
+        tiles = [tile for number, pair in enumerate(pairs) for tile in pair_tiles(number, pair, config, draw)]
+    except MissingFile as error:
+        st.error(str(error))
+        return
+    if not config.augmentation.enabled:
+        st.caption("Augmentation is off: the network sees each image as it is.")
+    wide = mode == "side by side"
+    mask_grid(tiles, key="train-preview", mode=mode, tile_px=200 if wide else 110, selectable=False)
+
+
+def pair_tiles(number: int, pair: viewmodel.Pair, config: RunConfig, draw: int) -> list[Tile]:
+    image, mask = read_pair(pair)
+    copies = PREVIEW_COPIES if config.augmentation.enabled else 0
+    pictures = viewmodel.augmented(image, mask, config, copies, draw=draw * PREVIEW_IMAGES + number)
+    return [
+        Tile(
+            id=f"{number}-{copy}",
+            title=f"draw {copy}" if copy else pair.name,
+            image=address(picture),
+            mask=address(moved),
+        )
+        for copy, (picture, moved) in enumerate(pictures)
+    ]
+
+
+def address(pixels: np.ndarray) -> str:
+    return urls.preview(previews().put(imaging.encode_png(pixels)))
+
+
+def summary(plan: viewmodel.Plan) -> None:
+    """Say what pressing Start will do."""
+    st.markdown(
+        f"Trains a U-Net of **{plan.parameters / 1e6:.1f} million parameters** on "
+        f"**{wording.count(plan.train_images, 'image')}** and checks it on **{plan.validation_images:,}** that it "
+        f"never learns from, all at **{plan.image_size_px} × {plan.image_size_px} px**. "
+        f"Each of at most **{wording.count(plan.epochs, 'epoch')}** takes "
+        f"**{wording.count(plan.steps_per_epoch, 'step')}**."
+    )
+    for warning in plan.warnings:
+        st.warning(warning, icon=":material/warning:")
+
+
+def run_name(proposal: str) -> str:
+    """Draw the name field. It follows the proposal until somebody types."""
+    if st.session_state.get("train-name") in (None, st.session_state.get("train-name-proposed")):
+        st.session_state["train-name"] = proposal
+    st.session_state["train-name-proposed"] = proposal
+    return st.text_input("Name of the run", key="train-name", max_chars=200, persist_state="session")
+
+
+def start(dataset_id: str, teacher: viewmodel.Teacher, name: str, preset: str, config: RunConfig) -> None:
+    """Store the run, start its job and go to it; or say why not."""
+    try:
+        with database().writing() as session:
+            run, job = submissions.submit_train(
+                session, dataset_id, teacher.label_set_id, name, preset, config.model_dump(), VERSION
+            )
+    except (NameTaken, NotReady) as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    launcher().submit(job.id)
+    st.session_state.pop("train-name", None)
+    st.switch_page("views/runs.py", query_params={"run": run.id})
+
+
 st.title("Train")
+st.caption("Choose what a U-Net should learn from and how. Training runs in the background; this page can be closed.")
+
+with database().reading() as session:
+    options = viewmodel.dataset_options(session)
+    origin = viewmodel.source(session, st.query_params.get("from"))
+if not options:
+    empty_state(
+        "No images yet",
+        "A network learns from images with masks. Import a dataset first, or make the sample set.",
+        button="Go to Datasets",
+        page="views/datasets.py",
+        icon=":material/photo_library:",
+    )
+    st.stop()
+if origin is not None:
+    st.info(f"Starts from the settings of the run **{origin.name}**.", icon=":material/content_copy:")
+    if origin.problem:
+        st.warning(origin.problem)
+
+left, right = st.columns([11, 9], gap="large")
+with left:
+    dataset_id = choose_dataset(options, origin)
+with database().reading() as session:
+    teachers = viewmodel.teachers(session, dataset_id, utc_now(), settings().lost_after_s)
+if not teachers:
+    empty_state(
+        "Nothing to learn from yet",
+        "This dataset has no truth masks and no label set. Draw pseudo-labels on the Labels page first.",
+        button="Go to Labels",
+        page="views/labels.py",
+        icon=":material/auto_fix_high:",
+    )
+    st.stop()
+with left:
+    teacher = choose_teacher(teachers, dataset_id, origin)
+    preset = choose_preset(origin)
+    config = config_form(preset, origin)
+dataset_name = next(option.name for option in options if option.id == dataset_id)
+with database().reading() as session:
+    proposal = viewmodel.proposed_name(session, dataset_name, teacher, preset, origin)
+    pairs = viewmodel.preview_pairs(session, dataset_id, teacher, PREVIEW_IMAGES)
+with right:
+    st.subheader("Start")
+    name = run_name(proposal)
+    if config is not None:
+        summary(viewmodel.plan(config, teacher.images))
+    else:
+        st.error("A setting breaks its rule; the sentence below the settings says which.", icon=":material/error:")
+    blocked = config is None or bool(teacher.problem)
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"):
+        start(dataset_id, teacher, name, preset, config)
+    st.subheader("What the network will see")
+    preview(pairs, config)

@@ -1,0 +1,223 @@
+"""What a run has come to so far: progress, scores, curves, the probe images through the epochs, settings and log."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import urls, wording
+from dashboard.components import charts
+from dashboard.components.mask_grid import MODES, Tile, mask_grid
+from dashboard.resources import artifacts, database, settings
+from dashboard.viewmodels.run_metrics import DICE_NAME, IOU_NAME, MetricHistory, metric_names
+from dashboard.viewmodels.runs import LiveStatus, RunHead, Scores, live_status
+from db.models import utc_now
+from engine import artifacts as stored
+from engine.artifacts import MissingFile
+
+LOG_TAIL_BYTES = 16_000
+_MODE_ICONS = {"errors": "Errors", "fill": "Fill", "outline": "Outline", "side by side": "Side by side"}
+
+
+def progress(status: LiveStatus) -> None:
+    """Draw the bar with epoch, batch and speed as the worker reports them, and the time left."""
+    share = min(max(status.done / status.total, 0.0), 1.0) if status.total else 0.0
+    parts = [status.text or "Getting ready"]
+    if status.left_s is not None:
+        parts.append(f"about {wording.duration(status.left_s)} left")
+    st.progress(share, text=" · ".join(parts))
+
+
+def headline(head: RunHead, status: LiveStatus, scores: Scores | None) -> None:
+    """Draw the few numbers that matter, each with what it was measured against."""
+    with st.container(horizontal=True):
+        st.metric("Epochs", f"{status.epochs_done} / {status.epochs_total}")
+        best = f", best epoch ({status.best_epoch})" if status.best_epoch else ""
+        st.metric(f"{DICE_NAME[head.reference]}, validation{best}", wording.score(status.best_val_dice))
+        if head.reference == "pseudo-label" and scores is not None and scores.truth_dice is not None:
+            st.metric(
+                "Dice vs truth, validation",
+                wording.score(scores.truth_dice),
+                help=f"Mean of the predictions of {wording.count(scores.truth_images, 'validation image')} that have "
+                "truth, at threshold 0.5. The network never saw it.",
+            )
+        st.metric("Time", wording.duration(status.seconds))
+        if status.parameter_count:
+            st.metric("Parameters", f"{status.parameter_count / 1e6:.1f} M")
+
+
+def results(head: RunHead) -> None:
+    """Draw curves, the table of epochs and the probe images. Asks only for epochs that are new."""
+    with database().reading() as session:
+        status = live_status(session, head.id, utc_now(), settings().lost_after_s)
+        if status is None:
+            return
+        history = _history(head.id)
+        history.fetch(session, head.id, status.attempt, status.epochs_done)
+    if not history.by_epoch:
+        if status.live:
+            st.info("Curves and masks appear here after the first epoch.", icon=":material/hourglass_top:")
+        return
+    st.subheader("Curves")
+    _curves(head, status, history)
+    with st.expander("Numbers of every epoch", icon=":material/table:"):
+        _table(head, history)
+    if head.probes:
+        st.subheader("Masks through the epochs")
+        _probes(head, history)
+
+
+def configuration(head: RunHead) -> None:
+    """Draw all settings of a run, and first those that are not its preset's."""
+    changed = head.changed
+    title = f"Settings: preset {head.preset}"
+    title += f" with {wording.count(len(changed), 'change')}" if changed else ", unchanged"
+    with st.expander(title, icon=":material/tune:"):
+        if changed:
+            for row in changed:
+                st.markdown(f"- {row.group} · **{row.parameter}**: {row.value} (preset: {row.preset_value})")
+        st.dataframe(
+            [
+                {"Group": row.group, "Parameter": row.parameter, "Value": row.value, "Preset": row.preset_value or ""}
+                for row in head.config
+            ],
+            hide_index=True,
+            column_config={"Preset": st.column_config.TextColumn(help="The preset's value, where this run's differs.")},
+        )
+        st.caption(f"Made with version {head.code_version} of the code.")
+
+
+def log(head: RunHead) -> None:
+    """Draw the end of the job's log; it is only read while it is open."""
+    if head.job_id is None:
+        return
+    box = st.expander("Log", icon=":material/terminal:", key=f"run-log-{head.id}", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        try:
+            text = artifacts().tail(stored.job_log_key(head.job_id), LOG_TAIL_BYTES)
+        except MissingFile:
+            st.caption("Nothing has been logged yet.")
+            return
+        st.code(text, language=None, height=320, wrap_lines=True)
+        st.link_button("Whole log", urls.run_log(head.id), icon=":material/download:")
+
+
+def _history(run_id: str) -> MetricHistory:
+    """Return the metrics fetched so far in this visit; only those of the run on the page are kept."""
+    held_for, history = st.session_state.get("runs-history", (None, None))
+    if held_for != run_id or history is None:
+        history = MetricHistory()
+        st.session_state["runs-history"] = (run_id, history)
+    return history
+
+
+def _curves(head: RunHead, status: LiveStatus, history: MetricHistory) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        log_scale = st.toggle("Logarithmic loss", key="runs-log-scale", persist_state="session")
+        smoothing = st.slider(
+            "Smoothing",
+            0.0,
+            0.95,
+            0.0,
+            step=0.05,
+            key="runs-smoothing",
+            help="Weight of the past in a moving average. The raw values stay, faint.",
+            width=280,
+            persist_state="session",
+        )
+    titles = {"loss": "Loss", "dice": DICE_NAME[head.reference], "iou": IOU_NAME[head.reference]}
+    places = [*st.columns(2), *st.columns(2)]
+    for place, (metric, title) in zip(places, titles.items(), strict=False):
+        with place:
+            charts.metric_curves(
+                _sides(history, metric, title),
+                key=f"runs-{metric}-{head.id}",
+                title=title,
+                log=log_scale and metric == "loss",
+                smoothing=smoothing,
+                best_epoch=status.best_epoch,
+                height_px=260,
+            )
+    epochs, rates = history.series("learning_rate")
+    if rates:
+        with places[3]:
+            charts.learning_rate(
+                charts.Curve("learning rate", epochs, rates), key=f"runs-rate-{head.id}", height_px=260
+            )
+
+
+def _sides(history: MetricHistory, metric: str, title: str) -> list[charts.Curve]:
+    sides = (("train", metric), ("validation", f"val_{metric}"))
+    found = [(group, *history.series(name)) for group, name in sides]
+    return [charts.Curve(title, epochs, values, group=group) for group, epochs, values in found if epochs]
+
+
+def _table(head: RunHead, history: MetricHistory) -> None:
+    names = metric_names(head.reference)
+    formats = {words: st.column_config.NumberColumn(format="%.4f") for words in names.values()}
+    formats[names["learning_rate"]] = st.column_config.NumberColumn(format="%.2e")
+    st.dataframe(history.table(names), hide_index=True, height=280, column_config=formats)
+    st.link_button("Download as CSV", urls.metrics_csv(head.id), icon=":material/download:")
+
+
+def _probes(head: RunHead, history: MetricHistory) -> None:
+    epoch, mode, threshold = _probe_controls(head, sorted(history.by_epoch))
+    tiles = [
+        Tile(
+            id=probe.image_id,
+            title=probe.name,
+            image=urls.image(head.dataset_id, probe.image_id, 384),
+            mask=urls.probe(head.id, epoch, probe.image_id),
+            reference=_reference(head, probe.image_id) if probe.has_reference else None,
+            badge=probe.split,
+        )
+        for probe in head.probes
+    ]
+    mask_grid(
+        tiles,
+        key=f"runs-probes-{head.id}",
+        mode=mode,
+        threshold=threshold,
+        tile_px=460 if mode == "side by side" else 230,
+        selectable=False,
+    )
+    reference = "truth" if head.reference == "truth" else "the pseudo-label that taught this run"
+    st.caption(f"The reference is {reference}.")
+
+
+def _reference(head: RunHead, image_id: str) -> str:
+    if head.label_set_id:
+        return urls.label(head.label_set_id, image_id, 384)
+    return urls.truth(head.dataset_id, image_id, 384, version=head.truth_version)
+
+
+def _probe_controls(head: RunHead, epochs: list[int]) -> tuple[int, str, float]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        epoch = _epoch_slider(head.id, epochs)
+        mode = st.segmented_control(
+            "Show",
+            [mode for mode in MODES if mode in _MODE_ICONS],
+            default="errors",
+            required=True,
+            format_func=_MODE_ICONS.__getitem__,
+            key="runs-probe-mode",
+            persist_state="session",
+        )
+        threshold = st.slider(
+            "Mask threshold", 0.05, 0.95, 0.5, step=0.05, key="runs-probe-threshold", width=220, persist_state="session"
+        )
+    return epoch, mode, threshold
+
+
+def _epoch_slider(run_id: str, epochs: list[int]) -> int:
+    """Draw the slider; as long as it stands at the newest epoch it follows the training."""
+    if len(epochs) == 1:
+        st.markdown("Epoch 1", width="content")
+        return epochs[0]
+    key, newest = f"runs-epoch-{run_id}", f"runs-newest-{run_id}"
+    follows = st.session_state.get(key) in (None, st.session_state.get(newest))
+    if follows or st.session_state[key] not in epochs:
+        st.session_state[key] = epochs[-1]
+    st.session_state[newest] = epochs[-1]
+    return st.select_slider("Epoch", epochs, key=key, width=320, help="At the newest epoch it follows the training.")
