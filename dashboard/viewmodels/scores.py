@@ -103,6 +103,11 @@ def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
     )
 
 
+def upper_first(words: str) -> str:
+    """Return words as they begin a line: "Agreement with …", but never "Dice vs Truth"."""
+    return words[:1].upper() + words[1:]
+
+
 def iou_from_dice(dice: float) -> float:
     """Return the IoU that belongs to a Dice score: both come from the same overlap, IoU = Dice / (2 - Dice)."""
     return dice / (2 - dice)

@@ -1,5 +1,378 @@
-"""Page: gallery."""
+"""Page: where a run's masks are right and where they are wrong."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import streamlit as st
 
-st.title("Gallery")
+from dashboard import resources, urls, wording
+from dashboard.components import charts, status
+from dashboard.components.mask_grid import Mode, Tile, mask_grid
+from dashboard.components.viewer import Pane, viewer
+from dashboard.score_tables import score_table
+from dashboard.viewmodels import gallery
+from dashboard.viewmodels.gallery import SHOWS, SORTS, SPLITS, Arrangement, Choice, Detail, Show, Sort, Source, Split
+from dashboard.viewmodels.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
+from db.models import utc_now
+from db.submissions import NotReady, submit_predict
+
+# Under each tile, so that no score stands without its reference.
+SCORE_NOTES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement"}
+MODES: dict[str, Mode] = {
+    "Errors": "errors",
+    "Side by side": "side by side",
+    "Outline": "outline",
+    "Fill": "fill",
+    "Probability": "probability",
+    "Image": "image",
+}
+POLL_S = 2.0
+
+
+def main() -> None:
+    st.title("Gallery")
+    st.markdown("Successes and failures of a run on its own dataset, image by image.")
+    head = st.container(horizontal=True, vertical_alignment="bottom")
+    with head:
+        run_id = _choose_run()
+    with resources.database().reading() as session:
+        origin = gallery.source(session, run_id, utc_now(), resources.settings().lost_after_s)
+    if origin is None:
+        st.rerun()  # deleted in this moment
+    _provenance(origin)
+    if origin.job is not None:
+        _follow(origin.run_id)
+    if not origin.predicted:
+        _offer_predictions(origin)
+        return
+    table = score_table(origin.prediction_set_id)
+    with head:
+        reference = _choose_reference(table)
+        with st.popover("Look", icon=":material/tune:"):
+            st.slider("Opacity of the masks", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params")
+            st.slider("Width of a tile", 128, 384, 208, 16, format="%d px", key="tile", bind="query-params")
+        _downloads(origin)
+    thresholds, counts, spread = st.columns([3, 2, 4], gap="medium")
+    with thresholds:
+        threshold, success_from = _choose_thresholds()
+    choice = Choice(reference, threshold, success_from, *_choose_order())
+    arrangement = gallery.arrange(table, choice)
+    with counts:
+        _counts(arrangement, choice)
+    with spread:
+        _histogram(arrangement, choice)
+    _remarks(origin)
+    found = gallery.detail(table, arrangement, choice, st.query_params.get("image", ""))
+    if found is not None:
+        _detail(origin, table, arrangement, choice, found)
+    else:
+        _grid(origin, table, arrangement, choice)
+
+
+def _choose_run() -> str:
+    with resources.database().reading() as session:
+        choices = {choice.id: choice for choice in gallery.run_choices(session)}
+    if not choices:
+        status.empty_state(
+            "No run yet",
+            "Train a network first; its masks appear here when it has finished or was stopped.",
+            button="Train a network",
+            page="views/train.py",
+        )
+        st.stop()
+    wanted = st.query_params.get("run")
+    if "gallery-run" not in st.session_state or st.session_state["gallery-run"] not in choices:
+        st.session_state["gallery-run"] = wanted if wanted in choices else next(iter(choices))
+        if wanted and wanted not in choices:
+            st.warning("The run in the address is not here any more. This is the latest one with masks.")
+    run_id = st.selectbox(
+        "Run",
+        list(choices),
+        key="gallery-run",
+        format_func=lambda id_: f"{choices[id_].name}{'' if choices[id_].predicted else ' (no masks yet)'}",
+        on_change=_close_detail,
+        width=420,
+    )
+    if wanted != run_id:
+        st.query_params["run"] = run_id
+    return run_id
+
+
+def _provenance(origin: Source) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.page_link(
+            "views/runs.py",
+            label="Curves and log",
+            icon=":material/monitoring:",
+            query_params={"run": origin.run_id},
+        )
+        if origin.label_set_id:
+            st.page_link(
+                "views/labels.py",
+                label=f"Learned from {origin.label_set_name} ({origin.recipe})",
+                icon=":material/auto_fix_high:",
+                query_params={"dataset": origin.dataset_id, "label_set": origin.label_set_id},
+            )
+        else:
+            st.markdown(":material/verified: Learned from truth", width="content")
+        st.page_link(
+            "views/datasets.py",
+            label=f"{origin.dataset_name} ({wording.count(origin.image_count, 'image')})",
+            icon=":material/photo_library:",
+            query_params={"dataset": origin.dataset_id},
+        )
+        st.page_link(
+            "views/compare.py",
+            label="Compare runs",
+            icon=":material/compare:",
+            query_params={"runs": origin.run_id},
+        )
+
+
+def _downloads(origin: Source) -> None:
+    threshold = float(st.session_state.get("threshold", 0.5))
+    with st.popover("Download", icon=":material/download:"):
+        st.caption(f"Masks at threshold {threshold:.2f}, of all {wording.count(origin.predicted, 'image')}.")
+        set_id = origin.prediction_set_id
+        st.link_button("Masks (zip of PNG 0/255)", urls.prediction_zip(set_id, threshold), width="stretch")
+        with_probabilities = urls.prediction_zip(set_id, threshold, probabilities=True)
+        st.link_button("Masks and probabilities (zip)", with_probabilities, width="stretch")
+        st.link_button("Areas and scores (CSV)", urls.prediction_csv(set_id, threshold), width="stretch")
+        st.link_button("Model (.keras)", urls.model(origin.run_id), width="stretch")
+
+
+@st.fragment(run_every=POLL_S)
+def _follow(run_id: str) -> None:
+    with resources.database().reading() as session:
+        origin = gallery.source(session, run_id, utc_now(), resources.settings().lost_after_s)
+    if origin is None or origin.job is None:
+        st.rerun()
+    job = origin.job
+    status.progress(job.done, job.total, f"{job.status.capitalize()}: {job.text or 'waiting'}", job.elapsed_s)
+
+
+def _offer_predictions(origin: Source) -> None:
+    if origin.job is not None:
+        st.info("The masks appear here once the run has drawn them.")
+    elif not origin.can_predict:
+        status.empty_state(
+            "This run has no model yet",
+            "It ended before its first epoch. Start it again, or choose another run above.",
+            button="See the run",
+            page="views/runs.py",
+        )
+    else:
+        status.empty_state("This run has drawn no masks yet", "Its model is ready; drawing takes a moment.")
+        _predict_button(origin, "Draw the masks")
+
+
+def _predict_button(origin: Source, label: str) -> None:
+    if not st.button(label, type="primary", icon=":material/play_arrow:"):
+        return
+    try:
+        with resources.database().writing() as session:
+            _, job = submit_predict(session, origin.run_id, origin.dataset_id)
+    except NotReady as error:
+        st.error(str(error))
+        return
+    resources.launcher().submit(job.id)
+    st.rerun()
+
+
+def _choose_thresholds() -> tuple[float, float]:
+    threshold = st.slider(
+        "Mask threshold",
+        0.0,
+        1.0,
+        0.5,
+        0.01,
+        key="threshold",
+        bind="query-params",
+        help="A pixel belongs to the mask from this probability on. All scores follow at once.",
+    )
+    success_from = st.slider(
+        "Success from a Dice of",
+        0.0,
+        1.0,
+        0.8,
+        0.01,
+        key="success",
+        bind="query-params",
+        help="Images that reach this score are successes, the others failures.",
+    )
+    return threshold, success_from
+
+
+def _choose_order() -> tuple[Show, Split, Sort, str]:
+    bound: dict[str, Any] = {"bind": "query-params", "on_change": _first_page}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        show = st.segmented_control("Show", SHOWS, default="All", required=True, key="show", **bound)
+        split = st.segmented_control("Split", SPLITS, default="All", required=True, key="split", **bound)
+        sort = st.selectbox("Sort", SORTS, key="sort", width=150, **bound)
+        search = st.text_input("Name contains", key="search", type="search", width=150, live=True, **bound)
+        st.selectbox("View", list(MODES), key="view", bind="query-params", width=140)
+    return show, split, sort, search or ""
+
+
+def _choose_reference(table: ScoreTable) -> Reference:
+    if len(table.references) < 2:
+        return table.references[0] if table.references else "truth"
+    titles = {REFERENCE_TITLES[reference]: reference for reference in table.references}
+    title = st.segmented_control(
+        "Compare with",
+        list(titles),
+        default=next(iter(titles)),
+        required=True,
+        key="reference",
+        bind="query-params",
+        help="What every score and error on this page is measured against.",
+    )
+    return titles[title]
+
+
+def _first_page() -> None:
+    st.session_state["page"] = 1
+
+
+def _close_detail() -> None:
+    st.query_params.pop("image", None)
+    _first_page()
+
+
+def _open(image_id: str) -> None:
+    st.query_params["image"] = image_id
+
+
+def _counts(arrangement: Arrangement, choice: Choice) -> None:
+    st.metric(f"Mean {SCORE_TITLES[choice.reference]}", wording.score(arrangement.mean_score))
+    scored = f"Of {wording.count(arrangement.successes + arrangement.failures, 'scored image')}."
+    with st.container(horizontal=True):
+        st.metric("Successes", f"{arrangement.successes:,}", width="content", help=scored)
+        st.metric("Failures", f"{arrangement.failures:,}", width="content", help=scored)
+        if arrangement.unscored:
+            st.metric("Without reference", f"{arrangement.unscored:,}", width="content")
+
+
+def _histogram(arrangement: Arrangement, choice: Choice) -> None:
+    charts.histogram(
+        arrangement.scores[arrangement.matching],
+        key="scores",
+        x_title=upper_first(SCORE_TITLES[choice.reference]),
+        threshold=choice.success_from,
+        height_px=190,
+    )
+
+
+def _remarks(origin: Source) -> None:
+    if origin.truth_changed:
+        st.warning("The dataset's classes were changed after this run began: its scores are against the old mapping.")
+    if origin.predicted < origin.image_count and origin.job is None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info(f"{origin.predicted:,} of {origin.image_count:,} images have a mask so far.", width="content")
+            if origin.can_predict:
+                _predict_button(origin, "Draw the rest")
+
+
+def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
+    if not len(arrangement.rows):
+        st.info("No image matches. Move a threshold, or change split or search.")
+        return
+    if st.session_state.get("page", 1) > arrangement.pages:
+        st.session_state["page"] = arrangement.pages
+    place = st.container()
+    with st.container(horizontal_alignment="center"):
+        page = st.pagination(arrangement.pages, key="page", bind="query-params")
+    with place:
+        pictures = gallery.pictures(origin, table, arrangement, choice, page)
+        chosen = mask_grid(
+            [_tile(picture, choice.reference) for picture in pictures],
+            key="gallery-grid",
+            mode=MODES[st.session_state["view"]],
+            threshold=choice.threshold,
+            opacity=st.session_state["opacity"],
+            tile_px=st.session_state["tile"],
+        )
+    if chosen:
+        _open(chosen)
+        st.rerun()
+
+
+def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
+    return Tile(
+        id=picture.image_id,
+        title=picture.name,
+        image=picture.image,
+        mask=picture.mask,
+        reference=picture.reference,
+        subtitle=f"{picture.split} · {SCORE_NOTES[reference]}" if picture.reference else picture.split,
+        badge=wording.score(picture.score),
+        tone="neutral" if picture.success is None else "good" if picture.success else "bad",
+    )
+
+
+def _detail(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, found: Detail) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Back to the gallery", icon=":material/arrow_back:", shortcut="Escape"):
+            st.session_state["page"] = arrangement.page_of(table.index[found.image_id])
+            st.query_params.pop("image", None)
+            st.rerun()
+        _step("Previous", ":material/chevron_left:", "P", found.previous_id)
+        _step("Next", ":material/chevron_right:", "N", found.next_id)
+        st.text(found.name, width="content")
+        where = f"{found.position + 1:,} of {found.total:,}" if found.position is not None else "Not in this selection"
+        st.caption(where, width="content")
+        wipe = st.toggle("Wipe reference against prediction", key="wipe", bind="query-params")
+    _scores(found, choice)
+    _panes(origin, choice, found, wipe)
+
+
+def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
+    if st.button(label, icon=icon, shortcut=key, disabled=image_id is None, key=f"gallery-{label}"):
+        _open(image_id)
+        st.rerun()
+
+
+def _scores(found: Detail, choice: Choice) -> None:
+    with st.container(horizontal=True):
+        for reference, dice in found.dice.items():
+            verdict = None if reference != choice.reference or found.success is None else found.success
+            note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
+            st.metric(upper_first(SCORE_TITLES[reference]) + note, wording.score(dice), width="content")
+            st.metric(f"IoU with {_in_words(reference)}", wording.score(found.iou[reference]), width="content")
+        st.metric("Mask covers", f"{found.area:.1%}", width="content")
+        st.metric("Size", f"{found.width} × {found.height} px", width="content")
+        st.metric("Split", found.split, width="content")
+
+
+def _in_words(reference: Reference) -> str:
+    return {"truth": "truth", "label": "the pseudo-label"}[reference]
+
+
+def _panes(origin: Source, choice: Choice, found: Detail, wipe: bool) -> None:
+    image = urls.image(origin.dataset_id, found.image_id)
+    mask = urls.prediction(origin.prediction_set_id, found.image_id)
+    scored = found.dice.get(choice.reference) is not None
+    reference = gallery.reference_url(origin, choice.reference, found.image_id) if scored else None
+    title = REFERENCE_TITLES[choice.reference]
+    panes = {
+        "Image": Pane("Image", image),
+        title: Pane(title, image, reference=reference, mode="fill"),
+        "Prediction": Pane("Prediction", image, mask=mask, mode="fill"),
+        "Probability": Pane("Probability", image, mask=mask, mode="probability"),
+        "Errors": Pane(f"Errors against {_in_words(choice.reference)}", image, mask, reference, "errors"),
+    }
+    if not scored:
+        del panes[title], panes["Errors"]
+    shown = [panes[title], panes["Prediction"]] if wipe and scored else list(panes.values())
+    viewer(
+        shown,
+        key="gallery-viewer",
+        threshold=choice.threshold,
+        opacity=st.session_state["opacity"],
+        wipe=wipe and scored,
+        height_px=640 if wipe else 420,
+    )
+
+
+main()
