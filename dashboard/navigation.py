@@ -1,23 +1,24 @@
 """The table of pages. Streamlit runs this file for every visit; the page tests start here."""
 
+from pathlib import Path
+
 import streamlit as st
 
-st.set_page_config(page_title="Maskloom", page_icon=":material/texture:", layout="wide")
+FOLDER = Path(__file__).parent
 
-pages = {
-    "": [st.Page("views/home.py", title="Home", icon=":material/home:", default=True)],
-    "Data": [
-        st.Page("views/datasets.py", title="Datasets", icon=":material/photo_library:"),
-        st.Page("views/labels.py", title="Labels", icon=":material/auto_fix_high:"),
-    ],
-    "Network": [
-        st.Page("views/train.py", title="Train", icon=":material/model_training:"),
-        st.Page("views/runs.py", title="Runs", icon=":material/monitoring:"),
-    ],
-    "Results": [
-        st.Page("views/gallery.py", title="Gallery", icon=":material/grid_view:"),
-        st.Page("views/compare.py", title="Compare", icon=":material/compare:"),
-        st.Page("views/predict.py", title="Predict", icon=":material/image_search:"),
-    ],
-}
-st.navigation(pages, position="sidebar").run()
+# A file of ours: for an icon by name the browser would ask a font server on the internet.
+st.set_page_config(page_title="Maskloom", page_icon=FOLDER / "icon.svg", layout="wide")
+st.logo(FOLDER / "logo.svg", icon_image=FOLDER / "icon.svg")
+
+# In the order of the work. One flat row: sections become menus there, and every page would be two clicks away.
+pages = [
+    st.Page("views/home.py", title="Home", icon=":material/home:", default=True),
+    st.Page("views/datasets.py", title="Datasets", icon=":material/photo_library:"),
+    st.Page("views/labels.py", title="Labels", icon=":material/auto_fix_high:"),
+    st.Page("views/train.py", title="Train", icon=":material/model_training:"),
+    st.Page("views/runs.py", title="Runs", icon=":material/monitoring:"),
+    st.Page("views/gallery.py", title="Gallery", icon=":material/grid_view:"),
+    st.Page("views/compare.py", title="Compare", icon=":material/compare:"),
+    st.Page("views/predict.py", title="Predict", icon=":material/image_search:"),
+]
+st.navigation(pages, position="top").run()
