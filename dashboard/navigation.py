@@ -8,7 +8,7 @@ FOLDER = Path(__file__).parent
 
 # A file of ours: for an icon by name the browser would ask a font server on the internet.
 st.set_page_config(page_title="Maskloom", page_icon=FOLDER / "icon.svg", layout="wide")
-st.logo(FOLDER / "logo.svg", icon_image=FOLDER / "icon.svg")
+st.logo(FOLDER / "icon.svg")
 
 # In the order of the work. One flat row: sections become menus there, and every page would be two clicks away.
 pages = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 
 from dashboard import wording
@@ -29,10 +31,10 @@ def status_badge(status: str) -> None:
 
 
 def progress(done: int, total: int, text: str = "", elapsed_s: float | None = None) -> None:
-    """Draw a progress bar with the text, how much is done (unless the text has numbers) and the time left."""
+    """Draw a progress bar with the text, how much is done (unless the text says "3 of 9") and the time left."""
     share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
     parts = [text] if text else []
-    if total > 0 and not any(letter.isdigit() for letter in text):
+    if total > 0 and not re.search(r"\d of \d", text):
         parts.append(f"{done:,} of {total:,}")
     left_s = wording.time_left(done, total, elapsed_s or 0.0)
     if left_s is not None and done < total:

@@ -68,7 +68,7 @@ def path(view: viewmodel.HomeView) -> None:
             "results",
             "Results",
             ":material/grid_view:",
-            results,
+            results if view.prediction_sets else "no predictions yet",
         ),
     ]
     words = {
