@@ -250,6 +250,12 @@ def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: fl
     )
 
 
+def job_of(session: Session, label_set_id: str, now: datetime, lost_after_s: float) -> JobView | None:
+    """Return the job that draws a label set, or None where the set is gone."""
+    label_set = session.get(LabelSet, label_set_id)
+    return None if label_set is None else job_view(jobs.find(session, label_set.job_id), now, lost_after_s)
+
+
 def stored_recipe(label_set: LabelSet) -> Recipe | None:
     """Return the recipe of a label set, or None where this version no longer has its method or parameters."""
     try:
