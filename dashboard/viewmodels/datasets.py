@@ -166,11 +166,6 @@ def count_pictures(session: Session, dataset_id: str, search: str = "", truth: T
     return session.scalar(select(func.count()).select_from(Image).where(*_wanted(dataset_id, search, truth))) or 0
 
 
-def page_count(found: int, per_page: int = PER_PAGE) -> int:
-    """Return how many pages `found` images fill; no images have one empty page."""
-    return max(1, -(-found // per_page))
-
-
 def picture_page(
     session: Session,
     dataset_id: str,
@@ -181,7 +176,7 @@ def picture_page(
 ) -> PicturePage:
     """Return a page of images whose name contains `search`, whatever the case; a page too far gives the last one."""
     found = count_pictures(session, dataset_id, search, truth)
-    pages = page_count(found, per_page)
+    pages = max(1, -(-found // per_page))
     page = min(max(page, 1), pages)
     query = select(Image).where(*_wanted(dataset_id, search, truth)).order_by(Image.position, Image.id)
     rows = session.scalars(query.limit(per_page).offset((page - 1) * per_page))

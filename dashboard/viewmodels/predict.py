@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,6 +16,7 @@ from engine import metrics
 
 PER_PAGE = 48
 Order = Literal["file order", "name", "largest area", "smallest area", "worst vs truth", "best vs truth"]
+ORDERS: tuple[Order, ...] = get_args(Order)
 ORDERS_BY_TRUTH: tuple[Order, ...] = ("worst vs truth", "best vs truth")
 
 

@@ -12,6 +12,7 @@ from dashboard.components.file_report import file_report
 from dashboard.components.import_form import ChosenSource, source_form
 from dashboard.components.job_panel import job_panel
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
+from dashboard.components.paging import first_page, page_numbers
 from dashboard.components.truth_editor import truth_editor
 from dashboard.components.uploader import forget_upload
 from dashboard.components.viewer import Pane, viewer
@@ -105,7 +106,7 @@ def draw_cards(cards: tuple[vm.Card, ...]) -> None:
 def draw_card(card: vm.Card) -> None:
     pictures.thumbnails(card.thumbnails)
     badge = status.badge_text(card.job.status) if card.job and card.job.status != "finished" else ""
-    st.markdown(f"**{escaped(card.name)}** {badge}")
+    st.markdown(f"**{wording.escaped(card.name)}** {badge}")
     truth = "no truth" if not card.truth else f"{card.truth:,} with truth"
     st.caption(
         f"{wording.count(card.images, 'image').capitalize()} · {truth}  \n"
@@ -116,11 +117,6 @@ def draw_card(card: vm.Card) -> None:
     if st.button("Open", key=f"open-{card.id}", width="stretch"):
         st.query_params["dataset"] = card.id
         st.rerun(scope="app")
-
-
-def escaped(text: str) -> str:
-    """Return a name as Markdown that shows its own signs."""
-    return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>()#+-!|~$:" else sign for sign in text)
 
 
 def detail_page(view: vm.DatasetView) -> None:
@@ -177,7 +173,9 @@ def heading(view: vm.DatasetView) -> None:
 
 def browse(view: vm.DatasetView) -> None:
     if not view.images:
-        st.info("There are no images in this dataset yet. The tab *Files* says what became of each file.")
+        at_work = view.job is not None and view.job.at_work
+        waiting = "The images appear here when the import has ended."
+        st.info(waiting if at_work else "There are no images in this dataset. The tab *Files* says why.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input("Search by name", key="search", bind="query-params", on_change=first_page, width=220)
@@ -200,23 +198,9 @@ def browse(view: vm.DatasetView) -> None:
         return
     grid, foot = st.container(), st.container()
     with foot:
-        page = choose_page(found)
+        page = page_numbers(found)
     with grid:
         draw_grid(view, page, asked, MODES[mode or "Outline"], opacity)
-
-
-def first_page() -> None:
-    """A new search starts at its first page."""
-    st.session_state["page"] = 1
-
-
-def choose_page(found: int) -> int:
-    """Draw the page numbers, bound to the URL, and return the page."""
-    pages = vm.page_count(found)
-    st.session_state["page"] = min(st.session_state.get("page", 1), pages)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(wording.count(found, "image").capitalize())
-        return st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
 
 
 def draw_grid(view: vm.DatasetView, page: int, asked: tuple[str, vm.TruthFilter], mode: Mode, opacity: float) -> None:
@@ -227,7 +211,7 @@ def draw_grid(view: vm.DatasetView, page: int, asked: tuple[str, vm.TruthFilter]
             id=picture.id,
             title=picture.name,
             image=picture.thumbnail,
-            reference=picture.truth_small,
+            mask=picture.truth_small,
             subtitle=f"{picture.width_px} × {picture.height_px}",
             badge="" if picture.truth_small or not view.truth else "no truth",
         )
@@ -249,13 +233,13 @@ def look_closer(view: vm.DatasetView, image_id: str) -> None:
     st.caption(f"{picture.name} · {picture.width_px} × {picture.height_px} px")
     panes = [Pane("Image", picture.image)]
     if picture.truth:
-        panes.append(Pane("Truth: any class", picture.image, reference=picture.truth, mode="fill"))
+        panes.append(Pane("Truth", picture.image, mask=picture.truth))
     viewer(panes, key=f"look-{image_id}")
     if picture.truth_colours and len(view.classes) > 2:
         left, right = st.columns(2)
-        with left:
-            pictures.overlaid(picture.image, picture.truth_colours, "Truth by class")
         with right:
+            pictures.overlaid(picture.image, picture.truth_colours, "Truth by class")
+        with left:
             pictures.class_legend(view.classes)
 
 
@@ -291,10 +275,10 @@ def confirm_deletion(dataset_id: str) -> None:
     if going.busy:
         st.warning(going.busy)
         return
-    st.markdown(f"**{escaped(going.name)}** goes for good, and with it:")
+    st.markdown(f"**{wording.escaped(going.name)}** goes for good, and with it:")
     lines = [wording.count(going.images, "image") + (f", {going.truth:,} with truth" if going.truth else "")]
-    lines += [f"label set {escaped(name)}" for name in going.label_sets]
-    lines += [f"run {escaped(name)} with its model" for name in going.runs]
+    lines += [f"label set {wording.escaped(name)}" for name in going.label_sets]
+    lines += [f"run {wording.escaped(name)} with its model" for name in going.runs]
     lines += [wording.count(going.masks, "pseudo-label or predicted mask", "pseudo-label and predicted masks")]
     st.markdown("\n".join(f"- {line}" for line in lines if not line.startswith("no ")))
     st.caption("The files you imported from stay where they are.")
