@@ -2,6 +2,7 @@
 
 const viewers = new WeakMap();
 const GREATEST_ZOOM = 64;
+const LEAST_PANE_PX = 300;
 
 class Viewer {
   constructor(root) {
@@ -15,7 +16,7 @@ class Viewer {
       '<button type="button" class="reset" title="Show the whole image (0)">Fit</button></div><div class="panes"></div>';
     this.row = root.querySelector(".panes");
     root.querySelector(".reset").addEventListener("click", () => this.reset());
-    this.resized = new ResizeObserver(() => this.paintSoon());
+    this.resized = new ResizeObserver(() => this.arrange());
     this.resized.observe(this.row);
   }
 
@@ -27,8 +28,15 @@ class Viewer {
     while (this.panes.length < groups.length) this.panes.push(this.makePane());
     const legend = legendOf(new Set(panes.map((pane) => pane.mode)), panes.some((pane) => pane.reference), colours);
     this.root.querySelector(".legend").replaceWith(legend);
-    this.row.style.setProperty("--across", String(groups.length));
+    this.arrange();
     groups.forEach((layers, index) => this.fill(this.panes[index], layers));
+  }
+
+  // As few rows as panes of a useful width need, and the panes of all rows as wide as the fullest row lets them be.
+  arrange() {
+    const rows = Math.ceil((this.panes.length * LEAST_PANE_PX) / Math.max(this.row.clientWidth, LEAST_PANE_PX));
+    this.row.style.setProperty("--across", String(Math.ceil(this.panes.length / rows)));
+    this.paintSoon();
   }
 
   makePane() {
