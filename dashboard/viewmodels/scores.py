@@ -18,7 +18,7 @@ from db import predictions
 from engine import metrics
 
 Reference = Literal["truth", "label"]
-SCORE_TITLES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement with the pseudo-label (Dice)"}
+SCORE_TITLES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement with the pseudo-label"}
 REFERENCE_TITLES: dict[Reference, str] = {"truth": "Truth", "label": "Pseudo-label"}
 
 

@@ -41,6 +41,7 @@ def main() -> None:
     if origin is None:
         st.rerun()  # deleted in this moment
     _provenance(origin)
+    detail_place = st.container()  # above the filters, which go on deciding what comes next
     if origin.job is not None:
         _follow(origin.run_id)
     if not origin.predicted:
@@ -53,7 +54,8 @@ def main() -> None:
             st.slider("Opacity of the masks", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params")
             st.slider("Width of a tile", 128, 384, 208, 16, format="%d px", key="tile", bind="query-params")
         _downloads(origin)
-    thresholds, counts, spread = st.columns([3, 2, 4], gap="medium")
+    summary = st.container(horizontal=True, gap="medium")
+    thresholds, counts, spread = (summary.container(width=width) for width in (290, 250, "stretch"))
     with thresholds:
         threshold, success_from = _choose_thresholds()
     choice = Choice(reference, threshold, success_from, *_choose_order())
@@ -65,7 +67,8 @@ def main() -> None:
     _remarks(origin)
     found = gallery.detail(table, arrangement, choice, st.query_params.get("image", ""))
     if found is not None:
-        _detail(origin, table, arrangement, choice, found)
+        with detail_place:
+            _detail(origin, table, arrangement, choice, found)
     else:
         _grid(origin, table, arrangement, choice)
 
@@ -346,7 +349,7 @@ def _scores(found: Detail, choice: Choice) -> None:
 
 
 def _in_words(reference: Reference) -> str:
-    return {"truth": "truth", "label": "the pseudo-label"}[reference]
+    return {"truth": "truth", "label": "pseudo-label"}[reference]
 
 
 def _panes(origin: Source, choice: Choice, found: Detail, wipe: bool) -> None:
@@ -360,7 +363,7 @@ def _panes(origin: Source, choice: Choice, found: Detail, wipe: bool) -> None:
         title: Pane(title, image, reference=reference, mode="fill"),
         "Prediction": Pane("Prediction", image, mask=mask, mode="fill"),
         "Probability": Pane("Probability", image, mask=mask, mode="probability"),
-        "Errors": Pane(f"Errors against {_in_words(choice.reference)}", image, mask, reference, "errors"),
+        "Errors": Pane(f"Errors vs {_in_words(choice.reference)}", image, mask, reference, "errors"),
     }
     if not scored:
         del panes[title], panes["Errors"]
