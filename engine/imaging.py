@@ -203,6 +203,8 @@ def _pillow_pixels(picture: ImageFile.ImageFile, data: bytes, palette_as_index: 
         picture = picture.convert("LA" if mode in ("L", "LA", "1") else "RGBA")
     elif mode in ("1", "L") or (mode == "P" and palette_as_index):
         picture = picture.convert("L")
+    elif mode == "LAB":
+        raise UnreadableImage("Its colours are CIE Lab, which is not read here; save it as RGB.")
     else:
         picture = picture.convert("RGB")  # palette, CMYK, YCbCr
     pixels = np.asarray(picture)

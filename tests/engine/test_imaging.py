@@ -189,6 +189,7 @@ def test_only_the_first_page_of_a_tiff_is_read():
         (bad_files.png_claiming(20_000, 20_000), r"20000 × 20000 pixels \(400 megapixels\).*100 megapixels"),
         (bad_files.png_claiming(12_000, 12_000), "144 megapixels"),
         (encoded(np.zeros((1, 1, 3), np.uint8)), "1 × 1 pixels"),
+        (encoded(Image.new("LAB", (20, 20)), "TIFF"), "CIE Lab"),
         (b"II*\0" + b"\xff" * 60, "damaged or cut short"),
         (cv2_file(".png", bad_files.picture(99, 99).astype(np.uint16) * 200)[:-300], "damaged or cut short"),
     ],

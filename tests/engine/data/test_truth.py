@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,8 +13,7 @@ from pydantic import ValidationError
 from engine.data import truth
 from engine.imaging import decode_truth
 from tests.assets.bad_files import disk, encoded
-
-REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
+from tests.house import SHARED_DATA
 
 
 def propose(*masks: np.ndarray) -> truth.TruthClasses:
@@ -138,7 +136,7 @@ def test_a_broken_mapping_is_refused():
 
 @pytest.mark.parametrize(("name", "expected"), [("eggs-and-pans", 3), ("ecssd", 2), ("nuclei", 2)])
 def test_real_sets(name, expected):
-    files = sorted((REAL / name / "truth").glob("*.png"))
+    files = sorted((SHARED_DATA / name / "truth").glob("*.png"))
     if not files:
         pytest.skip(f"no real {name} here")
     found = propose(*(decode_truth(file.read_bytes()) for file in files))
