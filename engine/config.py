@@ -46,7 +46,7 @@ class TrainingParams(Params):
         description="Share of the images kept out of training to measure how well the network does on unseen ones.",
     )
     learning_rate: float = Field(
-        1e-3, ge=1e-7, le=1, title="Learning rate", description="Size of the first learning step."
+        3e-3, ge=1e-7, le=1, title="Learning rate", description="Size of the first learning step."
     )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine",

@@ -38,13 +38,14 @@ class Hooks:
     """How `fit` reports and asks. Epochs are counted from 1.
 
     `on_prepare(done, total)` while images are decoded; `on_start(epochs_done)` once, before the first batch;
-    `on_batch(epoch, images_done, images_total, images_per_s)`; `on_epoch(epoch, metrics)`; `should_stop()` after every
-    batch.
+    `on_batch(epoch, images_done, images_total, images_per_s)`; `on_best(epoch, metrics)` when the model of the best
+    epoch so far is stored; `on_epoch(epoch, metrics)` after every epoch; `should_stop()` after every batch.
     """
 
     on_prepare: Callable[[int, int], None] = _nothing
     on_start: Callable[[int], None] = _nothing
     on_batch: Callable[[int, int, int, float], None] = _nothing
+    on_best: Callable[[int, Metrics], None] = _nothing
     on_epoch: Callable[[int, Metrics], None] = _nothing
     should_stop: Callable[[], bool] = lambda: False
 
@@ -128,12 +129,14 @@ class KeepBest:
     monitor: str
     state: TrainingState
     save: Callable[[], None]
+    on_best: EpochStep
 
     def __call__(self, epoch: int, metrics: Metrics) -> None:
         name, value = monitored(self.monitor, metrics)
         if self.state.checkpoint.improves(name, value, epoch):
             self.state.best_metrics = dict(metrics)
             self.save()
+            self.on_best(epoch, metrics)
 
 
 @dataclass

@@ -119,7 +119,7 @@ def _train(
             save_state(stored.folder, state, _arrays(model))
 
     after_epoch: list[steps.EpochStep] = [
-        steps.KeepBest(config.checkpoint.monitor, state, lambda: stored.save(model, BEST_FILE)),
+        steps.KeepBest(config.checkpoint.monitor, state, lambda: stored.save(model, BEST_FILE), hooks.on_best),
         steps.Probes(stored.folder, (validation, train), lambda images: model.predict_on_batch(images)),
     ]
     if config.early_stopping.enabled:

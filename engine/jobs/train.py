@@ -1,0 +1,165 @@
+"""Job: train a run's network, then predict its own dataset for the gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine import artifacts as stored
+from engine.artifacts import Artifacts
+from engine.config import RunConfig
+from engine.data.split import split
+from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
+from engine.jobs.predict import predict_dataset
+from engine.parameters import parse
+
+PROBES = {"validation": 6, "train": 2}
+"""Unseen images tell more; two that are trained on show what the network can do at best."""
+
+
+def run(job: Job, context: JobContext) -> dict[str, Any]:
+    """Train the run that the payload names: {"dataset", "run"}.
+
+    Returns {"ended", "reason", "epochs", "best_epoch", "val_dice", "val_iou", "train_seconds"} and the result of the
+    prediction. A run that was interrupted or stopped goes on after its last finished epoch. A stopped run is predicted
+    too, so that its gallery is complete.
+
+    Raises:
+        JobFailed: there is nothing to learn from, or learning broke down before any epoch was done.
+        JobStopped: a person stopped it; the best model so far is kept.
+    """
+    from engine.training.fit import Hooks, TrainingError, fit  # TensorFlow: only once there is something to train
+
+    chosen = context.records.run(job.payload["run"])
+    config = parse(RunConfig, chosen.config)
+    rows = _split_rows(context, chosen, config)
+    samples = training_samples(context, chosen, rows)
+    report = _Report(context, chosen.id, config.training.epochs)
+    hooks = Hooks(
+        on_prepare=report.prepared,
+        on_start=report.started,
+        on_batch=report.batch,
+        on_best=report.best,
+        on_epoch=lambda epoch, metrics: context.records.save_metrics(chosen.id, epoch, metrics),
+        should_stop=context.should_stop,
+    )
+    try:
+        result = fit(config, samples, context.artifacts.path(stored.run_folder(chosen.id)), hooks)
+    except TrainingError as error:
+        context.records.update_run(chosen.id, ended_reason=str(error))
+        raise JobFailed(str(error)) from None
+
+    summary = {
+        "ended": result.ended,
+        "reason": result.reason,
+        "epochs": result.epochs_done,
+        "best_epoch": result.best_epoch,
+        "val_dice": result.best_metrics.get("val_dice"),
+        "val_iou": result.best_metrics.get("val_iou"),
+        "train_seconds": round(result.seconds, 1),
+    }
+    context.records.update_run(
+        chosen.id,
+        ended_reason=result.reason,
+        best_epoch=result.best_epoch,
+        best_val_dice=summary["val_dice"],
+        train_seconds=result.seconds,
+        parameter_count=result.parameter_count,
+        details={"best_metrics": result.best_metrics, "best_score": result.best_score},
+    )
+    if result.best_epoch is not None:
+        set_id = context.records.ensure_prediction_set(chosen.id, chosen.dataset_id, job.id, False)
+        context.records.clear_predictions(set_id)  # an earlier attempt's model may have made them
+        summary |= predict_dataset(context, chosen, chosen.dataset_id, set_id, False, should_stop=lambda: False)
+    if result.ended == "stopped":
+        raise JobStopped(summary)
+    return summary
+
+
+class _Report:
+    """Turns what the training says into progress and rows."""
+
+    def __init__(self, context: JobContext, run_id: str, epochs: int) -> None:
+        self._context, self._run_id, self._epochs = context, run_id, epochs
+
+    def prepared(self, done: int, total: int) -> None:
+        self._context.progress(done, total, "Preparing images")
+
+    def started(self, epochs_done: int) -> None:
+        self._context.records.drop_metrics_after(self._run_id, epochs_done)
+
+    def batch(self, epoch: int, done: int, total: int, images_per_s: float) -> None:
+        text = f"Epoch {epoch} of {self._epochs}: {done} of {total} images, {images_per_s:.1f} images/s"
+        self._context.progress((epoch - 1) * total + done, self._epochs * total, text)
+
+    def best(self, epoch: int, metrics: dict[str, float]) -> None:
+        self._context.records.update_run(self._run_id, best_epoch=epoch, best_val_dice=metrics.get("val_dice"))
+
+
+def training_samples(context: JobContext, run: Any, rows: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run."""
+    from engine.training.samples import Sample
+
+    files: Artifacts = context.artifacts
+    lookup = None if run.label_set_id else tuple(run.lookup)
+
+    def target(image_id: str) -> str:
+        if run.label_set_id:
+            return stored.label_key(run.label_set_id, image_id)
+        return stored.truth_key(run.dataset_id, image_id)
+
+    return [
+        Sample(
+            id=row["image_id"],
+            image=files.path(stored.image_key(run.dataset_id, row["image_id"])),
+            target=files.path(target(row["image_id"])),
+            split=row["split"],
+            lookup=lookup,
+            probe=row["probe"],
+        )
+        for row in rows
+    ]
+
+
+def _split_rows(context: JobContext, run: Any, config: RunConfig) -> list[dict[str, Any]]:
+    """Return {image_id, split, probe} of every image that teaches or validates.
+
+    Decided once and stored, so a resumed run keeps its split even if the dataset has grown since.
+    """
+    images = context.records.images(run.dataset_id)
+    before = {row.image_id: row for row in context.records.split(run.id)}
+    if before:
+        return [
+            {"image_id": image.id, "split": before[image.id].split, "probe": before[image.id].probe}
+            for image in images
+            if image.id in before
+        ]
+    if run.label_set_id:
+        labelled = context.records.labelled_images(run.label_set_id)
+        images = [image for image in images if image.id in labelled]
+    else:
+        images = [image for image in images if image.has_truth]
+    if not images:
+        what = "pseudo-label masks" if run.label_set_id else "truth masks"
+        raise JobFailed(f"The dataset has no images with {what}, so there is nothing to learn from.")
+    validation: set[str] = set()
+    if config.training.validation_split:
+        keys = [image.content_hash for image in images]
+        validation = set(split(keys, config.training.validation_split, config.training.seed)[1])
+    rows = [
+        {"image_id": image.id, "split": "validation" if image.content_hash in validation else "train", "probe": False}
+        for image in images
+    ]
+    _choose_probes(rows)
+    context.records.set_split(run.id, rows)
+    return rows
+
+
+def _choose_probes(rows: list[dict[str, Any]]) -> None:
+    """Mark a few images of each side, spread evenly over the dataset."""
+    for side, count in PROBES.items():
+        members = [row for row in rows if row["split"] == side]
+        for index in np.linspace(0, len(members) - 1, min(count, len(members))).astype(int):
+            members[index]["probe"] = True

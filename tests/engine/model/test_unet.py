@@ -1,0 +1,91 @@
+"""The network: shapes, size, and a stored model that needs no code of ours."""
+
+import json
+import subprocess
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from engine.config import PRESETS, ModelParams
+from engine.model.normalization import FusedBatchNormalization
+from engine.model.unet import unet
+
+
+def small(**changes):
+    return ModelParams(**({"image_size": 32, "depth": 2, "base_filters": 4} | changes))
+
+
+@pytest.mark.parametrize("first_stride", [1, 2, 4])
+@pytest.mark.parametrize("batch_normalization", [True, False])
+def test_an_image_becomes_a_probability_of_its_size(first_stride, batch_normalization):
+    model = unet(small(first_stride=first_stride, batch_normalization=batch_normalization, dropout=0.5))
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    probability = np.asarray(model(images))
+    assert probability.shape == (2, 32, 32, 1)
+    assert probability.dtype == np.float32
+    assert probability.min() >= 0
+    assert probability.max() <= 1
+    assert probability.std() > 0
+
+
+def test_the_presets_have_the_sizes_they_promise():
+    assert 1.5e6 < unet(PRESETS["fast"].model).count_params() < 2.5e6
+    classic = unet(PRESETS["classic"].model)
+    assert 30e6 < classic.count_params() < 32e6
+    filters = [layer.filters for layer in classic.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert filters[:10] == [64, 64, 128, 128, 256, 256, 512, 512, 1024, 1024]
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in classic.layers)
+
+
+def test_the_seed_decides_the_weights():
+    first, again, other = (unet(small(), seed).get_weights()[0] for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_a_stored_model_names_only_layers_of_keras(tmp_path):
+    path = tmp_path / "model.keras"
+    unet(small()).save(path)
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    modules = {layer["module"] for layer in config["config"]["layers"]}
+    assert modules == {"keras.layers"}
+    assert "Lambda" not in {layer["class_name"] for layer in config["config"]["layers"]}
+
+
+def test_a_stored_model_loads_and_predicts_without_our_code(tmp_path):
+    path = tmp_path / "model.keras"
+    model = unet(small())
+    model.save(path)
+    image = np.full((1, 32, 32, 3), 100, np.float32)
+    np.save(tmp_path / "expected.npy", np.asarray(model(image)))
+    code = (
+        "import sys, keras, numpy as np\n"
+        "model = keras.saving.load_model('model.keras', compile=False, safe_mode=True)\n"
+        "answer = np.asarray(model(np.full((1, 32, 32, 3), 100, np.float32)))\n"
+        "assert np.allclose(answer, np.load('expected.npy'), atol=1e-5)\n"
+        "assert 'engine' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_fused_normalisation_is_the_same_mathematics(training):
+    x = np.random.default_rng(0).normal(3, 2, (4, 8, 8, 5)).astype(np.float32)
+    plain, fused = keras.layers.BatchNormalization(momentum=0.9), FusedBatchNormalization(momentum=0.9)
+    answers = [np.asarray(layer(x, training=training)) for layer in (plain, fused)]
+    np.testing.assert_allclose(*answers, atol=1e-4)
+    # Moving variances may differ by n / (n - 1): the fused operation takes the unbiased one
+    for expected, found in zip(plain.get_weights(), fused.get_weights(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-2)
+
+
+def test_weights_travel_from_the_training_network_to_the_stored_one():
+    training = unet(small(), 3, "mixed_bfloat16", FusedBatchNormalization)
+    plain = unet(small())
+    plain.set_weights(training.get_weights())
+    images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_allclose(np.asarray(training(images)), np.asarray(plain(images)), atol=0.02)
