@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+
 import streamlit as st
 
 from dashboard import urls, wording
@@ -22,6 +24,8 @@ def progress(status: LiveStatus) -> None:
     """Draw the bar with epoch, batch and speed as the worker reports them, and the time left."""
     share = min(max(status.done / status.total, 0.0), 1.0) if status.total else 0.0
     parts = [status.text or "Getting ready"]
+    if status.total and "images" not in status.text:
+        parts.append(f"{status.done:,} of {status.total:,}")
     if status.left_s is not None:
         parts.append(f"about {wording.duration(status.left_s)} left")
     st.progress(share, text=" · ".join(parts))
@@ -73,8 +77,10 @@ def configuration(head: RunHead) -> None:
     title += f" with {wording.count(len(changed), 'change')}" if changed else ", unchanged"
     with st.expander(title, icon=":material/tune:"):
         if changed:
-            for row in changed:
-                st.markdown(f"- {row.group} · **{row.parameter}**: {row.value} (preset: {row.preset_value})")
+            lines = [
+                f"- {row.group} · **{row.parameter}**: {row.value} (preset: {row.preset_value})" for row in changed
+            ]
+            st.markdown("\n".join(lines))
         st.dataframe(
             [
                 {"Group": row.group, "Parameter": row.parameter, "Value": row.value, "Preset": row.preset_value or ""}
@@ -131,7 +137,7 @@ def _curves(head: RunHead, status: LiveStatus, history: MetricHistory) -> None:
     for place, (metric, title) in zip(places, titles.items(), strict=False):
         with place:
             charts.metric_curves(
-                _sides(history, metric, title),
+                _sides(history, metric),
                 key=f"runs-{metric}-{head.id}",
                 title=title,
                 log=log_scale and metric == "loss",
@@ -147,10 +153,10 @@ def _curves(head: RunHead, status: LiveStatus, history: MetricHistory) -> None:
             )
 
 
-def _sides(history: MetricHistory, metric: str, title: str) -> list[charts.Curve]:
+def _sides(history: MetricHistory, metric: str) -> list[charts.Curve]:
     sides = (("train", metric), ("validation", f"val_{metric}"))
     found = [(group, *history.series(name)) for group, name in sides]
-    return [charts.Curve(title, epochs, values, group=group) for group, epochs, values in found if epochs]
+    return [charts.Curve("", epochs, values, group=group) for group, epochs, values in found if epochs]
 
 
 def _table(head: RunHead, history: MetricHistory) -> None:
@@ -180,6 +186,7 @@ def _probes(head: RunHead, history: MetricHistory) -> None:
         mode=mode,
         threshold=threshold,
         tile_px=460 if mode == "side by side" else 230,
+        aspect=statistics.median(probe.aspect for probe in head.probes),
         selectable=False,
     )
     reference = "truth" if head.reference == "truth" else "the pseudo-label that taught this run"

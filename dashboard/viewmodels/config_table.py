@@ -33,20 +33,21 @@ def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
             continue
         declared = RunConfig.model_fields[group]
         parameter = declared.annotation.model_fields[name]
-        unit = (parameter.json_schema_extra or {}).get("unit", "")
+        extra = parameter.json_schema_extra or {}
         rows.append(
             ConfigRow(
                 group=declared.title or group,
                 parameter=parameter.title or name,
-                value=_words(value, unit),
-                preset_value=_words(base[path], unit) if base[path] != value else None,
+                value=_words(value, extra),
+                preset_value=_words(base[path], extra) if base[path] != value else None,
             )
         )
     return tuple(rows)
 
 
-def _words(value: Any, unit: str) -> str:
+def _words(value: Any, extra: dict[str, Any]) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else extra.get("labels", {}).get(value) or str(value)
+    unit = extra.get("unit", "")
     return f"{text} {unit}" if unit else text

@@ -53,12 +53,13 @@ class Scores:
 
 @dataclass(frozen=True)
 class Probe:
-    """A probe image of a run; `reference` is what taught the run."""
+    """A probe image of a run. Its reference is what taught the run; `aspect` is width over height."""
 
     image_id: str
     name: str
     split: str
     has_reference: bool
+    aspect: float
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,11 @@ class LiveStatus:
     def has_model(self) -> bool:
         return self.best_epoch is not None
 
+    @property
+    def stage(self) -> tuple[str, bool]:
+        """What the parts of the page that are not live depend on: when it changes, they are out of date."""
+        return self.state, self.epochs_done > 0
+
 
 def run_rows(session: Session, now: datetime, lost_after_s: float) -> tuple[RunRow, ...]:
     """Return all runs, newest first."""
@@ -203,7 +209,7 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
         train_images=split.get("train", 0),
         validation_images=split.get("validation", 0),
         probes=tuple(
-            Probe(image.id, image.name, side, bool(run.label_set_id) or image.has_truth)
+            Probe(image.id, image.name, side, bool(run.label_set_id) or image.has_truth, image.width / image.height)
             for image, side in runs.probe_images(session, run.id)
         ),
     )

@@ -156,8 +156,9 @@ def assignments(preset: str, config: RunConfig) -> list[str]:
 
 def proposed_name(session: Session, dataset_name: str, teacher: Teacher, preset: str, origin: Source | None) -> str:
     """Return a name for the run that is still free."""
-    teacher_name = TRUTH if teacher.key == TRUTH else teacher.title
-    wish = origin.name if origin else f"{dataset_name}, {teacher_name}, {preset}"
+    teacher_name = TRUTH if teacher.key == TRUTH else teacher.title.removeprefix(dataset_name).strip(" ,")
+    parts = (dataset_name, teacher_name, preset)
+    wish = origin.name if origin else ", ".join(part for part in parts if part)
     return free_name(session, Run, wish)
 
 

@@ -19,16 +19,6 @@ STATUS_EVERY_S = 1.0
 RESULTS_EVERY_S = 3.0
 TABLE_EVERY_S = 10.0
 
-STATUS_WORDS = {
-    "queued": "⏳ queued",
-    "running": "▶️ running",
-    "stopping": "⏹️ stopping",
-    "finished": "✅ finished",
-    "stopped": "⏹️ stopped",
-    "failed": "❌ failed",
-    "lost": "⚠️ lost",
-}
-
 
 def runs_table() -> None:
     """Draw the table and put the chosen run into the address."""
@@ -42,7 +32,7 @@ def runs_table() -> None:
         [
             {
                 "Run": row.name,
-                "Status": STATUS_WORDS[row.status],
+                "Status": row.status.capitalize(),
                 "Epochs": f"{row.epochs_done} / {row.epochs_total}",
                 "Curve": row.val_dice,
                 "Dice vs truth": row.dice_vs_truth,
@@ -56,6 +46,7 @@ def runs_table() -> None:
         ],
         column_config=table_columns(),
         hide_index=True,
+        placeholder="–",
         height=min(38 + 35 * len(rows), 265),
         on_select="rerun",
         selection_mode="single-row-required",
@@ -72,7 +63,7 @@ def runs_table() -> None:
 def table_columns() -> dict[str, object]:
     column = st.column_config
     return {
-        "Run": column.TextColumn(width="medium", pinned=True),
+        "Run": column.TextColumn(width="medium"),
         "Epochs": column.TextColumn(width="small", help="Epochs done, of those asked for."),
         "Curve": column.LineChartColumn(
             width="small",
@@ -162,11 +153,11 @@ def actions(head: viewmodel.RunHead, status: viewmodel.LiveStatus) -> None:
         action("End it here", ":material/stop_circle:", end_lost, job_id, help="Keeps what it has learned so far.")
 
 
-def live_part(head: viewmodel.RunHead, drawn_state: str) -> None:
-    """Draw status, progress and scores. One small query; the whole page is drawn anew when the state has changed."""
+def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool]) -> None:
+    """Draw status, progress and scores. One small query; the whole page is drawn anew when the stage has changed."""
     with database().reading() as session:
         status = viewmodel.live_status(session, head.id, utc_now(), settings().lost_after_s)
-    if status is None or status.state != drawn_state:
+    if status is None or status.stage != drawn_stage:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(badge_text(status.state), width="content")
@@ -230,7 +221,7 @@ def detail(head: viewmodel.RunHead) -> None:
             "only truth can say."
         )
     every_s = STATUS_EVERY_S if status.live else None
-    st.fragment(live_part, run_every=every_s)(head, status.state)
+    st.fragment(live_part, run_every=every_s)(head, status.stage)
     links(head, status, prediction_set_id)
     results_every_s = RESULTS_EVERY_S if status.state in ("running", "stopping") else None
     st.fragment(run_results.results, run_every=results_every_s)(head)

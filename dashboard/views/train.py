@@ -135,7 +135,7 @@ def preview(pairs: tuple[viewmodel.Pair, ...], config: RunConfig | None) -> None
     if not config.augmentation.enabled:
         st.caption("Augmentation is off: the network sees each image as it is.")
     wide = mode == "side by side"
-    mask_grid(tiles, key="train-preview", mode=mode, tile_px=200 if wide else 110, selectable=False)
+    mask_grid(tiles, key="train-preview", mode=mode, tile_px=200 if wide else 110, aspect=1.0, selectable=False)
 
 
 def pair_tiles(number: int, pair: viewmodel.Pair, config: RunConfig, draw: int) -> list[Tile]:
