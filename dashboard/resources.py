@@ -87,10 +87,15 @@ def previews() -> ByteCache:
     return ByteCache(PREVIEW_BYTES)
 
 
-@st.cache_resource(show_spinner=False)
 def preview_pool() -> PreviewPool:
     """Return the processes that draw previews. They start with the first drawing and end with the app."""
-    return PreviewPool()
+    return _preview_pool(PreviewPool)
+
+
+# Keyed by the class itself: a module reloaded while developing cannot talk to processes that an older one started.
+@st.cache_resource(show_spinner=False, max_entries=1, on_release=lambda pool: pool.close(), hash_funcs={type: id})
+def _preview_pool(kind: type[PreviewPool]) -> PreviewPool:
+    return kind()
 
 
 @st.cache_resource(show_spinner=False)
