@@ -53,19 +53,19 @@ def choose_dataset() -> str:
             icon=":material/photo_library:",
         )
         st.stop()
-    if st.query_params.get("dataset", st.session_state.get("labels-dataset")) in names:
-        st.session_state["labels-dataset"] = st.query_params.get("dataset", st.session_state.get("labels-dataset"))
-    elif st.session_state.get("labels-dataset") not in names:
-        st.session_state["labels-dataset"] = next(iter(names))
+    if "labels-dataset" not in st.session_state:  # just arrived; later the address may lag behind the choice
+        wishes = (st.query_params.get("dataset"), st.session_state.get("labels-dataset-last"), next(iter(names)))
+        st.session_state["labels-dataset"] = next(wish for wish in wishes if wish in names)
     chosen = st.selectbox(
-        "Dataset", list(names), format_func=names.get, key="labels-dataset", on_change=_dataset_to_address, width=320
+        "Dataset", list(names), format_func=names.get, key="labels-dataset", on_change=_close_masks, width=320
     )
-    st.query_params["dataset"] = chosen
+    st.session_state["labels-dataset-last"] = chosen
+    if st.query_params.get("dataset") != chosen:
+        st.query_params["dataset"] = chosen
     return chosen
 
 
-def _dataset_to_address() -> None:
-    st.query_params["dataset"] = st.session_state["labels-dataset"]
+def _close_masks() -> None:
     st.query_params.pop("labels", None)
 
 
@@ -76,16 +76,17 @@ def load_recipe(slot: str, recipe: Recipe) -> None:
     reset_form(f"labels-{slot}-{recipe.method}")
 
 
-def _recipe_from_address(slot: str) -> None:
-    """Follow the address where it says something else than this page last wrote there."""
-    text = st.query_params.get(slot)
-    if text is not None and text != st.session_state.get(f"labels-{slot}-text"):
+def _first_recipe(slot: str) -> None:
+    """Start from the address. Later the sliders rule: a browser that sends two changes at once may lag behind."""
+    if f"labels-{slot}-method" in st.session_state:
+        return
+    recipe = labels.default_recipe()
+    if slot in st.query_params:
         try:
-            load_recipe(slot, labels.recipe_from_text(text))
+            recipe = labels.recipe_from_text(st.query_params[slot])
         except ParameterError as error:
             st.warning(f"The address names no recipe that can be drawn, so the defaults stand. {error}")
-    if f"labels-{slot}-method" not in st.session_state:
-        load_recipe(slot, labels.default_recipe())
+    load_recipe(slot, recipe)
 
 
 def recipe_sliders(slot: str, columns: int = 1) -> Recipe | None:
@@ -106,7 +107,6 @@ def recipe_sliders(slot: str, columns: int = 1) -> Recipe | None:
     recipe = Recipe(name, form.params)
     text = labels.recipe_to_text(recipe)
     st.session_state[f"labels-{slot}-recipe"] = recipe
-    st.session_state[f"labels-{slot}-text"] = text
     if st.query_params.get(slot) != text:
         st.query_params[slot] = text
     return recipe
@@ -263,7 +263,7 @@ def workbench(place: Workplace, top: DeltaGenerator) -> Settings:
     settings = view_settings(place)
     slots = ("a", "b") if two else ("a",)
     for slot in slots:
-        _recipe_from_address(slot)
+        _first_recipe(slot)
     # Two rows of two, so that the same image stands at the same height on both sides.
     places = st.columns(2, gap="medium") + st.columns(2, gap="medium") if two else st.columns([1, 3], gap="medium")
     chosen = []
