@@ -53,7 +53,7 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
                 "Stop", icon=":material/stop:", key=f"{key}-stop", help=kept, width="stretch"
             ):
                 stop_job(job.id)
-                st.rerun(scope="fragment")
+                st.rerun()
             if job.can_retry and st.button("Go on", icon=":material/replay:", key=f"{key}-retry", width="stretch"):
                 retry_job(job.id)
                 st.rerun()

@@ -285,21 +285,23 @@ def confirm_deletion(dataset_id: str) -> None:
     keep, go = st.columns(2)
     if keep.button("Keep it", key="delete-keep", width="stretch"):
         st.rerun()
-    if go.button("Delete for good", type="primary", key="delete-go", width="stretch"):
-        delete(dataset_id)
+    if go.button(
+        "Delete for good", type="primary", key="delete-go", width="stretch", on_click=delete, args=(dataset_id,)
+    ):
+        st.rerun()
 
 
 def delete(dataset_id: str) -> None:
+    """A callback: it runs before the page is drawn again, so the page that comes next knows of it."""
     try:
         with resources.database().writing() as session:
             gone = datasets.delete_dataset(session, dataset_id)
     except datasets.InUse as error:
-        st.error(str(error))
+        st.toast(str(error), icon=":material/error:")
         return
     resources.remove_files(gone)
     st.query_params.clear()
     st.toast("The dataset is deleted.", icon=":material/delete:")
-    st.rerun()
 
 
 def page() -> None:

@@ -202,21 +202,21 @@ def confirm_deletion(set_id: str, name: str, masks: int, fresh: bool) -> None:
     keep, go = st.columns(2)
     if keep.button("Keep them", key="delete-keep", width="stretch"):
         st.rerun()
-    if go.button("Delete for good", type="primary", key="delete-go", width="stretch"):
-        delete(set_id)
+    if go.button("Delete for good", type="primary", key="delete-go", width="stretch", on_click=delete, args=(set_id,)):
+        st.rerun()
 
 
 def delete(set_id: str) -> None:
+    """A callback: it runs before the page is drawn again, so the page that comes next knows of it."""
     try:
         with resources.database().writing() as session:
             gone = runs.delete_prediction_set(session, set_id)
     except datasets.InUse as error:
-        st.error(str(error))
+        st.toast(str(error), icon=":material/error:")
         return
     resources.remove_files(gone)
     st.query_params.clear()
     st.toast("The predictions are deleted.", icon=":material/delete:")
-    st.rerun()
 
 
 def detail_page(view: vm.SetView) -> None:
