@@ -53,11 +53,12 @@ def main() -> None:
         with st.popover("Look", icon=":material/tune:"):
             st.slider("Opacity of the masks", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params")
             st.slider("Width of a tile", 128, 384, 208, 16, format="%d px", key="tile", bind="query-params")
-        _downloads(origin)
     summary = st.container(horizontal=True, gap="medium")
     thresholds, counts, spread = (summary.container(width=width) for width in (290, 250, "stretch"))
     with thresholds:
         threshold, success_from = _choose_thresholds()
+    with head:
+        _downloads(origin, threshold)
     choice = Choice(reference, threshold, success_from, *_choose_order())
     arrangement = gallery.arrange(table, choice)
     with counts:
@@ -133,8 +134,7 @@ def _provenance(origin: Source) -> None:
         )
 
 
-def _downloads(origin: Source) -> None:
-    threshold = float(st.session_state.get("threshold", 0.5))
+def _downloads(origin: Source, threshold: float) -> None:
     with st.popover("Download", icon=":material/download:"):
         st.caption(f"Masks at threshold {threshold:.2f}, of all {wording.count(origin.predicted, 'image')}.")
         set_id = origin.prediction_set_id
