@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 from pydantic import Field
+from threadpoolctl import ThreadpoolController
 
 import engine.pseudo_labels
 from engine.parameters import ParameterError, Params
@@ -100,7 +101,9 @@ def draw(
     working = shrink(image, params.longest_side_px)
     rng = np.random.default_rng([seed, _fingerprint(working)])
     arguments = (working, params, rng) if method.fit is None else (working, params, rng, state)
-    probability = _checked(method.name, method.label(*arguments), working.shape[:2])
+    # One thread: small matrices gain nothing from two, lose tenfold when the cores are busy, and sums stay the same.
+    with _blas().limit(limits=1):
+        probability = _checked(method.name, method.label(*arguments), working.shape[:2])
     height, width = image.shape[:2]
     if probability.shape != (height, width):
         # Linear interpolation stays between its neighbours, so the result needs no clipping.
@@ -133,6 +136,11 @@ def markdown_table(params: type[Params]) -> str:
         unit = schema.get("unit", "")
         lines.append(f"| `{name}` | `{default}` | {limits} | {unit} | {schema['description']} |")
     return "\n".join(lines)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _fingerprint(image: np.ndarray) -> int:

@@ -1,0 +1,56 @@
+"""Sharpening a coarse foreground probability with the image itself: guided filter, then GrabCut with a guard.
+
+Sources: He, Sun and Tang, "Guided image filtering", IEEE Trans. Pattern Analysis and Machine Intelligence 35(6), 2013,
+doi:10.1109/TPAMI.2012.213; Rother, Kolmogorov and Blake, "GrabCut: interactive foreground extraction using iterated
+graph cuts", ACM Trans. Graphics 23(3), 2004, doi:10.1145/1015706.1015720.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+SURE_FOREGROUND = 0.85
+SURE_GROUND = 0.08
+GREATEST_AREA_CHANGE = 2.5
+"""A GrabCut that makes the mask larger or smaller than by this factor has followed the wrong colours."""
+
+
+def guided_filter(image: np.ndarray, probability: np.ndarray, radius_px: int, edge_contrast: float) -> np.ndarray:
+    """Return the probability float32 (H, W) smoothed within, not across, the edges of a uint8 RGB image (H, W, 3).
+
+    Steps of more than `edge_contrast` (a share of full contrast) between neighbours in the image are kept.
+    """
+    guide = image.astype(np.float32) / 255
+    smooth = cv2.ximgproc.guidedFilter(guide, probability.astype(np.float32), radius_px, edge_contrast**2)
+    return np.clip(smooth, 0, 1)
+
+
+def grabcut(
+    image: np.ndarray, probability: np.ndarray, iterations: int, longest_side_px: int, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Return the foreground bool (H, W) that GrabCut finds when it starts from a probability (H, W) in [0, 1].
+
+    It runs on the image shrunk to `longest_side_px`. None if it must not be trusted: no pixel sure to be foreground
+    or to be ground to start from, or a mask whose area has changed by more than GREATEST_AREA_CHANGE.
+    """
+    height, width = probability.shape
+    scale = min(1.0, longest_side_px / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    start = cv2.resize(probability, size, interpolation=cv2.INTER_AREA)
+    trimap = np.full(start.shape, cv2.GC_PR_BGD, np.uint8)
+    trimap[start < SURE_GROUND] = cv2.GC_BGD
+    trimap[start > 0.5] = cv2.GC_PR_FGD
+    trimap[start > SURE_FOREGROUND] = cv2.GC_FGD
+    before = np.count_nonzero(start > 0.5)
+    if not (trimap == cv2.GC_FGD).any() or before == start.size:
+        return None
+    # OpenCV draws from a generator of its own, one per thread; seeding it here makes the call repeatable.
+    cv2.setRNGSeed(int(rng.integers(2**31)))
+    cv2.grabCut(small, trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
+    foreground = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
+    after = np.count_nonzero(foreground)
+    if not before / GREATEST_AREA_CHANGE <= after <= before * GREATEST_AREA_CHANGE:
+        return None
+    return cv2.resize(foreground.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) >= 0.5
