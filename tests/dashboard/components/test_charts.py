@@ -1,0 +1,35 @@
+"""Smoothing, and charts drawn in a page."""
+
+from __future__ import annotations
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+from dashboard.components.charts import smooth
+
+
+def test_smoothing_starts_at_the_first_value_and_keeps_a_constant():
+    assert np.allclose(smooth([3.0, 3.0, 3.0], 0.9), 3.0)
+    assert smooth([2.0, 0.0], 0.9)[0] == 2.0
+    assert np.array_equal(smooth([1.0, 5.0], 0.0), [1.0, 5.0])
+
+
+def test_what_is_not_a_number_stays_and_counts_for_nothing():
+    smoothed = smooth([1.0, float("nan"), 1.0], 0.5)
+    assert np.isnan(smoothed[1]) and smoothed[2] == 1.0
+
+
+def page():
+    from dashboard.components import charts
+
+    curves = [charts.Curve("Loss", [1, 2], [1.0, 0.01], group) for group in ("train", "validation")]
+    charts.metric_curves(curves, key="a", log=True, smoothing=0.5, best_epoch=2)
+    charts.metric_curves([], key="b")
+    charts.learning_rate(charts.Curve("Learning rate", [1], [1e-3]), key="c")
+    charts.histogram([0.1, 0.9, float("nan")], key="d", x_title="Dice", threshold=0.5)
+    charts.histogram([], key="e", x_title="Dice")
+
+
+def test_charts_draw_with_much_little_and_nothing():
+    app = AppTest.from_function(page, default_timeout=30).run()
+    assert not app.exception and len(app.get("plotly_chart")) == 5

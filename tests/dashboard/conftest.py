@@ -1,0 +1,50 @@
+"""Pages under test: they see the house of the test, and start no workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import resources
+from engine import settings as settings_module
+from tests.house import REPOSITORY, House
+
+
+@pytest.fixture
+def submitted(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The ids of the jobs that a page gave to the launcher, while the web half reads this test's house."""
+    started: list[str] = []
+
+    class Recorder:
+        def submit(self, job_id: str) -> None:
+            started.append(job_id)
+
+    monkeypatch.setenv("DATA_ROOT", str(house.settings.data_root))
+    monkeypatch.setenv("DATABASE_URL", house.settings.resolved_database_url)
+    settings_module.settings.cache_clear()
+    monkeypatch.setattr(resources, "launcher", Recorder)
+    yield started
+    resources.database().close()
+    settings_module.settings.cache_clear()
+
+
+@pytest.fixture
+def open_page(submitted: list[str]) -> Callable[..., AppTest]:
+    """Return a function that opens "views/runs.py" with the query parameters given, the way a browser would."""
+
+    def open_(page: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
+        app.switch_page(page)
+        for name, value in query.items():
+            app.query_params[name] = value
+        return app.run()
+
+    return open_
+
+
+@pytest.fixture
+def dashboard(house: House, submitted: list[str]) -> House:
+    """The house, with the web half reading it: for tests of routes and shared parts."""
+    return house

@@ -1,0 +1,113 @@
+"""The app as a whole: every page draws on an empty installation, and the web process starts light."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import queue_watch
+from db import jobs
+from db.models import JobKind, JobStatus, utc_now
+from tests.house import REPOSITORY
+
+NAVIGATION = str(REPOSITORY / "dashboard" / "navigation.py")
+PAGES = ["home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_draws_on_an_empty_installation(dashboard, submitted, page):
+    app = AppTest.from_file(NAVIGATION, default_timeout=30).run()
+    if page != "home":
+        app.switch_page(f"views/{page}.py").run()
+    assert not app.exception and not app.error
+    assert app.title, "a page has a title"
+
+
+def test_the_web_process_never_imports_tensorflow_or_keras(dashboard):
+    drawn = "\n".join(
+        [
+            "import sys",
+            "from streamlit.testing.v1 import AppTest",
+            "import dashboard.app",
+            f"app = AppTest.from_file({NAVIGATION!r}, default_timeout=60).run()",
+            *(f"app.switch_page('views/{page}.py').run()" for page in PAGES if page != "home"),
+            "assert not app.exception",
+            "loaded = {name.partition('.')[0] for name in sys.modules}",
+            "print(sorted(loaded & {'tensorflow', 'keras', 'torch', 'jax'}))",
+        ]
+    )
+    done = subprocess.run([sys.executable, "-c", drawn], cwd=REPOSITORY, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_streamlit_run_serves_pages_and_routes_and_makes_the_database(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--server.port", str(port), "--server.headless", "true"]
+    # From another folder than the repository: the app finds its packages by itself.
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "dashboard" / "app.py"), *options],
+        cwd=tmp_path,
+        env={**os.environ, "DATA_ROOT": str(tmp_path / "data"), "PYTHONPATH": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        _wait_until_it_answers(f"http://127.0.0.1:{port}/_stcore/health", server)
+        assert (tmp_path / "data" / "app.db").stat().st_size > 0
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/files/preview/{'0' * 32}", timeout=10)
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+
+
+def test_a_queued_job_without_a_worker_gets_one(dashboard, submitted):
+    with dashboard.database.writing() as session:
+        job_id = jobs.submit(session, JobKind.IMPORT, {}).id
+    assert queue_watch.look_after_queue(with_lost=False)
+    assert submitted == [job_id]
+
+
+def test_a_job_that_was_lost_is_put_back_only_when_asked(dashboard, submitted):
+    with dashboard.database.writing() as session:
+        job_id = jobs.submit(session, JobKind.IMPORT, {}).id
+        jobs.claim(session, "a worker that died", 2, 60.0)
+    with dashboard.database.writing() as session:
+        job = session.get_one(type(dashboard.job(job_id)), job_id)
+        job.heartbeat_at = utc_now().replace(year=2020)
+    assert not queue_watch.look_after_queue(with_lost=False)
+    assert queue_watch.look_after_queue(with_lost=True)
+    assert dashboard.job(job_id).status == JobStatus.QUEUED and submitted == [job_id]
+
+
+def test_uploads_that_nobody_imported_are_cleared_after_a_week(dashboard):
+    folders = [dashboard.files.root / "uploads" / name for name in ("old", "fresh")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    long_ago = time.time() - 8 * 24 * 3600
+    os.utime(folders[0], (long_ago, long_ago))
+    assert queue_watch.remove_old_uploads() == 1
+    assert [folder.exists() for folder in folders] == [False, True]
+
+
+def _wait_until_it_answers(address: str, server: subprocess.Popen[bytes], patience_s: float = 60) -> None:
+    give_up = time.monotonic() + patience_s
+    while time.monotonic() < give_up:
+        if server.poll() is not None:
+            raise AssertionError(f"The app ended: {server.stdout.read().decode()}")
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{address} did not answer within {patience_s} s.")
