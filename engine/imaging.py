@@ -13,6 +13,7 @@ What decoding means, whatever the file:
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -173,18 +174,22 @@ def _decode(data: bytes, limits: Limits, palette_as_index: bool = False) -> np.n
             try:
                 picture = Image.open(io.BytesIO(data), formats=FORMATS)
             except UnidentifiedImageError:
-                if data[:4] in _TIFF_MAGIC:  # Pillow knows fewer kinds of TIFF than tifffile
-                    return _decode_odd_tiff(data, limits)
-                raise UnreadableImage(_what_it_is(data)) from None
-            with picture:
-                _check_size(picture.width, picture.height, limits)
-                return _pillow_pixels(picture, data, palette_as_index)
+                if data[:4] not in _TIFF_MAGIC:
+                    raise UnreadableImage(_what_it_is(data)) from None
+                pixels = _decode_odd_tiff(data, limits)  # Pillow knows fewer kinds of TIFF than tifffile
+            else:
+                with picture:
+                    _check_size(picture.width, picture.height, limits)
+                    pixels = _pillow_pixels(picture, data, palette_as_index)
     except UnreadableImage:
         raise
     except MemoryError:
         raise UnreadableImage("It needs more memory than this machine has.") from None
     except Exception as error:  # decoders raise anything from SyntaxError to struct.error on damaged files
         raise UnreadableImage(_DAMAGED) from error
+    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or not pixels.size or pixels.dtype.kind not in "buif":
+        raise UnreadableImage(_DAMAGED)
+    return pixels
 
 
 def _pillow_pixels(picture: ImageFile.ImageFile, data: bytes, palette_as_index: bool) -> np.ndarray:
@@ -253,18 +258,17 @@ def _decode_odd_tiff(data: bytes, limits: Limits) -> np.ndarray:
     """Return the first page of a TIFF that Pillow does not know: 32-bit integers, float colour, separate planes."""
     import tifffile  # rarely needed and slow to import
 
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is said in our own sentence
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         _check_size(page.imagewidth, page.imagelength, limits)
-        pixels = page.asarray()
         axes = page.axes
-    if axes[:1] == "S":
-        pixels, axes = np.moveaxis(pixels, 0, -1), axes[1:] + "S"
-    if axes == "YX":
-        pixels = pixels[..., np.newaxis]
-    elif axes != "YXS" or pixels.shape[2] > 4:
-        raise UnreadableImage(f"It is a TIFF of shape {pixels.shape}, which is no grey or colour picture.")
-    return pixels
+        if axes not in ("YX", "YXS", "SYX") or page.samplesperpixel > 4:
+            raise UnreadableImage(f"It is a TIFF of shape {page.shape}, which is no grey or colour picture.")
+        pixels = page.asarray()
+    if axes == "SYX":
+        return np.moveaxis(pixels, 0, -1)
+    return pixels if axes == "YXS" else pixels[..., np.newaxis]
 
 
 def _check_size(width: int, height: int, limits: Limits) -> None:

@@ -232,16 +232,19 @@ def test_a_kind_of_source_that_does_not_exist(house):
         import_images.run(submit(house, {"kind": "cloud"}), Context(house))
 
 
-@pytest.mark.slow
-def test_eggs_and_pans(house):
-    folder = SHARED_DATA / "eggs-and-pans"
-    if not folder.is_dir():
+def test_real_images_with_three_classes(house, tmp_path):
+    files = sorted((SHARED_DATA / "eggs-and-pans").glob("*/*.*"))
+    if not files:
         pytest.skip("no real images here")
-    job = submit(house, {"kind": "folder", "path": str(folder)})
+    for file in files:
+        if file.stem.endswith("3"):  # a tenth of them, by link
+            folder = tmp_path / "in" / file.parent.name
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / file.name).symlink_to(file)
+    job = submit(house, {"kind": "folder", "path": str(tmp_path / "in")})
     result = import_images.run(job, Context(house))
-    dataset, _, report = rows(house, job)
-    assert len(report) == 274 * 2 + 34
-    assert result["truth"] >= 270
-    assert result["images"] >= 300
+    dataset, images, report = rows(house, job)
+    assert result["truth"] > 10
+    assert len(images) > result["truth"]
     assert [entry["value"] for entry in dataset.classes] == [0, 128, 255]
     assert all("pixel for pixel" in reason for taken, reason in report.values() if not taken)
