@@ -52,18 +52,19 @@ def _table(view: DatasetView, counts: np.ndarray, key: str) -> list[ValueRange]:
     start = ranges_of(names, proposed.lookup if proposed else view.lookup)
     whole = st.column_config.NumberColumn
     edited = st.data_editor(
-        [{"Class": row.name, "From value": row.first, "To value": row.last} for row in start],
+        [{"Class": row.name, "From": row.first, "To": row.last} for row in start],
         num_rows="dynamic",
         hide_index=True,
         key=f"{key}-{view.id}-{view.truth_version}-{st.session_state.get(f'{key}-revision', 0)}",
+        width="stretch",
         column_config={
-            "Class": st.column_config.TextColumn(required=True, max_chars=60, width="medium"),
-            "From value": whole(min_value=0, max_value=255, step=1, required=True, width="small"),
-            "To value": whole(min_value=0, max_value=255, step=1, required=True, width="small"),
+            "Class": st.column_config.TextColumn(required=True, max_chars=60),
+            "From": whole(min_value=0, max_value=255, step=1, required=True, width=70),
+            "To": whole(min_value=0, max_value=255, step=1, required=True, width=70),
         },
     )
-    complete = (row for row in edited if None not in (row["Class"], row["From value"], row["To value"]))
-    return [ValueRange(str(row["Class"]), int(row["From value"]), int(row["To value"])) for row in complete]
+    complete = (row for row in edited if None not in (row["Class"], row["From"], row["To"]))
+    return [ValueRange(str(row["Class"]), int(row["From"]), int(row["To"])) for row in complete]
 
 
 def _checked(rows: Sequence[ValueRange], counts: np.ndarray) -> tuple[Mapping | None, str]:

@@ -189,7 +189,8 @@ def browse(view: vm.DatasetView) -> None:
         opacity = 0.5
         if view.truth:
             mode = st.segmented_control("Truth overlay", list(MODES), default="Outline", required=True, key="overlay")
-            opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", width=160, disabled=mode != "Fill")
+            if mode == "Fill":
+                opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", width=160)
     asked = (search or "", TRUTH_FILTERS[wanted or "All"])
     with resources.database().reading() as session:
         found = vm.count_pictures(session, view.id, *asked)

@@ -24,7 +24,7 @@ from db.models import Dataset, utc_now
 from engine import artifacts as stored
 from engine import imaging, metrics
 
-NEW, EXISTING = "New images", "A dataset that is here"
+NEW, EXISTING = "New images", "An existing dataset"
 MODES: dict[str, Mode] = {
     "Fill": "fill",
     "Outline": "outline",
@@ -166,7 +166,9 @@ def earlier_row(entry: vm.Earlier) -> None:
         words = f"{entry.predicted:,} of {entry.images:,} images" if entry.status != "finished" else None
         parts = [words or wording.count(entry.predicted, "image"), f"by {wording.escaped(entry.run_name)}"]
         parts.append(wording.ago(entry.created_at, utc_now()))
-        st.markdown(f"**{wording.escaped(entry.dataset_name)}** {badge}  \n:small[{' · '.join(parts)}]")
+        st.markdown(
+            f"**{wording.escaped(entry.dataset_name)}** {badge}  \n:small[{' · '.join(parts)}]", width="stretch"
+        )
         if st.button("Open", key=f"open-{entry.id}"):
             st.query_params.clear()
             st.query_params["set"] = entry.id
@@ -179,7 +181,8 @@ def left_over_row(target: vm.TargetChoice) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"left-{target.id}"):
         st.markdown(
             f"**{wording.escaped(target.name)}**  \n"
-            f":small[{wording.count(target.images, 'image')} without predictions: the run is gone]"
+            f":small[{wording.count(target.images, 'image')} without predictions: the run is gone]",
+            width="stretch",
         )
         if st.button("Delete images", icon=":material/delete:", key=f"delete-images-{target.id}"):
             try:
@@ -226,7 +229,9 @@ def detail_page(view: vm.SetView) -> None:
     st.title(view.dataset_name)
     flips = ", averaged over flips" if view.flips else ""
     made = wording.ago(view.created_at, utc_now())
-    done = f"{view.predicted:,} of {wording.count(view.images, 'image')} predicted"
+    done = (
+        f"{view.predicted:,} of {wording.count(view.images, 'image')} predicted" if view.images else "To be predicted"
+    )
     st.caption(f"{done} by *{wording.escaped(view.run_name)}*{flips} · {made}")
     actions = st.container(horizontal=True)
     job_panel(
