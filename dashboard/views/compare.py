@@ -280,10 +280,12 @@ def _scatter_figure(shared: SharedImages, image: int, across: int, up: int) -> g
     sides = {"Held out from all runs": (shared.held_out, palette.ORANGE), "Others": (~shared.held_out, palette.BLUE)}
     figure = go.Figure()
     figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"width": 1, "dash": "dot", "color": "gray"})
+    # WebGL is for many points: on a machine without a graphics card it is slower to start than SVG.
+    points = go.Scattergl if len(shared.rows) > 3000 else go.Scatter
     for name, (kept, colour) in sides.items():
         images = np.flatnonzero(kept)
         figure.add_trace(
-            go.Scattergl(
+            points(
                 x=shared.scores[images, across],
                 y=shared.scores[images, up],
                 mode="markers",

@@ -1,0 +1,95 @@
+"""The compare page, without a browser."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.config import config_from
+from engine.settings import settings
+from tests.house import REPOSITORY, add_discs
+from tests.predicted import add_label_set, add_run
+
+
+@pytest.fixture
+def page(house, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(house.settings.data_root))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings.cache_clear()
+
+    def open_page(**query):
+        at = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
+        at.query_params.update(query)
+        at.switch_page("views/compare.py").run()
+        assert not at.exception
+        return at
+
+    yield open_page
+    settings.cache_clear()
+
+
+def text_of(at):
+    return " ".join(element.value for kind in (at.markdown, at.caption, at.info) for element in kind)
+
+
+def test_with_fewer_than_two_runs_the_page_says_what_to_do(page, house):
+    assert "Nothing to compare yet" in text_of(page())
+    add_run(house, add_discs(house, 2), "only")
+    assert "Only one run yet" in text_of(page())
+
+
+def test_the_address_chooses_the_runs_and_follows_the_choice(page, house):
+    dataset = add_discs(house, 4)
+    a, b, c = (add_run(house, dataset, name) for name in "abc")
+    at = page(runs=f"{c.id},{a.id}")
+    assert at.multiselect(key="compare-runs").value == [c.id, a.id]
+    at.multiselect(key="compare-runs").set_value([c.id, a.id, b.id]).run()
+    assert not at.exception
+    assert at.query_params["runs"] in (f"{c.id},{a.id},{b.id}", [f"{c.id},{a.id},{b.id}"])
+
+
+def test_numbers_and_differences_stand_in_tables(page, house):
+    dataset = add_discs(house, 4)
+    a = add_run(house, dataset, "a", shifts_px=(0,))
+    config = config_from("fast", {"training": {"epochs": 7}})
+    b = add_run(house, dataset, "b", label_set_id=add_label_set(house, dataset), shifts_px=(6,), config=config)
+    at = page(runs=f"{a.id},{b.id}")
+    numbers, differing = (frame.value for frame in at.dataframe)
+    assert list(numbers["Run"]) == ["a", "b"]
+    assert list(numbers["Epochs measured against"]) == ["truth", "pseudo-label recipe"]
+    truth = numbers["Dice vs truth, 4 shared images"]
+    assert truth[0] == pytest.approx(1) and truth[1] < 0.95
+    assert list(differing["Setting"]) == ["Learned from", "Training · Epochs"]
+    assert "measure different things" in text_of(at)
+
+
+def test_the_chosen_threshold_of_the_address_counts_from_the_first_moment(page, house):
+    dataset = add_discs(house, 4)
+    runs = ",".join(add_run(house, dataset, name, shifts_px=(0,)).id for name in "ab")
+    (numbers, *_) = (frame.value for frame in page(runs=runs, threshold="0.3").dataframe)
+    assert numbers["Dice vs truth, 4 shared images"][0] < 0.999
+
+
+def test_the_next_image_is_the_one_with_the_next_largest_disagreement(page, house):
+    dataset = add_discs(house, 6)
+    a = add_run(house, dataset, "a", shifts_px=(0,))
+    b = add_run(house, dataset, "b", shifts_px=(0, 2, 4, 8, 12, 20))
+    at = page(runs=f"{a.id},{b.id}")
+    assert "1 of 6 shared images" in text_of(at)
+    {button.label: button for button in at.button}["Next"].click().run()
+    assert not at.exception
+    assert "2 of 6 shared images" in text_of(at)
+
+
+def test_runs_of_different_datasets_say_what_cannot_be_compared(page, house):
+    runs = [add_run(house, add_discs(house, 3, name=name), name) for name in ("here", "there")]
+    text = text_of(page(runs=",".join(run.id for run in runs)))
+    assert "different datasets" in text and "share no picture" in text
+
+
+def test_a_run_without_masks_shows_its_curves(page, house):
+    dataset = add_discs(house, 3)
+    runs = [add_run(house, dataset, "with masks"), add_run(house, dataset, "without", shifts_px=())]
+    at = page(runs=",".join(run.id for run in runs))
+    assert "No masks yet of without" in text_of(at)
+    assert len(at.get("plotly_chart")) == 1

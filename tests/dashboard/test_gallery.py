@@ -1,0 +1,117 @@
+"""The gallery page, without a browser: the address decides what is shown, and scores name their reference."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from db import datasets
+from db.models import Job
+from engine.settings import settings
+from tests.house import REPOSITORY, add_discs
+from tests.predicted import add_label_set, add_run
+
+
+@pytest.fixture
+def page(house, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(house.settings.data_root))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings.cache_clear()
+
+    def open_page(**query):
+        at = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
+        at.query_params.update(query)
+        at.switch_page("views/gallery.py").run()
+        assert not at.exception
+        return at
+
+    yield open_page
+    settings.cache_clear()
+
+
+def metrics(at):
+    return {metric.label: metric.value for metric in at.metric}
+
+
+def text_of(at):
+    return " ".join(element.value for kind in (at.markdown, at.caption, at.info, at.warning) for element in kind)
+
+
+def test_without_a_run_the_page_says_where_to_go(page):
+    at = page()
+    assert "No run yet" in text_of(at)
+    assert [button.label for button in at.button] == ["Train a network"]
+
+
+def test_counts_follow_both_thresholds(page, house):
+    run = add_run(house, add_discs(house, 6), "r", shifts_px=(0,))
+    at = page(run=run.id)
+    assert (metrics(at)["Mean Dice vs truth"], metrics(at)["Successes"], metrics(at)["Failures"]) == ("1.000", "6", "0")
+    at.slider(key="threshold").set_value(0.3).run()
+    at.slider(key="success").set_value(1.0).run()
+    assert (metrics(at)["Successes"], metrics(at)["Failures"]) == ("0", "6")
+
+
+def test_the_address_opens_the_same_view(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
+    add_run(house, dataset, "newer")
+    at = page(run=run.id, show="Failures", split="Validation", sort="Best first", threshold="0.4", success="0.9")
+    assert at.selectbox(key="gallery-run").value == run.id
+    assert at.slider(key="threshold").value == 0.4
+    assert at.slider(key="success").value == 0.9
+    assert at.selectbox(key="sort").value == "Best first"
+    assert int(metrics(at)["Successes"]) + int(metrics(at)["Failures"]) == 2
+
+
+def test_the_reference_is_named_and_can_be_switched(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
+    at = page(run=run.id)
+    assert "Mean Dice vs truth" in metrics(at)
+    at = page(run=run.id, reference="Pseudo-label")
+    assert "Mean agreement with the pseudo-label" in metrics(at)
+    assert "Mean Dice vs truth" not in metrics(at)
+
+
+def test_an_image_opens_with_all_its_scores_and_leads_to_the_next(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
+    with house.database.reading() as session:
+        first = {image.name: image.id for image in datasets.images(session, dataset.id)}["disc 0.png"]
+    at = page(run=run.id, image=first, sort="Name")
+    shown = metrics(at)
+    assert shown["Dice vs truth · :green[success]"] == "1.000"
+    assert {"Agreement with the pseudo-label", "IoU with pseudo-label", "Size", "Split"} <= set(shown)
+    assert (shown["Size"], shown["Split"]) == ("64 × 64 px", "validation")
+    buttons = {button.label: button for button in at.button}
+    assert buttons["Previous"].disabled and not buttons["Next"].disabled
+    buttons["Next"].click().run()
+    assert at.query_params["image"] != first
+    assert "2 of 6" in text_of(at)
+    {button.label: button for button in at.button}["Back to the gallery"].click().run()
+    assert "image" not in at.query_params
+
+
+def test_filters_that_leave_nothing_say_so(page, house):
+    run = add_run(house, add_discs(house, 3), "r")
+    assert "No image matches" in text_of(page(run=run.id, search="no such name"))
+
+
+def test_a_run_without_masks_offers_to_draw_them(page, house, monkeypatch):
+    run = add_run(house, add_discs(house, 3), "r", shifts_px=())
+    started = []
+    monkeypatch.setattr("dashboard.resources.launcher", lambda: type("L", (), {"submit": staticmethod(started.append)}))
+    at = page(run=run.id)
+    assert "drawn no masks yet" in text_of(at)
+    {button.label: button for button in at.button}["Draw the masks"].click().run()
+    assert not at.exception
+    with house.database.reading() as session:
+        (job,) = session.query(Job).all()
+    assert (job.kind, job.payload["run"], started) == ("predict", run.id, [job.id])
+    assert "once the run has drawn them" in text_of(at)
+
+
+def test_a_run_that_is_gone_is_said_to_be_gone(page, house):
+    add_run(house, add_discs(house, 3), "r")
+    assert "not here any more" in text_of(page(run="0" * 32))
