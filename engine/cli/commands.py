@@ -86,7 +86,14 @@ def import_(folder: Path, name: Annotated[str, typer.Option(help="Name of the da
     with house.database.writing() as session:
         source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
         dataset, job = submissions.submit_import(session, name, source)
-    house.finish(job.id, as_json)
+    try:
+        house.finish(job.id, as_json)
+    except CommandFailed:
+        # Nothing came in, so the name stays free for the next try.
+        with house.database.writing() as session:
+            if not session.get_one(Dataset, dataset.id).image_count:
+                datasets.delete_dataset(session, dataset.id)
+        raise
     with house.database.reading() as session:
         dataset = session.get_one(Dataset, dataset.id)
         skipped = [{"name": e.name, "reason": e.reason} for e in datasets.report(session, dataset.id, taken=False)]

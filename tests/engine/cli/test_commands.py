@@ -1,0 +1,127 @@
+"""The command line as other programs use it: real processes, JSON out, sentences on failure."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from engine import imaging
+from tests.house import REPOSITORY, disc
+
+TINY = [
+    *("-p", "training.epochs=2", "-p", "training.batch_size=4", "-p", "model.image_size=32"),
+    *("-p", "model.base_filters=4", "-p", "model.depth=2"),
+]
+
+
+@pytest.fixture
+def command(house):
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "engine", *map(str, arguments)],
+            cwd=REPOSITORY,
+            env=house.settings.as_environment(),
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    return run
+
+
+@pytest.fixture
+def ask(command):
+    def run(*arguments):
+        ended = command(*arguments, "--json")
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten discs with truth, one file that is no image, and a picture whose name no file system likes everywhere."""
+    root = tmp_path / "photos"
+    for part in ("images", "truth"):
+        (root / part).mkdir(parents=True)
+    for number in range(10):
+        image, mask = disc(seed=number)
+        (root / "images" / f"scene {number}.png").write_bytes(imaging.encode_png(image))
+        (root / "truth" / f"scene {number}.png").write_bytes(imaging.encode_png(mask.astype(np.uint8) * 255))
+    (root / "images" / "notes.jpg").write_text("not a picture")
+    return root
+
+
+def test_from_folder_to_masks(ask, folder, tmp_path):
+    imported = ask("import", folder, "--name", "discs")
+    assert (imported["images"], imported["truth"]) == (10, 10)
+    assert [entry["name"] for entry in imported["skipped"]] == ["images/notes.jpg"]
+    assert imported["skipped"][0]["reason"]
+
+    out = tmp_path / "label masks"
+    labelled = ask("label", "discs", "--method", "threshold", "-p", "foreground=lighter", "--out", out)
+    assert labelled["images"] == 10
+    assert labelled["dice"] > 0.95
+    assert labelled["iou"] > 0.9
+    assert len(list(out.glob("*.png"))) == 10
+    scored = ask("score", out, folder / "truth")
+    assert scored["images"] == 10
+    assert scored["dice"] == pytest.approx(labelled["dice"], abs=1e-6)
+    assert {"iou", "fbeta", "mae"} <= set(scored)
+
+    run = ask("train", "discs", "--labels", labelled["label_set"], *TINY)
+    assert (run["status"], run["epochs"]) == ("finished", 2)
+    assert run["reference"] == "agreement with the pseudo-label"
+    assert 0 <= run["val_dice"] <= 1
+    by_truth = ask("train", imported["dataset"], "--truth", "--name", "by truth", *TINY)
+    assert by_truth["reference"] == "truth"
+    assert [entry["name"] for entry in ask("runs")] == ["by truth", run["name"]]
+
+    masks = tmp_path / "predicted"
+    predicted = ask("predict", "by truth", folder / "images", "--out", masks, "--probabilities", "--threshold", "0.4")
+    assert predicted["images"] == 10
+    mask = imaging.decode_png((masks / "scene 3.png").read_bytes())
+    levels = imaging.decode_png((masks / "probabilities" / "scene 3.png").read_bytes())
+    assert mask.shape == levels.shape == (64, 64)
+    assert np.array_equal(mask == 255, levels >= 102)
+    assert set(np.unique(mask)) <= {0, 255}
+
+
+def test_methods_lists_every_parameter_with_its_help(ask):
+    methods = {entry["name"]: entry for entry in ask("methods")}
+    assert {"kmeans", "gaussian_mixture", "threshold", "felzenszwalb", "normalised_cut", "saliency"} <= set(methods)
+    assert all(value["help"] for entry in methods.values() for value in entry["params"].values())
+    assert sum(entry["default"] for entry in methods.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["import", "no/such/folder", "--name", "x"], "There is no folder or zip 'no/such/folder'"),
+        (["label", "frogs", "--method", "kmeans"], "There is no dataset 'frogs'"),
+        (["label", "frogs", "--method", "magic"], "There is no label method 'magic'"),
+        (["label", "frogs", "--method", "kmeans", "-p", "clusters=1"], "The 'clusters' parameter is wrong"),
+        (["label", "frogs", "--method", "kmeans", "-p", "clusters"], "key=value"),
+        (["train", "frogs"], "either --labels LABEL_SET or --truth"),
+        (["train", "frogs", "--truth", "-p", "training.epoks=3"], "There is no parameter 'training.epoks'"),
+        (["train", "frogs", "--truth", "--preset", "huge"], "There is no preset 'huge'"),
+        (["predict", "frogs", ".", "--out", "x"], "There is no run 'frogs'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(command, arguments, words):
+    ended = command(*arguments)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_empty_folder_fails_with_a_sentence_and_leaves_the_name_free(command, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    ended = command("import", tmp_path / "empty", "--name", "nothing")
+    assert ended.returncode == 1
+    assert "There are no images in it." in ended.stderr
+    assert command("import", folder, "--name", "nothing").returncode == 0
