@@ -7,7 +7,6 @@ pseudo-label, and nothing here calls them anything else; scores against truth th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,7 +19,6 @@ from dashboard.viewmodels.jobs import JobView, job_view
 from dashboard.viewmodels.run_metrics import Reference
 from db import runs
 from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
-from engine import artifacts as stored
 
 
 @dataclass(frozen=True)
@@ -265,12 +263,6 @@ def own_prediction_set_id(session: Session, run_id: str) -> str | None:
     run = session.get(Run, run_id)
     found = runs.own_prediction_set(session, run) if run else None
     return found.id if found is not None and runs.prediction_count(session, found.id) else None
-
-
-def files_to_remove(removed: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the folders in the store of what `db.runs.delete_run` has deleted."""
-    folders = {"run": stored.run_folder, "prediction": stored.prediction_folder}
-    return [folders[kind](id_) for kind, id_ in removed]
 
 
 def _epochs_total(run: Run) -> int:

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import urls, wording
 from dashboard.components import run_results
 from dashboard.components.status import badge_text, empty_state
-from dashboard.resources import artifacts, database, launcher, settings
+from dashboard.resources import artifacts, database, launcher, remove_files, settings
 from dashboard.viewmodels import runs as viewmodel
 from dashboard.viewmodels.run_metrics import DICE_NAME
 from db import jobs, runs
@@ -85,22 +85,31 @@ def table_columns() -> dict[str, object]:
 
 
 @st.dialog("Delete this run?")
-def delete_dialog(head: viewmodel.RunHead) -> None:
-    st.write(f"**{head.name}**: its model, its metrics and its predictions go. Images and labels stay.")
-    if not st.button("Delete the run", type="primary", icon=":material/delete:", key="delete-for-good"):
-        return
+def confirm_deletion(head: viewmodel.RunHead) -> None:
+    st.markdown(
+        f"The model of **{wording.escaped(head.name)}**, its metrics and its predictions go for good. "
+        "Images and labels stay."
+    )
+    keep, go = st.columns(2)
+    if keep.button("Keep it", key="delete-keep", width="stretch"):
+        st.rerun()
+    if go.button("Delete for good", type="primary", key="delete-go", width="stretch", on_click=delete, args=(head,)):
+        st.rerun()
+
+
+def delete(head: viewmodel.RunHead) -> None:
+    """A callback: it runs before the page is drawn again, so the page that comes next knows of it."""
     try:
         with database().writing() as session:
             removed = runs.delete_run(session, head.id)
     except InUse as error:
-        st.error(str(error))
+        st.toast(str(error), icon=":material/error:")
         return
-    for key in viewmodel.files_to_remove(removed):
-        artifacts().delete(key)
+    remove_files(removed)
     if head.job_id:
         artifacts().delete(stored.job_log_key(head.job_id))
     st.query_params.pop("run", None)
-    st.rerun()
+    st.toast("The run is deleted.", icon=":material/delete:")
 
 
 def stop(job_id: str) -> None:
@@ -162,7 +171,7 @@ def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(badge_text(status.state), width="content")
         if status.sentence:
-            st.markdown(status.sentence, width="stretch")
+            st.markdown(wording.escaped(status.sentence), width="stretch")
         else:
             st.space("stretch")
         actions(head, status)
@@ -199,7 +208,7 @@ def links(head: viewmodel.RunHead, status: viewmodel.LiveStatus, prediction_set_
         if st.button(
             "Delete", icon=":material/delete:", disabled=not status.can_delete, help=blocked, key="run-delete"
         ):
-            delete_dialog(head)
+            confirm_deletion(head)
 
 
 def detail(head: viewmodel.RunHead) -> None:
@@ -209,8 +218,12 @@ def detail(head: viewmodel.RunHead) -> None:
         prediction_set_id = viewmodel.own_prediction_set_id(session, head.id)
     if status is None:
         st.rerun()
-    st.header(head.name, divider="gray")
-    parts = [f"Dataset **{head.dataset}**", f"taught by **{head.taught_by}**", f"preset *{head.preset}*"]
+    st.header(wording.escaped(head.name), divider="gray")
+    parts = [
+        f"Dataset **{wording.escaped(head.dataset)}**",
+        f"taught by **{wording.escaped(head.taught_by)}**",
+        f"preset *{head.preset}*",
+    ]
     if head.train_images:
         parts.append(f"{head.train_images} training and {head.validation_images} validation images")
     parts.append(f"created {wording.ago(head.created_at, utc_now())}")

@@ -54,9 +54,9 @@ def choose_teacher(
     )
     st.query_params["labels"] = chosen
     teacher = by_key[chosen]
-    st.caption(teacher.sentence)
+    st.caption(wording.escaped(teacher.sentence))
     if teacher.problem:
-        st.warning(teacher.problem, icon=":material/hourglass_top:")
+        st.warning(wording.escaped(teacher.problem), icon=":material/hourglass_top:")
     return teacher
 
 
@@ -92,7 +92,7 @@ def config_form(preset: str, origin: viewmodel.Source | None) -> RunConfig | Non
         typed = st.query_params.get_all("p")
         st.session_state[begin], problem = viewmodel.start_config(preset, typed, origin)
         if problem:
-            st.warning(problem)
+            st.warning(wording.escaped(problem))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader("Settings", width="stretch")
         if st.button("Reset", icon=":material/restart_alt:", key="train-reset", help="Put all start values back."):
@@ -209,9 +209,9 @@ if not options:
     )
     st.stop()
 if origin is not None:
-    st.info(f"Starts from the settings of the run **{origin.name}**.", icon=":material/content_copy:")
+    st.info(f"Starts from the settings of the run **{wording.escaped(origin.name)}**.", icon=":material/content_copy:")
     if origin.problem:
-        st.warning(origin.problem)
+        st.warning(wording.escaped(origin.problem))
 
 left, right = st.columns([11, 9], gap="large")
 with left:

@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.viewmodels.config_table import config_rows
 from dashboard.viewmodels.run_metrics import MetricHistory, metric_names
-from dashboard.viewmodels.runs import files_to_remove, live_status, own_prediction_set_id, run_head, run_rows, scores
+from dashboard.viewmodels.runs import live_status, own_prediction_set_id, run_head, run_rows, scores
 from db import datasets, jobs, recipes, runs, submissions
 from db.models import JobStatus, utc_now
 from engine import VERSION
@@ -224,12 +224,3 @@ def test_a_config_is_readable_with_units_and_plain_words():
     assert rows["Image size"] == "256 px"
     assert rows["Learning rate"] == "0.0001"
     assert rows["Batch normalisation"] == "no"
-
-
-def test_deleting_a_run_names_every_folder_of_files(house, dataset):
-    run_id, job_id = start(house, dataset)
-    with house.database.writing() as session:
-        set_id = runs.ensure_prediction_set(session, run_id, dataset.id, None, False)
-        jobs.request_stop(session, job_id)
-        assert set(files_to_remove(runs.delete_run(session, run_id))) == {f"runs/{run_id}", f"predictions/{set_id}"}
-    assert status(house, run_id) is None

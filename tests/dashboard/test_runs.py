@@ -1,0 +1,214 @@
+"""The Runs page: the table, one run in all its states, and what its buttons do."""
+
+from datetime import timedelta
+
+import pytest
+
+from db import datasets, jobs, runs, submissions
+from db.models import Job, JobStatus, Run, new_id, utc_now
+from engine import VERSION
+from engine import artifacts as stored
+from engine.config import config_from
+from tests.house import add_discs
+from tests.predicted import add_label_set
+
+PAGE = "views/runs.py"
+
+
+@pytest.fixture
+def dataset(house):
+    return add_discs(house, count=4)
+
+
+def start(house, dataset, name="first", label_set_id=None, epochs=5):
+    config = config_from("fast", {"training": {"epochs": epochs}}).model_dump()
+    with house.database.writing() as session:
+        run, _ = submissions.submit_train(session, dataset.id, label_set_id, name, "fast", config, VERSION)
+    return run
+
+
+def work(house, run: Run, epochs=3, status=None, error=None) -> None:
+    """Claim the run's job, store some epochs, and end it where `status` says so."""
+    with house.database.writing() as session:
+        job = jobs.claim(session, "test", 9, 60.0)
+        assert job.id == run.job_id
+        for epoch in range(1, epochs + 1):
+            values = {"loss": 1 / epoch, "dice": 0.5, "iou": 0.4, "learning_rate": 1e-3}
+            runs.save_metrics(
+                session, run.id, epoch, values | {"val_loss": 1 / epoch, "val_dice": epoch / 10, "val_iou": 0.2}
+            )
+        if epochs:
+            runs.update_run(session, run.id, best_epoch=epochs, best_val_dice=epochs / 10)
+        if status is not None:
+            jobs.finish(session, job.id, job.attempt, status, error)
+
+
+def fall_silent(house, run: Run) -> None:
+    with house.database.writing() as session:
+        session.get_one(Job, run.job_id).heartbeat_at = utc_now() - timedelta(minutes=5)
+
+
+def texts(app) -> str:
+    shown = (*app.markdown, *app.caption, *app.error, *app.warning, *app.info, *app.header)
+    return "\n".join(element.value for element in shown)
+
+
+def labels(app) -> set[str]:
+    return {button.label for button in app.button}
+
+
+def metrics(app) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def test_without_runs_it_sends_to_training(house, open_page):
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "No run yet" in texts(app)
+    assert app.button[0].label == "Train a network"
+
+
+def test_the_newest_run_opens_and_is_kept_in_the_address(house, open_page, dataset):
+    start(house, dataset, "older")
+    newer = start(house, dataset, "newer")
+    app = open_page(PAGE)
+    assert not app.exception
+    assert app.query_params["run"] == newer.id
+    assert app.header[0].value == "newer"
+    assert list(app.dataframe[0].value["Run"]) == ["newer", "older"]
+    assert "Waits for a free worker" in texts(app)
+
+
+def test_the_address_opens_a_run(house, open_page, dataset):
+    older = start(house, dataset, "older")
+    start(house, dataset, "newer")
+    assert open_page(PAGE, run=older.id).header[0].value == "older"
+
+
+def test_an_address_of_a_run_that_is_gone_says_so_and_shows_the_others(house, open_page, dataset):
+    start(house, dataset)
+    app = open_page(PAGE, run=new_id())
+    assert not app.exception
+    assert app.header[0].value == "first"
+
+
+def test_a_running_run_shows_progress_curves_and_scores_against_truth(house, open_page, dataset):
+    run = start(house, dataset)
+    work(house, run)
+    with house.database.writing() as session:
+        jobs.heartbeat(session, run.job_id, 1, (9, 15, "Epoch 4 of 5: 0 of 3 images, 3.0 images/s"))
+    app = open_page(PAGE)
+    assert not app.exception
+    assert metrics(app)["Epochs"] == "3 / 5"
+    assert metrics(app)["Dice vs truth, validation, best epoch (3)"] == "0.300"
+    assert app.get("progress")[0].proto.text == "Epoch 4 of 5: 0 of 3 images, 3.0 images/s · about 2 s left"
+    assert len(app.get("plotly_chart")) == 4
+    numbers = app.dataframe[1].value
+    assert list(numbers["Epoch"]) == [3, 2, 1]
+    assert "Dice vs truth, validation" in numbers.columns
+    assert "Stop" in labels(app) and app.button(key="run-delete").disabled
+
+
+def test_stop_is_asked_for_and_shown(house, open_page, dataset):
+    run = start(house, dataset)
+    work(house, run)
+    app = open_page(PAGE)
+    app.button(key="run-Stop").click().run()
+    assert house.job(run.job_id).stop_requested
+    assert "Stopping" in texts(app) and "Stop" not in labels(app)
+
+
+def test_a_stopped_run_resumes(house, open_page, dataset, submitted):
+    run = start(house, dataset)
+    work(house, run, status=JobStatus.STOPPED)
+    app = open_page(PAGE)
+    assert "Stopped by a person after 3 epochs" in texts(app)
+    app.button(key="run-Resume").click().run()
+    assert house.job(run.job_id).status == JobStatus.QUEUED
+    assert submitted == [run.job_id]
+    assert "Queued" in texts(app)
+
+
+def test_a_failed_run_says_why_and_retries(house, open_page, dataset, submitted):
+    run = start(house, dataset)
+    work(house, run, epochs=0, status=JobStatus.FAILED, error="Memory ran out. Lower the batch size.")
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "Memory ran out. Lower the batch size." in texts(app)
+    app.button(key="run-Retry").click().run()
+    assert house.job(run.job_id).status == JobStatus.QUEUED and submitted == [run.job_id]
+
+
+def test_a_lost_run_is_put_back(house, open_page, dataset, submitted):
+    run = start(house, dataset)
+    work(house, run)
+    fall_silent(house, run)
+    app = open_page(PAGE)
+    assert "has been silent for 5 min" in texts(app)
+    app.button(key="run-Put back in the queue").click().run()
+    assert house.job(run.job_id).status == JobStatus.QUEUED and submitted == [run.job_id]
+
+
+def test_a_lost_run_can_be_ended(house, open_page, dataset, submitted):
+    run = start(house, dataset)
+    work(house, run)
+    fall_silent(house, run)
+    app = open_page(PAGE)
+    app.button(key="run-End it here").click().run()
+    assert house.job(run.job_id).status == JobStatus.STOPPED and submitted == []
+    assert "Resume" in labels(app)
+
+
+def test_delete_asks_first_and_takes_the_files_along(house, open_page, dataset):
+    run = start(house, dataset)
+    work(house, run, status=JobStatus.FINISHED)
+    house.files.write(stored.best_model_key(run.id), b"model")
+    house.files.write(stored.job_log_key(run.job_id), b"log")
+    app = open_page(PAGE)
+    app.button(key="run-delete").click().run()
+    assert house.files.exists(stored.run_folder(run.id))
+    app.button(key="delete-go").click().run()
+    assert not app.exception
+    assert not house.files.exists(stored.run_folder(run.id))
+    assert not house.files.exists(stored.job_log_key(run.job_id))
+    with house.database.reading() as session:
+        assert runs.listing(session) == []
+    assert "No run yet" in texts(app)
+
+
+def test_a_run_taught_by_pseudo_labels_never_claims_truth(house, open_page, dataset):
+    run = start(house, dataset, label_set_id=add_label_set(house, dataset))
+    work(house, run, status=JobStatus.FINISHED)
+    app = open_page(PAGE)
+    assert not app.exception
+    assert metrics(app)["Agreement with the pseudo-label (Dice), validation, best epoch (3)"] == "0.300"
+    assert not any("truth" in label for label in metrics(app))
+    row = app.dataframe[0].value.iloc[0]
+    assert row["Agreement with pseudo-label"] == 0.3 and row.isna()["Dice vs truth"]
+    assert not any("truth" in column for column in app.dataframe[1].value.columns)
+
+
+def test_settings_show_what_differs_from_the_preset(house, open_page, dataset):
+    start(house, dataset, epochs=5)
+    app = open_page(PAGE)
+    assert "preset fast with 1 change" in "\n".join(box.label for box in app.expander)
+    assert "**Epochs**: 5 (preset: 30)" in texts(app)
+
+
+def test_the_epoch_slider_follows_until_it_is_moved(house, open_page, dataset):
+    run = start(house, dataset, epochs=9)
+    with house.database.writing() as session:
+        images = datasets.images(session, dataset.id)
+        rows = [{"image_id": image.id, "split": "validation", "probe": True} for image in images]
+        runs.set_split(session, run.id, rows)
+    work(house, run)
+    app = open_page(PAGE)
+    key = f"runs-epoch-{run.id}"
+    assert app.select_slider(key=key).value == 3
+    with house.database.writing() as session:
+        runs.save_metrics(session, run.id, 4, {"loss": 0.2})
+    assert app.run().select_slider(key=key).value == 4
+    app.select_slider(key=key).set_value(2).run()
+    with house.database.writing() as session:
+        runs.save_metrics(session, run.id, 5, {"loss": 0.1})
+    assert app.run().select_slider(key=key).value == 2
