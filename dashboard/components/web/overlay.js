@@ -25,7 +25,10 @@ function loadPicture(address) {
 async function fetchPicture(address) {
   try {
     const response = await fetch(address, { credentials: "same-origin" });
-    if (!response.ok) return null;
+    if (!response.ok) {
+      await response.body?.cancel(); // an answer left unread keeps its connection
+      return null;
+    }
     const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
     const bitmap = await createImageBitmap(await response.blob(), options);
     let values = null;

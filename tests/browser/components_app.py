@@ -1,0 +1,7 @@
+"""The components page with the real routes beside it."""
+
+import streamlit as st
+
+from dashboard.routes import ROUTES
+
+app = st.App("components_page.py", routes=ROUTES)

@@ -1,0 +1,41 @@
+"""A page with each component alone, for the browser tests: `?show=grid|viewer|upload`."""
+
+import streamlit as st
+
+from dashboard import resources, urls
+from dashboard.components.mask_grid import MODES, Tile, mask_grid
+from dashboard.components.uploader import forget_upload, uploader
+from dashboard.components.viewer import Pane, viewer
+from db import datasets
+from db.models import Dataset
+
+with resources.database().reading() as session:
+    dataset = session.query(Dataset).first()
+    images = datasets.images(session, dataset.id) if dataset else []
+
+
+def addresses(image_id):
+    return urls.image(dataset.id, image_id), urls.truth(dataset.id, image_id)
+
+
+show = st.query_params.get("show")
+if show == "grid":
+    mode = st.selectbox("Mode", MODES, key="mode")
+    threshold = st.number_input("Threshold", 0.0, 1.0, 0.5, key="threshold")
+    tiles = [Tile(image.id, image.name, *addresses(image.id), addresses(image.id)[1], badge="0.9") for image in images]
+    tiles.append(Tile("gone", "gone.png", urls.image(dataset.id, "0" * 32)))
+    chosen = mask_grid(tiles, key="grid", mode=mode, threshold=threshold, opacity=1.0, aspect=1.0)
+    if chosen:
+        st.session_state["chosen"] = next((image.name for image in images if image.id == chosen), chosen)
+    st.write("Chosen:", st.session_state.get("chosen", "nothing"))
+elif show == "viewer":
+    image, truth = addresses(images[0].id)
+    panes = [Pane("Image", image), Pane("Truth", image, mask=truth)]
+    viewer(panes, key="panes", opacity=1.0, height_px=320)
+    viewer(panes, key="wipe", opacity=1.0, height_px=320, wipe=True)
+elif show == "upload":
+    upload = uploader(key="u")
+    st.write("Arrived:", f"{len(upload.files)} files, {upload.bytes} bytes" if upload else "nothing")
+    if st.button("Forget"):
+        forget_upload("u")
+        st.rerun()

@@ -1,0 +1,131 @@
+"""A real Chromium on the real app: `streamlit run` on a free port with a temporary DATA_ROOT."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from db.session import Database
+from engine.artifacts import Artifacts
+from engine.settings import Settings
+from tests.house import REPOSITORY, House
+
+# As root Chromium refuses its sandbox; the rest keeps it from asking the internet for anything.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+PATIENCE_MS = 30_000
+
+
+@dataclass(frozen=True)
+class RunningApp:
+    """The app's address, its house, and what it has printed."""
+
+    address: str
+    house: House
+    log: Path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is a browser test, and runs in one worker: two cores do not carry two browsers and two apps."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium where it is installed, else Playwright's own."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@contextmanager
+def running(script: Path, data_root: Path, **environment: str) -> Iterator[RunningApp]:
+    """Run `streamlit run script` until the block ends; workers it started end with it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    house_settings = Settings(data_root=data_root, database_url="")
+    database = Database(house_settings.resolved_database_url)
+    log = data_root.parent / "app.log"
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    chosen = {"DATA_ROOT": str(data_root), "DATABASE_URL": "", "FREE_DISK_FLOOR_MB": "0", **environment}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "--server.headless", "true"],
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **chosen},
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            _wait_until_it_answers(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+            yield RunningApp(f"http://127.0.0.1:{port}", House(house_settings, database, Artifacts(data_root)), log)
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+            database.close()
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[RunningApp]:
+    """The app on an empty house of its own."""
+    with running(REPOSITORY / "dashboard" / "app.py", tmp_path / "data") as started:
+        yield started
+
+
+@pytest.fixture
+def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens a tab; the test fails if the page raised a script error or lost a request."""
+    tabs: list[Page] = []
+    faults: list[str] = []
+
+    def open_(address: str, width_px: int = 1280, height_px: int = 900, scheme: str = "light") -> Page:
+        page = browser.new_page(viewport={"width": width_px, "height": height_px}, color_scheme=scheme)
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("response", lambda got: faults.append(f"{got.status} {got.url}") if got.status >= 500 else None)
+        tabs.append(page)
+        page.goto(address)
+        return page
+
+    yield open_
+    for tab in tabs:
+        tab.context.close()
+    assert not faults, faults
+
+
+@pytest.fixture
+def page(app: RunningApp, open_tab: Callable[..., Page]) -> Page:
+    """A tab on the home page of an empty house."""
+    tab = open_tab(app.address)
+    tab.get_by_role("heading", name="Maskloom").wait_for()
+    return tab
+
+
+def _wait_until_it_answers(address: str, server: subprocess.Popen[bytes], log: Path, patience_s: float = 60) -> None:
+    give_up = time.monotonic() + patience_s
+    while time.monotonic() < give_up:
+        if server.poll() is not None:
+            raise AssertionError(f"The app ended: {log.read_text(errors='replace')}")
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{address} did not answer within {patience_s} s: {log.read_text(errors='replace')}")

@@ -1,0 +1,169 @@
+"""The browser halves of the components, in a real browser, judged by the pixels they draw."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from dashboard.components import palette
+from db import datasets
+from engine import artifacts as stored
+from engine import imaging
+from tests.browser.conftest import running
+from tests.house import add_discs
+
+TILES = 6
+SIZE_PX = 96
+
+
+@pytest.fixture(scope="module")
+def components(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("components")
+    with running(Path(__file__).parent / "components_app.py", folder / "data") as started:
+        started.house.database.migrate()
+        add_discs(started.house, count=TILES, size_px=SIZE_PX)
+        yield started
+
+
+def disc_share(app, number=0):
+    with app.house.database.reading() as session:
+        dataset = datasets.listing(session)[0]
+        image = datasets.images(session, dataset.id)[number]
+    return (imaging.decode_png(app.house.files.read(stored.truth_key(dataset.id, image.id))) == 255).mean()
+
+
+def drawn(canvas):
+    """Return what a canvas shows, uint8 (H, W, 4)."""
+    png = base64.b64decode(canvas.evaluate("canvas => canvas.toDataURL('image/png')").partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+
+
+def share_of(picture, code):
+    colour = [int(code[start : start + 2], 16) for start in (1, 3, 5)]
+    return (np.abs(picture[..., :3].astype(int) - colour).max(axis=2) <= 2).mean()
+
+
+def first_canvas(page, tile=".tile"):
+    page.locator(f"{tile} .frame:not(.loading)").first.wait_for()
+    return page.locator(f"{tile} canvas").first
+
+
+def until(page, condition, tries=100):
+    """Look again until `condition()` holds: the page draws in its own time."""
+    for _ in range(tries):
+        if condition():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("The picture did not become what was expected.")
+
+
+def choose_mode(page, mode):
+    page.get_by_role("combobox").click()
+    page.get_by_role("option", name=mode, exact=True).click()
+
+
+def test_the_grid_fills_a_mask_pixel_for_pixel(components, open_tab):
+    page = open_tab(f"{components.address}/?show=grid")
+    canvas = first_canvas(page)
+    until(page, lambda: share_of(drawn(canvas), palette.MASK) == pytest.approx(disc_share(components), abs=0.01))
+
+
+def test_a_change_of_mode_redraws_and_loads_nothing_again(components, open_tab):
+    page = open_tab(f"{components.address}/?show=grid")
+    canvas = first_canvas(page)
+    until(page, lambda: share_of(drawn(canvas), palette.MASK) > 0)
+    page.wait_for_load_state("networkidle")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/files/" in request.url else None)
+    choose_mode(page, "errors")
+    until(
+        page, lambda: share_of(drawn(canvas), palette.TRUE_POSITIVE) == pytest.approx(disc_share(components), abs=0.01)
+    )
+    assert share_of(drawn(canvas), palette.FALSE_POSITIVE) == 0
+    expect(page.get_by_text("missed (false negative)")).to_be_visible()
+    choose_mode(page, "image")
+    until(page, lambda: share_of(drawn(canvas), palette.TRUE_POSITIVE) == 0)
+    assert [url for url in asked if "0" * 32 not in url] == []
+
+
+def test_a_tile_is_chosen_by_mouse_and_by_keyboard(components, open_tab):
+    page = open_tab(f"{components.address}/?show=grid")
+    first_canvas(page)
+    page.locator(".tile").nth(1).click()
+    expect(page.get_by_text("Chosen: disc 1.png")).to_be_visible()
+    page.locator(".tile").nth(2).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Chosen: disc 2.png")).to_be_visible()
+
+
+def test_an_image_that_is_gone_says_so(components, open_tab):
+    page = open_tab(f"{components.address}/?show=grid")
+    page.locator(".tile").last.scroll_into_view_if_needed()
+    expect(page.get_by_text("The image is gone")).to_be_visible()
+
+
+def test_the_panes_zoom_as_one_and_come_back(components, open_tab):
+    page = open_tab(f"{components.address}/?show=viewer")
+    canvases = page.locator(".pane canvas")
+    until(page, lambda: canvases.count() == 3 and drawn(canvases.nth(0)).any() and drawn(canvases.nth(1)).any())
+    whole = [drawn(canvases.nth(index)) for index in (0, 1)]
+    assert share_of(whole[1], palette.MASK) == pytest.approx(disc_share(components), abs=0.01)
+    canvases.nth(0).hover()
+    page.mouse.wheel(0, -600)
+    until(page, lambda: not np.array_equal(drawn(canvases.nth(1)), whole[1]))
+    # every visible pixel of the image is now a square of one colour
+    zoomed = drawn(canvases.nth(0))[..., 0].astype(int)
+    assert (np.diff(zoomed, axis=1) == 0).mean() > 0.6
+    canvases.nth(1).dblclick()
+    until(page, lambda: np.array_equal(drawn(canvases.nth(0)), whole[0]))
+
+
+def test_the_wipe_uncovers_the_second_picture(components, open_tab):
+    page = open_tab(f"{components.address}/?show=viewer")
+    canvas = page.locator(".pane canvas").nth(2)
+    until(page, lambda: drawn(canvas).any())
+    handle = page.get_by_role("slider", name="Wipe").last
+    handle.press("Home")
+    until(page, lambda: share_of(drawn(canvas), palette.MASK) == pytest.approx(disc_share(components), abs=0.01))
+    handle.press("End")
+    until(page, lambda: share_of(drawn(canvas), palette.MASK) == 0)
+
+
+def test_files_and_a_zip_are_uploaded_and_others_are_named(components, open_tab, tmp_path):
+    page = open_tab(f"{components.address}/?show=upload")
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("images/a.png", bytes(3_000_000))
+    files = [
+        {"name": "küche.png", "mimeType": "image/png", "buffer": bytes(1000)},
+        {"name": "set.zip", "mimeType": "application/zip", "buffer": target.getvalue()},
+        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no image"},
+    ]
+    page.locator("input.pick-files").set_input_files(files)
+    expect(page.get_by_text(f"Arrived: 2 files, {1000 + len(target.getvalue())} bytes")).to_be_visible()
+    expect(page.get_by_text("Left out, not an image or a zip: notes.txt.")).to_be_visible()
+    page.get_by_role("button", name="Forget").click()
+    expect(page.get_by_text("Arrived: nothing")).to_be_visible()
+
+
+def test_two_thousand_files_of_a_folder_arrive(components, open_tab, tmp_path):
+    folder = tmp_path / "many"
+    (folder / "images").mkdir(parents=True)
+    small = io.BytesIO()
+    Image.new("RGB", (8, 8), "teal").save(small, "PNG")
+    for number in range(2000):
+        (folder / "images" / f"{number:04}.png").write_bytes(small.getvalue())
+    page = open_tab(f"{components.address}/?show=upload")
+    page.locator("input.pick-folder").set_input_files(str(folder))
+    expect(page.get_by_text(f"Arrived: 2000 files, {2000 * len(small.getvalue())} bytes")).to_be_visible(
+        timeout=120_000
+    )
+    uploads = [path for path in (components.house.files.root / "uploads").iterdir() if (path / "many").is_dir()]
+    assert len(list((uploads[0] / "many" / "images").iterdir())) == 2000
