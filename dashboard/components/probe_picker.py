@@ -35,9 +35,7 @@ def _dialog(place: Workplace) -> None:
             _store(place, ticked)
         if st.button("Spread evenly", key="probe-spread", help="Back to 8 images spread over the dataset."):
             _store(place, [])
-        if st.button("Untick all", key="probe-clear", type="tertiary", disabled=not ticked):
-            st.session_state["probe-ticked"] = []
-            st.rerun(scope="fragment")
+        st.button("Untick all", key="probe-clear", type="tertiary", disabled=not ticked, on_click=ticked.clear)
         st.caption(problem or f"{wording.count(len(ticked), 'image').capitalize()} ticked.", width="stretch")
 
 

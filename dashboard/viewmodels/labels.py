@@ -293,7 +293,7 @@ def probe_problem(count: int, images: int) -> str:
     if lowest <= count <= highest:
         return ""
     wanted = f"{lowest} to {highest}" if images > lowest else str(lowest)
-    return f"The probe takes {wanted} images. {count} are ticked."
+    return f"The probe takes {wanted} images. {count} {'is' if count == 1 else 'are'} ticked."
 
 
 def _enlargement(image: ProbeImage, params: LabelParams, limit_px: int | None) -> float:

@@ -235,8 +235,8 @@ def label_dataset(place: Workplace, recipe: Recipe, expected_s: float | None) ->
     st.markdown(f"**{find_method(recipe.method).title}** · {labels.describe_changes(recipe.params)}")
     about = "" if expected_s is None else f", in about {wording.duration(expected_s)}"
     st.markdown(f"Draws a mask for each of {wording.count(place.images, 'image')}{about}. The recipe is then frozen.")
-    name = st.text_input("Name of the label set", wish, max_chars=200)
-    if not st.button("Start", type="primary", icon=":material/play_arrow:"):
+    name = st.text_input("Name of the label set", wish, max_chars=200, key="labels-name")
+    if not st.button("Start", type="primary", icon=":material/play_arrow:", key="labels-submit"):
         return
     try:
         with resources.database().writing() as session:
@@ -254,7 +254,12 @@ def label_dataset(place: Workplace, recipe: Recipe, expected_s: float | None) ->
 def workbench(place: Workplace, top: DeltaGenerator) -> Settings:
     """Draw one or two recipes with the masks they draw on the probe; return how masks are shown."""
     with top:
-        if st.button(f"Probe images · {len(place.probe)}", icon=":material/checklist:", help="Choose what to look at."):
+        if st.button(
+            f"Probe images · {len(place.probe)}",
+            icon=":material/checklist:",
+            help="Choose the images to look at.",
+            key="labels-probe",
+        ):
             open_probe_picker(place)
         st.session_state.setdefault("labels-two", "b" in st.query_params)
         two = st.toggle(
