@@ -1,16 +1,17 @@
-"""Superpixels, their region adjacency graph, and the one cut that parts it best.
+"""Superpixels, their region adjacency graph, and the groups that normalised cuts part it into.
 
 Sources: Shi and Malik, "Normalized cuts and image segmentation", IEEE Trans. Pattern Analysis and Machine Intelligence
-22(8), 2000, doi:10.1109/34.868688 (equation 6, (D - W) y = lambda D y, here solved densely); the split of the second
-eigenvector at its mean follows Wang et al., "TokenCut", CVPR 2022, doi:10.1109/CVPR52688.2022.01414.
+22(8), 2000, doi:10.1109/34.868688: (D - W) y = lambda D y, here solved densely for a few hundred superpixels; several
+groups are read from the eigenvectors' rows, each brought to length 1, by k-means as in Ng, Jordan and Weiss, "On
+spectral clustering", NIPS 2001.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from pydantic import Field
 from scipy.linalg import eigh
-from scipy.special import expit
 
 from engine.pseudo_labels.base import Method
 from engine.pseudo_labels.foreground import RegionParams, choose
@@ -20,7 +21,13 @@ from engine.pseudo_labels.superpixels import Superpixels, find_superpixels
 
 
 class NormalisedCutParams(RegionParams):
-    superpixels: int = Field(200, ge=20, le=600, description="How many pieces the image is cut into first.")
+    superpixels: int = Field(250, ge=20, le=600, description="How many pieces the image is cut into first.")
+    groups: int = Field(
+        10,
+        ge=2,
+        le=24,
+        description="Into how many groups the pieces are gathered; two more and two fewer are tried too, and all vote.",
+    )
     colour_sigma: float = Field(
         10,
         ge=1,
@@ -29,49 +36,52 @@ class NormalisedCutParams(RegionParams):
         json_schema_extra={"unit": "Lab units"},
     )
     position_sigma: float = Field(
-        0.3,
-        ge=0.05,
+        0.1,
+        ge=0.03,
         le=2,
         description="Distance at which pieces come apart.",
         json_schema_extra={"unit": "share of the image side"},
     )
-    softness: float = Field(
-        0.3, ge=0.01, le=2, description="How gradual the change from ground to object is; small gives a hard mask."
-    )
 
 
 def label(image: np.ndarray, params: NormalisedCutParams, rng: np.random.Generator) -> np.ndarray:
-    """Return the probability (H, W) in [0, 1] that a pixel lies on the object's side of the cut."""
+    """Return the share (H, W) in [0, 1] of the votes, one for each number of groups, that call a pixel foreground."""
     superpixels = find_superpixels(image, params.superpixels)
-    cut = second_eigenvector(superpixels, params.colour_sigma, params.position_sigma)
-    if cut is None:
-        return np.zeros(image.shape[:2], np.float32)
-    sides = (cut > 0).astype(np.int32)[superpixels.labels]
-    chosen = choose(sides, superpixels.colours[:, 0][superpixels.labels], params.foreground)
-    if not chosen.any():
-        return np.zeros(image.shape[:2], np.float32)
-    height = (cut if chosen[-1] else -cut) / (params.softness * cut.std())
-    return guided_filter(image, expit(height).astype(np.float32)[superpixels.labels], 4, 0.1)
+    counts = sorted({max(params.groups - 2, 2), params.groups, params.groups + 2})
+    if len(superpixels.areas) <= counts[-1] or np.ptp(superpixels.colours, axis=0).max() < 1:
+        return np.zeros(image.shape[:2], np.float32)  # too few pieces to group, or all of one colour
+    embedding = eigenvectors(superpixels, counts[-1] - 1, params.colour_sigma, params.position_sigma)
+    lightness = superpixels.colours[:, 0][superpixels.labels]
+    votes = np.zeros(image.shape[:2], np.float32)
+    for count in counts:
+        groups = group(embedding[:, : count - 1], count, rng)[superpixels.labels]
+        votes += choose(groups, lightness, params.foreground)[groups]
+    return guided_filter(image, votes / len(counts), 4, 0.1)
 
 
-def second_eigenvector(superpixels: Superpixels, colour_sigma: float, position_sigma: float) -> np.ndarray | None:
-    """Return (N,): the second smallest solution of (D - W) y = lambda D y, less its mean; None if there is no cut.
+def eigenvectors(superpixels: Superpixels, count: int, colour_sigma: float, position_sigma: float) -> np.ndarray:
+    """Return (N, count): solutions of (D - W) y = lambda D y from the second smallest on, for N superpixels.
 
     W is exp(-colour distance^2 / colour_sigma^2 - place distance^2 / position_sigma^2) between neighbours and their
     neighbours, with a faint link between all others so that the graph always hangs together.
     """
-    if len(superpixels.areas) < 3 or np.ptp(superpixels.colours, axis=0).max() < 1:
-        return None
     near = superpixels.neighbours.astype(np.float32)
     links = (near + near @ near > 0) + 1e-4
     colour, place = distances(superpixels.colours), distances(superpixels.centres)
     weights = links * (np.exp(-((colour / colour_sigma) ** 2) - (place / position_sigma) ** 2) + 1e-6)
     np.fill_diagonal(weights, 0)
     degrees = np.diag(weights.sum(1))
-    vector = eigh(degrees - weights, degrees, subset_by_index=[1, 1])[1][:, 0]
-    vector = vector - vector.mean()
-    # An eigenvector has no sign of its own; this one makes it the same on every machine.
-    return vector * np.sign(vector[np.abs(vector).argmax()])
+    return eigh(degrees - weights, degrees, subset_by_index=[1, count])[1]
+
+
+def group(embedding: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return int (N,): the group 0..count-1 of each row (N, D) by k-means on the rows' directions."""
+    length = np.linalg.norm(embedding, axis=1, keepdims=True)
+    directions = (embedding / np.maximum(length, 1e-9)).astype(np.float32)
+    # OpenCV draws from a generator of its own, one per thread; seeding it here makes the call repeatable.
+    cv2.setRNGSeed(int(rng.integers(2**31)))
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-4)
+    return cv2.kmeans(directions, count, None, stop, 4, cv2.KMEANS_PP_CENTERS)[1].ravel()
 
 
 METHOD = Method(
@@ -79,5 +89,5 @@ METHOD = Method(
     "Normalised cut (superpixel graph)",
     NormalisedCutParams,
     label,
-    summary="One large object that differs from the ground in colour and lies together.",
+    summary="Objects of several colours that lie together inside the frame.",
 )

@@ -12,10 +12,12 @@ from pydantic import Field
 from scipy.special import expit
 
 from engine.pseudo_labels.base import Method
-from engine.pseudo_labels.foreground import RegionParams, choose
+from engine.pseudo_labels.foreground import RegionParams, Rule, choose
 
 
 class ThresholdParams(RegionParams):
+    # Another default than elsewhere: a single grey level suits even grounds, where objects may well touch the border.
+    foreground: Rule = Field("minority", description=RegionParams.model_fields["foreground"].description)
     smoothing_px: float = Field(
         1.0,
         ge=0,
