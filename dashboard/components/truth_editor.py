@@ -10,15 +10,15 @@ import streamlit as st
 from dashboard import renditions, resources, urls
 from dashboard.components import charts, palette, pictures
 from dashboard.viewmodels.datasets import DatasetView, example_images, truth_counts
-from dashboard.viewmodels.truth_mapping import BadMapping, Mapping, ValueRange, mapping_from, ranges_of
+from dashboard.viewmodels.truth_mapping import BadMapping, ClassStart, Mapping, mapping_from, starts_of
 from db import datasets
 from engine import artifacts as stored
 from engine.data import truth
 
 EXAMPLE_PX = 384
 _ABOUT = (
-    "Which grey values of the truth masks mean which class. The first class is the background; training takes every "
-    "other class as foreground."
+    "Which grey values of the truth masks mean which class. The class in the first row is the background; training "
+    "takes every other class as foreground. Add, rename and delete rows in the table."
 )
 
 
@@ -30,7 +30,7 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
         examples = example_images(session, view.id)
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        rows = _table(view, counts, key)
+        rows = _table(view, key)
     mapping, error = _checked(rows, counts)
     with left:
         if error:
@@ -46,28 +46,27 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
             _example(view.id, image_id, name, lookup)
 
 
-def _table(view: DatasetView, counts: np.ndarray, key: str) -> list[ValueRange]:
+def _table(view: DatasetView, key: str) -> list[ClassStart]:
     proposed: Mapping | None = st.session_state.get(f"{key}-proposal-{view.id}")
     names = [entry["name"] for entry in proposed.classes] if proposed else view.classes
-    start = ranges_of(names, proposed.lookup if proposed else view.lookup)
-    whole = st.column_config.NumberColumn
+    start = starts_of(names, proposed.lookup if proposed else view.lookup)
     edited = st.data_editor(
-        [{"Class": row.name, "From": row.first, "To": row.last} for row in start],
+        [{"Class": row.name, "From value": row.first} for row in start],
         num_rows="dynamic",
         hide_index=True,
         key=f"{key}-{view.id}-{view.truth_version}-{st.session_state.get(f'{key}-revision', 0)}",
-        width="stretch",
         column_config={
             "Class": st.column_config.TextColumn(required=True, max_chars=60),
-            "From": whole(min_value=0, max_value=255, step=1, required=True, width=70),
-            "To": whole(min_value=0, max_value=255, step=1, required=True, width=70),
+            "From value": st.column_config.NumberColumn(
+                min_value=0, max_value=255, step=1, required=True, help="The class reaches up to where the next starts."
+            ),
         },
     )
-    complete = (row for row in edited if None not in (row["Class"], row["From"], row["To"]))
-    return [ValueRange(str(row["Class"]), int(row["From"]), int(row["To"])) for row in complete]
+    complete = (row for row in edited if row["Class"] is not None and row["From value"] is not None)
+    return [ClassStart(str(row["Class"]), int(row["From value"])) for row in complete]
 
 
-def _checked(rows: Sequence[ValueRange], counts: np.ndarray) -> tuple[Mapping | None, str]:
+def _checked(rows: Sequence[ClassStart], counts: np.ndarray) -> tuple[Mapping | None, str]:
     try:
         return mapping_from(rows, counts.tolist()), ""
     except BadMapping as error:

@@ -14,12 +14,11 @@ class BadMapping(ValueError):
 
 
 @dataclass(frozen=True)
-class ValueRange:
-    """One row of the table: the values `first` to `last` (both included) belong to the class `name`."""
+class ClassStart:
+    """One row of the table: the values from `first` on, up to where another row starts, belong to the class `name`."""
 
     name: str
     first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -30,44 +29,39 @@ class Mapping:
     lookup: list[int]
 
 
-def ranges_of(names: Sequence[str], lookup: Sequence[int]) -> tuple[ValueRange, ...]:
-    """Return the mapping as rows of unbroken ranges, by class and then by value; a class without values has no row."""
-    if not lookup:
-        return ()
-    starts = [0, *(value for value in range(1, 256) if lookup[value] != lookup[value - 1])]
-    ends = [*(start - 1 for start in starts[1:]), 255]
-    found = sorted((lookup[start], start, end) for start, end in zip(starts, ends, strict=True))
-    return tuple(ValueRange(names[index], start, end) for index, start, end in found)
+def starts_of(names: Sequence[str], lookup: Sequence[int]) -> tuple[ClassStart, ...]:
+    """Return the mapping as rows, by class and then by value; a class without values has no row."""
+    firsts = [value for value in range(len(lookup)) if value == 0 or lookup[value] != lookup[value - 1]]
+    return tuple(ClassStart(names[index], first) for index, first in sorted((lookup[first], first) for first in firsts))
 
 
-def mapping_from(rows: Iterable[ValueRange], counts: Sequence[int]) -> Mapping:
+def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
     """Return the mapping that the rows mean: the first row's class is the background, rows of one name are one class.
 
     Args:
         counts: how many pixels have each of the 256 values; a class is known by the commonest of its values.
 
     Raises:
-        BadMapping: a row is incomplete, two rows claim a value, a value has no class, or there is only one class.
+        BadMapping: a row is incomplete, two rows start at one value, none starts at 0, or there is only one class.
     """
-    lookup = np.full(256, -1)
     names: list[str] = []
+    starts: dict[int, int] = {}
     for number, row in enumerate(rows, start=1):
         _check(row, number)
         name = " ".join(row.name.split())
-        taken = lookup[row.first : row.last + 1]
-        if (taken >= 0).any():
-            clash = row.first + int(np.argmax(taken >= 0))
-            raise BadMapping(
-                f"The value {clash} is claimed by {names[lookup[clash]]!r} and by {name!r}. Give it to one."
-            )
         if name not in names:
             names.append(name)
-        lookup[row.first : row.last + 1] = names.index(name)
-    missing = np.flatnonzero(lookup < 0)
-    if len(missing):
-        raise BadMapping(f"The values {_spans(missing)} belong to no class. Give every value from 0 to 255 to one.")
+        if row.first in starts:
+            raise BadMapping(
+                f"Both {names[starts[row.first]]!r} and {name!r} start at {row.first}. Change one of them."
+            )
+        starts[row.first] = names.index(name)
+    if 0 not in starts:
+        raise BadMapping(f"One class must start at 0. Got {', '.join(map(str, sorted(starts))) or 'no class'}.")
     if len(names) < 2:
         raise BadMapping("Truth needs at least two classes: the background first, then what is looked for.")
+    firsts = np.array(sorted(starts))
+    lookup = np.array([starts[first] for first in firsts])[np.searchsorted(firsts, np.arange(256), side="right") - 1]
     weights = np.asarray(counts, np.int64) + 1  # plus one, so that a class nobody has seen still has a value
     classes = [
         {"index": index, "name": name, "value": int(np.argmax(np.where(lookup == index, weights, 0)))}
@@ -76,16 +70,10 @@ def mapping_from(rows: Iterable[ValueRange], counts: Sequence[int]) -> Mapping:
     return Mapping(classes, lookup.tolist())
 
 
-def _check(row: ValueRange, number: int) -> None:
+def _check(row: ClassStart, number: int) -> None:
     if not row.name.strip():
         raise BadMapping(f"Row {number} has no class name.")
     if len(row.name) > 60:
         raise BadMapping(f"The class name in row {number} has {len(row.name)} characters; at most 60 are allowed.")
-    if not 0 <= row.first <= row.last <= 255:
-        raise BadMapping(f"Row {number} must go upwards within 0 to 255. Got {row.first} to {row.last}.")
-
-
-def _spans(values: np.ndarray) -> str:
-    groups = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
-    texts = [f"{group[0]}–{group[-1]}" if len(group) > 1 else f"{group[0]}" for group in groups]
-    return ", ".join(texts[:4]) + (" …" if len(texts) > 4 else "")
+    if not 0 <= row.first <= 255:
+        raise BadMapping(f"Row {number} must start at a value from 0 to 255. Got {row.first}.")
