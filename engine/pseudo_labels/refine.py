@@ -32,7 +32,7 @@ def grabcut(
     """Return the foreground bool (H, W) that GrabCut finds when it starts from a probability (H, W) in [0, 1].
 
     It runs on the image shrunk to `longest_side_px`. None if it must not be trusted: no pixel sure to be foreground
-    or to be ground to start from, or a mask whose area has changed by more than GREATEST_AREA_CHANGE.
+    to start from, no ground left, or an area that has changed by more than GREATEST_AREA_CHANGE.
     """
     height, width = probability.shape
     scale = min(1.0, longest_side_px / max(height, width))
@@ -51,6 +51,6 @@ def grabcut(
     cv2.grabCut(small, trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
     foreground = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
     after = np.count_nonzero(foreground)
-    if not before / GREATEST_AREA_CHANGE <= after <= before * GREATEST_AREA_CHANGE:
+    if after == start.size or not before / GREATEST_AREA_CHANGE <= after <= before * GREATEST_AREA_CHANGE:
         return None
     return cv2.resize(foreground.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) >= 0.5

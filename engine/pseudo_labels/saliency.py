@@ -98,14 +98,14 @@ def average_over_scales(image: np.ndarray, params: SaliencyParams) -> np.ndarray
 def centre_on_threshold(salient: np.ndarray, strictness: float) -> np.ndarray:
     """Return the saliency (H, W) bent by a power so that `strictness` times its Otsu threshold becomes 0.5.
 
-    Saliency without contrast (a flat image, noise) has no object and stays as low as it is.
+    Where saliency is the same everywhere (a flat image, two equal halves) there is no object: all is 0.
     """
     peak = float(salient.max())
-    if peak < 1e-3:
+    if peak - float(salient.min()) < 1e-3:
         return np.zeros_like(salient)
     salient = salient / peak
     levels = np.sort(salient.ravel()[:: max(1, salient.size // 4096)])
-    level = min(max(strictness * otsu(levels), 0.02), 0.98) if len(levels) > 1 else 0.98
+    level = min(max(strictness * otsu(levels), 0.02), 0.98)
     return salient ** np.float32(np.log(0.5) / np.log(level))
 
 
