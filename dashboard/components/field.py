@@ -14,8 +14,15 @@ LONGEST_INT_SLIDER = 64
 MOST_SEGMENTS = 4
 # Below this share of its upper limit a default asks for scientific notation: learning rates, weight decay.
 TINY_SHARE = 2e-3
-# Parts of a choice's value that capitals alone do not spell.
-_SPELLINGS = {"adamw": "AdamW", "bce": "cross-entropy", "iou": "IoU", "val": "validation", "rag": "RAG"}
+# Choices, or parts of their names, that capitals alone do not spell.
+_SPELLINGS = {
+    "adamw": "AdamW",
+    "bce_dice": "Cross-entropy + Dice",
+    "binary_crossentropy": "Binary cross-entropy",
+    "iou": "IoU",
+    "val": "validation",
+    "rag": "RAG",
+}
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,15 @@ def is_fixed(field: FieldInfo) -> bool:
 
 def label_text(name: str, field: FieldInfo) -> str:
     """Return the field's title with its unit."""
-    title = field.title or name.replace("_", " ").capitalize()
     unit = _extra(field).get("unit")
+    title = field.title or name.removesuffix(f"_{unit}").replace("_", " ").capitalize()
     return f"{title} ({unit})" if unit else title
 
 
 def choice_text(option: Any) -> str:
     """Return a choice as a person reads it: "val_iou" as "Validation IoU"."""
+    if option in _SPELLINGS:
+        return _SPELLINGS[option]
     text = " ".join(_SPELLINGS.get(part, part) for part in str(option).split("_"))
     return text[:1].upper() + text[1:]
 

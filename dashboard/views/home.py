@@ -45,7 +45,7 @@ def step_card(
     number: int, title: str, icon: str, state: str, what: str, page: str, link: str, *, is_next: bool
 ) -> None:
     with st.container(border=True, height="stretch", key=f"home-step-{number}"):
-        here = " :primary-badge[Next]" if is_next else ""
+        here = " :green-badge[Next]" if is_next else ""
         st.markdown(f"#### {icon} {number}. {title}{here}")
         st.markdown(what)
         with st.container(height="stretch", vertical_alignment="bottom", gap="xsmall"):

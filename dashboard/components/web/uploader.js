@@ -1,7 +1,7 @@
 // Files, folders and zips from the browser to the upload route, a few at a time, each streamed by the browser itself.
 
 const uploaders = new WeakMap();
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 const TRIES = 3;
 const JUNK = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;
 

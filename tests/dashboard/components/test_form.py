@@ -18,6 +18,7 @@ class Sample(Params):
     factor: float = Field(0.5, gt=0, lt=1)
     few: int = Field(4, ge=1, le=7)
     many: int = Field(30, ge=1, le=10_000)
+    side_px: int = Field(400, ge=64, le=2048, json_schema_extra={"unit": "px"})
 
 
 def limits_of(name, start):
@@ -40,7 +41,8 @@ def test_an_open_limit_is_not_offered():
 def test_help_says_the_limits_and_labels_the_unit():
     assert field.help_text(Sample.model_fields["share"]) == "A share. From 0 to 0.9."
     assert field.label_text("angle", Sample.model_fields["angle"]) == "Angle (°)"
-    assert field.choice_text("val_iou") == "Validation IoU"
+    assert field.label_text("side_px", Sample.model_fields["side_px"]) == "Side (px)"
+    assert [field.choice_text(word) for word in ("val_iou", "adamw", "cosine")] == ["Validation IoU", "AdamW", "Cosine"]
 
 
 def page():
