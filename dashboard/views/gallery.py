@@ -17,7 +17,7 @@ from dashboard.viewmodels.scores import REFERENCE_TITLES, SCORE_TITLES, Referenc
 from db.models import utc_now
 from db.submissions import NotReady, submit_predict
 
-# Under each tile, so that no score stands without its reference.
+# Short, under each tile and the histogram, so that no score stands without its reference.
 SCORE_NOTES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement"}
 MODES: dict[str, Mode] = {
     "Errors": "errors",
@@ -96,7 +96,7 @@ def _choose_run() -> str:
         key="gallery-run",
         format_func=lambda id_: f"{choices[id_].name}{'' if choices[id_].predicted else ' (no masks yet)'}",
         on_change=_close_detail,
-        width=420,
+        width=340,
     )
     if wanted != run_id:
         st.query_params["run"] = run_id
@@ -104,7 +104,7 @@ def _choose_run() -> str:
 
 
 def _provenance(origin: Source) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             "views/runs.py",
             label="Curves and log",
@@ -116,7 +116,7 @@ def _provenance(origin: Source) -> None:
                 "views/labels.py",
                 label=f"Learned from {origin.label_set_name} ({origin.recipe})",
                 icon=":material/auto_fix_high:",
-                query_params={"dataset": origin.dataset_id, "label_set": origin.label_set_id},
+                query_params={"dataset": origin.dataset_id, "labels": origin.label_set_id},
             )
         else:
             st.markdown(":material/verified: Learned from truth", width="content")
@@ -235,7 +235,7 @@ def _choose_reference(table: ScoreTable) -> Reference:
 
 
 def _first_page() -> None:
-    st.session_state["page"] = 1
+    st.query_params.pop("page", None)
 
 
 def _close_detail() -> None:
@@ -261,7 +261,7 @@ def _histogram(arrangement: Arrangement, choice: Choice) -> None:
     charts.histogram(
         arrangement.scores[arrangement.matching],
         key="scores",
-        x_title=upper_first(SCORE_TITLES[choice.reference]),
+        x_title=upper_first(SCORE_NOTES[choice.reference]),
         threshold=choice.success_from,
         height_px=190,
     )
@@ -281,11 +281,8 @@ def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: C
     if not len(arrangement.rows):
         st.info("No image matches. Move a threshold, or change split or search.")
         return
-    if st.session_state.get("page", 1) > arrangement.pages:
-        st.session_state["page"] = arrangement.pages
     place = st.container()
-    with st.container(horizontal_alignment="center"):
-        page = st.pagination(arrangement.pages, key="page", bind="query-params")
+    page = _choose_page(origin, arrangement, choice)
     with place:
         pictures = gallery.pictures(origin, table, arrangement, choice, page)
         chosen = mask_grid(
@@ -299,6 +296,19 @@ def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: C
     if chosen:
         _open(chosen)
         st.rerun()
+
+
+def _choose_page(origin: Source, arrangement: Arrangement, choice: Choice) -> int:
+    wish = st.query_params.get("page", "1")
+    start = min(max(int(wish), 1), arrangement.pages) if wish.isdecimal() else 1
+    # A key of its own for each selection: page 3 of one means nothing in another.
+    selection = (origin.run_id, choice.show, choice.split, choice.sort, choice.search, arrangement.pages)
+    page = st.pagination(arrangement.pages, default=start, key="-".join(map(str, ("gallery-page", *selection))))
+    if page == 1:
+        _first_page()
+    elif wish != str(page):
+        st.query_params["page"] = str(page)
+    return page
 
 
 def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
@@ -317,7 +327,7 @@ def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
 def _detail(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, found: Detail) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Back to the gallery", icon=":material/arrow_back:", shortcut="Escape"):
-            st.session_state["page"] = arrangement.page_of(table.index[found.image_id])
+            st.query_params["page"] = str(arrangement.page_of(table.index[found.image_id]))
             st.query_params.pop("image", None)
             st.rerun()
         _step("Previous", ":material/chevron_left:", "P", found.previous_id)
@@ -362,8 +372,8 @@ def _panes(origin: Source, choice: Choice, found: Detail, wipe: bool) -> None:
         "Image": Pane("Image", image),
         title: Pane(title, image, reference=reference, mode="fill"),
         "Prediction": Pane("Prediction", image, mask=mask, mode="fill"),
-        "Probability": Pane("Probability", image, mask=mask, mode="probability"),
         "Errors": Pane(f"Errors vs {_in_words(choice.reference)}", image, mask, reference, "errors"),
+        "Probability": Pane("Probability", image, mask=mask, mode="probability"),
     }
     if not scored:
         del panes[title], panes["Errors"]

@@ -115,3 +115,15 @@ def test_a_run_without_masks_offers_to_draw_them(page, house, monkeypatch):
 def test_a_run_that_is_gone_is_said_to_be_gone(page, house):
     add_run(house, add_discs(house, 3), "r")
     assert "not here any more" in text_of(page(run="0" * 32))
+
+
+def test_pages_are_kept_in_the_address_and_begin_anew_with_another_filter(page, house):
+    run = add_run(house, add_discs(house, 50, size_px=40), "r")
+    at = page(run=run.id, page="2")
+    (pagination,) = at.get("pagination")
+    assert pagination.value == 2
+    at.selectbox(key="sort").set_value("Name").run()
+    assert not at.exception
+    assert at.get("pagination")[0].value == 1 and "page" not in at.query_params
+    assert page(run=run.id, page="99").get("pagination")[0].value == 2
+    assert page(run=run.id, page="first").get("pagination")[0].value == 1
