@@ -51,6 +51,7 @@ class Source:
 class Preview:
     """A drawn mask: 8-bit probability as PNG, its overlap with truth at 101 thresholds, and the seconds it took.
 
+    Seconds are those of a processor, so that what else runs on the machine does not count.
     `error` is a sentence, and `png` then empty, where the method could not draw this picture.
     """
 
@@ -295,9 +296,9 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
     """Draw one mask; return it, and the picture where it had to be loaded."""
     try:
         picture = task.picture or _load(task.source, task.params.longest_side_px)
-        started = time.perf_counter()
+        started = time.process_time()
         probability = draw(find_method(task.method), picture.image, task.params, task.seed)
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
     except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
         return _failed(str(error) or type(error).__name__), None
     levels = metrics.probability_to_u8(probability)

@@ -147,7 +147,7 @@ def test_without_truth_there_is_no_score(house, session):
 def test_the_estimate_scales_from_the_preview_to_the_recipes_own_size(house, session):
     place = labels.workplace(session, add_discs(house, count=20, size_px=512).id)
     small = judged(place, previews(place, seconds=0.1))
-    assert small.seconds_per_image == pytest.approx(0.1 * (400 / 256) ** 2)
+    assert small.seconds_per_image == pytest.approx(0.1 * (400 / 256) ** labels.SIZE_EXPONENT)
     assert small.whole_dataset_s == pytest.approx((small.seconds_per_image + labels.PER_IMAGE_OVERHEAD_S) * 20 / 2)
     assert judged(place, previews(place, seconds=0.1), limit_px=None).seconds_per_image == pytest.approx(0.1)
 
