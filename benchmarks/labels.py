@@ -32,7 +32,7 @@ PARTS = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)
 
 @dataclass(frozen=True)
 class Score:
-    """What one method reached on one folder. `seconds` is the wall time for one image, `cpu_seconds` that of the CPU."""
+    """What one method reached on one folder; `seconds` is wall time for one image, `cpu_seconds` processor time."""
 
     data: str
     part: str

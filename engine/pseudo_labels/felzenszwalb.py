@@ -42,7 +42,8 @@ def label(image: np.ndarray, params: FelzenszwalbParams, rng: np.random.Generato
     least_area = max(1, round(image.shape[0] * image.shape[1] * params.least_area_percent / 100))
     regions = felzenszwalb(image, scale=params.scale, sigma=params.smoothing_px, min_size=least_area)
     chosen = choose(regions, to_lab(image)[..., 0], params.foreground)
-    return cv2.GaussianBlur(chosen[regions].astype(np.float32), (0, 0), 1.0)
+    # The blur's weights add up to one only up to rounding.
+    return np.minimum(cv2.GaussianBlur(chosen[regions].astype(np.float32), (0, 0), 1.0), 1)
 
 
 METHOD = Method(

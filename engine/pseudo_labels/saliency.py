@@ -24,7 +24,7 @@ GRABCUT_SHARE = 0.8
 
 class SaliencyParams(LabelParams):
     superpixels: int = Field(
-        600, ge=50, le=1500, description="Pieces of the finest scale: more of them follow small and thin objects."
+        600, ge=50, le=1000, description="Pieces of the finest scale: more of them follow small and thin objects."
     )
     scales: int = Field(
         3,
