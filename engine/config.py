@@ -46,7 +46,7 @@ class TrainingParams(Params):
         description="Share of the images kept out of training to measure how well the network does on unseen ones.",
     )
     learning_rate: float = Field(
-        3e-3, ge=1e-7, le=1, title="Learning rate", description="Size of the first learning step."
+        1e-3, ge=1e-7, le=1, title="Learning rate", description="Size of the first learning step."
     )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine",
@@ -138,7 +138,7 @@ class AugmentationParams(Params):
         True, title="Augment", description="Show the network a randomly changed copy of each image in every epoch."
     )
     rotation_range: float = Field(
-        15.0,
+        10.0,
         ge=0,
         le=180,
         title="Rotation",
@@ -146,13 +146,13 @@ class AugmentationParams(Params):
         json_schema_extra={"unit": "°"},
     )
     width_shift_range: float = Field(
-        0.1, ge=0, le=1, title="Width shift", description="Moves sideways by at most this share of the width."
+        0.05, ge=0, le=1, title="Width shift", description="Moves sideways by at most this share of the width."
     )
     height_shift_range: float = Field(
-        0.1, ge=0, le=1, title="Height shift", description="Moves up or down by at most this share of the height."
+        0.05, ge=0, le=1, title="Height shift", description="Moves up or down by at most this share of the height."
     )
     shear_range: float = Field(
-        5.0,
+        0.0,
         ge=0,
         le=60,
         title="Shear",
@@ -160,7 +160,7 @@ class AugmentationParams(Params):
         json_schema_extra={"unit": "°"},
     )
     zoom_range: float = Field(
-        0.2, ge=0, le=0.9, title="Zoom", description="Enlarges or shrinks by a factor between 1 − zoom and 1 + zoom."
+        0.1, ge=0, le=0.9, title="Zoom", description="Enlarges or shrinks by a factor between 1 − zoom and 1 + zoom."
     )
     brightness_range: float = Field(
         0.2,
@@ -170,7 +170,7 @@ class AugmentationParams(Params):
         description="Multiplies all colours by a factor between 1 − brightness and 1 + brightness.",
     )
     channel_shift_range: float = Field(
-        10.0,
+        5.0,
         ge=0,
         le=255,
         title="Colour shift",

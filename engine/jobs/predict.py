@@ -14,7 +14,7 @@ import numpy as np
 
 from engine import artifacts as stored
 from engine import imaging, metrics
-from engine.artifacts import Artifacts
+from engine.artifacts import Artifacts, MissingFile
 from engine.jobs import import_images
 from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
 
@@ -141,7 +141,7 @@ def _already_imported(job: Job, context: JobContext) -> bool:
 def _read(files: Artifacts, key: str, name: str) -> np.ndarray:
     try:
         return imaging.decode_png(files.read(key))
-    except FileNotFoundError:
+    except MissingFile:
         raise JobFailed(f"The stored file of {name!r} is gone. Import the image again.") from None
     except imaging.UnreadableImage as error:
         raise JobFailed(f"The stored file of {name!r} is damaged: {error}") from None

@@ -32,7 +32,7 @@ def tiny(**groups: dict) -> RunConfig:
     """Return a configuration that trains in a second; `groups` are laid over it."""
     values: dict[str, dict] = {
         "training": {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "schedule": "constant"},
-        "model": {"image_size": 64, "depth": 2, "base_filters": 4},
+        "model": {"image_size": 32, "depth": 1, "base_filters": 4},
         "early_stopping": {"enabled": False},
     }
     for group, changes in groups.items():

@@ -8,7 +8,7 @@ from engine.training.samples import Pixels
 from tests.engine.training.drawn import tiny
 
 
-def numbered(count, size=64):
+def numbered(count, size=32):
     """Images that are flat at 10 times their number, so that a batch tells who is in it."""
     values = np.arange(count, dtype=np.uint8) * 10
     images = np.broadcast_to(values[:, None, None, None], (count, size, size, 3)).copy()
@@ -29,7 +29,7 @@ def test_every_image_comes_in_every_epoch_in_batches_of_one_size(count, batch, s
     batches = list(pipeline.training_batches(config, numbered(count)))
     assert len(batches) == 2 * steps
     assert pipeline.steps_per_epoch(config, numbered(count)) == steps
-    assert {images.shape for images, _ in batches} == {(min(count, batch), 64, 64, 3)}
+    assert {images.shape for images, _ in batches} == {(min(count, batch), 32, 32, 3)}
     for epoch in range(2):
         seen = [member for part in batches[epoch * steps : (epoch + 1) * steps] for member in members(part)]
         assert set(seen) == set(range(count))

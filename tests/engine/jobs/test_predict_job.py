@@ -1,0 +1,96 @@
+"""The prediction job on a real database: new images, stop, retry, and scores only where there is a reference."""
+
+import pytest
+
+from db import submissions
+from db.models import Prediction
+from engine import artifacts as stored
+from engine import imaging
+from engine.config import ModelParams
+from engine.jobs import predict
+from engine.jobs.base import JobFailed, JobStopped
+from engine.model.unet import unet
+from tests.engine.jobs.training_job import Context, submit_train
+from tests.house import add_discs, disc
+
+
+@pytest.fixture
+def run(house):
+    """A run that has a model, though not a good one."""
+    dataset = add_discs(house, 2, "taught")
+    made, _ = submit_train(house, dataset)
+    with house.files.writing(stored.best_model_key(made.id)) as beside:
+        unet(ModelParams(image_size=64, depth=2, base_filters=4)).save(beside)
+    Context(house).records.update_run(made.id, best_epoch=1)
+    return made
+
+
+def submit(house, run, dataset, **options):
+    with house.database.writing() as session:
+        _, job = submissions.submit_predict(session, run.id, dataset.id, **options)
+        job.attempt = 1
+    return job
+
+
+def rows_of(house, set_id):
+    with house.database.reading() as session:
+        return list(session.query(Prediction).filter_by(prediction_set_id=set_id))
+
+
+def test_images_without_truth_are_predicted_without_scores(house, run):
+    dataset = add_discs(house, 5, "new", truth=False, size_px=80)
+    context = Context(house)
+    result = predict.run(submit(house, run, dataset), context)
+    assert (result["images"], result["dice"], result["iou"]) == (5, None, None)
+    rows = rows_of(house, result["prediction_set"])
+    assert len(rows) == 5
+    assert all(row.truth_dice is None and row.truth_counts is None and row.split == "" for row in rows)
+    keys = [stored.prediction_key(result["prediction_set"], row.image_id) for row in rows]
+    assert {imaging.decode_png(house.files.read(key)).shape for key in keys} == {(80, 80)}
+    assert context.said[-1] == (5, 5, "Predicting")
+
+
+def test_images_with_truth_are_scored(house, run):
+    result = predict.run(submit(house, run, add_discs(house, 3, "scored"), flips=True), Context(house))
+    assert 0 <= result["iou"] <= result["dice"] <= 1
+    assert all(row.label_dice is None for row in rows_of(house, result["prediction_set"]))
+
+
+def test_a_stopped_job_keeps_what_it_has_and_a_retry_does_the_rest(house, run):
+    dataset = add_discs(house, 6, "new")
+    job = submit(house, run, dataset)
+    with pytest.raises(JobStopped) as stopped:
+        predict.run(job, Context(house, stop_after=3))
+    assert stopped.value.result["images"] == 2
+    set_id = stopped.value.result["prediction_set"]
+    kept = {row.image_id for row in rows_of(house, set_id)}
+    assert len(kept) == 2
+    job.attempt = 2
+    context = Context(house)
+    assert predict.run(job, context)["images"] == 6
+    assert context.said[0][:2] == (2, 6)
+    assert len(rows_of(house, set_id)) == 6
+
+
+def test_new_images_are_imported_first(house, run, tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(imaging.encode_png(disc(48, 10, seed=number)[0]))
+    with house.database.writing() as session:
+        source = {"kind": "folder", "path": str(folder)}
+        _, job = submissions.submit_predict_new(session, run.id, "from a folder", source)
+        job.attempt = 1
+    result = predict.run(job, Context(house))
+    assert result["images"] == 3
+
+
+def test_a_missing_model_or_image_ends_in_a_sentence(house, run):
+    dataset = add_discs(house, 2, "new")
+    job = submit(house, run, dataset)
+    house.files.delete(stored.image_key(dataset.id, Context(house).records.images(dataset.id)[1].id))
+    with pytest.raises(JobFailed, match=r"'disc 1.png' is gone"):
+        predict.run(job, Context(house))
+    house.files.delete(stored.best_model_key(run.id))
+    with pytest.raises(JobFailed, match=r"no model file best\.keras"):
+        predict.run(job, Context(house))

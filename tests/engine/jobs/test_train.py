@@ -1,0 +1,104 @@
+"""The training job on a real database with drawn discs: rows, files, stop, resume."""
+
+import pytest
+
+from db import runs
+from db.models import Prediction
+from engine import artifacts as stored
+from engine import imaging
+from engine.jobs import train
+from engine.jobs.base import JobFailed, JobStopped
+from tests.engine.jobs.training_job import Context, submit_train
+from tests.house import add_discs
+from tests.predicted import add_label_set
+
+
+def predictions(house, run):
+    with house.database.reading() as session:
+        own = runs.own_prediction_set(session, session.get_one(type(run), run.id))
+        return own, list(session.query(Prediction).filter_by(prediction_set_id=own.id))
+
+
+def metrics_of(house, run):
+    with house.database.reading() as session:
+        return {(row.epoch, row.name): row.value for row in runs.metrics(session, run.id)}
+
+
+def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(house):
+    dataset = add_discs(house, 10)
+    run, job = submit_train(house, dataset)
+    context = Context(house)
+    result = train.run(job, context)
+    assert (result["ended"], result["epochs"], result["images"]) == ("finished", 2, 10)
+    assert 0 < result["val_dice"] < 1
+    row = context.records.run(run.id)
+    assert row.ended_reason == "All 2 epochs are done."
+    assert row.best_epoch == result["best_epoch"]
+    assert row.best_val_dice == pytest.approx(result["val_dice"])
+    assert row.parameter_count > 0
+    names = {"loss", "dice", "iou", "val_loss", "val_dice", "val_iou", "learning_rate"}
+    assert set(metrics_of(house, run)) == {(epoch, name) for epoch in (1, 2) for name in names}
+    split = context.records.split(run.id)
+    assert sorted(entry.split for entry in split) == ["train"] * 7 + ["validation"] * 3
+    probes = [entry.image_id for entry in split if entry.probe]
+    assert len(probes) == 5
+    assert all(house.files.exists(stored.probe_key(run.id, 2, image_id)) for image_id in probes)
+    own, rows = predictions(house, run)
+    assert len(rows) == 10
+    sides = {entry.image_id: entry.split for entry in split}
+    for prediction in rows:
+        assert prediction.split == sides[prediction.image_id]
+        assert 0 <= prediction.truth_dice <= 1
+        assert len(prediction.truth_counts) == 812
+        assert prediction.label_dice is None
+        levels = imaging.decode_png(house.files.read(stored.prediction_key(own.id, prediction.image_id)))
+        assert levels.shape == (64, 64)
+        assert prediction.area == pytest.approx((levels >= 128).mean())
+    assert any("Epoch 2 of 2: 7 of 7 images" in text for _, _, text in context.said)
+
+
+def test_a_run_on_labels_scores_agreement_and_truth_apart(house):
+    dataset = add_discs(house, 6)
+    label_set_id = add_label_set(house, dataset)
+    run, job = submit_train(house, dataset, label_set_id, epochs=1)
+    train.run(job, Context(house))
+    _, rows = predictions(house, run)
+    assert all(row.label_dice is not None and row.truth_dice is not None for row in rows)
+    assert all(len(row.label_counts) == 812 for row in rows)
+
+
+def test_a_stopped_run_has_its_gallery_and_goes_on_where_it_was(house):
+    dataset = add_discs(house, 8)
+    run, job = submit_train(house, dataset, epochs=3)
+    with pytest.raises(JobStopped) as stopped:
+        train.run(job, Context(house, stop_after=3))
+    assert stopped.value.result["ended"] == "stopped"
+    assert stopped.value.result["epochs"] == 1
+    assert len(predictions(house, run)[1]) == 8
+    split = {row.image_id: row.split for row in Context(house).records.split(run.id)}
+    Context(house).records.save_metrics(run.id, 2, {"loss": 99.0})  # as if it had died in the middle of an epoch's rows
+
+    result = train.run(job, Context(house))
+    assert (result["ended"], result["epochs"]) == ("finished", 3)
+    metrics = metrics_of(house, run)
+    assert {epoch for epoch, _ in metrics} == {1, 2, 3}
+    assert metrics[2, "loss"] != 99
+    assert {row.image_id: row.split for row in Context(house).records.split(run.id)} == split
+    assert len(predictions(house, run)[1]) == 8
+
+
+def test_one_image_trains_without_validation(house):
+    dataset = add_discs(house, 1)
+    run, job = submit_train(house, dataset, epochs=1)
+    result = train.run(job, Context(house))
+    assert result["val_dice"] is None
+    assert Context(house).records.run(run.id).best_epoch == 1
+
+
+def test_a_missing_file_ends_in_a_sentence_that_the_run_keeps(house):
+    dataset = add_discs(house, 4)
+    run, job = submit_train(house, dataset)
+    house.files.delete(stored.image_key(dataset.id, Context(house).records.images(dataset.id)[0].id))
+    with pytest.raises(JobFailed, match="missing from the store"):
+        train.run(job, Context(house))
+    assert "missing" in Context(house).records.run(run.id).ended_reason

@@ -1,0 +1,205 @@
+"""Networks that truly train, for seconds: how a run ends, what it leaves, and how it goes on."""
+
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from engine.imaging import decode_png, encode_png
+from engine.training.callbacks import Hooks, scheduled_rate
+from engine.training.fit import dtype_policy, fit
+from engine.training.samples import TrainingError
+from engine.training.state import STATE_FILE, load_state
+from tests.engine.training.drawn import discs, tiny
+
+
+class Log:
+    """Remembers everything a training says; asks for a stop after `stop_after` batches."""
+
+    def __init__(self, stop_after=None):
+        self.batches, self.epochs, self.best, self.started = [], [], [], []
+        self._stop_after = stop_after
+
+    def hooks(self):
+        return Hooks(
+            on_start=self.started.append,
+            on_batch=lambda *values: self.batches.append(values),
+            on_best=lambda epoch, metrics: self.best.append(epoch),
+            on_epoch=lambda epoch, metrics: self.epochs.append((epoch, metrics)),
+            should_stop=lambda: self._stop_after is not None and len(self.batches) >= self._stop_after,
+        )
+
+
+def weights(path):
+    return keras.saving.load_model(path, compile=False).get_weights()
+
+
+def same(first, second):
+    return all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_discs_are_learned_and_everything_is_left_in_place(tmp_path):
+    log, folder = Log(), tmp_path / "run"
+    samples = discs(tmp_path / "files", 16, 4)
+    result = fit(tiny(training={"epochs": 8, "tensorboard": True}), samples, folder, log.hooks())
+    assert (result.ended, result.reason, result.epochs_done) == ("finished", "All 8 epochs are done.", 8)
+    assert result.best_metrics["val_dice"] > 0.8
+    assert result.best_epoch == log.best[-1]
+    assert result.best_score == min(metrics["val_loss"] for _, metrics in log.epochs)
+    assert result.seconds > 0
+    names = {"loss", "dice", "iou", "val_loss", "val_dice", "val_iou", "learning_rate"}
+    assert all(set(metrics) == names for _, metrics in log.epochs)
+    assert [epoch for epoch, _ in log.epochs] == list(range(1, 9))
+    assert log.batches[0][:3] == (1, 4, 16)
+    assert log.batches[-1][:3] == (8, 16, 16)
+    assert all(speed > 0 for *_, speed in log.batches)
+    left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    events = {name for name in left if name.startswith("events/")}
+    assert {name.split("/")[1] for name in events} == {"train", "validation"}
+    probes = {f"probe/{epoch:04d}/{index:032x}.png" for epoch in range(1, 9) for index in (0, 16)}
+    assert left - events == probes | {"best.keras", "last.keras", STATE_FILE}
+    assert decode_png((folder / f"probe/0008/{16:032x}.png").read_bytes()).shape == (64, 64)
+
+
+def test_stopping_and_resuming_ends_where_an_uninterrupted_run_ends(tmp_path):
+    config = tiny(training={"epochs": 3, "schedule": "cosine", "precision": "float32"}, model={"dropout": 0.3})
+    samples = discs(tmp_path / "files")
+    whole = fit(config, samples, tmp_path / "whole")
+    stopped, rest = Log(stop_after=3), Log()
+    first = fit(config, samples, tmp_path / "parts", stopped.hooks())
+    assert (first.ended, first.reason) == ("stopped", "Stopped by a person after 1 of 3 epochs.")
+    assert (first.epochs_done, first.best_epoch) == (1, 1)
+    second = fit(config, samples, tmp_path / "parts", rest.hooks())
+    assert rest.started == [1]
+    assert [epoch for epoch, _ in rest.epochs] == [2, 3]
+    assert second.ended == "finished"
+    assert second.seconds > first.seconds
+    assert second.best_epoch == whole.best_epoch
+    for name in ("last.keras", "best.keras"):
+        pairs = zip(weights(tmp_path / "whole" / name), weights(tmp_path / "parts" / name), strict=True)
+        assert all(np.allclose(a, b, atol=1e-4) for a, b in pairs)
+
+
+def test_a_run_that_ended_is_not_trained_again(tmp_path):
+    samples = discs(tmp_path / "files")
+    first = fit(tiny(), samples, tmp_path / "run")
+    log = Log()
+    assert fit(tiny(), samples, tmp_path / "run", log.hooks()) == first
+    assert log.batches == []
+
+
+def test_a_stop_before_the_first_epoch_leaves_usable_models(tmp_path):
+    result = fit(tiny(), discs(tmp_path / "files"), tmp_path / "run", Log(stop_after=1).hooks())
+    assert (result.ended, result.best_epoch, result.best_score) == ("stopped", None, None)
+    assert len(weights(tmp_path / "run" / "best.keras")) > 0
+    assert not (tmp_path / "run" / STATE_FILE).exists()
+
+
+def test_early_stopping_says_when_and_why_and_restores_the_best(tmp_path):
+    config = tiny(
+        training={"epochs": 20, "learning_rate": 1e-7},
+        early_stopping={"enabled": True, "patience": 2, "min_delta": 0.9},
+    )
+    result = fit(config, discs(tmp_path / "files"), tmp_path / "run")
+    assert result.ended == "early"
+    assert result.reason == "Early stopping at epoch 3 because val_loss had not improved for 2 epochs."
+    assert result.epochs_done == 3
+    assert same(weights(tmp_path / "run" / "last.keras"), weights(tmp_path / "run" / "best.keras"))
+
+
+def test_patience_is_counted_across_a_resume(tmp_path):
+    config = tiny(
+        training={"epochs": 20, "learning_rate": 1e-7},
+        early_stopping={"enabled": True, "patience": 3, "min_delta": 0.9},
+    )
+    samples = discs(tmp_path / "files")
+    assert fit(config, samples, tmp_path / "run", Log(stop_after=5).hooks()).ended == "stopped"
+    assert load_state(tmp_path / "run")[0].early_stopping.waited == 1
+    assert fit(config, samples, tmp_path / "run").reason.startswith("Early stopping at epoch 4 ")
+
+
+def test_the_rate_falls_on_a_plateau_down_to_its_minimum(tmp_path):
+    config = tiny(
+        training={"epochs": 4, "learning_rate": 1e-6},
+        reduce_lr={"enabled": True, "monitor": "val_iou", "factor": 0.1, "patience": 1, "min_lr": 5e-8},
+    )
+    log = Log()
+    fit(config, discs(tmp_path / "files"), tmp_path / "run", log.hooks())
+    rates = [metrics["learning_rate"] for _, metrics in log.epochs]
+    assert rates == pytest.approx([1e-6, 1e-6, 1e-7, 5e-8], rel=1e-3)
+
+
+def test_a_lost_loss_ends_the_run_with_advice_and_keeps_the_good_model(tmp_path, monkeypatch):
+    from engine.training import fit as module
+
+    def lost_later(target, probability):
+        loss = keras.ops.mean(keras.ops.square(target - probability), axis=(1, 2, 3))
+        return loss * keras.ops.where(steps.value > 2, math.nan, 1.0)
+
+    steps = keras.Variable(0.0, trainable=False)
+    monkeypatch.setitem(module.LOSSES, "dice", lost_later)
+    log = Log()
+    hooks = Hooks(on_batch=lambda *_: steps.assign_add(1.0), on_epoch=log.hooks().on_epoch)
+    result = fit(tiny(training={"epochs": 5, "loss": "dice"}), discs(tmp_path / "files"), tmp_path / "run", hooks)
+    assert (result.ended, result.epochs_done, result.best_epoch) == ("nan", 1, 1)
+    assert "became NaN in epoch 2; the model of epoch 1 is kept. Lower the learning rate (now 0.01)" in result.reason
+    assert all(np.isfinite(part).all() for part in weights(tmp_path / "run" / "best.keras"))
+    assert [epoch for epoch, _ in log.epochs] == [1]
+    with pytest.raises(TrainingError, match="NaN in epoch 1, so there is no model"):
+        fit(tiny(training={"loss": "dice"}), discs(tmp_path / "files"), tmp_path / "other", hooks)
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "batch_size"), [(1, 0, 4), (3, 1, 64)], ids=["one image", "batch larger than the set"]
+)
+def test_few_images_work(tmp_path, train, validation, batch_size):
+    config = tiny(training={"batch_size": batch_size}, early_stopping={"enabled": True, "patience": 1})
+    log = Log()
+    result = fit(config, discs(tmp_path / "files", train, validation), tmp_path / "run", log.hooks())
+    assert result.best_epoch
+    assert ("val_dice" in log.epochs[0][1]) == bool(validation)
+
+
+def test_all_empty_masks_and_soft_labels_train(tmp_path):
+    samples = discs(tmp_path / "files", truth=False)
+    for sample in samples:
+        sample.target.write_bytes(samples[0].target.read_bytes())
+    soft = fit(tiny(), samples, tmp_path / "soft")
+    assert 0 <= soft.best_metrics["val_dice"] <= 1
+    for sample in samples:
+        sample.target.write_bytes(encode_png(np.zeros((64, 64), np.uint8)))
+    empty = fit(tiny(), samples, tmp_path / "empty")
+    assert math.isfinite(empty.best_score)
+
+
+def test_schedules_begin_high_and_the_cosine_ends_low():
+    params = tiny(training={"learning_rate": 0.01, "schedule": "cosine"}).training
+    rates = [scheduled_rate(params, done) for done in np.linspace(0, 1, 11)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] == pytest.approx(1e-4)
+    constant = params.model_copy(update={"schedule": "constant"})
+    assert {scheduled_rate(constant, done) for done in (0, 0.5, 1)} == {0.01}
+
+
+def test_bfloat16_is_chosen_only_where_the_processor_has_it(tmp_path, monkeypatch):
+    from engine.training import fit as module
+
+    flags = tmp_path / "cpuinfo"
+    monkeypatch.setattr(module, "CPU_FLAGS", flags)
+    assert dtype_policy("auto") == "float32"
+    flags.write_text("flags : fpu avx2 avx512_bf16\n")
+    assert dtype_policy("auto") == "float32"
+    flags.write_text("flags : fpu avx2 amx_bf16\n")
+    assert dtype_policy("auto") == "mixed_bfloat16"
+    assert dtype_policy("float32") == "float32"
+
+
+def test_a_stored_model_is_float32_whatever_trained_it(tmp_path):
+    config = tiny(training={"epochs": 1, "precision": "mixed_bfloat16"})
+    fit(config, discs(tmp_path / "files"), tmp_path / "run")
+    model = keras.saving.load_model(tmp_path / "run" / "best.keras", compile=False)
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    assert "mixed_bfloat16" not in json.dumps(model.get_config(), default=str)
