@@ -284,6 +284,8 @@ def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: C
     place = st.container()
     page = _choose_page(origin, arrangement, choice)
     with place:
+        if st.session_state["view"] == "Side by side":
+            st.caption(f"Image, prediction and {_in_words(choice.reference)}, from left to right.")
         pictures = gallery.pictures(origin, table, arrangement, choice, page)
         chosen = mask_grid(
             [_tile(picture, choice.reference) for picture in pictures],
