@@ -35,10 +35,8 @@ class ComparedRun:
     preset: str
     code_version: str
     best_epoch: int | None
-    best_val_dice: float | None
     seconds: float | None
     parameter_count: int | None
-    ended_reason: str
     config: dict[str, object]
     history: run_metrics.MetricHistory
     prediction_set_id: str
@@ -89,10 +87,8 @@ def _compared(session: Session, run: Run, prediction_set_id: str) -> ComparedRun
         preset=run.preset,
         code_version=run.code_version,
         best_epoch=run.best_epoch,
-        best_val_dice=run.best_val_dice,
         seconds=run.train_seconds,
         parameter_count=run.parameter_count,
-        ended_reason=run.ended_reason,
         config=run.config,
         history=history,
         prediction_set_id=prediction_set_id,
