@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
@@ -286,6 +287,13 @@ def _attachment(name: str) -> dict[str, str]:
     return {"Content-Disposition": f"attachment; filename*=utf-8''{quote(name, safe='')}", "Cache-Control": "no-store"}
 
 
+@guarded
+def plotly(request: Request) -> Response:
+    """Answer with the chart library of the installed plotly package; its version is part of the address."""
+    path = files("plotly") / "package_data" / "plotly.min.js"
+    return FileResponse(str(path), media_type="text/javascript", headers={"Cache-Control": FOREVER})
+
+
 def _get(path: str, answer: Answer) -> Route:
     return Route(f"{urls.PREFIX}/{path}", answer, methods=["GET"])
 
@@ -305,5 +313,6 @@ ROUTES = [
     _get("runs/{run}/metrics.csv", metrics_csv),
     _get("runs/{run}/log.txt", run_log),
     _get("preview/{key}", preview),
+    _get(urls.plotly().removeprefix(f"{urls.PREFIX}/"), plotly),
     UPLOAD_ROUTE,
 ]

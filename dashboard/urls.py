@@ -6,6 +6,7 @@ Views and view-models build addresses here and nowhere else; `routes.py` answers
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from urllib.parse import urlencode
 
 PREFIX = "/files"
@@ -86,6 +87,11 @@ def model(run_id: str) -> str:
 def run_log(run_id: str) -> str:
     """Return the address of the whole log of a run's job (text)."""
     return f"{PREFIX}/runs/{run_id}/log.txt"
+
+
+def plotly() -> str:
+    """Return the address of the chart library that comes with the plotly package."""
+    return f"{PREFIX}/plotly-{version('plotly')}.js"
 
 
 def import_report_csv(dataset_id: str) -> str:

@@ -16,11 +16,16 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from dashboard import urls
 from dashboard.components import palette
+from dashboard.components.web import component
 
 FAINT = 0.35
 # A longer curve is thinned to about this many points: more than the chart has pixels across.
 MOST_POINTS = 2000
+
+
+_live_chart = component("live_chart", "live_chart.js", style="live_chart.css")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ def metric_curves(
     smoothing: float = 0.0,
     best_epoch: float | None = None,
     height_px: int = 300,
+    live: bool = False,
 ) -> None:
     """Draw curves over epochs.
 
@@ -54,6 +60,7 @@ def metric_curves(
         log: a logarithmic value axis.
         smoothing: weight of the past in an exponential moving average, 0 (none) to 0.99; raw values stay, faint.
         best_epoch: marked with a thin line.
+        live: more epochs will come; zoom and hidden curves stay when they do.
     """
     figure = _figure(height_px, title, x_title="Epoch")
     runs = list(dict.fromkeys(curve.run for curve in curves))
@@ -68,12 +75,12 @@ def metric_curves(
         figure.update_yaxes(type="log", dtick=1 if _spans_decades(curves) else None)
     few = max((len(curve.epochs) for curve in curves), default=0) <= 20
     figure.update_xaxes(rangemode="normal", dtick=1 if few and curves else None, tickformat="d")
-    _show(figure, key)
+    _show(figure, key, live)
 
 
-def learning_rate(curve: Curve, *, key: str, height_px: int = 200) -> None:
+def learning_rate(curve: Curve, *, key: str, height_px: int = 200, live: bool = False) -> None:
     """Draw the learning rate over epochs on a logarithmic axis."""
-    metric_curves([curve], key=key, title="Learning rate", log=True, height_px=height_px)
+    metric_curves([curve], key=key, title="Learning rate", log=True, height_px=height_px, live=live)
 
 
 def histogram(
@@ -166,6 +173,20 @@ def _figure(height_px: int, title: str, x_title: str) -> go.Figure:
     return go.Figure(layout=layout)
 
 
-def _show(figure: go.Figure, key: str) -> None:
+def _show(figure: go.Figure, key: str, live: bool = False) -> None:
     config = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
-    st.plotly_chart(figure, key=key, config=config, width="stretch")
+    if not live:
+        st.plotly_chart(figure, key=key, config=config, width="stretch")
+        return
+    # Streamlit gives its chart a new identity with every change of the data, and the zoom is lost. The template is
+    # left out, since the page's own colours are put in by the browser half.
+    figure.update_layout(template="none")
+    _live_chart(
+        key=f"{key}-live",
+        data={
+            "figure": figure.to_json(),
+            "config": config,
+            "height_px": figure.layout.height,
+            "library": urls.plotly(),
+        },
+    )

@@ -67,7 +67,7 @@ def results(head: RunHead) -> None:
         _table(head, history)
     if head.probes:
         st.subheader("Masks through the epochs")
-        _probes(head, history)
+        _probes(head, history, status.live)
 
 
 def configuration(head: RunHead) -> None:
@@ -144,12 +144,16 @@ def _curves(head: RunHead, status: LiveStatus, history: MetricHistory) -> None:
                 smoothing=smoothing,
                 best_epoch=status.best_epoch,
                 height_px=260,
+                live=status.live,
             )
     epochs, rates = history.series("learning_rate")
     if rates:
         with places[3]:
             charts.learning_rate(
-                charts.Curve("learning rate", epochs, rates), key=f"runs-rate-{head.id}", height_px=260
+                charts.Curve("learning rate", epochs, rates),
+                key=f"runs-rate-{head.id}",
+                height_px=260,
+                live=status.live,
             )
 
 
@@ -167,8 +171,8 @@ def _table(head: RunHead, history: MetricHistory) -> None:
     st.link_button("Download as CSV", urls.metrics_csv(head.id), icon=":material/download:")
 
 
-def _probes(head: RunHead, history: MetricHistory) -> None:
-    epoch, mode, threshold = _probe_controls(head, sorted(history.by_epoch))
+def _probes(head: RunHead, history: MetricHistory, live: bool) -> None:
+    epoch, mode, threshold = _probe_controls(head, sorted(history.by_epoch), live)
     tiles = [
         Tile(
             id=probe.image_id,
@@ -199,9 +203,9 @@ def _reference(head: RunHead, image_id: str) -> str:
     return urls.truth(head.dataset_id, image_id, 384, version=head.truth_version)
 
 
-def _probe_controls(head: RunHead, epochs: list[int]) -> tuple[int, str, float]:
+def _probe_controls(head: RunHead, epochs: list[int], live: bool) -> tuple[int, str, float]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        epoch = _epoch_slider(head.id, epochs)
+        epoch = _epoch_slider(head.id, epochs, live)
         mode = st.segmented_control(
             "Show",
             [mode for mode in MODES if mode in _MODE_ICONS],
@@ -217,14 +221,15 @@ def _probe_controls(head: RunHead, epochs: list[int]) -> tuple[int, str, float]:
     return epoch, mode, threshold
 
 
-def _epoch_slider(run_id: str, epochs: list[int]) -> int:
-    """Draw the slider; as long as it stands at the newest epoch it follows the training."""
+def _epoch_slider(run_id: str, epochs: list[int], live: bool) -> int:
+    """Draw the slider over the epochs; while the run trains, it can follow the newest."""
+    if live and st.toggle("Follow the newest epoch", True, key=f"runs-follow-{run_id}", persist_state="session"):
+        st.markdown(f"Epoch **{epochs[-1]}**", width="content")
+        return epochs[-1]
     if len(epochs) == 1:
-        st.markdown("Epoch 1", width="content")
+        st.markdown("Epoch **1**", width="content")
         return epochs[0]
-    key, newest = f"runs-epoch-{run_id}", f"runs-newest-{run_id}"
-    follows = st.session_state.get(key) in (None, st.session_state.get(newest))
-    if follows or st.session_state[key] not in epochs:
+    key = f"runs-epoch-{run_id}"
+    if st.session_state.get(key) not in epochs:
         st.session_state[key] = epochs[-1]
-    st.session_state[newest] = epochs[-1]
-    return st.select_slider("Epoch", epochs, key=key, width=320, help="At the newest epoch it follows the training.")
+    return st.select_slider("Epoch", epochs, key=key, width=320)

@@ -213,3 +213,10 @@ def test_rows_that_are_deleted_take_their_pictures_out_of_reach(dashboard, discs
         session.execute(delete(Dataset))
     assert served.ask(urls.truth(discs.id, image_id)).status == 404
     assert served.ask(urls.label_zip(label_set_id)).status == 404
+
+
+def test_the_chart_library_comes_from_the_installed_package(served):
+    answer = served.ask(urls.plotly())
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert b"window.Plotly" in answer.body

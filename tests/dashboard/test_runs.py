@@ -8,7 +8,7 @@ from db import datasets, jobs, runs, submissions
 from db.models import Job, JobStatus, Run, new_id, utc_now
 from engine import VERSION
 from engine import artifacts as stored
-from engine.config import config_from
+from engine.config import PRESETS, config_from
 from tests.house import add_discs
 from tests.predicted import add_label_set
 
@@ -102,7 +102,7 @@ def test_a_running_run_shows_progress_curves_and_scores_against_truth(house, ope
     assert metrics(app)["Epochs"] == "3 / 5"
     assert metrics(app)["Dice vs truth, validation, best epoch (3)"] == "0.300"
     assert app.get("progress")[0].proto.text == "Epoch 4 of 5: 0 of 3 images, 3.0 images/s · about 2 s left"
-    assert len(app.get("plotly_chart")) == 4
+    assert len(app.get("plotly_chart")) == 0  # a live chart takes new epochs in place
     numbers = app.dataframe[1].value
     assert list(numbers["Epoch"]) == [3, 2, 1]
     assert "Dice vs truth, validation" in numbers.columns
@@ -192,10 +192,10 @@ def test_settings_show_what_differs_from_the_preset(house, open_page, dataset):
     start(house, dataset, epochs=5)
     app = open_page(PAGE)
     assert "preset fast with 1 change" in "\n".join(box.label for box in app.expander)
-    assert "**Epochs**: 5 (preset: 30)" in texts(app)
+    assert f"**Epochs**: 5 (preset: {PRESETS['fast'].training.epochs})" in texts(app)
 
 
-def test_the_epoch_slider_follows_until_it_is_moved(house, open_page, dataset):
+def test_probe_images_follow_the_newest_epoch_until_asked_not_to(house, open_page, dataset):
     run = start(house, dataset, epochs=9)
     with house.database.writing() as session:
         images = datasets.images(session, dataset.id)
@@ -203,12 +203,21 @@ def test_the_epoch_slider_follows_until_it_is_moved(house, open_page, dataset):
         runs.set_split(session, run.id, rows)
     work(house, run)
     app = open_page(PAGE)
-    key = f"runs-epoch-{run.id}"
-    assert app.select_slider(key=key).value == 3
+    assert "Epoch **3**" in texts(app)
     with house.database.writing() as session:
         runs.save_metrics(session, run.id, 4, {"loss": 0.2})
-    assert app.run().select_slider(key=key).value == 4
+    assert "Epoch **4**" in texts(app.run())
+    app.toggle(key=f"runs-follow-{run.id}").set_value(False).run()
+    key = f"runs-epoch-{run.id}"
     app.select_slider(key=key).set_value(2).run()
     with house.database.writing() as session:
         runs.save_metrics(session, run.id, 5, {"loss": 0.1})
     assert app.run().select_slider(key=key).value == 2
+
+
+def test_an_ended_run_shows_its_curves(house, open_page, dataset):
+    run = start(house, dataset)
+    work(house, run, status=JobStatus.FINISHED)
+    app = open_page(PAGE)
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 4

@@ -3,7 +3,7 @@
 from db import datasets, recipes, runs
 from db.models import JobKind, Run
 from engine import VERSION
-from engine.config import config_from
+from engine.config import PRESETS, config_from
 from tests.house import add_discs
 
 PAGE = "views/train.py"
@@ -38,7 +38,7 @@ def test_start_stores_the_run_submits_its_job_and_opens_it(house, open_page, sub
     dataset = add_discs(house, count=10)
     app = open_page(PAGE)
     assert not app.exception
-    assert "**7 images**" in texts(app) and "**3**" in texts(app) and "1.9 million" in texts(app)
+    assert "**7 images**" in texts(app) and "**3**" in texts(app) and "million parameters" in texts(app)
     epochs = next(field for field in app.number_input if field.label == "Epochs")
     epochs.set_value(3).run()
     assert app.query_params["p"] == "training.epochs=3"
@@ -106,7 +106,7 @@ def test_duplicate_prefills_from_the_run_and_a_preset_starts_afresh(house, open_
     app.button_group(key=f"train-preset-{run.id}").set_value("fast").run()
     assert not app.exception
     epochs = next(field for field in app.number_input if field.label == "Epochs")
-    assert epochs.value == 30
+    assert epochs.value == PRESETS["fast"].training.epochs
     assert "from" not in app.query_params
 
 

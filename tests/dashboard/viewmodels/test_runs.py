@@ -131,7 +131,7 @@ def test_the_table_never_calls_agreement_with_a_pseudo_label_a_dice_against_trut
     assert (rows["by labels"].dice_vs_truth, rows["by labels"].agreement) == (None, 0.2)
     assert rows["by labels"].taught_by == "k-means"
     assert rows["by truth"].val_dice == (0.1, 0.2, 0.3)
-    assert (rows["by truth"].epochs_done, rows["by truth"].epochs_total) == (3, 30)
+    assert (rows["by truth"].epochs_done, rows["by truth"].epochs_total) == (3, PRESETS["fast"].training.epochs)
 
 
 def test_predictions_of_validation_images_add_the_score_against_truth(house, dataset):
@@ -211,7 +211,9 @@ def test_head_tells_what_taught_the_run_and_what_differs_from_its_preset(house, 
     assert (head.train_images, head.validation_images) == (5, 1)
     assert [probe.split for probe in head.probes] == ["validation", "train"]
     assert all(probe.has_reference for probe in head.probes)
-    assert [(row.parameter, row.value, row.preset_value) for row in head.changed] == [("Epochs", "3", "30")]
+    assert [(row.parameter, row.value, row.preset_value) for row in head.changed] == [
+        ("Epochs", "3", str(PRESETS["fast"].training.epochs))
+    ]
 
 
 def test_a_config_of_another_version_is_shown_as_it_is():

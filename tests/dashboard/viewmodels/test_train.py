@@ -87,10 +87,11 @@ def test_parameters_are_counted_as_keras_counts_them(params):
 
 
 def test_the_plan_counts_images_and_steps():
-    plan = train.plan(PRESETS["fast"], 274)
+    config = config_from("fast", {"training": {"epochs": 30, "batch_size": 4, "validation_split": 0.3}})
+    plan = train.plan(config, 274)
     assert (plan.train_images, plan.validation_images) == (192, 82)
     assert plan.steps_per_epoch == 48
-    assert plan.image_size_px == 256 and plan.epochs == 30 and plan.warnings == ()
+    assert plan.image_size_px == config.model.image_size and plan.epochs == 30 and plan.warnings == ()
 
 
 def test_one_image_leaves_no_validation_and_the_plan_warns():
