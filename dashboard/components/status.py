@@ -55,5 +55,5 @@ def empty_state(
         st.markdown(f"### {icon} {title}", width="content", text_alignment="center")
         st.markdown(what_next, width="content", text_alignment="center")
         if button and page and st.button(button, type="primary", key=f"empty-{page}-{title}"):
-            st.switch_page(page)
+            st.switch_page(page, query_params={})  # None would refuse while a widget is bound to the URL
         st.space("small")

@@ -21,6 +21,7 @@ from db import datasets, names, submissions
 from db.models import Dataset, utc_now
 from engine import artifacts as stored
 
+PAGE = "views/datasets.py"
 MODES: dict[str, Mode] = {"Fill": "fill", "Outline": "outline", "Images only": "image"}
 TRUTH_FILTERS: dict[str, vm.TruthFilter] = {"All": "all", "With truth": "with truth", "Without": "without truth"}
 
@@ -40,9 +41,8 @@ def start(job_id: str, dataset_id: str, words: str) -> None:
     resources.launcher().submit(job_id)
     forget_upload("import")
     forget_upload("more")
-    st.query_params["dataset"] = dataset_id
     st.toast(f"Importing {words}.", icon=":material/upload:")
-    st.rerun()
+    st.switch_page(PAGE, query_params={"dataset": dataset_id})
 
 
 def import_section() -> None:
@@ -114,15 +114,13 @@ def draw_card(card: vm.Card) -> None:
     )
     if card.job and card.job.at_work:
         status.progress(card.job.done, card.job.total, elapsed_s=card.job.elapsed_s)
-    if st.button("Open", key=f"open-{card.id}", width="stretch"):
-        st.query_params["dataset"] = card.id
-        st.rerun(scope="app")
+    if st.button("Open", key=f"open-{card.id}", width="stretch", on_click=first_page):
+        st.switch_page(PAGE, query_params={"dataset": card.id})
 
 
 def detail_page(view: vm.DatasetView) -> None:
     if st.button("All datasets", icon=":material/arrow_back:", type="tertiary", key="back"):
-        st.query_params.clear()
-        st.rerun()
+        st.switch_page(PAGE, query_params={})
     heading(view)
     job_panel(
         lambda: job_now(view.id),
@@ -178,10 +176,10 @@ def browse(view: vm.DatasetView) -> None:
         st.info(waiting if at_work else "There are no images in this dataset. The tab *Files* says why.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        search = st.text_input("Search by name", key="search", bind="query-params", on_change=first_page, width=220)
+        search = st.text_input("Search by name", key=f"search-{view.id}", on_change=first_page, width=220)
         if 0 < view.truth < view.images:
             wanted = st.segmented_control(
-                "Truth", list(TRUTH_FILTERS), default="All", required=True, key="truth", on_change=first_page
+                "Truth", list(TRUTH_FILTERS), default="All", required=True, key=f"truth-{view.id}", on_change=first_page
             )
         else:
             wanted = "All"
@@ -301,7 +299,7 @@ def delete(dataset_id: str) -> None:
         st.toast(str(error), icon=":material/error:")
         return
     resources.remove_files(gone)
-    st.query_params.clear()
+    st.query_params.from_dict({})  # clear() refuses while a widget is bound to the URL
     st.toast("The dataset is deleted.", icon=":material/delete:")
 
 

@@ -24,6 +24,7 @@ from db.models import Dataset, utc_now
 from engine import artifacts as stored
 from engine import imaging, metrics
 
+PAGE = "views/predict.py"
 NEW, EXISTING = "New images", "An existing dataset"
 MODES: dict[str, Mode] = {
     "Fill": "fill",
@@ -155,9 +156,7 @@ def predict_existing(run: vm.RunChoice) -> None:
 def start(job_id: str, set_id: str) -> None:
     """See that a worker looks at a new prediction, and show it."""
     resources.launcher().submit(job_id)
-    st.query_params.clear()
-    st.query_params["set"] = set_id
-    st.rerun()
+    st.switch_page(PAGE, query_params={"set": set_id})
 
 
 def earlier_row(entry: vm.Earlier) -> None:
@@ -169,10 +168,8 @@ def earlier_row(entry: vm.Earlier) -> None:
         st.markdown(
             f"**{wording.escaped(entry.dataset_name)}** {badge}  \n:small[{' · '.join(parts)}]", width="stretch"
         )
-        if st.button("Open", key=f"open-{entry.id}"):
-            st.query_params.clear()
-            st.query_params["set"] = entry.id
-            st.rerun()
+        if st.button("Open", key=f"open-{entry.id}", on_click=first_page):
+            st.switch_page(PAGE, query_params={"set": entry.id})
         if st.button("Delete", icon=":material/delete:", key=f"delete-{entry.id}"):
             confirm_deletion(entry.id, entry.dataset_name, entry.predicted, entry.fresh)
 
@@ -218,14 +215,13 @@ def delete(set_id: str) -> None:
         st.toast(str(error), icon=":material/error:")
         return
     resources.remove_files(gone)
-    st.query_params.clear()
+    st.query_params.from_dict({})  # clear() refuses while a widget is bound to the URL
     st.toast("The predictions are deleted.", icon=":material/delete:")
 
 
 def detail_page(view: vm.SetView) -> None:
     if st.button("All predictions", icon=":material/arrow_back:", type="tertiary", key="back"):
-        st.query_params.clear()
-        st.rerun()
+        st.switch_page(PAGE, query_params={})
     st.title(view.dataset_name)
     flips = ", averaged over flips" if view.flips else ""
     made = wording.ago(view.created_at, utc_now())

@@ -172,3 +172,13 @@ def test_earlier_predictions_are_listed_opened_and_deleted_with_their_images(ope
 def test_predictions_that_are_gone_say_so(open_page, gone):
     at = open_page(PAGE, set=gone)
     assert "do not exist any more" in at.warning[0].value
+
+
+@pytest.mark.parametrize("way_out", [("back",), ("delete", "delete-go")])
+def test_a_threshold_in_the_address_does_not_hold_the_page_back(open_page, house, way_out):
+    set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), add_discs(house, name="new"))
+    at = open_page(PAGE, set=set_id, threshold="0.3")
+    for key in way_out:
+        click(at, key)
+    assert at.title[0].value == "Predict"
+    assert "set" not in at.query_params
