@@ -71,4 +71,7 @@ def _as_tensors(positions: tf.data.Dataset, batch, side: int, count: int | None,
         targets.set_shape((count, side, side))
         return tf.cast(images, tf.float32), tf.cast(targets[..., tf.newaxis], tf.float32) / 255
 
-    return positions.map(tensors, num_parallel_calls=2, deterministic=True).prefetch(ahead)
+    # Nothing here is left to autotuning, whose thread could keep the end of a run waiting for a minute
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return positions.map(tensors, num_parallel_calls=2, deterministic=True).prefetch(ahead).with_options(options)
