@@ -38,7 +38,7 @@ def start_here() -> None:
             if st.button("Try the sample set", type="primary", icon=":material/auto_awesome:", key="home-sample"):
                 import_sample()
             if st.button("Import my images", icon=":material/upload:", key="home-import"):
-                st.switch_page("views/datasets.py")
+                st.switch_page("views/datasets.py", query_params={})
 
 
 def step_card(
@@ -51,7 +51,7 @@ def step_card(
         with st.container(height="stretch", vertical_alignment="bottom", gap="xsmall"):
             st.markdown(f"**{state}**")
             if st.button(link, key=f"home-go-{number}", type="primary" if is_next else "secondary", width="stretch"):
-                st.switch_page(page)
+                st.switch_page(page, query_params={})
 
 
 def path(view: viewmodel.HomeView) -> None:
