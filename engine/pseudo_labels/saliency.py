@@ -1,5 +1,7 @@
 """What stands out from the ground: robust background detection at several scales, guided filter, guarded GrabCut.
 
+The groups of the normalised cut have a say too: they keep an object of several colours together.
+
 Source: Zhu, Liang, Wei and Sun, "Saliency optimization from robust background detection", CVPR 2014,
 doi:10.1109/CVPR.2014.360; for the refinements see refine.py.
 """
@@ -10,6 +12,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from engine.pseudo_labels import normalised_cut
 from engine.pseudo_labels.base import LabelParams, Method, shrink
 from engine.pseudo_labels.refine import grabcut, guided_filter
 from engine.pseudo_labels.robust_background import otsu, saliency
@@ -32,6 +35,12 @@ class SaliencyParams(LabelParams):
         le=3,
         description="How many scales are averaged: the finest, then two thirds and one third as many pieces.",
     )
+    grouping_weight: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the normalised cut's groups in the saliency; 0 leaves robust background detection alone.",
+    )
     strictness: float = Field(
         1.0,
         ge=0.3,
@@ -40,7 +49,7 @@ class SaliencyParams(LabelParams):
     )
     guided_filter: bool = Field(True, description="Move the mask's outline to the edges of the image.")
     filter_radius_px: int = Field(
-        8,
+        6,
         ge=1,
         le=40,
         description="How far the guided filter looks for an edge.",
@@ -70,7 +79,7 @@ class SaliencyParams(LabelParams):
 def label(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
     """Return the probability (H, W) in [0, 1] that a pixel stands out; 0.5 lies at Otsu's threshold of the saliency."""
     height, width = image.shape[:2]
-    salient = cv2.resize(average_over_scales(image, params), (width, height), interpolation=cv2.INTER_LINEAR)
+    salient = cv2.resize(mixed_saliency(image, params, rng), (width, height), interpolation=cv2.INTER_LINEAR)
     if params.guided_filter:
         salient = guided_filter(image, salient, params.filter_radius_px, params.filter_edge_contrast)
     probability = centre_on_threshold(salient, params.strictness)
@@ -85,9 +94,20 @@ def label(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -
     return guided_filter(image, mixed, params.filter_radius_px, params.filter_edge_contrast)
 
 
-def average_over_scales(image: np.ndarray, params: SaliencyParams) -> np.ndarray:
-    """Return the mean saliency float32 in [0, 1] over the scales, at the image's size or smaller."""
+def mixed_saliency(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
+    """Return saliency and the groups' vote, mixed by weight, float32 in [0, 1], at ANALYSIS_SIDE_PX or smaller."""
     small = shrink(image, ANALYSIS_SIDE_PX)
+    salient = average_over_scales(small, params)
+    # Its scale differs from image to image; the vote's does not.
+    salient /= max(float(salient.max()), 1e-6)
+    if not params.grouping_weight:
+        return salient
+    groups = normalised_cut.label(small, normalised_cut.NormalisedCutParams(), rng)
+    return (1 - params.grouping_weight) * salient + params.grouping_weight * groups
+
+
+def average_over_scales(small: np.ndarray, params: SaliencyParams) -> np.ndarray:
+    """Return the mean saliency float32 (H, W) in [0, 1] over the scales."""
     total = np.zeros(small.shape[:2], np.float32)
     for scale in range(params.scales):
         superpixels = find_superpixels(small, round(params.superpixels * (3 - scale) / 3))
