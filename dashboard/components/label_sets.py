@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard import resources, urls, wording
+from dashboard.components.confirm import deletion_buttons
 from dashboard.components.job_panel import job_panel
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
 from dashboard.components.status import badge_text
@@ -16,7 +17,6 @@ from dashboard.viewmodels import labels
 from dashboard.viewmodels.jobs import JobView
 from dashboard.viewmodels.labels import LabelSetCard, Mask, Order, Recipe, Workplace
 from db import recipes
-from db.datasets import InUse
 from db.models import utc_now
 
 ORDERS: tuple[Order, ...] = ("dataset order", *labels.TRUTH_ORDERS, "largest area first")
@@ -97,18 +97,15 @@ def _read_job(label_set_id: str) -> JobView | None:
 @st.dialog("Delete this label set?", icon=":material/delete:")
 def _confirm_deletion(card: LabelSetCard) -> None:
     st.markdown(f"**{wording.escaped(card.name)}** and its {wording.count(card.images, 'mask')} are removed for good.")
-    if not st.button("Delete for good", type="primary", key="delete-label-set"):
-        return
-    try:
-        with resources.database().writing() as session:
-            gone = recipes.delete_label_set(session, card.id)
-    except InUse as error:
-        st.error(str(error), icon=":material/error:")
-        return
+    deletion_buttons(lambda: _delete(card.id), "The label set is deleted.")
+
+
+def _delete(label_set_id: str) -> None:
+    with resources.database().writing() as session:
+        gone = recipes.delete_label_set(session, label_set_id)
     resources.remove_files(gone)
-    if st.query_params.get(ADDRESS) == card.id:
+    if st.query_params.get(ADDRESS) == label_set_id:
         del st.query_params[ADDRESS]
-    st.rerun()
 
 
 def browse_masks(

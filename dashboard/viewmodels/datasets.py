@@ -248,9 +248,11 @@ def _clear_values(values: Sequence[tuple[int, int]]) -> int:
     return sum(pixels >= 0.005 * whole for _, pixels in values)
 
 
-def deletion(session: Session, dataset_id: str) -> Deletion:
-    """Return what would go with a dataset, or in `busy` the sentence that says why it cannot be deleted now."""
-    dataset = session.get_one(Dataset, dataset_id)
+def deletion(session: Session, dataset_id: str) -> Deletion | None:
+    """Return what would go with a dataset, or in `busy` why it cannot be deleted now; None if it is gone already."""
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None:
+        return None
     runs = session.execute(select(Run.id, Run.name).where(Run.dataset_id == dataset_id)).all()
     label_sets = session.execute(select(LabelSet.id, LabelSet.name).where(LabelSet.dataset_id == dataset_id)).all()
     labels = select(func.count()).where(Label.label_set_id.in_([row.id for row in label_sets]))

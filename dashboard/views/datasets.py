@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard import resources, wording
 from dashboard.components import pictures, status
+from dashboard.components.confirm import deletion_buttons
 from dashboard.components.file_report import file_report
 from dashboard.components.import_form import ChosenSource, source_form
 from dashboard.components.job_panel import job_panel
@@ -271,6 +272,8 @@ def add_images(view: vm.DatasetView) -> None:
 def confirm_deletion(dataset_id: str) -> None:
     with resources.database().reading() as session:
         going = vm.deletion(session, dataset_id)
+    if going is None:  # in another tab
+        st.rerun()
     if going.busy:
         st.warning(going.busy)
         return
@@ -281,26 +284,14 @@ def confirm_deletion(dataset_id: str) -> None:
     lines += [wording.count(going.masks, "pseudo-label or predicted mask", "pseudo-label and predicted masks")]
     st.markdown("\n".join(f"- {line}" for line in lines if not line.startswith("no ")))
     st.caption("The files you imported from stay where they are.")
-    keep, go = st.columns(2)
-    if keep.button("Keep it", key="delete-keep", width="stretch"):
-        st.rerun()
-    if go.button(
-        "Delete for good", type="primary", key="delete-go", width="stretch", on_click=delete, args=(dataset_id,)
-    ):
-        st.rerun()
+    deletion_buttons(lambda: delete(dataset_id), "The dataset is deleted.")
 
 
 def delete(dataset_id: str) -> None:
-    """A callback: it runs before the page is drawn again, so the page that comes next knows of it."""
-    try:
-        with resources.database().writing() as session:
-            gone = datasets.delete_dataset(session, dataset_id)
-    except datasets.InUse as error:
-        st.toast(str(error), icon=":material/error:")
-        return
+    with resources.database().writing() as session:
+        gone = datasets.delete_dataset(session, dataset_id)
     resources.remove_files(gone)
     st.query_params.from_dict({})  # clear() refuses while a widget is bound to the URL
-    st.toast("The dataset is deleted.", icon=":material/delete:")
 
 
 def page() -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import resources, urls, wording
 from dashboard.components import status
+from dashboard.components.confirm import deletion_buttons
 from dashboard.components.file_report import file_report
 from dashboard.components.import_form import ChosenSource, source_form
 from dashboard.components.job_panel import job_panel
@@ -199,24 +200,14 @@ def confirm_deletion(set_id: str, name: str, masks: int, fresh: bool) -> None:
         lines.append("the images, if no other predictions of them are left")
     st.markdown(f"Of **{wording.escaped(name)}** go for good:\n" + "\n".join(f"- {line}" for line in lines))
     st.caption("The run and its model stay.")
-    keep, go = st.columns(2)
-    if keep.button("Keep them", key="delete-keep", width="stretch"):
-        st.rerun()
-    if go.button("Delete for good", type="primary", key="delete-go", width="stretch", on_click=delete, args=(set_id,)):
-        st.rerun()
+    deletion_buttons(lambda: delete(set_id), "The predictions are deleted.", keep="Keep them")
 
 
 def delete(set_id: str) -> None:
-    """A callback: it runs before the page is drawn again, so the page that comes next knows of it."""
-    try:
-        with resources.database().writing() as session:
-            gone = runs.delete_prediction_set(session, set_id)
-    except datasets.InUse as error:
-        st.toast(str(error), icon=":material/error:")
-        return
+    with resources.database().writing() as session:
+        gone = runs.delete_prediction_set(session, set_id)
     resources.remove_files(gone)
     st.query_params.from_dict({})  # clear() refuses while a widget is bound to the URL
-    st.toast("The predictions are deleted.", icon=":material/delete:")
 
 
 def detail_page(view: vm.SetView) -> None:

@@ -6,12 +6,12 @@ import streamlit as st
 
 from dashboard import urls, wording
 from dashboard.components import run_results
+from dashboard.components.confirm import deletion_buttons
 from dashboard.components.status import badge_text, empty_state
 from dashboard.resources import artifacts, database, launcher, remove_files, settings
 from dashboard.viewmodels import runs as viewmodel
 from dashboard.viewmodels.run_metrics import DICE_NAME
 from db import jobs, runs
-from db.datasets import InUse
 from db.models import utc_now
 from engine import artifacts as stored
 
@@ -90,26 +90,16 @@ def confirm_deletion(head: viewmodel.RunHead) -> None:
         f"The model of **{wording.escaped(head.name)}**, its metrics and its predictions go for good. "
         "Images and labels stay."
     )
-    keep, go = st.columns(2)
-    if keep.button("Keep it", key="delete-keep", width="stretch"):
-        st.rerun()
-    if go.button("Delete for good", type="primary", key="delete-go", width="stretch", on_click=delete, args=(head,)):
-        st.rerun()
+    deletion_buttons(lambda: delete(head), "The run is deleted.")
 
 
 def delete(head: viewmodel.RunHead) -> None:
-    """A callback: it runs before the page is drawn again, so the page that comes next knows of it."""
-    try:
-        with database().writing() as session:
-            removed = runs.delete_run(session, head.id)
-    except InUse as error:
-        st.toast(str(error), icon=":material/error:")
-        return
+    with database().writing() as session:
+        removed = runs.delete_run(session, head.id)
     remove_files(removed)
     if head.job_id:
         artifacts().delete(stored.job_log_key(head.job_id))
     st.query_params.pop("run", None)
-    st.toast("The run is deleted.", icon=":material/delete:")
 
 
 def stop(job_id: str) -> None:

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from db import datasets, submissions
 from db.models import Dataset, Job, JobStatus, new_id
 from engine import artifacts as stored
+from tests.dashboard.pressing import press_in_dialog
 from tests.house import add_discs
 
 PAGE = "views/datasets.py"
@@ -151,7 +152,8 @@ def test_deleting_names_what_goes_and_takes_the_files(open_page, submitted, hous
     click(at, "delete")
     assert "2 images, 2 with truth" in words(at)
     assert folder.exists()
-    click(at, "delete-go")
+    press_in_dialog(at, "delete", "delete-go")
+    assert not at.exception
     assert at.title[0].value == "Datasets"
     assert not folder.exists()
     with house.database.reading() as session:

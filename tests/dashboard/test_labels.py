@@ -7,6 +7,7 @@ import pytest
 from db import datasets, recipes, runs, submissions
 from db.models import Job, JobKind, JobStatus, LabelSet
 from engine import artifacts as stored
+from tests.dashboard.pressing import press_in_dialog
 from tests.house import House, add_discs
 
 PAGE = "views/labels.py"
@@ -20,12 +21,6 @@ def texts(app) -> str:
 
 def metrics(app) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
-
-
-def press_in_dialog(app, opener: str, key: str) -> None:
-    """Press a button of the dialog that `opener` has opened; the harness opens it anew for that."""
-    app.button(key=opener).click()
-    app.button(key=key).click().run()
 
 
 def stored_sets(house: House) -> list[LabelSet]:
@@ -203,7 +198,7 @@ def test_a_label_set_is_deleted_only_after_a_second_word(house, open_page):
     app.button(key=f"delete-{made.id}").click().run()
     assert "are removed for good" in texts(app)
     assert len(stored_sets(house)) == 1
-    press_in_dialog(app, f"delete-{made.id}", "delete-label-set")
+    press_in_dialog(app, f"delete-{made.id}", "delete-go")
     assert not app.exception
     assert stored_sets(house) == []
     assert not house.files.path(stored.label_folder(made.id)).exists()
@@ -217,7 +212,7 @@ def test_a_label_set_that_taught_a_run_stays(house, open_page):
         runs.create(session, session.merge(dataset), made.id, "pupil", "fast", {}, "0.1.0")
     app = open_page(PAGE, a="threshold")
     app.button(key=f"delete-{made.id}").click().run()
-    press_in_dialog(app, f"delete-{made.id}", "delete-label-set")
+    press_in_dialog(app, f"delete-{made.id}", "delete-go")
     assert "taught 'pupil'" in app.error[0].value
     assert len(stored_sets(house)) == 1
 

@@ -9,6 +9,7 @@ from db.models import Job, JobStatus, Run, new_id, utc_now
 from engine import VERSION
 from engine import artifacts as stored
 from engine.config import PRESETS, config_from
+from tests.dashboard.pressing import press_in_dialog
 from tests.house import add_discs
 from tests.predicted import add_label_set
 
@@ -167,7 +168,7 @@ def test_delete_asks_first_and_takes_the_files_along(house, open_page, dataset):
     app = open_page(PAGE)
     app.button(key="run-delete").click().run()
     assert house.files.exists(stored.run_folder(run.id))
-    app.button(key="delete-go").click().run()
+    press_in_dialog(app, "run-delete", "delete-go")
     assert not app.exception
     assert not house.files.exists(stored.run_folder(run.id))
     assert not house.files.exists(stored.job_log_key(run.job_id))
