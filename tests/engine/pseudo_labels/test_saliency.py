@@ -58,7 +58,7 @@ def test_the_object_is_found_with_and_without_each_refinement(params: dict) -> N
     for seed in range(4):
         image, mask = scene(seed)
         overlap.append(metrics.iou(draw(method, image, method.params(**params), seed=0) >= 0.5, mask))
-    assert np.mean(overlap) > 0.8, overlap
+    assert np.mean(overlap) > 0.75, overlap  # the shadow may come along, the ground may not
 
 
 def test_otsu_parts_two_heaps_and_the_threshold_becomes_one_half() -> None:
