@@ -37,17 +37,26 @@ def parse(model: type[P], values: dict[str, Any]) -> P:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Return one sentence for each fault: parameter, rule, value."""
-    sentences = []
-    for fault in error.errors():
-        name = ".".join(str(part) for part in fault["loc"]) or model.__name__
-        if fault["type"] == "extra_forbidden":
-            known = ", ".join(model.model_fields)
-            sentences.append(f"There is no parameter '{name}'. Known: {known}.")
-        else:
-            rule = fault["msg"].removeprefix("Value error, ")
-            rule = rule[:1].lower() + rule[1:]
-            sentences.append(f"The '{name}' parameter is wrong: {rule}. Got {fault['input']!r}.")
-    return " ".join(sentences)
+    return " ".join(_sentence(fault, model) for fault in error.errors())
+
+
+def _sentence(fault: Any, model: type[BaseModel]) -> str:
+    name = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        *groups, _ = fault["loc"]
+        known = ", ".join(".".join([*groups, field]) for field in _group(model, groups).model_fields)
+        return f"There is no parameter '{name}'. Known: {known}."
+    rule = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error" and isinstance(fault["input"], dict | BaseModel):
+        # A rule between several parameters names them and their values itself.
+        return f"{f'In {name}: ' if name else ''}{rule}."
+    return f"The '{name or model.__name__}' parameter is wrong: {rule[:1].lower()}{rule[1:]}. Got {fault['input']!r}."
+
+
+def _group(model: type[BaseModel], groups: list[Any]) -> type[BaseModel]:
+    for group in groups:
+        model = model.model_fields[group].annotation
+    return model
 
 
 def from_assignments(assignments: list[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What a job is given, and how it ends.
 
-Each job kind is one module with `run(job, context) -> dict`: the dict becomes the job's result. A job writes files first
-and rows second, can be run again after a crash at any line without doubling anything, and looks at `should_stop()` often.
+Each job kind is one module with `run(job, context) -> dict`: the dict becomes the job's result. A job writes files
+first and rows second, can be run again after a crash at any line without doubling anything, and looks at
+`should_stop()` often.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ class Records(Protocol):
     def add_images(
         self, dataset_id: str, job_id: str, images: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]]
     ) -> None:
-        """`images`: {id, name, content_hash, width, height, has_truth, truth_values}; `entries`: {name, taken, reason}."""
+        """`images`: {id, name, content_hash, width, height, has_truth, truth_values}; `entries`: {name, taken, reason}.
+
+        An image whose content hash is there already, and an entry whose name this job reported, are left as they are.
+        """
 
     def finish_import(self, dataset_id: str, classes: list[Any] | None, lookup: list[int] | None) -> Any: ...
 
