@@ -78,3 +78,20 @@ def from_assignments(assignments: list[str]) -> dict[str, Any]:
                 raise ParameterError(f"'{parent}' is both a value and a group in {assignment!r}.")
         target[leaf] = value.strip()
     return values
+
+
+def markdown_table(params: type[Params]) -> str:
+    """Return a parameter set as a Markdown table: name, default, limits, unit, help. The documentation holds these."""
+    lines = ["| Parameter | Default | Limits | Unit | What it does |", "|---|---|---|---|---|"]
+    for name, schema in params.model_json_schema()["properties"].items():
+        if "enum" in schema:
+            limits = ", ".join(f"`{value}`" for value in schema["enum"])
+        elif schema["type"] == "boolean":
+            limits = "`true`, `false`"
+        else:
+            lowest = schema.get("minimum", schema.get("exclusiveMinimum"))
+            limits = f"{lowest} to {schema.get('maximum', schema.get('exclusiveMaximum'))}"
+        default = str(schema["default"]).lower() if isinstance(schema["default"], bool) else schema["default"]
+        unit = schema.get("unit", "")
+        lines.append(f"| `{name}` | `{default}` | {limits} | {unit} | {schema['description']} |")
+    return "\n".join(lines)

@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 from pydantic import Field
-from threadpoolctl import ThreadpoolController
 
 import engine.pseudo_labels
 from engine.parameters import ParameterError, Params
@@ -119,23 +118,6 @@ def shrink(image: np.ndarray, longest_side_px: int) -> np.ndarray:
         return np.ascontiguousarray(image)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-
-
-def markdown_table(params: type[Params]) -> str:
-    """Return the parameters as a Markdown table: name, default, limits, unit, help; docs/methods.md holds these."""
-    lines = ["| Parameter | Default | Limits | Unit | What it does |", "|---|---|---|---|---|"]
-    for name, schema in params.model_json_schema()["properties"].items():
-        if "enum" in schema:
-            limits = ", ".join(f"`{value}`" for value in schema["enum"])
-        elif schema["type"] == "boolean":
-            limits = "`true`, `false`"
-        else:
-            lowest = schema.get("minimum", schema.get("exclusiveMinimum"))
-            limits = f"{lowest} to {schema.get('maximum', schema.get('exclusiveMaximum'))}"
-        default = str(schema["default"]).lower() if isinstance(schema["default"], bool) else schema["default"]
-        unit = schema.get("unit", "")
-        lines.append(f"| `{name}` | `{default}` | {limits} | {unit} | {schema['description']} |")
-    return "\n".join(lines)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""docs/methods.md and the fields of the methods say the same."""
+"""The documentation and the declared parameters say the same."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.pseudo_labels.base import Method, markdown_table, methods
+from engine.config import PRESETS, RunConfig, differences
+from engine.parameters import markdown_table
+from engine.pseudo_labels.base import Method, methods
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = (DOCS / "methods.md").read_text(encoding="utf-8")
+TRAINING_PAGE = (DOCS / "training.md").read_text(encoding="utf-8")
+GROUPS = {name: field.annotation for name, field in RunConfig.model_fields.items() if name != "version"}
 
 
 @pytest.mark.parametrize("method", methods().values(), ids=lambda method: method.name)
@@ -23,3 +28,18 @@ def test_the_page_has_a_section_and_the_right_parameter_table_for_each_method(me
 
 def test_the_page_has_no_table_of_a_method_that_is_gone() -> None:
     assert set(re.findall(r"<!-- parameters: (\w+) -->", PAGE)) == set(methods())
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_training_page_has_the_right_table_for_each_group(group: str) -> None:
+    found = re.search(rf"<!-- parameters: {group} -->\n(.*?)\n<!-- end of parameters -->", TRAINING_PAGE, re.DOTALL)
+    assert found, f"docs/training.md has no '<!-- parameters: {group} -->' table."
+    expected = markdown_table(GROUPS[group])
+    assert found[1] == expected, f"Put this into docs/training.md under '{group}':\n{expected}"
+
+
+def test_the_training_page_says_how_classic_differs_from_fast() -> None:
+    lines = [f"| `{path}` | {fast} | {classic} |" for path, fast, classic in differences(*PRESETS.values())]
+    found = re.search(r"<!-- presets -->\n(.*?)\n<!-- end of presets -->", TRAINING_PAGE, re.DOTALL)
+    expected = "\n".join(["| Parameter | fast | classic |", "|---|---|---|", *lines])
+    assert found[1] == expected, f"Put this into docs/training.md:\n{expected}"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from engine.parameters import ParameterError
-from engine.pseudo_labels.base import LabelParams, Method, draw, find_method, fit_state, markdown_table, methods
+from engine.parameters import ParameterError, markdown_table
+from engine.pseudo_labels.base import LabelParams, Method, draw, find_method, fit_state, methods
 
 
 class FakeParams(LabelParams):
