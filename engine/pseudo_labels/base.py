@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 from pydantic import Field
+from threadpoolctl import ThreadpoolController
 
 import engine.pseudo_labels
 from engine.parameters import ParameterError, Params
