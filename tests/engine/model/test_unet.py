@@ -40,6 +40,26 @@ def test_the_presets_have_the_sizes_they_promise():
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in classic.layers)
 
 
+def test_the_classic_network_ends_in_a_plain_convolution_and_a_sigmoid():
+    before, head, probability = unet(PRESETS["classic"].model).layers[-3:]
+    assert isinstance(before, keras.layers.ReLU)
+    assert isinstance(head, keras.layers.Conv2D)
+    assert (head.filters, head.kernel_size, head.strides) == (1, (1, 1), (1, 1))
+    assert isinstance(probability, keras.layers.Activation)
+    assert probability.activation is keras.activations.sigmoid
+    kernel, bias = head.get_weights()
+    assert bias == 0
+    assert np.abs(kernel).max() <= np.sqrt(6 / (64 + 1))  # Glorot's limit: no scale, no prior
+    assert np.abs(kernel).max() > 0.8 * np.sqrt(6 / (64 + 1))
+
+
+def test_our_own_networks_start_from_background():
+    image = np.full((1, 32, 32, 3), 127.5, np.float32)  # 0 after rescaling, so that only the head's prior speaks
+    ours = unet(small(first_stride=2, batch_normalization=True))
+    assert np.asarray(ours(image)) == pytest.approx(1 / (1 + np.exp(2)), abs=1e-3)
+    assert np.asarray(unet(small(first_stride=1, batch_normalization=False))(image)) == pytest.approx(0.5)
+
+
 def test_the_seed_decides_the_weights():
     first, again, other = (unet(small(), seed).get_weights()[0] for seed in (1, 1, 2))
     assert (first == again).all()
@@ -56,9 +76,10 @@ def test_a_stored_model_names_only_layers_of_keras(tmp_path):
     assert "Lambda" not in {layer["class_name"] for layer in config["config"]["layers"]}
 
 
-def test_a_stored_model_loads_and_predicts_without_our_code(tmp_path):
+@pytest.mark.parametrize("classic", [True, False])
+def test_a_stored_model_loads_and_predicts_without_our_code(tmp_path, classic):
     path = tmp_path / "model.keras"
-    model = unet(small())
+    model = unet(small(first_stride=1, batch_normalization=False) if classic else small())
     model.save(path)
     image = np.full((1, 32, 32, 3), 100, np.float32)
     np.save(tmp_path / "expected.npy", np.asarray(model(image)))
