@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Row, delete, func, select
 from sqlalchemy.orm import Session
 
 from db.datasets import InUse, delete_dataset
@@ -111,6 +111,27 @@ def own_prediction_set(session: Session, run: Run) -> PredictionSet | None:
     return session.scalar(
         select(PredictionSet).where(PredictionSet.run_id == run.id, PredictionSet.dataset_id == run.dataset_id)
     )
+
+
+def validation_scores(session: Session, run: Run) -> Row[Any] | None:
+    """Return (images, truth_dice, truth_iou, truth_images, label_dice) of a run's masks of its own validation images.
+
+    The means are per image at threshold 0.5; `truth_*` over the `truth_images` that have truth, `label_dice` is
+    agreement with the pseudo-label. None while there are no such masks.
+    """
+    own = own_prediction_set(session, run)
+    if own is None:
+        return None
+    found = session.execute(
+        select(
+            func.count().label("images"),
+            func.avg(Prediction.truth_dice).label("truth_dice"),
+            func.avg(Prediction.truth_iou).label("truth_iou"),
+            func.count(Prediction.truth_dice).label("truth_images"),
+            func.avg(Prediction.label_dice).label("label_dice"),
+        ).where(Prediction.prediction_set_id == own.id, Prediction.split == "validation")
+    ).one()
+    return found if found.images else None
 
 
 def prediction_sets(session: Session, run_id: str) -> list[PredictionSet]:

@@ -20,6 +20,8 @@ from dashboard.viewmodels.run_metrics import Reference
 from db import runs
 from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
 
+NO_MODEL = "No epoch was finished, so there is no model yet. Resume it to get one."
+
 
 @dataclass(frozen=True)
 class RunRow:
@@ -77,6 +79,7 @@ class RunHead:
     created_at: datetime
     code_version: str
     epochs_total: int
+    keeps_last: bool
     config: tuple[ConfigRow, ...]
     train_images: int
     validation_images: int
@@ -203,6 +206,7 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
         created_at=run.created_at,
         code_version=run.code_version,
         epochs_total=_epochs_total(run),
+        keeps_last=_keeps_last(run),
         config=config_rows(run.config, run.preset),
         train_images=split.get("train", 0),
         validation_images=split.get("validation", 0),
@@ -244,18 +248,8 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
 def scores(session: Session, run_id: str) -> Scores | None:
     """Return how a run's stored predictions of its own validation images score, or None if there are none yet."""
     run = session.get(Run, run_id)
-    prediction_set = runs.own_prediction_set(session, run) if run else None
-    if run is None or prediction_set is None:
-        return None
-    images, truth_dice, truth_images, agreement = session.execute(
-        select(
-            func.count(),
-            func.avg(Prediction.truth_dice),
-            func.count(Prediction.truth_dice),
-            func.avg(Prediction.label_dice),
-        ).where(Prediction.prediction_set_id == prediction_set.id, Prediction.split == "validation")
-    ).one()
-    return Scores(images, truth_dice, truth_images, agreement) if images else None
+    found = runs.validation_scores(session, run) if run else None
+    return Scores(found.images, found.truth_dice, found.truth_images, found.label_dice) if found else None
 
 
 def own_prediction_set_id(session: Session, run_id: str) -> str | None:
@@ -269,17 +263,22 @@ def _epochs_total(run: Run) -> int:
     return int(run.config.get("training", {}).get("epochs", 0))
 
 
+def _keeps_last(run: Run) -> bool:
+    """Return whether a run can go on where it was interrupted."""
+    return bool(run.config.get("checkpoint", {}).get("save_last", True))
+
+
 def _state(view: JobView | None) -> str:
     return view.status if view else "stopped"
 
 
 def _seconds(run: Run, view: JobView | None) -> float | None:
-    """Return how long a run has trained: what it stored itself, or the time its job has taken so far."""
+    """Return how long a run has trained: what it stored at its last end, and the time its job has taken since."""
     if view is None or view.status == "queued":
         return run.train_seconds
-    if run.train_seconds is not None and not view.at_work:
-        return run.train_seconds
-    return view.elapsed_s
+    if run.train_seconds is None or view.elapsed_s is None:
+        return run.train_seconds or view.elapsed_s
+    return run.train_seconds + view.elapsed_s if view.at_work else run.train_seconds
 
 
 def _left_s(view: JobView | None) -> float | None:
@@ -296,7 +295,7 @@ def _left_s(view: JobView | None) -> float | None:
 
 def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done: int) -> str:
     """Return why a run ended, or what it is waiting for, in a sentence; empty while it simply trains."""
-    kept = "The model of the best epoch is kept." if run.best_epoch is not None else "No epoch was finished."
+    kept = "The model of the best epoch is kept." if run.best_epoch is not None else NO_MODEL
     if state == "queued":
         return "Waits for a free worker. It starts by itself, also when this page is closed."
     if state == "stopping":
@@ -305,8 +304,7 @@ def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done:
         silent = wording.duration((now - job.heartbeat_at).total_seconds())
         return (
             f"Its worker has been silent for {silent}: the process died, or the machine slept or was restarted. "
-            f"What it had finished ({wording.count(epochs_done, 'epoch')}) is safe. "
-            "Put it back into the queue to go on from there."
+            f"{_safe(run, epochs_done)}"
         )
     if state == "failed":
         return (job.error if job else None) or run.ended_reason or "It failed without saying why; see the log."
@@ -315,6 +313,15 @@ def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done:
     if state == "finished":
         return run.ended_reason or f"Finished after {wording.count(epochs_done, 'epoch')}. {kept}"
     return ""
+
+
+def _safe(run: Run, epochs_done: int) -> str:
+    if not epochs_done:
+        return "It had not finished an epoch. Put it back into the queue to begin again."
+    if not _keeps_last(run):
+        return "It does not keep its last epoch: back in the queue, it begins with the first again."
+    done = wording.count(epochs_done, "epoch")
+    return f"What it had finished ({done}) is safe. Put it back into the queue to go on from there."
 
 
 def _truth_dice_by_run(session: Session) -> dict[str, float]:

@@ -220,6 +220,7 @@ def _run_result(session: Any, run: Run) -> dict[str, Any]:
     job = session.get(Job, run.job_id)
     best = {m.name: m.value for m in runs.metrics(session, run.id) if m.epoch == run.best_epoch}
     epochs = max((m.epoch for m in runs.metrics(session, run.id)), default=0)
+    masks = runs.validation_scores(session, run)
     return {
         "run": run.id,
         "name": run.name,
@@ -234,6 +235,11 @@ def _run_result(session: Any, run: Run) -> dict[str, Any]:
         "reference": "truth" if run.label_set_id is None else "agreement with the pseudo-label",
         "minutes": round(run.train_seconds / 60, 2) if run.train_seconds is not None else None,
         "parameters": run.parameter_count,
+        "validation_masks_vs_truth": {
+            "images": masks.truth_images if masks else 0,
+            "dice": masks.truth_dice if masks else None,
+            "iou": masks.truth_iou if masks else None,
+        },
     }
 
 
