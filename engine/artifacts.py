@@ -171,14 +171,8 @@ class Artifacts:
         """Yield a path to write to; when the block ends well it is flushed to disk and becomes `key`."""
         target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f"{target.stem}.{uuid.uuid4().hex[:8]}.part{target.suffix}")
-        try:
+        with replacing(target) as beside:
             yield beside
-            with beside.open("rb") as written:
-                os.fsync(written.fileno())
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
 
     def keys(self, folder: str) -> list[str]:
         """Return the keys of all finished files below `folder`, sorted."""
@@ -204,3 +198,16 @@ class Artifacts:
 
 def _missing(key: str) -> MissingFile:
     return MissingFile(f"The stored file {key} is gone: it was deleted or moved outside of Maskloom.")
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target` to write to; when the block ends well it is flushed to disk and takes its place."""
+    beside = target.with_name(f"{target.stem}.{uuid.uuid4().hex[:8]}.part{target.suffix}")
+    try:
+        yield beside
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -17,10 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.artifacts import replacing
 from engine.config import EarlyStoppingParams, ReduceLRParams, TrainingParams
 from engine.imaging import encode_png, fit_longest_side, probability_to_u8, resize_probability
 from engine.training.samples import Pixels
-from engine.training.state import Patience, TrainingState, replacing
+from engine.training.state import Patience, TrainingState
 
 PROBE_PX = 256
 COSINE_FLOOR = 0.01  # share of the first learning rate that is left at the end of the cosine schedule
@@ -54,6 +55,13 @@ def monitored(monitor: str, metrics: Metrics) -> tuple[str, float]:
     """Return the metric to watch and its value: without validation images, the training metric of the same name."""
     name = monitor if monitor in metrics else monitor.removeprefix("val_")
     return name, metrics[name]
+
+
+def in_words(name: str) -> str:
+    """Return a metric as it stands in a sentence: "val_iou" as "the validation IoU"."""
+    side = "validation" if name.startswith("val_") else "training"
+    what = {"loss": "loss", "dice": "Dice", "iou": "IoU"}[name.removeprefix("val_")]
+    return f"the {side} {what}"
 
 
 class Batches(keras.callbacks.Callback):
@@ -113,6 +121,11 @@ class Epochs(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Metrics | None = None) -> None:
         if self._state.ended:  # stopped in the middle: the epoch does not count and is repeated on resume
             return
+        # A loss is of the weights before its step: the last step of an epoch can break them unseen
+        if not all(math.isfinite(value) for value in logs.values()) or not _finite(self.model):
+            self._state.ended = "nan"
+            self.model.stop_training = True
+            return
         self._state.epoch = epoch + 1
         metrics = {name: float(value) for name, value in logs.items()}
         metrics["learning_rate"] = float(self.model.optimizer.learning_rate)
@@ -120,6 +133,14 @@ class Epochs(keras.callbacks.Callback):
             step(epoch + 1, metrics)
         if self._state.ended:
             self.model.stop_training = True
+
+
+def _finite(model: keras.Model) -> bool:
+    return all(bool(tf.reduce_all(tf.math.is_finite(weight.value))) for weight in model.weights if _is_float(weight))
+
+
+def _is_float(weight: keras.Variable) -> bool:
+    return keras.backend.is_float_dtype(weight.dtype)
 
 
 @dataclass
@@ -153,7 +174,8 @@ class StopEarly:
         if patience.waited >= self.params.patience:
             self.state.ended = "early"
             self.state.reason = (
-                f"Early stopping at epoch {epoch} because {name} had not improved for {patience.waited} epochs."
+                f"Early stopping at epoch {epoch} because {in_words(name)} had not improved "
+                f"for {patience.waited} epoch{'s' if patience.waited > 1 else ''}."
             )
 
 

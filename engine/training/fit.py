@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from engine.artifacts import replacing
 from engine.config import RunConfig
 from engine.model.keras_metrics import BinaryIoU, SoftDice
 from engine.model.losses import LOSSES
@@ -19,7 +20,7 @@ from engine.training import callbacks as steps
 from engine.training import pipeline
 from engine.training.callbacks import Hooks
 from engine.training.samples import Pixels, Sample, TrainingError, prepared
-from engine.training.state import Ended, TrainingState, load_state, replacing, save_state
+from engine.training.state import Ended, TrainingState, load_state, save_state
 
 BEST_FILE, LAST_FILE = "best.keras", "last.keras"
 CPU_FLAGS = Path("/proc/cpuinfo")
@@ -158,6 +159,11 @@ def _conclude(config: RunConfig, model: keras.Model, state: TrainingState, store
         state.reason = f"The loss became NaN in epoch {state.epoch + 1}; the model of epoch {best} is kept. {advice}"
     elif state.ended == "stopped":
         state.reason = f"Stopped by a person after {state.epoch} of {config.training.epochs} epochs."
+        if not state.epoch:
+            state.reason = (
+                "Stopped by a person before the first epoch was finished, so there is no model yet. "
+                "Resume it to get one."
+            )
     if best is None:
         stored.save(model, BEST_FILE)
         stored.save(model, LAST_FILE)

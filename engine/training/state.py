@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+
+from engine.artifacts import replacing
 
 Ended = Literal["", "finished", "early", "stopped", "nan"]
 STATE_FILE = "state.npz"
@@ -83,16 +82,3 @@ def load_state(folder: Path) -> tuple[TrainingState, dict[str, np.ndarray]]:
     for name in ("checkpoint", "early_stopping", "reduce_lr"):
         values[name] = Patience(**values[name])
     return TrainingState(**values), arrays
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Yield a path beside `target` to write to; when the block ends well it is flushed and takes its place."""
-    beside = target.with_name(f"{target.stem}.part{target.suffix}")
-    try:
-        yield beside
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from engine.training.state import STATE_FILE, Patience, TrainingState, load_state, replacing, save_state
+from engine.artifacts import replacing
+from engine.training.state import STATE_FILE, Patience, TrainingState, load_state, save_state
 
 
 def test_less_loss_and_more_dice_is_better():
