@@ -12,8 +12,8 @@ import numpy as np
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from db import datasets, runs
-from db.models import Image, Label, Prediction
+from db import datasets, recipes, runs
+from db.models import Image, Label, LabelSet, Prediction, PredictionSet
 from engine import artifacts as stored
 from engine import imaging, metrics
 from engine.artifacts import Artifacts
@@ -73,26 +73,29 @@ def mask_members(
 
 
 def prediction_names(session: Session, prediction_set_id: str) -> list[tuple[str, str]]:
-    """Return (key, unique stem) of every prediction of a set, in the dataset's order."""
-    named = select(Image.id, Image.name).join(Prediction, Prediction.image_id == Image.id)
-    rows = session.execute(_in_order(named.where(Prediction.prediction_set_id == prediction_set_id))).all()
-    return _keyed(rows, lambda image_id: stored.prediction_key(prediction_set_id, image_id))
+    """Return (key, unique stem) of every prediction of a set, doubles of an image included."""
+    found = session.get_one(PredictionSet, prediction_set_id)
+    there = runs.predicted_images(session, prediction_set_id)
+    named = datasets.named_images(session, found.dataset_id)
+    return _keyed(named, there, lambda image_id: stored.prediction_key(prediction_set_id, image_id))
 
 
 def label_names(session: Session, label_set_id: str) -> list[tuple[str, str]]:
-    """Return (key, unique stem) of every label of a set, in the dataset's order."""
-    named = select(Image.id, Image.name).join(Label, Label.image_id == Image.id)
-    rows = session.execute(_in_order(named.where(Label.label_set_id == label_set_id))).all()
-    return _keyed(rows, lambda image_id: stored.label_key(label_set_id, image_id))
+    """Return (key, unique stem) of every label of a set, doubles of an image included."""
+    found = session.get_one(LabelSet, label_set_id)
+    there = recipes.labelled_images(session, label_set_id)
+    named = datasets.named_images(session, found.dataset_id)
+    return _keyed(named, there, lambda image_id: stored.label_key(label_set_id, image_id))
 
 
 def _in_order(query: Select[Any]) -> Select[Any]:
     return query.order_by(Image.position, Image.id)
 
 
-def _keyed(rows: Sequence[Any], key_of: Callable[[str], str]) -> list[tuple[str, str]]:
-    stems = safe_stems([name for _, name in rows])
-    return [(key_of(image_id), stem) for (image_id, _), stem in zip(rows, stems, strict=True)]
+def _keyed(named: Sequence[tuple[str, str]], there: set[str], key_of: Callable[[str], str]) -> list[tuple[str, str]]:
+    kept = [(name, image_id) for name, image_id in named if image_id in there]
+    stems = safe_stems([name for name, _ in kept])
+    return [(key_of(image_id), stem) for (_, image_id), stem in zip(kept, stems, strict=True)]
 
 
 def prediction_csv(session: Session, store: Artifacts, prediction_set_id: str, threshold: float) -> str:

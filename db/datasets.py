@@ -40,6 +40,21 @@ def images(session: Session, dataset_id: str, limit: int | None = None, offset: 
     return list(session.scalars(query.limit(limit).offset(offset)))
 
 
+def named_images(session: Session, dataset_id: str) -> list[tuple[str, str]]:
+    """Return [(name, image id)]: every image by its name, and by the names of the doubles that an import left out.
+
+    Who brings a folder in which two files are the same picture expects a mask for each.
+    """
+    by_name = {image.name: image.id for image in images(session, dataset_id)}
+    doubles = select(ImportEntry.name, ImportEntry.same_as).where(
+        ImportEntry.dataset_id == dataset_id, ImportEntry.same_as != ""
+    )
+    for name, same_as in session.execute(doubles.order_by(ImportEntry.id)).all():
+        if same_as in by_name:
+            by_name.setdefault(name, by_name[same_as])
+    return list(by_name.items())
+
+
 def content_hashes(session: Session, dataset_id: str) -> dict[str, str]:
     """Return {content hash: name} of the images that are there."""
     rows = session.execute(select(Image.content_hash, Image.name).where(Image.dataset_id == dataset_id))
@@ -99,11 +114,11 @@ def set_classes(session: Session, dataset_id: str, classes: list[Any], lookup: l
 
 
 def report(session: Session, dataset_id: str, taken: bool | None = None) -> list[ImportEntry]:
-    """Return the per-file import report, skipped files first."""
+    """Return the per-file import report: skipped files first, then those taken with a note."""
     query = select(ImportEntry).where(ImportEntry.dataset_id == dataset_id)
     if taken is not None:
         query = query.where(ImportEntry.taken.is_(taken))
-    return list(session.scalars(query.order_by(ImportEntry.taken, ImportEntry.id)))
+    return list(session.scalars(query.order_by(ImportEntry.taken, ImportEntry.reason == "", ImportEntry.id)))
 
 
 def jobs_at_work(session: Session, dataset_id: str) -> list[Job]:

@@ -143,7 +143,10 @@ class Image(Base):
 
 
 class ImportEntry(Base):
-    """What became of one file of an import: taken, or skipped and why."""
+    """What became of one file of an import: taken, or skipped and why.
+
+    `same_as` is the name of the image that a skipped image is a double of, else empty.
+    """
 
     __tablename__ = "import_entries"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -152,6 +155,7 @@ class ImportEntry(Base):
     name: Mapped[str] = mapped_column(String(1024))
     taken: Mapped[bool]
     reason: Mapped[str] = mapped_column(Text, default="")
+    same_as: Mapped[str] = mapped_column(String(1024), default="")
     __table_args__ = (UniqueConstraint("job_id", "name"),)
 
 

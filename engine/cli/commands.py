@@ -161,10 +161,10 @@ def label(
     with house.database.reading() as session:
         summary = recipes.summary(session, label_set.id)
         labelled = recipes.labelled_images(session, label_set.id)
-        images = [image for image in datasets.images(session, row.id) if image.id in labelled]
+        named = [(name, id_) for name, id_ in datasets.named_images(session, row.id) if id_ in labelled]
     if out is not None:
-        keys = [stored.label_key(label_set.id, image.id) for image in images]
-        write_masks(house.files, [image.name for image in images], keys, out, 0.5, probabilities=False)
+        keyed = [(name, stored.label_key(label_set.id, image_id)) for name, image_id in named]
+        write_masks(house.files, keyed, out, 0.5, probabilities=False)
     result = {
         "label_set": label_set.id,
         "name": label_set.name,
@@ -264,31 +264,33 @@ def predict(
     with house.database.reading() as session:
         prediction_set = session.get_one(PredictionSet, prediction_set.id)
         done = runs.predicted_images(session, prediction_set.id)
-        images = [image for image in datasets.images(session, prediction_set.dataset_id) if image.id in done]
+        named = [(n, id_) for n, id_ in datasets.named_images(session, prediction_set.dataset_id) if id_ in done]
+        written = {name for name, _ in named}  # a double of another image gets that one's mask under its own name
         report = datasets.report(session, prediction_set.dataset_id, taken=False)
-        skipped = [{"name": entry.name, "reason": entry.reason} for entry in report]
-    keys = [stored.prediction_key(prediction_set.id, image.id) for image in images]
-    write_masks(house.files, [image.name for image in images], keys, out, threshold, probabilities)
+        skipped = [{"name": e.name, "reason": e.reason} for e in report if e.name not in written]
+    keyed = [(name, stored.prediction_key(prediction_set.id, image_id)) for name, image_id in named]
+    write_masks(house.files, keyed, out, threshold, probabilities)
     result = {
         "run": row.id,
         "prediction_set": prediction_set.id,
-        "images": len(images),
+        "images": len(keyed),
         "out": str(out),
         "skipped": skipped,
     }
-    lines = [f"Wrote {len(images)} masks to {out}."]
+    lines = [f"Wrote {len(keyed)} masks to {out}."]
     lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
     _print(result, as_json, "\n".join(lines))
 
 
 def write_masks(
-    files: Artifacts, names: Sequence[str], keys: Sequence[str], out: Path, threshold: float, probabilities: bool
+    files: Artifacts, keyed: Sequence[tuple[str, str]], out: Path, threshold: float, probabilities: bool
 ) -> None:
-    """Write a mask PNG (0/255) for each stored 8-bit probability, and the probability too into probabilities/."""
+    """Write a mask PNG (0/255) for each (name, key) of an 8-bit probability; that too into probabilities/ if asked."""
     out.mkdir(parents=True, exist_ok=True)
     if probabilities:
         (out / "probabilities").mkdir(exist_ok=True)
-    for stem, key in zip(safe_stems(names), keys, strict=True):
+    stems = safe_stems([name for name, _ in keyed])
+    for stem, (_, key) in zip(stems, keyed, strict=True):
         data = files.read(key)
         mask = metrics.to_mask(imaging.decode_png(data), threshold)
         (out / f"{stem}.png").write_bytes(imaging.encode_png(mask.astype(np.uint8) * 255))

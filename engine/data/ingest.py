@@ -130,7 +130,7 @@ def as_duplicate(decoded: Decoded, first: str) -> tuple[Entry, ...]:
     reason = f"It is the same picture as {first}, pixel for pixel."
     others: Sequence[Entry] = decoded.entries[1:]
     return (
-        Entry(decoded.name, False, reason),
+        Entry(decoded.name, False, reason, same_as=first),
         *(Entry(entry.name, False, f"Its image is the same as {first}, pixel for pixel.") for entry in others),
     )
 

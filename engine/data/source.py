@@ -45,11 +45,15 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the import report: a file was taken or skipped, with one sentence why (or a note)."""
+    """One line of the import report: a file was taken or skipped, with one sentence why (or a note).
+
+    `same_as` is the name of the image whose double a skipped image is.
+    """
 
     name: str
     taken: bool
     reason: str = ""
+    same_as: str = ""
 
 
 class Source(Protocol):

@@ -45,7 +45,7 @@ class Records(Protocol):
     def add_images(
         self, dataset_id: str, job_id: str, images: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]]
     ) -> None:
-        """`images`: {id, name, content_hash, width, height, has_truth, truth_values}; `entries`: {name, taken, reason}.
+        """Add rows; see `db.models.Image` and `db.models.ImportEntry` for their keys.
 
         An image whose content hash is there already, and an entry whose name this job reported, are left as they are.
         """

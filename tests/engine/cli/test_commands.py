@@ -90,6 +90,17 @@ def test_from_folder_to_masks(ask, folder, tmp_path):
     assert set(np.unique(mask)) <= {0, 255}
 
 
+def test_two_files_of_one_picture_both_get_a_mask(ask, folder, tmp_path):
+    (folder / "images" / "the same.png").write_bytes((folder / "images" / "scene 3.png").read_bytes())
+    imported = ask("import", folder, "--name", "discs")
+    assert imported["images"] == 10
+    assert "images/the same.png" in [entry["name"] for entry in imported["skipped"]]
+    out = tmp_path / "masks"
+    ask("label", "discs", "--method", "threshold", "--out", out)
+    assert len(list(out.glob("*.png"))) == 11
+    assert (out / "the same.png").read_bytes() == (out / "scene 3.png").read_bytes()
+
+
 def test_methods_lists_every_parameter_with_its_help(ask):
     methods = {entry["name"]: entry for entry in ask("methods")}
     assert {"kmeans", "gaussian_mixture", "threshold", "felzenszwalb", "normalised_cut", "saliency"} <= set(methods)
