@@ -20,7 +20,7 @@ from dashboard.viewmodels.run_metrics import Reference
 from db import runs
 from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
 
-NO_MODEL = "No epoch was finished, so there is no model yet. Resume it to get one."
+NO_MODEL = "There is no model yet: resume it to get one."
 
 
 @dataclass(frozen=True)
@@ -278,7 +278,9 @@ def _seconds(run: Run, view: JobView | None) -> float | None:
         return run.train_seconds
     if run.train_seconds is None or view.elapsed_s is None:
         return run.train_seconds or view.elapsed_s
-    return run.train_seconds + view.elapsed_s if view.at_work else run.train_seconds
+    # From the first batch until the training ends there is no reason why it ended; then it has counted this attempt too
+    training = view.at_work and not run.ended_reason
+    return run.train_seconds + view.elapsed_s if training else run.train_seconds
 
 
 def _left_s(view: JobView | None) -> float | None:
@@ -309,7 +311,8 @@ def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done:
     if state == "failed":
         return (job.error if job else None) or run.ended_reason or "It failed without saying why; see the log."
     if state == "stopped":
-        return run.ended_reason or f"Stopped by a person after {wording.count(epochs_done, 'epoch')}. {kept}"
+        when = f"after {wording.count(epochs_done, 'epoch')}" if epochs_done else "before its first epoch was finished"
+        return run.ended_reason or f"Stopped by a person {when}. {kept}"
     if state == "finished":
         return run.ended_reason or f"Finished after {wording.count(epochs_done, 'epoch')}. {kept}"
     return ""

@@ -140,14 +140,16 @@ def actions(head: viewmodel.RunHead, status: viewmodel.LiveStatus) -> None:
     if status.can_stop:
         asked = "Ends after the step at hand. The finished epochs and the best model are kept."
         action("Stop", ":material/stop_circle:", stop, job_id, help=asked)
+    where = "after the last finished epoch" if head.keeps_last else "from the first epoch: it does not keep the last"
     if status.can_resume and job_id:
         kept = "Goes on after the last finished epoch, with the optimizer as it was."
-        action("Resume", ":material/resume:", go_on, job_id, help=kept, primary=True)
+        again = "This run does not keep its last epoch, so it begins with the first again."
+        name = "Resume" if head.keeps_last else "Start over"
+        action(name, ":material/resume:", go_on, job_id, help=kept if head.keeps_last else again, primary=True)
     if status.can_retry and job_id:
-        again = "Tries again after the last finished epoch."
-        action("Retry", ":material/replay:", go_on, job_id, help=again, primary=True)
+        action("Retry", ":material/replay:", go_on, job_id, help=f"Tries again {where}.", primary=True)
     if status.state == "lost":
-        again = "Another worker goes on after the last finished epoch."
+        again = f"Another worker goes on {where}."
         action("Put back in the queue", ":material/replay:", put_back, job_id, help=again, primary=True)
         action("End it here", ":material/stop_circle:", end_lost, job_id, help="Keeps what it has learned so far.")
 
@@ -249,7 +251,9 @@ if not known:
     )
     st.stop()
 if st.query_params.get("run") and head is None:
-    st.warning("The run in the address does not exist any more. Here are those that do.")
+    st.session_state["runs-missing"] = True  # the table puts a run that exists into the address and draws anew
+elif st.session_state.pop("runs-missing", False):
+    st.warning("The run in the address does not exist any more. This is the newest one.")
 st.fragment(runs_table, run_every=TABLE_EVERY_S if working else None)()
 if head is not None:
     detail(head)

@@ -8,7 +8,7 @@ from dashboard.viewmodels.config_table import config_rows
 from dashboard.viewmodels.run_metrics import MetricHistory, metric_names
 from dashboard.viewmodels.runs import live_status, own_prediction_set_id, run_head, run_rows, scores
 from db import datasets, jobs, recipes, runs, submissions
-from db.models import JobStatus, utc_now
+from db.models import JobStatus, Run, utc_now
 from engine import VERSION
 from engine.config import PRESETS
 from tests.house import House, add_discs
@@ -98,6 +98,51 @@ def test_stopping_then_stopped_can_be_resumed(house, dataset):
     stopped = status(house, run_id)
     assert stopped.can_resume and stopped.can_delete and stopped.has_model and not stopped.live
     assert stopped.sentence == "Stopped by a person after 1 epoch. The model of the best epoch is kept."
+
+
+def test_a_run_stopped_in_its_first_epoch_says_there_is_no_model_and_how_to_get_one(house, dataset):
+    run_id, job_id = start(house, dataset)
+    claim(house)
+    with house.database.writing() as session:
+        jobs.finish(session, job_id, 1, JobStatus.STOPPED)
+    stopped = status(house, run_id)
+    assert stopped.can_resume and not stopped.has_model
+    expected = "Stopped by a person before its first epoch was finished. There is no model yet: resume it to get one."
+    assert stopped.sentence == expected
+
+
+def test_lost_in_the_first_epoch_promises_nothing(house, dataset):
+    run_id, _ = start(house, dataset)
+    claim(house)
+    lost = status(house, run_id, later_s=120)
+    assert "safe" not in lost.sentence and "begin again" in lost.sentence
+
+
+def test_a_run_without_its_last_epoch_says_that_it_begins_again(house, dataset):
+    run_id, _ = start(house, dataset)
+    claim(house)
+    learn(house, run_id, 1, 2)
+    with house.database.writing() as session:
+        run = session.get_one(Run, run_id)
+        run.config = run.config | {"checkpoint": run.config["checkpoint"] | {"save_last": False}}
+    assert "begins with the first again" in status(house, run_id, later_s=120).sentence
+    with house.database.reading() as session:
+        assert not run_head(session, run_id).keeps_last
+
+
+def test_time_counts_all_attempts_of_a_resumed_run(house, dataset):
+    run_id, job_id = start(house, dataset)
+    claim(house)
+    with house.database.writing() as session:
+        jobs.finish(session, job_id, 1, JobStatus.STOPPED)
+        runs.update_run(session, run_id, train_seconds=100.0)
+        jobs.requeue(session, job_id)
+    assert status(house, run_id).seconds == 100.0
+    claim(house)
+    assert status(house, run_id, later_s=20).seconds == pytest.approx(120, abs=5)
+    with house.database.writing() as session:  # trained to the end, and now draws the masks
+        runs.update_run(session, run_id, train_seconds=115.0, ended_reason="All 30 epochs are done.")
+    assert status(house, run_id, later_s=20).seconds == 115.0
 
 
 def test_a_failure_shows_the_jobs_own_sentence(house, dataset):
