@@ -97,7 +97,8 @@ def explain(error: BaseException) -> str:
         return "Memory ran out. Lower the batch size or the image size, then retry."
     if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
         return str(error)  # our own errors are sentences for people
-    return f"Unexpected error, {type(error).__name__}: {error}. The job's log has the details."
+    what = str(error).rstrip(".")
+    return f"Unexpected error, {type(error).__name__}: {what}. The job's log has the details."
 
 
 @contextlib.contextmanager

@@ -26,6 +26,10 @@ from engine.pseudo_labels.base import methods
 TRUTH = "truth"
 """The key of truth among the teachers; every other key is a label set's id."""
 
+NO_FOREGROUND = (
+    "The truth masks mark nothing as foreground, so there is nothing to learn from them. "
+    "Check the classes on the Datasets page, or choose a label set."
+)
 PREVIEW_PX = 256
 
 PRESET_SENTENCES = {
@@ -116,7 +120,8 @@ def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: flo
     found = [_label_teacher(session, each, dataset, now, lost_after_s) for each in recipes.listing(session, dataset_id)]
     if dataset.truth_count:
         sentence = f"{dataset.truth_count:,} of {wording.count(dataset.image_count, 'image')} have a truth mask."
-        found.append(Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count))
+        problem = "" if any(dataset.lookup) else NO_FOREGROUND
+        found.append(Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count, problem))
     return tuple(found)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import urls, wording
-from dashboard.components.form import params_form, reset_form
+from dashboard.components.form import Form, params_form, reset_form
 from dashboard.components.mask_grid import Tile, mask_grid
 from dashboard.components.status import empty_state
 from dashboard.resources import artifacts, database, launcher, previews, settings
@@ -18,7 +18,7 @@ from engine.artifacts import MissingFile
 from engine.config import DEFAULT_PRESET, PRESETS, RunConfig
 
 PREVIEW_IMAGES, PREVIEW_COPIES = 3, 3
-PREVIEW_MODES = {"fill": "Fill", "outline": "Outline", "side by side": "Side by side", "image": "Image only"}
+PREVIEW_MODES = {"fill": "Fill", "outline": "Outline", "side by side": "Side by side", "image": "Image"}
 
 
 def choose_dataset(options: tuple[viewmodel.DatasetOption, ...], origin: viewmodel.Source | None) -> str:
@@ -84,8 +84,8 @@ def choose_preset(origin: viewmodel.Source | None) -> str:
     return chosen
 
 
-def config_form(preset: str, origin: viewmodel.Source | None) -> RunConfig | None:
-    """Draw the settings; return them checked, or None while one breaks its rule. Changes are kept in the address."""
+def config_form(preset: str, origin: viewmodel.Source | None) -> Form[RunConfig]:
+    """Draw the settings and return what stands in them. Changes are kept in the address."""
     key = f"train-form-{preset}-{origin.run_id if origin else ''}"
     begin = f"{key}-begin"
     if begin not in st.session_state:
@@ -101,7 +101,7 @@ def config_form(preset: str, origin: viewmodel.Source | None) -> RunConfig | Non
     form = params_form(RunConfig, key=key, start=st.session_state[begin], columns=2, open_groups={"training"})
     if form.params is not None:
         st.query_params["p"] = viewmodel.assignments(preset, form.params)
-    return form.params
+    return form
 
 
 @st.cache_data(max_entries=48, show_spinner=False)
@@ -208,12 +208,16 @@ if not options:
         icon=":material/photo_library:",
     )
     st.stop()
+if st.query_params.get("dataset", options[0].id) not in {option.id for option in options}:
+    st.warning("The dataset in the address is not here any more. This is the newest one.")
+if origin is None and st.query_params.pop("from", None):
+    st.warning("The run whose settings this page should start from does not exist any more.")
 if origin is not None:
     st.info(f"Starts from the settings of the run **{wording.escaped(origin.name)}**.", icon=":material/content_copy:")
     if origin.problem:
         st.warning(wording.escaped(origin.problem))
 
-left, right = st.columns([11, 9], gap="large")
+left, right = st.columns([11, 9], gap="medium")
 with left:
     dataset_id = choose_dataset(options, origin)
 with database().reading() as session:
@@ -230,7 +234,8 @@ if not teachers:
 with left:
     teacher = choose_teacher(teachers, dataset_id, origin)
     preset = choose_preset(origin)
-    config = config_form(preset, origin)
+    form = config_form(preset, origin)
+    config = form.params
 dataset_name = next(option.name for option in options if option.id == dataset_id)
 with database().reading() as session:
     proposal = viewmodel.proposed_name(session, dataset_name, teacher, preset, origin)
@@ -241,7 +246,7 @@ with right:
     if config is not None:
         summary(viewmodel.plan(config, teacher.images))
     else:
-        st.error("A setting breaks its rule; the sentence below the settings says which.", icon=":material/error:")
+        st.error(form.error, icon=":material/error:")
     blocked = config is None or bool(teacher.problem)
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"):
         start(dataset_id, teacher, name, preset, config)

@@ -89,6 +89,7 @@ class _Report:
 
     def started(self, epochs_done: int) -> None:
         self._context.records.drop_metrics_after(self._run_id, epochs_done)
+        self._context.records.update_run(self._run_id, ended_reason="")  # of an earlier attempt
 
     def batch(self, epoch: int, done: int, total: int, images_per_s: float) -> None:
         text = f"Epoch {epoch} of {self._epochs}: {done} of {total} images, {images_per_s:.1f} images/s"
@@ -144,6 +145,11 @@ def _split_rows(context: JobContext, run: Any, config: RunConfig) -> list[dict[s
     if not images:
         what = "pseudo-label masks" if run.label_set_id else "truth masks"
         raise JobFailed(f"The dataset has no images with {what}, so there is nothing to learn from.")
+    if not run.label_set_id and not any(run.lookup):
+        raise JobFailed(
+            "The truth masks mark nothing as foreground, so there is nothing to learn from them. Check the dataset's "
+            "classes, then train anew."
+        )
     validation: set[str] = set()
     if config.training.validation_split:
         keys = [image.content_hash for image in images]

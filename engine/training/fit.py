@@ -151,7 +151,8 @@ def _conclude(config: RunConfig, model: keras.Model, state: TrainingState, store
     best = state.checkpoint.best_epoch or None
     if not state.ended:
         state.ended = "finished"
-        state.reason = f"All {config.training.epochs} epochs are done."
+        epochs = config.training.epochs
+        state.reason = f"All {epochs} epochs are done." if epochs > 1 else "The one epoch asked for is done."
     if state.ended == "nan":
         advice = f"Lower the learning rate (now {config.training.learning_rate:g}) or choose another loss."
         if best is None:
@@ -161,8 +162,7 @@ def _conclude(config: RunConfig, model: keras.Model, state: TrainingState, store
         state.reason = f"Stopped by a person after {state.epoch} of {config.training.epochs} epochs."
         if not state.epoch:
             state.reason = (
-                "Stopped by a person before the first epoch was finished, so there is no model yet. "
-                "Resume it to get one."
+                "Stopped by a person before its first epoch was finished. There is no model yet: resume it to get one."
             )
     if best is None:
         stored.save(model, BEST_FILE)

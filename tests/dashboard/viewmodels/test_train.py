@@ -5,7 +5,7 @@ import pytest
 
 from dashboard.viewmodels import train
 from db import datasets, jobs, recipes, runs, submissions
-from db.models import JobStatus, utc_now
+from db.models import Dataset, JobStatus, utc_now
 from engine import VERSION
 from engine import artifacts as stored
 from engine.config import PRESETS, ModelParams, RunConfig, config_from
@@ -57,6 +57,12 @@ def test_truth_and_label_sets_are_offered_with_counts_and_named_scores(house, da
 def test_a_label_set_still_being_drawn_says_so(house, dataset):
     label(house, dataset, drawn=2)
     assert "still being drawn" in offered(house, dataset)["by k-means"].problem
+
+
+def test_truth_without_foreground_cannot_teach(house, dataset):
+    with house.database.writing() as session:
+        session.get_one(Dataset, dataset.id).lookup = [0] * 256
+    assert "mark nothing as foreground" in offered(house, dataset)["Truth masks"].problem
 
 
 def test_a_label_set_without_masks_cannot_teach(house, dataset):

@@ -3,7 +3,7 @@
 import pytest
 
 from db import runs
-from db.models import Prediction
+from db.models import Dataset, Prediction
 from engine import artifacts as stored
 from engine import imaging
 from engine.jobs import train
@@ -102,3 +102,12 @@ def test_a_missing_file_ends_in_a_sentence_that_the_run_keeps(house):
     with pytest.raises(JobFailed, match="missing from the store"):
         train.run(job, Context(house))
     assert "missing" in Context(house).records.run(run.id).ended_reason
+
+
+def test_truth_that_marks_nothing_is_refused_with_a_sentence(house):
+    dataset = add_discs(house, 4)
+    with house.database.writing() as session:
+        session.get_one(Dataset, dataset.id).lookup = [0] * 256
+    _, job = submit_train(house, dataset)
+    with pytest.raises(JobFailed, match="mark nothing as foreground"):
+        train.run(job, Context(house))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.imaging import decode_png, encode_png
-from engine.training.callbacks import Hooks, scheduled_rate
+from engine.training.callbacks import Hooks, in_words, scheduled_rate
 from engine.training.fit import dtype_policy, fit
 from engine.training.samples import TrainingError
 from engine.training.state import STATE_FILE, load_state
@@ -93,6 +93,7 @@ def test_a_run_that_ended_is_not_trained_again(tmp_path):
 def test_a_stop_before_the_first_epoch_leaves_usable_models(tmp_path):
     result = fit(tiny(), discs(tmp_path / "files"), tmp_path / "run", Log(stop_after=1).hooks())
     assert (result.ended, result.best_epoch, result.best_score) == ("stopped", None, None)
+    assert result.reason.startswith("Stopped by a person before its first epoch was finished. There is no model yet")
     assert len(weights(tmp_path / "run" / "best.keras")) > 0
     assert not (tmp_path / "run" / STATE_FILE).exists()
 
@@ -104,7 +105,7 @@ def test_early_stopping_says_when_and_why_and_restores_the_best(tmp_path):
     )
     result = fit(config, discs(tmp_path / "files"), tmp_path / "run")
     assert result.ended == "early"
-    assert result.reason == "Early stopping at epoch 3 because val_loss had not improved for 2 epochs."
+    assert result.reason == "Early stopping at epoch 3 because the validation loss had not improved for 2 epochs."
     assert result.epochs_done == 3
     assert same(weights(tmp_path / "run" / "last.keras"), weights(tmp_path / "run" / "best.keras"))
 
@@ -203,3 +204,20 @@ def test_a_stored_model_is_float32_whatever_trained_it(tmp_path):
     model = keras.saving.load_model(tmp_path / "run" / "best.keras", compile=False)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     assert "mixed_bfloat16" not in json.dumps(model.get_config(), default=str)
+
+
+def test_weights_that_break_in_the_last_step_of_an_epoch_are_noticed(tmp_path, monkeypatch):
+    class Breaks(keras.optimizers.Adam):
+        def apply(self, grads, trainable_variables=None):
+            super().apply([grad * math.nan for grad in grads], trainable_variables)
+
+    monkeypatch.setattr(keras.optimizers, "AdamW", lambda rate, weight_decay: Breaks(rate, weight_decay=weight_decay))
+    samples = discs(tmp_path / "files", train=4, validation=0)  # one step: its loss is of the weights before it
+    with pytest.raises(TrainingError, match="NaN in epoch 1, so there is no model"):
+        fit(tiny(), samples, tmp_path / "run")
+    assert not (tmp_path / "run" / "best.keras").exists()
+
+
+def test_a_stalled_metric_is_named_in_words():
+    words = [in_words(name) for name in ("val_loss", "loss", "val_dice", "iou")]
+    assert words == ["the validation loss", "the training loss", "the validation Dice", "the training IoU"]
