@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
 
 import numpy as np
@@ -136,7 +137,7 @@ def _add(figure: go.Figure, curve: Curve, runs: list[str], smoothing: float) -> 
     many_runs = any(runs)
     training = curve.group == "train"
     colour = palette.SERIES[(runs.index(curve.run) if many_runs else int(training)) % len(palette.SERIES)]
-    words = [curve.run, curve.metric if not curve.group or not many_runs else "", curve.group]
+    words = [escape(curve.run), curve.metric if not curve.group or not many_runs else "", curve.group]
     name = " · ".join(word for word in words if word)
     line = {"color": colour, "width": 2, "dash": "dot" if many_runs and training else "solid"}
     mode = "lines+markers" if len(x) <= 2 else "lines"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def main() -> None:
         return
     shared = compare.shared_images(compared, score_table)
     for caution in compare.cautions(compared, shared):
-        st.caption(f":material/info: {caution}")
+        st.caption(f":material/info: {wording.escaped(caution)}")
     sections = st.container()
     if shared is not None and len(shared.rows):
         shared = _masks(shared)
@@ -64,6 +65,9 @@ def _choose_runs() -> list[str]:
     wanted = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id in names]
     if "compare-runs" not in st.session_state:
         st.session_state["compare-runs"] = wanted[:MOST_RUNS] or usual
+        gone = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id and run_id not in names]
+        if gone:
+            st.warning(f"Of the runs in the address, {wording.count(len(gone), 'run')} are not here any more.")
     chosen = st.multiselect(
         "Runs",
         list(names),
@@ -102,7 +106,8 @@ def _curves(compared: Sequence[ComparedRun]) -> None:
     )
     if metric in ("dice", "iou"):
         against = "; ".join(f"{run.name}: {_against(run)}" for run in compared)
-        st.caption(f"{title} while training, measured against what each run learned from. {against}.")
+        explained = f"{title} while training, measured against what each run learned from. {against}."
+        st.caption(wording.escaped(explained))
 
 
 def _against(run: ComparedRun) -> str:
@@ -268,7 +273,8 @@ def _scatter(shared: SharedImages, image: int) -> None:
         width=560,
         alt=f"{title} of each image in two runs",
     )
-    st.caption(f"{title}, one point for each image; above the line {names[up]} is better. Click a point to open it.")
+    better = wording.escaped(names[up])
+    st.caption(f"{title}, one point for each image; above the line {better} is better. Click a point to open it.")
     points = event.selection.points
     clicked = int(points[0]["customdata"][0]) if points and "customdata" in points[0] else None
     if clicked is not None and clicked != st.session_state.get("compare-clicked"):
@@ -291,8 +297,8 @@ def _scatter_figure(shared: SharedImages, image: int, across: int, up: int) -> g
                 mode="markers",
                 name=name,
                 marker={"color": colour, "size": 8, "opacity": 0.75},
-                customdata=images[:, None],
-                text=[shared.name(int(i)) for i in images],
+                customdata=images[:, None].tolist(),  # of an array, a click would bring back something else
+                text=[escape(shared.name(int(i))) for i in images],
                 hovertemplate="%{text}<br>%{x:.3f} · %{y:.3f}<extra></extra>",
             )
         )
@@ -307,8 +313,8 @@ def _scatter_figure(shared: SharedImages, image: int, across: int, up: int) -> g
         )
     )
     span = {"range": [-0.02, 1.02], "constrain": "domain"}
-    figure.update_xaxes(title=shared.runs[across].name, **span)
-    figure.update_yaxes(title=shared.runs[up].name, scaleanchor="x", **span)
+    figure.update_xaxes(title=escape(shared.runs[across].name), **span)
+    figure.update_yaxes(title=escape(shared.runs[up].name), scaleanchor="x", **span)
     figure.update_layout(
         height=560,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},

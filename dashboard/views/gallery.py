@@ -71,6 +71,8 @@ def main() -> None:
         with detail_place:
             _detail(origin, table, arrangement, choice, found)
     else:
+        if st.query_params.pop("image", None):
+            st.warning("The image in the address has no mask in this run. Here are those that have.")
         _grid(origin, table, arrangement, choice)
 
 
@@ -114,15 +116,15 @@ def _provenance(origin: Source) -> None:
         if origin.label_set_id:
             st.page_link(
                 "views/labels.py",
-                label=f"Learned from {origin.label_set_name} ({origin.recipe})",
+                label=wording.escaped(f"Learned from {origin.label_set_name} ({origin.recipe})"),
                 icon=":material/auto_fix_high:",
                 query_params={"dataset": origin.dataset_id, "labels": origin.label_set_id},
             )
         else:
-            st.markdown(":material/verified: Learned from truth", width="content")
+            st.markdown(":small[:material/verified: Learned from truth]", width="content")
         st.page_link(
             "views/datasets.py",
-            label=f"{origin.dataset_name} ({wording.count(origin.image_count, 'image')})",
+            label=wording.escaped(f"{origin.dataset_name} ({wording.count(origin.image_count, 'image')})"),
             icon=":material/photo_library:",
             query_params={"dataset": origin.dataset_id},
         )
@@ -161,10 +163,10 @@ def _offer_predictions(origin: Source) -> None:
     elif not origin.can_predict:
         status.empty_state(
             "This run has no model yet",
-            "It ended before its first epoch. Start it again, or choose another run above.",
-            button="See the run",
-            page="views/runs.py",
+            "It ended before its first epoch was finished. Resume it, or choose another run above.",
         )
+        query = {"run": origin.run_id}
+        st.page_link("views/runs.py", label="Go to the run", icon=":material/monitoring:", query_params=query)
     else:
         status.empty_state("This run has drawn no masks yet", "Its model is ready; drawing takes a moment.")
         _predict_button(origin, "Draw the masks")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -93,3 +95,22 @@ def test_a_run_without_masks_shows_its_curves(page, house):
     at = page(runs=",".join(run.id for run in runs))
     assert "No masks yet of without" in text_of(at)
     assert len(at.get("plotly_chart")) == 1
+
+
+def test_a_click_in_the_scatter_brings_back_a_plain_list(page, house):
+    dataset = add_discs(house, 4)
+    runs = ",".join(add_run(house, dataset, name, shifts_px=(0, 3)).id for name in "ab")
+    scatter = page(runs=runs).get("plotly_chart")[-1]
+    traces = json.loads(scatter.proto.spec)["data"]
+    clickable = [trace["customdata"] for trace in traces if "customdata" in trace]
+    assert sorted(image for rows in clickable for (image,) in rows) == [0, 1, 2, 3]
+
+
+def test_names_are_shown_as_they_were_typed(page, house):
+    dataset = add_discs(house, 3)
+    names = ("<b>a</b> [x](y)", "*b*")
+    at = page(runs=",".join(add_run(house, dataset, name, shifts_px=(0,)).id for name in names))
+    curves, scatter = (json.loads(chart.proto.spec) for chart in at.get("plotly_chart"))
+    assert curves["data"][0]["name"].startswith("&lt;b&gt;a&lt;/b&gt; [x](y)")
+    assert scatter["layout"]["xaxis"]["title"]["text"] == "&lt;b&gt;a&lt;/b&gt; [x](y)"
+    assert "\\[x\\]" in text_of(at)
