@@ -6,8 +6,9 @@ from datetime import datetime
 
 
 def time_left(done: int, total: int, elapsed_s: float) -> float | None:
-    """Return the seconds still to go at the pace so far, or None before the first step is done."""
-    if done <= 0 or total <= 0 or elapsed_s <= 0:
+    """Return the seconds still to go at the pace so far, or None while too little is done to know it."""
+    # The time that a job needs to get going counts into its pace: after 1 of 300 masks that would promise an hour.
+    if done <= 0 or total <= 0 or elapsed_s <= 0 or done < min(10, 0.02 * total):
         return None
     return max(total - done, 0) * elapsed_s / done
 
@@ -69,4 +70,4 @@ def score(value: float | None) -> str:
 
 def escaped(text: str) -> str:
     """Return a name that people gave as Markdown that shows its own signs."""
-    return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>()#+-!|~$:" else sign for sign in text)
+    return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>#+-!|~$:" else sign for sign in text)
