@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from dashboard import wording
 from db.datasets import InUse
 
 
@@ -22,7 +23,7 @@ def deletion_buttons(delete: Callable[[], None], done: str, keep: str = "Keep it
     try:
         delete()
     except InUse as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(wording.escaped(str(error)), icon=":material/error:")
         return
     st.toast(done, icon=":material/delete:")
     st.rerun()

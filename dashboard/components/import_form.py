@@ -71,9 +71,11 @@ def _server_folder(key: str) -> ChosenSource | None:
         return None
     path = Path(typed).expanduser()
     if not path.is_absolute():
-        st.error(f"The folder must be an absolute path, such as /home/me/photographs. Got {typed!r}.")
+        st.error(
+            f"The folder must be an absolute path, such as /home/me/photographs. Got {wording.escaped(repr(typed))}."
+        )
     elif not path.exists():
-        st.error(f"There is no folder or zip {typed!r} on this machine.")
+        st.error(f"There is no folder or zip {wording.escaped(repr(typed))} on this machine.")
     else:
         kind = "folder" if path.is_dir() else "zip"
         return ChosenSource({"kind": kind, "path": str(path)}, path.stem if kind == "zip" else path.name, str(path))

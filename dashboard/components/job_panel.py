@@ -54,7 +54,8 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
             ):
                 stop_job(job.id)
                 st.rerun()
-            if job.can_retry and st.button("Go on", icon=":material/replay:", key=f"{key}-retry", width="stretch"):
+            again = "Try again" if job.status == "failed" else "Go on"
+            if job.can_retry and st.button(again, icon=":material/replay:", key=f"{key}-retry", width="stretch"):
                 retry_job(job.id)
                 st.rerun()
         if job.status == "queued":
@@ -67,7 +68,7 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
             at = f" after {job.done:,} of {job.total:,}" if job.total else ""
             st.info(f"Stopped by a person{at}. {kept}")
         elif job.status == "failed":
-            st.error(job.error or "It failed without a reason. The job's log has the details.")
+            st.error(wording.escaped(job.error or "It failed without a reason. The job's log has the details."))
         if job.elapsed_s is not None and not job.can_retry:
             st.caption(f"Running for {wording.duration(job.elapsed_s)}.")
 

@@ -153,7 +153,7 @@ def _truth(place: Workplace, mask: Mask, size: int | None) -> str | None:
 @st.dialog("Mask", width="large")
 def _look_closer(place: Workplace, card: LabelSetCard, mask: Mask, threshold: float, opacity: float) -> None:
     score = "" if mask.dice is None else f" · Dice vs truth {mask.dice:.3f}"
-    st.caption(f"{mask.name} · foreground {mask.area:.1%} of the area{score}")
+    st.caption(f"{wording.escaped(mask.name)} · foreground {mask.area:.1%} of the area{score}")
     image, drawn = urls.image(place.dataset_id, mask.image_id), urls.label(card.id, mask.image_id)
     panes = [Pane("Image", image), Pane("Pseudo-label", image, mask=drawn)]
     truth = _truth(place, mask, None)

@@ -14,7 +14,8 @@ def thumbnails(addresses: Sequence[str], height_px: int = 72) -> None:
     """Draw pictures side by side, each filling an equal share of the width; with none, an empty strip as high."""
     style = f"flex:1;min-width:0;height:{height_px}px;object-fit:cover;border-radius:4px"
     inner = "".join(f'<img src="{escape(address)}" alt="" loading="lazy" style="{style}">' for address in addresses)
-    st.html(f'<div style="display:flex;gap:4px;min-height:{height_px}px">{inner}</div>')
+    empty = "" if addresses else ";border-radius:4px;background:rgba(128,128,128,.12)"
+    st.html(f'<div style="display:flex;gap:4px;min-height:{height_px}px{empty}">{inner}</div>')
 
 
 def overlaid(image: str, over: str, caption: str, opacity: float = 0.75) -> None:

@@ -33,7 +33,7 @@ def status_badge(status: str) -> None:
 def progress(done: int, total: int, text: str = "", elapsed_s: float | None = None) -> None:
     """Draw a progress bar with the text, how much is done (unless the text says "3 of 9") and the time left."""
     share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
-    parts = [text] if text else []
+    parts = [wording.escaped(text)] if text else []
     if total > 0 and not re.search(r"\d of \d", text):
         parts.append(f"{done:,} of {total:,}")
     left_s = wording.time_left(done, total, elapsed_s or 0.0)

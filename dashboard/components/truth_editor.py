@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from dashboard import renditions, resources, urls
+from dashboard import renditions, resources, urls, wording
 from dashboard.components import charts, palette, pictures
 from dashboard.viewmodels.datasets import DatasetView, example_images, truth_counts
 from dashboard.viewmodels.truth_mapping import BadMapping, ClassStart, Mapping, mapping_from, starts_of
@@ -28,13 +28,16 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
     with resources.database().reading() as session:
         counts = truth_counts(session, view.id)
         examples = example_images(session, view.id)
+    if not counts[1:].any():
+        st.info("All truth masks are black, so there are no values to tell apart.")
+        return
     left, right = st.columns([1, 1], gap="medium")
     with left:
         rows = _table(view, key)
     mapping, error = _checked(rows, counts)
     with left:
         if error:
-            st.error(error)
+            st.error(wording.escaped(error))
         _buttons(view, mapping, counts, key)
     lookup = mapping.lookup if mapping else view.lookup
     names = [entry["name"] for entry in mapping.classes] if mapping else view.classes
@@ -100,7 +103,7 @@ def _save(view: DatasetView, mapping: Mapping, key: str) -> None:
         with resources.database().writing() as session:
             datasets.set_classes(session, view.id, mapping.classes, mapping.lookup)
     except datasets.InUse as error:
-        st.error(str(error))
+        st.error(wording.escaped(str(error)))
         return
     st.toast("The classes are saved.", icon=":material/check:")
     _start_anew(view, key, None)
@@ -134,7 +137,7 @@ def _histogram(counts: np.ndarray, lookup: Sequence[int], names: Sequence[str], 
 def _example(dataset_id: str, image_id: str, name: str, lookup: Sequence[int]) -> None:
     path = resources.artifacts().path(stored.truth_key(dataset_id, image_id))
     if not path.exists():
-        st.warning(f"The truth mask of {name} is gone from the disk.")
+        st.warning(f"The truth mask of {wording.escaped(name)} is gone from the disk.")
         return
     drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX))
     pictures.overlaid(urls.image(dataset_id, image_id, EXAMPLE_PX), urls.preview(drawn), name)

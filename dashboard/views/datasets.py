@@ -42,7 +42,7 @@ def start(job_id: str, dataset_id: str, words: str) -> None:
     resources.launcher().submit(job_id)
     forget_upload("import")
     forget_upload("more")
-    st.toast(f"Importing {words}.", icon=":material/upload:")
+    st.toast(f"Importing {wording.escaped(words)}.", icon=":material/upload:")
     st.switch_page(PAGE, query_params={"dataset": dataset_id})
 
 
@@ -64,7 +64,7 @@ def import_new(name: str, chosen: ChosenSource) -> None:
         with resources.database().writing() as session:
             dataset, job = submissions.submit_import(session, name, chosen.source)
     except names.NameTaken as error:
-        st.error(str(error))
+        st.error(wording.escaped(str(error)))
         return
     start(job.id, dataset.id, chosen.words)
 
@@ -151,13 +151,15 @@ def job_now(dataset_id: str):
 
 
 def heading(view: vm.DatasetView) -> None:
-    st.title(view.name)
+    st.title(wording.escaped(view.name))
     parts = [wording.count(view.images, "image"), f"{view.truth:,} with truth" if view.truth else "no truth"]
     parts += [
         f"{len(view.classes)} classes" if len(view.classes) > 2 else "",
         f"made {wording.ago(view.created_at, utc_now())}",
     ]
     st.caption(" · ".join(part for part in parts if part))
+    if view.truth and len(view.classes) < 2:
+        st.warning("The truth masks mark no object: every pixel is background. There is nothing to score or learn by.")
     with st.container(horizontal=True):
         next_step = bool(view.images)
         if st.button(
@@ -174,7 +176,7 @@ def browse(view: vm.DatasetView) -> None:
     if not view.images:
         at_work = view.job is not None and view.job.at_work
         waiting = "The images appear here when the import has ended."
-        st.info(waiting if at_work else "There are no images in this dataset. The tab *Files* says why.")
+        st.info(waiting if at_work else "There are no images in this dataset. The tab *Add images* takes some.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input("Search by name", key=f"search-{view.id}", on_change=first_page, width=220)
@@ -230,7 +232,7 @@ def look_closer(view: vm.DatasetView, image_id: str) -> None:
     if picture is None:
         st.info("This image is gone.")
         return
-    st.caption(f"{picture.name} · {picture.width_px} × {picture.height_px} px")
+    st.caption(f"{wording.escaped(picture.name)} · {picture.width_px} × {picture.height_px} px")
     panes = [Pane("Image", picture.image)]
     if picture.truth:
         panes.append(Pane("Truth", picture.image, mask=picture.truth))
@@ -258,12 +260,14 @@ def add_images(view: vm.DatasetView) -> None:
     chosen = source_form(key="more")
     if chosen is None:
         return
-    if st.button(f"Add {chosen.words}", type="primary", icon=":material/add_photo_alternate:", key="more-start"):
+    if st.button(
+        f"Add {wording.escaped(chosen.words)}", type="primary", icon=":material/add_photo_alternate:", key="more-start"
+    ):
         try:
             with resources.database().writing() as session:
                 job = submissions.submit_more_images(session, view.id, chosen.source)
         except datasets.InUse as error:
-            st.error(str(error))
+            st.error(wording.escaped(str(error)))
             return
         start(job.id, view.id, chosen.words)
 
@@ -277,12 +281,13 @@ def confirm_deletion(dataset_id: str) -> None:
     if going.busy:
         st.warning(going.busy)
         return
-    st.markdown(f"**{wording.escaped(going.name)}** goes for good, and with it:")
     lines = [wording.count(going.images, "image") + (f", {going.truth:,} with truth" if going.truth else "")]
     lines += [f"label set {wording.escaped(name)}" for name in going.label_sets]
     lines += [f"run {wording.escaped(name)} with its model" for name in going.runs]
     lines += [wording.count(going.masks, "pseudo-label or predicted mask", "pseudo-label and predicted masks")]
-    st.markdown("\n".join(f"- {line}" for line in lines if not line.startswith("no ")))
+    lines = [f"- {line}" for line in lines if not line.startswith("no ")]
+    head = f"**{wording.escaped(going.name)}** goes for good"
+    st.markdown("\n".join([f"{head}, and with it:", *lines]) if lines else f"{head}. It holds nothing.")
     st.caption("The files you imported from stay where they are.")
     deletion_buttons(lambda: delete(dataset_id), "The dataset is deleted.")
 

@@ -96,7 +96,7 @@ def at_work(first: viewmodel.HomeView) -> None:
         for work in now.work:
             left, right = st.columns([5, 1], vertical_alignment="center")
             with left:
-                st.markdown(f"{status.badge_text(work.job.status)} {work.what}: **{work.name}**")
+                st.markdown(f"{status.badge_text(work.job.status)} {work.what}: **{wording.escaped(work.name)}**")
                 if work.job.status in ("running", "stopping"):
                     status.progress(work.job.done, work.job.total, work.job.text, work.job.elapsed_s)
             right.page_link(work.page, label="Follow", icon=":material/arrow_forward:", query_params=work.query)
@@ -113,11 +113,13 @@ def recent_runs(view: viewmodel.HomeView) -> None:
     now = utc_now()
     for run in view.recent:
         name, on, state, dice, when = st.columns([4, 3, 2, 3, 2], vertical_alignment="center")
-        name.page_link("views/runs.py", label=run.name, icon=":material/monitoring:", query_params={"run": run.id})
-        on.markdown(f"on {run.dataset}")
+        name.page_link(
+            "views/runs.py", label=wording.escaped(run.name), icon=":material/monitoring:", query_params={"run": run.id}
+        )
+        on.markdown(f"on {wording.escaped(run.dataset)}")
         state.markdown(status.badge_text(run.status))
-        measured = "Dice against truth" if run.dice_against == "truth" else "agreement with labels"
-        dice.markdown(f"**{wording.score(run.best_dice)}** {measured}" if run.best_dice is not None else "–")
+        measured = "Dice vs truth" if run.dice_against == "truth" else "agreement with the pseudo-label"
+        dice.markdown(f"**{wording.score(run.best_dice)}** validation {measured}" if run.best_dice is not None else "–")
         when.caption(wording.ago(run.created_at, now))
 
 

@@ -86,7 +86,7 @@ def new_prediction(choices: tuple[vm.RunChoice, ...]) -> None:
         help="Runs that have ended and kept a model; the newest first. The best epoch is used.",
     )
     st.query_params["run"] = run_id
-    st.caption(f"Learned on *{by_id[run_id].dataset_name}*, best at epoch {by_id[run_id].best_epoch}.")
+    st.caption(f"Learned on *{wording.escaped(by_id[run_id].dataset_name)}*, best at epoch {by_id[run_id].best_epoch}.")
     what = st.segmented_control("Images", [NEW, EXISTING], default=NEW, required=True, key="predict-what")
     if what == NEW:
         predict_new(by_id[run_id])
@@ -110,7 +110,9 @@ def predict_new(run: vm.RunChoice) -> None:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
     name = st.text_input("Name for these images", proposal, key=f"predict-name-{chosen.source}", max_chars=200)
     flips = flips_toggle()
-    if st.button(f"Predict {chosen.words}", type="primary", icon=":material/play_arrow:", key="predict-new"):
+    if st.button(
+        f"Predict {wording.escaped(chosen.words)}", type="primary", icon=":material/play_arrow:", key="predict-new"
+    ):
         submit_new(run, name, chosen, flips)
 
 
@@ -119,7 +121,7 @@ def submit_new(run: vm.RunChoice, name: str, chosen: ChosenSource, flips: bool) 
         with resources.database().writing() as session:
             made, job = submissions.submit_predict_new(session, run.id, name, chosen.source, flips)
     except (names.NameTaken, submissions.NotReady) as error:
-        st.error(str(error))
+        st.error(wording.escaped(str(error)))
         return
     forget_upload("predict")
     start(job.id, made.id)
@@ -149,7 +151,7 @@ def predict_existing(run: vm.RunChoice) -> None:
                 datasets.refuse_if_busy(session, dataset_id)
                 made, job = submissions.submit_predict(session, run.id, dataset_id, flips)
         except (submissions.NotReady, datasets.InUse) as error:
-            st.error(str(error))
+            st.error(wording.escaped(str(error)))
             return
         start(job.id, made.id)
 
@@ -163,7 +165,8 @@ def start(job_id: str, set_id: str) -> None:
 def earlier_row(entry: vm.Earlier) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"earlier-{entry.id}"):
         badge = "" if entry.status == "finished" else status.badge_text(entry.status)
-        words = f"{entry.predicted:,} of {entry.images:,} images" if entry.status != "finished" else None
+        unfinished = entry.status != "finished" and entry.images
+        words = f"{entry.predicted:,} of {entry.images:,} images" if unfinished else None
         parts = [words or wording.count(entry.predicted, "image"), f"by {wording.escaped(entry.run_name)}"]
         parts.append(wording.ago(entry.created_at, utc_now()))
         st.markdown(
@@ -187,7 +190,7 @@ def left_over_row(target: vm.TargetChoice) -> None:
                 with resources.database().writing() as session:
                     gone = datasets.delete_dataset(session, target.id)
             except datasets.InUse as error:
-                st.error(str(error))
+                st.error(wording.escaped(str(error)))
                 return
             resources.remove_files(gone)
             st.rerun()
@@ -213,11 +216,13 @@ def delete(set_id: str) -> None:
 def detail_page(view: vm.SetView) -> None:
     if st.button("All predictions", icon=":material/arrow_back:", type="tertiary", key="back"):
         st.switch_page(PAGE, query_params={})
-    st.title(view.dataset_name)
+    st.title(wording.escaped(view.dataset_name))
     flips = ", averaged over flips" if view.flips else ""
     made = wording.ago(view.created_at, utc_now())
     done = (
-        f"{view.predicted:,} of {wording.count(view.images, 'image')} predicted" if view.images else "To be predicted"
+        f"{view.predicted:,} of {wording.count(view.images, 'image')} predicted"
+        if view.images
+        else "No images yet, to be predicted"
     )
     st.caption(f"{done} by *{wording.escaped(view.run_name)}*{flips} · {made}")
     actions = st.container(horizontal=True)
@@ -263,7 +268,8 @@ def take_home(view: vm.SetView, threshold: float) -> None:
 def look(view: vm.SetView) -> float:
     """Draw the masks and what steers them; return the threshold."""
     if not view.predicted:
-        st.info("No mask yet. They appear here as soon as the job has ended.")
+        at_work = view.job is not None and view.job.at_work
+        st.info("No mask yet. They appear here as soon as the job has ended." if at_work else "There are no masks.")
         return 0.5
     modes = MODES | (MODES_BY_TRUTH if view.scored else {})
     orders = [order for order in vm.ORDERS if view.scored or order not in vm.ORDERS_BY_TRUTH]
@@ -299,7 +305,7 @@ def summary_line(view: vm.SetView, threshold: float) -> None:
         found = vm.summary(session, view.id, threshold)
     st.markdown(
         f"Mean over {wording.count(found.scored, 'image')} with truth: **Dice vs truth {found.dice:.3f}**, "
-        f"IoU vs truth {found.iou:.3f}"
+        f"IoU vs truth {found.iou:.3f}" + (", images it learned from included." if view.own else "")
     )
 
 
@@ -355,7 +361,9 @@ def level_counts(path: str, written_ns: int) -> np.ndarray:
 
 @st.dialog("Prediction", width="large")
 def look_closer(view: vm.SetView, image: vm.PredictedImage, threshold: float, opacity: float) -> None:
-    st.caption(f"{image.name} · {image.width_px} × {image.height_px} px · {subtitle(view, image, threshold)}")
+    st.caption(
+        f"{wording.escaped(image.name)} · {image.width_px} × {image.height_px} px · {subtitle(view, image, threshold)}"
+    )
     panes = [Pane("Image", image.image), Pane("Prediction", image.image, mask=image.mask)]
     if image.truth:
         panes.append(Pane("Errors vs truth", image.image, mask=image.mask, reference=image.truth, mode="errors"))

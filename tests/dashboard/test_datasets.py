@@ -7,7 +7,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from db import datasets, submissions
-from db.models import Dataset, Job, JobStatus, new_id
+from db.models import Dataset, Image, Job, JobStatus, new_id
 from engine import artifacts as stored
 from tests.dashboard.pressing import press_in_dialog
 from tests.house import add_discs
@@ -167,3 +167,20 @@ def test_a_dataset_at_work_is_not_offered_for_deletion(open_page, submitted, hou
     click(at, "delete")
     assert "in use by a job (import)" in words(at)
     assert not any(button.key == "delete-go" for button in at.button)
+
+
+def test_a_name_shows_its_own_signs(open_page, house):
+    dataset = add_discs(house, name="$a$ *b* <i>c</i> :red[d]")
+    shown = open_page(PAGE, dataset=dataset.id).title[0].value
+    assert shown == r"\$a\$ \*b\* \<i\>c\</i\> \:red\[d\]"
+
+
+def test_truth_that_marks_nothing_is_said_once_and_not_as_an_error(open_page, house):
+    dataset = add_discs(house, count=2)
+    with house.database.writing() as session:
+        stored_set = session.get_one(Dataset, dataset.id)
+        stored_set.classes, stored_set.lookup = [{"index": 0, "name": "background", "value": 0}], [0] * 256
+        for image in session.query(Image).filter_by(dataset_id=dataset.id):
+            image.truth_values = [[0, 100]]
+    at = open_page(PAGE, dataset=dataset.id)
+    assert "mark no object" in at.warning[0].value and not at.error

@@ -215,3 +215,13 @@ def test_a_dataset_that_a_job_uses_cannot_go_and_says_why(house):
 )
 def test_a_name_is_proposed_from_what_was_dropped(files, name):
     assert view.proposed_name(files) == name
+
+
+def test_the_report_has_notes_before_files_with_nothing_to_say(house):
+    dataset = add_discs(house, count=1)
+    note = {"name": "mask.png", "taken": True, "reason": "It has 64 × 48 pixels; it was resized to fit."}
+    with house.database.writing() as session:
+        datasets.add_images(session, dataset.id, new_id(), [], [note])
+    with house.database.reading() as session:
+        reasons = [line.reason for line in view.report_lines(session, dataset.id)]
+    assert reasons[0] == note["reason"] and not any(reasons[1:])
