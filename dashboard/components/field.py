@@ -14,11 +14,12 @@ LONGEST_INT_SLIDER = 64
 MOST_SEGMENTS = 4
 # Below this share of its upper limit a default asks for scientific notation: learning rates, weight decay.
 TINY_SHARE = 2e-3
-# Choices, or parts of their names, that capitals alone do not spell.
+# Names and choices, or parts of them, that capitals alone do not spell.
 _SPELLINGS = {
     "adamw": "AdamW",
     "bce_dice": "Cross-entropy + Dice",
     "binary_crossentropy": "Binary cross-entropy",
+    "grabcut": "GrabCut",
     "iou": "IoU",
     "val": "validation",
     "rag": "RAG",
@@ -57,7 +58,7 @@ def is_fixed(field: FieldInfo) -> bool:
 def label_text(name: str, field: FieldInfo) -> str:
     """Return the field's title with its unit."""
     unit = _extra(field).get("unit")
-    title = field.title or name.removesuffix(f"_{unit}").replace("_", " ").capitalize()
+    title = field.title or choice_text(name.removesuffix(f"_{unit}"))
     return f"{title} ({unit})" if unit else title
 
 

@@ -154,7 +154,7 @@ def changed(params: LabelParams) -> dict[str, Any]:
 
 def describe_changes(params: LabelParams) -> str:
     """Return the changed parameters as people read them: "clusters 6, foreground darker"; "defaults" for none."""
-    return ", ".join(f"{_words(name)} {_value(value)}" for name, value in changed(params).items()) or "defaults"
+    return ", ".join(f"{_words(name)} {_words(_value(value))}" for name, value in changed(params).items()) or "defaults"
 
 
 def recipe_to_text(recipe: Recipe) -> str:

@@ -107,7 +107,9 @@ def recipe_sliders(slot: str, columns: int = 1) -> Recipe | None:
     recipe = Recipe(name, form.params)
     text = labels.recipe_to_text(recipe)
     st.session_state[f"labels-{slot}-recipe"] = recipe
-    if st.query_params.get(slot) != text:
+    # An address without "a" means the defaults; writing them would only cost one more press of Back to leave.
+    meant = st.query_params.get(slot) or (labels.recipe_to_text(labels.default_recipe()) if slot == "a" else None)
+    if meant != text:
         st.query_params[slot] = text
     return recipe
 
@@ -196,7 +198,7 @@ def show_outcome(place: Workplace, outcome: Outcome) -> None:
     st.metric("Per image", "–" if per_image is None else f"{per_image:.2g} s", width="content")
     st.metric(
         f"All {wording.count(place.images, 'image')}",
-        "–" if per_image is None else f"≈ {about}",
+        "–" if per_image is None else "< 1 s" if outcome.whole_dataset_s < 1 else f"≈ {about}",
         help="Estimated from the probe, for masks at full size.",
         width="content",
     )
@@ -233,7 +235,7 @@ def label_dataset(place: Workplace, recipe: Recipe, expected_s: float | None) ->
     with resources.database().reading() as session:
         wish = labels.proposed_name(session, place.name, recipe)
     st.markdown(f"**{find_method(recipe.method).title}** · {labels.describe_changes(recipe.params)}")
-    about = "" if expected_s is None else f", in about {wording.duration(expected_s)}"
+    about = "" if expected_s is None or expected_s < 1 else f", in about {wording.duration(expected_s)}"
     st.markdown(f"Draws a mask for each of {wording.count(place.images, 'image')}{about}. The recipe is then frozen.")
     name = st.text_input("Name of the label set", wish, max_chars=200, key="labels-name")
     if not st.button("Start", type="primary", icon=":material/play_arrow:", key="labels-submit"):
@@ -244,7 +246,7 @@ def label_dataset(place: Workplace, recipe: Recipe, expected_s: float | None) ->
                 session, place.dataset_id, name, recipe.method, recipe.params.model_dump(), SEED, VERSION
             )
     except (NameTaken, NotReady, InUse) as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(wording.escaped(str(error)), icon=":material/error:")
         return
     resources.launcher().submit(job.id)
     st.query_params["labels"] = label_set.id
@@ -296,7 +298,7 @@ def show_recipe(place: Workplace, slot: str, recipe: Recipe, settings: Settings,
         if st.button("Label the dataset", type="primary", icon=":material/auto_fix_high:", key=f"labels-{slot}-start"):
             label_dataset(place, recipe, outcome.whole_dataset_s)
     for error in outcome.errors[:3]:
-        st.warning(error, icon=":material/broken_image:")
+        st.warning(wording.escaped(error), icon=":material/broken_image:")
     show_masks(place, slot, previews, outcome, settings, tile_px)
 
 

@@ -103,6 +103,8 @@ def test_an_address_that_names_no_recipe_is_refused(text):
 def test_changes_are_described_in_words():
     assert labels.describe_changes(kmeans(clusters=6, smoothing_px=0.5).params) == "clusters 6, smoothing 0.5"
     assert labels.describe_changes(kmeans().params) == "defaults"
+    threshold = find_method("threshold").params(foreground="border_contact")
+    assert labels.describe_changes(threshold) == "foreground border contact"
 
 
 def test_the_proposed_name_tells_the_recipe_and_is_free(house, session):
