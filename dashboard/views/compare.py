@@ -67,7 +67,7 @@ def _choose_runs() -> list[str]:
         st.session_state["compare-runs"] = wanted[:MOST_RUNS] or usual
         gone = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id and run_id not in names]
         if gone:
-            st.warning(f"Of the runs in the address, {wording.count(len(gone), 'run')} are not here any more.")
+            st.warning(f"The address names {wording.count(len(gone), 'run')} that cannot be found.")
     chosen = st.multiselect(
         "Runs",
         list(names),
@@ -267,7 +267,7 @@ def _scatter(shared: SharedImages, image: int) -> None:
     title = upper_first(SCORE_TITLES[shared.reference])
     event = st.plotly_chart(
         _scatter_figure(shared, image, across, up),
-        key="compare-scatter",
+        key=f"compare-scatter-{image}",  # a new chart for each image, so that the click that opened it is forgotten
         on_select="rerun",
         selection_mode="points",
         width=560,
@@ -276,9 +276,8 @@ def _scatter(shared: SharedImages, image: int) -> None:
     better = wording.escaped(names[up])
     st.caption(f"{title}, one point for each image; above the line {better} is better. Click a point to open it.")
     points = event.selection.points
-    clicked = int(points[0]["customdata"][0]) if points and "customdata" in points[0] else None
-    if clicked is not None and clicked != st.session_state.get("compare-clicked"):
-        st.session_state["compare-clicked"] = clicked
+    clicked = int(points[0]["customdata"][0]) if points and "customdata" in points[0] else image
+    if clicked != image:
         _open(shared, clicked)
 
 

@@ -56,7 +56,7 @@ def choose_teacher(
     teacher = by_key[chosen]
     st.caption(wording.escaped(teacher.sentence))
     if teacher.problem:
-        st.warning(wording.escaped(teacher.problem), icon=":material/hourglass_top:")
+        st.warning(wording.escaped(teacher.problem), icon=":material/warning:")
     return teacher
 
 
