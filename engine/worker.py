@@ -97,7 +97,7 @@ def explain(error: BaseException) -> str:
         return "Memory ran out. Lower the batch size or the image size, then retry."
     if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
         return str(error)  # our own errors are sentences for people
-    what = str(error).rstrip(".")
+    what = str(error).partition("\n")[0].rstrip(".")[:300]  # a database error goes on with its SQL
     return f"Unexpected error, {type(error).__name__}: {what}. The job's log has the details."
 
 

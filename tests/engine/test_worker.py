@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from db import jobs, recipes, submissions
 from db.models import JobStatus, utc_now
@@ -131,3 +132,7 @@ def test_a_stop_request_ends_a_running_job_and_keeps_what_is_drawn(house):
 )
 def test_every_failure_becomes_a_sentence(error, words):
     assert words in explain(error)
+
+
+def test_a_database_error_is_told_without_its_sql():
+    assert "SELECT" not in explain(OperationalError("SELECT secrets", {}, Exception("disk I/O error")))
