@@ -222,12 +222,16 @@ class SharedImages:
     def name(self, image: int) -> str:
         return self.tables[0].names[self.rows[image, 0]]
 
-    def means(self, held_out_only: bool) -> list[float | None]:
-        """Return each run's mean score over the shared images, or over those that no run has learned from."""
-        kept = self.held_out if held_out_only else np.ones(len(self.rows), bool)
+    def means(self, held_out_only: bool) -> tuple[int, list[float | None]]:
+        """Return how many shared images have a score in every run, and each run's mean over them.
+
+        `held_out_only` keeps those that no run has learned from.
+        """
         # An image without a score in one run must not count in another's mean.
-        kept = kept & np.isfinite(self.scores).all(axis=1)
-        return [mean(self.scores[kept, column]) for column in range(len(self.runs))]
+        kept = np.isfinite(self.scores).all(axis=1)
+        if held_out_only:
+            kept = kept & self.held_out
+        return int(kept.sum()), [mean(self.scores[kept, column]) for column in range(len(self.runs))]
 
 
 def shared_images(compared: Sequence[ComparedRun], read: Callable[[str], ScoreTable]) -> SharedImages | None:

@@ -155,10 +155,11 @@ def _shared_means(shared: SharedImages) -> dict[str, dict[str, float | None]]:
     """Return {column: {run id: mean}} of what may be compared straight away: same images, reference and threshold."""
     title = upper_first(SCORE_TITLES[shared.reference or "truth"])
     ids = [run.id for run in shared.runs]
-    found = {f"{title}, {wording.count(len(shared.rows), 'shared image')}": shared.means(held_out_only=False)}
-    held_out = int(shared.held_out.sum())
-    if held_out:
-        found[f"{title}, {wording.count(held_out, 'image')} no run learned from"] = shared.means(held_out_only=True)
+    found = {}
+    for held_out_only, what in ((False, "shared image"), (True, "image")):
+        scored, means = shared.means(held_out_only)
+        if scored:
+            found[f"{title}, {wording.count(scored, what)}{' no run learned from' if held_out_only else ''}"] = means
     return {name: dict(zip(ids, means, strict=True)) for name, means in found.items()}
 
 

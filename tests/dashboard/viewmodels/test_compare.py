@@ -74,9 +74,9 @@ def test_images_are_sorted_by_how_far_the_runs_are_apart(house, pair):
     assert names == [f"disc {number}.png" for number in (5, 4, 3, 2, 1, 0)]
     assert images.spread[images.order("disagreement")[-1]] == pytest.approx(0)
     assert [images.name(int(image)) for image in images.order("name")] == [f"disc {number}.png" for number in range(6)]
-    assert images.means(held_out_only=False)[0] == pytest.approx(1)
+    assert images.means(held_out_only=False)[1][0] == pytest.approx(1)
     assert images.held_out.tolist() == [True, False, False, True, False, False]
-    assert images.means(held_out_only=True)[1] == pytest.approx(float(images.scores[[0, 3], 1].mean()))
+    assert images.means(held_out_only=True)[1][1] == pytest.approx(float(images.scores[[0, 3], 1].mean()))
 
 
 def test_the_mask_threshold_moves_the_scores(house, pair):
