@@ -33,6 +33,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
+        await anyio.to_thread.run_sync(resources.end_preview_pool)
 
 
 def _prepare() -> None:

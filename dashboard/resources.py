@@ -98,6 +98,11 @@ def _preview_pool(kind: type[PreviewPool]) -> PreviewPool:
     return kind()
 
 
+def end_preview_pool() -> None:
+    """End the processes that draw previews, if any were started."""
+    _preview_pool.clear()  # calls on_release
+
+
 @st.cache_resource(show_spinner=False)
 def renditions() -> ByteCache:
     """Return the cache of down-scaled and recoloured pictures that the routes make."""
