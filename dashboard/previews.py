@@ -203,12 +203,6 @@ class PreviewPool:
             if self._executor is executor:
                 self._executor = None
 
-    def warm_up(self) -> None:
-        """Start the processes if none run, without waiting for them."""
-        with self._lock:
-            if self._executor is None:
-                self._executor = _start(self._workers)
-
     def close(self) -> None:
         """End the processes after the pictures they are at. A later `draw` starts new ones."""
         with self._lock:

@@ -65,7 +65,6 @@ class JobKind(enum.StrEnum):
     LABEL = "label"
     TRAIN = "train"
     PREDICT = "predict"
-    EXPORT = "export"
 
 
 class JobStatus(enum.StrEnum):

@@ -61,21 +61,12 @@ def label_key(label_set_id: str, image_id: str) -> str:
     return f"{label_folder(label_set_id)}/{checked_id(image_id)}.png"
 
 
-def label_state_key(label_set_id: str) -> str:
-    """What a method with `fit` learned from the whole dataset."""
-    return f"{label_folder(label_set_id)}/state.npz"
-
-
 def run_folder(run_id: str) -> str:
     return f"runs/{checked_id(run_id)}"
 
 
 def best_model_key(run_id: str) -> str:
     return f"{run_folder(run_id)}/best.keras"
-
-
-def last_model_key(run_id: str) -> str:
-    return f"{run_folder(run_id)}/last.keras"
 
 
 def probe_key(run_id: str, epoch: int, image_id: str) -> str:

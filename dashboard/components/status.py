@@ -20,14 +20,9 @@ _BADGES = {
 
 
 def badge_text(status: str) -> str:
-    """Return the badge as Markdown, for a line or a label."""
+    """Return the badge of a job's state as Markdown: queued, running, stopping, finished, stopped, failed or lost."""
     colour, icon, word = _BADGES.get(status, ("gray", ":material/help:", status.capitalize()))
     return f":{colour}-badge[{icon} {word}]"
-
-
-def status_badge(status: str) -> None:
-    """Draw the badge of a job's state: queued, running, stopping, finished, stopped, failed or lost."""
-    st.markdown(badge_text(status))
 
 
 def progress(done: int, total: int, text: str = "", elapsed_s: float | None = None) -> None:

@@ -28,7 +28,6 @@ _WORK = {
     JobKind.LABEL: "Drawing labels",
     JobKind.TRAIN: "Training",
     JobKind.PREDICT: "Predicting",
-    JobKind.EXPORT: "Packing files",
 }
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from dashboard.previews import Preview
 from dashboard.viewmodels.jobs import JobView, job_view
 from db import datasets, jobs, names, recipes
-from db.models import Dataset, Image, Label, LabelSet, Probe, Run
+from db.models import Dataset, Image, Label, LabelSet, Run
 from engine import metrics
 from engine.parameters import ParameterError, parse
 from engine.pseudo_labels.base import DEFAULT_METHOD, LabelParams, find_method, methods
@@ -52,7 +52,7 @@ class ProbeImage:
 
 @dataclass(frozen=True)
 class Workplace:
-    """A dataset and its probe; `probe_is_chosen` is False where the images are the even spread."""
+    """A dataset and its probe images: those chosen, or an even spread."""
 
     dataset_id: str
     name: str
@@ -61,7 +61,6 @@ class Workplace:
     lookup: tuple[int, ...]
     truth_version: int
     probe: tuple[ProbeImage, ...]
-    probe_is_chosen: bool
 
     @property
     def aspect(self) -> float:
@@ -130,7 +129,6 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
     """Return a dataset with its probe images."""
     dataset = session.get_one(Dataset, dataset_id)
     probe = datasets.probe_images(session, dataset_id)
-    chosen = session.scalar(select(func.count()).where(Probe.dataset_id == dataset_id))
     return Workplace(
         dataset_id=dataset.id,
         name=dataset.name,
@@ -142,7 +140,6 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
             ProbeImage(image.id, image.name, image.content_hash, image.width, image.height, image.has_truth)
             for image in probe
         ),
-        probe_is_chosen=bool(chosen),
     )
 
 

@@ -162,9 +162,11 @@ def test_the_processes_do_not_load_streamlit():
 def test_the_processes_end_with_a_killed_app():
     code = """if True:
         import os, signal
-        from dashboard.previews import PreviewPool
+        from pathlib import Path
+        from dashboard.previews import PreviewPool, Source
+        from engine.pseudo_labels.threshold import METHOD
         pool = PreviewPool(workers=1)
-        pool.warm_up()
+        pool.draw("threshold", METHOD.params(), [Source("0", 8, Path("there is none"), None, ())])
         print(*pool._executor._processes, flush=True)
         input()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column(
             "kind",
-            sa.Enum("import", "label", "train", "predict", "export", name="jobkind", native_enum=False, length=16),
+            sa.Enum("import", "label", "train", "predict", name="jobkind", native_enum=False, length=16),
             nullable=False,
         ),
         sa.Column(

@@ -57,14 +57,12 @@ def test_the_probe_is_spread_until_it_is_chosen(house, session):
     dataset = add_discs(house, count=20)
     place = labels.workplace(session, dataset.id)
     assert len(place.probe) == 8
-    assert not place.probe_is_chosen
     everything = datasets.images(session, dataset.id)
     with house.database.writing() as writing:
         datasets.set_probe_images(writing, dataset.id, [image.id for image in everything[:6]])
     session.rollback()
     place = labels.workplace(session, dataset.id)
     assert [image.name for image in place.probe] == [f"disc {number}.png" for number in range(6)]
-    assert place.probe_is_chosen
     assert place.aspect == 1
 
 
