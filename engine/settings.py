@@ -36,6 +36,15 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
 
+    @field_validator("database_url")
+    @classmethod
+    def _absolute_sqlite(cls, value: str) -> str:
+        # A worker starts in another folder than the app: a relative file would be two databases.
+        scheme, separator, path = value.partition("sqlite:///")
+        if scheme or not separator or not path or path == ":memory:" or Path(path).is_absolute():
+            return value
+        return separator + str(Path(path).resolve())
+
     @property
     def resolved_database_url(self) -> str:
         """The URL to open: DATABASE_URL, or SQLite beside the files."""
