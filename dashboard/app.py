@@ -14,4 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dashboard.queue_watch import lifespan
 from dashboard.routes import ROUTES
 
+# Without its configuration Streamlit listens on every address. It reads .streamlit beside this file, which links to the
+# one of the repository; where links do not exist (Windows), only a start from the repository's folder finds it.
+if st.get_option("server.address") is None:
+    raise SystemExit(
+        f"Maskloom's configuration was not found. Start it from {Path(__file__).resolve().parents[1]}, "
+        "or say which address to listen on: --server.address 127.0.0.1"
+    )
+
 app = st.App("navigation.py", routes=ROUTES, lifespan=lifespan)

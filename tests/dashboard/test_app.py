@@ -53,7 +53,7 @@ def test_streamlit_run_serves_pages_and_routes_and_makes_the_database(tmp_path):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     options = ["--server.port", str(port), "--server.headless", "true"]
-    # From another folder than the repository: the app finds its packages by itself.
+    # From another folder than the repository: the app finds its packages and its configuration by itself.
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "dashboard" / "app.py"), *options],
         cwd=tmp_path,
@@ -68,7 +68,9 @@ def test_streamlit_run_serves_pages_and_routes_and_makes_the_database(tmp_path):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/files/preview/{'0' * 32}", timeout=10)
     finally:
         server.terminate()
-        server.communicate(timeout=30)
+        printed, _ = server.communicate(timeout=30)
+    assert f"http://127.0.0.1:{port}" in printed.decode()  # and on no other address
+    assert "Network URL" not in printed.decode()
 
 
 def test_a_queued_job_without_a_worker_gets_one(dashboard, submitted):
