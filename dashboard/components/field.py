@@ -113,7 +113,7 @@ def _choice(label: str, field: FieldInfo, options: tuple[Any, ...], common: dict
     words = {option: labels.get(option) or choice_text(option) for option in options}
     short = len(options) <= MOST_SEGMENTS and sum(map(len, words.values())) <= 28
     if short:
-        return st.segmented_control(label, options, format_func=words.__getitem__, required=True, **common)
+        return st.segmented_control(label, options, format_func=words.__getitem__, required=True, wrap=True, **common)
     return st.selectbox(label, options, format_func=words.__getitem__, **common)
 
 

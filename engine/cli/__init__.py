@@ -7,10 +7,15 @@ import sys
 
 def main() -> None:
     """Run a command; what goes wrong ends as one sentence on standard error and exit status 1."""
+    from sqlalchemy.exc import OperationalError
+
     from engine.cli.commands import app
 
     try:
         app()
+    except OperationalError as error:
+        print(f"Error: The database cannot be used: {error.orig}.", file=sys.stderr)
+        sys.exit(1)
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("engine", "db"):
             raise

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from db import datasets, recipes, runs, submissions
+from db import datasets, jobs, recipes, runs, submissions
 from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name, free_name
 from db.session import Database
@@ -83,16 +85,13 @@ def import_(folder: Path, name: Annotated[str, typer.Option(help="Name of the da
     """Import a folder (or a zip) of images, with truth masks beside them where there are any."""
     path = _existing(folder, "folder or zip")
     house = House()
+    source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
     with house.database.writing() as session:
-        source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
-        dataset, job = submissions.submit_import(session, name, source)
+        dataset, job = _unfinished_import(session, name, source) or submissions.submit_import(session, name, source)
     try:
         house.finish(job.id, as_json)
     except CommandFailed:
-        # Nothing came in, so the name stays free for the next try.
-        with house.database.writing() as session:
-            if not session.get_one(Dataset, dataset.id).image_count:
-                datasets.delete_dataset(session, dataset.id)
+        _free_name_of_empty(house, dataset.id)
         raise
     with house.database.reading() as session:
         dataset = session.get_one(Dataset, dataset.id)
@@ -107,6 +106,25 @@ def import_(folder: Path, name: Annotated[str, typer.Option(help="Name of the da
     lines = [f"Imported {dataset.image_count} images, {dataset.truth_count} with truth, as {dataset.name!r}."]
     lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
     _print(result, as_json, "\n".join(lines))
+
+
+def _unfinished_import(session: Session, name: str, source: dict[str, str]) -> tuple[Dataset, Job] | None:
+    """Put this very import back into the queue if it failed or was stopped before: the same command goes on with it."""
+    dataset = session.scalar(select(Dataset).where(Dataset.name == name))
+    job = jobs.find(session, dataset.job_id) if dataset else None
+    if job is None or job.payload.get("source") != source or not jobs.requeue(session, job.id):
+        return None
+    return dataset, job
+
+
+def _free_name_of_empty(house: House, dataset_id: str) -> None:
+    # Rows are what counts: the dataset's own number is only set when an import has ended well.
+    with house.database.reading() as session:
+        if datasets.images(session, dataset_id, limit=1):
+            return
+    with house.database.writing() as session:
+        datasets.delete_dataset(session, dataset_id)
+    house.files.delete(stored.dataset_folder(dataset_id))
 
 
 @app.command("methods")

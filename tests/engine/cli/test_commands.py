@@ -7,6 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+from db import datasets
+from db.models import Dataset, Job, JobStatus
 from engine import imaging
 from tests.house import REPOSITORY, disc
 
@@ -99,6 +101,25 @@ def test_two_files_of_one_picture_both_get_a_mask(ask, folder, tmp_path):
     ask("label", "discs", "--method", "threshold", "--out", out)
     assert len(list(out.glob("*.png"))) == 11
     assert (out / "the same.png").read_bytes() == (out / "scene 3.png").read_bytes()
+
+
+def test_an_import_that_broke_off_keeps_its_images_and_the_same_command_goes_on(command, ask, house, folder):
+    dataset_id = ask("import", folder, "--name", "discs")["dataset"]
+    with house.database.writing() as session:  # as a full disk leaves it: rows, but no end
+        dataset = session.get_one(Dataset, dataset_id)
+        dataset.image_count, dataset.truth_count, dataset.classes, dataset.lookup = 0, 0, [], []
+        session.get_one(Job, dataset.job_id).status = JobStatus.FAILED
+    house.settings = house.settings.model_copy(update={"free_disk_floor_mb": 10**9})
+    refused = command("import", folder, "--name", "discs")
+    assert refused.returncode == 1
+    assert "FREE_DISK_FLOOR_MB" in refused.stderr
+    with house.database.reading() as session:
+        assert len(datasets.images(session, dataset_id)) == 10
+    house.settings = house.settings.model_copy(update={"free_disk_floor_mb": 0})
+    again = ask("import", folder, "--name", "discs")
+    assert (again["dataset"], again["images"], again["truth"]) == (dataset_id, 10, 10)
+    finished = command("import", folder, "--name", "discs")
+    assert "The name 'discs' is taken" in finished.stderr
 
 
 def test_methods_lists_every_parameter_with_its_help(ask):
