@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +20,11 @@ import engine.pseudo_labels
 from engine.parameters import ParameterError, Params
 
 DEFAULT_METHOD = "saliency"
+
+Stage = Literal["look", "fit", "label"]
+"""When a parameter first matters. A field says so in `json_schema_extra={"stage": "look"}`; else it is "label"."""
+
+T = TypeVar("T")
 
 
 class LabelParams(Params):
@@ -38,15 +44,22 @@ class Method:
     """One way to draw a mask without a person.
 
     `label(image, params, rng)` returns the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image
-    (H, W, 3). A method with `fit(images, params, rng) -> state` sees all images first; its `label` takes the
-    state, a dict that JSON can hold, as fourth argument. Neither may draw random numbers from anything but `rng`.
+    (H, W, 3).
+
+    A method that needs to see the dataset first has two more steps. `look(image, params, rng)` returns what it wants
+    to know of one image (anything that can be pickled; it runs on all cores). `fit(looks, params, rng)` makes of
+    these the state, a dict that JSON can hold, and must be quick: it runs again at each move of a slider. `label`
+    takes the state as fourth argument. At most `fit_images` images, evenly spread over the dataset, are looked at.
+    None of the three may draw random numbers from anything but `rng`.
     """
 
     name: str
     title: str
     params: type[LabelParams]
     label: Callable[..., np.ndarray]
+    look: Callable[..., Any] | None = None
     fit: Callable[..., dict[str, Any]] | None = None
+    fit_images: int = 200
     summary: str = ""
 
 
@@ -72,12 +85,44 @@ def find_method(name: str) -> Method:
     return methods()[name]
 
 
-def fit_state(method: Method, images: Sequence[np.ndarray], params: LabelParams, seed: int) -> dict[str, Any] | None:
-    """Return what `method` learns from all images (uint8 RGB) at its working size; None if it needs nothing."""
-    if method.fit is None:
-        return None
-    shrunk = [shrink(image, params.longest_side_px) for image in images]
-    return method.fit(shrunk, params, np.random.default_rng(seed))
+def fit_sample(dataset: Sequence[T], method: Method) -> list[T]:
+    """Return the images of a dataset, in its order, that `method` looks at: at most `fit_images`, evenly spread."""
+    count = min(len(dataset), method.fit_images)
+    return [dataset[index * len(dataset) // count] for index in range(count)]
+
+
+def values_for(params: LabelParams, stage: Stage) -> dict[str, Any]:
+    """Return {name: value} of the parameters that "look", or "look" and "fit", or all three steps depend on.
+
+    What was seen or fitted with the same values can be used again.
+    """
+    stages = ("look", "fit", "label")
+    until = stages[: stages.index(stage) + 1]
+    schemas = type(params).model_json_schema()["properties"]
+    return {
+        name: value
+        for name, value in params.model_dump().items()
+        if name == "longest_side_px" or schemas[name].get("stage", "label") in until
+    }
+
+
+def look_at(method: Method, image: np.ndarray, params: LabelParams, seed: int) -> Any:
+    """Return what `method` wants to know of one image (uint8 RGB) of the dataset, seen at its working size."""
+    working = shrink(image, params.longest_side_px)
+    with _blas().limit(limits=1):
+        return method.look(working, params, np.random.default_rng([seed, _fingerprint(working)]))
+
+
+def fit_state(method: Method, looks: Sequence[Any], params: LabelParams, seed: int) -> dict[str, Any]:
+    """Return what `method` learns from what it has seen of the dataset, as JSON gives it back.
+
+    Raises:
+        ValueError: there is nothing to learn from.
+    """
+    if not looks:
+        raise ValueError(f"'{method.name}' must see at least one image of the dataset.")
+    with _blas().limit(limits=1):
+        return json.loads(json.dumps(method.fit(looks, params, np.random.default_rng(seed))))
 
 
 def draw(

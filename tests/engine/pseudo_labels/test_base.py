@@ -7,15 +7,25 @@ import pytest
 from pydantic import Field
 
 from engine.parameters import ParameterError, markdown_table
-from engine.pseudo_labels.base import LabelParams, Method, draw, find_method, fit_state, methods
+from engine.pseudo_labels.base import (
+    LabelParams,
+    Method,
+    draw,
+    find_method,
+    fit_sample,
+    fit_state,
+    look_at,
+    methods,
+    values_for,
+)
 
 
 class FakeParams(LabelParams):
     level: float = Field(0.5, ge=0, le=1, description="What every pixel gets.")
 
 
-def method(label, fit=None) -> Method:
-    return Method("fake", "Fake", FakeParams, label, fit)
+def method(label, look=None, fit=None) -> Method:
+    return Method("fake", "Fake", FakeParams, label, look, fit, fit_images=4)
 
 
 def random_label(image, params, rng) -> np.ndarray:
@@ -99,19 +109,43 @@ def test_an_answer_that_is_no_probability_is_refused(answer: np.ndarray, fault: 
 
 
 def test_a_method_that_needs_the_dataset_is_given_what_it_learned_from_it() -> None:
-    def fit(images, params, rng):
-        return {"brightest": float(max(each.max() for each in images)), "largest_px": max(images[0].shape)}
+    def look(image, params, rng):
+        return image.max(), image.shape
+
+    def fit(looks, params, rng):
+        return {"brightest": float(max(value for value, _ in looks)), "largest_px": max(looks[0][1])}
 
     def label(image, params, rng, state):
         return np.full(image.shape[:2], image[..., 0] / state["brightest"])
 
-    fitted = method(label, fit)
+    fitted = method(label, look, fit)
     with pytest.raises(ValueError, match="'fake' must be fitted"):
         draw(fitted, image(), FakeParams(), seed=0)
-    state = fit_state(fitted, [image(value=50, width=900), image(value=200)], FakeParams(longest_side_px=90), seed=0)
+    params = FakeParams(longest_side_px=90)
+    looks = [look_at(fitted, each, params, seed=0) for each in (image(value=50, width=900), image(value=200))]
+    state = fit_state(fitted, looks, params, seed=0)
     assert state == {"brightest": 200.0, "largest_px": 90}
     assert (draw(fitted, image(value=50), FakeParams(), seed=0, state=state) == 0.25).all()
-    assert fit_state(method(random_label), [image()], FakeParams(), seed=0) is None
+    with pytest.raises(ValueError, match="at least one image"):
+        fit_state(fitted, [], params, seed=0)
+
+
+def test_the_images_looked_at_are_spread_over_the_dataset() -> None:
+    fitted = method(random_label)
+    assert fit_sample(range(100), fitted) == [0, 25, 50, 75]
+    assert fit_sample("abc", fitted) == ["a", "b", "c"]
+    assert fit_sample([], fitted) == []
+
+
+def test_a_step_depends_on_the_parameters_of_its_stage_and_of_those_before() -> None:
+    class Staged(LabelParams):
+        pieces: int = Field(5, description="Pieces.", json_schema_extra={"stage": "look"})
+        groups: int = Field(3, description="Groups.", json_schema_extra={"stage": "fit"})
+        ticks: str = Field("", description="Ticks.")
+
+    assert set(values_for(Staged(), "look")) == {"longest_side_px", "pieces"}
+    assert set(values_for(Staged(), "fit")) == {"longest_side_px", "pieces", "groups"}
+    assert set(values_for(Staged(), "label")) == {"longest_side_px", "pieces", "groups", "ticks"}
 
 
 def test_a_parameter_table_names_default_limits_unit_and_help() -> None:
