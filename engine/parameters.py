@@ -88,10 +88,13 @@ def markdown_table(params: type[Params]) -> str:
             limits = ", ".join(f"`{value}`" for value in schema["enum"])
         elif schema["type"] == "boolean":
             limits = "`true`, `false`"
+        elif schema["type"] == "string":
+            limits = f"up to {schema['maxLength']} characters"
         else:
             lowest = schema.get("minimum", schema.get("exclusiveMinimum"))
             limits = f"{lowest} to {schema.get('maximum', schema.get('exclusiveMaximum'))}"
         default = str(schema["default"]).lower() if isinstance(schema["default"], bool) else schema["default"]
+        default = "empty" if default == "" else f"`{default}`"
         unit = schema.get("unit", "")
-        lines.append(f"| `{name}` | `{default}` | {limits} | {unit} | {schema['description']} |")
+        lines.append(f"| `{name}` | {default} | {limits} | {unit} | {schema['description']} |")
     return "\n".join(lines)
