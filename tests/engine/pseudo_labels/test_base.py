@@ -38,6 +38,7 @@ def image(height: int = 20, width: int = 30, value: int = 9) -> np.ndarray:
 
 def test_methods_are_found_by_their_export() -> None:
     assert set(methods()) == {
+        "auto",
         "dataset_clusters",
         "felzenszwalb",
         "gaussian_mixture",
