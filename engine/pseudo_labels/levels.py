@@ -115,6 +115,6 @@ def _histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] 
 
 
 def _middle_of_the_best(score: np.ndarray) -> int:
-    """Return the index of the greatest score; where a run of bins is empty all score the same, and the middle counts."""
+    """Return the index of the greatest score; the middle one where many tie, as in the gap between two classes."""
     best = np.flatnonzero(score >= score.max() - 1e-9 * abs(score.max()))
     return int(best[len(best) // 2])

@@ -25,10 +25,10 @@ class ThresholdParams(RegionParams):
     # Another default than elsewhere: a single grey level suits even grounds, where objects may well touch the border.
     foreground: Rule = Field("minority", description=RegionParams.model_fields["foreground"].description)
     channel: Channel = Field(
-        "grey",
+        "contrast",
         description=(
             "What is light and what is dark: grey, one colour of the camera, how colourful a pixel is, or the mix "
-            "of colours that parts the image best."
+            "of colours that parts the image best (grey, where no mix is far better)."
         ),
     )
     smoothing_px: float = Field(
@@ -42,7 +42,7 @@ class ThresholdParams(RegionParams):
         "even", description="Uneven takes the ground nearby away first: for shading, stains and thin structures."
     )
     ground_radius_px: float = Field(
-        25.0,
+        50.0,
         ge=2,
         le=200,
         description="How far around a pixel its ground is looked for: wider than the widest object is thick.",
@@ -74,7 +74,7 @@ class ThresholdParams(RegionParams):
         json_schema_extra={"unit": "grey levels"},
     )
     least_area_percent: float = Field(
-        0.0,
+        0.02,
         ge=0,
         le=5,
         description="Objects smaller than this share of the image are dropped.",
@@ -88,7 +88,7 @@ class ThresholdParams(RegionParams):
         json_schema_extra={"unit": "%"},
     )
     greatest_hole_percent: float = Field(
-        0.0,
+        0.1,
         ge=0,
         le=10,
         description="Holes in objects up to this share of the image are filled.",
