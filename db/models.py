@@ -159,7 +159,11 @@ class ImportEntry(Base):
 
 
 class LabelSet(Base):
-    """A frozen recipe and its masks. Never changed after its job has ended."""
+    """A frozen recipe and its masks. Never changed after its job has ended, but for which labels are dropped.
+
+    `state` is what the method learned of the dataset, empty for methods that learn nothing. Label sets with the same
+    `recipe_key` draw the same mask on the same picture; it is empty until the state is known.
+    """
 
     __tablename__ = "label_sets"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -168,6 +172,8 @@ class LabelSet(Base):
     method: Mapped[str] = mapped_column(String(64))
     params: Mapped[dict[str, Any]]
     seed: Mapped[int] = mapped_column(default=0)
+    state: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    recipe_key: Mapped[str | None] = mapped_column(String(64), index=True)
     code_version: Mapped[str] = mapped_column(String(32))
     dataset_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -175,7 +181,11 @@ class LabelSet(Base):
 
 
 class Label(Base):
-    """One mask of a label set. Dice and IoU are against truth, at threshold 0.5; empty where there is no truth."""
+    """One mask of a label set. Dice and IoU are against truth, at threshold 0.5; empty where there is no truth.
+
+    `quality` in [0, 1] and its parts by name are told from the image alone; `unclear` is where no foreground stands
+    out. `dropped` is a person's mark: the image is not learned from.
+    """
 
     __tablename__ = "labels"
     label_set_id: Mapped[str] = mapped_column(ForeignKey("label_sets.id", ondelete="CASCADE"), primary_key=True)
@@ -183,6 +193,21 @@ class Label(Base):
     area: Mapped[float]
     dice: Mapped[float | None]
     iou: Mapped[float | None]
+    quality: Mapped[float | None]
+    quality_parts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    unclear: Mapped[bool] = mapped_column(default=False)
+    dropped: Mapped[bool] = mapped_column(default=False)
+
+
+class KeptRecipe(Base):
+    """A method and its parameters that a person keeps under a name, for any dataset."""
+
+    __tablename__ = "kept_recipes"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    method: Mapped[str] = mapped_column(String(64))
+    params: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class Run(Base):

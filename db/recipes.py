@@ -1,22 +1,32 @@
-"""Label sets: frozen recipes and the masks they drew."""
+"""Label sets (frozen recipes and the masks they drew), and the recipes that a person keeps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.datasets import InUse
-from db.models import Dataset, Job, JobStatus, Label, LabelSet, Run
+from db.models import Dataset, Image, Job, JobStatus, KeptRecipe, Label, LabelSet, Run
 from db.names import checked_name
+
+CHUNK = 500
+"""Ids in one statement: databases bound how many values it may have."""
 
 
 def create(
-    session: Session, dataset: Dataset, name: str, method: str, params: dict[str, Any], seed: int, code_version: str
+    session: Session,
+    dataset: Dataset,
+    name: str,
+    method: str,
+    params: dict[str, Any],
+    seed: int,
+    code_version: str,
+    state: dict[str, Any] | None = None,
 ) -> LabelSet:
-    """Freeze a recipe; its job draws the masks.
+    """Freeze a recipe; its job draws the masks, after fitting the method to the dataset if it needs a `state`.
 
     Raises:
         NameTaken: the name is empty, too long or taken.
@@ -27,6 +37,7 @@ def create(
         method=method,
         params=params,
         seed=seed,
+        state=state,
         code_version=code_version,
         dataset_fingerprint=dataset.fingerprint,
     )
@@ -46,8 +57,44 @@ def labelled_images(session: Session, label_set_id: str) -> set[str]:
     return set(session.scalars(select(Label.image_id).where(Label.label_set_id == label_set_id)))
 
 
+def dropped_images(session: Session, label_set_id: str) -> set[str]:
+    """Return the ids of the images that a person does not want learned from."""
+    query = select(Label.image_id).where(Label.label_set_id == label_set_id, Label.dropped.is_(True))
+    return set(session.scalars(query))
+
+
+def set_dropped(session: Session, label_set_id: str, image_ids: Sequence[str] | None, dropped: bool) -> None:
+    """Mark images of a label set as dropped, or as kept again; None is all of them."""
+    change = update(Label).where(Label.label_set_id == label_set_id).values(dropped=dropped)
+    if image_ids is None:
+        session.execute(change)
+        return
+    for start in range(0, len(image_ids), CHUNK):
+        session.execute(change.where(Label.image_id.in_(image_ids[start : start + CHUNK])))
+
+
+def set_state(session: Session, label_set_id: str, state: dict[str, Any] | None, recipe_key: str) -> None:
+    """Store what a label set's method learned of the dataset, and the key of the whole recipe."""
+    label_set = session.get_one(LabelSet, label_set_id)
+    label_set.state, label_set.recipe_key = state, recipe_key
+
+
+def drawn_before(session: Session, recipe_key: str, content_hashes: Sequence[str]) -> dict[str, Label]:
+    """Return {content hash: label} of pictures that a label set of the same recipe has a mask of, in any dataset."""
+    found: dict[str, Label] = {}
+    for start in range(0, len(content_hashes), CHUNK):
+        query = (
+            select(Image.content_hash, Label)
+            .join(Label, Label.image_id == Image.id)
+            .join(LabelSet, LabelSet.id == Label.label_set_id)
+            .where(LabelSet.recipe_key == recipe_key, Image.content_hash.in_(content_hashes[start : start + CHUNK]))
+        )
+        found.update((content_hash, label) for content_hash, label in session.execute(query))
+    return found
+
+
 def add_labels(session: Session, label_set_id: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Add or replace labels: {image_id, area, dice | None, iou | None}. Their files are stored already."""
+    """Add or replace labels (see `db.models.Label`); whether one is dropped stays. Their files are stored already."""
     for values in rows:
         session.merge(Label(label_set_id=label_set_id, **values))
 
@@ -57,7 +104,10 @@ def labels(session: Session, label_set_id: str) -> list[Label]:
 
 
 def summary(session: Session, label_set_id: str) -> Row[Any]:
-    """Return (images, area, dice, iou, scored): counts, and means of what is known. Dice and IoU are against truth."""
+    """Return (images, area, dice, iou, scored, quality, unclear, dropped): counts, and means of what is known.
+
+    Dice and IoU are against truth, of `scored` images; quality is told without it.
+    """
     return session.execute(
         select(
             func.count().label("images"),
@@ -65,6 +115,9 @@ def summary(session: Session, label_set_id: str) -> Row[Any]:
             func.avg(Label.dice).label("dice"),
             func.avg(Label.iou).label("iou"),
             func.count(Label.dice).label("scored"),
+            func.avg(Label.quality).label("quality"),
+            func.count().filter(Label.unclear.is_(True)).label("unclear"),
+            func.count().filter(Label.dropped.is_(True)).label("dropped"),
         ).where(Label.label_set_id == label_set_id)
     ).one()
 
@@ -84,3 +137,36 @@ def delete_label_set(session: Session, label_set_id: str) -> list[tuple[str, str
         raise InUse("The label set is being drawn. Stop that first.")
     session.execute(delete(LabelSet).where(LabelSet.id == label_set_id))
     return [("labels", label_set_id)]
+
+
+def keep_recipe(session: Session, name: str, method: str, params: dict[str, Any]) -> KeptRecipe:
+    """Keep a method and its parameters under a name.
+
+    Raises:
+        NameTaken: the name is empty, too long or taken.
+    """
+    kept = KeptRecipe(name=checked_name(session, KeptRecipe, name), method=method, params=params)
+    session.add(kept)
+    session.flush()
+    return kept
+
+
+def kept_recipes(session: Session) -> list[KeptRecipe]:
+    """Return the kept recipes, newest first."""
+    return list(session.scalars(select(KeptRecipe).order_by(KeptRecipe.created_at.desc())))
+
+
+def rename_recipe(session: Session, recipe_id: str, name: str) -> None:
+    """Give a kept recipe another name.
+
+    Raises:
+        NameTaken: the name is empty, too long or another recipe's.
+    """
+    kept = session.get_one(KeptRecipe, recipe_id)
+    if kept.name != " ".join(name.split()):
+        kept.name = checked_name(session, KeptRecipe, name)
+
+
+def delete_recipe(session: Session, recipe_id: str) -> None:
+    """Forget a kept recipe; forgetting one that is gone is no error."""
+    session.execute(delete(KeptRecipe).where(KeptRecipe.id == recipe_id))

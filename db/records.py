@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from db import datasets, recipes, runs
-from db.models import Dataset, Image, LabelSet, Run, RunImage
+from db.models import Dataset, Image, Label, LabelSet, Run, RunImage
 from db.session import Database
 
 
@@ -45,6 +45,18 @@ class DatabaseRecords:
     def labelled_images(self, label_set_id: str) -> set[str]:
         with self._database.reading() as session:
             return recipes.labelled_images(session, label_set_id)
+
+    def dropped_images(self, label_set_id: str) -> set[str]:
+        with self._database.reading() as session:
+            return recipes.dropped_images(session, label_set_id)
+
+    def set_state(self, label_set_id: str, state: dict[str, Any] | None, recipe_key: str) -> None:
+        with self._database.writing() as session:
+            recipes.set_state(session, label_set_id, state, recipe_key)
+
+    def drawn_before(self, recipe_key: str, content_hashes: Sequence[str]) -> dict[str, Label]:
+        with self._database.reading() as session:
+            return recipes.drawn_before(session, recipe_key, content_hashes)
 
     def add_labels(self, label_set_id: str, rows: Sequence[dict[str, Any]]) -> None:
         with self._database.writing() as session:

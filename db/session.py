@@ -61,13 +61,13 @@ class Database:
         """Return a context manager that yields a session, commits at its end and rolls back on an exception."""
         return self._write.begin()
 
-    def migrate(self) -> None:
+    def migrate(self, revision: str = "head") -> None:
         """Bring the schema to this code's version; making it is the first migration. Safe to call at every start."""
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self.bind.execution_options(write=True).begin() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
 
     def close(self) -> None:
         self.bind.dispose()

@@ -42,16 +42,26 @@ def submit_more_images(session: Session, dataset_id: str, source: dict[str, Any]
 
 
 def submit_label(
-    session: Session, dataset_id: str, name: str, method: str, params: dict[str, Any], seed: int, code_version: str
+    session: Session,
+    dataset_id: str,
+    name: str,
+    method: str,
+    params: dict[str, Any],
+    seed: int,
+    code_version: str,
+    state: dict[str, Any] | None = None,
 ) -> tuple[LabelSet, Job]:
     """Freeze a recipe and add the job that draws its masks.
+
+    `state` is what a method that learns from the dataset has learned already: numbers in the parameters then mean the
+    same as where they were chosen. Without it the job looks at the dataset itself.
 
     Raises:
         NameTaken: the name is empty, too long or taken.
         NotReady: the dataset has no images.
     """
     dataset = _with_images(session, dataset_id)
-    label_set = recipes.create(session, dataset, name, method, params, seed, code_version)
+    label_set = recipes.create(session, dataset, name, method, params, seed, code_version, state)
     return label_set, _submit(session, label_set, JobKind.LABEL, {"dataset": dataset.id, "label_set": label_set.id})
 
 
@@ -68,7 +78,8 @@ def submit_train(
 
     Raises:
         NameTaken: the name is empty, too long or taken.
-        NotReady: the dataset has no images, no truth, or the label set is another dataset's or not drawn yet.
+        NotReady: the dataset has no images, no truth, or the label set is another dataset's, not drawn yet or dropped
+            whole.
     """
     dataset = _with_images(session, dataset_id)
     if label_set_id is None:
@@ -78,8 +89,11 @@ def submit_train(
         label_set = session.get_one(LabelSet, label_set_id)
         if label_set.dataset_id != dataset.id:
             raise NotReady(f"The label set {label_set.name!r} belongs to another dataset than {dataset.name!r}.")
-        if not recipes.labelled_images(session, label_set_id):
+        labelled = recipes.labelled_images(session, label_set_id)
+        if not labelled:
             raise NotReady(f"The label set {label_set.name!r} has no masks yet. Let its job finish first.")
+        if not labelled - recipes.dropped_images(session, label_set_id):
+            raise NotReady(f"Every image of the label set {label_set.name!r} is dropped. Keep some of them first.")
     run = runs.create(session, dataset, label_set_id, name, preset, config, code_version)
     return run, _submit(session, run, JobKind.TRAIN, {"dataset": dataset.id, "run": run.id})
 

@@ -8,9 +8,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
-from db import datasets
-from db.models import Base, Dataset, Image, new_id
+from db import datasets, recipes
+from db.models import Base, Dataset, Image, Label, LabelSet, new_id
 from db.session import Database
+
+MADE = "2026-01-02 03:04:05"
 
 
 @pytest.fixture
@@ -82,4 +84,29 @@ def test_a_writer_waits_for_another_process(url):
     other.close()
     with database.reading() as session:
         assert session.query(Dataset).one().name == "patient"
+    database.close()
+
+
+def test_a_database_of_the_first_version_keeps_its_rows(url):
+    """Datasets, label sets and masks that were made before masks were judged are there after the upgrade."""
+    database = Database(url)
+    database.migrate("0001")
+    raw = sqlite3.connect(url.removeprefix("sqlite:///"))
+    with raw:
+        raw.execute("INSERT INTO datasets VALUES ('d', 'cells', 'dataset', ?, NULL, 1, 0, '', '[]', '[]', 0)", (MADE,))
+        raw.execute("INSERT INTO images VALUES ('i', 'd', 0, 'a.png', 'hash', 8, 8, 0, '[]')")
+        raw.execute(
+            "INSERT INTO label_sets VALUES ('l', 'd', 'otsu', 'threshold', '{}', 0, '0.1.0', '', ?, NULL)", (MADE,)
+        )
+        raw.execute("INSERT INTO labels VALUES ('l', 'i', 0.25, NULL, NULL)")
+    raw.close()
+    database.migrate()
+    with database.reading() as session:
+        label_set, label = session.query(LabelSet).one(), session.query(Label).one()
+        assert (label_set.name, label_set.state, label_set.recipe_key) == ("otsu", None, None)
+        assert (label.area, label.quality, label.quality_parts) == (0.25, None, None)
+        assert (label.unclear, label.dropped) == (False, False)
+    with database.writing() as session:
+        recipes.set_dropped(session, "l", ["i"], True)
+        assert recipes.summary(session, "l").dropped == 1
     database.close()
