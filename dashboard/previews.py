@@ -5,33 +5,27 @@ Streamlit is not imported here, because the processes that draw import this modu
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
-import signal
-import sys
+import hashlib
+import json
+import pickle
 import threading
 import time
-import types
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from multiprocessing.context import SpawnContext, SpawnProcess
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from dashboard.processes import Processes
 from engine import imaging, metrics
 from engine.metrics import ThresholdCounts
-from engine.pseudo_labels.base import LabelParams, draw, find_method, methods, shrink
+from engine.pseudo_labels.base import LabelParams, draw, find_method, fit_state, look_at, shrink, values_for
+from engine.pseudo_labels.quality import Quality, assess
 
 PREVIEW_PX = 256
-POLL_S = 0.05
-REBUILDS = 2
-"""How often one drawing survives that its processes die, before it says so instead of drawing."""
+DIED = "The drawing process died. Memory may be short: try a smaller size."
 
 V = TypeVar("V")
 
@@ -49,9 +43,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Preview:
-    """A drawn mask: 8-bit probability as PNG, its overlap with truth at 101 thresholds, and the seconds it took.
+    """A drawn mask: 8-bit probability as PNG, its overlap with truth at 101 thresholds, and its label-free quality.
 
-    Seconds are those of a processor, so that what else runs on the machine does not count.
+    `seconds` to draw and judge it are those of a processor, so that what else runs on the machine does not count.
     `error` is a sentence, and `png` then empty, where the method could not draw this picture.
     """
 
@@ -59,6 +53,7 @@ class Preview:
     counts: ThresholdCounts | None
     seconds: float
     error: str = ""
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True)
@@ -75,19 +70,49 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _Task:
+    """One mask to draw. `state` is what the method learned of the dataset, `state_key` a short name for it."""
+
     source: Source
     method: str
     params: LabelParams
     seed: int
-    picture: _Picture | None = None
-
-    @property
-    def picture_key(self) -> Hashable:
-        return self.source, self.params.longest_side_px
+    state: dict[str, Any] | None
+    state_key: str
+    picture: _Picture | None
 
     @property
     def key(self) -> Hashable:
-        return self.source, self.method, self.params.model_dump_json(), self.seed
+        return self.source, self.method, self.params.model_dump_json(), self.seed, self.state_key
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """One image of the dataset for a method to look at."""
+
+    source: Source
+    method: str
+    params: LabelParams
+    seed: int
+
+    @property
+    def key(self) -> Hashable:
+        values = json.dumps(values_for(self.params, "look"), sort_keys=True)
+        return self.source.content_hash, self.method, values, self.seed
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """What a method saw of the dataset, pickled image by image, for it to learn from."""
+
+    method: str
+    params: LabelParams
+    seed: int
+    looks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    sentence: str
 
 
 def preview_params(params: LabelParams, limit_px: int | None, picture_px: int) -> LabelParams:
@@ -115,15 +140,59 @@ class PreviewPool:
     """Draws previews on processes of its own. Safe to use from several threads; `close` ends the processes.
 
     Args:
-        memory_bytes: how much the remembered masks, and as much again the small pictures, may take.
+        memory_bytes: how much the remembered masks may take, and as much again each the small pictures and what
+            methods saw of the images.
     """
 
     def __init__(self, workers: int = 2, memory_bytes: int = 64_000_000) -> None:
-        self._workers = workers
-        self._lock = threading.Lock()
-        self._executor: ProcessPoolExecutor | None = None
+        self._processes = Processes(workers)
         self._drawn: _Recent[Preview] = _Recent(memory_bytes)
         self._pictures: _Recent[_Picture] = _Recent(memory_bytes)
+        self._looks: _Recent[bytes] = _Recent(memory_bytes)
+        self._states: _Recent[dict[str, Any]] = _Recent(memory_bytes // 8)
+
+    def fit(
+        self,
+        method: str,
+        params: LabelParams,
+        sources: Sequence[Source],
+        *,
+        seed: int = 0,
+        while_waiting: Callable[[int, int], None] = lambda done, total: None,
+    ) -> dict[str, Any] | None:
+        """Return what a method learns from the images of `sources`; None if it is one that learns nothing.
+
+        An image is looked at once for all parameters that looking does not depend on.
+
+        Args:
+            sources: the images that `base.fit_sample` picks of the dataset, in its order.
+            while_waiting: called many times a second with the number of images seen and of all. It may raise to give
+                up; what was seen by then is remembered.
+
+        Raises:
+            ValueError: an image could not be looked at, or there is nothing to learn from them.
+        """
+        if find_method(method).fit is None:
+            return None
+        tasks = [_Looking(source, method, params, seed) for source in sources]
+        fitted = json.dumps(values_for(params, "fit"), sort_keys=True)
+        key = method, fitted, seed, tuple(task.key for task in tasks)
+        state = self._states.get(key)
+        if state is None:
+            looks = self._look(tasks, while_waiting)
+            fitting = _Fitting(method, params, seed, tuple(looks[task.key] for task in tasks))
+            made = self._processes.run(_fit, [fitting], lambda: while_waiting(len(tasks), len(tasks)))
+            [state] = [_unless_failed(state) for _, state in made]
+            self._states.put(key, state, len(json.dumps(state)))
+        return state
+
+    def _look(self, tasks: Sequence[_Looking], while_waiting: Callable[[int, int], None]) -> dict[Hashable, bytes]:
+        found = {task.key: look for task in tasks if (look := self._looks.get(task.key)) is not None}
+        missing = {task.key: task for task in tasks if task.key not in found}
+        for task, made in self._processes.run(_look, missing.values(), lambda: while_waiting(len(found), len(tasks))):
+            look = found[task.key] = _unless_failed(made)
+            self._looks.put(task.key, look, len(look))
+        return found
 
     def draw(
         self,
@@ -133,82 +202,45 @@ class PreviewPool:
         *,
         limit_px: int | None = PREVIEW_PX,
         seed: int = 0,
+        state: dict[str, Any] | None = None,
         while_waiting: Callable[[int], None] = lambda done: None,
     ) -> list[Preview]:
         """Return the preview of each source, drawn now where it was not drawn before.
 
         Args:
             limit_px: the longest side to draw at (see `preview_params`).
+            state: what the method learned of the dataset (see `fit`), for methods that need it.
             while_waiting: called many times a second with the number drawn. It may raise to give up: what has not
                 begun is then dropped, so that a newer position of a slider does not wait behind this one.
         """
-        tasks = [
-            _Task(source, method, preview_params(params, limit_px, source.longest_side_px), seed) for source in sources
-        ]
+        state_key = "" if state is None else hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+        tasks = []
+        for source in sources:
+            smaller = preview_params(params, limit_px, source.longest_side_px)
+            picture = self._pictures.get((source, smaller.longest_side_px))
+            tasks.append(_Task(source, method, smaller, seed, state, state_key, picture))
         found = {task.key: preview for task in tasks if (preview := self._drawn.get(task.key)) is not None}
         missing = {task.key: task for task in tasks if task.key not in found}
-        for task, preview in self._draw_all(deque(missing.values()), lambda: while_waiting(len(found))):
-            found[task.key] = preview
+        for task, made in self._processes.run(_draw, missing.values(), lambda: while_waiting(len(found))):
+            found[task.key] = self._keep(task, *(made or (_failed(DIED), None)))
         return [found[task.key] for task in tasks]
-
-    def _draw_all(self, queue: deque[_Task], while_waiting: Callable[[], None]) -> Iterator[tuple[_Task, Preview]]:
-        flying: dict[Future[tuple[Preview, _Picture | None]], tuple[_Task, ProcessPoolExecutor]] = {}
-        broken: set[ProcessPoolExecutor] = set()
-        try:
-            while queue or flying:
-                # One more than there are processes: none idles between two pictures, and little is drawn in vain.
-                while queue and len(flying) <= self._workers:
-                    task = queue.popleft()
-                    future, executor = self._submit(replace(task, picture=self._pictures.get(task.picture_key)))
-                    flying[future] = task, executor
-                landed, _ = wait(flying, timeout=POLL_S, return_when=FIRST_COMPLETED)
-                for future in landed:
-                    task, executor = flying.pop(future)
-                    try:
-                        yield task, self._keep(task, *future.result())
-                    except BrokenProcessPool:
-                        self._discard(executor)
-                        broken.add(executor)
-                        if len(broken) > REBUILDS:
-                            yield task, _failed("The drawing process died. Memory may be short: try a smaller size.")
-                        else:
-                            queue.append(task)
-                while_waiting()
-        finally:
-            for future in flying:
-                future.cancel()
 
     def _keep(self, task: _Task, preview: Preview, loaded: _Picture | None) -> Preview:
         if loaded is not None:
-            self._pictures.put(task.picture_key, loaded, loaded.bytes)
+            self._pictures.put((task.source, task.params.longest_side_px), loaded, loaded.bytes)
         if not preview.error:
             self._drawn.put(task.key, preview, len(preview.png) + 2048)
         return preview
 
-    def _submit(self, task: _Task) -> tuple[Future[Any], ProcessPoolExecutor]:
-        with self._lock:
-            if self._executor is None:
-                self._executor = _start(self._workers)
-            executor = self._executor
-        try:
-            return executor.submit(_draw, task), executor
-        except RuntimeError:  # broken, or another thread has just found it so and shut it down
-            future: Future[Any] = Future()
-            future.set_exception(BrokenProcessPool())
-            return future, executor
-
-    def _discard(self, executor: ProcessPoolExecutor) -> None:
-        executor.shutdown(wait=False, cancel_futures=True)
-        with self._lock:
-            if self._executor is executor:
-                self._executor = None
-
     def close(self) -> None:
         """End the processes after the pictures they are at. A later `draw` starts new ones."""
-        with self._lock:
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=True, cancel_futures=True)
+        self._processes.close()
+
+
+def _unless_failed(made: Any) -> Any:
+    if made is None or isinstance(made, _Failure):
+        raise ValueError(DIED if made is None else made.sentence)
+    return made
 
 
 class _Recent(Generic[V]):
@@ -235,69 +267,42 @@ class _Recent(Generic[V]):
                 self._total_bytes -= self._entries.popitem(last=False)[1][1]
 
 
-# What follows starts the processes, and runs in them.
+# What follows runs in the processes.
 
 
-class _BareProcess(SpawnProcess):
-    """A process that does not load its parent's main module: under Streamlit that is the page itself."""
-
-    _swap = threading.Lock()
-
-    def start(self) -> None:
-        with self._swap:
-            main, nothing = sys.modules["__main__"], types.ModuleType("__main__")
-            sys.modules["__main__"] = nothing
-            try:
-                super().start()
-            finally:
-                if sys.modules["__main__"] is nothing:
-                    sys.modules["__main__"] = main
+def _look(task: _Looking) -> bytes | _Failure:
+    try:
+        image = imaging.decode_png(task.source.image_path.read_bytes())
+        return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed))
+    except Exception as error:
+        return _Failure(str(error) or type(error).__name__)
 
 
-class _BareContext(SpawnContext):
-    Process = _BareProcess
-
-
-def _start(workers: int) -> ProcessPoolExecutor:
-    executor = ProcessPoolExecutor(workers, mp_context=_BareContext(), initializer=_prepare)
-    for _ in range(workers):
-        executor.submit(_import_methods)
-    return executor
-
-
-def _import_methods() -> None:
-    methods()
-
-
-def _prepare() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)  # one process per core needs no threads within
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which then ends its processes
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed app cannot end its processes, and they would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _fit(task: _Fitting) -> dict[str, Any] | _Failure:
+    try:
+        return fit_state(find_method(task.method), [pickle.loads(look) for look in task.looks], task.params, task.seed)
+    except Exception as error:
+        return _Failure(str(error) or type(error).__name__)
 
 
 def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
     """Draw one mask; return it, and the picture where it had to be loaded."""
+    method = find_method(task.method)
+
+    def mask(image: np.ndarray) -> np.ndarray:
+        return draw(method, image, task.params, task.seed, task.state)
+
     try:
         picture = task.picture or _load(task.source, task.params.longest_side_px)
         started = time.process_time()
-        probability = draw(find_method(task.method), picture.image, task.params, task.seed)
+        probability = mask(picture.image)
+        quality = assess(picture.image, probability, mask)
         seconds = time.process_time() - started
     except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
         return _failed(str(error) or type(error).__name__), None
     levels = metrics.probability_to_u8(probability)
     counts = None if picture.truth is None else metrics.threshold_counts(levels, picture.truth)
-    preview = Preview(imaging.encode_png(levels), counts, seconds)
+    preview = Preview(imaging.encode_png(levels), counts, seconds, quality=quality)
     return preview, None if task.picture else picture
 
 

@@ -18,7 +18,8 @@ import pytest
 
 from dashboard.previews import PreviewPool, Source, preview_params
 from engine import imaging, metrics
-from engine.pseudo_labels.base import draw, find_method
+from engine.pseudo_labels.base import draw, find_method, fit_state, look_at
+from engine.pseudo_labels.quality import assess
 from tests.house import REPOSITORY, disc
 
 LOOKUP = tuple(int(value >= 128) for value in range(256))
@@ -123,7 +124,7 @@ def test_a_newer_position_drops_what_has_not_begun(pool, sources):
 
 def test_killed_processes_are_replaced(pool, sources):
     pool.draw("threshold", params("threshold"), sources)
-    for pid in list(pool._executor._processes):
+    for pid in list(pool._processes._executor._processes):
         os.kill(pid, signal.SIGKILL)
     previews = pool.draw("threshold", params("threshold", offset=-7), sources)
     assert all(preview.png and not preview.error for preview in previews)
@@ -132,7 +133,7 @@ def test_killed_processes_are_replaced(pool, sources):
 def test_after_closing_it_draws_with_new_processes(sources):
     short = PreviewPool(workers=1)
     short.draw("threshold", params("threshold"), sources[:1])
-    processes = list(short._executor._processes.values())
+    processes = list(short._processes._executor._processes.values())
     short.close()
     assert not any(process.is_alive() for process in processes)
     assert short.draw("threshold", params("threshold", offset=9), sources[:1])[0].png
@@ -167,7 +168,7 @@ def test_the_processes_end_with_a_killed_app():
         from engine.pseudo_labels.threshold import METHOD
         pool = PreviewPool(workers=1)
         pool.draw("threshold", METHOD.params(), [Source("0", 8, Path("there is none"), None, ())])
-        print(*pool._executor._processes, flush=True)
+        print(*pool._processes._executor._processes, flush=True)
         input()
         os.kill(os.getpid(), signal.SIGKILL)
     """
@@ -214,3 +215,87 @@ def test_no_process_is_left_behind(sources):
     short.draw("threshold", params("threshold"), sources)
     short.close()
     assert set(multiprocessing.active_children()) <= before
+
+
+def bare(sources: list[Source]) -> list[Source]:
+    return [replace(source, truth_path=None, lookup=()) for source in sources]
+
+
+def test_a_preview_has_the_quality_that_the_mask_has_without_truth(pool, sources):
+    chosen = params("threshold", longest_side_px=128)
+    preview = pool.draw("threshold", chosen, sources[:1])[0]
+    image = imaging.resize_image(disc(160, 40, seed=0)[0], (128, 128))
+
+    def redraw(view: np.ndarray) -> np.ndarray:
+        return draw(find_method("threshold"), view, chosen, 0)
+
+    assert preview.quality == assess(image, redraw(image), redraw)
+    assert preview.quality.clear
+
+
+def test_the_state_is_what_the_method_fits_to_these_images_and_draws_their_masks(pool, sources):
+    method, chosen = find_method("dataset_clusters"), params("dataset_clusters", clusters=3)
+    state = pool.fit(method.name, chosen, bare(sources), seed=5)
+    images = [imaging.decode_png(source.image_path.read_bytes()) for source in sources]
+    assert state == fit_state(method, [look_at(method, image, chosen, 5) for image in images], chosen, 5)
+    preview = pool.draw(method.name, chosen, sources[:1], seed=5, state=state)[0]
+    assert np.array_equal(
+        imaging.decode_png(preview.png), metrics.probability_to_u8(draw(method, images[0], chosen, 5, state))
+    )
+
+
+def test_another_state_draws_other_masks_and_none_at_all_says_what_is_missing(pool, sources):
+    chosen = params("dataset_clusters", clusters=3)
+    state = pool.fit("dataset_clusters", chosen, bare(sources))
+    turned = state | {"clusters": [cluster | {"proposed": not cluster["proposed"]} for cluster in state["clusters"]]}
+    first = pool.draw("dataset_clusters", chosen, sources[:1], state=state)[0]
+    other = pool.draw("dataset_clusters", chosen, sources[:1], state=turned)[0]
+    assert first.png != other.png
+    missing = pool.draw("dataset_clusters", chosen, sources[:1])[0]
+    assert "must be fitted to the dataset" in missing.error
+
+
+def test_images_are_looked_at_once_and_a_fit_is_done_once(pool, sources):
+    chosen, seen = params("dataset_clusters", clusters=3), []
+    pool.fit("dataset_clusters", chosen, bare(sources), while_waiting=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (4, 4)
+    for source in sources:
+        source.image_path.unlink()
+    again = pool.fit("dataset_clusters", params("dataset_clusters", clusters=2), bare(sources))
+    assert len(again["clusters"]) <= 2
+    ticked = params("dataset_clusters", clusters=2, ticked="0")
+    assert pool.fit("dataset_clusters", ticked, bare(sources)) is again
+
+
+def test_a_method_that_learns_nothing_has_no_state(pool, sources):
+    assert pool.fit("threshold", params("threshold"), bare(sources)) is None
+
+
+def test_an_image_that_cannot_be_looked_at_is_named(pool, sources):
+    gone = replace(sources[0], content_hash="gone", image_path=Path("/nowhere/gone.png"))
+    with pytest.raises(ValueError, match=r"gone\.png"):
+        pool.fit("dataset_clusters", params("dataset_clusters"), bare([sources[1], gone]))
+    with pytest.raises(ValueError, match="at least one image"):
+        pool.fit("dataset_clusters", params("dataset_clusters"), [])
+
+
+def test_looking_is_given_up_when_a_newer_position_waits_and_goes_on_where_it_was(pool, sources):
+    many = [replace(source, content_hash=f"looked-{number}") for number in range(30) for source in bare(sources[:1])]
+
+    def give_up(done: int, total: int) -> None:
+        if done >= 2:
+            raise GivenUp
+
+    with pytest.raises(GivenUp):
+        pool.fit("dataset_clusters", params("dataset_clusters"), many, while_waiting=give_up)
+    before: list[int] = []
+    pool.fit("dataset_clusters", params("dataset_clusters"), many, while_waiting=lambda done, _: before.append(done))
+    assert 2 <= before[0] < 30
+    assert before[-1] == 30
+
+
+def test_killed_processes_are_replaced_while_looking(pool, sources):
+    pool.draw("threshold", params("threshold"), sources)
+    for pid in list(pool._processes._executor._processes):
+        os.kill(pid, signal.SIGKILL)
+    assert pool.fit("dataset_clusters", params("dataset_clusters", superpixels=150), bare(sources))["clusters"]
