@@ -19,16 +19,20 @@ SIDE_PX = 200
 """Masks are judged at this longest side."""
 
 WEIGHTS = {
-    "agreement": 2.0,
-    "border": 1.0,
-    "edges": 1.0,
-    "colour": 1.0,
-    "separation": 1.0,
-    "stability": 2.0,
+    "colour": 2.0,
+    "edges": 0.5,
+    "stability": 1.0,
     "shape": 1.0,
-    "confidence": 0.5,
-    "area": 0.5,
+    "agreement": 0.5,
+    "separation": 0.5,
+    "ring": 0.25,
+    "border": 0.25,
+    "confidence": 0.25,
+    "area": 0.25,
 }
+"""What each part counts, found on half of the images of two sets (docs/methods.md)."""
+
+CLEAR = 0.35
 
 LEAST_AREA = 0.0005
 GREATEST_AREA = 0.97
@@ -53,26 +57,32 @@ def assess(image: np.ndarray, probability: np.ndarray, redraw: Callable[[np.ndar
     height, width = small.shape[:2]
     probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_AREA)
     mask = probability >= 0.5
-    area = float(mask.mean())
-    if not LEAST_AREA <= area <= GREATEST_AREA:
+    if not LEAST_AREA <= mask.mean() <= GREATEST_AREA or mask.all():
         return Quality(0.0, dict.fromkeys(WEIGHTS, 0.0), clear=False)
-    mirrored = np.ascontiguousarray(small[:, ::-1])
-    again = np.ascontiguousarray(redraw(mirrored)[:, ::-1])
+    again = redraw(np.ascontiguousarray(small[:, ::-1]))[:, ::-1]
+    parts = judge(small, probability, again)
+    score = sum(WEIGHTS[name] * value for name, value in parts.items()) / sum(WEIGHTS.values())
+    return Quality(round(score, 4), parts, clear=score >= CLEAR)
+
+
+def judge(small: np.ndarray, probability: np.ndarray, again: np.ndarray) -> dict[str, float]:
+    """Return the parts for an image uint8 (H, W, 3), its probability and that of the other view, turned back."""
+    mask = probability >= 0.5
     lab = cv2.GaussianBlur(to_lab(small), (0, 0), 0.8)
+    codes = quantised(lab)
     parts = {
         "agreement": agreement(lab, mask),
         "border": border(mask),
         "edges": edges(lab, mask),
-        "colour": colour(lab, mask),
+        "colour": colour(codes, mask),
+        "ring": ring(codes, mask),
         "separation": separation(lab, mask),
-        "stability": overlap(probability, again),
+        "stability": overlap(mask, again >= 0.5),
         "shape": shape(mask),
-        "confidence": confidence(probability, mask),
-        "area": float(np.clip(min(area / 0.02, (1 - area) / 0.4), 0, 1)),
+        "confidence": float(np.abs(2 * probability - 1).mean()),
+        "area": area(mask),
     }
-    parts = {name: round(float(np.clip(value, 0, 1)), 4) for name, value in parts.items()}
-    score = sum(WEIGHTS[name] * value for name, value in parts.items()) / sum(WEIGHTS.values())
-    return Quality(round(score, 4), parts, clear=score >= 0.35)
+    return {name: round(float(np.clip(value, 0, 1)), 4) for name, value in parts.items()}
 
 
 def agreement(lab: np.ndarray, mask: np.ndarray) -> float:
@@ -81,49 +91,66 @@ def agreement(lab: np.ndarray, mask: np.ndarray) -> float:
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the IoU of two masks, or of two probabilities: sum of minima over sum of maxima."""
-    union = float(np.maximum(a, b).sum())
-    return float(np.minimum(a, b).sum()) / union if union else 0.0
+    """Return the IoU of two masks; 0 if both are empty."""
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else 0.0
 
 
 def border(mask: np.ndarray) -> float:
-    """Return 1 for a mask that keeps away from the image border, less the more of it the mask holds for its size.
-
-    From boundary connectivity (Zhu et al., CVPR 2014, doi:10.1109/CVPR.2014.360).
+    """Return 1 for a mask that keeps away from the image border, 1/2 for one that holds as large a share of it as of
+    the image, towards 0 for one that lies along it.
     """
-    held = np.count_nonzero(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]))
-    return float(np.exp(-(held**2) / (2 * np.count_nonzero(mask))))
+    held = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean()
+    return float(0.5 ** (held / mask.mean()))
 
 
 def edges(lab: np.ndarray, mask: np.ndarray) -> float:
-    """Return the mean rank, among all pixels, of the image's gradient along the mask's outline."""
+    """Return how much likelier a place on the mask's outline has the stronger image gradient than a place elsewhere.
+
+    1 if the outline always has, 0 if it is a coin's toss (the area under the ROC curve, from one half on).
+    """
     gradient = cv2.dilate(_gradient(lab), np.ones((3, 3)))
     outline = mask & ~_eroded(mask, 1)
-    if not outline.any():
+    elsewhere = gradient[~_dilated(outline, 2)]
+    if not outline.any() or not elsewhere.size:
         return 0.0
-    ranked = np.sort(gradient.ravel())
-    return float(np.searchsorted(ranked, gradient[outline]).mean() / gradient.size)
+    return float(2 * np.searchsorted(np.sort(elsewhere), gradient[outline]).mean() / elsewhere.size - 1)
 
 
-def colour(lab: np.ndarray, mask: np.ndarray) -> float:
-    """Return the chi-square distance of the colour histograms of the mask and of a ring around it."""
-    wide = max(2, round(0.05 * max(mask.shape)))
-    ring = _dilated(mask, wide) & ~mask
-    if not ring.any():
-        return 0.0
+def quantised(lab: np.ndarray) -> np.ndarray:
+    """Return int (H, W), 0..511: each Lab colour as one of 8 x 8 x 8, each axis over the image's own range.
+
+    A range is at least 8 Lab units wide, so that noise in an even image does not count as colour.
+    """
     low, high = np.percentile(lab.reshape(-1, 3), [1, 99], axis=0)
-    bins = np.clip((lab - low) / np.maximum(high - low, 8) * 8, 0, 7).astype(int)
-    codes = bins @ np.array([64, 8, 1])
-    inside, outside = (np.bincount(codes[each], minlength=512) / each.sum() for each in (mask, ring))
-    return float(((inside - outside) ** 2 / np.maximum(inside + outside, 1e-12)).sum() / 2)
+    return np.clip((lab - low) / np.maximum(high - low, 8) * 8, 0, 7).astype(int) @ np.array([64, 8, 1])
+
+
+def colour(codes: np.ndarray, mask: np.ndarray) -> float:
+    """Return how much of the mask its colours alone give back: IoU with the pixels whose colour is mostly inside it."""
+    inside = np.bincount(codes[mask], minlength=512)
+    share = (inside / np.maximum(np.bincount(codes.ravel(), minlength=512), 1))[codes].astype(np.float32)
+    return overlap(cv2.GaussianBlur(share, (0, 0), 1) >= 0.5, mask)
+
+
+def ring(codes: np.ndarray, mask: np.ndarray) -> float:
+    """Return the chi-square distance between the colour histograms of the mask and of a ring around it."""
+    around = _dilated(mask, max(2, round(0.05 * max(mask.shape)))) & ~mask
+    if not around.any():
+        return 0.0
+    a, b = (np.bincount(codes[each], minlength=512) / np.count_nonzero(each) for each in (mask, around))
+    return float(((a - b) ** 2 / np.maximum(a + b, 1e-12)).sum() / 2)
 
 
 def separation(lab: np.ndarray, mask: np.ndarray) -> float:
-    """Return the share of the image's variance in colour that the mask explains."""
+    """Return the share of variance that the mask explains along the colour axis that parts it best (Fisher's)."""
+    inside, outside = lab[mask], lab[~mask]
+    pixels = lab.reshape(-1, 3)
+    axis = np.linalg.solve(np.cov(pixels.T) + np.eye(3), inside.mean(0) - outside.mean(0))
     share = mask.mean()
-    total = float(lab.reshape(-1, 3).var(0).sum())
-    between = float(((lab[mask].mean(0) - lab[~mask].mean(0)) ** 2).sum()) * share * (1 - share)
-    return between / total if total > 0 else 0.0
+    variance = float((pixels @ axis).var())
+    between = float(((inside.mean(0) - outside.mean(0)) @ axis) ** 2)
+    return share * (1 - share) * between / variance if variance > 1e-12 else 0.0
 
 
 def shape(mask: np.ndarray) -> float:
@@ -138,10 +165,10 @@ def shape(mask: np.ndarray) -> float:
     return min(1.0, filled / hulls)
 
 
-def confidence(probability: np.ndarray, mask: np.ndarray) -> float:
-    """Return 1 where every pixel is called surely, less the more doubt there is for the size of the mask."""
-    doubt = float((4 * probability * (1 - probability)).sum())
-    return 1 - min(1.0, doubt / np.count_nonzero(mask))
+def area(mask: np.ndarray) -> float:
+    """Return 1 for a mask of a usual size, less below 0.2 % and above 60 % of the image."""
+    share = float(mask.mean())
+    return min(share / 0.002, (1 - share) / 0.4, 1.0)
 
 
 def _gradient(lab: np.ndarray) -> np.ndarray:
