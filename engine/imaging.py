@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from engine.bit_depth import alpha_or_over_black, luma, over_white, to_8_bit, truth_to_8_bit
 from engine.metrics import probability_to_u8, u8_to_probability
 
 __all__ = [
@@ -72,8 +73,8 @@ def decode_image(data: bytes, limits: Limits | None = None) -> np.ndarray:
     """
     pixels = _decode(data, limits or Limits())
     if pixels.shape[2] in (2, 4):
-        pixels = _over_white(pixels)
-    pixels = _to_8_bit(pixels)
+        pixels = over_white(pixels)
+    pixels = to_8_bit(pixels)
     return np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels)
 
 
@@ -90,11 +91,11 @@ def decode_truth(data: bytes, limits: Limits | None = None) -> np.ndarray:
     """
     pixels = _decode(data, limits or Limits(), palette_as_index=True)
     if pixels.shape[2] in (2, 4):
-        pixels = _alpha_or_over_black(pixels)
+        pixels = alpha_or_over_black(pixels)
     if pixels.shape[2] == 3:
         same = (pixels[..., :1] == pixels).all()
-        pixels = pixels[..., :1] if same else _luma(pixels)
-    return np.ascontiguousarray(_truth_to_8_bit(pixels[..., 0]))
+        pixels = pixels[..., :1] if same else luma(pixels)
+    return np.ascontiguousarray(truth_to_8_bit(pixels[..., 0]))
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -294,68 +295,6 @@ def _what_it_is(data: bytes) -> str:
 def _is_text(head: bytes) -> bool:
     text = head.decode("utf-8", errors="replace").rstrip("\ufffd")  # a character may be cut at the end
     return bool(text) and all(c.isprintable() or c in "\r\n\t" for c in text) and "\ufffd" not in text
-
-
-def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * 255
-    values = np.nan_to_num(pixels.astype(np.float32), nan=0, posinf=0, neginf=0)
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 1 and pixels.dtype.kind == "f":
-        return np.rint(values * 255).astype(np.uint8)
-    if low >= 0 and high <= 255 and pixels.dtype.kind != "f":
-        return values.astype(np.uint8)
-    step = max(1, int((values.shape[0] * values.shape[1] / 1e6) ** 0.5))  # a million pixels tell the quantiles
-    low, high = np.percentile(values[::step, ::step], (0.1, 99.9))
-    if high <= low:  # nearly everything has one value, so the few others are what there is to see
-        low, high = float(values.min()), float(values.max())
-    span = float(high - low) or 1.0
-    return np.rint(np.clip((values - low) / span, 0, 1) * 255).astype(np.uint8)
-
-
-def _truth_to_8_bit(values: np.ndarray) -> np.ndarray:
-    if values.dtype == np.uint8:
-        return values
-    if values.dtype == bool:
-        return values.astype(np.uint8) * 255
-    is_float = values.dtype.kind == "f"
-    values = np.maximum(np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0), 0)
-    highest = values.max()
-    if is_float and highest <= 1:
-        return np.rint(values * 255).astype(np.uint8)
-    if highest <= 255:
-        return np.rint(values).astype(np.uint8)
-    scaled = np.rint(values / (65535 if highest <= 65535 else highest) * 255)
-    return np.where(values > 0, np.maximum(scaled, 1), 0).astype(np.uint8)
-
-
-def _over_white(pixels: np.ndarray) -> np.ndarray:
-    """Return the colour of (H, W, 2 or 4) laid over white, in the same dtype."""
-    white = _largest(pixels.dtype)
-    alpha = pixels[..., -1:].astype(np.float32) / white
-    colour = pixels[..., :-1] * alpha + white * (1 - alpha)
-    return colour.astype(pixels.dtype) if pixels.dtype.kind == "f" else np.rint(colour).astype(pixels.dtype)
-
-
-def _alpha_or_over_black(pixels: np.ndarray) -> np.ndarray:
-    colour, alpha = pixels[..., :-1], pixels[..., -1:]
-    visible = colour[alpha[..., 0] > 0]
-    if alpha.min() == alpha.max():
-        return colour
-    if (visible == visible[:1]).all():
-        return alpha
-    return np.where(alpha > 0, colour, 0).astype(colour.dtype)
-
-
-def _largest(dtype: np.dtype) -> float:
-    return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
-
-
-def _luma(pixels: np.ndarray) -> np.ndarray:
-    luma = pixels.astype(np.float64) @ np.array([[0.299], [0.587], [0.114]])
-    return luma.astype(pixels.dtype) if pixels.dtype.kind == "f" else np.rint(luma).astype(pixels.dtype)
 
 
 _at_work = 0
