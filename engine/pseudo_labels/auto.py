@@ -1,14 +1,15 @@
 """Choose the recipe for a dataset by looking at some of its images: draw every candidate small, keep the best.
 
-No truth is read, and neither the name nor the size of the dataset counts. What is compared is the label-free quality
-of the masks (quality.py), averaged over the images that were looked at.
+No truth is read, and neither the name nor the size of the dataset counts. What is compared is how good the masks look
+beside the image (quality.py), averaged over the images that were looked at.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,48 @@ from engine.parameters import parse
 from engine.pseudo_labels.base import LabelParams, Method, draw, find_method, shrink
 from engine.pseudo_labels.quality import Quality, assess
 
-CANDIDATES: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("saliency", {}),
-    ("threshold", {}),
-    ("normalised_cut", {}),
-    ("felzenszwalb", {}),
-    ("kmeans", {}),
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recipe that is tried; `title` is the method's own where it is empty."""
+
+    method: str
+    params: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+
+CANDIDATES = (
+    Candidate("saliency"),
+    Candidate("threshold"),
+    Candidate(
+        "threshold", {"ground": "uneven", "level": "minimum_error"}, "Threshold (rare objects against uneven ground)"
+    ),
+    Candidate("normalised_cut"),
+    Candidate("felzenszwalb"),
+    Candidate("kmeans"),
 )
-"""Recipes that are tried, as method and parameters; of equals the first wins."""
+"""Of equals the first wins."""
 
 LOOK_SIDE_PX = 256
 """Candidates are drawn and judged at this longest side: recipes keep their order, at a third of the time."""
+
+EXPONENTS = {"edges": 2.0, "border": 1.0, "colour": 1.0, "stability": 1.0, "shape": 0.5}
+"""What each part counts between recipes: a weighted geometric mean, so that a mask which fails in one thing fails.
+
+Not what it counts between masks of one recipe (quality.WEIGHTS). A threshold always follows its own colours and comes
+out the same in a mirror, whatever it cuts through; whether it cuts along edges and off the border tells more.
+"""
+
+FLOOR = 0.05
+"""Less in a part counts as much: one hopeless image must not outweigh all others."""
+
+PRAISE = {
+    "edges": "its outlines lie where the image has edges",
+    "border": "its masks keep away from the image border",
+    "colour": "its masks differ in colour from their ground",
+    "stability": "it draws the same in a mirror and at a smaller size",
+    "shape": "its masks are whole and compact",
+}
 
 
 class AutoParams(LabelParams):
@@ -45,36 +77,32 @@ def look(image: np.ndarray, params: AutoParams, rng: np.random.Generator) -> Loo
     """Return the quality of every candidate's mask of a uint8 RGB image (H, W, 3)."""
     seed = int(rng.integers(2**31))
     small = shrink(image, LOOK_SIDE_PX)
-    return Look(tuple(judge(small, name, values, seed) for name, values in CANDIDATES))
+    return Look(tuple(judge(small, candidate, seed) for candidate in CANDIDATES))
 
 
-def judge(small: np.ndarray, name: str, values: dict[str, Any], seed: int) -> Quality:
+def judge(small: np.ndarray, candidate: Candidate, seed: int) -> Quality:
     """Return the quality of the mask that one recipe draws on an image."""
-    method = find_method(name)
-    params = parse(method.params, values)
+    method = find_method(candidate.method)
+    params = parse(method.params, candidate.params)
     return assess(small, draw(method, small, params, seed), lambda view: draw(method, view, params, seed))
+
+
+def merit(quality: Quality) -> float:
+    """Return how good a mask is beside those of other recipes, in [0, 1]; 0 where nothing stands out."""
+    if not quality.clear:
+        return 0.0
+    total = sum(power * math.log(max(quality.parts[name], FLOOR)) for name, power in EXPONENTS.items())
+    return math.exp(total / sum(EXPONENTS.values()))
 
 
 def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> dict[str, Any]:
     """Return the choice as JSON.
 
     Keys: `method`, `params` and `state` of the chosen recipe; `sentence`, why it was chosen; `ranking`, every
-    candidate with `method`, `params`, `title`, `quality` and `sentence`, best first; `images`, how many were looked at.
+    candidate with `method`, `params`, `title`, `quality`, `parts` and `sentence`, best first; `images`, how many were
+    looked at; `clear`, in how many of these the chosen recipe found a foreground.
     """
-    ranking = []
-    for index, (name, values) in enumerate(CANDIDATES):
-        found = [each.qualities[index] for each in looks]
-        score = statistics.fmean(each.score for each in found)
-        clear = sum(each.clear for each in found)
-        ranking.append(
-            {
-                "method": name,
-                "params": dict(values),
-                "title": find_method(name).title,
-                "quality": round(score, 4),
-                "sentence": f"Quality {score:.2f}; a clear foreground in {clear} of {len(looks)} images.",
-            }
-        )
+    ranking = [rank(each, [seen.qualities[index] for seen in looks]) for index, each in enumerate(CANDIDATES)]
     ranking.sort(key=lambda each: -each["quality"])
     best = ranking[0]
     return {
@@ -84,15 +112,42 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
         "sentence": explain(ranking, len(looks)),
         "ranking": ranking,
         "images": len(looks),
+        "clear": best["clear"],
+    }
+
+
+def rank(candidate: Candidate, qualities: Sequence[Quality]) -> dict[str, Any]:
+    """Return a candidate's entry in the ranking."""
+    quality = statistics.fmean(map(merit, qualities))
+    clear = sum(each.clear for each in qualities)
+    parts = {name: round(statistics.fmean(each.parts[name] for each in qualities), 4) for name in EXPONENTS}
+    return {
+        "method": candidate.method,
+        "params": dict(candidate.params),
+        "title": candidate.title or find_method(candidate.method).title,
+        "quality": round(quality, 4),
+        "parts": parts,
+        "clear": clear,
+        "sentence": f"Quality {quality:.2f}, with a clear foreground in {clear} of {len(qualities)} images.",
     }
 
 
 def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
     """Return one plain sentence: what was chosen, on what evidence, and what came second."""
-    best, second = ranking[:2]
+    best = ranking[0]
+    if not best["clear"]:
+        return f"No method finds a clear foreground in the {images} images looked at, so {best['title']} stands in."
+    second = next(each for each in ranking if each["method"] != best["method"])
+    # A method is not praised for what it does no better than the next.
+    ahead = {name: best["parts"][name] / max(second["parts"][name], FLOOR) for name in EXPONENTS}
+    reasons = sorted(EXPONENTS, key=lambda name: -EXPONENTS[name] * math.log(max(ahead[name], FLOOR)))[:2]
+    reasons = [name for name in reasons if ahead[name] > 1] or reasons[:1]
+    praise = " and ".join(f"{PRAISE[name]} ({best['parts'][name]:.2f})" for name in reasons)
+    unclear = images - best["clear"]
     return (
-        f"{best['title']} draws the most trustworthy masks on the {images} images looked at: quality "
-        f"{best['quality']:.2f}, before {second['title']} with {second['quality']:.2f}."
+        f"{best['title']} suits the {images} images looked at best: {praise}; quality {best['quality']:.2f} of 1, "
+        f"{second['title']} comes next with {second['quality']:.2f}"
+        + (f", and {unclear} of the images show no clear foreground." if unclear else ".")
     )
 
 

@@ -32,7 +32,18 @@ WEIGHTS = {
 }
 """What each part counts, found on half of the images of two sets (docs/methods.md)."""
 
-CLEAR = 0.35
+NEARBY = 0.2
+"""How far the surroundings of a place reach, as a share of SIDE_PX."""
+
+LEAST_STEP = 2.0
+"""Lab units between mask and ground, about what an eye can tell apart."""
+LEAST_EDGES = 0.25
+LEAST_EVIDENCE = 0.6
+"""Edges and colour together: a mask may lack one where the other is strong."""
+EVEN_SPREAD = 0.4
+"""Spread over mean of the mask's share in 16 blocks, below which it covers the image evenly."""
+ONE_CLASS = 0.67
+"""Otsu's threshold explains 0.64 of the variance of one Gaussian: no more is no sign of two classes."""
 
 LEAST_AREA = 0.0005
 GREATEST_AREA = 0.97
@@ -62,7 +73,7 @@ def assess(image: np.ndarray, probability: np.ndarray, redraw: Callable[[np.ndar
     again = redraw(np.ascontiguousarray(small[:, ::-1]))[:, ::-1]
     parts = judge(small, probability, again)
     score = sum(WEIGHTS[name] * value for name, value in parts.items()) / sum(WEIGHTS.values())
-    return Quality(round(score, 4), parts, clear=score >= CLEAR)
+    return Quality(round(score, 4), parts, clear=stands_out(small, mask, parts))
 
 
 def judge(small: np.ndarray, probability: np.ndarray, again: np.ndarray) -> dict[str, float]:
@@ -70,19 +81,32 @@ def judge(small: np.ndarray, probability: np.ndarray, again: np.ndarray) -> dict
     mask = probability >= 0.5
     lab = cv2.GaussianBlur(to_lab(small), (0, 0), 0.8)
     codes = quantised(lab)
+    # Against its surroundings a dark crack has one colour, though the concrete may be darker elsewhere.
+    level = quantised(lab - cv2.blur(lab, (int(SIDE_PX * NEARBY) | 1,) * 2))
     parts = {
         "agreement": agreement(lab, mask),
         "border": border(mask),
         "edges": edges(lab, mask),
-        "colour": colour(codes, mask),
+        "colour": max(colour(codes, mask), colour(level, mask)),
         "ring": ring(codes, mask),
         "separation": separation(lab, mask),
-        "stability": overlap(mask, again >= 0.5),
+        "stability": sameness(mask, again >= 0.5),
         "shape": shape(mask),
         "confidence": float(np.abs(2 * probability - 1).mean()),
         "area": area(mask),
     }
     return {name: round(float(np.clip(value, 0, 1)), 4) for name, value in parts.items()}
+
+
+def stands_out(small: np.ndarray, mask: np.ndarray, parts: dict[str, float]) -> bool:
+    """Return whether the mask shows something, rather than noise, a gradient or a piece of an even texture."""
+    lab = to_lab(small)
+    step = float(np.linalg.norm(lab[mask].mean(0) - lab[~mask].mean(0)))
+    if step < LEAST_STEP or parts["edges"] < LEAST_EDGES or parts["edges"] + parts["colour"] < LEAST_EVIDENCE:
+        return False
+    # The same everywhere, and of one kind of grey: grass, gravel. Cells may lie everywhere, but part from their ground.
+    blocks = cv2.resize(mask.astype(np.float32), (4, 4), interpolation=cv2.INTER_AREA)
+    return bool(blocks.std() > EVEN_SPREAD * blocks.mean() or parts["separation"] > ONE_CLASS)
 
 
 def agreement(lab: np.ndarray, mask: np.ndarray) -> float:
@@ -94,6 +118,13 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     """Return the IoU of two masks; 0 if both are empty."""
     union = np.count_nonzero(a | b)
     return np.count_nonzero(a & b) / union if union else 0.0
+
+
+def sameness(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the share of each mask that lies within 2 px of the other, the smaller share; 0 if one is empty."""
+    if not (a.any() and b.any()):
+        return 0.0
+    return float(min(_dilated(b, 2)[a].mean(), _dilated(a, 2)[b].mean()))
 
 
 def border(mask: np.ndarray) -> float:
