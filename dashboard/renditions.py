@@ -11,11 +11,28 @@ from PIL import Image
 
 from dashboard.components import palette
 
+PATCH_PX, PATCH_LEAST_PX = 64, 24
+
 
 def smaller_image(path: Path, size_px: int) -> bytes:
     """Return an image as WebP with its longest side at most `size_px`; it is never made larger."""
     with Image.open(path) as picture:
         return _webp(_fitted(picture.convert("RGB"), size_px, Image.Resampling.LANCZOS))
+
+
+def patch(path: Path, row: float, column: float) -> bytes:
+    """Return the square of an image around a place (row and column in [0, 1]) as WebP, PATCH_PX large at most.
+
+    Its side is a seventh of the image's shorter side; at the image's edge it moves inwards.
+    """
+    with Image.open(path) as picture:
+        side = min(max(PATCH_LEAST_PX, min(picture.size) // 7), *picture.size)
+        left, top = (
+            min(max(round(place * length - side / 2), 0), length - side)
+            for place, length in zip((column, row), picture.size, strict=True)
+        )
+        square = picture.crop((left, top, left + side, top + side)).convert("RGB")
+        return _webp(_fitted(square, PATCH_PX, Image.Resampling.LANCZOS))
 
 
 def smaller_probability(path: Path, size_px: int) -> bytes:

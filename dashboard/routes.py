@@ -76,6 +76,16 @@ def thumbnail(request: Request) -> Response:
 
 
 @guarded
+def patch(request: Request) -> Response:
+    ids = request.path_params
+    row, column = _share(request, "row", 0.5), _share(request, "column", 0.5)
+    key = stored.image_key(ids["dataset"], ids["image"])
+    path = resources.artifacts().path(key)
+    make = functools.partial(renditions.patch, path, row, column)
+    return _made(request, key, f"patch{row:g},{column:g}", "image/webp", FOREVER, make)
+
+
+@guarded
 def truth(request: Request) -> Response:
     ids, size = request.path_params, _size(request)
     key = stored.truth_key(ids["dataset"], ids["image"])
@@ -239,14 +249,18 @@ def _size(request: Request) -> int | None:
 
 
 def _threshold(request: Request) -> float:
-    text = request.query_params.get("threshold", "0.5")
+    return _share(request, "threshold", 0.5)
+
+
+def _share(request: Request, name: str, default: float) -> float:
+    text = request.query_params.get(name, f"{default:g}")
     try:
-        threshold = float(text)
+        value = float(text)
     except ValueError:
-        threshold = -1.0
-    if not 0 <= threshold <= 1:
-        raise HTTPException(400, f"The 'threshold' parameter must be in [0, 1]. Got {text[:20]!r}.")
-    return threshold
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise HTTPException(400, f"The '{name}' parameter must be in [0, 1]. Got {text[:20]!r}.")
+    return value
 
 
 def _wants_probabilities(request: Request) -> bool:
@@ -301,6 +315,7 @@ def _get(path: str, answer: Answer) -> Route:
 ROUTES = [
     _get("datasets/{dataset}/images/{image}", image),
     _get("datasets/{dataset}/thumbs/{image}", thumbnail),
+    _get("datasets/{dataset}/patches/{image}", patch),
     _get("datasets/{dataset}/truth/{image}", truth),
     _get("datasets/{dataset}/report.csv", report_csv),
     _get("labels/{label_set}/masks.zip", label_zip),

@@ -23,6 +23,11 @@ def thumbnail(dataset_id: str, image_id: str) -> str:
     return f"{PREFIX}/datasets/{dataset_id}/thumbs/{image_id}"
 
 
+def patch(dataset_id: str, image_id: str, row: float, column: float) -> str:
+    """Return the address of a small square of a stored image (WebP) around a place; both in [0, 1]."""
+    return _with(f"{PREFIX}/datasets/{dataset_id}/patches/{image_id}", row=f"{row:.4g}", column=f"{column:.4g}")
+
+
 def truth(dataset_id: str, image_id: str, size: int | None = None, *, colour: bool = False, version: int = 0) -> str:
     """Return the address of the truth: grey (0 background, 255 any class), or one colour per class.
 

@@ -43,6 +43,18 @@ def pixels(answer):
     return np.asarray(Image.open(io.BytesIO(answer.body)))
 
 
+def test_a_patch_is_a_small_square_around_its_place_and_stays_inside(served, dashboard, discs):
+    image_id = image_ids(dashboard, discs.id)[0]
+    whole = imaging.decode_png(dashboard.files.read(stored.image_key(discs.id, image_id))).astype(int)
+    answer = served.ask(urls.patch(discs.id, image_id, 0.5, 0.25))
+    assert answer.status == 200
+    square = pixels(answer).astype(int)
+    assert square.shape == (34, 34, 3)
+    assert abs(square.mean((0, 1)) - whole[103:137, 43:77].mean((0, 1))).max() < 6
+    assert pixels(served.ask(urls.patch(discs.id, image_id, 1, 0))).shape == (34, 34, 3)
+    assert served.ask(f"/files/datasets/{discs.id}/patches/{image_id}?row=2").status == 400
+
+
 def ramp():
     return np.tile(np.linspace(0, 255, SIZE_PX).round().astype(np.uint8), (SIZE_PX, 1))
 
