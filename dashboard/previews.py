@@ -12,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -45,7 +45,8 @@ class Source:
 class Preview:
     """A drawn mask: 8-bit probability as PNG, its overlap with truth at 101 thresholds, and its label-free quality.
 
-    `seconds` to draw and judge it are those of a processor, so that what else runs on the machine does not count.
+    `seconds` to draw it, and to judge it where it has a quality, are those of a processor, so that what else runs on
+    the machine does not count.
     `error` is a sentence, and `png` then empty, where the method could not draw this picture.
     """
 
@@ -70,7 +71,10 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _Task:
-    """One mask to draw. `state` is what the method learned of the dataset, `state_key` a short name for it."""
+    """One mask to draw, or to judge where it is `drawn` already.
+
+    `state` is what the method learned of the dataset, `state_key` a short name for it.
+    """
 
     source: Source
     method: str
@@ -79,6 +83,8 @@ class _Task:
     state: dict[str, Any] | None
     state_key: str
     picture: _Picture | None
+    judged: bool
+    drawn: Preview | None = None
 
     @property
     def key(self) -> Hashable:
@@ -203,6 +209,7 @@ class PreviewPool:
         limit_px: int | None = PREVIEW_PX,
         seed: int = 0,
         state: dict[str, Any] | None = None,
+        judged: bool = True,
         while_waiting: Callable[[int], None] = lambda done: None,
     ) -> list[Preview]:
         """Return the preview of each source, drawn now where it was not drawn before.
@@ -210,6 +217,8 @@ class PreviewPool:
         Args:
             limit_px: the longest side to draw at (see `preview_params`).
             state: what the method learned of the dataset (see `fit`), for methods that need it.
+            judged: whether a preview must have its quality. To judge a mask takes longer than to draw it, so a page
+                shows masks first and judges them then.
             while_waiting: called many times a second with the number drawn. It may raise to give up: what has not
                 begun is then dropped, so that a newer position of a slider does not wait behind this one.
         """
@@ -218,8 +227,9 @@ class PreviewPool:
         for source in sources:
             smaller = preview_params(params, limit_px, source.longest_side_px)
             picture = self._pictures.get((source, smaller.longest_side_px))
-            tasks.append(_Task(source, method, smaller, seed, state, state_key, picture))
-        found = {task.key: preview for task in tasks if (preview := self._drawn.get(task.key)) is not None}
+            task = _Task(source, method, smaller, seed, state, state_key, picture, judged)
+            tasks.append(replace(task, drawn=self._drawn.get(task.key)))
+        found = {task.key: task.drawn for task in tasks if task.drawn and (task.drawn.quality or not judged)}
         missing = {task.key: task for task in tasks if task.key not in found}
         for task, made in self._processes.run(_draw, missing.values(), lambda: while_waiting(len(found))):
             found[task.key] = self._keep(task, *(made or (_failed(DIED), None)))
@@ -295,15 +305,17 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
     try:
         picture = task.picture or _load(task.source, task.params.longest_side_px)
         started = time.process_time()
-        probability = mask(picture.image)
-        quality = assess(picture.image, probability, mask)
+        probability = imaging.decode_png(task.drawn.png) / np.float32(255) if task.drawn else mask(picture.image)
+        quality = assess(picture.image, probability, mask) if task.judged else None
         seconds = time.process_time() - started
     except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
         return _failed(str(error) or type(error).__name__), None
+    kept = None if task.picture else picture
+    if task.drawn:
+        return replace(task.drawn, seconds=task.drawn.seconds + seconds, quality=quality), kept
     levels = metrics.probability_to_u8(probability)
     counts = None if picture.truth is None else metrics.threshold_counts(levels, picture.truth)
-    preview = Preview(imaging.encode_png(levels), counts, seconds, quality=quality)
-    return preview, None if task.picture else picture
+    return Preview(imaging.encode_png(levels), counts, seconds, quality=quality), kept
 
 
 def _load(source: Source, longest_side_px: int) -> _Picture:
