@@ -25,6 +25,7 @@ from dashboard.components.field import draw_field, is_fixed
 from engine.parameters import ParameterError, Params, parse
 
 P = TypeVar("P", bound=Params)
+WRAPPED_PX = 165
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def params_form(
     key: str,
     start: P | None = None,
     groups: Literal["expanders", "tabs", "plain"] = "expanders",
-    columns: int = 1,
+    columns: int | Literal["wrap"] = 1,
     leave_out: Collection[str] = (),
     open_groups: Collection[str] = (),
 ) -> Form[P]:
@@ -51,7 +52,7 @@ def params_form(
     Args:
         start: the values to begin with; the model's defaults when None.
         groups: how nested parameter sets are drawn.
-        columns: how many widgets stand side by side.
+        columns: how many widgets stand side by side; "wrap" takes as many as the width allows.
         leave_out: dotted names of fields that keep their start value and are not drawn.
         open_groups: names of groups that start expanded.
     """
@@ -81,7 +82,7 @@ def reset_form(key: str) -> None:
 class _Drawn:
     """Draws the plain fields of one parameter set after another, in columns."""
 
-    def __init__(self, key: str, columns: int, leave_out: frozenset[str]) -> None:
+    def __init__(self, key: str, columns: int | Literal["wrap"], leave_out: frozenset[str]) -> None:
         self._key, self._columns, self._leave_out = key, columns, leave_out
 
     def fields(self, model: type[BaseModel], begin: BaseModel, path: str) -> dict[str, Any]:
@@ -94,8 +95,8 @@ class _Drawn:
         drawn = [name for name, field in own.items() if not is_fixed(field) and path + name not in self._leave_out]
         switches = [name for name in drawn if own[name].annotation is bool and name != "enabled"]
         rows = [["enabled"] if "enabled" in drawn else []]
-        rows += _rows([name for name in drawn if name not in switches and name != "enabled"], self._columns)
-        rows += _rows(switches, self._columns)
+        for names in ([name for name in drawn if name not in switches and name != "enabled"], switches):
+            rows += [names] if self._columns == "wrap" else _rows(names, self._columns)
         for names in rows:
             for name, place in zip(names, self._places(len(names)), strict=False):
                 off = name != "enabled" and values.get("enabled") is False
@@ -106,6 +107,9 @@ class _Drawn:
     def _places(self, count: int) -> list[Any]:
         if not count:
             return []
+        if self._columns == "wrap":
+            line = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+            return [line.container(width=WRAPPED_PX) for _ in range(count)]
         return list(st.columns(self._columns)) if self._columns > 1 else [st.container()]
 
 

@@ -7,19 +7,18 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import resources, urls, wording
+from dashboard import resources, wording
 from dashboard.components.confirm import deletion_buttons
 from dashboard.components.job_panel import job_panel
-from dashboard.components.mask_grid import Mode, Tile, mask_grid
 from dashboard.components.status import badge_text
-from dashboard.components.viewer import Pane, viewer
-from dashboard.viewmodels import labels
+from dashboard.viewmodels import label_sets as viewmodel
 from dashboard.viewmodels.jobs import JobView
-from dashboard.viewmodels.labels import LabelSetCard, Mask, Order, Recipe, Workplace
+from dashboard.viewmodels.label_sets import LabelSetCard
+from dashboard.viewmodels.labels import Workplace
+from dashboard.viewmodels.recipes import Recipe
 from db import recipes
 from db.models import utc_now
 
-ORDERS: tuple[Order, ...] = ("dataset order", *labels.TRUTH_ORDERS, "largest area first")
 ADDRESS = "labels"
 
 
@@ -36,7 +35,7 @@ def stored_label_sets(place: Workplace, load: Callable[[str, Recipe], None]) -> 
 
 def _read_cards(dataset_id: str) -> tuple[LabelSetCard, ...]:
     with resources.database().reading() as session:
-        return labels.label_set_cards(session, dataset_id, utc_now(), resources.settings().lost_after_s)
+        return viewmodel.label_set_cards(session, dataset_id, utc_now(), resources.settings().lost_after_s)
 
 
 def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe], None]) -> None:
@@ -47,6 +46,9 @@ def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe
             badge = "" if card.job is None or card.job.status == "finished" else badge_text(card.job.status)
             st.markdown(f"**{wording.escaped(card.name)}** {badge}")
             st.caption(_facts(place, card))
+            if card.choice is not None:
+                chosen = f"Chosen automatically: **{wording.escaped(card.choice.title)}**."
+                st.caption(f":material/auto_awesome: {chosen} {wording.escaped(card.choice.sentence)}")
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
             _buttons(place, card, opened, load)
         job_panel(
@@ -58,11 +60,20 @@ def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe
 
 
 def _facts(place: Workplace, card: LabelSetCard) -> str:
-    facts = [f"{card.method_title}: {card.changes}", f"{card.images:,} of {place.images:,} masks"]
+    facts = [
+        f"{wording.escaped(card.method_title)}: {wording.escaped(card.changes)}",
+        f"{card.images:,} of {place.images:,} masks",
+    ]
+    if card.quality is not None:
+        facts.append(f"quality (label-free) **{card.quality:.3f}**")
     if card.dice is not None:
         facts.append(f"Dice vs truth **{card.dice:.3f}**, IoU vs truth **{card.iou:.3f}**")
     if card.area is not None:
         facts.append(f"foreground {card.area:.0%} of the area")
+    if card.unclear:
+        facts.append(f"{card.unclear:,} without clear foreground")
+    if card.dropped:
+        facts.append(f"**{card.dropped:,} dropped**: not trained on")
     if card.runs:
         facts.append("taught " + ", ".join(wording.escaped(name) for name in card.runs))
     return " · ".join([*facts, wording.ago(card.created_at, utc_now())])
@@ -91,7 +102,7 @@ def _buttons(place: Workplace, card: LabelSetCard, opened: bool, load: Callable[
 
 def _read_job(label_set_id: str) -> JobView | None:
     with resources.database().reading() as session:
-        return labels.job_of(session, label_set_id, utc_now(), resources.settings().lost_after_s)
+        return viewmodel.job_of(session, label_set_id, utc_now(), resources.settings().lost_after_s)
 
 
 @st.dialog("Delete this label set?", icon=":material/delete:")
@@ -106,61 +117,3 @@ def _delete(label_set_id: str) -> None:
     resources.remove_files(gone)
     if st.query_params.get(ADDRESS) == label_set_id:
         del st.query_params[ADDRESS]
-
-
-def browse_masks(
-    place: Workplace, cards: tuple[LabelSetCard, ...], mode: Mode, threshold: float, opacity: float
-) -> None:
-    """Draw the masks of the label set that the address names, 48 a page."""
-    card = next((card for card in cards if card.id == st.query_params.get(ADDRESS)), None)
-    if card is None or not card.images:
-        return
-    st.subheader(f"Masks of {wording.escaped(card.name)}", divider="gray")
-    orders = [order for order in ORDERS if card.dice is not None or order not in labels.TRUTH_ORDERS]
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        order = st.selectbox("Order", orders, format_func=_capital, key="masks-order", width=280)
-        pages = -(-card.images // labels.PER_PAGE)
-        st.session_state["masks-page"] = min(st.session_state.get("masks-page", 1), pages)
-        number = st.pagination(pages, key="masks-page") if pages > 1 else 1
-    with resources.database().reading() as session:
-        page = labels.mask_page(session, card.id, number, order)
-    tiles = [_tile(place, card, mask) for mask in page.masks]
-    chosen = mask_grid(
-        tiles, mode=mode, threshold=threshold, opacity=opacity, aspect=place.aspect, key=f"masks-{card.id}"
-    )
-    st.caption("Scores of single masks are against truth at threshold 0.5." if card.dice is not None else "No truth.")
-    if chosen:
-        _look_closer(place, card, next(mask for mask in page.masks if mask.image_id == chosen), threshold, opacity)
-
-
-def _tile(place: Workplace, card: LabelSetCard, mask: Mask) -> Tile:
-    return Tile(
-        id=mask.image_id,
-        title=mask.name,
-        image=urls.thumbnail(place.dataset_id, mask.image_id),
-        mask=urls.label(card.id, mask.image_id, 192),
-        reference=_truth(place, mask, 192),
-        subtitle=f"area {mask.area:.0%}" if mask.dice is None else f"Dice vs truth {mask.dice:.2f}",
-    )
-
-
-def _truth(place: Workplace, mask: Mask, size: int | None) -> str | None:
-    if not mask.has_truth:
-        return None
-    return urls.truth(place.dataset_id, mask.image_id, size, version=place.truth_version)
-
-
-@st.dialog("Mask", width="large")
-def _look_closer(place: Workplace, card: LabelSetCard, mask: Mask, threshold: float, opacity: float) -> None:
-    score = "" if mask.dice is None else f" · Dice vs truth {mask.dice:.3f}"
-    st.caption(f"{wording.escaped(mask.name)} · foreground {mask.area:.1%} of the area{score}")
-    image, drawn = urls.image(place.dataset_id, mask.image_id), urls.label(card.id, mask.image_id)
-    panes = [Pane("Image", image), Pane("Pseudo-label", image, mask=drawn)]
-    truth = _truth(place, mask, None)
-    if truth:
-        panes += [Pane("Errors vs truth", image, mask=drawn, reference=truth, mode="errors")]
-    viewer(panes, threshold=threshold, opacity=opacity, key=f"look-{card.id}-{mask.image_id}")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -33,7 +33,17 @@ def add_label_set(house: House, dataset_id: str, name: str = "first") -> LabelSe
     with house.database.writing() as session:
         made, _ = submissions.submit_label(session, dataset_id, name, "kmeans", KMEANS, 0, "0.1.0")
         images = datasets.images(session, dataset_id)
-        rows = [{"image_id": image.id, "area": 0.25, "dice": 0.75, "iou": 0.6} for image in images]
+        rows = [
+            {
+                "image_id": image.id,
+                "area": 0.25,
+                "dice": 0.75 + 0.01 * (number - 2.5),
+                "iou": 0.6,
+                "quality": 0.1 * number,
+                "unclear": number == 0,
+            }
+            for number, image in enumerate(images)
+        ]
         recipes.add_labels(session, made.id, rows)
         house.files.write(stored.label_key(made.id, images[0].id), b"png")
     return made
@@ -60,8 +70,8 @@ def test_masks_are_scored_against_truth_and_timed(house, open_page):
     shown = metrics(app)
     assert float(shown["Dice vs truth"]) > 0.9
     assert float(shown["IoU vs truth"]) > 0.8
-    assert shown["Per image"].endswith(" s")
-    assert "All 10 images" in shown
+    assert 0 < float(shown["Quality (label-free)"]) <= 1
+    assert "s per image, all 10 " in texts(app)
     assert "256 px" in texts(app)
 
 
@@ -69,7 +79,7 @@ def test_without_truth_it_says_so_and_shows_no_score(house, open_page):
     add_discs(house, truth=False)
     app = open_page(PAGE, a="threshold")
     assert not app.exception
-    assert "no truth, so there is no score" in texts(app)
+    assert "no truth, so no Dice" in texts(app)
     assert not any("truth" in label for label in metrics(app))
 
 
@@ -101,23 +111,142 @@ def test_an_address_that_cannot_be_drawn_gives_a_sentence_and_the_defaults(house
 def test_the_second_recipe_starts_as_a_copy_and_goes_its_own_way(house, open_page):
     add_discs(house)
     app = open_page(PAGE, a="kmeans,clusters:3")
-    app.toggle(key="labels-two").set_value(True).run()
+    app.button(key="labels-add").click().run()
     assert not app.exception
     assert app.query_params["b"] == "kmeans,clusters:3"
     app.slider(key="labels-b-kmeans.clusters").set_value(5).run()
     assert (app.query_params["a"], app.query_params["b"]) == ("kmeans,clusters:3", "kmeans,clusters:5")
     assert len([metric for metric in app.metric if metric.label == "Dice vs truth"]) == 2
-    app.toggle(key="labels-two").set_value(False).run()
-    assert "b" not in app.query_params
-    assert not app.exception
+    assert len([metric for metric in app.metric if metric.label == "Quality (label-free)"]) == 2
 
 
-def test_two_recipes_survive_a_refresh(house, open_page):
+def test_three_recipes_survive_a_refresh_and_there_is_no_fourth(house, open_page):
     add_discs(house)
-    app = open_page(PAGE, a="kmeans", b="threshold,softness:0")
+    app = open_page(PAGE, a="kmeans", b="threshold,softness:0", c="kmeans,clusters:2")
     assert not app.exception
-    assert app.toggle(key="labels-two").value
-    assert app.selectbox(key="labels-b-method").value == "threshold"
+    assert [app.selectbox(key=f"labels-{slot}-method").value for slot in "abc"] == ["kmeans", "threshold", "kmeans"]
+    assert app.slider(key="labels-c-kmeans.clusters").value == 2
+    assert "labels-add" not in {button.key for button in app.button}
+
+
+def test_a_removed_recipe_gives_its_place_to_those_beside_it(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE, a="kmeans", b="threshold", c="kmeans,clusters:2")
+    app.button(key="labels-a-remove").click().run()
+    assert not app.exception
+    assert (app.query_params["a"], app.query_params["b"]) == ("threshold", "kmeans,clusters:2")
+    assert "c" not in app.query_params
+    app.button(key="labels-b-remove").click().run()
+    assert not app.exception
+    assert "b" not in app.query_params
+    assert app.selectbox(key="labels-a-method").value == "threshold"
+    assert "labels-a-remove" not in {button.key for button in app.button}
+
+
+def test_the_automatic_method_tells_its_choice_and_offers_the_runners_up(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE, a="auto")
+    assert not app.exception
+    assert "6 images looked at. No truth was read" in texts(app)
+    runner_up = app.button(key="labels-a-auto-1")
+    assert runner_up.help.startswith("Open in the sliders")
+    runner_up.click().run()
+    assert not app.exception
+    assert app.selectbox(key="labels-a-method").value != "auto"
+    assert app.query_params["a"] != "auto"
+
+
+def test_what_the_automatic_method_learned_goes_with_the_job(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE, a="auto")
+    app.button(key="labels-a-start").click().run()
+    press_in_dialog(app, "labels-a-start", "labels-submit")
+    assert not app.exception
+    (made,) = stored_sets(house)
+    assert made.method == "auto"
+    assert made.state["ranking"][0]["method"] == made.state["method"]
+    assert "Chosen automatically" in texts(app)
+
+
+def test_ticks_are_forgotten_when_the_clusters_are_found_anew(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE, a="dataset_clusters,ticked:0")
+    assert not app.exception
+    assert app.query_params["a"] == "dataset_clusters,ticked:0"
+    assert not app.button(key="labels-a-clusters-propose").disabled
+    app.slider(key="labels-a-dataset_clusters.clusters").set_value(3).run()
+    assert app.query_params["a"] == "dataset_clusters,clusters:3"
+    assert "the proposal is ticked again" in texts(app)
+
+
+def test_the_way_back_to_the_proposal(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE, a="dataset_clusters,ticked:none")
+    app.button(key="labels-a-clusters-propose").click().run()
+    assert not app.exception
+    assert app.query_params["a"] == "dataset_clusters"
+    assert app.button(key="labels-a-clusters-propose").disabled
+
+
+def kept(house: House) -> list[str]:
+    with house.database.reading() as session:
+        return [row.name for row in recipes.kept_recipes(session)]
+
+
+def test_a_recipe_is_kept_loaded_renamed_and_deleted(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE, a="kmeans,clusters:6")
+    app.button(key="labels-a-keep").click().run()
+    app.text_input(key="recipe-name").set_value("six clusters")
+    press_in_dialog(app, "labels-a-keep", "recipe-keep")
+    assert not app.exception
+    assert kept(house) == ["six clusters"]
+    assert "six clusters" in texts(app)
+    with house.database.reading() as session:
+        key = f"kept-{recipes.kept_recipes(session)[0].id}"
+    app.selectbox(key="labels-a-method").set_value("threshold").run()
+    app.button(key=f"{key}-a").click().run()
+    assert not app.exception
+    assert app.query_params["a"] == "kmeans,clusters:6"
+    app.button(key=f"{key}-rename").click().run()
+    app.text_input(key="recipe-new-name").set_value("half a dozen")
+    press_in_dialog(app, f"{key}-rename", "recipe-rename")
+    assert kept(house) == ["half a dozen"]
+    app.button(key=f"{key}-delete").click().run()
+    press_in_dialog(app, f"{key}-delete", "delete-go")
+    assert not app.exception
+    assert kept(house) == []
+
+
+def test_a_taken_name_of_a_recipe_is_told(house, open_page):
+    add_discs(house)
+    with house.database.writing() as session:
+        recipes.keep_recipe(session, "mine", "kmeans", {})
+    app = open_page(PAGE, a="threshold")
+    app.button(key="labels-a-keep").click().run()
+    app.text_input(key="recipe-name").set_value("mine")
+    press_in_dialog(app, "labels-a-keep", "recipe-keep")
+    assert "The name 'mine' is taken." in app.error[0].value
+    assert kept(house) == ["mine"]
+
+
+def test_a_recipe_file_is_checked_kept_and_loaded(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE, a="threshold")
+    app.button(key="recipe-import").click().run()
+    wrong = b'{"maskloom_recipe": 1, "name": "six", "method": "kmeans", "params": {"clusters": 900}}'
+    app.button(key="recipe-import").click()
+    app.file_uploader(key="recipe-file").set_value(("six.json", wrong, "application/json")).run()
+    assert not app.exception
+    assert "'clusters'" in app.error[0].value
+    assert "900" in app.error[0].value
+    app.button(key="recipe-import").click()
+    right = wrong.replace(b"900", b"6")
+    app.file_uploader(key="recipe-file").set_value(("six.json", right, "application/json")).run()
+    press_in_dialog(app, "recipe-import", "recipe-import-keep")
+    assert not app.exception
+    assert kept(house) == ["six"]
+    assert app.query_params["a"] == "kmeans,clusters:6"
 
 
 def test_full_size_says_no_more_of_a_preview_size(house, open_page):
@@ -184,7 +313,9 @@ def test_masks_are_browsed_and_closed_by_the_address(house, open_page):
     assert not app.exception
     assert app.query_params["labels"] == made.id
     assert "Masks of first" in texts(app)
-    app.selectbox(key="masks-order").set_value("lowest Dice vs truth first").run()
+    order = app.selectbox(key=f"masks-order-{made.id}")
+    assert order.value == "lowest quality first"
+    order.set_value("lowest Dice vs truth first").run()
     assert not app.exception
     app.button(key=f"browse-{made.id}").click().run()
     assert "labels" not in app.query_params
@@ -253,3 +384,49 @@ def test_another_dataset_keeps_the_recipe_and_closes_the_masks(house, open_page)
     assert app.query_params["dataset"] == second.id
     assert app.query_params["a"] == "kmeans,clusters:3"
     assert "labels" not in app.query_params
+
+
+def dropped(house: House, label_set_id: str) -> int:
+    with house.database.reading() as session:
+        return len(recipes.dropped_images(session, label_set_id))
+
+
+def test_the_worst_are_counted_dropped_and_brought_back(house, open_page):
+    made = add_label_set(house, add_discs(house).id)
+    finish_jobs(house)
+    app = open_page(PAGE, a="threshold", labels=made.id)
+    assert not app.exception
+    app.slider(key="drop-percent").set_value(50).run()
+    assert app.button(key="drop-go").label == "Drop 3 images"
+    assert "leaves 3 images to train on" in texts(app)
+    app.button(key="drop-go").click().run()
+    assert not app.exception
+    assert dropped(house, made.id) == 3
+    assert "**3 dropped**: not trained on" in texts(app)
+    app.button(key="drop-undo").click().run()
+    assert dropped(house, made.id) == 0
+
+
+def test_all_are_kept_again_after_several_drops(house, open_page):
+    made = add_label_set(house, add_discs(house).id)
+    finish_jobs(house)
+    app = open_page(PAGE, a="threshold", labels=made.id)
+    app.segmented_control(key="drop-rule").set_value("No clear foreground").run()
+    assert app.button(key="drop-go").label == "Drop 1 image"
+    app.button(key="drop-go").click().run()
+    assert app.button(key="drop-go").disabled
+    app.segmented_control(key="drop-rule").set_value("Below a quality").run()
+    app.slider(key="drop-below").set_value(0.25).run()
+    assert app.button(key="drop-go").label == "Drop 2 images"
+    app.button(key="drop-go").click().run()
+    assert dropped(house, made.id) == 3
+    app.button(key="drop-restore").click().run()
+    assert not app.exception
+    assert dropped(house, made.id) == 0
+
+
+def test_the_score_says_how_far_it_can_be_trusted(house, open_page):
+    made = add_label_set(house, add_discs(house).id)
+    app = open_page(PAGE, a="threshold", labels=made.id)
+    assert "On the 6 images with truth" in texts(app)
+    assert "Spearman 1.00 (1 = same order, 0 = no relation)" in texts(app)

@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pytest
-from sqlalchemy.orm import Session
 
 from dashboard.previews import Preview
 from dashboard.viewmodels import labels
-from db import datasets, jobs, recipes, runs, submissions
-from db.models import Dataset, LabelSet, utc_now
+from db import datasets
 from engine import metrics
-from engine.parameters import ParameterError
-from engine.pseudo_labels.base import find_method
+from engine.pseudo_labels.base import find_method, fit_sample
+from engine.pseudo_labels.quality import Quality
 from tests.house import House, add_discs
-
-
-def kmeans(**values: object) -> labels.Recipe:
-    return labels.Recipe("kmeans", find_method("kmeans").params(**values))
-
-
-def label_set(house: House, dataset: Dataset, name: str = "set", dice: float | None = 0.5) -> LabelSet:
-    with house.database.writing() as session:
-        params = {"clusters": 6, "longest_side_px": 400}
-        made, _ = submissions.submit_label(session, dataset.id, name, "kmeans", params, 0, "0.1.0")
-        rows = [
-            {
-                "image_id": image.id,
-                "area": 0.1 * (number + 1),
-                "dice": None if dice is None else dice - 0.1 * number,
-                "iou": None if dice is None else 0.2,
-            }
-            for number, image in enumerate(datasets.images(session, dataset.id))
-        ]
-        recipes.add_labels(session, made.id, rows)
-    return made
 
 
 @pytest.fixture
@@ -83,36 +59,6 @@ def test_a_probe_has_six_to_twelve_images_or_all_of_a_small_dataset(count, image
     assert labels.probe_problem(count, images) == problem
 
 
-def test_an_address_brings_back_the_recipe_and_holds_only_what_was_changed():
-    recipe = kmeans(clusters=6, position_weight=0.45, foreground="darker")
-    text = labels.recipe_to_text(recipe)
-    assert text == "kmeans,foreground:darker,clusters:6,position_weight:0.45"
-    assert labels.recipe_from_text(text) == recipe
-    assert labels.recipe_to_text(kmeans()) == "kmeans"
-    assert labels.recipe_from_text("kmeans") == kmeans()
-
-
-@pytest.mark.parametrize("text", ["", "magic", "kmeans,clusters:900", "kmeans,colour:red", "kmeans,clusters"])
-def test_an_address_that_names_no_recipe_is_refused(text):
-    with pytest.raises(ParameterError):
-        labels.recipe_from_text(text)
-
-
-def test_changes_are_described_in_words():
-    assert labels.describe_changes(kmeans(clusters=6, smoothing_px=0.5).params) == "clusters 6, smoothing 0.5"
-    assert labels.describe_changes(kmeans().params) == "defaults"
-    threshold = find_method("threshold").params(foreground="border_contact")
-    assert labels.describe_changes(threshold) == "foreground border contact"
-
-
-def test_the_proposed_name_tells_the_recipe_and_is_free(house, session):
-    dataset = add_discs(house)
-    assert labels.proposed_name(session, "discs", kmeans()) == "discs · kmeans"
-    label_set(house, dataset, name="discs · kmeans · clusters 6")
-    session.rollback()
-    assert labels.proposed_name(session, "discs", kmeans(clusters=6)) == "discs · kmeans · clusters 6 2"
-
-
 def previews(place: labels.Workplace, seconds: float = 0.1) -> list[Preview]:
     """A mask that covers the left half, at 0.7, against truth in the left quarter: Dice 2/3, IoU 1/2."""
     levels = np.zeros((8, 8), np.uint8)
@@ -125,7 +71,7 @@ def previews(place: labels.Workplace, seconds: float = 0.1) -> list[Preview]:
 
 def judged(place: labels.Workplace, drawn: list[Preview], **given: object) -> labels.Outcome:
     arguments = {"threshold": 0.5, "limit_px": 256, "cores": 2} | given
-    return labels.outcome(place, kmeans().params, drawn, **arguments)
+    return labels.outcome(place, find_method("kmeans").params(), drawn, **arguments)
 
 
 def test_the_outcome_is_the_mean_against_truth_at_the_threshold(house, session):
@@ -162,54 +108,21 @@ def test_a_picture_that_cannot_be_drawn_is_named_and_does_not_count(house, sessi
     assert judged(place, [replace(preview, error="No.") for preview in drawn]).whole_dataset_s is None
 
 
-def test_label_sets_tell_their_recipe_scores_and_runs(house, session):
-    dataset = add_discs(house)
-    made = label_set(house, dataset)
-    with house.database.writing() as writing:
-        runs.create(writing, writing.get_one(Dataset, dataset.id), made.id, "run 1", "fast", {}, "0.1.0")
-    card = labels.label_set_cards(session, dataset.id, utc_now(), 60)[0]
-    assert (card.method_title, card.changes, card.images) == (find_method("kmeans").title, "clusters 6", 6)
-    assert card.dice == pytest.approx(0.25)
-    assert card.area == pytest.approx(0.35)
-    assert card.runs == ("run 1",)
-    assert card.job.status == "queued"
+def test_quality_is_the_mean_of_what_is_known_and_unclear_images_are_marked(house, session):
+    place = labels.workplace(session, add_discs(house, truth=False).id)
+    drawn = previews(place)
+    assert judged(place, drawn).quality is None
+    drawn[0] = replace(drawn[0], quality=Quality(0.8, {}, clear=True))
+    drawn[1] = replace(drawn[1], quality=Quality(0.2, {}, clear=False))
+    found = judged(place, drawn)
+    assert found.quality == pytest.approx(0.5)
+    assert found.image_quality[:3] == (0.8, 0.2, None)
+    assert found.unclear[:3] == (False, True, False)
 
 
-def test_a_silent_job_is_shown_as_lost(house, session):
-    dataset = add_discs(house)
-    label_set(house, dataset)
-    with house.database.writing() as writing:
-        jobs.claim(writing, "worker", 1, 60)
-    now = utc_now()
-    assert labels.label_set_cards(session, dataset.id, now, 60)[0].job.status == "running"
-    assert labels.label_set_cards(session, dataset.id, now + timedelta(minutes=2), 60)[0].job.status == "lost"
-
-
-def test_a_recipe_that_this_version_does_not_know_is_still_listed(house, session: Session):
-    dataset = add_discs(house)
-    made = label_set(house, dataset)
-    with house.database.writing() as writing:
-        writing.get_one(LabelSet, made.id).method = "retired"
-    card = labels.label_set_cards(session, dataset.id, utc_now(), 60)[0]
-    assert card.recipe is None
-    assert card.method_title == "retired"
-
-
-def test_masks_come_page_by_page_in_the_order_asked_for(house, session, monkeypatch):
-    made = label_set(house, add_discs(house, count=6))
-    monkeypatch.setattr(labels, "PER_PAGE", 4)
-    first = labels.mask_page(session, made.id, 1)
-    assert (first.found, first.pages, len(first.masks)) == (6, 2, 4)
-    assert first.masks[0].name == "disc 0.png"
-    last = labels.mask_page(session, made.id, 9)
-    assert (last.page, len(last.masks)) == (2, 2)
-    worst = labels.mask_page(session, made.id, 1, "lowest Dice vs truth first").masks[0]
-    assert (worst.name, worst.dice) == ("disc 5.png", pytest.approx(0))
-    assert labels.mask_page(session, made.id, 1, "highest Dice vs truth first").masks[0].name == "disc 0.png"
-    assert labels.mask_page(session, made.id, 1, "largest area first").masks[0].name == "disc 5.png"
-
-
-def test_an_unfinished_label_set_has_an_empty_page(house, session):
-    with house.database.writing() as writing:
-        made, _ = submissions.submit_label(writing, add_discs(house).id, "new", "kmeans", {}, 0, "0.1.0")
-    assert labels.mask_page(session, made.id, 1) == labels.MaskPage((), 0, 1, 1)
+def test_a_method_that_learns_looks_at_the_images_that_its_job_looks_at(house, session):
+    dataset = add_discs(house, count=30)
+    everything = [image.id for image in datasets.images(session, dataset.id)]
+    found = labels.looked_at(session, dataset.id, "auto")
+    assert [image.id for image in found] == fit_sample(everything, find_method("auto"))
+    assert labels.looked_at(session, dataset.id, "kmeans") == ()
