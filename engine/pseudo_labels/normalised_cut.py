@@ -47,16 +47,22 @@ class NormalisedCutParams(RegionParams):
 def label(image: np.ndarray, params: NormalisedCutParams, rng: np.random.Generator) -> np.ndarray:
     """Return the share (H, W) in [0, 1] of the votes, one for each number of groups, that call a pixel foreground."""
     superpixels = find_superpixels(image, params.superpixels)
+    votes = group_votes(superpixels, params, rng)
+    return guided_filter(image, votes.astype(np.float32)[superpixels.labels], 4, 0.1)
+
+
+def group_votes(superpixels: Superpixels, params: NormalisedCutParams, rng: np.random.Generator) -> np.ndarray:
+    """Return float64 (N,): for each superpixel the share in [0, 1] of the numbers of groups that call it foreground."""
     counts = sorted({max(params.groups - 2, 2), params.groups, params.groups + 2})
-    if len(superpixels.areas) <= counts[-1] or np.ptp(superpixels.colours, axis=0).max() < 1:
-        return np.zeros(image.shape[:2], np.float32)  # too few pieces to group, or all of one colour
+    votes = np.zeros(len(superpixels.areas))
+    if len(votes) <= counts[-1] or np.ptp(superpixels.colours, axis=0).max() < 1:
+        return votes  # too few pieces to group, or all of one colour
     embedding = eigenvectors(superpixels, counts[-1] - 1, params.colour_sigma, params.position_sigma)
     lightness = superpixels.colours[:, 0][superpixels.labels]
-    votes = np.zeros(image.shape[:2], np.float32)
     for count in counts:
-        groups = group(embedding[:, : count - 1], count, rng)[superpixels.labels]
-        votes += choose(groups, lightness, params.foreground)[groups]
-    return guided_filter(image, votes / len(counts), 4, 0.1)
+        groups = group(embedding[:, : count - 1], count, rng)
+        votes += choose(groups[superpixels.labels], lightness, params.foreground)[groups]
+    return votes / len(counts)
 
 
 def eigenvectors(superpixels: Superpixels, count: int, colour_sigma: float, position_sigma: float) -> np.ndarray:

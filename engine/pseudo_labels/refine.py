@@ -10,8 +10,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-SURE_FOREGROUND = 0.85
-SURE_GROUND = 0.08
+SURE_SHARE = 0.5
+"""Share of the mask, and of the ground, that GrabCut may not change: where the probability is surest."""
+
 GREATEST_AREA_CHANGE = 2.5
 """A GrabCut that makes the mask larger or smaller than by this factor has followed the wrong colours."""
 
@@ -31,21 +32,23 @@ def grabcut(
 ) -> np.ndarray | None:
     """Return the foreground bool (H, W) that GrabCut finds when it starts from a probability (H, W) in [0, 1].
 
-    It runs on the image shrunk to `longest_side_px`. None if it must not be trusted: no pixel sure to be foreground
-    to start from, no ground left, or an area that has changed by more than GREATEST_AREA_CHANGE.
+    It runs on the image shrunk to `longest_side_px`. None if it must not be trusted: no foreground or no ground to
+    start from, no ground left, or an area that has changed by more than GREATEST_AREA_CHANGE.
     """
     height, width = probability.shape
     scale = min(1.0, longest_side_px / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     start = cv2.resize(probability, size, interpolation=cv2.INTER_AREA)
-    trimap = np.full(start.shape, cv2.GC_PR_BGD, np.uint8)
-    trimap[start < SURE_GROUND] = cv2.GC_BGD
-    trimap[start > 0.5] = cv2.GC_PR_FGD
-    trimap[start > SURE_FOREGROUND] = cv2.GC_FGD
-    before = np.count_nonzero(start > 0.5)
-    if not (trimap == cv2.GC_FGD).any() or before == start.size:
+    inside = start > 0.5
+    before = np.count_nonzero(inside)
+    if before in (0, start.size):
         return None
+    trimap = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    # By rank, not by level: how sure a recipe sounds differs from image to image. Of equals the deeper ones are surer.
+    sure = np.abs(start - 0.5) + 1e-3 * _depth(inside)
+    for side, certain in ((inside, cv2.GC_FGD), (~inside, cv2.GC_BGD)):
+        trimap[side & (sure >= np.quantile(sure[side], 1 - SURE_SHARE))] = certain
     # OpenCV draws from a generator of its own, one per thread; seeding it here makes the call repeatable.
     cv2.setRNGSeed(int(rng.integers(2**31)))
     cv2.grabCut(small, trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
@@ -54,3 +57,9 @@ def grabcut(
     if after == start.size or not before / GREATEST_AREA_CHANGE <= after <= before * GREATEST_AREA_CHANGE:
         return None
     return cv2.resize(foreground.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) >= 0.5
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """Return float32 (H, W) in [0, 1]: how far each pixel lies from the other side of the mask's outline."""
+    depth = sum(cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, 3) for side in (mask, ~mask))
+    return depth / depth.max()

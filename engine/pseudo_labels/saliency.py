@@ -1,12 +1,13 @@
-"""What stands out from the ground: robust background detection at several scales, guided filter, guarded GrabCut.
+"""What stands out from the ground: four opinions on one superpixel graph, fused by agreement and cut at the edges.
 
-The groups of the normalised cut have a say too: they keep an object of several colours together.
-
-Source: Zhu, Liang, Wei and Sun, "Saliency optimization from robust background detection", CVPR 2014,
-doi:10.1109/CVPR.2014.360; for the refinements see refine.py.
+Sources: Zhu, Liang, Wei and Sun, "Saliency optimization from robust background detection", CVPR 2014,
+doi:10.1109/CVPR.2014.360; for the other opinions see normalised_cut.py, region_tree.py and minimum_barrier.py, for the
+refinements refine.py and bilateral_solver.py.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,32 +15,49 @@ from pydantic import Field
 
 from engine.pseudo_labels import normalised_cut
 from engine.pseudo_labels.base import LabelParams, Method, shrink
+from engine.pseudo_labels.bilateral_solver import bilateral_solver
+from engine.pseudo_labels.features import to_lab
+from engine.pseudo_labels.fusion import fuse, smooth
+from engine.pseudo_labels.minimum_barrier import barrier_distance
 from engine.pseudo_labels.refine import grabcut, guided_filter
+from engine.pseudo_labels.region_tree import region_votes
 from engine.pseudo_labels.robust_background import otsu, saliency
-from engine.pseudo_labels.superpixels import find_superpixels
+from engine.pseudo_labels.superpixels import describe, slico
 
-ANALYSIS_SIDE_PX = 256
-"""Superpixels are found at this size: they come out as well as at 400 px, at a third of the time."""
+ANALYSIS_SIDE_PX = 200
+"""The opinions are formed at this size; only the outline is drawn at the size asked for."""
+
+TEXTURE_WEIGHT = 3.0
+"""Lab units that one unit of local contrast counts, as a fourth channel of colour."""
 
 GRABCUT_SHARE = 0.8
 """What GrabCut's hard mask counts in the result; the rest is the saliency it started from."""
 
+GRABCUT_ROUNDS = 3
+
+FILTER_CONTRAST = 0.1
+"""The step, as a share of full contrast, from which the guided filter takes the image for an edge."""
+
+
+def _weight(default: float, description: str) -> float:
+    return Field(default, ge=0, le=1, description=description)
+
 
 class SaliencyParams(LabelParams):
     superpixels: int = Field(
-        600, ge=50, le=1000, description="Pieces of the finest scale: more of them follow small and thin objects."
+        300, ge=50, le=1000, description="Pieces the image is cut into: more of them follow small and thin objects."
     )
-    scales: int = Field(
-        3,
-        ge=1,
-        le=3,
-        description="How many scales are averaged: the finest, then two thirds and one third as many pieces.",
+    ground_weight: float = _weight(
+        0.4, "What robust background detection counts: colours that do not run along the image border."
     )
-    grouping_weight: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="Share of the normalised cut's groups in the saliency; 0 leaves robust background detection alone.",
+    groups_weight: float = _weight(
+        0.2, "What the groups of the normalised cut count: pieces that hang together inside the frame."
+    )
+    regions_weight: float = _weight(
+        0.2, "What regions merged by colour count: those with little contact to the image border."
+    )
+    barrier_weight: float = _weight(
+        0.2, "What the minimum barrier distance counts: places cut off from the border by a change of colour."
     )
     strictness: float = Field(
         1.0,
@@ -47,72 +65,66 @@ class SaliencyParams(LabelParams):
         le=2,
         description="Factor on the level above which a place is object: above 1 masks shrink, below 1 they grow.",
     )
-    guided_filter: bool = Field(True, description="Move the mask's outline to the edges of the image.")
-    filter_radius_px: int = Field(
-        6,
-        ge=1,
-        le=40,
-        description="How far the guided filter looks for an edge.",
-        json_schema_extra={"unit": "px"},
-    )
-    filter_edge_contrast: float = Field(
-        0.1,
-        ge=0.01,
-        le=0.5,
-        description="The contrast from which a step in the image counts as an edge for the guided filter.",
-        json_schema_extra={"unit": "share of full contrast"},
-    )
     grabcut: bool = Field(
         True,
         description="Let GrabCut learn the colours of object and ground and cut again; dropped where it runs away.",
     )
-    grabcut_iterations: int = Field(3, ge=1, le=10, description="Rounds of GrabCut.")
     grabcut_side_px: int = Field(
         200,
         ge=64,
-        le=800,
+        le=400,
         description="GrabCut runs on the image at this longest side: more is finer and slower.",
         json_schema_extra={"unit": "px"},
+    )
+    outline: Literal["guided_filter", "bilateral_solver", "as_found"] = Field(
+        "guided_filter",
+        description="How the outline is moved to the edges of the image; the bilateral solver is slower.",
     )
 
 
 def label(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
     """Return the probability (H, W) in [0, 1] that a pixel stands out; 0.5 lies at Otsu's threshold of the saliency."""
     height, width = image.shape[:2]
-    salient = cv2.resize(mixed_saliency(image, params, rng), (width, height), interpolation=cv2.INTER_LINEAR)
-    if params.guided_filter:
-        salient = guided_filter(image, salient, params.filter_radius_px, params.filter_edge_contrast)
-    probability = centre_on_threshold(salient, params.strictness)
-    if not params.grabcut:
-        return probability
-    cut = grabcut(image, probability, params.grabcut_iterations, params.grabcut_side_px, rng)
-    if cut is None:
-        return probability
-    mixed = GRABCUT_SHARE * cut.astype(np.float32) + (1 - GRABCUT_SHARE) * probability
-    if not params.guided_filter:
-        return mixed
-    return guided_filter(image, mixed, params.filter_radius_px, params.filter_edge_contrast)
-
-
-def mixed_saliency(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
-    """Return saliency and the groups' vote, mixed by weight, float32 in [0, 1], at ANALYSIS_SIDE_PX or smaller."""
     small = shrink(image, ANALYSIS_SIDE_PX)
-    salient = average_over_scales(small, params)
-    # Its scale differs from image to image; the vote's does not.
-    salient /= max(float(salient.max()), 1e-6)
-    if not params.grouping_weight:
-        return salient
-    groups = normalised_cut.label(small, normalised_cut.NormalisedCutParams(), rng)
-    return (1 - params.grouping_weight) * salient + params.grouping_weight * groups
+    salient = guided_filter(small, fused_saliency(small, params, rng), 3, FILTER_CONTRAST)
+    probability = centre_on_threshold(salient, params.strictness)
+    probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
+    if params.grabcut:
+        cut = grabcut(image, probability, GRABCUT_ROUNDS, params.grabcut_side_px, rng)
+        if cut is not None:
+            probability = GRABCUT_SHARE * cut.astype(np.float32) + (1 - GRABCUT_SHARE) * probability
+    if params.outline == "guided_filter":
+        return guided_filter(image, probability, max(3, round(max(height, width) / 66)), FILTER_CONTRAST)
+    if params.outline == "bilateral_solver":
+        return bilateral_solver(image, probability)
+    return probability
 
 
-def average_over_scales(small: np.ndarray, params: SaliencyParams) -> np.ndarray:
-    """Return the mean saliency float32 (H, W) in [0, 1] over the scales."""
-    total = np.zeros(small.shape[:2], np.float32)
-    for scale in range(params.scales):
-        superpixels = find_superpixels(small, round(params.superpixels * (3 - scale) / 3))
-        total += saliency(superpixels).astype(np.float32)[superpixels.labels]
-    return total / params.scales
+def fused_saliency(small: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
+    """Return the fused saliency float32 (H, W) in [0, 1] of a uint8 RGB image; 0 where it has too few pieces."""
+    superpixels = describe(slico(small, params.superpixels), colour_and_texture(small))
+    if len(superpixels.areas) < 3:
+        return np.zeros(small.shape[:2], np.float32)
+    opinions = {
+        "ground": lambda: saliency(superpixels),
+        "groups": lambda: normalised_cut.group_votes(superpixels, normalised_cut.NormalisedCutParams(), rng),
+        "regions": lambda: region_votes(superpixels),
+        "barrier": lambda: barrier_distance(superpixels),
+    }
+    weights = {name: getattr(params, f"{name}_weight") for name in opinions}
+    asked = [name for name, weight in weights.items() if weight]
+    if not asked:
+        return np.zeros(small.shape[:2], np.float32)
+    fused = fuse(np.stack([opinions[name]() for name in asked]), np.array([weights[name] for name in asked]))
+    return smooth(superpixels, fused).astype(np.float32)[superpixels.labels]
+
+
+def colour_and_texture(image: np.ndarray) -> np.ndarray:
+    """Return float32 (H, W, 4): CIE Lab, and local contrast: how much lightness differs from its surroundings."""
+    lab = to_lab(image)
+    lightness = lab[..., 0]
+    contrast = cv2.GaussianBlur(np.abs(lightness - cv2.GaussianBlur(lightness, (0, 0), 1.5)), (0, 0), 2)
+    return np.concatenate([lab, TEXTURE_WEIGHT * contrast[..., None]], axis=2)
 
 
 def centre_on_threshold(salient: np.ndarray, strictness: float) -> np.ndarray:
@@ -131,8 +143,8 @@ def centre_on_threshold(salient: np.ndarray, strictness: float) -> np.ndarray:
 
 METHOD = Method(
     "saliency",
-    "Saliency (robust background detection)",
+    "Saliency (four opinions fused)",
     SaliencyParams,
     label,
-    summary="One or a few objects that stand out in a photograph; the best start when nothing else is known.",
+    summary="One or a few objects that stand out in a photograph.",
 )

@@ -24,7 +24,7 @@ class Superpixels:
     labels: np.ndarray
     """int32 (H, W), 0..N-1, every number in use."""
     colours: np.ndarray
-    """float32 (N, 3): mean CIE Lab."""
+    """float32 (N, C): the mean of each channel that was described; the first three are CIE Lab."""
     centres: np.ndarray
     """float32 (N, 2): mean row and column, each in [0, 1]."""
     areas: np.ndarray
@@ -37,15 +37,19 @@ class Superpixels:
 
 def find_superpixels(image: np.ndarray, count: int) -> Superpixels:
     """Return about `count` superpixels of a uint8 RGB image (H, W, 3); fewer where there are too few pixels."""
-    return describe(_slico(image, count), to_lab(image))
+    return describe(slico(image, count), to_lab(image))
 
 
-def describe(labels: np.ndarray, lab: np.ndarray) -> Superpixels:
-    """Return colours, places and neighbours of the regions 0..N-1 that `labels` (H, W) marks in a Lab image."""
+def describe(labels: np.ndarray, channels: np.ndarray) -> Superpixels:
+    """Return colours, places and neighbours of the regions 0..N-1 that `labels` (H, W) marks.
+
+    `channels` float32 (H, W, C) is the image in CIE Lab, with further channels behind it if they shall count as colour.
+    """
     height, width = labels.shape
     flat = labels.ravel()
     areas = np.bincount(flat).astype(np.float64)
-    colours = np.stack([np.bincount(flat, lab[..., c].ravel()) for c in range(3)], axis=1) / areas[:, None]
+    sums = [np.bincount(flat, channels[..., c].ravel()) for c in range(channels.shape[2])]
+    colours = np.stack(sums, axis=1) / areas[:, None]
     rows = np.bincount(flat, np.repeat(np.arange(height) / max(height - 1, 1), width)) / areas
     columns = np.bincount(flat, np.tile(np.arange(width) / max(width - 1, 1), height)) / areas
     neighbours = np.zeros((len(areas), len(areas)), bool)
@@ -59,7 +63,8 @@ def describe(labels: np.ndarray, lab: np.ndarray) -> Superpixels:
     return Superpixels(labels, colours.astype(np.float32), centres, areas, neighbours, at_border)
 
 
-def _slico(image: np.ndarray, count: int) -> np.ndarray:
+def slico(image: np.ndarray, count: int) -> np.ndarray:
+    """Return int32 (H, W): about `count` superpixels 0..N-1 of a uint8 RGB image (H, W, 3)."""
     height, width = image.shape[:2]
     side = round(np.sqrt(height * width / count))
     if side < 3 or min(height, width) < 2 * side:
