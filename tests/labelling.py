@@ -52,6 +52,14 @@ def disc(row: int = 62, column: int = 84) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(image, 0, 255).astype(np.uint8), mask
 
 
+def thin_line() -> tuple[np.ndarray, np.ndarray]:
+    """Return a dark line, 5 px wide, across a lighter ground with fine noise, and its mask."""
+    mask = np.zeros((120, 160), np.uint8)
+    cv2.polylines(mask, [np.array([[0, 30], [60, 70], [110, 60], [159, 95]])], False, 1, 5)
+    image = np.where(mask[..., None], 60, 170) + np.random.default_rng(0).normal(0, 4, (120, 160, 3))
+    return np.clip(image, 0, 255).astype(np.uint8), mask.astype(bool)
+
+
 DISCS = (disc()[0], disc(50, 60)[0], disc(70, 100)[0])
 MIXED = (*DISCS[:2], ODD["black"], ODD["noise"], ODD["1 x 1"], ODD["one row"])
 """Datasets a method is fitted to: what it is for, and that among images that show nothing."""
