@@ -5,10 +5,6 @@ Streamlit is not imported here, because the processes import this module and lit
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
-import signal
 import sys
 import threading
 import types
@@ -19,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
+from engine.processes import prepare_process
 from engine.pseudo_labels.base import methods
 
 POLL_S = 0.05
@@ -123,7 +120,7 @@ class _BareContext(SpawnContext):
 
 
 def _start(workers: int) -> ProcessPoolExecutor:
-    executor = ProcessPoolExecutor(workers, mp_context=_BareContext(), initializer=_prepare)
+    executor = ProcessPoolExecutor(workers, mp_context=_BareContext(), initializer=prepare_process)
     for _ in range(workers):
         executor.submit(_import_methods)
     return executor
@@ -131,20 +128,3 @@ def _start(workers: int) -> ProcessPoolExecutor:
 
 def _import_methods() -> None:
     methods()
-
-
-def _prepare() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)  # one process per core needs no threads within
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which then ends its processes
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A killed app cannot end its processes, and they would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

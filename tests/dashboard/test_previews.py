@@ -298,4 +298,4 @@ def test_killed_processes_are_replaced_while_looking(pool, sources):
     pool.draw("threshold", params("threshold"), sources)
     for pid in list(pool._processes._executor._processes):
         os.kill(pid, signal.SIGKILL)
-    assert pool.fit("dataset_clusters", params("dataset_clusters", superpixels=150), bare(sources))["clusters"]
+    assert pool.fit("dataset_clusters", params("dataset_clusters", longest_side_px=100), bare(sources))["clusters"]

@@ -1,0 +1,37 @@
+"""A name for all that a mask depends on but the picture: what was drawn under the same name need not be drawn again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from engine import VERSION
+from engine.parameters import parse
+from engine.pseudo_labels.base import LabelParams, find_method
+
+
+def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any] | None) -> str:
+    """Return 64 hex digits: SHA-256 of method, parameters, seed, what was learned of the dataset, and the code."""
+    method, params, state = _drawing(method, params, state)
+    parts = [method, params.model_dump(mode="json"), seed, state, _code()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _drawing(method: str, params: LabelParams, state: dict[str, Any] | None) -> tuple[str, LabelParams, Any]:
+    """Return what draws in the end: the automatic method draws just as the recipe that it chose."""
+    if method != "auto" or state is None:
+        return method, params, state
+    chosen = state["params"] | {"longest_side_px": params.longest_side_px}
+    return state["method"], parse(find_method(state["method"]).params, chosen), state["state"]
+
+
+@cache
+def _code() -> str:
+    """Return a digest of the methods' sources, so that no mask outlives a change of the code that drew it."""
+    digest = hashlib.sha256(VERSION.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
