@@ -234,7 +234,10 @@ class Run(Base):
 
 
 class RunImage(Base):
-    """Which side of the split an image fell on in a run, and whether it is one of the run's probe images."""
+    """Which side of the split an image fell on in a run, and whether it is one of the run's probe images.
+
+    `split` is "train", "validation", or "dropped" where the image's label was.
+    """
 
     __tablename__ = "run_images"
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)

@@ -214,6 +214,7 @@ def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: in
         taught = [image for image in everything if image.has_truth]
     else:
         known = recipes.labelled_images(session, teacher.label_set_id)
+        known -= recipes.dropped_images(session, teacher.label_set_id)
         taught = [image for image in everything if image.id in known]
     count = min(count, len(taught))
     chosen = [taught[(2 * i + 1) * len(taught) // (2 * count)] for i in range(count)]
@@ -246,7 +247,10 @@ def _label_teacher(
     summary = recipes.summary(session, label_set.id)
     method = methods().get(label_set.method)
     parts = [method.title if method else label_set.method]
-    parts.append(f"{summary.images:,} of {wording.count(dataset.image_count, 'image')}")
+    kept = summary.images - summary.dropped
+    parts.append(f"{kept:,} of {wording.count(dataset.image_count, 'image')}")
+    if summary.dropped:
+        parts.append(f"{summary.dropped:,} dropped")
     if summary.dice is not None:
         parts.append(
             f"Dice vs truth {wording.score(summary.dice)}, IoU vs truth {wording.score(summary.iou)} "
@@ -258,7 +262,9 @@ def _label_teacher(
         problem = f"The label set {label_set.name!r} is still being drawn. Wait until it is done, or stop it first."
     elif not summary.images:
         problem = f"The label set {label_set.name!r} has no masks. Draw it again on the Labels page."
-    return Teacher(label_set.id, label_set.name, " · ".join(parts), summary.images, problem)
+    elif not kept:
+        problem = f"Every image of the label set {label_set.name!r} is dropped. Keep some of them on the Labels page."
+    return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem)
 
 
 def _pair(dataset: Dataset, image: Image, teacher: Teacher) -> Pair:

@@ -18,6 +18,9 @@ from engine.parameters import parse
 PROBES = {"validation": 6, "train": 2}
 """Unseen images tell more; two that are trained on show what the network can do at best."""
 
+DROPPED = "dropped"
+"""The side of an image that a person does not want learned from: neither trained on nor validated with."""
+
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
     """Train the run that the payload names: {"dataset", "run"}.
@@ -135,21 +138,9 @@ def _split_rows(context: JobContext, run: Any, config: RunConfig) -> list[dict[s
         return [
             {"image_id": image.id, "split": before[image.id].split, "probe": before[image.id].probe}
             for image in images
-            if image.id in before
+            if image.id in before and before[image.id].split != DROPPED
         ]
-    if run.label_set_id:
-        labelled = context.records.labelled_images(run.label_set_id)
-        images = [image for image in images if image.id in labelled]
-    else:
-        images = [image for image in images if image.has_truth]
-    if not images:
-        what = "pseudo-label masks" if run.label_set_id else "truth masks"
-        raise JobFailed(f"The dataset has no images with {what}, so there is nothing to learn from.")
-    if not run.label_set_id and not any(run.lookup):
-        raise JobFailed(
-            "The truth masks mark nothing as foreground, so there is nothing to learn from them. Check the dataset's "
-            "classes, then train anew."
-        )
+    images, dropped = _taught(context, run, images)
     validation: set[str] = set()
     if config.training.validation_split:
         keys = [image.content_hash for image in images]
@@ -159,8 +150,35 @@ def _split_rows(context: JobContext, run: Any, config: RunConfig) -> list[dict[s
         for image in images
     ]
     _choose_probes(rows)
-    context.records.set_split(run.id, rows)
+    aside = [{"image_id": image.id, "split": DROPPED, "probe": False} for image in dropped]
+    context.records.set_split(run.id, [*rows, *aside])
     return rows
+
+
+def _taught(context: JobContext, run: Any, images: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Return the images that have a mask to learn from, and those whose mask a person dropped.
+
+    Raises:
+        JobFailed: nothing is left to learn from.
+    """
+    if not run.label_set_id:
+        taught, dropped = [image for image in images if image.has_truth], []
+        if taught and not any(run.lookup):
+            raise JobFailed(
+                "The truth masks mark nothing as foreground, so there is nothing to learn from them. Check the "
+                "dataset's classes, then train anew."
+            )
+    else:
+        known = context.records.labelled_images(run.label_set_id)
+        marked = context.records.dropped_images(run.label_set_id)
+        taught = [image for image in images if image.id in known - marked]
+        dropped = [image for image in images if image.id in known & marked]
+    if not taught and dropped:
+        raise JobFailed("Every image of the label set is dropped, so there is nothing to learn from. Keep some first.")
+    if not taught:
+        what = "pseudo-label masks" if run.label_set_id else "truth masks"
+        raise JobFailed(f"The dataset has no images with {what}, so there is nothing to learn from.")
+    return taught, dropped
 
 
 def _choose_probes(rows: list[dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy.stats import spearmanr
 
 from engine import metrics
 
@@ -87,3 +88,22 @@ def test_wrong_arguments_are_named():
         metrics.iou(LEFT, LEFT.astype(np.uint8))
     with pytest.raises(ValueError, match="812"):
         metrics.unpack_counts(b"123")
+
+
+@given(
+    arrays.arrays(np.int64, st.integers(3, 20), elements=st.integers(0, 5)),
+    arrays.arrays(np.int64, 20, elements=st.integers(0, 5)),
+)
+def test_the_rank_correlation_is_scipys(first, second):
+    second = second[: len(first)]
+    found = metrics.spearman(first, second)
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        assert found is None
+    else:
+        assert found == pytest.approx(spearmanr(first, second).statistic, abs=1e-9)
+
+
+def test_too_few_pairs_have_no_rank_correlation():
+    assert metrics.spearman([], []) is None
+    assert metrics.spearman([0.1, 0.2], [0.3, 0.4]) is None
+    assert metrics.spearman([0.1, 0.2, 0.3], [0.3, 0.4, 9.0]) == 1.0

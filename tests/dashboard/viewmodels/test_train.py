@@ -163,6 +163,24 @@ def test_preview_moves_image_and_mask_together(house, dataset):
     assert not np.array_equal(shown[1][0], other[1][0])
 
 
+def test_dropped_images_are_not_counted_or_shown_and_a_set_dropped_whole_cannot_be_chosen(house, dataset):
+    label_set_id, _ = label(house, dataset)
+    end(house)
+    with house.database.writing() as session:
+        ids = [image.id for image in datasets.images(session, dataset.id)]
+        recipes.set_dropped(session, label_set_id, ids[:4], True)
+    teacher = offered(house, dataset)["by k-means"]
+    assert teacher.images == 2
+    assert "2 of 6 images · 4 dropped" in teacher.sentence
+    assert teacher.problem == ""
+    with house.database.reading() as session:
+        pairs = train.preview_pairs(session, dataset.id, teacher, 6)
+    assert [pair.image_key for pair in pairs] == [stored.image_key(dataset.id, image_id) for image_id in ids[4:]]
+    with house.database.writing() as session:
+        recipes.set_dropped(session, label_set_id, None, True)
+    assert "Every image of the label set 'by k-means' is dropped" in offered(house, dataset)["by k-means"].problem
+
+
 def test_preview_of_a_label_set_shows_its_probability(house, dataset):
     label_set_id, _ = label(house, dataset, drawn=1)
     end(house)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db import runs
+from db import recipes, runs
 from db.models import Dataset, Prediction
 from engine import artifacts as stored
 from engine import imaging
@@ -65,6 +65,38 @@ def test_a_run_on_labels_scores_agreement_and_truth_apart(house):
     _, rows = predictions(house, run)
     assert all(row.label_dice is not None and row.truth_dice is not None for row in rows)
     assert all(len(row.label_counts) == 812 for row in rows)
+
+
+def test_dropped_images_are_neither_trained_on_nor_validated_with_but_are_in_the_gallery(house):
+    dataset = add_discs(house, 8)
+    label_set_id = add_label_set(house, dataset)
+    ids = [image.id for image in Context(house).records.images(dataset.id)]
+    with house.database.writing() as session:
+        recipes.set_dropped(session, label_set_id, [ids[1], ids[4]], True)
+    run, job = submit_train(house, dataset, label_set_id, epochs=2)
+    with pytest.raises(JobStopped):
+        context = Context(house, stop_after=1)
+        train.run(job, context)
+    with house.database.writing() as session:
+        recipes.set_dropped(session, label_set_id, None, False)  # too late for this run
+    context = Context(house)
+    train.run(job, context)
+    sides = {row.image_id: row.split for row in context.records.split(run.id)}
+    assert sides[ids[1]] == sides[ids[4]] == "dropped"
+    assert sorted(sides.values()) == ["dropped"] * 2 + ["train"] * 4 + ["validation"] * 2
+    assert any("of 4 images" in text for _, _, text in context.said)
+    _, rows = predictions(house, run)
+    assert {row.image_id: row.split for row in rows} == sides
+
+
+def test_a_run_whose_images_were_all_dropped_meanwhile_says_so(house):
+    dataset = add_discs(house, 3)
+    label_set_id = add_label_set(house, dataset)
+    _, job = submit_train(house, dataset, label_set_id)
+    with house.database.writing() as session:
+        recipes.set_dropped(session, label_set_id, None, True)
+    with pytest.raises(JobFailed, match="Every image of the label set is dropped"):
+        train.run(job, Context(house))
 
 
 def test_a_stopped_run_has_its_gallery_and_goes_on_where_it_was(house):
