@@ -155,6 +155,7 @@ def large() -> dict[str, dict]:
     return {result["method"]: result for result in map(json.loads, done.stdout.splitlines())}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.name)
 def test_fifty_megapixels_are_worked_on_small(method: Method, large: dict[str, dict]) -> None:
     result = large[method.name]
