@@ -13,19 +13,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from engine.parameters import parse
 from engine.pseudo_labels.base import LabelParams, Method, draw, find_method, shrink
 from engine.pseudo_labels.quality import Quality, assess
 
+LOOK_SIDE_PX = 256
+"""Candidates are drawn and judged at this longest side: recipes keep their order, at a third of the time."""
+
+THIN_LOOK_SIDE_PX = 512
+"""Thin things would vanish there."""
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe that is tried; `title` is the method's own where it is empty."""
+    """A recipe that is tried, drawn at `look_side_px`; `title` is the method's own where it is empty."""
 
     method: str
     params: dict[str, Any] = field(default_factory=dict)
     title: str = ""
+    look_side_px: int = LOOK_SIDE_PX
 
 
 CANDIDATES = (
@@ -39,9 +47,6 @@ CANDIDATES = (
     Candidate("kmeans"),
 )
 """Of equals the first wins."""
-
-LOOK_SIDE_PX = 256
-"""Candidates are drawn and judged at this longest side: recipes keep their order, at a third of the time."""
 
 EXPONENTS = {"edges": 2.0, "border": 1.0, "colour": 1.0, "stability": 1.0, "shape": 0.5}
 """What each part counts between recipes: a weighted geometric mean, so that a mask which fails in one thing fails.
@@ -63,7 +68,14 @@ PRAISE = {
 
 
 class AutoParams(LabelParams):
-    pass
+    # Larger than elsewhere, for recipes that look for thin things; the others go on to shrink the image themselves.
+    longest_side_px: int = Field(
+        800,
+        ge=64,
+        le=1600,
+        description=LabelParams.model_fields["longest_side_px"].description,
+        json_schema_extra={"unit": "px"},
+    )
 
 
 @dataclass(frozen=True)
@@ -76,13 +88,12 @@ class Look:
 def look(image: np.ndarray, params: AutoParams, rng: np.random.Generator) -> Look:
     """Return the quality of every candidate's mask of a uint8 RGB image (H, W, 3)."""
     seed = int(rng.integers(2**31))
-    small = shrink(image, LOOK_SIDE_PX)
-    return Look(tuple(judge(small, candidate, seed) for candidate in CANDIDATES))
+    return Look(tuple(judge(image, candidate, seed) for candidate in CANDIDATES))
 
 
-def judge(small: np.ndarray, candidate: Candidate, seed: int) -> Quality:
-    """Return the quality of the mask that one recipe draws on an image."""
-    method = find_method(candidate.method)
+def judge(image: np.ndarray, candidate: Candidate, seed: int) -> Quality:
+    """Return the quality of the mask that one recipe draws on a uint8 RGB image (H, W, 3), shrunk."""
+    method, small = find_method(candidate.method), shrink(image, candidate.look_side_px)
     params = parse(method.params, candidate.params)
     return assess(small, draw(method, small, params, seed), lambda view: draw(method, view, params, seed))
 
@@ -154,10 +165,9 @@ def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
 def label(image: np.ndarray, params: AutoParams, rng: np.random.Generator, state: dict[str, Any]) -> np.ndarray:
     """Return the probability (H, W) in [0, 1] that the chosen recipe gives."""
     method = find_method(state["method"])
-    chosen = parse(method.params, state["params"] | {"longest_side_px": params.longest_side_px})
-    if method.fit is None:
-        return method.label(image, chosen, rng)
-    return method.label(image, chosen, rng, state["state"])
+    chosen = parse(method.params, state["params"])
+    chosen = chosen.model_copy(update={"longest_side_px": min(chosen.longest_side_px, params.longest_side_px)})
+    return draw(method, image, chosen, int(rng.integers(2**31)), state["state"])
 
 
 METHOD = Method(

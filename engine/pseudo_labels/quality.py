@@ -17,6 +17,9 @@ from engine.pseudo_labels.rivals import rivals
 
 SIDE_PX = 200
 """Masks are judged at this longest side."""
+THIN_SIDE_PX = 400
+GREATEST_LOSS = 0.15
+"""A mask that changes its area by more than this share when shrunk to SIDE_PX is thin, and judged at THIN_SIDE_PX."""
 
 WEIGHTS = {
     "colour": 2.0,
@@ -33,7 +36,7 @@ WEIGHTS = {
 """What each part counts, found on half of the images of two sets (docs/methods.md)."""
 
 NEARBY = 0.2
-"""How far the surroundings of a place reach, as a share of SIDE_PX."""
+"""How far the surroundings of a place reach, as a share of the longer side."""
 
 LEAST_STEP = 2.0
 """Lab units between mask and ground, about what an eye can tell apart."""
@@ -64,9 +67,7 @@ def assess(image: np.ndarray, probability: np.ndarray, redraw: Callable[[np.ndar
 
     `redraw(image)` draws another view of the image (mirrored and smaller) with the same recipe; it is called once.
     """
-    small = shrink(image, SIDE_PX)
-    height, width = small.shape[:2]
-    probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_AREA)
+    small, probability = at_judging_size(image, probability)
     mask = probability >= 0.5
     if not LEAST_AREA <= mask.mean() <= GREATEST_AREA or mask.all():
         return Quality(0.0, dict.fromkeys(WEIGHTS, 0.0), clear=False)
@@ -76,13 +77,25 @@ def assess(image: np.ndarray, probability: np.ndarray, redraw: Callable[[np.ndar
     return Quality(round(score, 4), parts, clear=stands_out(small, mask, parts))
 
 
+def at_judging_size(image: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return image and probability at SIDE_PX, or at THIN_SIDE_PX where much of the mask would vanish or swell."""
+    share = np.count_nonzero(probability >= 0.5) / probability.size
+    for side in (SIDE_PX, THIN_SIDE_PX):
+        small = shrink(image, side)
+        height, width = small.shape[:2]
+        shrunk = cv2.resize(probability, (width, height), interpolation=cv2.INTER_AREA)
+        if abs(np.count_nonzero(shrunk >= 0.5) / shrunk.size - share) <= GREATEST_LOSS * share:
+            break
+    return small, shrunk
+
+
 def judge(small: np.ndarray, probability: np.ndarray, again: np.ndarray) -> dict[str, float]:
     """Return the parts for an image uint8 (H, W, 3), its probability and that of the other view, turned back."""
     mask = probability >= 0.5
     lab = cv2.GaussianBlur(to_lab(small), (0, 0), 0.8)
     codes = quantised(lab)
     # Against its surroundings a dark crack has one colour, though the concrete may be darker elsewhere.
-    level = quantised(lab - cv2.blur(lab, (int(SIDE_PX * NEARBY) | 1,) * 2))
+    level = quantised(lab - cv2.blur(lab, (int(max(mask.shape) * NEARBY) | 1,) * 2))
     parts = {
         "agreement": agreement(lab, mask),
         "border": border(mask),
