@@ -29,6 +29,15 @@ TILE_PX = {1: 200, 2: 150, 3: 130}
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where the parts of a slot go."""
+
+    controls: DeltaGenerator
+    scores: DeltaGenerator
+    masks: DeltaGenerator
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A slot whose masks are on the page. `unjudged` ones lack their quality; `asked` has opened a dialog."""
 
@@ -44,11 +53,11 @@ def bench(place: Workplace, settings: Settings) -> None:
     if slots_changed():
         st.rerun()  # the whole page: kept recipes are loaded into the slots that are open
     slots = open_slots()
-    controls, results = _places(slots)
+    places = _places(slots)
     chosen: dict[str, Recipe] = {}
     panels: dict[str, DeltaGenerator] = {}
     for slot in slots:
-        with controls[slot]:
+        with places[slot].controls:
             _heading(slot, slots)
             method = column.choose_method(slot)
             # Of the same height in all slots, or one with many sliders would push everyone's masks out of sight.
@@ -62,7 +71,7 @@ def bench(place: Workplace, settings: Settings) -> None:
     drawn: dict[str, Drawn] = {}
     # Methods that look at the whole dataset first take longest; the others' masks need not wait for them.
     for slot in sorted(chosen, key=lambda slot: find_method(chosen[slot].method).fit is not None):
-        shown = _draw(place, slot, chosen[slot], settings, panels[slot], results[slot], TILE_PX[len(slots)])
+        shown = _draw(place, slot, chosen[slot], settings, panels[slot], places[slot], TILE_PX[len(slots)])
         if shown is not None:
             drawn[slot] = shown
     if not any(shown.asked for shown in drawn.values()):  # a dialog stays only until the next rerun
@@ -90,16 +99,16 @@ def _judge(place: Workplace, drawn: list[Drawn], settings: Settings) -> None:
         st.rerun()
 
 
-def _places(slots: tuple[str, ...]) -> tuple[dict[str, DeltaGenerator], dict[str, DeltaGenerator]]:
-    """Return where each slot's sliders and its masks go.
+def _places(slots: tuple[str, ...]) -> dict[str, Places]:
+    """Return where each slot's sliders, scores and masks go.
 
-    Several slots take two rows of columns, so that the same image stands at the same height in all of them.
+    Several slots take rows of columns, so that the same image stands at the same height in all of them.
     """
     if len(slots) == 1:
         left, right = st.columns([1, 3], gap="medium")
-        return {slots[0]: left}, {slots[0]: right}
-    above, below = st.columns(len(slots), gap="medium"), st.columns(len(slots), gap="medium")
-    return dict(zip(slots, above, strict=True)), dict(zip(slots, below, strict=True))
+        return {slots[0]: Places(left, right, right)}
+    rows = [st.columns(len(slots), gap="medium") for _ in range(3)]
+    return {slot: Places(*cells) for slot, cells in zip(slots, zip(*rows, strict=True), strict=True)}
 
 
 def _heading(slot: str, slots: tuple[str, ...]) -> None:
@@ -129,10 +138,10 @@ def _draw(
     recipe: Recipe,
     settings: Settings,
     panel: DeltaGenerator,
-    results: DeltaGenerator,
+    places: Places,
     tile_px: int,
 ) -> Drawn | None:
-    with results:
+    with places.scores:
         try:
             state = column.learn(place, recipe)
         except ValueError as error:
@@ -141,7 +150,7 @@ def _draw(
     if state is not None:
         with panel:
             column.learned_panel(place, slot, recipe, state)
-    with results:
+    with places.scores:
         previews = column.draw_previews(place, recipe, state, settings, st.empty(), judged=False)
         outcome = column.measure(place, recipe, previews, settings)
         column.show_outcome(place, outcome)
@@ -150,6 +159,7 @@ def _draw(
                 "Label the dataset", type="primary", icon=":material/auto_fix_high:", key=f"labels-{slot}-start"
             )
             keep = st.button("Keep this recipe", icon=":material/bookmark_add:", key=f"labels-{slot}-keep")
+    with places.masks:
         column.show_masks(place, slot, previews, outcome, settings, tile_px)
     if start:
         label_dataset(place, recipe, state, outcome.whole_dataset_s)

@@ -45,7 +45,7 @@ def _figure(trust: Trust) -> go.Figure:
             text=trust.names,
             customdata=[[image_id] for image_id in trust.image_ids],
             mode="markers",
-            marker={"color": palette.BLUE, "size": 7, "opacity": 0.65},
+            marker={"color": palette.BLUE, "size": 7, "opacity": 0.8},
             hovertemplate="%{text}<br>quality %{x:.2f}, Dice vs truth %{y:.2f}<extra></extra>",
         )
     )

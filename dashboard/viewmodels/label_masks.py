@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from db.models import Image, Label
+from engine import metrics
 
 PER_PAGE = 48
 FEWEST_FOR_A_RANK = 5
@@ -162,23 +162,8 @@ def trust(session: Session, label_set_id: str) -> Trust:
         .order_by(Image.position, Image.id)
     ).all()
     ids, names, quality, dice = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return Trust(ids, names, quality, dice, spearman(np.array(quality), np.array(dice)))
-
-
-def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Return Spearman's rank correlation of two float arrays (N,), ties at their mean rank; None where undefined.
-
-    Spearman, "The proof and measurement of association between two things", Am. J. Psychology 15(1), 1904,
-    doi:10.2307/1412159.
-    """
-    if len(first) < FEWEST_FOR_A_RANK or np.ptp(first) == 0 or np.ptp(second) == 0:
-        return None
-    return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
+    known = len(ids) >= FEWEST_FOR_A_RANK
+    return Trust(ids, names, quality, dice, metrics.spearman(quality, dice) if known else None)
 
 
 def _verdict(correlation: float) -> str:

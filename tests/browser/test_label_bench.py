@@ -1,0 +1,150 @@
+"""The label bench in a real browser, on real photographs where they are: compare, tick, label, drop, keep."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from db import datasets, recipes
+from db.models import Dataset
+from engine import artifacts as stored
+from engine import imaging
+from tests.house import SHARED_DATA, House, add_discs
+
+WORK_MS = 120_000
+COUNT, SIDE_PX = 12, 160
+
+
+def add_photographs(house: House) -> Dataset:
+    """Store small real photographs with their truth; drawn discs where there are none beside this checkout."""
+    source = SHARED_DATA / "ecssd"
+    if not source.is_dir():
+        return add_discs(house, COUNT, "photographs", size_px=SIDE_PX)
+    dataset = add_discs(house, COUNT, "photographs", size_px=SIDE_PX)  # its rows; the pictures are exchanged
+    paths = sorted((source / "images").glob("*.jpg"))[::16][:COUNT]
+    with house.database.reading() as session:
+        images = datasets.images(session, dataset.id)
+    for image, path in zip(images, paths, strict=True):
+        picture = cv2.resize(cv2.imread(str(path))[..., ::-1], (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+        truth = cv2.imread(str(source / "truth" / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
+        truth = cv2.resize(truth, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_NEAREST)
+        house.files.write(stored.image_key(dataset.id, image.id), imaging.encode_png(np.ascontiguousarray(picture)))
+        house.files.write(stored.thumb_key(dataset.id, image.id), imaging.thumbnail(np.ascontiguousarray(picture)))
+        house.files.write(stored.truth_key(dataset.id, image.id), imaging.encode_png(truth))
+    return dataset
+
+
+@pytest.fixture
+def dataset(app) -> Dataset:
+    app.house.database.migrate()
+    return add_photographs(app.house)
+
+
+@pytest.fixture
+def bench(app, dataset, open_tab):
+    """Return a function that opens the bench with the recipes given and waits until all masks are judged."""
+
+    def open_(**slots: str) -> Page:
+        query = "".join(f"&{slot}={text}" for slot, text in slots.items())
+        page = open_tab(f"{app.address}/labels?dataset={dataset.id}{query}", width_px=1440, height_px=1600)
+        until_judged(page, len(slots))
+        return page
+
+    return open_
+
+
+def until_judged(page: Page, slots: int) -> None:
+    expect(qualities(page)).to_have_text([re.compile(r"^0\.\d{3}$|^1\.000$")] * slots, timeout=WORK_MS)
+
+
+def qualities(page: Page):
+    return page.get_by_test_id("stMetric").filter(has_text="Quality (label-free)").get_by_test_id("stMetricValue")
+
+
+def tops(page: Page, image_id: str) -> list[float]:
+    return [tile.bounding_box()["y"] for tile in page.locator(f".tile[data-id='{image_id}']").all()]
+
+
+def test_three_recipes_show_the_same_images_at_the_same_height(bench, app, dataset):
+    page = bench(a="kmeans", b="threshold", c="kmeans,clusters:2")
+    with app.house.database.reading() as session:
+        probe = [image.id for image in datasets.probe_images(session, dataset.id)]
+    expect(page.locator(".tile")).to_have_count(3 * len(probe))
+    for image_id in (probe[0], probe[-1]):
+        heights = tops(page, image_id)
+        assert len(heights) == 3
+        assert max(heights) - min(heights) < 2
+    page.get_by_role("button", name="close icon").nth(1).click()
+    expect(page.locator(".tile")).to_have_count(2 * len(probe))
+    expect(page).to_have_url(re.compile("b=kmeans"))
+
+
+def test_a_tick_changes_the_masks_and_goes_with_the_job(bench, app):
+    page = bench(a="dataset_clusters,clusters:6")
+    rows = page.locator(".cluster")
+    expect(rows.first.locator("img").first).to_be_visible()
+    boxes = page.locator(".cluster input")
+    before = [box.is_checked() for box in boxes.all()]
+    assert any(before)
+    assert not all(before)
+    free = before.index(False)
+    with page.expect_response(lambda answer: "/files/preview/" in answer.url):
+        boxes.nth(free).check()
+    expected = " ".join(str(number) for number, ticked in enumerate(before) if ticked or number == free)
+    expect(page).to_have_url(re.compile(f"ticked(:|%3A){expected.replace(' ', '(%20|[+])')}(&|$)"))
+    page.get_by_role("button", name="Back to the proposal").click()
+    expect(boxes.nth(free)).not_to_be_checked()
+    boxes.nth(free).check()
+    page.get_by_role("button", name="Label the dataset").click()
+    page.get_by_role("dialog").get_by_role("button", name="Start").click()
+    page.get_by_role("dialog").wait_for(state="detached")
+    with app.house.database.reading() as session:
+        [made] = recipes.listing(session)
+    assert made.params["ticked"] == expected
+    assert len(made.state["clusters"]) == len(before)
+
+
+def test_the_worst_are_dropped_and_one_is_kept_again(bench, app):
+    page = bench(a="kmeans")
+    page.get_by_role("button", name="Label the dataset").click()
+    page.get_by_role("dialog").get_by_role("button", name="Start").click()
+    expect(page.get_by_text("Drop what should not be learned from")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_text(f"On the {COUNT} images with truth")).to_be_visible(timeout=WORK_MS)
+    page.get_by_role("button", name="Drop 1 image").click()
+    expect(page.get_by_text("1 dropped: not trained on")).to_be_visible()
+    with app.house.database.reading() as session:
+        [made] = recipes.listing(session)
+        [worst] = recipes.dropped_images(session, made.id)
+    tile = page.locator(f".tile[data-id='{worst}']").last
+    expect(tile).to_contain_text("dropped")
+    tile.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("What the quality is made of")).to_be_visible()
+    dialog.get_by_role("button", name="Keep it").click()
+    expect(page.get_by_text("1 dropped: not trained on")).to_have_count(0)
+    with app.house.database.reading() as session:
+        assert recipes.dropped_images(session, made.id) == set()
+
+
+def test_a_recipe_goes_out_as_a_file_and_comes_back(bench, tmp_path):
+    page = bench(a="kmeans,clusters:7")
+    page.get_by_role("button", name="Keep this recipe").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Name of the recipe").fill("seven")
+    dialog.get_by_role("button", name="Keep", exact=True).click()
+    expect(page.get_by_role("button", name="Load into A")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="download icon").click()
+    content = json.loads(download.value.path().read_text())
+    assert (content["method"], content["params"]["clusters"]) == ("kmeans", 7)
+    path = tmp_path / "eight.json"
+    path.write_text(json.dumps(content | {"name": "eight", "params": {"clusters": 8}}))
+    page.get_by_role("button", name="Import a recipe").click()
+    dialog.locator("input[type=file]").set_input_files(path)
+    dialog.get_by_role("button", name="Keep and load it").click()
+    expect(page).to_have_url(re.compile("clusters(:|%3A)8"))
