@@ -42,6 +42,7 @@ CANDIDATES = (
     Candidate(
         "threshold", {"ground": "uneven", "level": "minimum_error"}, "Threshold (rare objects against uneven ground)"
     ),
+    Candidate("lines", look_side_px=THIN_LOOK_SIDE_PX),
     Candidate("normalised_cut"),
     Candidate("felzenszwalb"),
     Candidate("kmeans"),

@@ -19,7 +19,7 @@ from threadpoolctl import ThreadpoolController
 import engine.pseudo_labels
 from engine.parameters import ParameterError, Params
 
-DEFAULT_METHOD = "saliency"
+DEFAULT_METHOD = "auto"
 
 Stage = Literal["look", "fit", "label"]
 """When a parameter first matters. A field says so in `json_schema_extra={"stage": "look"}`; else it is "label"."""
