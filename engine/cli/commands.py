@@ -20,10 +20,12 @@ from engine import VERSION, imaging, metrics
 from engine import artifacts as stored
 from engine.artifacts import Artifacts
 from engine.cli.following import follow
+from engine.cli.label_report import label_result, label_sentences
 from engine.config import DEFAULT_PRESET, config_from
 from engine.filenames import safe_stems
-from engine.parameters import from_assignments, parse
-from engine.pseudo_labels.base import DEFAULT_METHOD, find_method, methods
+from engine.parameters import ParameterError, from_assignments, parse
+from engine.pseudo_labels import recipe_file
+from engine.pseudo_labels.base import DEFAULT_METHOD, LabelParams, find_method, methods
 from engine.score import score as score_folders
 from engine.settings import Settings, settings
 
@@ -153,16 +155,20 @@ def methods_(as_json: AsJson = False):
 @app.command()
 def label(
     dataset: str,
-    method: Annotated[str, typer.Option(help="A method that `methods` lists.")] = DEFAULT_METHOD,
+    method: Annotated[
+        str | None, typer.Option(help=f"A method that `methods` lists.  [default: {DEFAULT_METHOD}]")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A recipe file (JSON), in place of --method; -p changes it.")
+    ] = None,
     param: Assignments = None,
     out: Annotated[Path | None, typer.Option(help="Also write the masks (PNG 0/255) into this folder.")] = None,
     name: Name = None,
     seed: Annotated[int, typer.Option(min=0, help="Start of every random choice.")] = 0,
     as_json: AsJson = False,
 ):
-    """Draw a pseudo-label mask for every image of a dataset."""
-    chosen = find_method(method)
-    params = parse(chosen.params, from_assignments(param or []))
+    """Draw a pseudo-label mask for every image of a dataset, and judge each without truth."""
+    method, params = _chosen_recipe(method, recipe, from_assignments(param or []))
     house = House()
     with house.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
@@ -171,32 +177,36 @@ def label(
             row.id,
             free_name(session, LabelSet, name or f"{row.name} {method}"),
             method,
-            params.model_dump(),
+            params.model_dump(mode="json"),
             seed,
             VERSION,
         )
     job = house.finish(job.id, as_json)
     with house.database.reading() as session:
-        summary = recipes.summary(session, label_set.id)
+        label_set = session.get_one(LabelSet, label_set.id)
+        result = label_result(session, label_set, job)
         labelled = recipes.labelled_images(session, label_set.id)
         named = [(name, id_) for name, id_ in datasets.named_images(session, row.id) if id_ in labelled]
     if out is not None:
         keyed = [(name, stored.label_key(label_set.id, image_id)) for name, image_id in named]
         write_masks(house.files, keyed, out, 0.5, probabilities=False)
-    result = {
-        "label_set": label_set.id,
-        "name": label_set.name,
-        "method": method,
-        "params": label_set.params,
-        "status": job.status.value,
-        "images": summary.images,
-        "scored_against_truth": summary.scored,
-        "dice": summary.dice,
-        "iou": summary.iou,
-        "seconds": job.result.get("seconds"),
-    }
-    sentence = f"Labelled {summary.images} images as {label_set.name!r}. Against truth: Dice {_score(summary.dice)}, "
-    _print(result, as_json, f"{sentence}IoU {_score(summary.iou)}.")
+    _print(result, as_json, label_sentences(result))
+
+
+def _chosen_recipe(method: str | None, recipe: Path | None, values: dict[str, Any]) -> tuple[str, LabelParams]:
+    """Return (method, parameters): a recipe file's or a method's defaults, with `values` in place of some."""
+    if recipe is None:
+        method = method or DEFAULT_METHOD
+        return method, parse(find_method(method).params, values)
+    if method is not None:
+        raise CommandFailed("A recipe file names its method. Give either --method or --recipe.")
+    try:
+        _, method, params = recipe_file.from_json(_existing(recipe, "recipe file").read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        raise CommandFailed(f"{str(recipe)!r} is no recipe: it cannot be read as text.") from None
+    except ParameterError as error:
+        raise CommandFailed(f"{str(recipe)!r} cannot be used. {error}") from None
+    return method, parse(find_method(method).params, params | values)
 
 
 @app.command()

@@ -68,6 +68,8 @@ def test_from_folder_to_masks(ask, folder, tmp_path):
     assert labelled["images"] == 10
     assert labelled["dice"] > 0.95
     assert labelled["iou"] > 0.9
+    assert labelled["learned"] is None
+    assert labelled["copied"] == 0
     assert len(list(out.glob("*.png"))) == 10
     scored = ask("score", out, folder / "truth")
     assert scored["images"] == 10
@@ -90,6 +92,51 @@ def test_from_folder_to_masks(ask, folder, tmp_path):
     assert mask.shape == levels.shape == (64, 64)
     assert np.array_equal(mask == 255, levels >= 102)
     assert set(np.unique(mask)) <= {0, 255}
+
+
+def test_automatic_tells_its_choice_and_how_far_its_quality_can_be_trusted(ask, folder):
+    ask("import", folder, "--name", "discs")
+    labelled = ask("label", "discs", "--method", "auto", "-p", "longest_side_px=64")
+    learned = labelled["learned"]
+    assert learned["method"] in [entry["method"] for entry in learned["ranking"]]
+    assert learned["sentence"] and learned["images"] == 10
+    assert 0 < labelled["quality"] <= 1
+    assert labelled["unclear"] <= 10
+    assert labelled["spearman"] is None or -1 <= labelled["spearman"] <= 1
+
+
+def test_clusters_are_listed_and_a_person_ticks_them_by_number(command, ask, folder):
+    ask("import", folder, "--name", "discs")
+    options = ("--method", "dataset_clusters", "-p", "clusters=2")
+    learned = ask("label", "discs", *options)["learned"]
+    assert sum(cluster["share"] for cluster in learned["clusters"]) == pytest.approx(1, abs=0.01)
+    by_colour = sorted(range(len(learned["clusters"])), key=lambda number: learned["clusters"][number]["lab"][0])
+    assert ask("label", "discs", *options, "-p", f"ticked={by_colour[-1]}")["dice"] > 0.9
+    spoken = command("label", "discs", *options, "-p", f"ticked={by_colour[0]}")
+    assert "cluster 0: " in spoken.stdout
+    assert "proposed as foreground" in spoken.stdout
+    refused = command("label", "discs", *options, "-p", "ticked=9")
+    assert refused.returncode == 1
+    assert "'ticked' names cluster 9" in refused.stderr
+
+
+def test_a_recipe_file_is_drawn_with_and_single_parameters_change_it(command, ask, folder, tmp_path):
+    ask("import", folder, "--name", "discs")
+    recipe = tmp_path / "light.recipe.json"
+    params = {"foreground": "lighter", "longest_side_px": 128}
+    recipe.write_text(json.dumps({"maskloom_recipe": 1, "name": "light", "method": "threshold", "params": params}))
+    labelled = ask("label", "discs", "--recipe", recipe, "-p", "longest_side_px=96")
+    assert labelled["method"] == "threshold"
+    assert (labelled["params"]["foreground"], labelled["params"]["longest_side_px"]) == ("lighter", 96)
+    assert labelled["dice"] > 0.95
+    both = command("label", "discs", "--recipe", recipe, "--method", "threshold")
+    assert "either --method or --recipe" in both.stderr
+    assert "There is no recipe file" in command("label", "discs", "--recipe", tmp_path / "none.json").stderr
+    recipe.write_text("{}")
+    broken = command("label", "discs", "--recipe", recipe)
+    assert "light.recipe.json' cannot be used. This is no recipe" in broken.stderr
+    recipe.write_bytes(bytes(range(128, 256)))
+    assert "cannot be read as text" in command("label", "discs", "--recipe", recipe).stderr
 
 
 def test_two_files_of_one_picture_both_get_a_mask(ask, folder, tmp_path):

@@ -1,0 +1,84 @@
+"""What the command line says about a label set: how good its masks are, and what its method learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from db import recipes
+from db.models import Job, LabelSet
+from engine import metrics
+from engine.pseudo_labels.base import find_method
+
+
+def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, Any]:
+    """Return a label set as JSON.
+
+    `quality` is the mean of what is told without truth, `unclear` how many images have no clear foreground,
+    `spearman` the rank correlation of quality with true Dice, `learned` what the method learned of the dataset.
+    """
+    summary = recipes.summary(session, label_set.id)
+    both = [
+        (row.quality, row.dice)
+        for row in recipes.labels(session, label_set.id)
+        if row.quality is not None and row.dice is not None
+    ]
+    return {
+        "label_set": label_set.id,
+        "name": label_set.name,
+        "method": label_set.method,
+        "params": label_set.params,
+        "status": job.status.value,
+        "images": summary.images,
+        "quality": summary.quality,
+        "unclear": summary.unclear,
+        "scored_against_truth": summary.scored,
+        "dice": summary.dice,
+        "iou": summary.iou,
+        "spearman": metrics.spearman([quality for quality, _ in both], [dice for _, dice in both]),
+        "learned": _learned(label_set.state),
+        "copied": job.result.get("copied"),
+        "seconds": job.result.get("seconds"),
+    }
+
+
+def label_sentences(result: dict[str, Any]) -> str:
+    """Return what a person reads: counts and scores, and below them why this recipe and what came second."""
+    lines = [f"Labelled {result['images']} images as {result['name']!r}."]
+    if result["quality"] is not None:
+        lines.append(
+            f"Quality without truth: {result['quality']:.2f} on average; "
+            f"{result['unclear']} without a clear foreground."
+        )
+    if result["dice"] is not None:
+        lines.append(
+            f"Against truth ({result['scored_against_truth']} images): Dice {result['dice']:.4f}, "
+            f"IoU {result['iou']:.4f}."
+        )
+    if result["spearman"] is not None:
+        lines.append(f"Quality ranks the masks as truth does with Spearman {result['spearman']:.2f} (1: same order).")
+    learned = result["learned"] or {}
+    lines += [learned["sentence"]] if "sentence" in learned else []
+    lines += [f"  {each['title']}: {each['sentence']}" for each in learned.get("ranking", [])]
+    lines += [_cluster_line(number, each) for number, each in enumerate(learned.get("clusters", []))]
+    return "\n".join(lines)
+
+
+def _cluster_line(number: int, cluster: dict[str, Any]) -> str:
+    proposed = ", proposed as foreground" if cluster["proposed"] else ""
+    return f"  cluster {number}: {cluster['share']:.1%} of the area{proposed}"
+
+
+def _learned(state: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what of a method's state is for people: the choice and its rivals, or the clusters to tick."""
+    if state is None:
+        return None
+    found = {name: state[name] for name in ("method", "params", "sentence", "ranking", "images") if name in state}
+    if "method" in found:
+        found["title"] = find_method(found["method"]).title
+    if "clusters" in state:
+        found["clusters"] = [
+            {name: cluster[name] for name in ("share", "proposed", "lab")} for cluster in state["clusters"]
+        ]
+    return found
