@@ -42,7 +42,7 @@ class ThresholdParams(RegionParams):
         "even", description="Uneven takes the ground nearby away first: for shading, stains and thin structures."
     )
     ground_radius_px: float = Field(
-        50.0,
+        75.0,
         ge=2,
         le=200,
         description="How far around a pixel its ground is looked for: wider than the widest object is thick.",

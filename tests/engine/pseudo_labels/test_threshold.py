@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from skimage import data
 
 from engine.metrics import dice
 from engine.pseudo_labels.base import draw, find_method
@@ -92,6 +93,12 @@ def test_a_crack_in_shaded_noisy_concrete_is_found_against_the_ground_nearby(lev
     assert dice(mask_of(image), mask) < 0.2
     found = mask_of(image, ground="uneven", ground_radius_px=10, adaptation_radius_px=0, level=level)
     assert dice(found, mask) > 0.75
+
+
+def test_the_coins_of_a_dim_photograph_are_counted() -> None:
+    image = np.repeat(data.coins()[..., None], 3, axis=2)
+    values = {"ground": "uneven", "level": "minimum_error", "least_area_percent": 0.2}
+    assert cv2.connectedComponents(mask_of(image, **values).astype(np.uint8))[0] - 1 == 24
 
 
 def test_touching_objects_are_parted_only_when_asked() -> None:
