@@ -30,6 +30,9 @@ ANALYSIS_SIDE_PX = 200
 TEXTURE_WEIGHT = 3.0
 """Lab units that one unit of local contrast counts, as a fourth channel of colour."""
 
+LEAST_SPREAD = 0.5
+"""Lab units that the pieces must differ by; below it the image is flat, and only their places would tell them apart."""
+
 GRABCUT_SHARE = 0.8
 """What GrabCut's hard mask counts in the result; the rest is the saliency it started from."""
 
@@ -101,9 +104,9 @@ def label(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -
 
 
 def fused_saliency(small: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
-    """Return the fused saliency float32 (H, W) in [0, 1] of a uint8 RGB image; 0 where it has too few pieces."""
+    """Return the fused saliency float32 (H, W) in [0, 1] of a uint8 RGB image; 0 where it is flat or has few pieces."""
     superpixels = describe(slico(small, params.superpixels), colour_and_texture(small))
-    if len(superpixels.areas) < 3:
+    if len(superpixels.areas) < 3 or np.ptp(superpixels.colours, axis=0).max() < LEAST_SPREAD:
         return np.zeros(small.shape[:2], np.float32)
     opinions = {
         "ground": lambda: saliency(superpixels),
