@@ -28,12 +28,16 @@ THIN_LOOK_SIDE_PX = 512
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe that is tried, drawn at `look_side_px`; `title` is the method's own where it is empty."""
+    """A recipe that is tried.
+
+    It is drawn at `look_side_px`. `title` is the method's own where it is empty. `handicap` is taken off its quality.
+    """
 
     method: str
     params: dict[str, Any] = field(default_factory=dict)
     title: str = ""
     look_side_px: int = LOOK_SIDE_PX
+    handicap: float = 0.0
 
 
 CANDIDATES = (
@@ -43,11 +47,12 @@ CANDIDATES = (
         "threshold", {"ground": "uneven", "level": "minimum_error"}, "Threshold (rare objects against uneven ground)"
     ),
     Candidate("lines", look_side_px=THIN_LOOK_SIDE_PX),
-    Candidate("normalised_cut"),
-    Candidate("felzenszwalb"),
-    Candidate("kmeans"),
+    Candidate("normalised_cut", handicap=0.05),
+    Candidate("felzenszwalb", handicap=0.05),
+    Candidate("kmeans", handicap=0.05),
 )
-"""Of equals the first wins."""
+"""Of equals the first wins. The last three must be clearly better: on photographs their masks look better than they
+are (k-means on a quarter of ecssd: quality 0.74 for a Dice of 0.47, saliency 0.81 for 0.73)."""
 
 EXPONENTS = {"edges": 2.0, "border": 1.0, "colour": 1.0, "stability": 1.0, "shape": 0.5}
 """What each part counts between recipes: a weighted geometric mean, so that a mask which fails in one thing fails.
@@ -130,7 +135,7 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
 
 def rank(candidate: Candidate, qualities: Sequence[Quality]) -> dict[str, Any]:
     """Return a candidate's entry in the ranking."""
-    quality = statistics.fmean(map(merit, qualities))
+    quality = max(0.0, statistics.fmean(map(merit, qualities)) - candidate.handicap)
     clear = sum(each.clear for each in qualities)
     parts = {name: round(statistics.fmean(each.parts[name] for each in qualities), 4) for name in EXPONENTS}
     return {
@@ -159,7 +164,7 @@ def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
     return (
         f"{best['title']} suits the {images} images looked at best: {praise}; quality {best['quality']:.2f} of 1, "
         f"{second['title']} comes next with {second['quality']:.2f}"
-        + (f", and {unclear} of the images show no clear foreground." if unclear else ".")
+        + (f"; without a clear foreground: {unclear} of them." if unclear else ".")
     )
 
 

@@ -82,7 +82,7 @@ def test_the_sentence_names_what_speaks_for_the_choice_and_the_next_method() -> 
     assert "outlines lie where the image has edges" in sentence
     assert "keep away from the image border" not in sentence
     assert "Saliency" in sentence
-    assert "1 of the images show no clear foreground" in sentence
+    assert "without a clear foreground: 1 of them" in sentence
 
 
 def test_where_nothing_stands_out_it_says_so() -> None:
