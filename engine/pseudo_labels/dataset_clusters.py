@@ -20,21 +20,22 @@ from engine.pseudo_labels.dataset_pieces import GROUPS, WIDTH, Pieces, find_piec
 from engine.pseudo_labels.dataset_proposal import propose
 from engine.pseudo_labels.refine import guided_filter
 
+SAMPLE_PIECES = 8000
 EXAMPLES = 6
 EDGE_CONTRAST = 0.1
 """A share of full contrast: the step in the image from which the guided filter keeps an outline."""
 
 
 class DatasetClustersParams(LabelParams):
-    pieces: int = Field(
-        80,
-        ge=10,
-        le=400,
-        description="How many pieces each image is parted into: more of them follow small, thin and many objects.",
-        json_schema_extra={"stage": "look"},
+    merging: float = Field(
+        1.5,
+        ge=0.3,
+        le=6,
+        description="How unlike neighbours may be to become one piece: less of it gives more and smaller pieces.",
+        json_schema_extra={"stage": "look", "unit": "spreads of colour"},
     )
     clusters: int = Field(
-        24,
+        32,
         ge=2,
         le=64,
         description="How many kinds of pieces to tell apart in the whole dataset.",
@@ -104,7 +105,7 @@ class DatasetClustersParams(LabelParams):
 
 def look(image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator) -> Pieces:
     """Return the pieces of a uint8 RGB image (H, W, 3); where they lie in it is left out, `fit` has no need of it."""
-    return replace(find_pieces(image, params.pieces), labels=np.zeros((0, 0), np.int32))
+    return replace(find_pieces(image, params.merging), labels=np.zeros((0, 0), np.int32))
 
 
 def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -119,9 +120,9 @@ def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.G
         weights[columns] = getattr(params, f"{name}_weight")
     if not weights.any():
         weights[:] = 1  # everything left out is the same as nothing left out
-    mixture = find_mixture(features, weights, params.clusters, params.model, rng)
-    owner = mixture.log_densities(features).argmax(1)
     areas = np.concatenate([each.areas for each in looks]).astype(np.float64)
+    mixture = find_mixture(sample(features, areas, rng), weights, params.clusters, params.model, rng)
+    owner = mixture.log_densities(features).argmax(1)
     order = np.argsort(-np.bincount(owner, areas, minlength=len(mixture.shares)), kind="stable")
     order = order[np.bincount(owner, minlength=len(order))[order] > 0]
     mixture = mixture.ordered(order)
@@ -141,6 +142,13 @@ def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.G
         "images": len(looks),
         "mixture": mixture.as_json(),
     }
+
+
+def sample(features: np.ndarray, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return rows (S, D) drawn by the root of their area, half-way between counting things and counting pixels."""
+    chance = np.sqrt(areas)
+    count = min(SAMPLE_PIECES, 4 * len(features))
+    return features[rng.choice(len(features), count, p=chance / chance.sum())]
 
 
 def mean_colour(features: np.ndarray, areas: np.ndarray, members: np.ndarray) -> list[float]:
@@ -169,7 +177,7 @@ def label(
     foreground = ticked_clusters(params.ticked, state)
     if not foreground.any() or np.ptp(image.reshape(-1, 3), axis=0).max() == 0:
         return np.zeros(image.shape[:2], np.float32)  # an image of one colour has no foreground
-    pieces = find_pieces(image, params.pieces)
+    pieces = find_pieces(image, params.merging)
     membership = Mixture.from_json(state["mixture"]).membership(pieces.features)
     probability = np.clip(membership[:, foreground].sum(1), 0, 1).astype(np.float32)[pieces.labels]
     if not params.filter_radius_px:

@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from scipy.special import softmax
 
-SAMPLE_PIECES = 10_000
 ITERATIONS = 30
 VARIANCE_FLOOR = 0.05
 """Of features with variance 1: keeps a cluster from shrinking onto one value."""
@@ -71,8 +70,6 @@ def find_mixture(
     # A feature that is the same everywhere says nothing, and must not be blown up.
     scale = np.where(spread > 1e-4, 1 / np.maximum(spread, 1e-4), 0)
     scaled = ((features - shift) * scale).astype(np.float32)
-    if len(scaled) > SAMPLE_PIECES:
-        scaled = scaled[rng.choice(len(scaled), SAMPLE_PIECES, replace=False)]
     centres, owner = kmeans(scaled * np.sqrt(weights), clusters, rng)
     belongs = np.eye(len(centres), dtype=np.float32)[owner]
     mixture = maximise(scaled, belongs, shift, scale, weights)
@@ -115,7 +112,6 @@ def log_densities(scaled: np.ndarray, mixture: Mixture) -> np.ndarray:
     # Matrices in the rows' own precision: float32 halves the time of a fit.
     inverse = precisions.T.astype(scaled.dtype)
     towards = (mixture.means * precisions).T.astype(scaled.dtype)
-    constant = np.log(mixture.shares) - 0.5 * (
-        (mixture.weights * np.log(mixture.variances)).sum(1) + (mixture.means**2 * precisions).sum(1)
-    )
+    spread = (mixture.weights * np.log(mixture.variances)).sum(1) + (mixture.means**2 * precisions).sum(1)
+    constant = (np.log(mixture.shares) - 0.5 * spread).astype(scaled.dtype)
     return constant - 0.5 * (scaled**2 @ inverse) + scaled @ towards

@@ -1,9 +1,8 @@
 """An image in a few dozen pieces, and what each looks like to the clustering of a whole dataset.
 
-Superpixels are merged until `count` pieces are left, each step joining the two neighbours whose union adds least
-variance of colour (Ward, "Hierarchical grouping to optimize an objective function", J. American Statistical
-Association 58(301), 1963, doi:10.1080/01621459.1963.10500845). So a small object of its own colour is one piece, and so
-is a wide even ground: both count once when clusters are sought.
+Superpixels are merged, each step joining the two neighbours whose union adds least variance of colour (Ward,
+"Hierarchical grouping to optimize an objective function", J. American Statistical Association 58(301), 1963,
+doi:10.1080/01621459.1963.10500845). So a small object of its own colour is one piece, and so is a wide even ground.
 
 Every number is comparable between images of a dataset, whatever their size.
 """
@@ -23,7 +22,8 @@ from engine.pseudo_labels.foreground import border_lengths
 from engine.pseudo_labels.robust_background import distances, saliency
 from engine.pseudo_labels.superpixels import Superpixels, describe, find_superpixels
 
-LEAST_SUPERPIXELS = 800
+SUPERPIXELS = 800
+LEAST_PIECES, MOST_PIECES = 10, 250
 SALIENCY_SIDE_PX = 200
 SALIENCY_SUPERPIXELS = 250
 CONTRAST_FLOOR = 2.0
@@ -58,11 +58,15 @@ class Pieces:
     """float32 (N, 2): a row and a column inside the piece, each in [0, 1]."""
 
 
-def find_pieces(image: np.ndarray, count: int) -> Pieces:
-    """Return `count` pieces of a uint8 RGB image (H, W, 3); fewer where there are fewer superpixels."""
+def find_pieces(image: np.ndarray, merging: float) -> Pieces:
+    """Return the pieces of a uint8 RGB image (H, W, 3), LEAST_PIECES to MOST_PIECES where there are enough pixels.
+
+    Neighbours merge as long as that costs less than `merging` times the spread of colour in the image: an image of
+    many small objects has many pieces, one of few wide surfaces few.
+    """
     lab = to_lab(image)
-    superpixels = find_superpixels(image, max(LEAST_SUPERPIXELS, 4 * count))
-    owner = merge(superpixels, count)
+    superpixels = find_superpixels(image, SUPERPIXELS)
+    owner = merge(superpixels, merging)
     pieces = describe(owner[superpixels.labels], lab)
     shared = shared_outline(pieces.labels, len(pieces.areas))
     sides = border_lengths(pieces.labels)
@@ -85,17 +89,23 @@ def find_pieces(image: np.ndarray, count: int) -> Pieces:
     return Pieces(pieces.labels, features.astype(np.float32), areas, border, inner_points(superpixels, owner, pieces))
 
 
-def merge(superpixels: Superpixels, count: int) -> np.ndarray:
-    """Return int32 (N,): the piece 0..count-1 that each of N superpixels belongs to; each piece hangs together."""
+def merge(superpixels: Superpixels, merging: float) -> np.ndarray:
+    """Return int32 (N,): the piece that each of N superpixels belongs to; each piece hangs together."""
     # Here, because scikit-learn takes over a second to import and pages only need to know the parameters.
-    from sklearn.cluster import AgglomerativeClustering
+    from sklearn.cluster import ward_tree
 
-    if len(superpixels.areas) <= count:
-        return np.arange(len(superpixels.areas), dtype=np.int32)
-    ward = AgglomerativeClustering(
-        count, connectivity=csr_array(superpixels.neighbours).astype(np.int8), linkage="ward"
-    )
-    return ward.fit_predict(superpixels.colours).astype(np.int32)
+    count = len(superpixels.areas)
+    if count <= LEAST_PIECES:
+        return np.arange(count, dtype=np.int32)
+    links = csr_array(superpixels.neighbours).astype(np.int8)
+    children, *_, costs = ward_tree(superpixels.colours, connectivity=links, return_distance=True)
+    spread = max(float(np.linalg.norm(superpixels.colours.std(0))), CONTRAST_FLOOR)
+    pieces = int(np.clip(np.count_nonzero(costs >= merging * spread) + 1, LEAST_PIECES, min(MOST_PIECES, count)))
+    # Step i makes node count + i of its two children; what no step has joined is a piece.
+    top = np.arange(2 * count - pieces)
+    for step in reversed(range(count - pieces)):
+        top[children[step]] = top[count + step]
+    return np.unique(top[:count], return_inverse=True)[1].astype(np.int32)
 
 
 def inner_points(superpixels: Superpixels, owner: np.ndarray, pieces: Superpixels) -> np.ndarray:
