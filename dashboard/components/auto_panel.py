@@ -12,29 +12,34 @@ from dashboard.viewmodels.auto_choice import AutoChoice, Candidate
 from dashboard.viewmodels.recipes import Recipe
 
 
-def auto_panel(choice: AutoChoice, *, key: str, load: Callable[[Recipe], None]) -> None:
-    """Draw the choice; `load` is the callback that puts a recipe into this slot's sliders."""
-    st.markdown(f":material/auto_awesome: **{wording.escaped(choice.title)}**")
-    st.markdown(wording.escaped(choice.sentence))
+def auto_sentence(choice: AutoChoice) -> None:
+    """Say what was chosen, and why."""
+    st.markdown(f":material/auto_awesome: {wording.escaped(choice.sentence)}")
+
+
+def auto_ranking(choice: AutoChoice, *, key: str, load: Callable[[Recipe], None]) -> None:
+    """Draw what was tried, best first; `load` is the callback that puts a recipe into this slot's sliders."""
+    looked = wording.count(choice.images, "image").capitalize()
     st.caption(
-        f"{wording.count(choice.images, 'image').capitalize()} looked at. No truth was read: quality is label-free."
+        f"{looked} looked at; no truth was read. This is what was tried, by mean quality (label-free): "
+        "a click opens it in the sliders."
     )
-    for number, candidate in enumerate(choice.candidates):
-        _candidate(candidate, f"{key}-{number}", load)
+    with st.container(gap="xsmall"):
+        for number, candidate in enumerate(choice.candidates):
+            _candidate(candidate, f"{key}-{number}", load)
 
 
 def _candidate(candidate: Candidate, key: str, load: Callable[[Recipe], None]) -> None:
     score = "–" if candidate.quality is None else f"{candidate.quality:.2f}"
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        mark = " :green-badge[chosen]" if candidate.chosen else ""
-        st.markdown(f"{score} · {wording.escaped(candidate.title)}{mark}", width="stretch")
-        if candidate.recipe is not None:
-            st.button(
-                "",
-                icon=":material/tune:",
-                key=key,
-                help=f"Open in the sliders: {candidate.title} ({recipes.describe_changes(candidate.recipe.params)}). "
-                f"{candidate.sentence}".strip(),
-                on_click=load,
-                args=(candidate.recipe,),
-            )
+    recipe = candidate.recipe
+    st.button(
+        f"**{score}** {wording.escaped(candidate.title)}",
+        icon=":material/check_circle:" if candidate.chosen else ":material/tune:",
+        key=key,
+        type="tertiary",
+        disabled=recipe is None,
+        help=candidate.sentence
+        + (f" Parameters: {recipes.describe_changes(recipe.params)}." if recipe else " This version does not have it."),
+        on_click=load,
+        args=(recipe,),
+    )

@@ -11,10 +11,12 @@ from streamlit.errors import StreamlitAPIException
 
 from dashboard import resources, wording
 from dashboard.components import recipe_column as column
+from dashboard.components.auto_panel import auto_sentence
 from dashboard.components.kept_recipes import keep_recipe
 from dashboard.components.recipe_column import SEED, Settings
 from dashboard.components.recipe_slots import add_slot, open_slots, remove_slot, slots_changed
 from dashboard.viewmodels import recipes
+from dashboard.viewmodels.auto_choice import auto_choice
 from dashboard.viewmodels.labels import Workplace
 from dashboard.viewmodels.recipes import SLOTS, Recipe
 from db import submissions
@@ -105,7 +107,7 @@ def _places(slots: tuple[str, ...]) -> dict[str, Places]:
     Several slots take rows of columns, so that the same image stands at the same height in all of them.
     """
     if len(slots) == 1:
-        left, right = st.columns([1, 3], gap="medium")
+        left, right = st.columns([2, 5], gap="medium")
         return {slots[0]: Places(left, right, right)}
     rows = [st.columns(len(slots), gap="medium") for _ in range(3)]
     return {slot: Places(*cells) for slot, cells in zip(slots, zip(*rows, strict=True), strict=True)}
@@ -143,7 +145,7 @@ def _draw(
 ) -> Drawn | None:
     with places.scores:
         try:
-            state = column.learn(place, recipe)
+            state = column.learn(place, slot, recipe, places.masks)
         except ValueError as error:
             st.error(wording.escaped(str(error)), icon=":material/error:")
             return None
@@ -151,6 +153,9 @@ def _draw(
         with panel:
             column.learned_panel(place, slot, recipe, state)
     with places.scores:
+        choice = auto_choice(state)
+        if choice is not None:
+            auto_sentence(choice)
         previews = column.draw_previews(place, recipe, state, settings, st.empty(), judged=False)
         outcome = column.measure(place, recipe, previews, settings)
         column.show_outcome(place, outcome)

@@ -21,6 +21,7 @@ _SPELLINGS = {
     "binary_crossentropy": "Binary cross-entropy",
     "grabcut": "GrabCut",
     "iou": "IoU",
+    "kmeans": "K-means",
     "val": "validation",
     "rag": "RAG",
 }

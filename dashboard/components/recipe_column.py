@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import resources, urls, wording
-from dashboard.components.auto_panel import auto_panel
+from dashboard.components.auto_panel import auto_ranking
 from dashboard.components.cluster_panel import cluster_panel
 from dashboard.components.form import params_form
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
@@ -73,30 +73,43 @@ def recipe_sliders(slot: str, name: str, place: Workplace, columns: int | Litera
     return recipe
 
 
-def learn(place: Workplace, recipe: Recipe) -> dict[str, Any] | None:
-    """Return what a recipe's method makes of the dataset, telling how far it is; None for most methods."""
+def learn(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> dict[str, Any] | None:
+    """Return what a recipe's method makes of the dataset; None for most methods.
+
+    It tells how far it is, and shows the images without masks as long as that takes.
+    """
     if find_method(recipe.method).fit is None:
         return None
-    message, started, first = st.empty(), time.monotonic(), []
+    message, images = st.empty(), masks.empty()
+    started = time.monotonic()
+    known: list[int] = []  # how many had been looked at before, in the first call
 
     def show(done: int, total: int) -> None:
-        first.append(done)
+        known[:] = known or [done]
         elapsed_s = time.monotonic() - started
         if elapsed_s < PATIENCE_S:
             message.empty()
             return
-        left_s = wording.time_left(done - first[0], total - first[0], elapsed_s)
+        left_s = wording.time_left(done - known[0], total - known[0], elapsed_s)
         left = "" if left_s is None or done == total else f" · about {wording.duration(left_s)} left"
-        message.progress(
-            done / max(total, 1), text=f"Looking at the dataset: {done:,} of {wording.count(total, 'image')}{left}"
-        )
+        text = f"Looking at the dataset: {done:,} of {wording.count(total, 'image')}{left}"
+        message.progress(done / max(total, 1), text=text)
 
     looked_at = _looked_at(place.dataset_id, place.fingerprint, recipe.method)
+    if st.session_state.get(f"labels-{slot}-shows") != place.dataset_id:
+        with images:
+            _bare_images(place, slot)
     state = resources.preview_pool().fit(
         recipe.method, recipe.params, sources(place, looked_at, truth=False), seed=SEED, while_waiting=show
     )
     message.empty()
+    images.empty()
     return state
+
+
+def _bare_images(place: Workplace, slot: str) -> None:
+    tiles = [Tile(image.id, image.name, urls.image(place.dataset_id, image.id, 384)) for image in place.probe]
+    mask_grid(tiles, key=f"labels-images-{slot}", aspect=place.aspect, tile_px=150, selectable=False)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
@@ -121,10 +134,10 @@ def sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) 
 
 
 def learned_panel(place: Workplace, slot: str, recipe: Recipe, state: dict[str, Any]) -> None:
-    """Draw what a method learned of the dataset: clusters to tick, or the recipe it chose."""
+    """Draw what a method learned of the dataset: clusters to tick, or the recipes it tried."""
     choice = auto_choice(state)
     if choice is not None:
-        auto_panel(choice, key=f"labels-{slot}-auto", load=lambda chosen: load_recipe(slot, chosen))
+        auto_ranking(choice, key=f"labels-{slot}-auto", load=lambda chosen: load_recipe(slot, chosen))
     if clusters.takes_ticks(recipe.method) and "clusters" in state:
         images = _looked_at(place.dataset_id, place.fingerprint, recipe.method)
         ticked = getattr(recipe.params, clusters.TICKED)
@@ -215,6 +228,7 @@ def show_masks(
     place: Workplace, slot: str, previews: list[Preview], outcome: Outcome, settings: Settings, tile_px: int
 ) -> None:
     """Draw the probe's masks over their images."""
+    st.session_state[f"labels-{slot}-shows"] = place.dataset_id
     scores = zip(outcome.image_quality, outcome.image_dice, outcome.unclear, strict=True)
     tiles = [
         Tile(
