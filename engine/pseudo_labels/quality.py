@@ -22,13 +22,13 @@ GREATEST_LOSS = 0.15
 """A mask that changes its area by more than this share when shrunk to SIDE_PX is thin, and judged at THIN_SIDE_PX."""
 
 WEIGHTS = {
-    "colour": 2.0,
-    "edges": 0.5,
+    "colour": 1.0,
+    "ring": 1.0,
+    "edges": 1.0,
     "stability": 1.0,
     "shape": 1.0,
     "agreement": 0.5,
     "separation": 0.5,
-    "ring": 0.25,
     "border": 0.25,
     "confidence": 0.25,
     "area": 0.25,
