@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from db.submissions import NotReady
 from engine import VERSION
 from engine.pseudo_labels.base import find_method
 
+PAUSE_S = 0.3
 SLIDERS_PX = 330
 TILE_PX = {1: 200, 2: 150, 3: 130}
 
@@ -89,6 +91,11 @@ def _judge(place: Workplace, drawn: list[Drawn], settings: Settings) -> None:
     unjudged = [shown for shown in drawn if shown.unjudged]
     if not unjudged:
         return
+    # A person who drags a slider or ticks one cluster after another is not kept waiting by what is judged in between.
+    settled = time.monotonic() + PAUSE_S
+    while time.monotonic() < settled:
+        waiting.empty()  # a newer rerun ends this one here
+        time.sleep(PAUSE_S / 10)
     for shown in unjudged:
         column.draw_previews(place, shown.recipe, shown.state, settings, waiting, judged=True)
     now = [(shown.recipe, settings.limit_px, place) for shown in unjudged]

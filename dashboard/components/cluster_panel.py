@@ -51,4 +51,12 @@ def cluster_panel(
             disabled=follows_proposal,
             on_click=propose,
         )
+        st.button(
+            "Untick all",
+            key=f"{key}-none",
+            type="tertiary",
+            disabled=not any(cluster.ticked for cluster in clusters),
+            on_click=tick,
+            args=([],),
+        )
         st.caption(f"Ticked: {ticked_share(clusters):.0%} of the area.", width="content")

@@ -186,6 +186,9 @@ def test_the_way_back_to_the_proposal(house, open_page):
     assert not app.exception
     assert app.query_params["a"] == "dataset_clusters"
     assert app.button(key="labels-a-clusters-propose").disabled
+    app.button(key="labels-a-clusters-none").click().run()
+    assert app.query_params["a"] == "dataset_clusters,ticked:none"
+    assert app.button(key="labels-a-clusters-none").disabled
 
 
 def kept(house: House) -> list[str]:
