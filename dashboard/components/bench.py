@@ -121,8 +121,15 @@ def _places(slots: tuple[str, ...]) -> dict[str, Places]:
 
 
 def _heading(slot: str, slots: tuple[str, ...]) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**Recipe {slot.upper()}**", width="content")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"**Recipe {slot.upper()}**", width="stretch")
+        if slot == slots[-1] and len(slots) < len(SLOTS):
+            st.button(
+                "Add a recipe beside it" if len(slots) == 1 else "Add a third",
+                icon=":material/add_column_right:",
+                key="labels-add",
+                on_click=add_slot,
+            )
         if len(slots) > 1:
             st.button(
                 "",
@@ -131,13 +138,6 @@ def _heading(slot: str, slots: tuple[str, ...]) -> None:
                 help=f"Take recipe {slot.upper()} off the bench.",
                 on_click=remove_slot,
                 args=(slot,),
-            )
-        if slot == slots[-1] and len(slots) < len(SLOTS):
-            st.button(
-                "Add a recipe beside it" if len(slots) == 1 else "Add a third",
-                icon=":material/add_column_right:",
-                key="labels-add",
-                on_click=add_slot,
             )
 
 

@@ -10,6 +10,8 @@ from dashboard.components import palette
 from dashboard.viewmodels import label_masks
 from dashboard.viewmodels.label_masks import Trust
 
+MOST_POINTS = 1500
+
 
 def quality_trust(label_set_id: str) -> str | None:
     """Draw the correlation in words and a point for each image; return the id of an image whose point was clicked."""
@@ -37,13 +39,13 @@ def quality_trust(label_set_id: str) -> str | None:
 
 
 def _figure(trust: Trust) -> go.Figure:
-    points = go.Scattergl if len(trust.image_ids) > 3000 else go.Scatter
+    shown = slice(None, None, -(-len(trust.image_ids) // MOST_POINTS))
     figure = go.Figure(
-        points(
-            x=trust.quality,
-            y=trust.dice,
-            text=trust.names,
-            customdata=[[image_id] for image_id in trust.image_ids],
+        go.Scatter(
+            x=trust.quality[shown],
+            y=trust.dice[shown],
+            text=trust.names[shown],
+            customdata=[[image_id] for image_id in trust.image_ids[shown]],
             mode="markers",
             marker={"color": palette.BLUE, "size": 7, "opacity": 0.8},
             hovertemplate="%{text}<br>quality %{x:.2f}, Dice vs truth %{y:.2f}<extra></extra>",
