@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -36,6 +37,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class ImageFailed(Exception):
+    """One image cannot be looked at or labelled. The sentence names it."""
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A mask that the same recipe drew of the same picture before, and what was found out about it."""
@@ -55,6 +60,7 @@ class Task:
     dataset_id: str
     label_set_id: str
     image_id: str
+    name: str
     method: str
     params: LabelParams
     seed: int
@@ -74,7 +80,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     learned is stored before the first mask is drawn, so that all masks of a set are drawn with the same.
 
     Raises:
-        JobFailed: there are no images, or nothing can be learned from them, or memory ran out.
+        JobFailed: there are no images, or nothing can be learned from them, one cannot be drawn, or memory ran out.
         JobStopped: a person stopped it.
     """
     started = time.monotonic()
@@ -89,6 +95,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             dataset_id=dataset.id,
             label_set_id=label_set.id,
             image_id=image.id,
+            name=image.name,
             method=label_set.method,
             params=parse(find_method(label_set.method).params, label_set.params),
             seed=label_set.seed,
@@ -98,7 +105,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         for image in images
     ]
     done = context.records.labelled_images(label_set.id)
-    with _Processes() as processes:
+    with _Processes() as processes, _as_failure():
         looked_at = _learn(context, processes, label_set, tasks, len(done))
         # What has been learned is read back as it was stored: a resumed job draws with the very same numbers.
         state = context.records.label_set(label_set.id).state
@@ -169,6 +176,14 @@ def _draw(context: JobContext, processes: _Processes, tasks: Sequence[Task], don
             raise JobStopped({"images": done + count})
 
 
+@contextmanager
+def _as_failure() -> Iterator[None]:
+    try:
+        yield
+    except ImageFailed as error:
+        raise JobFailed(str(error)) from error
+
+
 class _Processes:
     """One process for each core, started when there is work for more than one; ended with the `with` block."""
 
@@ -204,12 +219,35 @@ class _Processes:
 
 
 def look_at_image(task: Task) -> Any:
-    """Return what the task's method wants to know of its image."""
-    return look_at(find_method(task.method), task.image(), task.params, task.seed)
+    """Return what the task's method wants to know of its image.
+
+    Raises:
+        ImageFailed: it cannot be read, or the method stumbles over it.
+    """
+    with _naming(task):
+        return look_at(find_method(task.method), task.image(), task.params, task.seed)
 
 
 def label_image(task: Task) -> dict[str, Any]:
-    """Draw, judge and store one mask; return its row (see `db.models.Label`)."""
+    """Draw, judge and store one mask; return its row (see `db.models.Label`).
+
+    Raises:
+        ImageFailed: the image cannot be read, the method stumbles over it, or its mask cannot be stored.
+    """
+    with _naming(task):
+        return _label(task)
+
+
+@contextmanager
+def _naming(task: Task) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise ImageFailed(f"The image {task.name!r} cannot be labelled with '{task.method}'. {reason}") from error
+
+
+def _label(task: Task) -> dict[str, Any]:
     method, image = find_method(task.method), task.image()
 
     def probability(view: np.ndarray) -> np.ndarray:

@@ -273,7 +273,7 @@ def test_a_set_that_older_code_began_is_finished_but_nobody_copies_from_it(house
 def test_ticks_that_name_no_cluster_end_in_a_sentence(house, one_core):
     dataset = add_discs(house, 3)
     _, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS | {"ticked": "31"})
-    with pytest.raises(ValueError, match="'ticked' names cluster 31"):
+    with pytest.raises(JobFailed, match="'ticked' names cluster 31"):
         label.run(job, Context(house))
 
 
@@ -286,6 +286,17 @@ def test_what_cannot_be_learned_from_ends_in_a_sentence(house, one_core, monkeyp
     _, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
     with pytest.raises(JobFailed, match=r"cannot learn from these images\. They are all of one colour"):
         label.run(job, Context(house))
+
+
+def test_an_image_that_cannot_be_read_is_named_and_the_others_stay_drawn(house):
+    dataset = add_discs(house, 6)
+    label_set, job = submit(house, dataset)
+    with house.database.reading() as session:
+        broken = datasets.images(session, dataset.id)[3]
+    house.files.path(stored.image_key(dataset.id, broken.id)).write_bytes(b"no picture")
+    with pytest.raises(JobFailed, match=rf"'{broken.name}' cannot be labelled with 'threshold'\. "):
+        label.run(job, Context(house))
+    assert broken.id not in rows_of(house, label_set)[0]
 
 
 def test_a_killed_drawing_process_ends_in_a_sentence_and_the_job_goes_on_later(house):
