@@ -59,7 +59,7 @@ def recipe_sliders(slot: str, name: str, place: Workplace, columns: int | Litera
         key=f"labels-{slot}-{name}",
         start=st.session_state.get(f"labels-{slot}-{name}-start"),
         columns=columns,
-        leave_out=(clusters.TICKED,) if ticks else (),
+        leave_out=(recipes.TICKED,) if ticks else (),
     )
     if form.params is None:
         return None
@@ -140,7 +140,7 @@ def learned_panel(place: Workplace, slot: str, recipe: Recipe, state: dict[str, 
         auto_ranking(choice, key=f"labels-{slot}-auto", load=lambda chosen: load_recipe(slot, chosen))
     if clusters.takes_ticks(recipe.method) and "clusters" in state:
         images = _looked_at(place.dataset_id, place.fingerprint, recipe.method)
-        ticked = getattr(recipe.params, clusters.TICKED)
+        ticked = getattr(recipe.params, recipes.TICKED)
         cluster_panel(
             clusters.cluster_rows(state, ticked, place.dataset_id, [image.id for image in images]),
             key=f"labels-{slot}-clusters",

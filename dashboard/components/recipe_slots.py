@@ -18,7 +18,7 @@ def open_slots() -> tuple[str, ...]:
         st.session_state[_COUNT] = len(recipes.slots_in(st.query_params))
     slots = SLOTS[: st.session_state[_COUNT]]
     if _NEXT in st.session_state:
-        load_recipe(*st.session_state.pop(_NEXT))
+        load_kept(*st.session_state.pop(_NEXT))
     for slot in slots:
         _first_recipe(slot)
     return slots
@@ -52,7 +52,7 @@ def load_recipe(slot: str, recipe: Recipe) -> None:
     st.session_state[f"labels-{slot}-recipe"] = recipe
     reset_form(f"labels-{slot}-{recipe.method}")
     if clusters.takes_ticks(recipe.method):
-        st.session_state[_ticks(slot)] = getattr(recipe.params, clusters.TICKED)
+        st.session_state[_ticks(slot)] = getattr(recipe.params, recipes.TICKED)
         st.session_state.pop(f"{_ticks(slot)}-mean", None)
 
 
@@ -61,8 +61,20 @@ def slots_changed() -> bool:
     return st.session_state.pop(_CHANGED, False)
 
 
+def load_kept(slot: str, recipe: Recipe) -> None:
+    """A callback: put a recipe into the sliders of a slot that may have been made on another dataset."""
+    load_recipe(slot, recipe)
+    if clusters.takes_ticks(recipe.method) and getattr(recipe.params, recipes.TICKED):
+        _note(
+            slot,
+            recipe,
+            "The clusters were ticked where this recipe was kept. On another dataset their numbers mean other "
+            "surfaces: look at the patches, or go back to the proposal.",
+        )
+
+
 def load_next(slot: str, recipe: Recipe) -> None:
-    """Put a recipe into the sliders of a slot at the next rerun: for code that is no callback."""
+    """Do what `load_kept` does at the next rerun: for code that is no callback."""
     st.session_state[_NEXT] = slot, recipe
 
 
@@ -101,7 +113,7 @@ def with_ticks(slot: str, recipe: Recipe, dataset_id: str) -> Recipe:
     if known != meaning:
         st.session_state[_ticks(slot)] = ""
         st.session_state[f"{_ticks(slot)}-mean"] = meaning
-    params = recipe.params.model_copy(update={clusters.TICKED: st.session_state.get(_ticks(slot), "")})
+    params = recipe.params.model_copy(update={recipes.TICKED: st.session_state.get(_ticks(slot), "")})
     ticked = Recipe(recipe.method, params)
     if forgotten:
         _note(slot, ticked, "The clusters were found anew, so the proposal is ticked again.")

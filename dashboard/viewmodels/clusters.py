@@ -11,11 +11,8 @@ import cv2
 import numpy as np
 
 from dashboard import urls
-from dashboard.viewmodels.recipes import Recipe
+from dashboard.viewmodels.recipes import TICKED, Recipe
 from engine.pseudo_labels.base import find_method, values_for
-
-TICKED = "ticked"
-"""The parameter that holds the ticks: numbers parted by blanks, "none", or empty for the proposal."""
 
 
 @dataclass(frozen=True)

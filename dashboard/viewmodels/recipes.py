@@ -16,6 +16,10 @@ from engine.pseudo_labels.base import DEFAULT_METHOD, LabelParams, find_method, 
 SLOTS = ("a", "b", "c")
 """Where recipes stand on the bench, from left to right; each is a parameter of the page's address."""
 
+TICKED = "ticked"
+"""The parameter that holds which clusters a person ticked: numbers parted by blanks, "none", or empty for the proposal.
+The numbers mean something only for the dataset on which they were ticked."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -38,7 +42,7 @@ def changed(params: LabelParams) -> dict[str, Any]:
 
 def describe_changes(params: LabelParams) -> str:
     """Return the changed parameters as people read them: "clusters 6, foreground darker"; "defaults" for none."""
-    return ", ".join(f"{_words(name)} {_words(_value(value))}" for name, value in changed(params).items()) or "defaults"
+    return ", ".join(_change(name, value) for name, value in changed(params).items()) or "defaults"
 
 
 def recipe_to_text(recipe: Recipe) -> str:
@@ -100,6 +104,13 @@ def short_name(recipe: Recipe) -> str:
     """Return "kmeans", or "kmeans · clusters 6"."""
     changes = describe_changes(recipe.params)
     return recipe.method + (f" · {changes}" if changes != "defaults" else "")
+
+
+def _change(name: str, value: Any) -> str:
+    if name == TICKED:
+        count = len(value.split()) if value != "none" else 0
+        return f"{count or 'no'} cluster{'' if count == 1 else 's'} ticked"
+    return f"{_words(name)} {_words(_value(value))}"
 
 
 def _words(name: str) -> str:

@@ -10,7 +10,7 @@ from dashboard.components.mask_browser import browse_masks
 from dashboard.components.mask_grid import MODES
 from dashboard.components.probe_picker import open_probe_picker
 from dashboard.components.recipe_column import Settings
-from dashboard.components.recipe_slots import load_recipe, open_slots
+from dashboard.components.recipe_slots import load_kept, load_recipe, open_slots
 from dashboard.components.status import empty_state
 from dashboard.previews import PREVIEW_PX
 from dashboard.viewmodels import labels
@@ -91,6 +91,6 @@ slots = open_slots()
 bench_place = st.container()
 cards = stored_label_sets(current, load_recipe)
 browse_masks(current, cards, mode=shown.mode, threshold=shown.threshold, opacity=shown.opacity)
-kept_recipes(slots, load_recipe)
+kept_recipes(slots, load_kept)
 with bench_place:
     bench(current, shown)

@@ -221,6 +221,19 @@ def test_a_recipe_is_kept_loaded_renamed_and_deleted(house, open_page):
     assert kept(house) == []
 
 
+def test_ticks_of_a_kept_recipe_come_with_a_warning(house, open_page):
+    add_discs(house)
+    with house.database.writing() as session:
+        made = recipes.keep_recipe(session, "ticks", "dataset_clusters", {"ticked": "0"})
+    app = open_page(PAGE, a="threshold")
+    app.button(key=f"kept-{made.id}-a").click().run()
+    assert not app.exception
+    assert app.query_params["a"] == "dataset_clusters,ticked:0"
+    assert "On another dataset their numbers mean other" in app.warning[0].value
+    app.button(key="labels-a-clusters-propose").click().run()
+    assert not app.warning
+
+
 def test_a_taken_name_of_a_recipe_is_told(house, open_page):
     add_discs(house)
     with house.database.writing() as session:

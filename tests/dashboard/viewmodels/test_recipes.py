@@ -46,6 +46,9 @@ def test_changes_are_described_in_words():
     assert recipes.describe_changes(kmeans(clusters=6, smoothing_px=0.5).params) == "clusters 6, smoothing 0.5"
     assert recipes.describe_changes(kmeans().params) == "defaults"
     assert recipes.short_name(kmeans()) == "kmeans"
+    for ticked, words in (("2 5 7", "3 clusters ticked"), ("4", "1 cluster ticked"), ("none", "no clusters ticked")):
+        recipe = recipes.recipe_from_values("dataset_clusters", {"ticked": ticked})
+        assert recipes.describe_changes(recipe.params) == words
     assert recipes.short_name(kmeans(clusters=6)) == "kmeans · clusters 6"
 
 
