@@ -35,7 +35,7 @@ def look(**parts_by_method: dict[str, float]) -> auto.Look:
     for candidate in auto.CANDIDATES:
         parts = parts_by_method.get(candidate.method)
         qualities.append(Quality(0.5, PARTS | (parts or {}), clear=parts is not None))
-    return auto.Look(tuple(qualities))
+    return auto.Look(np.zeros((1, 1, 3), np.uint8), tuple(qualities), (None,) * len(qualities))
 
 
 def test_photographs_get_saliency_and_a_printed_page_a_threshold() -> None:
@@ -82,7 +82,7 @@ def test_the_sentence_names_what_speaks_for_the_choice_and_the_next_method() -> 
     assert "outlines lie where the image has edges" in sentence
     assert "keep away from the image border" not in sentence
     assert "Saliency" in sentence
-    assert "without a clear foreground: 1 of them" in sentence
+    assert "without a clear foreground: 1 of 4" in sentence
 
 
 def test_where_nothing_stands_out_it_says_so() -> None:
