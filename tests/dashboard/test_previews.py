@@ -233,6 +233,18 @@ def test_a_preview_has_the_quality_that_the_mask_has_without_truth(pool, sources
     assert preview.quality.clear
 
 
+def test_a_mask_is_drawn_first_and_judged_later_without_being_drawn_anew(pool, sources):
+    chosen = params("kmeans")
+    drawn = pool.draw("kmeans", chosen, sources[:2], judged=False)
+    assert [preview.quality for preview in drawn] == [None, None]
+    judged = pool.draw("kmeans", chosen, sources[:2])
+    assert [preview.png for preview in judged] == [preview.png for preview in drawn]
+    assert all(0 <= preview.quality.score <= 1 for preview in judged)
+    assert all(after.seconds > before.seconds for before, after in zip(drawn, judged, strict=True))
+    assert pool.draw("kmeans", chosen, sources[:2], judged=False) == judged
+    assert pool.draw("kmeans", chosen, sources[:2]) == judged
+
+
 def test_the_state_is_what_the_method_fits_to_these_images_and_draws_their_masks(pool, sources):
     method, chosen = find_method("dataset_clusters"), params("dataset_clusters", clusters=3)
     state = pool.fit(method.name, chosen, bare(sources), seed=5)
