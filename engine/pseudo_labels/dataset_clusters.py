@@ -37,8 +37,8 @@ class DatasetClustersParams(LabelParams):
     clusters: int = Field(
         32,
         ge=2,
-        le=64,
-        description="How many kinds of pieces to tell apart in the whole dataset.",
+        le=128,
+        description="How many kinds of pieces to tell apart in the whole dataset; many where scenes or objects vary.",
         json_schema_extra={"stage": "fit"},
     )
     model: Literal["gaussian_mixture", "kmeans"] = Field(
@@ -90,7 +90,7 @@ class DatasetClustersParams(LabelParams):
     )
     ticked: str = Field(
         "",
-        max_length=200,
+        max_length=500,
         pattern=r"^(none|[0-9 ]*)$",
         description="Numbers of the clusters that are foreground, like `2 5 7`, or `none`; empty takes the proposal.",
     )
@@ -111,8 +111,9 @@ def look(image: np.ndarray, params: DatasetClustersParams, rng: np.random.Genera
 def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.Generator) -> dict[str, Any]:
     """Return the clusters of the pieces of all images, largest first, as JSON.
 
-    Keys: `clusters` (a list of share of the area, whether proposed as foreground, mean Lab, and examples as index of
-    the look, row and column in [0, 1]), `images` (how many were looked at) and `mixture` (what `label` needs).
+    Keys: `clusters` (a list of share of the area, whether proposed as foreground, the cues' vote for that in [0, 1],
+    mean Lab, and examples as index of the look, row and column in [0, 1]), `images` (how many were looked at) and
+    `mixture` (what `label` needs).
     """
     features = np.concatenate([each.features for each in looks])
     weights = np.zeros(WIDTH)
@@ -128,12 +129,13 @@ def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.G
     mixture = mixture.ordered(order)
     densities = mixture.log_densities(features)
     owner = densities.argmax(1)
-    proposed = propose(looks, owner, len(order))
+    proposed, votes = propose(looks, owner, len(order))
     return {
         "clusters": [
             {
                 "share": round(float(areas[owner == number].sum()) / len(looks), 6),
                 "proposed": bool(proposed[number]),
+                "vote": round(float(votes[number]), 4),
                 "lab": mean_colour(features, areas, owner == number),
                 "examples": examples(looks, np.flatnonzero(owner == number), densities[:, number]),
             }

@@ -16,6 +16,9 @@ import numpy as np
 from scipy.special import softmax
 
 ITERATIONS = 30
+INDEPENDENCE = 0.3
+"""The features repeat each other, and their product would be certain of everything: so much of it is taken for new."""
+
 VARIANCE_FLOOR = 0.05
 """Of features with variance 1: keeps a cluster from shrinking onto one value."""
 
@@ -42,7 +45,7 @@ class Mixture:
 
     def membership(self, features: np.ndarray) -> np.ndarray:
         """Return float64 (N, K): how far each row (N, D) belongs to each cluster; rows add up to 1."""
-        return softmax(self.log_densities(features), axis=1)
+        return softmax(INDEPENDENCE * self.log_densities(features), axis=1)
 
     def ordered(self, order: np.ndarray) -> Mixture:
         """Return the clusters in another order, or some of them."""

@@ -17,14 +17,14 @@ LEAST_VOTE = 0.45
 """Mean of the cues from which a cluster is proposed (chosen on the even files of ecssd and nuclei)."""
 
 
-def propose(looks: Sequence[Pieces], owner: np.ndarray, count: int) -> np.ndarray:
-    """Return bool (count,): the clusters proposed as foreground. Never all of them; none where nothing differs.
+def propose(looks: Sequence[Pieces], owner: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return bool (count,), the clusters proposed as foreground, and float64 (count,), the mean of the cues in [0, 1].
 
-    `owner` (N,) is the cluster of each piece, over all looks.
+    `owner` (N,) is the cluster of each piece, over all looks. Never are all proposed; none where nothing differs.
     """
     proposed = np.zeros(count, bool)
     if count < 2:
-        return proposed
+        return proposed, np.zeros(count)
     areas = np.concatenate([each.areas for each in looks]).astype(np.float64)
     border = np.concatenate([each.border for each in looks]).astype(np.float64)
     votes = np.concatenate([image_votes(each) for each in looks])
@@ -36,7 +36,7 @@ def propose(looks: Sequence[Pieces], owner: np.ndarray, count: int) -> np.ndarra
         proposed[mean.argmin()] = False
     if not proposed.any() and votes.any():
         proposed[mean.argmax()] = True
-    return proposed
+    return proposed, mean
 
 
 def image_votes(pieces: Pieces) -> np.ndarray:
