@@ -69,6 +69,9 @@ out the same in a mirror, whatever it cuts through; whether it cuts along edges 
 FLOOR = 0.05
 """Less in a part counts as much: one hopeless image must not outweigh all others."""
 
+WEAK = 0.4
+"""Below this quality a choice is told as the least of evils."""
+
 PRAISE = {
     "edges": "its outlines lie where the image has edges",
     "border": "its masks keep away from the image border",
@@ -143,14 +146,13 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
     seed = int(rng.integers(2**31))
     ranking, states = [], []
     for index, candidate in enumerate(CANDIDATES):
-        qualities, state = [each.qualities[index] for each in looks], None
+        qualities, state, ease = [each.qualities[index] for each in looks], None, 0.0
         if qualities[0] is None:
-            method = find_method(candidate.method)
-            learned = [each.seen[index] for each in looks]
-            state = fit_state(method, learned, parse(method.params, candidate.params), seed)
             tried = looks[:: math.ceil(len(looks) / LEARNER_IMAGES)]
+            state = learn(candidate, [each.seen[index] for each in looks], seed)
             qualities = [judge(each.small, candidate, seed, state) for each in tried]
-        ranking.append(rank(candidate, qualities))
+            ease = usual_merit(tried) - usual_merit(looks)
+        ranking.append(rank(candidate, qualities, ease))
         states.append(state)
     order = sorted(range(len(ranking)), key=lambda index: -ranking[index]["quality"])
     ranking, state = [ranking[index] for index in order], states[order[0]]
@@ -166,9 +168,20 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
     }
 
 
-def rank(candidate: Candidate, qualities: Sequence[Quality]) -> dict[str, Any]:
-    """Return a candidate's entry in the ranking."""
-    quality = max(0.0, statistics.fmean(map(merit, qualities)) - candidate.handicap)
+def learn(candidate: Candidate, seen: Sequence[Any], seed: int) -> dict[str, Any]:
+    """Return what a recipe learns from what it has seen of the dataset."""
+    method = find_method(candidate.method)
+    return fit_state(method, seen, parse(method.params, candidate.params), seed)
+
+
+def usual_merit(looks: Sequence[Look]) -> float:
+    """Return the mean merit on these images of the recipes that were judged on all."""
+    return statistics.fmean(merit(each) for seen in looks for each in seen.qualities if each is not None)
+
+
+def rank(candidate: Candidate, qualities: Sequence[Quality], ease: float) -> dict[str, Any]:
+    """Return a candidate's entry in the ranking; `ease` is by how much its images were easier than all."""
+    quality = min(max(statistics.fmean(map(merit, qualities)) - ease - candidate.handicap, 0.0), 1.0)
     clear = sum(each.clear for each in qualities)
     parts = {name: round(statistics.fmean(each.parts[name] for each in qualities), 4) for name in EXPONENTS}
     return {
@@ -186,8 +199,9 @@ def rank(candidate: Candidate, qualities: Sequence[Quality]) -> dict[str, Any]:
 def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
     """Return one plain sentence: what was chosen, on what evidence, and what came second."""
     best = ranking[0]
+    seen = f"the {images} images looked at" if images > 1 else "the image looked at"
     if not best["clear"]:
-        return f"No method finds a clear foreground in the {images} images looked at, so {best['title']} stands in."
+        return f"No method finds a clear foreground in {seen}, so {best['title']} stands in."
     second = next(each for each in ranking if each["method"] != best["method"])
     # A method is not praised for what it does no better than the next.
     ahead = {name: best["parts"][name] / max(second["parts"][name], FLOOR) for name in EXPONENTS}
@@ -196,7 +210,8 @@ def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
     praise = " and ".join(f"{PRAISE[name]} ({best['parts'][name]:.2f})" for name in reasons)
     unclear = best["images"] - best["clear"]
     return (
-        f"{best['title']} suits the {images} images looked at best: {praise}; quality {best['quality']:.2f} of 1, "
+        f"{best['title']} suits {seen} {'best' if best['quality'] >= WEAK else 'least badly'}: {praise}; "
+        f"quality {best['quality']:.2f} of 1, "
         f"{second['title']} comes next with {second['quality']:.2f}"
         + (f"; without a clear foreground: {unclear} of {best['images']}." if unclear else ".")
     )

@@ -117,3 +117,17 @@ def test_a_recipe_that_learns_from_the_dataset_is_given_what_it_learned() -> Non
     recipe = {"method": "dataset_clusters", "params": {}, "state": learned}
     probability = draw(METHOD, image, METHOD.params(), 0, recipe)
     np.testing.assert_array_equal(probability, draw(clusters, image, params, 0, learned))
+
+
+def test_a_recipe_judged_on_fewer_images_gains_nothing_where_these_are_easier() -> None:
+    candidate = auto.Candidate("dataset_clusters")
+    quality = Quality(0.9, dict.fromkeys(PARTS, 0.9), clear=True)
+    plain, easy = auto.rank(candidate, [quality], 0.0), auto.rank(candidate, [quality], 0.1)
+    assert plain["quality"] == pytest.approx(0.9)
+    assert easy["quality"] == pytest.approx(0.8)
+
+
+def test_a_poor_best_is_not_sold_as_a_good_one() -> None:
+    poor = dict.fromkeys(PARTS, 0.3)
+    sentence = fit_state(METHOD, [look(threshold=poor)], METHOD.params(), 0)["sentence"]
+    assert "suits the image looked at least badly" in sentence
