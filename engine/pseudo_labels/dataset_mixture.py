@@ -8,7 +8,7 @@ doi:10.1109/TIT.1982.1056489). The weight of a feature multiplies its logarithm 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -50,7 +50,7 @@ class Mixture:
     def ordered(self, order: np.ndarray) -> Mixture:
         """Return the clusters in another order, or some of them."""
         shares = self.shares[order] / self.shares[order].sum()
-        return Mixture(self.shift, self.scale, self.weights, self.means[order], self.variances[order], shares)
+        return replace(self, means=self.means[order], variances=self.variances[order], shares=shares)
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -73,40 +73,44 @@ def find_mixture(
     # A feature that is the same everywhere says nothing, and must not be blown up.
     scale = np.where(spread > 1e-4, 1 / np.maximum(spread, 1e-4), 0)
     scaled = ((features - shift) * scale).astype(np.float32)
-    centres, owner = kmeans(scaled * np.sqrt(weights), clusters, rng)
-    belongs = np.eye(len(centres), dtype=np.float32)[owner]
-    mixture = maximise(scaled, belongs, shift, scale, weights)
+    owner = kmeans(scaled * np.sqrt(weights), clusters, rng)
+    belongs = np.eye(int(owner.max()) + 1, dtype=np.float32)[owner]
+    empty = Mixture(shift, scale, weights, *(np.empty(0) for _ in range(3)))
+    mixture = maximise(scaled, belongs, empty)
     if model == "kmeans":
-        variance = max(float((mixture.variances * weights).mean(1) @ mixture.shares) / weights.mean(), VARIANCE_FLOOR)
-        even = np.full(len(centres), 1 / len(centres))
-        return Mixture(shift, scale, weights, mixture.means, np.full_like(mixture.means, variance), even)
+        return evened(mixture)
     for _ in range(ITERATIONS):
-        belongs = softmax(log_densities(scaled, mixture), axis=1)
-        mixture = maximise(scaled, belongs, shift, scale, weights)
+        mixture = maximise(scaled, softmax(log_densities(scaled, mixture), axis=1), mixture)
     return mixture
 
 
-def kmeans(points: np.ndarray, clusters: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return centres float32 (K, D) of points (N, D) and each point's cluster (N,); K at most the distinct points."""
+def evened(mixture: Mixture) -> Mixture:
+    """Return the mixture with all clusters equally common and of one spread: nearest centres, as k-means has it."""
+    spread = float((mixture.variances * mixture.weights).mean(1) @ mixture.shares) / mixture.weights.mean()
+    variances = np.full_like(mixture.variances, max(spread, VARIANCE_FLOOR))
+    shares = np.full(len(mixture.shares), 1 / len(mixture.shares))
+    return replace(mixture, variances=variances, shares=shares)
+
+
+def kmeans(points: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the cluster 0..K-1 of each point (N, D), none empty; K is at most the number of distinct points."""
     points = np.ascontiguousarray(points, np.float32)
     distinct = len(np.unique(points.round(3), axis=0))
     if distinct == 1:
-        return points.mean(0, keepdims=True), np.zeros(len(points), int)
+        return np.zeros(len(points), int)
     # OpenCV draws from a generator of its own, one per thread; seeding it here makes the call repeatable.
     cv2.setRNGSeed(int(rng.integers(2**31)))
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 40, 1e-3)
-    _, owner, centres = cv2.kmeans(points, min(clusters, distinct), None, stop, 2, cv2.KMEANS_PP_CENTERS)
-    return centres, owner.ravel()
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 15, 1e-3)
+    owner = cv2.kmeans(points, min(clusters, distinct), None, stop, 1, cv2.KMEANS_PP_CENTERS)[1]
+    return np.unique(owner, return_inverse=True)[1].ravel()
 
 
-def maximise(
-    scaled: np.ndarray, belongs: np.ndarray, shift: np.ndarray, scale: np.ndarray, weights: np.ndarray
-) -> Mixture:
-    """Return the likeliest mixture where rows (N, D) belong to clusters as `belongs` (N, K) says."""
+def maximise(scaled: np.ndarray, belongs: np.ndarray, before: Mixture) -> Mixture:
+    """Return the likeliest mixture where scaled rows (N, D) belong to clusters as `belongs` (N, K) says."""
     mass = belongs.sum(0) + 1e-6
     means = (belongs.T @ scaled) / mass[:, None]
     variances = np.maximum((belongs.T @ scaled**2) / mass[:, None] - means**2, 0) + VARIANCE_FLOOR
-    return Mixture(shift, scale, weights, means, variances, mass / mass.sum())
+    return replace(before, means=means, variances=variances, shares=mass / mass.sum())
 
 
 def log_densities(scaled: np.ndarray, mixture: Mixture) -> np.ndarray:
