@@ -31,7 +31,7 @@ SLIDERS = {
     "saliency": "Strictness",
     "kmeans": "Clusters",
     "threshold": "Softness",
-    "dataset_clusters": "Position weight",
+    "dataset_clusters": "",  # one cluster after another is ticked, or unticked
 }
 PROBE = 6
 QUIET_S, PATIENCE_S = 0.8, 15.0
@@ -58,11 +58,15 @@ def moves(page: Page, address: str, dataset_id: str, method: str, count: int) ->
     judged.wait_for(timeout=300_000)
     page.wait_for_timeout(1000)
     slider = page.get_by_test_id("stSlider").filter(has_text=SLIDERS[method]).locator("input[type=range]").first
+    ticks = page.locator(".cluster input")
     made = []
-    for _ in range(count):
+    for number in range(count):
         arrived.clear()
         began = time.monotonic()
-        slider.press("ArrowRight")
+        if SLIDERS[method]:
+            slider.press("ArrowRight")
+        else:
+            ticks.nth(number).click()
         while not arrived and time.monotonic() - began < PATIENCE_S:
             page.wait_for_timeout(20)
         judged.wait_for(timeout=60_000)
@@ -70,6 +74,8 @@ def moves(page: Page, address: str, dataset_id: str, method: str, count: int) ->
         page.wait_for_timeout(QUIET_S * 1000)
         if arrived:
             made.append(Move(round(max(arrived.values()) - began, 2), len(arrived), round(judged_s, 2)))
+    if not made:
+        raise SystemExit(f"No move of {method} changed a mask within {PATIENCE_S:.0f} s.")
     return made
 
 
