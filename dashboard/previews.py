@@ -21,6 +21,7 @@ import numpy as np
 from dashboard.processes import Processes
 from engine import imaging, metrics
 from engine.metrics import ThresholdCounts
+from engine.parameters import field_schemas
 from engine.pseudo_labels.base import LabelParams, draw, find_method, fit_state, look_at, shrink, values_for
 from engine.pseudo_labels.quality import Quality, assess
 
@@ -134,7 +135,7 @@ def preview_params(params: LabelParams, limit_px: int | None, picture_px: int) -
     if limit_px is None or full_px <= limit_px:
         return params
     changes: dict[str, Any] = {"longest_side_px": limit_px}
-    for name, schema in type(params).model_json_schema()["properties"].items():
+    for name, schema in field_schemas(type(params)).items():
         if schema.get("unit") == "px" and name not in changes:
             value = getattr(params, name) * limit_px / full_px
             value = round(value) if schema["type"] == "integer" else value

@@ -17,7 +17,7 @@ from pydantic import Field
 from threadpoolctl import ThreadpoolController
 
 import engine.pseudo_labels
-from engine.parameters import ParameterError, Params
+from engine.parameters import ParameterError, Params, field_schemas
 
 DEFAULT_METHOD = "auto"
 
@@ -98,7 +98,7 @@ def values_for(params: LabelParams, stage: Stage) -> dict[str, Any]:
     """
     stages = ("look", "fit", "label")
     until = stages[: stages.index(stage) + 1]
-    schemas = type(params).model_json_schema()["properties"]
+    schemas = field_schemas(type(params))
     return {
         name: value
         for name, value in params.model_dump().items()
