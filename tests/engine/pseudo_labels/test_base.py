@@ -43,6 +43,7 @@ def test_methods_are_found_by_their_export() -> None:
         "felzenszwalb",
         "gaussian_mixture",
         "kmeans",
+        "lines",
         "normalised_cut",
         "saliency",
         "threshold",
