@@ -217,21 +217,20 @@ def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
     )
 
 
-def label(image: np.ndarray, params: AutoParams, rng: np.random.Generator, state: dict[str, Any]) -> np.ndarray:
-    """Return the probability (H, W) in [0, 1] that the chosen recipe gives."""
-    method = find_method(state["method"])
-    chosen = parse(method.params, state["params"])
-    chosen = chosen.model_copy(update={"longest_side_px": min(chosen.longest_side_px, params.longest_side_px)})
-    return draw(method, image, chosen, int(rng.integers(2**31)), state["state"])
+def chosen(params: AutoParams, state: dict[str, Any]) -> tuple[str, LabelParams, dict[str, Any] | None]:
+    """Return the chosen method's name, its parameters, no larger than `params` allow, and what it learned."""
+    values = parse(find_method(state["method"]).params, state["params"])
+    longest_side_px = min(values.longest_side_px, params.longest_side_px)
+    return state["method"], values.model_copy(update={"longest_side_px": longest_side_px}), state["state"]
 
 
 METHOD = Method(
     "auto",
     "Automatic (tries the methods on your images)",
     AutoParams,
-    label,
-    look,
-    fit,
+    look=look,
+    fit=fit,
     fit_images=24,
+    chosen=chosen,
     summary="The start for any dataset: tries the other methods on some of the images and takes the best.",
 )

@@ -51,15 +51,19 @@ class Method:
     these the state, a dict that JSON can hold, and must be quick: it runs again at each move of a slider. `label`
     takes the state as fourth argument. At most `fit_images` images, evenly spread over the dataset, are looked at.
     None of the three may draw random numbers from anything but `rng`.
+
+    A method that leaves the drawing to another one has no `label` but `chosen(params, state)`, which returns the name
+    of that method, its parameters and its state: the masks are the very same as that method's.
     """
 
     name: str
     title: str
     params: type[LabelParams]
-    label: Callable[..., np.ndarray]
+    label: Callable[..., np.ndarray] | None = None
     look: Callable[..., Any] | None = None
     fit: Callable[..., dict[str, Any]] | None = None
     fit_images: int = 200
+    chosen: Callable[..., tuple[str, LabelParams, dict[str, Any] | None]] | None = None
     summary: str = ""
 
 
@@ -125,6 +129,16 @@ def fit_state(method: Method, looks: Sequence[Any], params: LabelParams, seed: i
         return json.loads(json.dumps(method.fit(looks, params, np.random.default_rng(seed))))
 
 
+def drawing(
+    method: Method, params: LabelParams, state: dict[str, Any] | None
+) -> tuple[Method, LabelParams, dict[str, Any] | None]:
+    """Return the method that draws in the end, with its parameters and state."""
+    if method.chosen is None:
+        return method, params, state
+    name, params, state = method.chosen(params, state)
+    return find_method(name), params, state
+
+
 def draw(
     method: Method, image: np.ndarray, params: LabelParams, seed: int, state: dict[str, Any] | None = None
 ) -> np.ndarray:
@@ -143,6 +157,7 @@ def draw(
         raise ParameterError(f"'{method.name}' takes {method.params.__name__}. Got {type(params).__name__}.")
     if method.fit is not None and state is None:
         raise ValueError(f"'{method.name}' must be fitted to the dataset before it can label an image.")
+    method, params, state = drawing(method, params, state)
     working = shrink(image, params.longest_side_px)
     rng = np.random.default_rng([seed, _fingerprint(working)])
     arguments = (working, params, rng) if method.fit is None else (working, params, rng, state)

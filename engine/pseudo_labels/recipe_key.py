@@ -9,23 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from engine import VERSION
-from engine.parameters import parse
-from engine.pseudo_labels.base import LabelParams, find_method
+from engine.pseudo_labels.base import LabelParams, drawing, find_method
 
 
 def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any] | None) -> str:
     """Return 64 hex digits: SHA-256 of method, parameters, seed, what was learned of the dataset, and the code."""
-    method, params, state = _drawing(method, params, state)
+    if state is not None:  # before it has learned, a method cannot say what draws for it
+        drawn_by, params, state = drawing(find_method(method), params, state)
+        method = drawn_by.name
     parts = [method, params.model_dump(mode="json"), seed, state, _code()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _drawing(method: str, params: LabelParams, state: dict[str, Any] | None) -> tuple[str, LabelParams, Any]:
-    """Return what draws in the end: the automatic method draws just as the recipe that it chose."""
-    if method != "auto" or state is None:
-        return method, params, state
-    chosen = state["params"] | {"longest_side_px": params.longest_side_px}
-    return state["method"], parse(find_method(state["method"]).params, chosen), state["state"]
 
 
 @cache

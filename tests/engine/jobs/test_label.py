@@ -190,13 +190,12 @@ def test_automatic_shares_masks_with_the_recipe_that_it_chose(house, one_core):
     first, job = submit(house, dataset, method="auto", seed=4)
     label.run(job, Context(house))
     state = stored_set(house, first).state
-    values = {"longest_side_px": find_method("auto").params().longest_side_px} | state["params"]
-    second, job = submit(house, dataset, "chosen", state["method"], values, seed=4, state=state["state"])
+    second, job = submit(house, dataset, "chosen", state["method"], state["params"], seed=4, state=state["state"])
     assert label.run(job, Context(house))["copied"] == 3
     method = find_method(state["method"])
     _, masks = rows_of(house, second)
     for image_id, image in pictures(house, dataset).items():
-        drawn = draw(method, image, parse(method.params, values), 4, state["state"])
+        drawn = draw(method, image, parse(method.params, state["params"]), 4, state["state"])
         assert np.array_equal(imaging.decode_png(masks[image_id]), metrics.probability_to_u8(drawn))
 
 
