@@ -1,4 +1,6 @@
-"""Drawn images of kinds that no default was chosen on, with truth: does a recipe, or the choice of one, hold elsewhere?
+"""Drawn images of other kinds, with truth: does a recipe, or the choice of one, hold elsewhere?
+
+They chose the strength of `lines`, the uneven ground of `threshold` and, among others, the exponents of `auto`.
 
     python -m benchmarks.drawn_sets --method threshold   # mean Dice on every kind
     python -m benchmarks.drawn_sets --write ../drawn     # the same images in folders: <kind>/images and <kind>/truth
