@@ -174,8 +174,8 @@ def test_ticks_are_forgotten_when_the_clusters_are_found_anew(house, open_page):
     assert not app.exception
     assert app.query_params["a"] == "dataset_clusters,ticked:0"
     assert not app.button(key="labels-a-clusters-propose").disabled
-    app.slider(key="labels-a-dataset_clusters.clusters").set_value(3).run()
-    assert app.query_params["a"] == "dataset_clusters,clusters:3"
+    app.slider(key="labels-a-dataset_clusters.position_weight").set_value(0.0).run()
+    assert app.query_params["a"] == "dataset_clusters,position_weight:0"
     assert "the proposal is ticked again" in texts(app)
 
 
