@@ -50,6 +50,7 @@ CANDIDATES = (
         "threshold", {"ground": "uneven", "level": "minimum_error"}, "Threshold (rare objects against uneven ground)"
     ),
     Candidate("lines", look_side_px=THIN_LOOK_SIDE_PX),
+    Candidate("surface"),
     Candidate("dataset_clusters", handicap=0.1),
     Candidate("normalised_cut", handicap=0.1),
     Candidate("felzenszwalb", handicap=0.1),
