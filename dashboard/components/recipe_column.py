@@ -190,10 +190,11 @@ def show_outcome(place: Workplace, outcome: Outcome) -> None:
     with st.container(horizontal=True, gap="medium"):
         unclear = sum(outcome.unclear)
         st.metric(
-            "Quality (label-free)",
+            "Recipe quality",
             "…" if outcome.quality is None and not outcome.errors else wording.score(outcome.quality),
-            help="Mean over the probe images of a score told from images and masks alone, 0 to 1: no truth is read. "
-            "It orders masks; it is not a Dice.",
+            help="Told from images and masks alone, 0 to 1: no truth is read. Mean over the probe images of what "
+            "*Automatic* chooses by, so it compares recipes. It is not a Dice. The quality under an image is another "
+            "score: it orders the masks of one recipe.",
             width="content",
         )
         if outcome.scored:

@@ -13,6 +13,7 @@ from dashboard.previews import Preview
 from db import datasets
 from db.models import Dataset, Image
 from engine import metrics
+from engine.pseudo_labels.auto import merit
 from engine.pseudo_labels.base import LabelParams, find_method, fit_sample
 
 PER_PAGE = 48
@@ -143,7 +144,7 @@ def outcome(
         iou=_mean(image_iou),
         scored=len(image_iou),
         image_dice=image_dice,
-        quality=_mean([value for value in image_quality if value is not None]),
+        quality=_mean([merit(preview.quality) for preview in previews if preview.quality is not None]),
         image_quality=image_quality,
         unclear=tuple(preview.quality is not None and not preview.quality.clear for preview in previews),
         seconds_per_image=per_image_s,

@@ -63,7 +63,7 @@ def until_judged(page: Page, slots: int) -> None:
 
 
 def qualities(page: Page):
-    return page.get_by_test_id("stMetric").filter(has_text="Quality (label-free)").get_by_test_id("stMetricValue")
+    return page.get_by_test_id("stMetric").filter(has_text="Recipe quality").get_by_test_id("stMetricValue")
 
 
 def tops(page: Page, image_id: str) -> list[float]:

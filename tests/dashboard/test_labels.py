@@ -30,7 +30,7 @@ def test_masks_are_scored_against_truth_and_timed(house, open_page):
     shown = metrics(app)
     assert float(shown["Dice vs truth"]) > 0.9
     assert float(shown["IoU vs truth"]) > 0.8
-    assert 0 < float(shown["Quality (label-free)"]) <= 1
+    assert 0 < float(shown["Recipe quality"]) <= 1
     assert "s per image, all 10 " in texts(app)
     assert "256 px" in texts(app)
 
@@ -77,7 +77,7 @@ def test_the_second_recipe_starts_as_a_copy_and_goes_its_own_way(house, open_pag
     app.slider(key="labels-b-kmeans.clusters").set_value(5).run()
     assert (app.query_params["a"], app.query_params["b"]) == ("kmeans,clusters:3", "kmeans,clusters:5")
     assert len([metric for metric in app.metric if metric.label == "Dice vs truth"]) == 2
-    assert len([metric for metric in app.metric if metric.label == "Quality (label-free)"]) == 2
+    assert len([metric for metric in app.metric if metric.label == "Recipe quality"]) == 2
 
 
 def test_three_recipes_survive_a_refresh_and_there_is_no_fourth(house, open_page):

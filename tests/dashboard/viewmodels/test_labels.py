@@ -11,6 +11,7 @@ from dashboard.previews import Preview
 from dashboard.viewmodels import labels
 from db import datasets
 from engine import metrics
+from engine.pseudo_labels.auto import EXPONENTS
 from engine.pseudo_labels.base import find_method, fit_sample
 from engine.pseudo_labels.quality import Quality
 from tests.house import House, add_discs
@@ -108,14 +109,15 @@ def test_a_picture_that_cannot_be_drawn_is_named_and_does_not_count(house, sessi
     assert judged(place, [replace(preview, error="No.") for preview in drawn]).whole_dataset_s is None
 
 
-def test_quality_is_the_mean_of_what_is_known_and_unclear_images_are_marked(house, session):
+def test_a_recipes_quality_is_what_automatic_chooses_by_and_unclear_images_count_nothing(house, session):
     place = labels.workplace(session, add_discs(house, truth=False).id)
     drawn = previews(place)
     assert judged(place, drawn).quality is None
-    drawn[0] = replace(drawn[0], quality=Quality(0.8, {}, clear=True))
-    drawn[1] = replace(drawn[1], quality=Quality(0.2, {}, clear=False))
+    parts = dict.fromkeys(EXPONENTS, 0.6)
+    drawn[0] = replace(drawn[0], quality=Quality(0.8, parts, clear=True))
+    drawn[1] = replace(drawn[1], quality=Quality(0.2, parts, clear=False))
     found = judged(place, drawn)
-    assert found.quality == pytest.approx(0.5)
+    assert found.quality == pytest.approx(0.3)
     assert found.image_quality[:3] == (0.8, 0.2, None)
     assert found.unclear[:3] == (False, True, False)
 
