@@ -18,7 +18,7 @@ from db.models import Dataset, LabelSet, Run
 TILES_PER_PAGE = 48
 
 Show = Literal["All", "Successes", "Failures"]
-Split = Literal["All", "Train", "Validation"]
+Split = Literal["All", "Train", "Validation", "Dropped"]
 Sort = Literal["Worst first", "Best first", "Name", "Largest area", "Smallest area"]
 SHOWS: tuple[Show, ...] = get_args(Show)
 SPLITS: tuple[Split, ...] = get_args(Split)

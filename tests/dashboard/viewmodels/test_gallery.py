@@ -9,7 +9,7 @@ from dashboard.viewmodels import gallery
 from dashboard.viewmodels.gallery import Choice
 from dashboard.viewmodels.scores import iou_from_dice, read_scores
 from db import runs
-from db.models import Image, utc_now
+from db.models import Image, Prediction, utc_now
 from db.submissions import submit_predict
 from engine import artifacts as stored
 from engine import imaging, metrics
@@ -81,6 +81,16 @@ def test_split_and_search(predicted):
     assert {table.names[row] for row in found.rows} == {"disc 1.png", "disc 10.png", "disc 11.png"}
     assert len(gallery.arrange(table, Choice("truth", search="no such")).rows) == 0
     assert gallery.arrange(table, Choice("truth", search="no such")).mean_score is None
+
+
+def test_dropped_images_can_be_looked_at_by_themselves(predicted):
+    house, _, origin, table = predicted
+    with house.database.writing() as session:
+        session.get_one(Prediction, (origin.prediction_set_id, table.image_ids[5])).split = "dropped"
+    with house.database.reading() as session:
+        table = read_scores(session, origin.prediction_set_id)
+    dropped = gallery.arrange(table, Choice("truth", split="Dropped"))
+    assert [table.image_ids[row] for row in dropped.rows] == [table.image_ids[5]]
 
 
 def test_search_folds_case_in_every_script(house):
