@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solve
 
-from engine.pseudo_labels.robust_background import distances
+from engine.pseudo_labels.robust_background import distances, smoothness
 from engine.pseudo_labels.superpixels import Superpixels
 
 LEAST_AGREEMENT = 0.02
@@ -31,13 +31,10 @@ def fuse(cues: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def smooth(superpixels: Superpixels, values: np.ndarray) -> np.ndarray:
     """Return the s (N,) in [0, 1] nearest to `values` (N,) that changes little between neighbours of like colour.
 
-    Minimises sum (s - values)^2 + sum over pairs W (s_i - s_j)^2 with the weights W of `robust_background.optimise`.
+    Minimises sum (s - values)^2 + sum over pairs W (s_i - s_j)^2 with the weights W of `robust_background.smoothness`.
     """
-    near = superpixels.neighbours.astype(np.float32)
-    links = near + near @ near > 0
     colour = distances(superpixels.colours)
-    weights = np.exp(-(colour**2) / (2 * COLOUR_SIGMA**2)) * links + 0.1 * near
-    np.fill_diagonal(weights, 0)
+    weights = smoothness(superpixels, colour, superpixels.within_two_steps, COLOUR_SIGMA)
     system = np.diag(weights.sum(1) + 1) - weights
     return np.clip(solve(system, values, assume_a="pos"), 0, 1)
 

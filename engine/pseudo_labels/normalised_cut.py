@@ -71,8 +71,7 @@ def eigenvectors(superpixels: Superpixels, count: int, colour_sigma: float, posi
     W is exp(-colour distance^2 / colour_sigma^2 - place distance^2 / position_sigma^2) between neighbours and their
     neighbours, with a faint link between all others so that the graph always hangs together.
     """
-    near = superpixels.neighbours.astype(np.float32)
-    links = (near + near @ near > 0) + 1e-4
+    links = superpixels.within_two_steps + 1e-4
     colour, place = distances(superpixels.colours), distances(superpixels.centres)
     weights = links * (np.exp(-((colour / colour_sigma) ** 2) - (place / position_sigma) ** 2) + 1e-6)
     np.fill_diagonal(weights, 0)

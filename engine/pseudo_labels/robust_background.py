@@ -65,12 +65,18 @@ def background_weighted_contrast(superpixels: Superpixels, colour: np.ndarray, g
 
 def optimise(superpixels: Superpixels, colour: np.ndarray, object_weight: np.ndarray, ground: np.ndarray) -> np.ndarray:
     """Return the s (N,) in [0, 1] that minimises the paper's cost: ground pulls to 0, object to 1, neighbours agree."""
-    near = superpixels.neighbours.astype(np.float32)
-    links = (near + near @ near > 0) | np.logical_and.outer(superpixels.at_border, superpixels.at_border)
-    smoothness = np.exp(-(colour**2) / (2 * SMOOTHNESS_SIGMA**2)) * links + SMOOTHNESS_FLOOR * near
-    np.fill_diagonal(smoothness, 0)
-    system = np.diag(smoothness.sum(1) + GROUND_WEIGHT * ground + object_weight + 1e-9) - smoothness
+    links = superpixels.within_two_steps | np.logical_and.outer(superpixels.at_border, superpixels.at_border)
+    weights = smoothness(superpixels, colour, links, SMOOTHNESS_SIGMA)
+    system = np.diag(weights.sum(1) + GROUND_WEIGHT * ground + object_weight + 1e-9) - weights
     return np.clip(solve(system, object_weight, assume_a="pos"), 0, 1)
+
+
+def smoothness(superpixels: Superpixels, colour: np.ndarray, links: np.ndarray, sigma: float) -> np.ndarray:
+    """Return float64 (N, N): how much linked superpixels shall agree, by their difference in colour (N, N)."""
+    touching = superpixels.neighbours.astype(np.float32)
+    weights = np.exp(-(colour**2) / (2 * sigma**2)) * links + SMOOTHNESS_FLOOR * touching
+    np.fill_diagonal(weights, 0)
+    return weights
 
 
 def distances(points: np.ndarray) -> np.ndarray:

@@ -34,6 +34,12 @@ class Superpixels:
     at_border: np.ndarray
     """bool (N,): True where a superpixel touches the image border."""
 
+    @property
+    def within_two_steps(self) -> np.ndarray:
+        """bool (N, N): True for neighbours and neighbours of neighbours; each superpixel is its own, too."""
+        near = self.neighbours.astype(np.float32)
+        return near + near @ near > 0
+
 
 def find_superpixels(image: np.ndarray, count: int) -> Superpixels:
     """Return about `count` superpixels of a uint8 RGB image (H, W, 3); fewer where there are too few pixels."""
