@@ -65,6 +65,7 @@ class JobKind(enum.StrEnum):
     LABEL = "label"
     TRAIN = "train"
     PREDICT = "predict"
+    MEASURE = "measure"
 
 
 class JobStatus(enum.StrEnum):
@@ -256,6 +257,30 @@ class Metric(Base):
     value: Mapped[float]
 
 
+class Round(Base):
+    """One round of self-training: labels taught a network (the teacher's side), and its masks (the student's side).
+
+    `*_quality` are means of the label-free quality over the run's images, and decide. `*_truth_*` are means against
+    truth at threshold 0.5 and only tell; empty where there is no truth. Epochs count through all rounds from 1.
+    """
+
+    __tablename__ = "rounds"
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    first_epoch: Mapped[int]
+    last_epoch: Mapped[int]
+    accepted: Mapped[bool]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    images: Mapped[int]
+    left_out: Mapped[int] = mapped_column(default=0)
+    labels_quality: Mapped[float | None]
+    masks_quality: Mapped[float | None]
+    labels_truth_dice: Mapped[float | None]
+    labels_truth_iou: Mapped[float | None]
+    masks_truth_dice: Mapped[float | None]
+    masks_truth_iou: Mapped[float | None]
+
+
 class PredictionSet(Base):
     """One run's best model applied to one dataset: its own (the gallery) or another."""
 
@@ -266,13 +291,15 @@ class PredictionSet(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     job_id: Mapped[str | None] = mapped_column(String(32))
     flips: Mapped[bool] = mapped_column(default=False)
+    refine: Mapped[str] = mapped_column(String(32), default="none")
 
 
 class Prediction(Base):
     """One predicted mask. `counts` holds true positives and predicted pixels at 101 thresholds for each reference.
 
     `label_*` scores are agreement with the pseudo-label that taught the run; `truth_*` are against truth. All at
-    threshold 0.5. Either is empty where that reference does not exist.
+    threshold 0.5. Either is empty where that reference does not exist. `uncertainty` in [0, 1] is the mean of the
+    uncertainty map (see `engine.predict`).
     """
 
     __tablename__ = "predictions"
@@ -283,6 +310,7 @@ class Prediction(Base):
     split: Mapped[str] = mapped_column(String(16), default="")
     area: Mapped[float]
     mean_probability: Mapped[float]
+    uncertainty: Mapped[float | None]
     label_dice: Mapped[float | None]
     label_iou: Mapped[float | None]
     truth_dice: Mapped[float | None]

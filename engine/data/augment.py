@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from engine.config import AugmentationParams
+from engine.run_parameters import AugmentationParams
 from engine.imaging import resize_image
 
 _BORDERS = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from engine.config import ModelParams
+from engine.run_parameters import ModelParams
 
 NORMALIZATION_MOMENTUM = 0.9  # Keras' 0.99 follows too slowly for the few hundred steps of a small dataset
 FIRST_LOGIT = -2.0

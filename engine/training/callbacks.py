@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.artifacts import replacing
-from engine.config import EarlyStoppingParams, ReduceLRParams, TrainingParams
+from engine.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
 from engine.imaging import encode_png, fit_longest_side, probability_to_u8, resize_probability
 from engine.training.samples import Pixels
 from engine.training.state import Patience, TrainingState

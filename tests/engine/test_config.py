@@ -45,7 +45,7 @@ def test_assignments_of_text_are_laid_over_the_preset():
         ({"model": {"image_size": 100}}, ["divisible by first_stride × 2^depth = 32", "100"]),
         ({"model": {"base_filters": 256}}, ["at most 2048", "4096"]),
         ({"reduce_lr": {"enabled": True, "min_lr": 0.5}}, ["reduce_lr.min_lr", "below training.learning_rate"]),
-        ({"version": 2}, ["version"]),
+        ({"version": 3}, ["version"]),
     ],
 )
 def test_a_wrong_value_is_named_with_its_rule(values, words):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from engine.config import ModelParams
+from engine.run_parameters import ModelParams
 from engine.model.unet import unet
 from engine.predict import ModelError, load_model, predict, predict_many
 

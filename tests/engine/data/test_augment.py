@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.config import AugmentationParams
+from engine.run_parameters import AugmentationParams
 from engine.data.augment import apply_change, augment, draw_change, preview
 from tests.house import disc
 

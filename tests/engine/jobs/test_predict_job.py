@@ -6,7 +6,7 @@ from db import submissions
 from db.models import Prediction
 from engine import artifacts as stored
 from engine import imaging
-from engine.config import ModelParams
+from engine.run_parameters import ModelParams
 from engine.jobs import predict
 from engine.jobs.base import JobFailed, JobStopped
 from engine.model.unet import unet

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from engine.config import Loss
+from engine.run_parameters import Loss
 from engine.model.losses import LOSSES
 
 
