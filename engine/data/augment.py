@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from engine.run_parameters import AugmentationParams
 from engine.imaging import resize_image
+from engine.run_parameters import AugmentationParams
 
 _BORDERS = {
     "nearest": cv2.BORDER_REPLICATE,

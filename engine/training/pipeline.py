@@ -69,7 +69,8 @@ def _as_tensors(positions: tf.data.Dataset, batch, side: int, count: int | None,
         images, targets = tf.numpy_function(batch, [position], (tf.uint8, tf.uint8), stateful=False)
         images.set_shape((count, side, side, 3))
         targets.set_shape((count, side, side))
-        return tf.cast(images, tf.float32), tf.cast(targets[..., tf.newaxis], tf.float32) / 255
+        wanted = tf.cast(targets, tf.float32) / 255
+        return tf.cast(images, tf.float32), tf.stack([wanted, tf.ones_like(wanted)], axis=-1)
 
     # Nothing here is left to autotuning, whose thread could keep the end of a run waiting for a minute
     options = tf.data.Options()

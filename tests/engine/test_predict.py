@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from engine.run_parameters import ModelParams
 from engine.model.unet import unet
 from engine.predict import ModelError, load_model, predict, predict_many
+from engine.run_parameters import ModelParams
 
 PARAMS = ModelParams(image_size=32, depth=2, base_filters=4, first_stride=1)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.run_parameters import AugmentationParams
 from engine.data.augment import apply_change, augment, draw_change, preview
+from engine.run_parameters import AugmentationParams
 from tests.house import disc
 
 STILL = {

@@ -6,10 +6,10 @@ from db import submissions
 from db.models import Prediction
 from engine import artifacts as stored
 from engine import imaging
-from engine.run_parameters import ModelParams
 from engine.jobs import predict
 from engine.jobs.base import JobFailed, JobStopped
 from engine.model.unet import unet
+from engine.run_parameters import ModelParams
 from tests.engine.jobs.training_job import Context, submit_train
 from tests.house import add_discs, disc
 
