@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -103,9 +104,7 @@ class Canvas:
 
     def __init__(self, shape: Shape, size: int) -> None:
         """Make an empty canvas for a scaled image of `shape` and squares of `size`."""
-        profile = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
-        profile = (FAINTEST + (1 - FAINTEST) * profile).astype(np.float32)
-        self._weights = np.outer(profile, profile)
+        self._weights = _hann(size)
         self._sum = np.zeros(shape, np.float32)
         self._total = np.zeros(shape, np.float32)
 
@@ -123,6 +122,14 @@ class Canvas:
     def picture(self) -> np.ndarray:
         """Return the answer for the whole scaled image, float32 (H, W)."""
         return self._sum / self._total
+
+
+@lru_cache(maxsize=4)
+def _hann(size: int) -> np.ndarray:
+    """Return the weights of the pixels of a square, float32 (S, S)."""
+    profile = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
+    profile = FAINTEST + (1 - FAINTEST) * profile
+    return np.outer(profile, profile).astype(np.float32)
 
 
 def _starts(length: int, size: int, overlap: int) -> list[int]:
