@@ -15,8 +15,10 @@ import numpy as np
 from engine import artifacts as stored
 from engine import imaging, metrics
 from engine.artifacts import Artifacts, MissingFile
+from engine.config import RunConfig
 from engine.jobs import import_images
 from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
+from engine.parameters import parse
 
 BATCH = 16
 """Rows written in one transaction."""
@@ -71,9 +73,10 @@ def predict_dataset(
         raise JobFailed(str(error)) from None
 
     pictures = (_read(files, stored.image_key(dataset_id, image.id), image.name) for image in missing)
-    with closing(predict_many(model, pictures, flips)) as probabilities:
-        for image, probability in zip(missing, probabilities, strict=True):
-            levels = metrics.probability_to_u8(probability)
+    data = parse(RunConfig, run.config).data
+    with closing(predict_many(model, pictures, data, flips=flips)) as predictions:
+        for image, prediction in zip(missing, predictions, strict=True):
+            levels = metrics.probability_to_u8(prediction.probability)
             files.write(stored.prediction_key(set_id, image.id), imaging.encode_png(levels))
             rows.append(references.scored(image, levels))
             scores.append(rows[-1])
