@@ -18,8 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from engine.artifacts import replacing
-from engine.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
+from engine.data.framing import Canvas, cut, windows
 from engine.imaging import encode_png, fit_longest_side, probability_to_u8, resize_probability
+from engine.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
 from engine.training.samples import Pixels
 from engine.training.state import Patience, TrainingState
 
@@ -202,21 +203,26 @@ class Probes:
 
     def __init__(self, folder: Path, splits: Sequence[Pixels], predict: Callable[[np.ndarray], np.ndarray]) -> None:
         self._folder, self._predict = folder, predict
-        self._images, self._names, self._shapes = [], [], []
-        for pixels in splits:
-            for index, sample in enumerate(pixels.samples):
-                if sample.probe:
-                    self._images.append(pixels.images[index])
-                    self._names.append(sample.id)
-                    self._shapes.append(fit_longest_side(pixels.shapes[index], PROBE_PX))
+        self._probes = [
+            (pixels, index) for pixels in splits for index, sample in enumerate(pixels.samples) if sample.probe
+        ]
 
     def __call__(self, epoch: int, metrics: Metrics) -> None:
         folder = self._folder / "probe" / f"{epoch:04d}"
         folder.mkdir(parents=True, exist_ok=True)
-        for image, name, shape in zip(self._images, self._names, self._shapes, strict=True):
-            probability = self._predict(image[np.newaxis])[0, ..., 0]
-            with replacing(folder / f"{name}.png") as beside:
+        for pixels, index in self._probes:
+            probability = self._whole(pixels.pair(index)[..., :3], pixels.size)
+            shape = fit_longest_side(pixels.shapes[index], PROBE_PX)
+            with replacing(folder / f"{pixels.samples[index].id}.png") as beside:
                 beside.write_bytes(encode_png(probability_to_u8(resize_probability(probability, shape))))
+
+    def _whole(self, image: np.ndarray, size: int) -> np.ndarray:
+        """Return the probability of a scaled image, (H, W), put together from the squares that cover it."""
+        canvas = Canvas(image.shape[:2], size)
+        for corner in windows(image.shape[:2], size, size // 4):
+            square = cut(image, corner, size)
+            canvas.add(self._predict(square[np.newaxis])[0, ..., 0], corner)
+        return canvas.picture()
 
 
 class EventFiles:

@@ -66,7 +66,7 @@ def fit(config: RunConfig, samples: Sequence[Sample], folder: Path, hooks: Hooks
         return _result(state, stored)
 
     began = time.monotonic() - state.seconds
-    with prepared(samples, config.model.image_size, folder, hooks.on_prepare) as (train, validation):
+    with prepared(samples, config, folder, hooks.on_prepare) as (train, validation):
         model = training_model(config)
         _restore(model, arrays)
         hooks.on_start(state.epoch)
@@ -133,7 +133,7 @@ def _train(
     after_epoch += [hooks.on_epoch, save_last]
 
     count, per_epoch = pipeline.batch_size(config, train), pipeline.steps_per_epoch(config, train)
-    batches = steps.Batches(config.training, state, hooks, len(train.samples), count, per_epoch)
+    batches = steps.Batches(config.training, state, hooks, train.squares, count, per_epoch)
     model.fit(
         pipeline.training_batches(config, train, state.epoch),
         initial_epoch=state.epoch,

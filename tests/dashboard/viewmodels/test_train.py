@@ -191,7 +191,7 @@ def test_preview_of_a_label_set_shows_its_probability(house, dataset):
     image_id = pairs[0].mask_key.rpartition("/")[2].removesuffix(".png")
     house.files.write(stored.label_key(label_set_id, image_id), encode_png(np.full((64, 64), 90, np.uint8)))
     _, mask = train.read_pair(house.files, pairs[0])
-    assert mask.shape == (train.PREVIEW_PX, train.PREVIEW_PX) and (mask == 90).all()
+    assert mask.shape == (64, 64) and (mask == 90).all()
 
 
 def test_every_preset_has_its_sentence():
