@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from db import datasets, recipes, runs
-from db.models import Dataset, Image, Label, LabelSet, Run, RunImage
+from db import datasets, recipes, rounds, runs
+from db.models import Dataset, Image, Label, LabelSet, Round, Run, RunImage
 from db.session import Database
 
 
@@ -85,6 +85,18 @@ class DatabaseRecords:
     def drop_metrics_after(self, run_id: str, epoch: int) -> None:
         with self._database.writing() as session:
             runs.drop_metrics_after(session, run_id, epoch)
+
+    def save_round(self, run_id: str, number: int, **values: Any) -> None:
+        with self._database.writing() as session:
+            rounds.save_round(session, run_id, number, **values)
+
+    def rounds(self, run_id: str) -> list[Round]:
+        with self._database.reading() as session:
+            return rounds.rounds(session, run_id)
+
+    def drop_rounds_after(self, run_id: str, number: int) -> None:
+        with self._database.writing() as session:
+            rounds.drop_rounds_after(session, run_id, number)
 
     def ensure_prediction_set(self, run_id: str, dataset_id: str, job_id: str | None, flips: bool) -> str:
         with self._database.writing() as session:
