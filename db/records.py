@@ -98,9 +98,11 @@ class DatabaseRecords:
         with self._database.writing() as session:
             rounds.drop_rounds_after(session, run_id, number)
 
-    def ensure_prediction_set(self, run_id: str, dataset_id: str, job_id: str | None, flips: bool) -> str:
+    def ensure_prediction_set(
+        self, run_id: str, dataset_id: str, job_id: str | None, flips: bool, refine: str = "none"
+    ) -> str:
         with self._database.writing() as session:
-            return runs.ensure_prediction_set(session, run_id, dataset_id, job_id, flips)
+            return runs.ensure_prediction_set(session, run_id, dataset_id, job_id, flips, refine)
 
     def predicted_images(self, prediction_set_id: str) -> set[str]:
         with self._database.reading() as session:
