@@ -31,6 +31,7 @@ JOB_MODULES = {
     JobKind.LABEL: "engine.jobs.label",
     JobKind.TRAIN: "engine.jobs.train",
     JobKind.PREDICT: "engine.jobs.predict",
+    JobKind.MEASURE: "engine.jobs.measure",
 }
 POLL_S = 0.5
 

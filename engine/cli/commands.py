@@ -68,7 +68,7 @@ class House:
         return job
 
 
-def _print(result: Any, as_json: bool, sentence: str) -> None:
+def print_result(result: Any, as_json: bool, sentence: str) -> None:
     typer.echo(json.dumps(result, ensure_ascii=False, default=str) if as_json else sentence)
 
 
@@ -107,7 +107,7 @@ def import_(folder: Path, name: Annotated[str, typer.Option(help="Name of the da
     }
     lines = [f"Imported {dataset.image_count} images, {dataset.truth_count} with truth, as {dataset.name!r}."]
     lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
-    _print(result, as_json, "\n".join(lines))
+    print_result(result, as_json, "\n".join(lines))
 
 
 def _unfinished_import(session: Session, name: str, source: dict[str, str]) -> tuple[Dataset, Job] | None:
@@ -149,7 +149,7 @@ def methods_(as_json: AsJson = False):
     for entry in result:
         lines.append(f"{entry['name']}: {entry['title']}. {entry['summary']}")
         lines += [f"    -p {name}={value['default']}  {value['help']}" for name, value in entry["params"].items()]
-    _print(result, as_json, "\n".join(lines))
+    print_result(result, as_json, "\n".join(lines))
 
 
 @app.command()
@@ -190,7 +190,7 @@ def label(
     if out is not None:
         keyed = [(name, stored.label_key(label_set.id, image_id)) for name, image_id in named]
         write_masks(house.files, keyed, out, 0.5, probabilities=False)
-    _print(result, as_json, label_sentences(result))
+    print_result(result, as_json, label_sentences(result))
 
 
 def _chosen_recipe(method: str | None, recipe: Path | None, values: dict[str, Any]) -> tuple[str, LabelParams]:
@@ -241,7 +241,9 @@ def train(
     with house.database.reading() as session:
         result = _run_result(session, session.get_one(Run, run.id))
     sentence = f"{result['ended']} Best epoch {result['best_epoch']}: validation Dice {_score(result['val_dice'])}"
-    _print(result, as_json, f"{result['name']!r}: {sentence} ({result['reference']}), {result['minutes']} minutes.")
+    print_result(
+        result, as_json, f"{result['name']!r}: {sentence} ({result['reference']}), {result['minutes']} minutes."
+    )
 
 
 def _run_result(session: Any, run: Run) -> dict[str, Any]:
@@ -307,7 +309,7 @@ def predict(
     }
     lines = [f"Wrote {len(keyed)} masks to {out}."]
     lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
-    _print(result, as_json, "\n".join(lines))
+    print_result(result, as_json, "\n".join(lines))
 
 
 def write_masks(
@@ -330,7 +332,7 @@ def write_masks(
 def score(masks: Path, truth: Path, as_json: AsJson = False):
     """Score a folder of masks against a folder of truth masks, paired by stem."""
     result = score_folders(_existing(masks, "folder"), _existing(truth, "folder"))
-    _print(
+    print_result(
         result,
         as_json,
         "{images} images against truth: Dice {dice:.4f}, IoU {iou:.4f}, F-beta {fbeta:.4f}, MAE {mae:.4f}.".format(
@@ -350,4 +352,4 @@ def runs_(as_json: AsJson = False):
         f"validation Dice {_score(entry['val_dice'])} ({entry['reference']})  {entry['name']}"
         for entry in result
     ]
-    _print(result, as_json, "\n".join(lines) or "No runs yet.")
+    print_result(result, as_json, "\n".join(lines) or "No runs yet.")
