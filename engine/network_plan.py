@@ -1,4 +1,4 @@
-"""What a network is made of, told from its parameters alone: layers, shapes, sizes, work and memory, without TensorFlow.
+"""What a network is made of, told from its parameters: layers, shapes, sizes, work and memory, without TensorFlow.
 
 The layers have the names, shapes and sizes of the network that `engine.model.networks` builds; tests compare the two.
 """
