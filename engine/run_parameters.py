@@ -135,8 +135,8 @@ class DataParams(Params):
         "pad",
         title="Framing",
         description="Pad shows the whole image in its own proportions and mirrors its edge to fill the square; crop "
-        "cuts squares of the image's shorter side; stretch bends every image into the square; tiles cuts squares out of "
-        "the image at its own scale, for large images with small objects.",
+        "cuts squares of the image's shorter side; stretch bends every image into the square; tiles cuts squares out "
+        "of the image at its own scale, for large images with small objects.",
     )
     tile_scale: float = Field(
         1.0,

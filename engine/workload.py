@@ -34,7 +34,7 @@ class Workload:
         return math.ceil(self.validation_squares / self.batch_size)
 
     def seconds_per_epoch(self, step_s: float, validation_step_s: float) -> float:
-        """Return how long an epoch takes at `step_s` for a training step and `validation_step_s` for a validation step."""
+        """Return how long an epoch takes, given the seconds of a training step and of a validation step."""
         return self.steps_per_epoch * step_s + self.validation_steps * validation_step_s
 
     def seconds_in_all(self, step_s: float, validation_step_s: float, start_s: float = 0.0) -> float:

@@ -19,14 +19,10 @@ from engine.artifacts import Artifacts, MissingFile
 from engine.config import RunConfig
 from engine.jobs import import_images
 from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
-<<<<<<< HEAD
-from engine.parameters import parse
-=======
 from engine.jobs.pace import Pace
 from engine.parameters import parse
 from engine.refine_masks import refined
 from engine.run_parameters import DataParams, PredictionParams
->>>>>>> wt-runs
 
 BATCH = 16
 """Rows written in one transaction."""
@@ -86,19 +82,11 @@ def predict_dataset(
     except ModelError as error:
         raise JobFailed(str(error)) from None
 
-<<<<<<< HEAD
-    pictures = (_read(files, stored.image_key(dataset_id, image.id), image.name) for image in missing)
-    data = parse(RunConfig, run.config).data
-    with closing(predict_many(model, pictures, data, flips=flips)) as predictions:
-        for image, prediction in zip(missing, predictions, strict=True):
-            levels = metrics.probability_to_u8(prediction.probability)
-=======
     pace = Pace()
     with closing(_drawn(model, files, dataset_id, missing, parse(RunConfig, run.config).data, how)) as predictions:
         for image, (probability, uncertainty) in zip(missing, predictions, strict=True):
             levels, unsure = metrics.probability_to_u8(probability), metrics.probability_to_u8(uncertainty)
             files.write(stored.uncertainty_key(set_id, image.id), imaging.encode_png(unsure))
->>>>>>> wt-runs
             files.write(stored.prediction_key(set_id, image.id), imaging.encode_png(levels))
             rows.append(references.scored(image, levels) | {"uncertainty": float(unsure.mean() / 255)})
             means.add(rows[-1])
