@@ -41,8 +41,8 @@ def trial(config: RunConfig, samples: Sequence[Sample], folder: Path, talk: Talk
     """Return what a step of training and of validation takes on this machine.
 
     The result is {"step_s", "validation_step_s", "start_s", "steps", "batch_size", "images_per_s", "peak_bytes",
-    "device_peak_bytes", "precision", "devices", "stopped"}: seconds of one step, what building the network and the first
-    step took beyond that, how many steps were measured, the most memory that this process held, and the same on
+    "device_peak_bytes", "precision", "devices", "stopped"}: seconds of one step, what building the network and its
+    first step took beyond that, how many steps were measured, the most memory that this process held, and the same on
     the GPU, None where there is none.
 
     Raises:
