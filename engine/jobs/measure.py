@@ -25,6 +25,7 @@ from engine.config import RunConfig
 from engine.data.split import split
 from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
 from engine.jobs.train import teachable, training_samples
+from engine.network_plan import what_to_lower
 from engine.parameters import parse
 from engine.processes import prepare_process
 from engine.workload import workload
@@ -143,14 +144,9 @@ def _answer(context: JobContext, connection: Connection, process: BaseProcess, c
 
 
 def memory_sentence(config: RunConfig) -> str:
-    """Return what to lower when memory ran out: the batch first, since it changes what is learned least."""
-    if config.training.batch_size > 1:
-        what = f"the batch size (now {config.training.batch_size})"
-    else:
-        what = (
-            f"the image size (now {config.model.image_size} px) or the base filters (now {config.model.base_filters})"
-        )
-    return f"Memory ran out, so a run with these settings would end as well. Lower {what}."
+    """Return the sentence for a run that takes more memory than there is."""
+    lower = what_to_lower(config.model, config.training)
+    return f"Memory ran out, so a run with these settings would end as well. Lower {lower}."
 
 
 def measure_in_process(
