@@ -117,6 +117,24 @@ def probe(request: Request) -> Response:
 
 
 @guarded
+def uncertainty(request: Request) -> Response:
+    ids = request.path_params
+    return _probability(request, stored.uncertainty_key(ids["prediction_set"], ids["image"]), REVALIDATE)
+
+
+@guarded
+def round_label(request: Request) -> Response:
+    ids = request.path_params
+    return _probability(request, stored.round_label_key(ids["run"], ids["number"], ids["image"]), REVALIDATE)
+
+
+@guarded
+def round_mask(request: Request) -> Response:
+    ids = request.path_params
+    return _probability(request, stored.round_mask_key(ids["run"], ids["number"], ids["image"]), REVALIDATE)
+
+
+@guarded
 def preview(request: Request) -> Response:
     found = resources.previews().get(request.path_params["key"])
     if found is None:
@@ -323,6 +341,9 @@ ROUTES = [
     _get("predictions/{prediction_set}/masks.zip", prediction_zip),
     _get("predictions/{prediction_set}/scores.csv", prediction_csv),
     _get("predictions/{prediction_set}/{image}", prediction),
+    _get("predictions/{prediction_set}/uncertainty/{image}", uncertainty),
+    _get("runs/{run}/rounds/{number:int}/labels/{image}", round_label),
+    _get("runs/{run}/rounds/{number:int}/masks/{image}", round_mask),
     _get("runs/{run}/probe/{epoch:int}/{image}", probe),
     _get("runs/{run}/model.keras", model),
     _get("runs/{run}/metrics.csv", metrics_csv),

@@ -47,9 +47,24 @@ def prediction(prediction_set_id: str, image_id: str, size: int | None = None) -
     return _with(f"{PREFIX}/predictions/{prediction_set_id}/{image_id}", size=size)
 
 
+def uncertainty(prediction_set_id: str, image_id: str, size: int | None = None) -> str:
+    """Return the address of a prediction's 8-bit map of how unsure it is."""
+    return _with(f"{PREFIX}/predictions/{prediction_set_id}/uncertainty/{image_id}", size=size)
+
+
 def probe(run_id: str, epoch: int, image_id: str, size: int | None = None) -> str:
     """Return the address of a probe image's 8-bit probability after `epoch` (counted from 1)."""
     return _with(f"{PREFIX}/runs/{run_id}/probe/{epoch}/{image_id}", size=size)
+
+
+def round_label(run_id: str, number: int, image_id: str, size: int | None = None) -> str:
+    """Return the address of the 8-bit label that taught a round of self-training (counted from 1)."""
+    return _with(f"{PREFIX}/runs/{run_id}/rounds/{number}/labels/{image_id}", size=size)
+
+
+def round_mask(run_id: str, number: int, image_id: str, size: int | None = None) -> str:
+    """Return the address of the 8-bit probability that the network of a round drew."""
+    return _with(f"{PREFIX}/runs/{run_id}/rounds/{number}/masks/{image_id}", size=size)
 
 
 def preview(key: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from db import datasets, recipes, runs
-from db.models import Dataset, Image, Label, LabelSet, Run, RunImage
+from db import datasets, recipes, rounds, runs
+from db.models import Dataset, Image, Label, LabelSet, Round, Run, RunImage
 from db.session import Database
 
 
@@ -86,9 +86,23 @@ class DatabaseRecords:
         with self._database.writing() as session:
             runs.drop_metrics_after(session, run_id, epoch)
 
-    def ensure_prediction_set(self, run_id: str, dataset_id: str, job_id: str | None, flips: bool) -> str:
+    def save_round(self, run_id: str, number: int, **values: Any) -> None:
         with self._database.writing() as session:
-            return runs.ensure_prediction_set(session, run_id, dataset_id, job_id, flips)
+            rounds.save_round(session, run_id, number, **values)
+
+    def rounds(self, run_id: str) -> list[Round]:
+        with self._database.reading() as session:
+            return rounds.rounds(session, run_id)
+
+    def drop_rounds_after(self, run_id: str, number: int) -> None:
+        with self._database.writing() as session:
+            rounds.drop_rounds_after(session, run_id, number)
+
+    def ensure_prediction_set(
+        self, run_id: str, dataset_id: str, job_id: str | None, flips: bool, refine: str = "none"
+    ) -> str:
+        with self._database.writing() as session:
+            return runs.ensure_prediction_set(session, run_id, dataset_id, job_id, flips, refine)
 
     def predicted_images(self, prediction_set_id: str) -> set[str]:
         with self._database.reading() as session:

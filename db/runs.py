@@ -92,17 +92,19 @@ def update_run(session: Session, run_id: str, **values: Any) -> None:
         setattr(run, name, value)
 
 
-def ensure_prediction_set(session: Session, run_id: str, dataset_id: str, job_id: str | None, flips: bool) -> str:
+def ensure_prediction_set(
+    session: Session, run_id: str, dataset_id: str, job_id: str | None, flips: bool, refine: str = "none"
+) -> str:
     """Return the id of the set of a run's predictions on a dataset, made if need be. There is one per pair."""
     found = session.scalar(
         select(PredictionSet).where(PredictionSet.run_id == run_id, PredictionSet.dataset_id == dataset_id)
     )
     if found is None:
-        found = PredictionSet(run_id=run_id, dataset_id=dataset_id, job_id=job_id, flips=flips)
+        found = PredictionSet(run_id=run_id, dataset_id=dataset_id, job_id=job_id, flips=flips, refine=refine)
         session.add(found)
         session.flush()
     elif job_id is not None:
-        found.job_id, found.flips = job_id, flips
+        found.job_id, found.flips, found.refine = job_id, flips, refine
     return found.id
 
 

@@ -99,9 +99,16 @@ def submit_train(
 
 
 def submit_predict(
-    session: Session, run_id: str, dataset_id: str, flips: bool = False, source: dict[str, Any] | None = None
+    session: Session,
+    run_id: str,
+    dataset_id: str,
+    flips: bool | None = None,
+    source: dict[str, Any] | None = None,
+    refine: str | None = None,
 ) -> tuple[PredictionSet, Job]:
     """Add the job that applies a run's best model to a dataset, after importing `source` into it where one is given.
+
+    `flips` and `refine` are as in the run's own settings unless they are given.
 
     Raises:
         NotReady: the run has no model yet.
@@ -109,25 +116,35 @@ def submit_predict(
     run = session.get_one(Run, run_id)
     if run.best_epoch is None:
         raise NotReady(f"The run {run.name!r} has no model yet. Let it finish an epoch first.")
-    set_id = runs.ensure_prediction_set(session, run_id, dataset_id, None, flips)
+    own = run.config.get("prediction", {})  # a run of the first version has none and predicted once
+    flips = own.get("flips", False) if flips is None else flips
+    refine = own.get("refine", "none") if refine is None else refine
+    set_id = runs.ensure_prediction_set(session, run_id, dataset_id, None, flips, refine)
     prediction_set = session.get_one(PredictionSet, set_id)
-    payload: dict[str, Any] = {"dataset": dataset_id, "run": run_id, "prediction_set": set_id, "flips": flips}
+    payload = {"dataset": dataset_id, "run": run_id, "prediction_set": set_id, "flips": flips, "refine": refine}
     if source is not None:
         payload["source"] = source
     return prediction_set, _submit(session, prediction_set, JobKind.PREDICT, payload)
 
 
 def submit_predict_new(
-    session: Session, run_id: str, name: str, source: dict[str, Any], flips: bool = False
+    session: Session,
+    run_id: str,
+    name: str,
+    source: dict[str, Any],
+    flips: bool | None = None,
+    refine: str | None = None,
 ) -> tuple[PredictionSet, Job]:
     """Add images that are brought only to be predicted, and the job that imports and predicts them.
+
+    `flips` and `refine` as in `submit_predict`.
 
     Raises:
         NameTaken: the name is empty, too long or taken.
         NotReady: the run has no model yet.
     """
     dataset = datasets.create(session, name, purpose="prediction")
-    return submit_predict(session, run_id, dataset.id, flips, source)
+    return submit_predict(session, run_id, dataset.id, flips, source, refine)
 
 
 def _with_images(session: Session, dataset_id: str) -> Dataset:

@@ -74,6 +74,20 @@ def probe_key(run_id: str, epoch: int, image_id: str) -> str:
     return f"{run_folder(run_id)}/probe/{int(epoch):04d}/{checked_id(image_id)}.png"
 
 
+def round_folder(run_id: str, number: int) -> str:
+    return f"{run_folder(run_id)}/rounds/{int(number)}"
+
+
+def round_label_key(run_id: str, number: int, image_id: str) -> str:
+    """A label that taught a round (counted from 1) of self-training: foreground probability, 8-bit PNG."""
+    return f"{round_folder(run_id, number)}/labels/{checked_id(image_id)}.png"
+
+
+def round_mask_key(run_id: str, number: int, image_id: str) -> str:
+    """What the network of a round drew, refined: foreground probability, 8-bit PNG."""
+    return f"{round_folder(run_id, number)}/masks/{checked_id(image_id)}.png"
+
+
 def prediction_folder(prediction_set_id: str) -> str:
     return f"predictions/{checked_id(prediction_set_id)}"
 
@@ -81,6 +95,11 @@ def prediction_folder(prediction_set_id: str) -> str:
 def prediction_key(prediction_set_id: str, image_id: str) -> str:
     """A predicted foreground probability in the image's own size: 8-bit PNG."""
     return f"{prediction_folder(prediction_set_id)}/{checked_id(image_id)}.png"
+
+
+def uncertainty_key(prediction_set_id: str, image_id: str) -> str:
+    """How unsure a prediction is at each pixel, in the image's own size: 8-bit PNG, 255 is 1."""
+    return f"{prediction_folder(prediction_set_id)}/uncertainty/{checked_id(image_id)}.png"
 
 
 def upload_folder(token: str) -> str:

@@ -6,9 +6,10 @@ The same code ends a training (its own dataset, for the gallery) and serves new 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,18 +19,23 @@ from engine.artifacts import Artifacts, MissingFile
 from engine.config import RunConfig
 from engine.jobs import import_images
 from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
+from engine.jobs.pace import Pace
 from engine.parameters import parse
+from engine.refine_masks import refined
+from engine.run_parameters import DataParams, PredictionParams
 
 BATCH = 16
 """Rows written in one transaction."""
 
+REFINE_SEED = 0
+
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
-    """Predict what the payload names: {"run", "dataset", "flips", "source"?}.
+    """Predict what the payload names: {"run", "dataset", "flips", "refine", "source"?}.
 
     `source`, where given, is imported into the dataset first (see `engine.jobs.import_images`). Returns
-    {"images", "prediction_set", "seconds"} and, where there is truth, mean "dice" and "iou", else None. A second
-    attempt goes on with the images that are missing; a new job predicts all of them again.
+    {"images", "prediction_set", "uncertainty", "seconds"} and, where there is truth, mean "dice" and "iou", else None.
+    A second attempt goes on with the images that are missing; a new job predicts all of them again.
 
     Raises:
         JobFailed: there is no model or no image.
@@ -39,22 +45,26 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     if "source" in payload and not _already_imported(job, context):
         import_images.run(job, context)
     chosen = context.records.run(payload["run"])
-    set_id = context.records.ensure_prediction_set(chosen.id, dataset_id, job.id, bool(payload.get("flips")))
+    # A job that was submitted before masks could be refined does not say how
+    how = PredictionParams(flips=bool(payload.get("flips")), refine=payload.get("refine", "none"))
+    set_id = context.records.ensure_prediction_set(chosen.id, dataset_id, job.id, how.flips, how.refine)
     if job.attempt <= 1:
         context.records.clear_predictions(set_id)
-    return predict_dataset(context, chosen, dataset_id, set_id, bool(payload.get("flips")), context.should_stop)
+    return predict_dataset(context, chosen, dataset_id, set_id, how, context.should_stop)
 
 
 def predict_dataset(
-    context: JobContext, run: Any, dataset_id: str, set_id: str, flips: bool, should_stop: Callable[[], bool]
+    context: JobContext, run: Any, dataset_id: str, set_id: str, how: PredictionParams, should_stop: Callable[[], bool]
 ) -> dict[str, Any]:
     """Predict the images that the prediction set lacks; return the job's result (see `run`).
+
+    Images are read, predicted and stored a few at a time, so a folder of any length fits into memory.
 
     Raises:
         JobFailed: there is no model or no image.
         JobStopped: `should_stop` said so; what was predicted stays.
     """
-    from engine.predict import ModelError, load_model, predict_many  # TensorFlow: seconds that a bad job need not wait
+    from engine.predict import ModelError, load_model  # TensorFlow: seconds that a bad job need not wait
 
     began = time.monotonic()
     files, records = context.artifacts, context.records
@@ -64,7 +74,7 @@ def predict_dataset(
     done = records.predicted_images(set_id)
     missing = [image for image in images if image.id not in done]
     references = _References(context, run, dataset_id)
-    scores: list[dict[str, Any]] = []
+    means = _Means(set_id, len(done))
     rows: list[dict[str, Any]] = []
     context.progress(len(done), len(images), "Predicting")
     try:
@@ -72,23 +82,92 @@ def predict_dataset(
     except ModelError as error:
         raise JobFailed(str(error)) from None
 
-    pictures = (_read(files, stored.image_key(dataset_id, image.id), image.name) for image in missing)
-    data = parse(RunConfig, run.config).data
-    with closing(predict_many(model, pictures, data, flips=flips)) as predictions:
-        for image, prediction in zip(missing, predictions, strict=True):
-            levels = metrics.probability_to_u8(prediction.probability)
+    pace = Pace()
+    with closing(_drawn(model, files, dataset_id, missing, parse(RunConfig, run.config).data, how)) as predictions:
+        for image, (probability, uncertainty) in zip(missing, predictions, strict=True):
+            levels, unsure = metrics.probability_to_u8(probability), metrics.probability_to_u8(uncertainty)
+            files.write(stored.uncertainty_key(set_id, image.id), imaging.encode_png(unsure))
             files.write(stored.prediction_key(set_id, image.id), imaging.encode_png(levels))
-            rows.append(references.scored(image, levels))
-            scores.append(rows[-1])
-            context.progress(len(done) + len(scores), len(images), "Predicting")
+            rows.append(references.scored(image, levels) | {"uncertainty": float(unsure.mean() / 255)})
+            means.add(rows[-1])
+            context.progress(means.images, len(images), f"Predicting{pace.words(means.images)}")
             stopping = should_stop()
             if len(rows) >= BATCH or stopping:
                 records.add_predictions(set_id, rows)
                 rows = []
-            if stopping and len(scores) < len(missing):
-                raise JobStopped(_result(set_id, len(done) + len(scores), scores, began))
+            if stopping and means.images < len(images):
+                raise JobStopped(means.result(began))
     records.add_predictions(set_id, rows)
-    return _result(set_id, len(images), scores, began)
+    return means.result(began)
+
+
+class _Drawn(NamedTuple):
+    """A probability and how unsure it is, both float32 (H, W) in [0, 1]."""
+
+    probability: np.ndarray
+    uncertainty: np.ndarray
+
+
+def _drawn(
+    model: Any, files: Artifacts, dataset_id: str, images: list[Any], data: DataParams, how: PredictionParams
+) -> Iterator[_Drawn]:
+    """Yield what the network says of each image, in order, with its outline refined as asked.
+
+    The uncertainty stays the network's own: refining moves an outline but makes nobody surer of it.
+    """
+    asked: deque[np.ndarray] = deque()  # read ahead of what the network has answered
+
+    def pictures() -> Iterator[np.ndarray]:
+        for image in images:
+            pixels = _read(files, stored.image_key(dataset_id, image.id), image.name)
+            asked.append(pixels)
+            yield pixels
+
+    with closing(_predictions(model, pictures(), data, how.flips)) as answers:
+        for probability, uncertainty in answers:
+            pixels = asked.popleft()
+            # Anew for each image, so that its mask does not depend on how many were predicted before it
+            rng = np.random.default_rng(REFINE_SEED)
+            yield _Drawn(refined(pixels, probability, how.refine, rng), uncertainty)
+
+
+def _predictions(model: Any, images: Iterable[np.ndarray], data: DataParams, flips: bool) -> Iterator[_Drawn]:
+    # Goes when `predict_many` itself takes `data` and tells the uncertainty
+    from engine.predict import predict_many
+
+    with closing(predict_many(model, images, flips)) as probabilities:
+        for probability in probabilities:
+            yield _Drawn(probability, 4 * probability * (1 - probability))
+
+
+class _Means:
+    """Counts what is predicted and adds up its scores, so that no row is kept after it is stored."""
+
+    def __init__(self, set_id: str, done: int) -> None:
+        self._set_id, self.images = set_id, done
+        self._sums: dict[str, float] = defaultdict(float)
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.images += 1
+        for name in ("truth_dice", "truth_iou", "uncertainty"):
+            if row[name] is not None:
+                self._sums[name] += row[name]
+                self._counts[name] += 1
+
+    def result(self, began: float) -> dict[str, Any]:
+        """Return the job's result; `began` is a monotonic moment in seconds."""
+        return {
+            "images": self.images,
+            "prediction_set": self._set_id,
+            "dice": self._mean("truth_dice"),
+            "iou": self._mean("truth_iou"),
+            "uncertainty": self._mean("uncertainty"),
+            "seconds": round(time.monotonic() - began, 2),
+        }
+
+    def _mean(self, name: str) -> float | None:
+        return self._sums[name] / self._counts[name] if self._counts[name] else None
 
 
 class _References:
@@ -148,18 +227,3 @@ def _read(files: Artifacts, key: str, name: str) -> np.ndarray:
         raise JobFailed(f"The stored file of {name!r} is gone. Import the image again.") from None
     except imaging.UnreadableImage as error:
         raise JobFailed(f"The stored file of {name!r} is damaged: {error}") from None
-
-
-def _result(set_id: str, images: int, scores: list[dict[str, Any]], began: float) -> dict[str, Any]:
-    return {
-        "images": images,
-        "prediction_set": set_id,
-        "dice": _mean(scores, "truth_dice"),
-        "iou": _mean(scores, "truth_iou"),
-        "seconds": round(time.monotonic() - began, 2),
-    }
-
-
-def _mean(scores: list[dict[str, Any]], name: str) -> float | None:
-    values = [row[name] for row in scores if row[name] is not None]
-    return float(np.mean(values)) if values else None

@@ -73,9 +73,10 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         details={"best_metrics": result.best_metrics, "best_score": result.best_score},
     )
     if result.best_epoch is not None:
-        set_id = context.records.ensure_prediction_set(chosen.id, chosen.dataset_id, job.id, False)
+        how = config.prediction
+        set_id = context.records.ensure_prediction_set(chosen.id, chosen.dataset_id, job.id, how.flips, how.refine)
         context.records.clear_predictions(set_id)  # an earlier attempt's model may have made them
-        summary |= predict_dataset(context, chosen, chosen.dataset_id, set_id, False, should_stop=lambda: False)
+        summary |= predict_dataset(context, chosen, chosen.dataset_id, set_id, how, should_stop=lambda: False)
     if result.ended == "stopped":
         raise JobStopped(summary)
     return summary

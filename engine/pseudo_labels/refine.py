@@ -16,6 +16,31 @@ SURE_SHARE = 0.5
 GREATEST_AREA_CHANGE = 2.5
 """A GrabCut that makes the mask larger or smaller than by this factor has followed the wrong colours."""
 
+GRABCUT_SHARE = 0.8
+"""What GrabCut's hard mask counts in the result of `cut_again`; the rest is the probability it started from."""
+
+GRABCUT_ROUNDS = 3
+
+FILTER_CONTRAST = 0.1
+"""The step, as a share of full contrast, from which the guided filter takes the image for an edge."""
+
+
+def cut_again(image: np.ndarray, probability: np.ndarray, longest_side_px: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the probability (H, W) drawn most of the way to GrabCut's mask; unchanged where that is not to be trusted.
+
+    Image and size as for `grabcut`.
+    """
+    cut = grabcut(image, probability, GRABCUT_ROUNDS, longest_side_px, rng)
+    if cut is None:
+        return probability
+    return GRABCUT_SHARE * cut.astype(np.float32) + (1 - GRABCUT_SHARE) * probability
+
+
+def follow_edges(image: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Return the probability float32 (H, W) smoothed by a guided filter whose radius suits the size of the image."""
+    radius_px = max(3, round(max(probability.shape) / 66))
+    return guided_filter(image, probability, radius_px, FILTER_CONTRAST)
+
 
 def guided_filter(image: np.ndarray, probability: np.ndarray, radius_px: int, edge_contrast: float) -> np.ndarray:
     """Return the probability float32 (H, W) smoothed within, not across, the edges of a uint8 RGB image (H, W, 3).

@@ -19,7 +19,7 @@ from engine.pseudo_labels.bilateral_solver import bilateral_solver
 from engine.pseudo_labels.features import to_lab
 from engine.pseudo_labels.fusion import fuse, smooth
 from engine.pseudo_labels.minimum_barrier import barrier_distance
-from engine.pseudo_labels.refine import grabcut, guided_filter
+from engine.pseudo_labels.refine import FILTER_CONTRAST, cut_again, follow_edges, guided_filter
 from engine.pseudo_labels.region_tree import region_votes
 from engine.pseudo_labels.robust_background import otsu, saliency
 from engine.pseudo_labels.superpixels import describe, slico
@@ -32,14 +32,6 @@ TEXTURE_WEIGHT = 3.0
 
 LEAST_SPREAD = 0.5
 """Lab units that the pieces must differ by; below it the image is flat, and only their places would tell them apart."""
-
-GRABCUT_SHARE = 0.8
-"""What GrabCut's hard mask counts in the result; the rest is the saliency it started from."""
-
-GRABCUT_ROUNDS = 3
-
-FILTER_CONTRAST = 0.1
-"""The step, as a share of full contrast, from which the guided filter takes the image for an edge."""
 
 
 def _weight(default: float, description: str) -> float:
@@ -93,11 +85,9 @@ def label(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -
     probability = centre_on_threshold(salient, params.strictness)
     probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
     if params.grabcut:
-        cut = grabcut(image, probability, GRABCUT_ROUNDS, params.grabcut_side_px, rng)
-        if cut is not None:
-            probability = GRABCUT_SHARE * cut.astype(np.float32) + (1 - GRABCUT_SHARE) * probability
+        probability = cut_again(image, probability, params.grabcut_side_px, rng)
     if params.outline == "guided_filter":
-        return guided_filter(image, probability, max(3, round(max(height, width) / 66)), FILTER_CONTRAST)
+        return follow_edges(image, probability)
     if params.outline == "bilateral_solver":
         return bilateral_solver(image, probability)
     return probability

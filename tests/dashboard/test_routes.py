@@ -141,6 +141,10 @@ def test_truth_in_colour_is_clear_where_it_is_background(dashboard, discs, serve
         "labels/" + "0" * 32 + "/" + "0" * 32,
         "runs/" + "0" * 32 + "/model.keras",
         "runs/" + "0" * 32 + "/probe/1/" + "0" * 32,
+        "runs/" + "0" * 32 + "/rounds/1/labels/" + "0" * 32,
+        "runs/..%2F..%2Fetc/rounds/1/masks/" + "0" * 32,
+        "runs/" + "0" * 32 + "/rounds/x/masks/" + "0" * 32,
+        "predictions/" + "0" * 32 + "/uncertainty/..%2F..%2Fapp.db",
         "predictions/nonsense/masks.zip",
         "preview/" + "0" * 32,
     ],
@@ -186,6 +190,24 @@ def test_a_zip_of_predictions_has_masks_at_the_threshold_a_table_and_probabiliti
     assert float(rows[0]["foreground_share"]) == pytest.approx((mask == 255).mean(), abs=1e-6)
     assert float(rows[0]["truth_dice"]) == pytest.approx(0.8, abs=0.01)
     assert rows[0]["pseudo_label_dice"] == ""
+
+
+def test_rounds_and_uncertainty_come_whole_and_smaller(dashboard, discs, served):
+    run_id, set_id = add_predictions(dashboard, discs)
+    image_id = image_ids(dashboard, discs.id)[0]
+    addresses = {
+        urls.round_label: (stored.round_label_key, (run_id, 2, image_id)),
+        urls.round_mask: (stored.round_mask_key, (run_id, 2, image_id)),
+        urls.uncertainty: (stored.uncertainty_key, (set_id, image_id)),
+    }
+    for level, (key, ids) in enumerate(addresses.values()):
+        dashboard.files.write(key(*ids), imaging.encode_png(np.full((SIZE_PX, SIZE_PX), level, np.uint8)))
+    for level, (address, (_, ids)) in enumerate(addresses.items()):
+        whole, small = served.ask(address(*ids)), served.ask(address(*ids, 192))
+        assert (whole.status, small.status) == (200, 200)
+        assert (pixels(whole) == level).all() and pixels(small).shape == (192, 192)
+        assert "no-cache" in whole.headers["cache-control"]  # a resumed run repeats a round
+        assert served.ask(address(*ids), sec_fetch_site="cross-site").status == 403
 
 
 def test_a_zip_leaves_out_a_mask_whose_file_is_gone(dashboard, discs, served):

@@ -1,15 +1,18 @@
 """The prediction job on a real database: new images, stop, retry, and scores only where there is a reference."""
 
+import re
+
+import numpy as np
 import pytest
 
 from db import submissions
-from db.models import Prediction
+from db.models import Prediction, PredictionSet, Run
 from engine import artifacts as stored
 from engine import imaging
-from engine.run_parameters import ModelParams
 from engine.jobs import predict
 from engine.jobs.base import JobFailed, JobStopped
-from engine.model.unet import unet
+from engine.model.networks import network
+from engine.run_parameters import ModelParams
 from tests.engine.jobs.training_job import Context, submit_train
 from tests.house import add_discs, disc
 
@@ -20,7 +23,7 @@ def run(house):
     dataset = add_discs(house, 2, "taught")
     made, _ = submit_train(house, dataset)
     with house.files.writing(stored.best_model_key(made.id)) as beside:
-        unet(ModelParams(image_size=64, depth=2, base_filters=4)).save(beside)
+        network(ModelParams(image_size=64, depth=2, base_filters=4)).save(beside)
     Context(house).records.update_run(made.id, best_epoch=1)
     return made
 
@@ -47,13 +50,54 @@ def test_images_without_truth_are_predicted_without_scores(house, run):
     assert all(row.truth_dice is None and row.truth_counts is None and row.split == "" for row in rows)
     keys = [stored.prediction_key(result["prediction_set"], row.image_id) for row in rows]
     assert {imaging.decode_png(house.files.read(key)).shape for key in keys} == {(80, 80)}
-    assert context.said[-1] == (5, 5, "Predicting")
+    done, total, text = context.said[-1]
+    assert (done, total) == (5, 5) and re.fullmatch(r"Predicting, [0-9.]+ images/s", text)
 
 
 def test_images_with_truth_are_scored(house, run):
     result = predict.run(submit(house, run, add_discs(house, 3, "scored"), flips=True), Context(house))
     assert 0 <= result["iou"] <= result["dice"] <= 1
     assert all(row.label_dice is None for row in rows_of(house, result["prediction_set"]))
+
+
+def test_how_unsure_a_mask_is_lies_beside_it_with_its_mean(house, run):
+    result = predict.run(submit(house, run, add_discs(house, 3, "new", size_px=80)), Context(house))
+    rows = rows_of(house, result["prediction_set"])
+    for row in rows:
+        stored_map = house.files.read(stored.uncertainty_key(row.prediction_set_id, row.image_id))
+        unsure = imaging.decode_png(stored_map)
+        assert unsure.shape == (80, 80) and unsure.dtype == np.uint8
+        assert row.uncertainty == pytest.approx(unsure.mean() / 255)
+    assert result["uncertainty"] == pytest.approx(np.mean([row.uncertainty for row in rows]))
+
+
+def test_refined_masks_differ_from_plain_ones_in_the_mask_alone_and_repeat_themselves(house, run):
+    dataset = add_discs(house, 2, "new", size_px=96)
+    found = []
+    for refine in ("none", "guided_filter", "grabcut", "grabcut"):
+        result = predict.run(submit(house, run, dataset, refine=refine), Context(house))
+        rows = sorted(rows_of(house, result["prediction_set"]), key=lambda row: row.image_id)
+        keys = [stored.prediction_key(result["prediction_set"], row.image_id) for row in rows]
+        found.append(([house.files.read(key) for key in keys], [row.uncertainty for row in rows]))
+        with house.database.reading() as session:
+            assert session.get_one(PredictionSet, result["prediction_set"]).refine == refine
+    plain, filtered, cut, again = (masks for masks, _ in found)
+    assert plain != filtered and cut == again
+    assert all(uncertainty == found[0][1] for _, uncertainty in found)
+
+
+def test_a_job_takes_the_runs_own_settings_unless_told_otherwise(house, run):
+    dataset = add_discs(house, 2, "new")
+    with house.database.writing() as session:
+        chosen = session.get_one(Run, run.id)
+        chosen.config = chosen.config | {"prediction": {"flips": True, "refine": "guided_filter"}}
+    assert submit(house, run, dataset).payload["refine"] == "guided_filter"
+    asked = submit(house, run, dataset, flips=False, refine="none").payload
+    assert (asked["flips"], asked["refine"]) == (False, "none")
+    with house.database.writing() as session:
+        session.get_one(Run, run.id).config = {"version": 1}
+    asked = submit(house, run, dataset).payload
+    assert (asked["flips"], asked["refine"]) == (False, "none")
 
 
 def test_a_stopped_job_keeps_what_it_has_and_a_retry_does_the_rest(house, run):

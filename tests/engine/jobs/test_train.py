@@ -45,6 +45,7 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(house)
     assert all(house.files.exists(stored.probe_key(run.id, 2, image_id)) for image_id in probes)
     own, rows = predictions(house, run)
     assert len(rows) == 10
+    assert own.flips is True and own.refine == "none"  # as the run's settings say
     sides = {entry.image_id: entry.split for entry in split}
     for prediction in rows:
         assert prediction.split == sides[prediction.image_id]
