@@ -59,7 +59,8 @@ def main(
 
 def measure(config: RunConfig, data: Path, foreground: int, folder: Path, quiet: bool) -> dict:
     """Return the training's result, its epochs, minutes, and the machine's load around it."""
-    from engine.training.fit import Hooks, dtype_policy, fit
+    from engine.training.fit import Hooks, fit
+    from engine.training.hardware import dtype_policy
 
     epochs: list[dict[str, float]] = []
     began, load_before = time.monotonic(), os.getloadavg()[0]

@@ -1,15 +1,15 @@
 """Foreground probabilities from a stored network.
 
-An image is stretched to the network's square, as in training, and the answer is brought back to the image's own size.
-Stretching uses every pixel of the network's input and knows no border; the price is that proportions differ between
-images, which training sees in the same way.
+An image becomes squares by the framing that its run was trained with (see `engine.data.framing`), and the answers
+become one picture in the image's own size. Squares of one image overlap and are blended; batches are filled across
+images, so that many tiles of one image and many small images keep the network equally busy.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Full, Queue
 
@@ -17,17 +17,49 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.data.framing import Canvas, Corner, cut, scaled_shape, windows
 from engine.imaging import resize_image, resize_probability
+from engine.run_parameters import DataParams
 
 BATCH_SIZE = 8
+OVERLAP = 4  # squares of one image overlap by at least a fourth of their side
 FLIPS = ((), (2,), (1,), (1, 2))  # axes of (B, H, W): none, left and right, top and bottom, both
 
 Network = Callable[[np.ndarray], np.ndarray]
-Batch = tuple[np.ndarray, list[tuple[int, int]]]
 
 
 class ModelError(ValueError):
     """A file is no network that can be used here."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one image: `probability` float32 (H, W) in [0, 1] that a pixel is foreground."""
+
+    probability: np.ndarray
+
+    @property
+    def uncertainty(self) -> np.ndarray:
+        """Return the binary entropy of the probability in bits, float32 (H, W): 0 is sure, 1 is undecided.
+
+        Where several mirror images were asked, the probability is their mean, and its entropy holds both what each of
+        them doubts and where they contradict each other.
+        """
+        sure = np.finfo(np.float32).tiny  # 0 log 0 is 0
+        p, q = np.maximum(self.probability, sure), np.maximum(1 - self.probability, sure)
+        return np.clip(-(p * np.log2(p) + q * np.log2(q)), 0, 1)
+
+
+@dataclass
+class _Picture:
+    """An image on its way through the network, until no answer is missing."""
+
+    shape: tuple[int, int]
+    canvas: Canvas
+    missing: int
+
+
+Batch = tuple[np.ndarray, list[tuple[_Picture, Corner]]]
 
 
 def load_model(path: Path) -> keras.Model:
@@ -51,26 +83,27 @@ def load_model(path: Path) -> keras.Model:
     return model
 
 
-def predict(model: keras.Model, image: np.ndarray, flips: bool = False) -> np.ndarray:
-    """Return the probability, float32 (H, W) in [0, 1], that each pixel of an RGB uint8 image (H, W, 3) is foreground.
-
-    With `flips` it is the mean over the image and its three mirror images, at four times the work.
-    """
-    return next(predict_many(model, [image], flips, batch_size=1))
-
-
 def predict_many(
-    model: keras.Model, images: Iterable[np.ndarray], flips: bool = False, batch_size: int = BATCH_SIZE
-) -> Iterator[np.ndarray]:
-    """Yield the probability of each image, in order, each in its own size.
+    model: keras.Model,
+    images: Iterable[np.ndarray],
+    data: DataParams,
+    *,
+    flips: bool = False,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[Prediction]:
+    """Yield the prediction of each RGB uint8 image (H, W, 3), in order, each in its own size.
 
+    With `flips` the probability is the mean over the image and its three mirror images, at four times the work.
     `images` may be a generator that decodes: it is read in a thread of its own, a few batches ahead, while the network
     computes. What it raises is raised here. Close this generator to stop early.
     """
     network = _compiled(model)
-    for squares, shapes in _ahead(_batches(images, model.input_shape[1], batch_size)):
-        for probability, shape in zip(_averaged(network, squares, flips), shapes, strict=False):
-            yield resize_probability(probability, shape)
+    for squares, places in _ahead(_batches(images, data, model.input_shape[1], batch_size)):
+        for answer, (picture, corner) in zip(_averaged(network, squares, flips), places, strict=False):
+            picture.canvas.add(answer, corner)
+            picture.missing -= 1
+            if not picture.missing:
+                yield Prediction(resize_probability(picture.canvas.picture(), picture.shape))
 
 
 def _compiled(model: keras.Model) -> Network:
@@ -90,15 +123,21 @@ def _averaged(network: Network, squares: np.ndarray, flips: bool) -> np.ndarray:
     return np.mean(answers, axis=0, dtype=np.float32)
 
 
-def _batches(images: Iterable[np.ndarray], side: int, batch_size: int) -> Iterator[Batch]:
-    """Yield (squares uint8 (batch_size, S, S, 3), shapes of the real ones among them)."""
-    source = iter(images)
-    while group := list(itertools.islice(source, batch_size)):
-        # Always the same size, so that the network is compiled once
-        squares = np.zeros((batch_size, side, side, 3), np.uint8)
-        for index, image in enumerate(group):
-            squares[index] = resize_image(image, (side, side))
-        yield squares, [image.shape[:2] for image in group]
+def _batches(images: Iterable[np.ndarray], data: DataParams, side: int, batch_size: int) -> Iterator[Batch]:
+    """Yield (squares uint8 (batch_size, S, S, 3), what each real one among them shows)."""
+    squares, places = np.zeros((batch_size, side, side, 3), np.uint8), []
+    for image in images:
+        scaled = resize_image(image, scaled_shape(image.shape[:2], data, side))
+        corners = windows(scaled.shape[:2], side, side // OVERLAP)
+        picture = _Picture(image.shape[:2], Canvas(scaled.shape[:2], side), len(corners))
+        for corner in corners:
+            squares[len(places)] = cut(scaled, corner, side)
+            places.append((picture, corner))
+            if len(places) == batch_size:
+                yield squares, places
+                squares, places = np.zeros_like(squares), []
+    if places:  # of the same size as all, so that the network is compiled once
+        yield squares, places
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -117,8 +117,8 @@ class TrainingParams(Params):
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "auto",
         title="Precision",
-        description="Mixed bfloat16 is faster on processors with AMX or AVX-512 BF16, and mixed float16 on graphics cards; "
-        "automatic chooses what this machine is fast at.",
+        description="Mixed bfloat16 is faster on processors with AMX or AVX-512 BF16, and on graphics cards; automatic "
+        " chooses what this machine is fast at.",
     )
     tensorboard: bool = Field(
         False, title="TensorBoard files", description="Also write TensorBoard event files into the run's folder."
@@ -134,9 +134,9 @@ class DataParams(Params):
     framing: Literal["pad", "crop", "stretch", "tiles"] = Field(
         "pad",
         title="Framing",
-        description="Pad shows the whole image in its own proportions and mirrors its edge to fill the square; crop cuts "
-        "squares of the image's shorter side; stretch bends every image into the square; tiles cuts squares out of the "
-        "image at its own scale, for large images with small objects.",
+        description="Pad shows the whole image in its own proportions and mirrors its edge to fill the square; crop "
+        "cuts squares of the image's shorter side; stretch bends every image into the square; tiles cuts squares out "
+        "of the image at its own scale, for large images with small objects.",
     )
     tile_scale: float = Field(
         1.0,
@@ -172,15 +172,15 @@ class ModelParams(Params):
     architecture: Literal["unet", "residual", "attention", "mobilenet_v2"] = Field(
         "unet",
         title="Network",
-        description="The plain U-Net; one with residual blocks; one with attention gates on its skips; or one whose way "
-        "down is MobileNetV2, which can start from pretrained weights.",
+        description="The plain U-Net; one with residual blocks; one with attention gates on its skips; or one whose "
+        "way down is MobileNetV2, which can start from pretrained weights.",
     )
     encoder_weights: str = Field(
         "none",
         max_length=500,
         title="Encoder weights",
-        description="For MobileNetV2: none, imagenet (downloaded by Keras once; learned from ImageNet's labels), or the "
-        "path of a weights file.",
+        description="For MobileNetV2: none, imagenet (downloaded by Keras once; learned from ImageNet's labels), or "
+        "the path of a weights file.",
     )
     image_size: int = Field(
         256,

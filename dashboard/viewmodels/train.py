@@ -222,23 +222,26 @@ def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: in
 
 
 def read_pair(files: Artifacts, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """Return image uint8 (S, S, 3) and foreground probability uint8 (S, S), S = PREVIEW_PX."""
-    square = (PREVIEW_PX, PREVIEW_PX)
-    image = imaging.resize_image(imaging.decode_png(files.read(pair.image_key)), square)
+    """Return image uint8 (H, W, 3) and foreground probability uint8, in their own sizes: framing needs them."""
+    image = imaging.decode_png(files.read(pair.image_key))
     mask = imaging.decode_png(files.read(pair.mask_key))
     if pair.lookup:
         mask = (truth.class_map(mask, pair.lookup) > 0).astype(np.uint8) * 255
-    return image, imaging.resize_image(mask, square)
+    return image, mask
 
 
 def augmented(
     image: np.ndarray, mask: np.ndarray, config: RunConfig, count: int, draw: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the pair as it is, then `count` changed copies, at most PREVIEW_PX wide; `draw` chooses which."""
-    size = min(config.model.image_size, PREVIEW_PX)
-    square = (size, size)
-    unchanged = imaging.resize_image(image, square), imaging.resize_image(mask, square)
-    return [unchanged, *augment.preview(image, mask, config.augmentation, size, count, seed=draw)]
+    """Return the pair as it is, then `count` squares as training shows them, at most PREVIEW_PX wide.
+
+    `draw` chooses which.
+    """
+    shape = imaging.fit_longest_side(image.shape[:2], PREVIEW_PX)
+    whole = imaging.resize_image(image, shape), imaging.resize_image(mask, shape)
+    size = config.model.image_size
+    squares = augment.preview(image, mask, config.data, config.augmentation, size, PREVIEW_PX, count, seed=draw)
+    return [whole, *squares]
 
 
 def _label_teacher(

@@ -104,7 +104,7 @@ def config_form(preset: str, origin: viewmodel.Source | None) -> Form[RunConfig]
     return form
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
+@st.cache_data(max_entries=6, show_spinner=False)  # in their own sizes: a few of these are many megabytes
 def read_pair(pair: viewmodel.Pair) -> tuple[np.ndarray, np.ndarray]:
     return viewmodel.read_pair(artifacts(), pair)
 

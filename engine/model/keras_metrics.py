@@ -1,13 +1,16 @@
 """Dice and IoU over a whole set of images, summed batch by batch.
 
 Both compare with the target's mask, which is foreground where the target is at least 0.5, so that a soft target scores
-on the same scale as truth. They agree with `engine.metrics` on all pixels of the set taken as one image.
+on the same scale as truth. Pixels of weight 0 do not count, all others count 1. They agree with `engine.metrics` on all
+pixels of the set taken as one image.
 """
 
 from __future__ import annotations
 
 import keras
 from keras import ops
+
+from engine.model.losses import split_weight
 
 
 class _Ratio(keras.metrics.Metric):
@@ -35,8 +38,9 @@ class SoftDice(_Ratio):
         super().__init__(name)
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        mask = ops.cast(y_true >= 0.5, "float32")
-        self._add(2 * ops.sum(mask * y_pred), ops.sum(mask) + ops.sum(y_pred))
+        wanted, weight = _mask_and_weight(y_true)
+        probability = weight * y_pred
+        self._add(2 * ops.sum(wanted * probability), ops.sum(weight * wanted) + ops.sum(probability))
 
 
 class BinaryIoU(_Ratio):
@@ -46,7 +50,13 @@ class BinaryIoU(_Ratio):
         super().__init__(name)
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        mask = ops.cast(y_true >= 0.5, "float32")
-        predicted = ops.cast(y_pred >= 0.5, "float32")
-        overlap = ops.sum(mask * predicted)
-        self._add(overlap, ops.sum(mask) + ops.sum(predicted) - overlap)
+        wanted, weight = _mask_and_weight(y_true)
+        predicted = weight * ops.cast(y_pred >= 0.5, "float32")
+        overlap = ops.sum(wanted * predicted)
+        self._add(overlap, ops.sum(weight * wanted) + ops.sum(predicted) - overlap)
+
+
+def _mask_and_weight(target):
+    """Return the mask and 1 where a pixel counts, float32 (B, H, W, 1), of targets (B, H, W, 2)."""
+    wanted, weight = split_weight(target)
+    return ops.cast(wanted >= 0.5, "float32"), ops.cast(weight > 0, "float32")

@@ -18,13 +18,15 @@ import numpy as np
 import tensorflow as tf
 
 from engine.artifacts import replacing
-from engine.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
+from engine.data.framing import Canvas, cut, windows
 from engine.imaging import encode_png, fit_longest_side, probability_to_u8, resize_probability
+from engine.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
+from engine.training.compiled import Averaged
 from engine.training.samples import Pixels
 from engine.training.state import Patience, TrainingState
 
 PROBE_PX = 256
-COSINE_FLOOR = 0.01  # share of the first learning rate that is left at the end of the cosine schedule
+FLOOR = 0.01  # share of the learning rate that warm-up begins with and the cosine ends with
 
 Metrics = dict[str, float]
 EpochStep = Callable[[int, Metrics], None]
@@ -79,8 +81,8 @@ class Batches(keras.callbacks.Callback):
         self._epoch, self._began = epoch, time.monotonic()
 
     def on_train_batch_begin(self, batch: int, logs: Metrics | None = None) -> None:
-        done = (self._epoch * self._steps + batch) / (self._params.epochs * self._steps)
-        self.model.optimizer.learning_rate = scheduled_rate(self._params, done) * self._state.rate_factor
+        rate = scheduled_rate(self._params, self._epoch + batch / self._steps)
+        self.model.optimizer.learning_rate = rate * self._state.rate_factor
 
     def on_train_batch_end(self, batch: int, logs: Metrics | None = None) -> None:
         done = min((batch + 1) * self._batch_size, self._images)
@@ -100,25 +102,40 @@ class Batches(keras.callbacks.Callback):
             self.model.stop_training = self.model.stop_evaluating = True
 
 
-def scheduled_rate(params: TrainingParams, done: float) -> float:
-    """Return the learning rate when the share `done`, in [0, 1], of all steps is behind us.
+def scheduled_rate(params: TrainingParams, epochs_done: float) -> float:
+    """Return the learning rate after so many epochs, in [0, `params.epochs`]; parts of one count.
 
-    Source of the cosine: Loshchilov, Hutter, "SGDR", ICLR 2017, without restarts.
+    Sources: Loshchilov, Hutter, "SGDR", ICLR 2017, for the cosine, without restarts; Goyal et al., "Accurate, Large
+    Minibatch SGD", arXiv:1706.02677, for the linear warm-up.
     """
-    if params.schedule == "constant":
+    warmup = min(params.warmup_epochs, params.epochs)
+    if epochs_done < warmup:
+        return params.learning_rate * (FLOOR + (1 - FLOOR) * epochs_done / warmup)
+    if params.schedule == "constant" or params.epochs == warmup:
         return params.learning_rate
-    share = (1 + math.cos(math.pi * min(done, 1.0))) / 2
-    return params.learning_rate * (COSINE_FLOOR + (1 - COSINE_FLOOR) * share)
+    share = (1 + math.cos(math.pi * min((epochs_done - warmup) / (params.epochs - warmup), 1.0))) / 2
+    return params.learning_rate * (FLOOR + (1 - FLOOR) * share)
 
 
 class Epochs(keras.callbacks.Callback):
-    """Takes the steps of each epoch that was trained and validated to its end."""
+    """Takes the steps of each epoch that was trained and validated to its end.
 
-    def __init__(self, state: TrainingState, steps: Sequence[EpochStep]) -> None:
+    Where a run keeps an average of its weights, it is what is validated and what the steps see.
+    """
+
+    def __init__(self, state: TrainingState, steps: Sequence[EpochStep], averaged: Averaged) -> None:
         super().__init__()
-        self._state, self._steps = state, steps
+        self._state, self._steps, self._averaged = state, steps, averaged
+
+    def on_test_begin(self, logs: Metrics | None = None) -> None:
+        self._averaged.swap_in()
 
     def on_epoch_end(self, epoch: int, logs: Metrics | None = None) -> None:
+        self._averaged.swap_in()
+        self._finish(epoch, logs)
+        self._averaged.swap_out()
+
+    def _finish(self, epoch: int, logs: Metrics) -> None:
         if self._state.ended:  # stopped in the middle: the epoch does not count and is repeated on resume
             return
         # A loss is of the weights before its step: the last step of an epoch can break them unseen
@@ -202,21 +219,26 @@ class Probes:
 
     def __init__(self, folder: Path, splits: Sequence[Pixels], predict: Callable[[np.ndarray], np.ndarray]) -> None:
         self._folder, self._predict = folder, predict
-        self._images, self._names, self._shapes = [], [], []
-        for pixels in splits:
-            for index, sample in enumerate(pixels.samples):
-                if sample.probe:
-                    self._images.append(pixels.images[index])
-                    self._names.append(sample.id)
-                    self._shapes.append(fit_longest_side(pixels.shapes[index], PROBE_PX))
+        self._probes = [
+            (pixels, index) for pixels in splits for index, sample in enumerate(pixels.samples) if sample.probe
+        ]
 
     def __call__(self, epoch: int, metrics: Metrics) -> None:
         folder = self._folder / "probe" / f"{epoch:04d}"
         folder.mkdir(parents=True, exist_ok=True)
-        for image, name, shape in zip(self._images, self._names, self._shapes, strict=True):
-            probability = self._predict(image[np.newaxis])[0, ..., 0]
-            with replacing(folder / f"{name}.png") as beside:
+        for pixels, index in self._probes:
+            probability = self._whole(pixels.pair(index)[..., :3], pixels.size)
+            shape = fit_longest_side(pixels.shapes[index], PROBE_PX)
+            with replacing(folder / f"{pixels.samples[index].id}.png") as beside:
                 beside.write_bytes(encode_png(probability_to_u8(resize_probability(probability, shape))))
+
+    def _whole(self, image: np.ndarray, size: int) -> np.ndarray:
+        """Return the probability of a scaled image, (H, W), put together from the squares that cover it."""
+        canvas = Canvas(image.shape[:2], size)
+        for corner in windows(image.shape[:2], size, size // 4):
+            square = cut(image, corner, size)
+            canvas.add(self._predict(square[np.newaxis])[0, ..., 0], corner)
+        return canvas.picture()
 
 
 class EventFiles:

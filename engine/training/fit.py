@@ -12,18 +12,17 @@ import numpy as np
 
 from engine.artifacts import replacing
 from engine.config import RunConfig
-from engine.model.keras_metrics import BinaryIoU, SoftDice
-from engine.model.losses import LOSSES
-from engine.model.normalization import FusedBatchNormalization
-from engine.model.unet import unet
+from engine.model.encoder import EncoderWeightsError
+from engine.model.networks import network
 from engine.training import callbacks as steps
 from engine.training import pipeline
 from engine.training.callbacks import Hooks
+from engine.training.compiled import Averaged, training_model
+from engine.training.hardware import prepare_threads
 from engine.training.samples import Pixels, Sample, TrainingError, prepared
 from engine.training.state import Ended, TrainingState, load_state, save_state
 
 BEST_FILE, LAST_FILE = "best.keras", "last.keras"
-CPU_FLAGS = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
@@ -65,42 +64,19 @@ def fit(config: RunConfig, samples: Sequence[Sample], folder: Path, hooks: Hooks
     if state.ended:
         return _result(state, stored)
 
+    prepare_threads()
     began = time.monotonic() - state.seconds
-    with prepared(samples, config.model.image_size, folder, hooks.on_prepare) as (train, validation):
-        model = training_model(config)
+    with prepared(samples, config, folder, hooks.on_prepare) as (train, validation):
+        try:
+            model = training_model(config, pretrained=not arrays)
+        except EncoderWeightsError as error:
+            raise TrainingError(str(error)) from None
         _restore(model, arrays)
         hooks.on_start(state.epoch)
         _train(config, model, train, validation, state, stored, hooks, began)
         state.seconds = time.monotonic() - began
     _conclude(config, model, state, stored)
     return _result(state, stored)
-
-
-def training_model(config: RunConfig) -> keras.Model:
-    """Return the network compiled for training, in the precision that suits this machine."""
-    training = config.training
-    model = unet(config.model, training.seed, dtype_policy(training.precision), FusedBatchNormalization)
-    if training.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(training.learning_rate, weight_decay=training.weight_decay)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    else:
-        optimizer = keras.optimizers.Adam(training.learning_rate)
-    # XLA compiled for CPU was a third slower than oneDNN's kernels (159 against 212 ms per step)
-    model.compile(optimizer, LOSSES[training.loss], metrics=[SoftDice("dice"), BinaryIoU("iou")], jit_compile=False)
-    optimizer.build(model.trainable_variables)
-    return model
-
-
-def dtype_policy(precision: str) -> str:
-    """Return the Keras policy for `training.precision` on this machine.
-
-    "auto" is mixed bfloat16 on processors with AMX, which halves the time of a step there; elsewhere bfloat16 is
-    emulated and slow, and it is float32.
-    """
-    if precision != "auto":
-        return precision
-    has_amx = CPU_FLAGS.exists() and "amx_bf16" in CPU_FLAGS.read_text()
-    return "mixed_bfloat16" if has_amx else "float32"
 
 
 def _train(
@@ -113,11 +89,14 @@ def _train(
     hooks: Hooks,
     began: float,
 ) -> None:
+    averaged = Averaged(model)
+
     def save_last(epoch: int, metrics: steps.Metrics) -> None:
         state.seconds = time.monotonic() - began
         if config.checkpoint.save_last:
             stored.save(model, LAST_FILE)
-            save_state(stored.folder, state, _arrays(model))
+            with averaged.out():
+                save_state(stored.folder, state, _arrays(model))
 
     after_epoch: list[steps.EpochStep] = [
         steps.KeepBest(config.checkpoint.monitor, state, lambda: stored.save(model, BEST_FILE), hooks.on_best),
@@ -133,14 +112,14 @@ def _train(
     after_epoch += [hooks.on_epoch, save_last]
 
     count, per_epoch = pipeline.batch_size(config, train), pipeline.steps_per_epoch(config, train)
-    batches = steps.Batches(config.training, state, hooks, len(train.samples), count, per_epoch)
+    batches = steps.Batches(config.training, state, hooks, train.squares, count, per_epoch)
     model.fit(
         pipeline.training_batches(config, train, state.epoch),
         initial_epoch=state.epoch,
         epochs=config.training.epochs,
         steps_per_epoch=per_epoch,
         validation_data=pipeline.validation_batches(config, validation) if validation.samples else None,
-        callbacks=[batches, steps.Epochs(state, after_epoch)],
+        callbacks=[batches, steps.Epochs(state, after_epoch, averaged)],
         shuffle=False,
         verbose=0,
     )
@@ -191,7 +170,7 @@ class _StoredModels:
 
     def __init__(self, config: RunConfig, folder: Path) -> None:
         self.folder = folder
-        self._plain = unet(config.model)
+        self._plain = network(config.model)
         self.parameter_count: int = self._plain.count_params()
 
     def save(self, model: keras.Model, name: str) -> None:

@@ -1,75 +1,109 @@
-"""The stream of batches: which images, in which order, changed how. All of it follows from seed, epoch and position.
+"""The stream of batches: which squares, in which order, changed how. All of it follows from seed, epoch and position.
 
 A run that resumes at epoch 7 therefore sees exactly the batches that it would have seen without the interruption.
+
+A batch is images float32 (B, S, S, 3) in 0 to 255 and targets float32 (B, S, S, 2): the foreground probability in
+[0, 1], and how much the pixel counts.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import tensorflow as tf
 
-from engine.config import AugmentationParams, RunConfig
-from engine.data.augment import augment
-from engine.training.samples import Pixels
+from engine.config import RunConfig
+from engine.data.augment import draw_square
+from engine.data.framing import cut, shares
+from engine.run_parameters import TrainingParams
+from engine.training.samples import CHANNELS, Pixels
+
+Arrays = tuple[np.ndarray, np.ndarray]  # pairs uint8 (B, S, S, 4), weights float32 (B, S, S)
 
 
 def batch_size(config: RunConfig, pixels: Pixels) -> int:
-    """Return the batch size in use: never more than there are images."""
-    return min(config.training.batch_size, len(pixels.samples))
+    """Return the batch size in use: never more than there are squares."""
+    return min(config.training.batch_size, pixels.squares)
 
 
 def steps_per_epoch(config: RunConfig, pixels: Pixels) -> int:
-    return math.ceil(len(pixels.samples) / batch_size(config, pixels))
+    return math.ceil(pixels.squares / batch_size(config, pixels))
 
 
 def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) -> tf.data.Dataset:
     """Return all batches from `first_epoch` (counted from 0) to the last epoch, one epoch after the other.
 
-    A batch is images float32 (B, S, S, 3) in 0 to 255 and targets float32 (B, S, S, 1) in [0, 1]. Every batch has the
-    same size: the last one of an epoch is filled up from the epoch's beginning, with other changes.
+    Every batch has the same size: the last one of an epoch is filled up from the epoch's beginning, with other changes.
+    Mirrored edges count like any other pixel: they are views that the network could meet.
     """
     steps, size, seed = steps_per_epoch(config, pixels), batch_size(config, pixels), config.training.seed
+    side = config.model.image_size
+    weights = [pixel_weights(config.training, truth) for truth in (False, True)]
+    shown = np.repeat(np.arange(len(pixels.samples)), pixels.counts)  # the image of each square
 
-    def batch(step: np.int64) -> tuple[np.ndarray, np.ndarray]:
+    @lru_cache(maxsize=2)
+    def order(epoch: int) -> np.ndarray:
+        return np.random.default_rng((seed, epoch)).permutation(shown)
+
+    def batch(step: np.int64) -> Arrays:
         epoch, position = divmod(int(step), steps)
-        order = np.random.default_rng((seed, epoch)).permutation(len(pixels.samples))
         places = np.arange(position * size, (position + 1) * size)
-        rngs = [np.random.default_rng((seed, epoch, int(place))) for place in places]
-        return _augmented(pixels, np.take(order, places, mode="wrap"), config.augmentation, rngs)
+        pairs = np.empty((size, side, side, CHANNELS), np.uint8)
+        counted = np.empty((size, side, side), np.float32)
+        for row, (place, index) in enumerate(zip(places, np.take(order(epoch), places, mode="wrap"), strict=True)):
+            rng = np.random.default_rng((seed, epoch, int(place)))
+            pair, points = pixels.pair(index), pixels.points[index]
+            pairs[row] = draw_square(pair, points, side, config.data, config.augmentation, rng)
+            sample = pixels.samples[index]
+            values = weights[sample.lookup is not None] * np.float32(sample.weight)
+            counted[row] = values[pairs[row, ..., 3]]
+        return pairs, counted
 
     stream = tf.data.Dataset.range(first_epoch * steps, config.training.epochs * steps)
-    return _as_tensors(stream, batch, config.model.image_size, size, ahead=4)
+    return _as_tensors(stream, batch, side, size, ahead=4)
 
 
 def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
-    """Return every image once, in order and unchanged; the last batch may be smaller."""
-    size = config.training.batch_size
-    starts = tf.data.Dataset.range(0, len(pixels.samples), size)
+    """Return every image once, unchanged and in order, as squares that cover it; the last batch may be smaller.
 
-    def batch(start: np.int64) -> tuple[np.ndarray, np.ndarray]:
-        return pixels.images[start : start + size], pixels.targets[start : start + size]
+    Each pixel of a scaled image counts 1 in one of its squares; what is mirrored or shown a second time counts 0.
+    """
+    size, side = config.training.batch_size, config.model.image_size
+    squares = [(index, *share) for index, shape in enumerate(pixels.scaled) for share in shares(shape, side)]
 
-    return _as_tensors(starts, batch, config.model.image_size, None, ahead=2)
+    def batch(start: np.int64) -> Arrays:
+        chosen = squares[start : start + size]
+        counted = np.zeros((len(chosen), side, side), np.float32)
+        for row, (_, _, part) in enumerate(chosen):
+            counted[row][part] = 1
+        return np.stack([cut(pixels.pair(index), corner, side) for index, corner, _ in chosen]), counted
 
-
-def _augmented(
-    pixels: Pixels, indices: np.ndarray, params: AugmentationParams, rngs: list[np.random.Generator]
-) -> tuple[np.ndarray, np.ndarray]:
-    pairs = [
-        augment(pixels.images[index], pixels.targets[index], params, rng)
-        for index, rng in zip(indices, rngs, strict=True)
-    ]
-    return np.stack([image for image, _ in pairs]), np.stack([target for _, target in pairs])
+    return _as_tensors(tf.data.Dataset.range(0, len(squares), size), batch, side, None, ahead=2)
 
 
-def _as_tensors(positions: tf.data.Dataset, batch, side: int, count: int | None, ahead: int) -> tf.data.Dataset:
+def pixel_weights(params: TrainingParams, truth: bool) -> np.ndarray:
+    """Return how much a pixel teaches for each value of its 8-bit target, float32 (256,). Truth is always sure."""
+    weights = np.ones(256, np.float32)
+    if truth:
+        return weights
+    doubt = np.abs(np.arange(256, dtype=np.float32) / 255 - 0.5)
+    if params.confidence_weights:
+        weights = 2 * doubt
+    return np.where(doubt < params.ignore_band, np.float32(0), weights)
+
+
+def _as_tensors(
+    positions: tf.data.Dataset, batch: Callable[[np.int64], Arrays], side: int, count: int | None, ahead: int
+) -> tf.data.Dataset:
     def tensors(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images, targets = tf.numpy_function(batch, [position], (tf.uint8, tf.uint8), stateful=False)
-        images.set_shape((count, side, side, 3))
-        targets.set_shape((count, side, side))
-        return tf.cast(images, tf.float32), tf.cast(targets[..., tf.newaxis], tf.float32) / 255
+        pairs, weights = tf.numpy_function(batch, [position], (tf.uint8, tf.float32), stateful=False)
+        pairs.set_shape((count, side, side, CHANNELS))
+        weights.set_shape((count, side, side))
+        pairs = tf.cast(pairs, tf.float32)
+        return pairs[..., :3], tf.stack([pairs[..., 3] / 255, weights], axis=-1)
 
     # Nothing here is left to autotuning, whose thread could keep the end of a run waiting for a minute
     options = tf.data.Options()

@@ -1,18 +1,32 @@
-"""What a network learns from: pairs of files, decoded and resized once into arrays on disk."""
+"""What a network learns from: pairs of files, decoded and scaled once into one file on disk.
+
+A pair lies there as four channels, red, green, blue and the foreground probability, so that one warp moves image and
+target together. It is mapped into memory only while it is used: pages of a file that stays mapped count as this
+process's memory, and ten thousand images would be ten gigabytes.
+"""
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
 
+from engine.config import RunConfig
+from engine.data.framing import foreground_points, scaled_shape, squares_per_epoch
 from engine.imaging import UnreadableImage, decode_png, resize_image, resize_mask
+from engine.run_parameters import DataParams
+
+CHANNELS = 4
+_NO_POINTS = np.empty((0, 2), np.int32)
 
 
 class TrainingError(ValueError):
@@ -25,7 +39,7 @@ class Sample:
 
     Without `lookup` the target file is an 8-bit foreground probability and is learned as it is. With `lookup`, 256
     class indices, it holds truth values, and any class but 0 is foreground. `probe` asks for a picture of the
-    prediction after every epoch.
+    prediction after every epoch. `weight` is how much the image counts in training; 1 is the full weight.
     """
 
     id: str
@@ -34,41 +48,61 @@ class Sample:
     split: Literal["train", "validation"]
     lookup: tuple[int, ...] | None = None
     probe: bool = False
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """All pairs of one split at the network's size: `images` uint8 (N, S, S, 3), `targets` uint8 (N, S, S).
-
-    A target is the foreground probability times 255.
-    """
+    """All pairs of one split, scaled for squares of `size`, one after the other in `file`."""
 
     samples: tuple[Sample, ...]
-    images: np.ndarray
-    targets: np.ndarray
+    size: int
+    file: Path
     shapes: tuple[tuple[int, int], ...]
     """(height, width) of each image as it is stored."""
+    scaled: tuple[tuple[int, int], ...]
+    """(height, width) of each pair in `file`."""
+    counts: tuple[int, ...]
+    """How many squares of each image an epoch shows."""
+    points: tuple[np.ndarray, ...]
+    """Some foreground pixels of each pair, int32 (K, 2); none unless tiles are cut."""
+
+    @property
+    def squares(self) -> int:
+        """Return how many squares one epoch of training shows."""
+        return sum(self.counts)
+
+    def pair(self, index: int) -> np.ndarray:
+        """Return image and foreground probability of one sample, uint8 (H, W, 4), read only as far as it is used."""
+        shape = (*self.scaled[index], CHANNELS)
+        mapped = np.memmap(self.file, np.uint8, "r", offset=int(self._offsets[index]), shape=shape)
+        return np.asarray(mapped)
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        sizes = [height * width * CHANNELS for height, width in self.scaled]
+        return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
-def read_pair(sample: Sample, size: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Return image uint8 (S, S, 3), target uint8 (S, S), and the image's own (height, width).
+def read_pair(sample: Sample, data: DataParams, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return image and foreground probability, scaled for squares of `size`, uint8 (H, W, 4), and the own shape.
 
     Raises:
         TrainingError: a file is missing or damaged.
     """
     image, target = _read(sample.image), _read(sample.target)
-    square = (size, size)
+    shape = scaled_shape(image.shape[:2], data, size)
     if sample.lookup is None:
-        levels = resize_image(target, square)
+        levels = resize_image(target, shape)
     else:
         foreground = np.asarray(sample.lookup, np.uint8)[target] > 0
-        levels = resize_mask(foreground, square).astype(np.uint8) * 255
-    return resize_image(image, square), levels, image.shape[:2]
+        levels = resize_mask(foreground, shape).astype(np.uint8) * 255
+    return np.dstack([resize_image(image, shape), levels]), image.shape[:2]
 
 
 @contextmanager
 def prepared(
-    samples: Sequence[Sample], size: int, folder: Path, on_progress: Callable[[int, int], None]
+    samples: Sequence[Sample], config: RunConfig, folder: Path, on_progress: Callable[[int, int], None]
 ) -> Iterator[tuple[Pixels, Pixels]]:
     """Yield the pixels of training and validation, in files below `folder` that are deleted when the block ends.
 
@@ -83,24 +117,42 @@ def prepared(
         place = Path(temporary)
         total = len(samples)
         yield (
-            _filled(train, size, place / "train", lambda done: on_progress(done, total)),
-            _filled(validation, size, place / "validation", lambda done: on_progress(len(train) + done, total)),
+            _filled(train, config, place / "train", lambda done: on_progress(done, total)),
+            _filled(validation, config, place / "validation", lambda done: on_progress(len(train) + done, total)),
         )
 
 
-def _filled(samples: tuple[Sample, ...], size: int, stem: Path, on_progress: Callable[[int], None]) -> Pixels:
-    count = len(samples)
-    if not count:
-        return Pixels((), np.empty((0, size, size, 3), np.uint8), np.empty((0, size, size), np.uint8), ())
-    images = np.memmap(stem.with_suffix(".images"), np.uint8, "w+", shape=(count, size, size, 3))
-    targets = np.memmap(stem.with_suffix(".targets"), np.uint8, "w+", shape=(count, size, size))
-    shapes = []
-    with ThreadPoolExecutor() as pool:  # decoding and resizing release the interpreter lock
-        for index, (image, target, shape) in enumerate(pool.map(lambda sample: read_pair(sample, size), samples)):
-            images[index], targets[index] = image, target
+def _filled(samples: tuple[Sample, ...], config: RunConfig, path: Path, on_progress: Callable[[int], None]) -> Pixels:
+    data, size = config.data, config.model.image_size
+    shapes, scaled, counts, points = [], [], [], []
+    with path.open("wb") as file:
+        for pair, shape in _in_order(samples, lambda sample: read_pair(sample, data, size)):
+            file.write(pair.data)
             shapes.append(shape)
-            on_progress(index + 1)
-    return Pixels(samples, images, targets, tuple(shapes))
+            scaled.append(pair.shape[:2])
+            counts.append(squares_per_epoch(scaled[-1], data, size))
+            points.append(foreground_points(pair[..., 3]) if data.framing == "tiles" else _NO_POINTS)
+            on_progress(len(shapes))
+    return Pixels(samples, size, path, tuple(shapes), tuple(scaled), tuple(counts), tuple(points))
+
+
+def _in_order(
+    samples: Sequence[Sample], read: Callable[[Sample], tuple[np.ndarray, tuple[int, int]]]
+) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
+    """Yield what `read` returns, in order, read by a few threads that are never more than a few images ahead."""
+    workers = os.cpu_count() or 1
+    waiting: deque[Future] = deque()
+    with ThreadPoolExecutor(workers) as pool:  # decoding and resizing release the interpreter lock
+        try:
+            for sample in samples:
+                waiting.append(pool.submit(read, sample))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _read(path: Path) -> np.ndarray:

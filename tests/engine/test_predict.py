@@ -1,20 +1,23 @@
-"""Prediction from a stored network: sizes, order, flips, and files that are no network."""
+"""Prediction from a stored network: sizes, order, framing, flips, doubt, and files that are no network."""
 
 import keras
 import numpy as np
 import pytest
 
-from engine.run_parameters import ModelParams
-from engine.model.unet import unet
-from engine.predict import ModelError, load_model, predict, predict_many
+from engine.model.networks import network
+from engine.predict import ModelError, Prediction, load_model, predict_many
+from engine.run_parameters import DataParams, ModelParams
 
 PARAMS = ModelParams(image_size=32, depth=2, base_filters=4, first_stride=1)
+FRAMINGS = ["pad", "crop", "stretch", "tiles"]
+PAD = DataParams()
+LEFT_HALF = (np.arange(32) < 16).astype(np.float32)[np.newaxis, :, np.newaxis]
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "best.keras"
-    unet(PARAMS).save(path)
+    network(PARAMS).save(path)
     return load_model(path)
 
 
@@ -26,46 +29,102 @@ def bright_is_foreground():
     return keras.Model(image, red)
 
 
+def predict(model, image, framing="pad", flips=False):
+    """Return the probability of one image."""
+    return next(predict_many(model, [image], DataParams(framing=framing), flips=flips, batch_size=4)).probability
+
+
 def picture(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("shape", [(32, 32), (48, 20), (8, 200), (1, 1), (131, 77)])
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("shape", [(32, 32), (8, 200), (1, 1), (81, 77)])
 @pytest.mark.parametrize("flips", [False, True])
-def test_a_probability_has_the_size_of_its_image(model, shape, flips):
-    probability = predict(model, picture(*shape), flips)
-    assert probability.shape == shape
-    assert probability.dtype == np.float32
-    assert probability.min() >= 0
-    assert probability.max() <= 1
+def test_a_prediction_has_the_size_of_its_image(model, framing, shape, flips):
+    answer = next(predict_many(model, [picture(*shape)], DataParams(framing=framing), flips=flips))
+    for values in (answer.probability, answer.uncertainty):
+        assert values.shape == shape
+        assert values.dtype == np.float32
+        assert values.min() >= 0
+        assert values.max() <= 1
 
 
-def test_many_images_of_many_sizes_come_back_in_order(model):
-    images = [picture(20 + 3 * index, 50 - index, index) for index in range(11)]
-    answers = list(predict_many(model, iter(images), batch_size=4))
-    assert [answer.shape for answer in answers] == [image.shape[:2] for image in images]
-    for image, answer in zip(images, answers, strict=True):
-        np.testing.assert_allclose(answer, predict(model, image), atol=1e-5)
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("batch_size", [3, 16])
+def test_many_images_of_many_sizes_come_back_in_order(model, framing, batch_size):
+    images = [picture(20 + 9 * index, 70 - 5 * index, index) for index in range(9)]
+    data = DataParams(framing=framing)
+    answers = list(predict_many(model, iter(images), data, batch_size=batch_size))
+    alone = list(predict_many(model, iter(images), data, batch_size=1))
+    assert [answer.probability.shape for answer in answers] == [image.shape[:2] for image in images]
+    for one, other in zip(answers, alone, strict=True):
+        np.testing.assert_allclose(one.probability, other.probability, atol=1e-5)
 
 
-def test_the_answer_lies_where_the_object_is(bright_is_foreground):
-    image = np.zeros((60, 90, 3), np.uint8)
-    image[10:30, 50:80] = 255
-    for flips in (False, True):
-        probability = predict(bright_is_foreground, image, flips)
-        assert probability[13:27, 54:76].min() > 0.9
-        assert probability[40:].max() < 0.05
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("flips", [False, True])
+@pytest.mark.parametrize("shape", [(60, 90), (28, 44)])
+def test_the_answer_lies_where_the_object_is(bright_is_foreground, framing, flips, shape):
+    rows, columns = (np.array([side // 6, side // 2]) for side in shape)
+    image = np.zeros((*shape, 3), np.uint8)
+    image[slice(*rows), slice(*columns)] = 255
+    probability = predict(bright_is_foreground, image, framing, flips)
+    edge = 4
+    assert probability[rows[0] + edge : rows[1] - edge, columns[0] + edge : columns[1] - edge].min() > 0.9
+    assert probability[rows[1] + edge :].max() < 0.05
+    assert probability[:, columns[1] + edge :].max() < 0.05
+
+
+def test_tiles_put_together_show_no_seam(bright_is_foreground):
+    image = picture(150, 200)
+    answer = predict(bright_is_foreground, image, "tiles")
+    np.testing.assert_allclose(answer, image.sum(axis=2) / 765, atol=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "count", "batches"), [((32, 32), 9, 3), ((128, 128), 1, 7), ((56, 32), 4, 2)])
+def test_batches_are_filled_across_images(bright_is_foreground, monkeypatch, shape, count, batches):
+    asked = []
+
+    def counting(model):
+        def network(squares):
+            asked.append(len(squares))
+            return squares[..., 0].astype(np.float32) / 255
+
+        return network
+
+    monkeypatch.setattr("engine.predict._compiled", counting)
+    images = [picture(*shape, index) for index in range(count)]
+    answers = list(predict_many(bright_is_foreground, images, DataParams(framing="tiles"), batch_size=4))
+    assert len(answers) == count
+    assert asked == [4] * batches
+
+
+def test_doubt_is_the_entropy_of_the_answer_in_bits():
+    doubt = Prediction(np.float32([[0, 0.11, 0.5, 0.89, 1]])).uncertainty
+    np.testing.assert_allclose(doubt, [[0, 0.49992, 1, 0.49992, 0]], atol=1e-4)
+
+
+def test_flips_that_contradict_each_other_are_doubted():
+    left = keras.layers.Lambda(lambda images: images[..., :1] * 0 + LEFT_HALF)
+    image = keras.Input((32, 32, 3))
+    model = keras.Model(image, left(image))
+    sure, torn = (
+        next(predict_many(model, [picture(32, 32)], PAD, flips=flips)).uncertainty.max() for flips in (False, True)
+    )
+    assert sure < 1e-6
+    assert torn == 1
 
 
 def test_flips_make_the_answer_the_same_for_a_mirrored_image(model):
     image = picture(32, 32)
     plain = np.abs(predict(model, image) - predict(model, image[:, ::-1])[:, ::-1]).max()
-    flipped = np.abs(predict(model, image, True) - predict(model, image[:, ::-1], True)[:, ::-1]).max()
+    flipped = np.abs(predict(model, image, flips=True) - predict(model, image[:, ::-1], flips=True)[:, ::-1]).max()
     assert flipped < 1e-4 < plain
 
 
 def test_no_images_give_no_answers(model):
-    assert list(predict_many(model, [])) == []
+    assert list(predict_many(model, [], PAD)) == []
 
 
 def test_a_reader_that_fails_is_heard(model):
@@ -74,7 +133,7 @@ def test_a_reader_that_fails_is_heard(model):
         raise RuntimeError("the disk is gone")
 
     with pytest.raises(RuntimeError, match="the disk is gone"):
-        list(predict_many(model, images(), batch_size=1))
+        list(predict_many(model, images(), PAD, batch_size=1))
 
 
 def test_stopping_early_stops_reading(model):
@@ -85,7 +144,7 @@ def test_stopping_early_stops_reading(model):
             read.append(index)
             yield picture(32, 32)
 
-    answers = predict_many(model, images(), batch_size=1)
+    answers = predict_many(model, images(), PAD, batch_size=1)
     next(answers)
     answers.close()
     assert len(read) < 10

@@ -29,9 +29,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_rounds_run_id_runs", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "number", name="pk_rounds"),
     )
-    op.add_column(
-        "prediction_sets", sa.Column("refine", sa.String(length=32), nullable=False, server_default="none")
-    )
+    op.add_column("prediction_sets", sa.Column("refine", sa.String(length=32), nullable=False, server_default="none"))
     op.add_column("predictions", sa.Column("uncertainty", sa.Double(), nullable=True))
 
 

@@ -11,7 +11,7 @@ from engine import artifacts as stored
 from engine.config import PRESETS, ModelParams, RunConfig, config_from
 from engine.data.split import split
 from engine.imaging import encode_png
-from engine.model.unet import unet
+from engine.model.networks import network
 from tests.house import House, add_discs
 
 LOST_AFTER_S = 60.0
@@ -89,7 +89,7 @@ def test_without_truth_only_label_sets_teach(house):
     ],
 )
 def test_parameters_are_counted_as_keras_counts_them(params):
-    assert train.parameter_count(params) == unet(params).count_params()
+    assert train.parameter_count(params) == network(params).count_params()
 
 
 def test_the_plan_counts_images_and_steps():
@@ -191,7 +191,7 @@ def test_preview_of_a_label_set_shows_its_probability(house, dataset):
     image_id = pairs[0].mask_key.rpartition("/")[2].removesuffix(".png")
     house.files.write(stored.label_key(label_set_id, image_id), encode_png(np.full((64, 64), 90, np.uint8)))
     _, mask = train.read_pair(house.files, pairs[0])
-    assert mask.shape == (train.PREVIEW_PX, train.PREVIEW_PX) and (mask == 90).all()
+    assert mask.shape == (64, 64) and (mask == 90).all()
 
 
 def test_every_preset_has_its_sentence():

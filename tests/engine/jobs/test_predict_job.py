@@ -11,7 +11,7 @@ from engine import artifacts as stored
 from engine import imaging
 from engine.jobs import predict
 from engine.jobs.base import JobFailed, JobStopped
-from engine.model.unet import unet
+from engine.model.networks import network
 from engine.run_parameters import ModelParams
 from tests.engine.jobs.training_job import Context, submit_train
 from tests.house import add_discs, disc
@@ -23,7 +23,7 @@ def run(house):
     dataset = add_discs(house, 2, "taught")
     made, _ = submit_train(house, dataset)
     with house.files.writing(stored.best_model_key(made.id)) as beside:
-        unet(ModelParams(image_size=64, depth=2, base_filters=4)).save(beside)
+        network(ModelParams(image_size=64, depth=2, base_filters=4)).save(beside)
     Context(house).records.update_run(made.id, best_epoch=1)
     return made
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from engine.imaging import decode_png, encode_png
+from engine.training import compiled, hardware
 from engine.training.callbacks import Hooks, in_words, scheduled_rate
-from engine.training.fit import dtype_policy, fit
+from engine.training.fit import fit
+from engine.training.hardware import dtype_policy
 from engine.training.samples import TrainingError
 from engine.training.state import STATE_FILE, load_state
 from tests.engine.training.drawn import discs, tiny
@@ -133,14 +135,12 @@ def test_the_rate_falls_on_a_plateau_down_to_its_minimum(tmp_path):
 
 
 def test_a_lost_loss_ends_the_run_with_advice_and_keeps_the_good_model(tmp_path, monkeypatch):
-    from engine.training import fit as module
-
     def lost_later(target, probability):
         loss = keras.ops.mean(keras.ops.square(target - probability), axis=(1, 2, 3))
         return loss * keras.ops.where(steps.value > 2, math.nan, 1.0)
 
     steps = keras.Variable(0.0, trainable=False)
-    monkeypatch.setitem(module.LOSSES, "dice", lost_later)
+    monkeypatch.setattr(compiled, "loss_of", lambda params: lost_later)
     log = Log()
     hooks = Hooks(on_batch=lambda *_: steps.assign_add(1.0), on_epoch=log.hooks().on_epoch)
     result = fit(tiny(training={"epochs": 5, "loss": "dice"}), discs(tmp_path / "files"), tmp_path / "run", hooks)
@@ -177,25 +177,30 @@ def test_all_empty_masks_and_soft_labels_train(tmp_path):
 
 def test_schedules_begin_high_and_the_cosine_ends_low():
     params = tiny(training={"learning_rate": 0.01, "schedule": "cosine"}).training
-    rates = [scheduled_rate(params, done) for done in np.linspace(0, 1, 11)]
+    rates = [scheduled_rate(params, done) for done in np.linspace(0, params.epochs, 11)]
     assert rates[0] == pytest.approx(0.01)
     assert rates == sorted(rates, reverse=True)
     assert rates[-1] == pytest.approx(1e-4)
     constant = params.model_copy(update={"schedule": "constant"})
-    assert {scheduled_rate(constant, done) for done in (0, 0.5, 1)} == {0.01}
+    assert {scheduled_rate(constant, done) for done in (0, 1, 2)} == {0.01}
+    warm = params.model_copy(update={"epochs": 4, "warmup_epochs": 1})
+    rising = [scheduled_rate(warm, done) for done in (0, 0.5, 1, 2, 4)]
+    assert rising == pytest.approx([1e-4, 0.00505, 0.01, 0.01 * (0.01 + 0.99 * 0.75), 1e-4])
 
 
 def test_bfloat16_is_chosen_only_where_the_processor_has_it(tmp_path, monkeypatch):
-    from engine.training import fit as module
-
     flags = tmp_path / "cpuinfo"
-    monkeypatch.setattr(module, "CPU_FLAGS", flags)
+    monkeypatch.setattr(hardware, "CPU_FLAGS", flags)
     assert dtype_policy("auto") == "float32"
-    flags.write_text("flags : fpu avx2 avx512_bf16\n")
-    assert dtype_policy("auto") == "float32"
-    flags.write_text("flags : fpu avx2 amx_bf16\n")
-    assert dtype_policy("auto") == "mixed_bfloat16"
+    for line, policy in [
+        ("avx2 avx512f", "float32"),
+        ("amx_bf16", "mixed_bfloat16"),
+        ("avx512_bf16", "mixed_bfloat16"),
+    ]:
+        flags.write_text(f"model name\t: Some processor\nflags : fpu {line}\n")
+        assert dtype_policy("auto") == policy
     assert dtype_policy("float32") == "float32"
+    assert hardware.hardware().cpu == "Some processor"
 
 
 def test_a_stored_model_is_float32_whatever_trained_it(tmp_path):

@@ -1,0 +1,102 @@
+"""The network made ready for training: precision, optimizer, loss and metrics as a run's parameters want them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import keras
+
+from engine.config import RunConfig
+from engine.model.encoder import load_encoder_weights
+from engine.model.keras_metrics import BinaryIoU, SoftDice
+from engine.model.losses import loss_of
+from engine.model.networks import network
+from engine.model.normalization import FusedBatchNormalization
+from engine.run_parameters import TrainingParams
+from engine.training.hardware import hardware, spread
+
+MOMENTUM = 0.9
+
+
+def training_model(config: RunConfig, pretrained: bool = True) -> keras.Model:
+    """Return the network compiled for training, in the precision that suits this machine.
+
+    `pretrained` False leaves out the encoder's weights: for a network whose weights are restored anyway.
+
+    Raises:
+        EncoderWeightsError: the pretrained weights cannot be had.
+    """
+    training, machine = config.training, hardware(config.training.precision)
+    with spread():
+        model = network(config.model, training.seed, machine.precision, FusedBatchNormalization)
+        if pretrained and pretrained_weights(config):
+            load_encoder_weights(model, config.model.encoder_weights)
+        model.compile(
+            _optimizer(training, machine.precision),
+            loss_of(training),
+            metrics=[SoftDice("dice"), BinaryIoU("iou")],
+            jit_compile=machine.xla,
+        )
+        model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def pretrained_weights(config: RunConfig) -> str:
+    """Return which pretrained weights a run starts from, in words; empty if it starts from none."""
+    model = config.model
+    if model.architecture != "mobilenet_v2" or model.encoder_weights == "none":
+        return ""
+    return "ImageNet" if model.encoder_weights == "imagenet" else model.encoder_weights.rpartition("/")[2]
+
+
+def _optimizer(training: TrainingParams, precision: str) -> keras.Optimizer:
+    common = {"global_clipnorm": training.clip_norm or None}
+    if training.ema:
+        # Averages are only read (see `averaged`), never written over the weights by the optimizer itself
+        common |= {"use_ema": True, "ema_momentum": training.ema, "ema_overwrite_frequency": None}
+    if training.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(training.learning_rate, weight_decay=training.weight_decay, **common)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    elif training.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(training.learning_rate, **common)
+    else:
+        optimizer = keras.optimizers.SGD(training.learning_rate, momentum=MOMENTUM, nesterov=True, **common)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
+
+
+class Averaged:
+    """Puts the moving average of the weights in their place for a while, where a run keeps one."""
+
+    def __init__(self, model: keras.Model) -> None:
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        self._pairs = []
+        if optimizer.use_ema:
+            self._pairs = list(zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True))
+        self._swapped = False
+
+    def swap_in(self) -> None:
+        if not self._swapped:
+            self._swap()
+
+    def swap_out(self) -> None:
+        if self._swapped:
+            self._swap()
+
+    @contextmanager
+    def out(self) -> Iterator[None]:
+        """The weights themselves during the block, whatever holds around it."""
+        swapped = self._swapped
+        self.swap_out()
+        try:
+            yield
+        finally:
+            if swapped:
+                self.swap_in()
+
+    def _swap(self) -> None:
+        self._swapped = not self._swapped
+        for weight, average in self._pairs:
+            held = keras.ops.copy(weight.value)
+            weight.assign(average.value)
+            average.assign(held)

@@ -1,0 +1,33 @@
+"""What is stored of the probe images: the whole image in its own proportions, however it was framed."""
+
+import numpy as np
+import pytest
+
+from engine.imaging import decode_png, encode_png
+from engine.training.callbacks import PROBE_PX, Probes
+from engine.training.samples import Sample, prepared
+from tests.engine.training.drawn import tiny
+
+
+@pytest.mark.parametrize("framing", ["pad", "crop", "stretch", "tiles"])
+@pytest.mark.parametrize(
+    ("shape", "stored"), [((60, 90), (60, 90)), ((20, 24), (20, 24)), ((300, 600), (128, PROBE_PX))]
+)
+def test_a_probe_is_the_whole_image(tmp_path, framing, shape, stored):
+    image = np.zeros((*shape, 3), np.uint8)
+    image[shape[0] // 4 : shape[0] // 2, shape[1] // 2 :] = 255
+    (tmp_path / "i.png").write_bytes(encode_png(image))
+    (tmp_path / "t.png").write_bytes(encode_png(image[..., 0]))
+    sample = Sample("a", tmp_path / "i.png", tmp_path / "t.png", "train", probe=True)
+    other = Sample("b", tmp_path / "i.png", tmp_path / "t.png", "train")
+    with prepared([sample, other], tiny(data={"framing": framing}), tmp_path, lambda *_: None) as (train, validation):
+        probes = Probes(tmp_path, (validation, train), lambda squares: squares[..., :1].astype(np.float32) / 255)
+        probes(3, {})
+    written = sorted(path.relative_to(tmp_path).as_posix() for path in (tmp_path / "probe").rglob("*.png"))
+    assert written == ["probe/0003/a.png"]
+    probe = decode_png((tmp_path / written[0]).read_bytes())
+    assert probe.shape == stored
+    high, wide = stored
+    assert probe[round(0.3 * high) : round(0.45 * high), round(0.6 * wide) :].min() > 200
+    assert probe[round(0.65 * high) :].max() < 60
+    assert probe[:, : round(0.4 * wide)].max() < 60
