@@ -34,6 +34,7 @@ JOB_MODULES = {
     JobKind.PREDICT: "engine.jobs.predict",
 }
 POLL_S = 0.5
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 log = logging.getLogger("maskloom.worker")
 
@@ -92,14 +93,25 @@ class WorkerContext:
 
 def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> str:
     """Return the sentence that a person reads when a job fails; `config` is the settings of the run it trained."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk is full. Free some space, then retry: what was finished is kept."
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+    causes = list(_causes(error))
+    if any(isinstance(cause, OSError) and cause.errno in NO_SPACE for cause in causes):
+        return (
+            "The disk is full, or a limit on disk use or file size is reached. Free some space, then retry: what was "
+            "finished is kept."
+        )
+    if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):
         return _out_of_memory(config)
     if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
         return str(error)  # our own errors are sentences for people
     what = str(error).partition("\n")[0].rstrip(".")[:300]  # a database error goes on with its SQL
     return f"Unexpected error, {type(error).__name__}: {what}. The job's log has the details."
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that led to it: closing a file that could not be written raises one more."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _out_of_memory(config: Mapping[str, Any] | None) -> str:

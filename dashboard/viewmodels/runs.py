@@ -6,7 +6,6 @@ pseudo-label, and nothing here calls them anything else; scores against truth th
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from dashboard import wording
 from dashboard.viewmodels.config_table import ConfigRow, config_rows
-from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.viewmodels.jobs import JobView, job_view, left_at_pace
 from dashboard.viewmodels.rounds import rounds_total
 from dashboard.viewmodels.run_metrics import Reference
 from db import runs
@@ -302,15 +301,9 @@ def _seconds(run: Run, view: JobView | None) -> float | None:
 
 
 def _left_s(view: JobView | None) -> float | None:
-    """Return the seconds still to go at the speed that the worker reports; None before it has one.
-
-    The time since the start would mislead: a resumed run starts in the middle, and starting up takes a while.
-    """
     if view is None or view.status not in ("running", "stopping"):
         return None
-    speed = re.search(r"([0-9.]+) images/s", view.text)
-    per_s = float(speed[1]) if speed else 0.0
-    return max(view.total - view.done, 0) / per_s if per_s > 0 else None
+    return left_at_pace(view.done, view.total, view.text)
 
 
 def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done: int) -> str:
