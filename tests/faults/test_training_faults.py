@@ -14,8 +14,11 @@ from db import jobs, runs, submissions
 from db.models import JobStatus, utc_now
 from engine import artifacts as stored
 from engine.config import config_from
+from engine.jobs import train
+from engine.jobs.base import JobStopped
 from engine.predict import load_model
 from engine.worker import work
+from tests.engine.jobs.training_job import Context
 from tests.house import REPOSITORY, add_discs
 
 PATIENCE_S = 120
@@ -31,8 +34,11 @@ def submit(house, epochs, **model):
         "self_training": {"rounds": 1},
     }
     config = config_from("fast", values).model_dump(mode="json")
+    dataset = add_discs(house, 6)
     with house.database.writing() as session:
-        return submissions.submit_train(session, add_discs(house, 6).id, None, "run", "fast", config, "test")
+        run, job = submissions.submit_train(session, dataset.id, None, "run", "fast", config, "test")
+    job.attempt = 1  # for those that run it without claiming it
+    return run, job
 
 
 def start_worker(house, largest_file_bytes=resource.RLIM_INFINITY):
@@ -62,18 +68,23 @@ def wait_for_epoch(house, run, job):
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_fails_with_a_sentence_and_a_retry_goes_on(house):
-    run, job = submit(house, 2, **WIDE)
+    run, job = submit(house, 3, **WIDE)
+    with pytest.raises(JobStopped):
+        train.run(job, Context(house, stop_after=2))
+    best = house.files.path(stored.best_model_key(run.id))
+    kept = best.read_bytes()
+    assert len(kept) > LARGEST_FILE_BYTES
     assert start_worker(house, LARGEST_FILE_BYTES).wait(PATIENCE_S) == 0
     failed = status(house, run)
     assert failed.state == "failed" and failed.can_retry
     assert "The disk is full" in failed.sentence and "what was finished is kept" in failed.sentence
+    assert best.read_bytes() == kept and load_model(best)
     assert not list(house.files.path(stored.run_folder(run.id)).rglob("*.part*"))
     with house.database.writing() as session:
         jobs.requeue(session, job.id)
     work(house.database, house.settings)
     assert house.job(job.id).status == JobStatus.FINISHED
-    best = house.files.path(stored.best_model_key(run.id))
-    assert best.stat().st_size > LARGEST_FILE_BYTES and load_model(best)
+    assert status(house, run).epochs_done == 3
 
 
 @pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM allocating")])
