@@ -72,12 +72,24 @@ def mask_members(
             yield f"probabilities/{name}.png", data
 
 
-def prediction_names(session: Session, prediction_set_id: str) -> list[tuple[str, str]]:
-    """Return (key, unique stem) of every prediction of a set, doubles of an image included."""
+def uncertainty_members(store: Artifacts, keyed_names: Iterable[tuple[str, str]]) -> Iterator[Member]:
+    """Yield uncertainty/<name>.png (8 bit) of (key, name) where there is such a map."""
+    for key, name in keyed_names:
+        if store.exists(key):
+            yield f"uncertainty/{name}.png", store.read(key)
+
+
+def prediction_names(
+    session: Session, prediction_set_id: str, key_of: Callable[[str, str], str] = stored.prediction_key
+) -> list[tuple[str, str]]:
+    """Return (key, unique stem) of every prediction of a set, doubles of an image included.
+
+    `key_of(prediction set, image)` may name another file of a prediction, such as its uncertainty.
+    """
     found = session.get_one(PredictionSet, prediction_set_id)
     there = runs.predicted_images(session, prediction_set_id)
     named = datasets.named_images(session, found.dataset_id)
-    return _keyed(named, there, lambda image_id: stored.prediction_key(prediction_set_id, image_id))
+    return _keyed(named, there, lambda image_id: key_of(prediction_set_id, image_id))
 
 
 def label_names(session: Session, label_set_id: str) -> list[tuple[str, str]]:
@@ -103,7 +115,7 @@ def prediction_csv(session: Session, store: Artifacts, prediction_set_id: str, t
 
     The two kinds of score keep their names: against truth, and agreement with the pseudo-label that taught the run.
     """
-    header = ["file", "width_px", "height_px", "foreground_share", "mean_probability"]
+    header = ["file", "width_px", "height_px", "foreground_share", "mean_probability", "mean_uncertainty"]
     header += ["truth_dice", "truth_iou", "pseudo_label_dice", "pseudo_label_iou"]
     query = select(Image, Prediction).join(Prediction, Prediction.image_id == Image.id)
     rows = session.execute(_in_order(query.where(Prediction.prediction_set_id == prediction_set_id)))
@@ -111,7 +123,9 @@ def prediction_csv(session: Session, store: Artifacts, prediction_set_id: str, t
     for image, prediction in rows:
         share = _foreground_share(store, image, prediction, threshold)
         scores = [*_scores(prediction.truth_counts, threshold), *_scores(prediction.label_counts, threshold)]
-        table.append([image.name, image.width, image.height, share, f"{prediction.mean_probability:.6f}", *scores])
+        unsure = "" if prediction.uncertainty is None else f"{prediction.uncertainty:.6f}"
+        means = [f"{prediction.mean_probability:.6f}", unsure]
+        table.append([image.name, image.width, image.height, share, *means, *scores])
     return as_csv(header, table)
 
 

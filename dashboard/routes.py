@@ -6,6 +6,7 @@ A path is made only from ids (32 hex digits) by `engine.artifacts`; no name that
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from importlib.resources import files
 from typing import Any
@@ -196,8 +197,11 @@ def prediction_zip(request: Request) -> Response:
     with resources.database().reading() as session:
         title = _prediction_title(session, set_id)
         named = exports.prediction_names(session, set_id)
+        unsure = exports.prediction_names(session, set_id, stored.uncertainty_key)
         table = exports.prediction_csv(session, store, set_id, threshold)
     members = exports.mask_members(store, named, threshold, _wants_probabilities(request))
+    if _wants_probabilities(request):
+        members = itertools.chain(members, exports.uncertainty_members(store, unsure))
     return _zip(title, members, table)
 
 

@@ -78,7 +78,8 @@ def upload(token: str) -> str:
 
 
 def prediction_zip(prediction_set_id: str, threshold: float = 0.5, *, probabilities: bool = False) -> str:
-    """Return the address of a zip: masks/ (PNG 0/255), scores.csv and, on request, probabilities/ (8-bit PNG)."""
+    """Return the address of a zip: masks/ (PNG 0/255), scores.csv and, on request, probabilities/ (8-bit PNG) and
+    uncertainty/ where there is some."""
     query = {"threshold": f"{threshold:g}", "probabilities": 1 if probabilities else None}
     return _with(f"{PREFIX}/predictions/{prediction_set_id}/masks.zip", **query)
 

@@ -17,8 +17,9 @@ from db.models import Image, Job, Prediction, PredictionSet, Run
 
 
 def rows(session: Session, prediction_set_id: str) -> Sequence[Row[Any]]:
-    """Return (image_id, name, content_hash, width, height, has_truth, split, area, label_counts, truth_counts) of every
-    predicted image, in the dataset's order. `area` is the foreground's share at threshold 0.5."""
+    """Return (image_id, name, content_hash, width, height, has_truth, split, area, uncertainty, label_counts,
+    truth_counts) of every predicted image, in the dataset's order. `area` is the foreground's share at threshold 0.5.
+    """
     return session.execute(
         select(
             Prediction.image_id,
@@ -29,6 +30,7 @@ def rows(session: Session, prediction_set_id: str) -> Sequence[Row[Any]]:
             Image.has_truth,
             Prediction.split,
             Prediction.area,
+            Prediction.uncertainty,
             Prediction.label_counts,
             Prediction.truth_counts,
         )
@@ -43,7 +45,8 @@ def stamp(session: Session, prediction_set_id: str) -> str:
 
     Both sums are answered from the score indexes alone, so this costs a millisecond where `rows` reads megabytes.
     """
-    parts = []
+    found = session.get(PredictionSet, prediction_set_id)
+    parts: list[Any] = [found.job_id, found.flips, found.refine] if found else []
     for column in (Prediction.label_dice, Prediction.truth_dice):
         query = select(func.count(), func.count(column), func.sum(column))
         parts += session.execute(query.where(Prediction.prediction_set_id == prediction_set_id)).one()

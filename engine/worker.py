@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from db import jobs
@@ -24,6 +24,7 @@ from db.session import Database
 from engine import artifacts as stored
 from engine.artifacts import Artifacts
 from engine.jobs.base import JobFailed, JobStopped
+from engine.memory_advice import memory_advice
 from engine.settings import Settings, settings
 
 JOB_MODULES = {
@@ -34,6 +35,7 @@ JOB_MODULES = {
     JobKind.MEASURE: "engine.jobs.measure",
 }
 POLL_S = 0.5
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 log = logging.getLogger("maskloom.worker")
 
@@ -90,16 +92,36 @@ class WorkerContext:
             self._write(self._latest)
 
 
-def explain(error: BaseException) -> str:
-    """Return the sentence that a person reads when a job fails."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk is full. Free some space, then retry: what was finished is kept."
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "Memory ran out. Lower the batch size or the image size, then retry."
+def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> str:
+    """Return the sentence that a person reads when a job fails; `config` is the settings of the run it trained."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, OSError) and cause.errno in NO_SPACE for cause in causes):
+        return (
+            "The disk is full, or a limit on disk use or file size is reached. Free some space, then retry: what was "
+            "finished is kept."
+        )
+    if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):
+        return _out_of_memory(config)
     if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
         return str(error)  # our own errors are sentences for people
     what = str(error).partition("\n")[0].rstrip(".")[:300]  # a database error goes on with its SQL
     return f"Unexpected error, {type(error).__name__}: {what}. The job's log has the details."
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that led to it: closing a file that could not be written raises one more."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _out_of_memory(config: Mapping[str, Any] | None) -> str:
+    if config is None:
+        return "Memory ran out. End other programs that need much of it, then retry: what was finished is kept."
+    return (
+        "Memory ran out. What was finished is kept. End other programs that need much memory and retry, or duplicate "
+        f"the run with {memory_advice(config)}."
+    )
 
 
 @contextlib.contextmanager
@@ -137,12 +159,16 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
             status, result = JobStatus.STOPPED, stopped.result
         except Exception as failure:
             log.exception("The job failed.")
-            status, error = JobStatus.FAILED, explain(failure)
+            status, error = JobStatus.FAILED, explain(failure, _trained_config(job, context))
         log.info("Ended: %s. %s", status.value, error or "")
     with database.writing() as session:
         if not jobs.finish(session, job.id, job.attempt, status, error, result):
             log.warning("Job %s was given to another worker meanwhile.", job.id)
     return status
+
+
+def _trained_config(job: Job, context: WorkerContext) -> dict[str, Any] | None:
+    return context.records.run(job.payload["run"]).config if job.kind == JobKind.TRAIN else None
 
 
 def _refuse_full_disk(files: Artifacts, current: Settings) -> None:

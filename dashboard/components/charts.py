@@ -8,7 +8,7 @@ The key keeps zoom and hidden curves while new epochs arrive.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
@@ -52,6 +52,7 @@ def metric_curves(
     log: bool = False,
     smoothing: float = 0.0,
     best_epoch: float | None = None,
+    starts: Mapping[int, str] | None = None,
     height_px: int = 300,
     live: bool = False,
 ) -> None:
@@ -61,6 +62,7 @@ def metric_curves(
         log: a logarithmic value axis.
         smoothing: weight of the past in an exponential moving average, 0 (none) to 0.99; raw values stay, faint.
         best_epoch: marked with a thin line.
+        starts: {first epoch: words} of stretches that begin there, each marked with a thin line before it.
         live: more epochs will come; zoom and hidden curves stay when they do.
     """
     figure = _figure(height_px, title, x_title="Epoch")
@@ -68,10 +70,9 @@ def metric_curves(
     for curve in curves:
         _add(figure, curve, runs, smoothing)
     if best_epoch is not None:
-        figure.add_vline(best_epoch, line={"width": 1, "dash": "dot", "color": "gray"})
-        figure.add_annotation(
-            x=best_epoch, y=1, yref="paper", text="best", showarrow=False, xanchor="left", yanchor="top", xshift=3
-        )
+        _mark(figure, best_epoch, "best", dash="dot", yanchor="top")
+    for epoch, words in (starts or {}).items():
+        _mark(figure, epoch - 0.5, words, dash="solid", yanchor="bottom")
     if log:
         figure.update_yaxes(type="log", dtick=1 if _spans_decades(curves) else None)
     few = max((len(curve.epochs) for curve in curves), default=0) <= 20
@@ -79,9 +80,20 @@ def metric_curves(
     _show(figure, key, live)
 
 
-def learning_rate(curve: Curve, *, key: str, height_px: int = 200, live: bool = False) -> None:
-    """Draw the learning rate over epochs on a logarithmic axis."""
-    metric_curves([curve], key=key, title="Learning rate", log=True, height_px=height_px, live=live)
+def _mark(figure: go.Figure, x: float, words: str, dash: str, yanchor: Literal["top", "bottom"]) -> None:
+    """Draw a thin upright line, with words to its right at the chart's top or bottom."""
+    figure.add_vline(x, line={"width": 1, "dash": dash, "color": "gray"})
+    y = 1 if yanchor == "top" else 0
+    figure.add_annotation(
+        x=x, y=y, yref="paper", text=words, showarrow=False, xanchor="left", yanchor=yanchor, xshift=3
+    )
+
+
+def learning_rate(
+    curve: Curve, *, key: str, starts: Mapping[int, str] | None = None, height_px: int = 200, live: bool = False
+) -> None:
+    """Draw the learning rate over epochs on a logarithmic axis; `starts` as for `metric_curves`."""
+    metric_curves([curve], key=key, title="Learning rate", log=True, starts=starts, height_px=height_px, live=live)
 
 
 def rate_range(

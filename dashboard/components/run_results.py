@@ -10,6 +10,7 @@ from dashboard import urls, wording
 from dashboard.components import charts
 from dashboard.components.mask_grid import MODES, Tile, mask_grid
 from dashboard.resources import artifacts, database, settings
+from dashboard.viewmodels.rounds import round_starts, round_views
 from dashboard.viewmodels.run_metrics import DICE_NAME, IOU_NAME, MetricHistory, metric_names
 from dashboard.viewmodels.runs import LiveStatus, RunHead, Scores, live_status
 from db.models import utc_now
@@ -35,18 +36,25 @@ def headline(head: RunHead, status: LiveStatus, scores: Scores | None) -> None:
     """Draw the few numbers that matter, each with what it was measured against."""
     with st.container(horizontal=True):
         st.metric("Epochs", f"{status.epochs_done} / {status.epochs_total}")
+        if status.rounds_total > 1:
+            st.metric("Rounds", f"{status.rounds_done} / {status.rounds_total}", help="Of self-training, finished.")
         best = f", best epoch ({status.best_epoch})" if status.best_epoch else ""
-        st.metric(f"{DICE_NAME[head.reference]}, validation{best}", wording.score(status.best_val_dice))
+        # What the network began from stands beside every score: it did not learn all of it here.
+        note = {"delta": status.weights or None, "delta_color": "off", "delta_arrow": "off"}
+        st.metric(f"{DICE_NAME[head.reference]}, validation{best}", wording.score(status.best_val_dice), **note)
         if head.reference == "pseudo-label" and scores is not None and scores.truth_dice is not None:
             st.metric(
                 "Dice vs truth, validation",
                 wording.score(scores.truth_dice),
                 help=f"Mean of the predictions of {wording.count(scores.truth_images, 'validation image')} that have "
                 "truth, at threshold 0.5. The network never saw it.",
+                **note,
             )
         st.metric("Time", wording.duration(status.seconds))
         if status.parameter_count:
             st.metric("Parameters", f"{status.parameter_count / 1e6:.1f} M")
+    if status.hardware:
+        st.caption(status.hardware)
 
 
 def results(head: RunHead) -> None:
@@ -57,12 +65,13 @@ def results(head: RunHead) -> None:
             return
         history = _history(head.id)
         history.fetch(session, head.id, status.attempt, status.epochs_done)
+        starts = round_starts(round_views(session, head.id), status.epochs_done, status.rounds_total)
     if not history.by_epoch:
         if status.live:
             st.info("Curves and masks appear here after the first epoch.", icon=":material/hourglass_top:")
         return
     st.subheader("Curves")
-    _curves(head, status, history)
+    _curves(head, status, history, starts)
     with st.expander("Numbers of every epoch", icon=":material/table:"):
         _table(head, history)
     if head.probes:
@@ -118,7 +127,7 @@ def _history(run_id: str) -> MetricHistory:
     return history
 
 
-def _curves(head: RunHead, status: LiveStatus, history: MetricHistory) -> None:
+def _curves(head: RunHead, status: LiveStatus, history: MetricHistory, starts: dict[int, str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         log_scale = st.toggle("Logarithmic loss", key="runs-log-scale", persist_state="session")
         smoothing = st.slider(
@@ -143,6 +152,7 @@ def _curves(head: RunHead, status: LiveStatus, history: MetricHistory) -> None:
                 log=log_scale and metric == "loss",
                 smoothing=smoothing,
                 best_epoch=status.best_epoch,
+                starts=starts,
                 height_px=260,
                 live=status.live,
             )
@@ -152,6 +162,7 @@ def _curves(head: RunHead, status: LiveStatus, history: MetricHistory) -> None:
             charts.learning_rate(
                 charts.Curve("learning rate", epochs, rates),
                 key=f"runs-rate-{head.id}",
+                starts=starts,
                 height_px=260,
                 live=status.live,
             )

@@ -7,6 +7,7 @@ import re
 import streamlit as st
 
 from dashboard import wording
+from dashboard.viewmodels.jobs import left_at_pace
 
 _BADGES = {
     "queued": ("gray", ":material/schedule:", "Queued"),
@@ -31,7 +32,9 @@ def progress(done: int, total: int, text: str = "", elapsed_s: float | None = No
     parts = [wording.escaped(text)] if text else []
     if total > 0 and not re.search(r"\d of \d", text):
         parts.append(f"{done:,} of {total:,}")
-    left_s = wording.time_left(done, total, elapsed_s or 0.0)
+    left_s = left_at_pace(done, total, text)
+    if left_s is None:
+        left_s = wording.time_left(done, total, elapsed_s or 0.0)
     if left_s is not None and done < total:
         parts.append(f"{wording.duration(left_s)} left")
     st.progress(share, text=" · ".join(parts) or None)

@@ -16,13 +16,17 @@ from dashboard.viewmodels.config_table import config_rows
 from dashboard.viewmodels.scores import Reference, ScoreTable, mean, shared_rows
 from db import predictions, runs
 from db.models import Dataset, LabelSet, Run
+from engine.run_details import encoder_weights
 
 MOST_RUNS = 6
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run as the page shows it. `prediction_set_id` is empty where its own dataset is not predicted."""
+    """One run as the page shows it. `prediction_set_id` is empty where its own dataset is not predicted.
+
+    `weights` names what its encoder had learned from before, if anything.
+    """
 
     id: str
     name: str
@@ -37,6 +41,7 @@ class ComparedRun:
     best_epoch: int | None
     seconds: float | None
     parameter_count: int | None
+    weights: str
     config: dict[str, object]
     history: run_metrics.MetricHistory
     prediction_set_id: str
@@ -89,6 +94,7 @@ def _compared(session: Session, run: Run, prediction_set_id: str) -> ComparedRun
         best_epoch=run.best_epoch,
         seconds=run.train_seconds,
         parameter_count=run.parameter_count,
+        weights=encoder_weights(run.details),
         config=run.config,
         history=history,
         prediction_set_id=prediction_set_id,
@@ -107,6 +113,7 @@ class MetricRow:
     """A run's numbers: at its best epoch and at its last, against what taught it; then over the shared images."""
 
     name: str
+    weights: str
     measured_against: str
     epochs: int
     best_epoch: int | None
@@ -129,6 +136,7 @@ def metric_rows(compared: Sequence[ComparedRun]) -> tuple[MetricRow, ...]:
         rows.append(
             MetricRow(
                 name=run.name,
+                weights=run.weights,
                 measured_against="truth" if run.reference == "truth" else f"pseudo-label {run.label_set_name}",
                 epochs=run.history.last_epoch,
                 best_epoch=best_epoch,

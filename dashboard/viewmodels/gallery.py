@@ -14,15 +14,17 @@ from dashboard.viewmodels.jobs import JobView, job_view
 from dashboard.viewmodels.scores import Reference, ScoreTable, iou_from_dice, mean
 from db import predictions, runs
 from db.models import Dataset, LabelSet, Run
+from engine.run_details import weights_note
 
 TILES_PER_PAGE = 48
 
 Show = Literal["All", "Successes", "Failures"]
 Split = Literal["All", "Train", "Validation", "Dropped"]
-Sort = Literal["Worst first", "Best first", "Name", "Largest area", "Smallest area"]
+Sort = Literal["Worst first", "Best first", "Name", "Largest area", "Smallest area", "Least sure first"]
 SHOWS: tuple[Show, ...] = get_args(Show)
 SPLITS: tuple[Split, ...] = get_args(Split)
 SORTS: tuple[Sort, ...] = get_args(Sort)
+LEAST_SURE: Sort = "Least sure first"
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,17 @@ def _sort_keys(table: ScoreTable, choice: Choice, scores: np.ndarray) -> np.ndar
     if choice.sort in ("Largest area", "Smallest area"):
         area = table.area(choice.threshold)
         return -area if choice.sort == "Largest area" else area
+    if choice.sort == LEAST_SURE:
+        return -table.uncertainty
     return scores if choice.sort == "Worst first" else -scores  # NaN sorts last either way
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a run's predictions lie and what they came from. `prediction_set_id` is empty where there are none."""
+    """Where a run's predictions lie and what they came from. `prediction_set_id` is empty where there are none.
+
+    `weights` is "encoder weights: ImageNet" and the like where the network did not begin from nothing, else empty.
+    """
 
     run_id: str
     run_name: str
@@ -123,6 +130,7 @@ class Source:
     truth_changed: bool
     preset: str
     best_epoch: int | None
+    weights: str
     job: JobView | None
 
     @property
@@ -171,13 +179,17 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         truth_changed=bool(dataset.truth_count) and list(dataset.lookup) != list(run.lookup),
         preset=run.preset,
         best_epoch=run.best_epoch,
+        weights=weights_note(run.details),
         job=job_view(predictions.job_at_work(session, run), now, lost_after_s),
     )
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image with the addresses of its masks; `score` and `success` are None where it has no reference."""
+    """One image with the addresses of its masks; `score` and `success` are None where it has no reference.
+
+    `uncertainty` in [0, 1] is the mean of its map; both are None for a mask that was drawn before there were any.
+    """
 
     image_id: str
     name: str
@@ -185,6 +197,8 @@ class Picture:
     image: str
     mask: str
     reference: str | None
+    uncertainty_map: str | None
+    uncertainty: float | None
     score: float | None
     success: bool | None
 
@@ -200,6 +214,7 @@ def pictures(
 def _picture(origin: Source, table: ScoreTable, choice: Choice, score: float, row: int) -> Picture:
     image_id = table.image_ids[row]
     scored = bool(np.isfinite(score))
+    unsure = _known(table.uncertainty[row])
     return Picture(
         image_id=image_id,
         name=table.names[row],
@@ -207,9 +222,15 @@ def _picture(origin: Source, table: ScoreTable, choice: Choice, score: float, ro
         image=urls.thumbnail(origin.dataset_id, image_id),
         mask=urls.prediction(origin.prediction_set_id, image_id, 192),
         reference=reference_url(origin, choice.reference, image_id, 192) if scored else None,
+        uncertainty_map=None if unsure is None else urls.uncertainty(origin.prediction_set_id, image_id, 192),
+        uncertainty=unsure,
         score=score if scored else None,
         success=score >= choice.success_from if scored else None,
     )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def reference_url(origin: Source, reference: Reference, image_id: str, size: int | None = None) -> str:
@@ -229,6 +250,7 @@ class Detail:
     height: int
     split: str
     area: float
+    uncertainty: float | None
     dice: dict[Reference, float | None]
     iou: dict[Reference, float | None]
     success: bool | None
@@ -246,8 +268,7 @@ def detail(table: ScoreTable, arrangement: Arrangement, choice: Choice, image_id
     place = arrangement.place(row)
     dice: dict[Reference, float | None] = {}
     for reference in table.references:
-        score = float(table.scores(reference, choice.threshold)[row])
-        dice[reference] = score if np.isfinite(score) else None
+        dice[reference] = _known(table.scores(reference, choice.threshold)[row])
     chosen = dice.get(choice.reference)
     around = [table.image_ids[i] for i in arrangement.rows]
     return Detail(
@@ -257,6 +278,7 @@ def detail(table: ScoreTable, arrangement: Arrangement, choice: Choice, image_id
         height=table.sizes[row][1],
         split=str(table.splits[row]),
         area=float(table.area(choice.threshold)[row]),
+        uncertainty=_known(table.uncertainty[row]),
         dice=dice,
         iou={reference: None if score is None else iou_from_dice(score) for reference, score in dice.items()},
         success=None if chosen is None else chosen >= choice.success_from,

@@ -18,6 +18,7 @@ from dashboard import wording
 from dashboard.viewmodels.jobs import JobView, job_view
 from db import jobs
 from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
+from engine.run_details import weights_note
 
 SAMPLE_NAME = "Sample scenes"
 RECENT = 5
@@ -44,13 +45,17 @@ class Work:
 
 @dataclass(frozen=True)
 class RecentRun:
-    """One recent run. `dice_against` names what the validation images' `best_dice` was measured against."""
+    """One recent run. `dice_against` names what the validation images' `best_dice` was measured against.
+
+    `weights` is "encoder weights: ImageNet" and the like where the network did not begin from nothing, else empty.
+    """
 
     id: str
     name: str
     dataset: str
     status: str
     best_dice: float | None
+    weights: str
     dice_against: Literal["truth", "pseudo-label"]
     created_at: datetime
 
@@ -193,6 +198,7 @@ def _recent(session: Session, now: datetime, lost_after_s: float) -> tuple[Recen
                 dataset=dataset,
                 status=view.status if view else JobStatus.FINISHED.value,
                 best_dice=run.best_val_dice,
+                weights=weights_note(run.details),
                 dice_against="pseudo-label" if run.label_set_id else "truth",
                 created_at=run.created_at,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +34,16 @@ class JobView:
     @property
     def can_retry(self) -> bool:
         return self.status in ("failed", "stopped", "lost")
+
+
+def left_at_pace(done: int, total: int, text: str) -> float | None:
+    """Return the seconds still to go at the pace that a worker's progress text tells ("45.3 images/s"), or None.
+
+    The time since the start would mislead: a resumed job starts in the middle, and starting up takes a while.
+    """
+    told = re.search(r"([0-9.]+) images/s", text)
+    per_s = float(told[1]) if told else 0.0
+    return max(total - done, 0) / per_s if per_s > 0 else None
 
 
 def job_view(job: Job | None, now: datetime, lost_after_s: float) -> JobView | None:

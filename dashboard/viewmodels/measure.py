@@ -99,8 +99,8 @@ def rate_sentence(result: dict[str, Any]) -> str:
     if result["suggestion"] is None:
         return "The loss fell at none of these rates, so none is suggested. Check what the network learns from."
     return (
-        f"The loss falls fastest near a learning rate of **{rate_text(result['suggestion'])}**. Much smaller rates learn "
-        "slowly; where the curve turns up, steps are too long."
+        f"The loss falls fastest near a learning rate of **{rate_text(result['suggestion'])}**. Much smaller rates "
+        "learn slowly; where the curve turns up, steps are too long."
     )
 
 

@@ -13,16 +13,23 @@ from dashboard import urls
 from dashboard.viewmodels.jobs import JobView, job_view
 from db.models import Dataset, Image, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
 from engine import metrics
+from engine.refine_masks import Refine
+from engine.run_details import weights_note
 
 PER_PAGE = 48
-Order = Literal["file order", "name", "largest area", "smallest area", "worst vs truth", "best vs truth"]
+Order = Literal["file order", "name", "largest area", "smallest area", "least sure", "worst vs truth", "best vs truth"]
 ORDERS: tuple[Order, ...] = get_args(Order)
+ORDER_BY_UNCERTAINTY: Order = "least sure"
 ORDERS_BY_TRUTH: tuple[Order, ...] = ("worst vs truth", "best vs truth")
 
 
 @dataclass(frozen=True)
 class RunChoice:
-    """A run whose model can be used. `best_dice` is its best validation Dice, against `reference`."""
+    """A run whose model can be used. `best_dice` is its best validation Dice, against `reference`.
+
+    `weights` is "encoder weights: ImageNet" and the like where it did not begin from nothing, else empty. `flips` and
+    `refine` are how it predicts its own images.
+    """
 
     id: str
     name: str
@@ -30,12 +37,16 @@ class RunChoice:
     best_epoch: int
     best_dice: float | None
     reference: str
+    weights: str
+    flips: bool
+    refine: Refine
 
     @property
     def title(self) -> str:
         if self.best_dice is None:
             return f"{self.name} (epoch {self.best_epoch})"
-        return f"{self.name} (validation Dice {self.best_dice:.3f} vs {self.reference})"
+        note = f" · {self.weights}" if self.weights else ""
+        return f"{self.name} (validation Dice {self.best_dice:.3f} vs {self.reference}{note})"
 
 
 @dataclass(frozen=True)
@@ -67,20 +78,26 @@ class Earlier:
 
 @dataclass(frozen=True)
 class SetView:
-    """One set of predictions. `predicted` of `images` are done; `scored` of them have truth."""
+    """One set of predictions. `predicted` of `images` are done; `scored` have truth, `unsure` a map of uncertainty.
+
+    `weights` as for a `RunChoice`.
+    """
 
     id: str
     run_id: str
     run_name: str
+    weights: str
     dataset_id: str
     dataset_name: str
     fresh: bool
     own: bool
     flips: bool
+    refine: Refine
     created_at: datetime
     images: int
     predicted: int
     scored: int
+    unsure: int
     skipped: int
     job: JobView | None
 
@@ -96,7 +113,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class PredictedImage:
-    """One predicted image. `dice` and `iou` are against truth at the chosen threshold; None without truth."""
+    """One predicted image. `dice` and `iou` are against truth at the chosen threshold; None without truth.
+
+    `uncertainty` in [0, 1] is the mean of its map; None for a mask that was drawn before there were any.
+    """
 
     id: str
     name: str
@@ -108,6 +128,9 @@ class PredictedImage:
     mask_small: str
     truth: str | None
     truth_small: str | None
+    uncertainty: float | None
+    uncertainty_map: str | None
+    uncertainty_small: str | None
     dice: float | None
     iou: float | None
 
@@ -140,6 +163,9 @@ def usable_runs(session: Session) -> tuple[RunChoice, ...]:
             best_epoch=run.best_epoch,
             best_dice=run.best_val_dice,
             reference="truth" if run.label_set_id is None else "pseudo-label",
+            weights=weights_note(run.details),
+            flips=bool(run.config.get("prediction", {}).get("flips", False)),
+            refine=run.config.get("prediction", {}).get("refine", "none"),
         )
         for run, dataset_name in session.execute(query)
     )
@@ -199,21 +225,25 @@ def set_view(session: Session, set_id: str | None, now: datetime, lost_after_s: 
         return None
     run, dataset = session.get_one(Run, found.run_id), session.get_one(Dataset, found.dataset_id)
     of_set = Prediction.prediction_set_id == found.id
-    predicted, scored = session.execute(select(func.count(), func.count(Prediction.truth_counts)).where(of_set)).one()
+    counts = select(func.count(), func.count(Prediction.truth_counts), func.count(Prediction.uncertainty))
+    predicted, scored, unsure = session.execute(counts.where(of_set)).one()
     skipped = select(func.count()).where(ImportEntry.dataset_id == dataset.id, ImportEntry.taken.is_(False))
     return SetView(
         id=found.id,
         run_id=run.id,
         run_name=run.name,
+        weights=weights_note(run.details),
         dataset_id=dataset.id,
         dataset_name=dataset.name,
         fresh=dataset.purpose == "prediction",
         own=dataset.id == run.dataset_id,
         flips=found.flips,
+        refine=found.refine,
         created_at=found.created_at,
         images=dataset.image_count,
         predicted=predicted,
         scored=scored,
+        unsure=unsure,
         skipped=session.scalar(skipped) or 0,
         job=job_of(session, found.id, now, lost_after_s),
     )
@@ -273,6 +303,7 @@ def _columns(order: Order) -> tuple:
         "name": (Image.name,),
         "largest area": (Prediction.area.desc(),),
         "smallest area": (Prediction.area,),
+        "least sure": (Prediction.uncertainty.is_(None), Prediction.uncertainty.desc()),
         "worst vs truth": (Prediction.truth_dice.is_(None), Prediction.truth_dice),
         "best vs truth": (Prediction.truth_dice.is_(None), Prediction.truth_dice.desc()),
     }[order]
@@ -283,6 +314,7 @@ def _predicted(prediction: Prediction, image: Image, truth_version: int, thresho
     dice, iou = _scores(prediction.truth_counts, threshold) if prediction.truth_counts else (None, None)
     truth = urls.truth(dataset_id, image.id, version=truth_version) if image.has_truth else None
     truth_small = urls.truth(dataset_id, image.id, 192, version=truth_version) if image.has_truth else None
+    unsure = prediction.uncertainty is not None
     return PredictedImage(
         id=image.id,
         name=image.name,
@@ -294,6 +326,9 @@ def _predicted(prediction: Prediction, image: Image, truth_version: int, thresho
         mask_small=urls.prediction(set_id, image.id, 192),
         truth=truth,
         truth_small=truth_small,
+        uncertainty=prediction.uncertainty,
+        uncertainty_map=urls.uncertainty(set_id, image.id) if unsure else None,
+        uncertainty_small=urls.uncertainty(set_id, image.id, 192) if unsure else None,
         dice=dice,
         iou=iou,
     )

@@ -6,7 +6,6 @@ pseudo-label, and nothing here calls them anything else; scores against truth th
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,17 +14,23 @@ from sqlalchemy.orm import Session
 
 from dashboard import wording
 from dashboard.viewmodels.config_table import ConfigRow, config_rows
-from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.viewmodels.jobs import JobView, job_view, left_at_pace
+from dashboard.viewmodels.rounds import rounds_total
 from dashboard.viewmodels.run_metrics import Reference
 from db import runs
-from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
+from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Round, Run, RunImage
+from engine.memory_advice import memory_advice
+from engine.run_details import encoder_weights, hardware_line, weights_note
 
 NO_MODEL = "There is no model yet: resume it to get one."
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """One line of the table. `dice_vs_truth` and `agreement` are of validation images; either may be unknown."""
+    """One line of the table. `dice_vs_truth` and `agreement` are of validation images; either may be unknown.
+
+    `weights` names what a run's encoder had learned from before, if anything.
+    """
 
     id: str
     name: str
@@ -36,6 +41,7 @@ class RunRow:
     epochs_total: int
     dice_vs_truth: float | None
     agreement: float | None
+    weights: str
     seconds: float | None
     created_at: datetime
     val_dice: tuple[float, ...]
@@ -106,6 +112,10 @@ class LiveStatus:
     best_epoch: int | None
     best_val_dice: float | None
     parameter_count: int | None
+    rounds_done: int
+    rounds_total: int
+    hardware: str
+    weights: str
     attempt: int
     sentence: str
 
@@ -135,9 +145,9 @@ class LiveStatus:
         return self.best_epoch is not None
 
     @property
-    def stage(self) -> tuple[str, bool]:
+    def stage(self) -> tuple[str, bool, int]:
         """What the parts of the page that are not live depend on: when it changes, they are out of date."""
-        return self.state, self.epochs_done > 0
+        return self.state, self.epochs_done > 0, self.rounds_done
 
 
 def run_rows(session: Session, now: datetime, lost_after_s: float) -> tuple[RunRow, ...]:
@@ -172,6 +182,7 @@ def run_rows(session: Session, now: datetime, lost_after_s: float) -> tuple[RunR
                 epochs_total=_epochs_total(run),
                 dice_vs_truth=best if by_truth else truth.get(run.id),
                 agreement=None if by_truth else best,
+                weights=encoder_weights(run.details),
                 seconds=_seconds(run, view),
                 created_at=run.created_at,
                 val_dice=curve,
@@ -220,12 +231,13 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
 def live_status(session: Session, run_id: str, now: datetime, lost_after_s: float) -> LiveStatus | None:
     """Return how a run stands, or None if it is gone."""
     last = select(func.max(Metric.epoch)).where(Metric.run_id == run_id).scalar_subquery()
+    ended_rounds = select(func.count()).where(Round.run_id == run_id).scalar_subquery()
     found = session.execute(
-        select(Run, Job, last).outerjoin(Job, Job.id == Run.job_id).where(Run.id == run_id)
+        select(Run, Job, last, ended_rounds).outerjoin(Job, Job.id == Run.job_id).where(Run.id == run_id)
     ).one_or_none()
     if found is None:
         return None
-    run, job, epochs_done = found
+    run, job, epochs_done, rounds_done = found
     view = job_view(job, now, lost_after_s)
     state = _state(view)
     return LiveStatus(
@@ -240,6 +252,10 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         best_epoch=run.best_epoch,
         best_val_dice=run.best_val_dice,
         parameter_count=run.parameter_count,
+        rounds_done=rounds_done,
+        rounds_total=rounds_total(run),
+        hardware=hardware_line(run.details),
+        weights=weights_note(run.details),
         attempt=job.attempt if job else 0,
         sentence=_sentence(run, job, state, now, epochs_done or 0),
     )
@@ -260,7 +276,8 @@ def own_prediction_set_id(session: Session, run_id: str) -> str | None:
 
 
 def _epochs_total(run: Run) -> int:
-    return int(run.config.get("training", {}).get("epochs", 0))
+    """Return the epochs of all rounds: early stopping may end a round, and the run, before them."""
+    return int(run.config.get("training", {}).get("epochs", 0)) * rounds_total(run)
 
 
 def _keeps_last(run: Run) -> bool:
@@ -284,15 +301,9 @@ def _seconds(run: Run, view: JobView | None) -> float | None:
 
 
 def _left_s(view: JobView | None) -> float | None:
-    """Return the seconds still to go at the speed that the worker reports; None before it has one.
-
-    The time since the start would mislead: a resumed run starts in the middle, and starting up takes a while.
-    """
     if view is None or view.status not in ("running", "stopping"):
         return None
-    speed = re.search(r"([0-9.]+) images/s", view.text)
-    per_s = float(speed[1]) if speed else 0.0
-    return max(view.total - view.done, 0) / per_s if per_s > 0 else None
+    return left_at_pace(view.done, view.total, view.text)
 
 
 def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done: int) -> str:
@@ -306,7 +317,8 @@ def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done:
         silent = wording.duration((now - job.heartbeat_at).total_seconds())
         return (
             f"Its worker has been silent for {silent}: the process died, or the machine slept or was restarted. "
-            f"{_safe(run, epochs_done)}"
+            f"{_safe(run, epochs_done)} If it dies again, memory has probably run out: then duplicate it with "
+            f"{memory_advice(run.config)}."
         )
     if state == "failed":
         return (job.error if job else None) or run.ended_reason or "It failed without saying why; see the log."

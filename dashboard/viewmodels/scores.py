@@ -28,6 +28,7 @@ class ScoreTable:
 
     `dice[reference]` is float32 (N, 101), one column for each of `engine.metrics.THRESHOLDS`, and not a number where
     an image lacks that reference. `areas` is the predicted foreground's share of the image, of the same shape.
+    `uncertainty` is float32 (N,), the mean of an image's map, not a number where there is none.
     """
 
     image_ids: tuple[str, ...]
@@ -37,6 +38,7 @@ class ScoreTable:
     splits: np.ndarray
     dice: dict[Reference, np.ndarray]
     areas: np.ndarray
+    uncertainty: np.ndarray
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -55,6 +57,11 @@ class ScoreTable:
         count = {reference: int(np.isfinite(curve[:, 0]).sum()) for reference, curve in self.dice.items()}
         present: list[Reference] = [reference for reference in ("truth", "label") if count[reference]]
         return tuple(sorted(present, key=lambda reference: -count[reference]))
+
+    @cached_property
+    def has_uncertainty(self) -> bool:
+        """Whether any image has a map of how unsure its mask is."""
+        return bool(np.isfinite(self.uncertainty).any())
 
     @cached_property
     def index(self) -> dict[str, int]:
@@ -100,6 +107,7 @@ def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
         splits=np.array([row.split for row in found], dtype="U16"),
         dice=dice,
         areas=areas,
+        uncertainty=np.array([np.nan if row.uncertainty is None else row.uncertainty for row in found], np.float32),
     )
 
 

@@ -133,11 +133,13 @@ def _numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> No
     rows = compare.metric_rows(compared)
     columns: dict[str, Any] = {"Run": [row.name for row in rows]}
     columns |= {name: [means.get(run.id) for run in compared] for name, means in comparable.items()}
+    if any(row.weights for row in rows):
+        columns["Encoder weights"] = [row.weights or "none" for row in rows]
     columns["Epochs measured against"] = [row.measured_against for row in rows]
     for words, name in (("Dice", "val_dice"), ("IoU", "val_iou"), ("Loss", "val_loss")):
         columns[f"{words}, best epoch"] = [row.best[name] for row in rows]
         columns[f"{words}, last"] = [row.last[name] for row in rows]
-    scores = [name for name in columns if name not in ("Run", "Epochs measured against")]
+    scores = [name for name in columns if name not in ("Run", "Encoder weights", "Epochs measured against")]
     columns |= {
         "Best epoch": [row.best_epoch for row in rows],
         "Epochs": [row.epochs for row in rows],
@@ -248,6 +250,8 @@ def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane
     run, image_id = shared.runs[column], shared.image_id(image, column)
     score = shared.scores[image, column] if shared.reference else np.nan
     note = f" · {upper_first(SCORE_TITLES[shared.reference])} {score:.3f}" if np.isfinite(score) else ""
+    if note and run.weights:
+        note += f" · encoder weights: {run.weights}"
     return Pane(
         f"{run.name}{note}",
         urls.image(run.dataset_id, image_id),

@@ -8,11 +8,22 @@ import streamlit as st
 
 from dashboard import resources, urls, wording
 from dashboard.components import charts, status
+from dashboard.components.gallery_detail import UNCERTAINTY, image_detail, in_words, open_image
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
-from dashboard.components.viewer import Pane, viewer
 from dashboard.score_tables import score_table
 from dashboard.viewmodels import gallery
-from dashboard.viewmodels.gallery import SHOWS, SORTS, SPLITS, Arrangement, Choice, Detail, Show, Sort, Source, Split
+from dashboard.viewmodels.gallery import (
+    LEAST_SURE,
+    SHOWS,
+    SORTS,
+    SPLITS,
+    Arrangement,
+    Choice,
+    Show,
+    Sort,
+    Source,
+    Split,
+)
 from dashboard.viewmodels.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
 from db.models import utc_now
 from db.submissions import NotReady, submit_predict
@@ -25,6 +36,7 @@ MODES: dict[str, Mode] = {
     "Outline": "outline",
     "Fill": "fill",
     "Probability": "probability",
+    UNCERTAINTY: "probability",
     "Image": "image",
 }
 POLL_S = 2.0
@@ -59,17 +71,17 @@ def main() -> None:
         threshold, success_from = _choose_thresholds()
     with head:
         _downloads(origin, threshold)
-    choice = Choice(reference, threshold, success_from, *_choose_order())
+    choice = Choice(reference, threshold, success_from, *_choose_order(table))
     arrangement = gallery.arrange(table, choice)
     with counts:
-        _counts(arrangement, choice)
+        _counts(origin, arrangement, choice)
     with spread:
         _histogram(arrangement, choice)
     _remarks(origin)
     found = gallery.detail(table, arrangement, choice, st.query_params.get("image", ""))
     if found is not None:
         with detail_place:
-            _detail(origin, table, arrangement, choice, found)
+            image_detail(origin, table, arrangement, choice, found)
     else:
         if st.query_params.pop("image", None):
             st.warning("The image in the address has no mask in this run. Here are those that have.")
@@ -209,14 +221,16 @@ def _choose_thresholds() -> tuple[float, float]:
     return threshold, success_from
 
 
-def _choose_order() -> tuple[Show, Split, Sort, str]:
+def _choose_order(table: ScoreTable) -> tuple[Show, Split, Sort, str]:
     bound: dict[str, Any] = {"bind": "query-params", "on_change": _first_page}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         show = st.segmented_control("Show", SHOWS, default="All", required=True, key="show", **bound)
         split = st.segmented_control("Split", SPLITS, default="All", required=True, key="split", **bound)
-        sort = st.selectbox("Sort", SORTS, key="sort", width=150, **bound)
+        sorts = [sort for sort in SORTS if sort != LEAST_SURE or table.has_uncertainty]
+        sort = st.selectbox("Sort", sorts, key="sort", width=150, **bound)
         search = st.text_input("Name contains", key="search", type="search", width=150, live=True, **bound)
-        st.selectbox("View", list(MODES), key="view", bind="query-params", width=140)
+        views = [view for view in MODES if view != UNCERTAINTY or table.has_uncertainty]
+        st.selectbox("View", views, key="view", bind="query-params", width=140)
     return show, split, sort, search or ""
 
 
@@ -245,12 +259,14 @@ def _close_detail() -> None:
     _first_page()
 
 
-def _open(image_id: str) -> None:
-    st.query_params["image"] = image_id
-
-
-def _counts(arrangement: Arrangement, choice: Choice) -> None:
-    st.metric(f"Mean {SCORE_TITLES[choice.reference]}", wording.score(arrangement.mean_score))
+def _counts(origin: Source, arrangement: Arrangement, choice: Choice) -> None:
+    st.metric(
+        f"Mean {SCORE_TITLES[choice.reference]}",
+        wording.score(arrangement.mean_score),
+        delta=origin.weights or None,
+        delta_color="off",
+        delta_arrow="off",
+    )
     scored = f"Of {wording.count(arrangement.successes + arrangement.failures, 'scored image')}."
     with st.container(horizontal=True):
         st.metric("Successes", f"{arrangement.successes:,}", width="content", help=scored)
@@ -287,7 +303,7 @@ def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: C
     page = _choose_page(origin, arrangement, choice)
     with place:
         if st.session_state["view"] == "Side by side":
-            st.caption(f"Image, prediction and {_in_words(choice.reference)}, from left to right.")
+            st.caption(f"Image, prediction and {in_words(choice.reference)}, from left to right.")
         pictures = gallery.pictures(origin, table, arrangement, choice, page)
         chosen = mask_grid(
             [_tile(picture, choice.reference) for picture in pictures],
@@ -298,7 +314,7 @@ def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: C
             tile_px=st.session_state["tile"],
         )
     if chosen:
-        _open(chosen)
+        open_image(chosen)
         st.rerun()
 
 
@@ -316,79 +332,21 @@ def _choose_page(origin: Source, arrangement: Arrangement, choice: Choice) -> in
 
 
 def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
+    unsure = st.session_state["view"] == UNCERTAINTY
+    notes = [picture.split]
+    if picture.reference:
+        notes.append(SCORE_NOTES[reference])
+    if unsure and picture.uncertainty is not None:
+        notes.append(f"uncertainty {picture.uncertainty:.3f}")
     return Tile(
         id=picture.image_id,
         title=picture.name,
         image=picture.image,
-        mask=picture.mask,
+        mask=picture.uncertainty_map if unsure else picture.mask,
         reference=picture.reference,
-        subtitle=f"{picture.split} · {SCORE_NOTES[reference]}" if picture.reference else picture.split,
+        subtitle=" · ".join(notes),
         badge=wording.score(picture.score),
         tone="neutral" if picture.success is None else "good" if picture.success else "bad",
-    )
-
-
-def _detail(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, found: Detail) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Back to the gallery", icon=":material/arrow_back:", shortcut="Escape"):
-            st.query_params["page"] = str(arrangement.page_of(table.index[found.image_id]))
-            st.query_params.pop("image", None)
-            st.rerun()
-        _step("Previous", ":material/chevron_left:", "P", found.previous_id)
-        _step("Next", ":material/chevron_right:", "N", found.next_id)
-        st.text(found.name, width="content")
-        where = f"{found.position + 1:,} of {found.total:,}" if found.position is not None else "Not in this selection"
-        st.caption(where, width="content")
-        wipe = st.toggle("Wipe reference against prediction", key="wipe", bind="query-params")
-    _scores(found, choice)
-    _panes(origin, choice, found, wipe)
-
-
-def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
-    if st.button(label, icon=icon, shortcut=key, disabled=image_id is None, key=f"gallery-{label}"):
-        _open(image_id)
-        st.rerun()
-
-
-def _scores(found: Detail, choice: Choice) -> None:
-    with st.container(horizontal=True):
-        for reference, dice in found.dice.items():
-            verdict = None if reference != choice.reference or found.success is None else found.success
-            note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
-            st.metric(upper_first(SCORE_TITLES[reference]) + note, wording.score(dice), width="content")
-            st.metric(f"IoU with {_in_words(reference)}", wording.score(found.iou[reference]), width="content")
-        st.metric("Mask covers", f"{found.area:.1%}", width="content")
-        st.metric("Size", f"{found.width} × {found.height} px", width="content")
-        st.metric("Split", found.split, width="content")
-
-
-def _in_words(reference: Reference) -> str:
-    return {"truth": "truth", "label": "pseudo-label"}[reference]
-
-
-def _panes(origin: Source, choice: Choice, found: Detail, wipe: bool) -> None:
-    image = urls.image(origin.dataset_id, found.image_id)
-    mask = urls.prediction(origin.prediction_set_id, found.image_id)
-    scored = found.dice.get(choice.reference) is not None
-    reference = gallery.reference_url(origin, choice.reference, found.image_id) if scored else None
-    title = REFERENCE_TITLES[choice.reference]
-    panes = {
-        "Image": Pane("Image", image),
-        title: Pane(title, image, reference=reference, mode="fill"),
-        "Prediction": Pane("Prediction", image, mask=mask, mode="fill"),
-        "Errors": Pane(f"Errors vs {_in_words(choice.reference)}", image, mask, reference, "errors"),
-        "Probability": Pane("Probability", image, mask=mask, mode="probability"),
-    }
-    if not scored:
-        del panes[title], panes["Errors"]
-    shown = [panes[title], panes["Prediction"]] if wipe and scored else list(panes.values())
-    viewer(
-        shown,
-        key="gallery-viewer",
-        threshold=choice.threshold,
-        opacity=st.session_state["opacity"],
-        wipe=wipe and scored,
-        height_px=640 if wipe else 420,
     )
 
 

@@ -119,7 +119,9 @@ def recent_runs(view: viewmodel.HomeView) -> None:
         on.markdown(f"on {wording.escaped(run.dataset)}")
         state.markdown(status.badge_text(run.status))
         measured = "Dice vs truth" if run.dice_against == "truth" else "agreement with the pseudo-label"
-        dice.markdown(f"**{wording.score(run.best_dice)}** validation {measured}" if run.best_dice is not None else "–")
+        note = wording.escaped(f" · {run.weights}") if run.weights else ""
+        known = run.best_dice is not None
+        dice.markdown(f"**{wording.score(run.best_dice)}** validation {measured}{note}" if known else "–")
         when.caption(wording.ago(run.created_at, now))
 
 

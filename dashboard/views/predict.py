@@ -16,6 +16,7 @@ from dashboard.components.import_form import ChosenSource, source_form
 from dashboard.components.job_panel import job_panel
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
 from dashboard.components.paging import first_page, page_numbers
+from dashboard.components.prediction_options import REFINE_WORDS, prediction_options
 from dashboard.components.uploader import forget_upload
 from dashboard.components.viewer import Pane, viewer
 from dashboard.viewmodels import predict as vm
@@ -24,6 +25,7 @@ from db import datasets, names, runs, submissions
 from db.models import Dataset, utc_now
 from engine import artifacts as stored
 from engine import imaging, metrics
+from engine.run_parameters import PredictionParams
 
 PAGE = "views/predict.py"
 NEW, EXISTING = "New images", "An existing dataset"
@@ -33,6 +35,8 @@ MODES: dict[str, Mode] = {
     "Probability": "probability",
     "Side by side": "side by side",
 }
+UNCERTAINTY = "Uncertainty"
+MODES_BY_UNCERTAINTY: dict[str, Mode] = {UNCERTAINTY: "probability"}
 MODES_BY_TRUTH: dict[str, Mode] = {"Errors vs truth": "errors"}
 
 
@@ -94,14 +98,6 @@ def new_prediction(choices: tuple[vm.RunChoice, ...]) -> None:
         predict_existing(by_id[run_id])
 
 
-def flips_toggle() -> bool:
-    return st.toggle(
-        "Average over flips",
-        key="predict-flips",
-        help="Predicts each image four times, mirrored, and averages: often a little better, four times as slow.",
-    )
-
-
 def predict_new(run: vm.RunChoice) -> None:
     chosen = source_form(key="predict")
     if chosen is None:
@@ -109,17 +105,17 @@ def predict_new(run: vm.RunChoice) -> None:
     with resources.database().reading() as session:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
     name = st.text_input("Name for these images", proposal, key=f"predict-name-{chosen.source}", max_chars=200)
-    flips = flips_toggle()
+    how = prediction_options(run)
     if st.button(
         f"Predict {wording.escaped(chosen.words)}", type="primary", icon=":material/play_arrow:", key="predict-new"
     ):
-        submit_new(run, name, chosen, flips)
+        submit_new(run, name, chosen, how)
 
 
-def submit_new(run: vm.RunChoice, name: str, chosen: ChosenSource, flips: bool) -> None:
+def submit_new(run: vm.RunChoice, name: str, chosen: ChosenSource, how: PredictionParams) -> None:
     try:
         with resources.database().writing() as session:
-            made, job = submissions.submit_predict_new(session, run.id, name, chosen.source, flips)
+            made, job = submissions.submit_predict_new(session, run.id, name, chosen.source, how.flips, how.refine)
     except (names.NameTaken, submissions.NotReady) as error:
         st.error(wording.escaped(str(error)))
         return
@@ -144,12 +140,12 @@ def predict_existing(run: vm.RunChoice) -> None:
         st.caption(
             "The network learned on this dataset: scores on its training images flatter it. See the gallery too."
         )
-    flips = flips_toggle()
+    how = prediction_options(run)
     if st.button("Predict", type="primary", icon=":material/play_arrow:", key="predict-existing"):
         try:
             with resources.database().writing() as session:
                 datasets.refuse_if_busy(session, dataset_id)
-                made, job = submissions.submit_predict(session, run.id, dataset_id, flips)
+                made, job = submissions.submit_predict(session, run.id, dataset_id, how.flips, refine=how.refine)
         except (submissions.NotReady, datasets.InUse) as error:
             st.error(wording.escaped(str(error)))
             return
@@ -217,14 +213,15 @@ def detail_page(view: vm.SetView) -> None:
     if st.button("All predictions", icon=":material/arrow_back:", type="tertiary", key="back"):
         st.switch_page(PAGE, query_params={})
     st.title(wording.escaped(view.dataset_name))
-    flips = ", averaged over flips" if view.flips else ""
+    how = ", averaged over flips" if view.flips else ""
+    how += f", refined by {REFINE_WORDS[view.refine]}" if view.refine != "none" else ""
     made = wording.ago(view.created_at, utc_now())
     done = (
         f"{view.predicted:,} of {wording.count(view.images, 'image')} predicted"
         if view.images
         else "No images yet, to be predicted"
     )
-    st.caption(f"{done} by *{wording.escaped(view.run_name)}*{flips} · {made}")
+    st.caption(f"{done} by *{wording.escaped(view.run_name)}*{how} · {made}")
     actions = st.container(horizontal=True)
     job_panel(
         lambda: job_now(view.id), key=f"job-{view.id}", what="Predicting", kept="What has been predicted is kept."
@@ -256,7 +253,8 @@ def take_home(view: vm.SetView, threshold: float) -> None:
             urls.prediction_zip(view.id, threshold, probabilities=True),
         )
         st.link_button("Masks (zip of PNG 0/255)", masks, width="stretch")
-        st.link_button("Masks and probabilities (zip)", everything, width="stretch")
+        more = "Masks, probabilities and uncertainty (zip)" if view.unsure else "Masks and probabilities (zip)"
+        st.link_button(more, everything, width="stretch")
         st.link_button("Areas and scores (CSV)", urls.prediction_csv(view.id, threshold), width="stretch")
         st.link_button("Model (.keras)", urls.model(view.run_id), width="stretch")
     if st.button("Open the run", icon=":material/monitoring:", key="to-run"):
@@ -271,8 +269,10 @@ def look(view: vm.SetView) -> float:
         at_work = view.job is not None and view.job.at_work
         st.info("No mask yet. They appear here as soon as the job has ended." if at_work else "There are no masks.")
         return 0.5
-    modes = MODES | (MODES_BY_TRUTH if view.scored else {})
-    orders = [order for order in vm.ORDERS if view.scored or order not in vm.ORDERS_BY_TRUTH]
+    modes = MODES | (MODES_BY_UNCERTAINTY if view.unsure else {}) | (MODES_BY_TRUTH if view.scored else {})
+    hidden = () if view.scored else vm.ORDERS_BY_TRUTH
+    hidden += () if view.unsure else (vm.ORDER_BY_UNCERTAINTY,)
+    orders = [order for order in vm.ORDERS if order not in hidden]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         threshold = st.slider(
             "Threshold",
@@ -293,7 +293,7 @@ def look(view: vm.SetView) -> float:
     with foot:
         number = page_numbers(view.predicted)
     with grid:
-        draw_grid(view, number, order, threshold, opacity, modes[mode or "Fill"])
+        draw_grid(view, number, order, threshold, opacity, mode or "Fill")
     return threshold
 
 
@@ -305,11 +305,14 @@ def summary_line(view: vm.SetView, threshold: float) -> None:
         found = vm.summary(session, view.id, threshold)
     st.markdown(
         f"Mean over {wording.count(found.scored, 'image')} with truth: **Dice vs truth {found.dice:.3f}**, "
-        f"IoU vs truth {found.iou:.3f}" + (", images it learned from included." if view.own else "")
+        f"IoU vs truth {found.iou:.3f}"
+        + (", images it learned from included" if view.own else "")
+        + (wording.escaped(f" · {view.weights}") if view.weights else "")
     )
 
 
-def draw_grid(view: vm.SetView, number: int, order: vm.Order, threshold: float, opacity: float, mode: Mode) -> None:
+def draw_grid(view: vm.SetView, number: int, order: vm.Order, threshold: float, opacity: float, look: str) -> None:
+    unsure = look == UNCERTAINTY
     with resources.database().reading() as session:
         shown = vm.predicted_page(session, view.id, threshold, number, order).images
     tiles = [
@@ -317,15 +320,15 @@ def draw_grid(view: vm.SetView, number: int, order: vm.Order, threshold: float, 
             id=image.id,
             title=image.name,
             image=image.thumbnail,
-            mask=image.mask_small,
+            mask=image.uncertainty_small if unsure else image.mask_small,
             reference=image.truth_small,
-            subtitle=subtitle(view, image, threshold),
+            subtitle=subtitle(view, image, threshold, unsure),
         )
         for image in shown
     ]
     chosen = mask_grid(
         tiles,
-        mode=mode,
+        mode=(MODES | MODES_BY_UNCERTAINTY | MODES_BY_TRUTH)[look],
         threshold=threshold,
         opacity=opacity,
         key=f"grid-{view.id}",
@@ -335,9 +338,11 @@ def draw_grid(view: vm.SetView, number: int, order: vm.Order, threshold: float, 
         look_closer(view, next(image for image in shown if image.id == chosen), threshold, opacity)
 
 
-def subtitle(view: vm.SetView, image: vm.PredictedImage, threshold: float) -> str:
+def subtitle(view: vm.SetView, image: vm.PredictedImage, threshold: float, unsure: bool) -> str:
     share = foreground_share(view.id, image.id, threshold)
     parts = ["mask is gone" if share is None else f"area {share:.1%}"]
+    if unsure and image.uncertainty is not None:
+        parts.append(f"uncertainty {image.uncertainty:.3f}")
     if image.dice is not None:
         parts.append(f"Dice vs truth {image.dice:.3f}")
     return " · ".join(parts)
@@ -362,13 +367,16 @@ def level_counts(path: str, written_ns: int) -> np.ndarray:
 @st.dialog("Prediction", width="large")
 def look_closer(view: vm.SetView, image: vm.PredictedImage, threshold: float, opacity: float) -> None:
     st.caption(
-        f"{wording.escaped(image.name)} · {image.width_px} × {image.height_px} px · {subtitle(view, image, threshold)}"
+        f"{wording.escaped(image.name)} · {image.width_px} × {image.height_px} px · "
+        f"{subtitle(view, image, threshold, unsure=True)}"
     )
     panes = [Pane("Image", image.image), Pane("Prediction", image.image, mask=image.mask)]
     if image.truth:
         panes.append(Pane("Errors vs truth", image.image, mask=image.mask, reference=image.truth, mode="errors"))
     else:
         panes.append(Pane("Probability", image.image, mask=image.mask, mode="probability"))
+    if image.uncertainty_map:
+        panes.append(Pane(UNCERTAINTY, image.image, mask=image.uncertainty_map, mode="probability"))
     viewer(panes, key=f"look-{image.id}", threshold=threshold, opacity=opacity)
 
 

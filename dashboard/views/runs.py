@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import urls, wording
 from dashboard.components import run_results
 from dashboard.components.confirm import deletion_buttons
+from dashboard.components.run_rounds import rounds_section
 from dashboard.components.status import badge_text, empty_state
 from dashboard.resources import artifacts, database, launcher, remove_files, settings
 from dashboard.viewmodels import runs as viewmodel
@@ -28,6 +29,7 @@ def runs_table() -> None:
     shown = st.query_params.get("run")
     start = ids.index(shown) if shown in ids else 0
     now = utc_now()
+    helped = any(row.weights for row in rows)
     event = st.dataframe(
         [
             {
@@ -37,6 +39,7 @@ def runs_table() -> None:
                 "Curve": row.val_dice,
                 "Dice vs truth": row.dice_vs_truth,
                 "Agreement with pseudo-label": row.agreement,
+                **({"Encoder weights": row.weights or "none"} if helped else {}),
                 "Taught by": row.taught_by,
                 "Dataset": row.dataset,
                 "Duration": wording.duration(row.seconds),
@@ -70,6 +73,9 @@ def table_columns() -> dict[str, object]:
             y_min=0,
             y_max=1,
             help="Validation Dice over the epochs, against what taught the run: truth, or its pseudo-labels.",
+        ),
+        "Encoder weights": column.TextColumn(
+            help="What the network's encoder had learned before, which every score of the run owes something to."
         ),
         "Dice vs truth": column.NumberColumn(
             format="%.3f",
@@ -154,7 +160,7 @@ def actions(head: viewmodel.RunHead, status: viewmodel.LiveStatus) -> None:
         action("End it here", ":material/stop_circle:", end_lost, job_id, help="Keeps what it has learned so far.")
 
 
-def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool]) -> None:
+def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int]) -> None:
     """Draw status, progress and scores. One small query; the whole page is drawn anew when the stage has changed."""
     with database().reading() as session:
         status = viewmodel.live_status(session, head.id, utc_now(), settings().lost_after_s)
@@ -230,6 +236,7 @@ def detail(head: viewmodel.RunHead) -> None:
     links(head, status, prediction_set_id)
     results_every_s = RESULTS_EVERY_S if status.state in ("running", "stopping") else None
     st.fragment(run_results.results, run_every=results_every_s)(head)
+    rounds_section(head)
     run_results.configuration(head)
     st.fragment(run_results.log, run_every=results_every_s)(head)
 

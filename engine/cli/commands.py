@@ -26,6 +26,8 @@ from engine.filenames import safe_stems
 from engine.parameters import ParameterError, from_assignments, parse
 from engine.pseudo_labels import recipe_file
 from engine.pseudo_labels.base import DEFAULT_METHOD, LabelParams, find_method, methods
+from engine.refine_masks import Refine
+from engine.run_details import encoder_weights
 from engine.score import score as score_folders
 from engine.settings import Settings, settings
 
@@ -241,9 +243,7 @@ def train(
     with house.database.reading() as session:
         result = _run_result(session, session.get_one(Run, run.id))
     sentence = f"{result['ended']} Best epoch {result['best_epoch']}: validation Dice {_score(result['val_dice'])}"
-    print_result(
-        result, as_json, f"{result['name']!r}: {sentence} ({result['reference']}), {result['minutes']} minutes."
-    )
+    print_result(result, as_json, f"{result['name']!r}: {sentence} ({_against(result)}), {result['minutes']} minutes.")
 
 
 def _run_result(session: Any, run: Run) -> dict[str, Any]:
@@ -263,6 +263,7 @@ def _run_result(session: Any, run: Run) -> dict[str, Any]:
         "val_dice": best.get("val_dice"),
         "val_iou": best.get("val_iou"),
         "reference": "truth" if run.label_set_id is None else "agreement with the pseudo-label",
+        "weights": encoder_weights(run.details),
         "minutes": round(run.train_seconds / 60, 2) if run.train_seconds is not None else None,
         "parameters": run.parameter_count,
         "validation_masks_vs_truth": {
@@ -273,6 +274,12 @@ def _run_result(session: Any, run: Run) -> dict[str, Any]:
     }
 
 
+def _against(result: dict[str, Any]) -> str:
+    """Return what a run's score was measured against, and what its encoder had learned from before."""
+    helped = f"; encoder weights: {result['weights']}" if result["weights"] else ""
+    return f"{result['reference']}{helped}"
+
+
 @app.command()
 def predict(
     run: str,
@@ -280,6 +287,13 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for the masks.")],
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a pixel is foreground.")] = 0.5,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write 8-bit probabilities.")] = False,
+    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write how unsure each pixel is.")] = False,
+    flips: Annotated[
+        bool | None, typer.Option("--flips/--no-flips", help="Average over mirror images; as the run does by default.")
+    ] = None,
+    refine: Annotated[
+        Refine | None, typer.Option(help="Move masks to the image's edges; as the run does by default.")
+    ] = None,
     as_json: AsJson = False,
 ):
     """Predict masks for a folder (or a zip) of new images with a run's best model."""
@@ -289,7 +303,7 @@ def predict(
         row = by_id_or_name(session, Run, run)
         source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
         name = free_name(session, Dataset, f"{path.stem} predicted by {row.name}")
-        prediction_set, job = submissions.submit_predict_new(session, row.id, name, source)
+        prediction_set, job = submissions.submit_predict_new(session, row.id, name, source, flips, refine)
     house.finish(job.id, as_json)
     with house.database.reading() as session:
         prediction_set = session.get_one(PredictionSet, prediction_set.id)
@@ -300,10 +314,16 @@ def predict(
         skipped = [{"name": e.name, "reason": e.reason} for e in report if e.name not in written]
     keyed = [(name, stored.prediction_key(prediction_set.id, image_id)) for name, image_id in named]
     write_masks(house.files, keyed, out, threshold, probabilities)
+    if uncertainty:
+        maps = [(name, stored.uncertainty_key(prediction_set.id, image_id)) for name, image_id in named]
+        write_files(house.files, maps, out / "uncertainty")
     result = {
         "run": row.id,
         "prediction_set": prediction_set.id,
         "images": len(keyed),
+        "flips": prediction_set.flips,
+        "refine": prediction_set.refine,
+        "weights": encoder_weights(row.details),
         "out": str(out),
         "skipped": skipped,
     }
@@ -317,15 +337,20 @@ def write_masks(
 ) -> None:
     """Write a mask PNG (0/255) for each (name, key) of an 8-bit probability; that too into probabilities/ if asked."""
     out.mkdir(parents=True, exist_ok=True)
-    if probabilities:
-        (out / "probabilities").mkdir(exist_ok=True)
     stems = safe_stems([name for name, _ in keyed])
     for stem, (_, key) in zip(stems, keyed, strict=True):
-        data = files.read(key)
-        mask = metrics.to_mask(imaging.decode_png(data), threshold)
+        mask = metrics.to_mask(imaging.decode_png(files.read(key)), threshold)
         (out / f"{stem}.png").write_bytes(imaging.encode_png(mask.astype(np.uint8) * 255))
-        if probabilities:
-            (out / "probabilities" / f"{stem}.png").write_bytes(data)
+    if probabilities:
+        write_files(files, keyed, out / "probabilities")
+
+
+def write_files(files: Artifacts, keyed: Sequence[tuple[str, str]], out: Path) -> None:
+    """Write a copy of each stored PNG of (name, key) into a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    stems = safe_stems([name for name, _ in keyed])
+    for stem, (_, key) in zip(stems, keyed, strict=True):
+        (out / f"{stem}.png").write_bytes(files.read(key))
 
 
 @app.command()
@@ -349,7 +374,7 @@ def runs_(as_json: AsJson = False):
         result = [_run_result(session, run) for run in runs.listing(session)]
     lines = [
         f"{entry['run']}  {entry['status']:<8}  {entry['epochs']:>3} epochs  "
-        f"validation Dice {_score(entry['val_dice'])} ({entry['reference']})  {entry['name']}"
+        f"validation Dice {_score(entry['val_dice'])} ({_against(entry)})  {entry['name']}"
         for entry in result
     ]
     print_result(result, as_json, "\n".join(lines) or "No runs yet.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -115,6 +115,8 @@ def _drawn(
 
     The uncertainty stays the network's own: refining moves an outline but makes nobody surer of it.
     """
+    from engine.predict import predict_many
+
     asked: deque[np.ndarray] = deque()  # read ahead of what the network has answered
 
     def pictures() -> Iterator[np.ndarray]:
@@ -123,21 +125,12 @@ def _drawn(
             asked.append(pixels)
             yield pixels
 
-    with closing(_predictions(model, pictures(), data, how.flips)) as answers:
-        for probability, uncertainty in answers:
+    with closing(predict_many(model, pictures(), data, flips=how.flips)) as answers:
+        for answer in answers:
             pixels = asked.popleft()
             # Anew for each image, so that its mask does not depend on how many were predicted before it
             rng = np.random.default_rng(REFINE_SEED)
-            yield _Drawn(refined(pixels, probability, how.refine, rng), uncertainty)
-
-
-def _predictions(model: Any, images: Iterable[np.ndarray], data: DataParams, flips: bool) -> Iterator[_Drawn]:
-    # Goes when `predict_many` itself takes `data` and tells the uncertainty
-    from engine.predict import predict_many
-
-    with closing(predict_many(model, images, flips)) as probabilities:
-        for probability in probabilities:
-            yield _Drawn(probability, 4 * probability * (1 - probability))
+            yield _Drawn(refined(pixels, answer.probability, how.refine, rng), answer.uncertainty)
 
 
 class _Means:

@@ -7,6 +7,7 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from db import runs
 from engine.config import config_from
 from engine.settings import settings
 from tests.house import REPOSITORY, add_discs
@@ -114,3 +115,14 @@ def test_names_are_shown_as_they_were_typed(page, house):
     assert curves["data"][0]["name"].startswith("&lt;b&gt;a&lt;/b&gt; [x](y)")
     assert scatter["layout"]["xaxis"]["title"]["text"] == "&lt;b&gt;a&lt;/b&gt; [x](y)"
     assert "\\[x\\]" in text_of(at)
+
+
+def test_encoder_weights_stand_beside_the_scores_of_the_run_they_helped(page, house):
+    dataset = add_discs(house, 6)
+    plain, helped = (add_run(house, dataset, name) for name in ("plain", "helped"))
+    assert not any("Encoder weights" in table.value.columns for table in page().dataframe)
+    with house.database.writing() as session:
+        runs.update_run(session, helped.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
+    at = page(runs=f"{plain.id},{helped.id}")
+    (numbers,) = [table.value for table in at.dataframe if "Encoder weights" in table.value.columns]
+    assert dict(zip(numbers["Run"], numbers["Encoder weights"], strict=True)) == {"plain": "none", "helped": "ImageNet"}

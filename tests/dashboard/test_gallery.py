@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from db import datasets
-from db.models import Job
+from db import datasets, runs
+from db.models import Job, Prediction
 from engine.settings import settings
 from tests.house import REPOSITORY, add_discs
 from tests.predicted import add_label_set, add_run
@@ -127,3 +127,19 @@ def test_pages_are_kept_in_the_address_and_begin_anew_with_another_filter(page, 
     assert at.get("pagination")[0].value == 1 and "page" not in at.query_params
     assert page(run=run.id, page="99").get("pagination")[0].value == 2
     assert page(run=run.id, page="first").get("pagination")[0].value == 1
+
+
+def test_uncertainty_is_offered_where_there_are_maps_and_encoder_weights_stand_beside_the_mean(page, house):
+    run = add_run(house, add_discs(house, 6), "first")
+    at = page(run=run.id)
+    assert "Uncertainty" not in at.selectbox("view").options and "Least sure first" not in at.selectbox("sort").options
+    with house.database.writing() as session:
+        runs.update_run(session, run.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
+        for number, row in enumerate(session.query(Prediction)):
+            row.uncertainty = number / 10
+            row.truth_dice = number / 10  # the cache of scores notices
+        image_id = row.image_id
+    at = page(run=run.id, view="Uncertainty", sort="Least sure first")
+    assert at.selectbox("view").value == "Uncertainty" and at.selectbox("sort").value == "Least sure first"
+    assert {metric.delta for metric in at.metric} >= {"encoder weights: ImageNet"}
+    assert metrics(page(run=run.id, image=image_id))["Uncertainty"] == "0.500"

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from db import datasets, runs
-from db.models import Dataset, Job, JobStatus, PredictionSet
+from db.models import Dataset, Job, JobStatus, Prediction, PredictionSet, Run
 from engine import artifacts as stored
 from engine import imaging, metrics
 from tests.dashboard.pressing import press_in_dialog
@@ -80,17 +80,19 @@ def test_a_server_folder_becomes_images_for_prediction_and_a_job(open_page, subm
     at = open_page(PAGE)
     at.segmented_control("predict-place").set_value("Folder on the server").run()
     at.text_input("predict-path").input(str(folder)).run()
-    at.toggle("predict-flips").set_value(True).run()
+    at.toggle(f"predict-flips-{run_id}").set_value(True).run()
+    at.segmented_control(f"predict-refine-{run_id}").set_value("grabcut").run()
     click(at, "predict-new")
     with house.database.reading() as session:
         made = session.query(PredictionSet).one()
         dataset, job = session.get_one(Dataset, made.dataset_id), session.get_one(Job, made.job_id)
     assert (dataset.name, dataset.purpose) == ("holiday", "prediction")
     assert job.payload["source"] == {"kind": "folder", "path": str(folder)}
-    assert (job.payload["run"], job.payload["flips"]) == (run_id, True)
+    assert (job.payload["run"], job.payload["flips"], job.payload["refine"]) == (run_id, True, "grabcut")
     assert submitted == [job.id]
     assert at.query_params["set"] == made.id
     assert at.title[0].value == "holiday"
+    assert "averaged over flips, refined by GrabCut" in words(at)
     assert "Queued" in words(at)
 
 
@@ -126,6 +128,34 @@ def test_scores_name_truth_and_follow_the_threshold(open_page, house):
     assert "Dice vs truth 1.000" in words(at)
     at.slider("threshold").set_value(0.9).run()
     assert "Dice vs truth 0.000" in words(at)
+
+
+def test_the_options_begin_with_what_the_run_does_for_its_own_images(open_page, house):
+    run_id = add_run(house, add_discs(house, name="own"))
+    with house.database.writing() as session:
+        run = session.get_one(Run, run_id)
+        run.config = {"prediction": {"flips": True, "refine": "guided_filter"}}
+        run.details = {"weights": "MobileNetV2 encoder: ImageNet"}
+    at = open_page(PAGE, run=run_id)
+    at.segmented_control("predict-what").set_value("An existing dataset").run()
+    assert at.toggle(f"predict-flips-{run_id}").value is True
+    assert at.segmented_control(f"predict-refine-{run_id}").value == "guided_filter"
+    assert "encoder weights: ImageNet" in at.selectbox("predict-run").options[0]
+
+
+def test_masks_can_be_looked_at_least_sure_first_where_there_is_a_map(open_page, house):
+    set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), add_discs(house, name="new"))
+    at = open_page(PAGE, set=set_id)
+    assert "least sure" not in at.selectbox("order").options
+    assert "Uncertainty" not in at.segmented_control("overlay").options
+    with house.database.writing() as session:
+        for number, row in enumerate(session.query(Prediction).filter_by(prediction_set_id=set_id)):
+            row.uncertainty = number / 10
+    at = open_page(PAGE, set=set_id)
+    at.segmented_control("overlay").set_value("Uncertainty").run()
+    at.selectbox("order").set_value("least sure").run()
+    assert not at.exception
+    assert any("uncertainty (zip)" in link.label for link in at.get("link_button"))
 
 
 def test_links_carry_the_threshold(open_page, house):

@@ -189,7 +189,13 @@ def test_a_zip_of_predictions_has_masks_at_the_threshold_a_table_and_probabiliti
     assert [row["file"] for row in rows] == names
     assert float(rows[0]["foreground_share"]) == pytest.approx((mask == 255).mean(), abs=1e-6)
     assert float(rows[0]["truth_dice"]) == pytest.approx(0.8, abs=0.01)
-    assert rows[0]["pseudo_label_dice"] == ""
+    assert rows[0]["pseudo_label_dice"] == "" and rows[0]["mean_uncertainty"] == ""
+    image_id = image_ids(dashboard, discs.id)[0]
+    dashboard.files.write(stored.uncertainty_key(set_id, image_id), imaging.encode_png(ramp()))
+    answer = served.ask(urls.prediction_zip(set_id, probabilities=True))
+    archive = zipfile.ZipFile(io.BytesIO(answer.body))
+    assert (imaging.decode_png(archive.read("uncertainty/disc 0.png")) == ramp()).all()
+    assert "uncertainty/disc 1.png" not in archive.namelist()
 
 
 def test_rounds_and_uncertainty_come_whole_and_smaller(dashboard, discs, served):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from db import datasets, jobs, runs, submissions
+from db import datasets, jobs, rounds, runs, submissions
 from db.models import Job, JobStatus, Run, new_id, utc_now
 from engine import VERSION
 from engine import artifacts as stored
@@ -187,6 +187,49 @@ def test_a_run_taught_by_pseudo_labels_never_claims_truth(house, open_page, data
     row = app.dataframe[0].value.iloc[0]
     assert row["Agreement with pseudo-label"] == 0.3 and row.isna()["Dice vs truth"]
     assert not any("truth" in column for column in app.dataframe[1].value.columns)
+
+
+def test_rounds_show_teacher_and_student_and_that_truth_did_not_decide(house, open_page, dataset):
+    run = start(house, dataset, label_set_id=add_label_set(house, dataset))
+    work(house, run, epochs=4, status=JobStatus.FINISHED)
+    with house.database.writing() as session:
+        images = datasets.images(session, dataset.id)
+        runs.set_split(session, run.id, [{"image_id": i.id, "split": "train", "probe": True} for i in images])
+        values = {"images": 4, "labels_quality": 0.5, "masks_quality": 0.6, "masks_truth_dice": 0.7}
+        rounds.save_round(session, run.id, 1, first_epoch=1, last_epoch=2, accepted=True, **values)
+        reason = "The new masks are no better by their quality."
+        rounds.save_round(
+            session, run.id, 2, first_epoch=3, last_epoch=4, accepted=False, reason=reason, images=4, masks_quality=0.55
+        )
+    app = open_page(PAGE)
+    assert not app.exception
+    shown = texts(app)
+    assert "Self-training: teacher and student" in [header.value for header in app.subheader]
+    assert "| Label-free quality | 0.500 | **0.600** :green[+0.100] |" in shown
+    assert "| Dice vs truth | – | **0.700** |" in shown and "Truth took no part in the decision" in shown
+    assert "**Round 2** :orange-badge[Not taken over]" in shown and reason in shown
+    key = f"runs-round-{run.id}-2"
+    assert key not in {control.key for control in app.segmented_control}  # no pictures were kept
+    for number in (1, 2):
+        house.files.write(stored.round_mask_key(run.id, number, images[0].id), b"png")
+    app = open_page(PAGE)
+    assert app.segmented_control(key=key).value == 2
+    app.segmented_control(key=key).set_value(1).run()
+    assert not app.exception
+
+
+def test_encoder_weights_stand_beside_every_score_and_the_hardware_below(house, open_page, dataset):
+    run = start(house, dataset)
+    work(house, run, status=JobStatus.FINISHED)
+    hardware = {"devices": ["CPU"], "threads": 2, "precision": "float32", "xla": False, "cpu": "AMD EPYC"}
+    with house.database.writing() as session:
+        details = {"hardware": hardware, "weights": "MobileNetV2 encoder: ImageNet"}
+        runs.update_run(session, run.id, details=details)
+    app = open_page(PAGE)
+    assert "2 threads of AMD EPYC · float32 · XLA off" in texts(app)
+    notes = {metric.label: metric.delta for metric in app.metric}
+    assert notes["Dice vs truth, validation, best epoch (3)"] == "encoder weights: ImageNet"
+    assert list(app.dataframe[0].value["Encoder weights"]) == ["ImageNet"]
 
 
 def test_settings_show_what_differs_from_the_preset(house, open_page, dataset):

@@ -126,12 +126,19 @@ def test_a_stop_request_ends_a_running_job_and_keeps_what_is_drawn(house):
     ("error", "words"),
     [
         (OSError(28, "No space left on device"), "disk is full"),
-        (MemoryError(), "batch size"),
+        (OSError(122, "Disk quota exceeded"), "disk is full"),
+        (MemoryError(), "Memory ran out"),
         (ZeroDivisionError("division by zero"), "Unexpected error, ZeroDivisionError"),
     ],
 )
 def test_every_failure_becomes_a_sentence(error, words):
     assert words in explain(error)
+
+
+def test_what_led_to_a_failure_tells_more_than_its_last_error():
+    error = RuntimeError("cannot close the file")
+    error.__context__ = OSError(28, "No space left on device")
+    assert "disk is full" in explain(error)
 
 
 def test_a_database_error_is_told_without_its_sql():

@@ -39,6 +39,26 @@ def test_scores_at_any_threshold_are_those_of_the_masks_themselves(predicted, th
         assert iou_from_dice(metrics.dice(mask, truth)) == pytest.approx(metrics.iou(mask, truth))
 
 
+def test_the_least_sure_come_first_and_masks_without_a_map_last(predicted):
+    house, _, origin, _ = predicted
+    with house.database.writing() as session:
+        rows = session.query(Prediction).filter_by(prediction_set_id=origin.prediction_set_id)
+        unsure = {row.image_id: None if number == 3 else (number * 5 % 12) / 12 for number, row in enumerate(rows)}
+        for row in rows:
+            row.uncertainty = unsure[row.image_id]
+    with house.database.reading() as session:
+        table = read_scores(session, origin.prediction_set_id)
+    choice = Choice("truth", sort="Least sure first")
+    arranged = gallery.arrange(table, choice)
+    order = [unsure[table.image_ids[row]] for row in arranged.rows]
+    assert order[:-1] == sorted(order[:-1], reverse=True) and order[-1] is None
+    shown = gallery.pictures(origin, table, arranged, choice, 1)
+    assert shown[0].uncertainty == pytest.approx(max(order[:-1]))
+    assert f"/uncertainty/{shown[0].image_id}" in shown[0].uncertainty_map
+    assert shown[-1].uncertainty_map is None
+    assert gallery.detail(table, arranged, choice, shown[0].image_id).uncertainty == shown[0].uncertainty
+
+
 def test_successes_and_failures_part_the_scored_images(predicted):
     *_, table = predicted
     for success_from in (0.0, 0.5, 0.8, 1.0):

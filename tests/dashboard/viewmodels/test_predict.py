@@ -7,7 +7,7 @@ import pytest
 
 from dashboard.viewmodels import predict as view
 from db import datasets, jobs, runs, submissions
-from db.models import Image, Job, JobStatus, PredictionSet, Run, new_id, utc_now
+from db.models import Image, Job, JobStatus, Prediction, PredictionSet, Run, new_id, utc_now
 from engine import artifacts as stored
 from engine import imaging, metrics
 from tests.house import add_discs
@@ -46,6 +46,21 @@ def add_predictions(house, run, dataset, shift_px=0):
             rows.append(row)
         runs.add_predictions(session, set_id, rows)
         return set_id
+
+
+def test_the_least_sure_come_first_and_masks_without_a_map_last(house):
+    dataset = add_discs(house, count=3, name="new")
+    set_id = add_predictions(house, add_run(house, add_discs(house, 2, "own")), dataset)
+    with house.database.writing() as session:
+        rows = session.query(Prediction).filter_by(prediction_set_id=set_id).join(Image).order_by(Image.position)
+        for row, uncertainty in zip(rows, (0.1, None, 0.4), strict=True):
+            row.uncertainty = uncertainty
+    with house.database.reading() as session:
+        page = view.predicted_page(session, set_id, 0.5, order="least sure")
+        unsure = view.set_view(session, set_id, utc_now(), LOST_AFTER_S).unsure
+    assert [image.name for image in page.images] == ["disc 2.png", "disc 0.png", "disc 1.png"]
+    assert page.images[0].uncertainty_map.endswith(f"/uncertainty/{page.images[0].id}")
+    assert page.images[2].uncertainty_map is None and unsure == 2
 
 
 def test_only_runs_that_ended_with_a_model_can_predict_and_their_score_names_its_reference(house):

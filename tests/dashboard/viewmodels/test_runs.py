@@ -7,7 +7,7 @@ import pytest
 from dashboard.viewmodels.config_table import config_rows
 from dashboard.viewmodels.run_metrics import MetricHistory, metric_names
 from dashboard.viewmodels.runs import live_status, own_prediction_set_id, run_head, run_rows, scores
-from db import datasets, jobs, recipes, runs, submissions
+from db import datasets, jobs, recipes, rounds, runs, submissions
 from db.models import JobStatus, Run, utc_now
 from engine import VERSION
 from engine.config import PRESETS
@@ -78,10 +78,40 @@ def test_time_left_follows_the_speed_that_the_worker_reports(house, dataset):
         jobs.heartbeat(session, job_id, 1, (3, 6, "Preparing images"))
     assert status(house, run_id).left_s is None
     with house.database.writing() as session:
-        jobs.heartbeat(session, job_id, 1, (400, 1200, "Epoch 3 of 10: 20 of 120 images, 40.0 images/s"))
+        text = "Round 1 of 3, epoch 3 of 10: 20 of 120 images, 40.0 images/s, 1.2 GiB"
+        jobs.heartbeat(session, job_id, 1, (400, 1200, text))
     now = status(house, run_id)
     assert now.left_s == pytest.approx(20)
-    assert now.text.endswith("40.0 images/s")
+    assert now.text == text
+
+
+def test_epochs_count_through_all_rounds_of_a_run_on_labels_and_truth_needs_one(house, dataset):
+    config = PRESETS["fast"].model_dump()
+    config["training"]["epochs"], config["self_training"]["rounds"] = 10, 3
+    by_labels, _ = start(house, dataset, "by labels", labelled=True, config=config)
+    by_truth, _ = start(house, dataset, "by truth", config=config)
+    assert (status(house, by_labels).epochs_total, status(house, by_labels).rounds_total) == (30, 3)
+    assert (status(house, by_truth).epochs_total, status(house, by_truth).rounds_total) == (10, 1)
+    before = status(house, by_labels)
+    with house.database.writing() as session:
+        rounds.save_round(session, by_labels, 1, first_epoch=1, last_epoch=10, accepted=True, images=6)
+    now = status(house, by_labels)
+    assert now.rounds_done == 1
+    assert now.stage != before.stage  # the page is drawn anew, with the round's panel
+
+
+def test_what_a_run_computes_with_and_what_helped_its_scores_are_told(house, dataset):
+    run_id, _ = start(house, dataset)
+    assert (status(house, run_id).hardware, status(house, run_id).weights) == ("", "")
+    hardware = {"devices": ["CPU"], "threads": 2, "precision": "mixed_bfloat16", "xla": False, "cpu": "AMD EPYC"}
+    details = {"hardware": hardware, "weights": "MobileNetV2 encoder: ImageNet"}
+    with house.database.writing() as session:
+        runs.update_run(session, run_id, details=details)
+    now = status(house, run_id)
+    assert now.hardware == "2 threads of AMD EPYC · mixed bfloat16 · XLA off"
+    assert now.weights == "encoder weights: ImageNet"
+    with house.database.reading() as session:
+        assert run_rows(session, utc_now(), LOST_AFTER_S)[0].weights == "ImageNet"
 
 
 def test_stopping_then_stopped_can_be_resumed(house, dataset):

@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from db import datasets
+from db import datasets, runs
 from db.models import Dataset, Job, JobStatus
 from engine import imaging
-from tests.house import REPOSITORY, disc
+from tests.house import REPOSITORY, add_discs, disc
+from tests.predicted import add_run
 
 TINY = [
     *("-p", "training.epochs=2", "-p", "training.batch_size=4", "-p", "model.image_size=32"),
@@ -92,6 +93,26 @@ def test_from_folder_to_masks(ask, folder, tmp_path):
     assert mask.shape == levels.shape == (64, 64)
     assert np.array_equal(mask == 255, levels >= 102)
     assert set(np.unique(mask)) <= {0, 255}
+    assert (predicted["flips"], predicted["refine"], predicted["weights"]) == (
+        True,
+        "none",
+        "",
+    )  # as the run's settings
+
+    options = ("--no-flips", "--refine", "guided_filter", "--uncertainty")
+    refined = ask("predict", "by truth", folder / "images", "--out", tmp_path / "refined", *options)
+    assert (refined["flips"], refined["refine"]) == (False, "guided_filter")
+    assert imaging.decode_png((tmp_path / "refined" / "uncertainty" / "scene 3.png").read_bytes()).shape == (64, 64)
+    assert not (tmp_path / "refined" / "probabilities").exists()
+
+
+def test_a_run_names_what_its_encoder_had_learned_before(command, ask, house):
+    dataset = add_discs(house, 3)
+    run = add_run(house, dataset, "helped")
+    with house.database.writing() as session:
+        runs.update_run(session, run.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
+    assert ask("runs")[0]["weights"] == "ImageNet"
+    assert "(truth; encoder weights: ImageNet)  helped" in command("runs").stdout
 
 
 def test_automatic_tells_its_choice_and_how_far_its_quality_can_be_trusted(ask, folder):

@@ -1,0 +1,39 @@
+"""What a run notes about itself while it trains (`Run.details`), in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def encoder_weights(details: Mapping[str, Any]) -> str:
+    """Return what a run's encoder had learned from before, such as "ImageNet"; empty if it began from nothing.
+
+    `details["weights"]` names the encoder first: "MobileNetV2 encoder: ImageNet".
+    """
+    return str(details.get("weights") or "").rpartition(": ")[2]
+
+
+def weights_note(details: Mapping[str, Any]) -> str:
+    """Return what stands beside every score of a run: "encoder weights: ImageNet"; empty if it began from nothing."""
+    weights = encoder_weights(details)
+    return f"encoder weights: {weights}" if weights else ""
+
+
+def hardware_line(details: Mapping[str, Any]) -> str:
+    """Return what a run computes with, such as "2 threads of AMD EPYC · mixed bfloat16 · XLA off"; empty if unknown."""
+    hardware = details.get("hardware") or {}
+    if not hardware:
+        return ""
+    cards = [str(device) for device in hardware.get("devices", ()) if device != "CPU"]
+    threads = hardware.get("threads", 0)
+    cpu = hardware.get("cpu") or "the processor"
+    parts = [" and ".join(_counted(cards))] if cards else [f"{threads} thread{'' if threads == 1 else 's'} of {cpu}"]
+    parts.append(str(hardware.get("precision", "float32")).replace("_", " "))
+    parts.append("XLA on" if hardware.get("xla") else "XLA off")
+    return " · ".join(parts)
+
+
+def _counted(names: list[str]) -> list[str]:
+    counts = {name: names.count(name) for name in names}
+    return [f"{count} × {name}" if count > 1 else name for name, count in counts.items()]
