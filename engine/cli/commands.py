@@ -21,7 +21,7 @@ from engine import artifacts as stored
 from engine.artifacts import Artifacts
 from engine.cli.following import follow
 from engine.cli.label_report import label_result, label_sentences
-from engine.config import DEFAULT_PRESET, config_from
+from engine.config import DEFAULT_PRESET, PRESETS, config_from
 from engine.filenames import safe_stems
 from engine.parameters import ParameterError, from_assignments, parse
 from engine.pseudo_labels import recipe_file
@@ -216,7 +216,7 @@ def train(
     dataset: str,
     labels: Annotated[str | None, typer.Option(help="Learn from this label set.")] = None,
     truth: Annotated[bool, typer.Option("--truth", help="Learn from the truth masks.")] = False,
-    preset: Annotated[str, typer.Option(help="fast or classic.")] = DEFAULT_PRESET,
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = DEFAULT_PRESET,
     param: Assignments = None,
     name: Name = None,
     as_json: AsJson = False,
