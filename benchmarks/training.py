@@ -65,8 +65,8 @@ def main(
     )
     if against_classic:
         print(
-            f"Passed {TO_BEAT} after {report['minutes_to_beat'] * 60:.0f} s. The classic network's 34 epochs would take "
-            f"{report['classic']['projected_s'] / 3600:.2f} h here: "
+            f"Passed {TO_BEAT} after {report['minutes_to_beat'] * 60:.0f} s. The classic network's 34 epochs would "
+            f"take {report['classic']['projected_s'] / 3600:.2f} h here: "
             f"{report['classic']['ratio']:.0f} times as long."
         )
 

@@ -260,8 +260,9 @@ class Metric(Base):
 class Round(Base):
     """One round of self-training: labels taught a network (the teacher's side), and its masks (the student's side).
 
-    `*_quality` are means of the label-free quality over the run's images, and decide. `*_truth_*` are means against
-    truth at threshold 0.5 and only tell; empty where there is no truth. Epochs count through all rounds from 1.
+    `*_quality` are means of the label-free quality over the run's images; `agreement` is the mean Dice between masks and
+    labels on validation images, which the network never saw: these decide. `*_truth_*` are means against truth at
+    threshold 0.5 and only tell; empty where there is no truth. Epochs count through all rounds from 1.
     """
 
     __tablename__ = "rounds"
@@ -273,6 +274,7 @@ class Round(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     images: Mapped[int]
     left_out: Mapped[int] = mapped_column(default=0)
+    agreement: Mapped[float | None]
     labels_quality: Mapped[float | None]
     masks_quality: Mapped[float | None]
     labels_truth_dice: Mapped[float | None]

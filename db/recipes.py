@@ -63,6 +63,12 @@ def dropped_images(session: Session, label_set_id: str) -> set[str]:
     return set(session.scalars(query))
 
 
+def label_quality(session: Session, label_set_id: str) -> dict[str, float | None]:
+    """Return {image id: label-free quality} of a label set; None where an older version did not judge."""
+    query = select(Label.image_id, Label.quality).where(Label.label_set_id == label_set_id)
+    return dict(session.execute(query).all())
+
+
 def set_dropped(session: Session, label_set_id: str, image_ids: Sequence[str] | None, dropped: bool) -> None:
     """Mark images of a label set as dropped, or as kept again; None is all of them."""
     change = update(Label).where(Label.label_set_id == label_set_id).values(dropped=dropped)

@@ -50,6 +50,10 @@ class DatabaseRecords:
         with self._database.reading() as session:
             return recipes.dropped_images(session, label_set_id)
 
+    def label_quality(self, label_set_id: str) -> dict[str, float | None]:
+        with self._database.reading() as session:
+            return recipes.label_quality(session, label_set_id)
+
     def set_state(self, label_set_id: str, state: dict[str, Any] | None, recipe_key: str) -> None:
         with self._database.writing() as session:
             recipes.set_state(session, label_set_id, state, recipe_key)

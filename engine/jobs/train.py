@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +17,9 @@ from engine.config import RunConfig
 from engine.data.split import split
 from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
 from engine.jobs.predict import predict_dataset
+from engine.jobs.rounds import Rounds
 from engine.parameters import parse
+from engine.run_parameters import SelfTrainingParams
 
 PROBES = {"validation": 6, "train": 2}
 """Unseen images tell more; two that are trained on show what the network can do at best."""
@@ -33,23 +39,36 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         JobFailed: there is nothing to learn from, or learning broke down before any epoch was done.
         JobStopped: a person stopped it; the best model so far is kept.
     """
-    from engine.training.fit import Hooks, TrainingError, fit  # TensorFlow: only once there is something to train
+    # TensorFlow: only once there is something to train
+    from engine.training.callbacks import Hooks
+    from engine.training.compiled import pretrained_weights
+    from engine.training.hardware import hardware
+    from engine.training.samples import TrainingError
+    from engine.training.self_training import train_rounds
 
     chosen = context.records.run(job.payload["run"])
     config = parse(RunConfig, chosen.config)
     rows = _split_rows(context, chosen, config)
-    samples = training_samples(context, chosen, rows)
-    report = _Report(context, chosen.id, config.training.epochs)
+    samples = _weighed(context, chosen, config, training_samples(context, chosen, rows))
+    if not chosen.label_set_id:  # truth is not to be corrected
+        config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
+    report = _Report(context, chosen.id, config)
+    machine = hardware(config.training.precision)
+    details = {"hardware": machine.stored(), "weights": _named(pretrained_weights(config))}
+    context.records.update_run(chosen.id, details={**chosen.details, **details})
     hooks = Hooks(
         on_prepare=report.prepared,
         on_start=report.started,
         on_batch=report.batch,
         on_best=report.best,
         on_epoch=lambda epoch, metrics: context.records.save_metrics(chosen.id, epoch, metrics),
+        on_judge=report.judged,
         should_stop=context.should_stop,
     )
+    rounds = Rounds(context, chosen, config.self_training.rounds)
     try:
-        result = fit(config, samples, context.artifacts.path(stored.run_folder(chosen.id)), hooks)
+        folder = context.artifacts.path(stored.run_folder(chosen.id))
+        result = train_rounds(config, samples, folder, hooks, rounds.finished)
     except TrainingError as error:
         context.records.update_run(chosen.id, ended_reason=str(error))
         raise JobFailed(str(error)) from None
@@ -70,7 +89,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         best_val_dice=summary["val_dice"],
         train_seconds=result.seconds,
         parameter_count=result.parameter_count,
-        details={"best_metrics": result.best_metrics, "best_score": result.best_score},
+        details={**details, "best_metrics": result.best_metrics, "best_score": result.best_score},
     )
     if result.best_epoch is not None:
         how = config.prediction
@@ -85,8 +104,9 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 class _Report:
     """Turns what the training says into progress and rows."""
 
-    def __init__(self, context: JobContext, run_id: str, epochs: int) -> None:
-        self._context, self._run_id, self._epochs = context, run_id, epochs
+    def __init__(self, context: JobContext, run_id: str, config: RunConfig) -> None:
+        self._context, self._run_id = context, run_id
+        self._per_round, self._rounds = config.training.epochs, config.self_training.rounds
 
     def prepared(self, done: int, total: int) -> None:
         self._context.progress(done, total, "Preparing images")
@@ -96,8 +116,13 @@ class _Report:
         self._context.records.update_run(self._run_id, ended_reason="")  # of an earlier attempt
 
     def batch(self, epoch: int, done: int, total: int, images_per_s: float) -> None:
-        text = f"Epoch {epoch} of {self._epochs}: {done} of {total} images, {images_per_s:.1f} images/s"
-        self._context.progress((epoch - 1) * total + done, self._epochs * total, text)
+        epochs = self._per_round * self._rounds
+        speed = f"{images_per_s:.1f} images/s, {memory_gib():.1f} GiB"
+        text = f"Epoch {epoch} of {epochs}: {done} of {total} images, {speed}"
+        self._context.progress((epoch - 1) * total + done, epochs * total, text)
+
+    def judged(self, done: int, total: int) -> None:
+        self._context.progress(done, total, "Judging the masks of this round")
 
     def best(self, epoch: int, metrics: dict[str, float]) -> None:
         self._context.records.update_run(self._run_id, best_epoch=epoch, best_val_dice=metrics.get("val_dice"))
@@ -126,6 +151,38 @@ def training_samples(context: JobContext, run: Any, rows: Sequence[dict[str, Any
         )
         for row in rows
     ]
+
+
+def _weighed(context: JobContext, run: Any, config: RunConfig, samples: Sequence[Any]) -> list[Any]:
+    """Return the samples, those that teach weighed by how their pseudo-label looks; weight 0 does not teach.
+
+    Validation stays whole: what is measured must not depend on what is easy.
+    """
+    from engine.training.self_training import weights_by_quality
+
+    if not run.label_set_id:
+        return list(samples)
+    known = context.records.label_quality(run.label_set_id)
+    quality = [known.get(sample.id) for sample in samples]
+    weights = weights_by_quality(quality, config.data.quality_weights == "weighted", config.data.drop_worst)
+    return [
+        replace(sample, weight=weight) if sample.split == "train" else sample
+        for sample, weight in zip(samples, weights, strict=True)
+    ]
+
+
+def memory_gib() -> float:
+    """Return how much memory this process holds now, in GiB; its peak where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 2**30
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+
+
+def _named(weights: str) -> str:
+    return f"MobileNetV2 encoder: {weights}" if weights else ""
 
 
 def _split_rows(context: JobContext, run: Any, config: RunConfig) -> list[dict[str, Any]]:

@@ -77,6 +77,19 @@ def assess(image: np.ndarray, probability: np.ndarray, redraw: Callable[[np.ndar
     return Quality(round(score, 4), parts, clear=stands_out(small, mask, parts))
 
 
+def appearance(image: np.ndarray, probability: np.ndarray) -> float:
+    """Return the quality in [0, 1] of a probability float32 (H, W) that no recipe could draw again: no part of it tells
+    how stable it is. Masks of any origin compare by it.
+    """
+    small, probability = at_judging_size(image, probability)
+    mask = probability >= 0.5
+    if not LEAST_AREA <= mask.mean() <= GREATEST_AREA or mask.all():
+        return 0.0
+    parts = judge(small, probability, probability)
+    del parts["stability"]
+    return sum(WEIGHTS[name] * value for name, value in parts.items()) / sum(WEIGHTS[name] for name in parts)
+
+
 def at_judging_size(image: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return image and probability at SIDE_PX, or at THIN_SIDE_PX where much of the mask would vanish or swell."""
     share = np.count_nonzero(probability >= 0.5) / probability.size

@@ -42,7 +42,8 @@ class Hooks:
 
     `on_prepare(done, total)` while images are decoded; `on_start(epochs_done)` once, before the first batch;
     `on_batch(epoch, images_done, images_total, images_per_s)`; `on_best(epoch, metrics)` when the model of the best
-    epoch so far is stored; `on_epoch(epoch, metrics)` after every epoch; `should_stop()` after every batch.
+    epoch so far is stored; `on_epoch(epoch, metrics)` after every epoch; `on_judge(done, total)` while the masks of a
+    finished round are judged; `should_stop()` after every batch. `epoch_offset` epochs of earlier rounds come before.
     """
 
     on_prepare: Callable[[int, int], None] = _nothing
@@ -50,7 +51,9 @@ class Hooks:
     on_batch: Callable[[int, int, int, float], None] = _nothing
     on_best: Callable[[int, Metrics], None] = _nothing
     on_epoch: Callable[[int, Metrics], None] = _nothing
+    on_judge: Callable[[int, int], None] = _nothing
     should_stop: Callable[[], bool] = lambda: False
+    epoch_offset: int = 0
 
 
 def monitored(monitor: str, metrics: Metrics) -> tuple[str, float]:
@@ -217,14 +220,16 @@ class ReduceRate:
 class Probes:
     """Stores what the network says of the probe images: 8-bit PNG under probe/<epoch>/<image id>.png."""
 
-    def __init__(self, folder: Path, splits: Sequence[Pixels], predict: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._folder, self._predict = folder, predict
+    def __init__(
+        self, folder: Path, splits: Sequence[Pixels], predict: Callable[[np.ndarray], np.ndarray], epoch_offset: int = 0
+    ) -> None:
+        self._folder, self._predict, self._epoch_offset = folder, predict, epoch_offset
         self._probes = [
             (pixels, index) for pixels in splits for index, sample in enumerate(pixels.samples) if sample.probe
         ]
 
     def __call__(self, epoch: int, metrics: Metrics) -> None:
-        folder = self._folder / "probe" / f"{epoch:04d}"
+        folder = self._folder / "probe" / f"{self._epoch_offset + epoch:04d}"
         folder.mkdir(parents=True, exist_ok=True)
         for pixels, index in self._probes:
             probability = self._whole(pixels.pair(index)[..., :3], pixels.size)

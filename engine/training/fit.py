@@ -44,8 +44,14 @@ class FitResult:
     parameter_count: int
 
 
-def fit(config: RunConfig, samples: Sequence[Sample], folder: Path, hooks: Hooks | None = None) -> FitResult:
-    """Train, and leave best.keras, last.keras and the probe pictures in `folder`.
+def fit(
+    config: RunConfig,
+    samples: Sequence[Sample],
+    folder: Path,
+    hooks: Hooks | None = None,
+    probes_in: Path | None = None,
+) -> FitResult:
+    """Train, and leave best.keras and last.keras in `folder`, and probe pictures there or in `probes_in`.
 
     A folder in which an earlier attempt was interrupted or stopped is resumed after its last finished epoch, with
     weights, optimizer, learning rate and the counts of early stopping as they were. A run that has ended by itself
@@ -60,7 +66,7 @@ def fit(config: RunConfig, samples: Sequence[Sample], folder: Path, hooks: Hooks
         state, arrays = load_state(folder)
     except ValueError as error:
         raise TrainingError(str(error)) from None
-    stored = _StoredModels(config, folder)
+    stored = _StoredModels(config, folder, probes_in or folder)
     if state.ended:
         return _result(state, stored)
 
@@ -100,7 +106,7 @@ def _train(
 
     after_epoch: list[steps.EpochStep] = [
         steps.KeepBest(config.checkpoint.monitor, state, lambda: stored.save(model, BEST_FILE), hooks.on_best),
-        steps.Probes(stored.folder, (validation, train), lambda images: model.predict_on_batch(images)),
+        steps.Probes(stored.probes_in, (validation, train), model.predict_on_batch, hooks.epoch_offset),
     ]
     if config.early_stopping.enabled:
         after_epoch.append(steps.StopEarly(config.early_stopping, state))
@@ -168,8 +174,8 @@ def _result(state: TrainingState, stored: _StoredModels) -> FitResult:
 class _StoredModels:
     """Writes the network as a plain float32 Keras model: no class of ours, no optimizer, and no bfloat16."""
 
-    def __init__(self, config: RunConfig, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, config: RunConfig, folder: Path, probes_in: Path) -> None:
+        self.folder, self.probes_in = folder, probes_in
         self._plain = network(config.model)
         self.parameter_count: int = self._plain.count_params()
 

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("images", sa.Integer(), nullable=False),
         sa.Column("left_out", sa.Integer(), nullable=False),
+        sa.Column("agreement", sa.Double(), nullable=True),
         sa.Column("labels_quality", sa.Double(), nullable=True),
         sa.Column("masks_quality", sa.Double(), nullable=True),
         sa.Column("labels_truth_dice", sa.Double(), nullable=True),

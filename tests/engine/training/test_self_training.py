@@ -1,0 +1,125 @@
+"""Rounds that truly train on drawn discs with wrong labels: what is corrected, accepted, kept and resumed."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from engine import metrics
+from engine.imaging import decode_png, encode_png
+from engine.training import self_training
+from engine.training.callbacks import Hooks
+from engine.training.correction import Correction
+from engine.training.self_training import train_rounds, weights_by_quality
+from tests.engine.training.drawn import discs, tiny
+from tests.house import disc
+
+ROUNDS = {"rounds": 2, "keep": 0.0, "refine": "none"}
+
+
+def config(epochs=12, **self_training):
+    return tiny(
+        training={"epochs": epochs, "learning_rate": 0.01, "precision": "float32"},
+        self_training=ROUNDS | self_training,
+    )
+
+
+def spoilt(folder, count=12, validation=4):
+    """Return samples whose labels are their discs moved by a tenth of the image, to another side for each."""
+    samples = discs(folder, count, validation, truth=False)
+    for index, sample in enumerate(samples):
+        shift = [(6, 0), (-6, 0), (0, 6), (0, -6)][index % 4]
+        sample.target.write_bytes(encode_png(np.roll(decode_png(sample.target.read_bytes()), shift, (0, 1))))
+    return samples
+
+
+def dice(paths, samples):
+    truth = [disc(64, seed=index)[1] for index in range(len(samples))]
+    drawn = [metrics.to_mask(decode_png(path.read_bytes()), 0.5) for path in paths]
+    return float(np.mean([metrics.dice(a, b) for a, b in zip(drawn, truth, strict=True)]))
+
+
+def weights(path):
+    return keras.saving.load_model(path, compile=False).get_weights()
+
+
+def test_masks_are_better_than_the_labels_and_teach_the_next_round(tmp_path):
+    samples, finished, epochs = spoilt(tmp_path / "files"), [], []
+    hooks = Hooks(on_epoch=lambda epoch, values: epochs.append(epoch))
+    result = train_rounds(config(), samples, tmp_path / "run", hooks, finished.append)
+    rounds = tmp_path / "run" / "rounds"
+    taught = dice([sample.target for sample in samples], samples)
+    student = dice([rounds / "1/masks" / f"{sample.id}.png" for sample in samples], samples)
+    corrected = dice([rounds / "2/labels" / f"{sample.id}.png" for sample in samples], samples)
+    assert student > taught + 0.02
+    assert corrected > taught + 0.02
+    assert epochs == list(range(1, 25))
+    assert [each.number for each in finished] == [1, 2]
+    assert (finished[0].first_epoch, finished[0].last_epoch, finished[1].first_epoch) == (1, 12, 13)
+    assert finished[0].accepted
+    assert finished[0].images == 16
+    assert result.ended == "finished"
+    assert result.epochs_done == 24
+    probes = {path.name for path in (tmp_path / "run" / "probe").iterdir()}
+    assert probes == {f"{epoch:04d}" for epoch in epochs}
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_the_model_of_the_last_accepted_round_is_kept(tmp_path, monkeypatch, better):
+    verdicts = [Correction(0.7, 0.7, 0.6), Correction(0.7, 0.7, 0.65 if better else 0.55)]
+    real, asked = self_training.correct, []
+
+    def correct(*arguments):
+        asked.append(arguments)
+        real(*arguments)
+        return verdicts[len(asked) - 1]
+
+    monkeypatch.setattr(self_training, "correct", correct)
+    finished = []
+    result = train_rounds(config(epochs=1), spoilt(tmp_path / "files"), tmp_path / "run", Hooks(), finished.append)
+    assert [each.accepted for each in finished] == [True, better]
+    assert ("rose" if better else "did not rise") in finished[1].reason
+    second = weights(tmp_path / "run/rounds/2/model/best.keras")
+    same = all((a == b).all() for a, b in zip(weights(tmp_path / "run/best.keras"), second, strict=True))
+    assert same == better
+    assert result.best_epoch == (2 if better else 1)
+    assert ("accepted" in result.reason) and (f"round {2 if better else 1}" in result.reason or better)
+
+
+def test_masks_that_look_far_worse_are_not_accepted_however_steady(tmp_path, monkeypatch):
+    verdicts = iter([Correction(0.7, 0.7, 0.6), Correction(0.7, 0.5, 0.9)])
+    real = self_training.correct
+    monkeypatch.setattr(self_training, "correct", lambda *given: (real(*given), next(verdicts))[1])
+    finished = []
+    train_rounds(config(epochs=1), spoilt(tmp_path / "files"), tmp_path / "run", Hooks(), finished.append)
+    assert not finished[1].accepted
+    assert "less clear than before (quality 0.700 to 0.500)" in finished[1].reason
+
+
+def test_rounds_go_on_where_they_were_stopped(tmp_path):
+    samples = spoilt(tmp_path / "files", 8, 2)
+    whole = train_rounds(config(epochs=2), samples, tmp_path / "whole", Hooks())
+    for stop_after in (1, 3, 5, 8):  # batches of each attempt: in the first round, at its end, in the second
+        seen = []
+        hooks = Hooks(
+            on_batch=lambda *v, seen=seen: seen.append(v), should_stop=lambda s=seen, n=stop_after: len(s) >= n
+        )
+        part = train_rounds(config(epochs=2), samples, tmp_path / "parts", hooks)
+        assert part.ended == "stopped" or stop_after == 8
+    last = train_rounds(config(epochs=2), samples, tmp_path / "parts", Hooks())
+    assert (last.ended, last.epochs_done, last.best_epoch) == ("finished", 4, whole.best_epoch)
+    assert last.best_metrics == whole.best_metrics
+    left = json.loads((tmp_path / "parts/rounds.json").read_text())
+    assert left == json.loads((tmp_path / "whole/rounds.json").read_text())
+
+
+def test_images_whose_labels_look_bad_count_less_or_nothing():
+    quality = [0.9, 0.1, None, 0.5]
+    assert weights_by_quality(quality, False, 0) == [1, 1, 1, 1]
+    weighted = weights_by_quality(quality, True, 0)
+    assert weighted[0] == 1
+    assert weighted[1] == 0.25
+    assert 0.25 < weighted[2] < 1
+    assert weights_by_quality(quality, False, 0.25) == [1, 0, 1, 1]
+    assert weights_by_quality([None, None], True, 0.5) == [1, 1]
