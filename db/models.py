@@ -260,9 +260,9 @@ class Metric(Base):
 class Round(Base):
     """One round of self-training: labels taught a network (the teacher's side), and its masks (the student's side).
 
-    `*_quality` are means of the label-free quality over the run's images; `agreement` is the mean Dice between masks and
-    labels on validation images, which the network never saw: these decide. `*_truth_*` are means against truth at
-    threshold 0.5 and only tell; empty where there is no truth. Epochs count through all rounds from 1.
+    `agreement` is the mean Dice between masks and labels on validation images, which the network never saw; it decides
+    together with `*_quality`, means of the label-free quality over the run's images. `*_truth_*` are means against
+    truth at threshold 0.5 and only tell; empty where there is no truth. Epochs count through all rounds from 1.
     """
 
     __tablename__ = "rounds"
