@@ -71,3 +71,19 @@ def score(value: float | None) -> str:
 def escaped(text: str) -> str:
     """Return a name that people gave as Markdown that shows its own signs."""
     return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>#+-!|~$:" else sign for sign in text)
+
+
+def millions(number: int) -> str:
+    """Return "1.9 million", "31 million", "412,000" or "980"."""
+    if number < 1_000:
+        return f"{number}"
+    if number < 950_000:
+        return f"{round(number, -3):,}"
+    return f"{number / 1e6:.1f} million" if number < 9.95e6 else f"{number / 1e6:.0f} million"
+
+
+def gigaflops(operations: int) -> str:
+    """Return "1.7 GFLOPs", "109 GFLOPs" or "24 MFLOPs"."""
+    if operations < 0.1e9:
+        return f"{operations / 1e6:.0f} MFLOPs"
+    return f"{operations / 1e9:.1f} GFLOPs" if operations < 9.95e9 else f"{operations / 1e9:.0f} GFLOPs"

@@ -121,6 +121,14 @@ def report(session: Session, dataset_id: str, taken: bool | None = None) -> list
     return list(session.scalars(query.order_by(ImportEntry.taken, ImportEntry.reason == "", ImportEntry.id)))
 
 
+def shapes(session: Session, dataset_id: str) -> dict[tuple[int, int], int]:
+    """Return how many images a dataset has of each (height, width)."""
+    query = select(Image.height, Image.width, func.count()).where(Image.dataset_id == dataset_id)
+    return {
+        (height, width): count for height, width, count in session.execute(query.group_by(Image.height, Image.width))
+    }
+
+
 def jobs_at_work(session: Session, dataset_id: str) -> list[Job]:
     """Return the queued and running jobs that read or write a dataset."""
     jobs = session.scalars(select(Job).where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING])))

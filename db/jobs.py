@@ -150,6 +150,13 @@ def waiting_without_worker(session: Session, now: datetime, lost_after_s: float,
     return bool(queued) and alive < max_running
 
 
+def measurements(session: Session, dataset_id: str, what: str, limit: int = 200) -> list[Job]:
+    """Return the measuring jobs on a dataset, newest first: "trial" or "rate_range"."""
+    newest = select(Job).where(Job.kind == JobKind.MEASURE).order_by(Job.created_at.desc(), Job.id).limit(limit)
+    wanted = (dataset_id, what)
+    return [job for job in session.scalars(newest) if (job.payload.get("dataset"), job.payload.get("what")) == wanted]
+
+
 def active(session: Session) -> list[Job]:
     """Return queued and running jobs, oldest first."""
     return list(

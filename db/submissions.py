@@ -5,7 +5,7 @@ The browser and the command line both start work here. After the transaction, ca
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
@@ -81,21 +81,28 @@ def submit_train(
         NotReady: the dataset has no images, no truth, or the label set is another dataset's, not drawn yet or dropped
             whole.
     """
-    dataset = _with_images(session, dataset_id)
-    if label_set_id is None:
-        if not dataset.truth_count:
-            raise NotReady(f"The dataset {dataset.name!r} has no truth masks. Label it, then train on the label set.")
-    else:
-        label_set = session.get_one(LabelSet, label_set_id)
-        if label_set.dataset_id != dataset.id:
-            raise NotReady(f"The label set {label_set.name!r} belongs to another dataset than {dataset.name!r}.")
-        labelled = recipes.labelled_images(session, label_set_id)
-        if not labelled:
-            raise NotReady(f"The label set {label_set.name!r} has no masks yet. Let its job finish first.")
-        if not labelled - recipes.dropped_images(session, label_set_id):
-            raise NotReady(f"Every image of the label set {label_set.name!r} is dropped. Keep some of them first.")
+    dataset = _with_teacher(session, dataset_id, label_set_id)
     run = runs.create(session, dataset, label_set_id, name, preset, config, code_version)
     return run, _submit(session, run, JobKind.TRAIN, {"dataset": dataset.id, "run": run.id})
+
+
+def submit_measure(
+    session: Session,
+    dataset_id: str,
+    label_set_id: str | None,
+    config: dict[str, Any],
+    what: Literal["trial", "rate_range"],
+) -> Job:
+    """Add the job that measures what settings mean: how long a run would take, or which learning rates work.
+
+    It belongs to no row: nothing shows it but the page that asked.
+
+    Raises:
+        NotReady: as for `submit_train`.
+    """
+    dataset = _with_teacher(session, dataset_id, label_set_id)
+    payload = {"dataset": dataset.id, "label_set": label_set_id, "config": config, "what": what}
+    return jobs.submit(session, JobKind.MEASURE, payload)
 
 
 def submit_predict(
@@ -151,6 +158,24 @@ def _with_images(session: Session, dataset_id: str) -> Dataset:
     dataset = session.get_one(Dataset, dataset_id)
     if not dataset.image_count:
         raise NotReady(f"The dataset {dataset.name!r} has no images. Import some first.")
+    return dataset
+
+
+def _with_teacher(session: Session, dataset_id: str, label_set_id: str | None) -> Dataset:
+    """Return the dataset if truth (None) or the label set has something to teach."""
+    dataset = _with_images(session, dataset_id)
+    if label_set_id is None:
+        if not dataset.truth_count:
+            raise NotReady(f"The dataset {dataset.name!r} has no truth masks. Label it, then train on the label set.")
+    else:
+        label_set = session.get_one(LabelSet, label_set_id)
+        if label_set.dataset_id != dataset.id:
+            raise NotReady(f"The label set {label_set.name!r} belongs to another dataset than {dataset.name!r}.")
+        labelled = recipes.labelled_images(session, label_set_id)
+        if not labelled:
+            raise NotReady(f"The label set {label_set.name!r} has no masks yet. Let its job finish first.")
+        if not labelled - recipes.dropped_images(session, label_set_id):
+            raise NotReady(f"Every image of the label set {label_set.name!r} is dropped. Keep some of them first.")
     return dataset
 
 

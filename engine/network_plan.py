@@ -1,4 +1,4 @@
-"""What a network is made of, told from its parameters: layers, shapes, sizes, work and memory, without TensorFlow.
+"""What a network is made of, told from its parameters alone: layers, shapes, work and memory, without TensorFlow.
 
 The layers have the names, shapes and sizes of the network that `engine.model.networks` builds; tests compare the two.
 """
@@ -327,3 +327,12 @@ def readable(plan: NetworkPlan) -> Iterator[Layer]:
             held = layer
     if held is not None:
         yield held
+
+
+def what_to_lower(params: ModelParams, training: TrainingParams) -> str:
+    """Return which setting to lower, and how it stands, when memory is short: the batch first, it changes least."""
+    if training.batch_size > 1:
+        return f"the batch size (now {training.batch_size})"
+    if params.architecture == "mobilenet_v2":
+        return f"the image size (now {params.image_size} px)"
+    return f"the image size (now {params.image_size} px) or the base filters (now {params.base_filters})"

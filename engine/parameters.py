@@ -11,10 +11,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 class Params(BaseModel):
     """A frozen set of parameters. Each field carries type, default, limits and a one-sentence description.
 
-    A unit goes into `json_schema_extra={"unit": "px"}`. Unknown keys are errors.
+    A unit goes into `json_schema_extra={"unit": "px"}`, and there `only_with` says for which values of its neighbours a
+    field does anything. Unknown keys are errors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def only_with(**neighbours: list[Any]) -> dict[str, Any]:
+    """Return the `json_schema_extra` of a field that only counts while its neighbours have one of these values."""
+    return {"only_with": neighbours}
 
 
 class ParameterError(ValueError):

@@ -9,11 +9,12 @@ import signal
 import threading
 
 
-def prepare_process() -> None:
-    """Use one thread, leave Ctrl-C to the parent, and end with it. The initializer of a pool of processes."""
+def prepare_process(alone: bool = False) -> None:
+    """Leave Ctrl-C to the parent, end with it, and use one thread unless `alone`. The initializer of a pool."""
     import cv2
 
-    cv2.setNumThreads(1)  # one process per core needs no threads within
+    if not alone:
+        cv2.setNumThreads(1)  # one process per core needs no threads within
     with contextlib.suppress(ValueError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends its processes
     threading.Thread(target=_end_with_parent, daemon=True).start()

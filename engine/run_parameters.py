@@ -9,12 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from engine.parameters import Params
+from engine.parameters import Params, only_with
 
 Loss = Literal["binary_crossentropy", "dice", "bce_dice", "focal", "tversky"]
 Monitor = Literal["val_loss", "val_dice", "val_iou", "loss", "dice", "iou"]
 FillMode = Literal["nearest", "reflect", "wrap", "constant"]
 
+U_NETS = ["unet", "residual", "attention"]
+MOST_ROUNDS = 6
+SEVERAL_ROUNDS = list(range(2, MOST_ROUNDS + 1))
 ENCODER_STRIDE = 32  # how far MobileNetV2 shrinks an image
 MAX_FILTERS = 2048  # twice the classic bottom; more is a slip of the hand and would exhaust memory
 
@@ -73,6 +76,7 @@ class TrainingParams(Params):
         le=0.95,
         title="Tversky alpha",
         description="What a false alarm counts in the Tversky loss; a miss counts 1 − alpha. At 0.5 it is Dice.",
+        json_schema_extra=only_with(loss=["tversky"]),
     )
     confidence_weights: bool = Field(
         False,
@@ -98,6 +102,7 @@ class TrainingParams(Params):
         le=1,
         title="Weight decay",
         description="How strongly AdamW pulls the weights towards zero; the other optimizers ignore it.",
+        json_schema_extra=only_with(optimizer=["adamw"]),
     )
     clip_norm: float = Field(
         0.0,
@@ -144,6 +149,7 @@ class DataParams(Params):
         le=2,
         title="Tile scale",
         description="Images are scaled by this factor before tiles are cut; below 1, tiles see more of the image.",
+        json_schema_extra=only_with(framing=["tiles"]),
     )
     object_tiles: float = Field(
         0.5,
@@ -151,6 +157,7 @@ class DataParams(Params):
         le=1,
         title="Tiles with objects",
         description="Share of the training tiles that are placed so that they hold some foreground.",
+        json_schema_extra=only_with(framing=["tiles"]),
     )
     quality_weights: Literal["equal", "weighted"] = Field(
         "weighted",
@@ -181,6 +188,7 @@ class ModelParams(Params):
         title="Encoder weights",
         description="For MobileNetV2: none, imagenet (downloaded by Keras once; learned from ImageNet's labels), or "
         "the path of a weights file.",
+        json_schema_extra=only_with(architecture=["mobilenet_v2"]),
     )
     image_size: int = Field(
         256,
@@ -190,15 +198,27 @@ class ModelParams(Params):
         description="Width and height of the square that the network sees.",
         json_schema_extra={"unit": "px"},
     )
-    depth: int = Field(4, ge=1, le=7, title="Depth", description="How many times the image is halved on the way down.")
+    depth: int = Field(
+        4,
+        ge=1,
+        le=7,
+        title="Depth",
+        description="How many times the image is halved on the way down.",
+        json_schema_extra=only_with(architecture=U_NETS),
+    )
     base_filters: int = Field(
-        16, ge=1, le=256, title="Base filters", description="Filters at the top; each level down doubles them."
+        16,
+        ge=1,
+        le=256,
+        title="Base filters",
+        description="Filters at the top; each level down doubles them.",
+        json_schema_extra=only_with(architecture=U_NETS),
     )
     first_stride: Annotated[Literal[1, 2, 4], BeforeValidator(_whole_number)] = Field(
         2,
         title="First stride",
         description="1 works at full size as the classic U-Net does; 2 or 4 works on a coarser grid and is faster.",
-        json_schema_extra={"unit": "px"},
+        json_schema_extra={"unit": "px"} | only_with(architecture=U_NETS),
     )
     batch_normalization: bool = Field(
         True,
@@ -349,7 +369,7 @@ class SelfTrainingParams(Params):
     rounds: int = Field(
         1,
         ge=1,
-        le=6,
+        le=MOST_ROUNDS,
         title="Rounds",
         description="How many networks are trained one after the other on pseudo-labels; 1 trains a single one.",
     )
@@ -359,11 +379,13 @@ class SelfTrainingParams(Params):
         le=0.95,
         title="Keep of the labels",
         description="Share of the old label in the new one; the rest is what the network said.",
+        json_schema_extra=only_with(rounds=SEVERAL_ROUNDS),
     )
     refine: Literal["none", "guided_filter", "grabcut"] = Field(
         "grabcut",
         title="Refine at edges",
         description="How the network's masks are moved to the edges of the image before they become labels.",
+        json_schema_extra=only_with(rounds=SEVERAL_ROUNDS),
     )
     drop_worst: float = Field(
         0.0,
@@ -371,6 +393,7 @@ class SelfTrainingParams(Params):
         le=0.9,
         title="Leave out the worst",
         description="Share of the images left out of the next round because their new labels have the lowest quality.",
+        json_schema_extra=only_with(rounds=SEVERAL_ROUNDS),
     )
 
 

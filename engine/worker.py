@@ -32,6 +32,7 @@ JOB_MODULES = {
     JobKind.LABEL: "engine.jobs.label",
     JobKind.TRAIN: "engine.jobs.train",
     JobKind.PREDICT: "engine.jobs.predict",
+    JobKind.MEASURE: "engine.jobs.measure",
 }
 POLL_S = 0.5
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -96,6 +96,35 @@ def learning_rate(
     metric_curves([curve], key=key, title="Learning rate", log=True, starts=starts, height_px=height_px, live=live)
 
 
+def rate_range(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    raw_losses: Sequence[float],
+    *,
+    key: str,
+    suggestion: float | None = None,
+    height_px: int = 260,
+) -> None:
+    """Draw smoothed losses over learning rates on a logarithmic axis, those of single batches faint behind them."""
+    figure = _figure(height_px, "", x_title="Learning rate")
+    line = {"color": palette.BLUE, "width": 2}
+    batches = go.Scatter(
+        x=rates, y=raw_losses, line={**line, "width": 1}, opacity=FAINT, name="each batch", hoverinfo="skip"
+    )
+    figure.add_trace(batches)
+    figure.add_trace(go.Scatter(x=rates, y=losses, line=line, name="loss, smoothed", hovertemplate="%{y:.4g}"))
+    if suggestion is not None:
+        figure.add_vline(suggestion, line={"width": 1.5, "dash": "dot", "color": "gray"})
+        place = {"x": np.log10(suggestion), "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top", "xshift": 3}
+        figure.add_annotation(text="suggested", showarrow=False, **place)
+    figure.update_xaxes(type="log", dtick=1, exponentformat="power", hoverformat=".1e")
+    # A last loss far above the rest would press the curve flat
+    shown = np.asarray(losses, dtype=float)
+    low, high = float(shown.min()), float(max(shown[0], np.quantile(shown, 0.9)))
+    figure.update_yaxes(range=[low - 0.1 * (high - low), high + 0.25 * (high - low)])
+    _show(figure, key)
+
+
 def histogram(
     values: Sequence[float],
     *,

@@ -17,13 +17,18 @@ TINY_SHARE = 2e-3
 # Names and choices, or parts of them, that capitals alone do not spell.
 _SPELLINGS = {
     "adamw": "AdamW",
+    "attention": "U-Net with attention gates",
     "bce_dice": "Cross-entropy + Dice",
     "binary_crossentropy": "Binary cross-entropy",
     "grabcut": "GrabCut",
     "iou": "IoU",
     "kmeans": "K-means",
+    "mobilenet_v2": "MobileNetV2 encoder",
     "val": "validation",
     "rag": "RAG",
+    "residual": "U-Net with residual blocks",
+    "sgd": "SGD",
+    "unet": "U-Net",
 }
 
 
@@ -37,10 +42,15 @@ class Limits:
     scientific: bool = False
 
 
-def draw_field(name: str, field: FieldInfo, key: str, start: Any, *, disabled: bool = False) -> Any:
-    """Draw the widget of one field, whose state is already in `st.session_state[key]`; return its value."""
+def draw_field(name: str, field: FieldInfo, key: str, start: Any, *, disabled: bool = False, note: str = "") -> Any:
+    """Draw the widget of one field, whose state is already in `st.session_state[key]`; return its value.
+
+    Args:
+        note: one more sentence for its help.
+    """
     kind = _kind(field)
-    common = {"key": key, "help": help_text(field), "disabled": disabled, "persist_state": "session"}
+    words = " ".join(part for part in (help_text(field), note) if part) or None
+    common = {"key": key, "help": words, "disabled": disabled, "persist_state": "session"}
     label = label_text(name, field)
     if get_origin(kind) is Literal:
         return _choice(label, field, get_args(kind), common)
@@ -58,7 +68,7 @@ def is_fixed(field: FieldInfo) -> bool:
 
 def label_text(name: str, field: FieldInfo) -> str:
     """Return the field's title with its unit."""
-    unit = _extra(field).get("unit")
+    unit = extra(field).get("unit")
     title = field.title or choice_text(name.removesuffix(f"_{unit}"))
     return f"{title} ({unit})" if unit else title
 
@@ -87,7 +97,7 @@ def limits(field: FieldInfo, start: float) -> Limits:
     whole = _kind(field) is int
     low, high = _bound(field, "ge", "gt"), _bound(field, "le", "lt")
     scientific = not whole and high is not None and start != 0 and abs(start) < TINY_SHARE * high
-    step = _extra(field).get("step") or _step(low, high, start, whole, scientific)
+    step = extra(field).get("step") or _step(low, high, start, whole, scientific)
     # A slider cannot leave out its own end: it starts one step inside.
     if low is not None and _constraint(field, "gt") is not None:
         low = low + (1 if whole else min(step, start - low))
@@ -110,7 +120,7 @@ def _number(label: str, field: FieldInfo, kind: type, start: Any, common: dict[s
 
 
 def _choice(label: str, field: FieldInfo, options: tuple[Any, ...], common: dict[str, Any]) -> Any:
-    labels = _extra(field).get("labels", {})
+    labels = extra(field).get("labels", {})
     words = {option: labels.get(option) or choice_text(option) for option in options}
     short = len(options) <= MOST_SEGMENTS and sum(map(len, words.values())) <= 28
     if short:
@@ -158,5 +168,6 @@ def _constraint(field: FieldInfo, name: str) -> float | None:
     return next((getattr(item, name) for item in field.metadata if getattr(item, name, None) is not None), None)
 
 
-def _extra(field: FieldInfo) -> dict[str, Any]:
+def extra(field: FieldInfo) -> dict[str, Any]:
+    """Return what a field's declaration says beyond pydantic: unit, step, labels, only_with."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}

@@ -8,12 +8,13 @@ if form.params is None:
 The form keeps what was typed across page switches. It starts anew when `start` changes (another preset), and
 `reset_form("labels-kmeans")` puts the start values back. Widget keys are `<key>.<field>`, nested
 `<key>.<group>.<field>`. A field may say more through `json_schema_extra`: `unit`, `step`, and `labels` ({value: text})
-for a choice. In a group with a field `enabled`, switching that off greys out the rest.
+for a choice. In a group with a field `enabled`, switching that off greys out the rest; a field declared `only_with`
+certain values of its neighbours is grey while they have others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -21,7 +22,7 @@ import streamlit as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from dashboard.components.field import draw_field, is_fixed
+from dashboard.components.field import choice_text, draw_field, extra, is_fixed, label_text
 from engine.parameters import ParameterError, Params, parse
 
 P = TypeVar("P", bound=Params)
@@ -46,6 +47,7 @@ def params_form(
     columns: int | Literal["wrap"] = 1,
     leave_out: Collection[str] = (),
     open_groups: Collection[str] = (),
+    idle: Mapping[str, str] | None = None,
 ) -> Form[P]:
     """Draw a widget for each field and return what stands in them.
 
@@ -55,14 +57,19 @@ def params_form(
         columns: how many widgets stand side by side; "wrap" takes as many as the width allows.
         leave_out: dotted names of fields that keep their start value and are not drawn.
         open_groups: names of groups that start expanded.
+        idle: dotted names of fields, and names of groups, that do nothing here, with the sentence that says why; they
+            are grey.
     """
     begin = start if start is not None else model()
     _fill(model, begin, key)
-    drawn = _Drawn(key, columns, frozenset(leave_out))
+    idle = idle or {}
+    drawn = _Drawn(key, columns, frozenset(leave_out), idle)
     values = drawn.fields(model, begin, "")
     nested = {name: field for name, field in model.model_fields.items() if _is_group(field) and name not in leave_out}
     for name, container in zip(nested, _containers(nested, groups, open_groups), strict=True):
         with container:
+            if name in idle:
+                st.caption(idle[name])
             values[name] = drawn.fields(nested[name].annotation, getattr(begin, name), f"{name}.")
     for name in leave_out:
         if name in model.model_fields and _is_group(model.model_fields[name]):
@@ -82,8 +89,10 @@ def reset_form(key: str) -> None:
 class _Drawn:
     """Draws the plain fields of one parameter set after another, in columns."""
 
-    def __init__(self, key: str, columns: int | Literal["wrap"], leave_out: frozenset[str]) -> None:
-        self._key, self._columns, self._leave_out = key, columns, leave_out
+    def __init__(
+        self, key: str, columns: int | Literal["wrap"], leave_out: frozenset[str], idle: Mapping[str, str]
+    ) -> None:
+        self._key, self._columns, self._leave_out, self._idle = key, columns, leave_out, idle
 
     def fields(self, model: type[BaseModel], begin: BaseModel, path: str) -> dict[str, Any]:
         """Draw the fields of `model` that are not groups; return their values by name.
@@ -100,9 +109,29 @@ class _Drawn:
         for names in rows:
             for name, place in zip(names, self._places(len(names)), strict=False):
                 off = name != "enabled" and values.get("enabled") is False
+                why_idle = self._why_idle(own, path, name)
                 with place:
-                    values[name] = draw_field(name, own[name], f"{self._key}.{path}{name}", values[name], disabled=off)
+                    values[name] = draw_field(
+                        name,
+                        own[name],
+                        f"{self._key}.{path}{name}",
+                        values[name],
+                        disabled=off or bool(why_idle),
+                        note=why_idle,
+                    )
         return values
+
+    def _why_idle(self, own: dict[str, FieldInfo], path: str, name: str) -> str:
+        """Return why a field does nothing as things stand, or an empty text if it does something."""
+        for place in (path.removesuffix("."), path + name):
+            if place in self._idle:
+                return self._idle[place]
+        for neighbour, wanted in extra(own[name]).get("only_with", {}).items():
+            # A neighbour further down is not drawn yet; what stands in it is in the state already
+            if st.session_state[f"{self._key}.{path}{neighbour}"] not in wanted:
+                words = " or ".join(choice_text(value) for value in wanted[:3]) + (" or more" if wanted[3:] else "")
+                return f"Does something only with {label_text(neighbour, own[neighbour])}: {words}."
+        return ""
 
     def _places(self, count: int) -> list[Any]:
         if not count:

@@ -154,6 +154,8 @@ def _next_step(images: int, truth: int, label_sets: int, with_model: int) -> Ste
 def _work(session: Session, now: datetime, lost_after_s: float) -> tuple[Work, ...]:
     found = []
     for job in jobs.active(session):
+        if job.kind == JobKind.MEASURE:
+            continue  # over in a minute, and shown where it was asked for
         view = job_view(job, now, lost_after_s)
         if view is not None:
             name, page, query = _target(session, job)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,17 +10,20 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from dashboard import wording
+from dashboard.viewmodels.cost import Cost, cost
 from dashboard.viewmodels.jobs import job_view
 from db import datasets, jobs, recipes
 from db.models import Dataset, Image, LabelSet, Run
 from db.names import free_name
 from engine import artifacts as stored
-from engine import imaging
+from engine import imaging, machine
 from engine.artifacts import Artifacts
-from engine.config import DEFAULT_PRESET, PRESETS, ModelParams, RunConfig, config_from, differences
+from engine.config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences
 from engine.data import augment, truth
+from engine.data.framing import Shape
 from engine.parameters import ParameterError, from_assignments, parse
 from engine.pseudo_labels.base import methods
+from engine.workload import Workload, workload
 
 TRUTH = "truth"
 """The key of truth among the teachers; every other key is a label set's id."""
@@ -32,11 +34,21 @@ NO_FOREGROUND = (
 )
 PREVIEW_PX = 256
 
+NETWORKS = {
+    "unet": "a U-Net",
+    "residual": "a U-Net with residual blocks",
+    "attention": "a U-Net with attention gates",
+    "mobilenet_v2": "a U-Net on a MobileNetV2 encoder",
+}
+
 PRESET_SENTENCES = {
     "fast": "A small U-Net with batch normalisation, light augmentation and a learning rate that falls to zero: "
     "minutes on an ordinary computer.",
     "classic": "The full-size U-Net: 64 base filters at 256 × 256, batches of 4, Adam at 1e-4, cross-entropy, patience "
     "10, no augmentation. Hours on an ordinary computer.",
+    "thorough": "More epochs, stronger augmentation and several rounds: half an hour on an ordinary computer.",
+    "encoder": "MobileNetV2 on the way down, which starts from weights that were learned from ImageNet's labels. They "
+    "are downloaded once.",
 }
 
 
@@ -81,12 +93,10 @@ class Source:
 class Plan:
     """What pressing Start will do."""
 
-    train_images: int
-    validation_images: int
+    work: Workload
+    network: str
     image_size_px: int
-    parameters: int
-    steps_per_epoch: int
-    epochs: int
+    cost: Cost
     warnings: tuple[str, ...]
 
 
@@ -167,42 +177,31 @@ def proposed_name(session: Session, dataset_name: str, teacher: Teacher, preset:
     return free_name(session, Run, wish)
 
 
-def plan(config: RunConfig, images: int) -> Plan:
-    """Return what training on `images` images will do."""
-    share = config.training.validation_split
-    validation = min(max(round(images * share), 1 if share else 0), max(images - 1, 0))
-    train = images - validation
+def plan(config: RunConfig, images: int, shapes: Mapping[Shape, int] | None = None, from_labels: bool = False) -> Plan:
+    """Return what training on `images` images will do.
+
+    Args:
+        shapes: how many images of each (height, width) the dataset has.
+        from_labels: whether pseudo-labels teach.
+    """
+    work = workload(config, images, shapes or {}, from_labels)
     return Plan(
-        train_images=train,
-        validation_images=validation,
+        work=work,
+        network=NETWORKS[config.model.architecture],
         image_size_px=config.model.image_size,
-        parameters=parameter_count(config.model),
-        steps_per_epoch=math.ceil(train / config.training.batch_size),
-        epochs=config.training.epochs,
-        warnings=_warnings(config, train, validation),
+        cost=cost(config, machine.free_memory_bytes()),
+        warnings=_warnings(config, work.train_images, work.validation_images),
     )
 
 
-def parameter_count(model: ModelParams) -> int:
-    """Return how many numbers the U-Net of `engine.model.unet` holds, without building it."""
-
-    def convolution(inputs: int, level: int, kernel: int = 3) -> int:
-        outputs = model.base_filters * 2**level
-        # Batch normalisation keeps scale, shift, mean and variance, and makes the bias needless.
-        return kernel**2 * inputs * outputs + outputs * (4 if model.batch_normalization else 1)
-
-    def filters(level: int) -> int:
-        return model.base_filters * 2**level
-
-    total = 0
-    for level in range(model.depth + 1):
-        kernel = 5 if level == 0 and model.first_stride == 4 else 3
-        total += convolution(filters(level - 1) if level else 3, level, kernel) + convolution(filters(level), level)
-    for level in range(model.depth):
-        total += convolution(filters(level + 1), level, kernel=2)
-        total += convolution(2 * filters(level), level) + convolution(filters(level), level)
-    head_kernel = 1 if model.first_stride == 1 else 2 * model.first_stride
-    return total + head_kernel**2 * filters(0) + 1
+def idle_settings(teacher: Teacher) -> dict[str, str]:
+    """Return the groups and fields that do nothing with what teaches, each with the sentence that says why."""
+    if teacher.key != TRUTH:
+        return {}
+    sure = "Truth masks are taken as they are, so this does nothing."
+    doubted = ("training.confidence_weights", "training.ignore_band", "data.quality_weights", "data.drop_worst")
+    rounds = "Truth masks need no correction, so a single network learns from them, once."
+    return dict.fromkeys(doubted, sure) | {"self_training": rounds}
 
 
 def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: int) -> tuple[Pair, ...]:

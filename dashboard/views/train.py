@@ -4,12 +4,13 @@ import numpy as np
 import streamlit as st
 
 from dashboard import urls, wording
+from dashboard.components import network_panel
 from dashboard.components.form import Form, params_form, reset_form
 from dashboard.components.mask_grid import Tile, mask_grid
 from dashboard.components.status import empty_state
 from dashboard.resources import artifacts, database, launcher, previews, settings
 from dashboard.viewmodels import train as viewmodel
-from db import submissions
+from db import datasets, submissions
 from db.models import utc_now
 from db.names import NameTaken
 from db.submissions import NotReady
@@ -80,13 +81,18 @@ def choose_preset(origin: viewmodel.Source | None) -> str:
         on_change=forget,
     )
     st.query_params["preset"] = chosen
-    st.caption(viewmodel.PRESET_SENTENCES[chosen])
+    if sentence := viewmodel.PRESET_SENTENCES.get(chosen):
+        st.caption(sentence)
     return chosen
 
 
-def config_form(preset: str, origin: viewmodel.Source | None) -> Form[RunConfig]:
+def form_key(preset: str, origin: viewmodel.Source | None) -> str:
+    return f"train-form-{preset}-{origin.run_id if origin else ''}"
+
+
+def config_form(preset: str, origin: viewmodel.Source | None, teacher: viewmodel.Teacher) -> Form[RunConfig]:
     """Draw the settings and return what stands in them. Changes are kept in the address."""
-    key = f"train-form-{preset}-{origin.run_id if origin else ''}"
+    key = form_key(preset, origin)
     begin = f"{key}-begin"
     if begin not in st.session_state:
         typed = st.query_params.get_all("p")
@@ -98,7 +104,14 @@ def config_form(preset: str, origin: viewmodel.Source | None) -> Form[RunConfig]
         if st.button("Reset", icon=":material/restart_alt:", key="train-reset", help="Put all start values back."):
             st.session_state[begin], _ = viewmodel.start_config(preset, [], origin)
             reset_form(key)
-    form = params_form(RunConfig, key=key, start=st.session_state[begin], columns=2, open_groups={"training"})
+    form = params_form(
+        RunConfig,
+        key=key,
+        start=st.session_state[begin],
+        columns=2,
+        open_groups={"training"},
+        idle=viewmodel.idle_settings(teacher),
+    )
     if form.params is not None:
         st.query_params["p"] = viewmodel.assignments(preset, form.params)
     return form
@@ -159,12 +172,14 @@ def address(pixels: np.ndarray) -> str:
 
 def summary(plan: viewmodel.Plan) -> None:
     """Say what pressing Start will do."""
+    work = plan.work
+    rounds = f", in **{work.rounds} rounds**" if work.rounds > 1 else ""
+    tiles = f" (**{work.train_squares:,} tiles**)" if work.train_squares > work.train_images else ""
     st.markdown(
-        f"Trains a U-Net of **{plan.parameters / 1e6:.1f} million parameters** on "
-        f"**{wording.count(plan.train_images, 'image')}** and checks it on **{plan.validation_images:,}** that it "
-        f"never learns from, all at **{plan.image_size_px} × {plan.image_size_px} px**. "
-        f"Each of at most **{wording.count(plan.epochs, 'epoch')}** takes "
-        f"**{wording.count(plan.steps_per_epoch, 'step')}**."
+        f"Trains {plan.network} on **{wording.count(work.train_images, 'image')}**{tiles} and checks it on "
+        f"**{work.validation_images:,}** that it never learns from, all at "
+        f"**{plan.image_size_px} × {plan.image_size_px} px**. Each of at most "
+        f"**{wording.count(work.epochs, 'epoch')}** takes **{wording.count(work.steps_per_epoch, 'step')}**{rounds}."
     )
     for warning in plan.warnings:
         st.warning(warning, icon=":material/warning:")
@@ -234,21 +249,29 @@ if not teachers:
 with left:
     teacher = choose_teacher(teachers, dataset_id, origin)
     preset = choose_preset(origin)
-    form = config_form(preset, origin)
+    form = config_form(preset, origin, teacher)
     config = form.params
 dataset_name = next(option.name for option in options if option.id == dataset_id)
 with database().reading() as session:
     proposal = viewmodel.proposed_name(session, dataset_name, teacher, preset, origin)
     pairs = viewmodel.preview_pairs(session, dataset_id, teacher, PREVIEW_IMAGES)
+    shapes = datasets.shapes(session, dataset_id)
 with right:
     st.subheader("Start")
     name = run_name(proposal)
+    plan = None
     if config is not None:
-        summary(viewmodel.plan(config, teacher.images))
+        plan = viewmodel.plan(config, teacher.images, shapes, teacher.label_set_id is not None)
+        summary(plan)
+        subject = network_panel.Subject(dataset_id, teacher.label_set_id, config, blocked=bool(teacher.problem))
+        network_panel.cost(plan.cost)
+        network_panel.trial(subject, plan.work)
     else:
         st.error(form.error, icon=":material/error:")
-    blocked = config is None or bool(teacher.problem)
+    blocked = plan is None or bool(teacher.problem or plan.cost.problem)
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"):
         start(dataset_id, teacher, name, preset, config)
+    if plan is not None:
+        network_panel.rate_range(subject, f"{form_key(preset, origin)}.training.learning_rate")
     st.subheader("What the network will see")
     preview(pairs, config)

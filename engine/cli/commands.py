@@ -21,7 +21,7 @@ from engine import artifacts as stored
 from engine.artifacts import Artifacts
 from engine.cli.following import follow
 from engine.cli.label_report import label_result, label_sentences
-from engine.config import DEFAULT_PRESET, config_from
+from engine.config import DEFAULT_PRESET, PRESETS, config_from
 from engine.filenames import safe_stems
 from engine.parameters import ParameterError, from_assignments, parse
 from engine.pseudo_labels import recipe_file
@@ -70,7 +70,7 @@ class House:
         return job
 
 
-def _print(result: Any, as_json: bool, sentence: str) -> None:
+def print_result(result: Any, as_json: bool, sentence: str) -> None:
     typer.echo(json.dumps(result, ensure_ascii=False, default=str) if as_json else sentence)
 
 
@@ -109,7 +109,7 @@ def import_(folder: Path, name: Annotated[str, typer.Option(help="Name of the da
     }
     lines = [f"Imported {dataset.image_count} images, {dataset.truth_count} with truth, as {dataset.name!r}."]
     lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
-    _print(result, as_json, "\n".join(lines))
+    print_result(result, as_json, "\n".join(lines))
 
 
 def _unfinished_import(session: Session, name: str, source: dict[str, str]) -> tuple[Dataset, Job] | None:
@@ -151,7 +151,7 @@ def methods_(as_json: AsJson = False):
     for entry in result:
         lines.append(f"{entry['name']}: {entry['title']}. {entry['summary']}")
         lines += [f"    -p {name}={value['default']}  {value['help']}" for name, value in entry["params"].items()]
-    _print(result, as_json, "\n".join(lines))
+    print_result(result, as_json, "\n".join(lines))
 
 
 @app.command()
@@ -192,7 +192,7 @@ def label(
     if out is not None:
         keyed = [(name, stored.label_key(label_set.id, image_id)) for name, image_id in named]
         write_masks(house.files, keyed, out, 0.5, probabilities=False)
-    _print(result, as_json, label_sentences(result))
+    print_result(result, as_json, label_sentences(result))
 
 
 def _chosen_recipe(method: str | None, recipe: Path | None, values: dict[str, Any]) -> tuple[str, LabelParams]:
@@ -216,7 +216,7 @@ def train(
     dataset: str,
     labels: Annotated[str | None, typer.Option(help="Learn from this label set.")] = None,
     truth: Annotated[bool, typer.Option("--truth", help="Learn from the truth masks.")] = False,
-    preset: Annotated[str, typer.Option(help="fast or classic.")] = DEFAULT_PRESET,
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = DEFAULT_PRESET,
     param: Assignments = None,
     name: Name = None,
     as_json: AsJson = False,
@@ -243,7 +243,7 @@ def train(
     with house.database.reading() as session:
         result = _run_result(session, session.get_one(Run, run.id))
     sentence = f"{result['ended']} Best epoch {result['best_epoch']}: validation Dice {_score(result['val_dice'])}"
-    _print(result, as_json, f"{result['name']!r}: {sentence} ({_against(result)}), {result['minutes']} minutes.")
+    print_result(result, as_json, f"{result['name']!r}: {sentence} ({_against(result)}), {result['minutes']} minutes.")
 
 
 def _run_result(session: Any, run: Run) -> dict[str, Any]:
@@ -329,7 +329,7 @@ def predict(
     }
     lines = [f"Wrote {len(keyed)} masks to {out}."]
     lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
-    _print(result, as_json, "\n".join(lines))
+    print_result(result, as_json, "\n".join(lines))
 
 
 def write_masks(
@@ -357,7 +357,7 @@ def write_files(files: Artifacts, keyed: Sequence[tuple[str, str]], out: Path) -
 def score(masks: Path, truth: Path, as_json: AsJson = False):
     """Score a folder of masks against a folder of truth masks, paired by stem."""
     result = score_folders(_existing(masks, "folder"), _existing(truth, "folder"))
-    _print(
+    print_result(
         result,
         as_json,
         "{images} images against truth: Dice {dice:.4f}, IoU {iou:.4f}, F-beta {fbeta:.4f}, MAE {mae:.4f}.".format(
@@ -377,4 +377,4 @@ def runs_(as_json: AsJson = False):
         f"validation Dice {_score(entry['val_dice'])} ({_against(entry)})  {entry['name']}"
         for entry in result
     ]
-    _print(result, as_json, "\n".join(lines) or "No runs yet.")
+    print_result(result, as_json, "\n".join(lines) or "No runs yet.")

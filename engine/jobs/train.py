@@ -141,7 +141,7 @@ def _split_rows(context: JobContext, run: Any, config: RunConfig) -> list[dict[s
             for image in images
             if image.id in before and before[image.id].split != DROPPED
         ]
-    images, dropped = _taught(context, run, images)
+    images, dropped = teachable(context, run, images)
     validation: set[str] = set()
     if config.training.validation_split:
         keys = [image.content_hash for image in images]
@@ -156,7 +156,7 @@ def _split_rows(context: JobContext, run: Any, config: RunConfig) -> list[dict[s
     return rows
 
 
-def _taught(context: JobContext, run: Any, images: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def teachable(context: JobContext, run: Any, images: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Return the images that have a mask to learn from, and those whose mask a person dropped.
 
     Raises:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-CPU_FLAGS = Path("/proc/cpuinfo")
-BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
-"""Processors with one of these multiply bfloat16 in hardware; elsewhere it is emulated, and slow."""
+from engine.machine import CPU_FLAGS, multiplies_bfloat16
 
 BFLOAT16_GPU = (8, 0)
 """Compute capability from which NVIDIA's cards have bfloat16; older ones have float16 alone."""
@@ -59,8 +56,7 @@ def dtype_policy(precision: str) -> str:
     capabilities = [capability for _, capability in _gpus()]
     if capabilities:
         return "mixed_bfloat16" if min(capabilities) >= BFLOAT16_GPU else "mixed_float16"
-    flags = CPU_FLAGS.read_text().split() if CPU_FLAGS.exists() else []
-    return "mixed_bfloat16" if any(flag in flags for flag in BFLOAT16_FLAGS) else "float32"
+    return "mixed_bfloat16" if multiplies_bfloat16(CPU_FLAGS) else "float32"
 
 
 def prepare_threads() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import PRESETS, RunConfig, differences
+from engine.config import PRESETS, RunConfig, flattened
 from engine.parameters import markdown_table
 from engine.pseudo_labels.base import Method, methods
 
@@ -38,8 +38,14 @@ def test_the_training_page_has_the_right_table_for_each_group(group: str) -> Non
     assert found[1] == expected, f"Put this into docs/training.md under '{group}':\n{expected}"
 
 
-def test_the_training_page_says_how_classic_differs_from_fast() -> None:
-    lines = [f"| `{path}` | {fast} | {classic} |" for path, fast, classic in differences(*PRESETS.values())]
+def test_the_training_page_says_how_the_presets_differ() -> None:
+    flat = [flattened(preset) for preset in PRESETS.values()]
+    rows = [[path, *(values[path] for values in flat)] for path in flat[0]]
+    lines = [
+        f"| `{path}` | {' | '.join(map(str, values))} |"
+        for path, *values in rows
+        if any(v != values[0] for v in values)
+    ]
     found = re.search(r"<!-- presets -->\n(.*?)\n<!-- end of presets -->", TRAINING_PAGE, re.DOTALL)
-    expected = "\n".join(["| Parameter | fast | classic |", "|---|---|---|", *lines])
+    expected = "\n".join([f"| Parameter | {' | '.join(PRESETS)} |", "|" + "---|" * (1 + len(PRESETS)), *lines])
     assert found[1] == expected, f"Put this into docs/training.md:\n{expected}"

@@ -91,3 +91,10 @@ def test_the_path_shows_counts_and_runs_once_there_is_something(dashboard, submi
 def test_the_machine_line_names_cores_disk_and_versions(tmp_path):
     line = home.machine(tmp_path / "not" / "there" / "yet").line
     assert "core" in line and "free on disk" in line and "Streamlit 1.67" in line and "TensorFlow" in line
+
+
+def test_measurements_are_not_listed_as_work(house):
+    dataset = add_discs(house)
+    with house.database.writing() as session:
+        submissions.submit_measure(session, dataset.id, None, {}, "trial")
+    assert view_of(house).work == ()

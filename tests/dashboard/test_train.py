@@ -4,6 +4,8 @@ from db import datasets, recipes, runs
 from db.models import JobKind, Run
 from engine import VERSION
 from engine.config import PRESETS, config_from
+from engine.network_plan import network_plan
+from tests.dashboard.measured import RATES, measured
 from tests.house import add_discs
 
 PAGE = "views/train.py"
@@ -125,3 +127,65 @@ def test_another_draw_changes_the_copies(house, open_page):
     app.button(key="train-draw").click().run()
     assert not app.exception
     assert app.session_state["train-draws"] == 1
+
+
+def test_the_page_tells_what_the_network_takes(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE)
+    assert "million parameters" in texts(app) and "GFLOPs" in texts(app) and "of memory" in texts(app)
+    layers = app.dataframe[0].value
+    assert layers["parameters"].sum() == network_plan(PRESETS["fast"].model).parameters
+
+
+def test_two_batches_are_tried_by_a_job_and_followed(house, open_page, submitted):
+    dataset = add_discs(house)
+    app = open_page(PAGE)
+    app.button(key="measure-trial").click().run()
+    assert not app.exception
+    (job_id,) = submitted
+    payload = house.job(job_id).payload
+    assert (house.job(job_id).kind, payload["dataset"], payload["what"]) == (JobKind.MEASURE, dataset.id, "trial")
+    assert payload["config"] == PRESETS["fast"].model_dump(mode="json")
+    assert "Trying two batches" in texts(app)
+    assert app.button(key="measure-trial").disabled
+    assert not app.button(key="measure-rate_range").disabled
+    assert not stored_runs(house)
+
+
+def test_a_trial_is_shown_again_and_marked_when_the_settings_have_changed(house, open_page):
+    dataset = add_discs(house, count=10)
+    measured(house, dataset, PRESETS["fast"])
+    app = open_page(PAGE)
+    assert "All 30 epochs take at most" in texts(app)
+    assert "other settings" not in texts(app)
+    filters = next(field for field in (*app.slider, *app.number_input) if field.label == "Base filters")
+    filters.set_value(8).run()
+    assert "other settings: Base filters 16" in texts(app)
+
+
+def test_a_suggested_rate_goes_into_the_form(house, open_page):
+    dataset = add_discs(house)
+    measured(house, dataset, PRESETS["fast"], RATES)
+    app = open_page(PAGE)
+    assert "learning rate of **3e-4**" in texts(app) and len(app.get("plotly_chart")) == 1
+    app.button(key="rate-range-use").click().run()
+    assert not app.exception
+    rate = next(field for field in app.number_input if field.label == "Learning rate")
+    assert rate.value == 3e-4
+    assert app.query_params["p"] == "training.learning_rate=0.0003"
+    assert app.button(key="rate-range-use").disabled
+
+
+def test_weights_that_are_not_there_block_the_start(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE, p=["model.architecture=mobilenet_v2", "model.encoder_weights=/no/such/file.h5"])
+    assert "There is no weights file" in texts(app)
+    assert app.button(key="train-start").disabled
+
+
+def test_truth_greys_out_what_is_for_pseudo_labels(house, open_page):
+    add_discs(house)
+    app = open_page(PAGE)
+    assert "Truth masks need no correction" in texts(app)
+    rounds = next(field for field in (*app.slider, *app.number_input) if field.label == "Rounds")
+    assert rounds.disabled

@@ -155,3 +155,24 @@ def test_a_class_mapping_is_checked_and_changed_whole(house):
         datasets.set_classes(session, dataset.id, [{"index": 0, "name": "all"}], [0] * 256)
     with house.database.reading() as session:
         assert session.get_one(Dataset, dataset.id).truth_version == dataset.truth_version + 1
+
+
+def test_a_measurement_belongs_to_no_row_and_is_found_by_dataset_and_kind(house):
+    dataset, other = add_discs(house, 3, name="cells"), add_discs(house, 3, name="others", truth=False)
+    with house.database.writing() as session:
+        first = submissions.submit_measure(session, dataset.id, None, {}, "trial")
+        second = submissions.submit_measure(session, dataset.id, None, {}, "trial")
+        submissions.submit_measure(session, dataset.id, None, {}, "rate_range")
+        with pytest.raises(NotReady, match="no truth masks"):
+            submissions.submit_measure(session, other.id, None, {}, "trial")
+    with house.database.reading() as session:
+        assert session.get_one(Dataset, dataset.id).job_id == dataset.job_id
+        assert [job.id for job in jobs.measurements(session, dataset.id, "trial")] == [second.id, first.id]
+        assert jobs.measurements(session, other.id, "trial") == []
+        assert len(datasets.jobs_at_work(session, dataset.id)) == 3
+
+
+def test_a_dataset_counts_its_images_by_shape(house):
+    dataset = add_discs(house, 3, size_px=48)
+    with house.database.reading() as session:
+        assert datasets.shapes(session, dataset.id) == {(48, 48): 3}

@@ -18,7 +18,7 @@ from engine.parameters import ParameterError, from_assignments
             "In model: image_size must be divisible by first_stride × 2^depth = 32, and 250 is not.",
         ),
         ("checkpoint.best=1", "There is no parameter 'checkpoint.best'. Known: checkpoint.monitor, checkpoint."),
-        ("epochs=3", "There is no parameter 'epochs'. Known: version, training, model"),
+        ("epochs=3", "There is no parameter 'epochs'. Known: version, training, data, model"),
         ("training=3", "The 'training' parameter is wrong: input should be a valid dictionary"),
     ],
 )

@@ -115,3 +115,36 @@ def test_every_parameter_of_a_run_has_a_widget(form_page):
         for name in declared.annotation.model_fields
     } - {"f.training.seed"}
     assert wanted <= keys
+
+
+def idle_page():
+    from dashboard.components.form import params_form
+    from engine.config import RunConfig
+
+    idle = {"self_training": "Truth needs no rounds.", "training.ignore_band": "Truth is always sure."}
+    params_form(RunConfig, key="f", columns=2, idle=idle)
+
+
+def test_fields_that_do_nothing_with_what_is_chosen_are_grey_and_say_when_they_would():
+    app = AppTest.from_function(page, default_timeout=30).run()
+    alpha = app.slider(key="f.training.tversky_alpha")
+    assert alpha.disabled and "only with Loss: Tversky" in alpha.help
+    assert not app.number_input(key="f.training.weight_decay").disabled
+    app.selectbox(key="f.training.loss").set_value("tversky").run()
+    assert not app.slider(key="f.training.tversky_alpha").disabled
+    app.button_group(key="f.training.optimizer").set_value("sgd").run()
+    assert app.number_input(key="f.training.weight_decay").disabled
+    assert app.slider(key="f.self_training.keep").disabled
+    app.slider(key="f.self_training.rounds").set_value(3).run()
+    assert not app.slider(key="f.self_training.keep").disabled
+
+
+def test_fields_and_groups_that_do_nothing_here_are_grey_and_say_why():
+    app = AppTest.from_function(idle_page, default_timeout=30).run()
+    assert not app.exception
+    assert app.slider(key="f.self_training.rounds").disabled
+    assert "Truth needs no rounds." in [caption.value for caption in app.caption]
+    band = app.slider(key="f.training.ignore_band")
+    assert band.disabled and band.help.endswith("Truth is always sure.")
+    assert app.text_input(key="f.model.encoder_weights").disabled
+    assert not app.slider(key="f.model.depth").disabled

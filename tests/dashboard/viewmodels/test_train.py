@@ -1,5 +1,7 @@
 """What the Train page offers and promises."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from engine import artifacts as stored
 from engine.config import PRESETS, ModelParams, RunConfig, config_from
 from engine.data.split import split
 from engine.imaging import encode_png
-from engine.model.networks import network
+from engine.network_plan import network_plan
 from tests.house import House, add_discs
 
 LOST_AFTER_S = 60.0
@@ -78,31 +80,41 @@ def test_without_truth_only_label_sets_teach(house):
         assert [option.title for option in train.dataset_options(session)] == ["bare (6 images, no truth masks)"]
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        PRESETS["fast"].model,
-        PRESETS["classic"].model,
-        ModelParams(image_size=64, depth=2, base_filters=4, first_stride=4),
-        ModelParams(image_size=32, depth=1, base_filters=3, first_stride=1, batch_normalization=True),
-        ModelParams(image_size=32, depth=3, base_filters=2, first_stride=2, batch_normalization=False),
-    ],
-)
-def test_parameters_are_counted_as_keras_counts_them(params):
-    assert train.parameter_count(params) == network(params).count_params()
-
-
 def test_the_plan_counts_images_and_steps():
     config = config_from("fast", {"training": {"epochs": 30, "batch_size": 4, "validation_split": 0.3}})
     plan = train.plan(config, 274)
-    assert (plan.train_images, plan.validation_images) == (192, 82)
-    assert plan.steps_per_epoch == 48
-    assert plan.image_size_px == config.model.image_size and plan.epochs == 30 and plan.warnings == ()
+    assert (plan.work.train_images, plan.work.validation_images) == (192, 82)
+    assert plan.work.steps_per_epoch == 48
+    assert plan.image_size_px == config.model.image_size and plan.work.epochs == 30 and plan.warnings == ()
+    assert (plan.network, plan.cost.parameters) == ("a U-Net", network_plan(config.model).parameters)
+
+
+def test_every_network_has_its_words():
+    assert set(train.NETWORKS) == set(get_args(ModelParams.model_fields["architecture"].annotation))
+
+
+def test_what_does_nothing_for_truth_is_named_with_a_reason(house, dataset):
+    label(house, dataset)
+    end(house)
+    found = offered(house, dataset)
+    assert train.idle_settings(found["by k-means"]) == {}
+    idle = train.idle_settings(found["Truth masks"])
+    assert "no correction" in idle["self_training"]
+    for path in idle:
+        group, _, name = path.partition(".")
+        assert not name or name in RunConfig.model_fields[group].annotation.model_fields
+
+
+def test_tiles_of_large_images_and_rounds_count_for_labels():
+    config = config_from("fast", {"data": {"framing": "tiles"}, "self_training": {"rounds": 2}})
+    plan = train.plan(config, 10, {(512, 512): 10}, from_labels=True)
+    assert (plan.work.train_squares, plan.work.rounds) == (28, 2)
+    assert train.plan(config, 10, {(512, 512): 10}, from_labels=False).work.rounds == 1
 
 
 def test_one_image_leaves_no_validation_and_the_plan_warns():
     plan = train.plan(PRESETS["fast"], 1)
-    assert (plan.train_images, plan.validation_images) == (1, 0)
+    assert (plan.work.train_images, plan.work.validation_images) == (1, 0)
     assert any("validation" in warning for warning in plan.warnings)
     assert any("by heart" in warning for warning in plan.warnings)
 
@@ -195,7 +207,7 @@ def test_preview_of_a_label_set_shows_its_probability(house, dataset):
 
 
 def test_every_preset_has_its_sentence():
-    assert set(train.PRESET_SENTENCES) == set(PRESETS)
+    assert set(PRESETS) <= set(train.PRESET_SENTENCES)
     assert RunConfig() == PRESETS["fast"]
 
 
@@ -204,4 +216,4 @@ def test_every_preset_has_its_sentence():
 def test_the_plan_splits_as_training_will(images, share):
     taught, held = split([str(number) for number in range(images)], share)
     plan = train.plan(config_from("fast", {"training": {"validation_split": share}}), images)
-    assert (plan.train_images, plan.validation_images) == (len(taught), len(held))
+    assert (plan.work.train_images, plan.work.validation_images) == (len(taught), len(held))

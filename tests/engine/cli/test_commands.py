@@ -115,6 +115,17 @@ def test_a_run_names_what_its_encoder_had_learned_before(command, ask, house):
     assert "(truth; encoder weights: ImageNet)  helped" in command("runs").stdout
 
 
+def test_measure_tells_what_a_run_would_take_and_leaves_no_run(command, ask, folder):
+    ask("import", folder, "--name", "discs")
+    tried = ask("measure", "discs", "--truth", *TINY)
+    assert tried["epoch_s"] > 0 and tried["run_s"] > tried["epoch_s"]
+    assert (tried["steps_per_epoch"], tried["batch_size"]) == (2, 4)
+    assert tried["parameters"] > 1000 and tried["flops"] > 1e5
+    spoken = command("measure", "discs", "--truth", "--rate-range", *TINY)
+    assert "learning rate of" in spoken.stdout or "nothing to suggest" in spoken.stdout
+    assert ask("runs") == []
+
+
 def test_automatic_tells_its_choice_and_how_far_its_quality_can_be_trusted(ask, folder):
     ask("import", folder, "--name", "discs")
     labelled = ask("label", "discs", "--method", "auto", "-p", "longest_side_px=64")
@@ -206,6 +217,7 @@ def test_methods_lists_every_parameter_with_its_help(ask):
         (["label", "frogs", "--method", "kmeans", "-p", "clusters=1"], "The 'clusters' parameter is wrong"),
         (["label", "frogs", "--method", "kmeans", "-p", "clusters"], "key=value"),
         (["train", "frogs"], "either --labels LABEL_SET or --truth"),
+        (["measure", "frogs"], "either --labels LABEL_SET or --truth"),
         (["train", "frogs", "--truth", "-p", "training.epoks=3"], "There is no parameter 'training.epoks'"),
         (["train", "frogs", "--truth", "--preset", "huge"], "There is no preset 'huge'"),
         (["predict", "frogs", ".", "--out", "x"], "There is no run 'frogs'"),

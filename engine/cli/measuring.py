@@ -1,0 +1,65 @@
+"""`python -m engine measure`: what settings mean on this machine, before a run costs anything."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from db import submissions
+from db.models import Dataset, LabelSet
+from db.names import by_id_or_name
+from engine.cli.commands import AsJson, Assignments, CommandFailed, House, app, print_result
+from engine.config import DEFAULT_PRESET, RunConfig, config_from
+from engine.network_plan import network_plan
+from engine.parameters import from_assignments
+
+
+@app.command()
+def measure(
+    dataset: str,
+    labels: Annotated[str | None, typer.Option(help="Learn from this label set.")] = None,
+    truth: Annotated[bool, typer.Option("--truth", help="Learn from the truth masks.")] = False,
+    rate_range: Annotated[
+        bool, typer.Option("--rate-range", help="Look for a learning rate instead of trying two batches.")
+    ] = False,
+    preset: Annotated[str, typer.Option(help="Where the settings start from.")] = DEFAULT_PRESET,
+    param: Assignments = None,
+    as_json: AsJson = False,
+):
+    """Try two batches with the settings that `train` would use: time of an epoch and of the run, and memory."""
+    if (labels is None) != truth:
+        raise CommandFailed("Say what to learn from: either --labels LABEL_SET or --truth.")
+    config = config_from(preset, from_assignments(param or []))
+    house = House()
+    with house.database.writing() as session:
+        row = by_id_or_name(session, Dataset, dataset)
+        label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
+        label_set_id = label_set.id if label_set else None
+        what = "rate_range" if rate_range else "trial"
+        job = submissions.submit_measure(session, row.id, label_set_id, config.model_dump(mode="json"), what)
+    result = house.finish(job.id, as_json).result
+    plan = network_plan(config.model)
+    result |= {"parameters": plan.parameters, "flops": plan.flops}
+    print_result(result, as_json, _rate_sentence(result) if rate_range else _trial_sentence(result, config))
+
+
+def _trial_sentence(result: dict[str, Any], config: RunConfig) -> str:
+    if "epoch_s" not in result:
+        return "Stopped before a batch was measured."
+    return (
+        f"{result['parameters']:,} parameters, {result['flops'] / 1e9:.2f} GFLOPs per image of "
+        f"{config.model.image_size} x {config.model.image_size} px. One step takes {result['step_s']:.3f} s on "
+        f"{', '.join(result['devices'])} in {result['precision']}: {result['images_per_s']:.1f} images/s. "
+        f"An epoch takes {result['epoch_s'] / 60:.2f} minutes, all of them {result['run_s'] / 60:.1f} minutes at most. "
+        f"Peak memory {result['peak_bytes'] / 1e6:,.0f} MB."
+    )
+
+
+def _rate_sentence(result: dict[str, Any]) -> str:
+    if result["suggestion"] is None:
+        return f"The loss did not fall at any of {len(result['rates'])} rates, so there is nothing to suggest."
+    return (
+        f"The loss falls fastest near a learning rate of {result['suggestion']:g} "
+        f"({len(result['rates'])} batches, -p training.learning_rate={result['suggestion']:g})."
+    )

@@ -1,0 +1,103 @@
+"""The learning-rate range test: at which rates does this network learn from these images?
+
+Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, doi:10.1109/WACV.2017.58, section 3.3,
+with rates that rise exponentially, as its users came to do it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.config import RunConfig
+from engine.training.compiled import training_model
+from engine.training.hardware import prepare_threads
+from engine.training.samples import Sample, prepared
+from engine.training.trial import Talk, endless
+
+LOWEST, HIGHEST = 1e-6, 1.0
+STEPS = 90
+SMOOTHING = 0.85
+"""Weight of the past: batches differ more from each other than a small step of the rate changes the loss."""
+
+EXPLODED = 4.0
+"""The test ends when the smoothed loss is this many times its minimum: rates beyond it break the network."""
+
+SAFETY = 10.0
+"""A rate is suggested at most this far below the one where the loss was lowest: there it is about to turn."""
+
+SMALLEST_FALL = 0.03
+"""If the smoothed loss never fell by this share of its beginning, no rate is suggested."""
+
+
+def rate_range(config: RunConfig, samples: Sequence[Sample], folder: Path, talk: Talk) -> dict[str, Any]:
+    """Return {"rates", "losses", "raw_losses", "suggestion", "stopped"}.
+
+    The network takes one step at each of `rates`, which rise from 1e-6 to 1; `losses` are smoothed. `suggestion` is
+    None where the loss did not fall.
+
+    Raises:
+        TrainingError, EncoderWeightsError: training could not begin either.
+    """
+    prepare_threads()
+    rates = np.geomspace(LOWEST, HIGHEST, STEPS)
+    raw: list[float] = []
+    with prepared(samples, config, folder, lambda done, total: talk.say(0, STEPS, "Reading images")) as (train, _):
+        talk.say(0, STEPS, "Building the network")
+        model = training_model(config)
+        batches = endless(config, train)
+        for number, rate in enumerate(rates):
+            if talk.should_stop():
+                break
+            model.optimizer.learning_rate = float(rate)
+            model.reset_metrics()  # what it returns is a mean over all batches since
+            raw.append(float(model.train_on_batch(*next(batches), return_dict=True)["loss"]))
+            talk.say(number + 1, STEPS, f"Learning rate {rate:.1e}, batch {number + 1} of {STEPS}")
+            if exploded(raw):
+                break
+    finite = [loss for loss in raw if math.isfinite(loss)]
+    losses = smoothed(finite)
+    return {
+        "rates": [float(rate) for rate in rates[: len(finite)]],
+        "losses": losses,
+        "raw_losses": finite,
+        "suggestion": suggestion(rates[: len(finite)], losses),
+        "stopped": talk.should_stop(),
+    }
+
+
+def smoothed(losses: Sequence[float]) -> list[float]:
+    """Return the exponential moving average of `losses`, the bias of its start taken out (Kingma and Ba, 2015)."""
+    average, result = 0.0, []
+    for number, loss in enumerate(losses, start=1):
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        result.append(average / (1 - SMOOTHING**number))
+    return result
+
+
+def exploded(raw: Sequence[float]) -> bool:
+    """Return whether the last loss is no number, or the smoothed loss has risen far above its minimum."""
+    if not math.isfinite(raw[-1]):
+        return True
+    losses = smoothed(raw)
+    return losses[-1] > EXPLODED * min(losses)
+
+
+def suggestion(rates: Sequence[float], losses: Sequence[float]) -> float | None:
+    """Return the rate, to one digit, at which the smoothed loss falls fastest over the logarithm of the rate.
+
+    It is no more than a tenth of the rate with the lowest loss, where learning is about to turn. None if the loss never
+    fell.
+    """
+    if len(losses) < 3:
+        return None
+    lowest = int(np.argmin(losses))
+    if lowest < 2 or losses[lowest] > (1 - SMALLEST_FALL) * losses[0]:
+        return None
+    slopes = np.gradient(np.asarray(losses[: lowest + 1]), np.log(np.asarray(rates[: lowest + 1])))
+    steepest = rates[int(np.argmin(slopes))]
+    return float(f"{min(steepest, rates[lowest] / SAFETY):.0e}")
