@@ -25,9 +25,9 @@ def rounds_section(head: RunHead) -> None:
         return
     st.subheader("Self-training: teacher and student")
     st.caption(
-        "In each round a fresh network, the student, learns from labels, the teacher. Its masks, refined, become the "
-        "next round's labels if their quality, told from image and mask alone, is higher."
-        + (" Truth took no part in the decision." if any(view.has_truth for view in views) else "")
+        "In each round a fresh network, the student, learns from labels, the teacher; its masks then correct the "
+        "labels of the next round. A round is accepted or not by what images and masks alone tell, for the reason "
+        "given." + (" Truth took no part in the decision." if any(view.has_truth for view in views) else "")
     )
     with st.container(horizontal=True):
         for view in views:

@@ -1,6 +1,6 @@
 """What the Runs page shows of self-training: a round's labels (the teacher) beside its network's masks (the student).
 
-The label-free quality decides whether a round is accepted. Scores against truth only tell, and never decide.
+Whether a round is accepted is decided without truth, and its reason says why. Scores against truth only tell.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Comparison:
     name: str
     teacher: float | None
     student: float | None
-    decides: bool = False
+    by_truth: bool = False
 
     @property
     def gain(self) -> float | None:
@@ -44,7 +44,7 @@ class RoundView:
 
     @property
     def has_truth(self) -> bool:
-        return any(not comparison.decides for comparison in self.comparisons)
+        return any(comparison.by_truth for comparison in self.comparisons)
 
 
 def round_views(session: Session, run_id: str) -> tuple[RoundView, ...]:
@@ -54,9 +54,9 @@ def round_views(session: Session, run_id: str) -> tuple[RoundView, ...]:
 
 def _view(row: Round) -> RoundView:
     pairs = (
-        ("Label-free quality", row.labels_quality, row.masks_quality, True),
-        ("Dice vs truth", row.labels_truth_dice, row.masks_truth_dice, False),
-        ("IoU vs truth", row.labels_truth_iou, row.masks_truth_iou, False),
+        ("Label-free quality", row.labels_quality, row.masks_quality, False),
+        ("Dice vs truth", row.labels_truth_dice, row.masks_truth_dice, True),
+        ("IoU vs truth", row.labels_truth_iou, row.masks_truth_iou, True),
     )
     known = [pair for pair in pairs if pair[1] is not None or pair[2] is not None]
     return RoundView(

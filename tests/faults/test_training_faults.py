@@ -91,10 +91,10 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_fails_with_a_sentence_and_a_
 def test_memory_that_runs_out_names_what_to_lower_and_what_it_is_now(house, monkeypatch, error):
     run, job = submit(house, 2)
 
-    def exhausted(*_):
+    def exhausted(*_, **__):
         raise error
 
-    monkeypatch.setattr("engine.training.fit.fit", exhausted)
+    monkeypatch.setattr("engine.training.callbacks.Batches.on_train_batch_end", exhausted)
     work(house.database, house.settings)
     failed = status(house, run)
     assert failed.state == "failed" and failed.can_retry

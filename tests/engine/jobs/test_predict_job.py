@@ -12,6 +12,7 @@ from engine import imaging
 from engine.jobs import predict
 from engine.jobs.base import JobFailed, JobStopped
 from engine.model.networks import network
+from engine.predict import BATCH_SIZE
 from engine.run_parameters import ModelParams
 from tests.engine.jobs.training_job import Context, submit_train
 from tests.house import add_discs, disc
@@ -98,6 +99,16 @@ def test_a_job_takes_the_runs_own_settings_unless_told_otherwise(house, run):
         session.get_one(Run, run.id).config = {"version": 1}
     asked = submit(house, run, dataset).payload
     assert (asked["flips"], asked["refine"]) == (False, "none")
+
+
+def test_a_long_folder_is_read_only_a_few_images_ahead(house, run, monkeypatch):
+    dataset = add_discs(house, 70, "long", truth=False)
+    context = Context(house)
+    ahead, read = [], house.files.read
+    monkeypatch.setattr(house.files, "read", lambda key: ahead.append(len(ahead) + 1 - len(context.said)) or read(key))
+    assert predict.run(submit(house, run, dataset), context)["images"] == 70
+    assert len(ahead) == 70
+    assert max(ahead) <= 5 * BATCH_SIZE  # one in the network's hands, two waiting, one being filled, one answered
 
 
 def test_a_stopped_job_keeps_what_it_has_and_a_retry_does_the_rest(house, run):
