@@ -49,6 +49,7 @@ def mask_grid(
     aspect: float = 4 / 3,
     selected: str | None = None,
     selectable: bool = True,
+    error_words: tuple[str, str, str] | None = None,
 ) -> str | None:
     """Draw the grid; return the id of the tile just clicked (or entered), on that one rerun only, else None.
 
@@ -59,6 +60,8 @@ def mask_grid(
         aspect: width over height of a tile's picture; best the median of the images shown.
         selected: the id of the tile to mark as chosen.
         selectable: False draws tiles that do not react to clicks.
+        error_words: what the legend calls foreground in both, in the mask alone and in the reference alone, where the
+            reference is no truth to be right or wrong by.
     """
     data = {
         "tiles": [asdict(tile) for tile in tiles],
@@ -70,6 +73,7 @@ def mask_grid(
             "aspect": aspect,
             "selected": selected,
             "selectable": selectable,
+            "error_words": error_words,
         },
         "colours": palette.overlay(),
     }

@@ -52,7 +52,8 @@ def headline(head: RunHead, status: LiveStatus, scores: Scores | None) -> None:
             )
         st.metric("Time", wording.duration(status.seconds))
         if status.parameter_count:
-            st.metric("Parameters", f"{status.parameter_count / 1e6:.1f} M")
+            millions = status.parameter_count / 1e6
+            st.metric("Parameters", f"{millions:.1f} M" if millions >= 0.1 else f"{status.parameter_count:,}")
     if status.hardware:
         st.caption(status.hardware)
 

@@ -86,9 +86,10 @@ def _pictures(head: RunHead, views: tuple[RoundView, ...]) -> None:
         key=f"runs-rounds-{head.id}",
         mode=MODES[mode],
         threshold=threshold,
-        tile_px=460 if beside else 230,
+        tile_px=230,
         aspect=statistics.median(probe.aspect for probe in head.probes),
         selectable=False,
+        error_words=("teacher and student", "student alone", "teacher alone"),
     )
     st.caption(
         "Image, the labels that taught (teacher), and the student's masks, from left to right."

@@ -22,7 +22,8 @@ class Grid {
     const across = this.panesAcross();
     this.list.style.setProperty("--tile", `${settings.tile_px * (0.4 + 0.6 * across)}px`);
     this.list.style.setProperty("--aspect", String(settings.aspect * across));
-    const legend = legendOf(new Set([settings.mode]), tiles.some((tile) => tile.reference), colours);
+    const hasReference = tiles.some((tile) => tile.reference);
+    const legend = legendOf(new Set([settings.mode]), hasReference, colours, settings.error_words ?? undefined);
     this.legend.replaceWith(legend);
     this.legend = legend;
     const wanted = new Set(tiles.map((tile) => tile.id));

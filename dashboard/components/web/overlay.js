@@ -154,10 +154,12 @@ function drawMaskAlone(mask, level) {
   return canvas;
 }
 
-function legendOf(modes, hasReference, colours) {
+const ERROR_WORDS = ["right", "extra (false positive)", "missed (false negative)"];
+
+function legendOf(modes, hasReference, colours, errorWords = ERROR_WORDS) {
   const entries = [];
   if (modes.has("errors") && hasReference) {
-    entries.push(["right", colours.tp], ["extra (false positive)", colours.fp], ["missed (false negative)", colours.fn]);
+    [colours.tp, colours.fp, colours.fn].forEach((colour, index) => entries.push([errorWords[index], colour]));
   }
   if (modes.has("outline") && hasReference) entries.push(["mask", colours.mask], ["reference", colours.fn]);
   const legend = document.createElement("div");
