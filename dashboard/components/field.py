@@ -18,6 +18,7 @@ TINY_SHARE = 2e-3
 _SPELLINGS = {
     "adamw": "AdamW",
     "attention": "U-Net with attention gates",
+    "auto": "Automatic",
     "bce_dice": "Cross-entropy + Dice",
     "binary_crossentropy": "Binary cross-entropy",
     "grabcut": "GrabCut",

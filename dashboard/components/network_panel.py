@@ -53,12 +53,12 @@ def cost(shown: Cost) -> None:
             hide_index=True,
             height=320,
             column_config={
-                "layer": "Layer",
-                "kind": "Does",
-                "output": st.column_config.TextColumn("Output", help="Height × width × channels, in pixels."),
-                "parameters": st.column_config.NumberColumn("Parameters", format="localized"),
+                "layer": st.column_config.TextColumn("Layer", width=95),
+                "kind": st.column_config.TextColumn("Does", width=150),
+                "output": st.column_config.TextColumn("Output", width=95, help="Height × width × channels."),
+                "parameters": st.column_config.NumberColumn("Parameters", width=85, format="localized"),
                 "megaflops": st.column_config.NumberColumn(
-                    "MFLOPs", format="%.1f", help="Million floating-point operations for one image, forward."
+                    "MFLOPs", width=65, format="%.1f", help="Million floating-point operations for one image, forward."
                 ),
             },
         )
@@ -106,14 +106,18 @@ def rate_range(subject: Subject, field_key: str) -> None:
             if found.stale:
                 st.warning(found.stale, icon=":material/history:")
             result = found.result
-            suggestion = result["suggestion"]
             charts.rate_range(
-                result["rates"], result["losses"], result["raw_losses"], key="rates", suggestion=suggestion
+                result["rates"],
+                result["losses"],
+                result["raw_losses"],
+                key="rates",
+                suggestion=result["suggestion"],
             )
             st.markdown(viewmodel.rate_sentence(result))
-            if suggestion is not None:
-                _use(suggestion, field_key)
-        _ask(subject, "rate_range", "Test learning rates", ":material/search:", found)
+        with st.container(horizontal=True):
+            if found.result is not None and found.result["suggestion"] is not None:
+                _use(found.result["suggestion"], field_key)
+            _ask(subject, "rate_range", "Test learning rates", ":material/search:", found)
         _follow(found, "rate_range", "Testing learning rates")
 
 

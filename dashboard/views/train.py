@@ -178,7 +178,7 @@ def summary(plan: viewmodel.Plan) -> None:
     st.markdown(
         f"Trains {plan.network} on **{wording.count(work.train_images, 'image')}**{tiles} and checks it on "
         f"**{work.validation_images:,}** that it never learns from, all at "
-        f"**{plan.image_size_px} × {plan.image_size_px} px**. Each of at most "
+        f"**{plan.image_size_px}&nbsp;×&nbsp;{plan.image_size_px}&nbsp;px**. Each of at most "
         f"**{wording.count(work.epochs, 'epoch')}** takes **{wording.count(work.steps_per_epoch, 'step')}**{rounds}."
     )
     for warning in plan.warnings:

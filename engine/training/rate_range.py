@@ -24,6 +24,13 @@ STEPS = 90
 SMOOTHING = 0.85
 """Weight of the past: batches differ more from each other than a small step of the rate changes the loss."""
 
+LAG = round(SMOOTHING / (1 - SMOOTHING))
+"""An exponential average trails by so many steps: what it shows now happened that much earlier."""
+
+REACH = 8
+"""A slope is that of a straight line through so many steps on either side, about a decade of rates in all: between
+neighbours it is the noise of single batches."""
+
 EXPLODED = 4.0
 """The test ends when the smoothed loss is this many times its minimum: rates beyond it break the network."""
 
@@ -88,16 +95,18 @@ def exploded(raw: Sequence[float]) -> bool:
 
 
 def suggestion(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """Return the rate, to one digit, at which the smoothed loss falls fastest over the logarithm of the rate.
+    """Return the rate, to one digit, at which the loss falls fastest over the logarithm of the rate.
 
-    It is no more than a tenth of the rate with the lowest loss, where learning is about to turn. None if the loss never
-    fell.
+    It is read off the smoothed loss, whose lag is taken back, and is no more than a tenth of the rate with the lowest
+    loss, where learning is about to turn. None if the loss never fell.
     """
     if len(losses) < 3:
         return None
     lowest = int(np.argmin(losses))
     if lowest < 2 or losses[lowest] > (1 - SMALLEST_FALL) * losses[0]:
         return None
-    slopes = np.gradient(np.asarray(losses[: lowest + 1]), np.log(np.asarray(rates[: lowest + 1])))
-    steepest = rates[int(np.argmin(slopes))]
+    x, y = np.log(np.asarray(rates)), np.asarray(losses)
+    places = range(min(REACH, lowest), lowest + 1)  # a line through few steps would be noise again
+    slopes = [np.polyfit(x[part], y[part], 1)[0] for part in (slice(max(i - REACH, 0), i + REACH + 1) for i in places)]
+    steepest = rates[max(places[int(np.argmin(slopes))] - LAG, 0)]
     return float(f"{min(steepest, rates[lowest] / SAFETY):.0e}")

@@ -16,10 +16,17 @@ def valley(lowest=1e-2, width=1.0):
 
 @pytest.mark.parametrize("lowest", [1e-3, 1e-2, 1e-1])
 def test_the_steepest_fall_is_suggested_and_never_close_to_the_turn(lowest):
-    found = suggestion(RATES, valley(lowest))
-    assert lowest / 30 < found <= lowest / 10 * 1.5
+    found = suggestion(RATES, smoothed(valley(lowest)))
+    assert lowest / 20 < found < lowest / 5
     assert f"{found:.0e}" == f"{found:.6e}".replace(".000000", "")
-    assert suggestion(RATES, valley(lowest, width=0.1)) <= lowest / 5
+    late = valley(lowest, width=0.1)
+    assert suggestion(RATES, smoothed(late)) < RATES[np.argmin(late)] / 5
+
+
+def test_noise_of_single_batches_does_not_decide():
+    rng = np.random.default_rng(0)
+    found = [suggestion(RATES, smoothed(valley(1e-1) + rng.normal(0, 0.15, 90))) for _ in range(20)]
+    assert all(1e-3 < rate < 4e-2 for rate in found)
 
 
 def test_losses_that_do_not_fall_suggest_nothing():
