@@ -16,6 +16,7 @@ from engine.artifacts import Artifacts
 from engine.config import RunConfig
 from engine.data.split import split
 from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
+from engine.jobs.pace import Pace
 from engine.jobs.predict import predict_dataset
 from engine.jobs.rounds import Rounds
 from engine.parameters import parse
@@ -107,6 +108,7 @@ class _Report:
     def __init__(self, context: JobContext, run_id: str, config: RunConfig) -> None:
         self._context, self._run_id = context, run_id
         self._per_round, self._rounds = config.training.epochs, config.self_training.rounds
+        self._pace, self._epoch = Pace(), 0
 
     def prepared(self, done: int, total: int) -> None:
         self._context.progress(done, total, "Preparing images")
@@ -115,14 +117,20 @@ class _Report:
         self._context.records.drop_metrics_after(self._run_id, epochs_done)
         self._context.records.update_run(self._run_id, ended_reason="")  # of an earlier attempt
 
-    def batch(self, epoch: int, done: int, total: int, images_per_s: float) -> None:
+    def batch(self, epoch: int, done: int, total: int) -> None:
         epochs = self._per_round * self._rounds
-        speed = f"{images_per_s:.1f} images/s, {memory_gib():.1f} GiB"
-        text = f"Epoch {epoch} of {epochs}: {done} of {total} images, {speed}"
-        self._context.progress((epoch - 1) * total + done, epochs * total, text)
+        self._epoch = epoch
+        behind = (epoch - 1) * total + done
+        where = f"Round {(epoch - 1) // self._per_round + 1} of {self._rounds}, epoch" if self._rounds > 1 else "Epoch"
+        text = (
+            f"{where} {epoch} of {epochs}: {done} of {total} images{self._pace.words(behind)}, {memory_gib():.1f} GiB"
+        )
+        self._context.progress(behind, epochs * total, text)
 
     def judged(self, done: int, total: int) -> None:
-        self._context.progress(done, total, "Judging the masks of this round")
+        # The bar stays where training left it
+        epochs = self._per_round * self._rounds
+        self._context.progress(self._epoch, epochs, f"Judging the masks of this round: {done} of {total}")
 
     def best(self, epoch: int, metrics: dict[str, float]) -> None:
         self._context.records.update_run(self._run_id, best_epoch=epoch, best_val_dice=metrics.get("val_dice"))

@@ -8,7 +8,6 @@ are plain objects called with the epoch (counted from 1) and its metrics, and ke
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +40,14 @@ class Hooks:
     """How `fit` reports and asks. Epochs are counted from 1.
 
     `on_prepare(done, total)` while images are decoded; `on_start(epochs_done)` once, before the first batch;
-    `on_batch(epoch, images_done, images_total, images_per_s)`; `on_best(epoch, metrics)` when the model of the best
+    `on_batch(epoch, images_done, images_total)`; `on_best(epoch, metrics)` when the model of the best
     epoch so far is stored; `on_epoch(epoch, metrics)` after every epoch; `on_judge(done, total)` while the masks of a
     finished round are judged; `should_stop()` after every batch. `epoch_offset` epochs of earlier rounds come before.
     """
 
     on_prepare: Callable[[int, int], None] = _nothing
     on_start: Callable[[int], None] = _nothing
-    on_batch: Callable[[int, int, int, float], None] = _nothing
+    on_batch: Callable[[int, int, int], None] = _nothing
     on_best: Callable[[int, Metrics], None] = _nothing
     on_epoch: Callable[[int, Metrics], None] = _nothing
     on_judge: Callable[[int, int], None] = _nothing
@@ -78,10 +77,10 @@ class Batches(keras.callbacks.Callback):
         super().__init__()
         self._params, self._state, self._hooks = params, state, hooks
         self._images, self._batch_size, self._steps = images, batch_size, steps
-        self._epoch, self._began = 0, 0.0
+        self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Metrics | None = None) -> None:
-        self._epoch, self._began = epoch, time.monotonic()
+        self._epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: Metrics | None = None) -> None:
         rate = scheduled_rate(self._params, self._epoch + batch / self._steps)
@@ -89,8 +88,7 @@ class Batches(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Metrics | None = None) -> None:
         done = min((batch + 1) * self._batch_size, self._images)
-        speed = done / max(time.monotonic() - self._began, 1e-9)
-        self._hooks.on_batch(self._epoch + 1, done, self._images, speed)
+        self._hooks.on_batch(self._epoch + 1, done, self._images)
         if not math.isfinite(logs["loss"]):
             self._state.ended = "nan"
         self._ask_for_stop()

@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.artifacts import replacing
 from engine.config import RunConfig
-from engine.training.callbacks import Hooks, Metrics
+from engine.training.callbacks import Hooks
 from engine.training.correction import Correction, correct
 from engine.training.fit import BEST_FILE, LAST_FILE, FitResult, fit
 from engine.training.samples import Sample
@@ -188,18 +188,12 @@ def _shifted(hooks: Hooks, offset: int) -> Hooks:
     if not offset:
         return hooks
 
-    def batch(epoch: int, done: int, total: int, images_per_s: float) -> None:
-        hooks.on_batch(offset + epoch, done, total, images_per_s)
-
-    def ended(epoch: int, metrics: Metrics) -> None:
-        hooks.on_epoch(offset + epoch, metrics)
-
     return replace(
         hooks,
         on_start=lambda epochs_done: hooks.on_start(offset + epochs_done),
-        on_batch=batch,
+        on_batch=lambda epoch, done, total: hooks.on_batch(offset + epoch, done, total),
         on_best=lambda epoch, metrics: None,
-        on_epoch=ended,
+        on_epoch=lambda epoch, metrics: hooks.on_epoch(offset + epoch, metrics),
         epoch_offset=offset,
     )
 
