@@ -63,6 +63,19 @@ class RunConfig(Params):
 DEFAULT_PRESET = "fast"
 PRESETS: dict[str, RunConfig] = {
     "fast": RunConfig(),
+    # Chosen on eggs-and-pans with truth: what half an hour on two cores can hold (docs/benchmarks.md)
+    "thorough": RunConfig(
+        training=TrainingParams(epochs=100, learning_rate=2e-3, warmup_epochs=1),
+        model=ModelParams(image_size=448, depth=5),
+        augmentation=AugmentationParams(zoom_range=0.15),
+        early_stopping=EarlyStoppingParams(patience=30),
+        self_training=SelfTrainingParams(rounds=2),
+    ),
+    "encoder": RunConfig(
+        training=TrainingParams(epochs=30, learning_rate=5e-4),
+        model=ModelParams(architecture="mobilenet_v2", encoder_weights="imagenet", image_size=320),
+        self_training=SelfTrainingParams(rounds=2, keep=0.0),
+    ),
     # The U-Net that reported a validation Dice of 0.5998 on eggs-and-pans: it had no augmentation.
     "classic": RunConfig(
         training=TrainingParams(
@@ -77,8 +90,10 @@ PRESETS: dict[str, RunConfig] = {
         model=ModelParams(
             image_size=256, depth=4, base_filters=64, first_stride=1, batch_normalization=False, dropout=0.5
         ),
+        data=DataParams(framing="stretch"),
         augmentation=AugmentationParams(enabled=False),
         early_stopping=EarlyStoppingParams(enabled=True, monitor="val_loss", patience=10),
+        prediction=PredictionParams(flips=False),
     ),
 }
 

@@ -56,7 +56,7 @@ def test_a_wrong_value_is_named_with_its_rule(values, words):
 
 
 def test_an_unknown_preset_lists_the_known_ones():
-    with pytest.raises(ParameterError, match=r"no preset 'slow'. Known: fast, classic"):
+    with pytest.raises(ParameterError, match=r"no preset 'slow'. Known: fast, thorough, encoder, classic"):
         config_from("slow")
 
 
