@@ -146,7 +146,7 @@ class Epochs(keras.callbacks.Callback):
             return
         self._state.epoch = epoch + 1
         metrics = {name: float(value) for name, value in logs.items()}
-        metrics["learning_rate"] = float(self.model.optimizer.learning_rate)
+        metrics["learning_rate"] = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         for step in self._steps:
             step(epoch + 1, metrics)
         if self._state.ended:
@@ -154,7 +154,11 @@ class Epochs(keras.callbacks.Callback):
 
 
 def _finite(model: keras.Model) -> bool:
-    return all(bool(tf.reduce_all(tf.math.is_finite(weight.value))) for weight in model.weights if _is_float(weight))
+    return all(
+        bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(weight.value))))
+        for weight in model.weights
+        if _is_float(weight)
+    )
 
 
 def _is_float(weight: keras.Variable) -> bool:

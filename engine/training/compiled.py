@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
+import tensorflow as tf
 
 from engine.config import RunConfig
 from engine.model.encoder import load_encoder_weights
@@ -97,6 +98,6 @@ class Averaged:
     def _swap(self) -> None:
         self._swapped = not self._swapped
         for weight, average in self._pairs:
-            held = keras.ops.copy(weight.value)
-            weight.assign(average.value)
+            held = tf.identity(weight.value)
+            weight.assign(tf.identity(average.value))
             average.assign(held)

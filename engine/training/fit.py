@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from engine.artifacts import replacing
 from engine.config import RunConfig
@@ -190,9 +191,13 @@ class _StoredModels:
 
 
 def _arrays(model: keras.Model) -> dict[str, np.ndarray]:
-    weights = {f"weight{index}": np.asarray(variable) for index, variable in enumerate(model.variables)}
-    moments = {f"optimizer{index}": np.asarray(variable) for index, variable in enumerate(model.optimizer.variables)}
+    weights = {f"weight{index}": _array(variable) for index, variable in enumerate(model.variables)}
+    moments = {f"optimizer{index}": _array(variable) for index, variable in enumerate(model.optimizer.variables)}
     return weights | moments
+
+
+def _array(variable: keras.Variable) -> np.ndarray:
+    return keras.ops.convert_to_numpy(tf.convert_to_tensor(variable.value))  # on several GPUs a value has copies
 
 
 def _restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:

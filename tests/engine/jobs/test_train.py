@@ -3,9 +3,10 @@
 import pytest
 
 from db import recipes, runs
-from db.models import Dataset, Prediction
+from db.models import Dataset, Label, Prediction
 from engine import artifacts as stored
 from engine import imaging
+from engine.config import config_from
 from engine.jobs import train
 from engine.jobs.base import JobFailed, JobStopped
 from tests.engine.jobs.training_job import Context, submit_train
@@ -144,3 +145,53 @@ def test_truth_that_marks_nothing_is_refused_with_a_sentence(house):
     _, job = submit_train(house, dataset)
     with pytest.raises(JobFailed, match="mark nothing as foreground"):
         train.run(job, Context(house))
+
+
+def test_rounds_on_labels_are_stored_with_scores_that_decided_nothing(house):
+    dataset = add_discs(house, 8)
+    label_set_id = add_label_set(house, dataset)
+    run, job = submit_train(house, dataset, label_set_id, groups={"self_training": {"rounds": 2, "refine": "none"}})
+    context = Context(house)
+    result = train.run(job, context)
+    stored_rounds = context.records.rounds(run.id)
+    assert [row.number for row in stored_rounds] == list(range(1, len(stored_rounds) + 1))
+    first = stored_rounds[0]
+    assert (first.first_epoch, first.last_epoch, first.accepted, first.images) == (1, 2, True, 8)
+    for name in ("agreement", "labels_quality", "masks_quality", "labels_truth_dice", "masks_truth_iou"):
+        assert 0 <= getattr(first, name) <= 1, name
+    second = stored_rounds[1]
+    assert (second.first_epoch, second.last_epoch) == (3, 4)
+    assert result["epochs"] == 4
+    images = context.records.images(dataset.id)
+    assert all(house.files.exists(stored.round_label_key(run.id, 2, image.id)) for image in images)
+    assert all(house.files.exists(stored.round_mask_key(run.id, 1, image.id)) for image in images)
+    assert {epoch for epoch, _ in metrics_of(house, run)} == {1, 2, 3, 4}
+    assert any(text.startswith("Round 2 of 2, epoch 3 of 4") for _, _, text in context.said)
+    details = context.records.run(run.id).details
+    assert details["hardware"]["threads"] >= 1
+    assert details["weights"] == ""
+
+
+def test_truth_is_not_corrected(house):
+    run, job = submit_train(house, add_discs(house, 4), epochs=1, groups={"self_training": {"rounds": 3}})
+    result = train.run(job, Context(house))
+    assert result["epochs"] == 1
+    assert Context(house).records.rounds(run.id) == []
+
+
+def test_labels_that_look_bad_count_less_and_the_worst_are_left_out(house):
+    dataset = add_discs(house, 8)
+    label_set_id = add_label_set(house, dataset)
+    run, _ = submit_train(house, dataset, label_set_id)
+    context = Context(house)
+    images = context.records.images(dataset.id)
+    with house.database.writing() as session:
+        for index, image in enumerate(images):
+            session.get_one(Label, (label_set_id, image.id)).quality = index / 10
+    rows = [{"image_id": image.id, "split": "train", "probe": False} for image in images]
+    rows[0]["split"] = "validation"
+    config = config_from("fast", {"data": {"drop_worst": 0.25}})
+    weighed = train._weighed(context, run, config, train.training_samples(context, run, rows))
+    assert weighed[0].weight == 1  # it validates
+    assert weighed[1].weight == 0
+    assert 0 < weighed[2].weight < weighed[-1].weight == 1

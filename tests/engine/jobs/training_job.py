@@ -33,14 +33,19 @@ class Context:
 
 
 def submit_train(
-    house: House, dataset: Dataset, label_set_id: str | None = None, name: str = "run", **training: Any
+    house: House,
+    dataset: Dataset,
+    label_set_id: str | None = None,
+    name: str = "run",
+    groups: Any = None,
+    **training: Any,
 ) -> tuple[Run, Job]:
     """Add a tiny run and its job, as the worker claims it."""
     values = {
         "training": {"epochs": 2, "batch_size": 4, "learning_rate": 0.01} | training,
         "model": {"image_size": 32, "depth": 1, "base_filters": 4},
     }
-    config = config_from("fast", values).model_dump(mode="json")
+    config = config_from("fast", values | (groups or {})).model_dump(mode="json")
     with house.database.writing() as session:
         run, job = submissions.submit_train(session, dataset.id, label_set_id, name, "fast", config, "test")
         job.attempt = 1

@@ -225,3 +225,35 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_are_noticed(tmp_path, m
 def test_a_stalled_metric_is_named_in_words():
     words = [in_words(name) for name in ("val_loss", "loss", "val_dice", "iou")]
     assert words == ["the validation loss", "the training loss", "the validation Dice", "the training IoU"]
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"optimizer": "sgd", "learning_rate": 0.05},
+        {"optimizer": "adam", "clip_norm": 0.5},
+        {"ema": 0.8},
+        {"loss": "tversky", "warmup_epochs": 1},
+        {"precision": "mixed_float16"},
+    ],
+    ids=lambda training: "-".join(map(str, training)),
+)
+def test_every_way_of_learning_learns(tmp_path, training):
+    result = fit(tiny(training={"epochs": 6} | training), discs(tmp_path / "files", 16, 4), tmp_path / "run")
+    assert result.ended == "finished"
+    assert result.best_metrics["dice"] > 0.5
+
+
+def test_an_average_of_weights_is_what_is_validated_and_stored_and_survives_a_stop(tmp_path):
+    config = tiny(training={"epochs": 3, "ema": 0.9, "precision": "float32"})
+    samples = discs(tmp_path / "files")
+    whole = fit(config, samples, tmp_path / "whole")
+    fit(config, samples, tmp_path / "parts", Log(stop_after=3).hooks())
+    parts = fit(config, samples, tmp_path / "parts")
+    assert parts.best_metrics == whole.best_metrics
+    assert same(weights(tmp_path / "whole" / "last.keras"), weights(tmp_path / "parts" / "last.keras"))
+    state, arrays = load_state(tmp_path / "whole")
+    assert state.ended == "finished"
+    plain = fit(tiny(training={"epochs": 3, "precision": "float32"}), samples, tmp_path / "plain")
+    assert plain.best_metrics["val_loss"] != whole.best_metrics["val_loss"]
+    assert not arrays
