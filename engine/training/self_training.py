@@ -90,12 +90,12 @@ def train_rounds(
             _save(folder, finished)
         this = finished[number - 1]
         on_round(this)
-        if this.accepted:
+        if this.accepted or number == 1:
             kept = result
             if number > 1:
                 _take_over(place, folder)
                 hooks.on_best(this.best_epoch, result.best_metrics)
-        else:
+        if not this.accepted:
             break
     return _concluded(config, result, seconds, finished, kept or result)
 
@@ -109,9 +109,10 @@ def _judged(
     before: Sequence[Round],
 ) -> Round:
     """Return the round with the verdict: is its network to be kept instead of the one before?"""
-    accepted, reason = True, "The first network: there is nothing yet to compare it with."
-    if before:
-        last = next(each for each in reversed(before) if each.accepted)
+    if not before:
+        accepted, reason = _first_verdict(correction)
+    else:
+        last = _last_accepted(before)
         steadier = correction.agreement > last.agreement
         clear = correction.masks_quality >= last.masks_quality - APPEARANCE_SLACK
         accepted = steadier and clear
@@ -135,6 +136,22 @@ def _judged(
         masks_quality=correction.masks_quality,
         best_epoch=offset + (result.best_epoch or result.epochs_done),
     )
+
+
+def _first_verdict(correction: Correction) -> tuple[bool, str]:
+    """Return whether the first network is at least as good as its labels as far as masks tell, and a sentence."""
+    quality = f"(quality {correction.labels_quality:.3f} to {correction.masks_quality:.3f})"
+    if correction.masks_quality >= correction.labels_quality - APPEARANCE_SLACK:
+        return True, f"The first network; its masks look as clear as the labels that taught it {quality}."
+    return False, (
+        f"Its masks look less clear than the labels that taught it {quality}: the labels may be the better masks, and "
+        "no further round learns from these. The network is kept, for there is no other."
+    )
+
+
+def _last_accepted(finished: Sequence[Round]) -> Round:
+    """Return the round whose network is kept: the last accepted one, or the first if there is none."""
+    return next((each for each in reversed(finished) if each.accepted), finished[0])
 
 
 def weights_by_quality(quality: Sequence[float | None], weighted: bool, drop_worst: float) -> list[float]:
@@ -212,7 +229,7 @@ def _whole(
     """Return how the run stands when a round was interrupted: the last accepted round's model is kept."""
     if kept is None:
         return replace(result, seconds=seconds)
-    last = next(each for each in reversed(finished) if each.accepted)
+    last = _last_accepted(finished)
     return replace(
         kept,
         ended="stopped" if result.ended == "stopped" else "finished",
@@ -228,10 +245,11 @@ def _concluded(
 ) -> FitResult:
     if config.self_training.rounds == 1:
         return result
-    last = next(each for each in reversed(finished) if each.accepted)
-    turned_down = finished[-1]
+    last, turned_down = _last_accepted(finished), finished[-1]
     reason = f"All {len(finished)} rounds are done and accepted."
-    if not turned_down.accepted:
+    if len(finished) == 1:
+        reason = "The network's masks look less clear than its labels, so there was no further round."
+    elif not turned_down.accepted:
         reason = f"Round {turned_down.number} was not accepted, so the model of round {last.number} is kept."
     return replace(
         kept,

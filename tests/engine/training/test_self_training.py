@@ -97,6 +97,18 @@ def test_masks_that_look_far_worse_are_not_accepted_however_steady(tmp_path, mon
     assert "less clear than before (quality 0.700 to 0.500)" in finished[1].reason
 
 
+def test_a_first_network_that_looks_worse_than_its_labels_teaches_nobody_and_is_kept(tmp_path, monkeypatch):
+    real = self_training.correct
+    monkeypatch.setattr(self_training, "correct", lambda *given: (real(*given), Correction(0.7, 0.6, 0.9))[1])
+    finished = []
+    result = train_rounds(config(epochs=1), spoilt(tmp_path / "files"), tmp_path / "run", Hooks(), finished.append)
+    assert [each.accepted for each in finished] == [False]
+    assert "less clear than the labels that taught it (quality 0.700 to 0.600)" in finished[0].reason
+    assert (result.ended, result.epochs_done, result.best_epoch) == ("finished", 1, 1)
+    assert "no further round" in result.reason
+    assert (tmp_path / "run/best.keras").exists()
+
+
 def test_rounds_go_on_where_they_were_stopped(tmp_path):
     samples = spoilt(tmp_path / "files", 8, 2)
     whole = train_rounds(config(epochs=2), samples, tmp_path / "whole", Hooks())
