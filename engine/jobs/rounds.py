@@ -14,15 +14,13 @@ from engine.jobs.base import JobContext
 class Rounds:
     """Stores each finished round of a run, with scores against truth where there is any; those decide nothing."""
 
-    def __init__(self, context: JobContext, run: Any, planned: int) -> None:
-        self._context, self._run, self._planned = context, run, planned
+    def __init__(self, context: JobContext, run: Any) -> None:
+        self._context, self._run = context, run
         self._images = context.records.images(run.dataset_id)
         self._lookup = np.asarray(context.records.dataset(run.dataset_id).lookup, np.uint8)
 
     def finished(self, round_: Any) -> None:
-        """Store a round (see `engine.training.self_training.Round`); a run of one round has nothing to tell."""
-        if self._planned == 1:
-            return
+        """Store a round (see `engine.training.self_training.Round`)."""
         number = round_.number
         values = {name: getattr(round_, name) for name in _STORED}
         for side, key in (("labels", self._label_key), ("masks", stored.round_mask_key)):

@@ -66,7 +66,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         on_judge=report.judged,
         should_stop=context.should_stop,
     )
-    rounds = Rounds(context, chosen, config.self_training.rounds)
+    rounds = Rounds(context, chosen)
     try:
         folder = context.artifacts.path(stored.run_folder(chosen.id))
         result = train_rounds(config, samples, folder, hooks, rounds.finished)

@@ -67,6 +67,8 @@ def train_rounds(
     Raises:
         TrainingError: see `engine.training.fit.fit`.
     """
+    if config.self_training.rounds == 1:
+        return fit(config, [sample for sample in samples if sample.weight > 0], folder, hooks)
     finished = _load(folder)
     seconds, kept = 0.0, None
     for number in range(1, config.self_training.rounds + 1):
@@ -83,8 +85,8 @@ def train_rounds(
             ahead = _round_folder(folder, number + 1) if number < config.self_training.rounds else None
             correction = correct(config, teaching, place / BEST_FILE, masks, ahead, hooks)
             if correction is None:
-                stopped = replace(result, ended="stopped")
                 reason = f"Stopped by a person while round {number} was judged."
+                stopped = replace(result, ended="stopped", reason=reason)
                 return _whole(stopped, offset, seconds, finished, reason, kept)
             finished.append(_judged(number, offset, result, correction, teaching, finished))
             _save(folder, finished)
@@ -97,7 +99,7 @@ def train_rounds(
                 hooks.on_best(this.best_epoch, result.best_metrics)
         if not this.accepted:
             break
-    return _concluded(config, result, seconds, finished, kept or result)
+    return _concluded(seconds, finished, kept)
 
 
 def _judged(
@@ -240,11 +242,7 @@ def _whole(
     )
 
 
-def _concluded(
-    config: RunConfig, result: FitResult, seconds: float, finished: Sequence[Round], kept: FitResult
-) -> FitResult:
-    if config.self_training.rounds == 1:
-        return result
+def _concluded(seconds: float, finished: Sequence[Round], kept: FitResult) -> FitResult:
     last, turned_down = _last_accepted(finished), finished[-1]
     reason = f"All {len(finished)} rounds are done and accepted."
     if len(finished) == 1:
