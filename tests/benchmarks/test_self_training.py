@@ -1,0 +1,92 @@
+"""The command that says what self-training was worth: halves by the folder's names, gains the right way round."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import self_training
+from db.models import Dataset, Image, Label, LabelSet, Prediction, PredictionSet, Round, Run
+from tests.house import House
+
+NAMES = ("a", "b", "c", "d")
+LABELS = {"a": 0.2, "b": 0.4, "c": 0.6, "d": 0.8}
+MASKS = {"a": 0.5, "b": 0.4, "c": 0.7, "d": 0.6}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for part, ending in (("images", "jpg"), ("truth", "png")):
+        (tmp_path / "folder" / part).mkdir(parents=True)
+        for name in NAMES:
+            (tmp_path / "folder" / part / f"{name}.{ending}").touch()
+    return tmp_path / "folder"
+
+
+def both(scores: dict[str, float]) -> self_training.Scores:
+    return {name: (value, value + 0.1) for name, value in scores.items()}
+
+
+def test_gains_are_masks_less_labels_and_halves_go_by_the_names_in_the_folder(folder: Path) -> None:
+    whole, even, odd = self_training.lines(folder, both(LABELS), both(MASKS))
+    assert (whole.part, whole.images, whole.labels_iou, whole.masks_iou, whole.gain_iou) == ("all", 4, 0.5, 0.55, 0.05)
+    assert (even.part, even.images, even.labels_dice, even.masks_dice, even.gain_dice) == ("even", 2, 0.5, 0.7, 0.2)
+    assert (odd.part, odd.images, odd.gain_iou, odd.gain_dice) == ("odd", 2, -0.1, -0.1)
+
+
+def test_an_image_that_is_no_more_moves_no_other_to_the_other_half(folder: Path) -> None:
+    scores = {name: value for name, value in both(LABELS).items() if name != "a"}
+    found = {line.part: line.images for line in self_training.lines(folder, scores, both(MASKS))}
+    assert found == {"all": 3, "even": 1, "odd": 2}
+
+
+def trained(house: House) -> str:
+    """Store a run with two rounds, its labels and the predictions of its own and of another dataset; return its id."""
+    with house.database.writing() as session:
+        dataset, other = Dataset(name="images"), Dataset(name="other")
+        session.add_all([dataset, other])
+        session.flush()
+        about = {"dataset_id": dataset.id, "code_version": "1", "dataset_fingerprint": "", "name": "x"}
+        labels = LabelSet(**about, method="threshold", params={})
+        session.add(labels)
+        session.flush()
+        details = {"weights": "MobileNetV2 encoder: ImageNet", "hardware": {"precision": "float32"}}
+        run = Run(**about, preset="fast", config={}, label_set_id=labels.id, details=details, ended_reason="All done.")
+        session.add(run)
+        session.flush()
+        own = PredictionSet(run_id=run.id, dataset_id=dataset.id, flips=True)
+        session.add_all([own, PredictionSet(run_id=run.id, dataset_id=other.id)])
+        for position, name in enumerate(NAMES):
+            image = Image(dataset_id=dataset.id, position=position, name=f"images/{name}.jpg", content_hash=name)
+            image.width = image.height = 8
+            session.add(image)
+            session.flush()
+            session.add(Label(label_set_id=labels.id, image_id=image.id, area=0.1, iou=LABELS[name], dice=LABELS[name]))
+            found = {"truth_iou": MASKS[name], "truth_dice": MASKS[name], "label_dice": 1.0}
+            shape = {"area": 0.1, "mean_probability": 0.1}
+            session.add(Prediction(prediction_set_id=own.id, image_id=image.id, **shape, **found))
+        told = {"agreement": 0.5, "labels_quality": 0.5, "masks_quality": 0.6, "reason": "It rose."}
+        told |= {"labels_truth_iou": 0.5, "labels_truth_dice": 0.5, "masks_truth_iou": 0.6, "masks_truth_dice": 0.6}
+        for number in (2, 1):
+            epochs = {"first_epoch": number, "last_epoch": number}
+            session.add(Round(run_id=run.id, number=number, accepted=number == 1, images=4, **epochs, **told))
+        return run.id
+
+
+def test_what_the_database_kept_is_read_and_encoder_weights_are_named(house: House, folder: Path) -> None:
+    report = self_training.read(house.settings.data_root, trained(house), folder)
+    assert [line["part"] for line in report["lines"]] == ["all", "even", "odd"]
+    assert report["lines"][0]["labels_iou"] == 0.5
+    assert report["lines"][0]["masks_iou"] == 0.55
+    assert [each["number"] for each in report["rounds"]] == [1, 2]
+    text = self_training.tables(report | {"data": "drawn", "load_after": 0.0, "minutes": {"import": 0.1}})
+    assert "encoder weights: ImageNet" in text
+    assert "0.5000 0.5000" in text
+    assert "+0.0500 +0.0500" in text
+
+
+def test_a_step_that_fails_ends_the_command_with_its_sentence(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit, match="`engine import` ended with exit code"):
+        self_training.Steps(tmp_path).run("import", str(tmp_path / "nowhere"), "--name", "images")
+    assert "nowhere" in capfd.readouterr().err
