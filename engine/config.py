@@ -72,7 +72,7 @@ PRESETS: dict[str, RunConfig] = {
         self_training=SelfTrainingParams(rounds=2),
     ),
     "encoder": RunConfig(
-        training=TrainingParams(epochs=30, learning_rate=5e-4),
+        training=TrainingParams(epochs=16, learning_rate=5e-4),
         model=ModelParams(architecture="mobilenet_v2", encoder_weights="imagenet", image_size=320),
         self_training=SelfTrainingParams(rounds=2, keep=0.0),
     ),
