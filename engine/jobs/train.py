@@ -93,7 +93,9 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         details={**details, "best_metrics": result.best_metrics, "best_score": result.best_score},
     )
     if result.best_epoch is not None:
-        how = config.prediction
+        # Whoever stops a run does not want to wait: its gallery is drawn once, and anew when it goes on
+        quick = {"flips": False} if result.ended == "stopped" else {}
+        how = config.prediction.model_copy(update=quick)
         set_id = context.records.ensure_prediction_set(chosen.id, chosen.dataset_id, job.id, how.flips, how.refine)
         context.records.clear_predictions(set_id)  # an earlier attempt's model may have made them
         summary |= predict_dataset(context, chosen, chosen.dataset_id, set_id, how, should_stop=lambda: False)

@@ -128,7 +128,7 @@ def test_weights_travel_from_the_training_network_to_the_stored_one(architecture
     plain = network(small(architecture=architecture))
     plain.set_weights(training.get_weights())
     images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.float32)
-    np.testing.assert_allclose(np.asarray(training(images)), np.asarray(plain(images)), atol=0.02)
+    np.testing.assert_allclose(np.asarray(training(images)), np.asarray(plain(images)), atol=0.06)
 
 
 def test_depth_to_space_lays_each_places_answers_side_by_side():

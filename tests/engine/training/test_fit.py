@@ -215,7 +215,7 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_are_noticed(tmp_path, m
         def apply(self, grads, trainable_variables=None):
             super().apply([grad * math.nan for grad in grads], trainable_variables)
 
-    monkeypatch.setattr(keras.optimizers, "AdamW", lambda rate, weight_decay: Breaks(rate, weight_decay=weight_decay))
+    monkeypatch.setattr(keras.optimizers, "AdamW", lambda rate, **options: Breaks(rate, **options))
     samples = discs(tmp_path / "files", train=4, validation=0)  # one step: its loss is of the weights before it
     with pytest.raises(TrainingError, match="NaN in epoch 1, so there is no model"):
         fit(tiny(), samples, tmp_path / "run")
