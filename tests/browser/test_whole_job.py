@@ -119,7 +119,7 @@ def predict_new_images(app, page, run, tmp_path):
     assert sum(row.prediction_set_id == prediction_set.id for row in rows(app, Prediction)) == 3
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Masks and probabilities (zip)").click()
+        page.get_by_role("link", name="Masks, probabilities and uncertainty (zip)").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         names = sorted(archive.namelist())
         masks = [name for name in names if name.startswith("masks/")]
