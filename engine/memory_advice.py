@@ -15,7 +15,8 @@ def memory_advice(config: Mapping[str, Any]) -> str:
     values = {
         "batch size": training.get("batch_size"),
         "image size": f"{model['image_size']} px" if "image_size" in model else None,
-        "number of base filters": model.get("base_filters"),
     }
-    first, second, third = (what + (f" (now {now})" if now is not None else "") for what, now in values.items())
-    return f"a smaller {first}, {second} or {third}"
+    if model.get("architecture") != "mobilenet_v2":  # whose filters are what they are
+        values["number of base filters"] = model.get("base_filters")
+    *first, last = (what + (f" (now {now})" if now is not None else "") for what, now in values.items())
+    return f"a smaller {', '.join(first)} or {last}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -164,21 +163,13 @@ def training_samples(context: JobContext, run: Any, rows: Sequence[dict[str, Any
 
 
 def _weighed(context: JobContext, run: Any, config: RunConfig, samples: Sequence[Any]) -> list[Any]:
-    """Return the samples, those that teach weighed by how their pseudo-label looks; weight 0 does not teach.
-
-    Validation stays whole: what is measured must not depend on what is easy.
-    """
-    from engine.training.self_training import weights_by_quality
+    """Return the samples weighed by how their pseudo-labels look; weight 0 does not teach. Truth counts fully."""
+    from engine.training.self_training import weighed
 
     if not run.label_set_id:
         return list(samples)
-    known = context.records.label_quality(run.label_set_id)
-    quality = [known.get(sample.id) for sample in samples]
-    weights = weights_by_quality(quality, config.data.quality_weights == "weighted", config.data.drop_worst)
-    return [
-        replace(sample, weight=weight) if sample.split == "train" else sample
-        for sample, weight in zip(samples, weights, strict=True)
-    ]
+    quality = context.records.label_quality(run.label_set_id)
+    return weighed(samples, quality, config.data.quality_weights == "weighted", config.data.drop_worst)
 
 
 def memory_gib() -> float:

@@ -9,7 +9,7 @@ CVPR 2022, arXiv:2110.03740, for correcting early, before a network knows the fa
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -156,40 +156,35 @@ def _last_accepted(finished: Sequence[Round]) -> Round:
     return next((each for each in reversed(finished) if each.accepted), finished[0])
 
 
-def weights_by_quality(quality: Sequence[float | None], weighted: bool, drop_worst: float) -> list[float]:
-    """Return how much each image counts, by the rank of its label's quality.
+def weighed(
+    samples: Sequence[Sample], quality: Mapping[str, float | None], weighted: bool, drop_worst: float
+) -> list[Sample]:
+    """Return the samples, those that teach weighed by the rank of their label's quality among them.
 
     The share `drop_worst` with the lowest quality counts 0; the others count 1, or if `weighted` from LEAST_WEIGHT for
-    the worst to 1 for the best. An unknown quality counts as the median.
+    the worst to 1 for the best. An unknown quality counts as the median. What validates stays whole: what is measured
+    must not depend on what is easy, and rounds must be measured on the same images.
     """
-    known = [value for value in quality if value is not None]
-    if not known or not (weighted or drop_worst):
-        return [1.0] * len(quality)
-    middle = float(np.median(known))
-    values = np.array([middle if value is None else value for value in quality])
-    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    shares = ranks / max(len(values) - 1, 1)
-    weights = LEAST_WEIGHT + (1 - LEAST_WEIGHT) * shares if weighted else np.ones(len(values))
-    weights[ranks < int(drop_worst * len(values))] = 0
-    return [float(weight) for weight in weights]
+    teach = [index for index, sample in enumerate(samples) if sample.split == "train"]
+    known = [quality[samples[i].id] for i in teach if quality.get(samples[i].id) is not None]
+    weights = np.ones(len(samples))
+    if known and (weighted or drop_worst):
+        middle = float(np.median(known))
+        values = [middle if quality.get(samples[i].id) is None else quality[samples[i].id] for i in teach]
+        ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+        if weighted:
+            weights[teach] = LEAST_WEIGHT + (1 - LEAST_WEIGHT) * ranks / max(len(teach) - 1, 1)
+        left_out = min(round(drop_worst * len(teach)), len(teach) - 1)
+        weights[np.array(teach)[ranks < left_out]] = 0
+    return [replace(sample, weight=float(weight)) for sample, weight in zip(samples, weights, strict=True)]
 
 
 def _relabelled(config: RunConfig, samples: Sequence[Sample], folder: Path, number: int) -> list[Sample]:
     """Return the samples with the labels that the round before made, weighed by how those look."""
     base = _round_folder(folder, number)
-    stored = json.loads((base / "quality.json").read_text())
-    quality = [stored[sample.id] for sample in samples]
-    weighted = config.data.quality_weights == "weighted"
-    weights = weights_by_quality(quality, weighted, config.self_training.drop_worst)
-    return [
-        # What validates is never left out: rounds must be measured on the same images
-        replace(
-            sample,
-            target=base / "labels" / f"{sample.id}.png",
-            weight=weight if sample.split == "train" else max(weight, LEAST_WEIGHT),
-        )
-        for sample, weight in zip(samples, weights, strict=True)
-    ]
+    quality = json.loads((base / "quality.json").read_text())
+    taught = [replace(sample, target=base / "labels" / f"{sample.id}.png") for sample in samples]
+    return weighed(taught, quality, config.data.quality_weights == "weighted", config.self_training.drop_worst)
 
 
 def _round_config(config: RunConfig, number: int) -> RunConfig:

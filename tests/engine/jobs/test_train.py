@@ -196,5 +196,5 @@ def test_labels_that_look_bad_count_less_and_the_worst_are_left_out(house):
     config = config_from("fast", {"data": {"drop_worst": 0.25}})
     weighed = train._weighed(context, run, config, train.training_samples(context, run, rows))
     assert weighed[0].weight == 1  # it validates
-    assert weighed[1].weight == 0
-    assert 0 < weighed[2].weight < weighed[-1].weight == 1
+    assert [sample.weight == 0 for sample in weighed] == [False, True, True, False, False, False, False, False]
+    assert 0 < weighed[3].weight < weighed[-1].weight == 1

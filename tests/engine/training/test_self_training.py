@@ -11,7 +11,7 @@ from engine.imaging import decode_png, encode_png
 from engine.training import self_training
 from engine.training.callbacks import Hooks
 from engine.training.correction import Correction
-from engine.training.self_training import train_rounds, weights_by_quality
+from engine.training.self_training import train_rounds, weighed
 from tests.engine.training.drawn import discs, tiny
 from tests.house import disc
 
@@ -126,12 +126,17 @@ def test_rounds_go_on_where_they_were_stopped(tmp_path):
     assert left == json.loads((tmp_path / "whole/rounds.json").read_text())
 
 
-def test_images_whose_labels_look_bad_count_less_or_nothing():
-    quality = [0.9, 0.1, None, 0.5]
-    assert weights_by_quality(quality, False, 0) == [1, 1, 1, 1]
-    weighted = weights_by_quality(quality, True, 0)
-    assert weighted[0] == 1
-    assert weighted[1] == 0.25
-    assert 0.25 < weighted[2] < 1
-    assert weights_by_quality(quality, False, 0.25) == [1, 0, 1, 1]
-    assert weights_by_quality([None, None], True, 0.5) == [1, 1]
+def test_images_whose_labels_look_bad_count_less_or_nothing(tmp_path):
+    samples = discs(tmp_path, 4, 1)
+    quality = dict(zip([sample.id for sample in samples], [0.9, 0.1, None, 0.5, 0.0], strict=True))
+
+    def weights(*how, known=quality):
+        return [sample.weight for sample in weighed(samples, known, *how)]
+
+    assert weights(False, 0) == [1, 1, 1, 1, 1]
+    ranked = weights(True, 0)
+    assert (ranked[0], ranked[1], ranked[4]) == (1, 0.25, 1)  # the last one validates
+    assert 0.25 < ranked[2] < 1
+    assert weights(False, 0.25) == [1, 0, 1, 1, 1]
+    assert sum(weight > 0 for weight in weights(False, 0.9)[:4]) == 1
+    assert weights(True, 0.5, known={}) == [1, 1, 1, 1, 1]
