@@ -66,6 +66,8 @@ class JobKind(enum.StrEnum):
     TRAIN = "train"
     PREDICT = "predict"
     MEASURE = "measure"
+    EXPORT = "export"
+    WARM = "warm"
 
 
 class JobStatus(enum.StrEnum):
@@ -212,7 +214,10 @@ class KeptRecipe(Base):
 
 
 class Run(Base):
-    """One training. `label_set_id` is what taught it; empty means truth."""
+    """One training. `label_set_id` is what taught it; empty means truth.
+
+    `note`, `tags` (short words), `pinned` and `archived` are a person's own, and no work depends on them.
+    """
 
     __tablename__ = "runs"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -232,6 +237,10 @@ class Run(Base):
     train_seconds: Mapped[float | None]
     parameter_count: Mapped[int | None]
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    note: Mapped[str] = mapped_column(Text, default="")
+    tags: Mapped[list[Any]] = mapped_column(default=list)
+    pinned: Mapped[bool] = mapped_column(default=False)
+    archived: Mapped[bool] = mapped_column(default=False)
 
 
 class RunImage(Base):
@@ -255,6 +264,8 @@ class Metric(Base):
     epoch: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     value: Mapped[float]
+    # One metric of every run, for the table of runs, is answered from this index alone.
+    __table_args__ = (Index("ix_metrics_name_run_id_epoch_value", "name", "run_id", "epoch", "value"),)
 
 
 class Round(Base):
@@ -301,7 +312,8 @@ class Prediction(Base):
 
     `label_*` scores are agreement with the pseudo-label that taught the run; `truth_*` are against truth. All at
     threshold 0.5. Either is empty where that reference does not exist. `uncertainty` in [0, 1] is the mean of the
-    uncertainty map (see `engine.predict`).
+    uncertainty map (see `engine.predict`), `flip_agreement` in [0, 1] the Dice at threshold 0.5 between what the
+    network says of the image and of its mirror image; empty where it was not asked for both.
     """
 
     __tablename__ = "predictions"
@@ -313,6 +325,7 @@ class Prediction(Base):
     area: Mapped[float]
     mean_probability: Mapped[float]
     uncertainty: Mapped[float | None]
+    flip_agreement: Mapped[float | None]
     label_dice: Mapped[float | None]
     label_iou: Mapped[float | None]
     truth_dice: Mapped[float | None]
