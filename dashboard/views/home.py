@@ -127,7 +127,7 @@ def recent_runs(view: viewmodel.HomeView) -> None:
 
 view = read()
 st.title("Maskloom")
-st.markdown("From a folder of unlabelled images to a trained U-Net and its masks, on this machine.")
+st.caption("From a folder of unlabelled images to a trained U-Net and its masks, on this machine.")
 if view.empty:
     start_here()
 path(view)

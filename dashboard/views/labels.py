@@ -71,7 +71,7 @@ def view_settings(place: Workplace) -> Settings:
 
 
 st.title("Labels")
-st.markdown("Tune how masks are drawn without a person: look at a few images, then label the whole dataset.")
+st.caption("Tune how masks are drawn without a person: look at a few images, then label the whole dataset.")
 heading = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 with heading:
     dataset_id = choose_dataset()
