@@ -157,7 +157,8 @@ def add_run(data_root: Path, folder: Path, images: int, name: str = "Ten thousan
         print(f"{len(splits):,} of {images:,} images", end="\r", flush=True)
     with database.writing() as session:
         classes = [{"index": 0, "name": "background", "value": 0}, {"index": 1, "name": "foreground", "value": 255}]
-        datasets.finish_import(session, dataset.id, classes, [0] + [1] * 255)
+        lookup = [0] + [1] * 255
+        datasets.finish_import(session, dataset.id, classes, lookup)
         runs.set_split(session, run.id, splits)
         for epoch in range(1, EPOCHS + 1):
             far = 1 - np.exp(-epoch / 8)
@@ -166,6 +167,7 @@ def add_run(data_root: Path, folder: Path, images: int, name: str = "Ten thousan
         runs.update_run(
             session,
             run.id,
+            lookup=lookup,
             best_epoch=EPOCHS,
             best_val_dice=values["val_dice"],
             train_seconds=1800.0,
