@@ -335,6 +335,8 @@ class Prediction(Base):
     __table_args__ = (
         Index("ix_predictions_label_dice", "prediction_set_id", "label_dice"),
         Index("ix_predictions_truth_dice", "prediction_set_id", "truth_dice"),
+        # The mean over a run's validation images, for the table of all runs, without a look at the counts.
+        Index("ix_predictions_split_truth_dice", "prediction_set_id", "split", "truth_dice"),
     )
 
 

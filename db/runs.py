@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.datasets import InUse, delete_dataset
 from db.models import Dataset, Image, Job, JobStatus, Metric, Prediction, PredictionSet, Run, RunImage
 from db.names import checked_name
+
+LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 40, 12, 10_000
+
+
+class MarkRefused(ValueError):
+    """A tag or a note breaks a rule. The sentence names rule and value."""
 
 
 def create(
@@ -46,6 +52,100 @@ def listing(session: Session, dataset_id: str | None = None) -> list[Run]:
     """Return runs, newest first."""
     query = select(Run).order_by(Run.created_at.desc())
     return list(session.scalars(query.where(Run.dataset_id == dataset_id) if dataset_id else query))
+
+
+def names(session: Session, *, archived: bool = False, also: Iterable[str] = ()) -> dict[str, str]:
+    """Return {id: name} for choosers, newest first, without loading what was set or learned.
+
+    Args:
+        archived: whether to name the runs that a person has put away, too.
+        also: ids to name even where they are put away: an address may choose them.
+    """
+    query = select(Run.id, Run.name).order_by(Run.created_at.desc(), Run.id)
+    if not archived:
+        query = query.where(Run.archived.is_(False) | Run.id.in_(list(also)))
+    return dict(session.execute(query).all())
+
+
+def any_run(session: Session) -> bool:
+    """Whether there is a run at all, archived ones included."""
+    return session.scalar(select(Run.id).limit(1)) is not None
+
+
+def rename(session: Session, run_id: str, name: str) -> str:
+    """Give a run another name; return it trimmed.
+
+    Raises:
+        NameTaken: it is empty, too long, or another run's.
+    """
+    run = session.get_one(Run, run_id)
+    if " ".join(name.split()) != run.name:
+        run.name = checked_name(session, Run, name)
+    return run.name
+
+
+def mark(session: Session, run_ids: Iterable[str], *, pinned: bool | None = None, archived: bool | None = None) -> None:
+    """Pin or archive runs, or undo it; what is None stays as it is."""
+    values = {"pinned": pinned, "archived": archived}
+    kept = {name: value for name, value in values.items() if value is not None}
+    if kept:
+        session.execute(update(Run).where(Run.id.in_(list(run_ids))).values(**kept))
+
+
+def set_note(session: Session, run_id: str, note: str) -> None:
+    """Keep what a person writes about a run.
+
+    Raises:
+        MarkRefused: it is too long.
+    """
+    if len(note) > LONGEST_NOTE:
+        raise MarkRefused(f"A note has at most {LONGEST_NOTE:,} characters. Got {len(note):,}.")
+    session.get_one(Run, run_id).note = note.strip()
+
+
+def set_tags(session: Session, run_id: str, tags: Iterable[str]) -> None:
+    """Give a run these tags in place of those it had.
+
+    Raises:
+        MarkRefused: a tag is too long, or there are too many.
+    """
+    session.get_one(Run, run_id).tags = checked_tags(tags)
+
+
+def change_tags(
+    session: Session, run_ids: Iterable[str], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+) -> None:
+    """Add tags to several runs and take others away. Either all runs change or none.
+
+    Raises:
+        MarkRefused: a tag is too long, or a run would have too many.
+    """
+    added, gone = checked_tags(add), {tag.casefold() for tag in remove}
+    for run in session.scalars(select(Run).where(Run.id.in_(list(run_ids)))):
+        run.tags = checked_tags([*(tag for tag in run.tags if tag.casefold() not in gone), *added])
+
+
+def checked_tags(tags: Iterable[str]) -> list[str]:
+    """Return tags trimmed, each once whatever its case, in the order given; empty ones are left out.
+
+    Raises:
+        MarkRefused: a tag is too long, or there are too many.
+    """
+    kept: dict[str, str] = {}
+    for tag in (" ".join(tag.split()) for tag in tags):
+        if len(tag) > LONGEST_TAG:
+            raise MarkRefused(f"A tag has at most {LONGEST_TAG} characters. {tag[:20]!r}… has {len(tag)}.")
+        if tag:
+            kept.setdefault(tag.casefold(), tag)
+    if len(kept) > MOST_TAGS:
+        raise MarkRefused(f"A run has at most {MOST_TAGS} tags. Got {len(kept)}.")
+    return list(kept.values())
+
+
+def known_tags(session: Session) -> list[str]:
+    """Return every tag that a run has, sorted."""
+    found = {tag for tags in session.scalars(select(Run.tags)) for tag in tags}
+    return sorted(found, key=str.casefold)
 
 
 def set_split(session: Session, run_id: str, rows: Sequence[dict[str, Any]]) -> None:
