@@ -1,60 +1,201 @@
-"""The table of all runs, in which one is chosen."""
+"""The table of all runs: find, sort and choose among them, open one, and tick several to act on them at once."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from dashboard import wording
+from dashboard.components import run_marks
 from dashboard.resources import database, settings
-from dashboard.viewmodels import runs as viewmodel
+from dashboard.viewmodels import run_table
+from dashboard.viewmodels.run_table import ARCHIVED, SORTS, Filter, RunRow
+from db import runs
 from db.models import utc_now
+
+ROW_PX, MOST_ROWS = 35, 9
+TICKED = "runs-ticked"
+
+# Column of the table -> whether it is shown until a person chooses otherwise.
+COLUMNS = {
+    "Run": True,
+    "Status": True,
+    "Epochs": True,
+    "Curve": True,
+    "Dice vs truth": True,
+    "Agreement with pseudo-label": True,
+    "Encoder weights": True,
+    "Taught by": True,
+    "Dataset": True,
+    "Tags": True,
+    "Duration": True,
+    "Created": True,
+    "Best epoch": False,
+    "Preset": False,
+    "Parameters": False,
+    "Note": False,
+}
 
 
 def runs_table() -> None:
-    """Draw the table and put the chosen run into the address."""
+    """Draw the table with its filters; put the run that is opened into the address."""
     with database().reading() as session:
-        rows = viewmodel.run_rows(session, utc_now(), settings().lost_after_s)
-    ids = [row.id for row in rows]
-    shown = st.query_params.get("run")
-    start = ids.index(shown) if shown in ids else 0
-    now = utc_now()
-    helped = any(row.weights for row in rows)
-    event = st.dataframe(
-        [
-            {
-                "Run": row.name,
-                "Status": row.status.capitalize(),
-                "Epochs": f"{row.epochs_done} / {row.epochs_total}",
-                "Curve": row.val_dice,
-                "Dice vs truth": row.dice_vs_truth,
-                "Agreement with pseudo-label": row.agreement,
-                **({"Encoder weights": row.weights or "none"} if helped else {}),
-                "Taught by": row.taught_by,
-                "Dataset": row.dataset,
-                "Duration": wording.duration(row.seconds),
-                "Created": wording.ago(row.created_at, now),
-            }
-            for row in rows
-        ],
-        column_config=table_columns(),
-        hide_index=True,
-        placeholder="–",
-        height=min(38 + 35 * len(rows), 265),
-        on_select="rerun",
-        selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [start]}},
-        # Rows are chosen by number: another list of runs is another table.
-        key=f"runs-table-{hash(tuple(ids))}",
-    )
-    chosen = ids[event.selection.rows[0]] if event.selection.rows else ids[start]
-    if chosen != shown:
-        st.query_params["run"] = chosen
+        rows = run_table.run_rows(session, utc_now(), settings().lost_after_s, _kept())
+        known = runs.known_tags(session)
+    shown = _shown_rows(rows, known)
+    run_marks.undo_bar()
+    opened = st.query_params.get("run")
+    if opened not in {row.id for row in rows}:
+        opened = (shown or rows)[0].id
+    if shown:
+        opened, ticked = _table(shown, opened)
+        if ticked:
+            run_marks.bulk_bar(ticked, known)
+    else:
+        st.info("No run is like that. Take a filter away to see more.", icon=":material/filter_alt_off:")
+    if opened != st.query_params.get("run"):
+        st.query_params["run"] = opened
         st.rerun()
 
 
-def table_columns() -> dict[str, object]:
+@st.cache_resource(show_spinner=False)
+def _kept() -> run_table.Kept:
+    """Return what all pages keep of ended runs."""
+    return {}
+
+
+def _shown_rows(rows: Sequence[RunRow], known: Sequence[str]) -> list[RunRow]:
+    """Draw search, filters, order and columns; return the rows that they leave, in order."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        text = st.text_input(
+            "Find",
+            key="find",
+            type="search",
+            bind="query-params",
+            placeholder="Name, dataset, labels, tag or note",
+            width=280,
+        )
+        sort = st.selectbox("Sort", SORTS, key="order", bind="query-params", width=190)
+        chosen = _filter(rows, known, text)
+        _columns_popover(rows)
+        shown = run_table.arranged(rows, chosen, sort)
+        st.download_button(
+            "CSV",
+            lambda: run_table.as_csv(shown),
+            file_name="runs.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            disabled=not shown,
+            help="The runs that the table shows, in its order.",
+        )
+    hidden = sum(row.archived for row in rows) if chosen.archived == "Hidden" else 0
+    count = f"{len(shown):,} of {wording.count(len(rows), 'run')}"
+    put_away = f" · {hidden:,} archived" if hidden else ""
+    st.caption(f"{count}{put_away} · Click a row to open the run; tick rows to compare, tag, archive or delete them.")
+    return shown
+
+
+def _filter(rows: Sequence[RunRow], known: Sequence[str], text: str) -> Filter:
+    # Widgets in a closed popover have values too, so the label can count them.
+    place = st.empty()
+    set_before = Filter(
+        statuses=tuple(st.session_state.get("status", ())),
+        datasets=tuple(st.session_state.get("of", ())),
+        tags=tuple(st.session_state.get("tags", ())),
+        archived=st.session_state.get("archived") or "Hidden",
+    ).count
+    label = f"Filter ({set_before})" if set_before else "Filter"
+    with place.popover(label, icon=":material/filter_alt:", key="runs-filter"):
+        options = {"key": "status", "bind": "query-params", "placeholder": "All"}
+        statuses = st.multiselect("Status", _present(row.status for row in rows), format_func=str.capitalize, **options)
+        options["key"] = "of"
+        chosen_datasets = st.multiselect("Dataset", _present(row.dataset for row in rows), **options)
+        options["key"] = "tags"
+        tags = st.multiselect("Tags (any of them)", known, **options) if known else []
+        archived = st.segmented_control(
+            "Archived runs", ARCHIVED, default="Hidden", required=True, key="archived", bind="query-params"
+        )
+    return Filter(text, tuple(statuses), tuple(chosen_datasets), tuple(tags), archived)
+
+
+def _present(values: Any) -> list[str]:
+    return sorted(set(values), key=str.casefold)
+
+
+def _columns_popover(rows: Sequence[RunRow]) -> None:
+    with st.popover("Columns", icon=":material/view_column:", key="runs-columns"):
+        st.multiselect(
+            "Columns, in this order",
+            list(COLUMNS),
+            default=[name for name, usual in COLUMNS.items() if usual],
+            key="columns",
+            bind="query-params",
+            persist_state="session",
+        )
+
+
+def _table(shown: Sequence[RunRow], opened: str) -> tuple[str, list[RunRow]]:
+    """Draw the rows; return (the run to open, the rows that are ticked)."""
+    ids = [row.id for row in shown]
+    kept_ticks = [ids.index(run_id) for run_id in st.session_state.get(TICKED, ()) if run_id in ids]
+    cells = [(ids.index(opened), "Run")] if opened in ids else []
+    data = _data(shown)
+    chosen = [name for name in st.session_state["columns"] or ["Run"] if name in data]
+    event = st.dataframe(
+        data,
+        column_config=_column_config(),
+        column_order=["Pinned", *chosen] if any(row.pinned for row in shown) else chosen,
+        hide_index=True,
+        placeholder="–",
+        height=ROW_PX * min(len(shown), MOST_ROWS) + 38,
+        on_select="rerun",
+        selection_mode=["multi-row", "single-cell"],
+        selection_default={"selection": {"rows": kept_ticks, "cells": cells}},
+        # Rows are chosen by number: another list of runs is another table.
+        key=f"runs-table-{hash(tuple(ids))}",
+    )
+    ticked = [shown[row] for row in event.selection.rows if row < len(shown)]
+    st.session_state[TICKED] = [row.id for row in ticked]
+    if event.selection.cells:
+        opened = ids[event.selection.cells[0][0]]
+    return opened, ticked
+
+
+def _data(shown: Sequence[RunRow]) -> dict[str, list[Any]]:
+    now = utc_now()
+    columns: dict[str, list[Any]] = {
+        "Pinned": ["📌" if row.pinned else "" for row in shown],
+        "Run": [row.name for row in shown],
+        "Status": [row.status.capitalize() + (" (archived)" if row.archived else "") for row in shown],
+        "Epochs": [f"{row.epochs_done} / {row.epochs_total}" for row in shown],
+        "Curve": [list(row.val_dice) for row in shown],
+        "Dice vs truth": [row.dice_vs_truth for row in shown],
+        "Agreement with pseudo-label": [row.agreement for row in shown],
+        "Encoder weights": [row.weights or "none" for row in shown],
+        "Taught by": [row.taught_by for row in shown],
+        "Dataset": [row.dataset for row in shown],
+        "Tags": [list(row.tags) for row in shown],
+        "Duration": [wording.duration(row.seconds) for row in shown],
+        "Created": [wording.ago(row.created_at, now) for row in shown],
+        "Best epoch": [row.best_epoch for row in shown],
+        "Preset": [row.preset for row in shown],
+        "Parameters": [row.parameter_count for row in shown],
+        "Note": [row.note for row in shown],
+    }
+    if not any(row.weights for row in shown):
+        del columns["Encoder weights"]
+    if not any(row.tags for row in shown):
+        del columns["Tags"]
+    return columns
+
+
+def _column_config() -> dict[str, Any]:
     column = st.column_config
     return {
+        "Pinned": column.TextColumn("", width=30, help="Pinned to the top."),
         "Run": column.TextColumn(width="medium"),
         "Epochs": column.TextColumn(width="small", help="Epochs done, of those asked for."),
         "Curve": column.LineChartColumn(
@@ -76,4 +217,6 @@ def table_columns() -> dict[str, object]:
             help="Dice between prediction and pseudo-label on validation images at the best epoch. It says how well "
             "the labels were learned, not whether they are right.",
         ),
+        "Tags": column.ListColumn(width="small"),
+        "Parameters": column.NumberColumn(format="localized", help="Of the network."),
     }

@@ -1,4 +1,4 @@
-"""What the Runs page shows: the table of runs, and one run in detail, live while it trains.
+"""What the Runs page shows of one run, live while it trains.
 
 Dice and IoU of a run measure it against what taught it. Where that was a label set they are agreement with the
 pseudo-label, and nothing here calls them anything else; scores against truth then come from the stored predictions.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from dashboard import wording
@@ -18,33 +19,11 @@ from dashboard.viewmodels.jobs import JobView, job_view, left_at_pace
 from dashboard.viewmodels.rounds import rounds_total
 from dashboard.viewmodels.run_metrics import Reference
 from db import runs
-from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Round, Run, RunImage
+from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
 from engine.memory_advice import memory_advice
-from engine.run_details import encoder_weights, hardware_line, weights_note
+from engine.run_details import hardware_line, weights_note
 
 NO_MODEL = "There is no model yet: resume it to get one."
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """One line of the table. `dice_vs_truth` and `agreement` are of validation images; either may be unknown.
-
-    `weights` names what a run's encoder had learned from before, if anything.
-    """
-
-    id: str
-    name: str
-    dataset: str
-    taught_by: str
-    status: str
-    epochs_done: int
-    epochs_total: int
-    dice_vs_truth: float | None
-    agreement: float | None
-    weights: str
-    seconds: float | None
-    created_at: datetime
-    val_dice: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -150,47 +129,6 @@ class LiveStatus:
         return self.state, self.epochs_done > 0, self.rounds_done
 
 
-def run_rows(session: Session, now: datetime, lost_after_s: float) -> tuple[RunRow, ...]:
-    """Return all runs, newest first."""
-    found = session.execute(
-        select(Run, Dataset.name, LabelSet.name, Job)
-        .join(Dataset, Dataset.id == Run.dataset_id)
-        .outerjoin(LabelSet, LabelSet.id == Run.label_set_id)
-        .outerjoin(Job, Job.id == Run.job_id)
-        .order_by(Run.created_at.desc(), Run.id)
-    ).all()
-    curves: dict[str, list[float]] = {}
-    query = select(Metric.run_id, Metric.value).where(Metric.name == "val_dice").order_by(Metric.run_id, Metric.epoch)
-    for run_id, value in session.execute(query):
-        curves.setdefault(run_id, []).append(value)
-    epochs = dict(session.execute(select(Metric.run_id, func.max(Metric.epoch)).group_by(Metric.run_id)).all())
-    truth = _truth_dice_by_run(session)
-    rows = []
-    for run, dataset, label_set, job in found:
-        curve = tuple(curves.get(run.id, ()))
-        best = run.best_val_dice if run.best_val_dice is not None else max(curve, default=None)
-        by_truth = run.label_set_id is None
-        view = job_view(job, now, lost_after_s)
-        rows.append(
-            RunRow(
-                id=run.id,
-                name=run.name,
-                dataset=dataset,
-                taught_by="truth" if by_truth else str(label_set),
-                status=_state(view),
-                epochs_done=epochs.get(run.id, 0),
-                epochs_total=_epochs_total(run),
-                dice_vs_truth=best if by_truth else truth.get(run.id),
-                agreement=None if by_truth else best,
-                weights=encoder_weights(run.details),
-                seconds=_seconds(run, view),
-                created_at=run.created_at,
-                val_dice=curve,
-            )
-        )
-    return tuple(rows)
-
-
 def run_head(session: Session, run_id: str | None) -> RunHead | None:
     """Return what stays the same of a run, or None if there is no such run."""
     run = session.get(Run, run_id) if run_id else None
@@ -245,7 +183,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         done=view.done if view else 0,
         total=view.total if view else 0,
         text=view.text if view else "",
-        seconds=_seconds(run, view),
+        seconds=seconds_trained(run, view),
         left_s=_left_s(view),
         epochs_done=epochs_done or 0,
         epochs_total=_epochs_total(run),
@@ -289,7 +227,7 @@ def _state(view: JobView | None) -> str:
     return view.status if view else "stopped"
 
 
-def _seconds(run: Run, view: JobView | None) -> float | None:
+def seconds_trained(run: Run | Row[Any], view: JobView | None) -> float | None:
     """Return how long a run has trained: what it stored at its last end, and the time its job has taken since."""
     if view is None or view.status == "queued":
         return run.train_seconds
@@ -337,15 +275,3 @@ def _safe(run: Run, epochs_done: int) -> str:
         return "It does not keep its last epoch: back in the queue, it begins with the first again."
     done = wording.count(epochs_done, "epoch")
     return f"What it had finished ({done}) is safe. Put it back into the queue to go on from there."
-
-
-def _truth_dice_by_run(session: Session) -> dict[str, float]:
-    """Return {run: mean Dice against truth of its own validation predictions} of the runs that have one."""
-    query = (
-        select(Run.id, func.avg(Prediction.truth_dice))
-        .join(PredictionSet, (PredictionSet.run_id == Run.id) & (PredictionSet.dataset_id == Run.dataset_id))
-        .join(Prediction, Prediction.prediction_set_id == PredictionSet.id)
-        .where(Prediction.split == "validation", Run.label_set_id.is_not(None))
-        .group_by(Run.id)
-    )
-    return {run_id: value for run_id, value in session.execute(query) if value is not None}

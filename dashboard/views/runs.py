@@ -5,17 +5,16 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import urls, wording
-from dashboard.components import run_results
+from dashboard.components import run_marks, run_results
 from dashboard.components.confirm import deletion_buttons
 from dashboard.components.run_rounds import rounds_section
 from dashboard.components.runs_table import runs_table
 from dashboard.components.status import badge_text, empty_state
-from dashboard.resources import artifacts, database, launcher, remove_files, settings
+from dashboard.resources import database, launcher, settings
 from dashboard.viewmodels import runs as viewmodel
 from dashboard.viewmodels.run_metrics import DICE_NAME
 from db import jobs, runs
 from db.models import utc_now
-from engine import artifacts as stored
 
 STATUS_EVERY_S = 1.0
 RESULTS_EVERY_S = 3.0
@@ -32,11 +31,7 @@ def confirm_deletion(head: viewmodel.RunHead) -> None:
 
 
 def delete(head: viewmodel.RunHead) -> None:
-    with database().writing() as session:
-        removed = runs.delete_run(session, head.id)
-    remove_files(removed)
-    if head.job_id:
-        artifacts().delete(stored.job_log_key(head.job_id))
+    run_marks.delete_one(head.id)
     st.query_params.pop("run", None)
 
 
@@ -149,6 +144,7 @@ def detail(head: viewmodel.RunHead) -> None:
     if status is None:
         st.rerun()
     st.header(wording.escaped(head.name), divider="gray")
+    run_marks.marks(head.id)
     parts = [
         f"Dataset **{wording.escaped(head.dataset)}**",
         f"taught by **{wording.escaped(head.taught_by)}**",
@@ -177,7 +173,7 @@ st.title("Runs")
 st.caption("Every training: how far it is, how it went, and why it ended. Choose one in the table.")
 
 with database().reading() as session:
-    known = runs.listing(session)
+    known = runs.any_run(session)
     working = any(job.payload.get("run") for job in jobs.active(session))
     head = viewmodel.run_head(session, st.query_params.get("run"))
 if not known:

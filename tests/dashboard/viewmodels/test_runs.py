@@ -6,7 +6,8 @@ import pytest
 
 from dashboard.viewmodels.config_table import config_rows
 from dashboard.viewmodels.run_metrics import MetricHistory, metric_names
-from dashboard.viewmodels.runs import live_status, own_prediction_set_id, run_head, run_rows, scores
+from dashboard.viewmodels.run_table import run_rows
+from dashboard.viewmodels.runs import live_status, own_prediction_set_id, run_head, scores
 from db import datasets, jobs, recipes, rounds, runs, submissions
 from db.models import JobStatus, Run, utc_now
 from engine import VERSION
