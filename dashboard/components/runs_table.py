@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 import streamlit as st
 
 from dashboard import wording
@@ -30,7 +31,7 @@ COLUMNS = {
     "Taught by": True,
     "Dataset": True,
     "Tags": True,
-    "Duration": True,
+    "Minutes": True,
     "Created": True,
     "Best epoch": False,
     "Preset": False,
@@ -145,7 +146,7 @@ def _table(shown: Sequence[RunRow], opened: str) -> tuple[str, list[RunRow]]:
     data = _data(shown)
     chosen = [name for name in st.session_state["columns"] or ["Run"] if name in data]
     event = st.dataframe(
-        data,
+        pa.table(data),  # what is sent in the end, without pandas on the way
         column_config=_column_config(),
         column_order=["Pinned", *chosen] if any(row.pinned for row in shown) else chosen,
         hide_index=True,
@@ -165,9 +166,8 @@ def _table(shown: Sequence[RunRow], opened: str) -> tuple[str, list[RunRow]]:
 
 
 def _data(shown: Sequence[RunRow]) -> dict[str, list[Any]]:
-    now = utc_now()
     columns: dict[str, list[Any]] = {
-        "Pinned": ["📌" if row.pinned else "" for row in shown],
+        "Pinned": ["↑" if row.pinned else "" for row in shown],
         "Run": [row.name for row in shown],
         "Status": [row.status.capitalize() + (" (archived)" if row.archived else "") for row in shown],
         "Epochs": [f"{row.epochs_done} / {row.epochs_total}" for row in shown],
@@ -178,8 +178,8 @@ def _data(shown: Sequence[RunRow]) -> dict[str, list[Any]]:
         "Taught by": [row.taught_by for row in shown],
         "Dataset": [row.dataset for row in shown],
         "Tags": [list(row.tags) for row in shown],
-        "Duration": [wording.duration(row.seconds) for row in shown],
-        "Created": [wording.ago(row.created_at, now) for row in shown],
+        "Minutes": [None if row.seconds is None else row.seconds / 60 for row in shown],
+        "Created": [row.created_at for row in shown],
         "Best epoch": [row.best_epoch for row in shown],
         "Preset": [row.preset for row in shown],
         "Parameters": [row.parameter_count for row in shown],
@@ -217,6 +217,8 @@ def _column_config() -> dict[str, Any]:
             help="Dice between prediction and pseudo-label on validation images at the best epoch. It says how well "
             "the labels were learned, not whether they are right.",
         ),
+        "Minutes": column.NumberColumn(format="%.1f", width="small", help="Time spent in training."),
+        "Created": column.DatetimeColumn(format="distance", width="small"),
         "Tags": column.ListColumn(width="small"),
         "Parameters": column.NumberColumn(format="localized", help="Of the network."),
     }
