@@ -22,6 +22,9 @@ from dashboard.components import palette
 from dashboard.components.web import component
 
 FAINT = 0.35
+# With more names than this a legend beside the title would press the curves flat.
+FEW_CURVES, LEGEND_COLUMNS, LONGEST_NAME = 4, 3, 34
+DASHES, TRAINING_DASHES = ("solid", "dash", "longdashdot", "longdash"), ("dot", "1px,5px", "3px,3px,1px,3px", "1px,8px")
 # A longer curve is thinned to about this many points: more than the chart has pixels across.
 MOST_POINTS = 2000
 
@@ -33,8 +36,8 @@ _live_chart = component("live_chart", "live_chart.js", style="live_chart.css")
 class Curve:
     """One line: `values[i]` belongs to `epochs[i]`.
 
-    With `run` set, each run has its colour, training is dotted and validation solid. Without it, training and
-    validation have two colours.
+    With `run` set, each run has its colour, training is dotted and validation solid; where there are more runs than
+    colours, the colours come again with other dashes. Without it, training and validation have two colours.
     """
 
     metric: str
@@ -55,8 +58,9 @@ def metric_curves(
     starts: Mapping[int, str] | None = None,
     height_px: int = 300,
     live: bool = False,
+    x_title: str = "Epoch",
 ) -> None:
-    """Draw curves over epochs.
+    """Draw curves over epochs, or over what `x_title` names.
 
     Args:
         log: a logarithmic value axis.
@@ -65,7 +69,7 @@ def metric_curves(
         starts: {first epoch: words} of stretches that begin there, each marked with a thin line before it.
         live: more epochs will come; zoom and hidden curves stay when they do.
     """
-    figure = _figure(height_px, title, x_title="Epoch")
+    figure = _figure(height_px, title, x_title=x_title)
     runs = list(dict.fromkeys(curve.run for curve in curves))
     for curve in curves:
         _add(figure, curve, runs, smoothing)
@@ -75,9 +79,21 @@ def metric_curves(
         _mark(figure, epoch - 0.5, words, dash="solid", yanchor="bottom")
     if log:
         figure.update_yaxes(type="log", dtick=1 if _spans_decades(curves) else None)
-    few = max((len(curve.epochs) for curve in curves), default=0) <= 20
-    figure.update_xaxes(rangemode="normal", dtick=1 if few and curves else None, tickformat="d")
+    figure.update_xaxes(rangemode="normal")
+    if x_title == "Epoch":
+        few = max((len(curve.epochs) for curve in curves), default=0) <= 20
+        figure.update_xaxes(dtick=1 if few and curves else None, tickformat="d")
+    if len(curves) > FEW_CURVES:
+        _legend_below(figure, len(curves))
     _show(figure, key, live)
+
+
+def _legend_below(figure: go.Figure, count: int) -> None:
+    """Put many names under the chart in columns, where they take no room from the curves."""
+    rows = -(-count // LEGEND_COLUMNS)
+    width = {"entrywidth": 0.98 / LEGEND_COLUMNS, "entrywidthmode": "fraction"}
+    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top", "font": {"size": 12}}
+    figure.update_layout(legend=width | place, height=figure.layout.height + 21 * rows)
 
 
 def _mark(figure: go.Figure, x: float, words: str, dash: str, yanchor: Literal["top", "bottom"]) -> None:
@@ -177,10 +193,12 @@ def _add(figure: go.Figure, curve: Curve, runs: list[str], smoothing: float) -> 
     x, raw = np.asarray(curve.epochs)[kept], np.asarray(curve.values, dtype=float)
     many_runs = any(runs)
     training = curve.group == "train"
-    colour = palette.SERIES[(runs.index(curve.run) if many_runs else int(training)) % len(palette.SERIES)]
-    words = [escape(curve.run), curve.metric if not curve.group or not many_runs else "", curve.group]
+    again, place = divmod(runs.index(curve.run) if many_runs else int(training), len(palette.SERIES))
+    colour = palette.SERIES[place]
+    words = [escape(_shortened(curve.run)), curve.metric if not curve.group or not many_runs else "", curve.group]
     name = " · ".join(word for word in words if word)
-    line = {"color": colour, "width": 2, "dash": "dot" if many_runs and training else "solid"}
+    dashes = TRAINING_DASHES if many_runs and training else DASHES
+    line = {"color": colour, "width": 2, "dash": dashes[again % len(dashes)]}
     mode = "lines+markers" if len(x) <= 2 else "lines"
     if smoothing > 0:
         faint = {**line, "width": 1}
@@ -193,6 +211,12 @@ def _add(figure: go.Figure, curve: Curve, runs: list[str], smoothing: float) -> 
     figure.add_trace(
         go.Scatter(x=x, y=raw[kept], name=name, mode=mode, line=line, legendgroup=name, hovertemplate="%{y:.4g}")
     )
+
+
+def _shortened(name: str) -> str:
+    """Return a name with its middle left out where it is long: runs of a series differ at the end."""
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half + 1 :]}"
 
 
 def _spans_decades(curves: Sequence[Curve]) -> bool:

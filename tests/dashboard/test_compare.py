@@ -62,7 +62,7 @@ def test_numbers_and_differences_stand_in_tables(page, house):
     assert list(numbers["Epochs measured against"]) == ["truth", "pseudo-label recipe"]
     truth = numbers["Dice vs truth, 4 shared images"]
     assert truth[0] == pytest.approx(1) and truth[1] < 0.95
-    assert list(differing["Setting"]) == ["Learned from", "Training · Epochs"]
+    assert list(differing.index) == ["Learned from", "Training · Epochs"]
     assert "measure different things" in text_of(at)
 
 
@@ -113,7 +113,7 @@ def test_names_are_shown_as_they_were_typed(page, house):
     at = page(runs=",".join(add_run(house, dataset, name, shifts_px=(0,)).id for name in names))
     curves, scatter = (json.loads(chart.proto.spec) for chart in at.get("plotly_chart"))
     assert curves["data"][0]["name"].startswith("&lt;b&gt;a&lt;/b&gt; [x](y)")
-    assert scatter["layout"]["xaxis"]["title"]["text"] == "&lt;b&gt;a&lt;/b&gt; [x](y)"
+    assert scatter["layout"]["xaxis"]["title"]["text"] == "A: &lt;b&gt;a&lt;/b&gt; [x](y)"
     assert "\\[x\\]" in text_of(at)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dashboard.viewmodels import compare
+from dashboard.viewmodels import compare, shared_images
 from dashboard.viewmodels.scores import read_scores
 from db import datasets
 from db.models import Image
@@ -26,7 +26,7 @@ def shared(house, *runs, threshold=0.5):
         with house.database.reading() as session:
             return read_scores(session, set_id)
 
-    found = compare.shared_images(compared(house, *runs), read)
+    found = shared_images.shared_images(compared(house, *runs), read)
     return found and replace(found, threshold=threshold)
 
 
@@ -49,10 +49,12 @@ def test_numbers_at_the_best_and_the_last_epoch(house):
     run = add_run(house, add_discs(house, 2), "r", epochs=4)
     with house.database.writing() as session:
         session.get_one(type(run), run.id).best_epoch = 2
-    (row,) = compare.metric_rows(compared(house, run))
+    (row,) = compared(house, run)
     assert (row.best["val_dice"], row.last["val_dice"]) == (pytest.approx(0.75), pytest.approx(0.875))
-    assert (row.best_epoch, row.epochs, row.seconds, row.parameter_count) == (2, 4, 61.0, 1234)
+    assert (row.best_epoch, row.last_epoch, row.seconds, row.parameter_count) == (2, 4, 61.0, 1234)
     assert row.measured_against == "truth"
+    assert compare.minutes(row, [2, 4]) == [pytest.approx(61 / 120), pytest.approx(61 / 60)]
+    assert compare.minutes(replace(row, seconds=None), [1]) is None
 
 
 def test_only_settings_that_differ_are_listed(house):
@@ -62,9 +64,11 @@ def test_only_settings_that_differ_are_listed(house):
     other = add_run(
         house, dataset, "other", label_set_id=label_set_id, config=config_from("fast", {"training": {"epochs": 7}})
     )
-    found = dict(compare.differences(compared(house, plain, other)))
-    assert found == {"Learned from": ("truth", "recipe (kmeans)"), "Training · Epochs": ("30", "7")}
-    assert compare.differences(compared(house, plain, plain)) == ()
+    found = compare.all_settings(compared(house, plain, other))
+    differing = {setting.name: setting.values for setting in found if setting.differs}
+    assert differing == {"Learned from": ("truth", "recipe (kmeans)"), "Training · Epochs": ("30", "7")}
+    assert ("Preset", ("fast", "fast")) in [(setting.name, setting.values) for setting in found]
+    assert not any(setting.differs for setting in compare.all_settings(compared(house, plain)))
 
 
 def test_images_are_sorted_by_how_far_the_runs_are_apart(house, pair):
@@ -96,7 +100,7 @@ def test_pseudo_label_scores_are_compared_only_if_one_label_set_taught_all(house
     mixed = shared(house, *runs)
     assert mixed.reference is None
     assert mixed.spread == pytest.approx(mixed.areas.max(axis=1) - mixed.areas.min(axis=1))
-    sentences = " ".join(compare.cautions(compared(house, *runs), mixed))
+    sentences = " ".join(shared_images.cautions(compared(house, *runs), mixed))
     assert "different references" in sentences and "share no reference" in sentences
 
 
@@ -113,7 +117,7 @@ def test_datasets_that_differ_are_matched_by_their_pictures(house):
     assert first != second and images.find(first) == 0 and images.find("0" * 32) is None
     nothing = shared(house, runs[0], runs[2])
     assert len(nothing.rows) == 0
-    sentences = " ".join(compare.cautions(compared(house, runs[0], runs[2]), nothing))
+    sentences = " ".join(shared_images.cautions(compared(house, runs[0], runs[2]), nothing))
     assert "different datasets (here, elsewhere)" in sentences and "share no picture" in sentences
 
 
@@ -121,8 +125,11 @@ def test_a_run_without_masks_still_shows_curves(house, pair):
     bare = add_run(house, add_discs(house, 2, name="other"), "bare", shifts_px=())
     runs = compared(house, pair[0], bare)
     assert shared(house, pair[0], bare) is None
-    assert compare.curve_values(runs[1], "val_dice")[0] == [1, 2, 3]
-    assert "No masks yet of bare" in " ".join(compare.cautions(runs, None))
+    with house.database.reading() as session:
+        curves = compare.curves(session, [run.id for run in runs], ["val_dice"])
+    assert curves[runs[1].id, "val_dice"][0] == [1, 2, 3]
+    assert {name for _, name in curves} == {"val_dice"}
+    assert "No masks yet of bare" in " ".join(shared_images.cautions(runs, None))
     assert compare.metric_choices(runs) == ("dice", "loss", "iou")
 
 
