@@ -16,7 +16,7 @@ def score_table(prediction_set_id: str) -> ScoreTable:
     return _read(prediction_set_id, stamp)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the scores …")
+@st.cache_resource(max_entries=16, show_spinner="Reading the scores …")
 def _read(prediction_set_id: str, stamp: str) -> ScoreTable:
     with resources.database().reading() as session:
         return read_scores(session, prediction_set_id)

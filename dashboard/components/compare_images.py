@@ -138,4 +138,4 @@ def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane
 
 def in_words(split: str) -> str:
     """Return which side of a split an image was on, as a tile's badge says it."""
-    return {"train": "learned from", "validation": "held out", "dropped": "label dropped"}.get(split, "")
+    return {"train": "train", "validation": "held out", "dropped": "label dropped"}.get(split, "")

@@ -173,7 +173,8 @@ def _scatter_figure(shared: SharedImages, found: HeadToHead, a: int, b: int) -> 
     opened = shared.find(st.query_params.get(IMAGE, ""))
     if opened is not None:
         figure.add_trace(_ring(shared.scores[opened, a], shared.scores[opened, b]))
-    span = {"range": [-0.02, 1.02], "constrain": "domain"}
+    lowest = float(shared.scores[found.images][:, (a, b)].min())
+    span = {"range": [max(0.0, lowest - 0.05) - 0.02, 1.02], "constrain": "domain"}
     figure.update_xaxes(title=f"A: {escape(shared.runs[a].name)}", **span)
     figure.update_yaxes(title=f"B: {escape(shared.runs[b].name)}", scaleanchor="x", **span)
     figure.update_layout(

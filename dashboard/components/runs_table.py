@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +13,6 @@ from dashboard.components import run_marks
 from dashboard.resources import database, settings
 from dashboard.viewmodels import run_table
 from dashboard.viewmodels.run_table import ARCHIVED, SORTS, Filter, RunRow
-from db import runs
 from db.models import utc_now
 
 ROW_PX, MOST_ROWS = 35, 9
@@ -44,7 +43,7 @@ def runs_table() -> None:
     """Draw the table with its filters; put the run that is opened into the address."""
     with database().reading() as session:
         rows = run_table.run_rows(session, utc_now(), settings().lost_after_s, _kept())
-        known = runs.known_tags(session)
+    known = _present(tag for row in rows for tag in row.tags)
     shown = _shown_rows(rows, known)
     run_marks.undo_bar()
     opened = st.query_params.get("run")
@@ -122,7 +121,7 @@ def _filter(rows: Sequence[RunRow], known: Sequence[str], text: str) -> Filter:
     return Filter(text, tuple(statuses), tuple(chosen_datasets), tuple(tags), archived)
 
 
-def _present(values: Any) -> list[str]:
+def _present(values: Iterable[str]) -> list[str]:
     return sorted(set(values), key=str.casefold)
 
 
