@@ -92,7 +92,7 @@ def _legend_below(figure: go.Figure, count: int) -> None:
     """Put many names under the chart in columns, where they take no room from the curves."""
     rows = -(-count // LEGEND_COLUMNS)
     width = {"entrywidth": 0.98 / LEGEND_COLUMNS, "entrywidthmode": "fraction"}
-    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top", "font": {"size": 12}}
+    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top", "font": {"size": 12}}
     figure.update_layout(legend=width | place, height=figure.layout.height + 21 * rows)
 
 

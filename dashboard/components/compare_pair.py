@@ -94,17 +94,13 @@ def _standing(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
         interval = f", with 95 % confidence between {low:+.3f} and {high:+.3f}, {sure}"
     else:
         interval = f"; fewer than {LEAST_IMAGES} images are too few to say how sure that is"
-    weights = [
-        f"{'AB'[i]} began with encoder weights: {shared.runs[c].weights}"
-        for i, c in enumerate((a, b))
-        if shared.runs[c].weights
-    ]
+    helped = [(name, shared.runs[column].weights) for name, column in zip("AB", (a, b), strict=True)]
     st.markdown(
         f"**A** is {names[0]}, **B** is {names[1]}. Of {count}, A is ahead on **{found.wins_a:,}**, B on "
         f"**{found.wins_b:,}**, and {found.ties:,} {'is a tie' if found.ties == 1 else 'are ties'}. "
         f"Mean {SCORE_TITLES[shared.reference]} of A less that of B: **{found.mean:+.3f}**{interval}."
     )
-    notes = [wording.escaped(note) + "." for note in weights]
+    notes = [f"{name} began with encoder weights: {wording.escaped(weights)}." for name, weights in helped if weights]
     if found.unscored:
         notes.append(f"{wording.count(found.unscored, 'image')} without a score in both left out.".capitalize())
     if not np.all(shared.held_out_from((a, b))[found.images]):
@@ -128,8 +124,8 @@ def _scatter(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
         alt=f"{title} of each image in run A and in run B",
     )
     st.caption(
-        f"{title}, one point for each image; above the line B is better. Click a point, or frame several with the box "
-        "or lasso of the chart's toolbar, to see their masks beside it."
+        f"{title}, one point for each image; above the line B is better. Click a point, or drag a frame around "
+        "several, to see their masks beside the chart."
     )
     chosen = [int(point["customdata"][0]) for point in event.selection.points if point.get("customdata")]
     # The chart goes on reporting its selection: only a new one is news.
@@ -176,7 +172,7 @@ def _scatter_figure(shared: SharedImages, found: HeadToHead, a: int, b: int) -> 
     lowest = float(shared.scores[found.images][:, (a, b)].min())
     span = {"range": [max(0.0, lowest - 0.05) - 0.02, 1.02], "constrain": "domain"}
     figure.update_xaxes(title=f"A: {escape(shared.runs[a].name)}", **span)
-    figure.update_yaxes(title=f"B: {escape(shared.runs[b].name)}", scaleanchor="x", **span)
+    figure.update_yaxes(title=f"B: {escape(shared.runs[b].name)}", scaleanchor="x", constraintoward="top", **span)
     figure.update_layout(
         height=520,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},

@@ -16,7 +16,7 @@ from db.names import NameTaken
 from db.runs import MarkRefused
 from engine import artifacts as stored
 
-UNDO = "runs-undo"
+TICKED, CLEARED, UNDO = "runs-ticked", "runs-ticks-cleared", "runs-undo"
 TAG_HELP = f"Short words to find runs by, up to {runs.MOST_TAGS} on a run. Type a new one and press Enter."
 
 
@@ -108,11 +108,31 @@ def _runs(number: int) -> str:
     return f"{wording.count(number, 'run')} {'is' if number == 1 else 'are'}"
 
 
-def bulk_bar(chosen: Sequence[RunRow], known: Sequence[str]) -> None:
-    """Draw what can be done with the runs that are ticked in the table."""
+def ticked() -> list[str]:
+    """Return the ids of the runs that are ticked in the table, those that a filter hides now included."""
+    return list(st.session_state.get(TICKED, ()))
+
+
+def tick(run_ids: Sequence[str]) -> None:
+    st.session_state[TICKED] = list(run_ids)
+
+
+def ticks_cleared() -> int:
+    """Return how often all ticks were taken away at once: a table keeps its own until it is another table."""
+    return st.session_state.get(CLEARED, 0)
+
+
+def _clear_ticks() -> None:
+    tick(())
+    st.session_state[CLEARED] = ticks_cleared() + 1
+
+
+def bulk_bar(chosen: Sequence[RunRow], known: Sequence[str], hidden: int) -> None:
+    """Draw what can be done with the runs that are ticked; `hidden` of them a filter leaves out of the table."""
     ids = [row.id for row in chosen]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{wording.count(len(chosen), 'run')} ticked**", width="content")
+        unseen = f" ({hidden:,} not shown)" if hidden else ""
+        st.markdown(f"**{wording.count(len(chosen), 'run')} ticked**{unseen}", width="content")
         if st.button("Compare", icon=":material/compare:", disabled=len(chosen) < 2, key="runs-compare"):
             st.switch_page("views/compare.py", query_params={"runs": ",".join(ids)})
         all_pinned, all_archived = (all(getattr(row, mark) for row in chosen) for mark in ("pinned", "archived"))
@@ -120,15 +140,16 @@ def bulk_bar(chosen: Sequence[RunRow], known: Sequence[str]) -> None:
         _act(
             "Restore" if all_archived else "Archive",
             ":material/unarchive:" if all_archived else ":material/archive:",
-            lambda: set_archived(ids, not all_archived),
+            lambda: (set_archived(ids, not all_archived), _clear_ticks()),
             help_=None if all_archived else ARCHIVE_HELP,
         )
         _tag(chosen, known)
         _delete(chosen)
+        _act("Untick all", ":material/close:", _clear_ticks)
 
 
-def _act(label: str, icon: str, act: Callable[[], None], help_: str | None = None) -> None:
-    if st.button(label, icon=icon, key=f"runs-bulk-{label.lower()}", help=help_):
+def _act(label: str, icon: str, act: Callable[[], object], help_: str | None = None) -> None:
+    if st.button(label, icon=icon, key=f"runs-bulk-{label.lower().replace(' ', '-')}", help=help_):
         act()
         st.rerun()
 
@@ -165,6 +186,7 @@ def _delete(chosen: Sequence[RunRow]) -> None:
         st.markdown("\n".join(names))
         if st.button(f"Delete {many} for good", type="primary", key="runs-delete-go"):
             delete([row.id for row in chosen])
+            _clear_ticks()
             st.rerun()
 
 

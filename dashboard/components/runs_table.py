@@ -16,7 +16,6 @@ from dashboard.viewmodels.run_table import ARCHIVED, SORTS, Filter, RunRow
 from db.models import utc_now
 
 ROW_PX, MOST_ROWS = 35, 9
-TICKED = "runs-ticked"
 
 # Column of the table -> whether it is shown until a person chooses otherwise.
 COLUMNS = {
@@ -50,11 +49,13 @@ def runs_table() -> None:
     if opened not in {row.id for row in rows}:
         opened = (shown or rows)[0].id
     if shown:
-        opened, ticked = _table(shown, opened)
-        if ticked:
-            run_marks.bulk_bar(ticked, known)
+        opened = _table(shown, opened)
     else:
         st.info("No run is like that. Take a filter away to see more.", icon=":material/filter_alt_off:")
+    ticked = set(run_marks.ticked())
+    chosen = [row for row in rows if row.id in ticked]
+    if chosen:
+        run_marks.bulk_bar(chosen, known, hidden=len(ticked - {row.id for row in shown}))
     if opened != st.query_params.get("run"):
         st.query_params["run"] = opened
         st.rerun()
@@ -75,9 +76,9 @@ def _shown_rows(rows: Sequence[RunRow], known: Sequence[str]) -> list[RunRow]:
             type="search",
             bind="query-params",
             placeholder="Name, dataset, labels, tag or note",
-            width=280,
+            width=230,
         )
-        sort = st.selectbox("Sort", SORTS, key="order", bind="query-params", width=190)
+        sort = st.selectbox("Sort", SORTS, key="order", bind="query-params", width=170)
         chosen = _filter(rows, known, text)
         _columns_popover(rows)
         shown = run_table.arranged(rows, chosen, sort)
@@ -137,10 +138,11 @@ def _columns_popover(rows: Sequence[RunRow]) -> None:
         )
 
 
-def _table(shown: Sequence[RunRow], opened: str) -> tuple[str, list[RunRow]]:
-    """Draw the rows; return (the run to open, the rows that are ticked)."""
+def _table(shown: Sequence[RunRow], opened: str) -> str:
+    """Draw the rows and note which are ticked; return the run to open."""
     ids = [row.id for row in shown]
-    kept_ticks = [ids.index(run_id) for run_id in st.session_state.get(TICKED, ()) if run_id in ids]
+    ticked = run_marks.ticked()
+    kept_ticks = [ids.index(run_id) for run_id in ticked if run_id in ids]
     cells = [(ids.index(opened), "Run")] if opened in ids else []
     data = _data(shown)
     chosen = [name for name in st.session_state["columns"] or ["Run"] if name in data]
@@ -155,13 +157,11 @@ def _table(shown: Sequence[RunRow], opened: str) -> tuple[str, list[RunRow]]:
         selection_mode=["multi-row", "single-cell"],
         selection_default={"selection": {"rows": kept_ticks, "cells": cells}},
         # Rows are chosen by number: another list of runs is another table.
-        key=f"runs-table-{hash(tuple(ids))}",
+        key=f"runs-table-{hash(tuple(ids))}-{run_marks.ticks_cleared()}",
     )
-    ticked = [shown[row] for row in event.selection.rows if row < len(shown)]
-    st.session_state[TICKED] = [row.id for row in ticked]
-    if event.selection.cells:
-        opened = ids[event.selection.cells[0][0]]
-    return opened, ticked
+    # A search must not lose what was ticked before it.
+    run_marks.tick([*(run_id for run_id in ticked if run_id not in ids), *(ids[row] for row in event.selection.rows)])
+    return ids[event.selection.cells[0][0]] if event.selection.cells else opened
 
 
 def _data(shown: Sequence[RunRow]) -> dict[str, list[Any]]:

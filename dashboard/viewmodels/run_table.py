@@ -208,6 +208,8 @@ def _learned(session: Session, stamps: dict[str, object], kept: Kept | None) -> 
         for run_id, stamp in stamps.items()
         if kept is not None and stamp is not None and run_id in kept and kept[run_id][0] == stamp
     }
+    for gone in (kept or {}).keys() - stamps.keys():
+        kept.pop(gone, None)
     missing = [run_id for run_id in stamps if run_id not in known]
     if not missing:
         return known
@@ -215,8 +217,6 @@ def _learned(session: Session, stamps: dict[str, object], kept: Kept | None) -> 
     read = _read_metrics(session, missing if len(missing) <= LISTED_RUNS else None)
     if kept is not None:
         kept.update({run_id: (stamps[run_id], read.get(run_id, Learned())) for run_id in missing})
-        for gone in kept.keys() - stamps.keys():
-            kept.pop(gone, None)
     return {**read, **known}
 
 
