@@ -22,7 +22,7 @@ from dashboard.viewmodels.shared_images import SharedImages
 PER_PAGE = 6
 MOST_PICKED = 60
 """The address holds the chosen images, and a browser gives it some 2,000 to 8,000 characters."""
-PICKED = "picked"
+PICKED, SELECTION = "picked", "compare-selection"
 
 
 def pair(shared: SharedImages) -> None:
@@ -128,16 +128,14 @@ def _scatter(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
         "several, to see their masks beside the chart."
     )
     chosen = [int(point["customdata"][0]) for point in event.selection.points if point.get("customdata")]
-    # The chart goes on reporting its selection: only a new one is news.
-    key = "compare-selection"
-    if chosen == st.session_state.get(key, []):
+    # The chart goes on reporting its selection, of which only a new one is news; and it forgets it whenever its
+    # figure changes, as by the ring around the opened image, so that no selection is no wish to see all.
+    known = st.session_state.get(SELECTION, [])
+    st.session_state[SELECTION] = chosen
+    if not chosen or chosen == known:
         return
-    st.session_state[key] = chosen
-    if chosen:
-        st.query_params[PICKED] = ",".join(shared.image_id(image) for image in chosen[:MOST_PICKED])
-        st.session_state["pair"] = 1
-    else:
-        st.query_params.pop(PICKED, None)
+    st.query_params[PICKED] = ",".join(shared.image_id(image) for image in chosen[:MOST_PICKED])
+    st.session_state["pair"] = 1
     if len(chosen) == 1:
         open_image(shared, chosen[0])
     st.rerun()
@@ -145,7 +143,7 @@ def _scatter(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
 
 def _scatter_figure(shared: SharedImages, found: HeadToHead, a: int, b: int) -> go.Figure:
     held_out = shared.held_out_from((a, b))[found.images]
-    sides = {"Held out from both": (held_out, palette.ORANGE), "Learned from": (~held_out, palette.BLUE)}
+    sides = {"Held out from both": (held_out, palette.ORANGE), "Others": (~held_out, palette.BLUE)}
     figure = go.Figure()
     figure.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"width": 1, "dash": "dot", "color": "gray"})
     # WebGL is for many points: on a machine without a graphics card it is slower to start than SVG.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from db import runs
+from db import datasets, runs
 from engine.config import config_from
 from engine.settings import settings
 from tests.house import REPOSITORY, add_discs
@@ -126,3 +128,91 @@ def test_encoder_weights_stand_beside_the_scores_of_the_run_they_helped(page, ho
     at = page(runs=f"{plain.id},{helped.id}")
     (numbers,) = [table.value for table in at.dataframe if "Encoder weights" in table.value.columns]
     assert dict(zip(numbers["Run"], numbers["Encoder weights"], strict=True)) == {"plain": "none", "helped": "ImageNet"}
+
+
+def test_the_address_chooses_a_and_b_and_names_who_is_ahead(page, house):
+    dataset = add_discs(house, 9)
+    exact = add_run(house, dataset, "exact", shifts_px=(0,))
+    moved = add_run(house, dataset, "moved", shifts_px=(4,))
+    third = add_run(house, dataset, "third", shifts_px=(8,))
+    address = ",".join(run.id for run in (exact, moved, third))
+    at = page(runs=address)
+    assert "A is ahead on **9**, B on **0**" in text_of(at)
+    at = page(runs=address, a=third.id, b=exact.id)
+    assert (at.selectbox(key="compare-a").value, at.selectbox(key="compare-b").value) == (third.id, exact.id)
+    assert "A is ahead on **0**, B on **9**" in text_of(at) and "so B is better on images like these" in text_of(at)
+    at = page(runs=address, a=third.id, b=exact.id, held="true")
+    assert "Of 3 images" in text_of(at) and "too few to say" in text_of(at)
+    at.selectbox(key="compare-b").set_value(third.id).run()
+    assert not at.exception and "A and B are the same run" in text_of(at)
+
+
+def test_chosen_images_of_the_address_are_the_ones_shown(page, house):
+    dataset = add_discs(house, 8)
+    address = ",".join(add_run(house, dataset, name, shifts_px=(shift,)).id for name, shift in (("a", 0), ("b", 5)))
+    with house.database.reading() as session:
+        images = [image.id for image in datasets.images(session, dataset.id)]
+    at = page(runs=address, picked=f"{images[1]},{images[5]},{'0' * 32}")
+    assert "**2 images chosen in the chart**" in text_of(at)
+    at.button(key="pair-all").click().run()
+    assert not at.exception and "picked" not in at.query_params and "**B lost most**" in text_of(at)
+
+
+def test_without_a_common_reference_nobody_wins(page, house):
+    dataset = add_discs(house, 4)
+    address = ",".join(
+        add_run(house, dataset, name, label_set_id=add_label_set(house, dataset, name), score_truth=False).id
+        for name in ("first", "second")
+    )
+    at = page(runs=address)
+    assert "neither can win" in text_of(at) and "is ahead" not in text_of(at)
+    assert len(at.get("plotly_chart")) == 1
+
+
+def test_of_many_runs_a_person_chooses_whose_masks_to_see(page, house):
+    dataset = add_discs(house, 3)
+    made = [add_run(house, dataset, f"run {number}", shifts_px=(number,)) for number in range(9)]
+    address = ",".join(run.id for run in made)
+    at = page(runs=address)
+    assert at.multiselect(key="compare-panes").value == [run.id for run in made[:6]]
+    at.multiselect(key="compare-panes").set_value([made[8].id, made[0].id]).run()
+    assert not at.exception
+    assert at.query_params["panes"] in (f"{made[8].id},{made[0].id}", [f"{made[8].id},{made[0].id}"])
+    at = page(runs=address, panes=f"{made[7].id},{made[2].id}")
+    assert at.multiselect(key="compare-panes").value == [made[7].id, made[2].id]
+    curves = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    looks = {(trace["line"]["color"], trace["line"]["dash"]) for trace in curves}
+    assert len(looks) == 9  # colours come again with another dash
+
+
+def test_all_settings_can_be_shown_and_any_name_is_possible(page, house):
+    dataset = add_discs(house, 3)
+    config = config_from("fast", {"training": {"epochs": 7}})
+    names = ("Setting", "Run")
+    made = [add_run(house, dataset, names[0]), add_run(house, dataset, names[1], config=config)]
+    at = page(runs=",".join(run.id for run in made), settings="true")
+    every = at.dataframe[1].value
+    assert list(every.columns) == list(names) and len(every) > 40
+    assert list(every.loc["Training · Epochs"]) == ["30", "7"]
+
+
+def test_curves_by_minute_spread_the_training_time(page, house):
+    dataset = add_discs(house, 3)
+    made = [add_run(house, dataset, name, epochs=4) for name in "ab"]
+    with house.database.writing() as session:
+        runs.update_run(session, made[0].id, train_seconds=240.0)
+        runs.update_run(session, made[1].id, train_seconds=None)
+    at = page(runs=",".join(run.id for run in made), x="Minutes")
+    (curve,) = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    assert list(np.frombuffer(base64.b64decode(curve["x"]["bdata"]), curve["x"]["dtype"])) == [1, 2, 3, 4]
+    assert "Not timed yet: b" in text_of(at)
+
+
+def test_an_archived_run_is_no_choice_unless_the_address_names_it(page, house):
+    dataset = add_discs(house, 3)
+    made = [add_run(house, dataset, name) for name in "abc"]
+    with house.database.writing() as session:
+        runs.mark(session, [made[0].id], archived=True)
+    assert page().multiselect(key="compare-runs").options == ["c", "b"]
+    at = page(runs=f"{made[0].id},{made[1].id}")
+    assert at.multiselect(key="compare-runs").value == [made[0].id, made[1].id]

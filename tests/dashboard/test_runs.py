@@ -265,3 +265,114 @@ def test_an_ended_run_shows_its_curves(house, open_page, dataset):
     app = open_page(PAGE)
     assert not app.exception
     assert len(app.get("plotly_chart")) == 4
+
+
+def ticked(open_page, *chosen, **query):
+    """Open the page with these runs ticked in the table."""
+    app = open_page(PAGE, **query)
+    app.session_state["runs-ticked"] = [run.id for run in chosen]
+    app.session_state["runs-ticks-cleared"] = 1  # another table, which begins with these ticks
+    return app.run()
+
+
+def marks(house, *made):
+    with house.database.reading() as session:
+        found = [session.get_one(Run, run.id) for run in made]
+    return [(run.pinned, run.archived, run.tags) for run in found]
+
+
+@pytest.fixture
+def three(house, dataset):
+    made = [start(house, dataset, name) for name in ("one", "two", "three")]
+    for run in made:
+        work(house, run, status=JobStatus.FINISHED)
+    return made
+
+
+def test_a_run_is_renamed_tagged_and_noted(house, open_page, three):
+    app = open_page(PAGE, run=three[0].id)
+    key = f"run-edit-{three[0].id}-0"
+    app.text_input(key=f"{key}-name").set_value("the *one*")
+    app.text_area(key=f"{key}-note").set_value("Look at <b>image 7</b>.")
+    app.button(key=f"{key}-save").click().run()
+    assert not app.exception
+    assert app.header[0].value == r"the \*one\*"
+    assert r"*Look at \<b\>image 7\</b\>.*" in texts(app)
+    assert "the *one*" in list(app.dataframe[0].value["Run"])
+
+
+def test_a_name_that_is_taken_is_refused_with_a_sentence(house, open_page, three):
+    app = open_page(PAGE, run=three[0].id)
+    key = f"run-edit-{three[0].id}-0"
+    app.text_input(key=f"{key}-name").set_value("two")
+    app.button(key=f"{key}-save").click().run()
+    assert not app.exception
+    assert "is taken" in texts(app) and app.header[0].value == "one"
+
+
+def test_a_pinned_run_comes_first_and_an_archived_one_goes_until_it_is_undone(house, open_page, three):
+    app = open_page(PAGE, run=three[0].id)
+    app.button(key="run-pin").click().run()
+    assert list(app.dataframe[0].value["Run"]) == ["one", "three", "two"]
+    app.button(key="run-archive").click().run()
+    assert list(app.dataframe[0].value["Run"]) == ["three", "two"]
+    assert "1 run is archived." in texts(app) and app.header[0].value == "one"
+    app.button(key="runs-undo-go").click().run()
+    assert not app.exception
+    assert list(app.dataframe[0].value["Run"]) == ["one", "three", "two"]
+    assert marks(house, three[0]) == [(True, False, [])]
+
+
+def test_filters_and_order_of_the_address_shape_the_table(house, open_page, three):
+    with house.database.writing() as session:
+        runs.set_tags(session, three[1].id, ["paper"])
+        runs.mark(session, [three[2].id], archived=True)
+    assert list(open_page(PAGE, find="paper").dataframe[0].value["Run"]) == ["two"]
+    assert list(open_page(PAGE, archived="Shown alone").dataframe[0].value["Run"]) == ["three"]
+    assert list(open_page(PAGE, order="Oldest first").dataframe[0].value["Run"]) == ["one", "two"]
+    app = open_page(PAGE, run=three[0].id, find="nothing is like this")
+    assert not app.exception
+    assert "No run is like that" in texts(app) and app.header[0].value == "one"
+
+
+def test_ticked_runs_are_pinned_and_archived_together(house, open_page, three):
+    app = ticked(open_page, *three[:2])
+    assert "**2 runs ticked**" in texts(app)
+    app.button(key="runs-bulk-pin").click().run()
+    assert [pinned for pinned, *_ in marks(house, *three)] == [True, True, False]
+    app.button(key="runs-bulk-archive").click().run()
+    assert not app.exception
+    assert [archived for _, archived, _ in marks(house, *three)] == [True, True, False]
+    assert "2 runs are archived." in texts(app) and "ticked" not in texts(app)
+
+
+def test_ticks_outlive_a_search_and_say_that_they_are_hidden(house, open_page, three):
+    app = ticked(open_page, *three[:2])
+    app.text_input(key="find").set_value("two").run()
+    assert "**2 runs ticked** (1 not shown)" in texts(app)
+    app.button(key="runs-bulk-untick-all").click().run()
+    assert not app.exception and "ticked**" not in texts(app)
+
+
+def test_ticked_runs_take_tags_together(house, open_page, three):
+    with house.database.writing() as session:
+        runs.set_tags(session, three[0].id, ["draft", "paper"])
+    app = ticked(open_page, *three[:2])
+    app.multiselect(key="runs-tag-0-add").set_value(["paper"])
+    app.multiselect(key="runs-tag-0-remove").set_value(["draft"])
+    app.button(key="runs-tag-0-go").click().run()
+    assert not app.exception
+    assert [tags for *_, tags in marks(house, *three)] == [["paper"], ["paper"], []]
+
+
+def test_ticked_runs_are_deleted_by_number_and_one_at_work_stays(house, open_page, dataset, three):
+    busy = start(house, dataset, "busy")
+    house.files.write(stored.best_model_key(three[0].id), b"model")
+    app = ticked(open_page, three[0], busy)
+    assert "of **2 runs** with all metrics" in texts(app)
+    assert app.button(key="runs-delete-go").label == "Delete 2 runs for good"
+    app.button(key="runs-delete-go").click().run()
+    assert not app.exception
+    assert list(app.dataframe[0].value["Run"]) == ["busy", "three", "two"]
+    assert not house.files.exists(stored.run_folder(three[0].id))
+    assert [toast.value for toast in app.toast] == ["1 run is deleted. 1 run is at work: stop first, then try again."]

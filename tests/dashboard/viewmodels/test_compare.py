@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from dashboard.viewmodels import compare, shared_images
 from dashboard.viewmodels.scores import read_scores
-from db import datasets
+from db import datasets, runs
 from db.models import Image
 from engine.config import config_from
 from tests.house import add_discs
@@ -137,3 +138,22 @@ def test_the_usual_pair_shares_a_dataset(house, pair):
     add_run(house, add_discs(house, 2, name="newer"), "alone")
     with house.database.reading() as session:
         assert set(compare.usual_runs(session)) == {run.id for run in pair}
+
+
+def test_archived_runs_are_not_begun_with_but_compared_when_asked_for(house, pair):
+    with house.database.writing() as session:
+        runs.mark(session, [pair[1].id], archived=True)
+    third = add_run(house, add_discs(house, 2, name="newer"), "alone")
+    with house.database.reading() as session:
+        assert compare.usual_runs(session) == [third.id, pair[0].id]
+    assert [run.name for run in compared(house, *pair)] == ["exact", "moved"]
+
+
+def test_ten_runs_are_read_with_few_queries_and_no_settings_twice(house):
+    dataset = add_discs(house, 2)
+    made = [add_run(house, dataset, f"run {number}", shifts_px=(), epochs=4) for number in range(10)]
+    asked = []
+    event.listen(house.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    found = compared(house, *made)
+    assert [run.last_epoch for run in found] == [4] * 10
+    assert len(asked) <= 4 + len(made)
