@@ -17,6 +17,7 @@ from db.runs import MarkRefused
 from engine import artifacts as stored
 
 TICKED, CLEARED, UNDO = "runs-ticked", "runs-ticks-cleared", "runs-undo"
+MOST_COMPARED = 60
 TAG_HELP = f"Short words to find runs by, up to {runs.MOST_TAGS} on a run. Type a new one and press Enter."
 
 
@@ -43,7 +44,9 @@ def marks(run_id: str) -> None:
         if run.tags:
             st.markdown(" ".join(f":gray-badge[{wording.escaped(tag)}]" for tag in run.tags), width="content")
     if run.note:
-        st.markdown("  \n".join(f"*{wording.escaped(line)}*" if line else "" for line in run.note.splitlines()))
+        st.markdown(
+            "  \n".join(f"*{wording.escaped(line)}*" if line else "" for line in map(str.strip, run.note.splitlines()))
+        )
 
 
 ARCHIVE_HELP = "Takes it out of this table and of the choosers on other pages. Nothing is deleted."
@@ -133,7 +136,9 @@ def bulk_bar(chosen: Sequence[RunRow], known: Sequence[str], hidden: int) -> Non
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         unseen = f" ({hidden:,} not shown)" if hidden else ""
         st.markdown(f"**{wording.count(len(chosen), 'run')} ticked**{unseen}", width="content")
-        if st.button("Compare", icon=":material/compare:", disabled=len(chosen) < 2, key="runs-compare"):
+        fits = 2 <= len(chosen) <= MOST_COMPARED
+        help_ = None if fits else f"Of 2 to {MOST_COMPARED} runs: the address of the page holds them all."
+        if st.button("Compare", icon=":material/compare:", disabled=not fits, help=help_, key="runs-compare"):
             st.switch_page("views/compare.py", query_params={"runs": ",".join(ids)})
         all_pinned, all_archived = (all(getattr(row, mark) for row in chosen) for mark in ("pinned", "archived"))
         _act("Unpin" if all_pinned else "Pin", ":material/keep:", lambda: set_pinned(ids, not all_pinned))
@@ -185,7 +190,8 @@ def _delete(chosen: Sequence[RunRow]) -> None:
             names.append(f"- and {len(chosen) - 8:,} more")
         st.markdown("\n".join(names))
         if st.button(f"Delete {many} for good", type="primary", key="runs-delete-go"):
-            delete([row.id for row in chosen])
+            with st.spinner(f"Deleting {many} …"):
+                delete([row.id for row in chosen])
             _clear_ticks()
             st.rerun()
 

@@ -43,6 +43,8 @@ def runs_table() -> None:
     with database().reading() as session:
         rows = run_table.run_rows(session, utc_now(), settings().lost_after_s, _kept())
     known = _present(tag for row in rows for tag in row.tags)
+    if not rows:
+        st.rerun()  # another visitor has deleted the last one; the page says what to do then
     shown = _shown_rows(rows, known)
     run_marks.undo_bar()
     opened = st.query_params.get("run")
@@ -80,7 +82,7 @@ def _shown_rows(rows: Sequence[RunRow], known: Sequence[str]) -> list[RunRow]:
         )
         sort = st.selectbox("Sort", SORTS, key="order", bind="query-params", width=170)
         chosen = _filter(rows, known, text)
-        _columns_popover(rows)
+        _columns_popover()
         shown = run_table.arranged(rows, chosen, sort)
         st.download_button(
             "CSV",
@@ -94,22 +96,16 @@ def _shown_rows(rows: Sequence[RunRow], known: Sequence[str]) -> list[RunRow]:
         )
     hidden = sum(row.archived for row in rows) if chosen.archived == "Hidden" else 0
     count = f"{len(shown):,} of {wording.count(len(rows), 'run')}"
+    narrowed = f" · {wording.count(chosen.count, 'filter')} set" if chosen.count else ""
     put_away = f" · {hidden:,} archived" if hidden else ""
-    st.caption(f"{count}{put_away} · Click a row to open the run; tick rows to compare, tag, archive or delete them.")
+    st.caption(
+        f"{count}{narrowed}{put_away} · Click a row to open the run; tick rows to compare, tag, archive or delete them."
+    )
     return shown
 
 
 def _filter(rows: Sequence[RunRow], known: Sequence[str], text: str) -> Filter:
-    # Widgets in a closed popover have values too, so the label can count them.
-    place = st.empty()
-    set_before = Filter(
-        statuses=tuple(st.session_state.get("status", ())),
-        datasets=tuple(st.session_state.get("of", ())),
-        tags=tuple(st.session_state.get("tags", ())),
-        archived=st.session_state.get("archived") or "Hidden",
-    ).count
-    label = f"Filter ({set_before})" if set_before else "Filter"
-    with place.popover(label, icon=":material/filter_alt:", key="runs-filter"):
+    with st.popover("Filter", icon=":material/filter_alt:", key="runs-filter"):
         options = {"key": "status", "bind": "query-params", "placeholder": "All"}
         statuses = st.multiselect("Status", _present(row.status for row in rows), format_func=str.capitalize, **options)
         options["key"] = "of"
@@ -126,7 +122,7 @@ def _present(values: Iterable[str]) -> list[str]:
     return sorted(set(values), key=str.casefold)
 
 
-def _columns_popover(rows: Sequence[RunRow]) -> None:
+def _columns_popover() -> None:
     with st.popover("Columns", icon=":material/view_column:", key="runs-columns"):
         st.multiselect(
             "Columns, in this order",
@@ -143,11 +139,11 @@ def _table(shown: Sequence[RunRow], opened: str) -> str:
     ids = [row.id for row in shown]
     ticked = run_marks.ticked()
     kept_ticks = [ids.index(run_id) for run_id in ticked if run_id in ids]
-    cells = [(ids.index(opened), "Run")] if opened in ids else []
     data = _data(shown)
-    chosen = [name for name in st.session_state["columns"] or ["Run"] if name in data]
+    chosen = [name for name in st.session_state["columns"] if name in data.column_names] or ["Run"]
+    cells = [(ids.index(opened), chosen[0])] if opened in ids else []
     event = st.dataframe(
-        pa.table(data),  # what is sent in the end, without pandas on the way
+        data,
         column_config=_column_config(),
         column_order=["Pinned", *chosen] if any(row.pinned for row in shown) else chosen,
         hide_index=True,
@@ -164,31 +160,33 @@ def _table(shown: Sequence[RunRow], opened: str) -> str:
     return ids[event.selection.cells[0][0]] if event.selection.cells else opened
 
 
-def _data(shown: Sequence[RunRow]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {
-        "Pinned": ["↑" if row.pinned else "" for row in shown],
-        "Run": [row.name for row in shown],
-        "Status": [row.status.capitalize() + (" (archived)" if row.archived else "") for row in shown],
-        "Epochs": [f"{row.epochs_done} / {row.epochs_total}" for row in shown],
-        "Curve": [list(row.val_dice) for row in shown],
-        "Dice vs truth": [row.dice_vs_truth for row in shown],
-        "Agreement with pseudo-label": [row.agreement for row in shown],
-        "Encoder weights": [row.weights or "none" for row in shown],
-        "Taught by": [row.taught_by for row in shown],
-        "Dataset": [row.dataset for row in shown],
-        "Tags": [list(row.tags) for row in shown],
-        "Minutes": [None if row.seconds is None else row.seconds / 60 for row in shown],
-        "Created": [row.created_at for row in shown],
-        "Best epoch": [row.best_epoch for row in shown],
-        "Preset": [row.preset for row in shown],
-        "Parameters": [row.parameter_count for row in shown],
-        "Note": [row.note for row in shown],
+def _data(shown: Sequence[RunRow]) -> pa.Table:
+    """Return the rows as the browser gets them, without pandas on the way; a column of no values keeps its type."""
+    text, number, count = pa.string(), pa.float64(), pa.int64()
+    columns: dict[str, tuple[pa.DataType, list[Any]]] = {
+        "Pinned": (text, ["↑" if row.pinned else "" for row in shown]),
+        "Run": (text, [row.name for row in shown]),
+        "Status": (text, [row.status.capitalize() + (" (archived)" if row.archived else "") for row in shown]),
+        "Epochs": (text, [f"{row.epochs_done} / {row.epochs_total}" for row in shown]),
+        "Curve": (pa.list_(pa.float32()), [row.val_dice for row in shown]),
+        "Dice vs truth": (number, [row.dice_vs_truth for row in shown]),
+        "Agreement with pseudo-label": (number, [row.agreement for row in shown]),
+        "Encoder weights": (text, [row.weights or "none" for row in shown]),
+        "Taught by": (text, [row.taught_by for row in shown]),
+        "Dataset": (text, [row.dataset for row in shown]),
+        "Tags": (pa.list_(text), [row.tags for row in shown]),
+        "Minutes": (number, [None if row.seconds is None else row.seconds / 60 for row in shown]),
+        "Created": (pa.timestamp("s", "UTC"), [row.created_at for row in shown]),
+        "Best epoch": (count, [row.best_epoch for row in shown]),
+        "Preset": (text, [row.preset for row in shown]),
+        "Parameters": (count, [row.parameter_count for row in shown]),
+        "Note": (text, [row.note for row in shown]),
     }
     if not any(row.weights for row in shown):
         del columns["Encoder weights"]
     if not any(row.tags for row in shown):
         del columns["Tags"]
-    return columns
+    return pa.table({name: pa.array(values, kind) for name, (kind, values) in columns.items()})
 
 
 def _column_config() -> dict[str, Any]:

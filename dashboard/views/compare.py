@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import streamlit as st
 
 from dashboard import resources, wording
@@ -36,18 +38,12 @@ def main() -> None:
 
 
 def _choose_runs() -> list[str]:
-    wanted = [run_id for run_id in st.query_params.get("runs", "").split(",") if run_id]
+    wanted = list(dict.fromkeys(run_id for run_id in st.query_params.get("runs", "").split(",") if run_id))
     with resources.database().reading() as session:
         names = runs.names(session, also=[*wanted, *st.session_state.get("compare-runs", ())])
         usual = compare.usual_runs(session) if not wanted and "compare-runs" not in st.session_state else []
     if len(names) < 2:
-        status.empty_state(
-            "Nothing to compare yet" if not names else "Only one run yet",
-            "Train two runs, for example on two label sets or with two presets; then see here which is better.",
-            button="Train a network",
-            page="views/train.py",
-        )
-        st.stop()
+        _too_few(names)
     known = [run_id for run_id in wanted if run_id in names]
     if "compare-runs" not in st.session_state:
         st.session_state["compare-runs"] = known or usual
@@ -65,6 +61,27 @@ def _choose_runs() -> list[str]:
     if wanted != chosen:
         st.query_params["runs"] = ",".join(chosen)
     return chosen
+
+
+def _too_few(names: dict[str, str]) -> NoReturn:
+    with resources.database().reading() as session:
+        archived = len(runs.names(session, archived=True)) >= 2
+    if archived:
+        status.empty_state(
+            "The other runs are archived",
+            "In the table of runs, set the filter Archived runs to Shown too. Then tick runs there and press Compare, "
+            "or restore them.",
+            button="Open the table",
+            page="views/runs.py",
+        )
+    else:
+        status.empty_state(
+            "Nothing to compare yet" if not names else "Only one run yet",
+            "Train two runs, for example on two label sets or with two presets; then see here which is better.",
+            button="Train a network",
+            page="views/train.py",
+        )
+    st.stop()
 
 
 main()

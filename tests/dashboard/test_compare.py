@@ -214,5 +214,8 @@ def test_an_archived_run_is_no_choice_unless_the_address_names_it(page, house):
     with house.database.writing() as session:
         runs.mark(session, [made[0].id], archived=True)
     assert page().multiselect(key="compare-runs").options == ["c", "b"]
-    at = page(runs=f"{made[0].id},{made[1].id}")
+    at = page(runs=f"{made[0].id},{made[1].id},{made[0].id}")
     assert at.multiselect(key="compare-runs").value == [made[0].id, made[1].id]
+    with house.database.writing() as session:
+        runs.mark(session, [made[1].id], archived=True)
+    assert "The other runs are archived" in text_of(page())
