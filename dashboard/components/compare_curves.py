@@ -53,9 +53,9 @@ def curves(compared: Sequence[ComparedRun]) -> None:
 
 def _explain(compared: Sequence[ComparedRun], title: str, metric: str, across: str) -> None:
     if across == MINUTES:
-        untimed = [run.name for run in compared if compare.minutes(run, [1]) is None]
+        untimed = [wording.escaped(run.name) for run in compared if compare.minutes(run, [1]) is None]
         without = f" Not timed yet: {', '.join(untimed)}." if untimed else ""
-        st.caption(f"A run's training time, spread evenly over its epochs.{wording.escaped(without)}")
+        st.caption(f"A run's training time, spread evenly over its epochs.{without}")
     if metric in ("dice", "iou"):
         by_reference: dict[str, list[str]] = {}
         for run in compared:
