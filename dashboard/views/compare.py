@@ -23,10 +23,11 @@ def main() -> None:
         st.info("Choose a second run to compare with.")
     if not compared:
         return
+    notes = st.container()
+    compare_curves.curves(compared)  # first: scores of large datasets take a moment to read
     shared = shared_images.shared_images(compared, score_table)
     for caution in shared_images.cautions(compared, shared):
-        st.caption(f":material/info: {wording.escaped(caution)}")
-    compare_curves.curves(compared)
+        notes.caption(f":material/info: {wording.escaped(caution)}")
     st.subheader("Numbers")
     if shared is not None and len(shared.rows):
         shared = compare_images.at_threshold(shared)
