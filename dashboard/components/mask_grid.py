@@ -26,13 +26,17 @@ _render = component("mask_grid", "overlay.js", "mask_grid.js", style="mask_grid.
 
 @dataclass(frozen=True)
 class Tile:
-    """One image. `mask` and `reference` are addresses of 8-bit grey pictures (probability or 0/255)."""
+    """One image. `mask` and `reference` are addresses of 8-bit grey pictures (probability or 0/255).
+
+    So is `teacher`, which stands between image and mask where they are shown side by side, and nowhere else.
+    """
 
     id: str
     title: str
     image: str
     mask: str | None = None
     reference: str | None = None
+    teacher: str | None = None
     subtitle: str = ""
     badge: str = ""
     tone: Tone = "neutral"

@@ -39,7 +39,8 @@ class Grid {
 
   panesAcross() {
     if (this.data.settings.mode !== "side by side") return 1;
-    return this.data.tiles.some((tile) => tile.reference && tile.mask) ? 3 : 2;
+    const most = Math.max(...this.data.tiles.map((tile) => [tile.teacher, tile.mask, tile.reference].filter(Boolean).length));
+    return Math.max(2, 1 + most);
   }
 
   makeTile(id) {
@@ -88,15 +89,15 @@ class Grid {
   // Load what the tile shows now and draw it; until that has come, the old picture stays.
   async refresh(tile) {
     if (!tile.visible) return;
-    const { image, mask, reference } = tile.content;
-    const asked = JSON.stringify([image, mask, reference]);
+    const { image, mask, reference, teacher } = tile.content;
+    const asked = JSON.stringify([image, mask, reference, teacher]);
     if (asked !== tile.asked || tile.loaded === null) {
       tile.asked = asked;
-      const parts = [image, mask, reference].map((address) => (address ? loadPicture(address) : null));
+      const parts = [image, mask, reference, teacher].map((address) => (address ? loadPicture(address) : null));
       if (!tile.loaded) this.paintFirst(tile, asked, parts[0]);
       const loaded = await Promise.all(parts);
       if (tile.asked !== asked) return;
-      tile.loaded = { image: loaded[0], mask: loaded[1], reference: loaded[2] };
+      tile.loaded = { image: loaded[0], mask: loaded[1], reference: loaded[2], teacher: loaded[3] };
     }
     this.paint(tile);
   }
@@ -136,6 +137,7 @@ class Grid {
     const { settings, colours } = this.data;
     if (settings.mode === "side by side") return this.paintBeside(context, width, height, tile);
     const place = fit(image, 0, 0, width, height);
+    context.imageSmoothingEnabled = isSmooth(place, image);
     context.drawImage(image.bitmap, ...place);
     const leading = mask ?? reference;
     const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, place[2] / leading.width);
@@ -144,16 +146,17 @@ class Grid {
   }
 
   paintBeside(context, width, height, tile) {
-    const { image, mask, reference } = tile.loaded;
+    const { image, mask, reference, teacher } = tile.loaded;
     const across = this.panesAcross();
     const gap = Math.round(2 * (window.devicePixelRatio || 1));
     const each = (width - gap * (across - 1)) / across;
     const level = levelOf(this.data.settings.threshold);
-    const pictures = [image.bitmap, mask && drawMaskAlone(mask, level), reference && drawMaskAlone(reference, 128)];
-    const shown = across === 2 ? [pictures[0], pictures[1] ?? pictures[2]] : pictures;
+    const alone = [[teacher, 128], [mask, level], [reference, 128]];
+    const shown = [image.bitmap, ...alone.filter(([part]) => part).map(([part, from]) => drawMaskAlone(part, from))];
     shown.forEach((picture, index) => {
-      context.imageSmoothingEnabled = index === 0;
-      if (picture) context.drawImage(picture, ...fit(image, index * (each + gap), 0, each, height));
+      const place = fit(picture, index * (each + gap), 0, each, height);
+      context.imageSmoothingEnabled = index === 0 && isSmooth(place, picture);
+      context.drawImage(picture, ...place);
     });
   }
 
@@ -182,6 +185,11 @@ function fit(picture, left, top, width, height) {
   const shownWidth = picture.width * scale;
   const shownHeight = picture.height * scale;
   return [left + (width - shownWidth) / 2, top + (height - shownHeight) / 2, shownWidth, shownHeight];
+}
+
+// Twice as large and more, a picture shows its own pixels; below that they would be of unequal sizes.
+function isSmooth([, , width], picture) {
+  return width < 2 * picture.width;
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
