@@ -21,7 +21,7 @@ Mode = Literal["fill", "outline", "errors", "probability", "image", "side by sid
 MODES: tuple[Mode, ...] = get_args(Mode)
 Tone = Literal["neutral", "good", "bad", "busy"]
 
-_render = component("mask_grid", "overlay.js", "mask_grid.js", style="mask_grid.css")
+_render = component("mask_grid", "overlay.js", "pictures.js", "mask_grid.js", style="mask_grid.css")
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ class Grid {
     context.imageSmoothingEnabled = isSmooth(place, image);
     context.drawImage(image.bitmap, ...place);
     const leading = mask ?? reference;
-    const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, place[2] / leading.width);
+    const scale = leading && place[2] / leading.width;
+    const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, scale, scratchContext);
     context.imageSmoothingEnabled = false;
     if (overlay) context.drawImage(overlay, ...place);
   }
@@ -151,13 +152,14 @@ class Grid {
     const gap = Math.round(2 * (window.devicePixelRatio || 1));
     const each = (width - gap * (across - 1)) / across;
     const level = levelOf(this.data.settings.threshold);
-    const alone = [[teacher, 128], [mask, level], [reference, 128]];
-    const shown = [image.bitmap, ...alone.filter(([part]) => part).map(([part, from]) => drawMaskAlone(part, from))];
-    shown.forEach((picture, index) => {
+    const alone = [[teacher, 128], [mask, level], [reference, 128]].filter(([part]) => part);
+    const put = (picture, index, smooth) => {
       const place = fit(picture, index * (each + gap), 0, each, height);
-      context.imageSmoothingEnabled = index === 0 && isSmooth(place, picture);
+      context.imageSmoothingEnabled = smooth && isSmooth(place, picture);
       context.drawImage(picture, ...place);
-    });
+    };
+    put(image.bitmap, 0, true);
+    alone.forEach(([part, from], index) => put(drawMaskAlone(part, from, scratchContext), index + 1, false));
   }
 
   repaintSoon() {
