@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -32,6 +32,7 @@ SORT_HELP = (
     "pseudo-label, unsure, another mask for the mirror image, an unusual area. Below the images, *How far can these "
     "ranks be trusted?* measures it where there is truth."
 )
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 MEASURE_HELP: dict[Measure, str] = {
     "area": "Share of the image that the mask covers.",
     "uncertainty": "Mean entropy of the mask, from 0 (every pixel is sure) to 1.",
@@ -59,7 +60,7 @@ def choose_order(table: ScoreTable, reference: Reference, views: list[str]) -> O
         split = st.segmented_control("Split", SPLITS, default="All", required=True, key="split", **bound)
         sort = st.selectbox("Sort", gallery_order.sorts(table), key="sort", width=230, help=SORT_HELP, **bound)
         search = st.text_input("Name contains", key="search", type="search", width=150, live=True, **bound)
-        st.selectbox("View", views, key="view", bind="query-params", width=170)
+        st.selectbox("View", views, key="view", bind="query-params", width=190)
         with st.popover("More filters", icon=":material/filter_alt:", key="more-filters"):
             spans, nearer = _more(table, reference, bound)
     return Order(show, split, sort, search or "", spans, nearer)
@@ -112,12 +113,9 @@ def _clear() -> None:
     for key in ("show", "split", "nearer"):
         st.session_state[key] = "All"
     st.session_state["search"] = ""
-    for measure in MEASURE_KEYS:
+    for measure in MEASURES:
         st.session_state[measure] = EVERYTHING
     first_page()
-
-
-MEASURE_KEYS: tuple[Measure, ...] = ("score", "area", "uncertainty", "agreement", "mirror")
 
 
 def first_page() -> None:

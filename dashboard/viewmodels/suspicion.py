@@ -28,7 +28,7 @@ FIRST = 48
 
 
 def signals(table: ScoreTable, threshold: float) -> dict[Signal, np.ndarray]:
-    """Return the signals that any image has, float (N,) each, not a number where an image lacks it.
+    """Return the signals that any image has, float (N,) each, not a number where an image lacks it; `area` always.
 
     `disagreement` is 1 minus the agreement with the pseudo-label at a mask threshold in [0, 1], `uncertainty` the mean
     binary entropy, `mirror` 1 minus the agreement between the masks of the image and of its mirror image, and `area`
@@ -40,7 +40,7 @@ def signals(table: ScoreTable, threshold: float) -> dict[Signal, np.ndarray]:
         "mirror": 1 - table.flip_agreement,
         "area": np.abs(area_outlier(table, threshold)),
     }
-    return {signal: values for signal, values in found.items() if np.isfinite(values).any()}
+    return {signal: values for signal, values in found.items() if signal == "area" or np.isfinite(values).any()}
 
 
 def area_outlier(table: ScoreTable, threshold: float) -> np.ndarray:

@@ -327,8 +327,8 @@ def _choose_page(origin: Source, arrangement: Arrangement, choice: Choice) -> in
     key = "-".join(map(str, ("gallery-page", *kept, *choice.spans.values())))
     with st.container(horizontal=True, vertical_alignment="center"):
         page = st.pagination(arrangement.pages, default=start, key=key)
-        _turn("Previous page", "P", key, page - 1, page > 1)
-        _turn("Next page", "N", key, page + 1, page < arrangement.pages)
+        _turn("Previous", "P", key, page - 1, page > 1)
+        _turn("Next", "N", key, page + 1, page < arrangement.pages)
     if page == 1:
         first_page()
     elif wish != str(page):
@@ -339,7 +339,7 @@ def _choose_page(origin: Source, arrangement: Arrangement, choice: Choice) -> in
 def _turn(label: str, shortcut: str, key: str, page: int, there: bool) -> None:
     """Draw a button that turns to a page; its key does so too, as it goes to the next image in the detail view."""
     turn = {"on_click": st.session_state.update, "args": ({key: page},)}
-    st.button(label, key=f"gallery-{label}", shortcut=shortcut, type="tertiary", disabled=not there, **turn)
+    st.button(label, key=f"gallery-page-{label}", shortcut=shortcut, type="tertiary", disabled=not there, **turn)
 
 
 def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
@@ -348,10 +348,9 @@ def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
     notes = [picture.split]
     if picture.reference:
         notes.append(SCORE_NOTES[reference])
-    if picture.note:
-        notes.append(picture.note)
-    elif unsure and picture.uncertainty is not None:
-        notes.append(f"uncertainty {picture.uncertainty:.3f}")
+    note = picture.note
+    if not note and unsure and picture.uncertainty is not None:
+        note = f"uncertainty {picture.uncertainty:.3f}"
     mask = picture.uncertainty_map if unsure else picture.mask
     beside = picture.truth if view == RIVALS else picture.reference
     return Tile(
@@ -361,7 +360,7 @@ def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
         mask=None if mode == "image" else mask,
         reference=beside if mode in DRAWS_REFERENCE else None,
         teacher=picture.label if view == RIVALS else None,
-        subtitle=" · ".join(notes),
+        subtitle=" · ".join(notes) + (f"\n{note}" if note else ""),
         badge=wording.score(picture.score),
         tone="neutral" if picture.success is None else "good" if picture.success else "bad",
     )

@@ -8,8 +8,8 @@ import pytest
 from dashboard.viewmodels import gallery, gallery_order
 from dashboard.viewmodels.gallery_order import Choice
 from dashboard.viewmodels.scores import iou_from_dice, read_scores
-from db import runs
-from db.models import Image, Prediction, utc_now
+from db import predictions, runs
+from db.models import Image, Label, Prediction, utc_now
 from db.submissions import submit_predict
 from engine import artifacts as stored
 from engine import imaging, metrics
@@ -190,3 +190,59 @@ def test_runs_with_predictions_come_first(house):
     with house.database.reading() as session:
         choices = gallery.run_choices(session)
     assert [(choice.name, choice.predicted) for choice in choices] == [("old but predicted", 2), ("new", 0)]
+
+
+def test_a_set_is_read_in_parts_as_it_is_read_at_once(predicted, monkeypatch):
+    house, _, origin, table = predicted
+    with house.database.writing() as session:
+        rows = session.query(Prediction).filter_by(prediction_set_id=origin.prediction_set_id).all()
+        rows[4].truth_counts, rows[4].truth_dice = None, None
+        rows[7].label_counts = rows[7].truth_counts = None
+    monkeypatch.setattr(predictions, "ROWS_AT_ONCE", 5)
+    with house.database.reading() as session:
+        again = read_scores(session, origin.prediction_set_id)
+    assert again.image_ids == table.image_ids and again.sizes == table.sizes
+    without = {rows[4].image_id, rows[7].image_id}
+    for row, image_id in enumerate(table.image_ids):
+        same = np.array_equal(again.dice["truth"][row], table.dice["truth"][row])
+        assert same == (image_id not in without)
+    bare = again.index[rows[7].image_id]
+    assert np.isnan(again.dice["label"][bare]).all() and set(again.areas[bare]) == {np.float32(rows[7].area)}
+
+
+def test_teacher_and_network_are_told_apart_in_tile_and_detail(predicted):
+    house, _, origin, table = predicted
+    truth = table.scores("truth", 0.5)
+    with house.database.writing() as session:
+        for label in session.query(Label):
+            label.dice = 0.5 if label.image_id == table.image_ids[0] else None
+        session.get_one(Prediction, (origin.prediction_set_id, table.image_ids[0])).flip_agreement = 0.25
+    with house.database.reading() as session:
+        table = read_scores(session, origin.prediction_set_id)
+    choice = Choice("truth", sort="Network beats label first")
+    arranged = gallery_order.arrange(table, choice)
+    first, second = gallery.pictures(origin, table, arranged, choice, 1)[:2]
+    assert first.image_id == table.image_ids[0] and second.note == ""
+    assert first.note == f"network {truth[0]:.3f}, label 0.500"
+    assert "/truth/" in first.truth and "/labels/" in first.label and first.reference == first.truth
+    detail = gallery.detail(table, arranged, choice, first.image_id)
+    assert (detail.teacher_dice, detail.better, detail.flip_agreement) == (0.5, "network", 0.25)
+    assert detail.signals["mirror"] == pytest.approx(0.75) and 0 < detail.suspicion < 1
+    other = gallery.detail(table, arranged, choice, second.image_id)
+    assert (other.teacher_dice, other.better, other.flip_agreement) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("sort", "words"),
+    [
+        ("Far from its label first", "agreement with its label 0."),
+        ("Unusual area first", "usual "),
+        ("Suspicious first", " "),
+        ("Name", ""),
+    ],
+)
+def test_a_tile_says_why_it_stands_where_it_does(predicted, sort, words):
+    *_, origin, table = predicted
+    choice = Choice("truth", sort=sort)
+    note = gallery.pictures(origin, table, gallery_order.arrange(table, choice), choice, 1)[0].note
+    assert words in note and bool(words) == bool(note)
