@@ -52,18 +52,36 @@ class Order:
     nearer: Nearer
 
 
-def choose_order(table: ScoreTable, reference: Reference, views: list[str]) -> Order:
+def choose_order(table: ScoreTable, run_id: str, reference: Reference, views: list[str]) -> Order:
     """Draw the row of filters; the view is left under its key."""
+    sorts = gallery_order.sorts(table)
+    _begin_anew(run_id, sorts, views)
     bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         show = st.segmented_control("Show", SHOWS, default="All", required=True, key="show", **bound)
         split = st.segmented_control("Split", SPLITS, default="All", required=True, key="split", **bound)
-        sort = st.selectbox("Sort", gallery_order.sorts(table), key="sort", width=230, help=SORT_HELP, **bound)
-        search = st.text_input("Name contains", key="search", type="search", width=150, live=True, **bound)
+        sort = st.selectbox("Sort", sorts, key="sort", width=230, help=SORT_HELP, **bound)
+        search = st.text_input("Name contains", key="search", type="search", width=130, live=True, **bound)
         st.selectbox("View", views, key="view", bind="query-params", width=190)
         with st.popover("More filters", icon=":material/filter_alt:", key="more-filters"):
             spans, nearer = _more(table, reference, bound)
     return Order(show, split, sort, search or "", spans, nearer)
+
+
+def _begin_anew(run_id: str, sorts: list[Sort], views: list[str]) -> None:
+    """Where another run is chosen, keep order and view where it has them too; else begin as its own gallery does.
+
+    Set here, an order reaches the address; a widget whose options no longer hold its value would leave it as it was.
+    """
+    state = st.session_state
+    before = state.get("gallery-arranged", run_id)
+    state["gallery-arranged"] = run_id
+    if before == run_id:
+        return
+    if state.get("sort") not in sorts or state["sort"] in gallery_order.FIRST_SORTS:
+        state["sort"] = sorts[0]
+    if state.get("view") not in views:
+        state["view"] = views[0]
 
 
 def _more(table: ScoreTable, reference: Reference, bound: dict[str, Any]) -> tuple[dict[Measure, Span], Nearer]:

@@ -46,6 +46,9 @@ BY_SIGNAL: dict[Sort, suspicion.Signal] = {
     "Mirror disagrees first": "mirror",
     "Unusual area first": "area",
 }
+FIRST_SORTS: tuple[Sort, ...] = ("Worst first", "Suspicious first")
+"""The order to begin with where there is truth, and where there is none."""
+
 RIVALRY: tuple[Sort, ...] = ("Network beats label first", "Label beats network first")
 
 SPLIT_WORDS = {"Train": "training images", "Validation": "validation images", "Dropped": "dropped images"}
@@ -119,7 +122,7 @@ class Arrangement:
 def sorts(table: ScoreTable) -> list[Sort]:
     """Return the orders that a table has the numbers for, the one to begin with first."""
     has = suspicion.signals(table, 0.5)
-    first: Sort = "Worst first" if "truth" in table.references else "Suspicious first"
+    first = FIRST_SORTS[0 if "truth" in table.references else 1]
     offered = [sort for sort in SORTS if BY_SIGNAL.get(sort, "area") in has]
     if not table.has_rivalry:
         offered = [sort for sort in offered if sort not in RIVALRY]

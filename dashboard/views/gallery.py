@@ -66,7 +66,7 @@ def main() -> None:
         threshold, success_from = _choose_thresholds()
     with head:
         _downloads(origin, threshold)
-    order = choose_order(table, reference, _views(table))
+    order = choose_order(table, run_id, reference, _views(table))
     choice = Choice(reference, threshold, success_from, **vars(order))
     arrangement = gallery_order.arrange(table, choice)
     with counts:

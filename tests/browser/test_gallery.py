@@ -157,6 +157,15 @@ def test_pages_turn_by_keys_and_bring_their_pictures_in_a_few_answers(app, run, 
     assert drawn > 20  # a photograph, no empty canvas
 
 
+def test_the_next_page_begins_at_its_first_tile(app, run, open_tab):
+    page = open_tab(f"{app.address}/gallery?run={run.id}", width_px=800)
+    expect(page.locator(".tile")).to_have_count(48)
+    page.get_by_role("button", name="Next Shortcut N").scroll_into_view_if_needed()
+    page.get_by_role("button", name="Next Shortcut N").click()
+    expect(page.locator(".tile")).to_have_count(12)
+    expect(page.locator(".tile").first).to_be_in_viewport()
+
+
 def test_filters_are_named_and_cleared_and_the_ranks_are_judged_by_truth(app, run, open_tab):
     page = open_tab(f"{app.address}/gallery?run={run.id}&split=Validation&search=disc", width_px=800, scheme="dark")
     expect(page.get_by_text(re.compile("20 of 60 images"))).to_be_visible()

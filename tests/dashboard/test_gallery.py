@@ -225,3 +225,18 @@ def test_pages_turn_by_buttons_with_keys(page, house):
     assert buttons["Next"].disabled
     buttons["Previous"].click().run()
     assert "page" not in at.query_params
+
+
+def test_another_run_begins_with_the_order_that_suits_it(page, house):
+    dataset = add_discs(house, 6)
+    label_set_id = add_label_set(house, dataset)
+    scored = add_run(house, dataset, "scored", label_set_id=label_set_id)
+    blind = add_run(house, dataset, "blind", label_set_id=label_set_id, score_truth=False)
+    at = page(run=scored.id)
+    assert at.selectbox("sort").value == "Worst first"
+    at.selectbox("gallery-run").set_value(blind.id).run()
+    assert at.selectbox("sort").value == "Suspicious first"
+    at.selectbox("sort").set_value("Name").run()
+    at.selectbox("gallery-run").set_value(scored.id).run()
+    assert at.selectbox("sort").value == "Name"
+    assert page(run=blind.id, sort="Worst first").selectbox("sort").value == "Worst first"  # an address is obeyed

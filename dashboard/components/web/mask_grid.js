@@ -27,6 +27,7 @@ class Grid {
     this.legend.replaceWith(legend);
     this.legend = legend;
     const wanted = new Set(tiles.map((tile) => tile.id));
+    const turned = this.tiles.size > 0 && tiles.length > 0 && !tiles.some((tile) => this.tiles.has(tile.id));
     for (const [id, tile] of this.tiles) if (!wanted.has(id)) this.remove(id, tile);
     tiles.forEach((content, index) => {
       let tile = this.tiles.get(content.id);
@@ -35,6 +36,8 @@ class Grid {
       this.describe(tile, content);
       this.refresh(tile);
     });
+    // A page is turned below its tiles, and the next one begins above what is seen.
+    if (turned && this.list.getBoundingClientRect().top < 0) this.list.scrollIntoView({ block: "start" });
   }
 
   panesAcross() {
