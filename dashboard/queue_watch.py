@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from dashboard import resources
+from dashboard import connections, resources
 from db import jobs
 from db.models import JobStatus, utc_now
 
@@ -25,6 +25,7 @@ log = logging.getLogger("maskloom.dashboard")
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """Migrate the database before the first page, then watch the queue until the app ends."""
+    connections.answer_at_once()
     await anyio.to_thread.run_sync(_prepare)
     watch = asyncio.create_task(_watch())
     try:

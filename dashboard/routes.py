@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from dashboard import exports, renditions, resources, urls
+from dashboard.picture_bundle import bundle_route
 from dashboard.upload_route import UPLOAD_ROUTE
 from db.models import Dataset, LabelSet, PredictionSet, Run
 from engine import artifacts as stored
@@ -356,3 +357,4 @@ ROUTES = [
     _get(urls.plotly().removeprefix(f"{urls.PREFIX}/"), plotly),
     UPLOAD_ROUTE,
 ]
+ROUTES.append(bundle_route(route for route in ROUTES if route.path.endswith(("{image}", "preview/{key}"))))

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from urllib.parse import urlencode
 
 PREFIX = "/files"
+PICTURES = f"{PREFIX}/pictures"
 SIZES_PX = (192, 384, 768)
 
 

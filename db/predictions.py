@@ -7,37 +7,47 @@ once; a cache keyed by `stamp` keeps them. Ordering by score and counting succes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from db.models import Image, Job, Prediction, PredictionSet, Run
+from db.models import Image, Job, Label, Prediction, PredictionSet, Run
+
+ROWS_AT_ONCE = 2000
 
 
-def rows(session: Session, prediction_set_id: str) -> Sequence[Row[Any]]:
-    """Return (image_id, name, content_hash, width, height, has_truth, split, area, uncertainty, label_counts,
-    truth_counts) of every predicted image, in the dataset's order. `area` is the foreground's share at threshold 0.5.
+def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[Any]]]:
+    """Yield every predicted image in the dataset's order, up to `ROWS_AT_ONCE` at a time, so that a set of any size is
+    read without being held: (image_id, name, content_hash, width, height, split, area, uncertainty, flip_agreement,
+    label_counts, truth_counts, teacher_dice).
+
+    `area` is the foreground's share at threshold 0.5, `teacher_dice` that of the run's pseudo-label against truth.
     """
-    return session.execute(
+    query = (
         select(
             Prediction.image_id,
             Image.name,
             Image.content_hash,
             Image.width,
             Image.height,
-            Image.has_truth,
             Prediction.split,
             Prediction.area,
             Prediction.uncertainty,
+            Prediction.flip_agreement,
             Prediction.label_counts,
             Prediction.truth_counts,
+            Label.dice.label("teacher_dice"),
         )
         .join(Image, Image.id == Prediction.image_id)
+        .join(PredictionSet, PredictionSet.id == Prediction.prediction_set_id)
+        .join(Run, Run.id == PredictionSet.run_id)
+        .outerjoin(Label, (Label.label_set_id == Run.label_set_id) & (Label.image_id == Prediction.image_id))
         .where(Prediction.prediction_set_id == prediction_set_id)
         .order_by(Image.position, Image.id)
-    ).all()
+    )
+    yield from session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}).partitions()
 
 
 def stamp(session: Session, prediction_set_id: str) -> str:

@@ -23,11 +23,12 @@ class ThresholdCounts(NamedTuple):
     """Pixel counts of one image at each of `THRESHOLDS`: all that Dice and IoU need, whatever the threshold.
 
     `true_positive` and `predicted` are int64 (101,); `reference` is the number of foreground pixels in the reference.
+    Of many images see `unpack_many`.
     """
 
     true_positive: np.ndarray
     predicted: np.ndarray
-    reference: int
+    reference: int | np.ndarray
 
 
 def probability_to_u8(probability: np.ndarray) -> np.ndarray:
@@ -142,15 +143,26 @@ def unpack_counts(packed: bytes) -> ThresholdCounts:
     Raises:
         ValueError: if the length is wrong.
     """
-    length = (2 * len(THRESHOLDS) + 1) * 4
-    if len(packed) != length:
-        raise ValueError(f"Packed threshold counts are {length} bytes long. Got {len(packed)}.")
-    values = np.frombuffer(packed, "<u4").astype(np.int64)
-    return ThresholdCounts(values[:101], values[101:202], int(values[202]))
+    positive, predicted, reference = unpack_many([packed])
+    return ThresholdCounts(positive[0], predicted[0], int(reference[0, 0]))
+
+
+def unpack_many(packed: Sequence[bytes]) -> ThresholdCounts:
+    """Return what `pack_counts` packed of N images: int64 (N, 101), (N, 101) and, for the reference, (N, 1).
+
+    Raises:
+        ValueError: if a length is wrong.
+    """
+    numbers = 2 * len(THRESHOLDS) + 1
+    wrong = next((len(one) for one in packed if len(one) != 4 * numbers), None)
+    if wrong is not None:
+        raise ValueError(f"Packed threshold counts are {4 * numbers} bytes long. Got {wrong}.")
+    values = np.frombuffer(b"".join(packed), "<u4").reshape(len(packed), numbers).astype(np.int64)
+    return ThresholdCounts(values[:, :101], values[:, 101:202], values[:, 202:])
 
 
 def dice_curve(counts: ThresholdCounts) -> np.ndarray:
-    """Return Dice at each of `THRESHOLDS`, float64 (101,)."""
+    """Return Dice at each of `THRESHOLDS`, float64 (101,), or (N, 101) of N images."""
     return _ratios(2 * counts.true_positive, counts.predicted + counts.reference)
 
 
@@ -170,7 +182,7 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def _ratios(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.ones(len(part)), where=whole > 0)
+    return np.divide(part, whole, out=np.ones(part.shape), where=whole > 0)
 
 
 def _masks(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -202,12 +214,13 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
     Source: Spearman, "The proof and measurement of association between two things", Am. J. Psychol. 15(1), 1904,
     doi:10.2307/1412159.
     """
-    ranks = [_ranks(np.asarray(values, np.float64)) for values in (first, second)]
+    ranks = [mean_ranks(np.asarray(values, np.float64)) for values in (first, second)]
     if len(ranks[0]) < 3 or any(np.ptp(each) == 0 for each in ranks):
         return None
     return float(np.clip(np.corrcoef(*ranks)[0, 1], -1, 1))
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def mean_ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each of N numbers, float64 (N,), from 1 for the lowest; ties share their mean rank."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(count) - (count - 1) / 2)[place]

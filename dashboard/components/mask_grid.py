@@ -21,18 +21,22 @@ Mode = Literal["fill", "outline", "errors", "probability", "image", "side by sid
 MODES: tuple[Mode, ...] = get_args(Mode)
 Tone = Literal["neutral", "good", "bad", "busy"]
 
-_render = component("mask_grid", "overlay.js", "mask_grid.js", style="mask_grid.css")
+_render = component("mask_grid", "overlay.js", "pictures.js", "mask_grid.js", style="mask_grid.css")
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One image. `mask` and `reference` are addresses of 8-bit grey pictures (probability or 0/255)."""
+    """One image. `mask` and `reference` are addresses of 8-bit grey pictures (probability or 0/255).
+
+    So is `teacher`, which stands between image and mask where they are shown side by side, and nowhere else.
+    """
 
     id: str
     title: str
     image: str
     mask: str | None = None
     reference: str | None = None
+    teacher: str | None = None
     subtitle: str = ""
     badge: str = ""
     tone: Tone = "neutral"

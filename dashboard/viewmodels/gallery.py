@@ -1,111 +1,22 @@
-"""What the gallery shows of a run: which images, in which order, and how many of them are successes."""
+"""What the gallery shows of a run: where its masks came from, the tiles of a page, and one image in detail."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
 
 import numpy as np
 from sqlalchemy.orm import Session
 
 from dashboard import urls
+from dashboard.viewmodels import suspicion
+from dashboard.viewmodels.gallery_order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Arrangement, Better, Choice
 from dashboard.viewmodels.jobs import JobView, job_view
-from dashboard.viewmodels.scores import Reference, ScoreTable, iou_from_dice, mean
+from dashboard.viewmodels.scores import Reference, ScoreTable, iou_from_dice
 from db import predictions, runs
 from db.models import Dataset, LabelSet, Run
 from engine.run_details import weights_note
-
-TILES_PER_PAGE = 48
-
-Show = Literal["All", "Successes", "Failures"]
-Split = Literal["All", "Train", "Validation", "Dropped"]
-Sort = Literal["Worst first", "Best first", "Name", "Largest area", "Smallest area", "Least sure first"]
-SHOWS: tuple[Show, ...] = get_args(Show)
-SPLITS: tuple[Split, ...] = get_args(Split)
-SORTS: tuple[Sort, ...] = get_args(Sort)
-LEAST_SURE: Sort = "Least sure first"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a person set. `success_from` is the Dice from which on an image is a success; both are in [0, 1]."""
-
-    reference: Reference
-    threshold: float = 0.5
-    success_from: float = 0.8
-    show: Show = "All"
-    split: Split = "All"
-    sort: Sort = "Worst first"
-    search: str = ""
-
-
-@dataclass(frozen=True)
-class Arrangement:
-    """The images a choice leaves, in order (`rows` of the table), and counts over what split and search leave.
-
-    `scores` (N,) belongs to all rows of the table, in its order.
-    """
-
-    rows: np.ndarray
-    scores: np.ndarray
-    matching: np.ndarray
-    successes: int
-    failures: int
-    unscored: int
-
-    @property
-    def mean_score(self) -> float | None:
-        return mean(self.scores[self.matching])
-
-    @property
-    def pages(self) -> int:
-        return max(1, -(-len(self.rows) // TILES_PER_PAGE))
-
-    def place(self, row: int) -> int | None:
-        """Return where a row of the table stands in the order, from 0; None if the choice leaves it out."""
-        found = np.flatnonzero(self.rows == row)
-        return int(found[0]) if len(found) else None
-
-    def page_of(self, row: int) -> int:
-        """Return the page (from 1) that shows a row of the table; 1 if none does."""
-        return (self.place(row) or 0) // TILES_PER_PAGE + 1
-
-
-def arrange(table: ScoreTable, choice: Choice) -> Arrangement:
-    """Return the images that a choice leaves, in its order. Images without a score come last when sorted by score."""
-    scores = table.scores(choice.reference, choice.threshold)
-    matching = np.ones(len(table), bool)
-    if choice.split != "All":
-        matching &= table.splits == choice.split.lower()
-    wanted = choice.search.strip().casefold()
-    if wanted:
-        matching &= np.fromiter((wanted in name for name in table.folded_names), bool, len(table))
-    scored = matching & np.isfinite(scores)
-    success = scored & (scores >= choice.success_from)
-    failure = scored & ~success
-    shown = {"All": matching, "Successes": success, "Failures": failure}[choice.show]
-    rows = np.flatnonzero(shown)
-    order = np.argsort(_sort_keys(table, choice, scores)[rows], kind="stable")
-    return Arrangement(
-        rows=rows[order],
-        scores=scores,
-        matching=matching,
-        successes=int(success.sum()),
-        failures=int(failure.sum()),
-        unscored=int((matching & ~scored).sum()),
-    )
-
-
-def _sort_keys(table: ScoreTable, choice: Choice, scores: np.ndarray) -> np.ndarray:
-    if choice.sort == "Name":
-        return table.name_ranks
-    if choice.sort in ("Largest area", "Smallest area"):
-        area = table.area(choice.threshold)
-        return -area if choice.sort == "Largest area" else area
-    if choice.sort == LEAST_SURE:
-        return -table.uncertainty
-    return scores if choice.sort == "Worst first" else -scores  # NaN sorts last either way
 
 
 @dataclass(frozen=True)
@@ -186,9 +97,11 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
 
 @dataclass(frozen=True)
 class Picture:
-    """One image with the addresses of its masks; `score` and `success` are None where it has no reference.
+    """One image with the addresses of its masks; `score` and `success` are None where it has no reference, which is
+    its `truth` or its `label`, the pseudo-label that taught the run.
 
     `uncertainty` in [0, 1] is the mean of its map; both are None for a mask that was drawn before there were any.
+    `note` says in words what the image is sorted by, where that is not its score, area or name.
     """
 
     image_id: str
@@ -197,36 +110,76 @@ class Picture:
     image: str
     mask: str
     reference: str | None
+    truth: str | None
+    label: str | None
     uncertainty_map: str | None
     uncertainty: float | None
     score: float | None
     success: bool | None
+    note: str
 
 
 def pictures(
-    origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, page: int
+    origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, page: int, size_px: int = 192
 ) -> tuple[Picture, ...]:
-    """Return the images of one page (from 1), as thumbnails."""
+    """Return the images of one page (from 1); their longest side has at most `size_px`, one of `urls.SIZES_PX`."""
     rows = arrangement.rows[(page - 1) * TILES_PER_PAGE :][:TILES_PER_PAGE]
-    return tuple(_picture(origin, table, choice, float(arrangement.scores[row]), int(row)) for row in rows)
+    note = _noting(table, arrangement, choice)
+    return tuple(_picture(origin, table, arrangement, choice, int(row), size_px, note(int(row))) for row in rows)
 
 
-def _picture(origin: Source, table: ScoreTable, choice: Choice, score: float, row: int) -> Picture:
-    image_id = table.image_ids[row]
-    scored = bool(np.isfinite(score))
+def _picture(
+    origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, row: int, size_px: int, note: str
+) -> Picture:
+    image_id, score = table.image_ids[row], _known(arrangement.scores[row])
     unsure = _known(table.uncertainty[row])
+    masks = {
+        reference: reference_url(origin, reference, image_id, size_px)
+        for reference in table.references
+        if np.isfinite(table.scores(reference, choice.threshold)[row])
+    }
     return Picture(
         image_id=image_id,
         name=table.names[row],
         split=str(table.splits[row]),
-        image=urls.thumbnail(origin.dataset_id, image_id),
-        mask=urls.prediction(origin.prediction_set_id, image_id, 192),
-        reference=reference_url(origin, choice.reference, image_id, 192) if scored else None,
-        uncertainty_map=None if unsure is None else urls.uncertainty(origin.prediction_set_id, image_id, 192),
+        image=urls.image(origin.dataset_id, image_id, size_px),
+        mask=urls.prediction(origin.prediction_set_id, image_id, size_px),
+        reference=masks.get(choice.reference),
+        truth=masks.get("truth"),
+        label=masks.get("label"),
+        uncertainty_map=None if unsure is None else urls.uncertainty(origin.prediction_set_id, image_id, size_px),
         uncertainty=unsure,
-        score=score if scored else None,
-        success=score >= choice.success_from if scored else None,
+        score=score,
+        success=None if score is None else score >= choice.success_from,
+        note=note,
     )
+
+
+def _noting(table: ScoreTable, arrangement: Arrangement, choice: Choice) -> Callable[[int], str]:
+    """Return what says of a row of the table why it stands where it does."""
+    area = table.area(choice.threshold)
+    usual = float(np.median(area)) if len(table) else 0.0
+    lines: dict[suspicion.Signal, Callable[[int], str]] = {
+        "disagreement": lambda row: f"agreement with its label {1 - arrangement.signals['disagreement'][row]:.3f}",
+        "uncertainty": lambda row: f"uncertainty {table.uncertainty[row]:.3f}",
+        "mirror": lambda row: f"agrees with its mirror {table.flip_agreement[row]:.3f}",
+        "area": lambda row: f"covers {area[row]:.1%}, usual {usual:.1%}",
+    }
+    if choice.sort in BY_SIGNAL:
+        signal = BY_SIGNAL[choice.sort]
+        values = arrangement.signals.get(signal)
+        return lambda row: lines[signal](row) if values is not None and np.isfinite(values[row]) else ""
+    if choice.sort == "Suspicious first":
+        strongest = suspicion.strongest(arrangement.signals)
+        return lambda row: lines[strongest[row]](row) if strongest[row] else ""
+    if choice.sort in RIVALRY:
+        return lambda row: _rivalry_in_words(arrangement.lead[row], table.teacher_dice[row])
+    return lambda row: ""
+
+
+def _rivalry_in_words(lead: float, teacher_dice: float) -> str:
+    """Return "network 0.812, label 0.640", both Dice vs truth."""
+    return f"network {teacher_dice + lead:.3f}, label {teacher_dice:.3f}" if np.isfinite(lead) else ""
 
 
 def _known(value: float) -> float | None:
@@ -242,7 +195,13 @@ def reference_url(origin: Source, reference: Reference, image_id: str, size: int
 
 @dataclass(frozen=True)
 class Detail:
-    """One image of the gallery, with all its scores at the chosen mask threshold."""
+    """One image of the gallery, with all its scores at the chosen mask threshold.
+
+    `teacher_dice` is Dice of the pseudo-label against truth at 0.5, and `better` says which of label and network is
+    nearer to truth; both None without truth or label. `flip_agreement` is Dice at 0.5 between the network's masks of
+    the image and of its mirror image. `suspicion` in (0, 1) is the mean of the image's rank shares in its `signals`,
+    each as in `viewmodels.suspicion.signals`: high is suspicious.
+    """
 
     image_id: str
     name: str
@@ -251,6 +210,11 @@ class Detail:
     split: str
     area: float
     uncertainty: float | None
+    flip_agreement: float | None
+    suspicion: float | None
+    signals: dict[suspicion.Signal, float]
+    teacher_dice: float | None
+    better: Better | None
     dice: dict[Reference, float | None]
     iou: dict[Reference, float | None]
     success: bool | None
@@ -266,11 +230,10 @@ def detail(table: ScoreTable, arrangement: Arrangement, choice: Choice, image_id
     if row is None:
         return None
     place = arrangement.place(row)
-    dice: dict[Reference, float | None] = {}
-    for reference in table.references:
-        dice[reference] = _known(table.scores(reference, choice.threshold)[row])
+    rows = arrangement.rows
+    dice = {reference: _known(table.scores(reference, choice.threshold)[row]) for reference in table.references}
     chosen = dice.get(choice.reference)
-    around = [table.image_ids[i] for i in arrangement.rows]
+    signals = {name: float(values[row]) for name, values in arrangement.signals.items() if np.isfinite(values[row])}
     return Detail(
         image_id=image_id,
         name=table.names[row],
@@ -279,11 +242,22 @@ def detail(table: ScoreTable, arrangement: Arrangement, choice: Choice, image_id
         split=str(table.splits[row]),
         area=float(table.area(choice.threshold)[row]),
         uncertainty=_known(table.uncertainty[row]),
+        flip_agreement=_known(table.flip_agreement[row]),
+        suspicion=_known(arrangement.suspicion[row]),
+        signals=signals,
+        teacher_dice=_known(table.teacher_dice[row]),
+        better=_better(_known(arrangement.lead[row])),
         dice=dice,
         iou={reference: None if score is None else iou_from_dice(score) for reference, score in dice.items()},
         success=None if chosen is None else chosen >= choice.success_from,
         position=place,
-        total=len(around),
-        previous_id=around[place - 1] if place else None,
-        next_id=around[place + 1] if place is not None and place + 1 < len(around) else None,
+        total=len(rows),
+        previous_id=table.image_ids[rows[place - 1]] if place else None,
+        next_id=table.image_ids[rows[place + 1]] if place is not None and place + 1 < len(rows) else None,
     )
+
+
+def _better(lead: float | None) -> Better | None:
+    if lead is None:
+        return None
+    return "network" if lead > 0 else "label" if lead < 0 else "same"

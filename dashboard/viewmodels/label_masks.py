@@ -9,12 +9,10 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
+from dashboard.viewmodels.trust import Trust, trust
 from db.models import Image, Label
-from engine import metrics
 
 PER_PAGE = 48
-FEWEST_FOR_A_RANK = 5
-"""Below this many images with truth a rank correlation says nothing."""
 
 Order = Literal[
     "lowest quality first",
@@ -84,28 +82,6 @@ class Drop:
     stay: int
 
 
-@dataclass(frozen=True)
-class Trust:
-    """How well quality ranks masks as truth does, on the images that have both; `spearman` is None where undefined."""
-
-    image_ids: tuple[str, ...]
-    names: tuple[str, ...]
-    quality: tuple[float, ...]
-    dice: tuple[float, ...]
-    spearman: float | None
-
-    @property
-    def sentence(self) -> str:
-        """What the correlation means, for a person who has never heard of it."""
-        count = len(self.image_ids)
-        if self.spearman is None:
-            return f"Too few images have truth ({count}), or all score the same: nothing can be said about this score."
-        return (
-            f"On the {count:,} images with truth this score ranks masks as truth does with Spearman "
-            f"{self.spearman:.2f} (1 = same order, 0 = no relation): {_verdict(self.spearman)}."
-        )
-
-
 def mask_page(
     session: Session, label_set_id: str, page: int, order: Order = "dataset order", show: Show = "all"
 ) -> MaskPage:
@@ -153,7 +129,7 @@ def would_drop(session: Session, label_set_id: str, rule: DropRule) -> Drop:
     return Drop(tuple(image_ids), there - len(image_ids))
 
 
-def trust(session: Session, label_set_id: str) -> Trust:
+def quality_trust(session: Session, label_set_id: str) -> Trust:
     """Return quality beside true Dice for each image that has both, and Spearman's rank correlation of the two."""
     rows = session.execute(
         select(Image.id, Image.name, Label.quality, Label.dice)
@@ -162,16 +138,7 @@ def trust(session: Session, label_set_id: str) -> Trust:
         .order_by(Image.position, Image.id)
     ).all()
     ids, names, quality, dice = zip(*rows, strict=True) if rows else ((), (), (), ())
-    known = len(ids) >= FEWEST_FOR_A_RANK
-    return Trust(ids, names, quality, dice, metrics.spearman(quality, dice) if known else None)
-
-
-def _verdict(correlation: float) -> str:
-    if correlation >= 0.6:
-        return "the worst by this score are mostly the worst indeed"
-    if correlation >= 0.3:
-        return "a hint, not a verdict; look before you drop"
-    return "do not drop by it on this dataset"
+    return trust(ids, names, quality, dice)
 
 
 def _masks() -> Select[Any]:

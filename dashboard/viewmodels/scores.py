@@ -28,7 +28,9 @@ class ScoreTable:
 
     `dice[reference]` is float32 (N, 101), one column for each of `engine.metrics.THRESHOLDS`, and not a number where
     an image lacks that reference. `areas` is the predicted foreground's share of the image, of the same shape.
-    `uncertainty` is float32 (N,), the mean of an image's map, not a number where there is none.
+    float32 (N,), not a number where there is none: `uncertainty`, the mean of an image's map; `flip_agreement`, Dice
+    between what the network says of an image and of its mirror image; `teacher_dice`, Dice of the run's pseudo-label
+    against truth. The last two are at threshold 0.5.
     """
 
     image_ids: tuple[str, ...]
@@ -39,6 +41,8 @@ class ScoreTable:
     dice: dict[Reference, np.ndarray]
     areas: np.ndarray
     uncertainty: np.ndarray
+    flip_agreement: np.ndarray
+    teacher_dice: np.ndarray
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -64,6 +68,23 @@ class ScoreTable:
         return bool(np.isfinite(self.uncertainty).any())
 
     @cached_property
+    def has_mirror(self) -> bool:
+        """Whether the network was asked about any image's mirror image."""
+        return bool(np.isfinite(self.flip_agreement).any())
+
+    @cached_property
+    def has_rivalry(self) -> bool:
+        """Whether truth can tell of any image if network or pseudo-label is nearer to it."""
+        return bool(np.isfinite(self.lead(0.5)).any())
+
+    def lead(self, threshold: float) -> np.ndarray:
+        """Return how much nearer to truth the network is than its pseudo-label, as a difference of Dice, (N,).
+
+        Its mask is taken at a threshold in [0, 1], the label at 0.5, which it was taught at. NaN where one is missing.
+        """
+        return self.scores("truth", threshold) - self.teacher_dice
+
+    @cached_property
     def index(self) -> dict[str, int]:
         """The row of each image id."""
         return {image_id: row for row, image_id in enumerate(self.image_ids)}
@@ -84,31 +105,50 @@ class ScoreTable:
 
 def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
     """Return the scores of a prediction set. Keep the result as long as `db.predictions.stamp` stays the same."""
-    found = predictions.rows(session, prediction_set_id)
-    shape = (len(found), len(metrics.THRESHOLDS))
-    dice: dict[Reference, np.ndarray] = {
-        "truth": np.full(shape, np.nan, np.float32),
-        "label": np.full(shape, np.nan, np.float32),
-    }
-    areas = np.empty(shape, np.float32)
-    for row, prediction in enumerate(found):
-        # Without counts only the share at threshold 0.5 is known.
-        areas[row] = prediction.area
-        for reference, packed in (("label", prediction.label_counts), ("truth", prediction.truth_counts)):
-            if packed is not None:
-                counts = metrics.unpack_counts(packed)
-                dice[reference][row] = metrics.dice_curve(counts)
-                areas[row] = counts.predicted / (prediction.width * prediction.height)
+    facts: list[tuple[Any, ...]] = []
+    curves: dict[str, list[np.ndarray]] = {"truth": [], "label": [], "areas": []}
+    for found in predictions.rows(session, prediction_set_id):
+        facts += [_facts(row) for row in found]
+        for name, part in _curves(found).items():
+            curves[name].append(part)
+    ids, names, hashes, sizes, splits, *numbers = zip(*facts, strict=True) if facts else [()] * 8
+    empty = np.empty((0, len(metrics.THRESHOLDS)), np.float32)
+    truth, label, areas = (np.concatenate([empty, *parts]) for parts in curves.values())
+    uncertainty, flip_agreement, teacher_dice = (np.array(column, np.float32) for column in numbers)
     return ScoreTable(
-        image_ids=tuple(row.image_id for row in found),
-        names=tuple(row.name for row in found),
-        content_hashes=tuple(row.content_hash for row in found),
-        sizes=tuple((row.width, row.height) for row in found),
-        splits=np.array([row.split for row in found], dtype="U16"),
-        dice=dice,
+        image_ids=ids,
+        names=names,
+        content_hashes=hashes,
+        sizes=sizes,
+        splits=np.array(splits, dtype="U16"),
+        dice={"truth": truth, "label": label},
         areas=areas,
-        uncertainty=np.array([np.nan if row.uncertainty is None else row.uncertainty for row in found], np.float32),
+        uncertainty=uncertainty,
+        flip_agreement=flip_agreement,
+        teacher_dice=teacher_dice,
     )
+
+
+def _facts(row: Any) -> tuple[Any, ...]:
+    size = (row.width, row.height)
+    numbers = (row.uncertainty, row.flip_agreement, row.teacher_dice)
+    return (row.image_id, row.name, row.content_hash, size, row.split, *numbers)
+
+
+def _curves(found: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Return {"truth", "label", "areas": float32 (N, 101)} of N rows of `db.predictions.rows`."""
+    shape = (len(found), len(metrics.THRESHOLDS))
+    curves = {name: np.full(shape, np.nan, np.float32) for name in ("truth", "label")}
+    # Without counts only the share at threshold 0.5 is known.
+    areas = np.repeat(np.array([row.area for row in found], np.float32)[:, np.newaxis], shape[1], axis=1)
+    pixels = np.array([row.width * row.height for row in found])[:, np.newaxis]
+    for name in ("label", "truth"):
+        packed = [getattr(row, f"{name}_counts") for row in found]
+        there = np.flatnonzero([counts is not None for counts in packed])
+        counts = metrics.unpack_many([packed[row] for row in there])
+        curves[name][there] = metrics.dice_curve(counts)
+        areas[there] = counts.predicted / pixels[there]
+    return {**curves, "areas": areas}
 
 
 def upper_first(words: str) -> str:

@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from dashboard import resources, urls, wording
 from dashboard.components import charts, status
 from dashboard.components.gallery_detail import UNCERTAINTY, image_detail, in_words, open_image
+from dashboard.components.gallery_filters import choose_order, filter_line, first_page
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
+from dashboard.components.rank_trust import rank_trust
 from dashboard.score_tables import score_table
-from dashboard.viewmodels import gallery
-from dashboard.viewmodels.gallery import (
-    LEAST_SURE,
-    SHOWS,
-    SORTS,
-    SPLITS,
-    Arrangement,
-    Choice,
-    Show,
-    Sort,
-    Source,
-    Split,
-)
+from dashboard.viewmodels import gallery, gallery_order
+from dashboard.viewmodels.gallery import Source
+from dashboard.viewmodels.gallery_order import Arrangement, Choice
 from dashboard.viewmodels.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
 from db.models import utc_now
 from db.submissions import NotReady, submit_predict
 
 # Short, under each tile and the histogram, so that no score stands without its reference.
 SCORE_NOTES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement"}
+RIVALS = "Label, network, truth"
 MODES: dict[str, Mode] = {
     "Errors": "errors",
     "Side by side": "side by side",
+    RIVALS: "side by side",
     "Outline": "outline",
     "Fill": "fill",
     "Probability": "probability",
     UNCERTAINTY: "probability",
     "Image": "image",
 }
+# What else than the image a view draws: the rest is not asked for.
+DRAWS_REFERENCE: tuple[Mode, ...] = ("errors", "outline", "side by side")
+LARGE_TILE_PX = 256
 POLL_S = 2.0
 
 
@@ -71,10 +66,11 @@ def main() -> None:
         threshold, success_from = _choose_thresholds()
     with head:
         _downloads(origin, threshold)
-    choice = Choice(reference, threshold, success_from, *_choose_order(table))
-    arrangement = gallery.arrange(table, choice)
+    order = choose_order(table, run_id, reference, _views(table))
+    choice = Choice(reference, threshold, success_from, **vars(order))
+    arrangement = gallery_order.arrange(table, choice)
     with counts:
-        _counts(origin, arrangement, choice)
+        _counts(origin, table, arrangement, choice)
     with spread:
         _histogram(arrangement, choice)
     _remarks(origin)
@@ -221,17 +217,9 @@ def _choose_thresholds() -> tuple[float, float]:
     return threshold, success_from
 
 
-def _choose_order(table: ScoreTable) -> tuple[Show, Split, Sort, str]:
-    bound: dict[str, Any] = {"bind": "query-params", "on_change": _first_page}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        show = st.segmented_control("Show", SHOWS, default="All", required=True, key="show", **bound)
-        split = st.segmented_control("Split", SPLITS, default="All", required=True, key="split", **bound)
-        sorts = [sort for sort in SORTS if sort != LEAST_SURE or table.has_uncertainty]
-        sort = st.selectbox("Sort", sorts, key="sort", width=150, **bound)
-        search = st.text_input("Name contains", key="search", type="search", width=150, live=True, **bound)
-        views = [view for view in MODES if view != UNCERTAINTY or table.has_uncertainty]
-        st.selectbox("View", views, key="view", bind="query-params", width=140)
-    return show, split, sort, search or ""
+def _views(table: ScoreTable) -> list[str]:
+    hidden = {UNCERTAINTY: not table.has_uncertainty, RIVALS: not table.has_rivalry}
+    return [view for view in MODES if not hidden.get(view, False)]
 
 
 def _choose_reference(table: ScoreTable) -> Reference:
@@ -250,16 +238,12 @@ def _choose_reference(table: ScoreTable) -> Reference:
     return titles[title]
 
 
-def _first_page() -> None:
-    st.query_params.pop("page", None)
-
-
 def _close_detail() -> None:
     st.query_params.pop("image", None)
-    _first_page()
+    first_page()
 
 
-def _counts(origin: Source, arrangement: Arrangement, choice: Choice) -> None:
+def _counts(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
     st.metric(
         f"Mean {SCORE_TITLES[choice.reference]}",
         wording.score(arrangement.mean_score),
@@ -273,6 +257,13 @@ def _counts(origin: Source, arrangement: Arrangement, choice: Choice) -> None:
         st.metric("Failures", f"{arrangement.failures:,}", width="content", help=scored)
         if arrangement.unscored:
             st.metric("Without reference", f"{arrangement.unscored:,}", width="content")
+    if table.has_rivalry:
+        nearer = arrangement.nearer
+        st.caption(
+            f"The network's masks are nearer to truth than its labels on {nearer['network']:,} of "
+            f"{wording.count(sum(nearer.values()), 'image')}, its labels on {nearer['label']:,}.",
+            help="By Dice vs truth: the network's masks at the mask threshold, its pseudo-labels at 0.5.",
+        )
 
 
 def _histogram(arrangement: Arrangement, choice: Choice) -> None:
@@ -296,15 +287,16 @@ def _remarks(origin: Source) -> None:
 
 
 def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
+    filter_line(choice, arrangement)
     if not len(arrangement.rows):
         st.info("No image matches. Move a threshold, or change split or search.")
         return
     place = st.container()
     page = _choose_page(origin, arrangement, choice)
     with place:
-        if st.session_state["view"] == "Side by side":
-            st.caption(f"Image, prediction and {in_words(choice.reference)}, from left to right.")
-        pictures = gallery.pictures(origin, table, arrangement, choice, page)
+        _say_what_lies_beside(choice)
+        size_px = 192 if st.session_state["tile"] <= LARGE_TILE_PX else 384
+        pictures = gallery.pictures(origin, table, arrangement, choice, page, size_px)
         chosen = mask_grid(
             [_tile(picture, choice.reference) for picture in pictures],
             key="gallery-grid",
@@ -313,38 +305,62 @@ def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: C
             opacity=st.session_state["opacity"],
             tile_px=st.session_state["tile"],
         )
+    if "truth" in table.references:
+        chosen = chosen or rank_trust(table, choice)
     if chosen:
         open_image(chosen)
         st.rerun()
+
+
+def _say_what_lies_beside(choice: Choice) -> None:
+    if st.session_state["view"] == RIVALS:
+        st.caption("Image, pseudo-label, prediction and truth, from left to right.")
+    elif MODES[st.session_state["view"]] == "side by side":
+        st.caption(f"Image, prediction and {in_words(choice.reference)}, from left to right.")
 
 
 def _choose_page(origin: Source, arrangement: Arrangement, choice: Choice) -> int:
     wish = st.query_params.get("page", "1")
     start = min(max(int(wish), 1), arrangement.pages) if wish.isdecimal() else 1
     # A key of its own for each selection: page 3 of one means nothing in another.
-    selection = (origin.run_id, choice.show, choice.split, choice.sort, choice.search, arrangement.pages)
-    page = st.pagination(arrangement.pages, default=start, key="-".join(map(str, ("gallery-page", *selection))))
+    kept = (origin.run_id, choice.show, choice.split, choice.sort, choice.search, choice.nearer, arrangement.pages)
+    key = "-".join(map(str, ("gallery-page", *kept, *choice.spans.values())))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        page = st.pagination(arrangement.pages, default=start, key=key)
+        _turn("Previous", "P", key, page - 1, page > 1)
+        _turn("Next", "N", key, page + 1, page < arrangement.pages)
     if page == 1:
-        _first_page()
+        first_page()
     elif wish != str(page):
         st.query_params["page"] = str(page)
     return page
 
 
+def _turn(label: str, shortcut: str, key: str, page: int, there: bool) -> None:
+    """Draw a button that turns to a page; its key does so too, as it goes to the next image in the detail view."""
+    turn = {"on_click": st.session_state.update, "args": ({key: page},)}
+    st.button(label, key=f"gallery-page-{label}", shortcut=shortcut, type="tertiary", disabled=not there, **turn)
+
+
 def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
-    unsure = st.session_state["view"] == UNCERTAINTY
+    view = st.session_state["view"]
+    unsure, mode = view == UNCERTAINTY, MODES[view]
     notes = [picture.split]
     if picture.reference:
         notes.append(SCORE_NOTES[reference])
-    if unsure and picture.uncertainty is not None:
-        notes.append(f"uncertainty {picture.uncertainty:.3f}")
+    note = picture.note
+    if not note and unsure and picture.uncertainty is not None:
+        note = f"uncertainty {picture.uncertainty:.3f}"
+    mask = picture.uncertainty_map if unsure else picture.mask
+    beside = picture.truth if view == RIVALS else picture.reference
     return Tile(
         id=picture.image_id,
         title=picture.name,
         image=picture.image,
-        mask=picture.uncertainty_map if unsure else picture.mask,
-        reference=picture.reference,
-        subtitle=" · ".join(notes),
+        mask=None if mode == "image" else mask,
+        reference=beside if mode in DRAWS_REFERENCE else None,
+        teacher=picture.label if view == RIVALS else None,
+        subtitle=" · ".join(notes) + (f"\n{note}" if note else ""),
         badge=wording.score(picture.score),
         tone="neutral" if picture.success is None else "good" if picture.success else "bad",
     )

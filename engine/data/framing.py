@@ -96,6 +96,16 @@ def cut(pixels: np.ndarray, corner: Corner, size: int) -> np.ndarray:
     return cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REFLECT) if any(beyond) else np.ascontiguousarray(part)
 
 
+def overlap(corner: Corner, shape: Shape, square: Shape) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return what of a window lies on the scaled image of `shape`: as slices of the window, and of the image."""
+    inside, place = [], []
+    for start, length, size in zip(corner, shape, square, strict=True):
+        low, high = max(start, 0), min(start + size, length)
+        place.append(slice(low, high))
+        inside.append(slice(low - start, high - start))
+    return tuple(inside), tuple(place)
+
+
 class Canvas:
     """Puts the answers for the windows of one image together: their mean, weighted towards the middle of each window.
 
@@ -110,14 +120,10 @@ class Canvas:
 
     def add(self, square: np.ndarray, corner: Corner) -> None:
         """Lay the answer for one window, float32 (S, S), on the canvas; what is mirrored falls off."""
-        inside, place = [], []
-        for start, length, size in zip(corner, self._sum.shape, square.shape, strict=True):
-            low, high = max(start, 0), min(start + size, length)
-            place.append(slice(low, high))
-            inside.append(slice(low - start, high - start))
-        weights = self._weights[tuple(inside)]
-        self._sum[tuple(place)] += square[tuple(inside)] * weights
-        self._total[tuple(place)] += weights
+        inside, place = overlap(corner, self._sum.shape, square.shape)
+        weights = self._weights[inside]
+        self._sum[place] += square[inside] * weights
+        self._total[place] += weights
 
     def picture(self) -> np.ndarray:
         """Return the answer for the whole scaled image, float32 (H, W)."""

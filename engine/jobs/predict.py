@@ -54,9 +54,19 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 
 
 def predict_dataset(
-    context: JobContext, run: Any, dataset_id: str, set_id: str, how: PredictionParams, should_stop: Callable[[], bool]
+    context: JobContext,
+    run: Any,
+    dataset_id: str,
+    set_id: str,
+    how: PredictionParams,
+    should_stop: Callable[[], bool],
+    *,
+    compare_mirror: bool | None = None,
 ) -> dict[str, Any]:
     """Predict the images that the prediction set lacks; return the job's result (see `run`).
+
+    How far a mask agrees with that of the mirror image points at failures where there is no truth. `compare_mirror`
+    asks for it; unless it is given, a run's own images are asked for it, and others only where that costs nothing.
 
     Images are read, predicted and stored a few at a time, so a folder of any length fits into memory.
 
@@ -83,12 +93,15 @@ def predict_dataset(
         raise JobFailed(str(error)) from None
 
     pace = Pace()
-    with closing(_drawn(model, files, dataset_id, missing, parse(RunConfig, run.config).data, how)) as predictions:
-        for image, (probability, uncertainty) in zip(missing, predictions, strict=True):
-            levels, unsure = metrics.probability_to_u8(probability), metrics.probability_to_u8(uncertainty)
+    mirror = how.flips or dataset_id == run.dataset_id if compare_mirror is None else compare_mirror
+    data = parse(RunConfig, run.config).data
+    with closing(_drawn(model, files, dataset_id, missing, data, how, mirror)) as predictions:
+        for image, drawn in zip(missing, predictions, strict=True):
+            levels, unsure = metrics.probability_to_u8(drawn.probability), metrics.probability_to_u8(drawn.uncertainty)
             files.write(stored.uncertainty_key(set_id, image.id), imaging.encode_png(unsure))
             files.write(stored.prediction_key(set_id, image.id), imaging.encode_png(levels))
-            rows.append(references.scored(image, levels) | {"uncertainty": float(unsure.mean() / 255)})
+            told = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
+            rows.append(references.scored(image, levels) | told)
             means.add(rows[-1])
             context.progress(means.images, len(images), f"Predicting{pace.words(means.images)}")
             stopping = should_stop()
@@ -102,14 +115,21 @@ def predict_dataset(
 
 
 class _Drawn(NamedTuple):
-    """A probability and how unsure it is, both float32 (H, W) in [0, 1]."""
+    """A probability and how unsure it is, both float32 (H, W) in [0, 1], and `Prediction.flip_agreement`."""
 
     probability: np.ndarray
     uncertainty: np.ndarray
+    flip_agreement: float | None
 
 
 def _drawn(
-    model: Any, files: Artifacts, dataset_id: str, images: list[Any], data: DataParams, how: PredictionParams
+    model: Any,
+    files: Artifacts,
+    dataset_id: str,
+    images: list[Any],
+    data: DataParams,
+    how: PredictionParams,
+    compare_mirror: bool,
 ) -> Iterator[_Drawn]:
     """Yield what the network says of each image, in order, with its outline refined as asked.
 
@@ -125,12 +145,13 @@ def _drawn(
             asked.append(pixels)
             yield pixels
 
-    with closing(predict_many(model, pictures(), data, flips=how.flips)) as answers:
+    with closing(predict_many(model, pictures(), data, flips=how.flips, compare_mirror=compare_mirror)) as answers:
         for answer in answers:
             pixels = asked.popleft()
             # Anew for each image, so that its mask does not depend on how many were predicted before it
             rng = np.random.default_rng(REFINE_SEED)
-            yield _Drawn(refined(pixels, answer.probability, how.refine, rng), answer.uncertainty)
+            sharp = refined(pixels, answer.probability, how.refine, rng)
+            yield _Drawn(sharp, answer.uncertainty, answer.flip_agreement)
 
 
 class _Means:

@@ -93,11 +93,13 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     )
     if result.best_epoch is not None:
         # Whoever stops a run does not want to wait: its gallery is drawn once, and anew when it goes on
-        quick = {"flips": False} if result.ended == "stopped" else {}
-        how = config.prediction.model_copy(update=quick)
+        quick = result.ended == "stopped"
+        how = config.prediction.model_copy(update={"flips": False}) if quick else config.prediction
         set_id = context.records.ensure_prediction_set(chosen.id, chosen.dataset_id, job.id, how.flips, how.refine)
         context.records.clear_predictions(set_id)  # an earlier attempt's model may have made them
-        summary |= predict_dataset(context, chosen, chosen.dataset_id, set_id, how, should_stop=lambda: False)
+        summary |= predict_dataset(
+            context, chosen, chosen.dataset_id, set_id, how, should_stop=lambda: False, compare_mirror=not quick
+        )
     if result.ended == "stopped":
         raise JobStopped(summary)
     return summary

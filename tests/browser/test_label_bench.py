@@ -5,38 +5,14 @@ from __future__ import annotations
 import json
 import re
 
-import cv2
-import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from db import datasets, recipes
 from db.models import Dataset
-from engine import artifacts as stored
-from engine import imaging
-from tests.house import SHARED_DATA, House, add_discs
+from tests.photographs import COUNT, add_photographs
 
 WORK_MS = 120_000
-COUNT, SIDE_PX = 12, 160
-
-
-def add_photographs(house: House) -> Dataset:
-    """Store small real photographs with their truth; drawn discs where there are none beside this checkout."""
-    source = SHARED_DATA / "ecssd"
-    if not source.is_dir():
-        return add_discs(house, COUNT, "photographs", size_px=SIDE_PX)
-    dataset = add_discs(house, COUNT, "photographs", size_px=SIDE_PX)  # its rows; the pictures are exchanged
-    paths = sorted((source / "images").glob("*.jpg"))[::16][:COUNT]
-    with house.database.reading() as session:
-        images = datasets.images(session, dataset.id)
-    for image, path in zip(images, paths, strict=True):
-        picture = cv2.resize(cv2.imread(str(path))[..., ::-1], (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
-        truth = cv2.imread(str(source / "truth" / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
-        truth = cv2.resize(truth, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_NEAREST)
-        house.files.write(stored.image_key(dataset.id, image.id), imaging.encode_png(np.ascontiguousarray(picture)))
-        house.files.write(stored.thumb_key(dataset.id, image.id), imaging.thumbnail(np.ascontiguousarray(picture)))
-        house.files.write(stored.truth_key(dataset.id, image.id), imaging.encode_png(truth))
-    return dataset
 
 
 @pytest.fixture

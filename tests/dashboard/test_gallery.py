@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from db import datasets, runs
-from db.models import Job, Prediction
+from db.models import Job, Label, Prediction
 from engine.settings import settings
 from tests.house import REPOSITORY, add_discs
 from tests.predicted import add_label_set, add_run
@@ -143,3 +143,100 @@ def test_uncertainty_is_offered_where_there_are_maps_and_encoder_weights_stand_b
     assert at.selectbox("view").value == "Uncertainty" and at.selectbox("sort").value == "Least sure first"
     assert {metric.delta for metric in at.metric} >= {"encoder weights: ImageNet"}
     assert metrics(page(run=run.id, image=image_id))["Uncertainty"] == "0.500"
+
+
+def set_predictions(house, **columns):
+    """Give every prediction of the only run these numbers, one for each."""
+    with house.database.writing() as session:
+        rows = session.query(Prediction).all()
+        for number, row in enumerate(rows):
+            for name, values in columns.items():
+                setattr(row, name, values[number])
+        rows[0].label_dice = 0.123  # the cache of scores notices
+        return [row.image_id for row in rows]
+
+
+def test_without_truth_the_suspicious_come_first_and_nothing_speaks_of_truth(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset), score_truth=False)
+    at = page(run=run.id)
+    assert at.selectbox("sort").value == "Suspicious first"
+    assert not {"Network beats label first", "Mirror disagrees first"} & set(at.selectbox("sort").options)
+    assert "Mean agreement with the pseudo-label" in metrics(at)
+    assert not at.expander and "truth" not in text_of(at)
+
+
+def test_filters_narrow_what_is_counted_say_so_and_are_cleared(page, house):
+    run = add_run(house, add_discs(house, 6), "r")
+    set_predictions(house, uncertainty=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], flip_agreement=[0.9] * 6)
+    at = page(run=run.id, search="disc", split="Train")
+    assert "4 of 6 images" in text_of(at)
+    at.slider(key="uncertainty").set_value((0.15, 0.55)).run()
+    assert "3 of 6 images" in text_of(at) and "uncertainty 0.15 to 0.55" in text_of(at).replace("\\", "")
+    assert int(metrics(at)["Successes"]) + int(metrics(at)["Failures"]) == 3
+    {button.label: button for button in at.button}["Clear filters"].click().run()
+    assert not at.exception
+    assert "of 6 images" not in text_of(at)
+    assert at.slider(key="uncertainty").value == (0.0, 1.0) and at.text_input(key="search").value == ""
+    assert int(metrics(at)["Successes"]) + int(metrics(at)["Failures"]) == 6
+
+
+def test_network_and_labels_are_counted_against_truth(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
+    with house.database.writing() as session:
+        for label in session.query(Label):
+            label.dice = 0.99  # only the first disc is drawn exactly
+    set_predictions(house, uncertainty=[0.1] * 6)
+    at = page(run=run.id)
+    assert "nearer to truth than its labels on 1 of 6 images, its labels on 5." in text_of(at)
+    at = page(run=run.id, nearer="Label", view="Label, network, truth")
+    assert "5 of 6 images" in text_of(at) and "label nearer to truth" in text_of(at)
+    assert "pseudo-label, prediction and truth" in text_of(at)
+
+
+def test_truth_judges_the_orders_once_asked(page, house):
+    run = add_run(house, add_discs(house, 12), "r")
+    set_predictions(house, uncertainty=[number / 12 for number in range(12)], flip_agreement=[0.5] * 12)
+    at = page(run=run.id)
+    assert not at.dataframe
+    at.session_state["ranks"] = True
+    at.run()
+    assert not at.exception
+    (shown,) = at.dataframe
+    assert list(shown.value["Order"]) == [
+        "Suspicious first",
+        "Least sure first",
+        "Mirror disagrees first",
+        "Unusual area first",
+    ]
+    assert list(shown.value["Worth"])[2] == "too few images"  # all alike
+
+
+def test_pages_turn_by_buttons_with_keys(page, house):
+    run = add_run(house, add_discs(house, 50, size_px=40), "r")
+    at = page(run=run.id)
+    buttons = {button.label: button for button in at.button}
+    assert buttons["Previous"].disabled
+    buttons["Next"].click().run()
+    assert not at.exception
+    assert at.query_params["page"] == "2" and at.get("pagination")[0].value == 2
+    buttons = {button.label: button for button in at.button}
+    assert buttons["Next"].disabled
+    buttons["Previous"].click().run()
+    assert "page" not in at.query_params
+
+
+def test_another_run_begins_with_the_order_that_suits_it(page, house):
+    dataset = add_discs(house, 6)
+    label_set_id = add_label_set(house, dataset)
+    scored = add_run(house, dataset, "scored", label_set_id=label_set_id)
+    blind = add_run(house, dataset, "blind", label_set_id=label_set_id, score_truth=False)
+    at = page(run=scored.id)
+    assert at.selectbox("sort").value == "Worst first"
+    at.selectbox("gallery-run").set_value(blind.id).run()
+    assert at.selectbox("sort").value == "Suspicious first"
+    at.selectbox("sort").set_value("Name").run()
+    at.selectbox("gallery-run").set_value(scored.id).run()
+    assert at.selectbox("sort").value == "Name"
+    assert page(run=blind.id, sort="Worst first").selectbox("sort").value == "Worst first"  # an address is obeyed

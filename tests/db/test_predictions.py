@@ -14,10 +14,13 @@ def own_set(house, run):
         return runs.own_prediction_set(session, run).id
 
 
-def test_rows_come_in_the_datasets_order_with_everything_a_gallery_sorts_by(house):
+def test_rows_come_in_the_datasets_order_with_everything_a_gallery_sorts_by(house, monkeypatch):
     run = add_run(house, add_discs(house, 5), "r")
+    monkeypatch.setattr(predictions, "ROWS_AT_ONCE", 2)
     with house.database.reading() as session:
-        rows = predictions.rows(session, own_set(house, run))
+        parts = list(predictions.rows(session, own_set(house, run)))
+    assert [len(part) for part in parts] == [2, 2, 1]
+    rows = [row for part in parts for row in part]
     assert [row.name for row in rows] == [f"disc {number}.png" for number in range(5)]
     assert [row.split for row in rows] == ["validation", "train", "train", "validation", "train"]
     assert all(len(row.truth_counts) == 812 and row.label_counts is None for row in rows)

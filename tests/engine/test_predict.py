@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from engine import metrics
 from engine.predict import ModelError, Prediction, load_model, predict_many
 from engine.run_parameters import DataParams
 
@@ -124,6 +125,56 @@ def test_flips_make_the_answer_the_same_for_a_mirrored_image(model):
     plain = np.abs(predict(model, image) - predict(model, image[:, ::-1])[:, ::-1]).max()
     flipped = np.abs(predict(model, image, flips=True) - predict(model, image[:, ::-1], flips=True)[:, ::-1]).max()
     assert flipped < 1e-4 < plain
+
+
+@pytest.mark.parametrize("flips", [False, True])
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_asking_for_the_mirror_changes_no_bit_of_the_answer(model, framing, flips):
+    data, images = DataParams(framing=framing), [picture(40, 75), picture(90, 33, 1)]
+    plain = list(predict_many(model, images, data, flips=flips, batch_size=4))
+    asked = list(predict_many(model, images, data, flips=flips, compare_mirror=True, batch_size=4))
+    for one, other in zip(plain, asked, strict=True):
+        assert np.array_equal(one.probability, other.probability)
+        assert one.flip_agreement is None and 0 <= other.flip_agreement <= 1
+
+
+def test_the_mirror_is_asked_once_where_flips_are_off_and_for_nothing_where_they_are_on(model, monkeypatch):
+    asked = []
+
+    def counting(model):
+        return lambda squares: asked.append(1) or np.zeros(squares.shape[:3], np.float32)
+
+    monkeypatch.setattr("engine.predict._compiled", counting)
+    counts = []
+    for flips, compare in ((False, False), (False, True), (True, False), (True, True)):
+        asked.clear()
+        list(predict_many(model, [picture(32, 32)], PAD, flips=flips, compare_mirror=compare))
+        counts.append(len(asked))
+    assert counts == [1, 2, 4, 4]
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (30, 70), (90, 50)])
+def test_a_network_that_sees_no_sides_agrees_with_its_mirror_and_one_that_does_not(bright_is_foreground, shape):
+    bright = picture(*shape) // 2 + 127 * (picture(*shape, 1) > 128)
+    answer = next(predict_many(bright_is_foreground, [bright], DataParams(framing="tiles"), compare_mirror=True))
+    assert answer.flip_agreement == 1
+    image = keras.Input((32, 32, 3))
+    left = keras.Model(image, keras.layers.Lambda(lambda images: images[..., :1] * 0 + LEFT_HALF)(image))
+    torn = next(predict_many(left, [picture(32, 32)], PAD, compare_mirror=True))
+    assert torn.flip_agreement == 0
+
+
+def test_the_agreement_is_dice_of_both_masks_at_one_half(model):
+    image = picture(32, 32)
+    answer, mirrored = predict(model, image), predict(model, image[:, ::-1])[:, ::-1]
+    found = next(predict_many(model, [image], PAD, compare_mirror=True)).flip_agreement
+    assert found == pytest.approx(metrics.dice(metrics.to_mask(answer, 0.5), metrics.to_mask(mirrored, 0.5)))
+
+
+def test_two_empty_masks_agree():
+    image = keras.Input((32, 32, 3))
+    nothing = keras.Model(image, keras.layers.Lambda(lambda images: images[..., :1] * 0.0)(image))
+    assert next(predict_many(nothing, [picture(32, 32)], PAD, compare_mirror=True)).flip_agreement == 1
 
 
 def test_no_images_give_no_answers(model):

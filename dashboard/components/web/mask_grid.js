@@ -27,6 +27,7 @@ class Grid {
     this.legend.replaceWith(legend);
     this.legend = legend;
     const wanted = new Set(tiles.map((tile) => tile.id));
+    const turned = this.tiles.size > 0 && tiles.length > 0 && !tiles.some((tile) => this.tiles.has(tile.id));
     for (const [id, tile] of this.tiles) if (!wanted.has(id)) this.remove(id, tile);
     tiles.forEach((content, index) => {
       let tile = this.tiles.get(content.id);
@@ -35,11 +36,14 @@ class Grid {
       this.describe(tile, content);
       this.refresh(tile);
     });
+    // A page is turned below its tiles, and the next one begins above what is seen.
+    if (turned && this.list.getBoundingClientRect().top < 0) this.list.scrollIntoView({ block: "start" });
   }
 
   panesAcross() {
     if (this.data.settings.mode !== "side by side") return 1;
-    return this.data.tiles.some((tile) => tile.reference && tile.mask) ? 3 : 2;
+    const most = Math.max(...this.data.tiles.map((tile) => [tile.teacher, tile.mask, tile.reference].filter(Boolean).length));
+    return Math.max(2, 1 + most);
   }
 
   makeTile(id) {
@@ -88,15 +92,15 @@ class Grid {
   // Load what the tile shows now and draw it; until that has come, the old picture stays.
   async refresh(tile) {
     if (!tile.visible) return;
-    const { image, mask, reference } = tile.content;
-    const asked = JSON.stringify([image, mask, reference]);
+    const { image, mask, reference, teacher } = tile.content;
+    const asked = JSON.stringify([image, mask, reference, teacher]);
     if (asked !== tile.asked || tile.loaded === null) {
       tile.asked = asked;
-      const parts = [image, mask, reference].map((address) => (address ? loadPicture(address) : null));
+      const parts = [image, mask, reference, teacher].map((address) => (address ? loadPicture(address) : null));
       if (!tile.loaded) this.paintFirst(tile, asked, parts[0]);
       const loaded = await Promise.all(parts);
       if (tile.asked !== asked) return;
-      tile.loaded = { image: loaded[0], mask: loaded[1], reference: loaded[2] };
+      tile.loaded = { image: loaded[0], mask: loaded[1], reference: loaded[2], teacher: loaded[3] };
     }
     this.paint(tile);
   }
@@ -136,25 +140,29 @@ class Grid {
     const { settings, colours } = this.data;
     if (settings.mode === "side by side") return this.paintBeside(context, width, height, tile);
     const place = fit(image, 0, 0, width, height);
+    context.imageSmoothingEnabled = isSmooth(place, image);
     context.drawImage(image.bitmap, ...place);
     const leading = mask ?? reference;
-    const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, place[2] / leading.width);
+    const scale = leading && place[2] / leading.width;
+    const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, scale, scratchContext);
     context.imageSmoothingEnabled = false;
     if (overlay) context.drawImage(overlay, ...place);
   }
 
   paintBeside(context, width, height, tile) {
-    const { image, mask, reference } = tile.loaded;
+    const { image, mask, reference, teacher } = tile.loaded;
     const across = this.panesAcross();
     const gap = Math.round(2 * (window.devicePixelRatio || 1));
     const each = (width - gap * (across - 1)) / across;
     const level = levelOf(this.data.settings.threshold);
-    const pictures = [image.bitmap, mask && drawMaskAlone(mask, level), reference && drawMaskAlone(reference, 128)];
-    const shown = across === 2 ? [pictures[0], pictures[1] ?? pictures[2]] : pictures;
-    shown.forEach((picture, index) => {
-      context.imageSmoothingEnabled = index === 0;
-      if (picture) context.drawImage(picture, ...fit(image, index * (each + gap), 0, each, height));
-    });
+    const alone = [[teacher, 128], [mask, level], [reference, 128]].filter(([part]) => part);
+    const put = (picture, index, smooth) => {
+      const place = fit(picture, index * (each + gap), 0, each, height);
+      context.imageSmoothingEnabled = smooth && isSmooth(place, picture);
+      context.drawImage(picture, ...place);
+    };
+    put(image.bitmap, 0, true);
+    alone.forEach(([part, from], index) => put(drawMaskAlone(part, from, scratchContext), index + 1, false));
   }
 
   repaintSoon() {
@@ -182,6 +190,11 @@ function fit(picture, left, top, width, height) {
   const shownWidth = picture.width * scale;
   const shownHeight = picture.height * scale;
   return [left + (width - shownWidth) / 2, top + (height - shownHeight) / 2, shownWidth, shownHeight];
+}
+
+// Twice as large and more, a picture shows its own pixels; below that they would be of unequal sizes.
+function isSmooth([, , width], picture) {
+  return width < 2 * picture.width;
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {

@@ -3,6 +3,7 @@
 const KEPT_BYTES = 160e6;
 const kept = new Map(); // address -> promise of a picture, oldest use first
 let keptBytes = 0;
+let ask = (address) => fetch(address, { credentials: "same-origin" });
 
 // A picture is {bitmap, width, height, grey()}; null where the server has none.
 function loadPicture(address) {
@@ -24,7 +25,7 @@ function loadPicture(address) {
 
 async function fetchPicture(address) {
   try {
-    const response = await fetch(address, { credentials: "same-origin" });
+    const response = await ask(address);
     if (!response.ok) {
       await response.body?.cancel(); // an answer left unread keeps its connection
       return null;
@@ -54,9 +55,20 @@ function canvasOf(width, height) {
   return canvas;
 }
 
+const freshContext = (width, height) => canvasOf(width, height).getContext("2d");
+
+// That of a canvas which is used up before the next call: making one for each of many pictures takes longer than
+// drawing them. It is in memory, not on a graphics card, so that reading it is quick.
+let scratch = null;
+function scratchContext(width, height) {
+  scratch ??= canvasOf(width, height).getContext("2d", { willReadFrequently: true });
+  Object.assign(scratch.canvas, { width, height }); // clears it, too
+  return scratch;
+}
+
 // The red channel of a picture, nearest neighbour at the size wanted.
 function greyValues(bitmap, width, height) {
-  const context = canvasOf(width, height).getContext("2d", { willReadFrequently: true });
+  const context = scratchContext(width, height);
   context.imageSmoothingEnabled = false;
   context.drawImage(bitmap, 0, 0, width, height);
   const pixels = context.getImageData(0, 0, width, height).data;
@@ -91,67 +103,71 @@ function atBorder(inside, i, x, y, width, height, reach) {
   return !inside[i - reach] || !inside[i + reach] || !inside[i - reach * width] || !inside[i + reach * width];
 }
 
+// Which pixels are at least `level`, 0 or 1 each.
+function maskOf(values, level) {
+  const inside = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) inside[i] = values[i] >= level ? 1 : 0;
+  return inside;
+}
+
+// A colour as ImageData keeps it: red in the lowest byte, opacity in the highest (browsers' machines are little endian).
+function pixelOf([red, green, blue], opacity) {
+  return ((opacity << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
 // Return a canvas in the mask's own size with what is to lie over the image, or null when there is nothing to draw.
-function drawOverlay(mask, reference, mode, settings, colours, pixelsPerMaskPixel) {
+function drawOverlay(mask, reference, mode, settings, colours, pixelsPerMaskPixel, contextOf = freshContext) {
   const leading = mask ?? (mode === "outline" || mode === "fill" ? reference : null);
   if (!leading || mode === "image") return null;
   const { width, height } = leading;
-  const level = levelOf(settings.threshold);
   const values = leading.grey();
-  const inMask = mask ? values.map((value) => +(value >= level)) : null;
+  const inMask = mask ? maskOf(values, levelOf(settings.threshold)) : null;
   let inReference = null;
   if (reference && (mode === "errors" || mode === "outline")) {
     const same = reference.width === width && reference.height === height;
-    inReference = (same ? reference.grey() : greyValues(reference.bitmap, width, height)).map((value) => +(value >= 128));
+    inReference = maskOf(same ? reference.grey() : greyValues(reference.bitmap, width, height), 128);
   } else if (!mask) {
-    inReference = values.map((value) => +(value >= 128));
+    inReference = maskOf(values, 128);
   }
-  const canvas = canvasOf(width, height);
-  const context = canvas.getContext("2d");
-  const picture = context.createImageData(width, height);
-  const colour = { mask: rgbOf(colours.mask), tp: rgbOf(colours.tp), fp: rgbOf(colours.fp), fn: rgbOf(colours.fn) };
   const alpha = Math.round(255 * settings.opacity);
   const edge = Math.round(255 * Math.min(1, settings.opacity * 1.8));
   const reach = Math.max(1, Math.round(1.4 / pixelsPerMaskPixel));
-  const put = (i, [red, green, blue], opacity) => {
-    picture.data[4 * i] = red;
-    picture.data[4 * i + 1] = green;
-    picture.data[4 * i + 2] = blue;
-    picture.data[4 * i + 3] = opacity;
-  };
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, i++) {
-      if (mode === "probability") {
-        put(i, MAGMA_TABLE[values[i]], alpha);
-      } else if (mode === "outline") {
-        if (inMask?.[i] && atBorder(inMask, i, x, y, width, height, reach)) put(i, colour.mask, 255);
-        else if (inReference?.[i] && atBorder(inReference, i, x, y, width, height, reach)) put(i, colour.fn, 255);
-      } else if (mode === "errors" && inReference) {
-        if (inMask[i]) put(i, inReference[i] ? colour.tp : colour.fp, alpha);
-        else if (inReference[i]) put(i, colour.fn, alpha);
-      } else {
-        const inside = inMask ?? inReference;
-        const shade = inMask ? colour.mask : colour.fn;
-        if (inside[i]) put(i, shade, atBorder(inside, i, x, y, width, height, reach) ? edge : alpha);
-      }
+  const colour = (name, opacity) => pixelOf(rgbOf(colours[name]), opacity);
+  const context = contextOf(width, height);
+  const picture = context.createImageData(width, height);
+  const pixels = new Uint32Array(picture.data.buffer);
+  const atEdge = (inside, i) => atBorder(inside, i, i % width, Math.floor(i / width), width, height, reach);
+  if (mode === "probability") {
+    const shades = MAGMA_TABLE.map((shade) => pixelOf(shade, alpha));
+    for (let i = 0; i < pixels.length; i++) pixels[i] = shades[values[i]];
+  } else if (mode === "outline") {
+    const [ofMask, ofReference] = [colour("mask", 255), colour("fn", 255)];
+    for (let i = 0; i < pixels.length; i++) {
+      if (inMask?.[i] && atEdge(inMask, i)) pixels[i] = ofMask;
+      else if (inReference?.[i] && atEdge(inReference, i)) pixels[i] = ofReference;
     }
+  } else if (mode === "errors" && inReference && inMask) {
+    const kinds = [0, colour("fn", alpha), colour("fp", alpha), colour("tp", alpha)];
+    for (let i = 0; i < pixels.length; i++) pixels[i] = kinds[2 * inMask[i] + inReference[i]];
+  } else {
+    const inside = inMask ?? inReference;
+    const [inner, outer] = [alpha, edge].map((opacity) => colour(inMask ? "mask" : "fn", opacity));
+    for (let i = 0; i < pixels.length; i++) if (inside[i]) pixels[i] = atEdge(inside, i) ? outer : inner;
   }
   context.putImageData(picture, 0, 0);
-  return canvas;
+  return context.canvas;
 }
 
 // Return a canvas with a mask alone, white on black, for showing it beside its image.
-function drawMaskAlone(mask, level) {
-  const canvas = canvasOf(mask.width, mask.height);
-  const context = canvas.getContext("2d");
-  const picture = context.createImageData(mask.width, mask.height);
+function drawMaskAlone(mask, level, contextOf = freshContext) {
   const values = mask.grey();
-  for (let i = 0; i < values.length; i++) {
-    const shade = values[i] >= level ? 255 : 16;
-    picture.data.set([shade, shade, shade, 255], 4 * i);
-  }
+  const context = contextOf(mask.width, mask.height);
+  const picture = context.createImageData(mask.width, mask.height);
+  const pixels = new Uint32Array(picture.data.buffer);
+  const [white, black] = [pixelOf([255, 255, 255], 255), pixelOf([16, 16, 16], 255)];
+  for (let i = 0; i < values.length; i++) pixels[i] = values[i] >= level ? white : black;
   context.putImageData(picture, 0, 0);
-  return canvas;
+  return context.canvas;
 }
 
 const ERROR_WORDS = ["right", "extra (false positive)", "missed (false negative)"];

@@ -80,7 +80,7 @@ def test_an_unfinished_label_set_has_an_empty_page(house, session):
         made, _ = submissions.submit_label(writing, add_discs(house).id, "new", "kmeans", {}, 0, "0.1.0")
     assert label_masks.mask_page(session, made.id, 1) == label_masks.MaskPage((), 0, 1, 1)
     assert label_masks.would_drop(session, made.id, DropRule("share", 0.5)) == label_masks.Drop((), 0)
-    trust = label_masks.trust(session, made.id)
+    trust = label_masks.quality_trust(session, made.id)
     assert trust.spearman is None
     assert "nothing can be said" in trust.sentence
 
@@ -130,7 +130,7 @@ def test_one_mask_is_found_with_what_its_quality_is_made_of(session, label_set_i
 
 
 def test_the_correlation_is_over_the_images_that_have_both_scores(session, label_set_id):
-    trust = label_masks.trust(session, label_set_id)
+    trust = label_masks.quality_trust(session, label_set_id)
     assert trust.names == ("disc 0.png", "disc 1.png", "disc 2.png", "disc 4.png", "disc 5.png")
     assert trust.spearman == pytest.approx(0.9)
     assert "On the 5 images with truth" in trust.sentence

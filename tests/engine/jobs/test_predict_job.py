@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from db import submissions
-from db.models import Prediction, PredictionSet, Run
+from db.models import Dataset, Prediction, PredictionSet, Run
 from engine import artifacts as stored
 from engine import imaging
 from engine.jobs import predict
@@ -70,6 +70,19 @@ def test_how_unsure_a_mask_is_lies_beside_it_with_its_mean(house, run):
         assert unsure.shape == (80, 80) and unsure.dtype == np.uint8
         assert row.uncertainty == pytest.approx(unsure.mean() / 255)
     assert result["uncertainty"] == pytest.approx(np.mean([row.uncertainty for row in rows]))
+
+
+def test_a_runs_own_images_are_asked_for_their_mirror_and_new_ones_only_where_it_is_free(house, run):
+    with house.database.reading() as session:
+        own = session.get_one(Dataset, run.dataset_id)
+    new = add_discs(house, 2, "new", size_px=80)
+    known = []
+    for dataset, flips in ((own, False), (own, True), (new, False), (new, True)):
+        result = predict.run(submit(house, run, dataset, flips=flips), Context(house))
+        known.append([row.flip_agreement for row in rows_of(house, result["prediction_set"])])
+    assert known[2] == [None, None]
+    assert all(0 <= value <= 1 for values in (known[0], known[1], known[3]) for value in values)
+    assert sorted(known[0]) == sorted(known[1])  # the same two answers, whatever else is averaged
 
 
 def test_refined_masks_differ_from_plain_ones_in_the_mask_alone_and_repeat_themselves(house, run):

@@ -51,6 +51,7 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(house)
     for prediction in rows:
         assert prediction.split == sides[prediction.image_id]
         assert 0 <= prediction.truth_dice <= 1
+        assert 0 <= prediction.flip_agreement <= 1
         assert len(prediction.truth_counts) == 812
         assert prediction.label_dice is None
         levels = imaging.decode_png(house.files.read(stored.prediction_key(own.id, prediction.image_id)))
@@ -108,7 +109,7 @@ def test_a_stopped_run_has_its_gallery_and_goes_on_where_it_was(house):
         train.run(job, Context(house, stop_after=3))
     assert stopped.value.result["ended"] == "stopped"
     assert stopped.value.result["epochs"] == 1
-    assert len(predictions(house, run)[1]) == 8
+    assert [row.flip_agreement for row in predictions(house, run)[1]] == [None] * 8  # each was asked about once
     split = {row.image_id: row.split for row in Context(house).records.split(run.id)}
     Context(house).records.save_metrics(run.id, 2, {"loss": 99.0})  # as if it had died in the middle of an epoch's rows
 
