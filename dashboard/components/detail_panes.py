@@ -6,9 +6,10 @@ import numpy as np
 import streamlit as st
 
 from dashboard import urls
-from dashboard.components.viewer import Pane, Reading, viewer
+from dashboard.components.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
 from dashboard.viewmodels import gallery
-from dashboard.viewmodels.gallery import Choice, Detail, Source
+from dashboard.viewmodels.gallery import Detail, Source
+from dashboard.viewmodels.gallery_order import Choice
 from dashboard.viewmodels.scores import REFERENCE_TITLES, Reference, ScoreTable
 
 IMAGE, PREDICTION, PROBABILITY, UNCERTAINTY = "Image", "Prediction", "Probability", "Uncertainty"
@@ -137,7 +138,7 @@ def _layers(origin: Source, table: ScoreTable, choice: Choice, image_id: str, co
 def _next_layers(
     origin: Source, table: ScoreTable, choice: Choice, found: Detail, contours: bool
 ) -> dict[str, Pane] | None:
-    if found.next_id is None:
+    if found.next_id is None or found.width * found.height > WHOLE_UP_TO_PX:
         return None
     return _layers(origin, table, choice, found.next_id, contours)
 

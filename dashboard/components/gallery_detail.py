@@ -6,12 +6,16 @@ import streamlit as st
 
 from dashboard import resources, urls, wording
 from dashboard.components.detail_panes import detail_panes
-from dashboard.viewmodels.gallery import Arrangement, Choice, Detail, Source
+from dashboard.viewmodels.gallery import Detail, Source
+from dashboard.viewmodels.gallery_order import Arrangement, Choice
 from dashboard.viewmodels.mask_origin import MaskOrigin, mask_origin
 from dashboard.viewmodels.scores import SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.viewmodels.suspicion import SIGNAL_TITLES
 
 UNCERTAINTY = "Uncertainty"
 UNCERTAINTY_HELP = "How far the network is from a clear yes or no: the mean of the map, from 0 (sure) to 1."
+MIRROR_HELP = "Dice between the network's masks of the image and of its mirror image. No truth is needed for it."
+SUSPICION_HELP = "Where the image ranks among all of the run, 100 % being the most suspicious, on average by: {}."
 
 
 def open_image(image_id: str) -> None:
@@ -26,7 +30,7 @@ def image_detail(origin: Source, table: ScoreTable, arrangement: Arrangement, ch
     if made is None:
         st.rerun()  # deleted in this moment
     _head(origin, table, arrangement, found)
-    _scores(found, choice)
+    _scores(origin, found, choice)
     detail_panes(origin, table, choice, found, made.classes)
     _origin(made, found)
 
@@ -67,16 +71,47 @@ def _downloads(origin: Source, found: Detail) -> None:
         st.link_button("Image (PNG)", urls.image(origin.dataset_id, image_id), width="stretch")
 
 
-def _scores(found: Detail, choice: Choice) -> None:
-    with st.container(horizontal=True):
-        for reference, dice in found.dice.items():
-            verdict = None if reference != choice.reference or found.success is None else found.success
-            note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
-            st.metric(upper_first(SCORE_TITLES[reference]) + note, wording.score(dice), width="content")
-            st.metric(f"IoU with {in_words(reference)}", wording.score(found.iou[reference]), width="content")
-        st.metric("Mask covers", f"{found.area:.1%}", width="content")
+def _scores(origin: Source, found: Detail, choice: Choice) -> None:
+    with st.container(horizontal=True, gap="medium"):
+        for reference in ("truth", "label"):
+            if reference in found.dice:
+                _score(origin, found, choice, reference)
+        if found.teacher_dice is not None:
+            _fact("Pseudo-label's Dice vs truth", wording.score(found.teacher_dice), _rivalry(found))
+        _fact("Mask covers", f"{found.area:.1%}")
         if found.uncertainty is not None:
-            st.metric("Uncertainty", wording.score(found.uncertainty), width="content", help=UNCERTAINTY_HELP)
+            _fact(UNCERTAINTY, wording.score(found.uncertainty), help=UNCERTAINTY_HELP)
+        if found.flip_agreement is not None:
+            _fact("Agrees with its mirror", wording.score(found.flip_agreement), help=MIRROR_HELP)
+        if found.suspicion is not None:
+            reasons = [SIGNAL_TITLES[signal] for signal in found.signals]
+            _fact("Suspicion", f"{found.suspicion:.0%}", help=SUSPICION_HELP.format(", ".join(reasons)))
+
+
+def _score(origin: Source, found: Detail, choice: Choice, reference: Reference) -> None:
+    verdict = found.success if reference == choice.reference else None
+    note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
+    iou = f"IoU with {in_words(reference)} {wording.score(found.iou[reference])}"
+    _fact(
+        upper_first(SCORE_TITLES[reference]) + note,
+        wording.score(found.dice[reference]),
+        " · ".join(filter(None, (iou, origin.weights))),
+    )
+
+
+def _fact(title: str, value: str, below: str = "", help: str | None = None) -> None:
+    st.metric(title, value, below or None, delta_color="off", delta_arrow="off", help=help, width="content")
+
+
+def _rivalry(found: Detail) -> str:
+    """Return which of the network and the pseudo-label that taught it is nearer to truth, and by how much."""
+    apart = abs((found.dice.get("truth") or 0) - (found.teacher_dice or 0))
+    sentences = {
+        "network": f"The prediction is better by {apart:.3f}",
+        "label": f"The pseudo-label is better by {apart:.3f}",
+        "same": "Both are equally good",
+    }
+    return sentences.get(found.better, "")
 
 
 def in_words(reference: Reference) -> str:

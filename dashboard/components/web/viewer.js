@@ -162,6 +162,7 @@ class Viewer {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => {
       if (!this.size) return;
+      this.seen = new Map(); // what one pane of a frame has drawn or read and others can use
       this.panes.forEach((pane) => this.paint(pane));
       this.showZoom();
     });
@@ -194,16 +195,25 @@ class Viewer {
     if (!image || layer.note) return;
     const place = this.placeIn(context.canvas.width, context.canvas.height);
     const scale = place[2] / this.size.width;
-    context.imageSmoothingEnabled = scale < SQUARES_FROM;
-    context.imageSmoothingQuality = "high";
-    context.drawImage(image.bitmap, ...place);
-    context.imageSmoothingEnabled = false;
-    paintOverlay(context, mask, reference, layer.mode, this.data.settings, this.data.colours, place, density);
+    context.drawImage(this.scaled(image, place, context.canvas, scale >= SQUARES_FROM), 0, 0);
+    paintOverlay(context, mask, reference, layer.mode, this.data.settings, this.data.colours, place, density, this.seen);
     // The smaller copies no longer do once one of their pixels is larger than one of the screen.
     if (!this.whole && image.width < this.size.width && scale > (1.25 * image.width) / this.size.width) {
       this.whole = true;
       this.load();
     }
+  }
+
+  // The image as a canvas of the given size shows it: once for all panes of a frame, as making it smaller takes long.
+  scaled(image, place, { width, height }, squares) {
+    return once(this.seen, image, [place, width, height], () => {
+      const canvas = canvasOf(width, height);
+      const context = canvas.getContext("2d");
+      context.imageSmoothingEnabled = !squares;
+      context.imageSmoothingQuality = "high";
+      context.drawImage(image.bitmap, ...place);
+      return canvas;
+    });
   }
 
   // Where the image lies in a box: [x, y, width, height], in the box's own unit.

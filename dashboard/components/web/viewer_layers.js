@@ -1,15 +1,40 @@
 // What lies over an image, drawn at the resolution of the screen: only the part in sight, and as sharp at any zoom.
 
+const STRIP_PIXELS = 1e6; // that are read at a stretch, so that large pictures do not hold up the page
+
 // A map is a grey picture as bytes, {width, height, bytes, levels}: level k holds means over squares of 2^k pixels.
 function loadMap(address) {
   return loadOnce(`map ${address}`, async () => {
     const picture = await fetchPicture(address);
     if (!picture) return null;
-    const { width, height } = picture;
-    const levels = [{ width, height, values: picture.grey() }];
-    picture.bitmap.close(); // four bytes a pixel that nothing needs any more
+    const { bitmap, width, height } = picture;
+    const levels = [{ width, height, values: await greyInStrips(bitmap) }];
+    bitmap.close(); // four bytes a pixel that nothing needs any more
+    while (levels.at(-1).width * levels.at(-1).height > STRIP_PIXELS) {
+      await pause();
+      levels.push(halved(levels.at(-1)));
+    }
     return { width, height, bytes: 1.4 * width * height, levels };
   });
+}
+
+function pause() {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+async function greyInStrips(bitmap) {
+  const { width, height } = bitmap;
+  const tall = Math.max(1, Math.min(height, Math.floor(STRIP_PIXELS / width)));
+  const context = canvasOf(width, tall).getContext("2d", { willReadFrequently: true });
+  const values = new Uint8Array(width * height);
+  for (let top = 0; top < height; top += tall) {
+    if (top) await pause();
+    const rows = Math.min(tall, height - top);
+    context.drawImage(bitmap, 0, top, width, rows, 0, 0, width, rows);
+    const pixels = context.getImageData(0, 0, width, rows).data;
+    for (let i = 0, at = top * width; i < width * rows; i++, at++) values[at] = pixels[4 * i];
+  }
+  return values;
 }
 
 // The level whose pixels come closest to one pixel of the screen: `shown` is how many of those a map's pixel takes.
@@ -44,20 +69,44 @@ function windowOf(place, width, height, margin) {
   return right > x && bottom > y ? { x, y, width: right - x, height: bottom - y } : null;
 }
 
-// The values of a map under each pixel of a window, nearest neighbour.
-function valuesIn(map, place, area) {
-  const level = levelFor(map, place[2] / map.width);
-  const indices = (start, length, count, from, shown) => {
-    const size = (shown / length) * level.step; // of a level's pixel, on the screen
-    return Int32Array.from({ length: count }, (_, i) => Math.floor((from + i + 0.5 - start) / size));
-  };
-  const columns = indices(place[0], map.width, area.width, area.x, place[2]).map((at) => clamp(at, 0, level.width - 1));
-  const rows = indices(place[1], map.height, area.height, area.y, place[3]).map((at) => clamp(at, 0, level.height - 1));
-  const found = new Uint8Array(area.width * area.height);
-  for (let y = 0, i = 0; y < area.height; y++) {
-    const start = rows[y] * level.width;
-    for (let x = 0; x < area.width; x++, i++) found[i] = level.values[start + columns[x]];
-  }
+// The values of a map under each pixel of a window, nearest neighbour. `seen` keeps them for the other panes of a frame.
+function valuesIn(map, place, area, seen) {
+  return once(seen, map, [area, place], () => {
+    const level = levelFor(map, place[2] / map.width);
+    const columns = indices(area.x - place[0], area.width, (place[2] / map.width) * level.step, level.width);
+    const rows = indices(area.y - place[1], area.height, (place[3] / map.height) * level.step, level.height);
+    const values = new Uint8Array(area.width * area.height);
+    for (let y = 0, i = 0; y < area.height; y++) {
+      const start = rows[y] * level.width;
+      for (let x = 0; x < area.width; x++, i++) values[i] = level.values[start + columns[x]];
+    }
+    return values;
+  });
+}
+
+// Of each value 1 if it reaches the level, else 0.
+function insideOf(values, level, seen) {
+  return once(seen, values, level, () => {
+    const inside = new Uint8Array(values.length);
+    for (let i = 0; i < values.length; i++) inside[i] = values[i] >= level ? 1 : 0;
+    return inside;
+  });
+}
+
+// Return what `make()` gave for a thing and a key; the last key's result is kept in the Map `seen`.
+function once(seen, thing, key, make) {
+  const asked = JSON.stringify(key);
+  const known = seen.get(thing);
+  if (known?.asked === asked) return known.made;
+  const made = make();
+  seen.set(thing, { asked, made });
+  return made;
+}
+
+// Which of `most` squares of `size` each of `count` pixels of the screen lies in, the first of them at `start`.
+function indices(start, count, size, most) {
+  const found = new Int32Array(count);
+  for (let i = 0; i < count; i++) found[i] = clamp(Math.floor((start + i + 0.5) / size), 0, most - 1);
   return found;
 }
 
@@ -70,26 +119,33 @@ function packed([red, green, blue], alpha) {
   return new Uint32Array(new Uint8ClampedArray([red, green, blue, alpha]).buffer)[0];
 }
 
-// Mark where `inside` begins (its own pixels) or, with `outer`, ends (the pixels around it), `reach` pixels wide.
-function markBorder(inside, area, reach, outer, mark) {
+// Give each pixel the shade of its index.
+function colourBy(pixels, indices, shades) {
+  const table = Uint32Array.from(shades);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = table[indices[i]];
+}
+
+// Shade where `inside` begins (its own pixels) or, with `outer`, ends (the pixels around it), `reach` pixels wide.
+function shadeBorder(pixels, inside, area, reach, outer, shade) {
   const { width, height } = area;
+  const wanted = outer ? 0 : 1;
+  const beyond = 0; // outside the image nothing is inside
+  const row = reach * width;
   for (let y = 0, i = 0; y < height; y++) {
+    const [above, below] = [y >= reach, y + reach < height];
     for (let x = 0; x < width; x++, i++) {
-      const here = inside[i];
-      if (Boolean(here) === outer) continue;
-      const differs =
-        (x >= reach ? inside[i - reach] !== here : !outer) || (x + reach < width ? inside[i + reach] !== here : !outer) ||
-        (y >= reach ? inside[i - reach * width] !== here : !outer) ||
-        (y + reach < height ? inside[i + reach * width] !== here : !outer);
-      if (differs) mark(i);
+      if (inside[i] !== wanted) continue;
+      if (
+        (x >= reach ? inside[i - reach] : beyond) !== wanted || (x + reach < width ? inside[i + reach] : beyond) !== wanted ||
+        (above ? inside[i - row] : beyond) !== wanted || (below ? inside[i + row] : beyond) !== wanted
+      ) pixels[i] = shade;
     }
   }
 }
 
-// Draw a layer's mask and reference over the image at `place` ([x, y, width, height] in pixels of the canvas).
-// A contour is drawn in the pixels of the screen: the mask's just inside its border, the reference's just outside, so
-// that both are seen where they agree.
-function paintOverlay(context, mask, reference, mode, settings, colours, place, density) {
+// Draw a layer's mask and reference over the image at `place` ([x, y, width, height] in pixels of the canvas). `seen`
+// is a Map that lasts for a frame.
+function paintOverlay(context, mask, reference, mode, settings, colours, place, density, seen) {
   const line = Math.max(1, Math.round(density));
   const area = windowOf(place, context.canvas.width, context.canvas.height, 2 * line);
   const leading = mask ?? reference;
@@ -99,40 +155,34 @@ function paintOverlay(context, mask, reference, mode, settings, colours, place, 
   const picture = target.createImageData(area.width, area.height);
   const pixels = new Uint32Array(picture.data.buffer);
   const alpha = Math.round(255 * settings.opacity);
-  const level = levelOf(settings.threshold);
-  const values = valuesIn(leading, place, area);
-  const inMask = mask ? values.map((value) => +(value >= level)) : null;
-  const compared = reference && (mode === "errors" || mode === "outline");
-  const inReference = compared || !mask ? (mask ? valuesIn(reference, place, area) : values).map((value) => +(value >= 128)) : null;
-  const paint = (shadeOf) => {
-    for (let i = 0; i < pixels.length; i++) pixels[i] = shadeOf(i);
-  };
+  const within = (map, level) => (map ? insideOf(valuesIn(map, place, area, seen), level, seen) : null);
+  const inMask = within(mask, levelOf(settings.threshold));
+  const inReference = !mask || mode === "errors" || mode === "outline" ? within(reference, 128) : null;
   if (mode === "probability") {
-    const shades = MAGMA_TABLE.map((shade) => packed(shade, alpha));
-    paint((i) => shades[values[i]]);
+    colourBy(pixels, valuesIn(leading, place, area, seen), MAGMA_TABLE.map((shade) => packed(shade, alpha)));
   } else if (mode === "outline") {
-    const lines = [[inReference, true, colours.fn], [inMask, false, colours.mask]].filter(([inside]) => inside);
-    const dark = packed([0, 0, 0], 110); // beside the line, so that it is seen on ground of its own colour
-    for (const [inside, outer] of lines) markBorder(inside, area, 2 * line, outer, (i) => (pixels[i] = dark));
-    for (const [inside, outer, code] of lines) {
-      const shade = packed(rgbOf(code), 255);
-      markBorder(inside, area, line, outer, (i) => (pixels[i] = shade));
-    }
+    shadeContours(pixels, inMask, inReference, area, line, colours);
   } else if (mode === "errors" && inMask && inReference) {
-    const shades = [0, ...[colours.fn, colours.fp, colours.tp].map((code) => packed(rgbOf(code), alpha))];
-    paint((i) => shades[2 * inMask[i] + inReference[i]]);
+    const kinds = inMask.map((value, i) => 2 * value + inReference[i]);
+    colourBy(pixels, kinds, [0, ...[colours.fn, colours.fp, colours.tp].map((code) => packed(rgbOf(code), alpha))]);
   } else if (mode === "side by side") {
-    const shades = [packed([16, 16, 16], 255), packed([255, 255, 255], 255)];
-    paint((i) => shades[(inMask ?? inReference)[i]]);
+    colourBy(pixels, inMask ?? inReference, [packed([16, 16, 16], 255), packed([255, 255, 255], 255)]);
   } else {
-    const code = rgbOf(inMask ? colours.mask : colours.fn);
-    const [shade, edge] = [packed(code, alpha), packed(code, Math.round(255 * Math.min(1, settings.opacity * 1.8)))];
-    const inside = inMask ?? inReference;
-    paint((i) => (inside[i] ? shade : 0));
-    markBorder(inside, area, line, false, (i) => (pixels[i] = edge));
+    const shade = rgbOf(inMask ? colours.mask : colours.fn);
+    const edge = Math.round(255 * Math.min(1, settings.opacity * 1.8));
+    colourBy(pixels, inMask ?? inReference, [0, packed(shade, alpha)]);
+    shadeBorder(pixels, inMask ?? inReference, area, line, false, packed(shade, edge));
   }
   target.putImageData(picture, 0, 0);
   context.drawImage(canvas, area.x, area.y);
+}
+
+// Contours are drawn in pixels of the screen: the mask's just inside its border and the reference's just outside, so
+// that both are seen where they agree. A dark line beside each shows it on ground of its own colour.
+function shadeContours(pixels, inMask, inReference, area, line, colours) {
+  const lines = [[inReference, true, colours.fn], [inMask, false, colours.mask]].filter(([inside]) => inside);
+  for (const [inside, outer] of lines) shadeBorder(pixels, inside, area, 2 * line, outer, packed([0, 0, 0], 110));
+  for (const [inside, outer, code] of lines) shadeBorder(pixels, inside, area, line, outer, packed(rgbOf(code), 255));
 }
 
 // What the colours of the panes mean. Where panes mean different things by them, each meaning stands after its pane's name.
