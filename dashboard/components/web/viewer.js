@@ -170,9 +170,13 @@ class Viewer {
 
   paint(pane) {
     const density = window.devicePixelRatio || 1;
-    const width = Math.max(1, Math.round(pane.canvas.clientWidth * density));
-    const height = Math.max(1, Math.round(pane.canvas.clientHeight * density));
-    if (pane.canvas.width !== width || pane.canvas.height !== height) Object.assign(pane.canvas, { width, height });
+    const box = pane.canvas.parentElement.getBoundingClientRect();
+    const [width, height] = [box.width, box.height].map((length) => Math.max(1, Math.floor(length * density)));
+    if (pane.canvas.width !== width || pane.canvas.height !== height) {
+      Object.assign(pane.canvas, { width, height });
+      // Whole pixels of the screen, or the browser would blur what is drawn pixel by pixel.
+      Object.assign(pane.canvas.style, { width: `${width / density}px`, height: `${height / density}px` });
+    }
     const context = pane.canvas.getContext("2d");
     context.clearRect(0, 0, width, height);
     const edge = Math.round(width * this.wipeAt);
