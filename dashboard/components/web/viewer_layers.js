@@ -84,15 +84,6 @@ function valuesIn(map, place, area, seen) {
   });
 }
 
-// Of each value 1 if it reaches the level, else 0.
-function insideOf(values, level, seen) {
-  return once(seen, values, level, () => {
-    const inside = new Uint8Array(values.length);
-    for (let i = 0; i < values.length; i++) inside[i] = values[i] >= level ? 1 : 0;
-    return inside;
-  });
-}
-
 // Return what `make()` gave for a thing and a key; the last key's result is kept in the Map `seen`.
 function once(seen, thing, key, make) {
   const asked = JSON.stringify(key);
@@ -112,11 +103,6 @@ function indices(start, count, size, most) {
 
 function clamp(value, least, greatest) {
   return Math.min(greatest, Math.max(least, value));
-}
-
-// Four bytes of a pixel as the one number that stands in memory for them.
-function packed([red, green, blue], alpha) {
-  return new Uint32Array(new Uint8ClampedArray([red, green, blue, alpha]).buffer)[0];
 }
 
 // Give each pixel the shade of its index.
@@ -155,23 +141,26 @@ function paintOverlay(context, mask, reference, mode, settings, colours, place, 
   const picture = target.createImageData(area.width, area.height);
   const pixels = new Uint32Array(picture.data.buffer);
   const alpha = Math.round(255 * settings.opacity);
-  const within = (map, level) => (map ? insideOf(valuesIn(map, place, area, seen), level, seen) : null);
+  const within = (map, level) => {
+    const values = map && valuesIn(map, place, area, seen);
+    return values && once(seen, values, level, () => maskOf(values, level));
+  };
   const inMask = within(mask, levelOf(settings.threshold));
   const inReference = !mask || mode === "errors" || mode === "outline" ? within(reference, 128) : null;
   if (mode === "probability") {
-    colourBy(pixels, valuesIn(leading, place, area, seen), MAGMA_TABLE.map((shade) => packed(shade, alpha)));
+    colourBy(pixels, valuesIn(leading, place, area, seen), MAGMA_TABLE.map((shade) => pixelOf(shade, alpha)));
   } else if (mode === "outline") {
     shadeContours(pixels, inMask, inReference, area, line, colours);
   } else if (mode === "errors" && inMask && inReference) {
     const kinds = inMask.map((value, i) => 2 * value + inReference[i]);
-    colourBy(pixels, kinds, [0, ...[colours.fn, colours.fp, colours.tp].map((code) => packed(rgbOf(code), alpha))]);
+    colourBy(pixels, kinds, [0, ...[colours.fn, colours.fp, colours.tp].map((code) => pixelOf(rgbOf(code), alpha))]);
   } else if (mode === "side by side") {
-    colourBy(pixels, inMask ?? inReference, [packed([16, 16, 16], 255), packed([255, 255, 255], 255)]);
+    colourBy(pixels, inMask ?? inReference, [pixelOf([16, 16, 16], 255), pixelOf([255, 255, 255], 255)]);
   } else {
     const shade = rgbOf(inMask ? colours.mask : colours.fn);
     const edge = Math.round(255 * Math.min(1, settings.opacity * 1.8));
-    colourBy(pixels, inMask ?? inReference, [0, packed(shade, alpha)]);
-    shadeBorder(pixels, inMask ?? inReference, area, line, false, packed(shade, edge));
+    colourBy(pixels, inMask ?? inReference, [0, pixelOf(shade, alpha)]);
+    shadeBorder(pixels, inMask ?? inReference, area, line, false, pixelOf(shade, edge));
   }
   target.putImageData(picture, 0, 0);
   context.drawImage(canvas, area.x, area.y);
@@ -181,8 +170,8 @@ function paintOverlay(context, mask, reference, mode, settings, colours, place, 
 // that both are seen where they agree. A dark line beside each shows it on ground of its own colour.
 function shadeContours(pixels, inMask, inReference, area, line, colours) {
   const lines = [[inReference, true, colours.fn], [inMask, false, colours.mask]].filter(([inside]) => inside);
-  for (const [inside, outer] of lines) shadeBorder(pixels, inside, area, 2 * line, outer, packed([0, 0, 0], 110));
-  for (const [inside, outer, code] of lines) shadeBorder(pixels, inside, area, line, outer, packed(rgbOf(code), 255));
+  for (const [inside, outer] of lines) shadeBorder(pixels, inside, area, 2 * line, outer, pixelOf([0, 0, 0], 110));
+  for (const [inside, outer, code] of lines) shadeBorder(pixels, inside, area, line, outer, pixelOf(rgbOf(code), 255));
 }
 
 // What the colours of the panes mean. Where panes mean different things by them, each meaning stands after its pane's name.
