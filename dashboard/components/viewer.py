@@ -114,5 +114,6 @@ def derived_readings(panes: Sequence[Pane]) -> tuple[Reading, ...]:
         if pane.mask and pane.mask not in found:
             found[pane.mask] = Reading(name, pane.mask, "share" if pane.mode == "probability" else "probability")
         if pane.reference and pane.reference not in found:
-            found[pane.reference] = Reading(name if pane.mask is None else "Reference", pane.reference, "mask")
+            alone = pane.mask is None and pane.mode == "fill"
+            found[pane.reference] = Reading(name if alone else "Reference", pane.reference, "mask")
     return tuple(found.values())

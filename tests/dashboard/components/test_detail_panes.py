@@ -100,7 +100,7 @@ def test_readings_are_named_by_the_panes_and_told_once():
         Pane("Uncertainty", "i", mask="u", mode="probability"),
     ]
     assert derived_readings(panes) == (
-        Reading("Image", "t", "mask"),
+        Reading("Reference", "t", "mask"),
         Reading("Run A", "a", "probability"),
         Reading("Uncertainty", "u", "share"),
     )
