@@ -49,6 +49,12 @@ def grey_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
     return _png(_fitted(picture, size_px, Image.Resampling.BOX) if size_px else picture)
 
 
+def class_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
+    """Return stored truth values as PNG whose grey value is the class, 0 for background."""
+    picture = Image.fromarray(_classes(path, lookup))
+    return _png(_fitted(picture, size_px, Image.Resampling.NEAREST) if size_px else picture)
+
+
 def coloured_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
     """Return stored truth values as PNG with one colour for each class and clear background."""
     classes = _classes(path, lookup)

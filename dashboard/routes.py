@@ -93,9 +93,10 @@ def truth(request: Request) -> Response:
     key = stored.truth_key(ids["dataset"], ids["image"])
     with resources.database().reading() as session:
         lookup = _row(session, Dataset, ids["dataset"]).lookup
-    colour = request.query_params.get("colour") == "1"
-    render = renditions.coloured_truth if colour else renditions.grey_truth
-    store, tag = resources.artifacts(), f"{'colour' if colour else 'grey'}{size}{hash(tuple(lookup))}"
+    renders = {"colour": renditions.coloured_truth, "classes": renditions.class_truth}
+    how = next((name for name in renders if request.query_params.get(name) == "1"), "grey")
+    render = renders.get(how, renditions.grey_truth)
+    store, tag = resources.artifacts(), f"{how}{size}{hash(tuple(lookup))}"
     return _made(request, key, tag, "image/png", REVALIDATE, lambda: render(store.path(key), lookup, size))
 
 

@@ -29,13 +29,23 @@ def patch(dataset_id: str, image_id: str, row: float, column: float) -> str:
     return _with(f"{PREFIX}/datasets/{dataset_id}/patches/{image_id}", row=f"{row:.4g}", column=f"{column:.4g}")
 
 
-def truth(dataset_id: str, image_id: str, size: int | None = None, *, colour: bool = False, version: int = 0) -> str:
-    """Return the address of the truth: grey (0 background, 255 any class), or one colour per class.
+def truth(
+    dataset_id: str,
+    image_id: str,
+    size: int | None = None,
+    *,
+    colour: bool = False,
+    classes: bool = False,
+    version: int = 0,
+) -> str:
+    """Return the address of the truth: grey (0 background, 255 any class), one colour per class, or the class itself
+    as the grey value.
 
     Args:
         version: the dataset's `truth_version`, so that a changed mapping of classes is a new address.
     """
-    return _with(f"{PREFIX}/datasets/{dataset_id}/truth/{image_id}", size=size, colour=1 if colour else None, v=version)
+    path = f"{PREFIX}/datasets/{dataset_id}/truth/{image_id}"
+    return _with(path, size=size, colour=1 if colour else None, classes=1 if classes else None, v=version)
 
 
 def label(label_set_id: str, image_id: str, size: int | None = None) -> str:
@@ -119,6 +129,11 @@ def plotly() -> str:
 def import_report_csv(dataset_id: str) -> str:
     """Return the address of the per-file import report."""
     return f"{PREFIX}/datasets/{dataset_id}/report.csv"
+
+
+def sized(address: str, size: int) -> str:
+    """Return the address of a smaller copy of the picture at `address`, which names no size itself."""
+    return f"{address}{'&' if '?' in address else '?'}size={size}"
 
 
 def _with(path: str, **query: int | str | None) -> str:

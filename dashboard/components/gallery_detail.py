@@ -1,17 +1,21 @@
-"""One image of the gallery: its scores, and its masks side by side or wiped against the reference."""
+"""One image of the gallery: its scores, its masks in panes that zoom as one or wiped, and what made them."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import urls, wording
-from dashboard.components.viewer import Pane, viewer
-from dashboard.viewmodels import gallery
-from dashboard.viewmodels.gallery import Arrangement, Choice, Detail, Source
-from dashboard.viewmodels.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard import resources, urls, wording
+from dashboard.components.detail_panes import detail_panes
+from dashboard.viewmodels.gallery import Detail, Source
+from dashboard.viewmodels.gallery_order import Arrangement, Choice
+from dashboard.viewmodels.mask_origin import MaskOrigin, mask_origin
+from dashboard.viewmodels.scores import SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.viewmodels.suspicion import SIGNAL_TITLES
 
 UNCERTAINTY = "Uncertainty"
 UNCERTAINTY_HELP = "How far the network is from a clear yes or no: the mean of the map, from 0 (sure) to 1."
+MIRROR_HELP = "Dice between the network's masks of the image and of its mirror image. No truth is needed for it."
+SUSPICION_HELP = "Where the image ranks among all of the run, 100 % being the most suspicious, on average by: {}."
 
 
 def open_image(image_id: str) -> None:
@@ -21,6 +25,19 @@ def open_image(image_id: str) -> None:
 
 def image_detail(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, found: Detail) -> None:
     """Draw the image with the ways back and on to its neighbours."""
+    with resources.database().reading() as session:
+        made = mask_origin(session, origin.prediction_set_id)
+    if made is None:
+        st.rerun()  # deleted in this moment
+    _head(origin, table, arrangement, found)
+    _scores(origin, found, choice)
+    detail_panes(origin, table, choice, found, made.classes)
+    _origin(made, found)
+
+
+def _head(origin: Source, table: ScoreTable, arrangement: Arrangement, found: Detail) -> None:
+    where = f"{found.position + 1:,} of {found.total:,}" if found.position is not None else "Not in this selection"
+    # What changes in width from image to image stands last, so that the buttons stay under the mouse.
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Back to the gallery", icon=":material/arrow_back:", shortcut="Escape"):
             st.query_params["page"] = str(arrangement.page_of(table.index[found.image_id]))
@@ -28,12 +45,15 @@ def image_detail(origin: Source, table: ScoreTable, arrangement: Arrangement, ch
             st.rerun()
         _step("Previous", ":material/chevron_left:", "P", found.previous_id)
         _step("Next", ":material/chevron_right:", "N", found.next_id)
-        st.text(found.name, width="content")
-        where = f"{found.position + 1:,} of {found.total:,}" if found.position is not None else "Not in this selection"
-        st.caption(where, width="content")
-        wipe = st.toggle("Wipe reference against prediction", key="wipe", bind="query-params")
-    _scores(found, choice)
-    _panes(origin, choice, found, wipe)
+        st.page_link(
+            "views/compare.py",
+            label="Open in Compare",
+            icon=":material/compare:",
+            query_params={"runs": origin.run_id, "image": found.image_id},
+            help="The same image in other runs.",
+        )
+        _downloads(origin, found)
+        st.markdown(f":gray[{where}] · {wording.escaped(found.name)}", width="content")
 
 
 def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
@@ -42,18 +62,56 @@ def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
         st.rerun()
 
 
-def _scores(found: Detail, choice: Choice) -> None:
-    with st.container(horizontal=True):
-        for reference, dice in found.dice.items():
-            verdict = None if reference != choice.reference or found.success is None else found.success
-            note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
-            st.metric(upper_first(SCORE_TITLES[reference]) + note, wording.score(dice), width="content")
-            st.metric(f"IoU with {in_words(reference)}", wording.score(found.iou[reference]), width="content")
-        st.metric("Mask covers", f"{found.area:.1%}", width="content")
+def _downloads(origin: Source, found: Detail) -> None:
+    set_id, image_id = origin.prediction_set_id, found.image_id
+    with st.popover("Save", icon=":material/download:"):
+        st.link_button("Probability, 8 bit (PNG)", urls.prediction(set_id, image_id), width="stretch")
         if found.uncertainty is not None:
-            st.metric("Uncertainty", wording.score(found.uncertainty), width="content", help=UNCERTAINTY_HELP)
-        st.metric("Size", f"{found.width} × {found.height} px", width="content")
-        st.metric("Split", found.split, width="content")
+            st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
+        st.link_button("Image (PNG)", urls.image(origin.dataset_id, image_id), width="stretch")
+
+
+def _scores(origin: Source, found: Detail, choice: Choice) -> None:
+    with st.container(horizontal=True, gap="medium"):
+        for reference in ("truth", "label"):
+            if reference in found.dice:
+                _score(origin, found, choice, reference)
+        if found.teacher_dice is not None:
+            _fact("Pseudo-label's Dice vs truth", wording.score(found.teacher_dice), _rivalry(found))
+        _fact("Mask covers", f"{found.area:.1%}")
+        if found.uncertainty is not None:
+            _fact(UNCERTAINTY, wording.score(found.uncertainty), help=UNCERTAINTY_HELP)
+        if found.flip_agreement is not None:
+            _fact("Agrees with its mirror", wording.score(found.flip_agreement), help=MIRROR_HELP)
+        if found.suspicion is not None:
+            reasons = [SIGNAL_TITLES[signal] for signal in found.signals]
+            _fact("Suspicion", f"{found.suspicion:.0%}", help=SUSPICION_HELP.format(", ".join(reasons)))
+
+
+def _score(origin: Source, found: Detail, choice: Choice, reference: Reference) -> None:
+    verdict = found.success if reference == choice.reference else None
+    note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
+    iou = f"IoU with {in_words(reference)} {wording.score(found.iou[reference])}"
+    _fact(
+        upper_first(SCORE_TITLES[reference]) + note,
+        wording.score(found.dice[reference]),
+        " · ".join(filter(None, (iou, origin.weights))),
+    )
+
+
+def _fact(title: str, value: str, below: str = "", help: str | None = None) -> None:
+    st.metric(title, value, below or None, delta_color="off", delta_arrow="off", help=help, width="content")
+
+
+def _rivalry(found: Detail) -> str:
+    """Return which of the network and the pseudo-label that taught it is nearer to truth, and by how much."""
+    apart = abs((found.dice.get("truth") or 0) - (found.teacher_dice or 0))
+    sentences = {
+        "network": f"The prediction is better by {apart:.3f}",
+        "label": f"The pseudo-label is better by {apart:.3f}",
+        "same": "Both are equally good",
+    }
+    return sentences.get(found.better, "")
 
 
 def in_words(reference: Reference) -> str:
@@ -61,30 +119,34 @@ def in_words(reference: Reference) -> str:
     return {"truth": "truth", "label": "pseudo-label"}[reference]
 
 
-def _panes(origin: Source, choice: Choice, found: Detail, wipe: bool) -> None:
-    image = urls.image(origin.dataset_id, found.image_id)
-    mask = urls.prediction(origin.prediction_set_id, found.image_id)
-    scored = found.dice.get(choice.reference) is not None
-    reference = gallery.reference_url(origin, choice.reference, found.image_id) if scored else None
-    title = REFERENCE_TITLES[choice.reference]
-    panes = {
-        "Image": Pane("Image", image),
-        title: Pane(title, image, reference=reference, mode="fill"),
-        "Prediction": Pane("Prediction", image, mask=mask, mode="fill"),
-        "Errors": Pane(f"Errors vs {in_words(choice.reference)}", image, mask, reference, "errors"),
-        "Probability": Pane("Probability", image, mask=mask, mode="probability"),
-    }
-    if found.uncertainty is not None:
-        unsure = urls.uncertainty(origin.prediction_set_id, found.image_id)
-        panes[UNCERTAINTY] = Pane(UNCERTAINTY, image, mask=unsure, mode="probability")
-    if not scored:
-        del panes[title], panes["Errors"]
-    shown = [panes[title], panes["Prediction"]] if wipe and scored else list(panes.values())
-    viewer(
-        shown,
-        key="gallery-viewer",
-        threshold=choice.threshold,
-        opacity=st.session_state["opacity"],
-        wipe=wipe and scored,
-        height_px=640 if wipe else 420,
-    )
+def _origin(made: MaskOrigin, found: Detail) -> None:
+    """Draw what made the mask: the run, how it drew, what taught it, and where the image comes from."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Made by", width="content")
+        st.page_link(
+            "views/runs.py",
+            label=wording.escaped(made.run_name),
+            icon=":material/monitoring:",
+            query_params={"run": made.run_id},
+        )
+        st.caption(wording.escaped(f"{made.network} · {made.drawing}"), width="content")
+        if made.label_set_id:
+            st.caption("Learned from", width="content")
+            st.page_link(
+                "views/labels.py",
+                label=wording.escaped(made.label_set_name),
+                icon=":material/auto_fix_high:",
+                query_params={"dataset": made.dataset_id, "labels": made.label_set_id},
+            )
+            st.caption(wording.escaped(made.recipe), width="content")
+        else:
+            st.caption("Learned from truth", width="content")
+        st.caption("Image of", width="content")
+        st.page_link(
+            "views/datasets.py",
+            label=wording.escaped(made.dataset_name),
+            icon=":material/photo_library:",
+            query_params={"dataset": made.dataset_id},
+        )
+        side = f"{found.split} side of the split" if found.split else "on no side of the split"
+        st.caption(f"{found.width} × {found.height} px · {side}", width="content")

@@ -16,7 +16,7 @@ from dashboard.components.mask_grid import Mode, Tile, mask_grid
 from dashboard.components.paging import first_page, page_numbers
 from dashboard.components.truth_editor import truth_editor
 from dashboard.components.uploader import forget_upload
-from dashboard.components.viewer import Pane, viewer
+from dashboard.components.viewer import Pane, Reading, viewer
 from dashboard.viewmodels import datasets as vm
 from db import datasets, names, submissions
 from db.models import Dataset, utc_now
@@ -236,7 +236,8 @@ def look_closer(view: vm.DatasetView, image_id: str) -> None:
     panes = [Pane("Image", picture.image)]
     if picture.truth:
         panes.append(Pane("Truth", picture.image, mask=picture.truth))
-    viewer(panes, key=f"look-{image_id}")
+    readings = [Reading("Truth", picture.truth, "mask")] if picture.truth else []
+    viewer(panes, key=f"look-{image_id}", readings=readings, full_px=(picture.width_px, picture.height_px))
     if picture.truth_colours and len(view.classes) > 2:
         left, right = st.columns(2)
         with right:

@@ -82,8 +82,9 @@ def test_an_image_opens_with_all_its_scores_and_leads_to_the_next(page, house):
     at = page(run=run.id, image=first, sort="Name")
     shown = metrics(at)
     assert shown["Dice vs truth · :green[success]"] == "1.000"
-    assert {"Agreement with the pseudo-label", "IoU with pseudo-label", "Size", "Split"} <= set(shown)
-    assert (shown["Size"], shown["Split"]) == ("64 × 64 px", "validation")
+    assert {"Agreement with the pseudo-label", "Mask covers"} <= set(shown)
+    assert "IoU with truth 1.000" in {metric.delta for metric in at.metric}
+    assert "64 × 64 px · validation side of the split" in text_of(at)
     buttons = {button.label: button for button in at.button}
     assert buttons["Previous"].disabled and not buttons["Next"].disabled
     buttons["Next"].click().run()

@@ -131,6 +131,18 @@ def test_truth_in_colour_is_clear_where_it_is_background(dashboard, discs, serve
     assert ((np.asarray(shown)[..., 3] > 0) == disc).all()
 
 
+def test_truth_as_classes_has_the_class_as_its_grey_value(dashboard, discs, served):
+    image_id = image_ids(dashboard, discs.id)[0]
+    with dashboard.database.writing() as session:
+        classes = [{"index": index, "name": str(index)} for index in range(4)]
+        datasets.set_classes(session, discs.id, classes, [3 if value == 255 else 0 for value in range(256)])
+    disc = imaging.decode_png(dashboard.files.read(stored.truth_key(discs.id, image_id))) == 255
+    address = urls.truth(discs.id, image_id, classes=True)
+    assert (pixels(served.ask(address)) == disc * 3).all()
+    smaller = pixels(served.ask(urls.sized(address, 192)))
+    assert smaller.shape == (192, 192) and set(np.unique(smaller)) == {0, 3}
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -1,25 +1,30 @@
 // Loading pictures and drawing a mask over an image. Shared by the mask grid and the viewer.
 
 const KEPT_BYTES = 160e6;
-const kept = new Map(); // address -> promise of a picture, oldest use first
+const kept = new Map(); // key -> promise of a picture, oldest use first
 let keptBytes = 0;
 let ask = (address) => fetch(address, { credentials: "same-origin" });
 
-// A picture is {bitmap, width, height, grey()}; null where the server has none.
+// A picture is {bitmap, width, height, bytes, grey()}; null where the server has none.
 function loadPicture(address) {
-  const known = kept.get(address);
+  return loadOnce(address, () => fetchPicture(address));
+}
+
+// Return the promise kept under a key, or that of `fetchIt()`. What it brings says how many `bytes` it holds.
+function loadOnce(key, fetchIt) {
+  const known = kept.get(key);
   if (known) {
-    kept.delete(address);
-    kept.set(address, known);
+    kept.delete(key);
+    kept.set(key, known);
     return known;
   }
-  const promise = fetchPicture(address).then((picture) => {
-    if (picture === null) kept.delete(address); // it may come yet: ask again next time
-    else keptBytes += picture.width * picture.height * 5;
+  const promise = fetchIt().then((picture) => {
+    if (picture === null) kept.delete(key); // it may come yet: ask again next time
+    else keptBytes += picture.bytes;
     forgetOldest();
     return picture;
   });
-  kept.set(address, promise);
+  kept.set(key, promise);
   return promise;
 }
 
@@ -32,19 +37,20 @@ async function fetchPicture(address) {
     }
     const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
     const bitmap = await createImageBitmap(await response.blob(), options);
+    const { width, height } = bitmap;
     let values = null;
-    const grey = () => (values ??= greyValues(bitmap, bitmap.width, bitmap.height));
-    return { bitmap, width: bitmap.width, height: bitmap.height, grey };
+    const grey = () => (values ??= greyValues(bitmap, width, height));
+    return { bitmap, width, height, bytes: 5 * width * height, grey };
   } catch {
     return null;
   }
 }
 
 function forgetOldest() {
-  for (const [address, promise] of kept) {
+  for (const [key, promise] of kept) {
     if (keptBytes <= KEPT_BYTES || kept.size <= 8) return;
-    kept.delete(address);
-    promise.then((picture) => { if (picture) keptBytes -= picture.width * picture.height * 5; });
+    kept.delete(key);
+    promise.then((picture) => { if (picture) keptBytes -= picture.bytes; });
   }
 }
 

@@ -1,101 +1,182 @@
 // Panes that zoom and pan as one, or two pictures upon each other with a wipe slider.
 
 const viewers = new WeakMap();
-const GREATEST_ZOOM = 64;
 const LEAST_PANE_PX = 300;
+const GREATEST_SCALE = 64; // pixels of the screen, across, that one pixel of the image may take
+const SQUARES_FROM = 2; // from so many on, a pixel of the image is shown as the square that it is
+const ZOOMS = [0.25, 0.5, 1, 2, 4, 8, 16, 32];
+const KEYS_HELP = "Arrows move, + and - zoom, 0 shows the whole image, 1 its pixels one to one, Shift and arrows move the cross.";
+const FRAME =
+  '<div class="bar"><div class="legend"></div><span class="busy" role="status"></span><span class="zooming">' +
+  '<button type="button" class="out" aria-label="Zoom out" title="Zoom out (-)">−</button>' +
+  '<select class="zoom" aria-label="Zoom" title="100 %: a pixel of the image is a pixel of the screen"></select>' +
+  '<button type="button" class="in" aria-label="Zoom in" title="Zoom in (+)">+</button>' +
+  '<button type="button" class="reset" title="Show the whole image (0)">Fit</button></span></div>' +
+  `<div class="panes" tabindex="0" role="group" aria-label="Panes. ${KEYS_HELP}"></div>` +
+  '<div class="readout"></div><div class="spoken" role="status"></div>';
+const PANE =
+  '<div class="names"><span class="left"></span><span class="right" hidden></span></div><div class="frame">' +
+  '<canvas role="img"></canvas><div class="cross" hidden><i></i></div><span class="note" hidden></span>' +
+  '<div class="handle" role="slider" tabindex="0" aria-label="Wipe" aria-valuemin="0" aria-valuemax="100" hidden></div></div>';
 
 class Viewer {
   constructor(root) {
     this.root = root;
     this.view = { x: 0.5, y: 0.5, zoom: 1 }; // the middle of the pane in shares of the image; 1 shows all of it
     this.wipeAt = 0.5;
+    this.cursor = null; // [x, y] in pixels of the image
+    this.pinned = false;
     this.panes = [];
     this.pointers = new Map();
-    root.innerHTML =
-      '<div class="bar"><div class="legend"></div><span class="zoom" aria-live="polite"></span>' +
-      '<button type="button" class="reset" title="Show the whole image (0)">Fit</button></div><div class="panes"></div>';
-    this.row = root.querySelector(".panes");
-    root.querySelector(".reset").addEventListener("click", () => this.reset());
+    root.innerHTML = FRAME;
+    const part = (name) => root.querySelector(name);
+    this.row = part(".panes");
+    this.busy = part(".busy");
+    this.zoomSelect = part(".zoom");
+    this.readout = new Readout(part(".readout"), part(".spoken"));
+    part(".reset").addEventListener("click", () => this.reset());
+    part(".in").addEventListener("click", () => this.zoomBy(ZOOM_STEP));
+    part(".out").addEventListener("click", () => this.zoomBy(1 / ZOOM_STEP));
+    this.zoomSelect.addEventListener("change", () => this.zoomTo(Number(this.zoomSelect.value)));
+    listenToKeys(this, this.row);
     this.resized = new ResizeObserver(() => this.arrange());
     this.resized.observe(this.row);
   }
 
   update(data) {
     this.data = data;
-    const { panes, settings, colours } = data;
-    const groups = settings.wipe && panes.length > 1 ? [panes.slice(0, 2)] : panes.map((pane) => [pane]);
+    const { panes, settings } = data;
+    const together = settings.wipe && panes.length > 1;
+    this.groups = together ? [panes.slice(0, 2)] : panes.map((pane) => [pane]);
+    const wanted = panes.flatMap((pane) => [pane.image, pane.mask, pane.reference]);
+    const asked = JSON.stringify([together, wanted, data.readings]);
+    if (asked === this.asked) return this.apply();
+    this.asked = asked;
+    this.whole = Object.keys(data.smaller).length === 0;
+    this.load();
+  }
+
+  // Load what the panes show and change all of them at once; until then the old pictures stay.
+  async load() {
+    const { asked, groups, whole } = this;
+    this.busy.textContent = "Loading …";
+    const { readings, smaller, ahead } = this.data;
+    const source = (address) => (whole ? address : (smaller[address] ?? address));
+    const map = (address) => (address ? loadMap(source(address)) : null);
+    const layer = (pane) => Promise.all([loadPicture(source(pane.image)), map(pane.mask), map(pane.reference)]);
+    const loaded = groups.map((layers) => Promise.all(layers.map(layer)));
+    if (!this.panes.length) this.paintFirst(loaded);
+    const read = this.readout.load(readings.map((reading) => ({ ...reading, address: source(reading.address) })));
+    const [pictures] = await Promise.all([Promise.all(loaded), read]);
+    if (this.asked !== asked || this.whole !== whole) return;
+    this.busy.textContent = "";
+    this.setPanes(groups, pictures);
+    ahead.forEach(layer); // so that the next image is there at once
+  }
+
+  // Before there is anything to see, each pane comes as soon as it can.
+  paintFirst(loaded) {
+    const { groups } = this;
+    this.setPanes(groups, groups.map(() => []));
+    loaded.forEach(async (promise, index) => {
+      const pictures = await promise;
+      if (this.groups === groups && this.panes[index]) this.setPanes(groups, this.panes.map((pane, at) => (at === index ? pictures : pane.loaded)));
+    });
+  }
+
+  setPanes(groups, pictures) {
     while (this.panes.length > groups.length) this.panes.pop().element.remove();
     while (this.panes.length < groups.length) this.panes.push(this.makePane());
-    const legend = legendOf(new Set(panes.map((pane) => pane.mode)), panes.some((pane) => pane.reference), colours);
-    this.root.querySelector(".legend").replaceWith(legend);
+    groups.forEach((layers, index) => Object.assign(this.panes[index], { layers, loaded: pictures[index] }));
+    this.fitTo(this.panes.find((pane) => pane.loaded[0]?.[0])?.loaded[0][0]);
+    this.apply();
+  }
+
+  // The place stays from one image to the next of the same size, so that the same place can be compared.
+  fitTo(image) {
+    if (!image) return;
+    const [width, height] = this.data.settings.full_px ?? [image.width, image.height];
+    if (this.size && (this.size.width !== width || this.size.height !== height)) {
+      this.view = { x: 0.5, y: 0.5, zoom: 1 };
+      this.cursor = null;
+      this.pinned = false;
+    }
+    this.size = { width, height };
+  }
+
+  // Show titles, notes and legend of what is loaded, and paint it.
+  apply() {
+    this.panes.forEach((pane, index) => {
+      pane.layers = this.groups[index] ?? pane.layers;
+      this.describe(pane);
+    });
+    this.root.querySelector(".legend").replaceWith(viewerLegend(this.groups.flat(), this.data.colours));
     this.arrange();
-    groups.forEach((layers, index) => this.fill(this.panes[index], layers));
+    this.showReadout(false);
+  }
+
+  describe(pane) {
+    const { layers, loaded } = pane;
+    const titles = layers.map((layer) => layer.title);
+    [pane.left, pane.right].forEach((name, index) => {
+      name.textContent = name.title = titles[index] ?? "";
+      name.hidden = index >= titles.length;
+    });
+    pane.handle.hidden = layers.length < 2;
+    pane.handle.setAttribute("aria-label", layers.length < 2 ? "Wipe" : `Wipe between ${titles.join(" and ")}`);
+    pane.canvas.setAttribute("aria-label", titles.join(" against "));
+    const gone = loaded.length && !loaded[0][0] ? "The image is gone" : "";
+    const missing = layers.some((layer, index) => loaded[index] && layer.mask && !loaded[index][1]) ? "There is no mask" : "";
+    const note = gone || layers.find((layer) => layer.note)?.note || missing;
+    pane.note.textContent = note;
+    pane.note.hidden = !note;
   }
 
   // As few rows as panes of a useful width need, and the panes of all rows as wide as the fullest row lets them be.
   arrange() {
     const rows = Math.ceil((this.panes.length * LEAST_PANE_PX) / Math.max(this.row.clientWidth, LEAST_PANE_PX));
     this.row.style.setProperty("--across", String(Math.ceil(this.panes.length / rows)));
+    if (this.size) {
+      const { width, height } = this.size;
+      this.row.style.setProperty("--ratio", String(width / height));
+      this.row.style.setProperty("--widest", `${Math.round((this.data.settings.height_px * width) / height)}px`);
+    }
     this.paintSoon();
   }
 
   makePane() {
     const element = document.createElement("div");
     element.className = "pane";
-    element.innerHTML =
-      '<canvas tabindex="0" role="img"></canvas><span class="name left"></span><span class="name right" hidden></span>' +
-      '<div class="handle" role="slider" tabindex="0" aria-label="Wipe" aria-valuemin="0" aria-valuemax="100" hidden></div>' +
-      '<span class="gone" hidden></span>';
+    element.innerHTML = PANE;
     this.row.append(element);
     const part = (name) => element.querySelector(name);
     const pane = {
       element, canvas: part("canvas"), left: part(".left"), right: part(".right"), handle: part(".handle"),
-      gone: part(".gone"), layers: [], loaded: [], overlays: new Map(), asked: "",
+      note: part(".note"), cross: part(".cross"), layers: [], loaded: [],
     };
-    this.listen(pane);
+    listenToPane(this, pane);
     return pane;
-  }
-
-  async fill(pane, layers) {
-    pane.layers = layers;
-    pane.left.textContent = layers[0].title;
-    pane.right.hidden = pane.handle.hidden = layers.length < 2;
-    pane.right.textContent = layers[1]?.title ?? "";
-    pane.canvas.setAttribute("aria-label", layers.map((layer) => layer.title).join(" against "));
-    const asked = JSON.stringify(layers.map((layer) => [layer.image, layer.mask, layer.reference]));
-    if (asked !== pane.asked) {
-      pane.asked = asked;
-      const load = (address) => (address ? loadPicture(address) : null);
-      const loaded = await Promise.all(
-        layers.map((layer) => Promise.all([load(layer.image), load(layer.mask), load(layer.reference)])),
-      );
-      if (pane.asked !== asked) return;
-      pane.loaded = loaded;
-    }
-    pane.overlays.clear();
-    const image = pane.loaded[0]?.[0];
-    pane.gone.hidden = Boolean(image);
-    pane.gone.textContent = pane.asked && pane.loaded.length ? "The image is gone" : "";
-    if (image) {
-      const height = this.data.settings.height_px;
-      pane.element.style.setProperty("--ratio", String(image.width / image.height));
-      pane.element.style.maxWidth = `${Math.round((height * image.width) / image.height)}px`;
-    }
-    this.paintSoon();
   }
 
   paintSoon() {
     cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.panes.forEach((pane) => this.paint(pane)));
+    this.frame = requestAnimationFrame(() => {
+      if (!this.size) return;
+      this.seen = new Map(); // what one pane of a frame has drawn or read and others can use
+      this.panes.forEach((pane) => this.paint(pane));
+      this.showZoom();
+    });
   }
 
   paint(pane) {
-    const image = pane.loaded[0]?.[0];
-    if (!image) return;
     const density = window.devicePixelRatio || 1;
-    const width = Math.max(1, Math.round(pane.canvas.clientWidth * density));
-    const height = Math.max(1, Math.round(pane.canvas.clientHeight * density));
-    if (pane.canvas.width !== width || pane.canvas.height !== height) Object.assign(pane.canvas, { width, height });
+    const box = pane.canvas.parentElement.getBoundingClientRect();
+    const [width, height] = [box.width, box.height].map((length) => Math.max(1, Math.floor(length * density)));
+    if (pane.canvas.width !== width || pane.canvas.height !== height) {
+      Object.assign(pane.canvas, { width, height });
+      // Whole pixels of the screen, or the browser would blur what is drawn pixel by pixel.
+      Object.assign(pane.canvas.style, { width: `${width / density}px`, height: `${height / density}px` });
+    }
     const context = pane.canvas.getContext("2d");
     context.clearRect(0, 0, width, height);
     const edge = Math.round(width * this.wipeAt);
@@ -106,127 +187,100 @@ class Viewer {
         context.rect(index ? edge : 0, 0, index ? width - edge : edge, height);
         context.clip();
       }
-      this.paintLayer(context, pane, index, width, height);
+      if (pane.loaded[index]) this.paintLayer(context, layer, pane.loaded[index], density);
       context.restore();
     });
     pane.handle.style.left = `${this.wipeAt * 100}%`;
     pane.handle.setAttribute("aria-valuenow", String(Math.round(this.wipeAt * 100)));
-    this.root.querySelector(".zoom").textContent = `${Math.round(100 * (this.placeOf(image, width, height)[2] / image.width / density))} %`;
+    this.placeCross(pane, density);
   }
 
-  paintLayer(context, pane, index, width, height) {
-    const [image, mask, reference] = pane.loaded[index];
-    if (!image) return;
-    const place = this.placeOf(image, width, height);
-    context.imageSmoothingEnabled = place[2] < 2 * image.width; // zoomed in, a pixel is a square
-    context.imageSmoothingQuality = "high";
-    context.drawImage(image.bitmap, ...place);
-    const { settings, colours } = this.data;
-    const mode = pane.layers[index].mode;
-    const leading = mask ?? reference;
-    if (!leading) return;
-    if (!pane.overlays.has(index)) {
-      const shown = Math.max(0.05, this.placeOf(image, width, height, 1)[2] / leading.width);
-      const overlay = mode === "side by side"
-        ? drawMaskAlone(leading, mask ? levelOf(settings.threshold) : 128)
-        : drawOverlay(mask, reference, mode, settings, colours, shown);
-      pane.overlays.set(index, overlay);
+  paintLayer(context, layer, [image, mask, reference], density) {
+    if (!image || layer.note) return;
+    const place = this.placeIn(context.canvas.width, context.canvas.height);
+    const scale = place[2] / this.size.width;
+    context.drawImage(this.scaled(image, place, context.canvas, scale >= SQUARES_FROM), 0, 0);
+    paintOverlay(context, mask, reference, layer.mode, this.data.settings, this.data.colours, place, density, this.seen);
+    // The smaller copies no longer do once one of their pixels is larger than one of the screen.
+    if (!this.whole && image.width < this.size.width && scale > (1.25 * image.width) / this.size.width) {
+      this.whole = true;
+      this.load();
     }
-    const overlay = pane.overlays.get(index);
-    context.imageSmoothingEnabled = false;
-    if (overlay) context.drawImage(overlay, ...place);
   }
 
-  // Where the image lies in the pane, in device pixels: [x, y, width, height].
-  placeOf(image, width, height, zoom = this.view.zoom) {
-    const scale = Math.min(width / image.width, height / image.height) * zoom;
-    const shown = [image.width * scale, image.height * scale];
+  // The image as a canvas of the given size shows it: once for all panes of a frame, as making it smaller takes long.
+  scaled(image, place, { width, height }, squares) {
+    return once(this.seen, image, [place, width, height], () => {
+      const canvas = canvasOf(width, height);
+      const context = canvas.getContext("2d");
+      context.imageSmoothingEnabled = !squares;
+      context.imageSmoothingQuality = "high";
+      context.drawImage(image.bitmap, ...place);
+      return canvas;
+    });
+  }
+
+  // Where the image lies in a box: [x, y, width, height], in the box's own unit.
+  placeIn(width, height, zoom = this.view.zoom) {
+    const scale = Math.min(width / this.size.width, height / this.size.height) * zoom;
+    const shown = [this.size.width * scale, this.size.height * scale];
     return [width / 2 - this.view.x * shown[0], height / 2 - this.view.y * shown[1], ...shown];
   }
 
-  listen(pane) {
-    const { canvas, handle } = pane;
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.zoomAt(pane, event, Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)));
-    }, { passive: false });
-    canvas.addEventListener("dblclick", () => this.reset());
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      this.pointers.set(event.pointerId, event);
-    });
-    canvas.addEventListener("pointermove", (event) => this.drag(pane, event));
-    for (const name of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
-    }
-    canvas.addEventListener("keydown", (event) => this.key(pane, event));
-    handle.addEventListener("pointerdown", (event) => handle.setPointerCapture(event.pointerId));
-    handle.addEventListener("pointermove", (event) => {
-      if (!handle.hasPointerCapture(event.pointerId)) return;
-      const box = canvas.getBoundingClientRect();
-      this.wipe((event.clientX - box.left) / box.width);
-    });
-    handle.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
-      if (!step) return;
-      event.preventDefault();
-      this.wipe(this.wipeAt + step);
-    });
+  // Pixels of the screen, across, that a pixel of the image takes.
+  scale(zoom = this.view.zoom) {
+    const { canvas } = this.panes[0];
+    return (this.placeIn(canvas.clientWidth, canvas.clientHeight, zoom)[2] / this.size.width) * (window.devicePixelRatio || 1);
   }
 
-  drag(pane, event) {
-    const before = this.pointers.get(event.pointerId);
-    if (!before) return;
-    const image = pane.loaded[0]?.[0];
-    if (!image) return;
-    if (this.pointers.size === 2) {
-      const other = [...this.pointers.values()].find((pointer) => pointer.pointerId !== event.pointerId);
-      const apart = (pointer) => Math.hypot(pointer.clientX - other.clientX, pointer.clientY - other.clientY);
-      this.zoomAt(pane, event, apart(event) / Math.max(1, apart(before)));
-    } else {
-      const [, , width, height] = this.placeOf(image, pane.canvas.clientWidth, pane.canvas.clientHeight);
-      this.move(-(event.clientX - before.clientX) / width, -(event.clientY - before.clientY) / height);
-    }
-    this.pointers.set(event.pointerId, event);
-  }
-
-  zoomAt(pane, event, factor) {
-    const image = pane.loaded[0]?.[0];
-    if (!image) return;
+  zoomAt(pane, point, factor) {
+    if (!this.size) return;
     const box = pane.canvas.getBoundingClientRect();
-    const point = [event.clientX - box.left, event.clientY - box.top];
-    const before = this.placeOf(image, box.width, box.height);
-    const held = [(point[0] - before[0]) / before[2], (point[1] - before[1]) / before[3]];
-    this.view.zoom = Math.min(GREATEST_ZOOM, Math.max(1, this.view.zoom * factor));
-    const after = this.placeOf(image, box.width, box.height);
-    this.move(held[0] - (point[0] - after[0]) / after[2], held[1] - (point[1] - after[1]) / after[3]);
+    const at = [point.clientX - box.left, point.clientY - box.top];
+    const before = this.placeIn(box.width, box.height);
+    const held = [(at[0] - before[0]) / before[2], (at[1] - before[1]) / before[3]];
+    const greatest = Math.max(1, GREATEST_SCALE / this.scale(1));
+    this.view.zoom = clamp(this.view.zoom * factor, 1, greatest);
+    const after = this.placeIn(box.width, box.height);
+    this.move(held[0] - (at[0] - after[0]) / after[2], held[1] - (at[1] - after[1]) / after[3]);
+  }
+
+  // Zoom about the cursor where it was kept, else about the middle.
+  zoomBy(factor) {
+    const pane = this.panes[0];
+    if (!pane || !this.size) return;
+    const box = pane.canvas.getBoundingClientRect();
+    const place = this.placeIn(box.width, box.height);
+    const [x, y] = this.pinned
+      ? [0, 1].map((axis) => place[axis] + ((this.cursor[axis] + 0.5) * place[2]) / this.size.width)
+      : [box.width / 2, box.height / 2];
+    this.zoomAt(pane, { clientX: box.left + x, clientY: box.top + y }, factor);
+  }
+
+  zoomTo(scale) {
+    if (this.size) this.zoomBy(scale / this.scale());
+  }
+
+  panBy(pane, x, y) {
+    if (!this.size) return;
+    const [, , width, height] = this.placeIn(pane.canvas.clientWidth, pane.canvas.clientHeight);
+    this.move(-x / width, -y / height);
+  }
+
+  moveView(x, y) {
+    const step = 0.1 / this.view.zoom;
+    this.move(x * step, y * step);
   }
 
   move(x, y) {
     const half = 0.5 / this.view.zoom;
-    const keep = (value) => Math.min(1 - half, Math.max(half, value));
-    this.view.x = keep(this.view.x + x);
-    this.view.y = keep(this.view.y + y);
+    this.view.x = clamp(this.view.x + x, half, 1 - half);
+    this.view.y = clamp(this.view.y + y, half, 1 - half);
     this.paintSoon();
   }
 
-  key(pane, event) {
-    const step = 0.1 / this.view.zoom;
-    const middle = pane.canvas.getBoundingClientRect();
-    const at = { clientX: middle.left + middle.width / 2, clientY: middle.top + middle.height / 2 };
-    const actions = {
-      "+": () => this.zoomAt(pane, at, 1.25), "=": () => this.zoomAt(pane, at, 1.25), "-": () => this.zoomAt(pane, at, 0.8),
-      0: () => this.reset(), ArrowLeft: () => this.move(-step, 0), ArrowRight: () => this.move(step, 0),
-      ArrowUp: () => this.move(0, -step), ArrowDown: () => this.move(0, step),
-    };
-    if (!actions[event.key]) return;
-    event.preventDefault();
-    event.stopPropagation();
-    actions[event.key]();
-  }
-
   wipe(share) {
-    this.wipeAt = Math.min(1, Math.max(0, share));
+    this.wipeAt = clamp(share, 0, 1);
     this.paintSoon();
   }
 
@@ -234,7 +288,20 @@ class Viewer {
     this.view = { x: 0.5, y: 0.5, zoom: 1 };
     this.paintSoon();
   }
+
+  showZoom() {
+    const fit = this.scale(1);
+    const now = this.scale();
+    const words = (scale) => `${Math.round(100 * scale)} %`;
+    const option = (scale) => Object.assign(document.createElement("option"), { value: String(scale), textContent: words(scale) });
+    const known = ZOOMS.filter((scale) => scale > fit && words(scale) !== words(now));
+    const options = [...known, now].sort((a, b) => a - b).map(option);
+    this.zoomSelect.replaceChildren(...options);
+    this.zoomSelect.value = String(now);
+  }
 }
+
+Object.assign(Viewer.prototype, CursorMoves);
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".root");

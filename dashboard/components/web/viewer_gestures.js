@@ -1,0 +1,74 @@
+// What a person does with wheel, fingers, mouse and keys, told to a viewer.
+
+const CLICK_PX = 4;
+const ZOOM_STEP = 1.25;
+
+function listenToPane(viewer, pane) {
+  const { canvas, handle } = pane;
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    viewer.zoomAt(pane, event, Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0016)));
+  }, { passive: false });
+  canvas.addEventListener("dblclick", (event) => (viewer.view.zoom > 1 ? viewer.reset() : viewer.zoomAt(pane, event, 4)));
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    viewer.pointers.set(event.pointerId, { clientX: event.clientX, clientY: event.clientY, moved: 0 });
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (viewer.pointers.has(event.pointerId)) drag(viewer, pane, event);
+    viewer.pointAt(pane, event);
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    const held = viewer.pointers.get(event.pointerId);
+    if (held && held.moved < CLICK_PX && viewer.pointers.size === 1) viewer.pinAt(pane, event);
+    viewer.pointers.delete(event.pointerId);
+  });
+  canvas.addEventListener("pointercancel", (event) => viewer.pointers.delete(event.pointerId));
+  canvas.addEventListener("pointerleave", () => viewer.pointAway());
+  handle.addEventListener("pointerdown", (event) => handle.setPointerCapture(event.pointerId));
+  handle.addEventListener("pointermove", (event) => {
+    if (!handle.hasPointerCapture(event.pointerId)) return;
+    const box = canvas.getBoundingClientRect();
+    viewer.wipe((event.clientX - box.left) / box.width);
+  });
+  handle.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: -0.02, ArrowRight: 0.02, ArrowDown: -0.02, ArrowUp: 0.02, PageDown: -0.1, PageUp: 0.1, Home: -1, End: 1 };
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    viewer.wipe(viewer.wipeAt + steps[event.key]);
+  });
+}
+
+// One finger or the mouse pans; two fingers zoom about the point between them, and pan with it.
+function drag(viewer, pane, event) {
+  const before = viewer.pointers.get(event.pointerId);
+  const now = { clientX: event.clientX, clientY: event.clientY };
+  const step = [now.clientX - before.clientX, now.clientY - before.clientY];
+  viewer.pointers.set(event.pointerId, { ...now, moved: before.moved + Math.hypot(...step) });
+  if (viewer.pointers.size > 2) return;
+  const other = [...viewer.pointers.entries()].find(([id]) => id !== event.pointerId)?.[1];
+  if (!other) return viewer.panBy(pane, ...step);
+  const apart = (point) => Math.hypot(point.clientX - other.clientX, point.clientY - other.clientY);
+  const middle = { clientX: (now.clientX + other.clientX) / 2, clientY: (now.clientY + other.clientY) / 2 };
+  viewer.panBy(pane, step[0] / 2, step[1] / 2);
+  viewer.zoomAt(pane, middle, apart(now) / Math.max(1, apart(before)));
+}
+
+function listenToKeys(viewer, element) {
+  const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const actions = {
+    "+": () => viewer.zoomBy(ZOOM_STEP), "=": () => viewer.zoomBy(ZOOM_STEP), "-": () => viewer.zoomBy(1 / ZOOM_STEP),
+    0: () => viewer.reset(), 1: () => viewer.zoomTo(1),
+  };
+  element.addEventListener("keydown", (event) => {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest(".handle")) return;
+    const step = steps[event.key];
+    const act = step ? () => (event.shiftKey ? viewer.moveCursor(...step) : viewer.moveView(...step)) : actions[event.key];
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    act();
+  });
+}
