@@ -18,7 +18,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     Raises:
         JobFailed: there is no model that can be used.
     """
-    from engine.predict import BATCH_SIZE, ModelError
+    from engine.predict import ModelError
 
     began = time.monotonic()
     run_id = job.payload["network"]
@@ -26,5 +26,5 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         kept = network_of(run_id, context.artifacts.path(stored.best_model_key(run_id)))
     except ModelError as error:
         raise JobFailed(str(error)) from None
-    kept.network(np.zeros((BATCH_SIZE, *kept.model.input_shape[1:]), np.uint8))
+    kept.network(np.zeros((1, *kept.model.input_shape[1:]), np.uint8))
     return {"network": run_id, "seconds": round(time.monotonic() - began, 2)}
