@@ -7,45 +7,36 @@ import streamlit as st
 from dashboard import urls, wording
 from dashboard.components.viewer import Pane, viewer
 from dashboard.viewmodels.predict import Rival, SetView
-from dashboard.viewmodels.predicted import Shown
+from dashboard.viewmodels.predicted import Place, Shown
 
 UNCERTAINTY_HELP = "How far the network is from a clear yes or no: the mean of its map, from 0 (sure) to 1."
 ALIKE_HELP = "Dice between the masks of the two networks, at the same threshold. It says who agrees, not who is right."
 
 
-def prediction_image(
-    view: SetView,
-    rival: Rival | None,
-    image: Shown,
-    *,
-    position: int,
-    neighbours: tuple[str | None, str | None],
-    page: int,
-    threshold: float,
-    opacity: float,
-) -> None:
-    """Draw one image.
-
-    Args:
-        position: where it stands in the chosen order, from 0.
-        neighbours: ids of the images before and after it in that order.
-        page: the page of the grid that shows it, to go back to.
-    """
-    rival = rival if image.rival_has_mask else None
+def image_bar(image: Shown, rival: Rival | None, place: Place) -> bool:
+    """Draw the ways back and on to the neighbours; return whether two pictures are wiped against each other."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Back to the masks", icon=":material/arrow_back:", shortcut="Escape", key="image-back"):
             st.query_params.pop("image", None)
-            st.session_state["page"] = page
+            st.session_state["page"] = place.page
             st.rerun()
-        _step("Previous", ":material/chevron_left:", "P", neighbours[0])
-        _step("Next", ":material/chevron_right:", "N", neighbours[1])
+        _step("Previous", ":material/chevron_left:", "P", place.previous_id)
+        _step("Next", ":material/chevron_right:", "N", place.next_id)
         st.text(image.name, width="content")
-        st.caption(f"{position + 1:,} of {view.predicted:,}", width="content")
-        layers = _layers(view, rival, image)
-        wipe = len(layers) == 2 and st.toggle("Wipe between them", key="wipe", bind="query-params")
+        st.caption(f"{place.position + 1:,} of {place.total:,}", width="content")
+        if rival is None and not image.has_truth:
+            return False
+        words = "Wipe the networks against each other" if rival else "Wipe truth against prediction"
+        return st.toggle(words, key="wipe", bind="query-params")
+
+
+def prediction_image(
+    view: SetView, rival: Rival | None, image: Shown, threshold: float, opacity: float, wipe: bool
+) -> None:
+    """Draw one image in place of the grid; `rival` is a second network that has a mask of it."""
     _scores(view, rival, image)
     viewer(
-        layers if wipe else _panes(view, rival, image),
+        _layers(view, rival, image) if wipe else _panes(view, rival, image),
         key="prediction-viewer",
         threshold=threshold,
         opacity=opacity,
@@ -61,13 +52,13 @@ def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
 
 
 def _scores(view: SetView, rival: Rival | None, image: Shown) -> None:
-    of_run = f" of {wording.escaped(view.run_name)}" if rival else ""
+    of_run = f" ({wording.escaped(view.run_name)})" if rival else ""
     with st.container(horizontal=True):
         if image.dice is not None:
             st.metric(f"Dice vs truth{of_run}", wording.score(image.dice), width="content")
         if rival is not None and image.rival_dice is not None:
             st.metric(
-                f"Dice vs truth of {wording.escaped(rival.name)}", wording.score(image.rival_dice), width="content"
+                f"Dice vs truth ({wording.escaped(rival.name)})", wording.score(image.rival_dice), width="content"
             )
         if image.alike is not None:
             st.metric("Dice between the two", wording.score(image.alike), width="content", help=ALIKE_HELP)

@@ -13,13 +13,14 @@ import streamlit as st
 from dashboard import mask_pairs, resources, urls, wording
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
 from dashboard.components.paging import first_page, page_numbers
-from dashboard.components.prediction_image import prediction_image
+from dashboard.components.prediction_image import image_bar, prediction_image
+from dashboard.components.prediction_rival import choose_rival, follow_rival
 from dashboard.mask_pairs import MaskPair
 from dashboard.score_tables import score_table
 from dashboard.viewmodels import predicted as vm
 from dashboard.viewmodels.predict import Rival, SetView
 from dashboard.viewmodels.predicted import Masks, Order, Shown
-from dashboard.viewmodels.scores import SCORE_TITLES
+from dashboard.viewmodels.scores import SCORE_TITLES, ScoreTable
 from db import predictions
 from engine import artifacts as stored
 from engine import imaging, metrics
@@ -36,7 +37,7 @@ class Look(NamedTuple):
     reference: Literal["truth", "rival"] = "truth"
 
 
-BOTH = "Both networks"
+BOTH, ERRORS = "Both networks", "Errors vs truth"
 LOOKS = {
     "Fill": Look("fill"),
     "Outline": Look("outline"),
@@ -44,72 +45,85 @@ LOOKS = {
     "Side by side": Look("side by side"),
     BOTH: Look("errors", reference="rival"),
     "Uncertainty": Look("probability", mask="uncertainty"),
-    "Errors vs truth": Look("errors"),
+    ERRORS: Look("errors"),
 }
 
 
-def prediction_masks(view: SetView, rival: Rival | None) -> float:
-    """Draw the masks of a set that has some, beside those of a second network if one is given; return the threshold."""
-    table = score_table(view.id)
-    pair = None
+def prediction_masks(view: SetView, table: ScoreTable, image_id: str | None = None) -> float:
+    """Draw the masks of a set, or one image of it, beside those of a second network if one is chosen.
+
+    `table` is the set's and not empty. Returns the threshold.
+    """
+    bar = st.container()
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row:
+        rival = choose_rival(view)
     if rival is not None:
-        pair = mask_pairs.mask_pair(view.id, rival.set_id, table.image_ids)
+        follow_rival(view, rival)
+        rival = rival if rival.predicted else None
+    pair = mask_pairs.mask_pair(view.id, rival.set_id, table.image_ids) if rival else None
     masks = Masks(table, score_table(rival.set_id) if rival else None, pair.curves if pair else None)
-    threshold, opacity, order, look = _controls(masks)
+    with row:
+        threshold, opacity, order = _controls(masks)
+        look = _choose_look(masks) if image_id is None else "Fill"
     _best_thresholds(view, threshold)
-    place = st.container()
+    summary = st.container()
     rows = vm.arrange(masks, order, threshold)
-    wanted = table.index.get(st.query_params.get("image", ""))
-    if wanted is not None:
-        if pair is not None:
-            pair.fill([wanted])
-        _image(view, rival, masks, rows, wanted, threshold, opacity)
-    else:
-        if st.query_params.pop("image", None):
-            st.warning("The image in the address has no mask here. These have one.")
+    if image_id is None:
         _grid(view, rival, masks, pair, rows, threshold, opacity, look)
-    with place:
-        _summary(view, rival, masks, threshold)
-        if pair is not None and not pair.complete:
+        with summary:
+            _summary(view, rival, masks, threshold)
+    else:
+        if pair is not None:
+            pair.fill([table.index[image_id]])
+        image = _with_area(view, vm.shown(masks, table.index[image_id], threshold), threshold)
+        rival = rival if image.rival_has_mask else None
+        with bar:
+            wipe = image_bar(image, rival, vm.place(table, rows, image_id))
+        prediction_image(view, rival, image, threshold, opacity, wipe)
+    if pair is not None and not pair.complete:
+        with summary:
             _compare_the_rest(pair)
     return threshold
 
 
-def _controls(masks: Masks) -> tuple[float, float, Order, str]:
+def _controls(masks: Masks) -> tuple[float, float, Order]:
+    threshold = st.slider(
+        "Threshold",
+        0.0,
+        1.0,
+        0.5,
+        0.01,
+        key="threshold",
+        bind="query-params",
+        width=220,
+        help="A pixel is foreground where its probability is at least this. Masks, areas and scores follow, "
+        "and so do the downloads.",
+    )
+    opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", bind="query-params", width=160)
+    order = st.selectbox(
+        "Order",
+        vm.orders(masks),
+        key="order",
+        bind="query-params",
+        on_change=first_page,
+        width=200,
+        help="Orders by score follow the threshold. Area does where an image has truth; else it is that at 0.50.",
+    )
+    return threshold, opacity, order
+
+
+def _choose_look(masks: Masks) -> str:
     looks = [
         name
         for name, look in LOOKS.items()
         if (look.mask != "uncertainty" or masks.table.has_uncertainty)
         and (look.reference != "rival" or masks.rival is not None)
-        and (name != "Errors vs truth" or masks.scored)
+        and (name != ERRORS or masks.scored)
     ]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        threshold = st.slider(
-            "Threshold",
-            0.0,
-            1.0,
-            0.5,
-            0.01,
-            key="threshold",
-            bind="query-params",
-            width=220,
-            help="A pixel is foreground where its probability is at least this. Masks, areas and scores follow, "
-            "and so do the downloads.",
-        )
-        opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", bind="query-params", width=160)
-        order = st.selectbox(
-            "Order",
-            vm.orders(masks),
-            key="order",
-            bind="query-params",
-            on_change=first_page,
-            width=200,
-            help="Orders by score follow the threshold. Area does where an image has truth; else it is that at 0.50.",
-        )
-        look = st.segmented_control(
-            "Show", looks, default="Fill", required=True, key="overlay", bind="query-params", wrap=True
-        )
-    return threshold, opacity, order, look
+    return st.segmented_control(
+        "Show", looks, default="Fill", required=True, key="overlay", bind="query-params", wrap=True
+    )
 
 
 def _best_thresholds(view: SetView, threshold: float) -> None:
@@ -137,22 +151,21 @@ def _summary(view: SetView, rival: Rival | None, masks: Masks, threshold: float)
     found = vm.summary(masks, threshold)
     parts = []
     if found.dice is None:
-        parts.append("There is no truth for these images, so there are areas but no scores.")
+        st.caption("There is no truth for these images, so there are areas but no scores.")
     else:
         own = f" of *{wording.escaped(view.run_name)}*" if rival else ""
-        words = (
-            f"Mean over {wording.count(found.scored, 'image')} with truth: **Dice vs truth{own} {found.dice:.3f}**, "
-        )
-        words += f"IoU vs truth {found.iou:.3f}" + (", images it learned from included" if view.own else "")
+        words = f"Mean over {wording.count(found.scored, 'image')} with truth: "
+        words += f"**Dice vs truth{own} {found.dice:.3f}**, IoU vs truth {found.iou:.3f}"
+        words += ", images it learned from included" if view.own else ""
         parts.append(words + (wording.escaped(f" · {view.weights}") if view.weights else ""))
-        if rival is not None and found.rival_dice is not None:
-            other = f"**Dice vs truth of *{wording.escaped(rival.name)}* {found.rival_dice:.3f}**"
-            parts.append(other + (wording.escaped(f" · {rival.weights}") if rival.weights else ""))
+    if rival is not None and found.rival_dice is not None:
+        words = f"**Dice vs truth of *{wording.escaped(rival.name)}* {found.rival_dice:.3f}**"
+        parts.append(words + (wording.escaped(f" · {rival.weights}") if rival.weights else ""))
     if found.alike is not None:
-        parts.append(
-            f"Dice between the two networks' masks {found.alike:.3f}, over {wording.count(found.compared, 'image')}"
-        )
-    st.markdown(" · ".join(parts))
+        over = wording.count(found.compared, "image")
+        parts.append(f"Dice between the two networks' masks {found.alike:.3f}, over {over}")
+    if parts:
+        st.markdown(" · ".join(parts))
 
 
 def _compare_the_rest(pair: MaskPair) -> None:
@@ -167,23 +180,6 @@ def _compare_the_rest(pair: MaskPair) -> None:
             st.rerun()
 
     go_on()
-
-
-def _image(
-    view: SetView, rival: Rival | None, masks: Masks, rows: np.ndarray, row: int, threshold: float, opacity: float
-) -> None:
-    position = int(np.flatnonzero(rows == row)[0])
-    ids = [masks.table.image_ids[rows[at]] if 0 <= at < len(rows) else None for at in (position - 1, position + 1)]
-    prediction_image(
-        view,
-        rival,
-        _with_area(view, vm.shown(masks, row, threshold), threshold),
-        position=position,
-        neighbours=(ids[0], ids[1]),
-        page=vm.page_of(rows, row),
-        threshold=threshold,
-        opacity=opacity,
-    )
 
 
 def _grid(
@@ -243,7 +239,7 @@ def _subtitle(image: Shown, compared: bool, unsure: bool) -> str:
         other = f" and {image.rival_dice:.3f}" if image.rival_dice is not None else ""
         parts.append(f"Dice vs truth {image.dice:.3f}{other}")
     if compared:
-        parts.append("not compared yet" if image.alike is None else f"between both {image.alike:.3f}")
+        parts.append("not compared yet" if image.alike is None else f"Dice between both {image.alike:.3f}")
     return " · ".join(parts)
 
 

@@ -68,6 +68,17 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where an image stands in an order: its position from 0, its page from 1, and the ids of its neighbours."""
+
+    position: int
+    total: int
+    page: int
+    previous_id: str | None
+    next_id: str | None
+
+
+@dataclass(frozen=True)
 class Summary:
     """A set at one threshold: means over the `scored` images with truth, and over the `compared` of both networks."""
 
@@ -124,9 +135,14 @@ def arrange(masks: Masks, order: Order, threshold: float) -> np.ndarray:
     return np.argsort(keys[order](), kind="stable")
 
 
-def page_of(rows: np.ndarray, row: int) -> int:
-    """Return the page (from 1) of an order on which a row of the table stands."""
-    return int(np.flatnonzero(rows == row)[0]) // PER_PAGE + 1
+def place(table: ScoreTable, rows: np.ndarray, image_id: str) -> Place:
+    """Return where an image of the table stands in an order of its rows."""
+    position = int(np.flatnonzero(rows == table.index[image_id])[0])
+
+    def at(index: int) -> str | None:
+        return table.image_ids[rows[index]] if 0 <= index < len(rows) else None
+
+    return Place(position, len(rows), position // PER_PAGE + 1, at(position - 1), at(position + 1))
 
 
 def page_rows(rows: np.ndarray, page: int) -> np.ndarray:

@@ -254,7 +254,7 @@ def test_two_networks_are_compared_image_by_image(open_page, house):
     at.query_params["image"] = image.id
     at.run()
     assert not at.exception
-    assert {"Dice vs truth of first", "Dice vs truth of second", "Dice between the two"} <= {m.label for m in at.metric}
+    assert {"Dice vs truth (first)", "Dice vs truth (second)", "Dice between the two"} <= {m.label for m in at.metric}
     at.toggle("wipe").set_value(True).run()
     assert not at.exception
 

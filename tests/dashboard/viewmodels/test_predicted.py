@@ -83,7 +83,14 @@ def test_orders_follow_the_threshold_and_what_is_unknown_comes_last(house):
 def test_pages():
     rows = np.arange(view.PER_PAGE + 2)[::-1]
     assert list(view.page_rows(rows, 2)) == [1, 0] == list(view.page_rows(rows, 9))
-    assert view.page_of(rows, 1) == 2 and view.page_of(rows, 2) == 1
+
+
+def test_an_image_knows_its_place_and_its_neighbours(house):
+    dataset = add_discs(house, count=3)
+    found = table(house, add_predictions(house, add_run(house, dataset), dataset))
+    ids, backwards = found.image_ids, np.array([2, 1, 0])
+    assert view.place(found, backwards, ids[1]) == view.Place(1, 3, 1, ids[2], ids[0])
+    assert view.place(found, backwards, ids[0]) == view.Place(2, 3, 1, ids[1], None)
 
 
 def test_networks_that_differ_most_come_first(house, compared):
