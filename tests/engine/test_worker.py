@@ -15,6 +15,7 @@ from engine import imaging
 from engine.launchers import launcher
 from engine.worker import explain, work
 from tests.house import REPOSITORY, add_discs
+from tests.network import add_network
 
 PATIENCE_S = 60
 
@@ -146,20 +147,7 @@ def test_a_database_error_is_told_without_its_sql():
 
 
 def with_network(house, name="net"):
-    """Return a run that predicts its own dataset's images with a tiny untrained network."""
-    from engine.config import RunConfig
-    from engine.model.networks import network
-    from engine.parameters import parse
-
-    dataset = add_discs(house, 3, name=f"images of {name}")
-    config = parse(RunConfig, {"model": {"image_size": 32, "base_filters": 4, "depth": 2}})
-    with house.database.writing() as session:
-        run = runs.create(session, dataset, None, name, "fast", config.model_dump(), "1")
-        run.best_epoch = 1
-    path = house.files.path(stored.best_model_key(run.id))
-    path.parent.mkdir(parents=True)
-    network(config.model).save(path)
-    return run
+    return add_network(house, add_discs(house, 3, name=f"images of {name}"), name)
 
 
 def ask_for(house, run):
