@@ -45,7 +45,7 @@ def hold(session: Session, worker: str, run_ids: list[str]) -> str | None:
     now = utc_now()
     if _sign(session, now) is not None:
         return None
-    dismiss(session)
+    session.execute(delete(Job).where(Job.kind == JobKind.WARM, Job.status.not_in(_AT_WORK)))  # what is over by now
     sign = Job(
         kind=JobKind.WARM,
         status=JobStatus.FINISHED,
@@ -73,8 +73,8 @@ def take_down(session: Session, sign_id: str) -> None:
 
 
 def dismiss(session: Session) -> None:
-    """Take down every sign, so that the worker behind it ends when it is idle; forget requests that have ended."""
-    session.execute(delete(Job).where(Job.kind == JobKind.WARM, Job.status.not_in(_AT_WORK)))
+    """Take down every sign, so that the worker behind it ends when it is idle, and withdraw what waits to be loaded."""
+    session.execute(delete(Job).where(Job.kind == JobKind.WARM, Job.status != JobStatus.RUNNING))
 
 
 def readiness(session: Session, now: datetime, lost_after_s: float) -> Readiness:

@@ -252,6 +252,8 @@ def _end(*_: Any) -> None:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # TensorFlow otherwise takes all of a GPU's memory at its first use, and the worker beside this one finds none
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     current = settings()
     database = Database(current.resolved_database_url)
     database.migrate()

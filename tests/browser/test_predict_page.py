@@ -6,7 +6,6 @@ import re
 import time
 from urllib.parse import parse_qs, urlsplit
 
-import numpy as np
 import pytest
 from playwright.sync_api import expect
 

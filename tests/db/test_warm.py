@@ -95,3 +95,15 @@ def test_a_lost_request_is_not_waited_for(house):
         jobs.claim(session, "gone", 2, LOST_S)
         session.query(Job).one().heartbeat_at = utc_now() - timedelta(seconds=LOST_S + 1)
     assert not ready(house).requested
+
+
+def test_dismissing_withdraws_what_waits_but_not_what_runs(house):
+    ask(house)
+    with house.database.writing() as session:
+        warm.dismiss(session)
+    assert not ready(house).requested
+    ask(house)
+    with house.database.writing() as session:
+        jobs.claim(session, "first", 2, LOST_S)
+        warm.dismiss(session)
+    assert ready(house).requested
