@@ -147,7 +147,7 @@ def test_the_mirror_is_asked_once_where_flips_are_off_and_for_nothing_where_they
     def counting(model):
         return lambda squares: asked.append(1) or np.zeros(squares.shape[:3], np.float32)
 
-    monkeypatch.setattr("engine.predict._compiled", counting)
+    monkeypatch.setattr("engine.predict.compiled", counting)
     counts = []
     for flips, compare in ((False, False), (False, True), (True, False), (True, True)):
         asked.clear()
