@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 
 from dashboard import connections, resources
-from db import jobs
+from db import jobs, warm
 from db.models import JobStatus, utc_now
 
 INTERVAL_S = 10.0
@@ -34,12 +34,23 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
-        await anyio.to_thread.run_sync(resources.end_preview_pool)
+        await anyio.to_thread.run_sync(_end)
 
 
 def _prepare() -> None:
-    resources.database()
+    dismiss_warm_worker()  # it may run the code of an older app
     remove_old_uploads()
+
+
+def _end() -> None:
+    resources.end_preview_pool()
+    dismiss_warm_worker()
+
+
+def dismiss_warm_worker() -> None:
+    """Tell the worker that waits with networks in memory, if there is one, to end."""
+    with resources.database().writing() as session:
+        warm.dismiss(session)
 
 
 async def _watch() -> None:

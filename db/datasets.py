@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from db.models import Dataset, Image, ImportEntry, Job, JobStatus, Label, LabelSet, PredictionSet, Probe, Run
+from db.jobs import active, uses_run
+from db.models import Dataset, Image, ImportEntry, Job, Label, LabelSet, PredictionSet, Probe, Run
 from db.names import checked_name
 
 
@@ -131,9 +132,8 @@ def shapes(session: Session, dataset_id: str) -> dict[tuple[int, int], int]:
 
 def jobs_at_work(session: Session, dataset_id: str) -> list[Job]:
     """Return the queued and running jobs that read or write a dataset."""
-    jobs = session.scalars(select(Job).where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING])))
     runs = set(session.scalars(select(Run.id).where(Run.dataset_id == dataset_id)))
-    return [job for job in jobs if job.payload.get("dataset") == dataset_id or job.payload.get("run") in runs]
+    return [job for job in active(session) if job.payload.get("dataset") == dataset_id or uses_run(job, runs)]
 
 
 def refuse_if_busy(session: Session, dataset_id: str) -> None:

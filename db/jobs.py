@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,16 +24,18 @@ def find(session: Session, job_id: str | None) -> Job | None:
     return session.get(Job, job_id) if job_id else None
 
 
-def claim(session: Session, worker: str, max_running: int, lost_after_s: float) -> Job | None:
-    """Take the oldest queued job for `worker`, unless `max_running` live ones run already. None if there is none."""
+def claim(
+    session: Session, worker: str, max_running: int, lost_after_s: float, kinds: Collection[JobKind] = tuple(JobKind)
+) -> Job | None:
+    """Take the oldest queued job of `kinds` for `worker`, unless `max_running` live ones of any kind run already.
+
+    None if there is none.
+    """
     now = utc_now()
-    alive = select(func.count()).where(
-        Job.status == JobStatus.RUNNING, Job.heartbeat_at > now - timedelta(seconds=lost_after_s)
-    )
-    if session.scalar(alive) >= max_running:
+    if running(session, now, lost_after_s) >= max_running:
         return None
-    oldest = select(Job.id).where(Job.status == JobStatus.QUEUED).order_by(Job.created_at, Job.id).limit(1)
-    job_id = session.scalar(oldest)
+    oldest = select(Job.id).where(Job.status == JobStatus.QUEUED, Job.kind.in_(kinds))
+    job_id = session.scalar(oldest.order_by(Job.created_at, Job.id).limit(1))
     if job_id is None:
         return None
     taken = session.execute(
@@ -52,6 +55,25 @@ def claim(session: Session, worker: str, max_running: int, lost_after_s: float) 
     if taken.rowcount != 1:
         return None
     return session.get(Job, job_id, populate_existing=True)
+
+
+def running(session: Session, now: datetime, lost_after_s: float) -> int:
+    """Return how many jobs run whose worker is not lost."""
+    return session.scalar(
+        select(func.count()).where(
+            Job.status == JobStatus.RUNNING, Job.heartbeat_at > now - timedelta(seconds=lost_after_s)
+        )
+    )
+
+
+def queued(session: Session, kinds: Collection[JobKind] = tuple(JobKind)) -> int:
+    """Return how many jobs of `kinds` wait."""
+    return session.scalar(select(func.count()).where(Job.status == JobStatus.QUEUED, Job.kind.in_(kinds)))
+
+
+def uses_run(job: Job, run_ids: Collection[str]) -> bool:
+    """Whether a job works with one of the runs: trains it, or predicts with it."""
+    return not {job.payload.get("run"), *job.payload.get("also", [])}.isdisjoint(run_ids)
 
 
 def _mine(job_id: str, attempt: int) -> Any:
@@ -141,13 +163,7 @@ def is_lost(job: Job, now: datetime, lost_after_s: float) -> bool:
 
 def waiting_without_worker(session: Session, now: datetime, lost_after_s: float, max_running: int) -> bool:
     """Whether queued jobs wait although fewer than `max_running` live ones run: a worker should be started."""
-    queued = session.scalar(select(func.count()).where(Job.status == JobStatus.QUEUED))
-    alive = session.scalar(
-        select(func.count()).where(
-            Job.status == JobStatus.RUNNING, Job.heartbeat_at > now - timedelta(seconds=lost_after_s)
-        )
-    )
-    return bool(queued) and alive < max_running
+    return queued(session) > 0 and running(session, now, lost_after_s) < max_running
 
 
 def measurements(session: Session, dataset_id: str, what: str, limit: int = 200) -> list[Job]:

@@ -9,7 +9,8 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.datasets import InUse, delete_dataset
-from db.models import Dataset, Image, Job, JobStatus, Metric, Prediction, PredictionSet, Run, RunImage
+from db.jobs import active, uses_run
+from db.models import Dataset, Image, Job, Metric, Prediction, PredictionSet, Run, RunImage
 from db.names import checked_name
 
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 40, 12, 10_000
@@ -266,8 +267,7 @@ def delete_run(session: Session, run_id: str) -> list[tuple[str, str]]:
     Raises:
         InUse: a job is working on it.
     """
-    jobs = session.scalars(select(Job).where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING])))
-    if any(job.payload.get("run") == run_id for job in jobs):
+    if any(uses_run(job, [run_id]) for job in active(session)):
         raise InUse("The run is in use by a job. Stop it or wait for it to end, then try again.")
     sets = list(session.scalars(select(PredictionSet.id).where(PredictionSet.run_id == run_id)))
     session.execute(delete(PredictionSet).where(PredictionSet.id.in_(sets)))

@@ -5,6 +5,7 @@ The browser and the command line both start work here. After the transaction, ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
@@ -112,26 +113,47 @@ def submit_predict(
     flips: bool | None = None,
     source: dict[str, Any] | None = None,
     refine: str | None = None,
+    also: Sequence[str] = (),
 ) -> tuple[PredictionSet, Job]:
     """Add the job that applies a run's best model to a dataset, after importing `source` into it where one is given.
 
-    `flips` and `refine` are as in the run's own settings unless they are given.
+    `flips` and `refine` are as in the run's own settings unless they are given. `also` names runs whose models predict
+    the same images in the same way, for comparison; each has a set of predictions of its own.
 
     Raises:
         NotReady: the run has no model yet.
     """
-    run = session.get_one(Run, run_id)
-    if run.best_epoch is None:
-        raise NotReady(f"The run {run.name!r} has no model yet. Let it finish an epoch first.")
-    own = run.config.get("prediction", {})  # a run of the first version has none and predicted once
+    # A run of the first version has no such settings and predicted once
+    own = _with_model(session, run_id).config.get("prediction", {})
     flips = own.get("flips", False) if flips is None else flips
     refine = own.get("refine", "none") if refine is None else refine
     set_id = runs.ensure_prediction_set(session, run_id, dataset_id, None, flips, refine)
     prediction_set = session.get_one(PredictionSet, set_id)
+    others = [_set_of_another(session, other, dataset_id, flips, refine) for other in also]
     payload = {"dataset": dataset_id, "run": run_id, "prediction_set": set_id, "flips": flips, "refine": refine}
     if source is not None:
         payload["source"] = source
-    return prediction_set, _submit(session, prediction_set, JobKind.PREDICT, payload)
+    if others:
+        payload["also"] = [other.run_id for other in others]
+    job = _submit(session, prediction_set, JobKind.PREDICT, payload)
+    for other in others:
+        other.job_id = job.id
+    return prediction_set, job
+
+
+def _set_of_another(session: Session, run_id: str, dataset_id: str, flips: bool, refine: str) -> PredictionSet:
+    _with_model(session, run_id)
+    set_id = runs.ensure_prediction_set(session, run_id, dataset_id, None, flips, refine)
+    return session.get_one(PredictionSet, set_id)
+
+
+def _with_model(session: Session, run_id: str) -> Run:
+    run = session.get(Run, run_id)
+    if run is None:
+        raise NotReady("The network is not here any more. Choose another one.")
+    if run.best_epoch is None:
+        raise NotReady(f"The run {run.name!r} has no model yet. Let it finish an epoch first.")
+    return run
 
 
 def submit_predict_new(
@@ -141,17 +163,18 @@ def submit_predict_new(
     source: dict[str, Any],
     flips: bool | None = None,
     refine: str | None = None,
+    also: Sequence[str] = (),
 ) -> tuple[PredictionSet, Job]:
     """Add images that are brought only to be predicted, and the job that imports and predicts them.
 
-    `flips` and `refine` as in `submit_predict`.
+    `flips`, `refine` and `also` as in `submit_predict`.
 
     Raises:
         NameTaken: the name is empty, too long or taken.
         NotReady: the run has no model yet.
     """
     dataset = datasets.create(session, name, purpose="prediction")
-    return submit_predict(session, run_id, dataset.id, flips, source, refine)
+    return submit_predict(session, run_id, dataset.id, flips, source, refine, also)
 
 
 def _with_images(session: Session, dataset_id: str) -> Dataset:

@@ -127,6 +127,20 @@ def threshold_counts(probability_u8: np.ndarray, reference_mask: np.ndarray) -> 
     )
 
 
+def agreement_curve(first_u8: np.ndarray, second_u8: np.ndarray) -> np.ndarray:
+    """Return Dice between two 8-bit probabilities, uint8 of one shape, at each of `THRESHOLDS`: float64 (101,).
+
+    A pixel is in both masks where the lesser of its two values reaches the threshold, so three histograms serve all.
+    """
+    _same_shape(first_u8, second_u8)
+    levels = [_level(threshold) for threshold in THRESHOLDS]
+    both, first, second = (
+        _at_least(np.bincount(values.ravel(), minlength=256))[levels]
+        for values in (np.minimum(first_u8, second_u8), first_u8, second_u8)
+    )
+    return _ratios(2 * both, first + second)
+
+
 def _at_least(histogram: np.ndarray) -> np.ndarray:
     """Return, for each value, how many pixels have it or a higher one."""
     return np.cumsum(histogram[::-1])[::-1].astype(np.int64)

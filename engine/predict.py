@@ -111,6 +111,7 @@ def predict_many(
     flips: bool = False,
     compare_mirror: bool = False,
     batch_size: int = BATCH_SIZE,
+    network: Network | None = None,
 ) -> Iterator[Prediction]:
     """Yield the prediction of each RGB uint8 image (H, W, 3), in order, each in its own size.
 
@@ -118,9 +119,10 @@ def predict_many(
     `compare_mirror` each prediction has its `flip_agreement`: free with `flips`, twice the work without; the
     probability is the same either way.
     `images` may be a generator that decodes: it is read in a thread of its own, a few batches ahead, while the network
-    computes. What it raises is raised here. Close this generator to stop early.
+    computes. What it raises is raised here. Close this generator to stop early. `network` is the model as `compiled`
+    returns it, where it has been used before.
     """
-    network = _compiled(model)
+    network = network or compiled(model)
     asked = FLIPS if flips else FLIPS[: 1 + compare_mirror]
     for squares, places in _ahead(_batches(images, data, model.input_shape[1], batch_size)):
         answers = [np.flip(network(np.flip(squares, axes)), axes) for axes in asked]
@@ -135,9 +137,12 @@ def predict_many(
                 yield Prediction(probability, picture.flip_agreement if compare_mirror else None)
 
 
-def _compiled(model: keras.Model) -> Network:
+def compiled(model: keras.Model) -> Network:
+    """Return the model as a function uint8 (B, S, S, 3) -> float32 (B, S, S). Its first call takes a second or more."""
+
     # model.predict would compile with XLA, whose convolutions are slower on CPUs than oneDNN's
-    @tf.function(reduce_retracing=True)
+    # Traced once for batches of any size, or the second size would cost seconds again
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)])
     def network(images: tf.Tensor) -> tf.Tensor:
         return model(tf.cast(images, tf.float32), training=False)[..., 0]
 
@@ -145,8 +150,12 @@ def _compiled(model: keras.Model) -> Network:
 
 
 def _batches(images: Iterable[np.ndarray], data: DataParams, side: int, batch_size: int) -> Iterator[Batch]:
-    """Yield (squares uint8 (batch_size, S, S, 3), what each real one among them shows)."""
-    squares, places = np.zeros((batch_size, side, side, 3), np.uint8), []
+    """Yield (squares uint8 (B, S, S, 3), what each of them shows), B at most `batch_size`.
+
+    The first batches are 1, 2, 4 … squares, so that a slow network soon has a mask to show and its pace is known.
+    """
+    full = 1
+    squares, places = np.zeros((full, side, side, 3), np.uint8), []
     for image in images:
         scaled = resize_image(image, scaled_shape(image.shape[:2], data, side))
         corners = windows(scaled.shape[:2], side, side // OVERLAP)
@@ -154,11 +163,12 @@ def _batches(images: Iterable[np.ndarray], data: DataParams, side: int, batch_si
         for corner in corners:
             squares[len(places)] = cut(scaled, corner, side)
             places.append((picture, corner))
-            if len(places) == batch_size:
+            if len(places) == full:
                 yield squares, places
-                squares, places = np.zeros_like(squares), []
-    if places:  # of the same size as all, so that the network is compiled once
-        yield squares, places
+                full = min(2 * full, batch_size)
+                squares, places = np.zeros((full, side, side, 3), np.uint8), []
+    if places:
+        yield squares[: len(places)], places
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

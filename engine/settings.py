@@ -26,6 +26,11 @@ class Settings(BaseSettings):
     max_workers: int = Field(2, ge=1, le=64, description="Jobs that run at the same time.")
     heartbeat_s: float = Field(5.0, gt=0, le=30, description="Seconds between two signs of life of a worker.")
     lost_after_s: float = Field(60.0, ge=1, description="Seconds of silence after which a running job counts as lost.")
+    warm_worker_s: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds for which a worker keeps networks in memory for the Predict page; 0 switches this off.",
+    )
     upload_limit_mb: int = Field(4096, ge=1, description="Largest total size of one upload.")
     image_limit_megapixels: float = Field(100.0, gt=0, description="Images with more pixels are refused.")
     import_limit_files: int = Field(100_000, ge=1, description="Most files in one import.")

@@ -1,6 +1,7 @@
 """The process that claims jobs from the database and runs them: `python -m engine.worker`.
 
-It goes on claiming until the queue is empty (or MAX_WORKERS jobs run elsewhere), then exits.
+It goes on claiming until the queue is empty (or MAX_WORKERS jobs run elsewhere), then exits. If it was asked to get a
+network ready, it waits with it for WARM_WORKER_S seconds more, for predictions only.
 """
 
 from __future__ import annotations
@@ -10,18 +11,20 @@ import errno
 import importlib
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from db import jobs
+from db import jobs, warm
 from db.models import Job, JobKind, JobStatus
 from db.records import DatabaseRecords
 from db.session import Database
 from engine import artifacts as stored
+from engine import kept_networks
 from engine.artifacts import Artifacts
 from engine.jobs.base import JobFailed, JobStopped
 from engine.memory_advice import memory_advice
@@ -33,8 +36,13 @@ JOB_MODULES = {
     JobKind.TRAIN: "engine.jobs.train",
     JobKind.PREDICT: "engine.jobs.predict",
     JobKind.MEASURE: "engine.jobs.measure",
+    JobKind.WARM: "engine.jobs.warm",
 }
+QUICK = (JobKind.PREDICT, JobKind.WARM)
+"""What a worker with networks in memory does. A training would start beside them, in memory that never comes back."""
 POLL_S = 0.5
+WARM_POLL_S = 0.15
+WARM_BEAT_S = 2.0
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 log = logging.getLogger("maskloom.worker")
@@ -180,25 +188,79 @@ def _refuse_full_disk(files: Artifacts, current: Settings) -> None:
         )
 
 
-def work(database: Database, current: Settings) -> int:
-    """Claim and run jobs until there is none to claim. Returns how many were run."""
-    name = f"{socket.gethostname()}:{os.getpid()}"[:120]
-    count = 0
-    while True:
-        with database.writing() as session:
-            job = jobs.claim(session, name, current.max_workers, current.lost_after_s)
-        if job is None:
-            return count
+def work(database: Database, current: Settings) -> list[JobKind]:
+    """Claim and run jobs until there is none to claim. Returns the kinds of those that were run."""
+    done: list[JobKind] = []
+    while (job := _claim(database, current)) is not None:
+        if job.kind not in QUICK:
+            kept_networks.forget()
         run_job(database, job, current)
-        count += 1
+        done.append(job.kind)
+    return done
+
+
+def _claim(database: Database, current: Settings, kinds: Collection[JobKind] = tuple(JobKind)) -> Job | None:
+    with database.writing() as session:
+        return jobs.claim(session, _name(), current.max_workers, current.lost_after_s, kinds)
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"[:120]
+
+
+def linger(database: Database, current: Settings) -> int:
+    """Keep the networks in memory and predict with them until nothing came for WARM_WORKER_S seconds.
+
+    Returns how many jobs were run. Ends at once if another worker does this already, or if its sign is taken down (see
+    `db.warm`): the app does so when it starts and when it ends.
+    """
+    with database.writing() as session:
+        sign_id = warm.hold(session, _name(), kept_networks.run_ids())
+    if sign_id is None:
+        return 0
+    ended = threading.Event()
+    threading.Thread(target=_show_sign, args=(database, sign_id, ended), name="sign", daemon=True).start()
+    count, until = 0, time.monotonic() + current.warm_worker_s
+    try:
+        while time.monotonic() < until and not ended.wait(WARM_POLL_S):
+            with database.reading() as session:  # a look takes no lock, a claim does
+                waiting = jobs.queued(session, QUICK)
+            if waiting and (job := _claim(database, current, QUICK)) is not None:
+                run_job(database, job, current)
+                count, until = count + 1, time.monotonic() + current.warm_worker_s
+    finally:
+        ended.set()
+        with database.writing() as session:
+            warm.take_down(session, sign_id)
+    return count
+
+
+def _show_sign(database: Database, sign_id: str, ended: threading.Event) -> None:
+    """Renew the sign until the worker has ended; end it if somebody has taken the sign down."""
+    while not ended.wait(WARM_BEAT_S):
+        try:
+            with database.writing() as session:
+                if not warm.beat(session, sign_id, kept_networks.run_ids()):
+                    ended.set()
+        except Exception:
+            log.exception("Could not reach the database.")
+
+
+def _end(*_: Any) -> None:
+    raise SystemExit(0)
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # TensorFlow otherwise takes all of a GPU's memory at its first use, and the worker beside this one finds none
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     current = settings()
     database = Database(current.resolved_database_url)
     database.migrate()
-    work(database, current)
+    done = set(work(database, current))
+    if current.warm_worker_s and JobKind.WARM in done and done <= set(QUICK):
+        signal.signal(signal.SIGTERM, _end)  # so that its sign does not outlive it
+        linger(database, current)
     database.close()
 
 

@@ -21,12 +21,17 @@ POLL_S = 1.0
 
 
 def job_panel(
-    read: Callable[[], JobView | None], *, key: str, what: str, kept: str = "What is finished is kept."
+    read: Callable[[], JobView | None],
+    *,
+    key: str,
+    what: str,
+    kept: str = "What is finished is kept.",
+    poll_s: float = POLL_S,
 ) -> None:
     """Draw a job that is at work, or that ended other than well; nothing for a finished one or none.
 
     Args:
-        read: reads the job anew; called once a second while it is at work.
+        read: reads the job anew; called every `poll_s` seconds while it is at work.
         what: the work as a headline, such as "Importing images".
         kept: what stopping keeps, for the button's help.
     """
@@ -34,7 +39,7 @@ def job_panel(
     if first is None or first.status == "finished":
         return
 
-    @st.fragment(run_every=POLL_S if first.at_work else None)
+    @st.fragment(run_every=poll_s if first.at_work else None)
     def live() -> None:
         job = read()
         if first.at_work and (job is None or not job.at_work):

@@ -154,8 +154,8 @@ def _next_step(images: int, truth: int, label_sets: int, with_model: int) -> Ste
 def _work(session: Session, now: datetime, lost_after_s: float) -> tuple[Work, ...]:
     found = []
     for job in jobs.active(session):
-        if job.kind == JobKind.MEASURE:
-            continue  # over in a minute, and shown where it was asked for
+        if job.kind in (JobKind.MEASURE, JobKind.WARM):
+            continue  # over in a minute, and shown where it was asked for; getting ready is nobody's work
         view = job_view(job, now, lost_after_s)
         if view is not None:
             name, page, query = _target(session, job)

@@ -1,26 +1,17 @@
-"""What the predict page shows: runs that can predict, images to predict, and the masks that came out."""
+"""What the predict page offers: runs that can predict, images to predict, and the predictions there are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard import urls
 from dashboard.viewmodels.jobs import JobView, job_view
-from db.models import Dataset, Image, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
-from engine import metrics
+from db.models import Dataset, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
 from engine.refine_masks import Refine
 from engine.run_details import weights_note
-
-PER_PAGE = 48
-Order = Literal["file order", "name", "largest area", "smallest area", "least sure", "worst vs truth", "best vs truth"]
-ORDERS: tuple[Order, ...] = get_args(Order)
-ORDER_BY_UNCERTAINTY: Order = "least sure"
-ORDERS_BY_TRUTH: tuple[Order, ...] = ("worst vs truth", "best vs truth")
 
 
 @dataclass(frozen=True)
@@ -78,10 +69,7 @@ class Earlier:
 
 @dataclass(frozen=True)
 class SetView:
-    """One set of predictions. `predicted` of `images` are done; `scored` have truth, `unsure` a map of uncertainty.
-
-    `weights` as for a `RunChoice`.
-    """
+    """One set of predictions. `predicted` of `images` are done. `weights` as for a `RunChoice`."""
 
     id: str
     run_id: str
@@ -89,6 +77,7 @@ class SetView:
     weights: str
     dataset_id: str
     dataset_name: str
+    truth_version: int
     fresh: bool
     own: bool
     flips: bool
@@ -96,53 +85,19 @@ class SetView:
     created_at: datetime
     images: int
     predicted: int
-    scored: int
-    unsure: int
     skipped: int
     job: JobView | None
 
 
 @dataclass(frozen=True)
-class Summary:
-    """A set at one threshold: means over the images that have truth. None where none has."""
+class Rival:
+    """A network that the predictions of one set can be compared with. `set_id` is None where it has not predicted."""
 
-    scored: int
-    dice: float | None
-    iou: float | None
-
-
-@dataclass(frozen=True)
-class PredictedImage:
-    """One predicted image. `dice` and `iou` are against truth at the chosen threshold; None without truth.
-
-    `uncertainty` in [0, 1] is the mean of its map; None for a mask that was drawn before there were any.
-    """
-
-    id: str
+    run_id: str
     name: str
-    width_px: int
-    height_px: int
-    thumbnail: str
-    image: str
-    mask: str
-    mask_small: str
-    truth: str | None
-    truth_small: str | None
-    uncertainty: float | None
-    uncertainty_map: str | None
-    uncertainty_small: str | None
-    dice: float | None
-    iou: float | None
-
-
-@dataclass(frozen=True)
-class PredictedPage:
-    """The images of one page of the grid; `found` counts those on all pages."""
-
-    images: tuple[PredictedImage, ...]
-    found: int
-    page: int
-    pages: int
+    weights: str
+    set_id: str | None
+    predicted: int
 
 
 def usable_runs(session: Session) -> tuple[RunChoice, ...]:
@@ -224,9 +179,6 @@ def set_view(session: Session, set_id: str | None, now: datetime, lost_after_s: 
     if found is None:
         return None
     run, dataset = session.get_one(Run, found.run_id), session.get_one(Dataset, found.dataset_id)
-    of_set = Prediction.prediction_set_id == found.id
-    counts = select(func.count(), func.count(Prediction.truth_counts), func.count(Prediction.uncertainty))
-    predicted, scored, unsure = session.execute(counts.where(of_set)).one()
     skipped = select(func.count()).where(ImportEntry.dataset_id == dataset.id, ImportEntry.taken.is_(False))
     return SetView(
         id=found.id,
@@ -235,18 +187,22 @@ def set_view(session: Session, set_id: str | None, now: datetime, lost_after_s: 
         weights=weights_note(run.details),
         dataset_id=dataset.id,
         dataset_name=dataset.name,
+        truth_version=dataset.truth_version,
         fresh=dataset.purpose == "prediction",
         own=dataset.id == run.dataset_id,
         flips=found.flips,
         refine=found.refine,
         created_at=found.created_at,
         images=dataset.image_count,
-        predicted=predicted,
-        scored=scored,
-        unsure=unsure,
+        predicted=predicted(session, found.id),
         skipped=session.scalar(skipped) or 0,
         job=job_of(session, found.id, now, lost_after_s),
     )
+
+
+def predicted(session: Session, set_id: str) -> int:
+    """Return how many images of a set have a mask."""
+    return session.scalar(select(func.count()).where(Prediction.prediction_set_id == set_id)) or 0
 
 
 def job_of(session: Session, set_id: str, now: datetime, lost_after_s: float) -> JobView | None:
@@ -257,83 +213,34 @@ def job_of(session: Session, set_id: str, now: datetime, lost_after_s: float) ->
     return job_view(job, now, lost_after_s)
 
 
-def summary(session: Session, set_id: str, threshold: float) -> Summary:
-    """Return the mean scores against truth at a threshold in [0, 1], from counts that were stored with the masks."""
-    query = select(Prediction.truth_counts).where(
-        Prediction.prediction_set_id == set_id, Prediction.truth_counts.is_not(None)
-    )
-    scores = [_scores(counts, threshold) for counts in session.scalars(query)]
-    if not scores:
-        return Summary(0, None, None)
-    dice, iou = zip(*scores, strict=True)
-    return Summary(len(scores), sum(dice) / len(dice), sum(iou) / len(iou))
-
-
-def predicted_page(
-    session: Session,
-    set_id: str,
-    threshold: float,
-    page: int = 1,
-    order: Order = "file order",
-    per_page: int = PER_PAGE,
-) -> PredictedPage:
-    """Return a page of predicted images; a page too far gives the last one.
-
-    Orders by area and score are those at threshold 0.5, which are columns of the table; images without truth come
-    last in an order by score.
-    """
-    found = session.scalar(select(func.count()).where(Prediction.prediction_set_id == set_id)) or 0
-    pages = max(1, -(-found // per_page))
-    page = min(max(page, 1), pages)
+def rivals(session: Session, view: SetView) -> tuple[Rival, ...]:
+    """Return the other networks that can be compared with one on its images, those that predicted them first."""
+    done = select(func.count()).where(Prediction.prediction_set_id == PredictionSet.id).scalar_subquery()
     query = (
-        select(Prediction, Image, Dataset.truth_version)
-        .join(Image, Image.id == Prediction.image_id)
-        .join(Dataset, Dataset.id == Image.dataset_id)
-        .where(Prediction.prediction_set_id == set_id)
-        .order_by(*_columns(order), Image.position, Image.id)
+        select(PredictionSet.id, Run, done)
+        .join(Run, Run.id == PredictionSet.run_id)
+        .where(PredictionSet.dataset_id == view.dataset_id, PredictionSet.run_id != view.run_id)
+        .order_by(PredictionSet.created_at.desc())
     )
-    rows = session.execute(query.limit(per_page).offset((page - 1) * per_page))
-    images = tuple(_predicted(prediction, image, version, threshold) for prediction, image, version in rows)
-    return PredictedPage(images, found, page, pages)
+    found = [
+        Rival(run.id, run.name, weights_note(run.details), set_id, count)
+        for set_id, run, count in session.execute(query)
+    ]
+    known = {view.run_id, *(rival.run_id for rival in found)}
+    others = [choice for choice in usable_runs(session) if choice.id not in known]
+    return tuple(found + [Rival(choice.id, choice.name, choice.weights, None, 0) for choice in others])
 
 
-def _columns(order: Order) -> tuple:
-    return {
-        "file order": (),
-        "name": (Image.name,),
-        "largest area": (Prediction.area.desc(),),
-        "smallest area": (Prediction.area,),
-        "least sure": (Prediction.uncertainty.is_(None), Prediction.uncertainty.desc()),
-        "worst vs truth": (Prediction.truth_dice.is_(None), Prediction.truth_dice),
-        "best vs truth": (Prediction.truth_dice.is_(None), Prediction.truth_dice.desc()),
-    }[order]
+def training_runs(session: Session) -> tuple[str, ...]:
+    """Return the names of runs that cannot predict yet because they train or wait to, newest first."""
+    query = select(Run.name).join(Job, Job.id == Run.job_id)
+    at_work = query.where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
+    return tuple(session.scalars(at_work.order_by(Run.created_at.desc())))
 
 
-def _predicted(prediction: Prediction, image: Image, truth_version: int, threshold: float) -> PredictedImage:
-    set_id, dataset_id = prediction.prediction_set_id, image.dataset_id
-    dice, iou = _scores(prediction.truth_counts, threshold) if prediction.truth_counts else (None, None)
-    truth = urls.truth(dataset_id, image.id, version=truth_version) if image.has_truth else None
-    truth_small = urls.truth(dataset_id, image.id, 192, version=truth_version) if image.has_truth else None
-    unsure = prediction.uncertainty is not None
-    return PredictedImage(
-        id=image.id,
-        name=image.name,
-        width_px=image.width,
-        height_px=image.height,
-        thumbnail=urls.thumbnail(dataset_id, image.id),
-        image=urls.image(dataset_id, image.id),
-        mask=urls.prediction(set_id, image.id),
-        mask_small=urls.prediction(set_id, image.id, 192),
-        truth=truth,
-        truth_small=truth_small,
-        uncertainty=prediction.uncertainty,
-        uncertainty_map=urls.uncertainty(set_id, image.id) if unsure else None,
-        uncertainty_small=urls.uncertainty(set_id, image.id, 192) if unsure else None,
-        dice=dice,
-        iou=iou,
+def skipped_files(session: Session, dataset_id: str, limit: int = 5) -> tuple[tuple[str, str], ...]:
+    """Return (name, reason) of the first files that were not taken into a dataset."""
+    query = select(ImportEntry.name, ImportEntry.reason).where(
+        ImportEntry.dataset_id == dataset_id, ImportEntry.taken.is_(False)
     )
-
-
-def _scores(packed: bytes, threshold: float) -> tuple[float, float]:
-    counts, index = metrics.unpack_counts(packed), metrics.threshold_index(threshold)
-    return float(metrics.dice_curve(counts)[index]), float(metrics.iou_curve(counts)[index])
+    return tuple((name, reason) for name, reason in session.execute(query.order_by(ImportEntry.id).limit(limit)))

@@ -20,21 +20,24 @@ from engine.config import RunConfig
 from engine.jobs import import_images
 from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
 from engine.jobs.pace import Pace
+from engine.kept_networks import KeptNetwork, network_of
 from engine.parameters import parse
 from engine.refine_masks import refined
 from engine.run_parameters import DataParams, PredictionParams
 
 BATCH = 16
-"""Rows written in one transaction."""
+BATCH_S = 1.0
+"""Rows written in one transaction; fewer where a network is slow, so that its first masks can be looked at."""
 
 REFINE_SEED = 0
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
-    """Predict what the payload names: {"run", "dataset", "flips", "refine", "source"?}.
+    """Predict what the payload names: {"run", "dataset", "flips", "refine", "source"?, "also"?}.
 
-    `source`, where given, is imported into the dataset first (see `engine.jobs.import_images`). Returns
-    {"images", "prediction_set", "uncertainty", "seconds"} and, where there is truth, mean "dice" and "iou", else None.
+    `source`, where given, is imported into the dataset first (see `engine.jobs.import_images`). `also` names further
+    runs, whose networks predict the same images after the first. Returns {"images", "prediction_set", "uncertainty",
+    "seconds"} and, where there is truth, mean "dice" and "iou", else None; under "also" the same for the others.
     A second attempt goes on with the images that are missing; a new job predicts all of them again.
 
     Raises:
@@ -44,13 +47,17 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     dataset_id, payload = job.payload["dataset"], job.payload
     if "source" in payload and not _already_imported(job, context):
         import_images.run(job, context)
-    chosen = context.records.run(payload["run"])
     # A job that was submitted before masks could be refined does not say how
     how = PredictionParams(flips=bool(payload.get("flips")), refine=payload.get("refine", "none"))
-    set_id = context.records.ensure_prediction_set(chosen.id, dataset_id, job.id, how.flips, how.refine)
-    if job.attempt <= 1:
-        context.records.clear_predictions(set_id)
-    return predict_dataset(context, chosen, dataset_id, set_id, how, context.should_stop)
+    wanted = [context.records.run(run_id) for run_id in (payload["run"], *payload.get("also", []))]
+    results = []
+    for chosen in wanted:
+        set_id = context.records.ensure_prediction_set(chosen.id, dataset_id, job.id, how.flips, how.refine)
+        if job.attempt <= 1:
+            context.records.clear_predictions(set_id)
+        what = "Predicting" if len(wanted) == 1 else f"Predicting with {chosen.name}"
+        results.append(predict_dataset(context, chosen, dataset_id, set_id, how, context.should_stop, what=what))
+    return results[0] | ({"also": results[1:]} if results[1:] else {})
 
 
 def predict_dataset(
@@ -62,19 +69,21 @@ def predict_dataset(
     should_stop: Callable[[], bool],
     *,
     compare_mirror: bool | None = None,
+    what: str = "Predicting",
 ) -> dict[str, Any]:
     """Predict the images that the prediction set lacks; return the job's result (see `run`).
 
     How far a mask agrees with that of the mirror image points at failures where there is no truth. `compare_mirror`
     asks for it; unless it is given, a run's own images are asked for it, and others only where that costs nothing.
 
-    Images are read, predicted and stored a few at a time, so a folder of any length fits into memory.
+    `what` begins the progress text. Images are read, predicted and stored a few at a time, so a folder of any length
+    fits into memory.
 
     Raises:
         JobFailed: there is no model or no image.
         JobStopped: `should_stop` said so; what was predicted stays.
     """
-    from engine.predict import ModelError, load_model  # TensorFlow: seconds that a bad job need not wait
+    from engine.predict import ModelError  # TensorFlow: seconds that a bad job need not wait
 
     began = time.monotonic()
     files, records = context.artifacts, context.records
@@ -86,16 +95,16 @@ def predict_dataset(
     references = _References(context, run, dataset_id)
     means = _Means(set_id, len(done))
     rows: list[dict[str, Any]] = []
-    context.progress(len(done), len(images), "Predicting")
+    context.progress(len(done), len(images), what)
     try:
-        model = load_model(files.path(stored.best_model_key(run.id)))
+        network = network_of(run.id, files.path(stored.best_model_key(run.id)))
     except ModelError as error:
         raise JobFailed(str(error)) from None
 
-    pace = Pace()
+    pace, stored_at = Pace(), began
     mirror = how.flips or dataset_id == run.dataset_id if compare_mirror is None else compare_mirror
     data = parse(RunConfig, run.config).data
-    with closing(_drawn(model, files, dataset_id, missing, data, how, mirror)) as predictions:
+    with closing(_drawn(network, files, dataset_id, missing, data, how, mirror)) as predictions:
         for image, drawn in zip(missing, predictions, strict=True):
             levels, unsure = metrics.probability_to_u8(drawn.probability), metrics.probability_to_u8(drawn.uncertainty)
             files.write(stored.uncertainty_key(set_id, image.id), imaging.encode_png(unsure))
@@ -103,11 +112,11 @@ def predict_dataset(
             told = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
             rows.append(references.scored(image, levels) | told)
             means.add(rows[-1])
-            context.progress(means.images, len(images), f"Predicting{pace.words(means.images)}")
+            context.progress(means.images, len(images), f"{what}{pace.words(means.images)}")
             stopping = should_stop()
-            if len(rows) >= BATCH or stopping:
+            if len(rows) >= BATCH or stopping or time.monotonic() - stored_at > BATCH_S:
                 records.add_predictions(set_id, rows)
-                rows = []
+                rows, stored_at = [], time.monotonic()
             if stopping and means.images < len(images):
                 raise JobStopped(means.result(began))
     records.add_predictions(set_id, rows)
@@ -123,7 +132,7 @@ class _Drawn(NamedTuple):
 
 
 def _drawn(
-    model: Any,
+    network: KeptNetwork,
     files: Artifacts,
     dataset_id: str,
     images: list[Any],
@@ -145,7 +154,15 @@ def _drawn(
             asked.append(pixels)
             yield pixels
 
-    with closing(predict_many(model, pictures(), data, flips=how.flips, compare_mirror=compare_mirror)) as answers:
+    answering = predict_many(
+        network.model,
+        pictures(),
+        data,
+        flips=how.flips,
+        compare_mirror=compare_mirror,
+        network=network.network,
+    )
+    with closing(answering) as answers:
         for answer in answers:
             pixels = asked.popleft()
             # Anew for each image, so that its mask does not depend on how many were predicted before it

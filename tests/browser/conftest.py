@@ -65,12 +65,12 @@ def running(script: Path, data_root: Path, **environment: str) -> Iterator[Runni
     database = Database(house_settings.resolved_database_url)
     log = data_root.parent / "app.log"
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    chosen = {"DATA_ROOT": str(data_root), "DATABASE_URL": "", "FREE_DISK_FLOOR_MB": "0", **environment}
+    chosen = {"DATA_ROOT": str(data_root), "DATABASE_URL": "", "FREE_DISK_FLOOR_MB": "0", "WARM_WORKER_S": "0"}
     with log.open("wb") as output:
         server = subprocess.Popen(
             [*command, "--server.headless", "true"],
             cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **chosen},
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), **chosen, **environment},
             stdout=output,
             stderr=output,
         )

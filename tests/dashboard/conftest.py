@@ -23,6 +23,7 @@ def submitted(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
 
     monkeypatch.setenv("DATA_ROOT", str(house.settings.data_root))
     monkeypatch.setenv("DATABASE_URL", house.settings.resolved_database_url)
+    monkeypatch.setenv("WARM_WORKER_S", "0")
     settings_module.settings.cache_clear()
     monkeypatch.setattr(resources, "launcher", Recorder)
     yield started

@@ -107,3 +107,17 @@ def test_too_few_pairs_have_no_rank_correlation():
     assert metrics.spearman([], []) is None
     assert metrics.spearman([0.1, 0.2], [0.3, 0.4]) is None
     assert metrics.spearman([0.1, 0.2, 0.3], [0.3, 0.4, 9.0]) == 1.0
+
+
+def test_agreement_of_two_probabilities_is_dice_at_every_threshold():
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 256, (2, 40, 30), dtype=np.uint8)
+    curve = metrics.agreement_curve(first, second)
+    for index, threshold in enumerate(metrics.THRESHOLDS):
+        masks = [metrics.to_mask(values, threshold) for values in (first, second)]
+        assert curve[index] == pytest.approx(metrics.dice(*masks))
+
+
+def test_agreement_needs_pictures_of_one_shape():
+    with pytest.raises(ValueError, match="same shape"):
+        metrics.agreement_curve(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8))

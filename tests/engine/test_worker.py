@@ -8,13 +8,14 @@ import time
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from db import jobs, recipes, submissions
-from db.models import JobStatus, utc_now
+from db import datasets, jobs, recipes, runs, submissions, warm
+from db.models import Job, JobStatus, PredictionSet, utc_now
 from engine import artifacts as stored
 from engine import imaging
 from engine.launchers import launcher
 from engine.worker import explain, work
 from tests.house import REPOSITORY, add_discs
+from tests.network import add_network
 
 PATIENCE_S = 60
 
@@ -143,3 +144,115 @@ def test_what_led_to_a_failure_tells_more_than_its_last_error():
 
 def test_a_database_error_is_told_without_its_sql():
     assert "SELECT" not in explain(OperationalError("SELECT secrets", {}, Exception("disk I/O error")))
+
+
+def with_network(house, name="net"):
+    return add_network(house, add_discs(house, 3, name=f"images of {name}"), name)
+
+
+def ask_for(house, run):
+    with house.database.writing() as session:
+        return warm.submit(session, run.id, utc_now(), 4, 60)
+
+
+def predict(house, run):
+    with house.database.writing() as session:
+        return submissions.submit_predict(session, run.id, run.dataset_id)[1]
+
+
+def ready(house):
+    with house.database.reading() as session:
+        return warm.readiness(session, utc_now(), 60)
+
+
+def finished(house, job):
+    return house.job(job.id).status == JobStatus.FINISHED
+
+
+@pytest.fixture
+def lingering(house):
+    """A real worker that holds the network of a run: (the process, the run)."""
+    run = with_network(house)
+    ask_for(house, run)
+    worker = start_worker(house)
+    wait_until(lambda: ready(house).worker or worker.poll() is not None)
+    assert ready(house).run_ids == (run.id,)
+    yield worker, run
+    worker.kill()
+    worker.wait()
+
+
+def test_a_worker_that_holds_a_network_predicts_again_and_leaves_other_work_to_others(house, lingering):
+    worker, run = lingering
+    other = with_network(house, "another")
+    _, label = submit_label(house, add_discs(house, 2))
+    submitted = [predict(house, run), predict(house, other)]
+    wait_until(lambda: all(finished(house, job) for job in submitted))
+    assert {house.job(job.id).worker.rpartition(":")[2] for job in submitted} == {str(worker.pid)}
+    assert house.job(submitted[0].id).result["images"] == 3
+    wait_until(lambda: set(ready(house).run_ids) == {run.id, other.id})
+    assert worker.poll() is None
+    assert house.job(label.id).status == JobStatus.QUEUED
+    assert start_worker(house).wait(PATIENCE_S) == 0
+    assert finished(house, label)
+    worker.terminate()
+    assert worker.wait(PATIENCE_S) == 0
+    assert ready(house).worker is None
+
+
+def test_a_worker_that_holds_a_network_ends_when_its_sign_is_taken_down(house, lingering):
+    worker, _ = lingering
+    with house.database.writing() as session:
+        warm.dismiss(session)
+    assert worker.wait(PATIENCE_S) == 0
+
+
+def test_a_killed_worker_that_held_a_network_leaves_the_queue_to_others(house, lingering):
+    worker, run = lingering
+    worker.kill()
+    worker.wait()
+    job = predict(house, run)
+    assert start_worker(house).wait(PATIENCE_S) == 0  # not asked to get ready, it ends after the prediction
+    assert finished(house, job)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5])
+def test_a_worker_ends_when_nothing_came_for_its_time(house, seconds):
+    house.settings = house.settings.model_copy(update={"warm_worker_s": seconds})
+    job = ask_for(house, with_network(house))
+    assert start_worker(house).wait(PATIENCE_S) == 0
+    with house.database.reading() as session:
+        assert jobs.find(session, job.id) is None or house.job(job.id).status == JobStatus.FINISHED
+    assert ready(house).worker is None
+
+
+def test_a_network_that_learned_more_is_loaded_anew(house):
+    from engine import kept_networks
+
+    run = with_network(house)
+    path = house.files.path(stored.best_model_key(run.id))
+    first = kept_networks.network_of(run.id, path)
+    assert kept_networks.network_of(run.id, path) is first
+    first.model.save(path)
+    assert kept_networks.network_of(run.id, path) is not first
+    others = [with_network(house, name) for name in ("second", "third")]
+    for other in others:
+        kept_networks.network_of(other.id, house.files.path(stored.best_model_key(other.id)))
+    assert kept_networks.run_ids() == [other.id for other in others]
+    kept_networks.forget()
+
+
+def test_two_networks_predict_the_same_new_images_in_one_job(house):
+    first, second = with_network(house, "first"), with_network(house, "second")
+    target = add_discs(house, 4, name="new")
+    with house.database.writing() as session:
+        _, job = submissions.submit_predict(session, first.id, target.id, also=[second.id])
+    work(house.database, house.settings)
+    assert house.job(job.id).error is None
+    with house.database.reading() as session:
+        sets = session.query(PredictionSet).filter_by(dataset_id=target.id).all()
+        assert {(found.run_id, found.job_id) for found in sets} == {(first.id, job.id), (second.id, job.id)}
+        assert [runs.prediction_count(session, found.id) for found in sets] == [4, 4]
+        with pytest.raises(datasets.InUse):
+            session.get_one(Job, job.id).status = JobStatus.RUNNING
+            runs.delete_run(session, second.id)

@@ -2,65 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from dashboard.viewmodels import predict as view
 from db import datasets, jobs, runs, submissions
-from db.models import Image, Job, JobStatus, Prediction, PredictionSet, Run, new_id, utc_now
-from engine import artifacts as stored
-from engine import imaging, metrics
+from db.models import JobStatus, PredictionSet, Run, new_id, utc_now
+from tests.dashboard.predicted import add_predictions, add_run
 from tests.house import add_discs
 
 LOST_AFTER_S = 60.0
-
-
-def add_run(house, dataset, name="net", best_epoch=3, status=JobStatus.FINISHED, label_set_id=None):
-    with house.database.writing() as session:
-        run = runs.create(session, dataset, label_set_id, name, "fast", {}, "1")
-        run.best_epoch, run.best_val_dice = best_epoch, 0.8125 if best_epoch else None
-        job = Job(kind="train", status=status, payload={"run": run.id})
-        session.add(job)
-        session.flush()
-        run.job_id = job.id
-        return run
-
-
-def add_predictions(house, run, dataset, shift_px=0):
-    """Predict every image of a drawn set: its truth, moved by `shift_px`, at probability 0.7 over 0.1."""
-    with house.database.writing() as session:
-        set_id = runs.ensure_prediction_set(session, run.id, dataset.id, None, False)
-        rows = []
-        for image in datasets.images(session, dataset.id):
-            levels = np.full((image.height, image.width), 26, np.uint8)
-            reference = None
-            if image.has_truth:
-                reference = imaging.decode_png(house.files.read(stored.truth_key(dataset.id, image.id))) > 0
-                levels[np.roll(reference, shift_px, axis=1)] = 178
-            house.files.write(stored.prediction_key(set_id, image.id), imaging.encode_png(levels))
-            mask = metrics.to_mask(levels, 0.5)
-            row = {"image_id": image.id, "area": float(mask.mean()), "mean_probability": float(levels.mean() / 255)}
-            if reference is not None:
-                counts = metrics.threshold_counts(levels, reference)
-                row |= {"truth_counts": metrics.pack_counts(counts), "truth_dice": metrics.dice(mask, reference)}
-            rows.append(row)
-        runs.add_predictions(session, set_id, rows)
-        return set_id
-
-
-def test_the_least_sure_come_first_and_masks_without_a_map_last(house):
-    dataset = add_discs(house, count=3, name="new")
-    set_id = add_predictions(house, add_run(house, add_discs(house, 2, "own")), dataset)
-    with house.database.writing() as session:
-        rows = session.query(Prediction).filter_by(prediction_set_id=set_id).join(Image).order_by(Image.position)
-        for row, uncertainty in zip(rows, (0.1, None, 0.4), strict=True):
-            row.uncertainty = uncertainty
-    with house.database.reading() as session:
-        page = view.predicted_page(session, set_id, 0.5, order="least sure")
-        unsure = view.set_view(session, set_id, utc_now(), LOST_AFTER_S).unsure
-    assert [image.name for image in page.images] == ["disc 2.png", "disc 0.png", "disc 1.png"]
-    assert page.images[0].uncertainty_map.endswith(f"/uncertainty/{page.images[0].id}")
-    assert page.images[2].uncertainty_map is None and unsure == 2
 
 
 def test_only_runs_that_ended_with_a_model_can_predict_and_their_score_names_its_reference(house):
@@ -119,58 +69,7 @@ def test_a_fresh_upload_is_listed_with_the_state_of_its_job(house):
         shown = view.set_view(session, made.id, utc_now(), LOST_AFTER_S)
     assert (entry.dataset_name, entry.status, entry.fresh) == ("holiday", "failed", True)
     assert (shown.job.status, shown.job.error, shown.job.can_retry) == ("failed", "The zip is empty.", True)
-    assert (shown.images, shown.predicted, shown.scored) == (0, 0, 0)
-
-
-def test_scores_follow_the_threshold_without_touching_a_file(house):
-    dataset = add_discs(house, count=4)
-    set_id = add_predictions(house, add_run(house, dataset), dataset)
-    for image in house.files.keys(stored.prediction_folder(set_id)):
-        house.files.delete(image)
-    with house.database.reading() as session:
-        perfect, everything, nothing = (view.summary(session, set_id, threshold) for threshold in (0.5, 0.05, 0.9))
-        page = view.predicted_page(session, set_id, 0.9)
-    assert (perfect.scored, perfect.dice, perfect.iou) == (4, 1.0, 1.0)
-    assert 0 < everything.dice < 0.6
-    assert nothing.dice == 0
-    assert [image.dice for image in page.images] == [0, 0, 0, 0]
-
-
-def test_without_truth_there_is_no_score(house):
-    dataset = add_discs(house, truth=False)
-    set_id = add_predictions(house, add_run(house, dataset), dataset)
-    with house.database.reading() as session:
-        assert view.summary(session, set_id, 0.5) == view.Summary(0, None, None)
-        page = view.predicted_page(session, set_id, 0.5)
-        assert view.set_view(session, set_id, utc_now(), LOST_AFTER_S).scored == 0
-    assert all(image.dice is None and image.truth is None for image in page.images)
-
-
-def test_orders(house):
-    dataset = add_discs(house, count=3)
-    set_id = add_predictions(house, add_run(house, dataset), dataset)
-    with house.database.writing() as session:
-        rows = session.query(view.Prediction).join(Image).order_by(Image.name).all()
-        for row, dice, area in zip(rows, (0.4, None, 0.9), (0.2, 0.3, 0.1), strict=True):
-            row.truth_dice, row.area = dice, area
-
-    def names(order):
-        with house.database.reading() as session:
-            return [image.name[5] for image in view.predicted_page(session, set_id, 0.5, order=order).images]
-
-    assert names("worst vs truth") == ["0", "2", "1"]
-    assert names("best vs truth") == ["2", "0", "1"]
-    assert names("largest area") == ["1", "0", "2"]
-    assert names("smallest area") == ["2", "0", "1"]
-    assert names("file order") == names("name") == ["0", "1", "2"]
-
-
-def test_pages(house):
-    dataset = add_discs(house, count=5)
-    set_id = add_predictions(house, add_run(house, dataset), dataset)
-    with house.database.reading() as session:
-        page = view.predicted_page(session, set_id, 0.5, page=9, per_page=2)
-    assert (page.found, page.page, page.pages, len(page.images)) == (5, 3, 3, 1)
+    assert (shown.images, shown.predicted) == (0, 0)
 
 
 def test_an_unknown_set_is_none(house):
@@ -227,3 +126,26 @@ def test_uploads_whose_run_is_gone_are_still_found(house):
         assert session.get(Run, run.id) is None
     with house.database.reading() as session:
         assert [target.name for target in view.uploads_without_predictions(session)] == ["new"]
+
+
+def test_rivals_are_those_that_predicted_the_images_and_those_that_could(house):
+    own, new = add_discs(house, name="own"), add_discs(house, count=2, name="new")
+    first, second, third = (add_run(house, own, name) for name in ("one", "two", "three"))
+    add_run(house, own, "training", status=JobStatus.RUNNING)
+    set_id, other = add_predictions(house, first, new), add_predictions(house, second, new)
+    with house.database.reading() as session:
+        found = view.rivals(session, view.set_view(session, set_id, utc_now(), LOST_AFTER_S))
+        assert view.training_runs(session) == ("training",)
+    assert [(rival.run_id, rival.set_id, rival.predicted) for rival in found] == [
+        (second.id, other, 2),
+        (third.id, None, 0),
+    ]
+
+
+def test_files_that_were_left_out_are_named(house):
+    with house.database.writing() as session:
+        dataset = datasets.create(session, "new", purpose="prediction")
+        entries = [{"name": "a.png", "taken": True}, {"name": "b.png", "taken": False, "reason": "It is broken."}]
+        datasets.add_images(session, dataset.id, new_id(), [], entries)
+    with house.database.reading() as session:
+        assert view.skipped_files(session, dataset.id) == (("b.png", "It is broken."),)

@@ -1,0 +1,135 @@
+"""The Predict page in a real browser, with a real worker that keeps networks in memory, on real photographs."""
+
+from __future__ import annotations
+
+import re
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from db import datasets, warm
+from db.models import Job, JobKind, PredictionSet, utc_now
+from engine import artifacts as stored
+from engine import imaging
+from tests.browser.conftest import running
+from tests.house import REPOSITORY, SHARED_DATA, add_discs, disc
+from tests.network import add_network
+
+WORK_MS = 120_000
+
+
+@pytest.fixture
+def app(tmp_path):
+    """The app with a worker that stays, and two networks: one takes less for bright than the other."""
+    with running(REPOSITORY / "dashboard" / "app.py", tmp_path / "data", WARM_WORKER_S="120") as started:
+        dataset = add_discs(started.house, 2, name="learned on")
+        add_network(started.house, dataset, "only light", 170)
+        add_network(started.house, dataset, "also grey", 110)
+        yield started
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Four photographs where the real images are beside this checkout, else drawn ones; and a broken one."""
+    found = sorted((SHARED_DATA / "ecssd" / "images").glob("*.jpg"))[:4]
+    for number in range(0 if found else 4):
+        path = tmp_path / f"drawn {number}.png"
+        path.write_bytes(imaging.encode_png(disc(200, 60, seed=number)[0]))
+        found.append(path)
+    broken = tmp_path / "broken photo.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
+    return [*found, broken]
+
+
+def ready(app):
+    with app.house.database.reading() as session:
+        return warm.readiness(session, utc_now(), 60)
+
+
+def wait_until_ready(app):
+    give_up = time.monotonic() + WORK_MS / 1000
+    while not (ready(app).run_ids and ready(app).takes_predictions and not ready(app).requested):
+        assert time.monotonic() < give_up, ready(app)
+        time.sleep(0.1)
+    return ready(app).worker
+
+
+def predictions(app):
+    with app.house.database.reading() as session:
+        jobs = session.query(Job).filter_by(kind=JobKind.PREDICT).order_by(Job.created_at).all()
+        return jobs, session.query(PredictionSet).all()
+
+
+def drop(page, files):
+    page.locator("input.pick-files").set_input_files(files)
+    page.get_by_role("button", name=re.compile("^Predict ")).click()
+    expect(page.locator(".tile")).to_have_count(4, timeout=WORK_MS)
+    page.locator(".tile .frame:not(.loading)").first.wait_for(timeout=WORK_MS)
+
+
+def query(page):
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def test_photographs_are_predicted_by_a_worker_that_stays_and_compared(app, open_tab, photographs):
+    page = open_tab(f"{app.address}/predict", width_px=1440, height_px=1000)
+    compare = page.get_by_role("combobox", name="Compare with").last
+    compare.click()
+    page.get_by_role("option", name=re.compile("only light")).click()
+    page.keyboard.press("Escape")
+    worker = wait_until_ready(app)
+    drop(page, photographs)
+    expect(page.get_by_text("broken photo.jpg").first).to_be_visible()
+    expect(page.get_by_text(re.compile("Dice between the two networks' masks")).first).to_be_visible(timeout=WORK_MS)
+    (job,), sets = predictions(app)
+    assert job.worker == worker
+    assert len(sets) == 2
+
+    light = next(found for found in sets if found.run_id in job.payload["also"])
+    with app.house.database.reading() as session:
+        images = datasets.images(session, light.dataset_id)
+    for image in images:
+        grey = imaging.decode_png(app.house.files.read(stored.image_key(light.dataset_id, image.id))).mean(axis=2)
+        levels = imaging.decode_png(app.house.files.read(stored.prediction_key(light.id, image.id)))
+        mask = levels > 127
+        assert not mask.any() or grey[mask].mean() > grey[~mask].mean() + 20
+
+    page.get_by_text("Both networks", exact=True).click()
+    expect(page.get_by_text("only only light")).to_be_visible()
+    page.locator(".tile").first.click()
+    page.get_by_role("button", name="Back to the masks").wait_for()
+    first = query(page)["image"]
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("2 of 4")).to_be_visible()
+    assert query(page)["image"] != first
+    page.reload()
+    expect(page.get_by_text("2 of 4")).to_be_visible()
+    page.get_by_text("Wipe the networks against each other").click()
+    expect(page.get_by_role("slider", name="Wipe")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".tile")).to_have_count(4)
+
+    page.goto(f"{app.address}/predict")
+    wait_until_ready(app)
+    drop(page, photographs)
+    assert {job.worker for job in predictions(app)[0]} == {worker}
+
+
+def test_the_threshold_changes_areas_address_and_downloads(app, open_tab, photographs):
+    page = open_tab(f"{app.address}/predict", width_px=800)
+    wait_until_ready(app)
+    drop(page, photographs)
+    area = page.locator(".tile .subtitle").first
+    before = area.inner_text()
+    slider = page.get_by_role("slider", name="Threshold")
+    slider.focus()
+    for _ in range(30):
+        slider.press("ArrowRight")
+    expect(area).not_to_have_text(before, timeout=WORK_MS)
+    expect(slider).to_have_value("0.8")
+    expect(page).to_have_url(re.compile(r"threshold=0\.8"))
+    page.get_by_role("button", name="Download").click()
+    link = page.get_by_role("link", name="Masks (zip of PNG 0/255)")
+    assert "threshold=0.8" in link.get_attribute("href")
