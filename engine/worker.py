@@ -33,6 +33,7 @@ JOB_MODULES = {
     JobKind.TRAIN: "engine.jobs.train",
     JobKind.PREDICT: "engine.jobs.predict",
     JobKind.MEASURE: "engine.jobs.measure",
+    JobKind.EXPORT: "engine.jobs.export",
 }
 POLL_S = 0.5
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

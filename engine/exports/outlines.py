@@ -16,7 +16,7 @@ import numpy as np
 from engine.exports import rle
 
 TOLERANCE_PX = 0.75
-"""How far a simpler outline may stray. The steps of a slanted edge are 0.71 px high: a little more smooths them away."""
+"""How far a simpler outline may stray. The steps of a slanted edge are 0.71 px high; more smooths them away."""
 
 MOST_HOLES = 64
 """A polygon walks to this many holes of an object, the largest; the others are filled."""
