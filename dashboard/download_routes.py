@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -78,16 +78,19 @@ def prediction_zip(request: Request) -> Response:
     set_id, threshold, kind = request.path_params["prediction_set"], _threshold(request), _kind(request)
     store, database = resources.artifacts(), resources.database()
     with database.reading() as session:
-        title = exports.prediction_title(session, row_of(session, PredictionSet, set_id))
-        masks = exports.prediction_masks(session, set_id)
-        unsure = exports.uncertainty_maps(session, set_id)
+        found = row_of(session, PredictionSet, set_id)
+        title = exports.prediction_title(session, found)
+        masks = exports.prediction_masks(session, found)
 
     def table() -> str:
         with database.reading() as session:
             return exports.prediction_csv(session, store, set_id, threshold)
 
-    maps = [exports.map_members(store, "uncertainty", unsure)]
-    return _zip(request, title, store, masks, kind, threshold, maps, table)
+    parts = [exports.mask_members(store, found.dataset_id, masks, kind, threshold)]
+    if _wants_probabilities(request):
+        unsure = ((stored.uncertainty_key(set_id, mask.image_id), mask.name) for mask in masks)
+        parts += [_levels(store, masks), exports.map_members(store, "uncertainty", unsure)]
+    return _zip(title, [*parts, exports.table_member(table)])
 
 
 @guarded
@@ -95,14 +98,17 @@ def label_zip(request: Request) -> Response:
     label_set_id, threshold, kind = request.path_params["label_set"], _threshold(request), _kind(request)
     store, database = resources.artifacts(), resources.database()
     with database.reading() as session:
-        title = row_of(session, LabelSet, label_set_id).name
-        masks = exports.label_masks(session, label_set_id)
+        found = row_of(session, LabelSet, label_set_id)
+        masks = exports.label_masks(session, found)
 
     def table() -> str:
         with database.reading() as session:
             return exports.label_csv(session, label_set_id)
 
-    return _zip(request, title, store, masks, kind, threshold, [], table)
+    parts = [exports.mask_members(store, found.dataset_id, masks, kind, threshold)]
+    if _wants_probabilities(request):
+        parts.append(_levels(store, masks))
+    return _zip(found.name, [*parts, exports.table_member(table)])
 
 
 @guarded
@@ -133,30 +139,23 @@ def _kind(request: Request) -> MaskKind:
     return text
 
 
+def _wants_probabilities(request: Request) -> bool:
+    return request.query_params.get("probabilities") == "1"
+
+
 def _csv(name: str, text: str) -> Response:
     # The byte order mark tells spreadsheets that it is UTF-8.
     return Response("\ufeff" + text, media_type="text/csv; charset=utf-8", headers=_attachment(name))
 
 
-def _zip(
-    request: Request,
-    title: str,
-    store: Artifacts,
-    masks: Sequence[exports.Mask],
-    kind: MaskKind,
-    threshold: float,
-    maps: Sequence[Iterator[exports.Member]],
-    table: Callable[[], str],
-) -> Response:
-    """Answer with a zip that is made while it is sent: masks, the maps that are asked for, and a table at its end."""
-    parts = [exports.mask_members(store, masks, kind, threshold)]
-    if request.query_params.get("probabilities") == "1":
-        levels = exports.map_members(store, "probabilities", ((mask.key, mask.name) for mask in masks))
-        parts += [levels, *maps]
-    everything = itertools.chain(*parts, exports.table_member(table))
-    return StreamingResponse(
-        exports.zip_stream(everything), media_type="application/zip", headers=_attachment(f"{title}.zip")
-    )
+def _levels(store: Artifacts, masks: Sequence[exports.Mask]) -> Iterator[exports.Member]:
+    return exports.map_members(store, "probabilities", ((mask.key, mask.name) for mask in masks))
+
+
+def _zip(title: str, parts: Sequence[Iterator[exports.Member]]) -> Response:
+    """Answer with a zip that is made while it is sent, part after part."""
+    pieces = exports.zip_stream(itertools.chain.from_iterable(parts))
+    return StreamingResponse(pieces, media_type="application/zip", headers=_attachment(f"{title}.zip"))
 
 
 def _attachment(name: str) -> dict[str, str]:

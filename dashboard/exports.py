@@ -22,13 +22,15 @@ from engine.exports.tables import as_csv
 from engine.filenames import safe_stems
 
 Member = tuple[str, bytes]
+PIECE_BYTES = 1 << 16
+ROWS = 500
 
 
 class Mask(NamedTuple):
-    """A stored mask to be packed: its key, its image's, and a file stem that no other mask of the zip has."""
+    """A stored mask to be packed: of which image, its key, and a file stem that no other mask of the zip has."""
 
+    image_id: str
     key: str
-    image_key: str
     name: str
 
 
@@ -38,6 +40,7 @@ class _Sink(io.RawIOBase):
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._position = 0
+        self.waiting = 0
 
     def writable(self) -> bool:
         return True
@@ -45,40 +48,51 @@ class _Sink(io.RawIOBase):
     def write(self, data: Any) -> int:
         self._parts.append(bytes(data))
         self._position += len(data)
+        self.waiting += len(data)
         return len(data)
 
     def tell(self) -> int:
         return self._position
 
     def fetch(self) -> bytes:
-        parts, self._parts = self._parts, []
+        parts, self._parts, self.waiting = self._parts, [], 0
         return b"".join(parts)
 
 
 def zip_stream(members: Iterable[Member]) -> Iterator[bytes]:
-    """Yield a zip of (name, bytes) piece by piece. Stored, not deflated: PNGs do not get smaller."""
+    """Yield a zip of (name, bytes) piece by piece. Stored, not deflated: PNGs do not get smaller.
+
+    The first entry is sent as soon as it is there; then small ones are gathered, because each piece is a turn of the
+    server's threads.
+    """
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        enough = 1
         for name, data in members:
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
-            yield sink.fetch()
+            if sink.waiting >= enough:
+                yield sink.fetch()
+                enough = PIECE_BYTES
     yield sink.fetch()
 
 
-def mask_members(store: Artifacts, masks: Iterable[Mask], kind: MaskKind, threshold: float) -> Iterator[Member]:
+def mask_members(
+    store: Artifacts, dataset_id: str, masks: Iterable[Mask], kind: MaskKind, threshold: float
+) -> Iterator[Member]:
     """Yield <kind>/<name>.png of each mask: "masks" are PNG 0/255, "classes" 0/1, "cutouts" the image's foreground.
 
     A mask whose file is gone, or whose image is where that is needed, is left out.
     """
-    for key, image_key, name in masks:
-        if not store.exists(key) or (kind == "cutouts" and not store.exists(image_key)):
+    for mask in masks:
+        image_key = stored.image_key(dataset_id, mask.image_id)
+        if not store.exists(mask.key) or (kind == "cutouts" and not store.exists(image_key)):
             continue
-        levels = imaging.decode_png(store.read(key))
+        levels = imaging.decode_png(store.read(mask.key))
         if kind == "cutouts":
             data = pictures.cutout_png(imaging.decode_png(store.read(image_key)), levels, threshold)
         else:
             data = (pictures.mask_png if kind == "masks" else pictures.class_png)(levels, threshold)
-        yield f"{kind}/{name}.png", data
+        yield f"{kind}/{mask.name}.png", data
 
 
 def map_members(store: Artifacts, folder: str, keyed_names: Iterable[tuple[str, str]]) -> Iterator[Member]:
@@ -93,38 +107,22 @@ def table_member(write: Callable[[], str]) -> Iterator[Member]:
     yield "scores.csv", ("\ufeff" + write()).encode()
 
 
-def prediction_masks(session: Session, prediction_set_id: str) -> list[Mask]:
+def prediction_masks(session: Session, found: PredictionSet) -> list[Mask]:
     """Return every prediction of a set, doubles of an image included."""
-    found = session.get_one(PredictionSet, prediction_set_id)
-    there = runs.predicted_images(session, prediction_set_id)
-    return _masks(session, found.dataset_id, there, partial(stored.prediction_key, prediction_set_id))
+    there = runs.predicted_images(session, found.id)
+    return _masks(session, found.dataset_id, there, partial(stored.prediction_key, found.id))
 
 
-def uncertainty_maps(session: Session, prediction_set_id: str) -> list[tuple[str, str]]:
-    """Return (key, unique stem) of the maps of uncertainty of a set, whether they are there or not."""
-    found = session.get_one(PredictionSet, prediction_set_id)
-    there = runs.predicted_images(session, prediction_set_id)
-    named = _named(session, found.dataset_id, there)
-    return [(stored.uncertainty_key(prediction_set_id, image_id), stem) for image_id, stem in named]
-
-
-def label_masks(session: Session, label_set_id: str) -> list[Mask]:
+def label_masks(session: Session, found: LabelSet) -> list[Mask]:
     """Return every label of a set, doubles of an image included."""
-    found = session.get_one(LabelSet, label_set_id)
-    there = recipes.labelled_images(session, label_set_id)
-    return _masks(session, found.dataset_id, there, partial(stored.label_key, label_set_id))
+    there = recipes.labelled_images(session, found.id)
+    return _masks(session, found.dataset_id, there, partial(stored.label_key, found.id))
 
 
 def _masks(session: Session, dataset_id: str, there: set[str], key_of: Callable[[str], str]) -> list[Mask]:
-    named = _named(session, dataset_id, there)
-    return [Mask(key_of(image_id), stored.image_key(dataset_id, image_id), stem) for image_id, stem in named]
-
-
-def _named(session: Session, dataset_id: str, there: set[str]) -> list[tuple[str, str]]:
-    """Return (image id, unique stem) of the images in `there`, in order."""
-    kept = [(name, image_id) for name, image_id in datasets.named_images(session, dataset_id) if image_id in there]
-    stems = safe_stems([name for name, _ in kept])
-    return [(image_id, stem) for (_, image_id), stem in zip(kept, stems, strict=True)]
+    named = [(name, image_id) for name, image_id in datasets.named_images(session, dataset_id) if image_id in there]
+    stems = safe_stems([name for name, _ in named])
+    return [Mask(image_id, key_of(image_id), stem) for (_, image_id), stem in zip(named, stems, strict=True)]
 
 
 def _in_order(query: Select[Any]) -> Select[Any]:
@@ -140,17 +138,24 @@ def prediction_csv(session: Session, store: Artifacts, prediction_set_id: str, t
     header = ["file", "width_px", "height_px", "split", "foreground_share", "mean_probability", "mean_uncertainty"]
     header += ["flip_agreement", "truth_dice", "truth_iou", "pseudo_label_dice", "pseudo_label_iou"]
     header += ["pseudo_label_quality"]
-    query = select(Image, Prediction).join(Prediction, Prediction.image_id == Image.id)
-    rows = session.execute(_in_order(query.where(Prediction.prediction_set_id == prediction_set_id)))
+    query = (
+        select(Prediction, Image.name, Image.width, Image.height)
+        .join(Image, Image.id == Prediction.image_id)
+        .where(Prediction.prediction_set_id == prediction_set_id)
+        .execution_options(yield_per=ROWS)
+    )
     quality = _label_quality(session, prediction_set_id)
-    table = []
-    for image, prediction in rows:
-        share = _foreground_share(store, image, prediction, threshold)
-        scores = [*_scores(prediction.truth_counts, threshold), *_scores(prediction.label_counts, threshold)]
-        means = [prediction.mean_probability, prediction.uncertainty, prediction.flip_agreement]
-        size = [image.name, image.width, image.height, prediction.split, share]
-        table.append([*size, *map(_number, means), *scores, _number(quality.get(image.id))])
-    return as_csv(header, table)
+
+    def rows() -> Iterator[list[Any]]:
+        for prediction, name, width, height in session.execute(_in_order(query)):
+            share = _foreground_share(store, prediction, width * height, threshold)
+            scores = [*_scores(prediction.truth_counts, threshold), *_scores(prediction.label_counts, threshold)]
+            means = [prediction.mean_probability, prediction.uncertainty, prediction.flip_agreement]
+            size = [name, width, height, prediction.split, share]
+            yield [*size, *map(_number, means), *scores, _number(quality.get(prediction.image_id))]
+            session.expunge(prediction)  # its counts are two kilobytes, and there may be ten thousand
+
+    return as_csv(header, rows())
 
 
 def _label_quality(session: Session, prediction_set_id: str) -> dict[str, float | None]:
@@ -179,12 +184,11 @@ def label_csv(session: Session, label_set_id: str) -> str:
     return as_csv(header, table)
 
 
-def _foreground_share(store: Artifacts, image: Image, prediction: Prediction, threshold: float) -> str:
+def _foreground_share(store: Artifacts, prediction: Prediction, pixels: int, threshold: float) -> str:
     counts = prediction.truth_counts or prediction.label_counts
-    key = stored.prediction_key(prediction.prediction_set_id, image.id)
+    key = stored.prediction_key(prediction.prediction_set_id, prediction.image_id)
     if counts:
-        predicted = metrics.unpack_counts(counts).predicted[metrics.threshold_index(threshold)]
-        share = predicted / (image.width * image.height)
+        share = metrics.unpack_counts(counts).predicted[metrics.threshold_index(threshold)] / pixels
     elif threshold == 0.5 or not store.exists(key):
         share = prediction.area
     else:

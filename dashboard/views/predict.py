@@ -8,9 +8,10 @@ from statistics import median
 import numpy as np
 import streamlit as st
 
-from dashboard import resources, urls, wording
+from dashboard import resources, wording
 from dashboard.components import status
 from dashboard.components.confirm import deletion_buttons
+from dashboard.components.downloads import downloads
 from dashboard.components.file_report import file_report
 from dashboard.components.import_form import ChosenSource, source_form
 from dashboard.components.job_panel import job_panel
@@ -246,17 +247,14 @@ def job_now(set_id: str) -> JobView | None:
 
 
 def take_home(view: vm.SetView, threshold: float) -> None:
-    with st.popover("Download", icon=":material/download:", type="primary", disabled=not view.predicted):
-        st.caption(f"Masks are white (255) where the probability is at least {threshold:.2f}.")
-        masks, everything = (
-            urls.prediction_zip(view.id, threshold),
-            urls.prediction_zip(view.id, threshold, probabilities=True),
-        )
-        st.link_button("Masks (zip of PNG 0/255)", masks, width="stretch")
-        more = "Masks, probabilities and uncertainty (zip)" if view.unsure else "Masks and probabilities (zip)"
-        st.link_button(more, everything, width="stretch")
-        st.link_button("Areas and scores (CSV)", urls.prediction_csv(view.id, threshold), width="stretch")
-        st.link_button("Model (.keras)", urls.model(view.run_id), width="stretch")
+    downloads(
+        threshold=threshold,
+        prediction_set_id=view.id,
+        run_id=view.run_id,
+        masks=view.predicted,
+        unsure=bool(view.unsure),
+        kind="primary",
+    )
     if st.button("Open the run", icon=":material/monitoring:", key="to-run"):
         st.switch_page("views/runs.py", query_params={"run": view.run_id})
     if not view.own and st.button("Delete", icon=":material/delete:", key="delete"):
