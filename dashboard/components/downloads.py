@@ -16,12 +16,14 @@ from dashboard import resources, urls, wording
 from dashboard.components import status
 from dashboard.components.job_panel import retry_job, stop_job
 from dashboard.viewmodels.downloads import Offer, offers
+from dashboard.viewmodels.jobs import JobView
 from db.models import utc_now
 from db.submissions import NotReady, submit_export
 from engine.exports.formats import Owner
 
 POLL_S = 1.0
-WIDTH_PX = 520
+WIDTH_PX = 560
+COLUMNS = (5, 2.4)
 
 
 @dataclass(frozen=True)
@@ -117,24 +119,17 @@ def _masks(sources: _Sources) -> None:
 
 
 def _line(title: str, sentence: str, address: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{title}**  \n:small[{sentence}]", width="stretch")
-        st.link_button("Download", address, icon=":material/download:")
+    words, button = st.columns(COLUMNS, vertical_alignment="center")
+    words.markdown(f"**{title}**  \n:small[{sentence}]")
+    button.link_button("Download", address, icon=":material/download:", width="stretch")
 
 
 def _prepared(owner: Owner, owner_id: str, threshold: float) -> None:
-    first = _read(owner, owner_id, threshold)
-    working = any(offer.at_work for offer in first)
-
-    @st.fragment(run_every=POLL_S if working else None)
-    def live() -> None:
-        found = _read(owner, owner_id, threshold)
-        if working and not any(offer.at_work for offer in found):
-            st.rerun(scope="fragment")
-        for offer in found:
+    for offer in _read(owner, owner_id, threshold):
+        if offer.at_work:
+            st.fragment(_follow, run_every=POLL_S)(owner, owner_id, threshold, offer.format.name)
+        else:
             _offer(offer, owner, owner_id, threshold)
-
-    live()
 
 
 def _read(owner: Owner, owner_id: str, threshold: float) -> tuple[Offer, ...]:
@@ -142,25 +137,40 @@ def _read(owner: Owner, owner_id: str, threshold: float) -> tuple[Offer, ...]:
         return offers(session, owner, owner_id, threshold, utc_now(), resources.settings().lost_after_s)
 
 
-def _offer(offer: Offer, owner: Owner, owner_id: str, threshold: float) -> None:
-    made, job = offer.format, offer.job
-    with st.container(horizontal=True, vertical_alignment="center", key=f"offer-{owner}-{made.name}"):
-        st.markdown(f"**{made.title}**  \n:small[{made.sentence}]", width="stretch")
-        if offer.at_work:
-            if job.status == "lost":
-                st.button("Go on", icon=":material/replay:", key=f"again-{job.id}", on_click=retry_job, args=(job.id,))
-            else:
-                stopping = job.status == "stopping"
-                st.button("Stop", key=f"stop-{job.id}", on_click=stop_job, args=(job.id,), disabled=stopping)
-        else:
-            if offer.ready:
-                address, size = urls.prepared(job.id), wording.size(offer.bytes)
-                st.link_button(f"Download ({size})", address, icon=":material/download:")
-            if not offer.ready or offer.out_of_date:
-                word = "Prepare anew" if offer.ready else "Prepare"
-                ask = (owner, owner_id, made.name, threshold if made.thresholded else None)
-                st.button(word, key=f"prepare-{owner}-{made.name}", on_click=_prepare, args=ask)
+def _follow(owner: Owner, owner_id: str, threshold: float, what: str) -> None:
+    """Draw a format whose job is at work, and the page anew once it has ended."""
+    offer = next(offer for offer in _read(owner, owner_id, threshold) if offer.format.name == what)
+    if not offer.at_work:
+        st.rerun()
+    words, button = st.columns(COLUMNS, vertical_alignment="center")
+    words.markdown(_words(offer))
+    with button:
+        _steer(offer.job)
     _state(offer)
+
+
+def _offer(offer: Offer, owner: Owner, owner_id: str, threshold: float) -> None:
+    words, buttons = st.columns(COLUMNS, vertical_alignment="center")
+    words.markdown(_words(offer))
+    with buttons:
+        if offer.ready:
+            address, size = urls.prepared(offer.job.id), wording.size(offer.bytes)
+            st.link_button(f"Download ({size})", address, icon=":material/download:", width="stretch")
+        if not offer.ready or offer.out_of_date:
+            word, what = "Prepare anew" if offer.ready else "Prepare", offer.format
+            ask = (owner, owner_id, what.name, threshold if what.thresholded else None)
+            st.button(word, key=f"prepare-{owner}-{what.name}", on_click=_prepare, args=ask, width="stretch")
+    _state(offer)
+
+
+def _words(offer: Offer) -> str:
+    return f"**{offer.format.title}**  \n:small[{offer.format.sentence}]"
+
+
+def _steer(job: JobView) -> None:
+    act, word, icon = (retry_job, "Go on", ":material/replay:") if job.status == "lost" else (stop_job, "Stop", None)
+    stopping = job.status == "stopping"
+    st.button(word, icon=icon, key=f"{word}-{job.id}", on_click=act, args=(job.id,), disabled=stopping, width="stretch")
 
 
 def _state(offer: Offer) -> None:

@@ -115,7 +115,7 @@ def _charts(facts: RunFacts) -> str:
         chart("Learning rate", [curve("learning_rate", "learning rate", "s2")], logarithmic=True, best=best),
     ]
     shown = "".join(drawn)
-    note = "<p class=soft>The dashed line across is the best epoch, whose model is kept.</p>" if best else ""
+    note = "<p class=soft>The upright dashed line is the best epoch, whose model is kept.</p>" if best else ""
     return f"<h2>Curves</h2>\n{note}<div class=charts>{shown}</div>" if shown else ""
 
 
@@ -159,14 +159,17 @@ def _data_uri(pixels: np.ndarray) -> str:
 
 
 def _settings(facts: RunFacts) -> str:
-    rows = "".join(
-        f"<tr{' class=changed' if setting.changed else ''}><td>{escape(setting.group)}</td>"
-        f"<td>{escape(setting.name)}</td><td>{escape(setting.value)}</td></tr>"
-        for setting in facts.settings
+    groups: dict[str, list[str]] = {}
+    for setting in facts.settings:
+        mark = " class=changed" if setting.changed else ""
+        row = f"<tr{mark}><td>{escape(setting.name)}</td><td>{escape(setting.value)}</td></tr>"
+        groups.setdefault(setting.group, []).append(row)
+    tables = "".join(
+        f"<table><caption>{escape(group)}</caption>{''.join(rows)}</table>" for group, rows in groups.items()
     )
-    note = f"<p class=soft>Bold: not as in the preset {escape(facts.preset)}. Code version {facts.code_version}.</p>"
-    head = "<tr><th>Group</th><th>Parameter</th><th>Value</th></tr>"
-    return f"\n<h2>Settings</h2>\n{note}<div class=wide><table>{head}{rows}</table></div>"
+    preset, version = escape(facts.preset), escape(facts.code_version)
+    note = f"<p class=soft>Bold: not as in the preset {preset}. Code version {version}.</p>"
+    return f"\n<h2>Settings</h2>\n{note}<div class=settings>{tables}</div>"
 
 
 def _epochs(facts: RunFacts) -> str:
@@ -180,7 +183,8 @@ def _epochs(facts: RunFacts) -> str:
         + "</tr>"
         for epoch, values in sorted(facts.metrics.items())
     )
-    note = f"<p class=soft>Dice and IoU here are {escape(DICE_NAME[facts.reference])}, and IoU likewise.</p>"
+    against = "against truth" if facts.reference == "truth" else "agreement with the pseudo-label, not with truth"
+    note = f"<p class=soft>Dice and IoU in this table are {against}. Bold: the best epoch.</p>"
     table = f"<div class=wide><table><tr>{head}</tr>{rows}</table></div>"
     return f"\n<h2>Every epoch</h2>\n{note}<details><summary>{len(facts.metrics):,} epochs</summary>{table}</details>"
 

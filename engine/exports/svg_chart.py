@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 520, 250
-LEFT, RIGHT, TOP, BOTTOM = 54, 14, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 34
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ def chart(title: str, curves: Sequence[Curve], *, logarithmic: bool = False, uni
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / (high - low)
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
-    for value in _ticks(low, high):
+    for value in _decades(low, high) if logarithmic else _ticks(low, high):
         y = place_y(value)
-        label = f"{10**value:.2g}" if logarithmic else f"{value:.4g}"
+        label = f"{10**value:.1g}" if logarithmic else f"{value:.4g}"
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
     for epoch in _epochs(last):
@@ -92,6 +92,15 @@ def _ticks(low: float, high: float) -> list[float]:
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough)
     first = math.ceil(low / step - 1e-9)
     return [round(index * step, 10) for index in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Return the logarithms of 1 and 3 times powers of ten in a range; of powers of ten alone where there are many."""
+    whole = range(math.floor(low), math.ceil(high) + 1)
+    found = [float(power) for power in whole]
+    if high - low < 3:
+        found += [power + math.log10(3) for power in whole]
+    return sorted(value for value in found if low <= value <= high)
 
 
 def _epochs(last: int) -> list[int]:

@@ -125,7 +125,8 @@ def _settings(config: RunConfig, preset: str) -> tuple[Setting, ...]:
             continue
         declared = RunConfig.model_fields[group]
         title = declared.annotation.model_fields[name].title
-        found.append(Setting(declared.title or group, title or name, str(value), value != base[path]))
+        words = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+        found.append(Setting(declared.title or group, title or name, words, value != base[path]))
     return tuple(found)
 
 
