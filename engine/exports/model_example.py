@@ -1,7 +1,6 @@
 """A short program that draws the mask of a picture with an exported model: it is packed beside the model.
 
-It does what `engine.predict` does with plain means: scale, cut squares, ask, put together. Where squares overlap it
-takes their mean, where we blend them smoothly.
+It does in a few lines what `engine.predict` does once, without mirror images: scale, cut squares, ask, put together.
 """
 
 from __future__ import annotations
@@ -27,6 +26,13 @@ _NETWORKS = {
         'model.run(["probability"], {"image": batch})[0]',
     ),
 }
+
+
+_SCALED = (
+    "size = [max(1, round(scale * side)) for side in picture.size]\n"
+    "way = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR\n"
+    "small = np.asarray(picture.resize(size, way))\n"
+)
 
 
 def example(kind: str, data: DataParams, side_px: int, threshold: float = 0.5) -> str:
@@ -58,18 +64,16 @@ def _import_order(line: str) -> tuple[bool, str]:
 
 def _one_square(data: DataParams, ask: str) -> str:
     """Return the lines for a picture that fits into one square: stretched into it, or mirrored around its edge."""
-    batch = "np.float32(np.asarray(small))[None]"
     if data.framing == "stretch":
         return (
-            "small = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)\n"
-            f"batch = {batch}\n"
+            "way = Image.Resampling.BOX if SIDE**2 < picture.width * picture.height else Image.Resampling.BILINEAR\n"
+            "batch = np.float32(np.asarray(picture.resize((SIDE, SIDE), way)))[None]\n"
             f"probability = {ask}[0, ..., 0]\n"
         )
     return (
         "scale = SIDE / max(picture.size)\n"
-        "size = [max(1, round(scale * side)) for side in picture.size]\n"
-        "small = np.asarray(picture.resize(size, Image.Resampling.BILINEAR))\n"
-        "around = [((SIDE - n) // 2, SIDE - n - (SIDE - n) // 2) for n in small.shape[:2]]\n"
+        + _SCALED
+        + "around = [((SIDE - n) // 2, SIDE - n - (SIDE - n) // 2) for n in small.shape[:2]]\n"
         'batch = np.float32(np.pad(small, [*around, (0, 0)], mode="symmetric"))[None]\n'
         "(top, _), (left, _) = around\n"
         f"probability = {ask}[0, top : top + size[1], left : left + size[0], 0]\n"
@@ -77,21 +81,22 @@ def _one_square(data: DataParams, ask: str) -> str:
 
 
 def _many_squares(data: DataParams, ask: str) -> str:
-    """Return the lines for a picture that is read in several squares, overlapping by a fourth."""
+    """Return the lines for a picture that is read in several squares, which overlap and are blended."""
     scale = "SIDE / min(picture.size)" if data.framing == "crop" else f"{data.tile_scale:g}"
     return (
         f"scale = {scale}\n"
-        "size = [max(1, round(scale * side)) for side in picture.size]\n"
-        "small = np.asarray(picture.resize(size, Image.Resampling.BILINEAR))\n"
-        "around = [(max(SIDE - n, 0) // 2, max(SIDE - n, 0) - max(SIDE - n, 0) // 2) for n in small.shape[:2]]\n"
+        + _SCALED
+        + "around = [(max(SIDE - n, 0) // 2, max(SIDE - n, 0) - max(SIDE - n, 0) // 2) for n in small.shape[:2]]\n"
         'padded = np.float32(np.pad(small, [*around, (0, 0)], mode="symmetric"))\n'
-        "total, hits = np.zeros((2, *padded.shape[:2]))\n"
-        "tops, lefts = (np.unique([*range(0, n - SIDE, SIDE * 3 // 4), n - SIDE]) for n in total.shape)\n"
+        "fade = 0.001 + np.sin(np.pi * (np.arange(SIDE) + 0.5) / SIDE) ** 2\n"
+        "total, weights = np.zeros((2, *padded.shape[:2]))\n"
+        "step = SIDE - SIDE // 4\n"
+        "tops, lefts = (np.int32(np.linspace(0, n - SIDE, 1 - (SIDE - n) // step).round()) for n in total.shape)\n"
         "for top, left in ((top, left) for top in tops for left in lefts):\n"
         "    place = np.s_[top : top + SIDE, left : left + SIDE]\n"
         "    batch = padded[place][None]\n"
-        f"    total[place] += {ask}[0, ..., 0]\n"
-        "    hits[place] += 1\n"
+        f"    total[place] += np.outer(fade, fade) * {ask}[0, ..., 0]\n"
+        "    weights[place] += np.outer(fade, fade)\n"
         "(top, _), (left, _) = around\n"
-        "probability = (total / hits)[top : top + size[1], left : left + size[0]]\n"
+        "probability = (total / weights)[top : top + size[1], left : left + size[0]]\n"
     )

@@ -23,5 +23,5 @@ def as_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def _plain(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
-    text = cell.replace("\r\n", "\n").replace("\r", "\n")  # Python's writer does not quote a bare \\r
+    text = cell.replace("\r\n", "\n").replace("\r", "\n")  # Python's writer does not quote a lone carriage return
     return f"'{text}" if text.startswith(_STARTS_A_FORMULA) else text

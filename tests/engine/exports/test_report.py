@@ -16,6 +16,11 @@ from engine.exports.svg_chart import Curve, chart
 NASTY = "<script>alert(1)</script>\" onload='x' & ‮"
 
 
+def metrics_of(epoch):
+    values = {"loss": 1 / epoch, "val_loss": float("nan"), "dice": 0.9, "val_dice": 0.2 * epoch}
+    return values | {"learning_rate": 10.0**-epoch}
+
+
 def facts(**changes):
     found = RunFacts(
         name="a run",
@@ -39,13 +44,10 @@ def facts(**changes):
         rounds=1,
         scores=(Score("Dice vs truth", 0.5432, "3 validation images; encoder weights: ImageNet"),),
         settings=(Setting("Training", "Epochs", "3", True), Setting("Training", "Seed", "0", False)),
-        metrics={
-            epoch: {"loss": 1 / epoch, "val_loss": float("nan"), "dice": 0.9, "val_dice": 0.2 * epoch, "learning_rate": 10.0**-epoch}
-            for epoch in (1, 2, 3)
-        },
+        metrics={epoch: metrics_of(epoch) for epoch in (1, 2, 3)},
         model=PRESETS["fast"].model,
         data=PRESETS["fast"].data,
-    )  # fmt: skip
+    )
     return replace(found, **changes)
 
 
@@ -58,9 +60,10 @@ def tile(name="egg.jpg"):
 
 def test_nothing_in_it_asks_for_anything():
     page = report(facts(), [TileRow("Worst", "Dice vs truth", [tile()])])
-    assert not re.search(r"https?:|//[a-z]|<script|<link|@import|url\(|srcset", page)
+    words = re.sub(r"base64,[^\"]+", "", page)
+    assert not re.search(r"https?:|//[a-z]|<script|<link|@import|url\(|srcset", words)
     assert "default-src 'none'" in page
-    assert set(re.findall(r'src="([^"]{0,16})', page)) == {"data:image/webp;b"}
+    assert set(re.findall(r'src="([^"]{0,15})', page)) == {"data:image/webp"}
 
 
 def test_a_name_cannot_become_markup():

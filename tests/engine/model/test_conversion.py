@@ -45,7 +45,9 @@ def trained(params):
     return model
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "mobilenet_v2" else ()) for name in NETWORKS]
+)
 def test_onnx_agrees_with_keras_on_real_images(name, tmp_path: Path):
     model, path = trained(NETWORKS[name]), tmp_path / "model.onnx"
     wanted = conversion.keras_answer(model, squares())
