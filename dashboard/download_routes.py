@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from dashboard import exports, resources
 from dashboard.route_guard import REVALIDATE, file_tag, get, guarded, row_of, share, unchanged
@@ -155,7 +157,21 @@ def _levels(store: Artifacts, masks: Sequence[exports.Mask]) -> Iterator[exports
 def _zip(title: str, parts: Sequence[Iterator[exports.Member]]) -> Response:
     """Answer with a zip that is made while it is sent, part after part."""
     pieces = exports.zip_stream(itertools.chain.from_iterable(parts))
-    return StreamingResponse(pieces, media_type="application/zip", headers=_attachment(f"{title}.zip"))
+    return _Stream(pieces, media_type="application/zip", headers=_attachment(f"{title}.zip"))
+
+
+class _Stream(StreamingResponse):
+    """Ends its generator as soon as the client is gone. Left to the garbage collector, it would hold what it holds."""
+
+    def __init__(self, pieces: Generator[bytes, None, None], **options: Any) -> None:
+        super().__init__(pieces, **options)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
 
 
 def _attachment(name: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ class _Sink(io.RawIOBase):
         return b"".join(parts)
 
 
-def zip_stream(members: Iterable[Member]) -> Iterator[bytes]:
+def zip_stream(members: Iterable[Member]) -> Generator[bytes, None, None]:
     """Yield a zip of (name, bytes) piece by piece. Stored, not deflated: PNGs do not get smaller.
 
     The first entry is sent as soon as it is there; then small ones are gathered, because each piece is a turn of the

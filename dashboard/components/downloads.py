@@ -95,8 +95,8 @@ def _button(sources: _Sources, kind: Literal["primary", "secondary"]) -> None:
                 _prepared(*sources.mask_owner, sources.threshold)
         if sources.run_id:
             with places["Run and model"]:
-                _line("Model file (.keras)", "As the run stored it, best epoch.", urls.model(sources.run_id))
-                _line("Curves (CSV)", "One line for each epoch.", urls.metrics_csv(sources.run_id))
+                _line("Model file (.keras)", "Model", "As the run stored it, best epoch.", urls.model(sources.run_id))
+                _line("Curves (CSV)", "Curves", "One line for each epoch.", urls.metrics_csv(sources.run_id))
                 _prepared("run", sources.run_id, sources.threshold)
 
 
@@ -106,22 +106,22 @@ def _masks(sources: _Sources) -> None:
     by_set = sources.prediction_set_id is not None
     address = urls.prediction_zip if by_set else urls.label_zip
     owner_id, threshold = sources.prediction_set_id or sources.label_set_id, sources.threshold
-    _line("Masks (zip)", "PNG, 0 background and 255 foreground, and a table.", address(owner_id, threshold))
+    _line("Masks (zip)", "Masks", "PNG, 0 background and 255 foreground, and a table.", address(owner_id, threshold))
     classes = address(owner_id, threshold, kind="classes")
-    _line("Class maps (zip)", "PNG, 0 background and 1 foreground. They look black.", classes)
+    _line("Class maps (zip)", "Class maps", "PNG, 0 background and 1 foreground. They look black.", classes)
     cutouts = address(owner_id, threshold, kind="cutouts")
-    _line("Cut-outs (zip)", "The image itself, transparent outside of the mask (PNG).", cutouts)
+    _line("Cut-outs (zip)", "Cut-outs", "The image itself, transparent outside of the mask (PNG).", cutouts)
     more = "Probabilities and uncertainty" if sources.unsure else "Probabilities"
     everything = address(owner_id, threshold, probabilities=True)
-    _line(f"Masks and {more.lower()} (zip)", f"{more} are 8 bit: 255 is 1.", everything)
+    _line(f"Masks and {more.lower()} (zip)", "Masks and maps", f"{more} are 8 bit: 255 is 1.", everything)
     table = urls.prediction_csv(owner_id, threshold) if by_set else urls.label_csv(owner_id)
-    _line("Areas and scores (CSV)", "One line for each image; every score names its reference.", table)
+    _line("Areas and scores (CSV)", "Table", "One line for each image; every score names its reference.", table)
 
 
-def _line(title: str, sentence: str, address: str) -> None:
+def _line(title: str, short: str, sentence: str, address: str) -> None:
     words, button = st.columns(COLUMNS, vertical_alignment="center")
     words.markdown(f"**{title}**  \n:small[{sentence}]")
-    button.link_button("Download", address, icon=":material/download:", width="stretch")
+    button.link_button(short, address, icon=":material/download:", width="stretch")
 
 
 def _prepared(owner: Owner, owner_id: str, threshold: float) -> None:
