@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from urllib.parse import urlencode
 
+from engine.exports.pictures import MaskKind
+
 PREFIX = "/files"
 PICTURES = f"{PREFIX}/pictures"
 SIZES_PX = (192, 384, 768)
@@ -88,17 +90,41 @@ def upload(token: str) -> str:
     return f"{PREFIX}/uploads/{token}"
 
 
-def prediction_zip(prediction_set_id: str, threshold: float = 0.5, *, probabilities: bool = False) -> str:
-    """Return the address of a zip: masks/ (PNG 0/255), scores.csv and, on request, probabilities/ (8-bit PNG) and
-    uncertainty/ where there is some."""
-    query = {"threshold": f"{threshold:g}", "probabilities": 1 if probabilities else None}
-    return _with(f"{PREFIX}/predictions/{prediction_set_id}/masks.zip", **query)
+def prediction_zip(
+    prediction_set_id: str, threshold: float = 0.5, *, kind: MaskKind = "masks", probabilities: bool = False
+) -> str:
+    """Return the address of a zip: a folder of masks, scores.csv and, on request, probabilities/ (8-bit PNG) and
+    uncertainty/ where there is some.
+
+    Args:
+        kind: the folder of masks: masks/ (PNG 0/255), classes/ (PNG 0/1) or cutouts/ (RGBA).
+    """
+    return _with(f"{PREFIX}/predictions/{prediction_set_id}/masks.zip", **_masks(threshold, kind, probabilities))
 
 
-def label_zip(label_set_id: str, threshold: float = 0.5, *, probabilities: bool = False) -> str:
+def label_zip(
+    label_set_id: str, threshold: float = 0.5, *, kind: MaskKind = "masks", probabilities: bool = False
+) -> str:
     """Return the address of a zip of a label set's masks, laid out like a prediction's."""
-    query = {"threshold": f"{threshold:g}", "probabilities": 1 if probabilities else None}
-    return _with(f"{PREFIX}/labels/{label_set_id}/masks.zip", **query)
+    return _with(f"{PREFIX}/labels/{label_set_id}/masks.zip", **_masks(threshold, kind, probabilities))
+
+
+def _masks(threshold: float, kind: MaskKind, probabilities: bool) -> dict[str, int | str | None]:
+    return {
+        "threshold": f"{threshold:g}",
+        "kind": None if kind == "masks" else kind,
+        "probabilities": 1 if probabilities else None,
+    }
+
+
+def label_csv(label_set_id: str) -> str:
+    """Return the address of a table of a label set's areas, quality and scores, one line for each image."""
+    return f"{PREFIX}/labels/{label_set_id}/scores.csv"
+
+
+def prepared(job_id: str) -> str:
+    """Return the address of the file that an export job made."""
+    return f"{PREFIX}/exports/{job_id}"
 
 
 def prediction_csv(prediction_set_id: str, threshold: float = 0.5) -> str:

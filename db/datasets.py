@@ -46,7 +46,8 @@ def named_images(session: Session, dataset_id: str) -> list[tuple[str, str]]:
 
     Who brings a folder in which two files are the same picture expects a mask for each.
     """
-    by_name = {image.name: image.id for image in images(session, dataset_id)}
+    rows = select(Image.name, Image.id).where(Image.dataset_id == dataset_id).order_by(Image.position, Image.id)
+    by_name = dict(session.execute(rows).all())
     doubles = select(ImportEntry.name, ImportEntry.same_as).where(
         ImportEntry.dataset_id == dataset_id, ImportEntry.same_as != ""
     )

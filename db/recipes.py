@@ -9,6 +9,7 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.datasets import InUse
+from db.exports import refuse_while_exported
 from db.models import Dataset, Image, Job, JobStatus, KeptRecipe, Label, LabelSet, Run
 from db.names import checked_name
 
@@ -141,6 +142,7 @@ def delete_label_set(session: Session, label_set_id: str) -> list[tuple[str, str
     job = session.get(Job, label_set.job_id) if label_set.job_id else None
     if job is not None and job.status in (JobStatus.QUEUED, JobStatus.RUNNING):
         raise InUse("The label set is being drawn. Stop that first.")
+    refuse_while_exported(session, "label_set", label_set_id)
     session.execute(delete(LabelSet).where(LabelSet.id == label_set_id))
     return [("labels", label_set_id)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from db import datasets, recipes, rounds, runs
-from db.models import Dataset, Image, Label, LabelSet, Round, Run, RunImage
+from db.models import Dataset, Image, Label, LabelSet, Metric, Prediction, PredictionSet, Round, Run, RunImage
 from db.session import Database
 
 
@@ -90,6 +90,10 @@ class DatabaseRecords:
         with self._database.writing() as session:
             runs.drop_metrics_after(session, run_id, epoch)
 
+    def metrics(self, run_id: str) -> list[Metric]:
+        with self._database.reading() as session:
+            return runs.metrics(session, run_id)
+
     def save_round(self, run_id: str, number: int, **values: Any) -> None:
         with self._database.writing() as session:
             rounds.save_round(session, run_id, number, **values)
@@ -107,6 +111,18 @@ class DatabaseRecords:
     ) -> str:
         with self._database.writing() as session:
             return runs.ensure_prediction_set(session, run_id, dataset_id, job_id, flips, refine)
+
+    def prediction_set(self, prediction_set_id: str) -> PredictionSet:
+        with self._database.reading() as session:
+            return session.get_one(PredictionSet, prediction_set_id)
+
+    def own_prediction_set(self, run_id: str) -> PredictionSet | None:
+        with self._database.reading() as session:
+            return runs.own_prediction_set(session, session.get_one(Run, run_id))
+
+    def predictions(self, prediction_set_id: str) -> list[Prediction]:
+        with self._database.reading() as session:
+            return runs.predictions(session, prediction_set_id)
 
     def predicted_images(self, prediction_set_id: str) -> set[str]:
         with self._database.reading() as session:

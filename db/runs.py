@@ -9,6 +9,7 @@ from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db.datasets import InUse, delete_dataset
+from db.exports import refuse_while_exported
 from db.jobs import active, uses_run
 from db.models import Dataset, Image, Job, Metric, Prediction, PredictionSet, Run, RunImage
 from db.names import checked_name
@@ -246,6 +247,10 @@ def predicted_images(session: Session, prediction_set_id: str) -> set[str]:
     return set(session.scalars(select(Prediction.image_id).where(Prediction.prediction_set_id == prediction_set_id)))
 
 
+def predictions(session: Session, prediction_set_id: str) -> list[Prediction]:
+    return list(session.scalars(select(Prediction).where(Prediction.prediction_set_id == prediction_set_id)))
+
+
 def clear_predictions(session: Session, prediction_set_id: str) -> None:
     """Forget the predictions of a set: its model has learned more since."""
     session.execute(delete(Prediction).where(Prediction.prediction_set_id == prediction_set_id))
@@ -283,6 +288,7 @@ def delete_prediction_set(session: Session, prediction_set_id: str) -> list[tupl
     Raises:
         InUse: a job is at work on them.
     """
+    refuse_while_exported(session, "prediction_set", prediction_set_id)
     found = session.get_one(PredictionSet, prediction_set_id)
     job = session.get(Job, found.job_id) if found.job_id else None
     if job is not None and not job.status.ended:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from db import datasets, jobs, recipes, runs
+from db import datasets, exports, jobs, recipes, runs
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
 
 
@@ -175,6 +175,31 @@ def submit_predict_new(
     """
     dataset = datasets.create(session, name, purpose="prediction")
     return submit_predict(session, run_id, dataset.id, flips, source, refine, also)
+
+
+def submit_export(session: Session, owner: str, owner_id: str, what: str, threshold: float | None = None) -> Job:
+    """Add the job that makes a file to take home, or return the one that is at it already.
+
+    Args:
+        owner: what it is made of: "run", "prediction_set" or "label_set".
+        what: one of `engine.exports.formats`.
+        threshold: of the masks, where the format has masks in it.
+
+    Raises:
+        NotReady: there is no model, or no mask.
+    """
+    ids = exports.payload_ids(session, owner, owner_id)
+    if owner == "run" and session.get_one(Run, owner_id).best_epoch is None:
+        raise NotReady("The run has no model yet. Let it finish an epoch first.")
+    if owner == "prediction_set" and not runs.prediction_count(session, owner_id):
+        raise NotReady("There are no masks yet. Let the prediction finish first.")
+    if owner == "label_set" and not recipes.labelled_images(session, owner_id):
+        raise NotReady("There are no masks yet. Let the labelling finish first.")
+    latest = exports.latest(session, owner, owner_id).get(what)
+    if latest is not None and not latest.status.ended and latest.payload["threshold"] == threshold:
+        return latest
+    payload = {"owner": owner, "what": what, "threshold": threshold, "stamp": exports.stamp(session, owner, owner_id)}
+    return jobs.submit(session, JobKind.EXPORT, payload | ids)
 
 
 def _with_images(session: Session, dataset_id: str) -> Dataset:

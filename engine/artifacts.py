@@ -102,6 +102,16 @@ def uncertainty_key(prediction_set_id: str, image_id: str) -> str:
     return f"{prediction_folder(prediction_set_id)}/uncertainty/{checked_id(image_id)}.png"
 
 
+def export_folder(owner_folder: str, what: str) -> str:
+    """Where a file that was made to be taken home lies: below what it was made of, so that it goes when that goes."""
+    return f"{owner_folder}/exports/{what}"
+
+
+def export_key(owner_folder: str, what: str, job_id: str, suffix: str) -> str:
+    """A file that a job made to be taken home."""
+    return f"{export_folder(owner_folder, what)}/{checked_id(job_id)}.{suffix}"
+
+
 def upload_folder(token: str) -> str:
     """Where one upload from the browser lies until it is imported."""
     return f"uploads/{checked_id(token)}"

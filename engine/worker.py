@@ -36,6 +36,7 @@ JOB_MODULES = {
     JobKind.TRAIN: "engine.jobs.train",
     JobKind.PREDICT: "engine.jobs.predict",
     JobKind.MEASURE: "engine.jobs.measure",
+    JobKind.EXPORT: "engine.jobs.export",
     JobKind.WARM: "engine.jobs.warm",
 }
 QUICK = (JobKind.PREDICT, JobKind.WARM)

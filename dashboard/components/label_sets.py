@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import resources, wording
 from dashboard.components.confirm import deletion_buttons
+from dashboard.components.downloads import downloads
 from dashboard.components.job_panel import job_panel
 from dashboard.components.status import badge_text
 from dashboard.viewmodels import label_sets as viewmodel
@@ -22,14 +23,19 @@ from db.models import utc_now
 ADDRESS = "labels"
 
 
-def stored_label_sets(place: Workplace, load: Callable[[str, Recipe], None]) -> tuple[LabelSetCard, ...]:
-    """Draw the list and return it; `load("a", recipe)` puts a recipe into the sliders."""
+def stored_label_sets(
+    place: Workplace, load: Callable[[str, Recipe], None], threshold: float
+) -> tuple[LabelSetCard, ...]:
+    """Draw the list and return it; `load("a", recipe)` puts a recipe into the sliders.
+
+    `threshold` is that of the masks that are taken home.
+    """
     cards = _read_cards(place.dataset_id)
     st.subheader(f"Label sets of {wording.escaped(place.name)}", divider="gray")
     if not cards:
         st.caption("None yet. *Label the dataset* above draws one; then a network can learn from it.")
     for card in cards:
-        _draw_card(place, card, load)
+        _draw_card(place, card, load, threshold)
     return cards
 
 
@@ -38,7 +44,7 @@ def _read_cards(dataset_id: str) -> tuple[LabelSetCard, ...]:
         return viewmodel.label_set_cards(session, dataset_id, utc_now(), resources.settings().lost_after_s)
 
 
-def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe], None]) -> None:
+def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe], None], threshold: float) -> None:
     opened = st.query_params.get(ADDRESS) == card.id
     with st.container(border=True, key=f"set-{card.id}"):
         words, buttons = st.columns([3, 2], vertical_alignment="center")
@@ -50,7 +56,7 @@ def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe
                 chosen = f"Chosen automatically: **{wording.escaped(card.choice.title)}**."
                 st.caption(f":material/auto_awesome: {chosen} {wording.escaped(card.choice.sentence)}")
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
-            _buttons(place, card, opened, load)
+            _buttons(place, card, opened, load, threshold)
         job_panel(
             partial(_read_job, card.id),
             key=f"label-job-{card.id}",
@@ -79,7 +85,9 @@ def _facts(place: Workplace, card: LabelSetCard) -> str:
     return " · ".join([*facts, wording.ago(card.created_at, utc_now())])
 
 
-def _buttons(place: Workplace, card: LabelSetCard, opened: bool, load: Callable[[str, Recipe], None]) -> None:
+def _buttons(
+    place: Workplace, card: LabelSetCard, opened: bool, load: Callable[[str, Recipe], None], threshold: float
+) -> None:
     if st.button(
         "Close" if opened else "Browse", icon=":material/grid_view:", key=f"browse-{card.id}", disabled=not card.images
     ):
@@ -96,6 +104,8 @@ def _buttons(place: Workplace, card: LabelSetCard, opened: bool, load: Callable[
     at_work = card.job is not None and card.job.at_work
     if card.images and not at_work and st.button("Train on it", icon=":material/model_training:", key=f"to-{card.id}"):
         st.switch_page("views/train.py", query_params={"dataset": place.dataset_id, "labels": card.id})
+    if card.images and not at_work:
+        downloads(label_set_id=card.id, masks=card.images, threshold=threshold)
     if st.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this label set."):
         _confirm_deletion(card)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, urls, wording
+from dashboard import resources, wording
+from dashboard.components.downloads import downloads
 from dashboard.components.file_report import file_report
 from dashboard.components.prediction_list import PAGE, confirm_deletion
 from dashboard.components.prediction_masks import prediction_masks
@@ -45,7 +46,14 @@ def prediction_set(view: SetView) -> None:
         with files:
             file_report(view.dataset_id, key=f"report-{view.id}")
     with actions:
-        _downloads(view, threshold)
+        downloads(
+            threshold=threshold,
+            prediction_set_id=view.id,
+            run_id=view.run_id,
+            masks=view.predicted,
+            unsure=bool(view.unsure),
+            kind="primary",
+        )
         if st.button("Open the run", icon=":material/monitoring:", key="to-run"):
             st.switch_page("views/runs.py", query_params={"run": view.run_id})
         if not view.own and st.button("Delete", icon=":material/delete:", key="delete"):
@@ -98,13 +106,3 @@ def _nothing_yet(view: SetView) -> float:
     at_work = view.job is not None and view.job.at_work
     st.info("No mask yet. The first ones appear here by themselves." if at_work else "There are no masks.")
     return 0.5
-
-
-def _downloads(view: SetView, threshold: float) -> None:
-    with st.popover("Download", icon=":material/download:", type="primary", disabled=not view.predicted):
-        st.caption(f"Masks are white (255) where the probability is at least {threshold:.2f}.")
-        everything = urls.prediction_zip(view.id, threshold, probabilities=True)
-        st.link_button("Masks (zip of PNG 0/255)", urls.prediction_zip(view.id, threshold), width="stretch")
-        st.link_button("Masks, probabilities and uncertainty (zip)", everything, width="stretch")
-        st.link_button("Areas and scores (CSV)", urls.prediction_csv(view.id, threshold), width="stretch")
-        st.link_button("Model (.keras)", urls.model(view.run_id), width="stretch")

@@ -29,6 +29,7 @@ _WORK = {
     JobKind.LABEL: "Drawing labels",
     JobKind.TRAIN: "Training",
     JobKind.PREDICT: "Predicting",
+    JobKind.EXPORT: "Preparing a download",
 }
 
 
@@ -170,7 +171,11 @@ def _target(session: Session, job: Job) -> tuple[str, str, dict[str, str]]:
         return _name(session, Run, run), "views/runs.py", {"run": run}
     if job.kind == JobKind.PREDICT:
         return _name(session, Run, run), "views/predict.py", {"run": run}
-    if job.kind == JobKind.LABEL:
+    if job.kind == JobKind.EXPORT and job.payload["owner"] == "prediction_set":
+        return _name(session, Run, run), "views/predict.py", {"set": job.payload["prediction_set"]}
+    if job.kind == JobKind.EXPORT and job.payload["owner"] == "run":
+        return _name(session, Run, run), "views/runs.py", {"run": run}
+    if job.kind in (JobKind.LABEL, JobKind.EXPORT):
         return _name(session, LabelSet, job.payload.get("label_set")), "views/labels.py", {"dataset": dataset}
     return _name(session, Dataset, dataset), "views/datasets.py", {"dataset": dataset}
 

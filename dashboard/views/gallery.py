@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, urls, wording
+from dashboard import resources, wording
 from dashboard.components import charts, status
+from dashboard.components.downloads import downloads
 from dashboard.components.gallery_detail import UNCERTAINTY, image_detail, in_words, open_image
 from dashboard.components.gallery_filters import choose_order, filter_line, first_page
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
@@ -65,7 +66,13 @@ def main() -> None:
     with thresholds:
         threshold, success_from = _choose_thresholds()
     with head:
-        _downloads(origin, threshold)
+        downloads(
+            threshold=threshold,
+            prediction_set_id=origin.prediction_set_id,
+            run_id=origin.run_id,
+            masks=origin.predicted,
+            unsure=table.has_uncertainty,
+        )
     order = choose_order(table, run_id, reference, _views(table))
     choice = Choice(reference, threshold, success_from, **vars(order))
     arrangement = gallery_order.arrange(table, choice)
@@ -142,17 +149,6 @@ def _provenance(origin: Source) -> None:
             icon=":material/compare:",
             query_params={"runs": origin.run_id},
         )
-
-
-def _downloads(origin: Source, threshold: float) -> None:
-    with st.popover("Download", icon=":material/download:"):
-        st.caption(f"Masks at threshold {threshold:.2f}, of all {wording.count(origin.predicted, 'image')}.")
-        set_id = origin.prediction_set_id
-        st.link_button("Masks (zip of PNG 0/255)", urls.prediction_zip(set_id, threshold), width="stretch")
-        with_probabilities = urls.prediction_zip(set_id, threshold, probabilities=True)
-        st.link_button("Masks and probabilities (zip)", with_probabilities, width="stretch")
-        st.link_button("Areas and scores (CSV)", urls.prediction_csv(set_id, threshold), width="stretch")
-        st.link_button("Model (.keras)", urls.model(origin.run_id), width="stretch")
 
 
 @st.fragment(run_every=POLL_S)

@@ -89,7 +89,7 @@ shown = view_settings(current)
 slots = open_slots()
 # The bench comes first on the page and last in time: what it waits for holds nothing else up.
 bench_place = st.container()
-cards = stored_label_sets(current, load_recipe)
+cards = stored_label_sets(current, load_recipe, shown.threshold)
 browse_masks(current, cards, mode=shown.mode, threshold=shown.threshold, opacity=shown.opacity)
 kept_recipes(slots, load_kept)
 with bench_place:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import urls, wording
+from dashboard import wording
 from dashboard.components import run_marks, run_results
 from dashboard.components.confirm import deletion_buttons
+from dashboard.components.downloads import downloads
 from dashboard.components.run_rounds import rounds_section
 from dashboard.components.runs_table import runs_table
 from dashboard.components.status import badge_text, empty_state
@@ -126,9 +127,7 @@ def links(head: viewmodel.RunHead, status: viewmodel.LiveStatus, prediction_set_
             help="Opens the Train page with the settings of this run.",
         )
         if status.has_model:
-            st.link_button("Model (.keras)", urls.model(head.id), icon=":material/download:")
-        if prediction_set_id:
-            st.link_button("Masks (.zip)", urls.prediction_zip(prediction_set_id), icon=":material/download:")
+            downloads(run_id=head.id, prediction_set_id=prediction_set_id)
         blocked = None if status.can_delete else "Stop it first."
         if st.button(
             "Delete", icon=":material/delete:", disabled=not status.can_delete, help=blocked, key="run-delete"

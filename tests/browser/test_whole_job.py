@@ -48,7 +48,7 @@ def train(page: Page, address: str, dataset_id: str, teacher: str, name: str) ->
     page.get_by_text("times that to learn from it").wait_for()
     page.get_by_role("button", name="Start training").click()
     page.get_by_role("heading", name="Runs", exact=True).wait_for()
-    page.get_by_role("link", name="Masks (.zip)").wait_for(timeout=WORK_MS)
+    page.get_by_role("button", name="Download").wait_for(timeout=WORK_MS)
 
 
 def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
@@ -77,7 +77,7 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
     expect(page.get_by_text("All 2 epochs are done").first).to_be_visible()
     expect(page.get_by_text(re.compile("agreement with the pseudo-label", re.I)).first).to_be_visible()
     page.reload()
-    page.get_by_role("link", name="Masks (.zip)").wait_for()  # the run is still there after a refresh
+    page.get_by_role("button", name="Download").wait_for()  # the run is still there after a refresh
     train(page, app.address, dataset.id, "truth", "from truth")
     by_name = {run.name: run for run in rows(app, Run)}
     assert {run.best_epoch is not None for run in by_name.values()} == {True}
@@ -119,7 +119,7 @@ def predict_new_images(app, page, run, tmp_path):
     assert sum(row.prediction_set_id == prediction_set.id for row in rows(app, Prediction)) == 3
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Masks, probabilities and uncertainty (zip)").click()
+        page.get_by_role("link", name="Masks and maps").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         names = sorted(archive.namelist())
         masks = [name for name in names if name.startswith("masks/")]

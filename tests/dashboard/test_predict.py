@@ -122,6 +122,8 @@ def test_masks_can_be_looked_at_least_sure_first_where_there_is_a_map(open_page,
     at = open_page(PAGE, set=set_id, overlay="Uncertainty", order="Least sure first")
     assert not at.exception
     assert (at.segmented_control("overlay").value, at.selectbox("order").value) == ("Uncertainty", "Least sure first")
+    at.session_state[f"downloads-{set_id}"] = True
+    assert any("uncertainty (zip)" in text.value for text in at.run().markdown)
 
 
 def test_without_a_map_there_is_no_order_by_it(open_page, house):
@@ -134,6 +136,8 @@ def test_without_a_map_there_is_no_order_by_it(open_page, house):
 def test_links_carry_the_threshold(open_page, house):
     set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), add_discs(house, name="new"))
     at = open_page(PAGE, set=set_id, threshold="0.3")
+    at.session_state[f"downloads-{set_id}"] = True
+    at.run()
     addresses = [link.url for link in at.get("link_button")]
     assert f"/files/predictions/{set_id}/masks.zip?threshold=0.3" in addresses
     assert f"/files/predictions/{set_id}/masks.zip?threshold=0.3&probabilities=1" in addresses

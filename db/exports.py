@@ -1,0 +1,66 @@
+"""Files that were made to take home: which there are, and whether what they were made of has changed since.
+
+The job's row is the record: its payload says what was asked, its result which file came of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from db import predictions
+from db.datasets import InUse
+from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, Metric, PredictionSet, Run
+
+
+def payload_ids(session: Session, owner: str, owner_id: str) -> dict[str, str]:
+    """Return the ids that a job's payload names, so that nothing it reads is deleted under it."""
+    if owner == "run":
+        run = session.get_one(Run, owner_id)
+        return {"run": run.id, "dataset": run.dataset_id}
+    if owner == "prediction_set":
+        found = session.get_one(PredictionSet, owner_id)
+        return {"prediction_set": found.id, "run": found.run_id, "dataset": found.dataset_id}
+    label_set = session.get_one(LabelSet, owner_id)
+    return {"label_set": label_set.id, "dataset": label_set.dataset_id}
+
+
+def latest(session: Session, owner: str, owner_id: str) -> dict[str, Job]:
+    """Return {format: its newest job} of what was asked to be made of a thing."""
+    query = select(Job).where(Job.kind == JobKind.EXPORT).order_by(Job.created_at.desc(), Job.id)
+    found: dict[str, Job] = {}
+    for job in session.scalars(query):
+        if job.payload["owner"] == owner and job.payload[owner] == owner_id:
+            found.setdefault(job.payload["what"], job)
+    return found
+
+
+def stamp(session: Session, owner: str, owner_id: str) -> str:
+    """Return a text that changes whenever a file made of a thing would come out otherwise."""
+    if owner == "run":
+        run = session.get_one(Run, owner_id)
+        own = session.scalar(
+            select(PredictionSet.id).where(PredictionSet.run_id == run.id, PredictionSet.dataset_id == run.dataset_id)
+        )
+        epochs = session.scalar(select(func.max(Metric.epoch)).where(Metric.run_id == run.id))
+        parts: list[Any] = [run.name, run.best_epoch, run.best_val_dice, run.train_seconds, epochs]
+        return "/".join(map(repr, parts)) + (predictions.stamp(session, own) if own else "")
+    if owner == "prediction_set":
+        found = session.get_one(PredictionSet, owner_id)
+        return f"{predictions.stamp(session, owner_id)}/{_classes(session, found.dataset_id)}"
+    label_set = session.get_one(LabelSet, owner_id)
+    count = session.scalar(select(func.count()).where(Label.label_set_id == owner_id))
+    return f"{count}/{_classes(session, label_set.dataset_id)}"
+
+
+def refuse_while_exported(session: Session, owner: str, owner_id: str) -> None:
+    """Raise `InUse` if a job is making a file of a thing."""
+    at_work = select(Job).where(Job.kind == JobKind.EXPORT, Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
+    if any(job.payload.get(owner) == owner_id for job in session.scalars(at_work)):
+        raise InUse("A download of it is being prepared. Wait for that to end, or stop it, then try again.")
+
+
+def _classes(session: Session, dataset_id: str) -> str:
+    return "|".join(str(entry["name"]) for entry in session.get_one(Dataset, dataset_id).classes)

@@ -1,0 +1,72 @@
+"""`python -m engine export`: files to take home, by the same job as in the browser."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db import runs, submissions
+from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run
+from db.names import by_id_or_name
+from engine.artifacts import replacing
+from engine.cli.commands import AsJson, CommandFailed, House, print_result
+from engine.cli.measuring import app
+from engine.exports.formats import FORMATS, Format, find_format
+
+
+@app.command("export")
+def export_(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a label set with --labels.")],
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
+    on: Annotated[str | None, typer.Option(metavar="DATASET", help="Masks of another dataset than its own.")] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="Export the masks of a label set instead of a run.")] = False,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a pixel is foreground.")] = 0.5,
+    as_json: AsJson = False,
+):
+    """Write masks as COCO or YOLO, a run as a report, or its model as Keras, SavedModel or ONNX."""
+    what = find_format(format_)
+    if out.is_dir():
+        raise CommandFailed(
+            f"{str(out)!r} is a folder. Name the file to write, such as {out / f'{what.name}.{what.suffix}'}."
+        )
+    house = House()
+    with house.database.writing() as session:
+        owner, owner_id = _owner(session, name, what, on, labels)
+        asked = threshold if what.thresholded else None
+        job = submissions.submit_export(session, owner, owner_id, what.name, asked)
+    job = house.finish(job.id, as_json)
+    if job.status == JobStatus.STOPPED:
+        raise CommandFailed("Stopped. Nothing was written.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as beside:
+        shutil.copyfile(house.files.path(job.result["key"]), beside)
+    told = {name: value for name, value in job.result.items() if name not in ("key", "suffix")}
+    print_result(
+        {"format": what.name, "out": str(out)} | told, as_json, f"Wrote {out} ({job.result['bytes']:,} bytes)."
+    )
+
+
+def _owner(session: Session, name: str, what: Format, on: str | None, labels: bool) -> tuple[str, str]:
+    """Return what the file is made of: (kind, id)."""
+    if not what.thresholded:
+        if labels or on is not None:
+            raise CommandFailed(f"{what.name!r} is made of a run alone. Leave --labels and --on out.")
+        return "run", by_id_or_name(session, Run, name).id
+    if labels:
+        return "label_set", by_id_or_name(session, LabelSet, name).id
+    run = by_id_or_name(session, Run, name)
+    if on is None:
+        found = runs.own_prediction_set(session, run)
+    else:
+        dataset = by_id_or_name(session, Dataset, on)
+        query = select(PredictionSet).where(PredictionSet.run_id == run.id, PredictionSet.dataset_id == dataset.id)
+        found = session.scalar(query)
+    if found is None:
+        raise CommandFailed(f"The run {run.name!r} has drawn no masks of that dataset. Predict it first.")
+    return "prediction_set", found.id

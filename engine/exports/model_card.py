@@ -1,0 +1,80 @@
+"""MODEL_CARD.md: stands beside every exported model, so that nobody has to guess how to use it or what it is worth."""
+
+from __future__ import annotations
+
+from engine.exports.run_facts import RunFacts, framing_sentence, teacher_sentence, weights_sentence
+
+_FILES = {
+    "keras": "`model.keras` for Keras 3 (any backend that has its layers)",
+    "savedmodel": "`model/`, a TensorFlow SavedModel with the endpoint `serve`",
+    "onnx": "`model.onnx`, opset 17, with the input `image` and the output `probability`",
+}
+
+
+def model_card(kind: str, facts: RunFacts, check: str) -> str:
+    """Return the card of a model of `kind`: "keras", "savedmodel" or "onnx". `check` tells how it was compared."""
+    side = facts.model.image_size
+    parts = [
+        f"# {_plain(facts.name)}",
+        "A network that tells foreground from background in photographs, trained with Maskloom "
+        f"{facts.code_version} on {facts.created_at:%Y-%m-%d}.",
+        "## What it is",
+        _list(
+            f"File: {_FILES[kind]}.",
+            f"Network: {facts.model.architecture}, {_count(facts.parameters)} parameters, float32.",
+            weights_sentence(facts),
+            check,
+        ),
+        "## What it learned from",
+        _list(
+            f"The dataset {_plain(facts.dataset)!r}: {facts.train_images:,} images to learn from and "
+            f"{facts.validation_images:,} kept out for validation, of {facts.images:,}.",
+            _plain(teacher_sentence(facts)),
+            f"{facts.epochs:,} epochs with the preset {facts.preset!r}; this is the model of epoch {facts.best_epoch}.",
+        ),
+        "## Scores",
+        _scores(facts),
+        "## What goes in and what comes out",
+        _list(
+            f"In: a batch of RGB squares, float32 (B, {side}, {side}, 3), values 0 to 255. The network scales them "
+            "itself; do not divide by 255.",
+            framing_sentence(facts),
+            f"Out: float32 (B, {side}, {side}, 1), the probability in [0, 1] that a pixel is foreground.",
+            "Mask: foreground where the probability is at least 0.5. A lower threshold finds more, a higher one less; "
+            "validation images with truth are the place to choose it.",
+            "Maskloom itself also averages over mirror images and refines outlines where the run asks for that; "
+            "`example.py` does not, so its masks can differ a little at edges.",
+        ),
+        "## Limits",
+        _list(
+            "It knows foreground and background only, and only as its labels drew them.",
+            "Expect less on images unlike those it learned from: other subjects, cameras, light or scale. It has not "
+            "been tested there.",
+            "A probability here is a score, not a calibrated chance. Check masks before anything depends on them.",
+        ),
+        "## Licence",
+        "The weights come from your images and labels, and their rights decide what may be done with them."
+        + (f" The encoder began from {facts.weights} weights; their terms apply too." if facts.weights else "")
+        + " Code in `example.py` may be used freely.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scores(facts: RunFacts) -> str:
+    if not facts.scores:
+        return "None are known."
+    rows = [f"| {_plain(score.name)} | {score.value:.4f} | {_plain(score.on)} |" for score in facts.scores]
+    return "\n".join(["| Score | Value | On |", "|---|---|---|", *rows])
+
+
+def _list(*lines: str) -> str:
+    return "\n".join(f"- {line}" for line in lines if line)
+
+
+def _count(number: int | None) -> str:
+    return "an unknown number of" if number is None else f"{number:,}"
+
+
+def _plain(text: str) -> str:
+    """Return a name that a person gave as Markdown that shows its own signs, on one line."""
+    return "".join(f"\\{sign}" if sign in r"\`*_[]<>#|" else sign for sign in " ".join(text.split()))

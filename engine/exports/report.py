@@ -1,0 +1,193 @@
+"""A run on one page of HTML that needs nothing else: no network, no script, no font. Light, dark, and on paper."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+
+import cv2
+import numpy as np
+
+from engine import imaging
+from engine.exports.run_facts import DICE_NAME, IOU_NAME, RunFacts, story
+from engine.exports.svg_chart import Curve, chart
+
+TILE_PX = 320
+"""Longest side of a tile's picture: sharp on paper, and some ten kilobytes."""
+
+# The same as on every page, from Okabe and Ito; dashboard.components.palette says why these three.
+RIGHT, TOO_MUCH, MISSED = (0, 158, 115), (230, 159, 0), (86, 180, 233)
+OPACITY = 0.6
+
+# Whoever opens the page is told so by the page itself: nothing may be asked of any server.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+@dataclass(frozen=True)
+class ReportTile:
+    """An image and its mask against a reference. `image` is uint8 (H, W, 3); `mask` and `reference` bool (H, W)."""
+
+    name: str
+    score: float
+    image: np.ndarray
+    mask: np.ndarray
+    reference: np.ndarray
+
+
+@dataclass(frozen=True)
+class TileRow:
+    """Tiles under a heading; `score_name` says what their scores were measured against."""
+
+    heading: str
+    score_name: str
+    tiles: Sequence[ReportTile]
+
+
+def report(facts: RunFacts, rows: Sequence[TileRow]) -> str:
+    """Return the page. Every name that a person gave is escaped."""
+    style = (files("engine.exports") / "report.css").read_text("utf-8")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(facts.name)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(part for part in (_head(facts), _scores(facts), _story(facts), _charts(facts)) if part)
+        + _tiles(rows)
+        + _settings(facts)
+        + _epochs(facts)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _head(facts: RunFacts) -> str:
+    parts = [
+        f"Dataset {escape(facts.dataset)}",
+        f"taught by {escape(facts.taught_by)}",
+        f"preset {escape(facts.preset)}",
+        f"{facts.train_images:,} training and {facts.validation_images:,} validation images",
+        f"{facts.created_at:%Y-%m-%d %H:%M} UTC",
+    ]
+    if facts.parameters:
+        parts.append(f"{facts.parameters:,} parameters")
+    if facts.seconds:
+        parts.append(f"{facts.seconds / 60:.1f} minutes")
+    if facts.hardware:
+        parts.append(escape(facts.hardware))
+    return f"<h1>{escape(facts.name)}</h1>\n<p class=soft>{' · '.join(parts)}</p>"
+
+
+def _scores(facts: RunFacts) -> str:
+    items = [
+        f"<li>{escape(score.name)}<b>{score.value:.3f}</b><small>{escape(score.on)}</small></li>"
+        for score in facts.scores
+    ]
+    return f"<ul class=scores>{''.join(items)}</ul>" if items else "<p>No score is known yet.</p>"
+
+
+def _story(facts: RunFacts) -> str:
+    return f"<h2>In plain words</h2>\n<p>{' '.join(escape(sentence) for sentence in story(facts))}</p>"
+
+
+def _charts(facts: RunFacts) -> str:
+    def curve(name: str, title: str, style: str) -> Curve:
+        points = [(epoch, values[name]) for epoch, values in sorted(facts.metrics.items()) if name in values]
+        return Curve(title, points, style)
+
+    best = facts.best_epoch or 0
+    drawn = [
+        chart(
+            DICE_NAME[facts.reference],
+            [curve("dice", "training", "s0"), curve("val_dice", "validation", "s1")],
+            unit=True,
+            best=best,
+        ),
+        chart(
+            IOU_NAME[facts.reference],
+            [curve("iou", "training", "s0"), curve("val_iou", "validation", "s1")],
+            unit=True,
+            best=best,
+        ),
+        chart("Loss", [curve("loss", "training", "s0"), curve("val_loss", "validation", "s1")], best=best),
+        chart("Learning rate", [curve("learning_rate", "learning rate", "s2")], logarithmic=True, best=best),
+    ]
+    shown = "".join(drawn)
+    note = "<p class=soft>The upright dashed line is the best epoch, whose model is kept.</p>" if best else ""
+    return f"<h2>Curves</h2>\n{note}<div class=charts>{shown}</div>" if shown else ""
+
+
+def _tiles(rows: Sequence[TileRow]) -> str:
+    if not any(row.tiles for row in rows):
+        return ""
+    keys = (("right", RIGHT), ("too much", TOO_MUCH), ("missed", MISSED))
+    legend = "".join(f'<span class=swatch style="background:rgb{colour}"></span>{word}' for word, colour in keys)
+    found = f"\n<p class=soft>Left the image, right its mask against the reference:{legend}.</p>"
+    for row in rows:
+        if row.tiles:
+            tiles = "".join(_tile(tile, row.score_name) for tile in row.tiles)
+            found += f"\n<h2>{escape(row.heading)}</h2>\n<div class=tiles>{tiles}</div>"
+    return found
+
+
+def _tile(tile: ReportTile, score_name: str) -> str:
+    shape = imaging.fit_longest_side(tile.image.shape[:2], TILE_PX)
+    small = imaging.resize_image(tile.image, shape)
+    errors = _with_errors(small, imaging.resize_mask(tile.mask, shape), imaging.resize_mask(tile.reference, shape))
+    name = escape(tile.name)
+    return (
+        f'<div class=tile><div class=pair><img src="{_data_uri(small)}" alt="{name}">'
+        f'<img class=overlay src="{_data_uri(errors)}" alt="Mask of {name} against the reference"></div>'
+        f"<p>{name}<br><b>{tile.score:.3f}</b> {escape(score_name)}</p></div>"
+    )
+
+
+def _with_errors(image: np.ndarray, mask: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    drawn = image.astype(np.float32)
+    for where, colour in ((mask & reference, RIGHT), (mask & ~reference, TOO_MUCH), (~mask & reference, MISSED)):
+        drawn[where] += OPACITY * (np.float32(colour) - drawn[where])
+    return drawn.round().astype(np.uint8)
+
+
+def _data_uri(pixels: np.ndarray) -> str:
+    done, encoded = cv2.imencode(".webp", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, 82])
+    if not done:
+        raise ValueError(f"OpenCV could not write {pixels.shape} as WebP.")
+    return f"data:image/webp;base64,{base64.b64encode(encoded.tobytes()).decode('ascii')}"
+
+
+def _settings(facts: RunFacts) -> str:
+    groups: dict[str, list[str]] = {}
+    for setting in facts.settings:
+        mark = " class=changed" if setting.changed else ""
+        row = f"<tr{mark}><td>{escape(setting.name)}</td><td>{escape(setting.value)}</td></tr>"
+        groups.setdefault(setting.group, []).append(row)
+    tables = "".join(
+        f"<table><caption>{escape(group)}</caption>{''.join(rows)}</table>" for group, rows in groups.items()
+    )
+    preset, version = escape(facts.preset), escape(facts.code_version)
+    note = f"<p class=soft>Bold: not as in the preset {preset}. Code version {version}.</p>"
+    return f"\n<h2>Settings</h2>\n{note}<div class=settings>{tables}</div>"
+
+
+def _epochs(facts: RunFacts) -> str:
+    names = sorted({name for values in facts.metrics.values() for name in values})
+    if not names:
+        return ""
+    head = "".join(f"<th class=number>{escape(name)}</th>" for name in ("epoch", *names))
+    rows = "".join(
+        f"<tr{' class=changed' if epoch == facts.best_epoch else ''}><td class=number>{epoch}</td>"
+        + "".join(f"<td class=number>{_number(values.get(name))}</td>" for name in names)
+        + "</tr>"
+        for epoch, values in sorted(facts.metrics.items())
+    )
+    against = "against truth" if facts.reference == "truth" else "agreement with the pseudo-label, not with truth"
+    note = f"<p class=soft>Dice and IoU in this table are {against}. Bold: the best epoch.</p>"
+    table = f"<div class=wide><table><tr>{head}</tr>{rows}</table></div>"
+    return f"\n<h2>Every epoch</h2>\n{note}<details><summary>{len(facts.metrics):,} epochs</summary>{table}</details>"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.4g}"

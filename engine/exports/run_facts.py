@@ -1,0 +1,125 @@
+"""What a report and a model card tell of a run: what taught it, how it went, and its scores with their reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from engine.run_parameters import DataParams, ModelParams
+
+Reference = Literal["truth", "pseudo-label"]
+DICE_NAME = {"truth": "Dice vs truth", "pseudo-label": "Agreement with the pseudo-label (Dice)"}
+IOU_NAME = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
+
+_FRAMINGS = {
+    "pad": "The whole picture is scaled so that its longer side is {side} px, put into the middle of a square of "
+    "{side} × {side} px, and mirrored at its edges to fill it.",
+    "crop": "The picture is scaled so that its shorter side is {side} px and cut into overlapping squares of "
+    "{side} × {side} px; where they overlap their answers are blended.",
+    "stretch": "The picture is bent into a square of {side} × {side} px, and the answer is bent back.",
+    "tiles": "The picture is scaled by {scale:g} and cut into overlapping squares of {side} × {side} px; where they "
+    "overlap their answers are blended.",
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number in [0, 1] with the words that say what it was measured against, and on what."""
+
+    name: str
+    value: float
+    on: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One parameter in words; `changed` says that it is not its preset's."""
+
+    group: str
+    name: str
+    value: str
+    changed: bool
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run as it stands. `metrics` are {epoch, counted from 1: {name: value}}; Dice in them is against `reference`.
+
+    `method` is the recipe of the label set that taught it; empty where truth did. `weights` names what its encoder had
+    learned from before; empty if nothing.
+    """
+
+    name: str
+    dataset: str
+    images: int
+    train_images: int
+    validation_images: int
+    taught_by: str
+    method: str
+    reference: Reference
+    preset: str
+    weights: str
+    hardware: str
+    parameters: int | None
+    created_at: datetime
+    code_version: str
+    seconds: float | None
+    ended: str
+    best_epoch: int | None
+    epochs: int
+    rounds: int
+    scores: tuple[Score, ...]
+    settings: tuple[Setting, ...]
+    metrics: dict[int, dict[str, float]]
+    model: ModelParams
+    data: DataParams
+
+
+def framing_sentence(facts: RunFacts) -> str:
+    """Return how a picture becomes what the network sees."""
+    return _FRAMINGS[facts.data.framing].format(side=facts.model.image_size, scale=facts.data.tile_scale)
+
+
+def teacher_sentence(facts: RunFacts) -> str:
+    """Return what it learned from, and what its scores therefore mean."""
+    if facts.reference == "truth":
+        return f"It learned from the truth masks of {facts.dataset!r}: scores against truth say how often it is right."
+    recipe = f" ({facts.method})" if facts.method else ""
+    return (
+        f"It learned from pseudo-labels: {facts.taught_by}{recipe}, drawn without a person. Agreement with them says "
+        "how well they were learned, not whether they are right; only scores against truth say that."
+    )
+
+
+def weights_sentence(facts: RunFacts) -> str:
+    """Return what the network began from, which every score owes something to."""
+    if not facts.weights:
+        return "It began from random weights."
+    return f"Its encoder began from weights learned on {facts.weights}, which every score here owes something to."
+
+
+def story(facts: RunFacts) -> list[str]:
+    """Return the run in plain sentences, each computed from its numbers."""
+    found = [teacher_sentence(facts), weights_sentence(facts)]
+    if facts.ended:
+        found.append(facts.ended)
+    best = facts.metrics.get(facts.best_epoch or 0, {})
+    if "val_dice" in best:
+        found.append(
+            f"Its best epoch is {facts.best_epoch} of {facts.epochs}, with a validation "
+            f"{DICE_NAME[facts.reference]} of {best['val_dice']:.3f}."
+        )
+    if "dice" in best and "val_dice" in best:
+        found.append(_gap_sentence(best["dice"], best["val_dice"]))
+    return found
+
+
+def _gap_sentence(learned: float, unseen: float) -> str:
+    """Return how scores on images it learned from compare with those on images it never saw."""
+    if abs(learned - unseen) < 0.03:
+        how = "about as well on the images it learned from ({:.3f}) as on those it never saw ({:.3f})"
+    else:
+        word = "better" if learned > unseen else "worse"
+        how = f"{word} on the images it learned from ({{:.3f}}) than on those it never saw ({{:.3f}})"
+    return f"There it did {how.format(learned, unseen)}."

@@ -1,0 +1,81 @@
+"""Masks as text files for YOLO segmentation: one line for each object, "class x1 y1 x2 y2 …", all in [0, 1].
+
+The zip holds labels/<stem>.txt for each image (empty where there is no foreground), data.yaml, and lists of images for
+training and validation. The images themselves are not in it: they belong beside labels/ as images/<name>, under the
+names of the lists; names.csv says which of the person's files each of them is.
+
+A line is one ring, so a hole is reached by a walk from the outline and back (see `outlines.bridged`).
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from engine.exports.annotated import Annotated, Progress
+from engine.exports.outlines import bridged, objects
+from engine.exports.tables import as_csv
+from engine.filenames import safe_stems
+
+SOME_SUFFIX = ".png"
+
+
+def write(source: Annotated, target: Path, progress: Progress) -> int:
+    """Write the zip; return how many objects it has. Masks are read one by one."""
+    stems = safe_stems([image.name for image in source.images])
+    files = [f"{stem}{_suffix(image.name)}" for stem, image in zip(stems, source.images, strict=True)]
+    count = 0
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for done, (stem, (_, mask)) in enumerate(zip(stems, source.masks(), strict=True), start=1):
+            lines = label_lines(mask)
+            count += len(lines)
+            archive.writestr(f"labels/{stem}.txt", "".join(f"{line}\n" for line in lines))
+            progress(done)
+        sides = _sides(source, files)
+        for side, listed in sides.items():
+            archive.writestr(f"{side}.txt", "".join(f"./images/{file}\n" for file in listed))
+        archive.writestr("data.yaml", _data_yaml(source, sides))
+        rows = [[f"images/{file}", image.name] for file, image in zip(files, source.images, strict=True)]
+        archive.writestr("names.csv", "\ufeff" + as_csv(["image", "file"], rows))
+    return count
+
+
+def label_lines(mask: np.ndarray) -> list[str]:
+    """Return a line for each object of a bool mask (H, W): class 0 and its ring, x by the width and y by the height."""
+    height, width = mask.shape
+    lines = []
+    for found in objects(mask):
+        ring = found.outer()
+        if ring is None:
+            ring = bridged(found.outline())
+        numbers = (ring / (width, height)).ravel()
+        lines.append("0 " + " ".join(f"{number:.6g}" for number in numbers))
+    return lines
+
+
+def _sides(source: Annotated, files: Sequence[str]) -> dict[str, list[str]]:
+    """Return {"train": files, "val": files}: as the run that drew the masks was split; all in both where none was."""
+    pairs = list(zip(source.images, files, strict=True))
+    validation = [file for image, file in pairs if image.split == "validation"]
+    training = [file for image, file in pairs if image.split != "validation"]
+    return {"train": training or validation, "val": validation or training}
+
+
+def _data_yaml(source: Annotated, sides: dict[str, list[str]]) -> str:
+    # A JSON string is a YAML string too, whatever is in it
+    return (
+        f"# {' '.join(source.note.split())}\n"
+        "# Put the images into images/, under the names of train.txt and val.txt; names.csv says which file is which.\n"
+        "path: .\n"
+        + "".join(f"{side}: {side}.txt\n" for side in sides)
+        + f"names:\n  0: {json.dumps(source.category, ensure_ascii=False)}\n"
+    )
+
+
+def _suffix(name: str) -> str:
+    suffix = PurePosixPath(name.replace("\\", "/")).suffix
+    return suffix if suffix[1:].isalnum() and suffix.isascii() else SOME_SUFFIX

@@ -1,0 +1,115 @@
+"""The report: whole, small, without a request to anything, and safe with any name."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from engine.config import PRESETS
+from engine.exports.model_card import model_card
+from engine.exports.report import ReportTile, TileRow, report
+from engine.exports.run_facts import RunFacts, Score, Setting, story
+from engine.exports.svg_chart import Curve, chart
+
+NASTY = "<script>alert(1)</script>\" onload='x' & ‮"
+
+
+def metrics_of(epoch):
+    values = {"loss": 1 / epoch, "val_loss": float("nan"), "dice": 0.9, "val_dice": 0.2 * epoch}
+    return values | {"learning_rate": 10.0**-epoch}
+
+
+def facts(**changes):
+    found = RunFacts(
+        name="a run",
+        dataset="eggs",
+        images=10,
+        train_images=7,
+        validation_images=3,
+        taught_by="the label set 'kmeans'",
+        method="kmeans",
+        reference="pseudo-label",
+        preset="fast",
+        weights="ImageNet",
+        hardware="2 threads",
+        parameters=1234567,
+        created_at=datetime(2026, 11, 27, 12, 30, tzinfo=UTC),
+        code_version="0.1",
+        seconds=61.0,
+        ended="All 3 epochs are done.",
+        best_epoch=2,
+        epochs=3,
+        rounds=1,
+        scores=(Score("Dice vs truth", 0.5432, "3 validation images; encoder weights: ImageNet"),),
+        settings=(Setting("Training", "Epochs", "3", True), Setting("Training", "Seed", "0", False)),
+        metrics={epoch: metrics_of(epoch) for epoch in (1, 2, 3)},
+        model=PRESETS["fast"].model,
+        data=PRESETS["fast"].data,
+    )
+    return replace(found, **changes)
+
+
+def tile(name="egg.jpg"):
+    image = np.random.default_rng(0).integers(0, 256, (500, 400, 3)).astype(np.uint8)
+    mask = np.zeros((500, 400), bool)
+    mask[100:200] = True
+    return ReportTile(name, 0.25, image, mask, ~mask)
+
+
+def test_nothing_in_it_asks_for_anything():
+    page = report(facts(), [TileRow("Worst", "Dice vs truth", [tile()])])
+    words = re.sub(r"base64,[^\"]+", "", page)
+    assert not re.search(r"https?:|//[a-z]|<script|<link|@import|url\(|srcset", words)
+    assert "default-src 'none'" in page
+    assert set(re.findall(r'src="([^"]{0,15})', page)) == {"data:image/webp"}
+
+
+def test_a_name_cannot_become_markup():
+    nasty = facts(name=NASTY, dataset=NASTY, taught_by=NASTY, ended=NASTY)
+    page = report(nasty, [TileRow("Worst", "Dice vs truth", [tile(NASTY)])])
+    assert "<script" not in page and "onload='" not in page
+    assert page.count("&lt;script&gt;") >= 6
+    card = model_card("onnx", nasty, "")
+    assert "\\<script\\>" in card and "<script" not in card.replace("\\<script", "")
+
+
+def test_every_score_stands_with_its_reference_and_the_encoders_weights():
+    page = report(facts(), [])
+    assert "Dice vs truth<b>0.543</b><small>3 validation images; encoder weights: ImageNet" in page
+    assert "Agreement with the pseudo-label (Dice)" in page
+    assert "how well they were learned, not whether they are right" in page
+    assert "Its encoder began from weights learned on ImageNet" in page
+
+
+def test_the_story_follows_from_the_numbers():
+    sentences = " ".join(story(facts()))
+    assert "best epoch is 2 of 3, with a validation Agreement with the pseudo-label (Dice) of 0.400" in sentences
+    assert "better on the images it learned from (0.900) than on those it never saw (0.400)" in sentences
+    even = facts(metrics={2: {"dice": 0.41, "val_dice": 0.4}})
+    assert "about as well on the images it learned from (0.410) as on those" in " ".join(story(even))
+    truth = " ".join(story(facts(reference="truth", weights="")))
+    assert "truth masks of 'eggs'" in truth and "pseudo" not in truth and "random weights" in truth
+
+
+def test_a_run_that_has_nothing_yet_has_a_report_too():
+    page = report(facts(metrics={}, scores=(), best_epoch=None, epochs=0, ended="", seconds=None), [])
+    assert "No score is known yet." in page and "<svg" not in page
+
+
+@pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
+def test_the_card_says_how_to_feed_the_network_and_what_it_is_worth(kind):
+    card = model_card(kind, facts(), "Compared.")
+    for words in ("0.5432", "encoder weights: ImageNet", "values 0 to 255", "longer side is 256 px", "at least 0.5"):
+        assert words in card
+    assert "## Limits" in card and "## Licence" in card and "kmeans" in card
+
+
+def test_a_chart_leaves_out_what_is_no_number_and_stays_inside():
+    drawn = chart("Loss", [Curve("a", [(1, 2.0), (2, float("nan")), (3, float("inf")), (4, 1.0)], "s0")])
+    (path,) = re.findall(r'class="line s0" d="M([^"]+)"', drawn)
+    assert len(path.split("L")) == 2 and "nan" not in drawn and "inf" not in drawn
+    assert chart("Loss", [Curve("a", [(1, float("nan"))], "s0")]) == ""
+    assert "<circle" in chart("One epoch", [Curve("a", [(1, 0.0)], "s0")])
+    assert "1e-05" in chart("Rate", [Curve("a", [(1, 1e-3), (500, 1e-5), (1000, 0.0)], "s2")], logarithmic=True)
