@@ -51,7 +51,7 @@ def prediction_set(view: SetView) -> None:
             prediction_set_id=view.id,
             run_id=view.run_id,
             masks=view.predicted,
-            unsure=bool(view.unsure),
+            unsure=table is not None and table.has_uncertainty,
             kind="primary",
         )
         if st.button("Open the run", icon=":material/monitoring:", key="to-run"):
