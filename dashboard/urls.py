@@ -147,6 +147,11 @@ def run_log(run_id: str) -> str:
     return f"{PREFIX}/runs/{run_id}/log.txt"
 
 
+def live_run(run_id: str) -> str:
+    """Return the address that tells how a run that trains stands now (JSON)."""
+    return f"{PREFIX}/runs/{run_id}/live.json"
+
+
 def plotly() -> str:
     """Return the address of the chart library that comes with the plotly package."""
     return f"{PREFIX}/plotly-{version('plotly')}.js"

@@ -1,5 +1,6 @@
 """The Runs page: the table, one run in all its states, and what its buttons do."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -62,6 +63,12 @@ def metrics(app) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
 
+def bar(app) -> dict[str, object]:
+    """What the page gave to the bar of a run that trains; its browser half asks for the rest."""
+    given = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
+    return next(data for data in given if "drawn" in data)
+
+
 def test_without_runs_it_sends_to_training(house, open_page):
     app = open_page(PAGE)
     assert not app.exception
@@ -102,7 +109,9 @@ def test_a_running_run_shows_progress_curves_and_scores_against_truth(house, ope
     assert not app.exception
     assert metrics(app)["Epochs"] == "3 / 5"
     assert metrics(app)["Dice vs truth, validation, best epoch (3)"] == "0.300"
-    assert app.get("progress")[0].proto.text == "Epoch 4 of 5: 0 of 3 images, 3.0 images/s · about 2 s left"
+    drawn = bar(app)["drawn"]
+    assert drawn["text"] == "Epoch 4 of 5: 0 of 3 images, 3.0 images/s · about 2 s left"
+    assert drawn["share"] == 9 / 15
     assert len(app.get("plotly_chart")) == 0  # a live chart takes new epochs in place
     numbers = app.dataframe[1].value
     assert list(numbers["Epoch"]) == [3, 2, 1]
