@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 
 import plotly.graph_objects as go
 import streamlit as st
+from sqlalchemy.orm import Session
 
 from dashboard import urls, wording
 from dashboard.components import charts
@@ -52,18 +54,23 @@ def headline(head: RunHead, status: LiveStatus, scores: Scores | None) -> None:
 
 def results(head: RunHead, status: LiveStatus) -> None:
     """Draw curves, the table of epochs and the probe images. Asks only for epochs that are new."""
+    starts: dict[int, str] = {}
     with database().reading() as session:
-        history = _history(head.id)
-        history.fetch(session, head.id, status.attempt, status.epochs_done)
-        starts = round_starts(round_views(session, head.id), status.epochs_done, status.rounds_total)
+        history = _history(session, head.id, status)
+        if status.rounds_total > 1:
+            starts = round_starts(round_views(session, head.id), status.epochs_done, status.rounds_total)
     if not history.by_epoch:
         if status.live:
             st.info("Curves and masks appear here after the first epoch.", icon=":material/hourglass_top:")
         return
     st.subheader("Curves")
     _curves(head, status, history, starts)
-    with st.expander("Numbers of every epoch", icon=":material/table:"):
-        _table(head, history)
+    numbers = st.expander(
+        "Numbers of every epoch", icon=":material/table:", key=f"runs-numbers-{head.id}", on_change="rerun"
+    )
+    if numbers.open:  # nobody else needs a table of all epochs at each new one
+        with numbers:
+            _table(head, history)
     if head.probes:
         st.subheader("Masks through the epochs")
         _probes(head, history, status.live)
@@ -113,13 +120,18 @@ def _log_tail(head: RunHead) -> None:
     st.code(text, language=None, height=320, wrap_lines=True)
 
 
-def _history(run_id: str) -> MetricHistory:
-    """Return the metrics fetched so far in this visit; only those of the run on the page are kept."""
-    held_for, history = st.session_state.get("runs-history", (None, None))
-    if held_for != run_id or history is None:
-        history = MetricHistory()
-        st.session_state["runs-history"] = (run_id, history)
-    return history
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _kept_history(run_id: str) -> tuple[threading.Lock, MetricHistory]:
+    """Return the one history of a run that all visitors share, and who may read on in it."""
+    return threading.Lock(), MetricHistory()
+
+
+def _history(session: Session, run_id: str, status: LiveStatus) -> MetricHistory:
+    """Return the metrics of a run up to now; whoever comes first after an epoch reads what is new of them."""
+    lock, history = _kept_history(run_id)
+    with lock:
+        history.fetch(session, run_id, status.attempt, status.epochs_done)
+        return replace(history)
 
 
 def _curves(head: RunHead, status: LiveStatus, history: MetricHistory, starts: dict[int, str]) -> None:
