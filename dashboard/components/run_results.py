@@ -15,7 +15,9 @@ from dashboard.components import charts
 from dashboard.components.mask_grid import MODES, Tile, mask_grid
 from dashboard.resources import artifacts, database
 from dashboard.viewmodels.rounds import round_starts, round_views
+from dashboard.viewmodels.run_facts import kept_curves
 from dashboard.viewmodels.run_metrics import DICE_NAME, IOU_NAME, MetricHistory, Reference, metric_names
+from dashboard.viewmodels.run_story import so_far
 from dashboard.viewmodels.runs import LiveStatus, RunHead, Scores
 from engine import artifacts as stored
 from engine.artifacts import MissingFile
@@ -54,16 +56,18 @@ def headline(head: RunHead, status: LiveStatus, scores: Scores | None) -> None:
 
 def results(head: RunHead, status: LiveStatus) -> None:
     """Draw curves, the table of epochs and the probe images. Asks only for epochs that are new."""
-    starts: dict[int, str] = {}
     with database().reading() as session:
         history = _history(session, head.id, status)
-        if status.rounds_total > 1:
-            starts = round_starts(round_views(session, head.id), status.epochs_done, status.rounds_total)
+        rounds = round_views(session, head.id) if status.rounds_total > 1 else ()
+    starts = round_starts(rounds, status.epochs_done, status.rounds_total)
     if not history.by_epoch:
         if status.live:
             st.info("Curves and masks appear here after the first epoch.", icon=":material/hourglass_top:")
         return
     st.subheader("Curves")
+    if status.live:
+        curves = kept_curves(history.by_epoch, None, rounds, status.best_epoch, head.train_images)
+        st.markdown(so_far(curves, head.reference, status.best_epoch))
     _curves(head, status, history, starts)
     numbers = st.expander(
         "Numbers of every epoch", icon=":material/table:", key=f"runs-numbers-{head.id}", on_change="rerun"

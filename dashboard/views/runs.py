@@ -10,6 +10,7 @@ from dashboard.components.confirm import deletion_buttons
 from dashboard.components.downloads import downloads
 from dashboard.components.live_run import live_run
 from dashboard.components.run_rounds import rounds_section
+from dashboard.components.run_story import run_story
 from dashboard.components.runs_table import runs_table
 from dashboard.components.status import badge_text, empty_state
 from dashboard.resources import database, launcher, settings
@@ -89,7 +90,7 @@ def actions(head: viewmodel.RunHead, status: viewmodel.LiveStatus) -> None:
         action("End it here", ":material/stop_circle:", end_lost, job_id, help="Keeps what it has learned so far.")
 
 
-def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int]) -> None:
+def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int], prediction_set_id: str | None) -> None:
     """Draw what changes while the run trains. The whole page is drawn anew when the stage has changed.
 
     Nothing asks here: the bar's browser half does, and has this drawn again when there is something new.
@@ -109,6 +110,8 @@ def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int]) -> No
     if status.live:
         live_run(head.id, snapshot(status), key=f"runs-live-{head.id}")
     run_results.headline(head, status, scores)
+    if not status.live:
+        run_story(head, status, prediction_set_id)
     run_results.results(head, status)
 
 
@@ -163,7 +166,7 @@ def detail(head: viewmodel.RunHead) -> None:
             "only truth can say."
         )
     links(head, status, prediction_set_id)
-    st.fragment(live_part)(head, status.stage)
+    st.fragment(live_part)(head, status.stage, prediction_set_id)
     rounds_section(head)
     run_results.configuration(head)
     run_results.log(head, LOG_EVERY_S if status.live else None)
