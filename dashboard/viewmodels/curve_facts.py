@@ -19,9 +19,10 @@ from engine.rate_schedule import scheduled_rate
 FEWEST_EPOCHS = 6
 """With fewer, smoothing and jitter mean nothing, and no verdict is given."""
 
-RISE, FALL_DICE, LEARNED_ON = 0.05, 0.02, 0.02
+RISE, FALL_DICE, LEARNED_ON, JITTERS = 0.05, 0.02, 0.02, 5
 """Share by which the validation loss has to rise, Dice by which validation has to fall, and share by which the training
-loss has to go on falling, for training and validation to have parted."""
+loss has to go on falling, for training and validation to have parted. The first two also have to be so many times the
+curve's jitter: the lowest of many values is low by chance."""
 
 GAIN, STEADY = 0.005, 0.03
 """Dice that has to be won or lost in a trend's epochs for it to rise or fall, and that a settled one surely did not."""
@@ -201,9 +202,9 @@ def _parting(epochs: Sequence[int], series: Mapping[str, np.ndarray]) -> Parting
     loss, val_loss, val_dice = curves["loss"], curves["val_loss"], curves["val_dice"]
     by_loss, by_dice = int(np.argmin(val_loss)), int(np.argmax(val_dice))
     rise, fall = val_loss[-1] - val_loss[by_loss], val_dice[by_dice] - val_dice[-1]
-    if rise >= max(RISE * abs(val_loss[by_loss]), 3 * jitter(series["val_loss"])):
+    if rise >= max(RISE * abs(val_loss[by_loss]), JITTERS * jitter(series["val_loss"])):
         turn = by_loss
-    elif fall >= max(FALL_DICE, 3 * jitter(series["val_dice"])):
+    elif fall >= max(FALL_DICE, JITTERS * jitter(series["val_dice"])):
         turn = by_dice
     else:
         return None
