@@ -31,7 +31,7 @@ window.sightings = {};
 setInterval(() => {
   const metric = [...document.querySelectorAll('[data-testid=stMetric]')].find((m) => /^Epochs/.test(m.innerText));
   const shown = Number((metric?.innerText.match(/([0-9]+) [/] [0-9]+/) ?? [])[1]);
-  const charts = [...document.querySelectorAll('[data-testid^=stBidiComponent] *')]
+  const charts = [...document.querySelectorAll('[data-testid^=stBidiComponent]')]
     .map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data);
   const last = (x) => Number((x?._inputArray ?? x ?? [0]).at(-1));
   const drawn = Math.max(0, ...charts.map((chart) => last(chart.data[0].x)));

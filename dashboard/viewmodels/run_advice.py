@@ -233,7 +233,8 @@ def _setting(facts: RunFacts, path: str, value: Any, evidence: str) -> Advice | 
         proposed=value_words(path, value),
         evidence=evidence,
         page="train",
-        query={"from": facts.run_id, "p": assignments(facts.preset, proposed)},
+        # Named even where it is the preset's value: an address without any would bring back the run's own
+        query={"from": facts.run_id, "p": assignments(facts.preset, proposed) or [f"{path}={value}"]},
     )
 
 
