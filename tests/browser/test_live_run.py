@@ -11,6 +11,7 @@ from db import datasets, jobs, runs, submissions
 from db.models import JobStatus
 from engine import VERSION
 from engine.config import config_from
+from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_label_bench import add_photographs
 
 EPOCHS = 30
@@ -56,17 +57,18 @@ def epochs_metric(page: Page):
 
 def test_epochs_arrive_and_zoom_hidden_curves_and_scroll_stay(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
-    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}")
-    expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible()
+    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
     page.wait_for_function(f"({DRAWN})() === 3")
     chart = "charts[0]"
     find = f"const charts = [...{_CHART}].map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data);"
     page.evaluate(f"() => {{ {find} Plotly.relayout({chart}, {{'xaxis.range': [1.5, 2.5]}}); }}")
-    page.evaluate(f"() => {{ {find} Plotly.restyle({chart}, {{visible: 'legendonly'}}, [1]); }}")
+    page.locator(".legendtoggle").nth(1).click()
+    page.wait_for_function(f"() => {{ {find} return {chart}.data[1].visible === 'legendonly'; }}")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "live.json" in request.url else None)
     finish_epoch(app.house, run, 4)
-    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}")
+    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
     page.wait_for_function(f"({DRAWN})() === 4")
     assert page.evaluate(RANGE) == [1.5, 2.5]
     hidden = page.evaluate(f"() => {{ {find} return {chart}.data.map((trace) => trace.visible); }}")
@@ -76,33 +78,32 @@ def test_epochs_arrive_and_zoom_hidden_curves_and_scroll_stay(app, open_tab, run
 
 def test_the_bar_moves_without_a_run_of_the_script(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
-    expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible()
-    page.evaluate("document.querySelector('[data-testid=stMetric]').dataset.mark = 'old'")
+    expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
     with app.house.database.writing() as session:
         jobs.heartbeat(session, run.job_id, 1, (44, EPOCHS * 12, "Epoch 4 of 30: 8 of 12 images, 3.0 images/s"))
-    expect(page.get_by_text("Epoch 4 of 30: 8 of 12 images")).to_be_visible()
+    expect(page.get_by_text("Epoch 4 of 30: 8 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
     bar = page.get_by_role("progressbar", name=re.compile("8 of 12 images"))
     assert bar.evaluate("bar => bar.value") == pytest.approx(44 / (EPOCHS * 12))
 
 
 def test_a_page_comes_back_after_the_network_was_away(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
-    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}")
+    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
     page.route("**/live.json", lambda route: route.abort())
-    expect(page.get_by_text("The app does not answer. Training goes on without it")).to_be_visible()
+    expect(page.get_by_text("The app does not answer. Training goes on without it")).to_be_visible(timeout=PATIENCE_MS)
     finish_epoch(app.house, run, 4)
     page.unroute("**/live.json")
-    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}")
-    expect(page.get_by_text("Epoch 5 of 30")).to_be_visible()
+    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(page.get_by_text("Epoch 5 of 30")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_asking_stops_and_the_story_comes_when_the_run_ends(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
-    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}")
+    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
     with app.house.database.writing() as session:
         runs.update_run(session, run.id, ended_reason="All 30 epochs are done.", train_seconds=12.0)
         jobs.finish(session, run.job_id, 1, JobStatus.FINISHED)
-    expect(page.get_by_role("heading", name="What happened")).to_be_visible()
+    expect(page.get_by_role("heading", name="What happened")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.get_by_role("progressbar")).to_have_count(0)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "live.json" in request.url else None)
