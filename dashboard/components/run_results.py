@@ -67,7 +67,8 @@ def results(head: RunHead, status: LiveStatus) -> None:
     st.subheader("Curves")
     if status.live:
         curves = kept_curves(history.by_epoch, None, rounds, status.best_epoch, head.train_images)
-        st.markdown(so_far(curves, head.reference, status.best_epoch))
+        if sentence := so_far(curves, head.reference, status.best_epoch):
+            st.markdown(sentence)
     _curves(head, status, history, starts)
     numbers = st.expander(
         "Numbers of every epoch", icon=":material/table:", key=f"runs-numbers-{head.id}", on_change="rerun"
