@@ -6,6 +6,7 @@ Views and view-models build addresses here and nowhere else; `routes.py` answers
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from urllib.parse import urlencode
 
@@ -147,6 +148,12 @@ def run_log(run_id: str) -> str:
     return f"{PREFIX}/runs/{run_id}/log.txt"
 
 
+def live_run(run_id: str) -> str:
+    """Return the address that tells how a run that trains stands now (JSON)."""
+    return f"{PREFIX}/runs/{run_id}/live.json"
+
+
+@cache  # the version is read from the package's files
 def plotly() -> str:
     """Return the address of the chart library that comes with the plotly package."""
     return f"{PREFIX}/plotly-{version('plotly')}.js"

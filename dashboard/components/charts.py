@@ -2,6 +2,7 @@
 
 ```python
 charts.metric_curves([Curve("loss", epochs, values, group="train"), ...], key="loss", log=True, smoothing=0.6)
+charts.show_live(charts.as_json(charts.curves_figure(...)), key="loss", height_px=260)
 ```
 The key keeps zoom and hidden curves while new epochs arrive.
 """
@@ -57,17 +58,40 @@ def metric_curves(
     best_epoch: float | None = None,
     starts: Mapping[int, str] | None = None,
     height_px: int = 300,
-    live: bool = False,
     x_title: str = "Epoch",
 ) -> None:
-    """Draw curves over epochs, or over what `x_title` names.
+    """Draw curves over epochs; the arguments are those of `curves_figure`."""
+    figure = curves_figure(
+        curves,
+        title=title,
+        log=log,
+        smoothing=smoothing,
+        best_epoch=best_epoch,
+        starts=starts,
+        height_px=height_px,
+        x_title=x_title,
+    )
+    show(figure, key=key)
+
+
+def curves_figure(
+    curves: Sequence[Curve],
+    *,
+    title: str = "",
+    log: bool = False,
+    smoothing: float = 0.0,
+    best_epoch: float | None = None,
+    starts: Mapping[int, str] | None = None,
+    height_px: int = 300,
+    x_title: str = "Epoch",
+) -> go.Figure:
+    """Return curves over epochs, or over what `x_title` names, as a figure.
 
     Args:
         log: a logarithmic value axis.
         smoothing: weight of the past in an exponential moving average, 0 (none) to 0.99; raw values stay, faint.
         best_epoch: marked with a thin line.
         starts: {first epoch: words} of stretches that begin there, each marked with a thin line before it.
-        live: more epochs will come; zoom and hidden curves stay when they do.
     """
     figure = _figure(height_px, title, x_title=x_title)
     runs = list(dict.fromkeys(curve.run for curve in curves))
@@ -85,7 +109,7 @@ def metric_curves(
         figure.update_xaxes(dtick=1 if few and curves else None, tickformat="d")
     if len(curves) > FEW_CURVES:
         _legend_below(figure, len(curves))
-    _show(figure, key, live)
+    return figure
 
 
 def _legend_below(figure: go.Figure, count: int) -> None:
@@ -103,13 +127,6 @@ def _mark(figure: go.Figure, x: float, words: str, dash: str, yanchor: Literal["
     figure.add_annotation(
         x=x, y=y, yref="paper", text=words, showarrow=False, xanchor="left", yanchor=yanchor, xshift=3
     )
-
-
-def learning_rate(
-    curve: Curve, *, key: str, starts: Mapping[int, str] | None = None, height_px: int = 200, live: bool = False
-) -> None:
-    """Draw the learning rate over epochs on a logarithmic axis; `starts` as for `metric_curves`."""
-    metric_curves([curve], key=key, title="Learning rate", log=True, starts=starts, height_px=height_px, live=live)
 
 
 def rate_range(
@@ -138,7 +155,7 @@ def rate_range(
     shown = np.asarray(losses, dtype=float)
     low, high = float(shown.min()), float(max(shown[0], np.quantile(shown, 0.9)))
     figure.update_yaxes(range=[low - 0.1 * (high - low), high + 0.25 * (high - low)])
-    _show(figure, key)
+    show(figure, key=key)
 
 
 def histogram(
@@ -170,7 +187,7 @@ def histogram(
     figure.update_layout(hovermode="closest", showlegend=False)
     if threshold is not None:
         figure.add_vline(threshold, line={"width": 1.5, "dash": "dot", "color": "gray"})
-    _show(figure, key)
+    show(figure, key=key)
 
 
 def smooth(values: Sequence[float], weight: float) -> np.ndarray:
@@ -239,20 +256,28 @@ def _figure(height_px: int, title: str, x_title: str) -> go.Figure:
     return go.Figure(layout=layout)
 
 
-def _show(figure: go.Figure, key: str, live: bool = False) -> None:
-    config = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
-    if not live:
-        st.plotly_chart(figure, key=key, config=config, width="stretch")
-        return
-    # Streamlit gives its chart a new identity with every change of the data, and the zoom is lost. The template is
-    # left out, since the page's own colours are put in by the browser half.
-    figure.update_layout(template="none")
+_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+def show(figure: go.Figure, *, key: str) -> None:
+    """Draw a figure that is finished."""
+    st.plotly_chart(figure, key=key, config=_CONFIG, width="stretch")
+
+
+def as_json(figure: go.Figure) -> str:
+    """Return a figure as `show_live` takes it, so that many pages can share it.
+
+    The template is left out, since the page's own colours are put in by the browser half.
+    """
+    return figure.update_layout(template="none").to_json()
+
+
+def show_live(figure: str, *, key: str, height_px: int) -> None:
+    """Draw a figure that more epochs will be added to, given by `as_json`; zoom and hidden curves stay when they are.
+
+    Streamlit gives its own chart a new identity with every change of the data, and the zoom is lost.
+    """
     _live_chart(
         key=f"{key}-live",
-        data={
-            "figure": figure.to_json(),
-            "config": config,
-            "height_px": figure.layout.height,
-            "library": urls.plotly(),
-        },
+        data={"figure": figure, "config": _CONFIG, "height_px": height_px, "library": urls.plotly()},
     )

@@ -10,29 +10,15 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
+from dashboard import wording
+
 LONGEST_INT_SLIDER = 64
 MOST_SEGMENTS = 4
 # Below this share of its upper limit a default asks for scientific notation: learning rates, weight decay.
 TINY_SHARE = 2e-3
+
+
 # Names and choices, or parts of them, that capitals alone do not spell.
-_SPELLINGS = {
-    "adamw": "AdamW",
-    "attention": "U-Net with attention gates",
-    "auto": "Automatic",
-    "bce_dice": "Cross-entropy + Dice",
-    "binary_crossentropy": "Binary cross-entropy",
-    "grabcut": "GrabCut",
-    "iou": "IoU",
-    "kmeans": "K-means",
-    "mobilenet_v2": "MobileNetV2 encoder",
-    "val": "validation",
-    "rag": "RAG",
-    "residual": "U-Net with residual blocks",
-    "sgd": "SGD",
-    "unet": "U-Net",
-}
-
-
 @dataclass(frozen=True)
 class Limits:
     """Smallest and largest value that a widget may offer; None where there is none."""
@@ -70,16 +56,8 @@ def is_fixed(field: FieldInfo) -> bool:
 def label_text(name: str, field: FieldInfo) -> str:
     """Return the field's title with its unit."""
     unit = extra(field).get("unit")
-    title = field.title or choice_text(name.removesuffix(f"_{unit}"))
+    title = field.title or wording.choice(name.removesuffix(f"_{unit}"))
     return f"{title} ({unit})" if unit else title
-
-
-def choice_text(option: Any) -> str:
-    """Return a choice as a person reads it: "val_iou" as "Validation IoU"."""
-    if option in _SPELLINGS:
-        return _SPELLINGS[option]
-    text = " ".join(_SPELLINGS.get(part, part) for part in str(option).split("_"))
-    return text[:1].upper() + text[1:]
 
 
 def help_text(field: FieldInfo) -> str | None:
@@ -122,7 +100,7 @@ def _number(label: str, field: FieldInfo, kind: type, start: Any, common: dict[s
 
 def _choice(label: str, field: FieldInfo, options: tuple[Any, ...], common: dict[str, Any]) -> Any:
     labels = extra(field).get("labels", {})
-    words = {option: labels.get(option) or choice_text(option) for option in options}
+    words = {option: labels.get(option) or wording.choice(option) for option in options}
     short = len(options) <= MOST_SEGMENTS and sum(map(len, words.values())) <= 28
     if short:
         return st.segmented_control(label, options, format_func=words.__getitem__, required=True, wrap=True, **common)

@@ -1,35 +1,30 @@
-"""What a run has come to so far: progress, scores, curves, the probe images through the epochs, settings and log."""
+"""What a run has come to so far: scores, curves, the probe images through the epochs, settings and log."""
 
 from __future__ import annotations
 
 import statistics
+import threading
+from dataclasses import dataclass, replace
 
+import plotly.graph_objects as go
 import streamlit as st
+from sqlalchemy.orm import Session
 
 from dashboard import urls, wording
 from dashboard.components import charts
 from dashboard.components.mask_grid import MODES, Tile, mask_grid
-from dashboard.resources import artifacts, database, settings
+from dashboard.resources import artifacts, database
 from dashboard.viewmodels.rounds import round_starts, round_views
-from dashboard.viewmodels.run_metrics import DICE_NAME, IOU_NAME, MetricHistory, metric_names
-from dashboard.viewmodels.runs import LiveStatus, RunHead, Scores, live_status
-from db.models import utc_now
+from dashboard.viewmodels.run_facts import kept_curves
+from dashboard.viewmodels.run_metrics import DICE_NAME, IOU_NAME, MetricHistory, Reference, metric_names
+from dashboard.viewmodels.run_story import so_far
+from dashboard.viewmodels.runs import LiveStatus, RunHead, Scores
 from engine import artifacts as stored
 from engine.artifacts import MissingFile
 
 LOG_TAIL_BYTES = 16_000
+CHART_PX = 260
 _MODE_ICONS = {"errors": "Errors", "fill": "Fill", "outline": "Outline", "side by side": "Side by side"}
-
-
-def progress(status: LiveStatus) -> None:
-    """Draw the bar with epoch, batch and speed as the worker reports them, and the time left."""
-    share = min(max(status.done / status.total, 0.0), 1.0) if status.total else 0.0
-    parts = [status.text or "Getting ready"]
-    if status.total and "images" not in status.text:
-        parts.append(f"{status.done:,} of {status.total:,}")
-    if status.left_s is not None:
-        parts.append(f"about {wording.duration(status.left_s)} left")
-    st.progress(share, text=" · ".join(parts))
 
 
 def headline(head: RunHead, status: LiveStatus, scores: Scores | None) -> None:
@@ -50,7 +45,8 @@ def headline(head: RunHead, status: LiveStatus, scores: Scores | None) -> None:
                 "truth, at threshold 0.5. The network never saw it.",
                 **note,
             )
-        st.metric("Time", wording.duration(status.seconds))
+        if not status.live:  # until then the time stands at the bar, where it goes on
+            st.metric("Time", wording.duration(status.seconds))
         if status.parameter_count:
             millions = status.parameter_count / 1e6
             st.metric("Parameters", f"{millions:.1f} M" if millions >= 0.1 else f"{status.parameter_count:,}")
@@ -58,23 +54,28 @@ def headline(head: RunHead, status: LiveStatus, scores: Scores | None) -> None:
         st.caption(status.hardware)
 
 
-def results(head: RunHead) -> None:
+def results(head: RunHead, status: LiveStatus) -> None:
     """Draw curves, the table of epochs and the probe images. Asks only for epochs that are new."""
     with database().reading() as session:
-        status = live_status(session, head.id, utc_now(), settings().lost_after_s)
-        if status is None:
-            return
-        history = _history(head.id)
-        history.fetch(session, head.id, status.attempt, status.epochs_done)
-        starts = round_starts(round_views(session, head.id), status.epochs_done, status.rounds_total)
+        history = _history(session, head.id, status)
+        rounds = round_views(session, head.id) if status.rounds_total > 1 else ()
+    starts = round_starts(rounds, status.epochs_done, status.rounds_total)
     if not history.by_epoch:
         if status.live:
             st.info("Curves and masks appear here after the first epoch.", icon=":material/hourglass_top:")
         return
     st.subheader("Curves")
+    if status.live:
+        curves = kept_curves(history.by_epoch, None, rounds, status.best_epoch, head.train_images)
+        if sentence := so_far(curves, head.reference, status.best_epoch):
+            st.markdown(sentence)
     _curves(head, status, history, starts)
-    with st.expander("Numbers of every epoch", icon=":material/table:"):
-        _table(head, history)
+    numbers = st.expander(
+        "Numbers of every epoch", icon=":material/table:", key=f"runs-numbers-{head.id}", on_change="rerun"
+    )
+    if numbers.open:  # nobody else needs a table of all epochs at each new one
+        with numbers:
+            _table(head, history)
     if head.probes:
         st.subheader("Masks through the epochs")
         _probes(head, history, status.live)
@@ -102,30 +103,40 @@ def configuration(head: RunHead) -> None:
         st.caption(f"Made with version {head.code_version} of the code.")
 
 
-def log(head: RunHead) -> None:
-    """Draw the end of the job's log; it is only read while it is open."""
+def log(head: RunHead, every_s: float | None) -> None:
+    """Draw the end of the job's log; it is only read while it is open, and then again every `every_s` seconds."""
     if head.job_id is None:
         return
-    box = st.expander("Log", icon=":material/terminal:", key=f"run-log-{head.id}", on_change="rerun")
+    key = f"run-log-{head.id}"
+    box = st.expander("Log", icon=":material/terminal:", key=key, on_change="rerun")
     if not box.open:
         return
     with box:
-        try:
-            text = artifacts().tail(stored.job_log_key(head.job_id), LOG_TAIL_BYTES)
-        except MissingFile:
-            st.caption("Nothing has been logged yet.")
-            return
-        st.code(text, language=None, height=320, wrap_lines=True)
+        st.fragment(_log_tail, run_every=every_s)(head)
         st.link_button("Whole log", urls.run_log(head.id), icon=":material/download:")
 
 
-def _history(run_id: str) -> MetricHistory:
-    """Return the metrics fetched so far in this visit; only those of the run on the page are kept."""
-    held_for, history = st.session_state.get("runs-history", (None, None))
-    if held_for != run_id or history is None:
-        history = MetricHistory()
-        st.session_state["runs-history"] = (run_id, history)
-    return history
+def _log_tail(head: RunHead) -> None:
+    try:
+        text = artifacts().tail(stored.job_log_key(head.job_id or ""), LOG_TAIL_BYTES)
+    except MissingFile:
+        st.caption("Nothing has been logged yet.")
+        return
+    st.code(text, language=None, height=320, wrap_lines=True)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _kept_history(run_id: str) -> tuple[threading.Lock, MetricHistory]:
+    """Return the one history of a run that all visitors share, and who may read on in it."""
+    return threading.Lock(), MetricHistory()
+
+
+def _history(session: Session, run_id: str, status: LiveStatus) -> MetricHistory:
+    """Return the metrics of a run up to now; whoever comes first after an epoch reads what is new of them."""
+    lock, history = _kept_history(run_id)
+    with lock:
+        history.fetch(session, run_id, status.attempt, status.epochs_done)
+        return replace(history)
 
 
 def _curves(head: RunHead, status: LiveStatus, history: MetricHistory, starts: dict[int, str]) -> None:
@@ -142,31 +153,60 @@ def _curves(head: RunHead, status: LiveStatus, history: MetricHistory, starts: d
             width=280,
             persist_state="session",
         )
-    titles = {"loss": "Loss", "dice": DICE_NAME[head.reference], "iou": IOU_NAME[head.reference]}
+    moment = (status.attempt, status.epochs_done, status.best_epoch, tuple(starts.items()))
+    look = _Look(head.reference, log_scale, smoothing, *moment)
     places = [*st.columns(2), *st.columns(2)]
-    for place, (metric, title) in zip(places, titles.items(), strict=False):
+    if status.live:
+        for place, (name, figure) in zip(places, _live_figures(head.id, look, history).items(), strict=False):
+            with place:
+                charts.show_live(figure, key=f"runs-{name}-{head.id}", height_px=CHART_PX)
+        return
+    for place, (name, figure) in zip(places, _figures(look, history).items(), strict=False):
         with place:
-            charts.metric_curves(
-                _sides(history, metric),
-                key=f"runs-{metric}-{head.id}",
-                title=title,
-                log=log_scale and metric == "loss",
-                smoothing=smoothing,
-                best_epoch=status.best_epoch,
-                starts=starts,
-                height_px=260,
-                live=status.live,
-            )
+            charts.show(figure, key=f"runs-{name}-{head.id}")
+
+
+@dataclass(frozen=True)
+class _Look:
+    """All that the curves of a run depend on."""
+
+    reference: Reference
+    log_scale: bool
+    smoothing: float
+    attempt: int
+    epochs_done: int
+    best_epoch: int | None
+    starts: tuple[tuple[int, str], ...]
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def _live_figures(run_id: str, look: _Look, _history: MetricHistory) -> dict[str, str]:
+    """Return the curves of a run that trains. Every page that is open on it shows the same, so one draws for all."""
+    return {name: charts.as_json(figure) for name, figure in _figures(look, _history).items()}
+
+
+def _figures(look: _Look, history: MetricHistory) -> dict[str, go.Figure]:
+    titles = {"loss": "Loss", "dice": DICE_NAME[look.reference], "iou": IOU_NAME[look.reference]}
+    starts = dict(look.starts)
+    figures = {
+        metric: charts.curves_figure(
+            _sides(history, metric),
+            title=title,
+            log=look.log_scale and metric == "loss",
+            smoothing=look.smoothing,
+            best_epoch=look.best_epoch,
+            starts=starts,
+            height_px=CHART_PX,
+        )
+        for metric, title in titles.items()
+    }
     epochs, rates = history.series("learning_rate")
     if rates:
-        with places[3]:
-            charts.learning_rate(
-                charts.Curve("learning rate", epochs, rates),
-                key=f"runs-rate-{head.id}",
-                starts=starts,
-                height_px=260,
-                live=status.live,
-            )
+        curve = charts.Curve("learning rate", epochs, rates)
+        figures["rate"] = charts.curves_figure(
+            [curve], title="Learning rate", log=True, starts=starts, height_px=CHART_PX
+        )
+    return figures
 
 
 def _sides(history: MetricHistory, metric: str) -> list[charts.Curve]:

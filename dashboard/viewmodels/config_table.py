@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
+from dashboard import wording
 from engine.config import PRESETS, RunConfig, flattened
 from engine.parameters import ParameterError, parse
 
@@ -28,26 +31,36 @@ def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
     base = flattened(PRESETS[preset]) if preset in PRESETS else values
     rows = []
     for path, value in values.items():
-        group, _, name = path.rpartition(".")
-        if not group:
+        if "." not in path:
             continue
-        declared = RunConfig.model_fields[group]
-        parameter = declared.annotation.model_fields[name]
-        extra = parameter.json_schema_extra or {}
-        rows.append(
-            ConfigRow(
-                group=declared.title or group,
-                parameter=parameter.title or name,
-                value=_words(value, extra),
-                preset_value=_words(base[path], extra) if base[path] != value else None,
-            )
-        )
+        group, parameter = titles(path)
+        before = value_words(path, base[path]) if base[path] != value else None
+        rows.append(ConfigRow(group, parameter, value_words(path, value), before))
     return tuple(rows)
 
 
-def _words(value: Any, extra: dict[str, Any]) -> str:
+def titles(path: str) -> tuple[str, str]:
+    """Return what the form calls the group and the setting of "training.epochs": ("Training", "Epochs")."""
+    group, _, name = path.partition(".")
+    return RunConfig.model_fields[group].title or group, _field(path).title or name
+
+
+def value_words(path: str, value: Any) -> str:
+    """Return a value of the setting at `path` as the form shows it, with its unit."""
+    field = _field(path)
+    extra = field.json_schema_extra or {}
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = f"{value:g}" if isinstance(value, float) else extra.get("labels", {}).get(value) or str(value)
+    if isinstance(value, float):
+        text = f"{value:g}"
+    elif isinstance(value, str) and field.annotation is not str:
+        text = extra.get("labels", {}).get(value) or wording.choice(value)
+    else:
+        text = str(value)
     unit = extra.get("unit", "")
     return f"{text} {unit}" if unit else text
+
+
+def _field(path: str) -> FieldInfo:
+    group, _, name = path.partition(".")
+    return RunConfig.model_fields[group].annotation.model_fields[name]

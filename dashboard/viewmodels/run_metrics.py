@@ -31,7 +31,10 @@ def metric_names(reference: Reference) -> dict[str, str]:
 
 @dataclass
 class MetricHistory:
-    """The metrics of one run as fetched so far, so that a tick asks the database only for newer epochs."""
+    """The metrics of one run as fetched so far, so that a look asks the database only for newer epochs.
+
+    Many visitors may read one history: what `by_epoch` held when it was taken never changes.
+    """
 
     attempt: int = -1
     by_epoch: dict[int, dict[str, float]] = field(default_factory=dict)
@@ -42,8 +45,10 @@ class MetricHistory:
             self.attempt, self.by_epoch = attempt, {}
         if epochs_done == self.last_epoch:
             return
+        fresh: dict[int, dict[str, float]] = {}
         for row in runs.metrics(session, run_id, after_epoch=self.last_epoch):
-            self.by_epoch.setdefault(row.epoch, {})[row.name] = row.value
+            fresh.setdefault(row.epoch, {})[row.name] = row.value
+        self.by_epoch = {**self.by_epoch, **fresh}
 
     @property
     def last_epoch(self) -> int:

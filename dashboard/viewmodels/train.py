@@ -170,6 +170,11 @@ def assignments(preset: str, config: RunConfig) -> list[str]:
     return [f"{path}={value}" for path, _, value in differences(PRESETS[preset], config)]
 
 
+def form_key(preset: str, origin_id: str | None) -> str:
+    """Return the key of the form of settings; what it starts with is kept in the session under `<key>-begin`."""
+    return f"train-form-{preset}-{origin_id or ''}"
+
+
 def proposed_name(session: Session, dataset_name: str, teacher: Teacher, preset: str, origin: Source | None) -> str:
     """Return a name for the run that is still free."""
     teacher_name = TRUTH if teacher.key == TRUTH else teacher.title.removeprefix(dataset_name).strip(" ,")

@@ -8,17 +8,19 @@ from dashboard import wording
 from dashboard.components import run_marks, run_results
 from dashboard.components.confirm import deletion_buttons
 from dashboard.components.downloads import downloads
+from dashboard.components.live_run import live_run
 from dashboard.components.run_rounds import rounds_section
+from dashboard.components.run_story import run_story
 from dashboard.components.runs_table import runs_table
 from dashboard.components.status import badge_text, empty_state
 from dashboard.resources import database, launcher, settings
 from dashboard.viewmodels import runs as viewmodel
+from dashboard.viewmodels.live import snapshot
 from dashboard.viewmodels.run_metrics import DICE_NAME
 from db import jobs, runs
 from db.models import utc_now
 
-STATUS_EVERY_S = 1.0
-RESULTS_EVERY_S = 3.0
+LOG_EVERY_S = 3.0
 TABLE_EVERY_S = 10.0
 
 
@@ -88,10 +90,14 @@ def actions(head: viewmodel.RunHead, status: viewmodel.LiveStatus) -> None:
         action("End it here", ":material/stop_circle:", end_lost, job_id, help="Keeps what it has learned so far.")
 
 
-def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int]) -> None:
-    """Draw status, progress and scores. One small query; the whole page is drawn anew when the stage has changed."""
+def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int], prediction_set_id: str | None) -> None:
+    """Draw what changes while the run trains. The whole page is drawn anew when the stage has changed.
+
+    Nothing asks here: the bar's browser half does, and has this drawn again when there is something new.
+    """
     with database().reading() as session:
         status = viewmodel.live_status(session, head.id, utc_now(), settings().lost_after_s)
+        scores = None if status is None or status.live else viewmodel.scores(session, head.id)
     if status is None or status.stage != drawn_stage:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -101,11 +107,12 @@ def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int]) -> No
         else:
             st.space("stretch")
         actions(head, status)
-    if status.state in ("running", "stopping"):
-        run_results.progress(status)
-    with database().reading() as session:
-        scores = None if status.live else viewmodel.scores(session, head.id)
+    if status.live:
+        live_run(head.id, snapshot(status), key=f"runs-live-{head.id}")
     run_results.headline(head, status, scores)
+    if not status.live:
+        run_story(head, status, prediction_set_id)
+    run_results.results(head, status)
 
 
 def links(head: viewmodel.RunHead, status: viewmodel.LiveStatus, prediction_set_id: str | None) -> None:
@@ -158,14 +165,11 @@ def detail(head: viewmodel.RunHead) -> None:
             f"{DICE_NAME['pseudo-label']} says how well the network learned its labels. Whether they are right, "
             "only truth can say."
         )
-    every_s = STATUS_EVERY_S if status.live else None
-    st.fragment(live_part, run_every=every_s)(head, status.stage)
     links(head, status, prediction_set_id)
-    results_every_s = RESULTS_EVERY_S if status.state in ("running", "stopping") else None
-    st.fragment(run_results.results, run_every=results_every_s)(head)
+    st.fragment(live_part)(head, status.stage, prediction_set_id)
     rounds_section(head)
     run_results.configuration(head)
-    st.fragment(run_results.log, run_every=results_every_s)(head)
+    run_results.log(head, LOG_EVERY_S if status.live else None)
 
 
 st.title("Runs")

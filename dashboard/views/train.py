@@ -86,13 +86,9 @@ def choose_preset(origin: viewmodel.Source | None) -> str:
     return chosen
 
 
-def form_key(preset: str, origin: viewmodel.Source | None) -> str:
-    return f"train-form-{preset}-{origin.run_id if origin else ''}"
-
-
 def config_form(preset: str, origin: viewmodel.Source | None, teacher: viewmodel.Teacher) -> Form[RunConfig]:
     """Draw the settings and return what stands in them. Changes are kept in the address."""
-    key = form_key(preset, origin)
+    key = viewmodel.form_key(preset, origin.run_id if origin else None)
     begin = f"{key}-begin"
     if begin not in st.session_state:
         typed = st.query_params.get_all("p")
@@ -272,6 +268,7 @@ with right:
     if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"):
         start(dataset_id, teacher, name, preset, config)
     if plan is not None:
-        network_panel.rate_range(subject, f"{form_key(preset, origin)}.training.learning_rate")
+        form_name = viewmodel.form_key(preset, origin.run_id if origin else None)
+        network_panel.rate_range(subject, f"{form_name}.training.learning_rate")
     st.subheader("What the network will see")
     preview(pairs, config)

@@ -19,13 +19,13 @@ import tensorflow as tf
 from engine.artifacts import replacing
 from engine.data.framing import Canvas, cut, windows
 from engine.imaging import encode_png, fit_longest_side, probability_to_u8, resize_probability
+from engine.rate_schedule import scheduled_rate
 from engine.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
 from engine.training.compiled import Averaged
 from engine.training.samples import Pixels
 from engine.training.state import Patience, TrainingState
 
 PROBE_PX = 256
-FLOOR = 0.01  # share of the learning rate that warm-up begins with and the cosine ends with
 
 Metrics = dict[str, float]
 EpochStep = Callable[[int, Metrics], None]
@@ -101,21 +101,6 @@ class Batches(keras.callbacks.Callback):
             self._state.ended = "stopped"
         if self._state.ended:
             self.model.stop_training = self.model.stop_evaluating = True
-
-
-def scheduled_rate(params: TrainingParams, epochs_done: float) -> float:
-    """Return the learning rate after so many epochs, in [0, `params.epochs`]; parts of one count.
-
-    Sources: Loshchilov, Hutter, "SGDR", ICLR 2017, for the cosine, without restarts; Goyal et al., "Accurate, Large
-    Minibatch SGD", arXiv:1706.02677, for the linear warm-up.
-    """
-    warmup = min(params.warmup_epochs, params.epochs)
-    if epochs_done < warmup:
-        return params.learning_rate * (FLOOR + (1 - FLOOR) * epochs_done / warmup)
-    if params.schedule == "constant" or params.epochs == warmup:
-        return params.learning_rate
-    share = (1 + math.cos(math.pi * min((epochs_done - warmup) / (params.epochs - warmup), 1.0))) / 2
-    return params.learning_rate * (FLOOR + (1 - FLOOR) * share)
 
 
 class Epochs(keras.callbacks.Callback):

@@ -40,7 +40,9 @@ function themed(layout, root) {
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: style.fontFamily, color: text, size: 12 },
     title: { ...layout.title, text: layout.title?.text ? `<b>${layout.title.text}</b>` : "" },
-    modebar: { bgcolor: "rgba(0,0,0,0)", color: line, activecolor: text },
+    // Upright and beside the legend: lying on it, its buttons would take the clicks that hide a curve.
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: line, activecolor: text, orientation: "v" },
+    legend: { ...layout.legend, x: 1 - 36 / Math.max(root.clientWidth, 200) },
     hoverlabel: { bgcolor: style.getPropertyValue("--surface").trim(), font: { color: text } },
     xaxis: { ...axis, showgrid: false, ...layout.xaxis },
     yaxis: { ...axis, ...layout.yaxis },

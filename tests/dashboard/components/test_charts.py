@@ -25,11 +25,13 @@ def page():
     curves = [charts.Curve("Loss", [1, 2], [1.0, 0.01], group) for group in ("train", "validation")]
     charts.metric_curves(curves, key="a", log=True, smoothing=0.5, best_epoch=2)
     charts.metric_curves([], key="b")
-    charts.learning_rate(charts.Curve("Learning rate", [1], [1e-3]), key="c")
+    rate = charts.curves_figure([charts.Curve("Learning rate", [1], [1e-3])], log=True)
+    charts.show(rate, key="c")
+    charts.show_live(charts.as_json(rate), key="c", height_px=200)
     charts.histogram([0.1, 0.9, float("nan")], key="d", x_title="Dice", threshold=0.5)
     charts.histogram([], key="e", x_title="Dice")
 
 
 def test_charts_draw_with_much_little_and_nothing():
     app = AppTest.from_function(page, default_timeout=30).run()
-    assert not app.exception and len(app.get("plotly_chart")) == 5
+    assert not app.exception and len(app.get("plotly_chart")) == 5 and len(app.get("bidi_component")) == 1

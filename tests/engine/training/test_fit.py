@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from engine.imaging import decode_png, encode_png
+from engine.rate_schedule import scheduled_rate
 from engine.training import compiled, hardware
-from engine.training.callbacks import Hooks, in_words, scheduled_rate
+from engine.training.callbacks import Hooks, in_words
 from engine.training.fit import fit
 from engine.training.hardware import dtype_policy
 from engine.training.samples import TrainingError

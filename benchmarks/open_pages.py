@@ -1,0 +1,202 @@
+"""Pages of the app that are open on a run: real ones in Chromium, or their half of the conversation without a browser.
+
+Both note when they came to show an epoch: {epoch: time.time()}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from playwright.sync_api import sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+
+Sightings = dict[int, float]
+_PICTURES = re.compile(rb"/files/runs/[0-9a-f]{32}/probe/[0-9]+/[0-9a-f]{32}")
+_EPOCHS = re.compile(r"(\d+) / \d+")
+LARGEST_MESSAGE_BYTES = 100_000_000
+
+# A page shows an epoch once both the number above and the curves have it and the frame is drawn.
+_WATCH = """
+window.sightings = {};
+setInterval(() => {
+  const metric = [...document.querySelectorAll('[data-testid=stMetric]')].find((m) => /^Epochs/.test(m.innerText));
+  const shown = Number((metric?.innerText.match(/([0-9]+) [/] [0-9]+/) ?? [])[1]);
+  const charts = [...document.querySelectorAll('[data-testid^=stBidiComponent]')]
+    .map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data);
+  const last = (x) => Number((x?._inputArray ?? x ?? [0]).at(-1));
+  const drawn = Math.max(0, ...charts.map((chart) => last(chart.data[0].x)));
+  const epoch = Math.min(shown, drawn);
+  if (epoch && !(epoch in sightings)) {
+    sightings[epoch] = 0;
+    requestAnimationFrame(() => setTimeout(() => { sightings[epoch] = Date.now() / 1000; }, 0));
+  }
+}, 50);
+"""
+
+
+@contextmanager
+def chromium_pages(address: str, count: int) -> Iterator[list[Sightings]]:
+    """Open `count` pages, each with a profile of its own as 20 people would have; fill the list when the block ends."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    seen: list[Sightings] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=flags)
+        pages = [browser.new_context(viewport={"width": 1440, "height": 900}).new_page() for _ in range(count)]
+        for page in pages:
+            page.set_default_timeout(120_000)
+            page.add_init_script(_WATCH)
+            page.goto(address, wait_until="commit")
+        for page in pages:
+            page.get_by_test_id("stMetric").first.wait_for()
+        yield seen
+        for page in pages:
+            noted = page.evaluate("window.sightings")
+            seen.append({int(epoch): moment for epoch, moment in noted.items() if moment})
+        browser.close()
+
+
+@contextmanager
+def protocol_pages(address: str, count: int) -> Iterator[list[Sightings]]:
+    """Hold `count` conversations with the app as its pages do, without drawing anything."""
+    seen: list[Sightings] = [{} for _ in range(count)]
+    faults: list[object] = []
+    ready, enough, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
+    pages = [_ProtocolPage(address, each) for each in seen]
+
+    async def talk(enough: asyncio.Event) -> None:
+        talks = [asyncio.create_task(page.talk()) for page in pages]
+        while not all(seen) and not any(task.done() for task in talks):
+            await asyncio.sleep(0.05)
+        ready.set()
+        await asyncio.wait([asyncio.create_task(enough.wait()), *talks], return_when=asyncio.FIRST_COMPLETED)
+        for task in talks:
+            task.cancel()
+        ends = await asyncio.gather(*talks, return_exceptions=True)
+        faults.extend(end for end in ends if not isinstance(end, asyncio.CancelledError))
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(talk(enough)), daemon=True)
+    thread.start()
+    ready.wait(timeout=120)
+    yield seen
+    loop.call_soon_threadsafe(enough.set)
+    thread.join()
+    loop.close()
+    if faults:
+        raise SystemExit(f"A conversation with the app broke off: {faults[0]!r}")
+
+
+class _ProtocolPage:
+    """One page: it runs the script, has its fragments run when the app says so, polls, and fetches new pictures."""
+
+    def __init__(self, address: str, seen: Sightings) -> None:
+        parts = urlsplit(address)
+        self._host, self._page, self._query = parts.netloc, parts.path.strip("/"), parts.query
+        self._seen = seen
+        self._got: set[bytes] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def talk(self) -> None:
+        url = f"ws://{self._host}/_stcore/stream"
+        async with connect(url, subprotocols=["streamlit"], max_size=LARGEST_MESSAGE_BYTES) as socket:
+            self._socket = socket
+            await self._run()
+            try:
+                async for data in socket:
+                    await self._take(socket, bytes(data))
+            finally:
+                for task in self._tasks.values():
+                    task.cancel()
+
+    async def _run(self, fragment_id: str = "", auto: bool = False) -> None:
+        message = BackMsg()
+        message.rerun_script.query_string = self._query
+        message.rerun_script.page_name = self._page
+        message.rerun_script.fragment_id = fragment_id
+        message.rerun_script.is_auto_rerun = auto
+        await self._socket.send(message.SerializeToString())
+
+    async def _take(self, socket: ClientConnection, data: bytes) -> None:
+        message = ForwardMsg()
+        message.ParseFromString(data)
+        kind = message.WhichOneof("type")
+        if kind == "auto_rerun":
+            self._begin(message.auto_rerun.fragment_id, self._tick(message.auto_rerun))
+        elif kind == "stop_auto_rerun":
+            for fragment_id in message.stop_auto_rerun.fragment_ids:
+                self._tasks[fragment_id].cancel()
+        elif kind == "delta":
+            self._look(message.delta)
+        fresh = set(_PICTURES.findall(data)) - self._got
+        if fresh:
+            self._got |= fresh
+            self._tasks[f"pictures {time.time()}"] = asyncio.create_task(self._fetch(fresh))
+
+    def _look(self, delta: object) -> None:
+        element = delta.new_element
+        if element.WhichOneof("type") == "metric" and element.metric.label == "Epochs":
+            found = _EPOCHS.match(element.metric.body)
+            if found:
+                self._seen.setdefault(int(found[1]), time.time())
+        if element.WhichOneof("type") == "bidi_component" and '"drawn"' in element.bidi_component.json:
+            self._drawn = json.loads(element.bidi_component.json)
+            if "poll" not in self._tasks:
+                self._begin("poll", self._poll(delta.fragment_id))
+
+    def _begin(self, name: str, work: object) -> None:
+        if name in self._tasks:
+            self._tasks[name].cancel()
+        self._tasks[name] = asyncio.create_task(work)
+
+    async def _tick(self, asked: object) -> None:
+        while True:
+            await asyncio.sleep(asked.interval)
+            await self._run(asked.fragment_id, auto=True)
+
+    async def _poll(self, fragment_id: str) -> None:
+        """Do what web/live_run.js does."""
+        told = ""
+        connection = await _Http.open(self._host)
+        while True:
+            await asyncio.sleep(self._drawn["every_ms"] / 1000)
+            now = json.loads(await connection.get(self._drawn["url"]))
+            if now["version"] not in (self._drawn["drawn"]["version"], told):
+                told = now["version"]
+                await self._run(fragment_id)
+
+    async def _fetch(self, paths: set[bytes]) -> None:
+        connection = await _Http.open(self._host)
+        for path in sorted(paths):
+            await connection.get(path.decode())
+        connection.close()
+
+
+class _Http:
+    """One connection that stays open, for GET requests one after the other."""
+
+    def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._host, self._reader, self._writer = host, reader, writer
+
+    @classmethod
+    async def open(cls, host: str) -> _Http:
+        name, _, port = host.partition(":")
+        return cls(host, *await asyncio.open_connection(name, int(port)))
+
+    async def get(self, path: str) -> bytes:
+        self._writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        return await self._reader.readexactly(int(length[1])) if length else b""
+
+    def close(self) -> None:
+        self._writer.close()

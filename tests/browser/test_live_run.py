@@ -1,0 +1,111 @@
+"""A run in a real browser while it trains: new epochs come by themselves, and what a person has set stays."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from db import datasets, jobs, runs, submissions
+from db.models import JobStatus
+from engine import VERSION
+from engine.config import config_from
+from tests.browser.conftest import PATIENCE_MS
+from tests.browser.test_label_bench import add_photographs
+
+EPOCHS = 30
+_CHART = "document.querySelectorAll('[data-testid^=stBidiComponent]')"
+DRAWN = f"""() => {{
+  const charts = [...{_CHART}].map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data);
+  return charts.length ? charts[0].data[0].x._inputArray?.length ?? charts[0].data[0].x.length : 0;
+}}"""
+RANGE = f"""() => [...{_CHART}].map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data)[0]
+  .layout.xaxis.range.map((edge) => Math.round(edge * 100) / 100)"""
+
+
+@pytest.fixture
+def run(app):
+    """A run on photographs that the test itself moves on, as a worker would."""
+    app.house.database.migrate()
+    dataset = add_photographs(app.house)
+    config = config_from("fast", {"training": {"epochs": EPOCHS}}).model_dump(mode="json")
+    with app.house.database.writing() as session:
+        made, _ = submissions.submit_train(session, dataset.id, None, "watched", "fast", config, VERSION)
+        images = datasets.images(session, dataset.id)
+        rows = [{"image_id": image.id, "split": "validation", "probe": n < 2} for n, image in enumerate(images)]
+        runs.set_split(session, made.id, rows)
+    with app.house.database.writing() as session:
+        jobs.claim(session, "test", 9, 60.0)
+    for epoch in range(1, 4):
+        finish_epoch(app.house, made, epoch)
+    return made
+
+
+def finish_epoch(house, run, epoch):
+    with house.database.writing() as session:
+        values = {"loss": 1 / epoch, "val_loss": 1.1 / epoch, "dice": 0.5, "val_dice": 1 - 0.5 / epoch}
+        runs.save_metrics(session, run.id, epoch, values | {"learning_rate": 1e-3})
+        runs.update_run(session, run.id, best_epoch=epoch, best_val_dice=1 - 0.5 / epoch)
+        text = f"Epoch {epoch + 1} of {EPOCHS}: 4 of 12 images, 3.0 images/s"
+        jobs.heartbeat(session, run.job_id, 1, (epoch * 12 + 4, EPOCHS * 12, text))
+
+
+def epochs_metric(page: Page):
+    return page.get_by_test_id("stMetric").filter(has_text=re.compile("^Epochs"))
+
+
+def test_epochs_arrive_and_zoom_hidden_curves_and_scroll_stay(app, open_tab, run):
+    page = open_tab(f"{app.address}/runs?run={run.id}")
+    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
+    page.wait_for_function(f"({DRAWN})() === 3")
+    chart = "charts[0]"
+    find = f"const charts = [...{_CHART}].map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data);"
+    page.evaluate(f"() => {{ {find} Plotly.relayout({chart}, {{'xaxis.range': [1.5, 2.5]}}); }}")
+    page.locator(".legendtoggle").nth(1).click()
+    page.wait_for_function(f"() => {{ {find} return {chart}.data[1].visible === 'legendonly'; }}")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "live.json" in request.url else None)
+    finish_epoch(app.house, run, 4)
+    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
+    page.wait_for_function(f"({DRAWN})() === 4")
+    assert page.evaluate(RANGE) == [1.5, 2.5]
+    hidden = page.evaluate(f"() => {{ {find} return {chart}.data.map((trace) => trace.visible); }}")
+    assert hidden[1] == "legendonly"
+    assert asked
+
+
+def test_the_bar_moves_without_a_run_of_the_script(app, open_tab, run):
+    page = open_tab(f"{app.address}/runs?run={run.id}")
+    expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
+    with app.house.database.writing() as session:
+        jobs.heartbeat(session, run.job_id, 1, (44, EPOCHS * 12, "Epoch 4 of 30: 8 of 12 images, 3.0 images/s"))
+    expect(page.get_by_text("Epoch 4 of 30: 8 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
+    bar = page.get_by_role("progressbar", name=re.compile("8 of 12 images"))
+    assert bar.evaluate("bar => bar.value") == pytest.approx(44 / (EPOCHS * 12))
+
+
+def test_a_page_comes_back_after_the_network_was_away(app, open_tab, run):
+    page = open_tab(f"{app.address}/runs?run={run.id}")
+    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
+    page.route("**/live.json", lambda route: route.abort())
+    expect(page.get_by_text("The app does not answer. Training goes on without it")).to_be_visible(timeout=PATIENCE_MS)
+    finish_epoch(app.house, run, 4)
+    page.unroute("**/live.json")
+    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(page.get_by_text("Epoch 5 of 30")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_asking_stops_and_the_story_comes_when_the_run_ends(app, open_tab, run):
+    page = open_tab(f"{app.address}/runs?run={run.id}")
+    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
+    with app.house.database.writing() as session:
+        runs.update_run(session, run.id, ended_reason="All 30 epochs are done.", train_seconds=12.0)
+        jobs.finish(session, run.job_id, 1, JobStatus.FINISHED)
+    expect(page.get_by_role("heading", name="What happened")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "live.json" in request.url else None)
+    page.wait_for_timeout(3000)
+    assert asked == []
