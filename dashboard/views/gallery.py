@@ -40,7 +40,7 @@ POLL_S = 2.0
 
 def main() -> None:
     st.title("Gallery")
-    st.markdown("Successes and failures of a run on its own dataset, image by image.")
+    st.caption("Successes and failures of a run on its own dataset, image by image.")
     head = st.container(horizontal=True, vertical_alignment="bottom")
     with head:
         run_id = _choose_run()
