@@ -144,7 +144,7 @@ class Grid {
     context.drawImage(image.bitmap, ...place);
     const leading = mask ?? reference;
     const scale = leading && place[2] / leading.width;
-    const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, scale, scratchContext);
+    const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, scale);
     context.imageSmoothingEnabled = false;
     if (overlay) context.drawImage(overlay, ...place);
   }
@@ -162,7 +162,7 @@ class Grid {
       context.drawImage(picture, ...place);
     };
     put(image.bitmap, 0, true);
-    alone.forEach(([part, from], index) => put(drawMaskAlone(part, from, scratchContext), index + 1, false));
+    alone.forEach(([part, from], index) => put(drawMaskAlone(part, from), index + 1, false));
   }
 
   repaintSoon() {

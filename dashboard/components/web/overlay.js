@@ -61,9 +61,7 @@ function canvasOf(width, height) {
   return canvas;
 }
 
-const freshContext = (width, height) => canvasOf(width, height).getContext("2d");
-
-// That of a canvas which is used up before the next call: making one for each of many pictures takes longer than
+// The context of a canvas that is used up before the next call: making one for each of many pictures takes longer than
 // drawing them. It is in memory, not on a graphics card, so that reading it is quick.
 let scratch = null;
 function scratchContext(width, height) {
@@ -122,7 +120,8 @@ function pixelOf([red, green, blue], opacity) {
 }
 
 // Return a canvas in the mask's own size with what is to lie over the image, or null when there is nothing to draw.
-function drawOverlay(mask, reference, mode, settings, colours, pixelsPerMaskPixel, contextOf = freshContext) {
+// Use it before the next call.
+function drawOverlay(mask, reference, mode, settings, colours, pixelsPerMaskPixel) {
   const leading = mask ?? (mode === "outline" || mode === "fill" ? reference : null);
   if (!leading || mode === "image") return null;
   const { width, height } = leading;
@@ -139,7 +138,7 @@ function drawOverlay(mask, reference, mode, settings, colours, pixelsPerMaskPixe
   const edge = Math.round(255 * Math.min(1, settings.opacity * 1.8));
   const reach = Math.max(1, Math.round(1.4 / pixelsPerMaskPixel));
   const colour = (name, opacity) => pixelOf(rgbOf(colours[name]), opacity);
-  const context = contextOf(width, height);
+  const context = scratchContext(width, height);
   const picture = context.createImageData(width, height);
   const pixels = new Uint32Array(picture.data.buffer);
   const atEdge = (inside, i) => atBorder(inside, i, i % width, Math.floor(i / width), width, height, reach);
@@ -164,10 +163,11 @@ function drawOverlay(mask, reference, mode, settings, colours, pixelsPerMaskPixe
   return context.canvas;
 }
 
-// Return a canvas with a mask alone, white on black, for showing it beside its image.
-function drawMaskAlone(mask, level, contextOf = freshContext) {
+// Return a canvas with a mask alone, white on black, for showing it beside its image. Use it before the
+// next call.
+function drawMaskAlone(mask, level) {
   const values = mask.grey();
-  const context = contextOf(mask.width, mask.height);
+  const context = scratchContext(mask.width, mask.height);
   const picture = context.createImageData(mask.width, mask.height);
   const pixels = new Uint32Array(picture.data.buffer);
   const [white, black] = [pixelOf([255, 255, 255], 255), pixelOf([16, 16, 16], 255)];
