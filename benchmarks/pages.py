@@ -60,7 +60,7 @@ COUNTS_CHANGED = """
 (everything) => {
   const read = () => everything('[data-testid="stMetricValue"]').slice(0, 3).map((value) => value.textContent).join();
   const before = read();
-  return () => read() !== before && !everything('[data-stale="true"]').length;
+  return () => read() !== before;
 }
 """
 
@@ -68,7 +68,8 @@ COUNTS_CHANGED = """
 STANDS = """
 (everything) => () => {
   const title = everything("h1")[0]?.textContent ?? "";
-  const charts = everything('[data-testid="stPlotlyChart"]'), tables = everything('[data-testid="stDataFrame"]');
+  const shown = (selector) => everything(selector).filter((element) => !element.closest("details:not([open])"));
+  const charts = shown('[data-testid="stPlotlyChart"]'), tables = shown('[data-testid="stDataFrame"]');
   return title.startsWith("TITLE") && everything('[data-test-script-state="notRunning"]').length > 0
     && !everything('[data-stale="true"]').length && charts.length + tables.length > 0
     && charts.every((chart) => chart.querySelector(".main-svg"))

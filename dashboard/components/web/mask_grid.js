@@ -1,11 +1,14 @@
 // The grid of tiles. State lives with the root element, so that a rerun changes what is there and rebuilds nothing.
 
 const grids = new WeakMap();
+const PAINT_MS = 12; // of a frame's 16
 
 class Grid {
   constructor(root) {
     this.root = root;
     this.tiles = new Map();
+    this.due = new Set(); // tiles to paint
+    this.frame = null;
     this.legend = document.createElement("div");
     this.list = document.createElement("div");
     this.list.className = "grid";
@@ -102,7 +105,7 @@ class Grid {
       if (tile.asked !== asked) return;
       tile.loaded = { image: loaded[0], mask: loaded[1], reference: loaded[2], teacher: loaded[3] };
     }
-    this.paint(tile);
+    this.paintSoon(tile);
   }
 
   // A new tile shows its image without waiting for the masks.
@@ -166,10 +169,24 @@ class Grid {
   }
 
   repaintSoon() {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => {
-      for (const tile of this.tiles.values()) if (tile.visible && tile.loaded) this.paint(tile);
-    });
+    for (const tile of this.tiles.values()) if (tile.visible && tile.loaded) this.paintSoon(tile);
+  }
+
+  paintSoon(tile) {
+    this.due.add(tile);
+    this.frame ??= requestAnimationFrame(() => this.paintDue());
+  }
+
+  // A few tiles a frame, so that the numbers beside a slider need not wait for the pictures.
+  paintDue() {
+    this.frame = null;
+    const until = performance.now() + PAINT_MS;
+    for (const tile of this.due) {
+      if (performance.now() > until) break;
+      this.due.delete(tile);
+      if (this.tiles.get(tile.id) === tile) this.paint(tile);
+    }
+    if (this.due.size) this.frame = requestAnimationFrame(() => this.paintDue());
   }
 
   remove(id, tile) {
@@ -181,6 +198,7 @@ class Grid {
   close() {
     this.seen.disconnect();
     this.resized.disconnect();
+    cancelAnimationFrame(this.frame);
   }
 }
 
