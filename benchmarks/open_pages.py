@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 import shutil
 import threading
@@ -165,11 +166,13 @@ class _ProtocolPage:
 
     async def _poll(self, fragment_id: str) -> None:
         """Do what web/live_run.js does."""
-        told = ""
+        told, soon = "", self._drawn["drawn"]["soon"]
         connection = await _Http.open(self._host)
         while True:
-            await asyncio.sleep(self._drawn["every_ms"] / 1000)
+            pace = self._drawn["soon_ms" if soon else "every_ms"]
+            await asyncio.sleep(pace / 1000 * random.uniform(0.8, 1.2))
             now = json.loads(await connection.get(self._drawn["url"]))
+            soon = now["soon"]
             if now["version"] not in (self._drawn["drawn"]["version"], told):
                 told = now["version"]
                 await self._run(fragment_id)

@@ -1,4 +1,4 @@
-"""The route that every open page of a run asks twice a second: one look into the database serves them all.
+"""The route that every open page of a run asks once or twice a second: one look into the database serves them all.
 
 A page that polled by itself would run a script for each look. This answer is kept for a moment and shared, and a page
 runs its script only when the answer says that there is something new to draw (docs/adr/0008-live-pages.md).

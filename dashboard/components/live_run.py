@@ -17,15 +17,16 @@ from dashboard import urls
 from dashboard.components.web import component
 from dashboard.viewmodels.live import Snapshot
 
-EVERY_MS = 500
-"""How often a page asks. It is told of an epoch within this time and what the route keeps an answer for."""
+EVERY_MS, SOON_MS = 1000, 400
+"""How often a page asks, and how often while an epoch may end at any moment. It learns of an epoch within that time and
+for how long the route keeps an answer."""
 
 _render = component("live_run", "live_run.js", style="live_run.css")
 
 
 def live_run(run_id: str, drawn: Snapshot, *, key: str) -> None:
     """Draw the bar as of `drawn`, the moment that this run of the script shows, and go on from there."""
-    data = {"url": urls.live_run(run_id), "every_ms": EVERY_MS, "drawn": asdict(drawn)}
+    data = {"url": urls.live_run(run_id), "every_ms": EVERY_MS, "soon_ms": SOON_MS, "drawn": asdict(drawn)}
     _render(key=key, data=data, on_outdated_change=_noop)
 
 

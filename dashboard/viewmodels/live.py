@@ -12,10 +12,12 @@ from dashboard.viewmodels.runs import LiveStatus
 class Snapshot:
     """A moment of a run. When `version` is another than a page was drawn with, that page is out of date.
 
-    `share` in [0, 1] is how far the work at hand is; None where no work goes on.
+    `share` in [0, 1] is how far the work at hand is; None where no work goes on. `soon` is whether an epoch may end at
+    any moment, so that it is worth asking more often.
     """
 
     version: str
+    soon: bool
     share: float | None
     text: str
     elapsed: str
@@ -26,6 +28,7 @@ def snapshot(status: LiveStatus) -> Snapshot:
     at_work = status.state in ("running", "stopping")
     return Snapshot(
         version=version(status),
+        soon=at_work and _epoch_ends_soon(status),
         share=_share(status) if at_work else None,
         text=_words(status) if at_work else "",
         elapsed=wording.duration(status.seconds) if at_work and status.seconds is not None else "",
@@ -35,6 +38,14 @@ def snapshot(status: LiveStatus) -> Snapshot:
 def version(status: LiveStatus) -> str:
     """Return what a page has to be drawn anew for: another state, another epoch or another round."""
     return f"{status.state}/{status.attempt}/{status.epochs_done}/{status.rounds_done}"
+
+
+def _epoch_ends_soon(status: LiveStatus) -> bool:
+    """Return whether the epoch at hand is nearly through its images, or validates: then the next begins at 0."""
+    if not status.total or not status.epochs_total:
+        return False
+    through = status.done * status.epochs_total / status.total % 1
+    return through < 0.02 or through > 0.85
 
 
 def _share(status: LiveStatus) -> float:

@@ -21,7 +21,7 @@ from db import jobs, runs
 from db.models import utc_now
 
 LOG_EVERY_S = 3.0
-TABLE_EVERY_S = 10.0
+TABLE_EVERY_S = 30.0  # the run that is open tells of itself; this is for the others
 
 
 @st.dialog("Delete this run?")

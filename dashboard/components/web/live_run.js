@@ -33,7 +33,8 @@ class Follower {
 
   wait() {
     clearTimeout(this.timer);
-    const slower = Math.min(this.data.every_ms * 2 ** this.failures, SLOWEST_MS);
+    const pace = this.soon ? this.data.soon_ms : this.data.every_ms;
+    const slower = Math.min(pace * 2 ** this.failures, SLOWEST_MS);
     // Pages that were opened together must not go on asking in the same moment.
     this.timer = setTimeout(() => this.ask(), slower * (0.8 + 0.4 * Math.random()));
   }
@@ -68,6 +69,7 @@ class Follower {
   }
 
   show(moment) {
+    this.soon = moment.soon;
     const working = moment.share !== null;
     for (const part of [this.bar, this.words, this.time]) part.hidden = !working;
     if (!working) return;
