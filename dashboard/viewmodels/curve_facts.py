@@ -108,7 +108,10 @@ class RatePath:
 
 @dataclass(frozen=True)
 class CurveFacts:
-    """What the epochs of one network say. `trend` is of validation Dice, None with too few epochs."""
+    """What the epochs of one network say. `trend` is of validation Dice, None with too few epochs.
+
+    `taught_dice` is the Dice of the last epoch on the images that the network learns from, None where it is not known.
+    """
 
     epochs: tuple[int, ...]
     verdict: Verdict
@@ -116,6 +119,7 @@ class CurveFacts:
     parting: Parting | None
     jump: Jump | None
     rate: RatePath | None
+    taught_dice: float | None
 
 
 def curve_facts(history: History, config: RunConfig | None, steps_per_epoch: int = 0) -> CurveFacts:
@@ -136,6 +140,7 @@ def curve_facts(history: History, config: RunConfig | None, steps_per_epoch: int
         parting=parting,
         jump=_jump(epochs, series["loss"]),
         rate=_rate_path(history, epochs, config, steps_per_epoch) if config else None,
+        taught_dice=float(series["dice"][-1]) if len(series["dice"]) else None,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from dashboard import wording
 from dashboard.viewmodels.config_table import titles, value_words
+from dashboard.viewmodels.curve_facts import CurveFacts
 from dashboard.viewmodels.run_facts import RunFacts
 from dashboard.viewmodels.train import assignments
 from engine.config import RunConfig, flattened
@@ -22,6 +23,8 @@ from engine.run_parameters import ENCODER_STRIDE, U_NETS
 MOST = 2
 LEARNED_WELL, BEHIND_TRUTH = 0.8, 0.1
 """Agreement from which on a network has learned its labels, and how far truth has to lie below it."""
+UNLEARNED = 0.7
+"""Below this Dice on the images that teach it, augmented as they are, a network has not learned them."""
 SMALL_PX = 24
 """Foreground narrower than this, as a square of the same area at the network's size, counts as small."""
 WIDE = 0.1
@@ -104,15 +107,28 @@ def _parted(facts: RunFacts) -> Advice | None:
 def _more_epochs(facts: RunFacts) -> Advice | None:
     """Only for a run that came to its own end: one that was stopped is better resumed."""
     curves = facts.curves
-    if curves is None or curves.verdict != "improving" or facts.state != "finished" or curves.trend is None:
+    if curves is None or facts.state != "finished" or len(curves.epochs) < facts.config.training.epochs:
         return None
-    if len(curves.epochs) < facts.config.training.epochs:
+    evidence = _not_learned(curves, facts)
+    if curves.verdict == "improving" and curves.trend is not None:
+        evidence = (
+            f"Validation Dice still rose by {curves.trend.per_epoch:.4f} an epoch (± {curves.trend.unsure:.4f}) over "
+            f"the last {curves.trend.epochs} epochs."
+        )
+    if not evidence:
         return None
-    evidence = (
-        f"Validation Dice still rose by {curves.trend.per_epoch:.4f} an epoch (± {curves.trend.unsure:.4f}) over "
-        f"the last {curves.trend.epochs} epochs."
-    )
     return _setting(facts, "training.epochs", min(2 * facts.config.training.epochs, 10_000), evidence)
+
+
+def _not_learned(curves: CurveFacts, facts: RunFacts) -> str:
+    """A learning rate that falls to nothing flattens every curve, learned or not: what was taught tells them apart."""
+    if curves.taught_dice is None or curves.taught_dice >= UNLEARNED or curves.parting is not None:
+        return ""
+    name = "Dice vs truth" if facts.reference == "truth" else "agreement with the pseudo-label"
+    return (
+        f"Even on the images that it learned from, its last epoch comes to {name} {curves.taught_dice:.3f} only: "
+        "it has not learned them yet."
+    )
 
 
 def _small_objects(facts: RunFacts) -> Advice | None:

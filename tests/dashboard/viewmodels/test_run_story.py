@@ -132,6 +132,16 @@ def test_a_run_that_still_improved_is_given_more_epochs_unless_a_person_stopped_
     assert settings(curves=rising, state="stopped") == {}
 
 
+def test_a_run_whose_rate_ran_out_before_it_had_learned_is_given_more_epochs():
+    flat = curve_facts(history(saturating(40), dice=saturating(40, 0.58)), CONFIG)
+    assert settings(curves=flat) == {"Training · Epochs": ("40", "80")}
+    assert "has not learned them yet" in advice(facts(curves=flat))[0].evidence
+    assert "Dice vs truth 0.580" in advice(facts(curves=flat))[0].evidence
+    by_labels = facts(curves=flat, reference="pseudo-label", label_set_id=new_id())
+    assert "agreement with the pseudo-label 0.580" in advice(by_labels)[0].evidence
+    assert settings(curves=curve_facts(history(saturating(40), dice=saturating(40, 0.75)), CONFIG)) == {}
+
+
 def test_a_broken_loss_lowers_the_rate_before_anything_else():
     loss = 0.9 * np.exp(-np.arange(40) / 12)
     loss[30:] += 3
