@@ -83,7 +83,8 @@ def _finite(pixels: np.ndarray) -> np.ndarray:
 
 
 def _not_below_0(values: np.ndarray) -> np.ndarray:
-    return np.maximum(np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0), 0)
+    # What `_span` takes for no number is none here either
+    return np.maximum(_finite(values) if values.dtype.kind == "f" else values.astype(np.float64), 0)
 
 
 def over_white(pixels: np.ndarray) -> np.ndarray:
