@@ -154,7 +154,8 @@ def _virtual(file: h5py.File) -> None:
 
 
 def _itself(file: h5py.File) -> None:
-    file.create_group("a")["b"] = file["a"]
+    group = file.create_group("a")
+    group["b"] = group
 
 
 EVIL_WEIGHTS: dict[str, tuple[Callable[[h5py.File], object], str]] = {
