@@ -23,6 +23,7 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,6 +34,8 @@ CPU_S = 5.0
 WALL_S = 120.0
 LARGEST_SEED = 1_000_000
 REAL_IMAGES = 24
+
+Work = Callable[[str, bytes, Path], str]
 
 
 @dataclass
@@ -138,7 +141,8 @@ def table(result: dict[str, dict[str, Any]]) -> str:
 class Importer:
     """A process that brings files in, one at a time, and is started anew when one of them ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Work | None = None) -> None:
+        self._work = work or bring
         self._start()
 
     def bring(self, kind: str, data: bytes) -> dict[str, Any]:
@@ -168,7 +172,7 @@ class Importer:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self._process = context.Process(target=serve, args=(theirs, self._work), daemon=True)
         self._process.start()
         theirs.close()
         self._connection.recv()  # it is ready, and what follows is counted against a file
@@ -188,7 +192,7 @@ def cpu_s(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, work: Work) -> None:
     """Bring in what comes through the pipe, until it is closed."""
     from tests.assets import bad_images
     from tests.watching import watched
@@ -212,7 +216,7 @@ def serve(connection: Connection) -> None:
             before, began = memory("VmRSS"), time.process_time()
             with watched() as seen:
                 try:
-                    found: dict[str, Any] = {"outcome": bring(kind, data, place)}
+                    found: dict[str, Any] = {"outcome": work(kind, data, place)}
                 except Exception:
                     found = {"outcome": "crashes", "why": traceback.format_exc()}
             outside = seen.written_outside(place) | seen.read_outside(place)
