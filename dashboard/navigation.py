@@ -9,6 +9,8 @@ FOLDER = Path(__file__).parent
 # A file of ours: for an icon by name the browser would ask a font server on the internet.
 st.set_page_config(page_title="Maskloom", page_icon=FOLDER / "icon.svg", layout="wide")
 st.logo(FOLDER / "icon.svg")
+# Streamlit's own CSV of a table would hold names that a spreadsheet takes for formulas; our downloads do not.
+st.html('<style>[data-testid="stElementToolbar"] button[aria-label="Download as CSV"] {display: none}</style>')
 
 # In the order of the work. One flat row: sections become menus there, and every page would be two clicks away.
 pages = [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import streamlit as st
 
@@ -37,6 +37,7 @@ __all__ = [
     "issue_upload",
     "knows_upload",
     "launcher",
+    "place_upload",
     "preview_pool",
     "previews",
     "renditions",
@@ -114,6 +115,8 @@ class _Uploads:
 
     def __init__(self) -> None:
         self.bytes_by_token: dict[str, int] = {}
+        self.places_by_token: dict[str, dict[str, str]] = {}
+        """For each place, as every file system compares names: the path that the browser gave."""
         self.lock = threading.Lock()
 
 
@@ -150,6 +153,24 @@ def upload_room(token: str, arrived_bytes: int = 0) -> int:
     return min(room, spare_disk)
 
 
+def place_upload(token: str, path: str, wished: PurePosixPath) -> PurePosixPath | None:
+    """Return where the file that the browser calls `path` lies in its upload: at `wished`, or beside what has that.
+
+    Two names can become one when they are made safe; the same file sent again takes its own place. None if the upload
+    holds as many files as an import may.
+    """
+    uploads = _uploads()
+    with uploads.lock:
+        places = uploads.places_by_token.setdefault(token, {})
+        place, number = wished, 2
+        while places.get(place.as_posix().casefold(), path) != path:
+            place, number = wished.with_stem(f"{wished.stem}-{number}"), number + 1
+        if len(places) >= settings().import_limit_files and place.as_posix().casefold() not in places:
+            return None
+        places[place.as_posix().casefold()] = path
+    return place
+
+
 def upload_folder(token: str) -> Path:
     """Return the folder in which the files of an upload lie."""
     return artifacts().path(stored.upload_folder(token))
@@ -169,3 +190,4 @@ def discard_upload(token: str) -> None:
     with uploads.lock:
         if token in uploads.bytes_by_token:
             uploads.bytes_by_token[token] = 0
+        uploads.places_by_token.pop(token, None)

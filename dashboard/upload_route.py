@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import unicodedata
+import uuid
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -14,13 +13,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dashboard import resources, urls
+from engine.filenames import safe_part
 
 # A form on another site cannot send it, and a script there is stopped by the browser's preflight.
 HEADER = "x-maskloom-upload"
 PIECE_BYTES = 1_000_000
 LONGEST_PART_BYTES = 180
 MOST_FOLDERS = 16
-_UNSAFE = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
+LONGEST_SUFFIX_BYTES = 20
 
 
 async def take(request: Request) -> Response:
@@ -33,7 +33,13 @@ async def take(request: Request) -> Response:
     if request.method == "DELETE":
         await anyio.to_thread.run_sync(resources.discard_upload, token)
         return JSONResponse({})
-    target = resources.upload_folder(token) / staged_name(request.query_params.get("path", ""))
+    path = request.query_params.get("path", "")
+    place = resources.place_upload(token, path, staged_name(path))
+    if place is None:
+        return _refuse(
+            413, f"An upload holds at most {resources.settings().import_limit_files:,} files (IMPORT_LIMIT_FILES)."
+        )
+    target = resources.upload_folder(token) / place
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > resources.upload_room(token):
         return _refuse(413, _full(token))
@@ -48,7 +54,7 @@ async def take(request: Request) -> Response:
 
 async def _stream(request: Request, token: str, target: Path) -> int | None:
     """Write the body beside the target, then rename. Returns the bytes, or None if they do not fit."""
-    beside = target.with_name(target.name + ".part")
+    beside = target.with_name(f".{uuid.uuid4().hex}.part")
     received, waiting = 0, bytearray()
 
     def put(piece: bytes) -> None:
@@ -82,22 +88,16 @@ def staged_name(path: str) -> PurePosixPath:
     Folder names stay, because images/ and masks/ mean something to the import; nothing climbs out, hides, or is too
     long, and no name is one that Windows keeps for itself.
     """
-    parts = [_safe(part) for part in unicodedata.normalize("NFC", path).replace("\\", "/").split("/")]
+    parts = [_safe(part) for part in path.replace("\\", "/").split("/")]
     kept = [part for part in parts if part]
     return PurePosixPath(*(kept[:-1][-MOST_FOLDERS:] + kept[-1:])) if kept else PurePosixPath("unnamed")
 
 
 def _safe(part: str) -> str:
-    part = _UNSAFE.sub("_", part).strip(". ")
-    stem, dot, suffix = part.rpartition(".")
-    if not dot:
-        stem, suffix = part, ""
-    if re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", stem):
-        stem = f"_{stem}"
-    suffix = suffix[:20]
-    while len(stem.encode()) > LONGEST_PART_BYTES:
-        stem = stem[:-1]
-    return f"{stem}{dot}{suffix}"
+    stem, dot, suffix = safe_part(part, len(part) * 4).rpartition(".")
+    suffix = safe_part(dot + suffix, LONGEST_SUFFIX_BYTES) if dot and stem else ""
+    stem = safe_part(stem or part, LONGEST_PART_BYTES)
+    return f"{stem}.{suffix}" if suffix else stem
 
 
 def _from_our_page(request: Request) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -88,7 +89,8 @@ def score(value: float | None) -> str:
 
 def escaped(text: str) -> str:
     """Return a name that people gave as Markdown that shows its own signs."""
-    return "".join(f"\\{sign}" if sign in r"\`*_{}[]<>#+-!|~$:" else sign for sign in text)
+    shown = "".join(f"\\{sign}" if sign in r"\`*_{}[]<>#+-!|~$:&=" else sign for sign in text)
+    return re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", shown)  # "1. harvest" would begin a list
 
 
 def millions(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any, TypeVar
 
 from sqlalchemy import select
@@ -10,6 +11,8 @@ from sqlalchemy.orm import Session
 from db.models import Base
 
 Row = TypeVar("Row", bound=Base)
+
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 class NotFound(LookupError):
@@ -44,7 +47,7 @@ def checked_name(session: Session, model: Any, name: str) -> str:
     Raises:
         NameTaken: it is empty, too long or taken.
     """
-    name = " ".join(name.split())
+    name = _in_one_line(name)
     if not name or len(name) > 200:
         raise NameTaken(f"A name has 1 to 200 characters. Got {len(name)}.")
     if session.scalar(select(model.id).where(model.name == name)) is not None:
@@ -54,8 +57,18 @@ def checked_name(session: Session, model: Any, name: str) -> str:
 
 def free_name(session: Session, model: Any, wish: str) -> str:
     """Return `wish`, or `wish 2`, `wish 3` … : the first that no row of `model` has."""
-    wish = " ".join(wish.split())[:190] or "unnamed"
+    wish = _in_one_line(wish)[:190] or "unnamed"
     name, number = wish, 2
     while session.scalar(select(model.id).where(model.name == name)) is not None:
         name, number = f"{wish} {number}", number + 1
     return name
+
+
+def _in_one_line(name: str) -> str:
+    """Return a name without what cannot be seen in it: control characters, and marks that turn the direction."""
+    kept = (sign for sign in name if sign.isspace() or not _is_hidden(sign))
+    return " ".join("".join(kept).split())
+
+
+def _is_hidden(sign: str) -> bool:
+    return unicodedata.category(sign) in ("Cc", "Cs") or sign in _TURNING

@@ -24,11 +24,15 @@ def to_8_bit(pixels: np.ndarray) -> np.ndarray:
     if low >= 0 and high <= 255 and pixels.dtype.kind != "f":
         return pixels.astype(np.uint8)
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / 1e6) ** 0.5))  # a million pixels tell the quantiles
-    lower, upper = np.percentile(_finite(pixels[::step, ::step]), (0.1, 99.9))
+    lower, upper = np.percentile(_finite(pixels[::step, ::step]).astype(np.float64), (0.1, 99.9)).tolist()
     if upper <= lower:  # nearly everything has one value, so the few others are what there is to see
         lower, upper = low, high
-    width = float(upper - lower) or 1.0
-    return _in_strips(pixels, np.uint8, lambda strip: np.rint(np.clip((_finite(strip) - lower) / width, 0, 1) * 255))
+    width = upper - lower or 1.0
+
+    def stretched(strip: np.ndarray) -> np.ndarray:
+        return np.rint(np.clip((_finite(strip).astype(np.float64) - lower) / width, 0, 1) * 255)
+
+    return _in_strips(pixels, np.uint8, stretched)
 
 
 def truth_to_8_bit(values: np.ndarray) -> np.ndarray:
@@ -74,11 +78,13 @@ def _span(pixels: np.ndarray) -> tuple[float, float]:
 
 
 def _finite(pixels: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(pixels.astype(np.float32), nan=0, posinf=0, neginf=0)
+    with np.errstate(over="ignore"):  # what is beyond float32 is no number here
+        return np.nan_to_num(pixels.astype(np.float32), nan=0, posinf=0, neginf=0)
 
 
 def _not_below_0(values: np.ndarray) -> np.ndarray:
-    return np.maximum(np.nan_to_num(values.astype(np.float64), nan=0, posinf=0, neginf=0), 0)
+    # What `_span` takes for no number is none here either
+    return np.maximum(_finite(values) if values.dtype.kind == "f" else values.astype(np.float64), 0)
 
 
 def over_white(pixels: np.ndarray) -> np.ndarray:

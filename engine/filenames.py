@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f‎‏‪-‮⁦-⁩]')
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
+_UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?")
 LONGEST_STEM_BYTES = 200
 
 
@@ -19,22 +19,30 @@ def safe_stems(names: Sequence[str]) -> list[str]:
     gets "-2", "-3" … .
     """
     taken: set[str] = set()
+    last_number: dict[str, int] = {}  # a thousand folders may each hold an image.png
     stems = []
     for name in names:
-        base = _safe(PurePosixPath(name.replace("\\", "/")).name)
-        stem, number = base, 2
-        while unicodedata.normalize("NFC", stem).casefold() in taken:
-            stem, number = f"{base}-{number}", number + 1
-        taken.add(unicodedata.normalize("NFC", stem).casefold())
+        base = stem = safe_part(PurePosixPath(PurePosixPath(name.replace("\\", "/")).name).stem) or "image"
+        same = _folded(base)
+        while _folded(stem) in taken:
+            last_number[same] = last_number.get(same, 1) + 1
+            stem = f"{base}-{last_number[same]}"
+        taken.add(_folded(stem))
         stems.append(stem)
     return stems
 
 
-def _safe(file_name: str) -> str:
-    stem = unicodedata.normalize("NFC", PurePosixPath(file_name).stem)
-    stem = _UNSAFE.sub("_", stem).strip(". ")
-    if _RESERVED.fullmatch(stem):
-        stem = f"_{stem}"
-    while len(stem.encode()) > LONGEST_STEM_BYTES:
-        stem = stem[:-1]
-    return stem or "image"
+def safe_part(part: str, longest_bytes: int = LONGEST_STEM_BYTES) -> str:
+    """Return one part of a path, without its suffix or with it, as every file system takes it; "" if nothing is left.
+
+    What some file system refuses becomes "_", names that Windows keeps for itself begin with "_", and what is longer
+    than `longest_bytes` of UTF-8 loses its end.
+    """
+    part = _UNSAFE.sub("_", unicodedata.normalize("NFC", part)).strip(". ")
+    if _RESERVED.fullmatch(part):
+        part = f"_{part}"
+    return part.encode()[:longest_bytes].decode("utf-8", "ignore").rstrip(". ")
+
+
+def _folded(stem: str) -> str:
+    return unicodedata.normalize("NFC", stem).casefold()

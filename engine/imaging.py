@@ -13,19 +13,19 @@ What decoding means, whatever the file:
 from __future__ import annotations
 
 import io
-import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 
 import cv2
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from engine.bit_depth import alpha_or_over_black, luma, over_white, to_8_bit, truth_to_8_bit
+from engine.image_limits import Limits, UnreadableImage, check_jpeg_scans, check_size
 from engine.metrics import probability_to_u8, u8_to_probability
+from engine.odd_tiff import decode_odd_tiff
 
 __all__ = [
     "THUMBNAIL_PX",
@@ -49,20 +49,8 @@ FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 THUMBNAIL_PX = 192
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
+_ARCHIVES = ((b"PK\3\4", "a zip archive"), (b"\x1f\x8b", "a gzip file"), (b"%PDF", "a PDF document"))
 _DAMAGED = "It is damaged or cut short and cannot be decoded."
-
-
-class UnreadableImage(ValueError):
-    """A file that gives no picture. The message is one sentence about "it": the caller knows and adds the name."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one picture may be."""
-
-    max_pixels: int = 100_000_000
-    min_side_px: int = 8
-    """Below this nothing can be segmented; a 1 x 1 image is a tracking pixel or a mistake."""
 
 
 def decode_image(data: bytes, limits: Limits | None = None) -> np.ndarray:
@@ -177,10 +165,12 @@ def _decode(data: bytes, limits: Limits, palette_as_index: bool = False) -> np.n
             except UnidentifiedImageError:
                 if data[:4] not in _TIFF_MAGIC:
                     raise UnreadableImage(_what_it_is(data)) from None
-                pixels = _decode_odd_tiff(data, limits)  # Pillow knows fewer kinds of TIFF than tifffile
+                pixels = decode_odd_tiff(data, limits)  # Pillow knows fewer kinds of TIFF than tifffile
             else:
                 with picture:
-                    _check_size(picture.width, picture.height, limits)
+                    check_size(picture.width, picture.height, limits)
+                    if picture.format == "JPEG":
+                        check_jpeg_scans(data)
                     pixels = _pillow_pixels(picture, data, palette_as_index)
     except UnreadableImage:
         raise
@@ -194,12 +184,15 @@ def _decode(data: bytes, limits: Limits, palette_as_index: bool = False) -> np.n
 
 
 def _pillow_pixels(picture: ImageFile.ImageFile, data: bytes, palette_as_index: bool) -> np.ndarray:
-    deep_colour = _is_deep_colour(picture, data)
-    orientation = picture.getexif().get(0x0112, 1)
+    deep_colour, size = _is_deep_colour(picture, data), picture.size
+    orientation = 1
+    with suppress(Exception):  # what a camera or an editor wrote beside the picture may be broken; the picture is not
+        orientation = picture.getexif().get(0x0112, 1)
     picture.load()
     if deep_colour:  # Pillow reads these at 8 bits, and has just shown that the file is whole
-        return _deep_colour_pixels(picture.format, data, orientation)
-    ImageOps.exif_transpose(picture, in_place=True)
+        return _deep_colour_pixels(picture.format, data, orientation, size)
+    with suppress(Exception):
+        ImageOps.exif_transpose(picture, in_place=True)
     mode = picture.mode
     if mode == "P" and palette_as_index and not _palette_is_grey(picture):
         picture = Image.frombytes("L", picture.size, picture.tobytes())
@@ -234,9 +227,9 @@ def _is_deep_colour(picture: ImageFile.ImageFile, data: bytes) -> bool:
     return False
 
 
-def _deep_colour_pixels(format_name: str | None, data: bytes, orientation: int) -> np.ndarray:
+def _deep_colour_pixels(format_name: str | None, data: bytes, orientation: int, size: tuple[int, int]) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
+    if pixels is None or sorted(pixels.shape[:2]) != sorted(size):  # upright or not, it is what the header said
         raise UnreadableImage(_DAMAGED)
     if pixels.ndim == 2:
         return pixels[..., np.newaxis]
@@ -255,40 +248,12 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-def _decode_odd_tiff(data: bytes, limits: Limits) -> np.ndarray:
-    """Return the first page of a TIFF that Pillow does not know: 32-bit integers, float colour, separate planes."""
-    import tifffile  # rarely needed and slow to import
-
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is said in our own sentence
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        page = file.pages.first
-        _check_size(page.imagewidth, page.imagelength, limits)
-        axes = page.axes
-        if axes not in ("YX", "YXS", "SYX") or page.samplesperpixel > 4:
-            raise UnreadableImage(f"It is a TIFF of shape {page.shape}, which is no grey or colour picture.")
-        pixels = page.asarray()
-    if axes == "SYX":
-        return np.moveaxis(pixels, 0, -1)
-    return pixels if axes == "YXS" else pixels[..., np.newaxis]
-
-
-def _check_size(width: int, height: int, limits: Limits) -> None:
-    if width * height > limits.max_pixels:
-        raise UnreadableImage(
-            f"It has {width} × {height} pixels ({width * height / 1e6:.0f} megapixels); "
-            f"the limit is {limits.max_pixels / 1e6:g} megapixels."
-        )
-    if min(width, height) < limits.min_side_px:
-        raise UnreadableImage(
-            f"It has {width} × {height} pixels; the shorter side must have at least {limits.min_side_px}."
-        )
-
-
 def _what_it_is(data: bytes) -> str:
     head = data[:512]
     if head.startswith(_MAGIC) and not _is_text(head):
         return _DAMAGED
     kind = "a text file" if _is_text(head) else "not an image of a kind that is read here"
+    kind = next((words for magic, words in _ARCHIVES if head.startswith(magic)), kind)
     return f"It is {kind}; images are JPEG, PNG, TIFF, WebP, BMP or GIF."
 
 

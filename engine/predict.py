@@ -20,6 +20,7 @@ import tensorflow as tf
 from engine import metrics
 from engine.data.framing import Canvas, Corner, cut, overlap, scaled_shape, windows
 from engine.imaging import resize_image, resize_probability
+from engine.model.stored_files import check_model_file
 from engine.run_parameters import DataParams
 
 BATCH_SIZE = 8
@@ -86,11 +87,13 @@ def load_model(path: Path) -> keras.Model:
     """Return a stored network, in safe mode and without its optimizer.
 
     Raises:
-        ModelError: the file is missing, damaged, or does not map (B, S, S, 3) to (B, S, S, 1).
+        ModelError: the file is missing, damaged, is built from more than the layers that our networks use, or
+            does not map (B, S, S, 3) to (B, S, S, 1).
     """
     if not path.exists():
         raise ModelError(f"There is no model file {path.name}. The run has not finished an epoch yet.")
     try:
+        check_model_file(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises anything from KeyError to BadZipFile on files that are not its own
         raise ModelError(f"The model file {path.name} cannot be read: {error}") from error

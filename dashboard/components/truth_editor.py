@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 import streamlit as st
@@ -122,7 +123,8 @@ def _histogram(counts: np.ndarray, lookup: Sequence[int], names: Sequence[str], 
     for index, name in enumerate(names):
         values = np.flatnonzero((classes == index) & (counts > 0))
         colour = palette.CLASSES[(index - 1) % len(palette.CLASSES)] if index else "gray"
-        figure.add_bar(x=values, y=counts[values], name=name, marker={"color": colour, "line": {"width": 0}}, width=1.6)
+        bars = {"marker": {"color": colour, "line": {"width": 0}}, "width": 1.6}
+        figure.add_bar(x=values, y=counts[values], name=escape(name), **bars)
     figure.update_layout(
         height=300,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -57,20 +57,27 @@ def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
 def open_upload(folder: Path, limits: Limits | None = None) -> Source:
     """Return a source for what came in through the browser: files as they are, and the content of every zip.
 
+    A zip that cannot be read is skipped with its reason where anything else came with it.
+
     Raises:
-        UnreadableSource: a zip among them cannot be read; the sentence names it.
+        UnreadableSource: the only thing that came is a zip that cannot be read; the sentence names it.
     """
     loose = Folder(folder, limits)
-    zips = [entry for entry in loose.skipped if entry.name.lower().endswith(".zip")]
+    zips = {entry for entry, _ in loose.zips}
     loose.skipped = [entry for entry in loose.skipped if entry not in zips]
-    parts: list[tuple[str, Source]] = [("", loose)] if loose.files or loose.skipped else []
-    for entry in zips:
+    parts: list[tuple[str, Source]] = []
+    for entry, path in loose.zips:
         try:
-            opened = Zip(folder / entry.name, limits)
+            opened = Zip(path, limits)
         except UnreadableSource as error:
-            raise UnreadableSource(f"{entry.name}: {error}") from None
-        alone = len(zips) == 1 and not loose.files
-        parts.append(("" if alone else Path(entry.name).stem + "/", opened))
+            if len(zips) == 1 and not loose.files:
+                raise UnreadableSource(f"{entry.name}: {error}") from None
+            loose.skipped.append(Entry(entry.name, False, str(error)))
+        else:
+            alone = len(zips) == 1 and not loose.files
+            parts.append(("" if alone else str(PurePosixPath(entry.name).with_suffix("")) + "/", opened))
+    if loose.files or loose.skipped or not parts:
+        parts.insert(0, ("", loose))
     return parts[0][1] if len(parts) == 1 else Joined(parts)
 
 

@@ -46,7 +46,8 @@ def pair(names: Iterable[str]) -> tuple[list[Pair], list[Entry]]:
     in_folder = [name for name in names if _truth_depth(name) is not None]
     beside = _named_as_truth(sorted(set(names) - set(in_folder)))
     truths = sorted([*in_folder, *beside])
-    images = [name for name in names if name not in set(truths)]
+    is_truth = set(truths)
+    images = [name for name in names if name not in is_truth]
     owner_of_place: dict[tuple[Place, str], list[str]] = defaultdict(list)
     owner_of_stem: dict[str, list[str]] = defaultdict(list)
     for image in images:
@@ -72,11 +73,10 @@ def pair(names: Iterable[str]) -> tuple[list[Pair], list[Entry]]:
 
 
 def _assign(truth: str, images: list[str], truth_of: dict[str, str], entries: list[Entry]) -> None:
-    free = [image for image in images if image not in truth_of]
-    if not free:
+    if images[0] in truth_of:  # then all of them are
         entries.append(Entry(truth, False, f"The image already has its truth from {truth_of[images[0]]}."))
-    for image in free:
-        truth_of[image] = truth
+        return
+    truth_of.update(dict.fromkeys(images, truth))
 
 
 def _named_as_truth(names: list[str]) -> list[str]:

@@ -14,6 +14,11 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".
 ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"})
 LONGEST_NAME = 500
 SAME_NAME = "Another file of the same name came first."
+ARCHIVE = "It is an archive; import it by itself."
+OUTWARD_LINK = "It is a link to a file outside of the folder, and such links are not followed."
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Marks that turn the direction of what follows: "\u202egnp.exe" would show as "exe.png"."""
+
 _SILENT = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
@@ -73,8 +78,28 @@ class Source(Protocol):
         """Let go of open files."""
 
 
+class Names:
+    """The names of one import, each given once: a second file of a name is "a.png (again)"."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._copies: dict[str, int] = {}
+
+    def take(self, name: str) -> tuple[str, bool]:
+        """Return a name that nothing has yet, and whether `name` itself was free."""
+        given, free = name, name not in self._taken
+        while given in self._taken:
+            self._copies[name] = self._copies.get(name, 0) + 1
+            given = f"{name} (again)" if self._copies[name] == 1 else f"{name} (again {self._copies[name]})"
+        self._taken.add(given)
+        return given, free
+
+
 class Folder:
-    """The files below a folder of this machine. Links to folders are not followed, so nothing is met twice."""
+    """The files below a folder of this machine.
+
+    Links to folders are not followed, so nothing is met twice; links to files are, as long as they stay in the folder.
+    """
 
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
         """List the folder.
@@ -87,7 +112,10 @@ class Folder:
             raise UnreadableSource(f"There is no folder {str(path)!r}.")
         self.files: list[SourceFile] = []
         self.skipped: list[Entry] = []
-        self._names: set[str] = set()
+        self.zips: list[tuple[Entry, Path]] = []
+        """The zips among the skipped: who takes uploads opens them."""
+        self._root = path = path.resolve()
+        self._names = Names()
         for place, name in self._walk(path):
             if len(self.files) + len(self.skipped) >= limits.max_files:
                 raise UnreadableSource(f"The folder holds more than {limits.max_files:,} files, which is the limit.")
@@ -96,9 +124,16 @@ class Folder:
 
     def read(self, file: SourceFile) -> bytes:
         try:
-            return file.handle.read_bytes()
+            # What was a file when it was listed may be a link or a pipe by now.
+            with open(file.handle, "rb", opener=_open_no_link) as opened:
+                if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                    raise UnreadableSource("It is no ordinary file.")
+                data = opened.read(file.size_bytes + 1)
         except OSError as error:
             raise UnreadableSource(f"It cannot be read: {error.strerror}.") from None
+        if len(data) > file.size_bytes:
+            raise UnreadableSource("It grew while it was imported; import it again when it is finished.")
+        return data
 
     def close(self) -> None:
         pass
@@ -124,21 +159,28 @@ class Folder:
                     yield here / name, shown((here / name).relative_to(path).as_posix())
 
     def _add(self, place: Path, name: str, limits: Limits) -> None:
+        name, free = self._names.take(name)
         try:
             status = place.stat()
-        except OSError as error:
-            self.skipped.append(Entry(name, False, f"It cannot be read: {error.strerror}."))
+            if place.is_symlink():
+                place = place.resolve(strict=True)
+        except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
+            reason = getattr(error, "strerror", None) or "it is a link to itself"
+            self.skipped.append(Entry(name, False, f"It cannot be read: {reason}."))
             return
         reason = why_not(name, status.st_size, limits)
-        if not stat.S_ISREG(status.st_mode):
+        if not free:  # one name in two spellings of Unicode, or with bytes that are no text
+            reason = SAME_NAME
+        elif not stat.S_ISREG(status.st_mode):
             reason = "It is no ordinary file."
-        if name in self._names:  # one name in two spellings of Unicode, or with bytes that are no text
-            name, reason = f"{name} (again)", SAME_NAME
-        self._names.add(name)
-        if reason:
-            self.skipped.append(Entry(name, False, reason))
-        else:
+        elif not place.is_relative_to(self._root):
+            reason = OUTWARD_LINK
+        if not reason:
             self.files.append(SourceFile(name, status.st_size, place))
+            return
+        self.skipped.append(Entry(name, False, reason))
+        if reason == ARCHIVE and name.lower().endswith(".zip"):
+            self.zips.append((self.skipped[-1], place))
 
 
 class Joined:
@@ -146,14 +188,19 @@ class Joined:
 
     def __init__(self, parts: Sequence[tuple[str, Source]]) -> None:
         self._parts = [part for _, part in parts]
-        self.files = [
-            SourceFile(prefix + file.name, file.size_bytes, (part, file))
-            for prefix, part in parts
-            for file in part.files
-        ]
-        self.skipped = [
-            Entry(prefix + entry.name, False, entry.reason) for prefix, part in parts for entry in part.skipped
-        ]
+        self.files: list[SourceFile] = []
+        self.skipped: list[Entry] = []
+        names = Names()
+        for prefix, part in parts:
+            for file in part.files:
+                name, free = names.take(prefix + file.name)
+                if free:
+                    self.files.append(SourceFile(name, file.size_bytes, (part, file)))
+                else:  # set/a.png beside set.zip with a.png in it
+                    self.skipped.append(Entry(name, False, SAME_NAME))
+        for prefix, part in parts:
+            for entry in part.skipped:
+                self.skipped.append(Entry(names.take(prefix + entry.name)[0], False, entry.reason))
 
     def read(self, file: SourceFile) -> bytes:
         part, original = file.handle
@@ -164,12 +211,23 @@ class Joined:
             part.close()
 
 
+def _open_no_link(path: str, flags: int) -> int:
+    # Without O_NONBLOCK the opening of a pipe waits for who writes into it.
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
 def shown(name: str) -> str:
-    """Return any file name as text that can be shown and stored: NFC, no control characters, not endless."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    text = "".join("\ufffd" if unicodedata.category(character) in ("Cc", "Cs") else character for character in text)
+    """Return any file name as text that can be shown and stored.
+
+    It is NFC, one line, not endless, and free of control characters and of marks that turn the writing direction.
+    """
+    text = "".join("\ufffd" if _is_unshowable(character) else character for character in name)
     text = unicodedata.normalize("NFC", text)
     return text if len(text) <= LONGEST_NAME else "…" + text[-LONGEST_NAME + 1 :]
+
+
+def _is_unshowable(character: str) -> bool:
+    return character in _TURNING or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def is_silent(name: str) -> bool:
@@ -184,7 +242,7 @@ def why_not(name: str, size_bytes: int, limits: Limits) -> str:
     """
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in ARCHIVE_SUFFIXES:
-        return "It is an archive; import it by itself."
+        return ARCHIVE
     if suffix and suffix not in IMAGE_SUFFIXES:
         return f"Files ending in {suffix} are not read; images are JPEG, PNG, TIFF, WebP, BMP or GIF."
     if size_bytes > limits.max_file_bytes:

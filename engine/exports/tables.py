@@ -7,8 +7,10 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-# OWASP, "CSV Injection": a cell that begins with one of these starts a formula; the wide forms do in some languages.
+# OWASP, "CSV Injection": a cell that begins with one of these starts a formula; the wide forms do in some languages,
+# and some programs look past what is blank or quoted before them.
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
+_PASSED_OVER = " \u00a0\"'"
 
 
 def as_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -24,4 +26,4 @@ def _plain(cell: Any) -> Any:
     if not isinstance(cell, str):
         return cell
     text = cell.replace("\r\n", "\n").replace("\r", "\n")  # Python's writer does not quote a lone carriage return
-    return f"'{text}" if text.startswith(_STARTS_A_FORMULA) else text
+    return f"'{text}" if text.lstrip(_PASSED_OVER).startswith(_STARTS_A_FORMULA) else text

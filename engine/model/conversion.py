@@ -16,6 +16,8 @@ import onnx
 import onnxruntime
 import tensorflow as tf
 
+from engine.model.stored_files import check_model_file
+
 OPSET = 17
 """What ONNX Runtime has understood since 1.12, of 2022; nothing in our networks needs a later one."""
 
@@ -72,6 +74,7 @@ def keras_answer(model: keras.Model, squares: np.ndarray) -> np.ndarray:
 
 def keras_file_answer(path: Path, squares: np.ndarray) -> np.ndarray:
     """Return what a .keras file says of images uint8 (B, S, S, 3): float32 (B, S, S, 1)."""
+    check_model_file(path)
     return keras_answer(keras.saving.load_model(path, compile=False, safe_mode=True), squares)
 
 

@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from engine.model.blocks import Blocks
+from engine.model.stored_files import check_weights_file
 from engine.run_parameters import ModelParams
 
 SKIPS = ("block_1_expand_relu", "block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu")
@@ -61,6 +62,7 @@ def load_encoder_weights(model: keras.Model, weights: str) -> None:
             input_shape=shape, include_top=False, weights="imagenet" if path is None else None
         )
         if path is not None:
+            check_weights_file(path)
             source.load_weights(path)
     except Exception as error:  # Keras raises anything from URLError to ValueError
         where = "could not be downloaded" if path is None else f"of {path.name} do not fit MobileNetV2 without its top"

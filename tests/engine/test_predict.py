@@ -215,6 +215,7 @@ def test_a_file_that_is_no_network_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"broken\.keras cannot be read"):
         load_model(broken)
     other = tmp_path / "other.keras"
-    keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)]).save(other)
+    image = keras.Input((16, 16, 1))
+    keras.Model(image, keras.layers.Conv2D(1, 1)(image)).save(other)
     with pytest.raises(ModelError, match=r"other\.keras maps"):
         load_model(other)

@@ -1,0 +1,274 @@
+"""Files that are nearly pictures and nearly zips, brought in one by one: what is taken, refused, crashes or hangs.
+
+    python -m benchmarks.fuzz --minutes 10 [--seed 1] [--processes 2] [--keep FOLDER] [--json]
+
+Starts from the corpus of the tests and, where they lie beside the repository, from real photographs. Each file goes
+through the importer in a process of its own kind: at most 1.5 GB of memory more than the empty process, and 5 s of
+processor time, so that a busy machine makes no hangs. A file that kills, hangs or gets past the importer's own errors
+is kept with its seed. Ends with 1 if there was one. Needs requirements-dev.txt, and Linux.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import resource
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+MEMORY_BYTES = 1_500_000_000
+CPU_S = 5.0
+WALL_S = 120.0
+LARGEST_SEED = 1_000_000
+REAL_IMAGES = 24
+
+Work = Callable[[str, bytes, Path], str]
+
+
+@dataclass
+class Tally:
+    """What became of the files of one kind."""
+
+    tried: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    most_mb: float = 0
+    most_s: float = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--keep", type=Path, default=None)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 32)
+    keep = arguments.keep or Path(tempfile.mkdtemp(prefix="fuzz-"))
+    keep.mkdir(parents=True, exist_ok=True)
+    print(f"Seed {seed}; {arguments.minutes:g} minutes; what goes wrong is kept in {keep}.", flush=True)
+    result = fuzz(seed, arguments.minutes * 60, arguments.processes, keep)
+    print(json.dumps(result) if arguments.json else table(result))
+    sys.exit(any(row["crashes"] or row["hangs"] or row["outside"] for row in result.values()))
+
+
+def fuzz(seed: int, seconds: float, processes: int, keep: Path) -> dict[str, dict[str, Any]]:
+    """Return {kind: {tried, taken, refused, crashes, hangs, outside, most_mb, most_s}}."""
+    seeds = corpus()
+    tallies, lock, ends = {kind: Tally() for kind in seeds}, threading.Lock(), time.monotonic() + seconds
+
+    def work(number: int) -> None:
+        rng, tries = random.Random(f"{seed}-{number}"), 0
+        with contextlib.closing(Importer()) as importer:
+            while time.monotonic() < ends:
+                kind, name, data = chosen(seeds, rng)
+                found = importer.bring(kind, data)
+                tries += 1
+                with lock:
+                    count(tallies[kind], found)
+                if found["outcome"] not in ("taken", "refused"):
+                    lost = keep / f"{seed}-{number}-{tries}.{kind}"
+                    lost.write_bytes(data)
+                    print(f"{found['outcome']}: {lost} (from {name})\n{found.get('why', '')}", flush=True)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(processes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {kind: row(tally) for kind, tally in tallies.items()}
+
+
+def corpus() -> dict[str, list[tuple[str, bytes]]]:
+    """Return {kind: [(name, content)]} to start from."""
+    from tests.assets import bad_images, bad_zips
+
+    pictures = [(name, make()) for name, make in bad_images.TAKEN.items()]
+    pictures += [(name, make()) for name, (make, _) in bad_images.REFUSED.items()]
+    zips = [(name, make()) for name, (make, _) in bad_zips.TAKES_GOOD.items()] * 3  # what is half good goes deeper
+    zips += [(name, make()) for name, (make, _) in bad_zips.REFUSED.items()]
+    found = Path(__file__).resolve().parents[2] / "shared" / "data"
+    real = [path for path in sorted(found.rglob("*.*")) if path.suffix.lower() in (".jpg", ".png", ".tif")]
+    real = [path for path in real if path.stat().st_size <= LARGEST_SEED]
+    pictures += [(path.name, path.read_bytes()) for path in real[:: max(1, len(real) // REAL_IMAGES)]]
+    kinds = {"picture": pictures, "zip": zips}
+    return {kind: [(name, data) for name, data in seeds if len(data) <= LARGEST_SEED] for kind, seeds in kinds.items()}
+
+
+def chosen(seeds: dict[str, list[tuple[str, bytes]]], rng: random.Random) -> tuple[str, str, bytes]:
+    """Return (kind, the name of the seed, a changed copy of it)."""
+    from tests.assets.mutations import mutated
+
+    kind = rng.choice(("picture", "picture", "zip"))
+    name, data = rng.choice(seeds[kind])
+    return kind, name, mutated(data, rng.choice(seeds[rng.choice(list(seeds))])[1], rng)
+
+
+def count(tally: Tally, found: dict[str, Any]) -> None:
+    tally.tried += 1
+    tally.outcomes[found["outcome"]] += 1
+    tally.most_mb = max(tally.most_mb, found.get("mb", 0))
+    tally.most_s = max(tally.most_s, found.get("s", 0))
+
+
+def row(tally: Tally) -> dict[str, Any]:
+    outcomes = {name: tally.outcomes[name] for name in ("taken", "refused", "crashes", "hangs", "outside")}
+    return {"tried": tally.tried, **outcomes, "most_mb": round(tally.most_mb), "most_s": round(tally.most_s, 1)}
+
+
+def table(result: dict[str, dict[str, Any]]) -> str:
+    head = ("Kind", "Files tried", "Taken", "Refused", "Crashes", "Hangs", "Reached outside", "Most memory", "Longest")
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---|" * (len(head) - 1)]
+    for kind, got in result.items():
+        cells = [kind, *(f"{got[name]:,}" for name in list(got)[:6]), f"{got['most_mb']} MB", f"{got['most_s']} s"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+class Importer:
+    """A process that brings files in, one at a time, and is started anew when one of them ends it."""
+
+    def __init__(self, work: Work | None = None) -> None:
+        self._work = work or bring
+        self._start()
+
+    def bring(self, kind: str, data: bytes) -> dict[str, Any]:
+        """Return {"outcome": "taken" | "refused" | "crashes" | "hangs" | "outside", "mb", "s", "why"}."""
+        self._connection.send((kind, data))
+        began, used = time.monotonic(), cpu_s(self._process.pid)
+        while not self._connection.poll(0.05):
+            spent = cpu_s(self._process.pid) - used
+            if not self._process.is_alive():
+                break
+            if spent > CPU_S or time.monotonic() - began > WALL_S:
+                self._process.kill()
+                self._restart()
+                return {"outcome": "hangs", "s": spent}
+        try:
+            return self._connection.recv()
+        except EOFError:
+            self._process.join()
+            code = self._process.exitcode
+            self._restart()
+            return {"outcome": "crashes", "why": f"The process ended with {code}."}
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs, self._work), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._connection.recv()  # it is ready, and what follows is counted against a file
+
+    def _restart(self) -> None:
+        self._process.join()
+        self._connection.close()
+        self._start()
+
+
+def cpu_s(pid: int | None) -> float:
+    """Return the processor time that a process has taken so far."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def serve(connection: Connection, work: Work) -> None:
+    """Bring in what comes through the pipe, until it is closed."""
+    from tests.assets import bad_images
+    from tests.watching import watched
+
+    loading = [bad_images.TAKEN[name]() for name in ("float colour TIFF", "16-bit PNG", "animated WebP")]
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary).resolve()
+        for data in loading:  # what is loaded at the first call is no file's memory
+            bring("picture", data, place)
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 2)  # libpng and libtiff print what they think of a file
+        limit = memory("VmSize") + MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        connection.send("ready")
+        while True:
+            try:
+                kind, data = connection.recv()
+            except EOFError:
+                return
+            Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is held now
+            before, began = memory("VmRSS"), time.process_time()
+            with watched() as seen:
+                try:
+                    found: dict[str, Any] = {"outcome": work(kind, data, place)}
+                except Exception:
+                    found = {"outcome": "crashes", "why": traceback.format_exc()}
+            outside = seen.written_outside(place) | seen.read_outside(place)
+            if outside or seen.started:
+                found = {"outcome": "outside", "why": f"{sorted(map(str, outside))} {seen.started}"}
+            found |= {"mb": (memory("VmHWM") - before) / 1e6, "s": time.process_time() - began}
+            connection.send(found)
+
+
+def memory(what: str) -> int:
+    """Return a line of this process's /proc/self/status, such as VmRSS, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
+
+
+def bring(kind: str, data: bytes, place: Path) -> str:
+    """Import one file as a job does, up to what would be stored; return "taken" or "refused"."""
+    from engine import imaging
+    from engine.data import ingest
+    from engine.data.source import UnreadableSource
+
+    path = place / ("x.zip" if kind == "zip" else "x.png")
+    path.write_bytes(data)
+    if kind == "picture":
+        (place / "masks").mkdir(exist_ok=True)
+        (place / "masks" / "x.png").write_bytes(data)  # as truth of itself
+    taken = False
+    try:
+        source = ingest.open_zip_or_folder(path if kind == "zip" else place)
+        items, entries = ingest.plan(source)
+        with contextlib.closing(source):
+            for item in items[:50]:
+                decoded = ingest.read(source, item)
+                entries.extend(decoded.entries)
+                if decoded.image is not None:
+                    taken = True
+                    imaging.encode_png(decoded.image)
+                    imaging.thumbnail(decoded.image)
+        for entry in entries:
+            check(entry.reason, entry.taken)
+            assert entry.name.strip() and "\n" not in entry.name, repr(entry.name)
+    except UnreadableSource as error:
+        check(str(error), False)
+    finally:
+        path.unlink()
+    return "taken" if taken else "refused"
+
+
+def check(reason: str, taken: bool) -> None:
+    """What is refused is refused with a sentence."""
+    assert taken or (reason.endswith(".") and reason[:1].isupper() and "\n" not in reason), reason
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The fuzzer finds what it looks for: files that raise, kill, hang, fill memory or reach outside."""
+
+from __future__ import annotations
+
+import os
+import random
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from benchmarks import fuzz
+from tests.assets import bad_images, bad_zips
+from tests.assets.bad_files import encoded, picture
+from tests.assets.mutations import mutated, with_right_checksums
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the fuzzer needs Linux")
+
+
+def misbehave(kind: str, data: bytes, place: Path) -> str:
+    """Do what the content says; this runs in the fuzzer's process."""
+    if data == b"raise":
+        raise RecursionError
+    if data == b"die":
+        os.kill(os.getpid(), 11)
+    while data == b"hang":
+        pass
+    if data == b"fill":
+        bytearray(4 << 30)
+    if data == b"write":
+        (place.parent / "fuzz-reached-outside").touch()
+        (place.parent / "fuzz-reached-outside").unlink()
+    if data == b"read":
+        Path("/etc/passwd").read_bytes()
+    return "taken"
+
+
+def test_what_goes_wrong_is_counted_and_the_next_file_is_tried(monkeypatch):
+    monkeypatch.setattr(fuzz, "CPU_S", 0.5)
+    with closing(fuzz.Importer(misbehave)) as importer:
+        found = [
+            importer.bring("picture", data)["outcome"]
+            for data in (b"well", b"raise", b"die", b"well", b"hang", b"fill", b"write", b"read", b"well")
+        ]
+    assert found == ["taken", "crashes", "crashes", "taken", "hangs", "crashes", "outside", "outside", "taken"]
+
+
+def test_a_picture_and_a_zip_are_brought_in():
+    with closing(fuzz.Importer()) as importer:
+        assert importer.bring("picture", bad_zips.good())["outcome"] == "taken"
+        assert importer.bring("picture", bad_images.png_bomb())["outcome"] == "refused"
+        assert importer.bring("zip", bad_zips.beside("x.png", b"no"))["outcome"] == "taken"
+        bomb = importer.bring("zip", bad_zips.bomb_that_says_little())
+    assert bomb["outcome"] == "taken" and bomb["mb"] < 100  # the good picture beside it
+
+
+def test_the_table_has_a_row_for_each_kind():
+    tally = fuzz.Tally()
+    fuzz.count(tally, {"outcome": "taken", "mb": 12.4, "s": 0.52})
+    fuzz.count(tally, {"outcome": "hangs"})
+    lines = fuzz.table({"picture": fuzz.row(tally)}).splitlines()
+    assert lines[2] == "| picture | 2 | 1 | 0 | 0 | 1 | 0 | 12 MB | 0.5 s |"
+
+
+def test_changes_are_many_and_the_same_for_a_seed():
+    data = encoded(picture())
+    made = [mutated(data, bad_zips.good(), random.Random(seed)) for seed in range(50)]
+    assert len(set(made)) > 45 and made[3] == mutated(data, bad_zips.good(), random.Random(3))
+    assert with_right_checksums(data) == data
