@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+_EDGES = re.compile(r"^[.\s]+|[.\s]+$")  # blanks of every script
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?")
 LONGEST_STEM_BYTES = 200
 
@@ -38,10 +39,10 @@ def safe_part(part: str, longest_bytes: int = LONGEST_STEM_BYTES) -> str:
     What some file system refuses becomes "_", names that Windows keeps for itself begin with "_", and what is longer
     than `longest_bytes` of UTF-8 loses its end.
     """
-    part = _UNSAFE.sub("_", unicodedata.normalize("NFC", part)).strip(". ")
+    part = _EDGES.sub("", _UNSAFE.sub("_", unicodedata.normalize("NFC", part)))
     if _RESERVED.fullmatch(part):
         part = f"_{part}"
-    return part.encode()[:longest_bytes].decode("utf-8", "ignore").rstrip(". ")
+    return _EDGES.sub("", part.encode()[:longest_bytes].decode("utf-8", "ignore"))
 
 
 def _folded(stem: str) -> str:
