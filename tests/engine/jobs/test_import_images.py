@@ -237,10 +237,10 @@ def test_real_images_with_three_classes(house, tmp_path):
     if not files:
         pytest.skip("no real images here")
     for file in files:
-        if file.stem.endswith("3"):  # a tenth of them, by link
+        if file.stem.endswith("3"):  # a tenth of them
             folder = tmp_path / "in" / file.parent.name
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / file.name).symlink_to(file)
+            (folder / file.name).write_bytes(file.read_bytes())
     job = submit(house, {"kind": "folder", "path": str(tmp_path / "in")})
     result = import_images.run(job, Context(house))
     dataset, images, report = rows(house, job)
