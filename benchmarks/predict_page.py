@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def train(data: Path, data_root: str, epochs: int) -> None:
         for name in ("images", "truth"):
             (Path(folder) / name).mkdir()
             for file in sorted((data / name).iterdir())[:TRAINED_ON]:
-                (Path(folder) / name / file.name).symlink_to(file.resolve())
+                shutil.copyfile(file, Path(folder) / name / file.name)
         for command in (
             ["import", folder, "--name", "photographs"],
             ["train", "photographs", "--truth", "-p", f"training.epochs={epochs}"],

@@ -89,7 +89,7 @@ class Zip:
         parts = [part for part in path.split("/") if part not in ("", ".")]
         if any(is_silent(part) for part in parts if part != ".."):
             return
-        name, free = self._names.take(shown("/".join(parts)) or "(no name)")
+        name, free = self._names.take(shown("/".join(parts)))
         reason = _why_refused(member, path) or _why_too_much(member, limits) or why_not(name, member.file_size, limits)
         if not free:
             reason = SAME_NAME

@@ -19,6 +19,7 @@ OUTWARD_LINK = "It is a link to a file outside of the folder, and such links are
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Marks that turn the direction of what follows: "\u202egnp.exe" would show as "exe.png"."""
 
+_INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")
 _SILENT = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
@@ -219,10 +220,13 @@ def _open_no_link(path: str, flags: int) -> int:
 def shown(name: str) -> str:
     """Return any file name as text that can be shown and stored.
 
-    It is NFC, one line, not endless, and free of control characters and of marks that turn the writing direction.
+    It is NFC, one line, not endless, and free of control characters and of marks that turn the writing direction. A
+    name of which nothing would be seen is "(no name)".
     """
     text = "".join("\ufffd" if _is_unshowable(character) else character for character in name)
     text = unicodedata.normalize("NFC", text)
+    if all(unicodedata.category(character)[0] == "Z" or character in _INVISIBLE for character in text):
+        return "(no name)"
     return text if len(text) <= LONGEST_NAME else "…" + text[-LONGEST_NAME + 1 :]
 
 

@@ -69,6 +69,7 @@ def test_names_in_any_script_are_text_in_nfc(tmp_path):
 
 def test_a_name_that_is_no_text_can_be_shown():
     assert shown("bad\udcff\x00\n.png") == "bad\ufffd\ufffd\ufffd.png"
+    assert shown("") == shown(" \u00a0") == shown("\u200b\ufeff") == "(no name)"
     assert len(shown("long" * 500 + ".png")) == 500
     assert shown("long" * 500 + ".png").endswith("long.png")
 
