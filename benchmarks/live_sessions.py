@@ -1,11 +1,12 @@
 """What 20 people who watch one run cost it, and how soon each of them sees a new epoch.
 
-    python -m benchmarks.live_sessions [FOLDER] [--sessions 20] [--pairs 3] [--epochs 3] [-p group.name=value] [--json]
+    python -m benchmarks.live_sessions [FOLDER] [--sessions 20] [--browsers 5] [--pairs 3] [--epochs 3] [--json]
 
 FOLDER (images/, truth/) is imported first; ../shared/data/eggs-and-pans if left out. One run trains on its truth. In
-alternating stretches of its epochs nobody watches, then `--sessions` pages do: as 20 conversations without a browser
-(--how protocol), which is what the app itself costs, and as 20 pages of Chromium (--how chromium), which draw on the
-same cores as the training. Latency is from the epoch's row in the database to the page that shows it.
+alternating stretches of its epochs nobody watches, then pages do: 20 conversations without a browser (--how protocol),
+which is what the app itself costs, or pages of Chromium (--how chromium), which here draw on the cores that train, as
+the browsers of 20 people never would; more than a few of them leave little for the training on two cores. Latency is
+from the epoch's row in the database to the page that shows it. Give `-p model.image_size=192` for shorter epochs.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from benchmarks.app import ROOT, serving
-from benchmarks.open_pages import Sightings, chromium_pages, protocol_pages
+from benchmarks.open_pages import ChromiumPages, ProtocolPages, Sightings, chromium_pages, protocol_pages
 from db import submissions
 from db.models import Metric
 from db.session import Database
@@ -37,7 +38,8 @@ from engine.settings import Settings
 
 LOOK_EVERY_S = 0.02
 PATIENCE_S = 300.0
-Opening = Callable[[str, int], AbstractContextManager[list[Sightings]]]
+Pages = ChromiumPages | ProtocolPages
+Opening = Callable[[str, int], AbstractContextManager[Pages]]
 HOW: dict[str, Opening] = {"protocol": protocol_pages, "chromium": chromium_pages}
 
 
@@ -76,7 +78,7 @@ class Epochs:
         return [self.written[epoch + 1] - self.written[epoch] for epoch in range(first, first + count)]
 
 
-def compare(epochs: Epochs, app: int, address: str, opening: Opening, sessions: int, pairs: int, count: int) -> dict:
+def compare(epochs: Epochs, app: int, pages: Pages, sessions: int, pairs: int, count: int) -> dict:
     """Return seconds per epoch without and with pages, in alternating stretches, and latencies of the pages.
 
     `app` is the process id of the app: what its pages cost does not depend on what else the machine does.
@@ -88,7 +90,7 @@ def compare(epochs: Epochs, app: int, address: str, opening: Opening, sessions: 
             if not busy:
                 quiet.append(statistics.mean(epochs.stretch(count)))
                 continue
-            with opening(address, sessions) as seen:
+            with pages.awake() as seen:
                 first = epochs.last + 1
                 began, used = time.monotonic(), cpu_seconds(app)
                 watched.append(statistics.mean(epochs.stretch(count)))
@@ -104,9 +106,9 @@ def compare(epochs: Epochs, app: int, address: str, opening: Opening, sessions: 
     expected = sessions * pairs * (count + 1)
     slower = [100 * (busy / idle - 1) for busy, idle in zip(watched, quiet, strict=True)]
     return {
-        "epoch_s": round(statistics.mean(quiet), 3),
-        "watched_epoch_s": round(statistics.mean(watched), 3),
-        "slower_percent": round(100 * (statistics.mean(watched) / statistics.mean(quiet) - 1), 1),
+        "epoch_s": round(statistics.median(quiet), 3),
+        "watched_epoch_s": round(statistics.median(watched), 3),
+        "slower_percent": round(statistics.median(slower), 1),  # what else the machine does spoils single pairs
         "slower_percent_each_pair": [round(each, 1) for each in slower],
         "app_cpu_percent": round(100 * statistics.mean(shares), 1),
         "median_update_s": round(statistics.median(latencies), 3) if latencies else None,
@@ -153,6 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "../shared/data/eggs-and-pans")
     parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--browsers", type=int, default=5, help="pages of Chromium")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=3, help="epochs that count in each stretch")
     parser.add_argument("--how", choices=[*HOW, "both"], default="both")
@@ -170,11 +173,12 @@ def main() -> None:
         ):
             epochs = Epochs(database, run_id)
             epochs.wait_for(2)  # the first compiles
+            address = f"{address}/runs?run={run_id}"
             for how in HOW if arguments.how == "both" else [arguments.how]:
-                page = f"{address}/runs?run={run_id}"
-                result[how] = compare(
-                    epochs, server.pid, page, HOW[how], arguments.sessions, arguments.pairs, arguments.epochs
-                )
+                sessions = arguments.browsers if how == "chromium" else arguments.sessions
+                with HOW[how](address, sessions) as pages:
+                    figures = compare(epochs, server.pid, pages, sessions, arguments.pairs, arguments.epochs)
+                result[how] = {"pages": sessions, **figures}
                 report(how, result[how], arguments)
     if arguments.json:
         print(json.dumps(result))
@@ -184,7 +188,7 @@ def report(how: str, figures: dict, arguments: argparse.Namespace) -> None:
     if arguments.json:
         return
     print(
-        f"{arguments.sessions} pages ({how}): an epoch takes {figures['epoch_s']:.2f} s unwatched, "
+        f"{figures['pages']} pages ({how}): an epoch takes {figures['epoch_s']:.2f} s unwatched, "
         f"{figures['watched_epoch_s']:.2f} s watched: {figures['slower_percent']:+.1f} % "
         f"(each pair: {figures['slower_percent_each_pair']}). "
         f"The app takes {figures['app_cpu_percent']} % of one core. "

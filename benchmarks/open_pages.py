@@ -14,9 +14,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
@@ -45,31 +46,70 @@ setInterval(() => {
 """
 
 
-@contextmanager
-def chromium_pages(address: str, count: int) -> Iterator[list[Sightings]]:
-    """Open `count` pages, each with a profile of its own as 20 people would have; fill the list when the block ends."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    seen: list[Sightings] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=flags)
-        pages = [browser.new_context(viewport={"width": 1440, "height": 900}).new_page() for _ in range(count)]
-        for page in pages:
-            page.set_default_timeout(120_000)
-            page.add_init_script(_WATCH)
-            page.goto(address, wait_until="commit")
-        for page in pages:
-            page.get_by_test_id("stMetric").first.wait_for()
+class ChromiumPages:
+    """Pages that are open all the time and asleep, as hidden tabs of a phone are, until somebody looks at them."""
+
+    def __init__(self, pages: list[Page]) -> None:
+        self._pages = [(page, page.context.new_cdp_session(page)) for page in pages]
+        self._set("frozen")
+
+    def _set(self, state: str) -> None:
+        for _, protocol in self._pages:
+            protocol.send("Page.setWebLifecycleState", {"state": state})
+
+    @contextmanager
+    def awake(self) -> Iterator[list[Sightings]]:
+        """Wake the pages; the list that is yielded is filled when the block ends."""
+        self._set("active")
+        seen: list[Sightings] = []
         yield seen
-        for page in pages:
+        for page, _ in self._pages:
             noted = page.evaluate("window.sightings")
             seen.append({int(epoch): moment for epoch, moment in noted.items() if moment})
+        self._set("frozen")
+
+
+@contextmanager
+def chromium_pages(address: str, count: int) -> Iterator[ChromiumPages]:
+    """Open `count` pages, each with a profile of its own as that many people would have."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=flags)
+        pages = []
+        for _ in range(count):  # one after the other: together they take minutes on two cores
+            page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+            page.set_default_timeout(120_000)
+            page.add_init_script(_WATCH)
+            page.goto(address)
+            page.get_by_test_id("stMetric").first.wait_for()
+            pages.append(page)
+        yield ChromiumPages(pages)
         browser.close()
 
 
 @contextmanager
-def protocol_pages(address: str, count: int) -> Iterator[list[Sightings]]:
-    """Hold `count` conversations with the app as its pages do, without drawing anything."""
+def protocol_pages(address: str, count: int) -> Iterator[ProtocolPages]:
+    """Prepare to hold `count` conversations with the app as its pages do, without drawing anything."""
+    yield ProtocolPages(address, count)
+
+
+@dataclass(frozen=True)
+class ProtocolPages:
+    """Conversations that begin when somebody looks, and end with it."""
+
+    address: str
+    count: int
+
+    @contextmanager
+    def awake(self) -> Iterator[list[Sightings]]:
+        """Hold the conversations; the list that is yielded is filled while they go on."""
+        with _conversations(self.address, self.count) as seen:
+            yield seen
+
+
+@contextmanager
+def _conversations(address: str, count: int) -> Iterator[list[Sightings]]:
     seen: list[Sightings] = [{} for _ in range(count)]
     faults: list[object] = []
     ready, enough, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
