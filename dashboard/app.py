@@ -10,8 +10,8 @@ import pandas  # noqa: F401
 import plotly.graph_objects  # noqa: F401
 import streamlit as st
 
-# Streamlit imports pandas when a page first needs it. Two visitors, or a rerun of one, then import it in two threads, and
-# one of them gets a half-made module and an error in place of the page. Here there is one thread only.
+# Streamlit imports pandas when a page first needs it. Two visitors, or a rerun of one, then import it in two threads,
+# and one of them gets a half-made module and an error in place of the page. Here there is one thread only.
 
 # `streamlit run` puts only this file's folder on the path, and our packages lie beside it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
