@@ -4,24 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
-
-_SPELLINGS = {
-    "adamw": "AdamW",
-    "attention": "U-Net with attention gates",
-    "auto": "Automatic",
-    "bce_dice": "Cross-entropy + Dice",
-    "binary_crossentropy": "Binary cross-entropy",
-    "grabcut": "GrabCut",
-    "iou": "IoU",
-    "kmeans": "K-means",
-    "mobilenet_v2": "MobileNetV2 encoder",
-    "val": "validation",
-    "rag": "RAG",
-    "residual": "U-Net with residual blocks",
-    "sgd": "SGD",
-    "unet": "U-Net",
-}
 
 
 def time_left(done: int, total: int, elapsed_s: float) -> float | None:
@@ -107,11 +89,3 @@ def gigaflops(operations: int) -> str:
     if operations < 0.1e9:
         return f"{operations / 1e6:.0f} MFLOPs"
     return f"{operations / 1e9:.1f} GFLOPs" if operations < 9.95e9 else f"{operations / 1e9:.0f} GFLOPs"
-
-
-def choice(option: Any) -> str:
-    """Return one of the values of a setting as a person reads it: "val_iou" as "Validation IoU"."""
-    if option in _SPELLINGS:
-        return _SPELLINGS[option]
-    text = " ".join(_SPELLINGS.get(part, part) for part in str(option).split("_"))
-    return text[:1].upper() + text[1:]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, exists, func, select
 from sqlalchemy.orm import Session
 
 from db.models import Image, Job, Label, Prediction, PredictionSet, Run
@@ -74,6 +74,18 @@ def own_sets(session: Session, run_ids: Iterable[str] | None = None) -> dict[str
     if run_ids is not None:
         query = query.where(Run.id.in_(list(run_ids)))
     return {found.run_id: (found, count) for found, count in session.execute(query)}
+
+
+def with_masks(session: Session, run_ids: Iterable[str] | None = None) -> dict[str, str]:
+    """Return {run id: the id of its predictions on its own dataset} of the runs that have any. Counts none of them."""
+    query = (
+        select(PredictionSet.run_id, PredictionSet.id)
+        .join(Run, (Run.id == PredictionSet.run_id) & (Run.dataset_id == PredictionSet.dataset_id))
+        .where(exists().where(Prediction.prediction_set_id == PredictionSet.id))
+    )
+    if run_ids is not None:
+        query = query.where(PredictionSet.run_id.in_(list(run_ids)))
+    return dict(session.execute(query).all())
 
 
 def job_at_work(session: Session, run: Run) -> Job | None:

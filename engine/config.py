@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from engine.network_parameters import ModelParams
 from engine.parameters import ParameterError, Params, parse
 from engine.run_parameters import (
     AugmentationParams,
     CheckpointParams,
     DataParams,
     EarlyStoppingParams,
-    ModelParams,
     PredictionParams,
     ReduceLRParams,
     SelfTrainingParams,

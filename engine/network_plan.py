@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.run_parameters import ModelParams, TrainingParams
+from engine.network_parameters import ModelParams
+from engine.run_parameters import TrainingParams
 
 Kind = Literal[
     "input",

@@ -1,9 +1,14 @@
-"""What a run notes about itself while it trains (`Run.details`), in words."""
+"""What a run is measured against, and what it notes about itself while it trains (`Run.details`), in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+Reference = Literal["truth", "pseudo-label"]
+"""What a run's epochs are measured against: what taught it."""
+DICE_NAME: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "Agreement with the pseudo-label (Dice)"}
+IOU_NAME: dict[Reference, str] = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
 
 
 def encoder_weights(details: Mapping[str, Any]) -> str:

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
 
 from engine.parameters import Params, only_with
 
@@ -15,16 +15,8 @@ Loss = Literal["binary_crossentropy", "dice", "bce_dice", "focal", "tversky"]
 Monitor = Literal["val_loss", "val_dice", "val_iou", "loss", "dice", "iou"]
 FillMode = Literal["nearest", "reflect", "wrap", "constant"]
 
-U_NETS = ["unet", "residual", "attention"]
 MOST_ROUNDS = 6
 SEVERAL_ROUNDS = list(range(2, MOST_ROUNDS + 1))
-ENCODER_STRIDE = 32  # how far MobileNetV2 shrinks an image
-MAX_FILTERS = 2048  # twice the classic bottom; more is a slip of the hand and would exhaust memory
-
-
-def _whole_number(value: Any) -> Any:
-    """Return "2" from the command line as 2: a Literal of numbers is not converted from text by itself."""
-    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 
 class TrainingParams(Params):
@@ -171,81 +163,6 @@ class DataParams(Params):
         title="Leave out the worst",
         description="Share of the images that do not teach because their pseudo-labels have the lowest quality.",
     )
-
-
-class ModelParams(Params):
-    """The network: how large its input is and how much it can hold."""
-
-    architecture: Literal["unet", "residual", "attention", "mobilenet_v2"] = Field(
-        "unet",
-        title="Network",
-        description="The plain U-Net; one with residual blocks; one with attention gates on its skips; or one whose "
-        "way down is MobileNetV2, which can start from pretrained weights.",
-    )
-    encoder_weights: str = Field(
-        "none",
-        max_length=500,
-        title="Encoder weights",
-        description="For MobileNetV2: none, imagenet (downloaded by Keras once; learned from ImageNet's labels), or "
-        "the path of a weights file.",
-        json_schema_extra=only_with(architecture=["mobilenet_v2"]),
-    )
-    image_size: int = Field(
-        256,
-        ge=16,
-        le=2048,
-        title="Image size",
-        description="Width and height of the square that the network sees.",
-        json_schema_extra={"unit": "px"},
-    )
-    depth: int = Field(
-        4,
-        ge=1,
-        le=7,
-        title="Depth",
-        description="How many times the image is halved on the way down.",
-        json_schema_extra=only_with(architecture=U_NETS),
-    )
-    base_filters: int = Field(
-        16,
-        ge=1,
-        le=256,
-        title="Base filters",
-        description="Filters at the top; each level down doubles them.",
-        json_schema_extra=only_with(architecture=U_NETS),
-    )
-    first_stride: Annotated[Literal[1, 2, 4], BeforeValidator(_whole_number)] = Field(
-        2,
-        title="First stride",
-        description="1 works at full size as the classic U-Net does; 2 or 4 works on a coarser grid and is faster.",
-        json_schema_extra={"unit": "px"} | only_with(architecture=U_NETS),
-    )
-    batch_normalization: bool = Field(
-        True,
-        title="Batch normalisation",
-        description="Normalises every layer's output, which makes learning faster and steadier.",
-    )
-    dropout: float = Field(
-        0.0,
-        ge=0,
-        le=0.9,
-        title="Dropout",
-        description="Share of the features at the bottom that is switched off at random while training.",
-    )
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> ModelParams:
-        encoder = self.architecture == "mobilenet_v2"
-        step = ENCODER_STRIDE if encoder else self.first_stride * 2**self.depth
-        if self.image_size % step:
-            name = "the encoder's stride" if encoder else "first_stride × 2^depth"
-            raise ValueError(f"image_size must be divisible by {name} = {step}, and {self.image_size} is not")
-        if encoder:
-            return self
-        widest = self.base_filters * 2**self.depth
-        if widest > MAX_FILTERS:
-            raise ValueError(f"base_filters × 2^depth must be at most {MAX_FILTERS}, and it is {widest}")
-        return self
 
 
 class AugmentationParams(Params):

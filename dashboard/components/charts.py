@@ -1,7 +1,7 @@
 """Charts with one look: the page's theme, Okabe-Ito colours, one hover line, little margin.
 
 ```python
-charts.metric_curves([Curve("loss", epochs, values, group="train"), ...], key="loss", log=True, smoothing=0.6)
+charts.show(charts.curves_figure([Curve("loss", epochs, values, group="train"), ...], log=True), key="loss")
 charts.show_live(charts.as_json(charts.curves_figure(...)), key="loss", height_px=260)
 ```
 The key keeps zoom and hidden curves while new epochs arrive.
@@ -46,32 +46,6 @@ class Curve:
     values: Sequence[float]
     group: Literal["train", "validation", ""] = ""
     run: str = ""
-
-
-def metric_curves(
-    curves: Sequence[Curve],
-    *,
-    key: str,
-    title: str = "",
-    log: bool = False,
-    smoothing: float = 0.0,
-    best_epoch: float | None = None,
-    starts: Mapping[int, str] | None = None,
-    height_px: int = 300,
-    x_title: str = "Epoch",
-) -> None:
-    """Draw curves over epochs; the arguments are those of `curves_figure`."""
-    figure = curves_figure(
-        curves,
-        title=title,
-        log=log,
-        smoothing=smoothing,
-        best_epoch=best_epoch,
-        starts=starts,
-        height_px=height_px,
-        x_title=x_title,
-    )
-    show(figure, key=key)
 
 
 def curves_figure(

@@ -39,15 +39,15 @@ def curves(compared: Sequence[ComparedRun]) -> None:
     with resources.database().reading() as session:
         series = compare.curves(session, [run.id for run in compared], (metric, f"val_{metric}"))
     lines = _lines(compared, series, metric, training or metric == "learning_rate", across == MINUTES)
-    charts.metric_curves(
+    figure = charts.curves_figure(
         lines,
-        key="compare-curves",
         title=f"{title} by {'minute of training' if across == MINUTES else 'epoch'}",
         log=log,
         smoothing=smoothing,
         height_px=340,
         x_title="Minutes of training" if across == MINUTES else "Epoch",
     )
+    charts.show(figure, key="compare-curves")
     _explain(compared, title, metric, across)
 
 

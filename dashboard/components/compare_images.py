@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import urls
 from dashboard.components.mask_grid import Mode
+from dashboard.components.threshold import mask_threshold
 from dashboard.components.viewer import Pane, viewer
 from dashboard.viewmodels import shared_images
 from dashboard.viewmodels.scores import SCORE_TITLES, upper_first
@@ -23,18 +24,7 @@ IMAGE, PANES = "image", "panes"
 
 def at_threshold(shared: SharedImages) -> SharedImages:
     """Draw the mask threshold; return the images as they score at it."""
-    threshold = st.slider(
-        "Mask threshold",
-        0.0,
-        1.0,
-        0.5,
-        0.01,
-        key="threshold",
-        bind="query-params",
-        width=240,
-        help="A pixel is foreground from this probability on. Every score and mask below follows.",
-    )
-    return replace(shared, threshold=threshold)
+    return replace(shared, threshold=mask_threshold("Every score and mask below follows.", width=240))
 
 
 def same_image(shared: SharedImages) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from dashboard import wording
+from engine.config_words import choice_words
 
 LONGEST_INT_SLIDER = 64
 MOST_SEGMENTS = 4
@@ -56,7 +56,7 @@ def is_fixed(field: FieldInfo) -> bool:
 def label_text(name: str, field: FieldInfo) -> str:
     """Return the field's title with its unit."""
     unit = extra(field).get("unit")
-    title = field.title or wording.choice(name.removesuffix(f"_{unit}"))
+    title = field.title or choice_words(name.removesuffix(f"_{unit}"))
     return f"{title} ({unit})" if unit else title
 
 
@@ -100,7 +100,7 @@ def _number(label: str, field: FieldInfo, kind: type, start: Any, common: dict[s
 
 def _choice(label: str, field: FieldInfo, options: tuple[Any, ...], common: dict[str, Any]) -> Any:
     labels = extra(field).get("labels", {})
-    words = {option: labels.get(option) or wording.choice(option) for option in options}
+    words = {option: labels.get(option) or choice_words(option) for option in options}
     short = len(options) <= MOST_SEGMENTS and sum(map(len, words.values())) <= 28
     if short:
         return st.segmented_control(label, options, format_func=words.__getitem__, required=True, wrap=True, **common)

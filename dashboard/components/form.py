@@ -22,8 +22,8 @@ import streamlit as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from dashboard import wording
 from dashboard.components.field import draw_field, extra, is_fixed, label_text
+from engine.config_words import choice_words
 from engine.parameters import ParameterError, Params, parse
 
 P = TypeVar("P", bound=Params)
@@ -130,7 +130,7 @@ class _Drawn:
         for neighbour, wanted in extra(own[name]).get("only_with", {}).items():
             # A neighbour further down is not drawn yet; what stands in it is in the state already
             if st.session_state[f"{self._key}.{path}{neighbour}"] not in wanted:
-                words = " or ".join(wording.choice(value) for value in wanted[:3]) + (" or more" if wanted[3:] else "")
+                words = " or ".join(choice_words(value) for value in wanted[:3]) + (" or more" if wanted[3:] else "")
                 return f"Does something only with {label_text(neighbour, own[neighbour])}: {words}."
         return ""
 

@@ -15,6 +15,7 @@ from dashboard.components.mask_grid import Mode, Tile, mask_grid
 from dashboard.components.paging import first_page, page_numbers
 from dashboard.components.prediction_image import image_bar, prediction_image
 from dashboard.components.prediction_rival import choose_rival, follow_rival
+from dashboard.components.threshold import mask_threshold
 from dashboard.mask_pairs import MaskPair
 from dashboard.score_tables import score_table
 from dashboard.viewmodels import predicted as vm
@@ -88,18 +89,7 @@ def prediction_masks(view: SetView, table: ScoreTable, image_id: str | None = No
 
 
 def _controls(masks: Masks) -> tuple[float, float, Order]:
-    threshold = st.slider(
-        "Threshold",
-        0.0,
-        1.0,
-        0.5,
-        0.01,
-        key="threshold",
-        bind="query-params",
-        width=220,
-        help="A pixel is foreground where its probability is at least this. Masks, areas and scores follow, "
-        "and so do the downloads.",
-    )
+    threshold = mask_threshold("Areas and scores follow, and so do the downloads.", width=220)
     opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", bind="query-params", width=160)
     order = st.selectbox(
         "Order",
@@ -129,8 +119,8 @@ def _choose_look(masks: Masks) -> str:
 def _best_thresholds(view: SetView, threshold: float) -> None:
     """Offer the threshold that suits the run's own validation images best, for each reference they have."""
     with resources.database().reading() as session:
-        own = predictions.own_sets(session, [view.run_id]).get(view.run_id)
-    for best in vm.best_thresholds(score_table(own[0].id)) if own else ():
+        own = predictions.with_masks(session, [view.run_id]).get(view.run_id)
+    for best in vm.best_thresholds(score_table(own)) if own else ():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             weights = f", {wording.escaped(view.weights)}" if view.weights else ""
             st.caption(

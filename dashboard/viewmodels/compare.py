@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, exists, func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.viewmodels import run_metrics
-from dashboard.viewmodels.config_table import config_rows
-from db.models import Dataset, LabelSet, Metric, Prediction, PredictionSet, Run
+from db import predictions
+from db.models import Dataset, LabelSet, Metric, Run
+from engine.config_words import config_rows
 from engine.run_details import encoder_weights
 
 COMPARED_METRICS = ("val_dice", "val_iou", "val_loss")
@@ -88,7 +89,7 @@ def compared_runs(session: Session, run_ids: Iterable[str]) -> tuple[ComparedRun
         .where(Run.id.in_(ids))
     )
     found = {run.id: run for run in session.execute(query)}
-    names, sets = _last_epochs(session, ids), _own_sets(session, ids)
+    names, sets = _last_epochs(session, ids), predictions.with_masks(session, ids)
     return tuple(
         _compared(session, found[run_id], names.get(run_id, {}), sets.get(run_id, ""))
         for run_id in ids
@@ -147,21 +148,9 @@ def _values_at(session: Session, run_id: str, epochs: set[int]) -> dict[int, dic
     return found
 
 
-def _own_sets(session: Session, run_ids: Sequence[str] | None = None) -> dict[str, str]:
-    """Return {run: its predictions on its own dataset} of those that hold a prediction."""
-    query = (
-        select(PredictionSet.run_id, PredictionSet.id)
-        .join(Run, (Run.id == PredictionSet.run_id) & (Run.dataset_id == PredictionSet.dataset_id))
-        .where(exists().where(Prediction.prediction_set_id == PredictionSet.id))
-    )
-    if run_ids is not None:
-        query = query.where(PredictionSet.run_id.in_(run_ids))
-    return dict(session.execute(query).all())
-
-
 def usual_runs(session: Session) -> list[str]:
     """Return the two runs to begin with: of one dataset if any two are, with masks if they have some, newest first."""
-    predicted = _own_sets(session)
+    predicted = predictions.with_masks(session)
     query = select(Run.id, Run.dataset_id).where(Run.archived.is_(False)).order_by(Run.created_at.desc(), Run.id)
     found = sorted(session.execute(query), key=lambda run: run.id not in predicted)
     for alike in (lambda run: (run.dataset_id, run.id in predicted), lambda run: run.dataset_id):

@@ -52,18 +52,22 @@ class Source:
 
 @dataclass(frozen=True)
 class RunChoice:
-    """One run to choose from. `predicted` counts its own dataset's predicted images."""
+    """One run to choose from. `predicted` says whether any image of its own dataset is."""
 
     id: str
     name: str
-    predicted: int
+    predicted: bool
 
 
-def run_choices(session: Session) -> list[RunChoice]:
-    """Return all runs, those with predictions first, then the newest first."""
-    sets = predictions.own_sets(session)
-    found = [RunChoice(run.id, run.name, sets[run.id][1] if run.id in sets else 0) for run in runs.listing(session)]
-    return sorted(found, key=lambda choice: choice.predicted == 0)
+def run_choices(session: Session, also: str = "") -> list[RunChoice]:
+    """Return the runs that are not put away, those with predictions first, then the newest first.
+
+    Args:
+        also: a run to choose from even where it is put away: the address names it.
+    """
+    sets = predictions.with_masks(session)
+    found = [RunChoice(id_, name, id_ in sets) for id_, name in runs.names(session, also=[also]).items()]
+    return sorted(found, key=lambda choice: not choice.predicted)
 
 
 def source(session: Session, run_id: str, now: datetime, lost_after_s: float) -> Source | None:

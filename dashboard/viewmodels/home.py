@@ -190,6 +190,7 @@ def _recent(session: Session, now: datetime, lost_after_s: float) -> tuple[Recen
         select(Run, Dataset.name, Job)
         .join(Dataset, Dataset.id == Run.dataset_id)
         .outerjoin(Job, Job.id == Run.job_id)
+        .where(Run.archived.is_(False))
         .order_by(Run.created_at.desc(), Run.id)
         .limit(RECENT)
     )

@@ -237,7 +237,7 @@ def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[D
     for name, values in columns.items():
         known = np.isfinite(values)
         here, there = values[weak & known], values[~weak & known]
-        if len(here) < FEWEST_WORST or len(there) < FEWEST_WORST or np.ptp(values[known]) == 0:
+        if len(here) < FEWEST_WORST or len(there) < FEWEST_WORST or values[known].min() == values[known].max():
             continue
         test = stats.mannwhitneyu(here, there)
         higher = float(test.statistic) / (len(here) * len(there))  # share of pairs in which the weak one is higher

@@ -100,13 +100,17 @@ class Rival:
     predicted: int
 
 
-def usable_runs(session: Session) -> tuple[RunChoice, ...]:
-    """Return the runs that have a model and are not training any more, newest first."""
+def usable_runs(session: Session, also: str = "") -> tuple[RunChoice, ...]:
+    """Return the runs that have a model, are not training any more and are not put away, newest first.
+
+    Args:
+        also: a run to choose from even where it is put away: the address names it.
+    """
     query = (
         select(Run, Dataset.name)
         .join(Dataset, Dataset.id == Run.dataset_id)
         .outerjoin(Job, Job.id == Run.job_id)
-        .where(Run.best_epoch.is_not(None))
+        .where(Run.best_epoch.is_not(None), Run.archived.is_(False) | (Run.id == also))
         .where(Job.status.is_(None) | Job.status.not_in([JobStatus.QUEUED, JobStatus.RUNNING]))
         .order_by(Run.created_at.desc())
     )

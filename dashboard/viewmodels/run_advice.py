@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dashboard import wording
-from dashboard.viewmodels.config_table import titles, value_words
 from dashboard.viewmodels.curve_facts import CurveFacts
 from dashboard.viewmodels.run_facts import RunFacts
 from dashboard.viewmodels.train import assignments
 from engine.config import RunConfig, flattened
+from engine.config_words import titles, value_words
+from engine.network_parameters import ENCODER_STRIDE, U_NETS
 from engine.parameters import ParameterError, parse
-from engine.run_parameters import ENCODER_STRIDE, U_NETS
 
 MOST = 2
 LEARNED_WELL, BEHIND_TRUTH = 0.8, 0.1

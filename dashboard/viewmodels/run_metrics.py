@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from sqlalchemy.orm import Session
 
 from db import runs
-
-Reference = Literal["truth", "pseudo-label"]
-
-DICE_NAME: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "Agreement with the pseudo-label (Dice)"}
-IOU_NAME: dict[Reference, str] = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
+from engine.run_details import DICE_NAME, IOU_NAME, Reference
 
 
 def metric_names(reference: Reference) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dashboard.viewmodels.run_advice import Advice, advice
 from dashboard.viewmodels.run_facts import RunFacts
 from dashboard.viewmodels.run_metrics import Reference
 from dashboard.viewmodels.scores import iou_from_dice, upper_first
+from engine.config_words import choice_words
 
 SCORE: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "agreement with the pseudo-label (Dice)"}
 SIDE: dict[Reference, str] = {"truth": "truth", "pseudo-label": "the pseudo-label"}
@@ -84,7 +85,7 @@ def _best(facts: RunFacts) -> list[str]:
     if facts.config is not None:
         name = facts.config.checkpoint.monitor
         way = "lowest" if name.endswith("loss") else "highest"
-        chosen += f", the one with the {way} {wording.choice(name).replace('Validation', 'validation')}"
+        chosen += f", the one with the {way} {choice_words(name).replace('Validation', 'validation')}"
     if facts.best_val_dice is None:
         return [f"{chosen}. No image was kept for validation, so no score says how it does on unseen images."]
     note = f" ({facts.weights})" if facts.weights else ""

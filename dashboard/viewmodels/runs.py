@@ -14,12 +14,12 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from dashboard import wording
-from dashboard.viewmodels.config_table import ConfigRow, config_rows
 from dashboard.viewmodels.jobs import JobView, job_view, left_at_pace
 from dashboard.viewmodels.rounds import rounds_total
 from dashboard.viewmodels.run_metrics import Reference
 from db import runs
 from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
+from engine.config_words import ConfigRow, config_rows
 from engine.memory_advice import memory_advice
 from engine.run_details import hardware_line, weights_note
 

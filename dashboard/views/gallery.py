@@ -11,11 +11,13 @@ from dashboard.components.gallery_detail import UNCERTAINTY, image_detail, in_wo
 from dashboard.components.gallery_filters import choose_order, filter_line, first_page
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
 from dashboard.components.rank_trust import rank_trust
+from dashboard.components.threshold import mask_threshold
 from dashboard.score_tables import score_table
 from dashboard.viewmodels import gallery, gallery_order
 from dashboard.viewmodels.gallery import Source
 from dashboard.viewmodels.gallery_order import Arrangement, Choice
 from dashboard.viewmodels.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
+from db import runs
 from db.models import utc_now
 from db.submissions import NotReady, submit_predict
 
@@ -92,8 +94,18 @@ def main() -> None:
 
 
 def _choose_run() -> str:
+    wanted = st.query_params.get("run")
     with resources.database().reading() as session:
-        choices = {choice.id: choice for choice in gallery.run_choices(session)}
+        choices = {choice.id: choice for choice in gallery.run_choices(session, wanted or "")}
+        put_away = not choices and runs.any_run(session)
+    if put_away:
+        status.empty_state(
+            "All runs are archived",
+            "Bring one back: on the Runs page, the filter *Archived runs* shows them.",
+            button="Go to the runs",
+            page="views/runs.py",
+        )
+        st.stop()
     if not choices:
         status.empty_state(
             "No run yet",
@@ -102,7 +114,6 @@ def _choose_run() -> str:
             page="views/train.py",
         )
         st.stop()
-    wanted = st.query_params.get("run")
     if "gallery-run" not in st.session_state or st.session_state["gallery-run"] not in choices:
         st.session_state["gallery-run"] = wanted if wanted in choices else next(iter(choices))
         if wanted and wanted not in choices:
@@ -190,16 +201,7 @@ def _predict_button(origin: Source, label: str) -> None:
 
 
 def _choose_thresholds() -> tuple[float, float]:
-    threshold = st.slider(
-        "Mask threshold",
-        0.0,
-        1.0,
-        0.5,
-        0.01,
-        key="threshold",
-        bind="query-params",
-        help="A pixel belongs to the mask from this probability on. All scores follow at once.",
-    )
+    threshold = mask_threshold("All scores follow at once.")
     success_from = st.slider(
         "Success from a Dice of",
         0.0,

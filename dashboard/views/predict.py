@@ -38,7 +38,7 @@ def start_page() -> None:
     st.title("Predict")
     st.caption("Let a trained network draw masks for images it has never seen, look at them, and take them home.")
     with resources.database().reading() as session:
-        choices = vm.usable_runs(session)
+        choices = vm.usable_runs(session, st.query_params.get("run", ""))
         training = vm.training_runs(session)
     if choices:
         with st.container(border=True):
@@ -61,7 +61,8 @@ def no_network(training: tuple[str, ...]) -> None:
     else:
         status.empty_state(
             "No trained network yet",
-            "A network can predict once it has finished an epoch and its training has ended.",
+            "A network can predict once it has finished an epoch and its training has ended. Archived runs are left "
+            "out here.",
             button="Train one",
             page="views/train.py",
             icon=":material/image_search:",

@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 
 from engine import imaging
-from engine.exports.run_facts import DICE_NAME, IOU_NAME, RunFacts, story
+from engine.exports.run_facts import RunFacts, story
 from engine.exports.svg_chart import Curve, chart
+from engine.run_details import DICE_NAME, IOU_NAME
 
 TILE_PX = 320
 """Longest side of a tile's picture: sharp on paper, and some ten kilobytes."""
@@ -161,8 +162,8 @@ def _data_uri(pixels: np.ndarray) -> str:
 def _settings(facts: RunFacts) -> str:
     groups: dict[str, list[str]] = {}
     for setting in facts.settings:
-        mark = " class=changed" if setting.changed else ""
-        row = f"<tr{mark}><td>{escape(setting.name)}</td><td>{escape(setting.value)}</td></tr>"
+        mark = "" if setting.preset_value is None else " class=changed"
+        row = f"<tr{mark}><td>{escape(setting.parameter)}</td><td>{escape(setting.value)}</td></tr>"
         groups.setdefault(setting.group, []).append(row)
     tables = "".join(
         f"<table><caption>{escape(group)}</caption>{''.join(rows)}</table>" for group, rows in groups.items()

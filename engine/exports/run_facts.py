@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
-from engine.run_parameters import DataParams, ModelParams
-
-Reference = Literal["truth", "pseudo-label"]
-DICE_NAME = {"truth": "Dice vs truth", "pseudo-label": "Agreement with the pseudo-label (Dice)"}
-IOU_NAME = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
+from engine.config_words import ConfigRow
+from engine.network_parameters import ModelParams
+from engine.run_details import DICE_NAME, Reference
+from engine.run_parameters import DataParams
 
 _FRAMINGS = {
     "pad": "The whole picture is scaled so that its longer side is {side} px, put into the middle of a square of "
@@ -30,16 +28,6 @@ class Score:
     name: str
     value: float
     on: str
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One parameter in words; `changed` says that it is not its preset's."""
-
-    group: str
-    name: str
-    value: str
-    changed: bool
 
 
 @dataclass(frozen=True)
@@ -70,7 +58,7 @@ class RunFacts:
     epochs: int
     rounds: int
     scores: tuple[Score, ...]
-    settings: tuple[Setting, ...]
+    settings: tuple[ConfigRow, ...]
     metrics: dict[int, dict[str, float]]
     model: ModelParams
     data: DataParams

@@ -10,13 +10,14 @@ import numpy as np
 from engine import artifacts as stored
 from engine import imaging, metrics
 from engine.artifacts import MissingFile
-from engine.config import PRESETS, RunConfig, flattened
+from engine.config import RunConfig
+from engine.config_words import config_rows
 from engine.exports.annotated import Annotated, MaskedImage, foreground_category
 from engine.exports.report import ReportTile, TileRow
-from engine.exports.run_facts import DICE_NAME, IOU_NAME, Reference, RunFacts, Score, Setting
+from engine.exports.run_facts import RunFacts, Score
 from engine.jobs.base import JobContext, JobFailed
 from engine.parameters import parse
-from engine.run_details import encoder_weights, hardware_line, weights_note
+from engine.run_details import DICE_NAME, IOU_NAME, Reference, encoder_weights, hardware_line, weights_note
 
 TILES = 6
 """How many of the best and of the worst masks a report shows."""
@@ -90,7 +91,7 @@ def run_facts(context: JobContext, run: Any) -> RunFacts:
         epochs=max(by_epoch, default=0),
         rounds=len(records.rounds(run.id)),
         scores=_scores(context, run, by_epoch.get(run.best_epoch or 0, {}), reference),
-        settings=_settings(config, run.preset),
+        settings=config_rows(run.config, run.preset),
         metrics=by_epoch,
         model=config.model,
         data=config.data,
@@ -112,21 +113,6 @@ def _scores(context: JobContext, run: Any, best: dict[str, float], reference: Re
         on = f"mean of the masks of {len(truth):,} validation images with truth, threshold 0.5{note}"
         found.append(Score("Dice vs truth", float(np.mean([row.truth_dice for row in truth])), on))
         found.append(Score("IoU vs truth", float(np.mean([row.truth_iou for row in truth])), on))
-    return tuple(found)
-
-
-def _settings(config: RunConfig, preset: str) -> tuple[Setting, ...]:
-    values = flattened(config)
-    base = flattened(PRESETS[preset]) if preset in PRESETS else values
-    found = []
-    for path, value in values.items():
-        group, _, name = path.partition(".")
-        if not name:
-            continue
-        declared = RunConfig.model_fields[group]
-        title = declared.annotation.model_fields[name].title
-        words = ("yes" if value else "no") if isinstance(value, bool) else str(value)
-        found.append(Setting(declared.title or group, title or name, words, value != base[path]))
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ from keras import layers
 from engine.model.blocks import Blocks
 from engine.model.encoder import encoder_unet
 from engine.model.unet import unet
-from engine.run_parameters import ModelParams
+from engine.network_parameters import ModelParams
 
 
 def network(

@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from engine.model.blocks import Blocks
-from engine.run_parameters import ModelParams
+from engine.network_parameters import ModelParams
 
 
 def unet(params: ModelParams, blocks: Blocks) -> keras.Model:

@@ -23,8 +23,8 @@ def page():
     from dashboard.components import charts
 
     curves = [charts.Curve("Loss", [1, 2], [1.0, 0.01], group) for group in ("train", "validation")]
-    charts.metric_curves(curves, key="a", log=True, smoothing=0.5, best_epoch=2)
-    charts.metric_curves([], key="b")
+    charts.show(charts.curves_figure(curves, log=True, smoothing=0.5, best_epoch=2), key="a")
+    charts.show(charts.curves_figure([]), key="b")
     rate = charts.curves_figure([charts.Curve("Learning rate", [1], [1e-3])], log=True)
     charts.show(rate, key="c")
     charts.show_live(charts.as_json(rate), key="c", height_px=200)

@@ -6,9 +6,9 @@ import pytest
 from pydantic import Field
 from streamlit.testing.v1 import AppTest
 
-from dashboard import wording
 from dashboard.components import field
 from engine.config import PRESETS, RunConfig
+from engine.config_words import choice_words
 from engine.parameters import Params
 
 
@@ -43,7 +43,7 @@ def test_help_says_the_limits_and_labels_the_unit():
     assert field.help_text(Sample.model_fields["share"]) == "A share. From 0 to 0.9."
     assert field.label_text("angle", Sample.model_fields["angle"]) == "Angle (°)"
     assert field.label_text("side_px", Sample.model_fields["side_px"]) == "Side (px)"
-    assert [wording.choice(word) for word in ("val_iou", "adamw", "cosine")] == ["Validation IoU", "AdamW", "Cosine"]
+    assert [choice_words(word) for word in ("val_iou", "adamw", "cosine")] == ["Validation IoU", "AdamW", "Cosine"]
 
 
 def page():

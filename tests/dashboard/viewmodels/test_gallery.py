@@ -189,7 +189,17 @@ def test_runs_with_predictions_come_first(house):
     add_run(house, dataset, "new", shifts_px=())
     with house.database.reading() as session:
         choices = gallery.run_choices(session)
-    assert [(choice.name, choice.predicted) for choice in choices] == [("old but predicted", 2), ("new", 0)]
+    assert [(choice.name, choice.predicted) for choice in choices] == [("old but predicted", True), ("new", False)]
+
+
+def test_runs_that_are_put_away_are_not_chosen_from_unless_the_address_names_them(house):
+    dataset = add_discs(house, 2)
+    kept, away = add_run(house, dataset, "kept"), add_run(house, dataset, "away")
+    with house.database.writing() as session:
+        runs.mark(session, [away.id], archived=True)
+    with house.database.reading() as session:
+        assert [choice.name for choice in gallery.run_choices(session)] == ["kept"]
+        assert {choice.id for choice in gallery.run_choices(session, away.id)} == {kept.id, away.id}
 
 
 def test_a_set_is_read_in_parts_as_it_is_read_at_once(predicted, monkeypatch):

@@ -27,6 +27,17 @@ def test_only_runs_that_ended_with_a_model_can_predict_and_their_score_names_its
     assert found[0].dataset_name == "discs"
 
 
+def test_runs_that_are_put_away_do_not_predict_unless_the_address_names_them(house):
+    dataset = add_discs(house, count=2)
+    add_run(house, dataset, "kept")
+    away = add_run(house, dataset, "away")
+    with house.database.writing() as session:
+        runs.mark(session, [away.id], archived=True)
+    with house.database.reading() as session:
+        assert [choice.name for choice in view.usable_runs(session)] == ["kept"]
+        assert {choice.name for choice in view.usable_runs(session, away.id)} == {"kept", "away"}
+
+
 def test_a_run_that_learned_from_labels_agrees_with_them_and_no_more(house):
     dataset = add_discs(house, count=2)
     with house.database.writing() as session:

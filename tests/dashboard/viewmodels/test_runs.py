@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.viewmodels.config_table import config_rows
 from dashboard.viewmodels.run_metrics import MetricHistory, metric_names
 from dashboard.viewmodels.run_table import run_rows
 from dashboard.viewmodels.runs import live_status, own_prediction_set_id, run_head, scores
@@ -12,6 +11,7 @@ from db import datasets, jobs, recipes, rounds, runs, submissions
 from db.models import JobStatus, Run, utc_now
 from engine import VERSION
 from engine.config import PRESETS
+from engine.config_words import config_rows
 from tests.house import House, add_discs
 
 LOST_AFTER_S = 60.0

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from engine.config import PRESETS
+from engine.config_words import ConfigRow
 from engine.exports.model_card import model_card
 from engine.exports.report import ReportTile, TileRow, report
-from engine.exports.run_facts import RunFacts, Score, Setting, story
+from engine.exports.run_facts import RunFacts, Score, story
 from engine.exports.svg_chart import Curve, chart
 
 NASTY = "<script>alert(1)</script>\" onload='x' & ‮"
@@ -43,7 +44,7 @@ def facts(**changes):
         epochs=3,
         rounds=1,
         scores=(Score("Dice vs truth", 0.5432, "3 validation images; encoder weights: ImageNet"),),
-        settings=(Setting("Training", "Epochs", "3", True), Setting("Training", "Seed", "0", False)),
+        settings=(ConfigRow("Training", "Epochs", "3", "30"), ConfigRow("Training", "Seed", "0", None)),
         metrics={epoch: metrics_of(epoch) for epoch in (1, 2, 3)},
         model=PRESETS["fast"].model,
         data=PRESETS["fast"].data,

@@ -24,8 +24,9 @@ from engine.exports.formats import FORMATS, UnknownFormat, find_format
 from engine.jobs import export
 from engine.jobs.base import JobFailed, JobStopped
 from engine.model.networks import network
+from engine.network_parameters import ModelParams
 from engine.predict import predict_many
-from engine.run_parameters import DataParams, ModelParams
+from engine.run_parameters import DataParams
 from tests.engine.jobs.training_job import Context
 from tests.house import SHARED_DATA, add_discs
 from tests.predicted import add_label_set, add_run

@@ -12,8 +12,8 @@ from engine import imaging
 from engine.jobs import predict
 from engine.jobs.base import JobFailed, JobStopped
 from engine.model.networks import network
+from engine.network_parameters import ModelParams
 from engine.predict import BATCH_SIZE
-from engine.run_parameters import ModelParams
 from tests.engine.jobs.training_job import Context, submit_train
 from tests.house import add_discs, disc
 

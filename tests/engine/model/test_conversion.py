@@ -10,7 +10,7 @@ from skimage import data
 from engine import imaging
 from engine.model import conversion
 from engine.model.networks import network
-from engine.run_parameters import ModelParams
+from engine.network_parameters import ModelParams
 from tests.house import SHARED_DATA
 
 SIDE = 64

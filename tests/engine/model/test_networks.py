@@ -14,7 +14,7 @@ from engine.config import PRESETS
 from engine.model.encoder import EncoderWeightsError, load_encoder_weights
 from engine.model.networks import network
 from engine.model.normalization import FusedBatchNormalization
-from engine.run_parameters import ModelParams
+from engine.network_parameters import ModelParams
 
 WEIGHTS = Path(__file__).resolve().parents[4] / "shared/weights/mobilenet_v2_imagenet_notop.weights.h5"
 ENCODER = {"architecture": "mobilenet_v2", "image_size": 64}

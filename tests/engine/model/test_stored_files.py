@@ -17,8 +17,8 @@ from engine.config import PRESETS
 from engine.model.encoder import EncoderWeightsError, load_encoder_weights
 from engine.model.networks import network
 from engine.model.stored_files import MEMBERS, MOST_CONFIG_BYTES, UnsafeFile, check_model_file, check_weights_file
+from engine.network_parameters import ModelParams
 from engine.predict import ModelError, load_model
-from engine.run_parameters import ModelParams
 
 TINY = {"image_size": 64, "depth": 2, "base_filters": 4, "encoder_weights": "none"}
 KINDS = {

@@ -1,4 +1,4 @@
-"""A run's parameters in words, and where they differ from its preset."""
+"""A run's parameters in words, as the form shows them, and where they differ from its preset."""
 
 from __future__ import annotations
 
@@ -7,9 +7,25 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from dashboard import wording
 from engine.config import PRESETS, RunConfig, flattened
 from engine.parameters import ParameterError, parse
+
+_SPELLINGS = {
+    "adamw": "AdamW",
+    "attention": "U-Net with attention gates",
+    "auto": "Automatic",
+    "bce_dice": "Cross-entropy + Dice",
+    "binary_crossentropy": "Binary cross-entropy",
+    "grabcut": "GrabCut",
+    "iou": "IoU",
+    "kmeans": "K-means",
+    "mobilenet_v2": "MobileNetV2 encoder",
+    "val": "validation",
+    "rag": "RAG",
+    "residual": "U-Net with residual blocks",
+    "sgd": "SGD",
+    "unet": "U-Net",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,7 @@ def value_words(path: str, value: Any) -> str:
     if isinstance(value, float):
         text = f"{value:g}"
     elif isinstance(value, str) and field.annotation is not str:
-        text = extra.get("labels", {}).get(value) or wording.choice(value)
+        text = extra.get("labels", {}).get(value) or choice_words(value)
     else:
         text = str(value)
     unit = extra.get("unit", "")
@@ -64,3 +80,11 @@ def value_words(path: str, value: Any) -> str:
 def _field(path: str) -> FieldInfo:
     group, _, name = path.partition(".")
     return RunConfig.model_fields[group].annotation.model_fields[name]
+
+
+def choice_words(option: Any) -> str:
+    """Return one of the values of a setting as a person reads it: "val_iou" as "Validation IoU"."""
+    if option in _SPELLINGS:
+        return _SPELLINGS[option]
+    text = " ".join(_SPELLINGS.get(part, part) for part in str(option).split("_"))
+    return text[:1].upper() + text[1:]
