@@ -12,6 +12,7 @@ from engine.settings import REPOSITORY_ROOT, Settings
 
 HIDDEN = "***"
 _SECRET_NAME = r"(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|xsrf)"
+# None begins with a repetition that could start at every letter of a long word: time grows with a text's length alone.
 _PATTERNS = (
     # A password in a URL: scheme://name:password@host
     (re.compile(r"((?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]*://[^\s/:@]*:)[^\s@]+(?=@)", re.IGNORECASE), rf"\1{HIDDEN}"),
