@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from dashboard import connections, resources
+from dashboard import connections, resources, web_log
 from db import jobs, warm
 from db.models import JobStatus, utc_now
 
@@ -38,6 +38,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
 
 
 def _prepare() -> None:
+    web_log.begin()
     dismiss_warm_worker()  # it may run the code of an older app
     remove_old_uploads()
 
@@ -45,6 +46,7 @@ def _prepare() -> None:
 def _end() -> None:
     resources.end_preview_pool()
     dismiss_warm_worker()
+    web_log.end()
 
 
 def dismiss_warm_worker() -> None:

@@ -18,6 +18,7 @@ from db.session import Database
 from engine import artifacts as stored
 from engine import launchers
 from engine.artifacts import Artifacts
+from engine.care.disk_use import DiskWatch
 from engine.launchers.base import Launcher
 from engine.settings import Settings, settings
 
@@ -64,6 +65,16 @@ def _database(url: str) -> Database:
 def artifacts() -> Artifacts:
     """Return the store of files."""
     return Artifacts(settings().data_root)
+
+
+def disk_watch() -> DiskWatch:
+    """Return what knows how much of the disk Maskloom takes: `disk_watch().latest()`."""
+    return _disk_watch(settings().data_root)
+
+
+@st.cache_resource(show_spinner=False)
+def _disk_watch(root: Path) -> DiskWatch:
+    return DiskWatch(root)
 
 
 def remove_files(deleted: Iterable[tuple[str, str]]) -> None:

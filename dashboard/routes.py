@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from dashboard import renditions, resources, urls
+from dashboard.bug_reports import BUG_REPORT_ROUTE
 from dashboard.download_routes import DOWNLOAD_ROUTES
 from dashboard.live_route import LIVE_ROUTE
 from dashboard.picture_bundle import bundle_route
@@ -159,6 +160,7 @@ def plotly(request: Request) -> Response:
 ROUTES = [
     # Before those that take any name for an image
     *DOWNLOAD_ROUTES,
+    BUG_REPORT_ROUTE,
     get("datasets/{dataset}/images/{image}", image),
     get("datasets/{dataset}/thumbs/{image}", thumbnail),
     get("datasets/{dataset}/patches/{image}", patch),

@@ -154,6 +154,11 @@ def live_run(run_id: str) -> str:
 
 
 @cache  # the version is read from the package's files
+def bug_report(job_id: str, *, images: bool = False) -> str:
+    """Return the address of a zip with all that a bug report about a job needs; images only if asked for."""
+    return _with(f"{PREFIX}/jobs/{job_id}/report.zip", images=1 if images else None)
+
+
 def plotly() -> str:
     """Return the address of the chart library that comes with the plotly package."""
     return f"{PREFIX}/plotly-{version('plotly')}.js"

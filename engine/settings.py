@@ -35,6 +35,12 @@ class Settings(BaseSettings):
     image_limit_megapixels: float = Field(100.0, gt=0, description="Images with more pixels are refused.")
     import_limit_files: int = Field(100_000, ge=1, description="Most files in one import.")
     free_disk_floor_mb: int = Field(500, ge=0, description="No job starts with less free disk than this.")
+    memory_per_job_mb: int = Field(
+        0, ge=0, description="A job that takes more memory is ended, and what it finished is kept; 0 sets no limit."
+    )
+    log_limit_mb: int = Field(
+        100, ge=1, description="Largest size of the structured logs in DATA_ROOT/logs; the oldest go first."
+    )
 
     @field_validator("data_root")
     @classmethod

@@ -24,10 +24,11 @@ from db.models import Job, JobKind, JobStatus
 from db.records import DatabaseRecords
 from db.session import Database
 from engine import artifacts as stored
-from engine import kept_networks
+from engine import kept_networks, logs
 from engine.artifacts import Artifacts
 from engine.jobs.base import JobFailed, JobStopped
 from engine.memory_advice import memory_advice
+from engine.memory_watch import MemoryWatch, family
 from engine.settings import Settings, settings
 
 JOB_MODULES = {
@@ -58,6 +59,7 @@ class WorkerContext:
         self._database = database
         self._job_id, self._attempt = job.id, job.attempt
         self._heartbeat_s = current.heartbeat_s
+        self.memory = MemoryWatch(current.memory_per_job_mb)
         self._stop = threading.Event()
         self._ended = threading.Event()
         self._latest: tuple[int, int, str] | None = None
@@ -75,6 +77,7 @@ class WorkerContext:
         while not self._ended.wait(POLL_S):
             latest, self._latest = self._latest, None
             try:
+                self._watch_memory()
                 if latest is not None or time.monotonic() - beat_at >= self._heartbeat_s:
                     self._write(latest)
                     beat_at = time.monotonic()
@@ -84,6 +87,26 @@ class WorkerContext:
             except Exception:
                 # A database that is busy or gone for a moment is no reason to end hours of work; the next beat tries.
                 log.exception("Could not reach the database.")
+
+    def _watch_memory(self) -> None:
+        verdict = self.memory.look(time.monotonic())
+        if verdict == "stop" and not self._stop.is_set():
+            log.warning("%s It is asked to stop.", self.memory.sentence, extra={"event": "memory_limit"})
+            self._stop.set()
+        elif verdict == "end":
+            log.error("%s It is ended at once.", self.memory.sentence, extra={"event": "memory_limit"})
+            self._end_at_once()
+
+    def _end_at_once(self) -> None:
+        """Fail the job and end this process and those below it, as a kill would: what is stored is whole."""
+        try:
+            with self._database.writing() as session:
+                jobs.finish(session, self._job_id, self._attempt, JobStatus.FAILED, self.memory.sentence)
+        finally:
+            for process in family(os.getpid())[1:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            os._exit(1)
 
     def _write(self, latest: tuple[int, int, str] | None) -> None:
         with self._database.writing() as session:
@@ -158,18 +181,20 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
     """Run one claimed job to its end and store how it ended. Never raises for what the job does wrong."""
     context = WorkerContext(database, job, current)
     status, error, result = JobStatus.FINISHED, None, None
-    with _output_to(context.artifacts.path(stored.job_log_key(job.id))):
-        log.info("Attempt %d of %s job %s.", job.attempt, job.kind.value, job.id)
+    with logs.about(job.id), _output_to(context.artifacts.path(stored.job_log_key(job.id))):
+        log.info("Attempt %d of %s job %s.", job.attempt, job.kind.value, job.id, extra={"event": "job_started"})
         try:
             with context.alive():
                 _refuse_full_disk(context.artifacts, current)
                 result = importlib.import_module(JOB_MODULES[job.kind]).run(job, context)
         except JobStopped as stopped:
             status, result = JobStatus.STOPPED, stopped.result
+            if context.memory.sentence:
+                status, error = JobStatus.FAILED, f"{context.memory.sentence} {_lower(job, context)}".strip()
         except Exception as failure:
-            log.exception("The job failed.")
+            log.exception("The job failed.", extra={"event": "job_failed"})
             status, error = JobStatus.FAILED, explain(failure, _trained_config(job, context))
-        log.info("Ended: %s. %s", status.value, error or "")
+        log.info("Ended: %s. %s", status.value, error or "", extra={"event": "job_ended"})
     with database.writing() as session:
         if not jobs.finish(session, job.id, job.attempt, status, error, result):
             log.warning("Job %s was given to another worker meanwhile.", job.id)
@@ -180,8 +205,13 @@ def _trained_config(job: Job, context: WorkerContext) -> dict[str, Any] | None:
     return context.records.run(job.payload["run"]).config if job.kind == JobKind.TRAIN else None
 
 
+def _lower(job: Job, context: WorkerContext) -> str:
+    config = _trained_config(job, context)
+    return f"Raise the limit, or duplicate the run with {memory_advice(config)}." if config else ""
+
+
 def _refuse_full_disk(files: Artifacts, current: Settings) -> None:
-    free_mb = files.free_bytes() // 2**20
+    free_mb = files.free_bytes() // 1_000_000
     if free_mb < current.free_disk_floor_mb:
         raise JobFailed(
             f"Only {free_mb} MB of disk are free, and jobs start with {current.free_disk_floor_mb} MB or more "
@@ -256,6 +286,7 @@ def main() -> None:
     # TensorFlow otherwise takes all of a GPU's memory at its first use, and the worker beside this one finds none
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     current = settings()
+    logs.configure("worker", current)
     database = Database(current.resolved_database_url)
     database.migrate()
     done = set(work(database, current))

@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboard import resources, wording
 from dashboard.components import status
+from dashboard.components.bug_report import bug_report
 from dashboard.viewmodels.jobs import JobView
 from db import jobs
 from db.models import JobStatus, utc_now
@@ -71,9 +72,10 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
             st.warning("Its worker has fallen silent: it crashed or the machine was asleep. Press *Go on* to continue.")
         elif job.status == "stopped":
             at = f" after {job.done:,} of {job.total:,}" if job.total else ""
-            st.info(f"Stopped by a person{at}. {kept}")
+            st.info(wording.escaped(job.error) or f"Stopped by a person{at}. {kept}")
         elif job.status == "failed":
             st.error(wording.escaped(job.error or "It failed without a reason. The job's log has the details."))
+            bug_report(job.id, key=key)
         if job.elapsed_s is not None and not job.can_retry:
             st.caption(f"Running for {wording.duration(job.elapsed_s)}.")
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import metadata
-from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard import wording
 from dashboard.viewmodels.jobs import JobView, job_view
 from db import jobs
 from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
@@ -82,22 +76,6 @@ class HomeView:
         return self.datasets == 0
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What the work runs on. `memory_bytes` is None where the system does not say."""
-
-    cores: int
-    memory_bytes: int | None
-    free_bytes: int
-    versions: str
-
-    @property
-    def line(self) -> str:
-        memory = f"{wording.size(self.memory_bytes)} memory" if self.memory_bytes else ""
-        cores = wording.count(self.cores, "processor core")
-        return " · ".join(filter(None, [cores, memory, f"{wording.size(self.free_bytes)} free on disk", self.versions]))
-
-
 def home_view(session: Session, now: datetime, lost_after_s: float) -> HomeView:
     """Return what the home page shows at the aware moment `now`."""
     datasets, images, truth = session.execute(
@@ -120,23 +98,6 @@ def home_view(session: Session, now: datetime, lost_after_s: float) -> HomeView:
         work=_work(session, now, lost_after_s),
         recent=_recent(session, now, lost_after_s),
     )
-
-
-def machine(folder: Path) -> Machine:
-    """Return what this process runs on; `folder` is where the files are stored."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    versions = f"Python {platform.python_version()}, Streamlit {metadata.version('streamlit')}, "
-    # The version is read from the package's label: importing TensorFlow here would take seconds and much memory.
-    versions += f"TensorFlow {metadata.version('tensorflow')}"
-    return Machine(len(allowed), _memory_bytes(), shutil.disk_usage(existing).free, versions)
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None
 
 
 def _count(session: Session, column: object) -> int:

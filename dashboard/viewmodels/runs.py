@@ -262,7 +262,7 @@ def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done:
         return (job.error if job else None) or run.ended_reason or "It failed without saying why; see the log."
     if state == "stopped":
         when = f"after {wording.count(epochs_done, 'epoch')}" if epochs_done else "before its first epoch was finished"
-        return run.ended_reason or f"Stopped by a person {when}. {kept}"
+        return (job.error if job else None) or run.ended_reason or f"Stopped by a person {when}. {kept}"
     if state == "finished":
         return run.ended_reason or f"Finished after {wording.count(epochs_done, 'epoch')}. {kept}"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import resources, wording
-from dashboard.components import status
+from dashboard.components import machine_panel, status
 from dashboard.viewmodels import home as viewmodel
 from db import names, submissions
 from db.models import Dataset, utc_now
@@ -128,10 +128,12 @@ def recent_runs(view: viewmodel.HomeView) -> None:
 view = read()
 st.title("Maskloom")
 st.caption("From a folder of unlabelled images to a trained U-Net and its masks, on this machine.")
+now = machine_panel.read()
+machine_panel.warning(now)
 if view.empty:
     start_here()
 path(view)
 at_work(view)
 recent_runs(view)
 st.space("medium")
-st.caption(viewmodel.machine(resources.settings().data_root).line)
+machine_panel.panel(now)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import wording
 from dashboard.components import run_marks, run_results
+from dashboard.components.bug_report import bug_report
 from dashboard.components.confirm import deletion_buttons
 from dashboard.components.downloads import downloads
 from dashboard.components.live_run import live_run
@@ -109,6 +110,8 @@ def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int], predi
         actions(head, status)
     if status.live:
         live_run(head.id, snapshot(status), key=f"runs-live-{head.id}")
+    if status.state == "failed" and head.job_id:
+        bug_report(head.job_id, key="run")
     run_results.headline(head, status, scores)
     if not status.live:
         run_story(head, status, prediction_set_id)

@@ -88,11 +88,6 @@ def test_the_path_shows_counts_and_runs_once_there_is_something(dashboard, submi
     assert not [button for button in app.button if button.key == "home-sample"]
 
 
-def test_the_machine_line_names_cores_disk_and_versions(tmp_path):
-    line = home.machine(tmp_path / "not" / "there" / "yet").line
-    assert "core" in line and "free on disk" in line and "Streamlit 1.67" in line and "TensorFlow" in line
-
-
 def test_measurements_are_not_listed_as_work(house):
     dataset = add_discs(house)
     with house.database.writing() as session:

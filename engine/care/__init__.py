@@ -1,0 +1,1 @@
+"""Care of what is stored: checking it, mending it, backing it up, and telling others what went wrong."""

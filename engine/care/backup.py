@@ -1,0 +1,236 @@
+"""Writing a back-up: one zip with a copy of the database, every file that this copy names, and what they hash to.
+
+Work may go on meanwhile. The database's copy is taken at one moment. Models and states of runs that train are opened
+just before that moment, and a file that is replaced later can still be read to its end: the copy never knows fewer
+epochs than the state beside it, and that is what a run can be resumed from. All other files are written before their
+rows, so they can be read afterwards; masks that a run at work draws anew meanwhile are drawn once more when it is
+resumed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from engine import VERSION
+from engine import artifacts as stored
+from engine.artifacts import Artifacts, replacing
+from engine.care.inventory import Inventory
+from engine.care.leftovers import EXPORTS
+from engine.care.shelves import PART, shelves
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+DATABASE = "app.db"
+PIECE_BYTES = 1 << 20
+PACKED = (".db", ".json", ".log", ".csv", ".txt")
+"""Endings that deflate well; PNG, WebP and .keras are packed already."""
+
+Progress = Callable[[int, int], None]
+Snapshot = Callable[[Path], contextlib.AbstractContextManager[Inventory]]
+
+
+class BackupFailed(Exception):
+    """The back-up cannot be made or read. The message is a sentence."""
+
+
+@dataclass(frozen=True)
+class BackedUp:
+    """What a back-up holds; `gone` are keys that rows name and the disk did not have."""
+
+    files: int
+    bytes: int
+    gone: tuple[str, ...]
+    runs_at_work: int
+
+
+def write_backup(
+    target: Path,
+    files: Artifacts,
+    live: Inventory,
+    snapshot: Snapshot | None,
+    now: datetime,
+    progress: Progress = lambda done, total: None,
+) -> BackedUp:
+    """Write a back-up to `target`, whole or not at all.
+
+    Args:
+        live: the database as it is, to know which runs are at work.
+        snapshot: copies the database to a path and opens the copy; None for a back-up of files alone.
+        progress: is told (bytes done, bytes in all).
+
+    Raises:
+        BackupFailed: the target exists, lies inside DATA_ROOT, or its disk has too little room.
+    """
+    _refuse_bad_place(target, files)
+    with replacing(target) as beside, contextlib.ExitStack() as opened:
+        copy = None if snapshot is None else beside.with_name(f"{beside.name}.db")
+        taken = _named(files, live) if copy is None else _copied(files, live, snapshot, copy, opened)
+        sizes = [path.stat().st_size for key in taken.keys if (path := files.root / key).is_file()]
+        total = sum(sizes) + (copy.stat().st_size if copy else 0)
+        _refuse_full_disk(target, total)
+        with _Writer(beside, total, progress) as writer:
+            if copy is not None:
+                writer.add(DATABASE, copy.open("rb"))
+            for key in taken.keys:
+                writer.add_if_there(key, taken.held.get(key), files.root / key)
+            writer.finish({"schema": taken.schema, "made_at": now.isoformat()})
+        return BackedUp(writer.files, writer.done, tuple(writer.gone), len(taken.runs_at_work))
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What one moment's database names, and the files of runs at work that were opened before it."""
+
+    keys: list[str]
+    schema: str | None
+    runs_at_work: set[str]
+    held: dict[str, BinaryIO]
+
+
+def _named(files: Artifacts, inventory: Inventory, held: dict[str, BinaryIO] | None = None) -> _Taken:
+    keys = list(dict.fromkeys(named_keys(inventory, files)))
+    return _Taken(keys, inventory.schema()[0], _runs_at_work(inventory), held or {})
+
+
+def _copied(files: Artifacts, live: Inventory, snapshot: Snapshot, copy: Path, opened: contextlib.ExitStack) -> _Taken:
+    """Copy the database, with the files of every run that trains in it opened before."""
+    opened.callback(lambda: [path.unlink(missing_ok=True) for path in _with_journal(copy)])
+    while True:
+        held_runs = _runs_at_work(live)
+        held = _held(files, held_runs, opened)
+        with snapshot(copy) as inventory:
+            if _runs_at_work(inventory) <= held_runs:
+                return _named(files, inventory, held)
+
+
+def _refuse_bad_place(target: Path, files: Artifacts) -> None:
+    if target.exists():
+        raise BackupFailed(f"{str(target)!r} is there already. Choose another name, or delete it first.")
+    if not target.parent.is_dir():
+        raise BackupFailed(f"There is no folder {str(target.parent)!r} to write the back-up into.")
+    if files.root.resolve() in target.resolve().parents:
+        raise BackupFailed("A back-up cannot lie inside of what it backs up. Choose a place outside of DATA_ROOT.")
+
+
+def _refuse_full_disk(target: Path, total_bytes: int) -> None:
+    free = shutil.disk_usage(target.parent).free
+    if free < total_bytes:
+        raise BackupFailed(
+            f"The back-up needs about {total_bytes / 1e6:,.0f} MB, and the disk of {str(target.parent)!r} has "
+            f"{free / 1e6:,.0f} MB free."
+        )
+
+
+def _with_journal(path: Path) -> list[Path]:
+    return [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
+
+
+def _runs_at_work(inventory: Inventory) -> set[str]:
+    return {job.payload["run"] for job in inventory.jobs() if job.status == "running" and job.payload.get("run")}
+
+
+def _held(files: Artifacts, run_ids: Iterable[str], opened: contextlib.ExitStack) -> dict[str, BinaryIO]:
+    """Open models and states of runs that train, so that they can be read as they are now."""
+    held: dict[str, BinaryIO] = {}
+    for run_id in run_ids:
+        folder = files.root / stored.run_folder(run_id)
+        # The state first: a model that is newer than the state only means that an epoch is repeated.
+        for pattern in ("*.npz", "*.json", "*.keras"):
+            for path in sorted(folder.rglob(pattern)):
+                if PART not in path.name:
+                    with contextlib.suppress(FileNotFoundError):
+                        held[path.relative_to(files.root).as_posix()] = opened.enter_context(path.open("rb"))
+    return held
+
+
+def named_keys(inventory: Inventory, files: Artifacts) -> Iterator[str]:
+    """Yield the key of every file that the rows name: pictures by their ids, runs and exports by their folders."""
+    jobs = {job.id for job in inventory.jobs()}
+    folders: dict[str, None] = {}
+    for shelf in shelves(inventory):
+        yield from (shelf.key(image_id) for image_id in shelf.shapes)
+        folders["/".join(shelf.folder.split("/")[:2])] = None
+    for run in inventory.runs():
+        yield from _finished_files(files, stored.run_folder(run.id))
+    for folder in folders:
+        yield from (
+            key for key in _finished_files(files, f"{folder}/{EXPORTS}") if Path(key).name.partition(".")[0] in jobs
+        )
+    yield from (key for job_id in sorted(jobs) if files.exists(key := stored.job_log_key(job_id)))
+
+
+def _finished_files(files: Artifacts, folder: str) -> list[str]:
+    return [key for key in files.keys(folder) if _is_key(files, key)]
+
+
+def _is_key(files: Artifacts, key: str) -> bool:
+    try:
+        files.path(key)
+    except stored.BadKey:
+        return False
+    return True
+
+
+class _Writer:
+    """The zip while it is written, and what is in it so far."""
+
+    def __init__(self, path: Path, total_bytes: int, progress: Progress) -> None:
+        self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True)
+        self._total, self._progress = total_bytes, progress
+        self._hashes: dict[str, tuple[int, str]] = {}
+        self.done = 0
+        self.gone: list[str] = []
+
+    @property
+    def files(self) -> int:
+        return len(self._hashes)
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._zip.close()
+
+    def add_if_there(self, key: str, held: BinaryIO | None, path: Path) -> None:
+        try:
+            self.add(key, held or path.open("rb"))
+        except FileNotFoundError:
+            self.gone.append(key)
+
+    def add(self, key: str, source: BinaryIO) -> None:
+        """Copy a file into the zip piece by piece, as it is at this moment; a log may grow meanwhile."""
+        info = zipfile.ZipInfo(key, (1980, 1, 1, 0, 0, 0))
+        info.compress_type = zipfile.ZIP_DEFLATED if Path(key).suffix in PACKED else zipfile.ZIP_STORED
+        info.external_attr = 0o644 << 16
+        digest, size = hashlib.sha256(), 0
+        with source, self._zip.open(info, "w", force_zip64=True) as target:
+            left = os.fstat(source.fileno()).st_size
+            while left and (piece := source.read(min(PIECE_BYTES, left))):
+                target.write(piece)
+                digest.update(piece)
+                size, left = size + len(piece), left - len(piece)
+                self.done += len(piece)
+                self._progress(min(self.done, self._total), self._total)
+        self._hashes[key] = (size, digest.hexdigest())
+
+    def finish(self, facts: dict[str, Any]) -> None:
+        manifest = {
+            "format": FORMAT,
+            "maskloom": VERSION,
+            **facts,
+            "gone": self.gone,
+            "files": {key: list(values) for key, values in self._hashes.items()},
+        }
+        info = zipfile.ZipInfo(MANIFEST, (1980, 1, 1, 0, 0, 0))
+        info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+        self._zip.writestr(info, json.dumps(manifest))

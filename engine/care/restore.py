@@ -1,0 +1,137 @@
+"""Reading a back-up into an empty folder. Nothing in the zip is believed: names, sizes and hashes are checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts import Artifacts, BadKey
+from engine.care.backup import DATABASE, FORMAT, MANIFEST, PIECE_BYTES, BackupFailed, Progress
+
+STAGE = "restore.part"
+LARGEST_MANIFEST_BYTES = 1 << 30
+DAMAGED = "The back-up is damaged or cut short, or is no back-up of Maskloom"
+
+
+def restore_files(
+    source: Path,
+    files: Artifacts,
+    database: Path | None,
+    prepare: Callable[[Path], None],
+    progress: Progress = lambda done, total: None,
+) -> dict[str, Any]:
+    """Bring a back-up into an empty DATA_ROOT, whole or not at all; return its manifest.
+
+    Everything is unpacked and checked in a folder beside its place; only what is whole is moved to where it belongs,
+    the database last.
+
+    Args:
+        database: where the SQLite file belongs; None where the database is another one and only files are restored.
+        prepare: is given the unpacked database before it is moved: checks it and puts its queue in order.
+
+    Raises:
+        BackupFailed: the folder is not empty, or the back-up is damaged or of another kind. Nothing was restored.
+    """
+    stage = files.root / STAGE
+    _refuse_unless_empty(files.root, stage, database)
+    try:
+        with zipfile.ZipFile(source) as archive:
+            manifest = _manifest(archive)
+            _check_kind(manifest, database)
+            _refuse_full_disk(files.root, sum(size for size, _ in manifest["files"].values()))
+            _unpack(archive, manifest["files"], Artifacts(stage), progress)
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        shutil.rmtree(stage, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise BackupFailed(f"The back-up could not be unpacked: {error.strerror or error}.") from None
+        missing = isinstance(error, FileNotFoundError)
+        raise BackupFailed(f"There is no back-up {str(source)!r}." if missing else f"{DAMAGED}.") from None
+    except BaseException:
+        shutil.rmtree(stage, ignore_errors=True)
+        raise
+    try:
+        if database is not None:
+            prepare(stage / DATABASE)
+        _move(stage, files.root, database)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return manifest
+
+
+def _refuse_unless_empty(root: Path, stage: Path, database: Path | None) -> None:
+    if database is not None and database.exists():
+        raise BackupFailed(f"There is a database {str(database)!r} already. A back-up is restored beside none.")
+    if root.exists() and any(entry != stage for entry in root.iterdir()):
+        raise BackupFailed(
+            f"{str(root)!r} is not empty, and a back-up is restored into an empty folder only. Set DATA_ROOT to a new "
+            "folder, or move away what is there."
+        )
+    shutil.rmtree(stage, ignore_errors=True)  # of a restore that was cut off
+    stage.mkdir(parents=True)
+
+
+def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
+    try:
+        if archive.getinfo(MANIFEST).file_size > LARGEST_MANIFEST_BYTES:
+            raise BackupFailed(f"{DAMAGED}: its list of files is too long.")
+        manifest = json.loads(archive.read(MANIFEST))
+        version, listed = manifest["format"], manifest["files"]
+        sizes_fit = all(isinstance(size, int) and size >= 0 and isinstance(sha, str) for size, sha in listed.values())
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise BackupFailed(f"{DAMAGED}: it has no list of files.") from None
+    if version != FORMAT:
+        raise BackupFailed(f"The back-up has format {version!r}, and this Maskloom reads {FORMAT}. Update Maskloom.")
+    names = [info.filename for info in archive.infolist()]
+    if not sizes_fit or len(names) != len(set(names)) or set(names) != {*listed, MANIFEST}:
+        raise BackupFailed(f"{DAMAGED}: its list of files does not fit what is in it.")
+    return manifest
+
+
+def _check_kind(manifest: dict[str, Any], database: Path | None) -> None:
+    if database is not None and DATABASE not in manifest["files"]:
+        raise BackupFailed("This back-up holds files only. Its database was another: set DATABASE_URL to it first.")
+    if database is None and DATABASE in manifest["files"]:
+        raise BackupFailed("This back-up holds a SQLite database. Leave DATABASE_URL empty to restore it.")
+
+
+def _refuse_full_disk(root: Path, needed: int) -> None:
+    free = shutil.disk_usage(root).free
+    if free < needed:
+        raise BackupFailed(
+            f"The back-up unpacks to {needed / 1e6:,.0f} MB, and the disk of {str(root)!r} has {free / 1e6:,.0f} MB "
+            "free."
+        )
+
+
+def _unpack(archive: zipfile.ZipFile, listed: dict[str, tuple[int, str]], stage: Artifacts, progress: Progress) -> None:
+    done, total = 0, sum(size for size, _ in listed.values())
+    for key, (size, sha256) in listed.items():
+        try:
+            target = stage.path(key)  # refuses whatever is absolute or climbs
+        except BadKey:
+            raise BackupFailed(f"{DAMAGED}: {key[:80]!r} is no name of a file of ours.") from None
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digest, left = hashlib.sha256(), size
+        with archive.open(key) as member, target.open("xb") as file:
+            while left >= 0 and (piece := member.read(PIECE_BYTES)):
+                left -= len(piece)
+                file.write(piece)
+                digest.update(piece)
+                done += len(piece)
+                progress(min(done, total), total)
+        if left or digest.hexdigest() != sha256:
+            raise BackupFailed(f"{DAMAGED}: {key!r} is not what was backed up.")
+
+
+def _move(stage: Path, root: Path, database: Path | None) -> None:
+    for entry in sorted(stage.iterdir()):
+        if entry.name != DATABASE:
+            entry.replace(root / entry.name)
+    if database is not None:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(stage / DATABASE, database)  # it may belong on another disk

@@ -1,0 +1,82 @@
+"""`python -m engine doctor`: does the database agree with the files, and what can be mended?"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from db.inventory import DatabaseInventory
+from db.models import utc_now
+from db.session import Database
+from engine import logs
+from engine.artifacts import Artifacts
+from engine.care.checkup import check
+from engine.care.findings import Report
+from engine.care.repair import repair
+from engine.cli.care_rows import mending_of
+from engine.cli.commands import AsJson, CommandFailed, app, print_result
+from engine.settings import Settings, settings
+
+log = logging.getLogger("maskloom.doctor")
+
+
+@app.command()
+def doctor(
+    quick: Annotated[bool, typer.Option("--quick", help="Only whether files exist, not what is in them.")] = False,
+    mend: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without losing anything.")] = False,
+    as_json: AsJson = False,
+):
+    """Check the database against the files. Exit status 0: all is well; 1: something is not."""
+    current = settings()
+    database, files = _opened(current), Artifacts(current.data_root)
+    report = _checked(database, files, current, quick, as_json)
+    done: list[str] = []
+    if mend and not report.clean:
+        logs.configure("cli", current)
+        steps = repair(
+            report,
+            files,
+            mending_of(database, current.lost_after_s),
+            database.migrate,
+            f"{utc_now():%Y-%m-%dT%H%M%S}",
+        )
+        for sentence in steps:
+            done.append(sentence)
+            log.info("%s", sentence, extra={"event": "repair"})
+            if not as_json:
+                typer.echo(sentence)
+        report = _checked(database, files, current, quick, as_json)
+    print_result(report.as_dict() | {"done": done}, as_json, "\n".join(report.sentences()))
+    database.close()
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+def _opened(current: Settings) -> Database:
+    """Open the database as it is: not made anew and not migrated, as a check-up changes nothing."""
+    url = current.resolved_database_url
+    path = url.removeprefix("sqlite:///")
+    if path != url and not Path(path).is_file():
+        raise CommandFailed(f"There is no database {path!r}. Is DATA_ROOT the right folder?")
+    return Database(url)
+
+
+def _checked(database: Database, files: Artifacts, current: Settings, quick: bool, quiet: bool) -> Report:
+    columns = (TextColumn("Looking at files: {task.completed:,.0f}"), TimeElapsedColumn())
+    console = Console(file=sys.stderr)
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        return check(
+            DatabaseInventory(database),
+            files,
+            utc_now(),
+            current.lost_after_s,
+            quick,
+            lambda count: bar.advance(task, count),
+        )

@@ -1,0 +1,142 @@
+"""`python -m engine backup` and `restore`: one file that holds an installation, made while it works."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy import make_url
+
+from db import mending
+from db.inventory import DatabaseInventory
+from db.models import utc_now
+from db.session import Database
+from engine.artifacts import Artifacts
+from engine.care.backup import BackupFailed, write_backup
+from engine.care.findings import counted
+from engine.care.restore import restore_files
+from engine.cli.commands import AsJson, House, app, print_result
+from engine.settings import Settings, settings
+
+CUT_OFF = "It ran or waited when the back-up was made. Go on with it: what was finished is kept."
+
+
+@app.command()
+def backup(
+    file: Path,
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Leave the database out, when it is backed up with its own tools.")
+    ] = False,
+    as_json: AsJson = False,
+):
+    """Write database, images, masks, models and logs into one zip. Jobs may go on meanwhile."""
+    house = House()
+    live = DatabaseInventory(house.database)
+    if not live.is_sqlite and not files_only:
+        raise BackupFailed(
+            f"The database is {live.dialect}: back it up with its own tool (pg_dump for PostgreSQL), and then the "
+            "files with --files-only."
+        )
+    with _ended_in_order(), _bar("Backing up", as_json) as progress:
+        made = write_backup(
+            file, house.files, live, None if files_only else _snapshot(house.settings), utc_now(), progress
+        )
+    result = {"file": str(file), "files": made.files, "bytes": made.bytes, "gone": list(made.gone)}
+    lines = [f"Backed up {counted(made.files, 'file')}, {made.bytes / 1e6:,.1f} MB, to {file}."]
+    if made.runs_at_work:
+        lines.append(f"{counted(made.runs_at_work, 'run was', 'runs were')} at work; restored, it can be resumed.")
+    lines += [f"  gone before it could be read: {key}" for key in made.gone]
+    print_result(result, as_json, "\n".join(lines))
+    house.database.close()
+
+
+@app.command()
+def restore(file: Path, as_json: AsJson = False):
+    """Bring a back-up into an empty DATA_ROOT. Jobs that ran or waited then are stopped and can be resumed."""
+    current = settings()
+    ended: list[int] = []
+    with _ended_in_order(), _bar("Restoring", as_json) as progress:
+        manifest = restore_files(
+            file, Artifacts(current.data_root), _sqlite_file(current), lambda path: ended.append(_ready(path)), progress
+        )
+    stopped = sum(ended)
+    result = {"files": len(manifest["files"]), "stopped": stopped, "made_at": manifest["made_at"]}
+    lines = [f"Restored {counted(len(manifest['files']), 'file')} of {manifest['made_at']} to {current.data_root}."]
+    if stopped:
+        lines.append(f"{counted(stopped, 'job was', 'jobs were')} at work or waiting then; resume them in the browser.")
+    if gone := manifest.get("gone"):
+        lines.append(f"{counted(len(gone), 'file was', 'files were')} gone when it was made; `doctor` names them.")
+    print_result(result, as_json, "\n".join(lines))
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let a polite kill unwind like Ctrl-C, so that nothing half written is left."""
+
+    def end(*_: Any) -> None:
+        raise SystemExit(1)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _sqlite_file(current: Settings) -> Path | None:
+    url = make_url(current.resolved_database_url)
+    return Path(url.database) if url.get_backend_name() == "sqlite" else None
+
+
+def _snapshot(current: Settings):
+    """Return what copies the SQLite database to a path, at one moment, and opens the copy to read."""
+
+    @contextmanager
+    def taken(path: Path) -> Iterator[DatabaseInventory]:
+        with (
+            closing(sqlite3.connect(_sqlite_file(current), timeout=30)) as source,
+            closing(sqlite3.connect(path)) as copy,
+        ):
+            source.backup(copy)  # in one step: writers go on in the WAL meanwhile
+        database = Database(f"sqlite:///{path}")
+        try:
+            yield DatabaseInventory(database)
+        finally:
+            database.close()
+
+    return taken
+
+
+def _ready(path: Path) -> int:
+    """Check a restored database, bring it up to date, and end what was at work. Returns how many jobs that were."""
+    database = Database(f"sqlite:///{path}")
+    inventory = DatabaseInventory(database)
+    try:
+        if faults := inventory.faults(quick=False):
+            raise BackupFailed(f"The database in the back-up is damaged: {faults[0]}.")
+        version, _ = inventory.schema()
+        if version is None or not inventory.knows_schema(version):
+            raise BackupFailed(f"The back-up was made by a newer Maskloom (tables {version}). Update Maskloom first.")
+        database.migrate()
+        with database.writing() as session:
+            return mending.end_all(session, utc_now(), CUT_OFF)
+    finally:
+        database.close()
+
+
+@contextmanager
+def _bar(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Draw bytes done and time left on a terminal, and nothing elsewhere."""
+    console = Console(file=sys.stderr)
+    columns = (TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

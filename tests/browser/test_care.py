@@ -1,0 +1,62 @@
+"""A restored installation in a real browser: every page opens, a run is resumed, a failed job gives its report."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+from db import datasets, jobs
+from db.models import Job, JobStatus
+from tests.browser.conftest import running
+from tests.engine.care.calling import call
+from tests.engine.jobs.training_job import submit_train
+from tests.house import REPOSITORY, add_discs
+
+PAGES = {
+    "datasets": "Datasets",
+    "labels": "Labels",
+    "train": "Train",
+    "runs": "Runs",
+    "gallery": "Gallery",
+    "compare": "Compare",
+    "predict": "Predict",
+}
+
+
+def test_a_restored_installation_is_whole_resumes_its_run_and_reports_a_failure(house, open_tab, tmp_path: Path):
+    run, job = submit_train(house, add_discs(house, 6))
+    with house.database.writing() as session:
+        assert jobs.claim(session, "a worker of another machine", 2, 60.0) is not None
+    backup, place = tmp_path / "backup.zip", tmp_path / "restored" / "data"
+    assert call(house.settings, "backup", backup).returncode == 0
+    there = house.settings.model_copy(update={"data_root": place})
+    told = call(there, "restore", backup)
+    assert told.returncode == 0, told.stderr
+    with running(REPOSITORY / "dashboard" / "app.py", place) as app:
+        page = open_tab(app.address)
+        page.get_by_text("Workers alive").wait_for()
+        page.get_by_text("Maskloom uses").wait_for()
+        for path, title in PAGES.items():
+            page.goto(f"{app.address}/{path}")
+            page.get_by_role("heading", name=title, exact=True).first.wait_for()
+        page.goto(f"{app.address}/runs?run={run.id}")
+        page.get_by_text("It ran or waited when the back-up was made").first.wait_for()
+        page.get_by_role("button", name="Resume").click()
+        page.get_by_text("All 2 epochs are done").first.wait_for(timeout=120_000)
+        assert app.house.job(job.id).status == JobStatus.FINISHED
+
+        with app.house.database.writing() as session:
+            row = session.get_one(Job, job.id)
+            row.status, row.error = JobStatus.FAILED, "The stored file of 'disc 1.png' is gone."
+            name = datasets.listing(session)[0].name
+        page.goto(f"{app.address}/runs?run={run.id}")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download what a bug report needs").click()
+        data = Path(download.value.path()).read_bytes()
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            assert "job.log" in archive.namelist()
+            assert not [member for member in archive.namelist() if member.startswith("images/")]
+            assert name not in archive.read("job.json").decode() and "disc 1" not in archive.read("job.json").decode()
+            events = archive.read("log.jsonl").decode()
+        assert "job_started" in events and "job_ended" in events

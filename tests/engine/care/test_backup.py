@@ -1,0 +1,292 @@
+"""Backing up while a real training runs, and restoring into an empty folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from db import jobs, runs, submissions
+from db.inventory import DatabaseInventory
+from db.models import JobStatus, utc_now
+from db.session import Database
+from engine import artifacts as stored
+from engine import settings as settings_module
+from engine.artifacts import Artifacts
+from engine.care.backup import MANIFEST, BackupFailed
+from engine.care.checkup import check
+from engine.care.restore import restore_files
+from engine.config import config_from
+from engine.predict import load_model
+from engine.worker import work
+from tests.engine.care.calling import call
+from tests.house import REPOSITORY, House, add_discs
+from tests.predicted import add_label_set
+
+PATIENCE_S = 120
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def submit(house, dataset, epochs, name="run"):
+    values = {
+        "training": {"epochs": epochs, "batch_size": 4},
+        "model": {"image_size": 32, "depth": 1, "base_filters": 4},
+        "early_stopping": {"enabled": False},
+        "self_training": {"rounds": 1},
+    }
+    config = config_from("fast", values).model_dump(mode="json")
+    with house.database.writing() as session:
+        return submissions.submit_train(session, dataset.id, None, name, "fast", config, "test")
+
+
+def epochs_done(house, run):
+    with house.database.reading() as session:
+        return sorted({row.epoch for row in runs.metrics(session, run.id)})
+
+
+@pytest.fixture
+def restored_settings(house, tmp_path):
+    return house.settings.model_copy(update={"data_root": tmp_path / "restored"})
+
+
+@pytest.fixture
+def backed_up(house, tmp_path):
+    """A house with one dataset and its label set, and a back-up of it."""
+    dataset = add_discs(house, 4)
+    add_label_set(house, dataset)
+    target = tmp_path / "backup.zip"
+    ended = call(house.settings, "backup", target)
+    assert ended.returncode == 0, ended.stderr
+    return target
+
+
+def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(house, tmp_path, restored_settings):
+    dataset = add_discs(house, 6)
+    add_label_set(house, dataset)
+    run, job = submit(house, dataset, 4000)
+    submit(house, dataset, 1, "waits")
+    one = house.settings.model_copy(update={"max_workers": 1})
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "engine.worker"], cwd=REPOSITORY, env=one.as_environment(), stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: len(epochs_done(house, run)) >= 3 or house.job(job.id).status.ended)
+        made = call(house.settings, "backup", tmp_path / "backup.zip", "--json")
+        assert made.returncode == 0, made.stderr
+        assert house.job(job.id).status == JobStatus.RUNNING, house.job(job.id).error
+        assert json.loads(made.stdout)["gone"] == []
+    finally:
+        worker.kill()
+        worker.wait()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.zip", "data"]
+
+    told = call(restored_settings, "restore", tmp_path / "backup.zip", "--json")
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["stopped"] == 2
+    assert call(restored_settings, "doctor").returncode == 0
+    database = Database(restored_settings.resolved_database_url)
+    other = House(restored_settings, database, Artifacts(restored_settings.data_root))
+    before = epochs_done(other, run)
+    assert before == list(range(1, len(before) + 1)) and len(before) >= 3
+    assert other.job(job.id).status == JobStatus.STOPPED
+    with database.writing() as session:
+        row = session.get_one(type(run), run.id)
+        row.config = row.config | {"training": row.config["training"] | {"epochs": len(before) + 2}}
+        assert jobs.requeue(session, job.id)
+    work(database, restored_settings)
+    ended = other.job(job.id)
+    assert ended.status == JobStatus.FINISHED, ended.error
+    assert epochs_done(other, run) == list(range(1, len(before) + 3))
+    assert ended.attempt == 2
+    assert "Attempt 1" in other.files.read(stored.job_log_key(job.id)).decode()
+    assert load_model(other.files.path(stored.best_model_key(run.id)))
+    report = check(DatabaseInventory(database), other.files, utc_now(), 60.0)
+    assert report.clean, report.sentences()
+    _every_page_draws(restored_settings)
+    database.close()
+
+
+def _every_page_draws(settings):
+    before = {name: os.environ.get(name) for name in ("DATA_ROOT", "DATABASE_URL")}
+    os.environ.update(DATA_ROOT=str(settings.data_root), DATABASE_URL="")
+    settings_module.settings.cache_clear()
+    try:
+        app = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=60).run()
+        for page in ("home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict"):
+            if page != "home":
+                app.switch_page(f"views/{page}.py").run()
+            assert not app.exception and not app.error, page
+            assert app.title, page
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        settings_module.settings.cache_clear()
+
+
+def test_every_file_comes_back_as_it_was(house, backed_up, restored_settings):
+    assert call(restored_settings, "restore", backed_up).returncode == 0
+
+    def contents(root):
+        return {
+            path.relative_to(root).as_posix(): path.read_bytes()
+            for path in root.rglob("*")
+            if path.is_file() and not path.name.startswith("app.db")
+        }
+
+    assert contents(house.files.root) == contents(restored_settings.data_root)
+    assert contents(house.files.root)
+
+
+def test_a_back_up_is_restored_into_an_empty_folder_only(backed_up, restored_settings):
+    restored_settings.data_root.mkdir()
+    keepsake = restored_settings.data_root / "keepsake.txt"
+    keepsake.write_text("mine")
+    refused = call(restored_settings, "restore", backed_up)
+    assert refused.returncode == 1 and "is not empty" in refused.stderr
+    assert [path.name for path in restored_settings.data_root.iterdir()] == ["keepsake.txt"]
+
+
+def test_a_back_up_never_overwrites_and_never_lies_inside_of_what_it_backs_up(house, backed_up):
+    again = call(house.settings, "backup", backed_up)
+    assert again.returncode == 1 and "there already" in again.stderr
+    inside = call(house.settings, "backup", house.files.root / "backup.zip")
+    assert inside.returncode == 1 and "outside of DATA_ROOT" in inside.stderr
+
+
+def test_a_file_that_is_gone_is_told_and_no_reason_to_fail(house, tmp_path, restored_settings):
+    dataset = add_discs(house, 3)
+    victim = house.files.keys(f"datasets/{dataset.id}/truth")[0]
+    house.files.delete(victim)
+    ended = call(house.settings, "backup", tmp_path / "backup.zip", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["gone"] == [victim]
+    assert "1 file was gone" in call(restored_settings, "restore", tmp_path / "backup.zip").stdout
+    assert victim in call(restored_settings, "doctor").stdout
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_back_up_that_is_interrupted_leaves_nothing(house, tmp_path, how):
+    add_discs(house, 2)
+    large = house.files.path(stored.job_log_key("a" * 32))
+    large.parent.mkdir(parents=True)
+    with house.database.writing() as session:
+        session.add(jobs.Job(id="a" * 32, kind=jobs.JobKind.IMPORT, status=JobStatus.FAILED, payload={}))
+    large.write_bytes(os.urandom(200_000_000))
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    victim = subprocess.Popen(
+        [sys.executable, "-m", "engine", "backup", folder / "backup.zip"],
+        cwd=REPOSITORY,
+        env=house.settings.as_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: any(path.stat().st_size > 1e6 for path in folder.glob("*.zip")) or victim.poll() is not None)
+    victim.send_signal(how)
+    assert victim.wait(PATIENCE_S) != 0
+    assert not list(folder.iterdir())
+
+
+def changed(backed_up: Path, tmp_path: Path, change) -> Path:
+    """Return a copy of a back-up with {name: content} changed by `change(members, manifest)`."""
+    with zipfile.ZipFile(backed_up) as archive:
+        members = {name: archive.read(name) for name in archive.namelist() if name != MANIFEST}
+        manifest = json.loads(archive.read(MANIFEST))
+    change(members, manifest)
+    target = tmp_path / "changed.zip"
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+        archive.writestr(MANIFEST, json.dumps(manifest))
+    return target
+
+
+def _climbing(name):
+    def change(members, manifest):
+        members[name] = b"owned"
+        manifest["files"][name] = [5, "0" * 64]
+
+    return change
+
+
+def _flipped(members, manifest):
+    name = next(name for name in members if name.endswith(".png"))
+    members[name] = members[name][:-1] + bytes([members[name][-1] ^ 1])
+
+
+def _longer(members, manifest):
+    name = next(name for name in members if name.endswith(".png"))
+    members[name] += b"more"
+
+
+def _unlisted(members, manifest):
+    members["datasets/more.png"] = b"x"
+
+
+def _of_the_future(members, manifest):
+    manifest["format"] = 99
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_climbing("../escaped.png"), "no name of a file of ours"),
+        (_climbing("/tmp/escaped.png"), "no name of a file of ours"),
+        (_climbing("labels/..\\escaped.png"), "no name of a file of ours"),
+        (_flipped, "is not what was backed up"),
+        (_longer, "is not what was backed up"),
+        (_unlisted, "does not fit what is in it"),
+        (_of_the_future, "has format 99"),
+    ],
+)
+def test_a_zip_that_is_not_what_was_backed_up_restores_nothing(backed_up, tmp_path, change, words):
+    bad = changed(backed_up, tmp_path, change)
+    root = tmp_path / "restored"
+    with pytest.raises(BackupFailed, match=words):
+        restore_files(bad, Artifacts(root), root / "app.db", lambda path: None)
+    assert not list(root.iterdir())
+    assert not (tmp_path / "escaped.png").exists() and not Path("/tmp/escaped.png").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04" + b"\0" * 100])
+def test_what_is_no_back_up_is_refused_with_a_sentence(tmp_path, data):
+    (tmp_path / "bad.zip").write_bytes(data)
+    root = tmp_path / "restored"
+    with pytest.raises(BackupFailed, match="is no back-up of Maskloom"):
+        restore_files(tmp_path / "bad.zip", Artifacts(root), root / "app.db", lambda path: None)
+    assert not list(root.iterdir())
+
+
+def test_a_cut_off_restore_is_begun_anew(backed_up, restored_settings):
+    left = restored_settings.data_root / "restore.part" / "datasets"
+    left.mkdir(parents=True)
+    (left / "half.png").write_bytes(b"half")
+    assert call(restored_settings, "restore", backed_up).returncode == 0
+    assert call(restored_settings, "doctor").returncode == 0
+    assert not (restored_settings.data_root / "restore.part").exists()
+
+
+def test_another_database_is_for_its_own_tools_and_its_files_alone_can_be_backed_up(house, tmp_path, monkeypatch):
+    add_discs(house, 2)
+    monkeypatch.setattr(DatabaseInventory, "dialect", "postgresql")
+    monkeypatch.setattr(DatabaseInventory, "is_sqlite", False)
+    refused = call(house.settings, "backup", tmp_path / "backup.zip")
+    assert refused.returncode == 1 and "pg_dump" in refused.stderr and "--files-only" in refused.stderr
+    assert call(house.settings, "backup", tmp_path / "backup.zip", "--files-only").returncode == 0
+    with zipfile.ZipFile(tmp_path / "backup.zip") as archive:
+        names = archive.namelist()
+    assert "app.db" not in names and len([name for name in names if name.endswith(".png")]) == 4
+    restore_files(tmp_path / "backup.zip", Artifacts(tmp_path / "restored"), None, lambda path: None)
+    assert len(Artifacts(tmp_path / "restored").keys("datasets")) == 6

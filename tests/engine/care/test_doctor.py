@@ -1,0 +1,298 @@
+"""The check-up and what it mends, on real files and a real database."""
+
+import json
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from db import datasets, jobs, runs, submissions
+from db.inventory import DatabaseInventory
+from db.models import Job, JobKind, JobStatus, Label, Prediction, new_id, utc_now
+from engine import artifacts as stored
+from engine import imaging
+from engine.care.checkup import check
+from engine.care.repair import repair
+from engine.cli.care_rows import mending_of
+from engine.pseudo_labels.base import find_method
+from engine.worker import work
+from tests.engine.care.calling import call
+from tests.engine.jobs.training_job import submit_train
+from tests.house import add_discs
+from tests.predicted import add_label_set, add_run
+
+LOST_AFTER_S = 60.0
+
+
+def examine(house, quick=False, now=None):
+    return check(DatabaseInventory(house.database), house.files, now or utc_now(), LOST_AFTER_S, quick)
+
+
+def mend(house, report):
+    mending = mending_of(house.database, LOST_AFTER_S)
+    return list(repair(report, house.files, mending, house.database.migrate, "2026-01-01T000000"))
+
+
+def kinds(report):
+    return sorted(finding.kind for finding in report.findings)
+
+
+def image_ids(house, dataset):
+    with house.database.reading() as session:
+        return sorted(image.id for image in datasets.images(session, dataset.id))
+
+
+@pytest.fixture
+def full(house):
+    """A dataset, its labels and a run with predictions and a model file; all is well."""
+    dataset = add_discs(house, 4)
+    label_set_id = add_label_set(house, dataset)
+    run = add_run(house, dataset, "first", label_set_id=label_set_id)
+    with house.files.writing(stored.best_model_key(run.id)) as beside:
+        np.savez(beside.with_suffix(".npz"), weights=np.arange(1000))
+        beside.with_suffix(".npz").replace(beside)
+    with house.database.reading() as session:
+        set_id = runs.own_prediction_set(session, run).id
+    return house, dataset, label_set_id, run, set_id
+
+
+def test_an_installation_in_order_is_clean(full):
+    house = full[0]
+    report = examine(house)
+    assert report.clean, report.sentences()
+    assert report.checked["images"] == report.checked["labels"] == report.checked["predictions"] == 4
+    assert report.sentences()[-1] == "Everything is as it should be."
+
+
+def test_images_truth_and_models_that_are_gone_are_told_and_never_mended(full):
+    house, dataset, _, run, _ = full
+    first, second, third = image_ids(house, dataset)[:3]
+    house.files.delete(stored.image_key(dataset.id, first))
+    house.files.path(stored.image_key(dataset.id, second)).write_bytes(b"no picture")
+    house.files.path(stored.truth_key(dataset.id, third)).write_bytes(b"")
+    model = house.files.path(stored.best_model_key(run.id))
+    model.write_bytes(model.read_bytes()[:-200])
+    report = examine(house)
+    assert kinds(report) == ["damaged_image", "damaged_model", "damaged_truth", "missing_image"]
+    assert not any(finding.mending for finding in report.findings)
+    assert any("restore it from a back-up" in finding.sentence for finding in report.findings)
+    before = sorted(path.relative_to(house.files.root) for path in house.files.root.rglob("*.png"))
+    mend(house, report)
+    assert before == sorted(path.relative_to(house.files.root) for path in house.files.root.rglob("*.png"))
+    assert model.exists()
+    assert kinds(examine(house, quick=True)) == ["missing_image"]
+
+
+def test_a_picture_of_another_size_than_its_row_says_is_damaged(full):
+    house, dataset, *_ = full
+    key = stored.image_key(dataset.id, image_ids(house, dataset)[0])
+    house.files.write(key, imaging.encode_png(np.zeros((32, 64, 3), np.uint8)))
+    assert [(f.kind, f.items) for f in examine(house).findings] == [("damaged_image", (key,))]
+
+
+def test_thumbnails_are_made_anew(full):
+    house, dataset, *_ = full
+    gone, damaged = image_ids(house, dataset)[:2]
+    house.files.delete(stored.thumb_key(dataset.id, gone))
+    house.files.path(stored.thumb_key(dataset.id, damaged)).write_bytes(b"RIFF")
+    mend(house, examine(house))
+    assert examine(house).clean
+    expected = imaging.thumbnail(imaging.decode_png(house.files.read(stored.image_key(dataset.id, gone))))
+    assert house.files.read(stored.thumb_key(dataset.id, gone)) == expected
+
+
+def test_predictions_whose_files_are_gone_are_drawn_again_on_retry(house):
+    dataset = add_discs(house, 6)
+    run, job = submit_train(house, dataset)
+    work(house.database, house.settings)
+    assert examine(house).clean, examine(house).sentences()
+    with house.database.reading() as session:
+        set_id = runs.own_prediction_set(session, run).id
+    gone, damaged, unsure = image_ids(house, dataset)[:3]
+    house.files.delete(stored.prediction_key(set_id, gone))
+    house.files.path(stored.prediction_key(set_id, damaged)).write_bytes(b"\x89PNG")
+    house.files.delete(stored.uncertainty_key(set_id, unsure))
+    report = examine(house)
+    assert kinds(report) == ["damaged_prediction", "missing_prediction", "missing_uncertainty"]
+    said = mend(house, report)
+    assert any("Retry" in sentence for sentence in said)
+    assert examine(house).clean
+    with house.database.reading() as session:
+        assert session.query(Prediction).count() == 3
+    ended = house.job(job.id)
+    assert ended.status == JobStatus.FAILED and "Retry" in ended.error
+    assert (house.files.root / "lost+found/2026-01-01T000000" / stored.prediction_key(set_id, damaged)).exists()
+    with house.database.writing() as session:
+        assert jobs.requeue(session, job.id)
+    work(house.database, house.settings)
+    assert house.job(job.id).status == JobStatus.FINISHED
+    after = examine(house)
+    assert kinds(after) == [], after.sentences()
+    assert any("lost+found" in note for note in after.notes)
+    with house.database.reading() as session:
+        assert session.query(Prediction).count() == 6
+
+
+def test_labels_that_are_gone_are_drawn_again_but_for_those_a_person_dropped(house):
+    dataset = add_discs(house, 5)
+    with house.database.writing() as session:
+        params = find_method("threshold").params(foreground="lighter").model_dump(mode="json")
+        label_set, job = submissions.submit_label(session, dataset.id, "set", "threshold", params, 0, "test")
+    work(house.database, house.settings)
+    first, second = image_ids(house, dataset)[:2]
+    before = house.files.read(stored.label_key(label_set.id, first))
+    with house.database.writing() as session:
+        session.get_one(Label, (label_set.id, second)).dropped = True
+    for image_id in (first, second):
+        house.files.delete(stored.label_key(label_set.id, image_id))
+    mend(house, examine(house))
+    with house.database.writing() as session:
+        assert session.get(Label, (label_set.id, first)) is None
+        assert session.get_one(Label, (label_set.id, second)).dropped
+        assert jobs.requeue(session, job.id)
+    work(house.database, house.settings)
+    assert house.files.read(stored.label_key(label_set.id, first)) == before
+    assert [f.items for f in examine(house).findings] == [(stored.label_key(label_set.id, second),)]
+
+
+def test_what_no_row_names_goes_to_lost_and_found_and_half_written_files_go(full):
+    house, dataset, label_set_id, run, set_id = full
+    root, stranger = house.files.root, new_id()
+    orphans = [
+        f"datasets/{dataset.id}/images/{stranger}.png",
+        f"labels/{label_set_id}/{stranger}.png",
+        f"predictions/{set_id}/{stranger}.png",
+        f"predictions/{new_id()}/{stranger}.png",
+        f"runs/{new_id()}/best.keras",
+    ]
+    half = [f"runs/{run.id}/best.1a2b3c4d.part.keras", f"datasets/{dataset.id}/truth/{stranger}.0a0a0a0a.part.png"]
+    for item in orphans + half:
+        (root / item).parent.mkdir(parents=True, exist_ok=True)
+        (root / item).write_bytes(item.encode())
+    report = examine(house)
+    assert {finding.kind for finding in report.findings} == {"orphan", "half_written"}
+    assert all(finding.harmless for finding in report.findings)
+    mend(house, report)
+    assert examine(house).clean
+    for item in orphans:
+        assert (root / "lost+found/2026-01-01T000000" / item).read_bytes() == item.encode()
+    assert not any((root / item).exists() for item in half)
+    assert "Nothing of Maskloom reads" in (root / "lost+found/README.txt").read_text()
+
+
+def test_stale_uploads_go_but_not_those_that_a_failed_import_may_need(house):
+    dataset = add_discs(house, 2)
+    stale, wanted, fresh = new_id(), new_id(), new_id()
+    with house.database.writing() as session:
+        job = jobs.submit(
+            session, JobKind.IMPORT, {"dataset": dataset.id, "source": {"kind": "upload", "token": wanted}}
+        )
+        job.status = JobStatus.FAILED
+    long_ago = time.time() - 8 * 24 * 3600
+    for token, moment in ((stale, long_ago), (wanted, long_ago), (fresh, time.time())):
+        folder = house.files.path(stored.upload_folder(token))
+        folder.mkdir(parents=True)
+        (folder / "a.png").write_bytes(b"picture")
+        for path in (folder / "a.png", folder):
+            os.utime(path, (moment, moment))
+    report = examine(house)
+    assert [(f.kind, f.items) for f in report.findings] == [("stale_upload", (f"uploads/{stale}",))]
+    mend(house, report)
+    assert sorted(path.name for path in (house.files.root / "uploads").iterdir()) == sorted([wanted, fresh])
+
+
+def test_a_lost_job_is_ended_so_that_it_can_be_resumed(house):
+    dataset = add_discs(house, 2)
+    _, job = submit_train(house, dataset)
+    with house.database.writing() as session:
+        jobs.claim(session, "worker", 2, LOST_AFTER_S)
+    with house.database.writing() as session:
+        session.get_one(Job, job.id).heartbeat_at = utc_now() - timedelta(hours=1)
+    report = examine(house)
+    assert [(f.kind, f.items) for f in report.findings] == [("lost_job", (job.id,))]
+    mend(house, report)
+    assert examine(house).clean
+    assert house.job(job.id).status == JobStatus.STOPPED
+    with house.database.writing() as session:
+        assert jobs.requeue(session, job.id)
+
+
+def test_a_set_that_lacks_rows_its_job_has_made_offers_retry(full):
+    house, dataset, _, run, set_id = full
+    with house.database.writing() as session:
+        job = jobs.submit(session, JobKind.PREDICT, {"dataset": dataset.id, "run": run.id})
+        job.status, job.result = JobStatus.FINISHED, {"images": 4, "prediction_set": set_id}
+        runs.prediction_sets(session, run.id)[0].job_id = job.id
+        session.delete(session.query(Prediction).first())
+    report = examine(house)
+    assert kinds(report) == ["orphan", "short_predictions"]
+    mend(house, report)
+    assert house.job(job.id).status == JobStatus.FAILED
+
+
+def test_what_a_job_works_on_is_left_alone_even_if_it_began_after_the_check(full):
+    house, dataset, _, run, set_id = full
+    orphan = house.files.path(stored.prediction_key(set_id, new_id()))
+    orphan.write_bytes(b"just written")
+    gone = image_ids(house, dataset)[0]
+    house.files.delete(stored.prediction_key(set_id, gone))
+    report = examine(house)
+    assert kinds(report) == ["missing_prediction", "orphan"]
+    with house.database.writing() as session:
+        jobs.submit(session, JobKind.PREDICT, {"dataset": dataset.id, "run": run.id})
+    said = mend(house, report)
+    assert all(sentence.startswith("Left alone, because a job works on it") for sentence in said)
+    assert orphan.exists()
+    with house.database.reading() as session:
+        assert session.query(Prediction).count() == 4
+    assert "orphan" not in kinds(examine(house))
+
+
+def test_rows_that_point_nowhere_and_a_damaged_file_are_sqlites_own_words(house):
+    add_discs(house, 3)
+    with closing(sqlite3.connect(house.files.root / "app.db")) as connection, connection:
+        connection.execute("UPDATE images SET dataset_id = 'nobody'")
+    report = examine(house)
+    assert kinds(report) == ["database"]
+    assert "points at a row of datasets that is not there" in report.findings[0].items[0]
+    house.database.close()
+    path = house.files.root / "app.db"
+    data = bytearray(path.read_bytes())
+    data[4096 * 3 :] = b"\xff" * (len(data) - 4096 * 3)
+    path.write_bytes(bytes(data))
+    assert kinds(examine(house)) == ["database"]
+
+
+def test_tables_of_another_version_are_told_and_older_ones_brought_up_to_date(house):
+    add_discs(house, 2)
+    with house.database.writing() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    report = examine(house)
+    assert kinds(report) == ["schema"] and "newer Maskloom" in report.findings[0].sentence
+    assert not report.findings[0].mending
+
+
+def test_the_command_ends_with_1_until_all_is_well(full):
+    house, dataset, *_ = full
+    assert call(house.settings, "doctor").returncode == 0
+    shutil.rmtree(house.files.root / "datasets" / dataset.id / "thumbs")
+    told = call(house.settings, "doctor", "--json", "--quick")
+    assert told.returncode == 1
+    finding = json.loads(told.stdout)["findings"][0]
+    assert (finding["kind"], finding["count"]) == ("missing_thumbnail", 4)
+    mended = call(house.settings, "doctor", "--repair")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert "Made 4 thumbnails anew." in mended.stdout and "Everything is as it should be." in mended.stdout
+
+
+def test_no_database_is_made_by_looking_for_one(house, tmp_path):
+    elsewhere = house.settings.model_copy(update={"data_root": tmp_path / "nowhere"})
+    ended = call(elsewhere, "doctor")
+    assert ended.returncode == 1 and "There is no database" in ended.stderr
+    assert not (tmp_path / "nowhere").exists()
