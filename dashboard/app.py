@@ -16,8 +16,16 @@ import streamlit as st
 # `streamlit run` puts only this file's folder on the path, and our packages lie beside it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from starlette.middleware import Middleware
+from streamlit.auth_util import get_secrets_auth_section
+
+from dashboard.access.entrance import reason_not_to_start
+from dashboard.access.gate import Gate
+from dashboard.access.refusals import show_refusal
+from dashboard.access.token_route import TOKEN_ROUTES
 from dashboard.queue_watch import lifespan
 from dashboard.routes import ROUTES
+from engine.settings import settings
 
 # Without its configuration Streamlit listens on every address. It reads .streamlit beside this file, which links to the
 # one of the repository; where links do not exist (Windows), only a start from the repository's folder finds it.
@@ -26,5 +34,14 @@ if st.get_option("server.address") is None:
         f"Maskloom's configuration was not found. Start it from {Path(__file__).resolve().parents[1]}, "
         "or say which address to listen on: --server.address 127.0.0.1"
     )
+reason = reason_not_to_start(st.get_option("server.address"), get_secrets_auth_section(), settings())
+if reason:
+    raise SystemExit(reason)
 
-app = st.App("navigation.py", routes=ROUTES, lifespan=lifespan)
+app = st.App(
+    "navigation.py",
+    routes=[*ROUTES, *TOKEN_ROUTES],
+    lifespan=lifespan,
+    middleware=[Middleware(Gate)],
+    on_script_error=show_refusal,
+)

@@ -61,8 +61,8 @@ def log_in(
     return person
 
 
-def seen(session: Session, person_id: str, now: datetime) -> bool:
-    """Whether it is time to write down again that a person is here (see `touch`)."""
+def seen_lately(session: Session, person_id: str, now: datetime) -> bool:
+    """Return whether it was written down a short while ago that a person is here (see `touch`)."""
     last = session.scalar(select(Person.last_seen_at).where(Person.id == person_id))
     return last is not None and now - last < SEEN_EVERY
 
