@@ -34,7 +34,7 @@ def page_policy() -> str:
     return "; ".join(
         [
             "default-src 'self'",
-            " ".join(["script-src 'self' blob: 'wasm-unsafe-eval'", *hashes]),
+            " ".join(["script-src 'self' blob:", *hashes]),
             "worker-src 'self' blob:",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",

@@ -4,7 +4,6 @@ import streamlit as st
 
 from dashboard import wording
 from dashboard.access import rights
-from dashboard.components.status import empty_state
 from dashboard.resources import database
 from dashboard.viewmodels import people as viewmodel
 from db import people
@@ -20,10 +19,11 @@ def roles() -> None:
     for person in everybody:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"person-{person.id}"):
             mine = " (you)" if person.id == rights.who().id else ""
+            seen = wording.ago(person.last_seen_at, now)
             address = wording.escaped(person.email) if person.email else "no confirmed address"
             st.markdown(
                 f"**{wording.escaped(person.name)}**{mine}  \n"
-                f":small[{address} · since {person.created_at:%d %B %Y} · here {wording.ago(person.last_seen_at, now)}]",
+                f":small[{address} · since {person.created_at:%d %B %Y} · here {seen}]",
                 width="stretch",
             )
             st.selectbox(
@@ -57,9 +57,7 @@ def history() -> None:
     with database().reading() as session:
         found = viewmodel.audit_count(session, search)
     if not found:
-        empty_state(
-            "Nothing found", "No line of the audit has all these words. Search for fewer.", icon=":material/search_off:"
-        )
+        st.info("No line has all these words. Search for fewer.", icon=":material/search_off:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{wording.count(found, 'line').capitalize()}, newest first.", width="stretch")
