@@ -93,8 +93,8 @@ def _fault_of_login(auth: Mapping[str, Any]) -> str | None:
         return f"{where} needs a cookie_secret of at least {SHORTEST_SECRET} random characters."
     if not providers(auth):
         return f"{where} names no identity provider: client_id, client_secret and server_metadata_url."
-    if any(importlib.util.find_spec(name) is None for name in ("authlib", "httpx")):
-        return "Logging in needs the packages Authlib and httpx: pip install -r requirements.txt."
+    if any(importlib.util.find_spec(name) is None for name in ("authlib", "httpx2")):
+        return "Logging in needs the packages authlib and httpx2: pip install -r requirements.txt."
     return None
 
 

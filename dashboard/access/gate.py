@@ -24,6 +24,7 @@ from dashboard import resources, urls
 from dashboard.access import hosts, identity
 from dashboard.access.entrance import Entrance, entrance, is_loopback, login_origin
 from dashboard.access.headers import guard
+from dashboard.access.messages import admitted
 from dashboard.access.token_route import PATH as TOKEN_PATH
 from dashboard.access.token_route import asking
 from db import audit
@@ -96,7 +97,8 @@ class Gate:
             return
         if not who.role.allows(Role.VIEWER):
             scope = {**scope, "headers": _without_session(scope["headers"])}
-        await self._app(scope, _while_let_in(asked, who, receive, send), send)
+        opened = entrance() == Entrance.OPEN
+        await self._app(scope, receive if opened else _admitting(asked, receive), send)
 
 
 def _path(scope: Scope) -> str:
@@ -182,20 +184,18 @@ def _without_session(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, by
     return [(key, b",".join(value.split(b",")[:2]) if key == name else value) for key, value in headers]
 
 
-def _while_let_in(asked: HTTPConnection, who: Actor, receive: Receive, send: Send) -> Receive:
-    """Return a `receive` that ends the connection once the person is not let in any more.
-
-    Everything a page does begins with a message from its browser: a click, and also a fragment that draws itself anew.
-    """
-    if entrance() == Entrance.OPEN or who is STRANGER:
-        return receive
+def _admitting(asked: HTTPConnection, receive: Receive) -> Receive:
+    """Return a `receive` that looks at each message anew who it comes from: a login may have ended since the last."""
 
     async def inner() -> Message:
-        message = await receive()
-        if message["type"] != "websocket.receive" or (await _person(asked)).role.allows(Role.VIEWER):
-            return message
-        await send({"type": "websocket.close", "code": POLICY_VIOLATION})
-        return {"type": "websocket.disconnect", "code": POLICY_VIOLATION}
+        while True:
+            message = await receive()
+            data = message.get("bytes") if message["type"] == "websocket.receive" else None
+            if not data:
+                return message
+            handed_on = admitted(data, await _person(asked))
+            if handed_on is not None:
+                return {**message, "bytes": handed_on}
 
     return inner
 

@@ -5,6 +5,10 @@ What is refused, is refused where it is written (`db.session.Database.writing`),
 
 from __future__ import annotations
 
+from typing import Any
+
+import streamlit as st
+
 from dashboard import resources
 from dashboard.access import identity
 from db.actors import Actor, Role
@@ -26,3 +30,17 @@ def require(role: Role) -> None:
         NotAllowed: the person at the page has less than `role`.
     """
     who().require(role)
+
+
+def button(label: str, *, place: Any = st, **options: Any) -> bool:
+    """Draw a button that changes something, as `place.button` does; for whoever may change nothing there is none."""
+    return may(Role.EDITOR) and place.button(label, **options)
+
+
+def only_looking(what: str) -> bool:
+    """Say to whoever may change nothing who may, instead of drawing `what` for them; return whether it was said."""
+    if may(Role.EDITOR):
+        return False
+    sentence = f"{what} takes an editor, and you are {who().role}. An admin can change that."
+    st.info(sentence, icon=":material/visibility:")
+    return True

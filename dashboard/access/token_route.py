@@ -23,10 +23,9 @@ PAGE = Path(__file__).with_name("token_page.html")
 def asking(status: int, problem: str = "", headers: dict[str, str] | None = None) -> Response:
     """Return the page that asks for the token."""
     told = f'<p role="alert">{problem}</p>' if problem else ""
-    page = PAGE.replace("{action}", PATH).replace("{problem}", told)
-    return HTMLResponse(
-        page, status, {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", **(headers or {})}
-    )
+    page = PAGE.read_text(encoding="utf-8").replace("{action}", PATH).replace("{problem}", told)
+    kept = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+    return HTMLResponse(page, status, {**kept, **(headers or {})})
 
 
 @lru_cache(maxsize=1)
