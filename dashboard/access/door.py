@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.auth_util import get_secrets_auth_section
 
 from dashboard import resources, wording
 from dashboard.access import identity
-from dashboard.access.entrance import Entrance, entrance, providers
+from dashboard.access.entrance import Entrance, entrance, login_providers
 from dashboard.access.token_route import PATH
 from db.actors import STRANGER, Actor, Role
 
@@ -30,7 +29,7 @@ def closed(who: Actor) -> None:
         st.button("Log out", icon=":material/logout:", on_click=st.logout, key="door-log-out")
     elif entrance() == Entrance.LOGIN:
         st.markdown("From unlabelled images to a trained U-Net and its masks. Log in to see what is in here.")
-        for provider in providers(get_secrets_auth_section()):
+        for provider in login_providers():
             label = f"Log in with {provider}" if provider else "Log in"
             if st.button(label, type="primary", icon=":material/login:", key=f"door-{provider}"):
                 st.login(provider)

@@ -102,3 +102,8 @@ def providers(auth: Mapping[str, Any]) -> list[str | None]:
     """Return the names of the identity providers; None is the one without a name."""
     named = [name for name, value in auth.items() if isinstance(value, Mapping) and "client_id" in value]
     return [None, *named] if auth.get("client_id") else named
+
+
+def login_providers() -> list[str | None]:
+    """Return the names of the identity providers of this installation."""
+    return providers(get_secrets_auth_section())
