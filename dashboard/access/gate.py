@@ -98,7 +98,7 @@ class Gate:
         if not who.role.allows(Role.VIEWER):
             scope = {**scope, "headers": _without_session(scope["headers"])}
         opened = entrance() == Entrance.OPEN
-        await self._app(scope, receive if opened else _admitting(asked, receive), send)
+        await self._app(scope, receive if opened else _admitting(asked, who, receive), send)
 
 
 def _path(scope: Scope) -> str:
@@ -184,16 +184,18 @@ def _without_session(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, by
     return [(key, b",".join(value.split(b",")[:2]) if key == name else value) for key, value in headers]
 
 
-def _admitting(asked: HTTPConnection, receive: Receive) -> Receive:
+def _admitting(asked: HTTPConnection, who: Actor, receive: Receive) -> Receive:
     """Return a `receive` that looks at each message anew who it comes from: a login may have ended since the last."""
 
     async def inner() -> Message:
+        nonlocal who
         while True:
             message = await receive()
             data = message.get("bytes") if message["type"] == "websocket.receive" else None
             if not data:
                 return message
-            handed_on = admitted(data, await _person(asked))
+            before, who = who, await _person(asked)
+            handed_on = admitted(data, who, let_in_before=before.role.allows(Role.VIEWER))
             if handed_on is not None:
                 return {**message, "bytes": handed_on}
 

@@ -5,6 +5,7 @@ Everything a page does begins with such a message: a click, and also a fragment 
 
 from __future__ import annotations
 
+from google.protobuf.message import DecodeError
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from db.actors import Actor, Role
@@ -12,11 +13,12 @@ from db.actors import Actor, Role
 LARGEST_OF_STRANGER = 65_536
 
 
-def admitted(data: bytes, who: Actor) -> bytes | None:
+def admitted(data: bytes, who: Actor, *, let_in_before: bool) -> bytes | None:
     """Return the message to hand on, None for one that is dropped.
 
-    From somebody who is not let in, or not any more, only that the page be drawn from its top is handed on, without
-    what was pressed and typed: it then shows how to get in. What is kept for everybody only admins may clear.
+    From somebody who is not let in, only that the page be drawn from its top is handed on: it shows how to get in. If
+    they were let in before, what they pressed belongs to the page that they may not see any more, and goes too. What
+    is kept in memory for everybody only admins may clear.
     """
     stranger = not who.role.allows(Role.VIEWER)
     if stranger and len(data) > LARGEST_OF_STRANGER:
@@ -24,7 +26,7 @@ def admitted(data: bytes, who: Actor) -> bytes | None:
     message = BackMsg()
     try:
         message.ParseFromString(data)
-    except Exception:  # of the protobuf library, which has several for this
+    except DecodeError:
         return None
     kind = message.WhichOneof("type")
     if kind == "clear_cache" and not who.role.allows(Role.ADMIN):
@@ -33,10 +35,7 @@ def admitted(data: bytes, who: Actor) -> bytes | None:
         return data
     if kind != "rerun_script":
         return None
-    asked = message.rerun_script
-    bare = BackMsg()
-    bare.rerun_script.query_string = asked.query_string
-    bare.rerun_script.page_script_hash = asked.page_script_hash
-    bare.rerun_script.page_name = asked.page_name
-    bare.rerun_script.context_info.CopyFrom(asked.context_info)
-    return bare.SerializeToString()
+    message.rerun_script.ClearField("fragment_id")
+    if let_in_before:
+        message.rerun_script.ClearField("widget_states")
+    return message.SerializeToString()

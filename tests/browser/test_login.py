@@ -150,7 +150,8 @@ def test_logging_out_locks_again_also_for_who_kept_the_cookie(shared, context_of
     page.get_by_role("button", name="Log in").wait_for()
     assert status(shared.address, picture, context) == 401
     other_tab.get_by_role("button", name="Open").first.click()
-    other_tab.get_by_role("button", name="Log in").wait_for()
+    other_tab.get_by_role("button", name="Log in").click()
+    other_tab.get_by_role("heading", name="Who are you?").wait_for()
     thief = context_of()
     thief.add_cookies(kept)
     assert status(shared.address, picture, thief) == 401

@@ -207,15 +207,16 @@ def message(**fields) -> bytes:
 
 def test_a_stranger_can_have_the_page_drawn_from_its_top_and_nothing_else():
     pressed = message(rerun_script={"fragment_id": "live", "query_string": "run=1", "page_script_hash": "abc"})
-    handed_on = BackMsg.FromString(messages.admitted(pressed, STRANGER))
-    assert handed_on.rerun_script.query_string == "run=1" and handed_on.rerun_script.page_script_hash == "abc"
-    assert not handed_on.rerun_script.fragment_id and not handed_on.rerun_script.widget_states.widgets
+    for before in (True, False):
+        handed_on = BackMsg.FromString(messages.admitted(pressed, STRANGER, let_in_before=before)).rerun_script
+        assert (handed_on.query_string, handed_on.page_script_hash, handed_on.fragment_id) == ("run=1", "abc", "")
+        assert bool(handed_on.widget_states.widgets) != before, "the button Log in can be pressed, and no other"
     for other in (message(clear_cache=True), message(stop_script=True), b"\xff\xff", b"x" * 70_000, b""):
-        assert messages.admitted(other, STRANGER) is None
-    assert messages.admitted(pressed, Actor("v", Role.VIEWER)) == pressed
+        assert messages.admitted(other, STRANGER, let_in_before=False) is None
+    assert messages.admitted(pressed, Actor("v", Role.VIEWER), let_in_before=True) == pressed
 
 
 def test_only_an_admin_clears_what_is_kept_for_everybody():
     asked = message(clear_cache=True)
-    assert messages.admitted(asked, Actor("e", Role.EDITOR)) is None
-    assert messages.admitted(asked, LOCAL) == asked
+    assert messages.admitted(asked, Actor("e", Role.EDITOR), let_in_before=True) is None
+    assert messages.admitted(asked, LOCAL, let_in_before=True) == asked
