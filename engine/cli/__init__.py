@@ -9,7 +9,7 @@ def main() -> None:
     """Run a command; what goes wrong ends as one sentence on standard error and exit status 1."""
     from sqlalchemy.exc import OperationalError
 
-    from engine.cli.exporting import app  # it has all other commands too
+    from engine.cli.people import app  # it has all other commands too
 
     try:
         app()
