@@ -33,7 +33,7 @@ from db.actors import LOCAL, STRANGER, Actor, Role
 # Two that say nothing of the installation: whether the app is up, and how its frontend is to behave.
 ALWAYS_PUBLIC = ("/_stcore/health", "/_stcore/host-config")
 LOGIN, LOGOUT, CALLBACK = "/auth/login", "/auth/logout", "/oauth2callback"
-PAGES = frozenset({"/", *(f"/{path.stem}" for path in (Path(__file__).parents[1] / "views").glob("*.py"))})
+PAGES = frozenset({"/", *(f"/{path.stem}" for path in (Path(__file__).parents[1] / "views").glob("[a-z]*.py"))})
 # The frontend itself, as everybody can download it, and the way through the identity provider and back.
 PUBLIC_WITH_LOGIN = PAGES | {"/favicon.png", "/manifest.json", LOGIN, LOGOUT, CALLBACK}
 POLICY_VIOLATION = 1008

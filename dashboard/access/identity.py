@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import streamlit as st
+from sqlalchemy.exc import OperationalError
 
 from dashboard.access import token_cookie
 from dashboard.access.entrance import Entrance, entrance, login_origin
@@ -68,7 +69,8 @@ def be_seen(database: Database, who: Actor) -> None:
     with database.reading() as session:
         if people.seen_lately(session, who.id, now):
             return
-    with acting_as(APP), database.writing() as session:
+    # Nobody waits for this, nor is sent away, where another process holds the database for long.
+    with suppress(OperationalError), acting_as(APP), database.writing() as session:
         people.touch(session, who.id, now)
 
 
