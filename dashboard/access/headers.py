@@ -26,7 +26,7 @@ def page_policy() -> str:
     """Return the Content-Security-Policy of the pages: nothing from elsewhere, and no script but our files.
 
     Styles may be inline, since Streamlit's are made in the browser; `blob:` scripts are our components, which Streamlit
-    hands to the browser as text.
+    hands to the browser as text; WebAssembly is how its frontend reckons with 64-bit numbers.
     """
     index = Path(file_util.get_static_dir()) / "index.html"
     inline = re.findall(r"<script>(.*?)</script>", index.read_text(encoding="utf-8"), re.S)
@@ -34,7 +34,7 @@ def page_policy() -> str:
     return "; ".join(
         [
             "default-src 'self'",
-            " ".join(["script-src 'self' blob:", *hashes]),
+            " ".join(["script-src 'self' blob: 'wasm-unsafe-eval'", *hashes]),
             "worker-src 'self' blob:",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
