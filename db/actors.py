@@ -42,7 +42,7 @@ class Actor:
         if self.role == Role.NONE:
             raise NotAllowed("Log in first: nobody is let in without it.")
         article = "an" if needed in (Role.EDITOR, Role.ADMIN) else "a"
-        raise NotAllowed(f"This takes {article} {needed}, and you are {self.role}. An admin can change that.")
+        raise NotAllowed(f"This takes {article} {needed}, and your role is {self.role}. An admin can change that.")
 
 
 LOCAL = Actor("local", Role.ADMIN)

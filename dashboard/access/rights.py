@@ -41,6 +41,6 @@ def only_looking(what: str) -> bool:
     """Say to whoever may change nothing who may, instead of drawing `what` for them; return whether it was said."""
     if may(Role.EDITOR):
         return False
-    sentence = f"{what} takes an editor, and you are {who().role}. An admin can change that."
+    sentence = f"{what} takes an editor, and your role is {who().role}. An admin can change that."
     st.info(sentence, icon=":material/visibility:")
     return True

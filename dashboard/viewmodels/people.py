@@ -15,8 +15,8 @@ PER_PAGE = 50
 MEANING = {
     Role.NONE: "May not come in.",
     Role.VIEWER: "Sees everything and downloads.",
-    Role.EDITOR: "Also imports, labels, trains, predicts and deletes.",
-    Role.ADMIN: "Also sets roles, and imports folders of the machine itself.",
+    Role.EDITOR: "Sees everything, downloads, imports, labels, trains, predicts and deletes.",
+    Role.ADMIN: "Does all that an editor does, sets roles, and imports folders of the machine itself.",
 }
 
 

@@ -71,7 +71,7 @@ def test_a_viewer_is_told_who_may_train_and_an_editor_may(shared, at_the_page, o
     add_discs(shared)
     at_the_page(arrive(Role.VIEWER, "vera"))
     app = open_page("views/train.py")
-    assert any("takes an editor, and you are viewer" in info.value for info in app.info)
+    assert any("takes an editor, and your role is viewer" in info.value for info in app.info)
     at_the_page(arrive(Role.EDITOR, "ed"))
     app = open_page("views/train.py")
     assert "Start training" in [button.label for button in app.button]
@@ -124,7 +124,7 @@ def test_a_refusal_is_shown_as_its_sentence_and_other_errors_are_not_hidden(monk
     with pytest.raises(NotAllowed) as caught:
         VIEWER.require(Role.ADMIN)
     assert show_refusal(caught.value) and shown == [str(caught.value)]
-    assert "takes an admin, and you are viewer" in shown[0]
+    assert "takes an admin, and your role is viewer" in shown[0]
     assert not show_refusal(ValueError("x"))
 
 
