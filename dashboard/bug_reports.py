@@ -12,12 +12,12 @@ from dashboard import resources
 from dashboard.route_guard import get, guarded, row_of
 from db import datasets
 from db.inventory import DatabaseInventory
-from db.models import Dataset, Job, LabelSet, Run, utc_now
+from db.models import Dataset, Job, LabelSet, Person, Run, utc_now
 from engine import artifacts as stored
 from engine.care.bug_report import IMAGES, Facts, bug_report
 from engine.care.checkup import check
 
-WORDS = ((Dataset, "dataset"), (Run, "run"), (LabelSet, "label_set"))
+WORDS = ((Dataset, "dataset"), (Run, "run"), (LabelSet, "label_set"), (Person, "person"))
 
 
 def report_of(job: Job, with_images: bool) -> bytes:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from dashboard import exports, resources
 from dashboard.route_guard import REVALIDATE, file_tag, get, guarded, row_of, share, unchanged
+from db import predictions
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
 from engine import artifacts as stored
 from engine.artifacts import Artifacts
@@ -63,7 +64,7 @@ def report_csv(request: Request) -> Response:
 def prediction_csv(request: Request) -> Response:
     set_id, threshold = request.path_params["prediction_set"], _threshold(request)
     with resources.database().reading() as session:
-        name = exports.prediction_title(session, row_of(session, PredictionSet, set_id))
+        name = predictions.title(session, row_of(session, PredictionSet, set_id).id)
         return _csv(f"{name}.csv", exports.prediction_csv(session, resources.artifacts(), set_id, threshold))
 
 
@@ -81,7 +82,7 @@ def prediction_zip(request: Request) -> Response:
     store, database = resources.artifacts(), resources.database()
     with database.reading() as session:
         found = row_of(session, PredictionSet, set_id)
-        title = exports.prediction_title(session, found)
+        title = predictions.title(session, found.id)
         masks = exports.prediction_masks(session, found)
 
     def table() -> str:

@@ -12,7 +12,8 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from db import datasets, recipes, runs
-from db.models import Dataset, Image, Job, Label, LabelSet, Prediction, PredictionSet, Run
+from db.exports import owner_name
+from db.models import Image, Job, Label, LabelSet, Prediction, PredictionSet, Run
 from engine import artifacts as stored
 from engine import imaging, metrics
 from engine.artifacts import Artifacts
@@ -223,17 +224,6 @@ def report_csv(session: Session, dataset_id: str) -> str:
 def prepared_name(session: Session, job: Job) -> str:
     """Return the file name of what an export job made: what it was made of, the format and the threshold."""
     payload = job.payload
-    if payload["owner"] == "prediction_set":
-        title = prediction_title(session, session.get_one(PredictionSet, payload["prediction_set"]))
-    elif payload["owner"] == "run":
-        title = session.get_one(Run, payload["run"]).name
-    else:
-        title = session.get_one(LabelSet, payload["label_set"]).name
+    title = owner_name(session, payload["owner"], payload[payload["owner"]])
     threshold = "" if payload["threshold"] is None else f" {payload['threshold']:.2f}"
     return f"{title} {payload['what']}{threshold}.{job.result['suffix']}"
-
-
-def prediction_title(session: Session, prediction_set: PredictionSet) -> str:
-    """Return what a set of predictions is called: its run and its dataset."""
-    run, dataset = session.get_one(Run, prediction_set.run_id), session.get_one(Dataset, prediction_set.dataset_id)
-    return f"{run.name} on {dataset.name}"

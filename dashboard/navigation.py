@@ -4,6 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.access.door import at_the_door, closed
+from dashboard.access.entrance import Entrance, entrance
+from db.actors import Role
+
 FOLDER = Path(__file__).parent
 
 # A file of ours: for an icon by name the browser would ask a font server on the internet.
@@ -11,6 +15,9 @@ st.set_page_config(page_title="Maskloom", page_icon=FOLDER / "icon.svg", layout=
 st.logo(FOLDER / "icon.svg")
 # Streamlit's own CSV of a table would hold names that a spreadsheet takes for formulas; our downloads do not.
 st.html('<style>[data-testid="stElementToolbar"] button[aria-label="Download as CSV"] {display: none}</style>')
+
+who = at_the_door()
+let_in = who.role.allows(Role.VIEWER)
 
 # In the order of the work. One flat row: sections become menus there, and every page would be two clicks away.
 pages = [
@@ -23,4 +30,12 @@ pages = [
     st.Page("views/compare.py", title="Compare", icon=":material/compare:"),
     st.Page("views/predict.py", title="Predict", icon=":material/image_search:"),
 ]
-st.navigation(pages, position="top").run()
+if entrance() == Entrance.LOGIN and who.role == Role.ADMIN:
+    pages.append(st.Page("views/people.py", title="People", icon=":material/group:"))
+if entrance() != Entrance.OPEN:
+    pages.append(st.Page("views/account.py", title="Account", icon=":material/account_circle:"))
+page = st.navigation(pages, position="top" if let_in else "hidden")
+if let_in:
+    page.run()
+else:
+    closed(who)

@@ -13,7 +13,9 @@ from typing import Any
 import anyio
 
 from dashboard import connections, resources, web_log
+from dashboard.access import identity
 from db import jobs, warm
+from db.actors import APP
 from db.models import JobStatus, utc_now
 
 INTERVAL_S = 10.0
@@ -26,15 +28,17 @@ log = logging.getLogger("maskloom.dashboard")
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """Migrate the database before the first page, then watch the queue until the app ends."""
     connections.answer_at_once()
-    await anyio.to_thread.run_sync(_prepare)
-    watch = asyncio.create_task(_watch())
+    with identity.acting_as(APP):
+        await anyio.to_thread.run_sync(_prepare)
+        watch = asyncio.create_task(_watch())
     try:
         yield
     finally:
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
-        await anyio.to_thread.run_sync(_end)
+        with identity.acting_as(APP):
+            await anyio.to_thread.run_sync(_end)
 
 
 def _prepare() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import streamlit as st
 
+from dashboard.access import identity
 from dashboard.byte_cache import ByteCache
 from dashboard.previews import PreviewPool
 from db.models import new_id
@@ -51,13 +52,16 @@ __all__ = [
 
 
 def database() -> Database:
-    """Return the database, its schema brought up to date: `with database().reading() as session: ...`."""
+    """Return the database, its schema brought up to date: `with database().reading() as session: ...`.
+
+    What is written through it is written in the name of whoever acts, and refused where their role does not allow it.
+    """
     return _database(settings().resolved_database_url)
 
 
 @st.cache_resource(show_spinner=False)
 def _database(url: str) -> Database:
-    opened = Database(url)
+    opened = Database(url, actor=lambda: identity.current(opened))
     opened.migrate()
     return opened
 

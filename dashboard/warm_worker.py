@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dashboard import resources
+from dashboard.access import rights
 from db import warm
+from db.actors import Role
 from db.models import utc_now
 
 
 def get_ready(run_id: str) -> None:
-    """See that a worker loads a run's network, unless one has it already or WARM_WORKER_S is 0. Returns at once."""
+    """See that a worker loads a run's network, and return at once.
+
+    Nothing is done if one has it already, WARM_WORKER_S is 0 or the person at the page may not predict.
+    """
     current = resources.settings()
-    if not current.warm_worker_s:
+    if not current.warm_worker_s or not rights.may(Role.EDITOR):
         return
     with resources.database().reading() as session:
         before = warm.readiness(session, utc_now(), current.lost_after_s)

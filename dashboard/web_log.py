@@ -41,7 +41,7 @@ def end() -> None:
 
 
 def page_failed(error: Exception) -> None:
-    """Log what a page raised; Streamlit calls this, and then shows the error as ever."""
+    """Log what a page raised."""
     log.error("A page failed: %s", type(error).__name__, exc_info=error, extra={"event": "page_failed"})
 
 

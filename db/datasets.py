@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from db import audit
 from db.jobs import active, uses_run
 from db.models import Dataset, Image, ImportEntry, Job, Label, LabelSet, PredictionSet, Probe, Run
 from db.names import checked_name
@@ -153,6 +154,9 @@ def delete_dataset(session: Session, dataset_id: str) -> list[tuple[str, str]]:
         InUse: a job is working on it.
     """
     refuse_if_busy(session, dataset_id)
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is not None:  # else another tab was faster
+        audit.record(session, "deleted", "dataset", dataset_id, dataset.name)
     runs = list(session.scalars(select(Run.id).where(Run.dataset_id == dataset_id)))
     label_sets = list(session.scalars(select(LabelSet.id).where(LabelSet.dataset_id == dataset_id)))
     predictions = list(

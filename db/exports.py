@@ -55,6 +55,13 @@ def stamp(session: Session, owner: str, owner_id: str) -> str:
     return f"{count}/{_classes(session, label_set.dataset_id)}"
 
 
+def owner_name(session: Session, owner: str, owner_id: str) -> str:
+    """Return what a person calls the thing that a file is made of."""
+    if owner == "prediction_set":
+        return predictions.title(session, owner_id)
+    return session.get_one(Run if owner == "run" else LabelSet, owner_id).name
+
+
 def refuse_while_exported(session: Session, owner: str, owner_id: str) -> None:
     """Raise `InUse` if a job is making a file of a thing."""
     at_work = select(Job).where(Job.kind == JobKind.EXPORT, Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))

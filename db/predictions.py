@@ -13,9 +13,16 @@ from typing import Any
 from sqlalchemy import Row, exists, func, select
 from sqlalchemy.orm import Session
 
-from db.models import Image, Job, Label, Prediction, PredictionSet, Run
+from db.models import Dataset, Image, Job, Label, Prediction, PredictionSet, Run
 
 ROWS_AT_ONCE = 2000
+
+
+def title(session: Session, prediction_set_id: str) -> str:
+    """Return what a set of predictions is called: its run and its dataset."""
+    found = session.get_one(PredictionSet, prediction_set_id)
+    run, dataset = session.get_one(Run, found.run_id), session.get_one(Dataset, found.dataset_id)
+    return f"{run.name} on {dataset.name}"
 
 
 def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[Any]]]:

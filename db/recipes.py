@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from db import audit
 from db.datasets import InUse
 from db.exports import refuse_while_exported
 from db.models import Dataset, Image, Job, JobStatus, KeptRecipe, Label, LabelSet, Run
@@ -143,6 +144,7 @@ def delete_label_set(session: Session, label_set_id: str) -> list[tuple[str, str
     if job is not None and job.status in (JobStatus.QUEUED, JobStatus.RUNNING):
         raise InUse("The label set is being drawn. Stop that first.")
     refuse_while_exported(session, "label_set", label_set_id)
+    audit.record(session, "deleted", "label set", label_set_id, label_set.name)
     session.execute(delete(LabelSet).where(LabelSet.id == label_set_id))
     return [("labels", label_set_id)]
 
@@ -177,4 +179,8 @@ def rename_recipe(session: Session, recipe_id: str, name: str) -> None:
 
 def delete_recipe(session: Session, recipe_id: str) -> None:
     """Forget a kept recipe; forgetting one that is gone is no error."""
+    kept = session.get(KeptRecipe, recipe_id)
+    if kept is None:
+        return
+    audit.record(session, "deleted", "recipe", recipe_id, kept.name)
     session.execute(delete(KeptRecipe).where(KeptRecipe.id == recipe_id))

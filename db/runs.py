@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
+from db import audit
 from db.datasets import InUse, delete_dataset
 from db.exports import refuse_while_exported
 from db.jobs import active, uses_run
 from db.models import Dataset, Image, Job, Metric, Prediction, PredictionSet, Run, RunImage
 from db.names import checked_name
+from db.predictions import title
 
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 40, 12, 10_000
 
@@ -275,6 +277,9 @@ def delete_run(session: Session, run_id: str) -> list[tuple[str, str]]:
     if any(uses_run(job, [run_id]) for job in active(session)):
         raise InUse("The run is in use by a job. Stop it or wait for it to end, then try again.")
     sets = list(session.scalars(select(PredictionSet.id).where(PredictionSet.run_id == run_id)))
+    run = session.get(Run, run_id)
+    if run is not None:  # else another tab was faster
+        audit.record(session, "deleted", "run", run_id, run.name)
     session.execute(delete(PredictionSet).where(PredictionSet.id.in_(sets)))
     session.execute(delete(Run).where(Run.id == run_id))
     return [("run", run_id), *(("prediction", id_) for id_ in sets)]
@@ -294,6 +299,7 @@ def delete_prediction_set(session: Session, prediction_set_id: str) -> list[tupl
     if job is not None and not job.status.ended:
         raise InUse("The predictions are being made. Stop that first, then try again.")
     dataset = session.get_one(Dataset, found.dataset_id)
+    audit.record(session, "deleted", "predictions", prediction_set_id, title(session, prediction_set_id))
     session.execute(delete(PredictionSet).where(PredictionSet.id == prediction_set_id))
     others = session.scalar(select(func.count()).where(PredictionSet.dataset_id == dataset.id))
     if dataset.purpose != "prediction" or others:

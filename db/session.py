@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
+
+from db.actors import MACHINE, Actor, Role
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -45,10 +49,14 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 class Database:
-    """Short transactions on one database: `reading()` and `writing()` are context managers that yield a Session."""
+    """Short transactions on one database: `reading()` and `writing()` are context managers that yield a Session.
 
-    def __init__(self, url: str) -> None:
+    `actor` says in whose name this process writes at this moment.
+    """
+
+    def __init__(self, url: str, actor: Callable[[], Actor] = lambda: MACHINE) -> None:
         self.url = url
+        self._actor = actor
         self.bind = open_database(url)
         self._read = sessionmaker(self.bind, expire_on_commit=False)
         self._write = sessionmaker(self.bind.execution_options(write=True), expire_on_commit=False)
@@ -57,9 +65,20 @@ class Database:
         """Return a session for queries; use as a context manager."""
         return self._read()
 
-    def writing(self) -> Any:
-        """Return a context manager that yields a session, commits at its end and rolls back on an exception."""
-        return self._write.begin()
+    @contextmanager
+    def writing(self, needed: Role = Role.EDITOR) -> Iterator[Session]:
+        """Yield a session that knows who writes (`db.audit.actor_of`); commit at its end, roll back on an exception.
+
+        Every write goes through here, so who may not write is refused here, whatever page or route it came from.
+
+        Raises:
+            NotAllowed: the one who writes has not the role `needed`.
+        """
+        actor = self._actor()
+        actor.require(needed)
+        with self._write.begin() as session:
+            session.info["actor"] = actor
+            yield session
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the schema to this code's version; making it is the first migration. Safe to call at every start."""

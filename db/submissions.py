@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from db import datasets, exports, jobs, recipes, runs
+from db import audit, datasets, exports, jobs, recipes, runs
+from db.actors import Role
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
 
 
@@ -27,7 +28,9 @@ def submit_import(session: Session, name: str, source: dict[str, Any]) -> tuple[
     Raises:
         NameTaken: the name is empty, too long or taken.
     """
+    _check_source(session, source)
     dataset = datasets.create(session, name)
+    audit.record(session, "imported", "dataset", dataset.id, dataset.name, f"from {_place(source)}")
     return dataset, _submit(session, dataset, JobKind.IMPORT, {"dataset": dataset.id, "source": source})
 
 
@@ -37,8 +40,10 @@ def submit_more_images(session: Session, dataset_id: str, source: dict[str, Any]
     Raises:
         InUse: a job is working on it.
     """
+    _check_source(session, source)
     datasets.refuse_if_busy(session, dataset_id)
     dataset = session.get_one(Dataset, dataset_id)
+    audit.record(session, "imported", "dataset", dataset.id, dataset.name, f"more, from {_place(source)}")
     return _submit(session, dataset, JobKind.IMPORT, {"dataset": dataset.id, "source": source})
 
 
@@ -63,6 +68,7 @@ def submit_label(
     """
     dataset = _with_images(session, dataset_id)
     label_set = recipes.create(session, dataset, name, method, params, seed, code_version, state)
+    audit.record(session, "labelled", "label set", label_set.id, label_set.name, f"dataset {dataset.name}")
     return label_set, _submit(session, label_set, JobKind.LABEL, {"dataset": dataset.id, "label_set": label_set.id})
 
 
@@ -84,6 +90,7 @@ def submit_train(
     """
     dataset = _with_teacher(session, dataset_id, label_set_id)
     run = runs.create(session, dataset, label_set_id, name, preset, config, code_version)
+    audit.record(session, "trained", "run", run.id, run.name, f"dataset {dataset.name}")
     return run, _submit(session, run, JobKind.TRAIN, {"dataset": dataset.id, "run": run.id})
 
 
@@ -124,7 +131,8 @@ def submit_predict(
         NotReady: the run has no model yet.
     """
     # A run of the first version has no such settings and predicted once
-    own = _with_model(session, run_id).config.get("prediction", {})
+    run = _with_model(session, run_id)
+    own = run.config.get("prediction", {})
     flips = own.get("flips", False) if flips is None else flips
     refine = own.get("refine", "none") if refine is None else refine
     set_id = runs.ensure_prediction_set(session, run_id, dataset_id, None, flips, refine)
@@ -132,12 +140,15 @@ def submit_predict(
     others = [_set_of_another(session, other, dataset_id, flips, refine) for other in also]
     payload = {"dataset": dataset_id, "run": run_id, "prediction_set": set_id, "flips": flips, "refine": refine}
     if source is not None:
+        _check_source(session, source)
         payload["source"] = source
     if others:
         payload["also"] = [other.run_id for other in others]
     job = _submit(session, prediction_set, JobKind.PREDICT, payload)
     for other in others:
         other.job_id = job.id
+    dataset = session.get_one(Dataset, dataset_id)
+    audit.record(session, "predicted", "predictions", set_id, dataset.name, f"with run {run.name}")
     return prediction_set, job
 
 
@@ -199,7 +210,21 @@ def submit_export(session: Session, owner: str, owner_id: str, what: str, thresh
     if latest is not None and not latest.status.ended and latest.payload["threshold"] == threshold:
         return latest
     payload = {"owner": owner, "what": what, "threshold": threshold, "stamp": exports.stamp(session, owner, owner_id)}
+    audit.record(
+        session, "exported", owner.replace("_", " "), owner_id, exports.owner_name(session, owner, owner_id), what
+    )
     return jobs.submit(session, JobKind.EXPORT, payload | ids)
+
+
+def _check_source(session: Session, source: dict[str, Any]) -> None:
+    """Refuse to read the machine's own folders for people who only may work with what they bring."""
+    if source["kind"] in ("folder", "zip"):
+        audit.actor_of(session).require(Role.ADMIN)
+
+
+def _place(source: dict[str, Any]) -> str:
+    words = {"upload": "an upload", "sample": "the drawn sample set"}
+    return words.get(source["kind"]) or f"the {source['kind']} {source['path']}"
 
 
 def _with_images(session: Session, dataset_id: str) -> Dataset:

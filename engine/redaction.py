@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from pydantic import SecretStr
+
 from engine.settings import REPOSITORY_ROOT, Settings
 
 HIDDEN = "***"
@@ -26,6 +28,7 @@ _PATTERNS = (
     (re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), HIDDEN),  # a signed token, which begins with {" in base 64
     (re.compile(r"(\buploads/)[0-9a-f]{32}"), rf"\1{HIDDEN}"),  # whoever knows it may add to the upload
 )
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 SHORTEST_SECRET = 4
 """Shorter values would be found everywhere in a text."""
 
@@ -37,7 +40,8 @@ def is_secret(name: str) -> bool:
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return the values of an installation's settings that nobody else may read, the longest first."""
-    found = {str(getattr(settings, name)) for name in type(settings).model_fields if is_secret(name)}
+    values = (getattr(settings, name) for name in type(settings).model_fields if is_secret(name))
+    found = {value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in values}
     password = urlsplit(settings.database_url).password
     if password:
         found |= {password, unquote(password)}
@@ -56,7 +60,7 @@ def redacted(text: str, secrets: tuple[str, ...] = ()) -> str:
 def without_places(text: str, data_root: Path) -> str:
     """Return a text in which folders of this machine are called DATA_ROOT, MASKLOOM, PYTHON and ~.
 
-    Home folders are named after people.
+    Home folders are named after people, and so are mail addresses, which go as well.
     """
     places = {
         str(data_root): "DATA_ROOT",
@@ -65,6 +69,7 @@ def without_places(text: str, data_root: Path) -> str:
         os.path.realpath(sys.prefix): "PYTHON",
         str(Path.home()): "~",
     }
+    text = _MAIL.sub("somebody@…", text)
     for place in sorted(places, key=len, reverse=True):
         if len(place) > 1:
             text = text.replace(place, places[place])

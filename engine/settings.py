@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.parameters import ParameterError, explain
@@ -41,6 +41,16 @@ class Settings(BaseSettings):
     log_limit_mb: int = Field(
         100, ge=1, description="Largest size of the structured logs in DATA_ROOT/logs; the oldest go first."
     )
+    allow_remote: bool = Field(False, description="Lets other machines in without a login; takes an ACCESS_TOKEN too.")
+    access_token: SecretStr = Field(
+        SecretStr(""), description="What everybody types in once to be let in, where there is no login; 20 characters."
+    )
+    allowed_hosts: str = Field("", description="Further host names, with commas, under which browsers reach the app.")
+    login_hours: float = Field(24.0, gt=0, le=720, description="Hours after which a person logs in again.")
+    new_people: Literal["none", "viewer", "editor"] = Field(
+        "viewer", description="Role of a person who logs in for the first time; none lets nobody in by themselves."
+    )
+    admin_emails: str = Field("", description="Addresses, with commas, of the admins; else the first person is one.")
 
     @field_validator("data_root")
     @classmethod
@@ -61,10 +71,25 @@ class Settings(BaseSettings):
         """The URL to open: DATABASE_URL, or SQLite beside the files."""
         return self.database_url or f"sqlite:///{self.data_root / 'app.db'}"
 
+    @property
+    def other_hosts(self) -> frozenset[str]:
+        """The names of ALLOWED_HOSTS, in lower case."""
+        return _listed(self.allowed_hosts)
+
+    @property
+    def admins(self) -> frozenset[str]:
+        """The addresses of ADMIN_EMAILS, in lower case."""
+        return _listed(self.admin_emails)
+
     def as_environment(self) -> dict[str, str]:
-        """The environment in which a worker process sees these same settings."""
-        chosen = {name.upper(): str(getattr(self, name)) for name in type(self).model_fields}
-        return {**os.environ, **chosen}
+        """The environment in which a worker process sees these same settings, but no secret: it needs none."""
+        values = {name.upper(): getattr(self, name) for name in type(self).model_fields}
+        secret = {name for name, value in values.items() if isinstance(value, SecretStr)}
+        return {name: str(value) for name, value in {**os.environ, **values}.items() if name.upper() not in secret}
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(part.strip().lower() for part in text.split(",") if part.strip())
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components import recipe_column as column
 from dashboard.components.auto_panel import auto_sentence
 from dashboard.components.kept_recipes import keep_recipe
@@ -167,10 +168,10 @@ def _draw(
         outcome = column.measure(place, recipe, previews, settings)
         column.show_outcome(place, outcome)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            start = st.button(
+            start = rights.button(
                 "Label the dataset", type="primary", icon=":material/auto_fix_high:", key=f"labels-{slot}-start"
             )
-            keep = st.button("Keep this recipe", icon=":material/bookmark_add:", key=f"labels-{slot}-keep")
+            keep = rights.button("Keep this recipe", icon=":material/bookmark_add:", key=f"labels-{slot}-keep")
     with places.masks:
         column.show_masks(place, slot, previews, outcome, settings, tile_px)
     if start:

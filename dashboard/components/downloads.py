@@ -13,10 +13,12 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import resources, urls, wording
+from dashboard.access import rights
 from dashboard.components import status
 from dashboard.components.job_panel import retry_job, stop_job
 from dashboard.viewmodels.downloads import Offer, offers
 from dashboard.viewmodels.jobs import JobView
+from db.actors import Role
 from db.models import utc_now
 from db.submissions import NotReady, submit_export
 from engine.exports.formats import Owner
@@ -170,7 +172,9 @@ def _words(offer: Offer) -> str:
 def _steer(job: JobView) -> None:
     act, word, icon = (retry_job, "Go on", ":material/replay:") if job.status == "lost" else (stop_job, "Stop", None)
     stopping = job.status == "stopping"
-    st.button(word, icon=icon, key=f"{word}-{job.id}", on_click=act, args=(job.id,), disabled=stopping, width="stretch")
+    rights.button(
+        word, icon=icon, key=f"{word}-{job.id}", on_click=act, args=(job.id,), disabled=stopping, width="stretch"
+    )
 
 
 def _state(offer: Offer) -> None:
@@ -192,7 +196,7 @@ def _state(offer: Offer) -> None:
 
 def _prepare(owner: Owner, owner_id: str, what: str, threshold: float | None) -> None:
     try:
-        with resources.database().writing() as session:
+        with resources.database().writing(Role.VIEWER) as session:  # taking home changes nothing
             job = submit_export(session, owner, owner_id, what, threshold)
     except NotReady as error:
         st.toast(str(error), icon=":material/error:")

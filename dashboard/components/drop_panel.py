@@ -7,6 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.viewmodels import label_masks
 from dashboard.viewmodels.label_masks import Drop, DropRule
 from dashboard.viewmodels.label_sets import LabelSetCard
@@ -22,6 +23,8 @@ def drop_panel(card: LabelSetCard) -> None:
         f"**Drop what should not be learned from.** {card.images - card.dropped:,} of "
         f"{wording.count(card.images, 'image')} are kept. Dropped images are not trained on; their masks stay here."
     )
+    if rights.only_looking("Dropping"):
+        return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         rule = _choose_rule(card)
         with resources.database().reading() as session:

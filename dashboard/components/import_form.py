@@ -14,8 +14,10 @@ from typing import Any
 import streamlit as st
 
 from dashboard import wording
+from dashboard.access import rights
 from dashboard.components.uploader import uploader
 from dashboard.viewmodels.datasets import proposed_name
+from db.actors import Role
 
 BROWSER, SERVER, SAMPLE = "From this computer", "Folder on the server", "Sample set"
 _HELP = (
@@ -35,7 +37,8 @@ class ChosenSource:
 
 def source_form(*, key: str, sample: bool = False) -> ChosenSource | None:
     """Draw the choice of where images come from; return it once it is complete, else None."""
-    places = [BROWSER, SERVER, *([SAMPLE] if sample else [])]
+    server = [SERVER] if rights.may(Role.ADMIN) else []  # it reads what the app may read
+    places = [BROWSER, *server, *([SAMPLE] if sample else [])]
     place = st.segmented_control(
         "Where are the images?", places, default=BROWSER, required=True, key=f"{key}-place", wrap=True
     )

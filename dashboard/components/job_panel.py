@@ -12,6 +12,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components import status
 from dashboard.components.bug_report import bug_report
 from dashboard.viewmodels.jobs import JobView
@@ -55,13 +56,13 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
         head, buttons = st.columns([5, 1.4], vertical_alignment="center")
         head.markdown(f"**{what}** {status.badge_text(job.status)}")
         with buttons:
-            if job.can_stop and st.button(
+            if job.can_stop and rights.button(
                 "Stop", icon=":material/stop:", key=f"{key}-stop", help=kept, width="stretch"
             ):
                 stop_job(job.id)
                 st.rerun()
             again = "Try again" if job.status == "failed" else "Go on"
-            if job.can_retry and st.button(again, icon=":material/replay:", key=f"{key}-retry", width="stretch"):
+            if job.can_retry and rights.button(again, icon=":material/replay:", key=f"{key}-retry", width="stretch"):
                 retry_job(job.id)
                 st.rerun()
         if job.status == "queued":

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components.confirm import deletion_buttons
 from dashboard.components.recipe_slots import load_next
 from dashboard.viewmodels import kept_recipes as viewmodel
@@ -51,7 +52,7 @@ def kept_recipes(slots: tuple[str, ...], load: Callable[[str, Recipe], None]) ->
         cards = viewmodel.kept_cards(session)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Kept recipes", width="content")
-        if st.button("Import a recipe", icon=":material/upload_file:", key="recipe-import"):
+        if rights.button("Import a recipe", icon=":material/upload_file:", key="recipe-import"):
             _import()
     if not cards:
         st.caption("None yet. *Keep this recipe* above keeps one under a name, for this and every other dataset.")
@@ -77,9 +78,9 @@ def _draw_card(card: KeptCard, slots: tuple[str, ...], load: Callable[[str, Reci
                     args=(slot, card.recipe),
                 )
             _download(card.recipe, card.name, "", f"kept-{card.id}-download")
-        if st.button("", icon=":material/edit:", key=f"kept-{card.id}-rename", help="Rename this recipe."):
+        if rights.button("", icon=":material/edit:", key=f"kept-{card.id}-rename", help="Rename this recipe."):
             _rename(card)
-        if st.button("", icon=":material/delete:", key=f"kept-{card.id}-delete", help="Delete this recipe."):
+        if rights.button("", icon=":material/delete:", key=f"kept-{card.id}-delete", help="Delete this recipe."):
             _delete(card)
 
 

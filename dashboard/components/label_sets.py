@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components.confirm import deletion_buttons
 from dashboard.components.downloads import downloads
 from dashboard.components.job_panel import job_panel
@@ -106,7 +107,7 @@ def _buttons(
         st.switch_page("views/train.py", query_params={"dataset": place.dataset_id, "labels": card.id})
     if card.images and not at_work:
         downloads(label_set_id=card.id, masks=card.images, threshold=threshold)
-    if st.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this label set."):
+    if rights.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this label set."):
         _confirm_deletion(card)
 
 

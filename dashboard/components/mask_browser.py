@@ -8,6 +8,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import resources, urls, wording
+from dashboard.access import rights
 from dashboard.components.drop_panel import drop_panel
 from dashboard.components.label_sets import ADDRESS
 from dashboard.components.mask_grid import Mode, Tile, mask_grid
@@ -135,7 +136,7 @@ def _look_closer(place: Workplace, card: LabelSetCard, mask: Mask, threshold: fl
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(" · ".join(facts), width="stretch")
         words, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
-        if st.button(words, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
+        if rights.button(words, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
             _set_dropped(card, mask, not mask.dropped)
     viewer(panes, threshold=threshold, opacity=opacity, key=f"look-{card.id}-{mask.image_id}")
     if mask.parts:

@@ -13,6 +13,7 @@ from typing import Literal
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components import charts
 from dashboard.components.job_panel import job_panel
 from dashboard.viewmodels import measure as viewmodel
@@ -141,7 +142,7 @@ def _ask(
 ) -> None:
     """Draw the button that starts a measurement."""
     busy = found.job is not None and found.job.at_work
-    if not st.button(label, icon=icon, key=f"measure-{what}", disabled=busy or subject.blocked):
+    if not rights.button(label, icon=icon, key=f"measure-{what}", disabled=busy or subject.blocked):
         return
     try:
         with resources.database().writing() as session:

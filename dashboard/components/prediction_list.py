@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components import status
 from dashboard.components.confirm import deletion_buttons
 from dashboard.components.paging import first_page
@@ -40,7 +41,7 @@ def _row(entry: vm.Earlier) -> None:
         )
         if st.button("Open", key=f"open-{entry.id}", on_click=first_page):
             st.switch_page(PAGE, query_params={"set": entry.id})
-        if st.button("Delete", icon=":material/delete:", key=f"delete-{entry.id}"):
+        if rights.button("Delete", icon=":material/delete:", key=f"delete-{entry.id}"):
             confirm_deletion(entry.id, entry.dataset_name, entry.predicted, entry.fresh)
 
 
@@ -51,7 +52,7 @@ def _left_over_row(target: vm.TargetChoice) -> None:
             f":small[{wording.count(target.images, 'image')} without predictions: the run is gone]",
             width="stretch",
         )
-        if st.button("Delete images", icon=":material/delete:", key=f"delete-images-{target.id}"):
+        if rights.button("Delete images", icon=":material/delete:", key=f"delete-images-{target.id}"):
             try:
                 with resources.database().writing() as session:
                     gone = datasets.delete_dataset(session, target.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components.job_panel import job_panel
 from dashboard.viewmodels import predict as vm
 from dashboard.viewmodels.jobs import JobView
@@ -38,7 +39,7 @@ def choose_rival(view: SetView) -> Rival | None:
     if run_id is None:
         return None
     if rivals[run_id].set_id is None:
-        if st.button("Predict with it", icon=":material/play_arrow:", key="predict-rival"):
+        if rights.button("Predict with it", icon=":material/play_arrow:", key="predict-rival"):
             _predict_with(view, run_id)
         return None
     return rivals[run_id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components.downloads import downloads
 from dashboard.components.file_report import file_report
 from dashboard.components.prediction_list import PAGE, confirm_deletion
@@ -56,7 +57,7 @@ def prediction_set(view: SetView) -> None:
         )
         if st.button("Open the run", icon=":material/monitoring:", key="to-run"):
             st.switch_page("views/runs.py", query_params={"run": view.run_id})
-        if not view.own and st.button("Delete", icon=":material/delete:", key="delete"):
+        if not view.own and rights.button("Delete", icon=":material/delete:", key="delete"):
             confirm_deletion(view.id, view.dataset_name, view.predicted, view.fresh)
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from dashboard import wording
+from dashboard.access import rights
 from dashboard.resources import artifacts, database, remove_files
 from dashboard.viewmodels.run_table import RunRow
 from db import runs
+from db.actors import Role
 from db.datasets import InUse
 from db.models import Run
 from db.names import NameTaken
@@ -29,14 +31,15 @@ def marks(run_id: str) -> None:
     if run is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        _edit(run, known)
+        if rights.may(Role.EDITOR):
+            _edit(run, known)
         pin = "Unpin" if run.pinned else "Pin"
-        if st.button(pin, icon=":material/keep_off:" if run.pinned else ":material/keep:", key="run-pin"):
+        if rights.button(pin, icon=":material/keep_off:" if run.pinned else ":material/keep:", key="run-pin"):
             set_pinned([run_id], not run.pinned)
             st.rerun()
         put = "Restore" if run.archived else "Archive"
         icon = ":material/unarchive:" if run.archived else ":material/archive:"
-        if st.button(put, icon=icon, key="run-archive", help=None if run.archived else ARCHIVE_HELP):
+        if rights.button(put, icon=icon, key="run-archive", help=None if run.archived else ARCHIVE_HELP):
             set_archived([run_id], not run.archived)
             st.rerun()
         if run.archived:
@@ -98,7 +101,7 @@ def undo_bar() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"{_runs(len(run_ids))} {'archived' if archived else 'restored'}.", width="content")
-        if st.button("Undo", icon=":material/undo:", key="runs-undo-go"):
+        if rights.button("Undo", icon=":material/undo:", key="runs-undo-go"):
             set_archived(run_ids, not archived)
             st.session_state.pop(UNDO)
             st.rerun()
@@ -140,6 +143,9 @@ def bulk_bar(chosen: Sequence[RunRow], known: Sequence[str], hidden: int) -> Non
         help_ = None if fits else f"Of 2 to {MOST_COMPARED} runs: the address of the page holds them all."
         if st.button("Compare", icon=":material/compare:", disabled=not fits, help=help_, key="runs-compare"):
             st.switch_page("views/compare.py", query_params={"runs": ",".join(ids)})
+        _untick()
+        if not rights.may(Role.EDITOR):
+            return
         all_pinned, all_archived = (all(getattr(row, mark) for row in chosen) for mark in ("pinned", "archived"))
         _act("Unpin" if all_pinned else "Pin", ":material/keep:", lambda: set_pinned(ids, not all_pinned))
         _act(
@@ -150,7 +156,10 @@ def bulk_bar(chosen: Sequence[RunRow], known: Sequence[str], hidden: int) -> Non
         )
         _tag(chosen, known)
         _delete(chosen)
-        _act("Untick all", ":material/close:", _clear_ticks)
+
+
+def _untick() -> None:
+    _act("Untick all", ":material/close:", _clear_ticks)
 
 
 def _act(label: str, icon: str, act: Callable[[], object], help_: str | None = None) -> None:

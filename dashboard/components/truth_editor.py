@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import renditions, resources, urls, wording
+from dashboard.access import rights
 from dashboard.components import charts, palette, pictures
 from dashboard.viewmodels.datasets import DatasetView, example_images, truth_counts
 from dashboard.viewmodels.truth_mapping import BadMapping, ClassStart, Mapping, mapping_from, starts_of
@@ -81,7 +82,9 @@ def _buttons(view: DatasetView, mapping: Mapping | None, counts: np.ndarray, key
     names = tuple(entry["name"] for entry in mapping.classes) if mapping else ()
     changed = mapping is not None and (tuple(mapping.lookup), names) != (view.lookup, view.classes)
     save, propose, undo = st.columns([1.2, 1.2, 1])
-    if save.button("Save classes", type="primary", disabled=not changed, key=f"{key}-save", width="stretch"):
+    if rights.button(
+        "Save classes", place=save, type="primary", disabled=not changed, key=f"{key}-save", width="stretch"
+    ):
         _save(view, mapping, key)
     if propose.button(
         "Propose",

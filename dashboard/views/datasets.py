@@ -7,6 +7,7 @@ from statistics import median
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components import pictures, status
 from dashboard.components.confirm import deletion_buttons
 from dashboard.components.file_report import file_report
@@ -47,6 +48,8 @@ def start(job_id: str, dataset_id: str, words: str) -> None:
 
 
 def import_section() -> None:
+    if rights.only_looking("Importing"):
+        return
     chosen = source_form(key="import", sample=True)
     if chosen is None:
         return
@@ -168,7 +171,7 @@ def heading(view: vm.DatasetView) -> None:
             st.switch_page("views/labels.py", query_params={"dataset": view.id})
         if st.button("Train", icon=":material/model_training:", disabled=not next_step, key="to-train"):
             st.switch_page("views/train.py", query_params={"dataset": view.id})
-        if st.button("Delete", icon=":material/delete:", key="delete"):
+        if rights.button("Delete", icon=":material/delete:", key="delete"):
             confirm_deletion(view.id)
 
 
@@ -257,6 +260,8 @@ def truth_tab(view: vm.DatasetView) -> None:
 
 
 def add_images(view: vm.DatasetView) -> None:
+    if rights.only_looking("Importing"):
+        return
     st.caption("Pictures that are in the dataset already are found by their content and skipped.")
     chosen = source_form(key="more")
     if chosen is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components import charts, status
 from dashboard.components.downloads import downloads
 from dashboard.components.gallery_detail import UNCERTAINTY, image_detail, in_words, open_image
@@ -188,7 +189,7 @@ def _offer_predictions(origin: Source) -> None:
 
 
 def _predict_button(origin: Source, label: str) -> None:
-    if not st.button(label, type="primary", icon=":material/play_arrow:"):
+    if not rights.button(label, type="primary", icon=":material/play_arrow:"):
         return
     try:
         with resources.database().writing() as session:

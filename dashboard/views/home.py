@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components import machine_panel, status
 from dashboard.viewmodels import home as viewmodel
 from db import names, submissions
@@ -35,7 +36,7 @@ def start_here() -> None:
             "drawn scenes with truth masks, ready in seconds."
         )
         with st.container(horizontal=True):
-            if st.button("Try the sample set", type="primary", icon=":material/auto_awesome:", key="home-sample"):
+            if rights.button("Try the sample set", type="primary", icon=":material/auto_awesome:", key="home-sample"):
                 import_sample()
             if st.button("Import my images", icon=":material/upload:", key="home-import"):
                 st.switch_page("views/datasets.py", query_params={})

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import resources
+from dashboard.access import rights
 from dashboard.components.bench import bench
 from dashboard.components.kept_recipes import kept_recipes
 from dashboard.components.label_sets import ADDRESS, stored_label_sets
@@ -78,7 +79,7 @@ with heading:
 with resources.database().reading() as session:
     current = labels.workplace(session, dataset_id)
 with heading:
-    if st.button(
+    if rights.button(
         f"Probe images · {len(current.probe)}",
         icon=":material/checklist:",
         help="Choose the images to look at.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import resources, wording
+from dashboard.access import rights
 from dashboard.components import status
 from dashboard.components.import_form import ChosenSource, source_form
 from dashboard.components.prediction_list import PAGE, prediction_list
@@ -109,6 +110,8 @@ def choose_networks(choices: dict[str, vm.RunChoice]) -> tuple[vm.RunChoice, lis
 
 
 def predict_new(run: vm.RunChoice, also: list[str]) -> None:
+    if rights.only_looking("Predicting"):
+        return
     chosen = source_form(key="predict")
     if chosen is None:
         return
@@ -138,6 +141,8 @@ def submit_new(run: vm.RunChoice, name: str, chosen: ChosenSource, how: Predicti
 
 
 def predict_existing(run: vm.RunChoice, also: list[str]) -> None:
+    if rights.only_looking("Predicting"):
+        return
     with resources.database().reading() as session:
         targets = vm.targets(session, run.id)
     by_id = {target.id: target for target in targets}

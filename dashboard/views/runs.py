@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import wording
+from dashboard.access import rights
 from dashboard.components import run_marks, run_results
 from dashboard.components.bug_report import bug_report
 from dashboard.components.confirm import deletion_buttons
@@ -66,7 +67,7 @@ def end_lost(job_id: str) -> None:
 
 def action(label: str, icon: str, act: Callable[[str], None], job_id: str, *, help: str, primary: bool = False) -> None:
     kind = "primary" if primary else "secondary"
-    if st.button(label, icon=icon, help=help, type=kind, key=f"run-{label}"):
+    if rights.button(label, icon=icon, help=help, type=kind, key=f"run-{label}"):
         act(job_id)
         st.rerun()
 
@@ -139,7 +140,7 @@ def links(head: viewmodel.RunHead, status: viewmodel.LiveStatus, prediction_set_
         if status.has_model:
             downloads(run_id=head.id, prediction_set_id=prediction_set_id)
         blocked = None if status.can_delete else "Stop it first."
-        if st.button(
+        if rights.button(
             "Delete", icon=":material/delete:", disabled=not status.can_delete, help=blocked, key="run-delete"
         ):
             confirm_deletion(head)

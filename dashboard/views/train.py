@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard import urls, wording
+from dashboard.access import rights
 from dashboard.components import network_panel
 from dashboard.components.form import Form, params_form, reset_form
 from dashboard.components.mask_grid import Tile, mask_grid
@@ -265,7 +266,10 @@ with right:
     else:
         st.error(form.error, icon=":material/error:")
     blocked = plan is None or bool(teacher.problem or plan.cost.problem)
-    if st.button("Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"):
+    looking = rights.only_looking("Training")
+    if not looking and st.button(
+        "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"
+    ):
         start(dataset_id, teacher, name, preset, config)
     if plan is not None:
         form_name = viewmodel.form_key(preset, origin.run_id if origin else None)

@@ -151,11 +151,17 @@ class Cleaner:
         return self._names.get(name) or self._names.get(Path(name).name) or A_FILE
 
 
+OF_PEOPLE = ("admin_emails", "allowed_hosts")
+"""Settings that say who, and where."""
+
+
 def settings_told(current: Settings) -> dict[str, Any]:
     """Return the settings without what nobody else should know: of a database's URL only what kind it is."""
     values = current.model_dump(mode="json")
     kind = current.resolved_database_url.partition(":")[0]
-    told = {name: HIDDEN if value and is_secret(name) else value for name, value in values.items()}
+    told = {
+        name: HIDDEN if value and (is_secret(name) or name in OF_PEOPLE) else value for name, value in values.items()
+    }
     return told | {"data_root": "DATA_ROOT", "database_url": f"{kind}://…" if current.database_url else ""}
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db import datasets, jobs, recipes, runs, submissions
+from db.actors import COMMAND_LINE
 from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name, free_name
 from db.session import Database
@@ -55,7 +56,7 @@ class House:
     def __init__(self) -> None:
         self.settings: Settings = settings()
         self.files = Artifacts(self.settings.data_root)
-        self.database = Database(self.settings.resolved_database_url)
+        self.database = Database(self.settings.resolved_database_url, actor=lambda: COMMAND_LINE)
         self.database.migrate()
 
     def finish(self, job_id: str, quiet: bool) -> Job:

@@ -14,8 +14,7 @@ from db import runs, submissions
 from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name
 from engine.artifacts import replacing
-from engine.cli.commands import AsJson, CommandFailed, House, print_result
-from engine.cli.measuring import app
+from engine.cli.commands import AsJson, CommandFailed, House, app, print_result
 from engine.exports.formats import FORMATS, Format, find_format
 
 

@@ -56,7 +56,7 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def running(script: Path, data_root: Path, **environment: str) -> Iterator[RunningApp]:
+def running(script: Path, data_root: Path, *options: str, **environment: str) -> Iterator[RunningApp]:
     """Run `streamlit run script` until the block ends; workers it started end with it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -68,7 +68,7 @@ def running(script: Path, data_root: Path, **environment: str) -> Iterator[Runni
     chosen = {"DATA_ROOT": str(data_root), "DATABASE_URL": "", "FREE_DISK_FLOOR_MB": "0", "WARM_WORKER_S": "0"}
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [*command, "--server.headless", "true"],
+            [*command, "--server.headless", "true", *options],
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY), **chosen, **environment},
             stdout=output,

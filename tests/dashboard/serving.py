@@ -6,12 +6,15 @@ import http.client
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
+from dashboard.access.gate import Gate
+from dashboard.access.token_route import TOKEN_ROUTES
 from dashboard.routes import ROUTES
 
 
@@ -41,10 +44,19 @@ class Served:
         return answer
 
 
-@contextmanager
-def serving() -> Iterator[Served]:
+def serving() -> AbstractContextManager[Served]:
     """Serve the routes on a free port for as long as the block runs."""
-    config = uvicorn.Config(Starlette(routes=ROUTES), host="127.0.0.1", port=0, log_level="error", ws="none")
+    return _serving(Starlette(routes=ROUTES))
+
+
+def guarded_serving() -> AbstractContextManager[Served]:
+    """Serve the routes behind the gate, as the app has them."""
+    return _serving(Starlette(routes=[*ROUTES, *TOKEN_ROUTES], middleware=[Middleware(Gate)]))
+
+
+@contextmanager
+def _serving(app: Starlette) -> Iterator[Served]:
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -8,23 +8,30 @@ import zipfile
 import pytest
 
 from dashboard import urls
-from db import datasets, jobs, submissions
+from db import datasets, jobs, people, submissions
+from db.actors import Role
 from db.models import Job, JobStatus, new_id
 from engine import artifacts as stored
 from engine import logs
 from engine.settings import REPOSITORY_ROOT
+from engine.settings import settings as engine_settings
 from engine.worker import work
 from tests.dashboard.serving import serving
 from tests.house import add_discs
 from tests.predicted import add_label_set
 
-SECRETS = ("hunter2", "Bearer-abcdef-0123456789", "cookie-value-42")
-PRIVATE = ("tumour", "doe", "Doe", "patient Smith", "Ward 7", "ada", str(REPOSITORY_ROOT))
+TOKEN = "a house with many doors"
+SECRETS = (TOKEN, "hunter2", "Bearer-abcdef-0123456789", "cookie-value-42")
+PRIVATE = ("Grace", "example.org", "tumour", "doe", "Doe", "patient Smith", "Ward 7", "ada", str(REPOSITORY_ROOT))
 
 
 @pytest.fixture
-def failed(dashboard):
+def failed(dashboard, monkeypatch):
     """A label job that failed on an image with a telling name, in a dataset with a telling name; all logged."""
+    monkeypatch.setenv("ACCESS_TOKEN", TOKEN)
+    monkeypatch.setenv("ADMIN_EMAILS", "grace@example.org")
+    monkeypatch.setenv("ALLOWED_HOSTS", "lab.example.org")
+    engine_settings.cache_clear()
     dataset = add_discs(dashboard, 3, name="Ward 7")
     add_label_set(dashboard, dataset, name="labels of Ward 7")
     with dashboard.database.writing() as session:
@@ -37,6 +44,7 @@ def failed(dashboard):
         row.payload = row.payload | {"source": {"kind": "folder", "path": "/home/ada/photos"}}
         row.progress_text = "disc 0.png"
         row.worker = "ada-laptop:42"
+        people.log_in(session, "issuer grace", "grace@example.org", "Grace H.", Role.EDITOR, ())
     with dashboard.database.writing() as session:
         session.get_one(Job, job.id).status = JobStatus.FAILED
         session.get_one(Job, job.id).error = "The stored file of '/home/ada/patient Smith.png' is gone."
@@ -49,6 +57,7 @@ def failed(dashboard):
             "postgresql://maskloom:hunter2@db/x  Authorization: Bearer-abcdef-0123456789",
             "Cookie: session=cookie-value-42",
             f"in {REPOSITORY_ROOT}/engine/worker.py",
+            f"Grace H. (grace@example.org) came to lab with {TOKEN}",
         ]
     )
     dashboard.files.write(stored.job_log_key(job.id), text.encode())

@@ -114,10 +114,12 @@ def test_other_text_stays_as_it_is(text):
 
 
 def test_a_known_secret_is_hidden_wherever_it_is():
-    secrets = secrets_of(Settings(database_url="postgresql://me:p%40ss-word@host/db"))
-    assert redacted("p@ss-word and p%40ss-word", secrets) == "*** and ***"
+    chosen = Settings(database_url="postgresql://me:p%40ss-word@host/db", access_token="a house with many doors")
+    text = "p@ss-word and p%40ss-word, then a house with many doors"
+    assert redacted(text, secrets_of(chosen)) == "*** and ***, then ***"
 
 
 def test_folders_and_people_are_not_named(tmp_path):
     text = f"{tmp_path}/runs/x {REPOSITORY_ROOT}/engine/worker.py /home/ada/photos C:\\Users\\Ada\\x {sys.prefix}/lib"
     assert without_places(text, tmp_path) == "DATA_ROOT/runs/x MASKLOOM/engine/worker.py ~/photos ~\\x PYTHON/lib"
+    assert without_places("ada.l+x@mail.example.org came, 3 @ 4", tmp_path) == "somebody@… came, 3 @ 4"

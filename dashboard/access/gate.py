@@ -1,0 +1,262 @@
+"""The gate that every request and every open page goes through, whichever route or page it is for.
+
+It refuses by default. What a stranger may have is a short list: enough to be shown how to get in, and nothing of what
+the installation holds. Who passes acts in their own name in everything the request does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from http.cookies import SimpleCookie
+from pathlib import Path
+from urllib.parse import unquote
+
+import anyio
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import get_option
+
+from dashboard import resources, urls
+from dashboard.access import hosts, identity
+from dashboard.access.entrance import Entrance, entrance, is_loopback, login_origin
+from dashboard.access.headers import guard
+from dashboard.access.messages import admitted
+from dashboard.access.token_route import PATH as TOKEN_PATH
+from dashboard.access.token_route import asking
+from db import audit
+from db.actors import LOCAL, STRANGER, Actor, Role
+
+# Two that say nothing of the installation: whether the app is up, and how its frontend is to behave.
+ALWAYS_PUBLIC = ("/_stcore/health", "/_stcore/host-config")
+LOGIN, LOGOUT, CALLBACK = "/auth/login", "/auth/logout", "/oauth2callback"
+PAGES = frozenset({"/", *(f"/{path.stem}" for path in (Path(__file__).parents[1] / "views").glob("[a-z]*.py"))})
+# The frontend itself, as everybody can download it, and the way through the identity provider and back.
+PUBLIC_WITH_LOGIN = PAGES | {"/favicon.png", "/manifest.json", LOGIN, LOGOUT, CALLBACK}
+POLICY_VIOLATION = 1008
+
+log = logging.getLogger("maskloom.access")
+
+
+class Refused(Exception):
+    """The request is not answered: an HTTP status and a sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+class Gate:
+    """ASGI middleware around everything the app serves."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = HTTPConnection(scope)
+        send = _guarding(send)
+        try:
+            _check_sender(asked)
+            who = await _check_person(asked)
+        except Refused as refused:
+            await _refusal(asked, refused)(scope, receive, send)
+            return
+        path = _path(scope)
+        if path == LOGOUT or path == f"{TOKEN_PATH}/leave":
+            await anyio.to_thread.run_sync(identity.log_out, resources.database(), asked.cookies)
+        elif path == CALLBACK:
+            send = _noting_login(send)
+        elif path.startswith(f"{urls.PREFIX}/"):
+            send = _noting_download(send, path)
+        with identity.acting_as(who):
+            await self._app(scope, receive, send)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = HTTPConnection(scope)
+        who = STRANGER
+        try:
+            _check_name_and_machine(asked)
+            if not hosts.is_our_page({"host": "", **_only(asked.headers, "origin", "host")}):
+                raise Refused(403, "Only Maskloom's own pages may connect.")
+            who = await _person(asked)
+            if who is STRANGER and entrance() != Entrance.LOGIN:
+                raise Refused(401, "Type in the access token first.")
+        except Refused:
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
+        if not who.role.allows(Role.VIEWER):
+            scope = {**scope, "headers": _without_session(scope["headers"])}
+        opened = entrance() == Entrance.OPEN
+        await self._app(scope, receive if opened else _admitting(asked, who, receive), send)
+
+
+def _path(scope: Scope) -> str:
+    """Return the path below the address that the app is served under."""
+    base = (get_option("server.baseUrlPath") or "").strip("/")
+    path = scope["path"]
+    return path[len(base) + 1 :] or "/" if base and path.startswith(f"/{base}/") else path
+
+
+def _check_sender(asked: HTTPConnection) -> None:
+    """
+    Raises:
+        Refused: it was sent to another name, from another machine, or by another site's page.
+    """
+    _check_name_and_machine(asked)
+    path, method = _path(asked.scope), asked.scope["method"]
+    opens_page = method == "GET" and asked.headers.get("sec-fetch-mode") == "navigate"
+    if opens_page and path in PAGES | {CALLBACK, TOKEN_PATH}:
+        return  # a link or the identity provider leads here, and to nothing else of ours
+    if not hosts.is_our_page(asked.headers):
+        raise Refused(403, "Only Maskloom's own pages may ask for this.")
+
+
+def _check_name_and_machine(asked: HTTPConnection) -> None:
+    name = asked.headers.get("host", "")
+    listening_on = get_option("server.address") or ""
+    if not hosts.answers_to(name, listening_on):
+        shown = hosts.host_name(name)[:100]
+        raise Refused(421, f"The app does not go by the name {shown!r}. If it should, add it to ALLOWED_HOSTS.")
+    # The start has made sure of it already, unless another server than Streamlit's carries the app.
+    client = asked.client.host if asked.client else None
+    if entrance() == Entrance.OPEN and not is_loopback(client):
+        raise Refused(403, "This app answers only the machine that it runs on.")
+
+
+async def _person(asked: HTTPConnection) -> Actor:
+    if entrance() == Entrance.OPEN:
+        return LOCAL
+    return await anyio.to_thread.run_sync(lambda: identity.identify(resources.database(), asked.cookies))
+
+
+async def _check_person(asked: HTTPConnection) -> Actor:
+    """Return who asks, a stranger for what strangers may have.
+
+    Raises:
+        Refused: it takes somebody, or somebody who may do more.
+    """
+    path = _path(asked.scope)
+    if _is_public(path, asked.scope["method"]):
+        return LOCAL if entrance() == Entrance.OPEN else STRANGER
+    who = await _person(asked)
+    if who is STRANGER:
+        raise Refused(401, "Log in first." if entrance() == Entrance.LOGIN else "Type in the access token first.")
+    needed = Role.VIEWER if asked.scope["method"] in hosts.SAFE_METHODS else Role.EDITOR
+    if not who.role.allows(needed):
+        raise Refused(403, f"This takes a person who is {needed} at least. An admin can change that.")
+    return who
+
+
+def _is_public(path: str, method: str) -> bool:
+    # A page's path may stand before these two: the frontend looks for them there as well.
+    if path.endswith(ALWAYS_PUBLIC):
+        return method in hosts.SAFE_METHODS
+    if entrance() == Entrance.TOKEN:
+        return path == TOKEN_PATH
+    return method in hosts.SAFE_METHODS and (path in PUBLIC_WITH_LOGIN or path.startswith("/static/"))
+
+
+def _refusal(asked: HTTPConnection, refused: Refused) -> Response:
+    wants_page = asked.headers.get("sec-fetch-mode", "navigate") == "navigate"
+    if refused.status == 401 and entrance() == Entrance.TOKEN and wants_page and asked.scope["method"] == "GET":
+        return asking(401)
+    return JSONResponse({"error": refused.sentence}, refused.status, {"Cache-Control": "no-store"})
+
+
+def _only(headers: Headers, *names: str) -> dict[str, str]:
+    return {name: headers[name] for name in names if name in headers}
+
+
+def _without_session(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a connection without the session that it would go on with: a stranger has none."""
+    name = b"sec-websocket-protocol"
+    return [(key, b",".join(value.split(b",")[:2]) if key == name else value) for key, value in headers]
+
+
+def _admitting(asked: HTTPConnection, who: Actor, receive: Receive) -> Receive:
+    """Return a `receive` that looks at each message anew who it comes from: a login may have ended since the last."""
+
+    async def inner() -> Message:
+        nonlocal who
+        while True:
+            message = await receive()
+            data = message.get("bytes") if message["type"] == "websocket.receive" else None
+            if not data:
+                return message
+            before, who = who, await _person(asked)
+            handed_on = admitted(data, who, let_in_before=before.role.allows(Role.VIEWER))
+            if handed_on is not None:
+                return {**message, "bytes": handed_on}
+
+    return inner
+
+
+def _guarding(send: Send) -> Send:
+    """Return a `send` that adds the headers of `guard`, and keeps login cookies from travelling in clear text."""
+
+    async def inner(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            guard(headers)
+            if login_origin().startswith("https:"):
+                message["headers"] = [_secure(*pair) for pair in message["headers"]]
+        await send(message)
+
+    return inner
+
+
+def _secure(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    return name, value + b"; Secure" if name == b"set-cookie" and b"secure" not in value.lower() else value
+
+
+def _on_start(send: Send, note: Callable[[Message], Awaitable[None]]) -> Send:
+    async def inner(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await note(message)
+        await send(message)
+
+    return inner
+
+
+def _noting_login(send: Send) -> Send:
+    """Return a `send` that writes down who comes back from the identity provider, before the browser knows it."""
+
+    async def note(message: Message) -> None:
+        fresh: SimpleCookie = SimpleCookie()
+        for value in Headers(raw=message["headers"]).getlist("set-cookie"):
+            fresh.load(value)
+        cookies = {name: morsel.value for name, morsel in fresh.items()}
+        await anyio.to_thread.run_sync(identity.log_in, resources.database(), cookies)
+
+    return _on_start(send, note)
+
+
+def _noting_download(send: Send, path: str) -> Send:
+    """Return a `send` that writes down which file was taken home."""
+
+    async def note(message: Message) -> None:
+        attached = Headers(raw=message["headers"]).get("content-disposition", "")
+        if message["status"] == 200 and attached.startswith("attachment"):
+            await anyio.to_thread.run_sync(_record_download, path, unquote(attached.partition("''")[2]))
+
+    return _on_start(send, note)
+
+
+def _record_download(path: str, file_name: str) -> None:
+    kind, _, rest = path.removeprefix(f"{urls.PREFIX}/").partition("/")
+    try:
+        with resources.database().writing(Role.VIEWER) as session:
+            audit.record(session, "exported", kind[:32], rest.partition("/")[0][:32], file_name[:1024])
+    except SQLAlchemyError:
+        log.exception("A download could not be written down.")

@@ -1,0 +1,55 @@
+"""What every answer tells the browser not to do."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from starlette.datastructures import MutableHeaders
+from streamlit import file_util
+
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # with less, a browser would hide where our own forms come from
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+@lru_cache(maxsize=1)
+def page_policy() -> str:
+    """Return the Content-Security-Policy of the pages: nothing from elsewhere, and no script but our files.
+
+    Styles may be inline, since Streamlit's are made in the browser; `blob:` scripts are our components, which Streamlit
+    hands to the browser as text; WebAssembly is how its frontend reckons with 64-bit numbers.
+    """
+    index = Path(file_util.get_static_dir()) / "index.html"
+    inline = re.findall(r"<script>(.*?)</script>", index.read_text(encoding="utf-8"), re.S)
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in inline]
+    return "; ".join(
+        [
+            "default-src 'self'",
+            " ".join(["script-src 'self' blob: 'wasm-unsafe-eval'", *hashes]),
+            "worker-src 'self' blob:",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def guard(headers: MutableHeaders) -> None:
+    """Add the headers that an answer has not set itself."""
+    for name, value in ALWAYS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Content-Security-Policy", page_policy())

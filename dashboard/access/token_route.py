@@ -1,0 +1,78 @@
+"""Where the shared access token is typed in, once: a page without anything of the app in it, and where it is sent."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from dashboard.access import token_cookie
+from dashboard.access.entrance import Entrance, entrance
+from engine.settings import settings
+
+PATH = "/access"
+LONGEST_BODY = 4096
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+PAGE = Path(__file__).with_name("token_page.html")
+
+
+def asking(status: int, problem: str = "", headers: dict[str, str] | None = None) -> Response:
+    """Return the page that asks for the token."""
+    told = f'<p role="alert">{problem}</p>' if problem else ""
+    page = PAGE.read_text(encoding="utf-8").replace("{action}", PATH).replace("{problem}", told)
+    kept = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+    return HTMLResponse(page, status, {**kept, **(headers or {})})
+
+
+@lru_cache(maxsize=1)
+def patience() -> token_cookie.Patience:
+    """Return the count of tries of this process."""
+    return token_cookie.Patience()
+
+
+async def come_in(request: Request) -> Response:
+    """Take what was typed in: the right token gets its cookie, and a wrong one a sentence and, soon, a wait."""
+    if entrance() != Entrance.TOKEN:
+        return RedirectResponse("/", 303)
+    if request.method == "GET":
+        return asking(200)
+    address = request.client.host if request.client else ""
+    wait_s = patience().count(address)
+    if wait_s:
+        after = str(int(wait_s) + 1)
+        return asking(429, f"Too many wrong tries. Wait {after} seconds.", {"Retry-After": after})
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LONGEST_BODY:
+            return asking(413, "That is too long for a token.")
+    chosen = settings()
+    token = chosen.access_token.get_secret_value()
+    typed = parse_qs(body.decode("utf-8", errors="replace")).get("token", [""])[0]
+    if not token_cookie.is_token(typed.strip(), token):
+        return asking(401, "That is not the token.")
+    patience().forget(address)
+    answer = RedirectResponse("/", 303)
+    answer.set_cookie(
+        token_cookie.COOKIE,
+        token_cookie.new_cookie(token),
+        max_age=int(chosen.login_hours * 3600),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return answer
+
+
+async def leave(request: Request) -> Response:
+    """Forget the cookie; the gate has ended it already."""
+    answer = RedirectResponse("/", 303)
+    answer.delete_cookie(token_cookie.COOKIE, httponly=True, samesite="lax")
+    return answer
+
+
+TOKEN_ROUTES = [Route(PATH, come_in, methods=["GET", "POST"]), Route(f"{PATH}/leave", leave, methods=["GET"])]

@@ -1,0 +1,29 @@
+"""The shared access token in a real browser: asked for once, good for pages and pictures, and given up."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import running
+from tests.house import REPOSITORY, add_discs
+
+TOKEN = "a token of 24 characters"
+
+
+def test_the_token_is_typed_in_once_and_given_up(tmp_path, open_tab):
+    with running(REPOSITORY / "dashboard" / "app.py", tmp_path / "data", ACCESS_TOKEN=TOKEN) as app:
+        add_discs(app.house)
+        page = open_tab(f"{app.address}/datasets")
+        field = page.get_by_label("Access token")
+        field.fill("not the token")
+        page.get_by_role("button", name="Come in").click()
+        page.get_by_text("That is not the token").wait_for()
+        field.fill(TOKEN)
+        field.press("Enter")
+        page.get_by_test_id("stTopNavLink").filter(has_text="Datasets").first.click()
+        page.locator("img[src*='/thumbs/'], .tile .frame:not(.loading)").first.wait_for()
+        assert TOKEN not in page.url and TOKEN not in app.log.read_text()
+        page.get_by_test_id("stTopNavLink").filter(has_text="Account").first.click()
+        page.get_by_role("link", name="Leave").click()
+        page.get_by_label("Access token").wait_for()
+        expect(page.get_by_test_id("stTopNavLink")).to_have_count(0)

@@ -1,0 +1,222 @@
+"""Every route behind the gate: for whom it answers, and from where it may be asked."""
+
+import re
+
+import pytest
+from sqlalchemy import select
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from dashboard.access import identity, messages
+from dashboard.access.gate import PAGES
+from dashboard.routes import ROUTES
+from db.actors import LOCAL, STRANGER, Actor, Role
+from db.models import AuditEntry, Image, Person
+from tests.dashboard.access.entering import forget, header, login_wanted, user_cookies
+from tests.dashboard.serving import guarded_serving
+from tests.house import REPOSITORY, add_discs
+
+NOBODY = "0" * 32
+
+
+def addresses() -> list[tuple[str, str]]:
+    """Return (method, address) of all our routes, of things that are not there."""
+    found = []
+    for route in ROUTES:
+        path = re.sub(r"\{\w+:int\}", "1", route.path)
+        found += [(method, re.sub(r"\{\w+\}", NOBODY, path)) for method in sorted(route.methods)]
+    return found
+
+
+@pytest.fixture
+def shared(dashboard):
+    with login_wanted():
+        yield dashboard
+
+
+@pytest.fixture
+def open_house(dashboard):
+    forget()
+    yield dashboard
+
+
+def arrive(house, role: Role, subject: str = "ada") -> dict[str, str]:
+    """Log somebody in and return their cookies."""
+    cookies = user_cookies(subject)
+    identity.log_in(house.database, cookies)
+    with house.database.writing() as session:
+        session.scalars(select(Person).where(Person.subject.endswith(f"|{subject}"))).one().role = role
+    return cookies
+
+
+def a_thumbnail(house) -> str:
+    with house.database.reading() as session:
+        image = session.scalars(select(Image)).first()
+    return f"/files/datasets/{image.dataset_id}/thumbs/{image.id}"
+
+
+def test_all_routes_are_walked():
+    assert len(addresses()) >= 25 and ("POST", f"/files/uploads/{NOBODY}") in addresses()
+    stems = {f"/{path.stem}" for path in (REPOSITORY / "dashboard" / "views").glob("[a-z]*.py")}
+    assert stems | {"/"} == PAGES
+
+
+def test_a_stranger_is_refused_by_every_route(shared):
+    with guarded_serving() as server:
+        for method, address in addresses():
+            answer = server.ask(address, method)
+            assert answer.status == 401, f"{method} {address}"
+            if method != "HEAD":
+                assert b"Log in first" in answer.body
+        for address in ("/a/route/that/somebody/adds", "/_stcore/metrics", "/files", "/datasets/1", "/staticfile"):
+            assert server.ask(address).status == 401, address
+
+
+def test_what_a_stranger_may_have_reaches_the_app(shared):
+    with guarded_serving() as server:
+        # 404 is the routes' own answer here: Streamlit's are not beside them.
+        for address in (
+            "/",
+            "/train",
+            "/static/js/index.js",
+            "/_stcore/health",
+            "/train/_stcore/health",
+            "/auth/login",
+        ):
+            assert server.ask(address).status == 404, address
+        for address in ("/", "/static/js/index.js", "/_stcore/health", "/oauth2callback"):
+            assert server.ask(address, "POST").status == 401, address
+
+
+@pytest.mark.parametrize(("role", "reads", "writes"), [
+    (Role.NONE, 403, 403), (Role.VIEWER, 200, 403), (Role.EDITOR, 200, 410), (Role.ADMIN, 200, 410),
+])  # fmt: skip
+def test_each_role_gets_what_it_may(shared, role, reads, writes):
+    add_discs(shared)
+    cookie = header(arrive(shared, role))
+    upload = {"x_maskloom_upload": "1", "sec_fetch_site": "same-origin"}
+    with guarded_serving() as server:
+        assert server.ask(a_thumbnail(shared), cookie=cookie).status == reads
+        assert server.ask(f"/files/uploads/{NOBODY}?path=a.png", "POST", b"x", cookie=cookie, **upload).status == writes
+        assert server.ask(f"/files/uploads/{NOBODY}", "DELETE", cookie=cookie, **upload).status == writes
+
+
+def test_a_login_counts_until_it_is_ended_and_no_longer(shared):
+    add_discs(shared)
+    cookies = arrive(shared, Role.VIEWER)
+    other = user_cookies()
+    with guarded_serving() as server:
+        assert server.ask(a_thumbnail(shared), cookie=header(cookies)).status == 200
+        server.ask("/auth/logout", cookie=header(cookies), sec_fetch_site="cross-site", sec_fetch_mode="navigate")
+        assert server.ask(a_thumbnail(shared), cookie=header(cookies)).status == 200, "another site logs nobody out"
+        server.ask("/auth/logout", cookie=header(cookies))
+        assert server.ask(a_thumbnail(shared), cookie=header(cookies)).status == 401
+        assert server.ask(a_thumbnail(shared), cookie=header(other)).status == 200, "only this login has ended"
+    with shared.database.reading() as session:
+        told = list(session.scalars(select(AuditEntry).order_by(AuditEntry.id)))
+    assert [(entry.who, entry.action) for entry in told[-2:]] == [("Ada", "logged in"), ("Ada", "logged out")]
+
+
+def test_a_cookie_of_somebody_who_never_came_is_nobody(shared):
+    add_discs(shared)
+    with guarded_serving() as server:
+        assert server.ask(a_thumbnail(shared), cookie=header(user_cookies("carol"))).status == 401
+
+
+def test_a_download_is_written_down_with_who_took_it(shared):
+    dataset = add_discs(shared)
+    cookie = header(arrive(shared, Role.VIEWER))
+    with guarded_serving() as server:
+        assert server.ask(f"/files/datasets/{dataset.id}/report.csv", cookie=cookie).status == 200
+    with shared.database.reading() as session:
+        entry = session.scalars(select(AuditEntry).where(AuditEntry.action == "exported")).one()
+    assert (entry.who, entry.kind, entry.object_id) == ("Ada", "datasets", dataset.id)
+    assert entry.name == "discs import report.csv"
+
+
+NUMBERS = ["192.168.1.5", "127.0.0.1/x", "[::1", "x@127.0.0.1", ""]
+HOSTS = ["evil.example", "evil.example:80", "127.0.0.1.evil.example", *NUMBERS]
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_name_that_somebody_else_points_here_is_refused(open_house, host):
+    with guarded_serving() as server:
+        assert server.ask("/files/preview/" + NOBODY, host=host).status in (400, 421)
+
+
+def test_names_of_this_machine_and_those_allowed_are_answered(dashboard, monkeypatch):
+    monkeypatch.setenv("ALLOWED_HOSTS", "Masks.example, lab")
+    forget()
+    with guarded_serving() as server:
+        for host in ("127.0.0.1", "localhost:8501", "[::1]:8501", "masks.example", "LAB:80", "lab."):
+            assert server.ask("/files/preview/" + NOBODY, host=host).status == 404, host
+
+
+@pytest.mark.parametrize("headers", [
+    {"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "same-site"}, {"origin": "http://evil.example"},
+    {"origin": "null"}, {"origin": ""}, {"origin": "https://127.0.0.1:1"},
+    {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"},
+])  # fmt: skip
+def test_another_sites_page_can_neither_upload_nor_look(open_house, headers):
+    upload = {"x_maskloom_upload": "1", **headers}
+    with guarded_serving() as server:
+        assert server.ask(f"/files/uploads/{NOBODY}?path=a.png", "POST", b"x", **upload).status == 403
+        assert server.ask(f"/files/preview/{NOBODY}", **headers).status == 403
+        assert server.ask("/static/js/index.js", **headers).status == 403
+
+
+def test_a_link_from_elsewhere_opens_a_page(open_house):
+    with guarded_serving() as server:
+        assert server.ask("/runs", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 404  # not 403
+        assert server.ask("/runs", "POST", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 403
+
+
+def test_every_answer_carries_the_headers(open_house):
+    with guarded_serving() as server:
+        for answer in (server.ask("/"), server.ask("/", host="evil.example"), server.ask("/files/preview/" + NOBODY)):
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert "camera=()" in answer.headers["permissions-policy"]
+            assert answer.headers["referrer-policy"] in ("same-origin", "no-referrer")
+            assert answer.headers["content-security-policy"].startswith("default-src")
+        policy = server.ask("/").headers["content-security-policy"]
+        scripts = next(part for part in policy.split("; ") if part.startswith("script-src"))
+        assert "'unsafe-" not in scripts and "http" not in policy and "frame-ancestors 'none'" in policy
+
+
+def test_whoever_is_at_the_machine_is_at_home_and_written_down_as_local(open_house):
+    dataset = add_discs(open_house)
+    with guarded_serving() as server:
+        assert server.ask(f"/files/datasets/{dataset.id}/report.csv").status == 200
+        # A proxy on this machine says for whom it asks, and that is not this machine.
+        assert server.ask(f"/files/datasets/{dataset.id}/report.csv", x_forwarded_for="192.168.1.7").status == 403
+    with open_house.database.reading() as session:
+        assert [entry.who for entry in session.scalars(select(AuditEntry))] == ["local"]
+
+
+def message(**fields) -> bytes:
+    made = BackMsg()
+    for name, value in fields.items():
+        if name == "rerun_script":
+            for key, text in value.items():
+                setattr(made.rerun_script, key, text)
+            made.rerun_script.widget_states.widgets.add(id="button", trigger_value=True)
+        else:
+            setattr(made, name, value)
+    return made.SerializeToString()
+
+
+def test_a_stranger_can_have_the_page_drawn_from_its_top_and_nothing_else():
+    pressed = message(rerun_script={"fragment_id": "live", "query_string": "run=1", "page_script_hash": "abc"})
+    for before in (True, False):
+        handed_on = BackMsg.FromString(messages.admitted(pressed, STRANGER, let_in_before=before)).rerun_script
+        assert (handed_on.query_string, handed_on.page_script_hash, handed_on.fragment_id) == ("run=1", "abc", "")
+        assert bool(handed_on.widget_states.widgets) != before, "the button Log in can be pressed, and no other"
+    for other in (message(clear_cache=True), message(stop_script=True), b"\xff\xff", b"x" * 70_000, b""):
+        assert messages.admitted(other, STRANGER, let_in_before=False) is None
+    assert messages.admitted(pressed, Actor("v", Role.VIEWER), let_in_before=True) == pressed
+
+
+def test_only_an_admin_clears_what_is_kept_for_everybody():
+    asked = message(clear_cache=True)
+    assert messages.admitted(asked, Actor("e", Role.EDITOR), let_in_before=True) is None
+    assert messages.admitted(asked, LOCAL, let_in_before=True) == asked

@@ -1,0 +1,137 @@
+"""What each role may do at a page: no button for what it may not, and no way around the button."""
+
+import pytest
+from sqlalchemy import select
+
+from dashboard import resources
+from dashboard.access import identity
+from dashboard.access.refusals import show_refusal
+from dashboard.components import job_panel, run_marks
+from db import jobs, submissions
+from db.actors import LOCAL, STRANGER, TOKEN, Actor, NotAllowed, Role
+from db.models import AuditEntry, Dataset, JobKind, Person
+from tests.dashboard.access.entering import login_wanted, user_cookies
+from tests.house import REPOSITORY, add_discs
+
+VIEWER, EDITOR = Actor("Vera", Role.VIEWER, "v" * 32), Actor("Ed", Role.EDITOR, "e" * 32)
+PAGES = sorted(path.stem for path in (REPOSITORY / "dashboard" / "views").glob("[a-z]*.py"))
+WRITING = [
+    *("Import", "Try the sample set", "Start training", "Delete", "Pin", "Archive", "Label the dataset", "Predict"),
+    *("Keep this recipe", "Import a recipe", "Measure"),
+]
+
+
+@pytest.fixture
+def shared(dashboard):
+    with login_wanted():
+        yield dashboard
+
+
+@pytest.fixture
+def at_the_page(monkeypatch):
+    """Return a function that says whose cookies the browser of a page under test has."""
+
+    def come(cookies: dict[str, str]) -> None:
+        monkeypatch.setattr(identity, "cookies_of_page", lambda: cookies)
+
+    come({})
+    return come
+
+
+def arrive(role: Role, subject: str) -> dict[str, str]:
+    """Log somebody in as `role` and return their cookies; an admin is there before them."""
+    for each in ("ann", subject):
+        cookies = user_cookies(each)
+        identity.log_in(resources.database(), cookies)
+    with identity.acting_as(LOCAL), resources.database().writing() as session:
+        session.scalars(select(Person).where(Person.subject.endswith(f"|{subject}"))).one().role = role
+    return cookies
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_stranger_sees_nothing_of_any_page(shared, at_the_page, open_page, page):
+    add_discs(shared)
+    app = open_page(f"views/{page}.py") if page not in ("home", "account", "people") else open_page("views/datasets.py")
+    assert [title.value for title in app.title] == ["Maskloom"]
+    assert [button.label for button in app.button] == ["Log in"]
+    assert "discs" not in str(app)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "people"])
+def test_a_viewer_sees_pages_without_buttons_that_write(shared, at_the_page, open_page, page):
+    add_discs(shared)
+    at_the_page(arrive(Role.VIEWER, "vera"))
+    app = open_page("views/datasets.py").switch_page(f"views/{page}.py").run()
+    assert not app.exception and app.title[0].value != "Log in"
+    labels = [button.label for button in app.button]
+    assert not [label for label in labels if label.startswith(tuple(WRITING))], labels
+
+
+def test_a_viewer_is_told_who_may_train_and_an_editor_may(shared, at_the_page, open_page):
+    add_discs(shared)
+    at_the_page(arrive(Role.VIEWER, "vera"))
+    app = open_page("views/train.py")
+    assert any("takes an editor, and your role is viewer" in info.value for info in app.info)
+    at_the_page(arrive(Role.EDITOR, "ed"))
+    app = open_page("views/train.py")
+    assert "Start training" in [button.label for button in app.button]
+    assert not any("takes an editor" in info.value for info in app.info)
+
+
+def test_a_person_without_a_role_is_told_to_ask(shared, at_the_page, open_page):
+    add_discs(shared)
+    at_the_page(arrive(Role.NONE, "nora"))
+    app = open_page("views/datasets.py")
+    assert any("An admin has to let you in" in info.value for info in app.info)
+    assert [button.label for button in app.button] == ["Log out"] and "discs" not in str(app)
+
+
+@pytest.mark.parametrize("who", [STRANGER, VIEWER])
+def test_what_no_button_offers_is_refused_too(dashboard, submitted, who):
+    dataset = add_discs(dashboard)
+    with dashboard.database.writing() as session:
+        job_id = jobs.submit(session, JobKind.IMPORT, {}).id
+    with identity.acting_as(who):
+        for forbidden in (
+            lambda: job_panel.stop_job(job_id),
+            lambda: job_panel.retry_job(job_id),
+            lambda: run_marks.delete_one("0" * 32),
+            lambda: run_marks.set_pinned(["0" * 32], True),
+            lambda: resources.database().writing().__enter__(),
+        ):
+            with pytest.raises(NotAllowed):
+                forbidden()
+    assert submitted == [] and not dashboard.job(job_id).stop_requested
+    with dashboard.database.reading() as session:
+        assert session.get(Dataset, dataset.id) is not None
+        assert not session.scalars(select(AuditEntry)).all()
+
+
+@pytest.mark.parametrize("who", [EDITOR, TOKEN])
+def test_folders_of_the_machine_are_for_admins(dashboard, who):
+    for kind in ("folder", "zip"):
+        with identity.acting_as(who), pytest.raises(NotAllowed), resources.database().writing() as session:
+            submissions.submit_import(session, "etc", {"kind": kind, "path": "/etc"})
+    with identity.acting_as(who), resources.database().writing() as session:
+        submissions.submit_import(session, "mine", {"kind": "upload", "token": "0" * 32})
+    with dashboard.database.reading() as session:
+        assert [row.name for row in session.scalars(select(Dataset))] == ["mine"]
+
+
+def test_a_refusal_is_shown_as_its_sentence_and_other_errors_are_not_hidden(monkeypatch):
+    shown = []
+    monkeypatch.setattr("streamlit.error", lambda sentence, icon: shown.append(sentence))
+    with pytest.raises(NotAllowed) as caught:
+        VIEWER.require(Role.ADMIN)
+    assert show_refusal(caught.value) and shown == [str(caught.value)]
+    assert "takes an admin, and your role is viewer" in shown[0]
+    assert not show_refusal(ValueError("x"))
+
+
+def test_without_a_login_everything_works_as_the_local_person(dashboard, submitted, open_page):
+    app = open_page("views/datasets.py")
+    assert not app.exception
+    with resources.database().writing() as session:
+        submissions.submit_import(session, "mine", {"kind": "folder", "path": "/data"})
+    with dashboard.database.reading() as session:
+        assert [entry.who for entry in session.scalars(select(AuditEntry))] == ["local"]
