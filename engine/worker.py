@@ -198,6 +198,8 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
     with database.writing() as session:
         if not jobs.finish(session, job.id, job.attempt, status, error, result):
             log.warning("Job %s was given to another worker meanwhile.", job.id)
+    if job.kind == JobKind.WARM and status == JobStatus.FINISHED:
+        context.artifacts.delete(stored.job_log_key(job.id))  # its row goes soon, and nobody started it by hand
     return status
 
 
