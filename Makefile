@@ -12,7 +12,7 @@ test: .venv/test.stamp
 	sh .ci/install-browser
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/python -m pytest -n 2 --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadgroup
 
 lint: .venv/test.stamp
 	.venv/bin/ruff check --fix .

@@ -59,7 +59,7 @@ def test_epochs_arrive_and_zoom_hidden_curves_and_scroll_stay(app, open_tab, run
     page = open_tab(f"{app.address}/runs?run={run.id}")
     expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
     expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
-    page.wait_for_function(f"({DRAWN})() === 3")
+    page.wait_for_function(f"() => ({DRAWN})() === 3")
     chart = "charts[0]"
     find = f"const charts = [...{_CHART}].map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data);"
     page.evaluate(f"() => {{ {find} Plotly.relayout({chart}, {{'xaxis.range': [1.5, 2.5]}}); }}")
@@ -69,7 +69,7 @@ def test_epochs_arrive_and_zoom_hidden_curves_and_scroll_stay(app, open_tab, run
     page.on("request", lambda request: asked.append(request.url) if "live.json" in request.url else None)
     finish_epoch(app.house, run, 4)
     expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
-    page.wait_for_function(f"({DRAWN})() === 4")
+    page.wait_for_function(f"() => ({DRAWN})() === 4")
     assert page.evaluate(RANGE) == [1.5, 2.5]
     hidden = page.evaluate(f"() => {{ {find} return {chart}.data.map((trace) => trace.visible); }}")
     assert hidden[1] == "legendonly"

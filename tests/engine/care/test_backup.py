@@ -25,7 +25,7 @@ from engine.care.restore import restore_files
 from engine.config import config_from
 from engine.predict import load_model
 from engine.worker import work
-from tests.engine.care.calling import call
+from tests.engine.cli.calling import call
 from tests.house import REPOSITORY, House, add_discs
 from tests.predicted import add_label_set
 

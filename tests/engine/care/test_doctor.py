@@ -22,7 +22,7 @@ from engine.care.repair import repair
 from engine.cli.care_rows import mending_of
 from engine.pseudo_labels.base import find_method
 from engine.worker import work
-from tests.engine.care.calling import call
+from tests.engine.cli.calling import call
 from tests.engine.jobs.training_job import submit_train
 from tests.house import add_discs
 from tests.predicted import add_label_set, add_run
