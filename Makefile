@@ -12,7 +12,7 @@ test: .venv/test.stamp
 	sh .ci/install-browser
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadscope
 
 lint: .venv/test.stamp
 	.venv/bin/ruff check --fix .

@@ -5,12 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from db.session import Database
 from engine.artifacts import Artifacts
 from engine.settings import Settings
 from tests.house import House
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
+
+
+class OneBrowser(LoadScopeScheduling):
+    """Hands out test by test, but all that need a browser to one process: two cores do not carry three browsers."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneBrowser:
+    return OneBrowser(config, log)
 
 
 @pytest.fixture

@@ -38,11 +38,10 @@ class RunningApp:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is a browser test, and runs in one worker: two cores do not carry two browsers and two apps."""
+    """Mark everything here as a browser test."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")
