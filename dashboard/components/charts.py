@@ -2,7 +2,6 @@
 
 ```python
 charts.show(charts.curves_figure([Curve("loss", epochs, values, group="train"), ...], log=True), key="loss")
-charts.show_live(charts.as_json(charts.curves_figure(...)), key="loss", height_px=260)
 ```
 The key keeps zoom and hidden curves while new epochs arrive.
 """
@@ -18,9 +17,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard import urls
 from dashboard.components import palette
-from dashboard.components.web import component
 
 FAINT = 0.35
 # With more names than this a legend beside the title would press the curves flat.
@@ -28,9 +25,6 @@ FEW_CURVES, LEGEND_COLUMNS, LONGEST_NAME = 4, 3, 34
 DASHES, TRAINING_DASHES = ("solid", "dash", "longdashdot", "longdash"), ("dot", "1px,5px", "3px,3px,1px,3px", "1px,8px")
 # A longer curve is thinned to about this many points: more than the chart has pixels across.
 MOST_POINTS = 2000
-
-
-_live_chart = component("live_chart", "live_chart.js", style="live_chart.css")
 
 
 @dataclass(frozen=True)
@@ -230,28 +224,17 @@ def _figure(height_px: int, title: str, x_title: str) -> go.Figure:
     return go.Figure(layout=layout)
 
 
-_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
 def show(figure: go.Figure, *, key: str) -> None:
     """Draw a figure that is finished."""
-    st.plotly_chart(figure, key=key, config=_CONFIG, width="stretch")
+    st.plotly_chart(figure, key=key, config=CONFIG, width="stretch")
 
 
 def as_json(figure: go.Figure) -> str:
-    """Return a figure as `show_live` takes it, so that many pages can share it.
+    """Return a figure as `live_run.live_curves` takes it, so that many pages can share it.
 
     The template is left out, since the page's own colours are put in by the browser half.
     """
     return figure.update_layout(template="none").to_json()
-
-
-def show_live(figure: str, *, key: str, height_px: int) -> None:
-    """Draw a figure that more epochs will be added to, given by `as_json`; zoom and hidden curves stay when they are.
-
-    Streamlit gives its own chart a new identity with every change of the data, and the zoom is lost.
-    """
-    _live_chart(
-        key=f"{key}-live",
-        data={"figure": figure, "config": _CONFIG, "height_px": height_px, "library": urls.plotly()},
-    )
