@@ -39,18 +39,21 @@ Asked = TypeVar("Asked", bound=Hashable)
 
 @dataclass
 class _Kept:
-    """The last answer to one question; None if there is no such run."""
+    """The last answer to one question; None if there is no such run. From `old_at` on it is read anew."""
 
     body: bytes | None = None
-    read_at: float = float("-inf")
+    old_at: float = float("-inf")
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Board(Generic[Asked]):
-    """Answers, each read at most once in `fresh_s` seconds however many ask. For one event loop."""
+    """Answers that are read once however many ask. For one event loop.
 
-    def __init__(self, read: Callable[[Asked], bytes | None], fresh_s: float = FRESH_S) -> None:
-        self._read, self._fresh_s = read, fresh_s
+    `read` returns the answer, None if there is no such run, and for how many seconds it is to be kept.
+    """
+
+    def __init__(self, read: Callable[[Asked], tuple[bytes | None, float]]) -> None:
+        self._read = read
         self._kept: dict[Asked, _Kept] = {}
 
     async def answer(self, asked: Asked) -> bytes | None:
@@ -61,9 +64,9 @@ class Board(Generic[Asked]):
                 self._kept.pop(next(iter(self._kept)))
             kept = self._kept[asked] = _Kept()
         async with kept.reading:  # who comes while it is being read takes what comes of it
-            if time.monotonic() - kept.read_at >= self._fresh_s:
-                kept.body = await anyio.to_thread.run_sync(self._read, asked)
-                kept.read_at = time.monotonic()
+            if time.monotonic() >= kept.old_at:
+                kept.body, fresh_s = await anyio.to_thread.run_sync(self._read, asked)
+                kept.old_at = time.monotonic() + fresh_s
             return kept.body
 
 
@@ -76,21 +79,21 @@ class _NewsOf:
     version: str
 
 
-def read(run_id: str) -> bytes | None:
-    """Return a run's `viewmodels.live.Snapshot` as JSON, None if there is no such run."""
+def read(run_id: str) -> tuple[bytes | None, float]:
+    """Return a run's `viewmodels.live.Snapshot` as JSON, for a `Board`."""
     with resources.database().reading() as session:
         status = live_status(session, run_id, utc_now(), resources.settings().lost_after_s)
-    return None if status is None else json.dumps(asdict(snapshot(status))).encode()
+    return None if status is None else json.dumps(asdict(snapshot(status))).encode(), FRESH_S
 
 
-def read_news(asked: _NewsOf) -> bytes | None:
-    """Return a run's `run_news.News` as JSON, packed with gzip once for all who ask; None if there is no such run."""
+def read_news(asked: _NewsOf) -> tuple[bytes | None, float]:
+    """Return a run's `run_news.News` as JSON, packed with gzip once for all who ask, for a `Board`."""
     found = latest_news(asked.run_id, asked.look)
-    return None if found is None else gzip.compress(json.dumps(asdict(found)).encode(), 6)
+    return None if found is None else gzip.compress(json.dumps(asdict(found)).encode(), 6), float("inf")
 
 
 _board = Board(read)
-_news = Board(read_news, fresh_s=float("inf"))
+_news = Board(read_news)
 
 
 async def live(request: Request) -> Response:

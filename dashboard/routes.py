@@ -158,6 +158,7 @@ def plotly(request: Request) -> Response:
 
 
 ROUTES = [
+    *LIVE_ROUTES,  # asked most often
     # Before those that take any name for an image
     *DOWNLOAD_ROUTES,
     BUG_REPORT_ROUTE,
@@ -173,7 +174,6 @@ ROUTES = [
     get("runs/{run}/probe/{epoch:int}/{image}", probe),
     get("preview/{key}", preview),
     get(urls.plotly().removeprefix(f"{urls.PREFIX}/"), plotly),
-    *LIVE_ROUTES,
     UPLOAD_ROUTE,
 ]
 ROUTES.append(bundle_route(route for route in ROUTES if route.path.endswith(("{image}", "preview/{key}"))))

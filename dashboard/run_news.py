@@ -1,13 +1,11 @@
-"""What a finished epoch changes on the page of a run that trains, made once for all who look at it in the same way."""
+"""What a finished epoch changes on the page of a run that trains, the same for all who look at it in the same way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import streamlit as st
+from typing import Any
 
 from dashboard import urls
-from dashboard.components import charts
 from dashboard.components.run_curves import Look, figures, shared_history
 from dashboard.resources import database, settings
 from dashboard.viewmodels.live import Number, numbers, parameters, version
@@ -22,7 +20,7 @@ from db.models import utc_now
 class News:
     """A run as of `version`, after `epoch` epochs.
 
-    `sentence` says how it goes, with **bold** words; `figures` are {name: Plotly figure as JSON}; `masks` are
+    `sentence` says how it goes, with **bold** words; `figures` are {name: Plotly's figure}; `masks` are
     {probe image: address of what the network says of it}.
     """
 
@@ -30,7 +28,7 @@ class News:
     epoch: int
     numbers: tuple[Number, ...]
     sentence: str
-    figures: dict[str, str]
+    figures: dict[str, dict[str, Any]]
     masks: dict[str, str]
 
 
@@ -44,23 +42,17 @@ def latest_news(run_id: str, look: Look) -> News | None:
 
 def news(head: RunHead, status: LiveStatus, look: Look) -> News:
     """Return the news of a run as of `status`."""
-    return _news(head.id, version(status), look, head, status)
-
-
-@st.cache_data(max_entries=48, show_spinner=False)
-def _news(run_id: str, version: str, look: Look, _head: RunHead, _status: LiveStatus) -> News:
     with database().reading() as session:
-        history = shared_history(session, run_id, _status)
-        rounds = round_views(session, run_id) if _status.rounds_total > 1 else ()
-    starts = round_starts(rounds, _status.epochs_done, _status.rounds_total)
-    curves = kept_curves(history.by_epoch, None, rounds, _status.best_epoch, _head.train_images)
-    drawn = figures(_head.reference, history, look, _status.best_epoch, starts) if history.by_epoch else {}
+        history = shared_history(session, head.id, status)
+        rounds = round_views(session, head.id) if status.rounds_total > 1 else ()
+    starts = round_starts(rounds, status.epochs_done, status.rounds_total)
+    curves = kept_curves(history.by_epoch, None, rounds, status.best_epoch, head.train_images)
     epoch = history.last_epoch
     return News(
-        version=version,
+        version=version(status),
         epoch=epoch,
-        numbers=(*numbers(_head.reference, _status), *parameters(_status)),
-        sentence=so_far(curves, _head.reference, _status.best_epoch),
-        figures={name: charts.as_json(figure) for name, figure in drawn.items()},
-        masks={probe.image_id: urls.probe(run_id, epoch, probe.image_id) for probe in _head.probes} if epoch else {},
+        numbers=(*numbers(head.reference, status), *parameters(status)),
+        sentence=so_far(curves, head.reference, status.best_epoch),
+        figures=figures(head.reference, history, look, status.best_epoch, starts),
+        masks={probe.image_id: urls.probe(head.id, epoch, probe.image_id) for probe in head.probes} if epoch else {},
     )

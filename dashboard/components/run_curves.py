@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 from sqlalchemy.orm import Session
 
@@ -59,7 +59,7 @@ def shared_history(session: Session, run_id: str, status: LiveStatus) -> MetricH
 
 def figures(
     reference: Reference, history: MetricHistory, look: Look, best_epoch: int | None, starts: dict[int, str]
-) -> dict[str, go.Figure]:
+) -> dict[str, dict[str, Any]]:
     """Return {name: curves}; `starts` are the rounds after the first, {first epoch: words}."""
     titles = {"loss": "Loss", "dice": DICE_NAME[reference], "iou": IOU_NAME[reference]}
     found = {

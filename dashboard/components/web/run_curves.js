@@ -87,10 +87,11 @@ class Curves {
   }
 
   draw(Plotly, chart, figure) {
-    const scheme = getComputedStyle(chart).color;
-    if (this.shown.get(chart) === figure + scheme) return;
-    this.shown.set(chart, figure + scheme);
-    const { data: traces, layout } = JSON.parse(figure);
+    const asked = JSON.stringify(figure) + getComputedStyle(chart).color;
+    if (this.shown.get(chart) === asked) return;
+    this.shown.set(chart, asked);
+    // Plotly writes into what it is given.
+    const { data: traces, layout } = structuredClone(figure);
     Plotly.react(chart, traces, themed(layout, chart), { ...this.data.config, responsive: false });
   }
 
