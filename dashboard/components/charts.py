@@ -92,13 +92,14 @@ def _legend_below(layout: dict[str, Any], count: int) -> None:
 
 def _mark(layout: dict[str, Any], x: float, words: str, dash: str, yanchor: Literal["top", "bottom"]) -> None:
     """Draw a thin upright line, with words to its right at the chart's top or bottom."""
-    line = {"width": 1, "dash": dash, "color": "gray"}
-    layout["shapes"].append(
-        {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain", "line": line}
-    )
+    layout["shapes"].append(_upright(x, {"width": 1, "dash": dash, "color": "gray"}))
     y = 1 if yanchor == "top" else 0
     place = {"x": x, "y": y, "yref": "paper", "xanchor": "left", "yanchor": yanchor, "xshift": 3}
     layout["annotations"].append({"text": words, "showarrow": False, **place})
+
+
+def _upright(x: float, line: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain", "line": line}
 
 
 def rate_range(
@@ -146,20 +147,19 @@ def histogram(
     counts, edges = np.histogram(finite, bins=bins, range=span)
     middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
     below = middles < threshold if threshold is not None else np.zeros(len(middles), dtype=bool)
-    bars = go.Bar(
-        x=middles,
-        y=counts,
-        width=width * 0.92,
-        marker={"color": [palette.ORANGE if low else palette.BLUE for low in below], "line": {"width": 0}},
-        customdata=np.stack([edges[:-1], edges[1:]], axis=1),
-        hovertemplate="%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y}<extra></extra>",
-    )
-    figure = _figure(height_px, "", x_title=x_title)
-    figure.add_trace(bars)
-    figure.update_layout(hovermode="closest", showlegend=False)
+    bars = {
+        "type": "bar",
+        "x": middles,
+        "y": counts,
+        "width": width * 0.92,
+        "marker": {"color": [palette.ORANGE if low else palette.BLUE for low in below], "line": {"width": 0}},
+        "customdata": np.stack([edges[:-1], edges[1:]], axis=1),
+        "hovertemplate": "%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y}<extra></extra>",
+    }
+    layout = _layout(height_px, "", x_title) | {"hovermode": "closest", "showlegend": False}
     if threshold is not None:
-        figure.add_vline(threshold, line={"width": 1.5, "dash": "dot", "color": "gray"})
-    show(figure, key=key)
+        layout["shapes"] = [_upright(threshold, {"width": 1.5, "dash": "dot", "color": "gray"})]
+    show({"data": [bars], "layout": layout}, key=key)
 
 
 def smooth(values: Sequence[float], weight: float) -> np.ndarray:
@@ -180,7 +180,7 @@ def smooth(values: Sequence[float], weight: float) -> np.ndarray:
 def _traces(curve: Curve, runs: list[str], smoothing: float) -> list[dict[str, Any]]:
     """Return a curve; where it is smoothed, its raw values faint behind it."""
     kept = slice(None, None, max(1, len(curve.epochs) // MOST_POINTS))
-    x, raw = list(curve.epochs)[kept], np.asarray(curve.values, dtype=float)
+    x, raw = np.asarray(curve.epochs)[kept].tolist(), np.asarray(curve.values, dtype=float)
     many_runs = any(runs)
     training = curve.group == "train"
     again, place = divmod(runs.index(curve.run) if many_runs else int(training), len(palette.SERIES))
@@ -236,4 +236,5 @@ CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"
 
 def show(figure: go.Figure | dict[str, Any], *, key: str) -> None:
     """Draw a figure that is finished."""
-    st.plotly_chart(go.Figure(figure), key=key, config=CONFIG, width="stretch")
+    drawn = go.Figure(figure) if isinstance(figure, dict) else figure
+    st.plotly_chart(drawn, key=key, config=CONFIG, width="stretch")
