@@ -83,7 +83,7 @@ def compare(epochs: Epochs, app: int, pages: Pages, sessions: int, pairs: int, c
 
     `app` is the process id of the app: what its pages cost does not depend on what else the machine does.
     """
-    quiet, watched, latencies, shares = [], [], [], []
+    quiet, watched, latencies, shares, seconds = [], [], [], [], []
     for pair in range(pairs):
         # Every second pair the other way round, so that a drift of the machine counts for neither.
         for busy in (False, True) if pair % 2 == 0 else (True, False):
@@ -94,7 +94,9 @@ def compare(epochs: Epochs, app: int, pages: Pages, sessions: int, pairs: int, c
                 first = epochs.last + 1
                 began, used = time.monotonic(), cpu_seconds(app)
                 watched.append(statistics.mean(epochs.stretch(count)))
-                shares.append((cpu_seconds(app) - used) / (time.monotonic() - began))
+                used = cpu_seconds(app) - used
+                shares.append(used / (time.monotonic() - began))
+                seconds.append(used / (time.monotonic() - began) * watched[-1])
                 time.sleep(2.0)  # the last epoch has to arrive
             counted = range(first, first + count + 1)
             latencies += [
@@ -111,6 +113,7 @@ def compare(epochs: Epochs, app: int, pages: Pages, sessions: int, pairs: int, c
         "slower_percent": round(statistics.median(slower), 1),  # what else the machine does spoils single pairs
         "slower_percent_each_pair": [round(each, 1) for each in slower],
         "app_cpu_percent": round(100 * statistics.mean(shares), 1),
+        "app_s_per_epoch": round(statistics.mean(seconds), 3),
         "median_update_s": round(statistics.median(latencies), 3) if latencies else None,
         "p95_update_s": round(sorted(latencies)[int(0.95 * len(latencies))], 3) if latencies else None,
         "updates": f"{len(latencies)} of {expected}",
@@ -191,7 +194,8 @@ def report(how: str, figures: dict, arguments: argparse.Namespace) -> None:
         f"{figures['pages']} pages ({how}): an epoch takes {figures['epoch_s']:.2f} s unwatched, "
         f"{figures['watched_epoch_s']:.2f} s watched: {figures['slower_percent']:+.1f} % "
         f"(each pair: {figures['slower_percent_each_pair']}). "
-        f"The app takes {figures['app_cpu_percent']} % of one core. "
+        f"The app takes {figures['app_s_per_epoch']} s of processor time for an epoch, "
+        f"{figures['app_cpu_percent']} % of one core. "
         f"Row written to page: median {figures['median_update_s']} s, 95 % within {figures['p95_update_s']} s; "
         f"{figures['updates']} came.",
         flush=True,

@@ -6,35 +6,38 @@ Both note when they came to show an epoch: {epoch: time.time()}.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import random
 import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from playwright.sync_api import Page, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
+from dashboard import urls
+
 Sightings = dict[int, float]
 _PICTURES = re.compile(rb"/files/runs/[0-9a-f]{32}/probe/[0-9]+/[0-9a-f]{32}")
-_EPOCHS = re.compile(r"(\d+) / \d+")
 LARGEST_MESSAGE_BYTES = 100_000_000
 
 # A page shows an epoch once both the number above and the curves have it and the frame is drawn.
 _WATCH = """
 window.sightings = {};
 setInterval(() => {
-  const metric = [...document.querySelectorAll('[data-testid=stMetric]')].find((m) => /^Epochs/.test(m.innerText));
-  const shown = Number((metric?.innerText.match(/([0-9]+) [/] [0-9]+/) ?? [])[1]);
-  const charts = [...document.querySelectorAll('[data-testid^=stBidiComponent]')]
-    .map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data);
+  const inside = (selector) => [...document.querySelectorAll('[data-testid^=stBidiComponent]')]
+    .flatMap((e) => [...(e.shadowRoot?.querySelectorAll(selector) ?? [])]);
+  const number = inside('.number').find((part) => /^Epochs/.test(part.innerText));
+  const shown = Number((number?.innerText.match(/([0-9]+) [/] [0-9]+/) ?? [])[1]);
+  const charts = inside('.chart').filter((chart) => chart.data);
   const last = (x) => Number((x?._inputArray ?? x ?? [0]).at(-1));
   const drawn = Math.max(0, ...charts.map((chart) => last(chart.data[0].x)));
   const epoch = Math.min(shown, drawn);
@@ -82,7 +85,7 @@ def chromium_pages(address: str, count: int) -> Iterator[ChromiumPages]:
             page.set_default_timeout(120_000)
             page.add_init_script(_WATCH)
             page.goto(address)
-            page.get_by_test_id("stMetric").first.wait_for()
+            page.locator(".number").first.wait_for()
             pages.append(page)
         yield ChromiumPages(pages)
         browser.close()
@@ -138,13 +141,13 @@ def _conversations(address: str, count: int) -> Iterator[list[Sightings]]:
 
 
 class _ProtocolPage:
-    """One page: it runs the script, has its fragments run when the app says so, polls, and fetches new pictures."""
+    """One page: it runs the script and fragments when the app says so, polls, and fetches news and pictures."""
 
     def __init__(self, address: str, seen: Sightings) -> None:
         parts = urlsplit(address)
         self._host, self._page, self._query = parts.netloc, parts.path.strip("/"), parts.query
         self._seen = seen
-        self._got: set[bytes] = set()
+        self._got: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def talk(self) -> None:
@@ -178,21 +181,29 @@ class _ProtocolPage:
                 self._tasks[fragment_id].cancel()
         elif kind == "delta":
             self._look(message.delta)
-        fresh = set(_PICTURES.findall(data)) - self._got
-        if fresh:
-            self._got |= fresh
-            self._tasks[f"pictures {time.time()}"] = asyncio.create_task(self._fetch(fresh))
+        self._show_pictures(address.decode() for address in _PICTURES.findall(data))
 
     def _look(self, delta: object) -> None:
         element = delta.new_element
-        if element.WhichOneof("type") == "metric" and element.metric.label == "Epochs":
-            found = _EPOCHS.match(element.metric.body)
-            if found:
-                self._seen.setdefault(int(found[1]), time.time())
-        if element.WhichOneof("type") == "bidi_component" and '"drawn"' in element.bidi_component.json:
-            self._drawn = json.loads(element.bidi_component.json)
+        if element.WhichOneof("type") != "bidi_component" or not element.bidi_component.json:
+            return
+        data = json.loads(element.bidi_component.json)
+        if data.get("part") == "numbers":
+            self._saw(data["numbers"])
+        if "drawn" in data:
+            self._drawn = data
             if "poll" not in self._tasks:
                 self._begin("poll", self._poll(delta.fragment_id))
+
+    def _saw(self, numbers: list[dict[str, str]]) -> None:
+        epochs = next(number["value"] for number in numbers if number["label"] == "Epochs")
+        self._seen.setdefault(int(epochs.partition(" / ")[0]), time.time())
+
+    def _show_pictures(self, addresses: Iterable[str]) -> None:
+        fresh = set(addresses) - self._got
+        if fresh:
+            self._got |= fresh
+            self._tasks[f"pictures {time.time()}"] = asyncio.create_task(self._fetch(fresh))
 
     def _begin(self, name: str, work: object) -> None:
         if name in self._tasks:
@@ -206,21 +217,31 @@ class _ProtocolPage:
 
     async def _poll(self, fragment_id: str) -> None:
         """Do what web/live_run.js does."""
-        told, soon = "", self._drawn["drawn"]["soon"]
+        drawn, told = self._drawn, ""
+        known, soon = drawn["drawn"]["version"], drawn["drawn"]["soon"]
         connection = await _Http.open(self._host)
         while True:
             pace = self._drawn["soon_ms" if soon else "every_ms"]
             await asyncio.sleep(pace / 1000 * random.uniform(0.8, 1.2))
-            now = json.loads(await connection.get(self._drawn["url"]))
-            soon = now["soon"]
-            if now["version"] not in (self._drawn["drawn"]["version"], told):
-                told = now["version"]
-                await self._run(fragment_id)
+            if self._drawn is not drawn:
+                drawn = self._drawn
+                known = drawn["drawn"]["version"]
+            now = json.loads(await connection.get(drawn["url"]))
+            soon, field = now["soon"], drawn["script_draws"]
+            if now[field] != drawn["drawn"][field]:
+                if now["version"] != told:
+                    told = now["version"]
+                    await self._run(fragment_id)
+            elif now["version"] != known:
+                news = json.loads(await connection.get(f"{drawn['news']}&version={quote(now['version'], safe='')}"))
+                known = news["version"]
+                self._saw(news["numbers"])
+                self._show_pictures(news["masks"].values())
 
-    async def _fetch(self, paths: set[bytes]) -> None:
+    async def _fetch(self, addresses: set[str]) -> None:
+        """Ask for pictures as web/pictures.js does: many at once."""
         connection = await _Http.open(self._host)
-        for path in sorted(paths):
-            await connection.get(path.decode())
+        await connection.get(f"{urls.PICTURES}?{urlencode([('of', address) for address in sorted(addresses)])}")
         connection.close()
 
 
@@ -236,10 +257,12 @@ class _Http:
         return cls(host, *await asyncio.open_connection(name, int(port)))
 
     async def get(self, path: str) -> bytes:
-        self._writer.write(f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\n\r\n".encode())
+        asked = f"GET {path} HTTP/1.1\r\nHost: {self._host}\r\nAccept-Encoding: gzip\r\n\r\n"
+        self._writer.write(asked.encode())
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: (\d+)", head)
-        return await self._reader.readexactly(int(length[1])) if length else b""
+        body = await self._reader.readexactly(int(length[1])) if length else b""
+        return gzip.decompress(body) if b"content-encoding: gzip" in head.lower() else body
 
     def close(self) -> None:
         self._writer.close()

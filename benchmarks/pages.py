@@ -30,6 +30,7 @@ from db.session import Database
 from engine.settings import Settings
 
 TILES = 48
+FILLED = 60  # pages after which the memory of down-scaled masks is full (dashboard/resources.py)
 TALL = {"width": 1440, "height": 3600}  # so that all tiles of a page are in view, and so painted
 
 # In the page: resolves with the milliseconds from an action until a condition holds in a painted frame.
@@ -116,6 +117,7 @@ def gallery(page: Page, address: str, run_id: str, pid: int, pages: int) -> dict
         "threshold_s": round(median(slides), 3),
         "memory_start_mib": round(memory[0]),
         "memory_after_20_mib": round(memory[min(20, pages)]),
+        "memory_after_60_mib": round(memory[min(FILLED, pages)]),
         "memory_after_all_mib": round(memory[-1]),
         "memory_most_mib": round(max(memory)),
     }

@@ -30,6 +30,7 @@ def bundle_route(routes: Iterable[Route]) -> Route:
         found = [_picture(given, request, address) for address in addresses]
         body = b"".join(len(each).to_bytes(4, "little") + each for each in found)
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        headers["Content-Encoding"] = "identity"  # pictures are packed already: the server shall not try it again
         return Response(body, media_type="application/octet-stream", headers=headers)
 
     return Route(urls.PICTURES, answer, methods=["GET"])

@@ -30,7 +30,8 @@ _FOLDERS = {
     "prediction": stored.prediction_folder,
 }
 PREVIEW_BYTES = 64_000_000
-RENDITION_BYTES = 96_000_000
+RENDITION_BYTES = 16_000_000
+"""Some 50 pages of 48 tiles, 0.3 MB each: for those who turn back, and for many who look at the same."""
 
 __all__ = [
     "artifacts",

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response
 from dashboard import renditions, resources, urls
 from dashboard.bug_reports import BUG_REPORT_ROUTE
 from dashboard.download_routes import DOWNLOAD_ROUTES
-from dashboard.live_route import LIVE_ROUTE
+from dashboard.live_route import LIVE_ROUTES
 from dashboard.picture_bundle import bundle_route
 from dashboard.route_guard import FOREVER, REVALIDATE, file_tag, get, guarded, row_of, share, unchanged
 from dashboard.upload_route import UPLOAD_ROUTE
@@ -158,6 +158,7 @@ def plotly(request: Request) -> Response:
 
 
 ROUTES = [
+    *LIVE_ROUTES,  # asked most often
     # Before those that take any name for an image
     *DOWNLOAD_ROUTES,
     BUG_REPORT_ROUTE,
@@ -173,7 +174,6 @@ ROUTES = [
     get("runs/{run}/probe/{epoch:int}/{image}", probe),
     get("preview/{key}", preview),
     get(urls.plotly().removeprefix(f"{urls.PREFIX}/"), plotly),
-    LIVE_ROUTE,
     UPLOAD_ROUTE,
 ]
 ROUTES.append(bundle_route(route for route in ROUTES if route.path.endswith(("{image}", "preview/{key}"))))

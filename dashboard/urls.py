@@ -153,6 +153,14 @@ def live_run(run_id: str) -> str:
     return f"{PREFIX}/runs/{run_id}/live.json"
 
 
+def run_news(run_id: str, log_scale: bool = False, smoothing: float = 0.0) -> str:
+    """Return the address that tells what the newest epoch changes on a run's page (JSON); `&version=…` is added to it.
+
+    `smoothing` of the curves is in [0, 0.95], in hundredths.
+    """
+    return _with(f"{PREFIX}/runs/{run_id}/epoch.json", smoothing=f"{smoothing:g}", log=1 if log_scale else None)
+
+
 @cache  # the version is read from the package's files
 def bug_report(job_id: str, *, images: bool = False) -> str:
     """Return the address of a zip with all that a bug report about a job needs; images only if asked for."""

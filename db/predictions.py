@@ -72,15 +72,14 @@ def stamp(session: Session, prediction_set_id: str) -> str:
 
 def own_sets(session: Session, run_ids: Iterable[str] | None = None) -> dict[str, tuple[PredictionSet, int]]:
     """Return {run id: (its predictions on its own dataset, how many)}; sets without a prediction are left out."""
-    query = (
-        select(PredictionSet, func.count())
-        .join(Run, (Run.id == PredictionSet.run_id) & (Run.dataset_id == PredictionSet.dataset_id))
-        .join(Prediction, Prediction.prediction_set_id == PredictionSet.id)
-        .group_by(PredictionSet.id)
+    # Counted set by set from an index: joined and grouped, ten thousand rows are sorted first.
+    count = select(func.count()).where(Prediction.prediction_set_id == PredictionSet.id).scalar_subquery()
+    query = select(PredictionSet, count).join(
+        Run, (Run.id == PredictionSet.run_id) & (Run.dataset_id == PredictionSet.dataset_id)
     )
     if run_ids is not None:
         query = query.where(Run.id.in_(list(run_ids)))
-    return {found.run_id: (found, count) for found, count in session.execute(query)}
+    return {found.run_id: (found, count) for found, count in session.execute(query) if count}
 
 
 def with_masks(session: Session, run_ids: Iterable[str] | None = None) -> dict[str, str]:

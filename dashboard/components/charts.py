@@ -2,7 +2,6 @@
 
 ```python
 charts.show(charts.curves_figure([Curve("loss", epochs, values, group="train"), ...], log=True), key="loss")
-charts.show_live(charts.as_json(charts.curves_figure(...)), key="loss", height_px=260)
 ```
 The key keeps zoom and hidden curves while new epochs arrive.
 """
@@ -18,9 +17,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard import urls
 from dashboard.components import palette
-from dashboard.components.web import component
 
 FAINT = 0.35
 # With more names than this a legend beside the title would press the curves flat.
@@ -28,9 +25,6 @@ FEW_CURVES, LEGEND_COLUMNS, LONGEST_NAME = 4, 3, 34
 DASHES, TRAINING_DASHES = ("solid", "dash", "longdashdot", "longdash"), ("dot", "1px,5px", "3px,3px,1px,3px", "1px,8px")
 # A longer curve is thinned to about this many points: more than the chart has pixels across.
 MOST_POINTS = 2000
-
-
-_live_chart = component("live_chart", "live_chart.js", style="live_chart.css")
 
 
 @dataclass(frozen=True)
@@ -58,8 +52,10 @@ def curves_figure(
     starts: Mapping[int, str] | None = None,
     height_px: int = 300,
     x_title: str = "Epoch",
-) -> go.Figure:
-    """Return curves over epochs, or over what `x_title` names, as a figure.
+) -> dict[str, Any]:
+    """Return curves over epochs, or over what `x_title` names, as Plotly's {"data": traces, "layout": …}.
+
+    Plain values: a page that trains draws these for each epoch, and graph objects take twenty times as long.
 
     Args:
         log: a logarithmic value axis.
@@ -67,40 +63,43 @@ def curves_figure(
         best_epoch: marked with a thin line.
         starts: {first epoch: words} of stretches that begin there, each marked with a thin line before it.
     """
-    figure = _figure(height_px, title, x_title=x_title)
+    layout = _layout(height_px, title, x_title)
+    layout |= {"shapes": [], "annotations": []}
     runs = list(dict.fromkeys(curve.run for curve in curves))
-    for curve in curves:
-        _add(figure, curve, runs, smoothing)
+    traces = [trace for curve in curves for trace in _traces(curve, runs, smoothing)]
     if best_epoch is not None:
-        _mark(figure, best_epoch, "best", dash="dot", yanchor="top")
+        _mark(layout, best_epoch, "best", dash="dot", yanchor="top")
     for epoch, words in (starts or {}).items():
-        _mark(figure, epoch - 0.5, words, dash="solid", yanchor="bottom")
+        _mark(layout, epoch - 0.5, words, dash="solid", yanchor="bottom")
     if log:
-        figure.update_yaxes(type="log", dtick=1 if _spans_decades(curves) else None)
-    figure.update_xaxes(rangemode="normal")
+        layout["yaxis"] |= {"type": "log", "dtick": 1 if _spans_decades(curves) else None}
+    layout["xaxis"]["rangemode"] = "normal"
     if x_title == "Epoch":
         few = max((len(curve.epochs) for curve in curves), default=0) <= 20
-        figure.update_xaxes(dtick=1 if few and curves else None, tickformat="d")
+        layout["xaxis"] |= {"dtick": 1 if few and curves else None, "tickformat": "d"}
     if len(curves) > FEW_CURVES:
-        _legend_below(figure, len(curves))
-    return figure
+        _legend_below(layout, len(curves))
+    return {"data": traces, "layout": layout}
 
 
-def _legend_below(figure: go.Figure, count: int) -> None:
+def _legend_below(layout: dict[str, Any], count: int) -> None:
     """Put many names under the chart in columns, where they take no room from the curves."""
     rows = -(-count // LEGEND_COLUMNS)
     width = {"entrywidth": 0.98 / LEGEND_COLUMNS, "entrywidthmode": "fraction"}
     place = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top", "font": {"size": 12}}
-    figure.update_layout(legend=width | place, height=figure.layout.height + 21 * rows)
+    layout |= {"legend": width | place, "height": layout["height"] + 21 * rows}
 
 
-def _mark(figure: go.Figure, x: float, words: str, dash: str, yanchor: Literal["top", "bottom"]) -> None:
+def _mark(layout: dict[str, Any], x: float, words: str, dash: str, yanchor: Literal["top", "bottom"]) -> None:
     """Draw a thin upright line, with words to its right at the chart's top or bottom."""
-    figure.add_vline(x, line={"width": 1, "dash": dash, "color": "gray"})
+    layout["shapes"].append(_upright(x, {"width": 1, "dash": dash, "color": "gray"}))
     y = 1 if yanchor == "top" else 0
-    figure.add_annotation(
-        x=x, y=y, yref="paper", text=words, showarrow=False, xanchor="left", yanchor=yanchor, xshift=3
-    )
+    place = {"x": x, "y": y, "yref": "paper", "xanchor": "left", "yanchor": yanchor, "xshift": 3}
+    layout["annotations"].append({"text": words, "showarrow": False, **place})
+
+
+def _upright(x: float, line: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain", "line": line}
 
 
 def rate_range(
@@ -148,20 +147,19 @@ def histogram(
     counts, edges = np.histogram(finite, bins=bins, range=span)
     middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
     below = middles < threshold if threshold is not None else np.zeros(len(middles), dtype=bool)
-    bars = go.Bar(
-        x=middles,
-        y=counts,
-        width=width * 0.92,
-        marker={"color": [palette.ORANGE if low else palette.BLUE for low in below], "line": {"width": 0}},
-        customdata=np.stack([edges[:-1], edges[1:]], axis=1),
-        hovertemplate="%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y}<extra></extra>",
-    )
-    figure = _figure(height_px, "", x_title=x_title)
-    figure.add_trace(bars)
-    figure.update_layout(hovermode="closest", showlegend=False)
+    bars = {
+        "type": "bar",
+        "x": middles,
+        "y": counts,
+        "width": width * 0.92,
+        "marker": {"color": [palette.ORANGE if low else palette.BLUE for low in below], "line": {"width": 0}},
+        "customdata": np.stack([edges[:-1], edges[1:]], axis=1),
+        "hovertemplate": "%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y}<extra></extra>",
+    }
+    layout = _layout(height_px, "", x_title) | {"hovermode": "closest", "showlegend": False}
     if threshold is not None:
-        figure.add_vline(threshold, line={"width": 1.5, "dash": "dot", "color": "gray"})
-    show(figure, key=key)
+        layout["shapes"] = [_upright(threshold, {"width": 1.5, "dash": "dot", "color": "gray"})]
+    show({"data": [bars], "layout": layout}, key=key)
 
 
 def smooth(values: Sequence[float], weight: float) -> np.ndarray:
@@ -179,29 +177,29 @@ def smooth(values: Sequence[float], weight: float) -> np.ndarray:
     return smoothed
 
 
-def _add(figure: go.Figure, curve: Curve, runs: list[str], smoothing: float) -> None:
+def _traces(curve: Curve, runs: list[str], smoothing: float) -> list[dict[str, Any]]:
+    """Return a curve; where it is smoothed, its raw values faint behind it."""
     kept = slice(None, None, max(1, len(curve.epochs) // MOST_POINTS))
-    x, raw = np.asarray(curve.epochs)[kept], np.asarray(curve.values, dtype=float)
+    x, raw = np.asarray(curve.epochs)[kept].tolist(), np.asarray(curve.values, dtype=float)
     many_runs = any(runs)
     training = curve.group == "train"
     again, place = divmod(runs.index(curve.run) if many_runs else int(training), len(palette.SERIES))
-    colour = palette.SERIES[place]
     words = [escape(_shortened(curve.run)), curve.metric if not curve.group or not many_runs else "", curve.group]
     name = " · ".join(word for word in words if word)
     dashes = TRAINING_DASHES if many_runs and training else DASHES
-    line = {"color": colour, "width": 2, "dash": dashes[again % len(dashes)]}
+    line = {"color": palette.SERIES[place], "width": 2, "dash": dashes[again % len(dashes)]}
     mode = "lines+markers" if len(x) <= 2 else "lines"
-    if smoothing > 0:
-        faint = {**line, "width": 1}
-        figure.add_trace(
-            go.Scatter(
-                x=x, y=raw[kept], line=faint, opacity=FAINT, showlegend=False, hoverinfo="skip", legendgroup=name
-            )
-        )
-        raw = smooth(raw, smoothing)
-    figure.add_trace(
-        go.Scatter(x=x, y=raw[kept], name=name, mode=mode, line=line, legendgroup=name, hovertemplate="%{y:.4g}")
-    )
+    trace = {"type": "scatter", "x": x, "y": _known(raw[kept]), "line": line, "legendgroup": name}
+    drawn = {"name": name, "mode": mode, "hovertemplate": "%{y:.4g}"}
+    if smoothing <= 0:
+        return [trace | drawn]
+    faint = {"line": {**line, "width": 1}, "opacity": FAINT, "showlegend": False, "hoverinfo": "skip"}
+    return [trace | faint, trace | drawn | {"y": _known(smooth(raw, smoothing)[kept])}]
+
+
+def _known(values: np.ndarray) -> list[float | None]:
+    """Return values as JSON can hold them: None where there is no finite one."""
+    return [value if np.isfinite(value) else None for value in values.tolist()]
 
 
 def _shortened(name: str) -> str:
@@ -216,7 +214,11 @@ def _spans_decades(curves: Sequence[Curve]) -> bool:
 
 
 def _figure(height_px: int, title: str, x_title: str) -> go.Figure:
-    layout: dict[str, Any] = {
+    return go.Figure(layout=_layout(height_px, title, x_title))
+
+
+def _layout(height_px: int, title: str, x_title: str) -> dict[str, Any]:
+    return {
         "height": height_px,
         "margin": {"l": 8, "r": 8, "t": 34 if title else 22, "b": 8},
         "title": {"text": title, "font": {"size": 14}, "x": 0, "y": 0.98, "yanchor": "top"},
@@ -227,31 +229,12 @@ def _figure(height_px: int, title: str, x_title: str) -> go.Figure:
         # Zoom and hidden curves stay as they are while epochs arrive.
         "uirevision": "keep",
     }
-    return go.Figure(layout=layout)
 
 
-_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
-def show(figure: go.Figure, *, key: str) -> None:
+def show(figure: go.Figure | dict[str, Any], *, key: str) -> None:
     """Draw a figure that is finished."""
-    st.plotly_chart(figure, key=key, config=_CONFIG, width="stretch")
-
-
-def as_json(figure: go.Figure) -> str:
-    """Return a figure as `show_live` takes it, so that many pages can share it.
-
-    The template is left out, since the page's own colours are put in by the browser half.
-    """
-    return figure.update_layout(template="none").to_json()
-
-
-def show_live(figure: str, *, key: str, height_px: int) -> None:
-    """Draw a figure that more epochs will be added to, given by `as_json`; zoom and hidden curves stay when they are.
-
-    Streamlit gives its own chart a new identity with every change of the data, and the zoom is lost.
-    """
-    _live_chart(
-        key=f"{key}-live",
-        data={"figure": figure, "config": _CONFIG, "height_px": height_px, "library": urls.plotly()},
-    )
+    drawn = go.Figure(figure) if isinstance(figure, dict) else figure
+    st.plotly_chart(drawn, key=key, config=CONFIG, width="stretch")

@@ -1,33 +1,93 @@
-"""The bar of a run that trains. Its browser half asks a route how far the run is, and has the page drawn anew only
-when an epoch, a round or the run itself has ended.
+"""The parts of a page that follow a run while it trains, without a script for each epoch.
+
+The bar's browser half asks a route how far the run is. When an epoch has ended it fetches the `News`, which many pages
+share, and the other parts redraw themselves with them. Only another stage of the run has the page drawn anew.
 
 ```python
 @st.fragment
 def live(run_id):
     status = ...                                  # read anew, with every run of the fragment
-    live_run(run_id, snapshot(status), key="live")
+    page = Page(urls.run_news(run_id, look), news(head, status, look))
+    live_bar(run_id, page, snapshot(status), key="bar")
+    live_numbers(page, key="numbers")
+    live_curves(page, key="curves", height_px=260)
 ```
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from dashboard import urls
+from dashboard.components import charts
 from dashboard.components.web import component
+from dashboard.run_news import News
 from dashboard.viewmodels.live import Snapshot
 
 EVERY_MS, SOON_MS = 1000, 400
 """How often a page asks, and how often while an epoch may end at any moment. It learns of an epoch within that time and
 for how long the route keeps an answer."""
 
-_render = component("live_run", "live_run.js", style="live_run.css")
+_bar = component("live_run", "run_news.js", "live_run.js", style="live_run.css")
+_words = component("run_words", "run_news.js", "run_words.js", style="run_words.css")
+_curves = component("run_curves", "run_news.js", "run_curves.js", style="run_curves.css")
 
 
-def live_run(run_id: str, drawn: Snapshot, *, key: str) -> None:
-    """Draw the bar as of `drawn`, the moment that this run of the script shows, and go on from there."""
-    data = {"url": urls.live_run(run_id), "every_ms": EVERY_MS, "soon_ms": SOON_MS, "drawn": asdict(drawn)}
-    _render(key=key, data=data, on_outdated_change=_noop)
+@dataclass(frozen=True)
+class Page:
+    """What a run of the script has drawn, and the address of what is newer."""
+
+    address: str
+    news: News
+
+    @property
+    def follows(self) -> dict[str, str]:
+        """Return what a browser half needs to know which news are for it."""
+        return {"address": self.address, "version": self.news.version}
+
+
+def live_bar(run_id: str, page: Page, drawn: Snapshot, *, key: str, script_draws_epochs: bool = False) -> None:
+    """Draw the bar as of `drawn`, the moment that this run of the script shows, and go on from there.
+
+    Args:
+        script_draws_epochs: the script is run for each epoch as well, as something is shown that it alone can draw.
+    """
+    data = {
+        "url": urls.live_run(run_id),
+        "news": page.address,
+        "every_ms": EVERY_MS,
+        "soon_ms": SOON_MS,
+        "drawn": asdict(drawn),
+        "script_draws": "version" if script_draws_epochs else "stage",
+    }
+    _bar(key=key, data=data, on_outdated_change=_noop)
+
+
+def live_numbers(page: Page, *, key: str) -> None:
+    """Draw the few numbers that matter."""
+    numbers = [asdict(number) for number in page.news.numbers]
+    _words(key=key, data={"part": "numbers", "numbers": numbers, "follows": page.follows})
+
+
+def live_epoch(page: Page, *, key: str) -> None:
+    """Draw the number of the newest epoch, as wide as it is."""
+    _words(key=key, data={"part": "epoch", "epoch": page.news.epoch, "follows": page.follows}, width="content")
+
+
+def live_curves(page: Page, *, key: str, height_px: int) -> None:
+    """Draw how the run goes in a sentence, and its curves; zoom and hidden curves stay while epochs arrive.
+
+    Streamlit gives its own chart a new identity with every change of the data, and the zoom is lost.
+    """
+    data = {
+        "sentence": page.news.sentence,
+        "figures": page.news.figures,
+        "config": charts.CONFIG,
+        "height_px": height_px,
+        "library": urls.plotly(),
+        "follows": page.follows,
+    }
+    _curves(key=key, data=data)
 
 
 def _noop() -> None:

@@ -10,7 +10,7 @@ Moving the threshold, the opacity or the mode redraws what is there and loads no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
@@ -21,7 +21,7 @@ Mode = Literal["fill", "outline", "errors", "probability", "image", "side by sid
 MODES: tuple[Mode, ...] = get_args(Mode)
 Tone = Literal["neutral", "good", "bad", "busy"]
 
-_render = component("mask_grid", "overlay.js", "pictures.js", "mask_grid.js", style="mask_grid.css")
+_render = component("mask_grid", "run_news.js", "overlay.js", "pictures.js", "mask_grid.js", style="mask_grid.css")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ def mask_grid(
     selected: str | None = None,
     selectable: bool = True,
     error_words: tuple[str, str, str] | None = None,
+    follows: Mapping[str, str] | None = None,
 ) -> str | None:
     """Draw the grid; return the id of the tile just clicked (or entered), on that one rerun only, else None.
 
@@ -66,6 +67,7 @@ def mask_grid(
         selectable: False draws tiles that do not react to clicks.
         error_words: what the legend calls foreground in both, in the mask alone and in the reference alone, where the
             reference is no truth to be right or wrong by.
+        follows: on the page of a run that trains, `Page.follows`: the masks of new epochs then come by themselves.
     """
     data = {
         "tiles": [asdict(tile) for tile in tiles],
@@ -80,6 +82,7 @@ def mask_grid(
             "error_words": error_words,
         },
         "colours": palette.overlay(),
+        "follows": follows,
     }
     return _render(key=key, data=data, on_chosen_change=_noop).chosen
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -93,7 +94,10 @@ class Arrangement:
     unscored: int
     lead: np.ndarray
     signals: dict[suspicion.Signal, np.ndarray]
-    suspicion: np.ndarray
+
+    @cached_property
+    def suspicion(self) -> np.ndarray:
+        return suspicion.suspicion(self.signals)
 
     @property
     def mean_score(self) -> float | None:
@@ -121,7 +125,7 @@ class Arrangement:
 
 def sorts(table: ScoreTable) -> list[Sort]:
     """Return the orders that a table has the numbers for, the one to begin with first."""
-    has = suspicion.signals(table, 0.5)
+    has = suspicion.present(table)
     first = FIRST_SORTS[0 if "truth" in table.references else 1]
     offered = [sort for sort in SORTS if BY_SIGNAL.get(sort, "area") in has]
     if not table.has_rivalry:
@@ -160,8 +164,7 @@ def arrange(table: ScoreTable, choice: Choice) -> Arrangement:
     failure = scored & ~success
     rows = np.flatnonzero({"All": matching, "Successes": success, "Failures": failure}[choice.show])
     signals = suspicion.signals(table, choice.threshold)
-    suspicious = suspicion.suspicion(signals)
-    keys = _sort_keys(table, choice, scores, lead, signals, suspicious)
+    keys = _sort_keys(table, choice, scores, lead, signals)
     return Arrangement(
         rows=rows[np.argsort(keys[rows], kind="stable")],
         scores=scores,
@@ -171,7 +174,6 @@ def arrange(table: ScoreTable, choice: Choice) -> Arrangement:
         unscored=int((matching & ~scored).sum()),
         lead=lead,
         signals=signals,
-        suspicion=suspicious,
     )
 
 
@@ -197,12 +199,11 @@ def _sort_keys(
     scores: np.ndarray,
     lead: np.ndarray,
     signals: dict[suspicion.Signal, np.ndarray],
-    suspicious: np.ndarray,
 ) -> np.ndarray:
     if choice.sort in BY_SIGNAL:  # NaN sorts last either way
         return -signals.get(BY_SIGNAL[choice.sort], np.full(len(table), np.nan))
     return {
-        "Suspicious first": lambda: -suspicious,
+        "Suspicious first": lambda: -suspicion.suspicion(signals),
         "Worst first": lambda: scores,
         "Best first": lambda: -scores,
         "Network beats label first": lambda: -lead,

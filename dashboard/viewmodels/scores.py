@@ -56,6 +56,11 @@ class ScoreTable:
         return self.areas[:, metrics.threshold_index(threshold)]
 
     @cached_property
+    def pixels(self) -> np.ndarray:
+        """How many pixels each image has, int64 (N,)."""
+        return np.array([width * height for width, height in self.sizes], np.int64)
+
+    @cached_property
     def references(self) -> tuple[Reference, ...]:
         """The references that any image has, the one with the most images first; truth wins a tie."""
         count = {reference: int(np.isfinite(curve[:, 0]).sum()) for reference, curve in self.dice.items()}

@@ -6,6 +6,7 @@ the network is wrong with confidence and its pseudo-label is wrong in the same w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -27,20 +28,31 @@ FIRST = 48
 """How many images a person looks through: one page of the gallery."""
 
 
+def present(table: ScoreTable) -> list[Signal]:
+    """Return the signals that any image has; `area` always."""
+    there: dict[Signal, bool] = {
+        "disagreement": "label" in table.references,
+        "uncertainty": table.has_uncertainty,
+        "mirror": table.has_mirror,
+        "area": True,
+    }
+    return [signal for signal, is_there in there.items() if is_there]
+
+
 def signals(table: ScoreTable, threshold: float) -> dict[Signal, np.ndarray]:
-    """Return the signals that any image has, float (N,) each, not a number where an image lacks it; `area` always.
+    """Return the signals that are present, float (N,) each, not a number where an image lacks it.
 
     `disagreement` is 1 minus the agreement with the pseudo-label at a mask threshold in [0, 1], `uncertainty` the mean
     binary entropy, `mirror` 1 minus the agreement between the masks of the image and of its mirror image, and `area`
     the distance of the mask's area from the run's usual one (see `area_outlier`).
     """
-    found: dict[Signal, np.ndarray] = {
-        "disagreement": 1 - table.scores("label", threshold),
-        "uncertainty": table.uncertainty,
-        "mirror": 1 - table.flip_agreement,
-        "area": np.abs(area_outlier(table, threshold)),
+    values: dict[Signal, Callable[[], np.ndarray]] = {
+        "disagreement": lambda: 1 - table.scores("label", threshold),
+        "uncertainty": lambda: table.uncertainty,
+        "mirror": lambda: 1 - table.flip_agreement,
+        "area": lambda: np.abs(area_outlier(table, threshold)),
     }
-    return {signal: values for signal, values in found.items() if signal == "area" or np.isfinite(values).any()}
+    return {signal: values[signal]() for signal in present(table)}
 
 
 def area_outlier(table: ScoreTable, threshold: float) -> np.ndarray:
@@ -52,8 +64,7 @@ def area_outlier(table: ScoreTable, threshold: float) -> np.ndarray:
     """
     if not len(table):
         return np.empty(0)
-    pixels = np.array([width * height for width, height in table.sizes])
-    shares = np.log(np.maximum(table.area(threshold), 0.5 / pixels))
+    shares = np.log(np.maximum(table.area(threshold), 0.5 / table.pixels))
     apart = shares - np.median(shares)
     # Their constants for the median and, where more than half are alike, the mean of the absolute deviations
     spread = 1.4826 * np.median(np.abs(apart)) or 1.2533 * np.mean(np.abs(apart))

@@ -10,14 +10,13 @@ from dashboard.components import run_marks, run_results
 from dashboard.components.bug_report import bug_report
 from dashboard.components.confirm import deletion_buttons
 from dashboard.components.downloads import downloads
-from dashboard.components.live_run import live_run
+from dashboard.components.run_live import run_live
 from dashboard.components.run_rounds import rounds_section
 from dashboard.components.run_story import run_story
 from dashboard.components.runs_table import runs_table
 from dashboard.components.status import badge_text, empty_state
 from dashboard.resources import database, launcher, settings
 from dashboard.viewmodels import runs as viewmodel
-from dashboard.viewmodels.live import snapshot
 from dashboard.viewmodels.run_metrics import DICE_NAME
 from db import jobs, runs
 from db.models import utc_now
@@ -95,7 +94,7 @@ def actions(head: viewmodel.RunHead, status: viewmodel.LiveStatus) -> None:
 def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int], prediction_set_id: str | None) -> None:
     """Draw what changes while the run trains. The whole page is drawn anew when the stage has changed.
 
-    Nothing asks here: the bar's browser half does, and has this drawn again when there is something new.
+    Nothing asks here: the bar's browser half does, and has this drawn again when the parts cannot do it themselves.
     """
     with database().reading() as session:
         status = viewmodel.live_status(session, head.id, utc_now(), settings().lost_after_s)
@@ -110,12 +109,12 @@ def live_part(head: viewmodel.RunHead, drawn_stage: tuple[str, bool, int], predi
             st.space("stretch")
         actions(head, status)
     if status.live:
-        live_run(head.id, snapshot(status), key=f"runs-live-{head.id}")
+        run_live(head, status)
+        return
     if status.state == "failed" and head.job_id:
         bug_report(head.job_id, key="run")
     run_results.headline(head, status, scores)
-    if not status.live:
-        run_story(head, status, prediction_set_id)
+    run_story(head, status, prediction_set_id)
     run_results.results(head, status)
 
 

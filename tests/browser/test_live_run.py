@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Page, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from db import datasets, jobs, runs, submissions
 from db.models import JobStatus
@@ -15,13 +17,9 @@ from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_label_bench import add_photographs
 
 EPOCHS = 30
-_CHART = "document.querySelectorAll('[data-testid^=stBidiComponent]')"
-DRAWN = f"""() => {{
-  const charts = [...{_CHART}].map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data);
-  return charts.length ? charts[0].data[0].x._inputArray?.length ?? charts[0].data[0].x.length : 0;
-}}"""
-RANGE = f"""() => [...{_CHART}].map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data)[0]
-  .layout.xaxis.range.map((edge) => Math.round(edge * 100) / 100)"""
+CHARTS = """[...document.querySelectorAll('[data-testid^=stBidiComponent]')]
+  .flatMap((e) => [...(e.shadowRoot?.querySelectorAll('.chart') ?? [])]).filter((chart) => chart.data)"""
+RANGE = f"() => {CHARTS}[0].layout.xaxis.range.map((edge) => Math.round(edge * 100) / 100)"
 
 
 @pytest.fixture
@@ -51,29 +49,100 @@ def finish_epoch(house, run, epoch):
         jobs.heartbeat(session, run.job_id, 1, (epoch * 12 + 4, EPOCHS * 12, text))
 
 
+def wait_until_drawn(page: Page, epochs: int) -> None:
+    page.wait_for_function(f"() => {CHARTS}[0]?.data[0].x.length === {epochs}")
+
+
 def epochs_metric(page: Page):
-    return page.get_by_test_id("stMetric").filter(has_text=re.compile("^Epochs"))
+    return page.locator(".number").filter(has_text=re.compile("^Epochs"))
 
 
 def test_epochs_arrive_and_zoom_hidden_curves_and_scroll_stay(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
     expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
     expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
-    page.wait_for_function(f"() => ({DRAWN})() === 3")
-    chart = "charts[0]"
-    find = f"const charts = [...{_CHART}].map((e) => e.shadowRoot?.querySelector('.root')).filter((r) => r?.data);"
-    page.evaluate(f"() => {{ {find} Plotly.relayout({chart}, {{'xaxis.range': [1.5, 2.5]}}); }}")
+    wait_until_drawn(page, 3)
+    page.evaluate(f"() => {{ Plotly.relayout({CHARTS}[0], {{'xaxis.range': [1.5, 2.5]}}); }}")
     page.locator(".legendtoggle").nth(1).click()
-    page.wait_for_function(f"() => {{ {find} return {chart}.data[1].visible === 'legendonly'; }}")
+    page.wait_for_function(f"() => {CHARTS}[0].data[1].visible === 'legendonly'")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "live.json" in request.url else None)
     finish_epoch(app.house, run, 4)
     expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
-    page.wait_for_function(f"() => ({DRAWN})() === 4")
+    wait_until_drawn(page, 4)
     assert page.evaluate(RANGE) == [1.5, 2.5]
-    hidden = page.evaluate(f"() => {{ {find} return {chart}.data.map((trace) => trace.visible); }}")
+    hidden = page.evaluate(f"() => {CHARTS}[0].data.map((trace) => trace.visible)")
     assert hidden[1] == "legendonly"
     assert asked
+
+
+def scripts_asked_for(page: Page) -> list[str]:
+    """Return a list that grows with each script the page, loaded anew for it, asks for. The table's own clock aside."""
+    asked: list[str] = []
+
+    def note(frame: bytes | str) -> None:
+        message = BackMsg.FromString(frame if isinstance(frame, bytes) else frame.encode())
+        if message.HasField("rerun_script") and not message.rerun_script.is_auto_rerun:
+            asked.append(message.rerun_script.fragment_id or "page")
+
+    page.on("websocket", lambda socket: socket.on("framesent", note))
+    page.reload()
+    return asked
+
+
+def test_an_epoch_runs_no_script_and_brings_numbers_curves_and_masks(app, open_tab, run):
+    page = open_tab(f"{app.address}/runs?run={run.id}")
+    scripts = scripts_asked_for(page)
+    page.set_viewport_size({"width": 1440, "height": 2600})  # masks load when they can be seen
+    wait_until_drawn(page, 3)
+    newest = page.locator("strong.epoch")
+    expect(newest).to_have_text("3", timeout=PATIENCE_MS)
+    page.wait_for_timeout(2000)
+    before = len(scripts)
+    assert before > 0
+    pictures: list[str] = []
+    page.on("request", lambda request: pictures.append(unquote(request.url)) if "/pictures" in request.url else None)
+    for epoch in range(4, 8):
+        finish_epoch(app.house, run, epoch)
+        expect(epochs_metric(page)).to_contain_text(f"{epoch} / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(page.locator(".number").filter(has_text="best epoch (7)")).to_contain_text("0.929")
+    wait_until_drawn(page, 7)
+    # From the sixth epoch on there is something to tell.
+    expect(page.get_by_text("on validation is still rising")).to_be_visible()
+    expect(newest).to_have_text("7")
+    assert any(f"/runs/{run.id}/probe/7/" in address for address in pictures)
+    assert len(scripts) == before
+
+
+def test_another_look_goes_on_following(app, open_tab, run):
+    page = open_tab(f"{app.address}/runs?run={run.id}")
+    wait_until_drawn(page, 3)
+    finish_epoch(app.house, run, 4)
+    wait_until_drawn(page, 4)
+    page.get_by_text("Logarithmic loss").click()
+    page.wait_for_function(f"() => {CHARTS}[0].layout.yaxis.type === 'log'")
+    wait_until_drawn(page, 4)
+    finish_epoch(app.house, run, 5)
+    wait_until_drawn(page, 5)
+    assert page.evaluate(f"() => {CHARTS}[0].layout.yaxis.type") == "log"
+    expect(epochs_metric(page)).to_contain_text(f"5 / {EPOCHS}")
+
+
+def test_a_script_runs_for_an_epoch_where_it_alone_can_draw_it(app, open_tab, run):
+    page = open_tab(f"{app.address}/runs?run={run.id}")
+    scripts = scripts_asked_for(page)
+    wait_until_drawn(page, 3)
+    page.get_by_text("Follow the newest epoch").click()
+    slider = page.get_by_role("group", name="Epoch", exact=True)
+    expect(slider.get_by_text("3", exact=True)).to_have_count(2, timeout=PATIENCE_MS)  # the value, and the last of all
+    before = len(scripts)
+    finish_epoch(app.house, run, 4)
+    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
+    wait_until_drawn(page, 4)
+    assert len(scripts) > before
+    expect(slider.get_by_text("4", exact=True)).to_have_count(1)
+    slider.get_by_role("slider").press("End")
+    expect(slider.get_by_text("4", exact=True)).to_have_count(2)
 
 
 def test_the_bar_moves_without_a_run_of_the_script(app, open_tab, run):
@@ -89,10 +158,15 @@ def test_the_bar_moves_without_a_run_of_the_script(app, open_tab, run):
 def test_a_page_comes_back_after_the_network_was_away(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
     expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
+    # With news that are lost on the way, too
+    page.route("**/epoch.json*", lambda route: route.abort())
     page.route("**/live.json", lambda route: route.abort())
     expect(page.get_by_text("The app does not answer. Training goes on without it")).to_be_visible(timeout=PATIENCE_MS)
     finish_epoch(app.house, run, 4)
     page.unroute("**/live.json")
+    page.wait_for_timeout(3000)
+    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}")
+    page.unroute("**/epoch.json*")
     expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
     expect(page.get_by_text("Epoch 5 of 30")).to_be_visible(timeout=PATIENCE_MS)
 

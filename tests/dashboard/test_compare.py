@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -204,7 +202,7 @@ def test_curves_by_minute_spread_the_training_time(page, house):
         runs.update_run(session, made[1].id, train_seconds=None)
     at = page(runs=",".join(run.id for run in made), x="Minutes")
     (curve,) = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
-    assert list(np.frombuffer(base64.b64decode(curve["x"]["bdata"]), curve["x"]["dtype"])) == [1, 2, 3, 4]
+    assert curve["x"] == [1, 2, 3, 4]
     assert "Not timed yet: b" in text_of(at)
 
 

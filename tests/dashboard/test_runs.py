@@ -1,6 +1,5 @@
 """The Runs page: the table, one run in all its states, and what its buttons do."""
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -10,6 +9,7 @@ from db.models import Job, JobStatus, Run, new_id, utc_now
 from engine import VERSION
 from engine import artifacts as stored
 from engine.config import PRESETS, config_from
+from tests.dashboard.live_page import bar, given, masks, metrics, newest_epoch
 from tests.dashboard.pressing import press_in_dialog
 from tests.house import add_discs
 from tests.predicted import add_label_set
@@ -59,19 +59,9 @@ def labels(app) -> set[str]:
     return {button.label for button in app.button}
 
 
-def metrics(app) -> dict[str, str]:
-    return {metric.label: metric.value for metric in app.metric}
-
-
 def open_numbers(app, run: Run):
     app.session_state[f"runs-numbers-{run.id}"] = True
     return app.run()
-
-
-def bar(app) -> dict[str, object]:
-    """What the page gave to the bar of a run that trains; its browser half asks for the rest."""
-    given = [json.loads(element.proto.json) for element in app.get("bidi_component") if element.proto.json]
-    return next(data for data in given if "drawn" in data)
 
 
 def test_without_runs_it_sends_to_training(house, open_page):
@@ -118,8 +108,12 @@ def test_a_running_run_shows_progress_curves_and_scores_against_truth(house, ope
     assert drawn["text"] == "Epoch 4 of 5: 0 of 3 images, 3.0 images/s · about 2 s left"
     assert drawn["share"] == 9 / 15
     assert len(app.get("plotly_chart")) == 0  # a live chart takes new epochs in place
+    curves = next(data["figures"] for data in given(app) if "figures" in data)
+    assert list(curves) == ["loss", "dice", "iou", "rate"] and curves["loss"]["data"][0]["y"] == [1, 1 / 2, 1 / 3]
+    assert bar(app)["script_draws"] == "stage"
     assert len(app.dataframe) == 2  # runs and settings: the numbers of all epochs are only made for who opens them
     numbers = open_numbers(app, run).dataframe[1].value
+    assert bar(app)["script_draws"] == "version"  # only a script can add the next epoch to the table
     assert list(numbers["Epoch"]) == [3, 2, 1]
     assert "Dice vs truth, validation" in numbers.columns
     assert "Stop" in labels(app) and app.button(key="run-delete").disabled
@@ -262,16 +256,19 @@ def test_probe_images_follow_the_newest_epoch_until_asked_not_to(house, open_pag
         runs.set_split(session, run.id, rows)
     work(house, run)
     app = open_page(PAGE)
-    assert "Epoch **3**" in texts(app)
+    assert newest_epoch(app) == 3 and {address.split("/")[-2] for address in masks(app)} == {"3"}
     with house.database.writing() as session:
         runs.save_metrics(session, run.id, 4, {"loss": 0.2})
-    assert "Epoch **4**" in texts(app.run())
+    assert newest_epoch(app.run()) == 4 and {address.split("/")[-2] for address in masks(app)} == {"4"}
+    assert bar(app)["script_draws"] == "stage"
     app.toggle(key=f"runs-follow-{run.id}").set_value(False).run()
     key = f"runs-epoch-{run.id}"
     app.select_slider(key=key).set_value(2).run()
     with house.database.writing() as session:
         runs.save_metrics(session, run.id, 5, {"loss": 0.1})
     assert app.run().select_slider(key=key).value == 2
+    assert {address.split("/")[-2] for address in masks(app)} == {"2"}
+    assert bar(app)["script_draws"] == "version"  # only a script can add the next epoch to the slider
 
 
 def test_an_ended_run_shows_its_curves(house, open_page, dataset):

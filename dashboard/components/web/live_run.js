@@ -1,5 +1,5 @@
-// The bar of a run that trains. It asks a small route how far the run is, and tells Python only that what stands on the
-// page is out of date: then an epoch has ended, or the run.
+// The bar of a run that trains. It asks a small route how far the run is. When an epoch has ended it fetches what that
+// changes and tells it to the other parts of the page (run_news.js). Only another stage of the run is for Python to draw.
 
 const followers = new WeakMap();
 // What was told and not acted upon is told again: the message can be lost with the connection.
@@ -27,6 +27,7 @@ class Follower {
   update(data, tell) {
     this.tell = tell;
     this.data = data;
+    this.known = data.drawn.version;
     this.show(data.drawn);
     if (this.timer === undefined) this.wait();
   }
@@ -47,7 +48,7 @@ class Follower {
       const response = await fetch(this.data.url, { cache: "no-store" });
       if (response.status === 404) this.outdated("gone");
       else if (!response.ok) throw new Error(response.statusText);
-      else this.answered(await response.json());
+      else await this.answered(await response.json());
       this.failures = 0;
     } catch {
       this.failures += 1;
@@ -56,9 +57,21 @@ class Follower {
     if (!this.ended) this.wait();
   }
 
-  answered(now) {
+  async answered(now) {
     this.show(now);
-    if (now.version !== this.data.drawn.version) this.outdated(now.version);
+    const { drawn, script_draws } = this.data;
+    if (now[script_draws] !== drawn[script_draws]) this.outdated(now.version);
+    else if (now.version !== this.known) await this.fetchNews(now.version);
+  }
+
+  async fetchNews(version) {
+    const { data } = this;
+    const response = await fetch(`${data.news}&version=${encodeURIComponent(version)}`, { cache: "no-store" });
+    if (!response.ok) throw new Error(response.statusText);
+    const news = await response.json();
+    if (this.ended || this.data !== data) return; // drawn anew meanwhile
+    this.known = news.version;
+    tellNews(data.news, data.drawn.version, news);
   }
 
   outdated(version) {

@@ -16,11 +16,23 @@ class Grid {
     this.seen = new IntersectionObserver((entries) => this.onSeen(entries), { rootMargin: "300px" });
     this.resized = new ResizeObserver(() => this.repaintSoon());
     this.resized.observe(this.list);
+    this.leave = followNews(() => this.given?.follows && this.showGiven());
   }
 
-  update(data, choose) {
-    this.data = data;
+  // Draw what the script gave, with the masks of a newer epoch if there are any.
+  give(data, choose) {
     this.choose = choose;
+    this.given = data;
+    this.showGiven();
+  }
+
+  showGiven() {
+    const newer = newsSince(this.given.follows)?.masks ?? {};
+    this.update({ ...this.given, tiles: this.given.tiles.map((tile) => ({ ...tile, mask: newer[tile.id] ?? tile.mask })) });
+  }
+
+  update(data) {
+    this.data = data;
     const { settings, tiles, colours } = data;
     const across = this.panesAcross();
     this.list.style.setProperty("--tile", `${settings.tile_px * (0.4 + 0.6 * across)}px`);
@@ -196,6 +208,7 @@ class Grid {
   }
 
   close() {
+    this.leave();
     this.seen.disconnect();
     this.resized.disconnect();
     cancelAnimationFrame(this.frame);
@@ -219,7 +232,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".root");
   let grid = grids.get(root);
   if (!grid) grids.set(root, (grid = new Grid(root)));
-  grid.update(data, (id) => setTriggerValue("chosen", id));
+  grid.give(data, (id) => setTriggerValue("chosen", id));
   return () => {
     grid.close();
     grids.delete(root);

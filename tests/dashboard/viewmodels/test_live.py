@@ -39,6 +39,17 @@ def test_another_state_epoch_round_or_attempt_is_another_version(change):
     assert snapshot(replace(STATUS, **change)).version != snapshot(STATUS).version
 
 
+@pytest.mark.parametrize("change", [{"state": "lost"}, {"rounds_done": 1}, {"attempt": 2}, {"hardware": "2 threads"}])
+def test_a_script_draws_another_state_round_attempt_or_machine(change):
+    assert snapshot(replace(STATUS, **change)).stage != snapshot(STATUS).stage
+
+
+def test_a_script_draws_the_first_epoch_and_none_of_the_others():
+    first = replace(STATUS, epochs_done=0, best_epoch=None)
+    assert snapshot(first).stage != snapshot(STATUS).stage
+    assert snapshot(replace(STATUS, epochs_done=5, best_epoch=5)).stage == snapshot(STATUS).stage
+
+
 def test_progress_alone_is_not():
     assert snapshot(replace(STATUS, done=460, seconds=95.0, text="x")).version == snapshot(STATUS).version
 

@@ -1,0 +1,115 @@
+// The curves of a run that trains. They take new epochs in place, so that zoom and hidden curves stay.
+// Streamlit's own chart is another element for every change of its data.
+
+const groups = new WeakMap();
+let library = null;
+
+function plotly(address) {
+  library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = address;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error("The chart library could not be loaded."));
+    document.head.append(script);
+  });
+  return library;
+}
+
+// Plotly puts its rules into the document, where a component's own tree does not see them.
+function adoptRules(tree) {
+  if (tree.querySelector("style.plotly-rules")) return;
+  const rules = [...document.styleSheets]
+    .filter((sheet) => sheet.ownerNode?.id?.startsWith("plotly.js-style"))
+    .flatMap((sheet) => [...sheet.cssRules].map((rule) => rule.cssText));
+  const style = document.createElement("style");
+  style.className = "plotly-rules";
+  style.textContent = rules.join("\n");
+  tree.append(style);
+}
+
+// What the page's theme gives to Streamlit's own charts.
+function themed(layout, chart) {
+  const style = getComputedStyle(chart);
+  const text = style.color;
+  const line = style.getPropertyValue("--line").trim();
+  const axis = { gridcolor: line, zeroline: false, linecolor: line, tickfont: { size: 12 } };
+  return {
+    ...layout,
+    autosize: true,
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: style.fontFamily, color: text, size: 12 },
+    title: { ...layout.title, text: layout.title?.text ? `<b>${layout.title.text}</b>` : "" },
+    // Upright and beside the legend: lying on it, its buttons would take the clicks that hide a curve.
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: line, activecolor: text, orientation: "v" },
+    legend: { ...layout.legend, x: 1 - 36 / Math.max(chart.clientWidth, 200) },
+    hoverlabel: { bgcolor: style.getPropertyValue("--surface").trim(), font: { color: text } },
+    xaxis: { ...axis, showgrid: false, ...layout.xaxis },
+    yaxis: { ...axis, ...layout.yaxis },
+  };
+}
+
+class Curves {
+  constructor(root, tree) {
+    this.root = root;
+    this.tree = tree;
+    this.sentence = document.createElement("p");
+    this.grid = document.createElement("div");
+    this.grid.className = "charts";
+    root.replaceChildren(this.sentence, this.grid);
+    this.shown = new Map(); // chart -> what it shows
+    this.resized = new ResizeObserver(() => this.shown.forEach((_, chart) => window.Plotly.Plots.resize(chart)));
+    this.resized.observe(root);
+    this.leave = followNews(() => this.show());
+  }
+
+  async show() {
+    const { sentence, figures } = newsSince(this.data.follows) ?? this.data;
+    // Every second part stood between two pairs of asterisks.
+    const parts = sentence.split("**").map((text, index) => Object.assign(document.createElement(index % 2 ? "strong" : "span"), { textContent: text }));
+    this.sentence.replaceChildren(...parts);
+    this.sentence.hidden = !sentence;
+    const charts = Object.keys(figures).map((name) => this.chart(name));
+    const Plotly = await plotly(this.data.library);
+    adoptRules(this.tree);
+    Object.values(figures).forEach((figure, index) => this.draw(Plotly, charts[index], figure));
+  }
+
+  chart(name) {
+    let chart = this.grid.querySelector(`[data-name="${name}"]`);
+    if (!chart) {
+      chart = Object.assign(document.createElement("div"), { className: "chart" });
+      chart.dataset.name = name;
+      chart.style.height = `${this.data.height_px}px`;
+      this.grid.append(chart);
+    }
+    return chart;
+  }
+
+  draw(Plotly, chart, figure) {
+    const asked = JSON.stringify(figure) + getComputedStyle(chart).color;
+    if (this.shown.get(chart) === asked) return;
+    this.shown.set(chart, asked);
+    // Plotly writes into what it is given.
+    const { data: traces, layout } = structuredClone(figure);
+    Plotly.react(chart, traces, themed(layout, chart), { ...this.data.config, responsive: false });
+  }
+
+  close() {
+    this.leave();
+    this.resized.disconnect();
+    this.shown.forEach((_, chart) => window.Plotly.purge(chart));
+  }
+}
+
+export default function ({ data, parentElement }) {
+  const root = parentElement.querySelector(".root");
+  let curves = groups.get(root);
+  if (!curves) groups.set(root, (curves = new Curves(root, parentElement)));
+  curves.data = data;
+  curves.show();
+  return () => {
+    curves.close();
+    groups.delete(root);
+  };
+}
