@@ -103,12 +103,13 @@ def doubled_rows(root: Path) -> list[str]:
 def unusable_files(root: Path) -> dict[str, str]:
     """Return {path below root: what is wrong} of files that rows name and that are not there, whole and of the size."""
     found: dict[str, str] = {}
+    known = "image_id IN (SELECT id FROM images)"  # else the row points at nothing, which `broken_database` tells
     with opened(root) as database:
         images = database.execute("SELECT dataset_id, id, height, width, has_truth FROM images").fetchall()
         sizes = {image: (width, height) for _, image, height, width, _ in images}
-        labels = database.execute("SELECT label_set_id, image_id FROM labels").fetchall()
+        labels = database.execute(f"SELECT label_set_id, image_id FROM labels WHERE {known}").fetchall()
         predictions = database.execute(
-            "SELECT prediction_set_id, image_id, uncertainty IS NOT NULL FROM predictions"
+            f"SELECT prediction_set_id, image_id, uncertainty IS NOT NULL FROM predictions WHERE {known}"
         ).fetchall()
         models = database.execute("SELECT id FROM runs WHERE best_epoch IS NOT NULL").fetchall()
         exports = database.execute(
@@ -134,7 +135,8 @@ def unusable_files(root: Path) -> dict[str, str]:
 def _latest(root: Path, key: str) -> bool:
     """Whether an export is the last of its format: it replaces the others, and goes with what it was made of."""
     folder = root / Path(key).parent
-    return folder.is_dir() and not any(PART not in path.name for path in folder.iterdir() if path.name != Path(key).name)
+    others = (path for path in folder.glob("*") if path.name != Path(key).name)
+    return folder.is_dir() and not any(PART not in path.name for path in others)
 
 
 def _judge(found: dict[str, str], root: Path, key: str, size: tuple[int, int] | None) -> None:

@@ -75,7 +75,7 @@ def kill_both(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
 
 
 def fill_disk(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
-    leave = rng.choice([0, 16, 256, 1024]) * 1024
+    leave = rng.choice([0, 0, 16, 128]) * 1024
     hold_s = 2.0 if short else rng.uniform(1, 8)
     rig.disk.fill(leave, rig.processes)
     try:

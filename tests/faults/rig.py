@@ -37,7 +37,7 @@ from tests.faults.disk import Disk
 from tests.house import REPOSITORY, House
 
 CHILD = Path(__file__).parent / "child"
-HEARTBEAT_S, LOST_AFTER_S = 0.5, 6.0
+HEARTBEAT_S = 0.5
 PATIENCE_S = 240.0
 START_S = 120.0
 
@@ -49,14 +49,14 @@ class Stuck(AssertionError):
 class Rig:
     """One installation under test. `house` reads and writes its rows and files from outside, with a right clock."""
 
-    def __init__(self, folder: Path, max_workers: int = 2) -> None:
+    def __init__(self, folder: Path, max_workers: int = 2, lost_after_s: float = 6.0) -> None:
         self.folder = folder
         self.disk = Disk(folder / "data")
         for name in ("home", "tmp", "clock"):
             (folder / name).mkdir(exist_ok=True)
         self.log = folder / "app.log"
-        self._max_workers = max_workers
-        self.port = _free_port()
+        self.max_workers, self.lost_after_s = max_workers, lost_after_s
+        self.port = free_port()
         self.app: subprocess.Popen[bytes] | None = None
         with self.environment():
             settings = Settings()
@@ -86,9 +86,9 @@ class Rig:
             "DATABASE_URL": "",
             "FREE_DISK_FLOOR_MB": "0",
             "WARM_WORKER_S": "0",
-            "MAX_WORKERS": str(self._max_workers),
+            "MAX_WORKERS": str(self.max_workers),
             "HEARTBEAT_S": str(HEARTBEAT_S),
-            "LOST_AFTER_S": str(LOST_AFTER_S),
+            "LOST_AFTER_S": str(self.lost_after_s),
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
             "PYTHONPATH": os.pathsep.join([str(CHILD), str(REPOSITORY)]),
@@ -156,7 +156,7 @@ class Rig:
 
     def view(self, job_id: str) -> JobView:
         """Return a job as pages see it, with a right clock."""
-        return job_view(self.job(job_id), utc_now(), LOST_AFTER_S)
+        return job_view(self.job(job_id), utc_now(), self.lost_after_s)
 
     def press(self, job_id: str) -> None:
         """Do what the page's button does that goes on with a job: call the same function."""
@@ -235,7 +235,8 @@ class Rig:
         self.disk.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
