@@ -9,7 +9,11 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from db.models import Job, JobKind, JobStatus, utc_now
+from db import audit
+from db.models import Dataset, Job, JobKind, JobStatus, LabelSet, Run, utc_now
+
+WORKED_ON = {"run": Run, "label_set": LabelSet, "dataset": Dataset}
+"""What a job's payload may name, the narrowest first."""
 
 
 def submit(session: Session, kind: JobKind, payload: dict[str, Any]) -> Job:
@@ -126,17 +130,26 @@ def finish(
 
 def request_stop(session: Session, job_id: str) -> None:
     """Ask a job to stop. A queued one stops at once; a running one when its worker next looks."""
-    session.execute(
+    ended = session.execute(
         update(Job)
         .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
         .values(status=JobStatus.STOPPED, finished_at=utc_now())
     )
-    session.execute(update(Job).where(Job.id == job_id, Job.status == JobStatus.RUNNING).values(stop_requested=True))
+    asked = session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.RUNNING, Job.stop_requested.is_(False))
+        .values(stop_requested=True)
+    )
+    if ended.rowcount or asked.rowcount:
+        _record(session, "stopped", job_id)
 
 
 def requeue(session: Session, job_id: str) -> bool:
     """Put a failed or stopped job back into the queue: resume or retry. Returns whether it was one."""
-    return _requeue(session, Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.STOPPED])) == 1
+    requeued = _requeue(session, Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.STOPPED])) == 1
+    if requeued:
+        _record(session, "resumed", job_id)
+    return requeued
 
 
 def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: str | None = None) -> int:
@@ -153,7 +166,18 @@ def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: s
         .values(status=JobStatus.STOPPED, finished_at=now)
         .execution_options(synchronize_session=False)
     )
-    return _requeue(session, *lost)
+    requeued = _requeue(session, *lost)
+    if job_id is not None and requeued:
+        _record(session, "resumed", job_id)
+    return requeued
+
+
+def _record(session: Session, action: str, job_id: str) -> None:
+    """Write down who stopped or resumed a job, and what it works on by name."""
+    job = session.get_one(Job, job_id)
+    rows = (session.get(table, job.payload.get(key) or "") for key, table in WORKED_ON.items())
+    name = next((row.name for row in rows if row is not None), "")
+    audit.record(session, action, "job", job_id, name, f"{job.kind.value} job")
 
 
 def _requeue(session: Session, *where: Any) -> int:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from db import datasets, jobs
+from db import audit, datasets, jobs
 from db.models import Job, JobKind, JobStatus, utc_now
 from db.records import DatabaseRecords
 from db.session import Database
@@ -110,6 +110,23 @@ def test_a_stopped_job_can_be_resumed_and_is_no_longer_asked_to_stop(database):
         assert jobs.requeue(session, job_id)
     job = claim(database)
     assert (job.attempt, job.stop_requested, job.result) == (2, False, {"images": 3})
+
+
+def test_who_stops_or_resumes_a_job_is_written_down_once_with_what_it_works_on(database):
+    with database.writing() as session:
+        dataset = datasets.create(session, "Ward 7")
+    job_id = submit(database, dataset=dataset.id)
+    job = claim(database)
+    with database.writing() as session:
+        jobs.request_stop(session, job_id)
+        jobs.request_stop(session, job_id)
+        assert jobs.finish(session, job_id, job.attempt, JobStatus.STOPPED)
+        jobs.request_stop(session, job_id)
+        assert jobs.requeue(session, job_id) and not jobs.requeue(session, job_id)
+    with database.reading() as session:
+        told = [(row.action, row.kind, row.object_id, row.name, row.detail) for row in audit.entries(session, "job")]
+    expected = ("job", job_id, "Ward 7", "label job")
+    assert told == [("resumed", *expected), ("stopped", *expected)]
 
 
 def test_a_finished_job_is_never_changed(database):

@@ -289,6 +289,7 @@ def test_a_worker_ends_when_nothing_came_for_its_time(house, seconds):
     with house.database.reading() as session:
         assert jobs.find(session, job.id) is None or house.job(job.id).status == JobStatus.FINISHED
     assert ready(house).worker is None
+    assert not house.files.exists(stored.job_log_key(job.id))
 
 
 def test_a_network_that_learned_more_is_loaded_anew(house):

@@ -54,7 +54,7 @@ def kill_worker(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
     process = rig.worker_of(work.job_id)
     if process is None:
         return Done("no worker was left to kill")
-    _kill(process)
+    _kill(rig, process)
     return Done("killed the worker")
 
 
@@ -69,7 +69,7 @@ def kill_web(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
 def kill_both(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
     rig.kill_app()
     for process in rig.workers():
-        _kill(process)
+        _kill(rig, process)
     rig.start_app()
     return Done("killed web process and workers, as a power cut does, and started the app")
 
@@ -193,9 +193,10 @@ def _wait_while_at_work(rig: Rig, work: Work, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def _kill(process: int) -> None:
+def _kill(rig: Rig, process: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
+    rig.until(lambda: process not in rig.processes(), "the killed process is gone", every_s=0.01)
 
 
 def _written(path: Path) -> int:
