@@ -62,7 +62,7 @@ class Episodes:
     def __init__(self, rig: Rig, seed: int) -> None:
         self.rig, self.seed = rig, seed
         self.place = Place(
-            draw_pictures(rig.folder / "pictures", 100, 100), draw_pictures(rig.folder / "more", 12, 300)
+            draw_pictures(rig.folder / "pictures", 200, 100), draw_pictures(rig.folder / "more", 12, 400)
         )
         self._base = draw_pictures(rig.folder / "base", jobs_at_work.PICTURES)
         self._works: list[Work] = []

@@ -161,7 +161,7 @@ def move_clock(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
 KINDS = (
     Kind("worker killed", kill_worker, ("import", "label", "train", "predict", "export")),
     Kind("web killed", kill_web, ("import", "label", "train", "predict", "export"), app_starts=True),
-    Kind("web and worker killed", kill_both, ("import", "label", "train", "predict", "export"), app_starts=True),
+    Kind("web and worker killed", kill_both, ("import", "label", "train", "predict", "export")),
     Kind("disk full", fill_disk, ("import", "label", "train", "predict", "export")),
     Kind("database busy", hold_database, ("import", "label", "train", "predict", "export")),
     Kind("checkpoint damaged", damage_checkpoint, ("train",)),

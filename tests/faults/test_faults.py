@@ -15,15 +15,15 @@ from tests.faults.rig import Rig
 SEED = 7
 FAULTS = [
     ("web killed", "import"),
-    ("worker killed", "label"),
+    ("worker killed", "import"),
     ("database busy", "import"),
     ("file removed", "label"),
-    ("disk full", "label"),
+    ("disk full", "import"),
     ("checkpoint damaged", "train"),
-    ("clock moved", "label"),
+    ("clock moved", "import"),
     ("disk full", "export"),
-    ("web and worker killed", "label"),
-    ("worker killed", "train"),
+    ("web and worker killed", "import"),
+    ("worker killed", "label"),
 ]
 
 
@@ -43,4 +43,5 @@ def test_ten_faults_lose_nothing_and_every_job_is_gone_on_with_from_the_browser(
             outcomes.append(episodes.run(number, kinds[kind], job, pressing, short=True))
             assert not outcomes[-1].broken, outcomes[-1]
         assert episodes.clean_up() == []
-    assert sum(outcome.presses > 0 for outcome in outcomes) >= 3, outcomes
+    pressed = {outcome.kind for outcome in outcomes if outcome.pressed_by == "browser"}
+    assert {"worker killed", "checkpoint damaged"} <= pressed, outcomes
