@@ -170,6 +170,17 @@ def test_tensorflow_has_its_own_name_for_a_full_disk(house):
     assert "disk is full" in explain(ResourceExhaustedError("events.v2; No space left on device"))
 
 
+def test_a_full_disk_is_no_fault_of_the_image_that_was_drawn_then(house, monkeypatch):
+    _, job = submit_label(house, add_discs(house, 1))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.artifacts.Artifacts.write", full)
+    work(house.database, house.settings)
+    assert house.job(job.id).error.startswith("The disk is full")
+
+
 def test_how_a_job_ended_is_stored_once_the_database_takes_it(house, monkeypatch):
     _, job = submit_label(house, add_discs(house, 2))
     tries, finish = [], jobs.finish
