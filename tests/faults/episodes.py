@@ -134,7 +134,10 @@ class Episodes:
 
         def ended_or_lost() -> str:
             state = self.rig.view(work.job_id).status
-            return state if state in AT_REST else ""
+            # Taking a job from a worker that lives must go well, too; but on a machine with no time for any worker to
+            # give a sign of life, doing so again and again would end none.
+            lives = state == "lost" and outcome.presses and self.rig.worker_of(work.job_id)
+            return state if state in AT_REST and not lives else ""
 
         while (state := self.rig.until(ended_or_lost, f"{work.kind} job ends or is lost")) != "finished":
             job = self.rig.job(work.job_id)

@@ -38,8 +38,8 @@ from tests.house import REPOSITORY, House
 
 CHILD = Path(__file__).parent / "child"
 HEARTBEAT_S = 0.5
-PATIENCE_S = 240.0
-START_S = 120.0
+PATIENCE_S = 480.0
+START_S = 240.0
 
 
 class Stuck(AssertionError):
