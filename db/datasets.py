@@ -101,10 +101,26 @@ def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, 
     return dataset
 
 
-def set_classes(session: Session, dataset_id: str, classes: list[Any], lookup: list[int]) -> None:
+CHANGED_MEANWHILE = (
+    "The classes were changed meanwhile, in another tab or by somebody else. Nothing of yours was saved: look at "
+    "theirs, and change them again if need be."
+)
+
+
+class ChangedMeanwhile(ValueError):
+    """Somebody else changed what was being edited. The sentence says so; nothing of theirs is overwritten."""
+
+
+def set_classes(
+    session: Session, dataset_id: str, classes: list[Any], lookup: list[int], seen_version: int | None = None
+) -> None:
     """Change how truth values map to classes. Scores that were computed before are now of an older truth version.
 
+    Args:
+        seen_version: the dataset's `truth_version` that the change was made from, where somebody looked at it.
+
     Raises:
+        ChangedMeanwhile: the classes are not those of `seen_version` any more.
         InUse: a job is working on the dataset.
         ValueError: the lookup does not have 256 entries that name existing classes.
     """
@@ -112,6 +128,8 @@ def set_classes(session: Session, dataset_id: str, classes: list[Any], lookup: l
         raise ValueError(f"A class lookup has 256 entries, each below {len(classes)}. Got {len(lookup)}.")
     refuse_if_busy(session, dataset_id)
     dataset = session.get_one(Dataset, dataset_id)
+    if seen_version is not None and dataset.truth_version != seen_version:
+        raise ChangedMeanwhile(CHANGED_MEANWHILE)
     dataset.classes, dataset.lookup = classes, lookup
     dataset.truth_version += 1
 

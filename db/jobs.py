@@ -63,11 +63,14 @@ def claim(
 
 def running(session: Session, now: datetime, lost_after_s: float) -> int:
     """Return how many jobs run whose worker is not lost."""
-    return session.scalar(
-        select(func.count()).where(
-            Job.status == JobStatus.RUNNING, Job.heartbeat_at > now - timedelta(seconds=lost_after_s)
-        )
-    )
+    silent = _silent(now, lost_after_s)
+    return session.scalar(select(func.count()).where(Job.status == JobStatus.RUNNING, ~silent))
+
+
+def _silent(now: datetime, lost_after_s: float) -> Any:
+    """The last sign of life is too old, or too far in the future: it was written before a clock was set back."""
+    reach = timedelta(seconds=lost_after_s)
+    return (Job.heartbeat_at < now - reach) | (Job.heartbeat_at > now + abs(reach))
 
 
 def queued(session: Session, kinds: Collection[JobKind] = tuple(JobKind)) -> int:
@@ -90,6 +93,17 @@ def heartbeat(session: Session, job_id: str, attempt: int, progress: tuple[int, 
     if progress is not None:
         values["progress_done"], values["progress_total"], values["progress_text"] = progress
     session.execute(_mine(job_id, attempt).values(**values))
+
+
+class TakenOver(Exception):
+    """A job is no longer this worker's: it was given up for lost and put back, or ended. What it would write is not."""
+
+
+def refuse_if_taken_over(session: Session, job_id: str, attempt: int) -> None:
+    """Raise `TakenOver` unless a job runs and this is its attempt. In a transaction that writes, it stays so."""
+    mine = select(Job.id).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
+    if session.scalar(mine) is None:
+        raise TakenOver(f"Job {job_id} was given to another worker meanwhile, or was ended.")
 
 
 def should_stop(session: Session, job_id: str, attempt: int) -> bool:
@@ -143,7 +157,7 @@ def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: s
 
     A lost job whose stop was asked for ends as stopped instead.
     """
-    lost = [Job.status == JobStatus.RUNNING, Job.heartbeat_at < now - timedelta(seconds=lost_after_s)]
+    lost = [Job.status == JobStatus.RUNNING, _silent(now, lost_after_s)]
     if job_id is not None:
         lost.append(Job.id == job_id)
     session.execute(
@@ -177,12 +191,11 @@ def _requeue(session: Session, *where: Any) -> int:
 
 
 def is_lost(job: Job, now: datetime, lost_after_s: float) -> bool:
-    """Whether a job counts as running but its worker has fallen silent."""
-    return (
-        job.status == JobStatus.RUNNING
-        and job.heartbeat_at is not None
-        and now - job.heartbeat_at > timedelta(seconds=lost_after_s)
-    )
+    """Whether a job counts as running but its worker has fallen silent (see `_silent` for clocks that were set)."""
+    if job.status != JobStatus.RUNNING or job.heartbeat_at is None:
+        return False
+    reach = timedelta(seconds=lost_after_s)
+    return now - job.heartbeat_at > reach or job.heartbeat_at - now > abs(reach)
 
 
 def waiting_without_worker(session: Session, now: datetime, lost_after_s: float, max_running: int) -> bool:

@@ -224,7 +224,7 @@ def _check_source(session: Session, source: dict[str, Any]) -> None:
 
 def _place(source: dict[str, Any]) -> str:
     words = {"upload": "an upload", "sample": "the drawn sample set"}
-    return words.get(source["kind"]) or f"the {source['kind']} {source.get('path', '')}".rstrip()
+    return words.get(source["kind"]) or f"the {source['kind']} {source.get('path', '')}"
 
 
 def _with_images(session: Session, dataset_id: str) -> Dataset:

@@ -89,8 +89,9 @@ def readiness(session: Session, now: datetime, lost_after_s: float) -> Readiness
 
 
 def _sign(session: Session, now: datetime) -> Job | None:
-    fresh = now - timedelta(seconds=SILENT_S)
-    ended = select(Job).where(Job.kind == JobKind.WARM, Job.status == JobStatus.FINISHED, Job.heartbeat_at > fresh)
+    reach = timedelta(seconds=SILENT_S)  # on both sides: a sign of the future was put up before a clock was set back
+    fresh = Job.heartbeat_at.between(now - reach, now + reach)
+    ended = select(Job).where(Job.kind == JobKind.WARM, Job.status == JobStatus.FINISHED, fresh)
     return next((job for job in session.scalars(ended) if job.payload.get("sign")), None)
 
 

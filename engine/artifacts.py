@@ -6,13 +6,21 @@ people give never enter a key.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says when a disk is full, or a limit on disk use or on the size of a file is reached."""
+
+PART = ".part"
+"""In the name of every file or folder that is not finished."""
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,120}")
@@ -205,7 +213,7 @@ class Artifacts:
         if not base.is_dir():
             return []
         found = (entry.relative_to(self.root).as_posix() for entry in base.rglob("*") if entry.is_file())
-        return sorted(key for key in found if ".part" not in key)
+        return sorted(key for key in found if PART not in key)
 
     def delete(self, key: str) -> None:
         """Remove a file or a whole folder; removing what is gone is no error."""
@@ -215,10 +223,30 @@ class Artifacts:
         else:
             path.unlink(missing_ok=True)
 
+    def delete_half_written(self, folder: str, beginning: str = "") -> None:
+        """Remove what a killed writer left below `folder`, files and folders whose names have `beginning`.
+
+        Only for a folder that nobody else writes to, or with the beginning of what nobody else writes.
+        """
+        for path in sorted(self.path(folder).rglob(f"{beginning}*{PART}*")):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
     def free_bytes(self) -> int:
         """Return the free space of the disk that holds the store."""
         self.root.mkdir(parents=True, exist_ok=True)
         return shutil.disk_usage(self.root).free
+
+
+def zip_is_whole(path: Path) -> bool:
+    """Whether a model or a state is there and undamaged: both are zips, in which every byte is under a checksum."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except Exception:  # damaged zips raise anything from BadZipFile to zlib.error and NotImplementedError
+        return False
 
 
 def _missing(key: str) -> MissingFile:
@@ -228,7 +256,7 @@ def _missing(key: str) -> MissingFile:
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
     """Yield a path beside `target` to write to; when the block ends well it is flushed to disk and takes its place."""
-    beside = target.with_name(f"{target.stem}.{uuid.uuid4().hex[:8]}.part{target.suffix}")
+    beside = target.with_name(f"{target.stem}.{uuid.uuid4().hex[:8]}{PART}{target.suffix}")
     try:
         yield beside
         with beside.open("rb") as written:

@@ -25,7 +25,7 @@ from db.records import DatabaseRecords
 from db.session import Database
 from engine import artifacts as stored
 from engine import kept_networks, logs
-from engine.artifacts import Artifacts
+from engine.artifacts import NO_SPACE, Artifacts
 from engine.jobs.base import JobFailed, JobStopped
 from engine.memory_advice import memory_advice
 from engine.memory_watch import MemoryWatch, family
@@ -45,7 +45,7 @@ QUICK = (JobKind.PREDICT, JobKind.WARM)
 POLL_S = 0.5
 WARM_POLL_S = 0.15
 WARM_BEAT_S = 2.0
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+END_PATIENCE_S, END_RETRY_S = 600.0, 1.0
 
 log = logging.getLogger("maskloom.worker")
 
@@ -55,7 +55,7 @@ class WorkerContext:
 
     def __init__(self, database: Database, job: Job, current: Settings) -> None:
         self.artifacts = Artifacts(current.data_root)
-        self.records = DatabaseRecords(database)
+        self.records = DatabaseRecords(database, (job.id, job.attempt))
         self._database = database
         self._job_id, self._attempt = job.id, job.attempt
         self._heartbeat_s = current.heartbeat_s
@@ -121,23 +121,37 @@ class WorkerContext:
         finally:
             self._ended.set()
             self._thread.join()
-            self._write(self._latest)
+            with contextlib.suppress(Exception):  # how far the bar stands is no reason to fail work that is done
+                self._write(self._latest)
 
 
 def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> str:
     """Return the sentence that a person reads when a job fails; `config` is the settings of the run it trained."""
     causes = list(_causes(error))
-    if any(isinstance(cause, OSError) and cause.errno in NO_SPACE for cause in causes):
+    if any(map(_is_full_disk, causes)):
         return (
             "The disk is full, or a limit on disk use or file size is reached. Free some space, then retry: what was "
             "finished is kept."
         )
+    if any(_sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") for cause in causes):
+        return "Another program kept the database locked for too long. End it, then retry: what was finished is kept."
     if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):
         return _out_of_memory(config)
     if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
         return str(error)  # our own errors are sentences for people
     what = str(error).partition("\n")[0].rstrip(".")[:300]  # a database error goes on with its SQL
     return f"Unexpected error, {type(error).__name__}: {what}. The job's log has the details."
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return True
+    # TensorFlow and SQLite have their own ways to say so; of a limit, SQLite only knows an error of input and output
+    return os.strerror(errno.ENOSPC) in str(error) or _sqlite_says(error, "SQLITE_FULL", "SQLITE_IOERR_WRITE")
+
+
+def _sqlite_says(error: BaseException, *names: str) -> bool:
+    return str(getattr(error, "sqlite_errorname", "")).startswith(names)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -158,23 +172,33 @@ def _out_of_memory(config: Mapping[str, Any] | None) -> str:
 
 @contextlib.contextmanager
 def _output_to(path: Any) -> Iterator[None]:
-    """Send everything that this process prints, native libraries included, to a job's log file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Send everything that this process prints, native libraries included, to a job's log file.
+
+    A log that cannot be written, on a full disk, ends no work: the job itself says then that the disk is full.
+    """
+    _flush()
     saved = os.dup(1), os.dup(2)
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(file, 1)
         os.dup2(file, 2)
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         os.dup2(saved[0], 1)
         os.dup2(saved[1], 2)
         for descriptor in (file, *saved):
             os.close(descriptor)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
 
 
 def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
@@ -191,20 +215,46 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
             status, result = JobStatus.STOPPED, stopped.result
             if context.memory.sentence:
                 status, error = JobStatus.FAILED, f"{context.memory.sentence} {_lower(job, context)}".strip()
+        except jobs.TakenOver as taken:
+            log.warning("%s", taken)
+            status = JobStatus.STOPPED
         except Exception as failure:
             log.exception("The job failed.", extra={"event": "job_failed"})
             status, error = JobStatus.FAILED, explain(failure, _trained_config(job, context))
         log.info("Ended: %s. %s", status.value, error or "", extra={"event": "job_ended"})
-    with database.writing() as session:
-        if not jobs.finish(session, job.id, job.attempt, status, error, result):
-            log.warning("Job %s was given to another worker meanwhile.", job.id)
+    if not _store_end(database, job, status, error, result):
+        log.warning("Job %s was given to another worker meanwhile.", job.id)
     if job.kind == JobKind.WARM and status == JobStatus.FINISHED:
         context.artifacts.delete(stored.job_log_key(job.id))  # its row goes soon, and nobody started it by hand
     return status
 
 
+def _store_end(
+    database: Database, job: Job, status: JobStatus, error: str | None, result: dict[str, Any] | None
+) -> bool:
+    """Store how a job ended, trying again while the disk is full or the database busy. False if it is not ours now.
+
+    Without this, work that is done, or has failed for a reason, would be shown as lost.
+    """
+    give_up = time.monotonic() + END_PATIENCE_S
+    while True:
+        try:
+            with database.writing() as session:
+                return jobs.finish(session, job.id, job.attempt, status, error, result)
+        except Exception:
+            if time.monotonic() > give_up:
+                raise
+            log.exception("The end of job %s could not be stored; the next try is in %.0f s.", job.id, END_RETRY_S)
+            time.sleep(END_RETRY_S)
+
+
 def _trained_config(job: Job, context: WorkerContext) -> dict[str, Any] | None:
-    return context.records.run(job.payload["run"]).config if job.kind == JobKind.TRAIN else None
+    if job.kind != JobKind.TRAIN:
+        return None
+    try:
+        return context.records.run(job.payload["run"]).config
+    except Exception:  # a disk or database in trouble is what is being explained
+        return None
 
 
 def _lower(job: Job, context: WorkerContext) -> str:

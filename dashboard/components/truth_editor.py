@@ -33,6 +33,7 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
     if not counts[1:].any():
         st.info("All truth masks are black, so there are no values to tell apart.")
         return
+    _tell_of_others(view, key)
     left, right = st.columns([1, 1], gap="medium")
     with left:
         rows = _table(view, key)
@@ -49,6 +50,18 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
     for column, (image_id, name) in zip(st.columns(3), examples, strict=False):
         with column:
             _example(view.id, image_id, name, lookup)
+
+
+def _tell_of_others(view: DatasetView, key: str) -> None:
+    """Say that what was being edited here is gone: the table begins anew with every version of the classes."""
+    if st.session_state.get(_seen(view, key), view.truth_version) != view.truth_version:
+        st.warning(datasets.CHANGED_MEANWHILE, icon=":material/group:")
+        st.session_state.pop(f"{key}-proposal-{view.id}", None)
+    st.session_state[_seen(view, key)] = view.truth_version
+
+
+def _seen(view: DatasetView, key: str) -> str:
+    return f"{key}-seen-{view.id}"
 
 
 def _table(view: DatasetView, key: str) -> list[ClassStart]:
@@ -82,9 +95,10 @@ def _buttons(view: DatasetView, mapping: Mapping | None, counts: np.ndarray, key
     names = tuple(entry["name"] for entry in mapping.classes) if mapping else ()
     changed = mapping is not None and (tuple(mapping.lookup), names) != (view.lookup, view.classes)
     save, propose, undo = st.columns([1.2, 1.2, 1])
-    if rights.button(
+    pressed = rights.button(
         "Save classes", place=save, type="primary", disabled=not changed, key=f"{key}-save", width="stretch"
-    ):
+    )
+    if pressed and changed:  # it may have been pressed in a table that is not there any more
         _save(view, mapping, key)
     if propose.button(
         "Propose",
@@ -105,11 +119,12 @@ def _buttons(view: DatasetView, mapping: Mapping | None, counts: np.ndarray, key
 def _save(view: DatasetView, mapping: Mapping, key: str) -> None:
     try:
         with resources.database().writing() as session:
-            datasets.set_classes(session, view.id, mapping.classes, mapping.lookup)
-    except datasets.InUse as error:
+            datasets.set_classes(session, view.id, mapping.classes, mapping.lookup, view.truth_version)
+    except (datasets.InUse, datasets.ChangedMeanwhile) as error:
         st.error(wording.escaped(str(error)))
         return
     st.toast("The classes are saved.", icon=":material/check:")
+    del st.session_state[_seen(view, key)]  # the version that comes now is this tab's own
     _start_anew(view, key, None)
 
 

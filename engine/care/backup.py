@@ -23,10 +23,10 @@ from typing import Any, BinaryIO
 
 from engine import VERSION
 from engine import artifacts as stored
-from engine.artifacts import Artifacts, replacing
+from engine.artifacts import PART, Artifacts, replacing
 from engine.care.inventory import Inventory
 from engine.care.leftovers import EXPORTS
-from engine.care.shelves import PART, shelves
+from engine.care.shelves import shelves
 
 FORMAT = 1
 MANIFEST = "manifest.json"

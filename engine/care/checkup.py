@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from engine import artifacts as stored
-from engine.artifacts import Artifacts
+from engine.artifacts import PART, Artifacts, zip_is_whole
 from engine.care import leftovers
 from engine.care.findings import Finding, Report, counted
 from engine.care.inventory import Inventory
-from engine.care.shelves import PART, Compared, Shelf, compared, decodes, scanned, shelves
+from engine.care.shelves import Compared, Shelf, compared, decodes, scanned, shelves
 
 Seen = Callable[[int], None]
 
@@ -130,9 +129,9 @@ def run_findings(run: Any, files: Artifacts, quick: bool) -> Iterable[Finding]:
     if quick:
         return
     packed = [path for pattern in ("*.keras", "*.npz") for path in sorted(folder.rglob(pattern))]
-    bad = [path for path in packed if PART not in path.name and not _zip_is_whole(path)]
+    bad = [path for path in packed if PART not in path.name and not zip_is_whole(path)]
     if bad:
-        advice = "A damaged best.keras cannot predict, a damaged state.npz cannot be resumed: train it again."
+        advice = "A damaged best.keras cannot predict: train it again."
         items = tuple(path.relative_to(files.root).as_posix() for path in bad)
         yield Finding("damaged_model", f"Models of {name} are damaged. {advice}", items, run.id, at_work)
     pictures = [path for path in sorted(folder.rglob("*.png")) if PART not in path.name]
@@ -169,15 +168,6 @@ def short_sets(inventory: Inventory, busy: set[str]) -> Iterable[Finding]:
                 at_work,
                 "offer Retry for its job, which draws those that are missing.",
             )
-
-
-def _zip_is_whole(path: Path) -> bool:
-    """Models and states are zips: every byte of theirs is under a checksum, so nothing needs to be loaded."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except Exception:  # damaged zips raise anything from BadZipFile to zlib.error and NotImplementedError
-        return False
 
 
 def _notes(inventory: Inventory, files: Artifacts, busy: set[str]) -> Iterable[str]:

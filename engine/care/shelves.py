@@ -19,8 +19,6 @@ from engine.care.inventory import Inventory
 THREADS = min(4, os.cpu_count() or 1)
 """OpenCV decodes outside of Python's lock."""
 
-PART = ".part"
-
 
 @dataclass(frozen=True)
 class Shelf:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ import numpy as np
 
 from engine import artifacts as stored
 from engine import imaging
+from engine.artifacts import PART
 from engine.data.framing import cut, scaled_shape, windows
 from engine.exports import coco, model_pack, yolo
 from engine.exports.formats import Format, find_format
@@ -39,19 +41,21 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         JobFailed: a stored file is gone, or the network cannot be converted.
         JobStopped: a person stopped it; nothing is kept.
     """
-    payload = job.payload
+    payload, began = job.payload, time.time()
     what = find_format(payload["what"])
     folder = FOLDERS[payload["owner"]](payload[payload["owner"]])
     key = stored.export_key(folder, what.name, job.id, what.suffix)
+    context.artifacts.delete_half_written(stored.export_folder(folder, what.name), job.id)
     with context.artifacts.writing(key) as beside:
         told = (
             _annotations(context, payload, what, beside)
             if what.thresholded
             else _of_run(context, payload, what, beside)
         )
-    for older in context.artifacts.keys(stored.export_folder(folder, what.name)):
-        if older != key:
-            context.artifacts.delete(older)
+    for other in context.artifacts.keys(stored.export_folder(folder, what.name)):
+        # What another job made meanwhile was asked for at another threshold, and somebody waits for it
+        if other != key and context.artifacts.path(other).stat().st_mtime < began:
+            context.artifacts.delete(other)
     return {"key": key, "suffix": what.suffix, "bytes": context.artifacts.size(key)} | told
 
 
@@ -79,7 +83,8 @@ def _of_run(context: JobContext, payload: dict[str, Any], what: Format, target: 
         target.write_text(report(facts, tile_rows(context, chosen)), "utf-8")
         context.progress(1, 1, "Drawing the report")
         return {}
-    with TemporaryDirectory(prefix="export.part", dir=target.parent, ignore_cleanup_errors=True) as temporary:
+    prefix = f"{target.name.partition('.')[0]}{PART}"  # the job's id, as in the name of its file
+    with TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as temporary:
         return _packed(context, chosen, facts, what.name, Path(temporary), target)
 
 

@@ -53,7 +53,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     this import took and skipped.
 
     An image's id comes from the dataset's id and its pixels, so a second attempt writes the same files and adds no
-    row twice.
+    row twice, and a picture that is imported again brings back those of its files that are gone.
 
     Raises:
         JobFailed: the source cannot be read, or the dataset is still empty at the end.
@@ -96,6 +96,7 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
     """Read, store and report everything; return the job's result."""
     dataset_id = job.payload["dataset"]
     known = context.records.content_hashes(dataset_id)
+    has_truth = {image.id: image.has_truth for image in context.records.images(dataset_id)}
     rows: list[dict[str, Any]] = []
     entries: list[Entry] = []
     report = list(skipped)
@@ -111,6 +112,8 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
     with closing(_encoded(readers, dataset_id)) as images:
         for number, encoded in enumerate(images, start=1):
             decoded = encoded.decoded
+            if encoded.row.get("id") in has_truth:
+                _bring_back(context.artifacts, dataset_id, encoded, has_truth[encoded.row["id"]])
             first = known.get(decoded.content_hash)
             if first is None or (first == decoded.name and job.attempt > 1):
                 entries.extend(decoded.entries)
@@ -180,6 +183,16 @@ def _store(files: Artifacts, dataset_id: str, encoded: Encoded) -> None:
     files.write(stored.thumb_key(dataset_id, image_id), encoded.thumb_webp)
     if encoded.truth_png:
         files.write(stored.truth_key(dataset_id, image_id), encoded.truth_png)
+
+
+def _bring_back(files: Artifacts, dataset_id: str, encoded: Encoded, with_truth: bool) -> None:
+    """Store what is gone of an image that the dataset has: it was deleted outside of Maskloom."""
+    wanted = [(stored.image_key, encoded.image_png), (stored.thumb_key, encoded.thumb_webp)]
+    wanted += [(stored.truth_key, encoded.truth_png)] if with_truth and encoded.truth_png else []
+    for key_of, data in wanted:
+        key = key_of(dataset_id, encoded.row["id"])
+        if not files.exists(key):
+            files.write(key, data)
 
 
 def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from engine import artifacts as stored
 from engine import imaging, metrics
-from engine.artifacts import Artifacts, MissingFile
+from engine.artifacts import NO_SPACE, Artifacts, MissingFile
 from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
 from engine.parameters import parse
 from engine.processes import prepare_process
@@ -243,6 +243,8 @@ def _naming(task: Task) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            raise  # that is no fault of the image
         reason = str(error) or type(error).__name__
         raise ImageFailed(f"The image {task.name!r} cannot be labelled with '{task.method}'. {reason}") from error
 

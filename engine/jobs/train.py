@@ -48,6 +48,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 
     chosen = context.records.run(job.payload["run"])
     config = parse(RunConfig, chosen.config)
+    context.artifacts.delete_half_written(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
     rows = _split_rows(context, chosen, config)
     samples = _weighed(context, chosen, config, training_samples(context, chosen, rows))
     if not chosen.label_set_id:  # truth is not to be corrected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.artifacts import replacing
+from engine.artifacts import replacing, zip_is_whole
 from engine.config import RunConfig
 from engine.model.encoder import EncoderWeightsError
 from engine.model.networks import network
@@ -21,7 +22,9 @@ from engine.training.callbacks import Hooks
 from engine.training.compiled import Averaged, training_model
 from engine.training.hardware import prepare_threads
 from engine.training.samples import Pixels, Sample, TrainingError, prepared
-from engine.training.state import Ended, TrainingState, load_state, save_state
+from engine.training.state import Ended, Patience, TrainingState, load_state, save_state
+
+log = logging.getLogger("maskloom.training")
 
 BEST_FILE, LAST_FILE = "best.keras", "last.keras"
 
@@ -68,6 +71,8 @@ def fit(
     except ValueError as error:
         raise TrainingError(str(error)) from None
     stored = _StoredModels(config, folder, probes_in or folder)
+    if state.checkpoint.best_epoch and not zip_is_whole(folder / BEST_FILE):
+        _replace_best(state, stored)
     if state.ended:
         return _result(state, stored)
 
@@ -132,6 +137,19 @@ def _train(
     )
 
 
+def _replace_best(state: TrainingState, stored: _StoredModels) -> None:
+    """Put the last model in the place of the best one, which was damaged or removed: a run must end with a model.
+
+    How the last one scored is not known here, so any further epoch counts as better.
+    """
+    whole = zip_is_whole(stored.folder / LAST_FILE)
+    log.warning("%s is damaged; %s takes its place.", BEST_FILE, LAST_FILE if whole else "the next epoch's model")
+    if whole:
+        stored.copy(LAST_FILE, BEST_FILE)
+    state.checkpoint = Patience(best_epoch=state.epoch if whole else 0)
+    state.best_metrics = {}
+
+
 def _conclude(config: RunConfig, model: keras.Model, state: TrainingState, stored: _StoredModels) -> None:
     """Say how it ended, and leave usable models whatever that was."""
     best = state.checkpoint.best_epoch or None
@@ -154,7 +172,7 @@ def _conclude(config: RunConfig, model: keras.Model, state: TrainingState, store
         stored.save(model, BEST_FILE)
         stored.save(model, LAST_FILE)
     if state.ended == "early" and config.early_stopping.restore_best_weights:
-        stored.copy_best_to_last()
+        stored.copy(BEST_FILE, LAST_FILE)
     if state.ended != "stopped":  # what ended by itself is not trained again, and needs no optimizer any more
         save_state(stored.folder, state, {})
 
@@ -185,9 +203,9 @@ class _StoredModels:
         with replacing(self.folder / name) as beside:
             self._plain.save(beside)
 
-    def copy_best_to_last(self) -> None:
-        with replacing(self.folder / LAST_FILE) as beside:
-            beside.write_bytes((self.folder / BEST_FILE).read_bytes())
+    def copy(self, source: str, target: str) -> None:
+        with replacing(self.folder / target) as beside:
+            beside.write_bytes((self.folder / source).read_bytes())
 
 
 def _arrays(model: keras.Model) -> dict[str, np.ndarray]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,9 @@ import numpy as np
 from engine.artifacts import replacing
 
 Ended = Literal["", "finished", "early", "stopped", "nan"]
-STATE_FILE = "state.npz"
+STATE_FILE, EARLIER_FILE = "state.npz", "state.earlier.npz"
+
+log = logging.getLogger("maskloom.training")
 
 
 def goal(monitor: str) -> int:
@@ -57,27 +59,43 @@ class TrainingState:
 
 
 def save_state(folder: Path, state: TrainingState, arrays: dict[str, np.ndarray]) -> None:
-    """Write state and arrays as one file, whole or not at all."""
-    with replacing(folder / STATE_FILE) as beside:
+    """Write state and arrays as one file, whole or not at all. The one before is kept, in case this is damaged later.
+
+    Without arrays a run has ended for good, and nothing is kept to go on from.
+    """
+    path, earlier = folder / STATE_FILE, folder / EARLIER_FILE
+    with replacing(path) as beside:
         np.savez(beside, state=np.array(json.dumps(asdict(state))), **arrays)
+        if path.exists():
+            path.replace(earlier)  # if this process dies here, `load_state` finds it there
+    if not arrays:
+        earlier.unlink(missing_ok=True)
 
 
 def load_state(folder: Path) -> tuple[TrainingState, dict[str, np.ndarray]]:
-    """Return what `save_state` wrote into `folder`, or a fresh state and no arrays.
+    """Return what `save_state` wrote into `folder` last and is whole, or a fresh state and no arrays.
 
     Raises:
-        ValueError: the file is there and cannot be read.
+        ValueError: something is there and none of it is whole. It is set aside, so that the next call starts afresh.
     """
-    path = folder / STATE_FILE
-    if not path.exists():
-        return TrainingState(), {}
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    found = [path for path in (folder / STATE_FILE, folder / EARLIER_FILE) if path.exists()]
+    for path in found:
+        try:
+            return _read(path)
+        except Exception as error:  # what damaged zips raise goes from BadZipFile to zlib.error and KeyError
+            log.warning("%s is damaged (%s: %s).", path.name, type(error).__name__, error)
+    if found:
+        for path in found:
+            path.replace(path.with_name(f"{path.name}.damaged"))
         raise ValueError(
-            f"The state of this run ({path.name}) is damaged, so it cannot resume. Start it anew."
-        ) from error
+            "The state of this run is damaged, so it cannot go on after its last epoch. Retry begins with the first."
+        )
+    return TrainingState(), {}
+
+
+def _read(path: Path) -> tuple[TrainingState, dict[str, np.ndarray]]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
     values: dict[str, Any] = json.loads(str(arrays.pop("state")))
     for name in ("checkpoint", "early_stopping", "reduce_lr"):
         values[name] = Patience(**values[name])

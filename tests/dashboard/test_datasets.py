@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from db import datasets, submissions
@@ -143,6 +144,28 @@ def test_the_truth_tab_shows_classes_and_a_proposal_can_be_saved(open_page, subm
         saved = session.get_one(Dataset, dataset.id)
     assert (saved.lookup[127], saved.lookup[128], saved.truth_version) == (0, 1, 3)
     assert at.button("classes-save").disabled
+
+
+def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, submitted, house):
+    dataset = add_discs(house, count=3)
+    with house.database.writing() as session:
+        datasets.set_classes(session, dataset.id, dataset.classes, [0] * 10 + [1] * 246)
+    tabs = [open_page(PAGE, dataset=dataset.id) for _ in range(2)]
+    for at in tabs:
+        at.session_state["dataset-tabs"] = "Truth"
+        at.run()
+        click(at, "classes-propose")
+    first, second = tabs
+    click(first, "classes-save")
+    assert not first.warning
+    click(second, "classes-save")
+    assert "changed meanwhile, in another tab" in second.warning[0].value
+    with house.database.reading() as session:
+        assert session.get_one(Dataset, dataset.id).truth_version == 3
+    second.run()
+    assert not second.warning
+    with pytest.raises(datasets.ChangedMeanwhile), house.database.writing() as session:
+        datasets.set_classes(session, dataset.id, dataset.classes, [0] * 256, seen_version=2)
 
 
 def test_deleting_names_what_goes_and_takes_the_files(open_page, submitted, house):

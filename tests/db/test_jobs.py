@@ -7,6 +7,7 @@ import pytest
 
 from db import audit, datasets, jobs
 from db.models import Job, JobKind, JobStatus, utc_now
+from db.records import DatabaseRecords
 from db.session import Database
 
 LOST_AFTER_S = 60
@@ -161,3 +162,37 @@ def test_waiting_without_worker_sees_queue_and_capacity(database):
     claim(database)
     assert not waiting(1)
     assert waiting(2)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_sign_of_life_of_another_time_is_none_whichever_way_the_clock_was_set(database, hours):
+    job_id = submit(database)
+    claim(database)
+    with database.writing() as session:
+        session.get_one(Job, job_id).heartbeat_at = utc_now() + timedelta(hours=hours)
+    assert jobs.is_lost(read(database, job_id), utc_now(), LOST_AFTER_S)
+    with database.writing() as session:
+        assert jobs.running(session, utc_now(), LOST_AFTER_S) == 0
+        assert jobs.requeue_lost(session, utc_now(), LOST_AFTER_S) == 1
+    assert read(database, job_id).status == JobStatus.QUEUED
+
+
+def test_a_worker_whose_job_another_took_over_writes_no_row(database):
+    job_id = submit(database)
+    first = claim(database, "first")
+    stale = DatabaseRecords(database, (job_id, first.attempt))
+    with database.writing() as session:
+        dataset = datasets.create(session, "discs")
+    stale.finish_import(dataset.id, None, None)
+    with database.writing() as session:
+        jobs.requeue_lost(session, utc_now(), -1)
+    with pytest.raises(jobs.TakenOver):
+        stale.finish_import(dataset.id, None, None)
+    second = claim(database, "second")
+    with pytest.raises(jobs.TakenOver):
+        stale.add_images(dataset.id, job_id, [], [{"name": "a.png", "taken": True}])
+    DatabaseRecords(database, (job_id, second.attempt)).add_images(
+        dataset.id, job_id, [], [{"name": "b.png", "taken": True}]
+    )
+    with database.reading() as session:
+        assert [entry.name for entry in datasets.report(session, dataset.id)] == ["b.png"]

@@ -21,3 +21,18 @@ def test_the_tail_of_a_short_log_is_all_of_it(tmp_path):
 def test_the_tail_of_no_log_says_which(tmp_path):
     with pytest.raises(MissingFile, match=r"jobs/a\.log is gone"):
         Artifacts(tmp_path).tail("jobs/a.log", 100)
+
+
+def test_what_a_killed_writer_left_is_deleted_and_nothing_else(tmp_path):
+    files = Artifacts(tmp_path)
+    files.write("runs/a/best.keras", b"model")
+    (tmp_path / "runs/a/rounds/2/pixels.part12").mkdir(parents=True)
+    (tmp_path / "runs/a/rounds/2/pixels.part12/train").write_bytes(b"pixels")
+    for name in ("best.1234abcd.part.keras", "other.1234abcd.part.keras"):
+        (tmp_path / "runs/a" / name).write_bytes(b"half")
+    files.delete_half_written("runs/a", "best")
+    assert not (tmp_path / "runs/a/best.1234abcd.part.keras").exists()
+    assert (tmp_path / "runs/a/other.1234abcd.part.keras").exists()
+    files.delete_half_written("runs/a")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "runs/a/best.keras"]
+    files.delete_half_written("runs/gone")

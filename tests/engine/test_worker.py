@@ -1,9 +1,11 @@
 """Real worker processes on a real queue."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -134,6 +136,80 @@ def test_a_stop_request_ends_a_running_job_and_keeps_what_is_drawn(house):
 )
 def test_every_failure_becomes_a_sentence(error, words):
     assert words in explain(error)
+
+
+def sqlite_error(statement, **limits):
+    """Return the error that SQLite raises, as SQLAlchemy wraps it."""
+    with closing(sqlite3.connect(":memory:")) as database, pytest.raises(sqlite3.OperationalError) as raised:
+        database.execute("CREATE TABLE t (x)")
+        for name, value in limits.items():
+            database.execute(f"PRAGMA {name} = {value}")
+        database.execute(statement)
+    error = OperationalError(statement, {}, raised.value)
+    error.__cause__ = raised.value
+    return error
+
+
+def test_sqlite_says_in_its_own_way_that_the_disk_is_full_or_the_database_locked(tmp_path):
+    full = sqlite_error("INSERT INTO t VALUES (zeroblob(1000000))", max_page_count=4)
+    assert "disk is full" in explain(full)
+    with (
+        closing(sqlite3.connect(tmp_path / "a.db")) as holder,
+        closing(sqlite3.connect(tmp_path / "a.db", timeout=0)) as other,
+    ):
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            other.execute("BEGIN EXCLUSIVE")
+    assert "kept the database locked" in explain(raised.value)
+
+
+def test_tensorflow_has_its_own_name_for_a_full_disk(house):
+    class ResourceExhaustedError(Exception):
+        pass
+
+    assert "disk is full" in explain(ResourceExhaustedError("events.v2; No space left on device"))
+
+
+def test_a_full_disk_is_no_fault_of_the_image_that_was_drawn_then(house, monkeypatch):
+    _, job = submit_label(house, add_discs(house, 1))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.artifacts.Artifacts.write", full)
+    work(house.database, house.settings)
+    assert house.job(job.id).error.startswith("The disk is full")
+
+
+def test_how_a_job_ended_is_stored_once_the_database_takes_it(house, monkeypatch):
+    _, job = submit_label(house, add_discs(house, 2))
+    tries, finish = [], jobs.finish
+
+    def busy_at_first(*arguments):
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise OperationalError("UPDATE jobs", {}, Exception("database is locked"))
+        return finish(*arguments)
+
+    monkeypatch.setattr(jobs, "finish", busy_at_first)
+    monkeypatch.setattr("engine.worker.END_RETRY_S", 0.01)
+    work(house.database, house.settings)
+    assert len(tries) == 3
+    assert house.job(job.id).status == JobStatus.FINISHED
+
+
+def test_a_bar_or_a_log_that_cannot_be_written_fails_no_job(house, monkeypatch):
+    dataset = add_discs(house, 2)
+    submitted = [submit_label(house, dataset, name)[1] for name in ("first", "second")]
+    log = house.files.path(stored.job_log_key(submitted[0].id))
+    log.mkdir(parents=True)  # a folder in its place: it cannot be opened
+
+    def refuse(*_):
+        raise OperationalError("UPDATE jobs", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(jobs, "heartbeat", refuse)
+    work(house.database, house.settings)
+    assert [house.job(job.id).status for job in submitted] == [JobStatus.FINISHED] * 2
 
 
 def test_what_led_to_a_failure_tells_more_than_its_last_error():

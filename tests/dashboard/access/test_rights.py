@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import NoResultFound
 
 from dashboard import resources
 from dashboard.access import identity
@@ -126,6 +127,15 @@ def test_a_refusal_is_shown_as_its_sentence_and_other_errors_are_not_hidden(monk
     assert show_refusal(caught.value) and shown == [str(caught.value)]
     assert "takes an admin, and your role is viewer" in shown[0]
     assert not show_refusal(ValueError("x"))
+
+
+def test_what_was_deleted_between_a_look_and_a_press_is_told_in_a_sentence(dashboard, monkeypatch):
+    shown = []
+    monkeypatch.setattr("streamlit.warning", lambda sentence, icon: shown.append(sentence))
+    with dashboard.database.reading() as session, pytest.raises(NoResultFound) as caught:
+        session.get_one(Dataset, "0" * 32)
+    assert show_refusal(caught.value)
+    assert "deleted in another tab" in shown[0]
 
 
 def test_without_a_login_everything_works_as_the_local_person(dashboard, submitted, open_page):

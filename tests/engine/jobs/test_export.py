@@ -125,6 +125,29 @@ def test_stopping_leaves_no_file(house, dataset):
     assert not list(house.files.path(stored.prediction_folder(set_id)).rglob("*.part*"))
 
 
+def test_a_file_that_another_job_made_meanwhile_stays_and_what_a_killed_attempt_left_goes(house, dataset, monkeypatch):
+    run = add_run(house, dataset, "net")
+    first, second = (submit(house, "prediction_set", set_of(house, run), "coco", at) for at in (0.4, 0.6))
+    left = house.files.path(stored.export_key(stored.prediction_folder(set_of(house, run)), "coco", second.id, "x"))
+    left = left.with_name(f"{second.id}.1234abcd.part.json")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    other: list[dict] = []
+
+    def meanwhile(*arguments):
+        monkeypatch.undo()
+        other.append(export.run(second, Context(house)))
+        return masked_images(*arguments)
+
+    masked_images = export.masked_images
+    monkeypatch.setattr(export, "masked_images", meanwhile)
+    mine = export.run(first, Context(house))
+    assert house.files.exists(other[0]["key"]) and house.files.exists(mine["key"])
+    assert not left.exists()
+    assert export.run(first, Context(house))["key"] == mine["key"]
+    assert not house.files.exists(other[0]["key"])
+
+
 def test_a_report_tells_best_and_worst_against_truth(house, dataset):
     run = add_run(house, dataset, "<script>alert(1)</script>", label_set_id=add_label_set(house, dataset))
     result = export.run(submit(house, "run", run.id, "report"), Context(house))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from db import datasets, submissions
+from db import datasets, jobs, submissions
 from db.models import Dataset, Image, Job, new_id
 from db.records import DatabaseRecords
 from engine import artifacts as stored
@@ -249,3 +249,21 @@ def test_real_images_with_three_classes(house, tmp_path):
     assert len(images) > result["truth"]
     assert [entry["value"] for entry in dataset.classes] == [0, 128, 255]
     assert all("pixel for pixel" in reason for taken, reason in report.values() if not taken)
+
+
+def test_a_picture_that_is_imported_again_brings_back_its_files_that_are_gone(house, tmp_path):
+    files = many(3)
+    job = folder_job(house, tmp_path / "in", files)
+    import_images.run(job, Context(house))
+    _, images, _ = rows(house, job)
+    keys = [key(job.payload["dataset"], images[1].id) for key in (stored.image_key, stored.thumb_key, stored.truth_key)]
+    before = [house.files.read(key) for key in keys]
+    for key in keys:
+        house.files.delete(key)
+    with house.database.writing() as session:
+        jobs.request_stop(session, job.id)  # it never was a worker's, so nothing else ends it
+        again = submissions.submit_more_images(session, job.payload["dataset"], job.payload["source"])
+    again.attempt = 1
+    result = import_images.run(again, Context(house))
+    assert [house.files.read(key) for key in keys] == before
+    assert result["images"] == 3

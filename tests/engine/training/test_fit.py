@@ -84,6 +84,28 @@ def test_stopping_and_resuming_ends_where_an_uninterrupted_run_ends(tmp_path):
         assert all(np.allclose(a, b, atol=1e-4) for a, b in pairs)
 
 
+@pytest.mark.parametrize("last_too", [False, True])
+def test_a_best_model_that_is_damaged_while_a_run_is_stopped_is_replaced(tmp_path, last_too):
+    config, samples, folder = tiny(training={"epochs": 3}), discs(tmp_path / "files"), tmp_path / "run"
+    fit(config, samples, folder, Log(stop_after=6).hooks())
+    for name in ["best.keras", "last.keras"] if last_too else ["best.keras"]:
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[: len(data) // 2])
+    result = fit(config, samples, folder)
+    assert result.ended == "finished"
+    assert result.best_epoch is not None
+    assert len(weights(folder / "best.keras")) > 0
+
+
+def test_a_run_whose_best_model_is_damaged_after_its_end_keeps_the_last_one(tmp_path):
+    samples, folder = discs(tmp_path / "files"), tmp_path / "run"
+    first = fit(tiny(), samples, folder)
+    (folder / "best.keras").write_bytes(b"")
+    again = fit(tiny(), samples, folder)
+    assert again.best_epoch == again.epochs_done == first.epochs_done
+    assert same(weights(folder / "best.keras"), weights(folder / "last.keras"))
+
+
 def test_a_run_that_ended_is_not_trained_again(tmp_path):
     samples = discs(tmp_path / "files")
     first = fit(tiny(), samples, tmp_path / "run")

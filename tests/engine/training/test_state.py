@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.artifacts import replacing
-from engine.training.state import STATE_FILE, Patience, TrainingState, load_state, save_state
+from engine.training.state import EARLIER_FILE, STATE_FILE, Patience, TrainingState, load_state, save_state
 
 
 def test_less_loss_and_more_dice_is_better():
@@ -43,11 +43,42 @@ def test_what_was_saved_is_loaded(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
 
 
-def test_an_empty_folder_is_a_fresh_start_and_a_damaged_file_says_so(tmp_path):
+def test_the_state_before_is_kept_until_a_run_has_ended(tmp_path):
+    for epoch in (1, 2, 3):
+        save_state(tmp_path, TrainingState(epoch=epoch), {"weight0": np.full(3, epoch)})
+    assert {path.name for path in tmp_path.iterdir()} == {STATE_FILE, EARLIER_FILE}
+    save_state(tmp_path, TrainingState(epoch=3, ended="finished"), {})
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+
+
+DAMAGE = {
+    "emptied": lambda data: b"",
+    "cut short": lambda data: data[: len(data) // 2],
+    "no zip": lambda data: b"PK half a file",
+    "a byte of an array": lambda data: data[:200] + bytes([data[200] ^ 0xFF]) + data[201:],
+    "a byte of the directory": lambda data: data[:-60] + bytes([data[-60] ^ 0xFF]) + data[-59:],
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_state_goes_on_from_the_one_before(tmp_path, how):
+    for epoch in (1, 2):
+        save_state(tmp_path, TrainingState(epoch=epoch), {"weight0": np.full(300, float(epoch))})
+    path = tmp_path / STATE_FILE
+    path.write_bytes(DAMAGE[how](path.read_bytes()))
+    state, arrays = load_state(tmp_path)
+    assert state.epoch == 1
+    assert (arrays["weight0"] == 1).all()
+
+
+def test_an_empty_folder_is_a_fresh_start_and_so_is_the_next_try_once_nothing_is_whole(tmp_path):
     assert load_state(tmp_path) == (TrainingState(), {})
-    (tmp_path / STATE_FILE).write_bytes(b"PK half a file")
-    with pytest.raises(ValueError, match="damaged, so it cannot resume"):
+    for name in (STATE_FILE, EARLIER_FILE):
+        (tmp_path / name).write_bytes(b"PK half a file")
+    with pytest.raises(ValueError, match="damaged, so it cannot go on"):
         load_state(tmp_path)
+    assert load_state(tmp_path) == (TrainingState(), {})
+    assert {path.name for path in tmp_path.iterdir()} == {f"{STATE_FILE}.damaged", f"{EARLIER_FILE}.damaged"}
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):

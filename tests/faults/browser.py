@@ -1,0 +1,45 @@
+"""Going on with a job in a real Chromium: the page where its panel is, and the button that the person presses."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.conftest import FLAGS
+from tests.faults.jobs_at_work import Work
+from tests.faults.rig import Rig
+
+AGAIN = re.compile(r"\b(Retry|Resume|Start over|Put back in the queue|Try again|Go on)$")
+HALTED = ("failed", "stopped", "lost")
+CLICK_MS = 60_000
+
+
+@contextmanager
+def tab() -> Iterator[Page]:
+    """Yield a tab of Debian's Chromium, or of Playwright's own."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        page.set_default_timeout(CLICK_MS)
+        yield page
+        browser.close()
+
+
+def press(page: Page, rig: Rig, work: Work) -> None:
+    """Press Resume, Retry or what the page calls it, unless the app itself puts the job back meanwhile."""
+    page.goto(rig.address + work.page)
+    button = page.get_by_role("button", name=AGAIN).first
+
+    def offered() -> bool:
+        page.wait_for_timeout(100)
+        return button.is_visible() or rig.view(work.job_id).status not in HALTED
+
+    rig.until(offered, f"the page of the {work.kind} job offers to go on with it", CLICK_MS / 1000)
+    if rig.view(work.job_id).status in HALTED:
+        button.click()
+        rig.until(lambda: rig.view(work.job_id).status not in HALTED, "the button has put the job back")

@@ -1,0 +1,47 @@
+"""Ten faults of all kinds, one after the other on one running app, each gone on with in a real Chromium.
+
+`python -m benchmarks.faults` is the long form: hundreds of them at drawn moments.
+"""
+
+from functools import partial
+
+import pytest
+
+from tests.faults.browser import press, tab
+from tests.faults.episodes import Episodes
+from tests.faults.kinds import KINDS
+from tests.faults.rig import Rig
+
+SEED = 1145  # with it the file that is removed is one that the job needs, and the kills come before the end
+FAULTS = [
+    ("web killed", "import"),
+    ("worker killed", "import"),
+    ("database busy", "import"),
+    ("file removed", "label"),
+    ("disk full", "import"),
+    ("checkpoint damaged", "train"),
+    ("clock moved", "import"),
+    ("disk full", "export"),
+    ("web and worker killed", "import"),
+    ("worker killed", "label"),
+]
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_ten_faults_lose_nothing_and_every_job_is_gone_on_with_from_the_browser(tmp_path):
+    kinds = {kind.name: kind for kind in KINDS}
+    assert {kind for kind, _ in FAULTS} == set(kinds)
+    with Rig(tmp_path, lost_after_s=4.0) as rig, tab() as page:
+        rig.start_app()
+        episodes = Episodes(rig, SEED)
+        assert episodes.prepare(with_run=False) == []
+        outcomes = []
+        for number, (kind, job) in enumerate(FAULTS):
+            pressing = partial(press, page) if job != "export" else None
+            outcomes.append(episodes.run(number, kinds[kind], job, pressing, short=True))
+            assert not outcomes[-1].broken, outcomes[-1]
+        assert episodes.clean_up() == []
+    pressed = {outcome.kind for outcome in outcomes if outcome.pressed_by == "browser"}
+    assert {"worker killed", "checkpoint damaged"} <= pressed, outcomes
