@@ -27,7 +27,8 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.faults.browser import press, tab
+from tests.chromium import chromium, tab
+from tests.faults.browser import press
 from tests.faults.episodes import Episodes, Outcome
 from tests.faults.kinds import KINDS, Kind
 from tests.faults.rig import Rig
@@ -68,7 +69,12 @@ def chosen(seed: int, number: int, only: str | None) -> tuple[Kind, str]:
 def run_part(seed: int, only: str | None, browser_every: int, keep: Path | None, numbers: list[int]) -> list[Outcome]:
     """Run some of the faults on one installation; told on standard output one by one."""
     outcomes: list[Outcome] = []
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder, Rig(Path(folder)) as rig, tab() as page:
+    with (
+        tempfile.TemporaryDirectory(prefix="faults-") as folder,
+        Rig(Path(folder)) as rig,
+        chromium() as browser,
+        tab(browser) as page,
+    ):
         rig.start_app()
         episodes = Episodes(rig, seed)
         broken = episodes.prepare()

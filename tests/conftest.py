@@ -7,27 +7,37 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from playwright.sync_api import Browser
 from xdist.scheduler import LoadScopeScheduling
 
 from db.session import Database
 from engine.artifacts import Artifacts
 from engine.settings import Settings
+from tests.chromium import chromium
 from tests.house import House
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
+IN_A_BROWSER = ("tests/browser/", "tests/faults/test_faults.py", "tests/faults/test_two_of_everything.py")
+
 
 class OneBrowser(LoadScopeScheduling):
     """Hands out test by test, but all that need a browser to one process: two cores do not carry three browsers."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "browser" if nodeid.startswith("tests/browser/") else nodeid
+        return "browser" if nodeid.startswith(IN_A_BROWSER) else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneBrowser:
     return OneBrowser(config, log)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as launched:
+        yield launched
 
 
 @pytest.fixture

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-from tests.browser.conftest import FLAGS
 from tests.faults.jobs_at_work import Work
 from tests.faults.rig import Rig
 
 AGAIN = re.compile(r"\b(Retry|Resume|Start over|Put back in the queue|Try again|Go on)$")
 HALTED = ("failed", "stopped", "lost")
 CLICK_MS = 60_000
-
-
-@contextmanager
-def tab() -> Iterator[Page]:
-    """Yield a tab of Debian's Chromium, or of Playwright's own."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-        page.set_default_timeout(CLICK_MS)
-        yield page
-        browser.close()
 
 
 def press(page: Page, rig: Rig, work: Work) -> None:

@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from tests.faults.browser import press, tab
+from tests.chromium import tab
+from tests.faults.browser import press
 from tests.faults.episodes import Episodes
 from tests.faults.kinds import KINDS
 from tests.faults.rig import Rig
@@ -29,11 +30,10 @@ FAULTS = [
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.xdist_group("browser")
-def test_ten_faults_lose_nothing_and_every_job_is_gone_on_with_from_the_browser(tmp_path):
+def test_ten_faults_lose_nothing_and_every_job_is_gone_on_with_from_the_browser(tmp_path, browser):
     kinds = {kind.name: kind for kind in KINDS}
     assert {kind for kind, _ in FAULTS} == set(kinds)
-    with Rig(tmp_path, lost_after_s=4.0) as rig, tab() as page:
+    with Rig(tmp_path, lost_after_s=4.0) as rig, tab(browser) as page:
         rig.start_app()
         episodes = Episodes(rig, SEED)
         assert episodes.prepare(with_run=False) == []

@@ -21,7 +21,7 @@ from db import datasets, jobs, submissions
 from db.models import AuditEntry, Dataset, Job, JobKind, JobStatus, Label, LabelSet, Run
 from engine import artifacts as stored
 from engine.config import config_from
-from tests.faults.browser import tab
+from tests.chromium import tab
 from tests.faults.invariants import broken_database, broken_files, doubled_rows, half_written
 from tests.faults.rig import Rig, free_port
 from tests.house import REPOSITORY, add_discs
@@ -31,7 +31,7 @@ GATE_S = 20
 PATIENCE_S = 240
 OTSU = {"longest_side_px": 64}
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 def submit_labels(house, dataset, count, name="set"):
@@ -119,8 +119,8 @@ def rig(tmp_path_factory):
 
 
 @pytest.fixture
-def page():
-    with tab() as opened:
+def page(browser):
+    with tab(browser) as opened:
         yield opened
 
 
