@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,10 +41,21 @@ def browser() -> Iterator[Browser]:
         yield launched
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    settings = Settings(data_root=tmp_path / "data", database_url="", free_disk_floor_mb=0, heartbeat_s=0.5)
-    database = Database(settings.resolved_database_url)
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database that has been migrated, to copy: a tenth of the time of making one."""
+    path = tmp_path_factory.mktemp("empty") / "app.db"
+    database = Database(f"sqlite:///{path}")
     database.migrate()
+    database.close()
+    return path
+
+
+@pytest.fixture
+def house(tmp_path: Path, empty_database: Path) -> Iterator[House]:
+    settings = Settings(data_root=tmp_path / "data", database_url="", free_disk_floor_mb=0, heartbeat_s=0.5)
+    settings.data_root.mkdir()
+    shutil.copyfile(empty_database, settings.data_root / "app.db")
+    database = Database(settings.resolved_database_url)
     yield House(settings, database, Artifacts(settings.data_root))
     database.close()

@@ -4,6 +4,7 @@ import pytest
 
 from db import runs
 from engine.config import config_from
+from tests.dashboard.live_page import given
 from tests.dashboard.test_runs import PAGE, start, texts, work
 from tests.house import add_discs
 from tests.predicted import add_run
@@ -30,7 +31,8 @@ def test_a_run_at_work_has_no_story_yet_but_a_sentence(house, open_page, dataset
     work(house, run, epochs=8)
     app = open_page(PAGE)
     assert "What happened" not in [header.value for header in app.subheader]
-    assert "Dice vs truth on validation is still rising" in texts(app)
+    (sentence,) = [data["sentence"] for data in given(app) if "sentence" in data]
+    assert "Dice vs truth on validation is still rising" in sentence
 
 
 def test_advice_opens_the_train_page_with_it_set_whatever_was_typed_there_before(house, open_page):
