@@ -109,7 +109,8 @@ class Episodes:
         done = kind.inject(self.rig, work, rng, short)
         outcome.fault = done.words
         outcome.state = self._settle(work)
-        outcome.broken += self.check(done.removed) + self._lost(before) + self._lost(seen, self._made_anew(work))
+        outcome.broken += self.check(done.removed, done.damaged)
+        outcome.broken += self._lost(before) + self._lost(seen, self._made_anew(work))
         self._go_on(outcome, work, done, press)
         outcome.attempts = self.rig.job(work.job_id).attempt
         outcome.broken += unfinished(self.rig, work)
@@ -174,14 +175,14 @@ class Episodes:
         again = work.kind == "train" and self.rig.job(work.job_id).attempt > 1
         return {work.owner_id} if again else set()
 
-    def check(self, removed: str = "") -> list[str]:
-        """Return a sentence for each invariant that does not hold now; the file `removed` is known to be gone."""
+    def check(self, *excused: str) -> list[str]:
+        """Return a sentence for each invariant that does not hold now; the files `excused` may be gone or damaged."""
         root = self.rig.root
         found = invariants.broken_database(root)
         if found:
             return found
         found += invariants.doubled_rows(root)
-        said, told = self._doctor(removed)
+        said, told = self._doctor(excused)
         found += told + invariants.broken_files(root, said)
         states = {work.job_id: self.rig.view(work.job_id).status for work in self._works}
         workers = {job_id: self.rig.worker_of(job_id) for job_id in states}
@@ -199,19 +200,19 @@ class Episodes:
             time.sleep(0.1)
         return self.rig.orphans()
 
-    def _doctor(self, removed: str) -> tuple[set[str], list[str]]:
-        """Return the files that the product itself says are gone or damaged, and what it finds beyond `removed`."""
+    def _doctor(self, excused: Collection[str]) -> tuple[set[str], list[str]]:
+        """Return which of `excused` the product itself says are gone or damaged, and what else it finds."""
         inventory = DatabaseInventory(self.rig.house.database)
         report = check(inventory, self.rig.house.files, utc_now(), self.rig.lost_after_s)
         said: set[str] = set()
         told = []
         for finding in report.findings:
             said.update(finding.items)
-            if finding.kind in (*HARMLESS, "lost_job") or finding.kind.startswith("damaged_model"):
+            if finding.kind in (*HARMLESS, "lost_job"):
                 continue
-            unexpected = [item for item in finding.items if item != removed]
+            unexpected = [item for item in finding.items if item not in excused]
             told += [f"doctor: {finding.sentence} {unexpected[:3]}"] if unexpected else []
-        return {item for item in said if item == removed}, told
+        return said.intersection(excused), told
 
     def _half_written(self) -> list[str]:
         """Nothing half written stays once its job has finished, but in what another job is at work on."""

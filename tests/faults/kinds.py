@@ -34,10 +34,11 @@ connection.execute("ROLLBACK")
 
 @dataclass(frozen=True)
 class Done:
-    """What a fault did, in words, and the file it took away if it did (path below DATA_ROOT)."""
+    """What a fault did, in words, and the file it took away or damaged if it did (paths below DATA_ROOT)."""
 
     words: str
     removed: str = ""
+    damaged: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def damage_checkpoint(rig: Rig, work: Work, rng: random.Random, short: bool) -> 
     if rng.random() < 0.35:
         path = rng.choice(found)
     how = damage(path, rng)
-    return Done(f"{done_}; {path.name} was {how}")
+    return Done(f"{done_}; {path.name} was {how}", damaged=path.relative_to(rig.root).as_posix())
 
 
 def damage(path: Path, rng: random.Random) -> str:
