@@ -20,6 +20,7 @@ import contextlib
 import multiprocessing
 import random
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
@@ -95,9 +96,15 @@ def run_part(seed: int, only: str | None, browser_every: int, keep: Path | None,
 
 def _keep(rig: Rig, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for path in [rig.log, *rig.root.glob("app.db*"), *rig.root.glob("jobs/*.log"), *rig.root.glob("logs/*.jsonl")]:
+    for path in [rig.log, *rig.root.glob("jobs/*.log"), *rig.root.glob("logs/*.jsonl")]:
         with contextlib.suppress(OSError):
             shutil.copy2(path, folder)
+    # Whoever closes the database's file as any other file loses the locks that SQLite holds on it in this process.
+    with (
+        contextlib.closing(sqlite3.connect(rig.root / "app.db")) as live,
+        contextlib.closing(sqlite3.connect(folder / "app.db")) as copy,
+    ):
+        live.backup(copy)
 
 
 def line(outcome: Outcome) -> str:
