@@ -224,8 +224,11 @@ class Episodes:
 
     def clean_up(self) -> list[str]:
         """Delete what the episodes made, as pages do; the doctor must find nothing then that it cannot mend."""
-        with self.rig.house.database.writing() as session:
-            gone = self._delete(session)
+        try:
+            with self.rig.house.database.writing() as session:
+                gone = self._delete(session)
+        except datasets.InUse as error:  # by a job that broke: the faults after it go on
+            return [f"cannot be deleted: {error}"]
         with self.rig.environment():
             from dashboard import resources
 
