@@ -9,20 +9,11 @@ from playwright.sync_api import Locator, Page, expect
 
 from db import runs
 from db.models import Run
-from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_label_bench import COUNT, add_photographs
 from tests.predicted import add_run
 
 ROW_PX = 35
 SHIFTS_PX = (0, 2, 4, 8, 12, 16, 24, 32, 40)
-
-
-@pytest.fixture(autouse=True)
-def patience():
-    """Two cores draw these pages, a browser and its tests: an expectation may take longer than the usual 5 s."""
-    expect.set_options(timeout=PATIENCE_MS)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from playwright.sync_api import Page, expect
 from db import datasets
 from db.models import Dataset, LabelSet, PredictionSet, Run
 from tests.assets.bad_names import HTML
-from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_label_bench import add_photographs
 from tests.predicted import add_label_set, add_run
 
@@ -27,7 +26,6 @@ NAMES = (
 @pytest.fixture
 def house(app):
     """A house in which everything that can have a name has one that tries something."""
-    expect.set_options(timeout=PATIENCE_MS)
     house = app.house
     house.database.migrate()
     dataset = add_photographs(house)
@@ -42,8 +40,7 @@ def house(app):
             session.merge(image).name = f"{number} {NAMES[number % len(NAMES)]}"
         entries = [{"name": f"bad {name}", "taken": False, "reason": f"It is {name}."} for name in NAMES]
         datasets.add_images(session, dataset.id, "0" * 32, [], entries)
-    yield house
-    expect.set_options(timeout=5_000)
+    return house
 
 
 def nothing_ran(page: Page) -> None:
