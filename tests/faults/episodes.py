@@ -187,8 +187,9 @@ class Episodes:
         states = {work.job_id: self.rig.view(work.job_id).status for work in self._works}
         workers = {job_id: self.rig.worker_of(job_id) for job_id in states}
         found += invariants.deserted_jobs(states, workers)
-        if self._orphans():
-            found.append(f"processes are left behind: {self._orphans()}")
+        orphans = self._orphans()
+        if orphans:
+            found.append(f"processes are left behind: {orphans}")
         base = f"{self.rig.folder}/"
         allowed = [base + place for place in OUTSIDE]
         found += invariants.written_outside(self._before_all, self._outside(), allowed)
