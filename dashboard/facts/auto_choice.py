@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.viewmodels.recipes import Recipe, known_recipe
-from engine.pseudo_labels.base import methods
+from dashboard.facts.recipes import Recipe, known_recipe
+from engine.labelling.base import methods
 
 
 @dataclass(frozen=True)

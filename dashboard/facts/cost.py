@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboard import wording
-from engine import machine
-from engine.config import ModelParams, RunConfig
-from engine.network_plan import Layer, NetworkPlan, network_plan, readable, what_to_lower
+from dashboard.facts import wording
+from engine.core import machine
+from engine.core.run_config import ModelParams, RunConfig
+from engine.network.plan import Layer, NetworkPlan, network_plan, readable, what_to_lower
 
 IMAGENET_FILE = "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 """Where Keras keeps the weights that it downloaded, below its own folder."""

@@ -12,8 +12,8 @@ import numpy as np
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
-from dashboard import urls
-from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.facts import urls
+from dashboard.facts.jobs import JobView, job_view
 from db import datasets
 from db.models import Dataset, Image, ImportEntry, Job, Label, LabelSet, Prediction, PredictionSet, Run
 

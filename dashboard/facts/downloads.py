@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.facts.jobs import JobView, job_view
 from db import exports
 from db.models import Job
 from engine.exports.formats import Format, Owner, formats_of

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from db import names
 from db.models import LabelSet
-from engine.parameters import ParameterError, parse
-from engine.pseudo_labels.base import DEFAULT_METHOD, LabelParams, find_method, methods
+from engine.core.parameters import ParameterError, parse
+from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
 
 SLOTS = ("a", "b", "c")
 """Where recipes stand on the bench, from left to right; each is a parameter of the page's address."""

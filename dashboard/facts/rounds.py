@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from dashboard import urls
+from dashboard.facts import urls
 from db import rounds
 from db.models import Round, Run
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from db import runs
-from engine.run_details import DICE_NAME, IOU_NAME, Reference
+from engine.training.run_details import DICE_NAME, IOU_NAME, Reference
 
 
 def metric_names(reference: Reference) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from db import predictions
-from engine import metrics
+from engine.imaging import metrics
 
 Reference = Literal["truth", "label"]
 SCORE_TITLES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement with the pseudo-label"}
@@ -26,8 +26,8 @@ REFERENCE_TITLES: dict[Reference, str] = {"truth": "Truth", "label": "Pseudo-lab
 class ScoreTable:
     """The predictions of one set: row i of everything is the same image, in the dataset's order.
 
-    `dice[reference]` is float32 (N, 101), one column for each of `engine.metrics.THRESHOLDS`, and not a number where
-    an image lacks that reference. `areas` is the predicted foreground's share of the image, of the same shape.
+    `dice[reference]` is float32 (N, 101), one column for each of `engine.imaging.metrics.THRESHOLDS`, and not a number
+    where an image lacks that reference. `areas` is the predicted foreground's share of the image, of the same shape.
     float32 (N,), not a number where there is none: `uncertainty`, the mean of an image's map; `flip_agreement`, Dice
     between what the network says of an image and of its mirror image; `teacher_dice`, Dice of the run's pseudo-label
     against truth. The last two are at threshold 0.5.

@@ -9,21 +9,23 @@ from datetime import datetime
 import numpy as np
 from sqlalchemy.orm import Session
 
-from dashboard import wording
-from dashboard.viewmodels.cost import Cost, cost
-from dashboard.viewmodels.jobs import job_view
+from dashboard.facts import wording
+from dashboard.facts.cost import Cost, cost
+from dashboard.facts.jobs import job_view
 from db import datasets, jobs, recipes
 from db.models import Dataset, Image, LabelSet, Run
 from db.names import free_name
-from engine import artifacts as stored
-from engine import imaging, machine
-from engine.artifacts import Artifacts
-from engine.config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences
-from engine.data import augment, truth
-from engine.data.framing import Shape
-from engine.parameters import ParameterError, from_assignments, parse
-from engine.pseudo_labels.base import methods
-from engine.workload import Workload, workload
+from engine.core import machine
+from engine.core.parameters import ParameterError, from_assignments, parse
+from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences
+from engine.datasets import truth
+from engine.imaging import codec
+from engine.labelling.base import methods
+from engine.network import augmentation as augment
+from engine.network.framing import Shape
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+from engine.training.workload import Workload, workload
 
 TRUTH = "truth"
 """The key of truth among the teachers; every other key is a label set's id."""
@@ -228,8 +230,8 @@ def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: in
 
 def read_pair(files: Artifacts, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Return image uint8 (H, W, 3) and foreground probability uint8, in their own sizes: framing needs them."""
-    image = imaging.decode_png(files.read(pair.image_key))
-    mask = imaging.decode_png(files.read(pair.mask_key))
+    image = codec.decode_png(files.read(pair.image_key))
+    mask = codec.decode_png(files.read(pair.mask_key))
     if pair.lookup:
         mask = (truth.class_map(mask, pair.lookup) > 0).astype(np.uint8) * 255
     return image, mask
@@ -242,8 +244,8 @@ def augmented(
 
     `draw` chooses which.
     """
-    shape = imaging.fit_longest_side(image.shape[:2], PREVIEW_PX)
-    whole = imaging.resize_image(image, shape), imaging.resize_image(mask, shape)
+    shape = codec.fit_longest_side(image.shape[:2], PREVIEW_PX)
+    whole = codec.resize_image(image, shape), codec.resize_image(mask, shape)
     size = config.model.image_size
     squares = augment.preview(image, mask, config.data, config.augmentation, size, PREVIEW_PX, count, seed=draw)
     return [whole, *squares]

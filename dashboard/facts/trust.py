@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine import metrics
+from engine.imaging import metrics
 
 FEWEST_FOR_A_RANK = 5
 """Below this many images with truth a rank correlation says nothing."""

@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dashboard import resources
-from dashboard.route_guard import get, guarded, row_of
+from dashboard.server import resources
+from dashboard.server.guard import get, guarded, row_of
 from db import datasets
 from db.inventory import DatabaseInventory
 from db.models import Dataset, Job, LabelSet, Person, Run, utc_now
-from engine import artifacts as stored
 from engine.care.bug_report import IMAGES, Facts, bug_report
 from engine.care.checkup import check
+from engine.store import artifacts as stored
 
 WORDS = ((Dataset, "dataset"), (Run, "run"), (LabelSet, "label_set"), (Person, "person"))
 

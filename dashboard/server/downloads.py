@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from dashboard import exports, resources
-from dashboard.route_guard import REVALIDATE, file_tag, get, guarded, row_of, share, unchanged
+from dashboard.server import exports, resources
+from dashboard.server.guard import REVALIDATE, file_tag, get, guarded, row_of, share, unchanged
 from db import predictions
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
-from engine import artifacts as stored
-from engine.artifacts import Artifacts
 from engine.exports.pictures import MASK_KINDS, MaskKind
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
 
 
 @guarded

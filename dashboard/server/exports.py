@@ -14,13 +14,13 @@ from sqlalchemy.orm import Session
 from db import datasets, recipes, runs
 from db.exports import owner_name
 from db.models import Image, Job, Label, LabelSet, Prediction, PredictionSet, Run
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.artifacts import Artifacts
+from engine.core.filenames import safe_stems
 from engine.exports import pictures
 from engine.exports.pictures import MaskKind
 from engine.exports.tables import as_csv
-from engine.filenames import safe_stems
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
 
 Member = tuple[str, bytes]
 PIECE_BYTES = 1 << 16
@@ -88,9 +88,9 @@ def mask_members(
         image_key = stored.image_key(dataset_id, mask.image_id)
         if not store.exists(mask.key) or (kind == "cutouts" and not store.exists(image_key)):
             continue
-        levels = imaging.decode_png(store.read(mask.key))
+        levels = codec.decode_png(store.read(mask.key))
         if kind == "cutouts":
-            data = pictures.cutout_png(imaging.decode_png(store.read(image_key)), levels, threshold)
+            data = pictures.cutout_png(codec.decode_png(store.read(image_key)), levels, threshold)
         else:
             data = (pictures.mask_png if kind == "masks" else pictures.class_png)(levels, threshold)
         yield f"{kind}/{mask.name}.png", data
@@ -193,7 +193,7 @@ def _foreground_share(store: Artifacts, prediction: Prediction, pixels: int, thr
     elif threshold == 0.5 or not store.exists(key):
         share = prediction.area
     else:
-        share = metrics.to_mask(imaging.decode_png(store.read(key)), threshold).mean()
+        share = metrics.to_mask(codec.decode_png(store.read(key)), threshold).mean()
     return f"{share:.6f}"
 
 

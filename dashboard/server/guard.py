@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dashboard import urls
-from engine import artifacts as stored
-from engine.artifacts import BadKey
+from dashboard.facts import urls
+from engine.store import artifacts as stored
+from engine.store.artifacts import BadKey
 
 GUARDS = {
     "X-Content-Type-Options": "nosniff",

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Match, Route
 
-from dashboard import urls
+from dashboard.facts import urls
 
 MOST_PICTURES = 48
 

@@ -18,12 +18,12 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from dashboard.processes import Processes
-from engine import imaging, metrics
-from engine.metrics import ThresholdCounts
-from engine.parameters import field_schemas
-from engine.pseudo_labels.base import LabelParams, draw, find_method, fit_state, look_at, shrink, values_for
-from engine.pseudo_labels.quality import Quality, assess
+from dashboard.server.processes import Processes
+from engine.core.parameters import field_schemas
+from engine.imaging import codec, metrics
+from engine.imaging.metrics import ThresholdCounts
+from engine.labelling.base import LabelParams, draw, find_method, fit_state, look_at, shrink, values_for
+from engine.labelling.quality import Quality, assess
 
 PREVIEW_PX = 256
 DIED = "The drawing process died. Memory may be short: try a smaller size."
@@ -283,7 +283,7 @@ class _Recent(Generic[V]):
 
 def _look(task: _Looking) -> bytes | _Failure:
     try:
-        image = imaging.decode_png(task.source.image_path.read_bytes())
+        image = codec.decode_png(task.source.image_path.read_bytes())
         return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed))
     except Exception as error:
         return _Failure(str(error) or type(error).__name__)
@@ -306,7 +306,7 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
     try:
         picture = task.picture or _load(task.source, task.params.longest_side_px)
         started = time.process_time()
-        probability = imaging.decode_png(task.drawn.png) / np.float32(255) if task.drawn else mask(picture.image)
+        probability = codec.decode_png(task.drawn.png) / np.float32(255) if task.drawn else mask(picture.image)
         quality = assess(picture.image, probability, mask) if task.judged else None
         seconds = time.process_time() - started
     except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
@@ -316,16 +316,16 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
         return replace(task.drawn, seconds=task.drawn.seconds + seconds, quality=quality), kept
     levels = metrics.probability_to_u8(probability)
     counts = None if picture.truth is None else metrics.threshold_counts(levels, picture.truth)
-    return Preview(imaging.encode_png(levels), counts, seconds, quality=quality), kept
+    return Preview(codec.encode_png(levels), counts, seconds, quality=quality), kept
 
 
 def _load(source: Source, longest_side_px: int) -> _Picture:
-    image = shrink(imaging.decode_png(source.image_path.read_bytes()), longest_side_px)
+    image = shrink(codec.decode_png(source.image_path.read_bytes()), longest_side_px)
     if source.truth_path is None:
         return _Picture(image, None)
-    values = imaging.decode_png(source.truth_path.read_bytes())
+    values = codec.decode_png(source.truth_path.read_bytes())
     truth = np.asarray(source.lookup, np.uint8)[values] > 0
-    return _Picture(image, imaging.resize_mask(truth, image.shape[:2]))
+    return _Picture(image, codec.resize_mask(truth, image.shape[:2]))
 
 
 def _failed(sentence: str) -> Preview:

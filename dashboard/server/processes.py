@@ -15,8 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, TypeVar
 
-from engine.processes import prepare_process
-from engine.pseudo_labels.base import methods
+from engine.core.processes import prepare_process
+from engine.labelling.base import methods
 
 POLL_S = 0.05
 REBUILDS = 2

@@ -12,8 +12,8 @@ from typing import Any
 
 import anyio
 
-from dashboard import connections, resources, web_log
 from dashboard.access import identity
+from dashboard.server import connections, resources, web_log
 from db import jobs, warm
 from db.actors import APP
 from db.models import JobStatus, utc_now

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dashboard.components import palette
+from dashboard.ui import palette
 
 PATCH_PX, PATCH_LEAST_PX = 64, 24
 

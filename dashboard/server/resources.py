@@ -12,16 +12,16 @@ from pathlib import Path, PurePosixPath
 import streamlit as st
 
 from dashboard.access import identity
-from dashboard.byte_cache import ByteCache
-from dashboard.previews import PreviewPool
+from dashboard.server.byte_cache import ByteCache
+from dashboard.server.previews import PreviewPool
 from db.models import new_id
 from db.session import Database
-from engine import artifacts as stored
-from engine import launchers
-from engine.artifacts import Artifacts
 from engine.care.disk_use import DiskWatch
-from engine.launchers.base import Launcher
-from engine.settings import Settings, settings
+from engine.core.settings import Settings, settings
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+from engine.work import launchers
+from engine.work.launchers.base import Launcher
 
 _FOLDERS = {
     "dataset": stored.dataset_folder,

@@ -1,6 +1,7 @@
-"""Routes beside the pages: pictures and downloads. `urls.py` makes the addresses; `upload_route.py` takes uploads.
+"""Routes beside the pages: pictures and downloads. `urls.py` makes the addresses; `uploads.py` takes uploads.
 
-A path is made only from ids (32 hex digits) by `engine.artifacts`; no name that a person gave ever reaches the disk.
+A path is made only from ids (32 hex digits) by `engine.store.artifacts`; no name that a person gave ever reaches
+the disk.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from dashboard import renditions, resources, urls
-from dashboard.bug_reports import BUG_REPORT_ROUTE
-from dashboard.download_routes import DOWNLOAD_ROUTES
-from dashboard.live_route import LIVE_ROUTES
-from dashboard.picture_bundle import bundle_route
-from dashboard.route_guard import FOREVER, REVALIDATE, file_tag, get, guarded, row_of, share, unchanged
-from dashboard.upload_route import UPLOAD_ROUTE
+from dashboard.facts import urls
+from dashboard.server import renditions, resources
+from dashboard.server.bug_reports import BUG_REPORT_ROUTE
+from dashboard.server.downloads import DOWNLOAD_ROUTES
+from dashboard.server.guard import FOREVER, REVALIDATE, file_tag, get, guarded, row_of, share, unchanged
+from dashboard.server.picture_bundle import bundle_route
+from dashboard.server.uploads import UPLOAD_ROUTE
 from db.models import Dataset
-from engine import artifacts as stored
+from engine.store import artifacts as stored
 
 
 @guarded
@@ -158,7 +159,6 @@ def plotly(request: Request) -> Response:
 
 
 ROUTES = [
-    *LIVE_ROUTES,  # asked most often
     # Before those that take any name for an image
     *DOWNLOAD_ROUTES,
     BUG_REPORT_ROUTE,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources
-from dashboard.viewmodels.scores import ScoreTable, read_scores
+from dashboard.facts.scores import ScoreTable, read_scores
+from dashboard.server import resources
 from db import predictions
 
 

@@ -12,8 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dashboard import resources, urls
-from engine.filenames import safe_part
+from dashboard.facts import urls
+from dashboard.server import resources
+from engine.core.filenames import safe_part
 
 # A form on another site cannot send it, and a script there is stopped by the browser's preflight.
 HEADER = "x-maskloom-upload"

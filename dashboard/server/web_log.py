@@ -7,8 +7,9 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from dashboard import resources
-from engine import VERSION, logs
+from dashboard.server import resources
+from engine import VERSION
+from engine.core import logs
 
 log = logging.getLogger("maskloom.web")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import urls
+from dashboard.facts import urls
 
 
 def bug_report(job_id: str, *, key: str) -> None:

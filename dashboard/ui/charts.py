@@ -17,7 +17,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.components import palette
+from dashboard.ui import palette
 
 FAINT = 0.35
 # With more names than this a legend beside the title would press the curves flat.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import wording
+from dashboard.facts import wording
 from db.datasets import InUse
 
 

@@ -12,12 +12,13 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import resources, urls, wording
 from dashboard.access import rights
-from dashboard.components import status
-from dashboard.components.job_panel import retry_job, stop_job
-from dashboard.viewmodels.downloads import Offer, offers
-from dashboard.viewmodels.jobs import JobView
+from dashboard.facts import urls, wording
+from dashboard.facts.downloads import Offer, offers
+from dashboard.facts.jobs import JobView
+from dashboard.server import resources
+from dashboard.ui import status
+from dashboard.ui.job_panel import retry_job, stop_job
 from db.actors import Role
 from db.models import utc_now
 from db.submissions import NotReady, submit_export

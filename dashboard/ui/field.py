@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from engine.config_words import choice_words
+from engine.core.run_config_text import choice_words
 
 LONGEST_INT_SLIDER = 64
 MOST_SEGMENTS = 4

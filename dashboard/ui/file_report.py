@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, urls, wording
-from dashboard.viewmodels.datasets import report_lines
+from dashboard.facts import urls, wording
+from dashboard.facts.datasets import report_lines
+from dashboard.server import resources
 
 _WANTED = ("All files", "Skipped", "Taken")
 

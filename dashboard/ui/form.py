@@ -22,9 +22,9 @@ import streamlit as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from dashboard.components.field import draw_field, extra, is_fixed, label_text
-from engine.config_words import choice_words
-from engine.parameters import ParameterError, Params, parse
+from dashboard.ui.field import draw_field, extra, is_fixed, label_text
+from engine.core.parameters import ParameterError, Params, parse
+from engine.core.run_config_text import choice_words
 
 P = TypeVar("P", bound=Params)
 WRAPPED_PX = 165

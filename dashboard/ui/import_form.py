@@ -13,10 +13,10 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import wording
 from dashboard.access import rights
-from dashboard.components.uploader import uploader
-from dashboard.viewmodels.datasets import proposed_name
+from dashboard.facts import wording
+from dashboard.facts.datasets import proposed_name
+from dashboard.ui.uploader import uploader
 from db.actors import Role
 
 BROWSER, SERVER, SAMPLE = "From this computer", "Folder on the server", "Sample set"

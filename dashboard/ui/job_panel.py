@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components import status
-from dashboard.components.bug_report import bug_report
-from dashboard.viewmodels.jobs import JobView
+from dashboard.facts import wording
+from dashboard.facts.jobs import JobView
+from dashboard.server import resources
+from dashboard.ui import status
+from dashboard.ui.bug_report import bug_report
 from db import jobs
 from db.models import JobStatus, utc_now
 

@@ -14,14 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
-from dashboard.components import palette
-from dashboard.components.web import component
+from dashboard.ui import palette
+from dashboard.ui.web import component
 
 Mode = Literal["fill", "outline", "errors", "probability", "image", "side by side"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 Tone = Literal["neutral", "good", "bad", "busy"]
 
-_render = component("mask_grid", "run_news.js", "overlay.js", "pictures.js", "mask_grid.js", style="mask_grid.css")
+_SCRIPTS = ("ui/run_news.js", "ui/overlay.js", "ui/pictures.js", "ui/mask_grid.js")
+_render = component("mask_grid", *_SCRIPTS, style="ui/mask_grid.css")
 
 
 @dataclass(frozen=True)

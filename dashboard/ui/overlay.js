@@ -81,7 +81,7 @@ function greyValues(bitmap, width, height) {
   return values;
 }
 
-// The one rule for thresholds, as engine/metrics.py has it.
+// The one rule for thresholds, as engine/imaging/metrics.py has it.
 function levelOf(threshold) {
   return Math.ceil(threshold * 255 - 1e-6);
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import wording
+from dashboard.facts import wording
 
 PER_PAGE = 48
 

@@ -1,4 +1,4 @@
-// Asks for the pictures of many tiles with few requests (see dashboard/picture_bundle.py).
+// Asks for the pictures of many tiles with few requests (see dashboard/server/picture_bundle.py).
 
 const TOGETHER = 24;
 let waiting = []; // [address, what to do with its answer]

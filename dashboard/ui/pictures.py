@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from dashboard.components import palette
+from dashboard.ui import palette
 
 
 def thumbnails(addresses: Sequence[str], height_px: int = 72) -> None:

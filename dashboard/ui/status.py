@@ -6,8 +6,8 @@ import re
 
 import streamlit as st
 
-from dashboard import wording
-from dashboard.viewmodels.jobs import left_at_pace
+from dashboard.facts import wording
+from dashboard.facts.jobs import left_at_pace
 
 _BADGES = {
     "queued": ("gray", ":material/schedule:", "Queued"),
@@ -46,7 +46,7 @@ def empty_state(
     """Say that there is nothing here yet and what to do, with a button to the page where it is done.
 
     Args:
-        page: a file under dashboard/, such as "views/datasets.py".
+        page: a file under dashboard/, such as "views/datasets/page.py".
     """
     with st.container(border=True, horizontal_alignment="center", gap="small"):
         st.space("small")

@@ -7,8 +7,8 @@ from html import escape
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard.components import palette
-from dashboard.viewmodels.trust import Trust
+from dashboard.facts.trust import Trust
+from dashboard.ui import palette
 
 MOST_POINTS = 1500
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard import resources, urls
-from dashboard.components.web import component
+from dashboard.facts import urls
+from dashboard.server import resources
+from dashboard.ui.web import component
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 
-_render = component("uploader", "uploader.js", style="uploader.css")
+_render = component("uploader", "ui/uploader.js", style="ui/uploader.css")
 
 
 @dataclass(frozen=True)

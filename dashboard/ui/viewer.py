@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from dashboard import urls
-from dashboard.components import palette
-from dashboard.components.mask_grid import Mode
-from dashboard.components.web import component
+from dashboard.facts import urls
+from dashboard.ui import palette
+from dashboard.ui.mask_grid import Mode
+from dashboard.ui.web import component
 
 # Of larger images the browser gets small copies first, and the pixels themselves when it is zoomed in: five maps of
 # 48 megapixels would take two seconds to decode and half a gigabyte to hold.
@@ -28,8 +28,8 @@ WHOLE_UP_TO_PX = 16_000_000
 SMALLER_PX = urls.SIZES_PX[-1]
 
 _PARTS = ("layers", "readout", "gestures", "cursor")
-_SCRIPTS = ("overlay.js", *(f"viewer_{part}.js" for part in _PARTS), "viewer.js")
-_render = component("viewer", *_SCRIPTS, style="viewer.css")
+_SCRIPTS = ("ui/overlay.js", *(f"ui/viewer_{part}.js" for part in _PARTS), "ui/viewer.js")
+_render = component("viewer", *_SCRIPTS, style="ui/viewer.css")
 
 
 @dataclass(frozen=True)

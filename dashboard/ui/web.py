@@ -10,15 +10,15 @@ from pathlib import Path
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parents[1]
 
 
 def component(name: str, *scripts: str, style: str) -> ComponentRenderer:
-    """Return the mounting command of a component made of files that lie beside this one."""
+    """Return the mounting command of a component made of files; their paths begin at dashboard/."""
     return st.components.v2.component(
         f"maskloom_{name}",
         html='<div class="root"></div>',
-        css="\n".join(_read(file) for file in ("base.css", style)),
+        css="\n".join(_read(file) for file in ("ui/base.css", style)),
         js="\n".join(_read(file) for file in scripts),
     )
 

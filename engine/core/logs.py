@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engine.artifacts import log_folder
-from engine.redaction import redacted, secrets_of
-from engine.settings import Settings
+from engine.core.redaction import redacted, secrets_of
+from engine.core.settings import Settings
 
+FOLDER = "logs"
+"""Below DATA_ROOT: where the structured logs of all processes are."""
 NAME = "maskloom-structured"
 LONGEST_TEXT = 2_000
 LONGEST_TRACE = 12_000
@@ -129,7 +130,7 @@ def configure(process: str, current: Settings) -> None:
     for handler in [handler for handler in root.handlers if handler.name == NAME]:
         root.removeHandler(handler)
         handler.close()
-    folder = current.data_root / log_folder()
+    folder = current.data_root / FOLDER
     root.addHandler(StructuredFile(folder, process, current.log_limit_mb * 1_000_000, secrets_of(current)))
     if root.level == logging.NOTSET or root.level > logging.INFO:
         root.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""The settings of the network itself; `engine.run_parameters` has a run's other groups.
+"""The settings of the network itself; `engine.core.run_parameters` has a run's other groups.
 
 Nothing here imports TensorFlow.
 """
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from engine.parameters import Params, only_with
+from engine.core.parameters import Params, only_with
 
 U_NETS = ["unet", "residual", "attention"]
 ENCODER_STRIDE = 32  # how far MobileNetV2 shrinks an image

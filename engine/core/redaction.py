@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from engine.settings import REPOSITORY_ROOT, Settings
+from engine.core.settings import REPOSITORY_ROOT, Settings
 
 HIDDEN = "***"
 _SECRET_NAME = r"(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|xsrf)"

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from engine.network_parameters import ModelParams
-from engine.parameters import ParameterError, Params, parse
-from engine.run_parameters import (
+from engine.core.network_parameters import ModelParams
+from engine.core.parameters import ParameterError, Params, parse
+from engine.core.run_parameters import (
     AugmentationParams,
     CheckpointParams,
     DataParams,

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from engine.config import PRESETS, RunConfig, flattened
-from engine.parameters import ParameterError, parse
+from engine.core.parameters import ParameterError, parse
+from engine.core.run_config import PRESETS, RunConfig, flattened
 
 _SPELLINGS = {
     "adamw": "AdamW",

@@ -1,6 +1,6 @@
 """The groups of settings that a run is made of: every parameter with its limits, unit and one-sentence help.
 
-`engine.config` puts them together. Nothing here imports TensorFlow.
+`engine.core.run_config` puts them together. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.parameters import Params, only_with
+from engine.core.parameters import Params, only_with
 
 Loss = Literal["binary_crossentropy", "dice", "bce_dice", "focal", "tversky"]
 Monitor = Literal["val_loss", "val_dice", "val_iou", "loss", "dice", "iou"]

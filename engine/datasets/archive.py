@@ -6,8 +6,18 @@ import stat
 import zipfile
 from pathlib import Path
 
-from engine.data.source import SAME_NAME, Entry, Limits, Names, SourceFile, UnreadableSource, is_silent, shown, why_not
-from engine.data.zip_directory import check_directory, what_instead
+from engine.datasets.source import (
+    SAME_NAME,
+    Entry,
+    Limits,
+    Names,
+    SourceFile,
+    UnreadableSource,
+    is_silent,
+    shown,
+    why_not,
+)
+from engine.datasets.zip_directory import check_directory, what_instead
 
 _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1

@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from engine import imaging
-from engine.data.archive import Zip
-from engine.data.pairing import pair
-from engine.data.source import Entry, Folder, Joined, Limits, Source, SourceFile, UnreadableSource
-from engine.imaging import UnreadableImage
+from engine.datasets.archive import Zip
+from engine.datasets.pairing import pair
+from engine.datasets.source import Entry, Folder, Joined, Limits, Source, SourceFile, UnreadableSource
+from engine.imaging import codec
+from engine.imaging.codec import UnreadableImage
 
 ASPECT_TOLERANCE = 0.02
 """Truth of another size is brought to the image's size if width / height differs by no more than this share."""
@@ -89,16 +89,16 @@ def plan(source: Source) -> tuple[list[Item], list[Entry]]:
     return items, [*source.skipped, *orphans]
 
 
-def read(source: Source, item: Item, limits: imaging.Limits | None = None) -> Decoded:
+def read(source: Source, item: Item, limits: codec.Limits | None = None) -> Decoded:
     """Return one image of a plan with its truth. Never raises for what is wrong with a file: the entries say it."""
     try:
-        image = imaging.decode_image(source.read(item.image), limits)
+        image = codec.decode_image(source.read(item.image), limits)
     except (UnreadableImage, UnreadableSource) as error:
         return Decoded(item.image.name, None, None, "", tuple(_without_image(item, str(error))))
     truth, entries = None, [Entry(item.image.name, True)]
     if item.truth is not None:
         try:
-            truth = imaging.decode_truth(source.read(item.truth), limits)
+            truth = codec.decode_truth(source.read(item.truth), limits)
             truth, note = fit_truth(truth, image.shape[:2])
             entries.append(Entry(item.truth.name, True, note))
         except (UnreadableImage, UnreadableSource) as error:
@@ -119,7 +119,7 @@ def fit_truth(truth: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, st
     ratio = (truth.shape[1] * shape[0]) / (truth.shape[0] * shape[1])
     if not 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE:
         raise UnreadableImage(f"It has {sizes}, so it is no truth of it; the image is kept without.")
-    return imaging.resize_class_map(truth, shape), f"It has {sizes}; it was resized to fit."
+    return codec.resize_class_map(truth, shape), f"It has {sizes}; it was resized to fit."
 
 
 def content_hash(image: np.ndarray) -> str:

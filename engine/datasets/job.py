@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from engine import artifacts as stored
-from engine import imaging
-from engine.artifacts import Artifacts
-from engine.data import ingest, sample, truth
-from engine.data.ingest import Decoded
-from engine.data.source import Entry, Limits, Source, UnreadableSource
-from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
-from engine.settings import settings
+from engine.core.settings import settings
+from engine.datasets import ingest, sample, truth
+from engine.datasets.ingest import Decoded
+from engine.datasets.source import Entry, Limits, Source, UnreadableSource
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+from engine.work.context import Job, JobContext, JobFailed, JobStopped
 
 BATCH = 20
 """Rows written in one transaction: few enough that a crash loses seconds, many enough that SQLite is not the work."""
@@ -69,7 +69,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         raise JobFailed(str(error)) from None
     with closing(opened):
         items, skipped = ingest.plan(opened)
-        sizes = imaging.Limits(max_pixels=round(settings().image_limit_megapixels * 1e6))
+        sizes = codec.Limits(max_pixels=round(settings().image_limit_megapixels * 1e6))
         result = _take(job, context, [partial(ingest.read, opened, item, sizes) for item in items], skipped)
     if source["kind"] == "upload":  # its files are in the dataset now
         context.artifacts.delete(stored.upload_folder(source["token"]))
@@ -171,9 +171,9 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
     return Encoded(
         replace(decoded, image=None, truth=None),  # the pixels are not needed any more, and are large
         row,
-        image_png=imaging.encode_png(decoded.image),
-        thumb_webp=imaging.thumbnail(decoded.image),
-        truth_png=b"" if decoded.truth is None else imaging.encode_png(decoded.truth),
+        image_png=codec.encode_png(decoded.image),
+        thumb_webp=codec.thumbnail(decoded.image),
+        truth_png=b"" if decoded.truth is None else codec.encode_png(decoded.truth),
     )
 
 

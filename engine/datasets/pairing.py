@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from engine.data.source import IMAGE_SUFFIXES, Entry
+from engine.datasets.source import IMAGE_SUFFIXES, Entry
 
 TRUTH_FOLDERS = frozenset(
     {"truth", "truths", "mask", "masks", "label", "labels", "gt", "groundtruth", "ground_truth", "ground-truth"}

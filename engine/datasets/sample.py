@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.data.sample_grounds import GROUNDS, fractal
-from engine.data.sample_things import Thing, draw_thing, litter, surface
+from engine.datasets.sample_grounds import GROUNDS, fractal
+from engine.datasets.sample_things import Thing, draw_thing, litter, surface
 
 COUNT = 60
 HEIGHT_PX, WIDTH_PX = 240, 320

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.data.sample_grounds import fractal, noise
+from engine.datasets.sample_grounds import fractal, noise
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from engine.data.source import UnreadableSource
+from engine.datasets.source import UnreadableSource
 
 BYTES_PER_FILE = 512
 """What one file may take in the list, on average: 46 bytes, its name and its extra fields."""

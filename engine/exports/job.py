@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from engine import artifacts as stored
-from engine import imaging
-from engine.artifacts import PART
-from engine.data.framing import cut, scaled_shape, windows
 from engine.exports import coco, model_pack, yolo
 from engine.exports.formats import Format, find_format
 from engine.exports.model_card import model_card
 from engine.exports.model_example import example
 from engine.exports.report import report
 from engine.exports.run_facts import RunFacts, framing_sentence
-from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
-from engine.jobs.export_sources import masked_images, run_facts, tile_rows
-from engine.jobs.pace import Pace
+from engine.exports.sources import masked_images, run_facts, tile_rows
+from engine.imaging import codec
+from engine.network.framing import cut, scaled_shape, windows
+from engine.store import artifacts as stored
+from engine.store.artifacts import PART
+from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.pace import Pace
 
 FOLDERS = {"run": stored.run_folder, "prediction_set": stored.prediction_folder, "label_set": stored.label_folder}
 COCO_SHAPES = {"coco": "polygons", "coco-rle": "rle", "coco-image": "image"}
@@ -90,8 +90,8 @@ def _of_run(context: JobContext, payload: dict[str, Any], what: Format, target: 
 
 def _packed(context: JobContext, chosen: Any, facts: RunFacts, kind: str, folder: Path, target: Path) -> dict[str, Any]:
     """Convert, compare and pack a run's model."""
-    from engine.model import conversion  # TensorFlow: seconds that a report need not wait
-    from engine.predict import ModelError, load_model
+    from engine.network import conversion  # TensorFlow: seconds that a report need not wait
+    from engine.network.inference import ModelError, load_model
 
     steps = _Steps(context, 4)
     steps.next("Reading the model")
@@ -150,8 +150,8 @@ def _squares(context: JobContext, chosen: Any, facts: RunFacts, side: int) -> np
     for image in context.records.images(chosen.dataset_id)[:CHECKED_IMAGES]:
         key = stored.image_key(chosen.dataset_id, image.id)
         if context.artifacts.exists(key):
-            pixels = imaging.decode_png(context.artifacts.read(key))
-            scaled = imaging.resize_image(pixels, scaled_shape(pixels.shape[:2], facts.data, side))
+            pixels = codec.decode_png(context.artifacts.read(key))
+            scaled = codec.resize_image(pixels, scaled_shape(pixels.shape[:2], facts.data, side))
             found.append(cut(scaled, windows(scaled.shape[:2], side)[0], side))
     noise = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
     return np.stack(found) if found else noise

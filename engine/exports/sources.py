@@ -7,17 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.artifacts import MissingFile
-from engine.config import RunConfig
-from engine.config_words import config_rows
+from engine.core.parameters import parse
+from engine.core.run_config import RunConfig
+from engine.core.run_config_text import config_rows
 from engine.exports.annotated import Annotated, MaskedImage, foreground_category
 from engine.exports.report import ReportTile, TileRow
 from engine.exports.run_facts import RunFacts, Score
-from engine.jobs.base import JobContext, JobFailed
-from engine.parameters import parse
-from engine.run_details import DICE_NAME, IOU_NAME, Reference, encoder_weights, hardware_line, weights_note
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from engine.store.artifacts import MissingFile
+from engine.training.run_details import (
+    DICE_NAME,
+    IOU_NAME,
+    Reference,
+    encoder_weights,
+    hardware_line,
+    weights_note,
+)
+from engine.work.context import JobContext, JobFailed
 
 TILES = 6
 """How many of the best and of the worst masks a report shows."""
@@ -55,7 +62,7 @@ def masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
 
     def read(key: str) -> np.ndarray:
         mask = metrics.to_mask(_decoded(context, key), threshold)
-        return mask if mask.shape == by_key[key] else imaging.resize_mask(mask, by_key[key])
+        return mask if mask.shape == by_key[key] else codec.resize_mask(mask, by_key[key])
 
     return Annotated(images, foreground_category(records.dataset(payload["dataset"]).classes), read, note)
 
@@ -160,6 +167,6 @@ def _tile(context: JobContext, run: Any, set_id: str, image: Any, by_truth: bool
 
 def _decoded(context: JobContext, key: str) -> np.ndarray:
     try:
-        return imaging.decode_png(context.artifacts.read(key))
-    except (MissingFile, imaging.UnreadableImage) as error:
+        return codec.decode_png(context.artifacts.read(key))
+    except (MissingFile, codec.UnreadableImage) as error:
         raise JobFailed(str(error)) from None

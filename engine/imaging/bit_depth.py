@@ -1,6 +1,6 @@
 """Pixels of any depth as 8 bits, a few rows at a time, so that 50 megapixels of 16-bit colour need no gigabytes.
 
-What is scaled and what keeps its meaning is said at the head of engine.imaging.
+What is scaled and what keeps its meaning is said at the head of engine.imaging.codec.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ import cv2
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from engine.bit_depth import alpha_or_over_black, luma, over_white, to_8_bit, truth_to_8_bit
-from engine.image_limits import Limits, UnreadableImage, check_jpeg_scans, check_size
-from engine.metrics import probability_to_u8, u8_to_probability
-from engine.odd_tiff import decode_odd_tiff
+from engine.imaging.bit_depth import alpha_or_over_black, luma, over_white, to_8_bit, truth_to_8_bit
+from engine.imaging.limits import Limits, UnreadableImage, check_jpeg_scans, check_size
+from engine.imaging.metrics import probability_to_u8, u8_to_probability
+from engine.imaging.odd_tiff import decode_odd_tiff
 
 __all__ = [
     "THUMBNAIL_PX",

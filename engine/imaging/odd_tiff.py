@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.image_limits import Limits, UnreadableImage, check_size
+from engine.imaging.limits import Limits, UnreadableImage, check_size
 
 BYTES_PER_PIXEL = 8
 """A picture may take so many bytes for each pixel of the limit: as much as 16-bit RGBA does."""

@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field
 from threadpoolctl import ThreadpoolController
 
-import engine.pseudo_labels
-from engine.parameters import ParameterError, Params, field_schemas
+from engine.core.parameters import ParameterError, Params, field_schemas
+from engine.labelling import methods as method_modules
 
 DEFAULT_METHOD = "auto"
 
@@ -69,10 +69,10 @@ class Method:
 
 @cache
 def methods() -> dict[str, Method]:
-    """Return every method by name: one for each module of this package that exports METHOD, sorted by name."""
+    """Return every method by name: one for each module of `engine.labelling.methods` with a METHOD, sorted by name."""
     found: dict[str, Method] = {}
-    for module in pkgutil.iter_modules(engine.pseudo_labels.__path__):
-        method = getattr(importlib.import_module(f"engine.pseudo_labels.{module.name}"), "METHOD", None)
+    for module in pkgutil.iter_modules(method_modules.__path__):
+        method = getattr(importlib.import_module(f"{method_modules.__name__}.{module.name}"), "METHOD", None)
         if isinstance(method, Method):
             found[method.name] = method
     return dict(sorted(found.items()))

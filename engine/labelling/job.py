@@ -19,15 +19,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.artifacts import NO_SPACE, Artifacts, MissingFile
-from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
-from engine.parameters import parse
-from engine.processes import prepare_process
-from engine.pseudo_labels.base import LabelParams, draw, find_method, fit_sample, fit_state, look_at
-from engine.pseudo_labels.quality import assess
-from engine.pseudo_labels.recipe_key import recipe_key
+from engine.core.parameters import parse
+from engine.core.processes import prepare_process
+from engine.imaging import codec, metrics
+from engine.labelling.base import LabelParams, draw, find_method, fit_sample, fit_state, look_at
+from engine.labelling.quality import assess
+from engine.labelling.recipe_key import recipe_key
+from engine.store import artifacts as stored
+from engine.store.artifacts import NO_SPACE, Artifacts, MissingFile
+from engine.work.context import Job, JobContext, JobFailed, JobStopped
 
 BATCH = 16
 LOOKING = "Looking at the images"
@@ -70,7 +70,7 @@ class Task:
 
     def image(self) -> np.ndarray:
         """Return the picture, uint8 RGB (H, W, 3)."""
-        return imaging.decode_png(Artifacts(self.root).read(stored.image_key(self.dataset_id, self.image_id)))
+        return codec.decode_png(Artifacts(self.root).read(stored.image_key(self.dataset_id, self.image_id)))
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _label(task: Task) -> dict[str, Any]:
     quality = assess(image, drawn, probability)
     levels = metrics.probability_to_u8(drawn)
     judged = {"quality": quality.score, "quality_parts": quality.parts, "unclear": not quality.clear}
-    return _store(task, imaging.encode_png(levels), levels) | judged
+    return _store(task, codec.encode_png(levels), levels) | judged
 
 
 def copy_mask(task: Task) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def copy_mask(task: Task) -> dict[str, Any]:
     except MissingFile:  # its label set has just been deleted
         return label_image(task)
     judged = {"quality": drawn.quality, "quality_parts": drawn.quality_parts, "unclear": drawn.unclear}
-    return _store(task, png, imaging.decode_png(png)) | judged
+    return _store(task, png, codec.decode_png(png)) | judged
 
 
 def _store(task: Task, png: bytes, levels: np.ndarray) -> dict[str, Any]:
@@ -280,7 +280,7 @@ def _store(task: Task, png: bytes, levels: np.ndarray) -> dict[str, Any]:
     mask = metrics.to_mask(levels, 0.5)
     row = {"image_id": task.image_id, "area": float(mask.mean()), "dice": None, "iou": None}
     if task.lookup is not None:
-        values = imaging.decode_png(files.read(stored.truth_key(task.dataset_id, task.image_id)))
+        values = codec.decode_png(files.read(stored.truth_key(task.dataset_id, task.image_id)))
         truth = np.asarray(task.lookup, np.uint8)[values] > 0
         row |= {"dice": metrics.dice(mask, truth), "iou": metrics.iou(mask, truth)}
     return row

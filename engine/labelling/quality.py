@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from engine.pseudo_labels.base import shrink
-from engine.pseudo_labels.features import to_lab
-from engine.pseudo_labels.rivals import rivals
+from engine.labelling.base import shrink
+from engine.labelling.cues.features import to_lab
+from engine.labelling.rivals import rivals
 
 SIDE_PX = 200
 """Masks are judged at this longest side."""

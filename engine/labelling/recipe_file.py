@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from engine.parameters import ParameterError, parse
-from engine.pseudo_labels.base import LabelParams, find_method
+from engine.core.parameters import ParameterError, parse
+from engine.labelling.base import LabelParams, find_method
 
 VERSION = 1
 

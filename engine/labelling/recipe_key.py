@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import VERSION
-from engine.pseudo_labels.base import LabelParams, drawing, find_method
+from engine.labelling.base import LabelParams, drawing, find_method
 
 
 def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any] | None) -> str:
@@ -25,6 +25,6 @@ def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any
 def _code() -> str:
     """Return a digest of the methods' sources, so that no mask outlives a change of the code that drew it."""
     digest = hashlib.sha256(VERSION.encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from engine.data.framing import Corner, cut, draw_corner, foreground_points, scaled_shape
-from engine.imaging import resize_image
-from engine.run_parameters import AugmentationParams, DataParams
+from engine.core.run_parameters import AugmentationParams, DataParams
+from engine.imaging.codec import resize_image
+from engine.network.framing import Corner, cut, draw_corner, foreground_points, scaled_shape
 
 _BORDERS = {
     "nearest": cv2.BORDER_REPLICATE,

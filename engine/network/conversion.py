@@ -16,7 +16,7 @@ import onnx
 import onnxruntime
 import tensorflow as tf
 
-from engine.model.stored_files import check_model_file
+from engine.network.stored_files import check_model_file
 
 OPSET = 17
 """What ONNX Runtime has understood since 1.12, of 2022; nothing in our networks needs a later one."""

@@ -11,9 +11,9 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from engine.model.blocks import Blocks
-from engine.model.stored_files import check_weights_file
-from engine.network_parameters import ModelParams
+from engine.core.network_parameters import ModelParams
+from engine.network.blocks import Blocks
+from engine.network.stored_files import check_weights_file
 
 SKIPS = ("block_1_expand_relu", "block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu")
 BOTTOM = "block_16_project_BN"

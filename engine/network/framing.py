@@ -14,7 +14,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from engine.run_parameters import DataParams
+from engine.core.run_parameters import DataParams
 
 Shape = tuple[int, int]
 Corner = tuple[int, int]

@@ -1,6 +1,6 @@
 """Foreground probabilities from a stored network.
 
-An image becomes squares by the framing that its run was trained with (see `engine.data.framing`), and the answers
+An image becomes squares by the framing that its run was trained with (see `engine.network.framing`), and the answers
 become one picture in the image's own size. Squares of one image overlap and are blended; batches are filled across
 images, so that many tiles of one image and many small images keep the network equally busy.
 """
@@ -17,11 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from engine import metrics
-from engine.data.framing import Canvas, Corner, cut, overlap, scaled_shape, windows
-from engine.imaging import resize_image, resize_probability
-from engine.model.stored_files import check_model_file
-from engine.run_parameters import DataParams
+from engine.core.run_parameters import DataParams
+from engine.imaging import metrics
+from engine.imaging.codec import resize_image, resize_probability
+from engine.network.framing import Canvas, Corner, cut, overlap, scaled_shape, windows
+from engine.network.stored_files import check_model_file
 
 BATCH_SIZE = 8
 OVERLAP = 4  # squares of one image overlap by at least a fourth of their side
@@ -77,7 +77,9 @@ class _Picture:
 
     @property
     def flip_agreement(self) -> float:
-        return 2 * self.shared / self.drawn if self.drawn else 1.0  # two empty masks agree, as in engine.metrics
+        return (
+            2 * self.shared / self.drawn if self.drawn else 1.0
+        )  # two empty masks agree, as in engine.imaging.metrics
 
 
 Batch = tuple[np.ndarray, list[tuple[_Picture, Corner]]]

@@ -1,8 +1,8 @@
 """Dice and IoU over a whole set of images, summed batch by batch.
 
 Both compare with the target's mask, which is foreground where the target is at least 0.5, so that a soft target scores
-on the same scale as truth. Pixels of weight 0 do not count, all others count 1. They agree with `engine.metrics` on all
-pixels of the set taken as one image.
+on the same scale as truth. Pixels of weight 0 do not count, all others count 1. They agree with
+`engine.imaging.metrics` on all pixels of the set taken as one image.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from engine.model.losses import split_weight
+from engine.network.losses import split_weight
 
 
 class _Ratio(keras.metrics.Metric):

@@ -11,7 +11,7 @@ KEPT = 2
 
 
 class KeptNetwork(NamedTuple):
-    """A stored network: the Keras model, and the same as `engine.predict.compiled` makes it."""
+    """A stored network: the Keras model, and the same as `engine.network.inference.compiled` makes it."""
 
     model: Any
     network: Any
@@ -24,9 +24,12 @@ def network_of(run_id: str, path: Path) -> KeptNetwork:
     """Return the network of a run from its model file; from memory where the file is the same as before.
 
     Raises:
-        engine.predict.ModelError: the file is missing, damaged or no network that can be used.
+        engine.network.inference.ModelError: the file is missing, damaged or no network that can be used.
     """
-    from engine.predict import compiled, load_model  # TensorFlow: seconds that only those who predict shall wait
+    from engine.network.inference import (  # TensorFlow: seconds that only those who predict shall wait
+        compiled,
+        load_model,
+    )
 
     stamp = _stamp(path)
     held = _kept.pop(run_id, None)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from engine.run_parameters import TrainingParams
+from engine.core.run_parameters import TrainingParams
 
 EPSILON = 1e-6  # keeps logarithms finite in float32
 FOCUS = 2.0  # gamma of the focal loss, as its authors advise

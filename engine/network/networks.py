@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from engine.model.blocks import Blocks
-from engine.model.encoder import encoder_unet
-from engine.model.unet import unet
-from engine.network_parameters import ModelParams
+from engine.core.network_parameters import ModelParams
+from engine.network.blocks import Blocks
+from engine.network.encoder import encoder_unet
+from engine.network.unet import unet
 
 
 def network(

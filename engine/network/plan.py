@@ -1,6 +1,6 @@
 """What a network is made of, told from its parameters alone: layers, shapes, work and memory, without TensorFlow.
 
-The layers have the names, shapes and sizes of the network that `engine.model.networks` builds; tests compare the two.
+The layers have the names, shapes and sizes of the network that `engine.network.networks` builds; tests compare the two.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.network_parameters import ModelParams
-from engine.run_parameters import TrainingParams
+from engine.core.network_parameters import ModelParams
+from engine.core.run_parameters import TrainingParams
 
 Kind = Literal[
     "input",

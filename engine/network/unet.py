@@ -10,8 +10,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from engine.model.blocks import Blocks
-from engine.network_parameters import ModelParams
+from engine.core.network_parameters import ModelParams
+from engine.network.blocks import Blocks
 
 
 def unet(params: ModelParams, blocks: Blocks) -> keras.Model:

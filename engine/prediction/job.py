@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.artifacts import Artifacts, MissingFile
-from engine.config import RunConfig
-from engine.jobs import import_images
-from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
-from engine.jobs.pace import Pace
-from engine.kept_networks import KeptNetwork, network_of
-from engine.parameters import parse
-from engine.refine_masks import refined
-from engine.run_parameters import DataParams, PredictionParams
+from engine.core.parameters import parse
+from engine.core.run_config import RunConfig
+from engine.core.run_parameters import DataParams, PredictionParams
+from engine.datasets import job as import_images
+from engine.imaging import codec, metrics
+from engine.network.loaded import KeptNetwork, network_of
+from engine.prediction.refine_masks import refined
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts, MissingFile
+from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.pace import Pace
 
 BATCH = 16
 BATCH_S = 1.0
@@ -35,7 +35,7 @@ REFINE_SEED = 0
 def run(job: Job, context: JobContext) -> dict[str, Any]:
     """Predict what the payload names: {"run", "dataset", "flips", "refine", "source"?, "also"?}.
 
-    `source`, where given, is imported into the dataset first (see `engine.jobs.import_images`). `also` names further
+    `source`, where given, is imported into the dataset first (see `engine.datasets.job`). `also` names further
     runs, whose networks predict the same images after the first. Returns {"images", "prediction_set", "uncertainty",
     "seconds"} and, where there is truth, mean "dice" and "iou", else None; under "also" the same for the others.
     A second attempt goes on with the images that are missing; a new job predicts all of them again.
@@ -83,7 +83,7 @@ def predict_dataset(
         JobFailed: there is no model or no image.
         JobStopped: `should_stop` said so; what was predicted stays.
     """
-    from engine.predict import ModelError  # TensorFlow: seconds that a bad job need not wait
+    from engine.network.inference import ModelError  # TensorFlow: seconds that a bad job need not wait
 
     began = time.monotonic()
     files, records = context.artifacts, context.records
@@ -107,8 +107,8 @@ def predict_dataset(
     with closing(_drawn(network, files, dataset_id, missing, data, how, mirror)) as predictions:
         for image, drawn in zip(missing, predictions, strict=True):
             levels, unsure = metrics.probability_to_u8(drawn.probability), metrics.probability_to_u8(drawn.uncertainty)
-            files.write(stored.uncertainty_key(set_id, image.id), imaging.encode_png(unsure))
-            files.write(stored.prediction_key(set_id, image.id), imaging.encode_png(levels))
+            files.write(stored.uncertainty_key(set_id, image.id), codec.encode_png(unsure))
+            files.write(stored.prediction_key(set_id, image.id), codec.encode_png(levels))
             told = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
             rows.append(references.scored(image, levels) | told)
             means.add(rows[-1])
@@ -144,7 +144,7 @@ def _drawn(
 
     The uncertainty stays the network's own: refining moves an outline but makes nobody surer of it.
     """
-    from engine.predict import predict_many
+    from engine.network.inference import predict_many
 
     asked: deque[np.ndarray] = deque()  # read ahead of what the network has answered
 
@@ -225,7 +225,7 @@ class _References:
         for name, reference in (("label", self._label(image)), ("truth", self._truth(image))):
             has = reference is not None
             if has and reference.shape != mask.shape:
-                reference = imaging.resize_mask(reference, mask.shape)
+                reference = codec.resize_mask(reference, mask.shape)
             row[f"{name}_dice"] = metrics.dice(mask, reference) if has else None
             row[f"{name}_iou"] = metrics.iou(mask, reference) if has else None
             counts = metrics.pack_counts(metrics.threshold_counts(levels, reference)) if has else None
@@ -253,8 +253,8 @@ def _already_imported(job: Job, context: JobContext) -> bool:
 
 def _read(files: Artifacts, key: str, name: str) -> np.ndarray:
     try:
-        return imaging.decode_png(files.read(key))
+        return codec.decode_png(files.read(key))
     except MissingFile:
         raise JobFailed(f"The stored file of {name!r} is gone. Import the image again.") from None
-    except imaging.UnreadableImage as error:
+    except codec.UnreadableImage as error:
         raise JobFailed(f"The stored file of {name!r} is damaged: {error}") from None

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.pseudo_labels.refine import cut_again, follow_edges
+from engine.labelling.cues.refine import cut_again, follow_edges
 
 Refine = Literal["none", "guided_filter", "grabcut"]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from engine import imaging, metrics
-from engine.data import truth as truth_values
-from engine.data.source import Folder, SourceFile, UnreadableSource
+from engine.datasets import truth as truth_values
+from engine.datasets.source import Folder, SourceFile, UnreadableSource
+from engine.imaging import codec, metrics
 
 THRESHOLD = 0.5
-_SIZES = imaging.Limits(min_side_px=1)
+_SIZES = codec.Limits(min_side_px=1)
 
 
 class CannotScore(ValueError):
@@ -24,9 +24,9 @@ def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | lis
 
     Files pair by stem, in any case. Masks are 0/255 or 8-bit probability; 128 and above is foreground, and the mean
     absolute error is that of the probability. A mask of another size is brought to the truth's size. What the truth's
-    grey values mean is found as an import finds it (`engine.data.truth`), over the whole folder: every class but the
-    background is foreground, so 0/1, 0/255 and 0/127/255 with stray greys are all understood. Scores are averaged per
-    image; an image where both are empty counts as 1. `unmatched` lists the files that had no partner.
+    grey values mean is found as an import finds it (`engine.datasets.truth`), over the whole folder: every class but
+    the background is foreground, so 0/1, 0/255 and 0/127/255 with stray greys are all understood. Scores are averaged
+    per image; an image where both are empty counts as 1. `unmatched` lists the files that had no partner.
 
     Raises:
         CannotScore: a folder is missing or empty, no stems agree, two files share a stem, or one cannot be read.
@@ -43,7 +43,7 @@ def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | lis
     totals: dict[str, float] = defaultdict(float)
     for stem in stems:
         reference = truth_values.class_map(_read(truths[stem]), lookup) > 0
-        probability = imaging.resize_image(_read(masks[stem]), reference.shape)
+        probability = codec.resize_image(_read(masks[stem]), reference.shape)
         mask = metrics.to_mask(probability, THRESHOLD)
         totals["dice"] += metrics.dice(mask, reference)
         totals["iou"] += metrics.iou(mask, reference)
@@ -74,6 +74,6 @@ def _by_stem(folder: Path) -> dict[str, SourceFile]:
 
 def _read(file: SourceFile) -> np.ndarray:
     try:
-        return imaging.decode_truth(file.handle.read_bytes(), _SIZES)
-    except (OSError, imaging.UnreadableImage) as error:
+        return codec.decode_truth(file.handle.read_bytes(), _SIZES)
+    except (OSError, codec.UnreadableImage) as error:
         raise CannotScore(f"{file.handle} cannot be scored: {error}") from None

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from engine import artifacts as stored
-from engine.jobs.base import Job, JobContext, JobFailed
-from engine.kept_networks import network_of
+from engine.network.loaded import network_of
+from engine.store import artifacts as stored
+from engine.work.context import Job, JobContext, JobFailed
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     Raises:
         JobFailed: there is no model that can be used.
     """
-    from engine.predict import ModelError
+    from engine.network.inference import ModelError
 
     began = time.monotonic()
     run_id = job.payload["network"]

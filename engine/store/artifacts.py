@@ -129,11 +129,6 @@ def job_log_key(job_id: str) -> str:
     return f"jobs/{checked_id(job_id)}.log"
 
 
-def log_folder() -> str:
-    """Where structured logs of all processes lie (see `engine.logs`)."""
-    return "logs"
-
-
 class MissingFile(LookupError):
     """A stored file is not there any more."""
 

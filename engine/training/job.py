@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from engine import artifacts as stored
-from engine.artifacts import Artifacts
-from engine.config import RunConfig
-from engine.data.split import split
-from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
-from engine.jobs.pace import Pace
-from engine.jobs.predict import predict_dataset
-from engine.jobs.rounds import Rounds
-from engine.parameters import parse
-from engine.run_parameters import SelfTrainingParams
+from engine.core.parameters import parse
+from engine.core.run_config import RunConfig
+from engine.core.run_parameters import SelfTrainingParams
+from engine.datasets.split import split
+from engine.prediction.job import predict_dataset
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+from engine.training.round_records import Rounds
+from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.pace import Pace
 
 PROBES = {"validation": 6, "train": 2}
 """Unseen images tell more; two that are trained on show what the network can do at best."""

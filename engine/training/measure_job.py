@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from engine import artifacts as stored
-from engine.config import RunConfig
-from engine.data.split import split
-from engine.jobs.base import Job, JobContext, JobFailed, JobStopped
-from engine.jobs.train import teachable, training_samples
-from engine.network_plan import what_to_lower
-from engine.parameters import parse
-from engine.processes import prepare_process
-from engine.workload import workload
+from engine.core.parameters import parse
+from engine.core.processes import prepare_process
+from engine.core.run_config import RunConfig
+from engine.datasets.split import split
+from engine.network.plan import what_to_lower
+from engine.store import artifacts as stored
+from engine.training.job import teachable, training_samples
+from engine.training.workload import workload
+from engine.work.context import Job, JobContext, JobFailed, JobStopped
 
 RATE_RANGE_IMAGES = 128
 """Enough that no image is met often in one range test, few enough to be read in seconds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.run_parameters import TrainingParams
+from engine.core.run_parameters import TrainingParams
 
 FLOOR = 0.01  # share of the learning rate that warm-up begins with and the cosine ends with
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.jobs.base import JobContext
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from engine.work.context import JobContext
 
 
 class Rounds:
@@ -43,7 +43,7 @@ class Rounds:
             truth = self._lookup[self._read(stored.truth_key(self._run.dataset_id, image.id))] > 0
             mask = metrics.to_mask(self._read(name), 0.5)
             if mask.shape != truth.shape:
-                truth = imaging.resize_mask(truth, mask.shape)
+                truth = codec.resize_mask(truth, mask.shape)
             found.append((metrics.dice(mask, truth), metrics.iou(mask, truth)))
         if not found:
             return None, None
@@ -51,7 +51,7 @@ class Rounds:
         return float(dice), float(iou)
 
     def _read(self, key: str) -> np.ndarray:
-        return imaging.decode_png(self._context.artifacts.read(key))
+        return codec.decode_png(self._context.artifacts.read(key))
 
 
 _STORED = (

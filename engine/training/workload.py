@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.config import RunConfig
-from engine.data.framing import Shape, scaled_shape, shares, squares_per_epoch
+from engine.core.run_config import RunConfig
+from engine.network.framing import Shape, scaled_shape, shares, squares_per_epoch
 
 
 @dataclass(frozen=True)

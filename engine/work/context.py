@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from engine.artifacts import Artifacts
+from engine.store.artifacts import Artifacts
 
 
 class JobFailed(Exception):

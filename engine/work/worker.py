@@ -1,4 +1,4 @@
-"""The process that claims jobs from the database and runs them: `python -m engine.worker`.
+"""The process that claims jobs from the database and runs them: `python -m engine.work.worker`.
 
 It goes on claiming until the queue is empty (or MAX_WORKERS jobs run elsewhere), then exits. If it was asked to get a
 network ready, it waits with it for WARM_WORKER_S seconds more, for predictions only.
@@ -23,22 +23,23 @@ from db import jobs, warm
 from db.models import Job, JobKind, JobStatus
 from db.records import DatabaseRecords
 from db.session import Database
-from engine import artifacts as stored
-from engine import kept_networks, logs
-from engine.artifacts import NO_SPACE, Artifacts
-from engine.jobs.base import JobFailed, JobStopped
-from engine.memory_advice import memory_advice
-from engine.memory_watch import MemoryWatch, family
-from engine.settings import Settings, settings
+from engine.core import logs
+from engine.core.settings import Settings, settings
+from engine.network import loaded as kept_networks
+from engine.store import artifacts as stored
+from engine.store.artifacts import NO_SPACE, Artifacts
+from engine.training.memory_advice import memory_advice
+from engine.work.context import JobFailed, JobStopped
+from engine.work.memory_watch import MemoryWatch, family
 
 JOB_MODULES = {
-    JobKind.IMPORT: "engine.jobs.import_images",
-    JobKind.LABEL: "engine.jobs.label",
-    JobKind.TRAIN: "engine.jobs.train",
-    JobKind.PREDICT: "engine.jobs.predict",
-    JobKind.MEASURE: "engine.jobs.measure",
-    JobKind.EXPORT: "engine.jobs.export",
-    JobKind.WARM: "engine.jobs.warm",
+    JobKind.IMPORT: "engine.datasets.job",
+    JobKind.LABEL: "engine.labelling.job",
+    JobKind.TRAIN: "engine.training.job",
+    JobKind.PREDICT: "engine.prediction.job",
+    JobKind.MEASURE: "engine.training.measure_job",
+    JobKind.EXPORT: "engine.exports.job",
+    JobKind.WARM: "engine.prediction.warm_job",
 }
 QUICK = (JobKind.PREDICT, JobKind.WARM)
 """What a worker with networks in memory does. A training would start beside them, in memory that never comes back."""
@@ -51,7 +52,7 @@ log = logging.getLogger("maskloom.worker")
 
 
 class WorkerContext:
-    """What a running job is given (the contract is `engine.jobs.base.JobContext`)."""
+    """What a running job is given (the contract is `engine.work.context.JobContext`)."""
 
     def __init__(self, database: Database, job: Job, current: Settings) -> None:
         self.artifacts = Artifacts(current.data_root)

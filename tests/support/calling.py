@@ -7,9 +7,9 @@ from unittest import mock
 
 from typer.testing import CliRunner
 
-from engine import settings as settings_module
 from engine.cli.every_command import app
-from engine.settings import Settings
+from engine.core import settings as settings_module
+from engine.core.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from skimage import data
 
-from engine import imaging
-from tests.house import SHARED_DATA
+from engine.imaging import codec
+from tests.support.installation import SHARED_DATA
 
 
 def _frame() -> np.ndarray:
@@ -51,5 +51,5 @@ def real_masks(count: int = 6) -> list[np.ndarray]:
     files = sorted((SHARED_DATA / "ecssd" / "truth").glob("*.png"))[:count]
     files += sorted((SHARED_DATA / "nuclei" / "truth").glob("*.png"))[:count]
     if files:
-        return [imaging.decode_truth(file.read_bytes()) >= 128 for file in files]
+        return [codec.decode_truth(file.read_bytes()) >= 128 for file in files]
     return [data.coins() > 110, data.camera() < 80, data.microaneurysms() > 100]

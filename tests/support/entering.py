@@ -12,7 +12,7 @@ from unittest.mock import patch
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
 from dashboard.access import entrance, hosts, identity, login_cookie
-from engine import settings as settings_module
+from engine.core import settings as settings_module
 
 ORIGIN = "http://127.0.0.1"
 COOKIE_SECRET = secrets.token_urlsafe(32)

@@ -10,12 +10,12 @@ import numpy as np
 from db import datasets
 from db.models import Dataset, Job, new_id
 from db.session import Database
-from engine import artifacts as stored
-from engine import imaging
-from engine.artifacts import Artifacts
-from engine.settings import Settings
+from engine.core.settings import Settings
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 
@@ -50,10 +50,10 @@ def add_discs(house: House, count: int = 6, name: str = "discs", truth: bool = T
     for number in range(count):
         image, mask = disc(size_px, seed=number)
         image_id = new_id()
-        house.files.write(stored.image_key(dataset.id, image_id), imaging.encode_png(image))
-        house.files.write(stored.thumb_key(dataset.id, image_id), imaging.thumbnail(image))
+        house.files.write(stored.image_key(dataset.id, image_id), codec.encode_png(image))
+        house.files.write(stored.thumb_key(dataset.id, image_id), codec.thumbnail(image))
         if truth:
-            house.files.write(stored.truth_key(dataset.id, image_id), imaging.encode_png(mask.astype(np.uint8) * 255))
+            house.files.write(stored.truth_key(dataset.id, image_id), codec.encode_png(mask.astype(np.uint8) * 255))
         rows.append(
             {
                 "id": image_id,

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from engine.pseudo_labels.base import LabelParams, Method, draw, find_method, fit_state, look_at, values_for
+from engine.labelling.base import LabelParams, Method, draw, find_method, fit_state, look_at, values_for
 
 SEED = 1
 

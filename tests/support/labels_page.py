@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from db import datasets, recipes, submissions
 from db.models import Job, JobStatus, LabelSet
-from engine import artifacts as stored
-from tests.house import House
+from engine.store import artifacts as stored
+from tests.support.installation import House
 
-PAGE = "views/labels.py"
+PAGE = "views/labels/page.py"
 KMEANS = {"clusters": 6, "longest_side_px": 400}
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from db import jobs, submissions
 from db.models import Dataset, Job, JobStatus
-from engine.config import RunConfig
-from tests.house import House
+from engine.core.run_config import RunConfig
+from tests.support.installation import House
 
 TRIAL = {
     "step_s": 0.5,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from db import runs
 from db.models import Dataset, Run
-from engine import artifacts as stored
-from tests.house import House
+from engine.store import artifacts as stored
+from tests.support.installation import House
 
 
 def add_network(house: House, dataset: Dataset, name: str = "net", from_level: int = 128) -> Run:

@@ -7,9 +7,9 @@ import numpy as np
 
 from db import datasets
 from db.models import Dataset
-from engine import artifacts as stored
-from engine import imaging
-from tests.house import SHARED_DATA, House, add_discs
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from tests.support.installation import SHARED_DATA, House, add_discs
 
 COUNT, SIDE_PX = 12, 160
 
@@ -28,7 +28,7 @@ def add_photographs(house: House, count: int = COUNT) -> Dataset:
         picture = cv2.resize(cv2.imread(str(path))[..., ::-1], (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
         truth = cv2.imread(str(source / "truth" / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
         truth = cv2.resize(truth, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_NEAREST)
-        house.files.write(stored.image_key(dataset.id, image.id), imaging.encode_png(np.ascontiguousarray(picture)))
-        house.files.write(stored.thumb_key(dataset.id, image.id), imaging.thumbnail(np.ascontiguousarray(picture)))
-        house.files.write(stored.truth_key(dataset.id, image.id), imaging.encode_png(truth))
+        house.files.write(stored.image_key(dataset.id, image.id), codec.encode_png(np.ascontiguousarray(picture)))
+        house.files.write(stored.thumb_key(dataset.id, image.id), codec.thumbnail(np.ascontiguousarray(picture)))
+        house.files.write(stored.truth_key(dataset.id, image.id), codec.encode_png(truth))
     return dataset

@@ -6,8 +6,8 @@ import numpy as np
 
 from db import datasets, runs
 from db.models import Job, JobStatus
-from engine import artifacts as stored
-from engine import imaging, metrics
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
 
 
 def add_run(house, dataset, name="net", best_epoch=3, status=JobStatus.FINISHED, label_set_id=None):
@@ -30,9 +30,9 @@ def add_predictions(house, run, dataset, shift_px=0):
             levels = np.full((image.height, image.width), 26, np.uint8)
             reference = None
             if image.has_truth:
-                reference = imaging.decode_png(house.files.read(stored.truth_key(dataset.id, image.id))) > 0
+                reference = codec.decode_png(house.files.read(stored.truth_key(dataset.id, image.id))) > 0
                 levels[np.roll(reference, shift_px, axis=1)] = 178
-            house.files.write(stored.prediction_key(set_id, image.id), imaging.encode_png(levels))
+            house.files.write(stored.prediction_key(set_id, image.id), codec.encode_png(levels))
             mask = metrics.to_mask(levels, 0.5)
             row = {"image_id": image.id, "area": float(mask.mean()), "mean_probability": float(levels.mean() / 255)}
             if reference is not None:

@@ -8,10 +8,10 @@ import numpy as np
 
 from db import datasets, recipes, runs
 from db.models import Dataset, Run
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.config import RunConfig
-from tests.house import House
+from engine.core.run_config import RunConfig
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from tests.support.installation import House
 
 
 def add_label_set(house: House, dataset: Dataset, name: str = "recipe", shift_px: int = 3) -> str:
@@ -22,7 +22,7 @@ def add_label_set(house: House, dataset: Dataset, name: str = "recipe", shift_px
     rows = []
     for image in images:
         mask = np.roll(truth_of(house, dataset, image.id), shift_px, axis=1)
-        house.files.write(stored.label_key(label_set.id, image.id), imaging.encode_png(mask.astype(np.uint8) * 255))
+        house.files.write(stored.label_key(label_set.id, image.id), codec.encode_png(mask.astype(np.uint8) * 255))
         rows.append({"image_id": image.id, "area": float(mask.mean()), "dice": None, "iou": None})
     with house.database.writing() as session:
         recipes.add_labels(session, label_set.id, rows)
@@ -31,7 +31,7 @@ def add_label_set(house: House, dataset: Dataset, name: str = "recipe", shift_px
 
 def truth_of(house: House, dataset: Dataset, image_id: str) -> np.ndarray:
     """Return the stored truth of an image, bool (H, W)."""
-    return imaging.decode_png(house.files.read(stored.truth_key(dataset.id, image_id))) > 127
+    return codec.decode_png(house.files.read(stored.truth_key(dataset.id, image_id))) > 127
 
 
 def add_run(
@@ -81,7 +81,7 @@ def _prediction(house: House, run: Run, set_id: str, image_id: str, shift_px: in
     core = np.roll(truth, shift_px, axis=1)
     border = core | np.roll(core, 2, axis=0) | np.roll(core, -2, axis=0)
     levels = metrics.probability_to_u8(np.where(core, 0.9, np.where(border, 0.4, 0.1)))
-    house.files.write(stored.prediction_key(set_id, image_id), imaging.encode_png(levels))
+    house.files.write(stored.prediction_key(set_id, image_id), codec.encode_png(levels))
     mask = metrics.to_mask(levels, 0.5)
     row: dict[str, Any] = {
         "image_id": image_id,
@@ -92,7 +92,7 @@ def _prediction(house: House, run: Run, set_id: str, image_id: str, shift_px: in
     references = {"truth": truth} if has_truth else {}
     if run.label_set_id:
         key = stored.label_key(run.label_set_id, image_id)
-        references["label"] = imaging.decode_png(house.files.read(key)) > 127
+        references["label"] = codec.decode_png(house.files.read(key)) > 127
     for reference, reference_mask in references.items():
         row[f"{reference}_dice"] = metrics.dice(mask, reference_mask)
         row[f"{reference}_iou"] = metrics.iou(mask, reference_mask)

@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 
 from dashboard.access.gate import Gate
 from dashboard.access.token_route import TOKEN_ROUTES
-from dashboard.routes import ROUTES
+from dashboard.server.routes import ROUTES
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 from db import submissions
 from db.models import Dataset, Job, Run
 from db.records import DatabaseRecords
-from engine.config import config_from
-from tests.house import House
+from engine.core.run_config import config_from
+from tests.support.installation import House
 
 
 @dataclass

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.config import RunConfig, config_from
-from engine.imaging import encode_png
+from engine.core.run_config import RunConfig, config_from
+from engine.imaging.codec import encode_png
 from engine.training.samples import Sample
-from tests.house import disc
+from tests.support.installation import disc
 
 LOOKUP = tuple(int(value >= 128) for value in range(256))
 

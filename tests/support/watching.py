@@ -34,7 +34,7 @@ class Seen:
 
     def read_outside(self, *allowed: Path) -> set[Path]:
         """Return what was read that lies neither below `allowed` nor belongs to Python, its packages or the system."""
-        own = (Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve(), Path(__file__).resolve().parents[1])
+        own = (Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve(), Path(__file__).resolve().parents[2])
         system = (
             Path("/proc/self"),
             Path("/proc/meminfo"),

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from dashboard import wording
 from dashboard.access import rights
 from dashboard.access.entrance import Entrance, entrance
 from dashboard.access.token_route import PATH
-from dashboard.viewmodels.people import MEANING
+from dashboard.facts import wording
+from dashboard.facts.people import MEANING
 
 st.title("Account")
 who = rights.who()

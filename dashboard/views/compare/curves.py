@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import resources, wording
-from dashboard.components import charts
-from dashboard.components.charts import Curve
-from dashboard.viewmodels import compare
-from dashboard.viewmodels.compare import ComparedRun, Series
+from dashboard.facts import wording
+from dashboard.server import resources
+from dashboard.ui import charts
+from dashboard.ui.charts import Curve
+from dashboard.views.compare import facts as compare
+from dashboard.views.compare.facts import ComparedRun, Series
 
 TITLES = {"dice": "Dice", "loss": "Loss", "iou": "IoU", "learning_rate": "Learning rate"}
 EPOCHS, MINUTES = "Epochs", "Minutes"

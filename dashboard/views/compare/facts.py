@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels import run_metrics
+from dashboard.facts import run_metrics
 from db import predictions
 from db.models import Dataset, LabelSet, Metric, Run
-from engine.config_words import config_rows
-from engine.run_details import encoder_weights
+from engine.core.run_config_text import config_rows
+from engine.training.run_details import encoder_weights
 
 COMPARED_METRICS = ("val_dice", "val_iou", "val_loss")
 DRAWN_METRICS = ("dice", "loss", "iou", "learning_rate")

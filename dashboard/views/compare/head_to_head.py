@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from dashboard.viewmodels.shared_images import SharedImages
+from dashboard.views.compare.shared_images import SharedImages
 
 Order = Literal["B lost most", "B gained most", "Furthest apart"]
 ORDERS: tuple[Order, ...] = get_args(Order)

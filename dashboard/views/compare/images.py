@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from dashboard import urls
-from dashboard.components.mask_grid import Mode
-from dashboard.components.threshold import mask_threshold
-from dashboard.components.viewer import Pane, viewer
-from dashboard.viewmodels import shared_images
-from dashboard.viewmodels.scores import SCORE_TITLES, upper_first
-from dashboard.viewmodels.shared_images import SharedImages
+from dashboard.facts import urls
+from dashboard.facts.scores import SCORE_TITLES, upper_first
+from dashboard.ui.mask_grid import Mode
+from dashboard.ui.threshold import mask_threshold
+from dashboard.ui.viewer import Pane, viewer
+from dashboard.views.compare import shared_images
+from dashboard.views.compare.shared_images import SharedImages
 
 ORDERS = {"Largest disagreement": "disagreement", "Worst mean score": "worst", "Name": "name"}
 MODES: dict[str, Mode] = {"Errors": "errors", "Outline": "outline", "Fill": "fill", "Probability": "probability"}

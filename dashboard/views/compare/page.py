@@ -6,10 +6,16 @@ from typing import NoReturn
 
 import streamlit as st
 
-from dashboard import resources, wording
-from dashboard.components import compare_curves, compare_images, compare_pair, compare_tables, status
-from dashboard.score_tables import score_table
-from dashboard.viewmodels import compare, shared_images
+from dashboard.facts import wording
+from dashboard.server import resources
+from dashboard.server.score_tables import score_table
+from dashboard.ui import status
+from dashboard.views.compare import curves as compare_curves
+from dashboard.views.compare import facts as compare
+from dashboard.views.compare import images as compare_images
+from dashboard.views.compare import pair as compare_pair
+from dashboard.views.compare import shared_images
+from dashboard.views.compare import tables as compare_tables
 from db import runs
 
 
@@ -73,14 +79,14 @@ def _too_few(names: dict[str, str]) -> NoReturn:
             "In the table of runs, set the filter Archived runs to Shown too. Then tick runs there and press Compare, "
             "or restore them.",
             button="Open the table",
-            page="views/runs.py",
+            page="views/runs/page.py",
         )
     else:
         status.empty_state(
             "Nothing to compare yet" if not names else "Only one run yet",
             "Train two runs, for example on two label sets or with two presets; then see here which is better.",
             button="Train a network",
-            page="views/train.py",
+            page="views/train/page.py",
         )
     st.stop()
 

@@ -10,14 +10,14 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from dashboard import urls, wording
-from dashboard.components import palette
-from dashboard.components.compare_images import IMAGE, in_words, open_image
-from dashboard.components.mask_grid import Tile, mask_grid
-from dashboard.viewmodels import shared_images
-from dashboard.viewmodels.head_to_head import LEAST_IMAGES, ORDERS, HeadToHead, head_to_head
-from dashboard.viewmodels.scores import SCORE_TITLES, upper_first
-from dashboard.viewmodels.shared_images import SharedImages
+from dashboard.facts import urls, wording
+from dashboard.facts.scores import SCORE_TITLES, upper_first
+from dashboard.ui import palette
+from dashboard.ui.mask_grid import Tile, mask_grid
+from dashboard.views.compare import shared_images
+from dashboard.views.compare.head_to_head import LEAST_IMAGES, ORDERS, HeadToHead, head_to_head
+from dashboard.views.compare.images import IMAGE, in_words, open_image
+from dashboard.views.compare.shared_images import SharedImages
 
 PER_PAGE = 6
 MOST_PICKED = 60

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from dashboard import urls
-from dashboard.viewmodels.compare import ComparedRun
-from dashboard.viewmodels.scores import Reference, ScoreTable, mean, shared_rows
+from dashboard.facts import urls
+from dashboard.facts.scores import Reference, ScoreTable, mean, shared_rows
+from dashboard.views.compare.facts import ComparedRun
 
 
 @dataclass(frozen=True)

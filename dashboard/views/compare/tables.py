@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard import wording
-from dashboard.viewmodels import compare
-from dashboard.viewmodels.compare import ComparedRun
-from dashboard.viewmodels.scores import SCORE_TITLES, upper_first
-from dashboard.viewmodels.shared_images import SharedImages
+from dashboard.facts import wording
+from dashboard.facts.scores import SCORE_TITLES, upper_first
+from dashboard.views.compare import facts as compare
+from dashboard.views.compare.facts import ComparedRun
+from dashboard.views.compare.shared_images import SharedImages
 
 # Orange that lets the text of both themes through.
 HIGHLIGHT = "background-color: rgba(230, 159, 0, 0.25)"

@@ -6,24 +6,25 @@ from statistics import median
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components import pictures, status
-from dashboard.components.confirm import deletion_buttons
-from dashboard.components.file_report import file_report
-from dashboard.components.import_form import ChosenSource, source_form
-from dashboard.components.job_panel import job_panel
-from dashboard.components.mask_grid import Mode, Tile, mask_grid
-from dashboard.components.paging import first_page, page_numbers
-from dashboard.components.truth_editor import truth_editor
-from dashboard.components.uploader import forget_upload
-from dashboard.components.viewer import Pane, Reading, viewer
-from dashboard.viewmodels import datasets as vm
+from dashboard.facts import datasets as vm
+from dashboard.facts import wording
+from dashboard.server import resources
+from dashboard.ui import pictures, status
+from dashboard.ui.confirm import deletion_buttons
+from dashboard.ui.file_report import file_report
+from dashboard.ui.import_form import ChosenSource, source_form
+from dashboard.ui.job_panel import job_panel
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.paging import first_page, page_numbers
+from dashboard.ui.uploader import forget_upload
+from dashboard.ui.viewer import Pane, Reading, viewer
+from dashboard.views.datasets.truth_editor import truth_editor
 from db import datasets, names, submissions
 from db.models import Dataset, utc_now
-from engine import artifacts as stored
+from engine.store import artifacts as stored
 
-PAGE = "views/datasets.py"
+PAGE = "views/datasets/page.py"
 MODES: dict[str, Mode] = {"Fill": "fill", "Outline": "outline", "Images only": "image"}
 TRUTH_FILTERS: dict[str, vm.TruthFilter] = {"All": "all", "With truth": "with truth", "Without": "without truth"}
 
@@ -168,9 +169,9 @@ def heading(view: vm.DatasetView) -> None:
         if st.button(
             "Draw labels", icon=":material/auto_fix_high:", disabled=not next_step, type="primary", key="to-labels"
         ):
-            st.switch_page("views/labels.py", query_params={"dataset": view.id})
+            st.switch_page("views/labels/page.py", query_params={"dataset": view.id})
         if st.button("Train", icon=":material/model_training:", disabled=not next_step, key="to-train"):
-            st.switch_page("views/train.py", query_params={"dataset": view.id})
+            st.switch_page("views/train/page.py", query_params={"dataset": view.id})
         if rights.button("Delete", icon=":material/delete:", key="delete"):
             confirm_deletion(view.id)
 

@@ -8,14 +8,15 @@ from html import escape
 import numpy as np
 import streamlit as st
 
-from dashboard import renditions, resources, urls, wording
 from dashboard.access import rights
-from dashboard.components import charts, palette, pictures
-from dashboard.viewmodels.datasets import DatasetView, example_images, truth_counts
-from dashboard.viewmodels.truth_mapping import BadMapping, ClassStart, Mapping, mapping_from, starts_of
+from dashboard.facts import urls, wording
+from dashboard.facts.datasets import DatasetView, example_images, truth_counts
+from dashboard.server import renditions, resources
+from dashboard.ui import charts, palette, pictures
+from dashboard.views.datasets.truth_facts import BadMapping, ClassStart, Mapping, mapping_from, starts_of
 from db import datasets
-from engine import artifacts as stored
-from engine.data import truth
+from engine.datasets import truth
+from engine.store import artifacts as stored
 
 EXAMPLE_PX = 384
 _ABOUT = (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, urls, wording
-from dashboard.components.detail_panes import detail_panes
-from dashboard.viewmodels.gallery import Detail, Source
-from dashboard.viewmodels.gallery_order import Arrangement, Choice
-from dashboard.viewmodels.mask_origin import MaskOrigin, mask_origin
-from dashboard.viewmodels.scores import SCORE_TITLES, Reference, ScoreTable, upper_first
-from dashboard.viewmodels.suspicion import SIGNAL_TITLES
+from dashboard.facts import urls, wording
+from dashboard.facts.scores import SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.server import resources
+from dashboard.views.gallery.detail_panes import detail_panes
+from dashboard.views.gallery.facts import Detail, Source
+from dashboard.views.gallery.mask_origin import MaskOrigin, mask_origin
+from dashboard.views.gallery.order import Arrangement, Choice
+from dashboard.views.gallery.suspicion import SIGNAL_TITLES
 
 UNCERTAINTY = "Uncertainty"
 UNCERTAINTY_HELP = "How far the network is from a clear yes or no: the mean of the map, from 0 (sure) to 1."
@@ -46,7 +47,7 @@ def _head(origin: Source, table: ScoreTable, arrangement: Arrangement, found: De
         _step("Previous", ":material/chevron_left:", "P", found.previous_id)
         _step("Next", ":material/chevron_right:", "N", found.next_id)
         st.page_link(
-            "views/compare.py",
+            "views/compare/page.py",
             label="Open in Compare",
             icon=":material/compare:",
             query_params={"runs": origin.run_id, "image": found.image_id},
@@ -124,7 +125,7 @@ def _origin(made: MaskOrigin, found: Detail) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption("Made by", width="content")
         st.page_link(
-            "views/runs.py",
+            "views/runs/page.py",
             label=wording.escaped(made.run_name),
             icon=":material/monitoring:",
             query_params={"run": made.run_id},
@@ -133,7 +134,7 @@ def _origin(made: MaskOrigin, found: Detail) -> None:
         if made.label_set_id:
             st.caption("Learned from", width="content")
             st.page_link(
-                "views/labels.py",
+                "views/labels/page.py",
                 label=wording.escaped(made.label_set_name),
                 icon=":material/auto_fix_high:",
                 query_params={"dataset": made.dataset_id, "labels": made.label_set_id},
@@ -143,7 +144,7 @@ def _origin(made: MaskOrigin, found: Detail) -> None:
             st.caption("Learned from truth", width="content")
         st.caption("Image of", width="content")
         st.page_link(
-            "views/datasets.py",
+            "views/datasets/page.py",
             label=wording.escaped(made.dataset_name),
             icon=":material/photo_library:",
             query_params={"dataset": made.dataset_id},

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from dashboard import urls
-from dashboard.components.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
-from dashboard.viewmodels import gallery
-from dashboard.viewmodels.gallery import Detail, Source
-from dashboard.viewmodels.gallery_order import Choice
-from dashboard.viewmodels.scores import REFERENCE_TITLES, Reference, ScoreTable
+from dashboard.facts import urls
+from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable
+from dashboard.ui.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
+from dashboard.views.gallery import facts as gallery
+from dashboard.views.gallery.facts import Detail, Source
+from dashboard.views.gallery.order import Choice
 
 IMAGE, PREDICTION, PROBABILITY, UNCERTAINTY = "Image", "Prediction", "Probability", "Uncertainty"
 ERRORS, LABEL_ERRORS, DISAGREEMENT = "Errors", "Label errors", "Disagreement"

@@ -9,14 +9,14 @@ from datetime import datetime
 import numpy as np
 from sqlalchemy.orm import Session
 
-from dashboard import urls
-from dashboard.viewmodels import suspicion
-from dashboard.viewmodels.gallery_order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Arrangement, Better, Choice
-from dashboard.viewmodels.jobs import JobView, job_view
-from dashboard.viewmodels.scores import Reference, ScoreTable, iou_from_dice
+from dashboard.facts import urls
+from dashboard.facts.jobs import JobView, job_view
+from dashboard.facts.scores import Reference, ScoreTable, iou_from_dice
+from dashboard.views.gallery import suspicion
+from dashboard.views.gallery.order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Arrangement, Better, Choice
 from db import predictions, runs
 from db.models import Dataset, LabelSet, Run
-from engine.run_details import weights_note
+from engine.training.run_details import weights_note
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ class Detail:
     `teacher_dice` is Dice of the pseudo-label against truth at 0.5, and `better` says which of label and network is
     nearer to truth; both None without truth or label. `flip_agreement` is Dice at 0.5 between the network's masks of
     the image and of its mirror image. `suspicion` in (0, 1) is the mean of the image's rank shares in its `signals`,
-    each as in `viewmodels.suspicion.signals`: high is suspicious.
+    each as in `dashboard.views.gallery.suspicion.signals`: high is suspicious.
     """
 
     image_id: str

@@ -8,9 +8,10 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from dashboard import wording
-from dashboard.viewmodels import gallery_order
-from dashboard.viewmodels.gallery_order import (
+from dashboard.facts import wording
+from dashboard.facts.scores import Reference, ScoreTable
+from dashboard.views.gallery import order as gallery_order
+from dashboard.views.gallery.order import (
     EVERYTHING,
     NEARER,
     SHOWS,
@@ -25,7 +26,6 @@ from dashboard.viewmodels.gallery_order import (
     Split,
     measure_title,
 )
-from dashboard.viewmodels.scores import Reference, ScoreTable
 
 SORT_HELP = (
     "*Suspicious first* needs no truth. It is the mean of an image's ranks by what is known of it: far from its "

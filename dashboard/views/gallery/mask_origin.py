@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.auto_choice import auto_choice
-from dashboard.viewmodels.recipes import describe_changes, known_recipe
-from dashboard.viewmodels.rounds import rounds_total
+from dashboard.facts.auto_choice import auto_choice
+from dashboard.facts.recipes import describe_changes, known_recipe
+from dashboard.facts.rounds import rounds_total
 from db import rounds
 from db.models import Dataset, LabelSet, PredictionSet, Run
-from engine.run_details import weights_note
+from engine.training.run_details import weights_note
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from dashboard.viewmodels import suspicion
-from dashboard.viewmodels.scores import SCORE_TITLES, Reference, ScoreTable, mean, upper_first
+from dashboard.facts.scores import SCORE_TITLES, Reference, ScoreTable, mean, upper_first
+from dashboard.views.gallery import suspicion
 
 TILES_PER_PAGE = 48
 
@@ -83,7 +83,7 @@ class Arrangement:
     """The images a choice leaves, in order (`rows` of the table), and counts over what the filters leave.
 
     `show` is no filter but picks from what is counted. The rest is (N,) and belongs to all rows of the table, in its
-    order: `scores`, `lead` (see `ScoreTable.lead`), `signals` and `suspicion` (see `viewmodels.suspicion`).
+    order: `scores`, `lead` (see `ScoreTable.lead`), `signals` and `suspicion` (see `suspicion`).
     """
 
     rows: np.ndarray

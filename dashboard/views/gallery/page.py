@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components import charts, status
-from dashboard.components.downloads import downloads
-from dashboard.components.gallery_detail import UNCERTAINTY, image_detail, in_words, open_image
-from dashboard.components.gallery_filters import choose_order, filter_line, first_page
-from dashboard.components.mask_grid import Mode, Tile, mask_grid
-from dashboard.components.rank_trust import rank_trust
-from dashboard.components.threshold import mask_threshold
-from dashboard.score_tables import score_table
-from dashboard.viewmodels import gallery, gallery_order
-from dashboard.viewmodels.gallery import Source
-from dashboard.viewmodels.gallery_order import Arrangement, Choice
-from dashboard.viewmodels.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.facts import wording
+from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.server import resources
+from dashboard.server.score_tables import score_table
+from dashboard.ui import charts, status
+from dashboard.ui.downloads import downloads
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.threshold import mask_threshold
+from dashboard.views.gallery import facts as gallery
+from dashboard.views.gallery import order as gallery_order
+from dashboard.views.gallery.detail import UNCERTAINTY, image_detail, in_words, open_image
+from dashboard.views.gallery.facts import Source
+from dashboard.views.gallery.filters import choose_order, filter_line, first_page
+from dashboard.views.gallery.order import Arrangement, Choice
+from dashboard.views.gallery.rank_trust import rank_trust
 from db import runs
 from db.models import utc_now
 from db.submissions import NotReady, submit_predict
@@ -104,7 +106,7 @@ def _choose_run() -> str:
             "All runs are archived",
             "Bring one back: on the Runs page, the filter *Archived runs* shows them.",
             button="Go to the runs",
-            page="views/runs.py",
+            page="views/runs/page.py",
         )
         st.stop()
     if not choices:
@@ -112,7 +114,7 @@ def _choose_run() -> str:
             "No run yet",
             "Train a network first; its masks appear here when it has finished or was stopped.",
             button="Train a network",
-            page="views/train.py",
+            page="views/train/page.py",
         )
         st.stop()
     if "gallery-run" not in st.session_state or st.session_state["gallery-run"] not in choices:
@@ -135,14 +137,14 @@ def _choose_run() -> str:
 def _provenance(origin: Source) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
-            "views/runs.py",
+            "views/runs/page.py",
             label="Curves and log",
             icon=":material/monitoring:",
             query_params={"run": origin.run_id},
         )
         if origin.label_set_id:
             st.page_link(
-                "views/labels.py",
+                "views/labels/page.py",
                 label=wording.escaped(f"Learned from {origin.label_set_name} ({origin.recipe})"),
                 icon=":material/auto_fix_high:",
                 query_params={"dataset": origin.dataset_id, "labels": origin.label_set_id},
@@ -150,13 +152,13 @@ def _provenance(origin: Source) -> None:
         else:
             st.markdown(":small[:material/verified: Learned from truth]", width="content")
         st.page_link(
-            "views/datasets.py",
+            "views/datasets/page.py",
             label=wording.escaped(f"{origin.dataset_name} ({wording.count(origin.image_count, 'image')})"),
             icon=":material/photo_library:",
             query_params={"dataset": origin.dataset_id},
         )
         st.page_link(
-            "views/compare.py",
+            "views/compare/page.py",
             label="Compare runs",
             icon=":material/compare:",
             query_params={"runs": origin.run_id},
@@ -182,7 +184,7 @@ def _offer_predictions(origin: Source) -> None:
             "It ended before its first epoch was finished. Resume it, or choose another run above.",
         )
         query = {"run": origin.run_id}
-        st.page_link("views/runs.py", label="Go to the run", icon=":material/monitoring:", query_params=query)
+        st.page_link("views/runs/page.py", label="Go to the run", icon=":material/monitoring:", query_params=query)
     else:
         status.empty_state("This run has drawn no masks yet", "Its model is ready; drawing takes a moment.")
         _predict_button(origin, "Draw the masks")

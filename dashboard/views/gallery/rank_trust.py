@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.trust_chart import trust_chart
-from dashboard.viewmodels import suspicion
-from dashboard.viewmodels.gallery_order import BY_SIGNAL, Choice
-from dashboard.viewmodels.scores import ScoreTable
-from dashboard.viewmodels.suspicion import RankTrust
-from dashboard.viewmodels.trust import strength
+from dashboard.facts.scores import ScoreTable
+from dashboard.facts.trust import strength
+from dashboard.ui.trust_chart import trust_chart
+from dashboard.views.gallery import suspicion
+from dashboard.views.gallery.order import BY_SIGNAL, Choice
+from dashboard.views.gallery.suspicion import RankTrust
 
 TITLES = {"combined": "Suspicious first", **{signal: sort for sort, signal in BY_SIGNAL.items()}}
 AXES = {

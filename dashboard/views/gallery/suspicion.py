@@ -12,9 +12,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from dashboard.viewmodels.scores import ScoreTable
-from dashboard.viewmodels.trust import Trust, trust
-from engine import metrics
+from dashboard.facts.scores import ScoreTable
+from dashboard.facts.trust import Trust, trust
+from engine.imaging import metrics
 
 Signal = Literal["disagreement", "uncertainty", "mirror", "area"]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)

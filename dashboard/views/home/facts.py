@@ -9,10 +9,10 @@ from typing import Literal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.facts.jobs import JobView, job_view
 from db import jobs
 from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
-from engine.run_details import weights_note
+from engine.training.run_details import weights_note
 
 SAMPLE_NAME = "Sample scenes"
 RECENT = 5
@@ -129,16 +129,16 @@ def _target(session: Session, job: Job) -> tuple[str, str, dict[str, str]]:
     """Return (name of what is worked on, page that follows it, its address query)."""
     run, dataset = job.payload.get("run"), job.payload.get("dataset")
     if job.kind == JobKind.TRAIN:
-        return _name(session, Run, run), "views/runs.py", {"run": run}
+        return _name(session, Run, run), "views/runs/page.py", {"run": run}
     if job.kind == JobKind.PREDICT:
-        return _name(session, Run, run), "views/predict.py", {"run": run}
+        return _name(session, Run, run), "views/predict/page.py", {"run": run}
     if job.kind == JobKind.EXPORT and job.payload["owner"] == "prediction_set":
-        return _name(session, Run, run), "views/predict.py", {"set": job.payload["prediction_set"]}
+        return _name(session, Run, run), "views/predict/page.py", {"set": job.payload["prediction_set"]}
     if job.kind == JobKind.EXPORT and job.payload["owner"] == "run":
-        return _name(session, Run, run), "views/runs.py", {"run": run}
+        return _name(session, Run, run), "views/runs/page.py", {"run": run}
     if job.kind in (JobKind.LABEL, JobKind.EXPORT):
-        return _name(session, LabelSet, job.payload.get("label_set")), "views/labels.py", {"dataset": dataset}
-    return _name(session, Dataset, dataset), "views/datasets.py", {"dataset": dataset}
+        return _name(session, LabelSet, job.payload.get("label_set")), "views/labels/page.py", {"dataset": dataset}
+    return _name(session, Dataset, dataset), "views/datasets/page.py", {"dataset": dataset}
 
 
 def _name(session: Session, table: type, row_id: str | None) -> str:

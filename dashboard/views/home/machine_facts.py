@@ -11,13 +11,13 @@ from importlib import metadata
 
 from sqlalchemy.orm import Session
 
-from dashboard import wording
+from dashboard.facts import wording
 from db import jobs
 from db.models import JobStatus
 from engine import VERSION
 from engine.care.disk_use import DiskUse
-from engine.machine import free_memory_bytes
-from engine.settings import Settings
+from engine.core.machine import free_memory_bytes
+from engine.core.settings import Settings
 
 MB = 1_000_000
 

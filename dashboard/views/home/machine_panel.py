@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, wording
-from dashboard.viewmodels import machine as viewmodel
+from dashboard.facts import wording
+from dashboard.server import resources
+from dashboard.views.home import machine_facts as viewmodel
 from db.models import utc_now
 
 POLL_S = 10.0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components import machine_panel, status
-from dashboard.viewmodels import home as viewmodel
+from dashboard.facts import wording
+from dashboard.server import resources
+from dashboard.ui import status
+from dashboard.views.home import facts as viewmodel
+from dashboard.views.home import machine_panel
 from db import names, submissions
 from db.models import Dataset, utc_now
 
@@ -24,7 +26,7 @@ def import_sample() -> None:
         name = names.free_name(session, Dataset, viewmodel.SAMPLE_NAME)
         dataset, job = submissions.submit_import(session, name, {"kind": "sample"})
     resources.launcher().submit(job.id)
-    st.switch_page("views/datasets.py", query_params={"dataset": dataset.id})
+    st.switch_page("views/datasets/page.py", query_params={"dataset": dataset.id})
 
 
 def start_here() -> None:
@@ -39,7 +41,7 @@ def start_here() -> None:
             if rights.button("Try the sample set", type="primary", icon=":material/auto_awesome:", key="home-sample"):
                 import_sample()
             if st.button("Import my images", icon=":material/upload:", key="home-import"):
-                st.switch_page("views/datasets.py", query_params={})
+                st.switch_page("views/datasets/page.py", query_params={})
 
 
 def step_card(
@@ -73,10 +75,10 @@ def path(view: viewmodel.HomeView) -> None:
         ),
     ]
     words = {
-        "images": ("Bring a folder, files or a zip.", "views/datasets.py", "Open Datasets"),
-        "labels": ("Let a method draw masks.", "views/labels.py", "Open Labels"),
-        "train": ("Teach a U-Net from those masks.", "views/train.py", "Open Train"),
-        "results": ("See what worked, compare, predict.", "views/gallery.py", "Open Gallery"),
+        "images": ("Bring a folder, files or a zip.", "views/datasets/page.py", "Open Datasets"),
+        "labels": ("Let a method draw masks.", "views/labels/page.py", "Open Labels"),
+        "train": ("Teach a U-Net from those masks.", "views/train/page.py", "Open Train"),
+        "results": ("See what worked, compare, predict.", "views/gallery/page.py", "Open Gallery"),
     }
     for number, (column, (step, title, icon, state)) in enumerate(zip(st.columns(4), steps, strict=True), start=1):
         what, page, link = words[step]
@@ -115,7 +117,10 @@ def recent_runs(view: viewmodel.HomeView) -> None:
     for run in view.recent:
         name, on, state, dice, when = st.columns([4, 3, 2, 3, 2], vertical_alignment="center")
         name.page_link(
-            "views/runs.py", label=wording.escaped(run.name), icon=":material/monitoring:", query_params={"run": run.id}
+            "views/runs/page.py",
+            label=wording.escaped(run.name),
+            icon=":material/monitoring:",
+            query_params={"run": run.id},
         )
         on.markdown(f"on {wording.escaped(run.dataset)}")
         state.markdown(status.badge_text(run.status))

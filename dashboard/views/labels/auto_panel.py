@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import wording
-from dashboard.viewmodels import recipes
-from dashboard.viewmodels.auto_choice import AutoChoice, Candidate
-from dashboard.viewmodels.recipes import Recipe
+from dashboard.facts import recipes, wording
+from dashboard.facts.auto_choice import AutoChoice, Candidate
+from dashboard.facts.recipes import Recipe
 
 
 def auto_sentence(choice: AutoChoice) -> None:

@@ -10,23 +10,23 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitAPIException
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components import recipe_column as column
-from dashboard.components.auto_panel import auto_sentence
-from dashboard.components.kept_recipes import keep_recipe
-from dashboard.components.recipe_column import SEED, Settings
-from dashboard.components.recipe_slots import add_slot, open_slots, remove_slot, slots_changed
-from dashboard.viewmodels import recipes
-from dashboard.viewmodels.auto_choice import auto_choice
-from dashboard.viewmodels.labels import Workplace
-from dashboard.viewmodels.recipes import SLOTS, Recipe
+from dashboard.facts import recipes, wording
+from dashboard.facts.auto_choice import auto_choice
+from dashboard.facts.recipes import SLOTS, Recipe
+from dashboard.server import resources
+from dashboard.views.labels import recipe_column as column
+from dashboard.views.labels.auto_panel import auto_sentence
+from dashboard.views.labels.facts import Workplace
+from dashboard.views.labels.kept_recipes import keep_recipe
+from dashboard.views.labels.recipe_column import SEED, Settings
+from dashboard.views.labels.recipe_slots import add_slot, open_slots, remove_slot, slots_changed
 from db import submissions
 from db.datasets import InUse
 from db.names import NameTaken
 from db.submissions import NotReady
 from engine import VERSION
-from engine.pseudo_labels.base import find_method
+from engine.labelling.base import find_method
 
 PAUSE_S = 0.3
 SLIDERS_PX = 330

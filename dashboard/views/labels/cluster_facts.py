@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from dashboard import urls
-from dashboard.viewmodels.recipes import TICKED, Recipe
-from engine.pseudo_labels.base import find_method, values_for
+from dashboard.facts import urls
+from dashboard.facts.recipes import TICKED, Recipe
+from engine.labelling.base import find_method, values_for
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from dashboard.components.web import component
-from dashboard.viewmodels.clusters import Cluster, ticked_share
+from dashboard.ui.web import component
+from dashboard.views.labels.cluster_facts import Cluster, ticked_share
 
-_render = component("cluster_list", "cluster_list.js", style="cluster_list.css")
+_render = component("cluster_list", "views/labels/cluster_list.js", style="views/labels/cluster_list.css")
 
 
 def cluster_panel(

@@ -6,11 +6,12 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.viewmodels import label_masks
-from dashboard.viewmodels.label_masks import Drop, DropRule
-from dashboard.viewmodels.label_sets import LabelSetCard
+from dashboard.facts import wording
+from dashboard.server import resources
+from dashboard.views.labels import mask_facts as label_masks
+from dashboard.views.labels.label_set_facts import LabelSetCard
+from dashboard.views.labels.mask_facts import Drop, DropRule
 from db import recipes
 
 Rule = Literal["The worst", "Below a quality", "No clear foreground"]

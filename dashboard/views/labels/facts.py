@@ -9,12 +9,12 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.previews import Preview
+from dashboard.server.previews import Preview
 from db import datasets
 from db.models import Dataset, Image
-from engine import metrics
-from engine.pseudo_labels.auto import merit
-from engine.pseudo_labels.base import LabelParams, find_method, fit_sample
+from engine.imaging import metrics
+from engine.labelling.base import LabelParams, find_method, fit_sample
+from engine.labelling.methods.auto import merit
 
 PER_PAGE = 48
 PROBE_RANGE = (6, 12)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.recipes import Recipe, describe_changes, known_recipe, recipe_from_values, short_name
+from dashboard.facts.recipes import Recipe, describe_changes, known_recipe, recipe_from_values, short_name
 from db import names, recipes
 from db.models import KeptRecipe
-from engine.parameters import ParameterError
-from engine.pseudo_labels import recipe_file
+from engine.core.parameters import ParameterError
+from engine.labelling import recipe_file
 
 
 @dataclass(frozen=True)

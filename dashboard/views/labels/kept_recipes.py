@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components.confirm import deletion_buttons
-from dashboard.components.recipe_slots import load_next
-from dashboard.viewmodels import kept_recipes as viewmodel
-from dashboard.viewmodels import recipes
-from dashboard.viewmodels.kept_recipes import KeptCard
-from dashboard.viewmodels.recipes import Recipe
+from dashboard.facts import recipes, wording
+from dashboard.facts.recipes import Recipe
+from dashboard.server import resources
+from dashboard.ui.confirm import deletion_buttons
+from dashboard.views.labels import kept_recipe_facts as viewmodel
+from dashboard.views.labels.kept_recipe_facts import KeptCard
+from dashboard.views.labels.recipe_slots import load_next
 from db import recipes as stored
 from db.names import NameTaken
-from engine.parameters import ParameterError
+from engine.core.parameters import ParameterError
 
 LIMIT_MB = 1
 

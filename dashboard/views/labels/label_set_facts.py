@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.auto_choice import AutoChoice, auto_choice
-from dashboard.viewmodels.jobs import JobView, job_view
-from dashboard.viewmodels.recipes import Recipe, describe_changes, known_recipe
+from dashboard.facts.auto_choice import AutoChoice, auto_choice
+from dashboard.facts.jobs import JobView, job_view
+from dashboard.facts.recipes import Recipe, describe_changes, known_recipe
 from db import jobs, recipes
 from db.models import LabelSet, Run
 

@@ -7,17 +7,18 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components.confirm import deletion_buttons
-from dashboard.components.downloads import downloads
-from dashboard.components.job_panel import job_panel
-from dashboard.components.status import badge_text
-from dashboard.viewmodels import label_sets as viewmodel
-from dashboard.viewmodels.jobs import JobView
-from dashboard.viewmodels.label_sets import LabelSetCard
-from dashboard.viewmodels.labels import Workplace
-from dashboard.viewmodels.recipes import Recipe
+from dashboard.facts import wording
+from dashboard.facts.jobs import JobView
+from dashboard.facts.recipes import Recipe
+from dashboard.server import resources
+from dashboard.ui.confirm import deletion_buttons
+from dashboard.ui.downloads import downloads
+from dashboard.ui.job_panel import job_panel
+from dashboard.ui.status import badge_text
+from dashboard.views.labels import label_set_facts as viewmodel
+from dashboard.views.labels.facts import Workplace
+from dashboard.views.labels.label_set_facts import LabelSetCard
 from db import recipes
 from db.models import utc_now
 
@@ -104,7 +105,7 @@ def _buttons(
         )
     at_work = card.job is not None and card.job.at_work
     if card.images and not at_work and st.button("Train on it", icon=":material/model_training:", key=f"to-{card.id}"):
-        st.switch_page("views/train.py", query_params={"dataset": place.dataset_id, "labels": card.id})
+        st.switch_page("views/train/page.py", query_params={"dataset": place.dataset_id, "labels": card.id})
     if card.images and not at_work:
         downloads(label_set_id=card.id, masks=card.images, threshold=threshold)
     if rights.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this label set."):

@@ -7,17 +7,18 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import resources, urls, wording
 from dashboard.access import rights
-from dashboard.components.drop_panel import drop_panel
-from dashboard.components.label_sets import ADDRESS
-from dashboard.components.mask_grid import Mode, Tile, mask_grid
-from dashboard.components.quality_trust import quality_trust
-from dashboard.components.viewer import Pane, viewer
-from dashboard.viewmodels import label_masks
-from dashboard.viewmodels.label_masks import SHOWS, Mask, MaskPage
-from dashboard.viewmodels.label_sets import LabelSetCard
-from dashboard.viewmodels.labels import Workplace
+from dashboard.facts import urls, wording
+from dashboard.server import resources
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.viewer import Pane, viewer
+from dashboard.views.labels import mask_facts as label_masks
+from dashboard.views.labels.drop_panel import drop_panel
+from dashboard.views.labels.facts import Workplace
+from dashboard.views.labels.label_set_facts import LabelSetCard
+from dashboard.views.labels.label_sets import ADDRESS
+from dashboard.views.labels.mask_facts import SHOWS, Mask, MaskPage
+from dashboard.views.labels.quality_trust import quality_trust
 from db import recipes
 
 Click = Literal["opens the mask", "drops or keeps it"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.trust import Trust, trust
+from dashboard.facts.trust import Trust, trust
 from db.models import Image, Label
 
 PER_PAGE = 48

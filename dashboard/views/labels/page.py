@@ -2,20 +2,20 @@
 
 import streamlit as st
 
-from dashboard import resources
 from dashboard.access import rights
-from dashboard.components.bench import bench
-from dashboard.components.kept_recipes import kept_recipes
-from dashboard.components.label_sets import ADDRESS, stored_label_sets
-from dashboard.components.mask_browser import browse_masks
-from dashboard.components.mask_grid import MODES
-from dashboard.components.probe_picker import open_probe_picker
-from dashboard.components.recipe_column import Settings
-from dashboard.components.recipe_slots import load_kept, load_recipe, open_slots
-from dashboard.components.status import empty_state
-from dashboard.previews import PREVIEW_PX
-from dashboard.viewmodels import labels
-from dashboard.viewmodels.labels import Workplace
+from dashboard.server import resources
+from dashboard.server.previews import PREVIEW_PX
+from dashboard.ui.mask_grid import MODES
+from dashboard.ui.status import empty_state
+from dashboard.views.labels import facts as labels
+from dashboard.views.labels.bench import bench
+from dashboard.views.labels.facts import Workplace
+from dashboard.views.labels.kept_recipes import kept_recipes
+from dashboard.views.labels.label_sets import ADDRESS, stored_label_sets
+from dashboard.views.labels.mask_browser import browse_masks
+from dashboard.views.labels.probe_picker import open_probe_picker
+from dashboard.views.labels.recipe_column import Settings
+from dashboard.views.labels.recipe_slots import load_kept, load_recipe, open_slots
 
 
 def choose_dataset() -> str:
@@ -27,7 +27,7 @@ def choose_dataset() -> str:
             "No images yet",
             "Import a folder, a zip or the sample set; then tune here how its masks are drawn.",
             button="Go to Datasets",
-            page="views/datasets.py",
+            page="views/datasets/page.py",
             icon=":material/photo_library:",
         )
         st.stop()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, urls, wording
-from dashboard.components.mask_grid import Tile, mask_grid
-from dashboard.viewmodels import labels
-from dashboard.viewmodels.labels import Workplace
+from dashboard.facts import urls, wording
+from dashboard.server import resources
+from dashboard.ui.mask_grid import Tile, mask_grid
+from dashboard.views.labels import facts as labels
+from dashboard.views.labels.facts import Workplace
 from db import datasets
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources
-from dashboard.components.trust_chart import trust_chart
-from dashboard.viewmodels import label_masks
+from dashboard.server import resources
+from dashboard.ui.trust_chart import trust_chart
+from dashboard.views.labels import mask_facts as label_masks
 
 
 def quality_trust(label_set_id: str) -> str | None:

@@ -11,19 +11,21 @@ from typing import Any, Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import resources, urls, wording
-from dashboard.components.auto_panel import auto_ranking
-from dashboard.components.cluster_panel import cluster_panel
-from dashboard.components.form import params_form
-from dashboard.components.mask_grid import Mode, Tile, mask_grid
-from dashboard.components.recipe_slots import load_recipe, note_on, remember, set_ticks, with_ticks
-from dashboard.previews import Preview, Source
-from dashboard.viewmodels import clusters, labels, recipes
-from dashboard.viewmodels.auto_choice import auto_choice
-from dashboard.viewmodels.labels import Outcome, ProbeImage, Workplace
-from dashboard.viewmodels.recipes import Recipe
-from engine import artifacts as stored
-from engine.pseudo_labels.base import find_method, methods
+from dashboard.facts import recipes, urls, wording
+from dashboard.facts.auto_choice import auto_choice
+from dashboard.facts.recipes import Recipe
+from dashboard.server import resources
+from dashboard.server.previews import Preview, Source
+from dashboard.ui.form import params_form
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.views.labels import cluster_facts as clusters
+from dashboard.views.labels import facts as labels
+from dashboard.views.labels.auto_panel import auto_ranking
+from dashboard.views.labels.cluster_panel import cluster_panel
+from dashboard.views.labels.facts import Outcome, ProbeImage, Workplace
+from dashboard.views.labels.recipe_slots import load_recipe, note_on, remember, set_ticks, with_ticks
+from engine.labelling.base import find_method, methods
+from engine.store import artifacts as stored
 
 SEED = 0
 PATIENCE_S = 0.4

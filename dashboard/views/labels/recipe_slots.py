@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.form import reset_form
-from dashboard.viewmodels import clusters, recipes
-from dashboard.viewmodels.recipes import SLOTS, Recipe
-from engine.parameters import ParameterError
+from dashboard.facts import recipes
+from dashboard.facts.recipes import SLOTS, Recipe
+from dashboard.ui.form import reset_form
+from dashboard.views.labels import cluster_facts as clusters
+from engine.core.parameters import ParameterError
 
 _COUNT, _NEXT, _CHANGED = "labels-slots", "labels-load-next", "labels-slots-changed"
 

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from dashboard import wording
 from dashboard.access import rights
-from dashboard.resources import database
-from dashboard.viewmodels import people as viewmodel
+from dashboard.facts import people as viewmodel
+from dashboard.facts import wording
+from dashboard.server.resources import database
 from db import people
 from db.actors import NotAllowed, Role
 from db.models import utc_now

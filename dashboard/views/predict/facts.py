@@ -8,10 +8,10 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.facts.jobs import JobView, job_view
 from db.models import Dataset, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
-from engine.refine_masks import Refine
-from engine.run_details import weights_note
+from engine.prediction.refine_masks import Refine
+from engine.training.run_details import weights_note
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import urls, wording
-from dashboard.components.viewer import Pane, viewer
-from dashboard.viewmodels.predict import Rival, SetView
-from dashboard.viewmodels.predicted import Place, Shown
+from dashboard.facts import urls, wording
+from dashboard.ui.viewer import Pane, viewer
+from dashboard.views.predict.facts import Rival, SetView
+from dashboard.views.predict.mask_facts import Place, Shown
 
 UNCERTAINTY_HELP = "How far the network is from a clear yes or no: the mean of its map, from 0 (sure) to 1."
 ALIKE_HELP = "Dice between the masks of the two networks, at the same threshold. It says who agrees, not who is right."

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from dashboard.viewmodels.scores import Reference, ScoreTable, iou_from_dice, mean
-from engine import metrics
+from dashboard.facts.scores import Reference, ScoreTable, iou_from_dice, mean
+from engine.imaging import metrics
 
 PER_PAGE = 48
 
@@ -30,7 +30,7 @@ class Masks:
     """The scores of one set and, where two networks are compared, of the second on the same images.
 
     `alike` is float32 (N, 101) for the N rows of `table`: Dice between the masks of both at each of
-    `engine.metrics.THRESHOLDS`, not a number where they have not been compared.
+    `engine.imaging.metrics.THRESHOLDS`, not a number where they have not been compared.
     """
 
     table: ScoreTable

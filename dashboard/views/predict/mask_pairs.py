@@ -9,11 +9,11 @@ from collections.abc import Iterable
 import numpy as np
 import streamlit as st
 
-from dashboard import resources
+from dashboard.server import resources
 from db import predictions
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.artifacts import Artifacts, MissingFile
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts, MissingFile
 
 PIXELS = 250_000
 """Of a larger picture every second, third … pixel is compared: the third decimal of a Dice needs no more."""
@@ -22,8 +22,8 @@ PIXELS = 250_000
 class MaskPair:
     """Dice between the masks of two sets, for the images of the first in its table's order.
 
-    `curves` is float32 (N, 101), one column for each of `engine.metrics.THRESHOLDS`; not a number before a row is
-    filled, and for good where one of the two masks is missing.
+    `curves` is float32 (N, 101), one column for each of `engine.imaging.metrics.THRESHOLDS`; not a number before a row
+    is filled, and for good where one of the two masks is missing.
     """
 
     def __init__(self, files: Artifacts, first_id: str, second_id: str, image_ids: tuple[str, ...]) -> None:
@@ -53,9 +53,9 @@ class MaskPair:
     def _curve(self, image_id: str) -> np.ndarray | float:
         try:
             first, second = (
-                imaging.decode_png(self._files.read(stored.prediction_key(set_id, image_id))) for set_id in self._sets
+                codec.decode_png(self._files.read(stored.prediction_key(set_id, image_id))) for set_id in self._sets
             )
-        except (MissingFile, imaging.UnreadableImage):
+        except (MissingFile, codec.UnreadableImage):
             return math.nan
         step = max(1, math.isqrt(first.size // PIXELS))
         return metrics.agreement_curve(first[::step, ::step], second[::step, ::step])

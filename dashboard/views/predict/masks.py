@@ -10,21 +10,23 @@ from typing import Literal, NamedTuple
 import numpy as np
 import streamlit as st
 
-from dashboard import mask_pairs, resources, urls, wording
-from dashboard.components.mask_grid import Mode, Tile, mask_grid
-from dashboard.components.paging import first_page, page_numbers
-from dashboard.components.prediction_image import image_bar, prediction_image
-from dashboard.components.prediction_rival import choose_rival, follow_rival
-from dashboard.components.threshold import mask_threshold
-from dashboard.mask_pairs import MaskPair
-from dashboard.score_tables import score_table
-from dashboard.viewmodels import predicted as vm
-from dashboard.viewmodels.predict import Rival, SetView
-from dashboard.viewmodels.predicted import Masks, Order, Shown
-from dashboard.viewmodels.scores import SCORE_TITLES, ScoreTable
+from dashboard.facts import urls, wording
+from dashboard.facts.scores import SCORE_TITLES, ScoreTable
+from dashboard.server import resources
+from dashboard.server.score_tables import score_table
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.paging import first_page, page_numbers
+from dashboard.ui.threshold import mask_threshold
+from dashboard.views.predict import mask_facts as vm
+from dashboard.views.predict import mask_pairs
+from dashboard.views.predict.facts import Rival, SetView
+from dashboard.views.predict.image import image_bar, prediction_image
+from dashboard.views.predict.mask_facts import Masks, Order, Shown
+from dashboard.views.predict.mask_pairs import MaskPair
+from dashboard.views.predict.rival import choose_rival, follow_rival
 from db import predictions
-from engine import artifacts as stored
-from engine import imaging, metrics
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
 
 AT_ONCE_S, SLICE_S, PAUSE_S = 0.6, 0.4, 0.6
 """Comparing two networks' masks: what a page waits for, and how the rest is done beside the work of others."""
@@ -248,4 +250,4 @@ def _with_area(view: SetView, image: Shown, threshold: float) -> Shown:
 @st.cache_data(max_entries=4000, show_spinner=False)
 def _level_counts(path: str, written_ns: int) -> np.ndarray:
     """Return how many pixels of a stored probability have each of 256 levels, so that a threshold is a sum."""
-    return np.bincount(imaging.decode_png(Path(path).read_bytes()).ravel(), minlength=256)
+    return np.bincount(codec.decode_png(Path(path).read_bytes()).ravel(), minlength=256)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.viewmodels.predict import RunChoice
-from engine.refine_masks import Refine
-from engine.run_parameters import PredictionParams
+from dashboard.views.predict.facts import RunChoice
+from engine.core.run_parameters import PredictionParams
+from engine.prediction.refine_masks import Refine
 
 REFINE: dict[Refine, str] = {"none": "As drawn", "guided_filter": "Guided filter", "grabcut": "GrabCut"}
 REFINE_WORDS: dict[Refine, str] = {"guided_filter": "a guided filter", "grabcut": "GrabCut"}

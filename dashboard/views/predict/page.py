@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components import status
-from dashboard.components.import_form import ChosenSource, source_form
-from dashboard.components.prediction_list import PAGE, prediction_list
-from dashboard.components.prediction_options import prediction_options
-from dashboard.components.prediction_set import prediction_set
-from dashboard.components.uploader import forget_upload
-from dashboard.viewmodels import predict as vm
-from dashboard.warm_worker import get_ready, start_prediction
+from dashboard.facts import wording
+from dashboard.server import resources
+from dashboard.ui import status
+from dashboard.ui.import_form import ChosenSource, source_form
+from dashboard.ui.uploader import forget_upload
+from dashboard.views.predict import facts as vm
+from dashboard.views.predict.options import prediction_options
+from dashboard.views.predict.set_list import PAGE, prediction_list
+from dashboard.views.predict.set_panel import prediction_set
+from dashboard.views.predict.warm_worker import get_ready, start_prediction
 from db import datasets, names, submissions
 from db.models import Dataset, utc_now
-from engine.run_parameters import PredictionParams
+from engine.core.run_parameters import PredictionParams
 
 NEW, EXISTING = "New images", "An existing dataset"
 RIVALS = 3
@@ -56,7 +57,7 @@ def no_network(training: tuple[str, ...]) -> None:
             f"*{wording.escaped(training[0])}* is at work. It can predict once its training has ended, or was stopped "
             "after its first epoch.",
             button="Follow it",
-            page="views/runs.py",
+            page="views/runs/page.py",
             icon=":material/hourglass_top:",
         )
     else:
@@ -65,7 +66,7 @@ def no_network(training: tuple[str, ...]) -> None:
             "A network can predict once it has finished an epoch and its training has ended. Archived runs are left "
             "out here.",
             button="Train one",
-            page="views/train.py",
+            page="views/train/page.py",
             icon=":material/image_search:",
         )
 

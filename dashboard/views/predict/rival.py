@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components.job_panel import job_panel
-from dashboard.viewmodels import predict as vm
-from dashboard.viewmodels.jobs import JobView
-from dashboard.viewmodels.predict import Rival, SetView
-from dashboard.warm_worker import start_prediction
+from dashboard.facts import wording
+from dashboard.facts.jobs import JobView
+from dashboard.server import resources
+from dashboard.ui.job_panel import job_panel
+from dashboard.views.predict import facts as vm
+from dashboard.views.predict.facts import Rival, SetView
+from dashboard.views.predict.warm_worker import start_prediction
 from db import datasets, submissions
 from db.models import utc_now
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components import status
-from dashboard.components.confirm import deletion_buttons
-from dashboard.components.paging import first_page
-from dashboard.viewmodels import predict as vm
+from dashboard.facts import wording
+from dashboard.server import resources
+from dashboard.ui import status
+from dashboard.ui.confirm import deletion_buttons
+from dashboard.ui.paging import first_page
+from dashboard.views.predict import facts as vm
 from db import datasets, runs
 from db.models import utc_now
 
-PAGE = "views/predict.py"
+PAGE = "views/predict/page.py"
 
 
 def prediction_list() -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components.downloads import downloads
-from dashboard.components.file_report import file_report
-from dashboard.components.prediction_list import PAGE, confirm_deletion
-from dashboard.components.prediction_masks import prediction_masks
-from dashboard.components.prediction_options import REFINE_WORDS
-from dashboard.components.prediction_rival import follow_prediction, poll_s
-from dashboard.score_tables import score_table
-from dashboard.viewmodels import predict as vm
-from dashboard.viewmodels.predict import SetView
-from dashboard.viewmodels.predicted import PER_PAGE
+from dashboard.facts import wording
+from dashboard.server import resources
+from dashboard.server.score_tables import score_table
+from dashboard.ui.downloads import downloads
+from dashboard.ui.file_report import file_report
+from dashboard.views.predict import facts as vm
+from dashboard.views.predict.facts import SetView
+from dashboard.views.predict.mask_facts import PER_PAGE
+from dashboard.views.predict.masks import prediction_masks
+from dashboard.views.predict.options import REFINE_WORDS
+from dashboard.views.predict.rival import follow_prediction, poll_s
+from dashboard.views.predict.set_list import PAGE, confirm_deletion
 from db.models import utc_now
 
 
@@ -56,7 +57,7 @@ def prediction_set(view: SetView) -> None:
             kind="primary",
         )
         if st.button("Open the run", icon=":material/monitoring:", key="to-run"):
-            st.switch_page("views/runs.py", query_params={"run": view.run_id})
+            st.switch_page("views/runs/page.py", query_params={"run": view.run_id})
         if not view.own and rights.button("Delete", icon=":material/delete:", key="delete"):
             confirm_deletion(view.id, view.dataset_name, view.predicted, view.fresh)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard import resources
 from dashboard.access import rights
+from dashboard.server import resources
 from db import warm
 from db.actors import Role
 from db.models import utc_now

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dashboard import wording
-from dashboard.viewmodels.curve_facts import CurveFacts
-from dashboard.viewmodels.run_facts import RunFacts
-from dashboard.viewmodels.train import assignments
-from engine.config import RunConfig, flattened
-from engine.config_words import titles, value_words
-from engine.network_parameters import ENCODER_STRIDE, U_NETS
-from engine.parameters import ParameterError, parse
+from dashboard.facts import wording
+from dashboard.facts.train import assignments
+from dashboard.views.runs.curve_facts import CurveFacts
+from dashboard.views.runs.run_facts import RunFacts
+from engine.core.network_parameters import ENCODER_STRIDE, U_NETS
+from engine.core.parameters import ParameterError, parse
+from engine.core.run_config import RunConfig, flattened
+from engine.core.run_config_text import titles, value_words
 
 MOST = 2
 LEARNED_WELL, BEHIND_TRUTH = 0.8, 0.1

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from engine.config import RunConfig
-from engine.rate_schedule import scheduled_rate
+from engine.core.run_config import RunConfig
+from engine.training.rate_schedule import scheduled_rate
 
 FEWEST_EPOCHS = 6
 """With fewer, smoothing and jitter mean nothing, and no verdict is given."""

@@ -9,9 +9,9 @@ from typing import Any
 import streamlit as st
 from sqlalchemy.orm import Session
 
-from dashboard.components import charts
-from dashboard.viewmodels.run_metrics import DICE_NAME, IOU_NAME, MetricHistory, Reference
-from dashboard.viewmodels.runs import LiveStatus
+from dashboard.facts.run_metrics import DICE_NAME, IOU_NAME, MetricHistory, Reference
+from dashboard.ui import charts
+from dashboard.views.runs.facts import LiveStatus
 
 CHART_PX = 260
 MOST_SMOOTHING = 0.95

@@ -13,15 +13,15 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from dashboard import wording
-from dashboard.viewmodels.jobs import JobView, job_view, left_at_pace
-from dashboard.viewmodels.rounds import rounds_total
-from dashboard.viewmodels.run_metrics import Reference
+from dashboard.facts import wording
+from dashboard.facts.jobs import JobView, job_view, left_at_pace
+from dashboard.facts.rounds import rounds_total
+from dashboard.facts.run_metrics import Reference
 from db import runs
 from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
-from engine.config_words import ConfigRow, config_rows
-from engine.memory_advice import memory_advice
-from engine.run_details import hardware_line, weights_note
+from engine.core.run_config_text import ConfigRow, config_rows
+from engine.training.memory_advice import memory_advice
+from engine.training.run_details import hardware_line, weights_note
 
 NO_MODEL = "There is no model yet: resume it to get one."
 

@@ -16,10 +16,10 @@ from scipy import stats
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.run_metrics import Reference
+from dashboard.facts.run_metrics import Reference
 from db import runs
 from db.models import Image, Label, Prediction, Run
-from engine import metrics
+from engine.imaging import metrics
 
 HALF = metrics.threshold_index(0.5)
 WORST_SHOWN = 5
@@ -32,8 +32,8 @@ ALPHA = 0.05
 class Masks:
     """The predicted validation images that have a reference; row i of everything is the same image.
 
-    `true_positive` and `predicted` are int64 (N, 101), pixels at each of `engine.metrics.THRESHOLDS`; `marked` (N,) is
-    the reference's foreground in pixels. `columns` holds float64 (N,) by name, NaN where unknown.
+    `true_positive` and `predicted` are int64 (N, 101), pixels at each of `engine.imaging.metrics.THRESHOLDS`; `marked`
+    (N,) is the reference's foreground in pixels. `columns` holds float64 (N,) by name, NaN where unknown.
     """
 
     reference: Reference

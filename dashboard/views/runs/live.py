@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import urls
-from dashboard.components import live_run, run_results
-from dashboard.components.run_curves import CHART_PX, Look, look_controls, shared_history
-from dashboard.resources import database
-from dashboard.run_news import news
-from dashboard.viewmodels.live import snapshot
-from dashboard.viewmodels.run_metrics import MetricHistory
-from dashboard.viewmodels.runs import LiveStatus, RunHead
+from dashboard.facts import urls
+from dashboard.facts.run_metrics import MetricHistory
+from dashboard.server.resources import database
+from dashboard.views.runs import live_component as live_run
+from dashboard.views.runs import results as run_results
+from dashboard.views.runs.curves import CHART_PX, Look, look_controls, shared_history
+from dashboard.views.runs.facts import LiveStatus, RunHead
+from dashboard.views.runs.live_facts import snapshot
+from dashboard.views.runs.news import news
 
 
 def run_live(head: RunHead, status: LiveStatus) -> None:

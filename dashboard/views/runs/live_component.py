@@ -18,19 +18,19 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from dashboard import urls
-from dashboard.components import charts
-from dashboard.components.web import component
-from dashboard.run_news import News
-from dashboard.viewmodels.live import Snapshot
+from dashboard.facts import urls
+from dashboard.ui import charts
+from dashboard.ui.web import component
+from dashboard.views.runs.live_facts import Snapshot
+from dashboard.views.runs.news import News
 
 EVERY_MS, SOON_MS = 1000, 400
 """How often a page asks, and how often while an epoch may end at any moment. It learns of an epoch within that time and
 for how long the route keeps an answer."""
 
-_bar = component("live_run", "run_news.js", "live_run.js", style="live_run.css")
-_words = component("run_words", "run_news.js", "run_words.js", style="run_words.css")
-_curves = component("run_curves", "run_news.js", "run_curves.js", style="run_curves.css")
+_bar = component("live_run", "ui/run_news.js", "views/runs/live.js", style="views/runs/live.css")
+_words = component("run_words", "ui/run_news.js", "views/runs/words.js", style="views/runs/words.css")
+_curves = component("run_curves", "ui/run_news.js", "views/runs/curves.js", style="views/runs/curves.css")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from dashboard import wording
-from dashboard.viewmodels.run_metrics import DICE_NAME, Reference
-from dashboard.viewmodels.runs import LiveStatus
+from dashboard.facts import wording
+from dashboard.facts.run_metrics import DICE_NAME, Reference
+from dashboard.views.runs.facts import LiveStatus
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from dashboard import wording
 from dashboard.access import rights
-from dashboard.resources import artifacts, database, remove_files
-from dashboard.viewmodels.run_table import RunRow
+from dashboard.facts import wording
+from dashboard.server.resources import artifacts, database, remove_files
+from dashboard.views.runs.table_facts import RunRow
 from db import runs
 from db.actors import Role
 from db.datasets import InUse
 from db.models import Run
 from db.names import NameTaken
 from db.runs import MarkRefused
-from engine import artifacts as stored
+from engine.store import artifacts as stored
 
 TICKED, CLEARED, UNDO = "runs-ticked", "runs-ticks-cleared", "runs-undo"
 MOST_COMPARED = 60
@@ -142,7 +142,7 @@ def bulk_bar(chosen: Sequence[RunRow], known: Sequence[str], hidden: int) -> Non
         fits = 2 <= len(chosen) <= MOST_COMPARED
         help_ = None if fits else f"Of 2 to {MOST_COMPARED} runs: the address of the page holds them all."
         if st.button("Compare", icon=":material/compare:", disabled=not fits, help=help_, key="runs-compare"):
-            st.switch_page("views/compare.py", query_params={"runs": ",".join(ids)})
+            st.switch_page("views/compare/page.py", query_params={"runs": ",".join(ids)})
         _untick()
         if not rights.may(Role.EDITOR):
             return

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard import urls
-from dashboard.components.run_curves import Look, figures, shared_history
-from dashboard.resources import database, settings
-from dashboard.viewmodels.live import Number, numbers, parameters, version
-from dashboard.viewmodels.rounds import round_starts, round_views
-from dashboard.viewmodels.run_facts import kept_curves
-from dashboard.viewmodels.run_story import so_far
-from dashboard.viewmodels.runs import LiveStatus, RunHead, live_status, run_head
+from dashboard.facts import urls
+from dashboard.facts.rounds import round_starts, round_views
+from dashboard.server.resources import database, settings
+from dashboard.views.runs.curves import Look, figures, shared_history
+from dashboard.views.runs.facts import LiveStatus, RunHead, live_status, run_head
+from dashboard.views.runs.live_facts import Number, numbers, parameters, version
+from dashboard.views.runs.run_facts import kept_curves
+from dashboard.views.runs.story import so_far
 from db.models import utc_now
 
 

@@ -4,20 +4,21 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import wording
 from dashboard.access import rights
-from dashboard.components import run_marks, run_results
-from dashboard.components.bug_report import bug_report
-from dashboard.components.confirm import deletion_buttons
-from dashboard.components.downloads import downloads
-from dashboard.components.run_live import run_live
-from dashboard.components.run_rounds import rounds_section
-from dashboard.components.run_story import run_story
-from dashboard.components.runs_table import runs_table
-from dashboard.components.status import badge_text, empty_state
-from dashboard.resources import database, launcher, settings
-from dashboard.viewmodels import runs as viewmodel
-from dashboard.viewmodels.run_metrics import DICE_NAME
+from dashboard.facts import wording
+from dashboard.facts.run_metrics import DICE_NAME
+from dashboard.server.resources import database, launcher, settings
+from dashboard.ui.bug_report import bug_report
+from dashboard.ui.confirm import deletion_buttons
+from dashboard.ui.downloads import downloads
+from dashboard.ui.status import badge_text, empty_state
+from dashboard.views.runs import facts as viewmodel
+from dashboard.views.runs import marks as run_marks
+from dashboard.views.runs import results as run_results
+from dashboard.views.runs.live import run_live
+from dashboard.views.runs.rounds_panel import rounds_section
+from dashboard.views.runs.story_panel import run_story
+from dashboard.views.runs.table import runs_table
 from db import jobs, runs
 from db.models import utc_now
 
@@ -123,14 +124,16 @@ def links(head: viewmodel.RunHead, status: viewmodel.LiveStatus, prediction_set_
     with st.container(horizontal=True, vertical_alignment="center"):
         query = {"run": head.id}
         if prediction_set_id:
-            st.page_link("views/gallery.py", label="Gallery", icon=":material/grid_view:", query_params=query)
-        st.page_link("views/compare.py", label="Compare", icon=":material/compare:", query_params={"runs": head.id})
+            st.page_link("views/gallery/page.py", label="Gallery", icon=":material/grid_view:", query_params=query)
+        st.page_link(
+            "views/compare/page.py", label="Compare", icon=":material/compare:", query_params={"runs": head.id}
+        )
         if status.has_model:
             st.page_link(
-                "views/predict.py", label="Predict new images", icon=":material/image_search:", query_params=query
+                "views/predict/page.py", label="Predict new images", icon=":material/image_search:", query_params=query
             )
         st.page_link(
-            "views/train.py",
+            "views/train/page.py",
             label="Duplicate as new",
             icon=":material/content_copy:",
             query_params={"from": head.id},
@@ -187,7 +190,7 @@ if not known:
         "No run yet",
         "A run is one training of a network. Start one on the Train page; it shows up here at once.",
         button="Train a network",
-        page="views/train.py",
+        page="views/train/page.py",
         icon=":material/monitoring:",
     )
     st.stop()

@@ -6,18 +6,18 @@ import statistics
 
 import streamlit as st
 
-from dashboard import urls, wording
-from dashboard.components import charts
-from dashboard.components.live_run import Page, live_epoch
-from dashboard.components.mask_grid import MODES, Tile, mask_grid
-from dashboard.components.run_curves import figures, look_controls, shared_history
-from dashboard.resources import artifacts, database
-from dashboard.viewmodels.live import Number, numbers, parameters
-from dashboard.viewmodels.rounds import round_starts, round_views
-from dashboard.viewmodels.run_metrics import MetricHistory, metric_names
-from dashboard.viewmodels.runs import LiveStatus, RunHead, Scores
-from engine import artifacts as stored
-from engine.artifacts import MissingFile
+from dashboard.facts import urls, wording
+from dashboard.facts.rounds import round_starts, round_views
+from dashboard.facts.run_metrics import MetricHistory, metric_names
+from dashboard.server.resources import artifacts, database
+from dashboard.ui import charts
+from dashboard.ui.mask_grid import MODES, Tile, mask_grid
+from dashboard.views.runs.curves import figures, look_controls, shared_history
+from dashboard.views.runs.facts import LiveStatus, RunHead, Scores
+from dashboard.views.runs.live_component import Page, live_epoch
+from dashboard.views.runs.live_facts import Number, numbers, parameters
+from engine.store import artifacts as stored
+from engine.store.artifacts import MissingFile
 
 LOG_TAIL_BYTES = 16_000
 _MODE_ICONS = {"errors": "Errors", "fill": "Fill", "outline": "Outline", "side by side": "Side by side"}

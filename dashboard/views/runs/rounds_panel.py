@@ -6,12 +6,12 @@ import statistics
 
 import streamlit as st
 
-from dashboard import urls, wording
-from dashboard.components.mask_grid import Mode, Tile, mask_grid
-from dashboard.resources import artifacts, database
-from dashboard.viewmodels.rounds import Comparison, RoundView, round_views, teacher_url
-from dashboard.viewmodels.runs import RunHead
-from engine import artifacts as stored
+from dashboard.facts import urls, wording
+from dashboard.facts.rounds import Comparison, RoundView, round_views, teacher_url
+from dashboard.server.resources import artifacts, database
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.views.runs.facts import RunHead
+from engine.store import artifacts as stored
 
 PANEL_PX = 330
 MODES: dict[str, Mode] = {"Side by side": "side by side", "What changed": "errors"}

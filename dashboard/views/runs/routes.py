@@ -20,14 +20,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboard import resources, urls
-from dashboard.components.run_curves import MOST_SMOOTHING, Look
-from dashboard.route_guard import GUARDS, plain, share
-from dashboard.run_news import latest_news
-from dashboard.viewmodels.live import snapshot
-from dashboard.viewmodels.runs import live_status
+from dashboard.facts import urls
+from dashboard.server import resources
+from dashboard.server.guard import GUARDS, plain, share
+from dashboard.views.runs.curves import MOST_SMOOTHING, Look
+from dashboard.views.runs.facts import live_status
+from dashboard.views.runs.live_facts import snapshot
+from dashboard.views.runs.news import latest_news
 from db.models import utc_now
-from engine.artifacts import BadKey, checked_id
+from engine.store.artifacts import BadKey, checked_id
 
 FRESH_S = 0.25
 MOST_KEPT = 64
@@ -80,7 +81,7 @@ class _NewsOf:
 
 
 def read(run_id: str) -> tuple[bytes | None, float]:
-    """Return a run's `viewmodels.live.Snapshot` as JSON, for a `Board`."""
+    """Return a run's `live_facts.Snapshot` as JSON, for a `Board`."""
     with resources.database().reading() as session:
         status = live_status(session, run_id, utc_now(), resources.settings().lost_after_s)
     return None if status is None else json.dumps(asdict(snapshot(status))).encode(), FRESH_S

@@ -9,15 +9,15 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.curve_facts import CurveFacts, History, curve_facts
-from dashboard.viewmodels.image_facts import ImageFacts, image_facts, validation_masks
-from dashboard.viewmodels.rounds import RoundView, round_views
-from dashboard.viewmodels.run_metrics import MetricHistory, Reference
-from dashboard.viewmodels.runs import live_status
+from dashboard.facts.rounds import RoundView, round_views
+from dashboard.facts.run_metrics import MetricHistory, Reference
+from dashboard.views.runs.curve_facts import CurveFacts, History, curve_facts
+from dashboard.views.runs.facts import live_status
+from dashboard.views.runs.image_facts import ImageFacts, image_facts, validation_masks
 from db import runs
 from db.models import Run, RunImage
-from engine.config import DEFAULT_PRESET, PRESETS, RunConfig
-from engine.parameters import ParameterError, parse
+from engine.core.parameters import ParameterError, parse
+from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
 
 
 @dataclass(frozen=True)

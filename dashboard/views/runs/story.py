@@ -7,15 +7,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard import wording
-from dashboard.viewmodels.curve_facts import CurveFacts, RateCut, RatePath
-from dashboard.viewmodels.image_facts import BetterThreshold, Difference, ImageFacts, Overlap, SharedGroup, WeakImage
-from dashboard.viewmodels.rounds import RoundView
-from dashboard.viewmodels.run_advice import Advice, advice
-from dashboard.viewmodels.run_facts import RunFacts
-from dashboard.viewmodels.run_metrics import Reference
-from dashboard.viewmodels.scores import iou_from_dice, upper_first
-from engine.config_words import choice_words
+from dashboard.facts import wording
+from dashboard.facts.rounds import RoundView
+from dashboard.facts.run_metrics import Reference
+from dashboard.facts.scores import iou_from_dice, upper_first
+from dashboard.views.runs.advice import Advice, advice
+from dashboard.views.runs.curve_facts import CurveFacts, RateCut, RatePath
+from dashboard.views.runs.image_facts import (
+    BetterThreshold,
+    Difference,
+    ImageFacts,
+    Overlap,
+    SharedGroup,
+    WeakImage,
+)
+from dashboard.views.runs.run_facts import RunFacts
+from engine.core.run_config_text import choice_words
 
 SCORE: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "agreement with the pseudo-label (Dice)"}
 SIDE: dict[Reference, str] = {"truth": "truth", "pseudo-label": "the pseudo-label"}

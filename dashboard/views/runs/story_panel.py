@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import wording
-from dashboard.resources import database, settings
-from dashboard.viewmodels import train
-from dashboard.viewmodels.live import version
-from dashboard.viewmodels.run_advice import Advice
-from dashboard.viewmodels.run_facts import run_facts
-from dashboard.viewmodels.run_story import Story, story
-from dashboard.viewmodels.runs import LiveStatus, RunHead
+from dashboard.facts import train, wording
+from dashboard.server.resources import database, settings
+from dashboard.views.runs.advice import Advice
+from dashboard.views.runs.facts import LiveStatus, RunHead
+from dashboard.views.runs.live_facts import version
+from dashboard.views.runs.run_facts import run_facts
+from dashboard.views.runs.story import Story, story
 from db import predictions
 from db.models import utc_now
 
 _OPEN = {
-    "train": ("Open the Train page with it", "views/train.py", ":material/model_training:"),
-    "labels": ("Go to Labels", "views/labels.py", ":material/auto_fix_high:"),
-    "gallery": ("See it in the gallery", "views/gallery.py", ":material/grid_view:"),
+    "train": ("Open the Train page with it", "views/train/page.py", ":material/model_training:"),
+    "labels": ("Go to Labels", "views/labels/page.py", ":material/auto_fix_high:"),
+    "gallery": ("See it in the gallery", "views/gallery/page.py", ":material/grid_view:"),
 }
 
 
@@ -57,7 +56,7 @@ def _weakest(head: RunHead, told: Story) -> None:
     with st.container(horizontal=True, gap="small"):
         for image in told.weakest:
             st.page_link(
-                "views/gallery.py",
+                "views/gallery/page.py",
                 label=f"{wording.escaped(image.name.rpartition('/')[2])} ({image.dice:.2f})",
                 icon=":material/image_search:",
                 query_params={"run": head.id, "image": image.image_id},

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from dashboard import wording
-from dashboard.components import run_marks
-from dashboard.resources import database, settings
-from dashboard.viewmodels import run_table
-from dashboard.viewmodels.run_table import ARCHIVED, SORTS, Filter, RunRow
+from dashboard.facts import wording
+from dashboard.server.resources import database, settings
+from dashboard.views.runs import marks as run_marks
+from dashboard.views.runs import table_facts as run_table
+from dashboard.views.runs.table_facts import ARCHIVED, SORTS, Filter, RunRow
 from db.models import utc_now
 
 ROW_PX, MOST_ROWS = 35, 9

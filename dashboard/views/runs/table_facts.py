@@ -14,11 +14,11 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from dashboard import exports
-from dashboard.viewmodels.jobs import job_view
-from dashboard.viewmodels.runs import seconds_trained
+from dashboard.facts.jobs import job_view
+from dashboard.server import exports
+from dashboard.views.runs.facts import seconds_trained
 from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run
-from engine.run_details import encoder_weights
+from engine.training.run_details import encoder_weights
 
 SPARKLINE_POINTS = 30
 """A sparkline is some 80 px wide: more points would only be sent."""

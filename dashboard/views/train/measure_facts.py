@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from dashboard import wording
-from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.facts import wording
+from dashboard.facts.jobs import JobView, job_view
 from db import jobs
 from db.models import Job
-from engine.config import RunConfig, differences
-from engine.parameters import ParameterError, parse
-from engine.workload import Workload
+from engine.core.parameters import ParameterError, parse
+from engine.core.run_config import RunConfig, differences
+from engine.training.workload import Workload
 
 FEWEST_RATES = 3
 

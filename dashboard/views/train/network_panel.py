@@ -12,18 +12,19 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import rights
-from dashboard.components import charts
-from dashboard.components.job_panel import job_panel
-from dashboard.viewmodels import measure as viewmodel
-from dashboard.viewmodels.cost import Cost
-from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.facts import wording
+from dashboard.facts.cost import Cost
+from dashboard.facts.jobs import JobView, job_view
+from dashboard.server import resources
+from dashboard.ui import charts
+from dashboard.ui.job_panel import job_panel
+from dashboard.views.train import measure_facts as viewmodel
 from db import jobs, submissions
 from db.models import utc_now
 from db.submissions import NotReady
-from engine.config import RunConfig
-from engine.workload import Workload
+from engine.core.run_config import RunConfig
+from engine.training.workload import Workload
 
 KEPT = "What was measured so far is kept."
 RATES = "rate-range"

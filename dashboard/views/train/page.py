@@ -3,21 +3,22 @@
 import numpy as np
 import streamlit as st
 
-from dashboard import urls, wording
 from dashboard.access import rights
-from dashboard.components import network_panel
-from dashboard.components.form import Form, params_form, reset_form
-from dashboard.components.mask_grid import Tile, mask_grid
-from dashboard.components.status import empty_state
-from dashboard.resources import artifacts, database, launcher, previews, settings
-from dashboard.viewmodels import train as viewmodel
+from dashboard.facts import train as viewmodel
+from dashboard.facts import urls, wording
+from dashboard.server.resources import artifacts, database, launcher, previews, settings
+from dashboard.ui.form import Form, params_form, reset_form
+from dashboard.ui.mask_grid import Tile, mask_grid
+from dashboard.ui.status import empty_state
+from dashboard.views.train import network_panel
 from db import datasets, submissions
 from db.models import utc_now
 from db.names import NameTaken
 from db.submissions import NotReady
-from engine import VERSION, imaging
-from engine.artifacts import MissingFile
-from engine.config import DEFAULT_PRESET, PRESETS, RunConfig
+from engine import VERSION
+from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
+from engine.imaging import codec
+from engine.store.artifacts import MissingFile
 
 PREVIEW_IMAGES, PREVIEW_COPIES = 3, 3
 PREVIEW_MODES = {"fill": "Fill", "outline": "Outline", "side by side": "Side by side", "image": "Image"}
@@ -164,7 +165,7 @@ def pair_tiles(number: int, pair: viewmodel.Pair, config: RunConfig, draw: int) 
 
 
 def address(pixels: np.ndarray) -> str:
-    return urls.preview(previews().put(imaging.encode_png(pixels)))
+    return urls.preview(previews().put(codec.encode_png(pixels)))
 
 
 def summary(plan: viewmodel.Plan) -> None:
@@ -202,7 +203,7 @@ def start(dataset_id: str, teacher: viewmodel.Teacher, name: str, preset: str, c
         return
     launcher().submit(job.id)
     st.session_state.pop("train-name", None)
-    st.switch_page("views/runs.py", query_params={"run": run.id})
+    st.switch_page("views/runs/page.py", query_params={"run": run.id})
 
 
 st.title("Train")
@@ -216,7 +217,7 @@ if not options:
         "No images yet",
         "A network learns from images with masks. Import a dataset first, or make the sample set.",
         button="Go to Datasets",
-        page="views/datasets.py",
+        page="views/datasets/page.py",
         icon=":material/photo_library:",
     )
     st.stop()
@@ -239,7 +240,7 @@ if not teachers:
         "Nothing to learn from yet",
         "This dataset has no truth masks and no label set. Draw pseudo-labels on the Labels page first.",
         button="Go to Labels",
-        page="views/labels.py",
+        page="views/labels/page.py",
         icon=":material/auto_fix_high:",
     )
     st.stop()

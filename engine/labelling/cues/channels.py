@@ -11,7 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from engine.pseudo_labels.levels import otsu
+from engine.labelling.cues.levels import otsu
 
 Channel = Literal["grey", "red", "green", "blue", "colourful", "contrast"]
 

@@ -16,11 +16,11 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
-from engine.pseudo_labels.base import shrink
-from engine.pseudo_labels.features import to_lab
-from engine.pseudo_labels.foreground import border_lengths
-from engine.pseudo_labels.robust_background import distances, saliency
-from engine.pseudo_labels.superpixels import Superpixels, describe, find_superpixels
+from engine.labelling.base import shrink
+from engine.labelling.cues.features import to_lab
+from engine.labelling.cues.foreground import border_lengths
+from engine.labelling.cues.robust_background import distances, saliency
+from engine.labelling.cues.superpixels import Superpixels, describe, find_superpixels
 
 SUPERPIXELS = 800
 LEAST_PIECES, MOST_PIECES = 10, 250

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.pseudo_labels.dataset_pieces import GROUPS, Pieces
+from engine.labelling.cues.dataset_pieces import GROUPS, Pieces
 
 LEAST_VOTE = 0.45
 """Mean of the cues from which a cluster is proposed (chosen on the even files of ecssd and nuclei)."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from engine.pseudo_labels.foreground import RegionParams
+from engine.labelling.cues.foreground import RegionParams
 
 SAMPLE_PIXELS = 8192
 """Clusters are found on at most this many pixels and then given to all: 4 times faster at 400 px, hardly different."""

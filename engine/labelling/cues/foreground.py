@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from engine.pseudo_labels.base import LabelParams
+from engine.labelling.base import LabelParams
 
 Rule = Literal["border_contact", "minority", "darker", "lighter"]
 

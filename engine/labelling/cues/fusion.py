@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solve
 
-from engine.pseudo_labels.robust_background import distances, smoothness
-from engine.pseudo_labels.superpixels import Superpixels
+from engine.labelling.cues.robust_background import distances, smoothness
+from engine.labelling.cues.superpixels import Superpixels
 
 LEAST_AGREEMENT = 0.02
 """What an opinion counts that agrees with no other: almost nothing, but they cannot all count nothing."""

@@ -12,7 +12,7 @@ import heapq
 
 import numpy as np
 
-from engine.pseudo_labels.superpixels import Superpixels
+from engine.labelling.cues.superpixels import Superpixels
 
 
 def barrier_distance(superpixels: Superpixels) -> np.ndarray:

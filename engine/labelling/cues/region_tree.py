@@ -10,8 +10,8 @@ import heapq
 
 import numpy as np
 
-from engine.pseudo_labels.foreground import choose
-from engine.pseudo_labels.superpixels import Superpixels
+from engine.labelling.cues.foreground import choose
+from engine.labelling.cues.superpixels import Superpixels
 
 COUNTS = (6, 9, 13, 18)
 """Into how many regions the tree is cut; each cut has one vote."""

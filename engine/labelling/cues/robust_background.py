@@ -11,7 +11,7 @@ from scipy.linalg import solve
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from engine.pseudo_labels.superpixels import Superpixels
+from engine.labelling.cues.superpixels import Superpixels
 
 GEODESIC_SIGMA = 3.5
 """The authors use 7 with about 180 superpixels; finer ones take smaller steps in colour (measured, docs/methods.md)."""

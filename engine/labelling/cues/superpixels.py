@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from engine.pseudo_labels.features import to_lab
+from engine.labelling.cues.features import to_lab
 
 ITERATIONS = 6
 """Rounds of SLICO; more cost time and hardly move a border."""

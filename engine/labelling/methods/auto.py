@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from engine.parameters import parse
-from engine.pseudo_labels.base import LabelParams, Method, draw, find_method, fit_state, look_at, shrink
-from engine.pseudo_labels.quality import Quality, assess
+from engine.core.parameters import parse
+from engine.labelling.base import LabelParams, Method, draw, find_method, fit_state, look_at, shrink
+from engine.labelling.quality import Quality, assess
 
 LOOK_SIDE_PX = 256
 """Candidates are drawn and judged at this longest side: recipes keep their order, at a third of the time."""

@@ -13,12 +13,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from engine.parameters import ParameterError
-from engine.pseudo_labels.base import LabelParams, Method
-from engine.pseudo_labels.dataset_mixture import Mixture, find_mixture
-from engine.pseudo_labels.dataset_pieces import GROUPS, WIDTH, Pieces, find_pieces
-from engine.pseudo_labels.dataset_proposal import propose
-from engine.pseudo_labels.refine import guided_filter
+from engine.core.parameters import ParameterError
+from engine.labelling.base import LabelParams, Method
+from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
+from engine.labelling.cues.dataset_pieces import GROUPS, WIDTH, Pieces, find_pieces
+from engine.labelling.cues.dataset_proposal import propose
+from engine.labelling.cues.refine import guided_filter
 
 SAMPLE_PIECES = 8000
 EXAMPLES = 6

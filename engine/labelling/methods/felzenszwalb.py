@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field
 from skimage.segmentation import felzenszwalb
 
-from engine.pseudo_labels.base import Method
-from engine.pseudo_labels.features import to_lab
-from engine.pseudo_labels.foreground import RegionParams, choose
+from engine.labelling.base import Method
+from engine.labelling.cues.features import to_lab
+from engine.labelling.cues.foreground import RegionParams, choose
 
 
 class FelzenszwalbParams(RegionParams):

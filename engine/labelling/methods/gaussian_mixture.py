@@ -11,9 +11,9 @@ import warnings
 import numpy as np
 from pydantic import Field
 
-from engine.pseudo_labels.base import Method
-from engine.pseudo_labels.features import ClusterParams, find_clusters, lab_and_position
-from engine.pseudo_labels.foreground import choose
+from engine.labelling.base import Method
+from engine.labelling.cues.features import ClusterParams, find_clusters, lab_and_position
+from engine.labelling.cues.foreground import choose
 
 
 class GaussianMixtureParams(ClusterParams):

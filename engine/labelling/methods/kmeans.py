@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import softmax
 
-from engine.pseudo_labels.base import Method
-from engine.pseudo_labels.features import ClusterParams, find_clusters, lab_and_position, squared_distances
-from engine.pseudo_labels.foreground import choose
+from engine.labelling.base import Method
+from engine.labelling.cues.features import ClusterParams, find_clusters, lab_and_position, squared_distances
+from engine.labelling.cues.foreground import choose
 
 
 class KMeansParams(ClusterParams):

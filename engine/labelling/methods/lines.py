@@ -20,9 +20,9 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit
 
-from engine.pseudo_labels.base import LabelParams, Method
-from engine.pseudo_labels.channels import Channel, one_channel
-from engine.pseudo_labels.levels import local_mean
+from engine.labelling.base import LabelParams, Method
+from engine.labelling.cues.channels import Channel, one_channel
+from engine.labelling.cues.levels import local_mean
 
 SCALES = 4
 LEAST_NOISE = 0.2

@@ -13,11 +13,11 @@ import numpy as np
 from pydantic import Field
 from scipy.linalg import eigh
 
-from engine.pseudo_labels.base import Method
-from engine.pseudo_labels.foreground import RegionParams, choose
-from engine.pseudo_labels.refine import guided_filter
-from engine.pseudo_labels.robust_background import distances
-from engine.pseudo_labels.superpixels import Superpixels, find_superpixels
+from engine.labelling.base import Method
+from engine.labelling.cues.foreground import RegionParams, choose
+from engine.labelling.cues.refine import guided_filter
+from engine.labelling.cues.robust_background import distances
+from engine.labelling.cues.superpixels import Superpixels, find_superpixels
 
 
 class NormalisedCutParams(RegionParams):

@@ -13,16 +13,16 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from engine.pseudo_labels import normalised_cut
-from engine.pseudo_labels.base import LabelParams, Method, shrink
-from engine.pseudo_labels.bilateral_solver import bilateral_solver
-from engine.pseudo_labels.features import to_lab
-from engine.pseudo_labels.fusion import fuse, smooth
-from engine.pseudo_labels.minimum_barrier import barrier_distance
-from engine.pseudo_labels.refine import FILTER_CONTRAST, cut_again, follow_edges, guided_filter
-from engine.pseudo_labels.region_tree import region_votes
-from engine.pseudo_labels.robust_background import otsu, saliency
-from engine.pseudo_labels.superpixels import describe, slico
+from engine.labelling.base import LabelParams, Method, shrink
+from engine.labelling.cues.bilateral_solver import bilateral_solver
+from engine.labelling.cues.features import to_lab
+from engine.labelling.cues.fusion import fuse, smooth
+from engine.labelling.cues.minimum_barrier import barrier_distance
+from engine.labelling.cues.refine import FILTER_CONTRAST, cut_again, follow_edges, guided_filter
+from engine.labelling.cues.region_tree import region_votes
+from engine.labelling.cues.robust_background import otsu, saliency
+from engine.labelling.cues.superpixels import describe, slico
+from engine.labelling.methods import normalised_cut
 
 ANALYSIS_SIDE_PX = 200
 """The opinions are formed at this size; only the outline is drawn at the size asked for."""

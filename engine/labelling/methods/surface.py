@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from engine.pseudo_labels.base import LabelParams, Method
-from engine.pseudo_labels.features import to_lab
+from engine.labelling.base import LabelParams, Method
+from engine.labelling.cues.features import to_lab
 
 STRENGTHS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 """Edges from which a surface ends, in times the image's median gradient."""

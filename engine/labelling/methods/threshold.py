@@ -1,8 +1,8 @@
 """Objects against ground: light parted from dark at a level, cleaned up object by object.
 
-The level is found on one channel, over the whole image or against the ground nearby (engine.pseudo_labels.levels), then
-moved at each place to halfway between object and ground there. What comes out is cleaned by size, filled and split
-(engine.pseudo_labels.objects).
+The level is found on one channel, over the whole image or against the ground nearby (engine.labelling.cues.levels),
+then moved at each place to halfway between object and ground there. What comes out is cleaned by size, filled and split
+(engine.labelling.cues.objects).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit
 
-from engine.pseudo_labels.base import Method
-from engine.pseudo_labels.channels import Channel, one_channel
-from engine.pseudo_labels.foreground import RegionParams, Rule, choose
-from engine.pseudo_labels.levels import adapt, local_median, minimum_error, otsu
-from engine.pseudo_labels.objects import drop_at_border, drop_by_area, fill_holes, split_at_necks
+from engine.labelling.base import Method
+from engine.labelling.cues.channels import Channel, one_channel
+from engine.labelling.cues.foreground import RegionParams, Rule, choose
+from engine.labelling.cues.levels import adapt, local_median, minimum_error, otsu
+from engine.labelling.cues.objects import drop_at_border, drop_by_area, fill_holes, split_at_necks
 
 
 class ThresholdParams(RegionParams):

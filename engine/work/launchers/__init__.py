@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.launchers.base import Launcher
-from engine.launchers.local import LocalLauncher
-from engine.settings import Settings
+from engine.core.settings import Settings
+from engine.work.launchers.base import Launcher
+from engine.work.launchers.local import LocalLauncher
 
 _LAUNCHERS = {"local": LocalLauncher}
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 import threading
 
-from engine.settings import REPOSITORY_ROOT, Settings
+from engine.core.settings import REPOSITORY_ROOT, Settings
 
 
 class LocalLauncher:
-    """Starts `python -m engine.worker` in a session of its own, so that it outlives the dashboard."""
+    """Starts `python -m engine.work.worker` in a session of its own, so that it outlives the dashboard."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -26,7 +26,7 @@ class LocalLauncher:
         )
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "engine.worker"],
+                [sys.executable, "-m", "engine.work.worker"],
                 cwd=REPOSITORY_ROOT,
                 env=self._settings.as_environment(),
                 stdin=subprocess.DEVNULL,

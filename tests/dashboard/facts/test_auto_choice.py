@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard.viewmodels.auto_choice import auto_choice
-from dashboard.viewmodels.recipes import recipe_from_values
+from dashboard.facts.auto_choice import auto_choice
+from dashboard.facts.recipes import recipe_from_values
 
 STATE = {
     "method": "kmeans",

@@ -1,7 +1,7 @@
 """What settings mean, told at once: words, memory, and where weights come from."""
 
-from dashboard.viewmodels.cost import IMAGENET_FILE, cost, encoder_weights
-from engine.config import PRESETS, ModelParams, config_from
+from dashboard.facts.cost import IMAGENET_FILE, cost, encoder_weights
+from engine.core.run_config import PRESETS, ModelParams, config_from
 
 ENOUGH = 10**12
 

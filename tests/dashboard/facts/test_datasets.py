@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.viewmodels import datasets as view
+from dashboard.facts import datasets as view
 from db import datasets, jobs, recipes, runs, submissions
 from db.models import Image, Job, JobStatus, new_id, utc_now
-from tests.house import add_discs
+from tests.support.installation import add_discs
 
 LOST_AFTER_S = 60.0
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.viewmodels import recipes
+from dashboard.facts import recipes
 from db import submissions
-from engine.parameters import ParameterError
-from engine.pseudo_labels.base import DEFAULT_METHOD, find_method, methods
-from tests.house import House, add_discs
+from engine.core.parameters import ParameterError
+from engine.labelling.base import DEFAULT_METHOD, find_method, methods
+from tests.support.installation import House, add_discs
 
 
 def kmeans(**values: object) -> recipes.Recipe:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dashboard.viewmodels.rounds import round_starts, round_views, teacher_url
+from dashboard.facts.rounds import round_starts, round_views, teacher_url
 from db import rounds
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
 
 QUALITY = {"labels_quality": 0.5, "masks_quality": 0.625}
 TRUTH = {"labels_truth_dice": 0.7, "masks_truth_dice": 0.6, "labels_truth_iou": 0.5, "masks_truth_iou": 0.4}

@@ -5,16 +5,16 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from dashboard.viewmodels import train
+from dashboard.facts import train
 from db import datasets, jobs, recipes, runs, submissions
 from db.models import Dataset, JobStatus, utc_now
 from engine import VERSION
-from engine import artifacts as stored
-from engine.config import PRESETS, ModelParams, RunConfig, config_from
-from engine.data.split import split
-from engine.imaging import encode_png
-from engine.network_plan import network_plan
-from tests.house import House, add_discs
+from engine.core.run_config import PRESETS, ModelParams, RunConfig, config_from
+from engine.datasets.split import split
+from engine.imaging.codec import encode_png
+from engine.network.plan import network_plan
+from engine.store import artifacts as stored
+from tests.support.installation import House, add_discs
 
 LOST_AFTER_S = 60.0
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard import wording
+from dashboard.facts import wording
 from db.models import utc_now
 
 

@@ -15,20 +15,21 @@ from urllib.parse import quote
 
 import pytest
 
-from dashboard import resources, urls
+from dashboard.facts import urls
+from dashboard.server import resources
 from db import datasets, submissions
 from db.models import Dataset
 from db.records import DatabaseRecords
-from engine.data import ingest
-from engine.data.source import Folder, UnreadableSource
-from engine.jobs import import_images
-from engine.settings import settings
+from engine.core.settings import settings
+from engine.datasets import ingest
+from engine.datasets import job as import_images
+from engine.datasets.source import Folder, UnreadableSource
 from tests.assets import bad_images, bad_zips
 from tests.assets.bad_files import encoded, picture, zipped
 from tests.assets.bad_names import NAMES
-from tests.dashboard.serving import serving
-from tests.house import House
-from tests.watching import snapshot, watched
+from tests.support.installation import House
+from tests.support.serving import serving
+from tests.support.watching import snapshot, watched
 
 WAYS = ("folder", "zip", "upload")
 HEADERS = {"x_maskloom_upload": "1"}

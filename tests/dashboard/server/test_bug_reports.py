@@ -7,18 +7,18 @@ import zipfile
 
 import pytest
 
-from dashboard import urls
+from dashboard.facts import urls
 from db import datasets, jobs, people, submissions
 from db.actors import Role
 from db.models import Job, JobStatus, new_id
-from engine import artifacts as stored
-from engine import logs
-from engine.settings import REPOSITORY_ROOT
-from engine.settings import settings as engine_settings
-from engine.worker import work
-from tests.dashboard.serving import serving
-from tests.house import add_discs
-from tests.predicted import add_label_set
+from engine.core import logs
+from engine.core.settings import REPOSITORY_ROOT
+from engine.core.settings import settings as engine_settings
+from engine.store import artifacts as stored
+from engine.work.worker import work
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set
+from tests.support.serving import serving
 
 TOKEN = "a house with many doors"
 SECRETS = (TOKEN, "hunter2", "Bearer-abcdef-0123456789", "cookie-value-42")
@@ -134,7 +134,7 @@ def test_the_page_of_a_failed_job_offers_it_with_images_off(dashboard, open_page
         run, job = submissions.submit_train(session, dataset.id, None, "run", "fast", {"training": {"epochs": 0}}, "1")
     work(dashboard.database, dashboard.settings)
     assert dashboard.job(job.id).status == JobStatus.FAILED
-    app = open_page("views/runs.py", run=run.id)
+    app = open_page("views/runs/page.py", run=run.id)
     assert not app.exception
     (link,) = [link for link in app.get("link_button") if "bug report" in link.proto.label]
     assert link.proto.url == urls.bug_report(job.id)
@@ -143,4 +143,6 @@ def test_the_page_of_a_failed_job_offers_it_with_images_off(dashboard, open_page
     assert link.proto.url == urls.bug_report(job.id, images=True)
     with dashboard.database.writing() as session:
         assert jobs.requeue(session, job.id)
-    assert not [link for link in open_page("views/runs.py", run=run.id).get("link_button") if "bug" in link.proto.label]
+    assert not [
+        link for link in open_page("views/runs/page.py", run=run.id).get("link_button") if "bug" in link.proto.label
+    ]

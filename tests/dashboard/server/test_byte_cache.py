@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.byte_cache import ByteCache
+from dashboard.server.byte_cache import ByteCache
 
 
 def test_what_was_used_longest_ago_goes_first():

@@ -3,7 +3,7 @@
 import socket
 from contextlib import closing
 
-from dashboard import connections
+from dashboard.server import connections
 
 
 def no_delay(found: socket.socket) -> bool:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard import urls
+from dashboard.facts import urls
 from db import jobs, runs
 from db.models import Job, JobKind, JobStatus, utc_now
 from db.submissions import submit_export
-from engine import artifacts as stored
-from tests.dashboard.serving import serving
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
+from tests.support.serving import serving
 
-GALLERY = "views/gallery.py"
+GALLERY = "views/gallery/page.py"
 
 
 @pytest.fixture
@@ -125,9 +125,9 @@ def test_a_failure_is_told_and_can_be_tried_again(open_page, predicted, house):
 
 def test_the_pages_of_labels_and_runs_have_the_list_too(open_page, predicted, house):
     run, set_id = predicted
-    at = opened(open_page, "views/labels.py", run.label_set_id, dataset=run.dataset_id)
+    at = opened(open_page, "views/labels/page.py", run.label_set_id, dataset=run.dataset_id)
     assert not at.exception and urls.label_zip(run.label_set_id) in [link.url for link in at.get("link_button")]
-    at = opened(open_page, "views/runs.py", set_id, run=run.id)
+    at = opened(open_page, "views/runs/page.py", set_id, run=run.id)
     assert not at.exception and urls.metrics_csv(run.id) in [link.url for link in at.get("link_button")]
 
 
@@ -155,6 +155,6 @@ def test_home_tells_of_a_download_that_is_being_prepared(open_page, predicted, h
     with house.database.writing() as session:
         submit_export(session, "prediction_set", set_id, "yolo", 0.5)
         assert session.query(Job).filter_by(kind=JobKind.EXPORT).count() == 1
-    at = open_page("views/home.py")
+    at = open_page("views/home/page.py")
     assert not at.exception
     assert any("Preparing a download" in markdown.value for markdown in at.markdown)

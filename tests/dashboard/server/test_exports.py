@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import exports
-from dashboard.viewmodels import run_table
+from dashboard.server import exports
+from dashboard.views.runs import table_facts as run_table
 from db import datasets
 from db.models import utc_now
 from tests.assets.bad_names import NAMES
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
 
 STARTS = "=+-@\t\r\n＝＋－＠"
 EVIL = ["=1+1", "+1", "-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", '  "=1', "'=1", " \u00a0-1", *NAMES.values()]

@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 
 import pytest
 
-from dashboard import urls
-from dashboard.picture_bundle import MOST_PICTURES
+from dashboard.facts import urls
+from dashboard.server.picture_bundle import MOST_PICTURES
 from db import datasets, runs
-from tests.dashboard.serving import serving
-from tests.house import add_discs
-from tests.predicted import add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_run
+from tests.support.serving import serving
 
 
 @pytest.fixture

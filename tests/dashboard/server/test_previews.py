@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard.previews import PreviewPool, Source, preview_params
-from engine import imaging, metrics
-from engine.pseudo_labels.base import draw, find_method, fit_state, look_at
-from engine.pseudo_labels.quality import assess
-from tests.house import REPOSITORY, disc
+from dashboard.server.previews import PreviewPool, Source, preview_params
+from engine.imaging import codec, metrics
+from engine.labelling.base import draw, find_method, fit_state, look_at
+from engine.labelling.quality import assess
+from tests.support.installation import REPOSITORY, disc
 
 LOOKUP = tuple(int(value >= 128) for value in range(256))
 
@@ -42,8 +42,8 @@ def sources(tmp_path: Path) -> list[Source]:
     for number in range(4):
         image, mask = disc(160, 40, seed=number)
         image_path, truth_path = tmp_path / f"{number}.png", tmp_path / f"{number}-truth.png"
-        image_path.write_bytes(imaging.encode_png(image))
-        truth_path.write_bytes(imaging.encode_png(mask.astype(np.uint8) * 255))
+        image_path.write_bytes(codec.encode_png(image))
+        truth_path.write_bytes(codec.encode_png(mask.astype(np.uint8) * 255))
         found.append(Source(f"{tmp_path}-{number}", 160, image_path, truth_path, LOOKUP))
     return found
 
@@ -57,10 +57,10 @@ def test_a_preview_is_what_the_method_draws_at_that_size_and_scores_against_trut
     previews = pool.draw("kmeans", chosen, sources, seed=3)
     for number, preview in enumerate(previews):
         image, mask = disc(160, 40, seed=number)
-        small = imaging.resize_image(image, (96, 96))
+        small = codec.resize_image(image, (96, 96))
         expected = metrics.probability_to_u8(draw(find_method("kmeans"), small, chosen, seed=3))
-        assert np.array_equal(imaging.decode_png(preview.png), expected)
-        truth = imaging.resize_mask(mask, (96, 96))
+        assert np.array_equal(codec.decode_png(preview.png), expected)
+        truth = codec.resize_mask(mask, (96, 96))
         at_half = metrics.threshold_index(0.5)
         assert metrics.dice_curve(preview.counts)[at_half] == metrics.dice(metrics.to_mask(expected, 0.5), truth)
         assert preview.seconds > 0
@@ -155,7 +155,7 @@ def test_the_processes_do_not_run_the_page(tmp_path, sources, monkeypatch):
 
 
 def test_the_processes_do_not_load_streamlit():
-    code = "import sys, dashboard.previews; print('streamlit' in sys.modules, 'tensorflow' in sys.modules)"
+    code = "import sys, dashboard.server.previews; print('streamlit' in sys.modules, 'tensorflow' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == ["False", "False"]
 
@@ -164,8 +164,8 @@ def test_the_processes_end_with_a_killed_app():
     code = """if True:
         import os, signal
         from pathlib import Path
-        from dashboard.previews import PreviewPool, Source
-        from engine.pseudo_labels.threshold import METHOD
+        from dashboard.server.previews import PreviewPool, Source
+        from engine.labelling.methods.threshold import METHOD
         pool = PreviewPool(workers=1)
         pool.draw("threshold", METHOD.params(), [Source("0", 8, Path("there is none"), None, ())])
         print(*pool._processes._executor._processes, flush=True)
@@ -205,8 +205,8 @@ def test_lengths_shrink_with_the_picture():
 def test_a_preview_is_no_larger_than_asked(pool, sources):
     small = pool.draw("threshold", params("threshold"), sources[:1], limit_px=64)[0]
     whole = pool.draw("threshold", params("threshold"), sources[:1], limit_px=None)[0]
-    assert imaging.decode_png(small.png).shape == (64, 64)
-    assert imaging.decode_png(whole.png).shape == (160, 160)
+    assert codec.decode_png(small.png).shape == (64, 64)
+    assert codec.decode_png(whole.png).shape == (160, 160)
 
 
 def test_no_process_is_left_behind(sources):
@@ -224,7 +224,7 @@ def bare(sources: list[Source]) -> list[Source]:
 def test_a_preview_has_the_quality_that_the_mask_has_without_truth(pool, sources):
     chosen = params("threshold", longest_side_px=128)
     preview = pool.draw("threshold", chosen, sources[:1])[0]
-    image = imaging.resize_image(disc(160, 40, seed=0)[0], (128, 128))
+    image = codec.resize_image(disc(160, 40, seed=0)[0], (128, 128))
 
     def redraw(view: np.ndarray) -> np.ndarray:
         return draw(find_method("threshold"), view, chosen, 0)
@@ -248,11 +248,11 @@ def test_a_mask_is_drawn_first_and_judged_later_without_being_drawn_anew(pool, s
 def test_the_state_is_what_the_method_fits_to_these_images_and_draws_their_masks(pool, sources):
     method, chosen = find_method("dataset_clusters"), params("dataset_clusters", clusters=3)
     state = pool.fit(method.name, chosen, bare(sources), seed=5)
-    images = [imaging.decode_png(source.image_path.read_bytes()) for source in sources]
+    images = [codec.decode_png(source.image_path.read_bytes()) for source in sources]
     assert state == fit_state(method, [look_at(method, image, chosen, 5) for image in images], chosen, 5)
     preview = pool.draw(method.name, chosen, sources[:1], seed=5, state=state)[0]
     assert np.array_equal(
-        imaging.decode_png(preview.png), metrics.probability_to_u8(draw(method, images[0], chosen, 5, state))
+        codec.decode_png(preview.png), metrics.probability_to_u8(draw(method, images[0], chosen, 5, state))
     )
 
 

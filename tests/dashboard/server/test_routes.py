@@ -11,14 +11,15 @@ import pytest
 from PIL import Image
 from sqlalchemy import delete
 
-from dashboard import resources, urls
+from dashboard.facts import urls
+from dashboard.server import resources
 from db import datasets, recipes, runs
 from db.models import Dataset, Label, LabelSet, Run, new_id
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.config import PRESETS
-from tests.dashboard.serving import serving
-from tests.house import add_discs
+from engine.core.run_config import PRESETS
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.serving import serving
 
 SIZE_PX = 240
 
@@ -45,7 +46,7 @@ def pixels(answer):
 
 def test_a_patch_is_a_small_square_around_its_place_and_stays_inside(served, dashboard, discs):
     image_id = image_ids(dashboard, discs.id)[0]
-    whole = imaging.decode_png(dashboard.files.read(stored.image_key(discs.id, image_id))).astype(int)
+    whole = codec.decode_png(dashboard.files.read(stored.image_key(discs.id, image_id))).astype(int)
     answer = served.ask(urls.patch(discs.id, image_id, 0.5, 0.25))
     assert answer.status == 200
     square = pixels(answer).astype(int)
@@ -66,7 +67,7 @@ def add_labels(house, dataset):
             {"image_id": image_id, "area": 0.5, "dice": 0.25, "iou": None} for image_id in image_ids(house, dataset.id)
         ]
         for row in rows:
-            house.files.write(stored.label_key(label_set.id, row["image_id"]), imaging.encode_png(ramp()))
+            house.files.write(stored.label_key(label_set.id, row["image_id"]), codec.encode_png(ramp()))
         recipes.add_labels(session, label_set.id, rows)
         return label_set.id
 
@@ -87,7 +88,7 @@ def add_predictions(house, dataset):
         runs.save_metrics(session, run.id, 1, {"loss": 0.5, "val_dice": 0.25})
         runs.save_metrics(session, run.id, 2, {"loss": 0.25})
     for row in rows:
-        house.files.write(stored.prediction_key(set_id, row["image_id"]), imaging.encode_png(ramp()))
+        house.files.write(stored.prediction_key(set_id, row["image_id"]), codec.encode_png(ramp()))
     return run.id, set_id
 
 
@@ -114,7 +115,7 @@ def test_truth_is_grey_by_the_mapping_and_follows_a_changed_one(dashboard, discs
     image_id = image_ids(dashboard, discs.id)[0]
     address = urls.truth(discs.id, image_id)
     first = served.ask(address)
-    disc = imaging.decode_png(dashboard.files.read(stored.truth_key(discs.id, image_id))) == 255
+    disc = codec.decode_png(dashboard.files.read(stored.truth_key(discs.id, image_id))) == 255
     assert (pixels(first) == disc * 255).all()
     assert served.ask(address, if_none_match=first.headers["etag"]).status == 304
     with dashboard.database.writing() as session:
@@ -127,7 +128,7 @@ def test_truth_is_grey_by_the_mapping_and_follows_a_changed_one(dashboard, discs
 def test_truth_in_colour_is_clear_where_it_is_background(dashboard, discs, served):
     image_id = image_ids(dashboard, discs.id)[0]
     shown = Image.open(io.BytesIO(served.ask(urls.truth(discs.id, image_id, colour=True)).body)).convert("RGBA")
-    disc = imaging.decode_png(dashboard.files.read(stored.truth_key(discs.id, image_id))) == 255
+    disc = codec.decode_png(dashboard.files.read(stored.truth_key(discs.id, image_id))) == 255
     assert ((np.asarray(shown)[..., 3] > 0) == disc).all()
 
 
@@ -136,7 +137,7 @@ def test_truth_as_classes_has_the_class_as_its_grey_value(dashboard, discs, serv
     with dashboard.database.writing() as session:
         classes = [{"index": index, "name": str(index)} for index in range(4)]
         datasets.set_classes(session, discs.id, classes, [3 if value == 255 else 0 for value in range(256)])
-    disc = imaging.decode_png(dashboard.files.read(stored.truth_key(discs.id, image_id))) == 255
+    disc = codec.decode_png(dashboard.files.read(stored.truth_key(discs.id, image_id))) == 255
     address = urls.truth(discs.id, image_id, classes=True)
     assert (pixels(served.ask(address)) == disc * 3).all()
     smaller = pixels(served.ask(urls.sized(address, 192)))
@@ -181,7 +182,7 @@ def test_only_listed_sizes_are_made(dashboard, discs, served, query):
 
 
 def test_a_preview_is_served_under_a_key_that_its_bytes_decide(dashboard, served):
-    png = imaging.encode_png(ramp())
+    png = codec.encode_png(ramp())
     key = resources.previews().put(png)
     assert resources.previews().put(png) == key and len(key) == 32
     assert served.ask(urls.preview(key)).body == png
@@ -195,7 +196,7 @@ def test_a_zip_of_predictions_has_masks_at_the_threshold_a_table_and_probabiliti
     assert archive.testzip() is None
     names = [f"disc {number}.png" for number in range(3)]
     assert set(archive.namelist()) == {"scores.csv", *(f"{f}/{n}" for f in ("masks", "probabilities") for n in names)}
-    mask = imaging.decode_png(archive.read("masks/disc 0.png"))
+    mask = codec.decode_png(archive.read("masks/disc 0.png"))
     assert set(np.unique(mask)) == {0, 255} and ((mask == 255) == metrics.to_mask(ramp(), 0.25)).all()
     rows = list(csv.DictReader(io.StringIO(archive.read("scores.csv").decode("utf-8-sig"))))
     assert [row["file"] for row in rows] == names
@@ -203,10 +204,10 @@ def test_a_zip_of_predictions_has_masks_at_the_threshold_a_table_and_probabiliti
     assert float(rows[0]["truth_dice"]) == pytest.approx(0.8, abs=0.01)
     assert rows[0]["pseudo_label_dice"] == "" and rows[0]["mean_uncertainty"] == ""
     image_id = image_ids(dashboard, discs.id)[0]
-    dashboard.files.write(stored.uncertainty_key(set_id, image_id), imaging.encode_png(ramp()))
+    dashboard.files.write(stored.uncertainty_key(set_id, image_id), codec.encode_png(ramp()))
     answer = served.ask(urls.prediction_zip(set_id, probabilities=True))
     archive = zipfile.ZipFile(io.BytesIO(answer.body))
-    assert (imaging.decode_png(archive.read("uncertainty/disc 0.png")) == ramp()).all()
+    assert (codec.decode_png(archive.read("uncertainty/disc 0.png")) == ramp()).all()
     assert "uncertainty/disc 1.png" not in archive.namelist()
 
 
@@ -219,7 +220,7 @@ def test_rounds_and_uncertainty_come_whole_and_smaller(dashboard, discs, served)
         urls.uncertainty: (stored.uncertainty_key, (set_id, image_id)),
     }
     for level, (key, ids) in enumerate(addresses.values()):
-        dashboard.files.write(key(*ids), imaging.encode_png(np.full((SIZE_PX, SIZE_PX), level, np.uint8)))
+        dashboard.files.write(key(*ids), codec.encode_png(np.full((SIZE_PX, SIZE_PX), level, np.uint8)))
     for level, (address, (_, ids)) in enumerate(addresses.items()):
         whole, small = served.ask(address(*ids)), served.ask(address(*ids, 192))
         assert (whole.status, small.status) == (200, 200)

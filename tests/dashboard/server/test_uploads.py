@@ -6,11 +6,12 @@ from urllib.parse import quote
 
 import pytest
 
-from dashboard import resources, urls
-from dashboard.upload_route import staged_name
+from dashboard.facts import urls
+from dashboard.server import resources
+from dashboard.server.uploads import staged_name
 from db.models import new_id
-from engine.settings import settings
-from tests.dashboard.serving import serving
+from engine.core.settings import settings
+from tests.support.serving import serving
 
 OURS = {"x_maskloom_upload": "1"}
 

@@ -9,11 +9,11 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from dashboard import web_log
-from dashboard.routes import ROUTES
-from engine import logs
-from tests.dashboard import serving as serving_module
-from tests.dashboard.serving import serving
+from dashboard.server import web_log
+from dashboard.server.routes import ROUTES
+from engine.core import logs
+from tests.support import serving as serving_module
+from tests.support.serving import serving
 
 
 def broken(request):

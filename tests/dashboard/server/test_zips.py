@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard import exports, urls
+from dashboard.facts import urls
+from dashboard.server import exports
 from db import datasets, runs
-from engine import artifacts as stored
-from engine import imaging
-from tests.dashboard.serving import serving
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
+from tests.support.serving import serving
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_masks_come_as_classes_and_as_cut_outs(dashboard, predicted, served):
     assert (pixels(classes, "classes/disc 0.png") * 255 == mask).all()
     with dashboard.database.reading() as session:
         image_id = datasets.images(session, dataset.id)[0].id
-    image = imaging.decode_png(dashboard.files.read(stored.image_key(dataset.id, image_id)))
+    image = codec.decode_png(dashboard.files.read(stored.image_key(dataset.id, image_id)))
     cutout = pixels(cutouts, "cutouts/disc 0.png")
     assert (cutout[..., 3] == mask).all() and (cutout[mask > 0][:, :3] == image[mask > 0]).all()
     assert len(cutouts.namelist()) == 7

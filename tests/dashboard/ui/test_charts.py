@@ -7,7 +7,7 @@ import json
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from dashboard.components.charts import Curve, curves_figure, smooth
+from dashboard.ui.charts import Curve, curves_figure, smooth
 
 
 def test_smoothing_starts_at_the_first_value_and_keeps_a_constant():
@@ -22,7 +22,7 @@ def test_what_is_not_a_number_stays_and_counts_for_nothing():
 
 
 def page():
-    from dashboard.components import charts
+    from dashboard.ui import charts
 
     curves = [charts.Curve("Loss", [1, 2], [1.0, 0.01], group) for group in ("train", "validation")]
     charts.show(charts.curves_figure(curves, log=True, smoothing=0.5, best_epoch=2), key="a")

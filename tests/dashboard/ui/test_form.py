@@ -6,10 +6,10 @@ import pytest
 from pydantic import Field
 from streamlit.testing.v1 import AppTest
 
-from dashboard.components import field
-from engine.config import PRESETS, RunConfig
-from engine.config_words import choice_words
-from engine.parameters import Params
+from dashboard.ui import field
+from engine.core.parameters import Params
+from engine.core.run_config import PRESETS, RunConfig
+from engine.core.run_config_text import choice_words
 
 
 class Sample(Params):
@@ -49,8 +49,8 @@ def test_help_says_the_limits_and_labels_the_unit():
 def page():
     import streamlit as st
 
-    from dashboard.components.form import params_form, reset_form
-    from engine.config import PRESETS, RunConfig
+    from dashboard.ui.form import params_form, reset_form
+    from engine.core.run_config import PRESETS, RunConfig
 
     preset = st.selectbox("Preset", list(PRESETS), key="preset")
     form = params_form(RunConfig, key="f", start=PRESETS[preset], columns=2, leave_out=("model", "training.seed"))
@@ -119,8 +119,8 @@ def test_every_parameter_of_a_run_has_a_widget(form_page):
 
 
 def idle_page():
-    from dashboard.components.form import params_form
-    from engine.config import RunConfig
+    from dashboard.ui.form import params_form
+    from engine.core.run_config import RunConfig
 
     idle = {"self_training": "Truth needs no rounds.", "training.ignore_band": "Truth is always sure."}
     params_form(RunConfig, key="f", columns=2, idle=idle)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.filenames import LONGEST_STEM_BYTES, safe_part, safe_stems
+from engine.core.filenames import LONGEST_STEM_BYTES, safe_part, safe_stems
 from tests.assets.bad_names import NAMES
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}

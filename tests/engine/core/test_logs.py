@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from engine import logs
-from engine.redaction import redacted, secrets_of, without_places
-from engine.settings import REPOSITORY_ROOT, Settings
+from engine.core import logs
+from engine.core.redaction import redacted, secrets_of, without_places
+from engine.core.settings import REPOSITORY_ROOT, Settings
 
 WRITER = """
 import logging, sys
 from engine import logs
-from engine.settings import settings
+from engine.core.settings import settings
 logs.configure("worker", settings())
 with logs.about("a" * 32):
     for number in range(400):
@@ -84,7 +84,7 @@ def test_a_disk_that_takes_no_more_ends_no_work(house, logger, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("engine.logs.os.write", full)
+    monkeypatch.setattr("engine.core.logs.os.write", full)
     logger.info("this is lost")
 
 

@@ -1,6 +1,6 @@
 """What the system says of itself, read from files like its own."""
 
-from engine.machine import free_memory_bytes, multiplies_bfloat16
+from engine.core.machine import free_memory_bytes, multiplies_bfloat16
 
 
 def test_free_memory_is_the_least_that_system_and_container_leave(tmp_path):

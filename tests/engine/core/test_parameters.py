@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.config import config_from
-from engine.parameters import ParameterError, from_assignments
+from engine.core.parameters import ParameterError, from_assignments
+from engine.core.run_config import config_from
 
 
 @pytest.mark.parametrize(

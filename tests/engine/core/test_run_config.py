@@ -7,8 +7,8 @@ import sys
 import pytest
 from pydantic import BaseModel
 
-from engine.config import PRESETS, RunConfig, config_from, differences, flattened
-from engine.parameters import ParameterError, from_assignments, parse
+from engine.core.parameters import ParameterError, from_assignments, parse
+from engine.core.run_config import PRESETS, RunConfig, config_from, differences, flattened
 
 
 def test_classic_is_the_published_recipe():
@@ -85,5 +85,5 @@ def test_every_parameter_has_a_title_and_one_sentence_of_help():
 
 
 def test_reading_the_config_loads_no_tensorflow():
-    code = "import sys, engine.config; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    code = "import sys, engine.core.run_config; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.parameters import ParameterError
-from engine.settings import Settings, settings
+from engine.core.parameters import ParameterError
+from engine.core.settings import Settings, settings
 
 
 @pytest.fixture(autouse=True)

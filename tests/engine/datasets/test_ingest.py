@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.data import ingest
-from engine.data.source import UnreadableSource
+from engine.datasets import ingest
+from engine.datasets.source import UnreadableSource
 from tests.assets import bad_files
 from tests.assets.bad_files import disk, encoded, picture
 

@@ -12,14 +12,14 @@ import pytest
 from db import datasets, jobs, submissions
 from db.models import Dataset, Image, Job, new_id
 from db.records import DatabaseRecords
-from engine import artifacts as stored
-from engine import imaging
-from engine.data import ingest, sample
-from engine.jobs import import_images
-from engine.jobs.base import JobFailed, JobStopped
+from engine.datasets import ingest, sample
+from engine.datasets import job as import_images
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from engine.work.context import JobFailed, JobStopped
 from tests.assets import bad_files
 from tests.assets.bad_files import disk, encoded, picture
-from tests.house import SHARED_DATA, House
+from tests.support.installation import SHARED_DATA, House
 
 
 class Context:
@@ -90,9 +90,9 @@ def test_files_rows_and_report(house, tmp_path):
 
     third = images[1]
     np.testing.assert_array_equal(
-        imaging.decode_png(house.files.read(stored.image_key(dataset.id, third.id))), picture(seed=1)
+        codec.decode_png(house.files.read(stored.image_key(dataset.id, third.id))), picture(seed=1)
     )
-    np.testing.assert_array_equal(imaging.decode_png(house.files.read(stored.truth_key(dataset.id, third.id))), disk())
+    np.testing.assert_array_equal(codec.decode_png(house.files.read(stored.truth_key(dataset.id, third.id))), disk())
     assert house.files.read(stored.thumb_key(dataset.id, third.id))[8:12] == b"WEBP"
     assert (third.width, third.height, third.has_truth) == (64, 48, True)
     assert third.truth_values == [[0, int((disk() == 0).sum())], [255, int((disk() > 0).sum())]]
@@ -129,10 +129,8 @@ def test_the_sample(house, monkeypatch):
     }
     dataset, images, _ = rows(house, job)
     image, mask = sample.scene(0)
-    np.testing.assert_array_equal(
-        imaging.decode_png(house.files.read(stored.image_key(dataset.id, images[0].id))), image
-    )
-    values = imaging.decode_png(house.files.read(stored.truth_key(dataset.id, images[0].id)))
+    np.testing.assert_array_equal(codec.decode_png(house.files.read(stored.image_key(dataset.id, images[0].id))), image)
+    values = codec.decode_png(house.files.read(stored.truth_key(dataset.id, images[0].id)))
     np.testing.assert_array_equal(np.asarray(dataset.lookup)[values] > 0, mask)
 
 

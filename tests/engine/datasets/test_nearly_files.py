@@ -15,15 +15,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from engine import imaging
-from engine.data import ingest
-from engine.data.pairing import pair
-from engine.data.source import Limits, UnreadableSource, shown
+from engine.datasets import ingest
+from engine.datasets.pairing import pair
+from engine.datasets.source import Limits, UnreadableSource, shown
+from engine.imaging import codec
 from tests.assets import bad_images, bad_zips
 from tests.assets.bad_files import picture
 from tests.assets.bad_images import tiff
 from tests.assets.mutations import mutated
-from tests.house import REPOSITORY
+from tests.support.installation import REPOSITORY
 
 SHORT = settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -53,10 +53,10 @@ def is_sentence(text: str) -> bool:
 @given(st.randoms(use_true_random=False))
 def test_nearly_pictures(rng: random.Random):
     data = mutated(rng.choice(pictures()), rng.choice(pictures()), rng)
-    for decode, shape in ((imaging.decode_image, 3), (imaging.decode_truth, 2)):
+    for decode, shape in ((codec.decode_image, 3), (codec.decode_truth, 2)):
         try:
             pixels = decode(data)
-        except imaging.UnreadableImage as error:
+        except codec.UnreadableImage as error:
             assert is_sentence(str(error))
         else:
             assert pixels.dtype == np.uint8 and pixels.ndim == shape and min(pixels.shape[:2]) >= 8
@@ -68,8 +68,8 @@ def test_nearly_pictures(rng: random.Random):
     st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0", b"GIF89a", b"BM"]),
 )
 def test_any_bytes(data: bytes, magic: bytes):
-    with pytest.raises(imaging.UnreadableImage) as refused:
-        imaging.decode_image(magic + data)
+    with pytest.raises(codec.UnreadableImage) as refused:
+        codec.decode_image(magic + data)
     assert is_sentence(str(refused.value))
 
 
@@ -102,8 +102,8 @@ def test_nearly_zips(tmp_path: Path, rng: random.Random):
 @example(np.array([np.finfo(np.float32).max, np.finfo(np.float32).min] * 36, np.float32).reshape(9, 8))
 def test_any_numbers_are_a_picture(values: np.ndarray):
     data = tiff(values, photometric="rgb" if values.ndim == 3 else "minisblack")
-    assert imaging.decode_image(data).shape == (*values.shape[:2], 3)
-    assert imaging.decode_truth(data).shape == values.shape[:2]
+    assert codec.decode_image(data).shape == (*values.shape[:2], 3)
+    assert codec.decode_truth(data).shape == values.shape[:2]
 
 
 @SHORT
@@ -147,8 +147,8 @@ WORST = """
 import json, resource, sys, time
 from pathlib import Path
 from engine import imaging
-from engine.data import ingest
-from engine.data.source import UnreadableSource
+from engine.datasets import ingest
+from engine.datasets.source import UnreadableSource
 
 def status(what):
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith(what))

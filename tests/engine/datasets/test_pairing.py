@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.data.pairing import pair
+from engine.datasets.pairing import pair
 
 
 def paired(*names: str) -> dict[str, str | None]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine import metrics
-from engine.data import sample
+from engine.datasets import sample
+from engine.imaging import metrics
 
 IMAGE_MEAN, MASK_PIXELS = 135.43, 14552
 SCENES = [sample.scene(index) for index in range(0, sample.COUNT, 4)]

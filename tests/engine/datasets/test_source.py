@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.archive import Zip
-from engine.data.source import Folder, Limits, UnreadableSource, shown
+from engine.datasets.archive import Zip
+from engine.datasets.source import Folder, Limits, UnreadableSource, shown
 from tests.assets import bad_files
 
 PNG = bad_files.encoded(bad_files.picture())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.data.split import split
+from engine.datasets.split import split
 
 KEYS = [f"{number:032x}" for number in range(100)]
 

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from engine.data import truth
-from engine.imaging import decode_truth
+from engine.datasets import truth
+from engine.imaging.codec import decode_truth
 from tests.assets.bad_files import disk, encoded
-from tests.house import SHARED_DATA
+from tests.support.installation import SHARED_DATA
 
 
 def propose(*masks: np.ndarray) -> truth.TruthClasses:

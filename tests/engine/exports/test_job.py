@@ -17,19 +17,19 @@ from db import datasets, exports, recipes, runs, submissions
 from db.datasets import InUse
 from db.models import Dataset, Run
 from db.submissions import NotReady
-from engine import artifacts as stored
-from engine import imaging
-from engine.config import RunConfig
+from engine.core.network_parameters import ModelParams
+from engine.core.run_config import RunConfig
+from engine.core.run_parameters import DataParams
+from engine.exports import job as export
 from engine.exports.formats import FORMATS, UnknownFormat, find_format
-from engine.jobs import export
-from engine.jobs.base import JobFailed, JobStopped
-from engine.model.networks import network
-from engine.network_parameters import ModelParams
-from engine.predict import predict_many
-from engine.run_parameters import DataParams
-from tests.engine.jobs.training_job import Context
-from tests.house import SHARED_DATA, add_discs
-from tests.predicted import add_label_set, add_run
+from engine.imaging import codec
+from engine.network.inference import predict_many
+from engine.network.networks import network
+from engine.store import artifacts as stored
+from engine.work.context import JobFailed, JobStopped
+from tests.support.installation import SHARED_DATA, add_discs
+from tests.support.predicted import add_label_set, add_run
+from tests.support.training_job import Context
 
 SIDE = 64
 
@@ -78,7 +78,7 @@ def test_coco_of_predictions_is_read_back(house, dataset, tmp_path, what, kind):
     with house.database.reading() as session:
         positions = {image.position: image for image in datasets.images(session, dataset.id)}
     for number, image in found.imgs.items():
-        levels = imaging.decode_png(house.files.read(stored.prediction_key(set_id, positions[number].id)))
+        levels = codec.decode_png(house.files.read(stored.prediction_key(set_id, positions[number].id)))
         masks = [found.annToMask(one) for one in found.loadAnns(found.getAnnIds([number]))]
         together = np.any(masks, axis=0)
         assert image["file_name"] == positions[number].name
@@ -179,7 +179,7 @@ def test_a_packed_model_comes_with_an_example_that_draws_the_mask_we_draw(house,
         archive.extractall(tmp_path)
     assert "learned from the truth masks" in (tmp_path / "MODEL_CARD.md").read_text()
     picture = real_picture()
-    (tmp_path / "picture.png").write_bytes(imaging.encode_png(picture))
+    (tmp_path / "picture.png").write_bytes(codec.encode_png(picture))
     command = [sys.executable, "example.py", "picture.png", "mask.png"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
@@ -193,7 +193,7 @@ def test_a_packed_model_comes_with_an_example_that_draws_the_mask_we_draw(house,
 
 def real_picture():
     files = sorted((SHARED_DATA / "ecssd" / "images").glob("*.*"))
-    return imaging.decode_image(files[0].read_bytes()) if files else data.coffee()[:300, :420]
+    return codec.decode_image(files[0].read_bytes()) if files else data.coffee()[:300, :420]
 
 
 def test_a_model_that_is_gone_or_was_never_there_is_told(house, dataset):

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine import bit_depth
+from engine.imaging import bit_depth
 
 DEEP = np.random.default_rng(1).integers(200, 60000, (70, 50, 3)).astype(np.uint16)
 

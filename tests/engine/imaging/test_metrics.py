@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.stats import spearmanr
 
-from engine import metrics
+from engine.imaging import metrics
 
 EMPTY = np.zeros((4, 5), bool)
 LEFT = EMPTY.copy()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from engine.parameters import ParameterError, markdown_table
-from engine.pseudo_labels.base import (
+from engine.core.parameters import ParameterError, markdown_table
+from engine.labelling.base import (
     LabelParams,
     Method,
     draw,

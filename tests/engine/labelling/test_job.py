@@ -13,17 +13,17 @@ import pytest
 
 from db import datasets, jobs, recipes, submissions
 from db.models import Dataset, JobStatus, Label, LabelSet, utc_now
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.jobs import label
-from engine.jobs.base import JobFailed, JobStopped
-from engine.parameters import parse
-from engine.pseudo_labels.base import draw, find_method, fit_sample, fit_state, look_at
-from engine.pseudo_labels.quality import assess
-from engine.pseudo_labels.recipe_key import recipe_key
-from engine.worker import work
-from tests.engine.jobs.training_job import Context
-from tests.house import REPOSITORY, add_discs
+from engine.core.parameters import parse
+from engine.imaging import codec, metrics
+from engine.labelling import job as label
+from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
+from engine.labelling.quality import assess
+from engine.labelling.recipe_key import recipe_key
+from engine.store import artifacts as stored
+from engine.work.context import JobFailed, JobStopped
+from engine.work.worker import work
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.training_job import Context
 
 CLUSTERS = {"clusters": 3, "longest_side_px": 64}
 PATIENCE_S = 120
@@ -60,7 +60,7 @@ def stored_set(house, label_set):
 def pictures(house, dataset):
     with house.database.reading() as session:
         images = datasets.images(session, dataset.id)
-    return {image.id: imaging.decode_png(house.files.read(stored.image_key(dataset.id, image.id))) for image in images}
+    return {image.id: codec.decode_png(house.files.read(stored.image_key(dataset.id, image.id))) for image in images}
 
 
 def test_each_mask_is_what_the_recipe_draws_with_its_quality(house):
@@ -76,7 +76,7 @@ def test_each_mask_is_what_the_recipe_draws_with_its_quality(house):
     rows, masks = rows_of(house, label_set)
     for image_id, image in pictures(house, dataset).items():
         expected = redraw(image)
-        assert np.array_equal(imaging.decode_png(masks[image_id]), metrics.probability_to_u8(expected))
+        assert np.array_equal(codec.decode_png(masks[image_id]), metrics.probability_to_u8(expected))
         quality = assess(image, expected, redraw)
         assert rows[image_id][3:] == (quality.score, quality.parts, not quality.clear, False)
         assert rows[image_id][1] > 0.9  # Dice against truth
@@ -97,7 +97,7 @@ def test_a_method_that_learns_looks_first_and_all_masks_are_drawn_with_what_it_l
     _, masks = rows_of(house, label_set)
     for image_id, image in images.items():
         expected = metrics.probability_to_u8(draw(method, image, params, 2, state))
-        assert np.array_equal(imaging.decode_png(masks[image_id]), expected)
+        assert np.array_equal(codec.decode_png(masks[image_id]), expected)
     texts = [text for _, _, text in context.said]
     assert texts == [label.LOOKING] * 6 + [label.DRAWING] * 6
     done = [done for done, _, _ in context.said]
@@ -130,7 +130,7 @@ def test_the_state_that_the_page_showed_is_drawn_with_and_nothing_is_looked_at(h
     _, masks = rows_of(house, label_set)
     for image_id, image in images.items():
         expected = metrics.probability_to_u8(draw(method, image, params, 0, state))
-        assert np.array_equal(imaging.decode_png(masks[image_id]), expected)
+        assert np.array_equal(codec.decode_png(masks[image_id]), expected)
 
 
 def test_the_same_recipe_on_the_same_pictures_is_copied_and_not_drawn(house, one_core, monkeypatch):
@@ -196,7 +196,7 @@ def test_automatic_shares_masks_with_the_recipe_that_it_chose(house, one_core):
     _, masks = rows_of(house, second)
     for image_id, image in pictures(house, dataset).items():
         drawn = draw(method, image, parse(method.params, state["params"]), 4, state["state"])
-        assert np.array_equal(imaging.decode_png(masks[image_id]), metrics.probability_to_u8(drawn))
+        assert np.array_equal(codec.decode_png(masks[image_id]), metrics.probability_to_u8(drawn))
 
 
 def test_a_stop_while_looking_leaves_nothing_and_the_job_starts_over(house):
@@ -327,7 +327,7 @@ def test_a_worker_killed_while_looking_leaves_no_process_and_another_does_the_jo
     dataset = add_discs(house, 30, size_px=192)
     label_set, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
     worker = subprocess.Popen(
-        [sys.executable, "-m", "engine.worker"],
+        [sys.executable, "-m", "engine.work.worker"],
         cwd=REPOSITORY,
         env=house.settings.as_environment(),
         stdout=subprocess.DEVNULL,

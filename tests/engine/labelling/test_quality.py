@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import spearmanr
 from skimage import data
 
-from engine import imaging, metrics
-from engine.pseudo_labels.base import draw, find_method
-from engine.pseudo_labels.quality import (
+from engine.imaging import codec, metrics
+from engine.labelling.base import draw, find_method
+from engine.labelling.quality import (
     WEIGHTS,
     Quality,
     assess,
@@ -23,7 +23,7 @@ from engine.pseudo_labels.quality import (
     separation,
     shape,
 )
-from engine.pseudo_labels.rivals import rivals, unlike_border
+from engine.labelling.rivals import rivals, unlike_border
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -184,8 +184,8 @@ def test_on_real_images_better_masks_get_better_scores(name: str, method: str) -
     params = chosen.params(longest_side_px=200)
     scores, dices = [], []
     for path in sorted((folder / "images").iterdir())[1::10]:
-        image = imaging.decode_image(path.read_bytes())
-        truth = imaging.decode_truth((folder / "truth" / f"{path.stem}.png").read_bytes()) > 0
+        image = codec.decode_image(path.read_bytes())
+        truth = codec.decode_truth((folder / "truth" / f"{path.stem}.png").read_bytes()) > 0
         probability = draw(chosen, image, params, 0)
         scores.append(assess(image, probability, lambda view: draw(chosen, view, params, 0)).score)
         dices.append(metrics.dice(probability >= 0.5, truth))

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from engine.parameters import ParameterError
-from engine.pseudo_labels.base import find_method, methods
-from engine.pseudo_labels.recipe_file import from_json, to_json
+from engine.core.parameters import ParameterError
+from engine.labelling.base import find_method, methods
+from engine.labelling.recipe_file import from_json, to_json
 
 
 @pytest.mark.parametrize("name", methods())

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from engine.data.augment import Change, apply_change, draw_change, draw_square, preview
-from engine.data.framing import cut, foreground_points
-from engine.run_parameters import AugmentationParams, DataParams
-from tests.house import disc
+from engine.core.run_parameters import AugmentationParams, DataParams
+from engine.network.augmentation import Change, apply_change, draw_change, draw_square, preview
+from engine.network.framing import cut, foreground_points
+from tests.support.installation import disc
 
 STILL = {
     "rotation_range": 0,

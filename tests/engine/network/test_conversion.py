@@ -7,11 +7,11 @@ import onnx
 import pytest
 from skimage import data
 
-from engine import imaging
-from engine.model import conversion
-from engine.model.networks import network
-from engine.network_parameters import ModelParams
-from tests.house import SHARED_DATA
+from engine.core.network_parameters import ModelParams
+from engine.imaging import codec
+from engine.network import conversion
+from engine.network.networks import network
+from tests.support.installation import SHARED_DATA
 
 SIDE = 64
 NETWORKS = {
@@ -27,8 +27,8 @@ NETWORKS = {
 
 def squares():
     files = sorted((SHARED_DATA / "ecssd" / "images").glob("*.*"))[:3]
-    images = [imaging.decode_image(file.read_bytes()) for file in files] or [data.astronaut(), data.coffee()]
-    return np.stack([imaging.resize_image(image, (SIDE, SIDE)) for image in images])
+    images = [codec.decode_image(file.read_bytes()) for file in files] or [data.astronaut(), data.coffee()]
+    return np.stack([codec.resize_image(image, (SIDE, SIDE)) for image in images])
 
 
 def trained(params):

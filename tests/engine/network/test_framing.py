@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from engine.data import framing
-from engine.data.framing import Canvas, cut, draw_corner, foreground_points, scaled_shape, shares, windows
-from engine.run_parameters import DataParams
+from engine.core.run_parameters import DataParams
+from engine.network import framing
+from engine.network.framing import Canvas, cut, draw_corner, foreground_points, scaled_shape, shares, windows
 
 SHAPES = [(64, 64), (48, 20), (8, 200), (1, 1), (131, 77), (300, 65), (64, 65)]
 

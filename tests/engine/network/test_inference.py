@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from engine import metrics
-from engine.predict import ModelError, Prediction, load_model, predict_many
-from engine.run_parameters import DataParams
+from engine.core.run_parameters import DataParams
+from engine.imaging import metrics
+from engine.network.inference import ModelError, Prediction, load_model, predict_many
 
 FRAMINGS = ["pad", "crop", "stretch", "tiles"]
 PAD = DataParams()
@@ -100,7 +100,7 @@ def test_batches_are_filled_across_images_and_begin_small(bright_is_foreground, 
 
         return network
 
-    monkeypatch.setattr("engine.predict.compiled", counting)
+    monkeypatch.setattr("engine.network.inference.compiled", counting)
     images = [picture(*shape, index) for index in range(count)]
     answers = list(predict_many(bright_is_foreground, images, DataParams(framing="tiles"), batch_size=4))
     assert len(answers) == count
@@ -147,7 +147,7 @@ def test_the_mirror_is_asked_once_where_flips_are_off_and_for_nothing_where_they
     def counting(model):
         return lambda squares: asked.append(1) or np.zeros(squares.shape[:3], np.float32)
 
-    monkeypatch.setattr("engine.predict.compiled", counting)
+    monkeypatch.setattr("engine.network.inference.compiled", counting)
     counts = []
     for flips, compare in ((False, False), (False, True), (True, False), (True, True)):
         asked.clear()

@@ -1,10 +1,10 @@
-"""Metrics over a set are those of `engine.metrics` on all its pixels, however they come in batches."""
+"""Metrics over a set are those of `engine.imaging.metrics` on all its pixels, however they come in batches."""
 
 import numpy as np
 import pytest
 
-from engine import metrics
-from engine.model.keras_metrics import BinaryIoU, SoftDice
+from engine.imaging import metrics
+from engine.network.keras_metrics import BinaryIoU, SoftDice
 
 
 def weighed(mask, weight=None):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from engine.model.losses import loss_of
-from engine.run_parameters import Loss, TrainingParams
+from engine.core.run_parameters import Loss, TrainingParams
+from engine.network.losses import loss_of
 
 LOSSES = Loss.__args__
 

@@ -10,11 +10,11 @@ import keras
 import numpy as np
 import pytest
 
-from engine.config import PRESETS
-from engine.model.encoder import EncoderWeightsError, load_encoder_weights
-from engine.model.networks import network
-from engine.model.normalization import FusedBatchNormalization
-from engine.network_parameters import ModelParams
+from engine.core.network_parameters import ModelParams
+from engine.core.run_config import PRESETS
+from engine.network.encoder import EncoderWeightsError, load_encoder_weights
+from engine.network.networks import network
+from engine.network.normalization import FusedBatchNormalization
 
 WEIGHTS = Path(__file__).resolve().parents[4] / "shared/weights/mobilenet_v2_imagenet_notop.weights.h5"
 ENCODER = {"architecture": "mobilenet_v2", "image_size": 64}

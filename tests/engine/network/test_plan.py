@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from engine.config import PRESETS, ModelParams, TrainingParams
-from engine.model.networks import network
-from engine.network_plan import network_plan, readable
+from engine.core.run_config import PRESETS, ModelParams, TrainingParams
+from engine.network.networks import network
+from engine.network.plan import network_plan, readable
 
 SMALL = {"image_size": 64, "depth": 2, "base_filters": 4}
 NETWORKS = {
@@ -78,5 +78,5 @@ def test_a_person_reads_a_convolution_with_what_belongs_to_it():
 
 
 def test_the_plan_loads_no_tensorflow():
-    code = "import sys, engine.network_plan; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    code = "import sys, engine.network.plan; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

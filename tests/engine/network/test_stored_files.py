@@ -13,12 +13,18 @@ import keras
 import numpy as np
 import pytest
 
-from engine.config import PRESETS
-from engine.model.encoder import EncoderWeightsError, load_encoder_weights
-from engine.model.networks import network
-from engine.model.stored_files import MEMBERS, MOST_CONFIG_BYTES, UnsafeFile, check_model_file, check_weights_file
-from engine.network_parameters import ModelParams
-from engine.predict import ModelError, load_model
+from engine.core.network_parameters import ModelParams
+from engine.core.run_config import PRESETS
+from engine.network.encoder import EncoderWeightsError, load_encoder_weights
+from engine.network.inference import ModelError, load_model
+from engine.network.networks import network
+from engine.network.stored_files import (
+    MEMBERS,
+    MOST_CONFIG_BYTES,
+    UnsafeFile,
+    check_model_file,
+    check_weights_file,
+)
 
 TINY = {"image_size": 64, "depth": 2, "base_filters": 4, "encoder_weights": "none"}
 KINDS = {
@@ -87,7 +93,7 @@ def test_our_models_hold_nothing_but_layers_of_keras(tmp_path, kind):
         ({"module": "keras.src.layers.core.lambda_layer", "class_name": "X"}, "a Lambda layer, which is a program"),
         ({"module": "builtins", "class_name": "eval"}, r"built from 'builtins\.eval'"),
         ({"module": "os", "class_name": "system"}, r"built from 'os\.system'"),
-        ({"module": "engine.model.normalization", "class_name": "FusedBatchNormalization"}, "no network of Maskloom"),
+        ({"module": "engine.network.normalization", "class_name": "FusedBatchNormalization"}, "no network of Maskloom"),
         ({"registered_name": "Package>Conv2D"}, r"built from 'keras\.layers\.Conv2D'"),
         ({"module": "keras.layers", "class_name": "TFSMLayer"}, r"built from 'keras\.layers\.TFSMLayer'"),
         ({"module": "keras.layers", "class_name": "Hashing"}, r"built from 'keras\.layers\.Hashing'"),

@@ -7,15 +7,15 @@ import pytest
 
 from db import submissions
 from db.models import Dataset, Prediction, PredictionSet, Run
-from engine import artifacts as stored
-from engine import imaging
-from engine.jobs import predict
-from engine.jobs.base import JobFailed, JobStopped
-from engine.model.networks import network
-from engine.network_parameters import ModelParams
-from engine.predict import BATCH_SIZE
-from tests.engine.jobs.training_job import Context, submit_train
-from tests.house import add_discs, disc
+from engine.core.network_parameters import ModelParams
+from engine.imaging import codec
+from engine.network.inference import BATCH_SIZE
+from engine.network.networks import network
+from engine.prediction import job as predict
+from engine.store import artifacts as stored
+from engine.work.context import JobFailed, JobStopped
+from tests.support.installation import add_discs, disc
+from tests.support.training_job import Context, submit_train
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_images_without_truth_are_predicted_without_scores(house, run):
     assert len(rows) == 5
     assert all(row.truth_dice is None and row.truth_counts is None and row.split == "" for row in rows)
     keys = [stored.prediction_key(result["prediction_set"], row.image_id) for row in rows]
-    assert {imaging.decode_png(house.files.read(key)).shape for key in keys} == {(80, 80)}
+    assert {codec.decode_png(house.files.read(key)).shape for key in keys} == {(80, 80)}
     done, total, text = context.said[-1]
     assert (done, total) == (5, 5) and re.fullmatch(r"Predicting, [0-9.]+ images/s", text)
 
@@ -66,7 +66,7 @@ def test_how_unsure_a_mask_is_lies_beside_it_with_its_mean(house, run):
     rows = rows_of(house, result["prediction_set"])
     for row in rows:
         stored_map = house.files.read(stored.uncertainty_key(row.prediction_set_id, row.image_id))
-        unsure = imaging.decode_png(stored_map)
+        unsure = codec.decode_png(stored_map)
         assert unsure.shape == (80, 80) and unsure.dtype == np.uint8
         assert row.uncertainty == pytest.approx(unsure.mean() / 255)
     assert result["uncertainty"] == pytest.approx(np.mean([row.uncertainty for row in rows]))
@@ -144,7 +144,7 @@ def test_new_images_are_imported_first(house, run, tmp_path):
     folder = tmp_path / "new"
     folder.mkdir()
     for number in range(3):
-        (folder / f"{number}.png").write_bytes(imaging.encode_png(disc(48, 10, seed=number)[0]))
+        (folder / f"{number}.png").write_bytes(codec.encode_png(disc(48, 10, seed=number)[0]))
     with house.database.writing() as session:
         source = {"kind": "folder", "path": str(folder)}
         _, job = submissions.submit_predict_new(session, run.id, "from a folder", source)

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from engine import metrics
-from engine.refine_masks import refined
-from tests.labelling import disc
+from engine.imaging import metrics
+from engine.prediction.refine_masks import refined
+from tests.support.labelling import disc
 
 
 def coarse(mask):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.score import CannotScore, score
+from engine.prediction.score import CannotScore, score
 from tests.assets.bad_files import disk, encoded
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.artifacts import Artifacts, MissingFile
+from engine.store.artifacts import Artifacts, MissingFile
 
 
 def test_the_tail_of_a_long_log_starts_at_a_whole_line(tmp_path):

@@ -4,14 +4,14 @@ import pytest
 
 from db import recipes, runs
 from db.models import Dataset, Label, Prediction
-from engine import artifacts as stored
-from engine import imaging
-from engine.config import config_from
-from engine.jobs import train
-from engine.jobs.base import JobFailed, JobStopped
-from tests.engine.jobs.training_job import Context, submit_train
-from tests.house import add_discs
-from tests.predicted import add_label_set
+from engine.core.run_config import config_from
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from engine.training import job as train
+from engine.work.context import JobFailed, JobStopped
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set
+from tests.support.training_job import Context, submit_train
 
 
 def predictions(house, run):
@@ -54,7 +54,7 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(house)
         assert 0 <= prediction.flip_agreement <= 1
         assert len(prediction.truth_counts) == 812
         assert prediction.label_dice is None
-        levels = imaging.decode_png(house.files.read(stored.prediction_key(own.id, prediction.image_id)))
+        levels = codec.decode_png(house.files.read(stored.prediction_key(own.id, prediction.image_id)))
         assert levels.shape == (64, 64)
         assert prediction.area == pytest.approx((levels >= 128).mean())
     assert any("Epoch 2 of 2: 7 of 7 images" in text for _, _, text in context.said)

@@ -8,12 +8,12 @@ import pytest
 
 from db import submissions
 from db.models import Dataset, JobKind
-from engine.config import config_from
-from engine.jobs import measure
-from engine.jobs.base import JobFailed, JobStopped
-from tests.engine.jobs.training_job import Context
-from tests.house import add_discs
-from tests.predicted import add_label_set
+from engine.core.run_config import config_from
+from engine.training import measure_job as measure
+from engine.work.context import JobFailed, JobStopped
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set
+from tests.support.training_job import Context
 
 TINY = {
     "training": {"epochs": 3, "batch_size": 4, "precision": "float32"},

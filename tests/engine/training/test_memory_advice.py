@@ -1,7 +1,7 @@
 """What to lower when memory runs out: only settings that the network obeys."""
 
-from engine.config import config_from
-from engine.memory_advice import memory_advice
+from engine.core.run_config import config_from
+from engine.training.memory_advice import memory_advice
 
 
 def test_every_setting_that_counts_is_named_with_its_value():

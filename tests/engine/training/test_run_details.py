@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.run_details import hardware_line, weights_note
+from engine.training.run_details import hardware_line, weights_note
 
 CPU = {"devices": ["CPU"], "threads": 2, "precision": "mixed_bfloat16", "xla": False, "replicas": 1, "cpu": "AMD EPYC"}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.config import config_from
-from engine.workload import workload
+from engine.core.run_config import config_from
+from engine.training.workload import workload
 
 SQUARE = {(256, 256): 10}
 

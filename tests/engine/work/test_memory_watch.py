@@ -10,12 +10,12 @@ import pytest
 
 from db import runs
 from db.models import JobStatus
-from engine import artifacts as stored
-from engine.memory_watch import GRACE_S, MemoryWatch, family, held_bytes
-from engine.predict import load_model
-from engine.worker import work
-from tests.engine.jobs.training_job import submit_train
-from tests.house import REPOSITORY, add_discs
+from engine.network.inference import load_model
+from engine.store import artifacts as stored
+from engine.work.memory_watch import GRACE_S, MemoryWatch, family, held_bytes
+from engine.work.worker import work
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.training_job import submit_train
 
 MB = 1_000_000
 
@@ -67,7 +67,11 @@ def test_memory_of_processes_below_counts():
 def run_worker(house, limit_mb):
     current = house.settings.model_copy(update={"memory_per_job_mb": limit_mb})
     return subprocess.run(
-        [sys.executable, "-m", "engine.worker"], cwd=REPOSITORY, env=current.as_environment(), timeout=240, check=False
+        [sys.executable, "-m", "engine.work.worker"],
+        cwd=REPOSITORY,
+        env=current.as_environment(),
+        timeout=240,
+        check=False,
     )
 
 

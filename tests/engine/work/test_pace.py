@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.jobs.pace import Pace
+from engine.work.pace import Pace
 
 
 class Clock:

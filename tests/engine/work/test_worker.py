@@ -12,19 +12,19 @@ from sqlalchemy.exc import OperationalError
 
 from db import datasets, jobs, recipes, runs, submissions, warm
 from db.models import Job, JobStatus, PredictionSet, utc_now
-from engine import artifacts as stored
-from engine import imaging
-from engine.launchers import launcher
-from engine.worker import explain, work
-from tests.house import REPOSITORY, add_discs
-from tests.network import add_network
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from engine.work.launchers import launcher
+from engine.work.worker import explain, work
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.network import add_network
 
 PATIENCE_S = 60
 
 
 def start_worker(house):
     return subprocess.Popen(
-        [sys.executable, "-m", "engine.worker"],
+        [sys.executable, "-m", "engine.work.worker"],
         cwd=REPOSITORY,
         env=house.settings.as_environment(),
         stdout=subprocess.DEVNULL,
@@ -40,7 +40,7 @@ def wait_until(condition):
 
 
 def submit_label(house, dataset, name="otsu", method="threshold"):
-    from engine.pseudo_labels.base import find_method
+    from engine.labelling.base import find_method
 
     params = find_method(method).params().model_dump()
     with house.database.writing() as session:
@@ -59,7 +59,7 @@ def test_a_worker_process_draws_every_mask_and_exits(house):
     assert summary.images == summary.scored == 5
     assert summary.dice > 0.95
     for image_id in image_ids:
-        assert imaging.decode_png(house.files.read(stored.label_key(label_set.id, image_id))).shape == (64, 64)
+        assert codec.decode_png(house.files.read(stored.label_key(label_set.id, image_id))).shape == (64, 64)
     assert "Ended: finished" in house.files.read(stored.job_log_key(job.id)).decode()
 
 
@@ -176,7 +176,7 @@ def test_a_full_disk_is_no_fault_of_the_image_that_was_drawn_then(house, monkeyp
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("engine.artifacts.Artifacts.write", full)
+    monkeypatch.setattr("engine.store.artifacts.Artifacts.write", full)
     work(house.database, house.settings)
     assert house.job(job.id).error.startswith("The disk is full")
 
@@ -192,7 +192,7 @@ def test_how_a_job_ended_is_stored_once_the_database_takes_it(house, monkeypatch
         return finish(*arguments)
 
     monkeypatch.setattr(jobs, "finish", busy_at_first)
-    monkeypatch.setattr("engine.worker.END_RETRY_S", 0.01)
+    monkeypatch.setattr("engine.work.worker.END_RETRY_S", 0.01)
     work(house.database, house.settings)
     assert len(tries) == 3
     assert house.job(job.id).status == JobStatus.FINISHED
@@ -304,7 +304,7 @@ def test_a_worker_ends_when_nothing_came_for_its_time(house, seconds):
 
 
 def test_a_network_that_learned_more_is_loaded_anew(house):
-    from engine import kept_networks
+    from engine.network import loaded as kept_networks
 
     run = with_network(house)
     path = house.files.path(stored.best_model_key(run.id))

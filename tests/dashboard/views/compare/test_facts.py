@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
-from dashboard.viewmodels import compare, shared_images
-from dashboard.viewmodels.scores import read_scores
+from dashboard.facts.scores import read_scores
+from dashboard.views.compare import facts as compare
+from dashboard.views.compare import shared_images
 from db import datasets, runs
 from db.models import Image
-from engine.config import config_from
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from engine.core.run_config import config_from
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
 
 
 def compared(house, *runs):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.viewmodels import compare, shared_images
-from dashboard.viewmodels.head_to_head import LEAST_IMAGES, head_to_head, mean_interval
-from dashboard.viewmodels.scores import read_scores
+from dashboard.facts.scores import read_scores
+from dashboard.views.compare import facts as compare
+from dashboard.views.compare import shared_images
+from dashboard.views.compare.head_to_head import LEAST_IMAGES, head_to_head, mean_interval
 from db.models import Prediction
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
 
 
 def shared(house, *runs):

@@ -8,10 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from db import datasets, runs
-from engine.config import config_from
-from engine.settings import settings
-from tests.house import REPOSITORY, add_discs
-from tests.predicted import add_label_set, add_run
+from engine.core.run_config import config_from
+from engine.core.settings import settings
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.predicted import add_label_set, add_run
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def page(house, monkeypatch):
     def open_page(**query):
         at = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
         at.query_params.update(query)
-        at.switch_page("views/compare.py").run()
+        at.switch_page("views/compare/page.py").run()
         assert not at.exception
         return at
 

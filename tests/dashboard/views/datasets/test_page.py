@@ -9,11 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from db import datasets, submissions
 from db.models import Dataset, Image, Job, JobStatus, new_id
-from engine import artifacts as stored
-from tests.dashboard.pressing import press_in_dialog
-from tests.house import add_discs
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.pressing import press_in_dialog
 
-PAGE = "views/datasets.py"
+PAGE = "views/datasets/page.py"
 
 
 def words(at: AppTest) -> str:

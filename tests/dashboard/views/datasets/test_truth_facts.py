@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.viewmodels.truth_mapping import BadMapping, ClassStart, mapping_from, starts_of
+from dashboard.views.datasets.truth_facts import BadMapping, ClassStart, mapping_from, starts_of
 
 EGGS_AND_PANS = (ClassStart("background", 0), ClassStart("egg", 64), ClassStart("pan", 192))
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard import urls
-from dashboard.components import detail_panes, viewer
-from dashboard.components.viewer import Pane, Reading, derived_readings
+from dashboard.facts import urls
+from dashboard.ui import viewer
+from dashboard.ui.viewer import Pane, Reading, derived_readings
+from dashboard.views.gallery import detail_panes
 from db import datasets
 from db.models import Prediction
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_teacher_student_and_truth_stand_beside_each_other(house, open_page, sho
     dataset = add_discs(house, 3)
     run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
     first = image_ids(house, dataset)[0]
-    at = open_page("views/gallery.py", run=run.id, image=first, sort="Name")
+    at = open_page("views/gallery/page.py", run=run.id, image=first, sort="Name")
     assert not at.exception
     expected = ["Image", "Truth", "Pseudo-label", "Prediction", "Errors of the prediction vs truth", "Probability"]
     assert titles(shown) == expected
@@ -55,7 +56,7 @@ def test_an_image_without_truth_says_so_and_its_panes_stay(house, open_page, sho
     with house.database.writing() as session:
         bare = session.query(Prediction).first()
         bare.truth_counts = bare.truth_dice = bare.truth_iou = None
-    open_page("views/gallery.py", run=run.id, image=bare.image_id)
+    open_page("views/gallery/page.py", run=run.id, image=bare.image_id)
     assert titles(shown) == ["Image", "Truth", "Prediction", "Errors of the prediction vs truth"]
     assert [bool(pane.note) for pane in shown["panes"]] == [False, True, False, True]
     assert [reading.name for reading in shown["readings"]] == ["Probability"]
@@ -65,10 +66,10 @@ def test_a_wipe_takes_its_two_layers_from_the_address(house, open_page, shown):
     dataset = add_discs(house, 3)
     run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
     query = {"run": run.id, "image": image_ids(house, dataset)[0], "wipe": "true", "contours": "true"}
-    open_page("views/gallery.py", **query, left="Probability", right="Pseudo-label")
+    open_page("views/gallery/page.py", **query, left="Probability", right="Pseudo-label")
     assert titles(shown) == ["Probability", "Pseudo-label"] and shown["wipe"]
     assert [pane.mode for pane in shown["panes"]] == ["probability", "outline"]
-    open_page("views/gallery.py", **query)
+    open_page("views/gallery/page.py", **query)
     assert titles(shown) == ["Truth", "Prediction"]
 
 
@@ -79,7 +80,7 @@ def test_of_several_classes_the_line_tells_which(house, open_page, shown):
         datasets.set_classes(session, dataset.id, classes, [value // 100 for value in range(256)])
     run = add_run(house, dataset, "r")
     image_id = image_ids(house, dataset)[0]
-    open_page("views/gallery.py", run=run.id, image=image_id)
+    open_page("views/gallery/page.py", run=run.id, image=image_id)
     told = shown["readings"][-1]
     assert (told.name, told.kind, told.classes) == ("Truth", "class", ("background", "egg", "pan"))
     assert told.address.startswith(urls.truth(dataset.id, image_id).partition("?")[0]) and "classes=1" in told.address
@@ -88,7 +89,7 @@ def test_of_several_classes_the_line_tells_which(house, open_page, shown):
 def test_what_made_the_mask_stands_under_the_panes(house, open_page, shown):
     dataset = add_discs(house, 3)
     run = add_run(house, dataset, "a*b", label_set_id=add_label_set(house, dataset, "teachers"))
-    at = open_page("views/gallery.py", run=run.id, image=image_ids(house, dataset)[0])
+    at = open_page("views/gallery/page.py", run=run.id, image=image_ids(house, dataset)[0])
     captions = " ".join(caption.value for caption in at.caption)
     assert "preset fast · best epoch 3" in captions and "K-means" in captions.replace("\\", "")
 

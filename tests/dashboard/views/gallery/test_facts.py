@@ -5,16 +5,17 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from dashboard.viewmodels import gallery, gallery_order
-from dashboard.viewmodels.gallery_order import Choice
-from dashboard.viewmodels.scores import iou_from_dice, read_scores
+from dashboard.facts.scores import iou_from_dice, read_scores
+from dashboard.views.gallery import facts as gallery
+from dashboard.views.gallery import order as gallery_order
+from dashboard.views.gallery.order import Choice
 from db import predictions, runs
 from db.models import Image, Label, Prediction, utc_now
 from db.submissions import submit_predict
-from engine import artifacts as stored
-from engine import imaging, metrics
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run, truth_of
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run, truth_of
 
 
 @pytest.fixture
@@ -30,9 +31,9 @@ def predicted(house):
 def test_scores_at_any_threshold_are_those_of_the_masks_themselves(predicted, threshold):
     house, dataset, origin, table = predicted
     for row, image_id in enumerate(table.image_ids):
-        levels = imaging.decode_png(house.files.read(stored.prediction_key(origin.prediction_set_id, image_id)))
+        levels = codec.decode_png(house.files.read(stored.prediction_key(origin.prediction_set_id, image_id)))
         mask, truth = metrics.to_mask(levels, threshold), truth_of(house, dataset, image_id)
-        label = imaging.decode_png(house.files.read(stored.label_key(origin.label_set_id, image_id))) > 127
+        label = codec.decode_png(house.files.read(stored.label_key(origin.label_set_id, image_id))) > 127
         assert table.scores("truth", threshold)[row] == pytest.approx(metrics.dice(mask, truth), abs=1e-6)
         assert table.scores("label", threshold)[row] == pytest.approx(metrics.dice(mask, label), abs=1e-6)
         assert table.area(threshold)[row] == pytest.approx(mask.mean(), abs=1e-6)

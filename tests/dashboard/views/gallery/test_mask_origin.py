@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dashboard.viewmodels.mask_origin import mask_origin
+from dashboard.views.gallery.mask_origin import mask_origin
 from db import runs
 from db.models import PredictionSet
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
 
 
 def origin_of(house, run, **made):

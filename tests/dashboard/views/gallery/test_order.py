@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dashboard.viewmodels import gallery_order
-from dashboard.viewmodels.gallery_order import EVERYTHING, SORTS, Choice
-from tests.dashboard.viewmodels.test_suspicion import NONE, table
+from dashboard.views.gallery import order as gallery_order
+from dashboard.views.gallery.order import EVERYTHING, SORTS, Choice
+from tests.dashboard.views.gallery.test_suspicion import NONE, table
 
 TRUTH = [0.9, 0.5, NONE, 0.7, 0.1, 0.8]
 TEACHER = [0.6, 0.7, 0.9, 0.7, NONE, 0.3]

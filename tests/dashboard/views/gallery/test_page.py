@@ -7,9 +7,9 @@ from streamlit.testing.v1 import AppTest
 
 from db import datasets, runs
 from db.models import Job, Label, Prediction
-from engine.settings import settings
-from tests.house import REPOSITORY, add_discs
-from tests.predicted import add_label_set, add_run
+from engine.core.settings import settings
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.predicted import add_label_set, add_run
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def page(house, monkeypatch):
     def open_page(**query):
         at = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
         at.query_params.update(query)
-        at.switch_page("views/gallery.py").run()
+        at.switch_page("views/gallery/page.py").run()
         assert not at.exception
         return at
 
@@ -102,7 +102,9 @@ def test_filters_that_leave_nothing_say_so(page, house):
 def test_a_run_without_masks_offers_to_draw_them(page, house, monkeypatch):
     run = add_run(house, add_discs(house, 3), "r", shifts_px=())
     started = []
-    monkeypatch.setattr("dashboard.resources.launcher", lambda: type("L", (), {"submit": staticmethod(started.append)}))
+    monkeypatch.setattr(
+        "dashboard.server.resources.launcher", lambda: type("L", (), {"submit": staticmethod(started.append)})
+    )
     at = page(run=run.id)
     assert "drawn no masks yet" in text_of(at)
     {button.label: button for button in at.button}["Draw the masks"].click().run()

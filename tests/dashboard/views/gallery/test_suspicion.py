@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from dashboard.viewmodels import suspicion
-from dashboard.viewmodels.scores import ScoreTable
+from dashboard.facts.scores import ScoreTable
+from dashboard.views.gallery import suspicion
 
 NONE = np.nan
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard import resources
-from dashboard.viewmodels import machine as viewmodel
+from dashboard.server import resources
+from dashboard.views.home import machine_facts as viewmodel
 from db import jobs
 from db.models import JobKind, utc_now
 from engine.care.disk_use import DiskWatch, disk_use
-from tests.house import add_discs
+from tests.support.installation import add_discs
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -77,7 +77,7 @@ def test_the_home_page_shows_the_machine_and_warns(dashboard, open_page, monkeyp
     add_discs(dashboard, 2)
     monkeypatch.setenv("FREE_DISK_FLOOR_MB", str(10**9))
     resources.settings.cache_clear()
-    app = open_page("views/home.py")
+    app = open_page("views/home/page.py")
     assert not app.exception
     assert {metric.label for metric in app.metric} >= {"Disk free", "Memory free", "Jobs waiting", "Workers alive"}
     assert any("no job starts with less than" in warning.value for warning in app.warning)

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.viewmodels import home
+from dashboard.views.home import facts as home
 from db import datasets, jobs, submissions
 from db.models import Dataset, Job, JobKind, Run, utc_now
-from engine.config import PRESETS
-from tests.house import REPOSITORY, add_discs
+from engine.core.run_config import PRESETS
+from tests.support.installation import REPOSITORY, add_discs
 
 LOST_AFTER_S = 60.0
 
@@ -64,7 +64,7 @@ def test_work_leads_to_the_page_that_follows_it_and_is_lost_after_silence(house)
     with house.database.writing() as session:
         jobs.claim(session, "worker", 2, LOST_AFTER_S)
     work = view_of(house).work[0]
-    assert (work.what, work.name, work.page, work.query) == ("Training", "first", "views/runs.py", {"run": run_id})
+    assert (work.what, work.name, work.page, work.query) == ("Training", "first", "views/runs/page.py", {"run": run_id})
     assert work.job.status == "running"
     assert view_of(house, utc_now() + timedelta(minutes=2)).work[0].job.status == "lost"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.viewmodels import clusters
-from dashboard.viewmodels.recipes import recipe_from_values
-from engine.pseudo_labels.dataset_clusters import ticked_clusters
+from dashboard.facts.recipes import recipe_from_values
+from dashboard.views.labels import cluster_facts as clusters
+from engine.labelling.methods.dataset_clusters import ticked_clusters
 
 STATE = {
     "clusters": [

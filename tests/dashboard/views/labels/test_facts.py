@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dashboard.previews import Preview
-from dashboard.viewmodels import labels
+from dashboard.server.previews import Preview
+from dashboard.views.labels import facts as labels
 from db import datasets
-from engine import metrics
-from engine.pseudo_labels.auto import EXPONENTS
-from engine.pseudo_labels.base import find_method, fit_sample
-from engine.pseudo_labels.quality import Quality
-from tests.house import House, add_discs
+from engine.imaging import metrics
+from engine.labelling.base import find_method, fit_sample
+from engine.labelling.methods.auto import EXPONENTS
+from engine.labelling.quality import Quality
+from tests.support.installation import House, add_discs
 
 
 @pytest.fixture

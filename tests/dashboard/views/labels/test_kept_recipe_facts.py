@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from dashboard.viewmodels import kept_recipes
-from dashboard.viewmodels.recipes import recipe_from_values
+from dashboard.facts.recipes import recipe_from_values
+from dashboard.views.labels import kept_recipe_facts as kept_recipes
 from db import recipes
-from engine.parameters import ParameterError
-from tests.house import House
+from engine.core.parameters import ParameterError
+from tests.support.installation import House
 
 SIX = recipe_from_values("kmeans", {"clusters": 6})
 

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.viewmodels import label_sets
+from dashboard.views.labels import label_set_facts as label_sets
 from db import datasets, jobs, recipes, runs, submissions
 from db.models import Dataset, LabelSet, utc_now
-from engine.pseudo_labels.base import find_method
-from tests.house import House, add_discs
+from engine.labelling.base import find_method
+from tests.support.installation import House, add_discs
 
 CHOICE = {
     "method": "kmeans",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from db import recipes, runs
-from engine import artifacts as stored
-from tests.dashboard.labelled import PAGE, add_label_set, finish_jobs, stored_sets, texts
-from tests.dashboard.pressing import press_in_dialog
-from tests.house import House, add_discs
+from engine.store import artifacts as stored
+from tests.support.installation import House, add_discs
+from tests.support.labels_page import PAGE, add_label_set, finish_jobs, stored_sets, texts
+from tests.support.pressing import press_in_dialog
 
 
 def test_stored_label_sets_tell_what_drew_them_and_how_good_they_are(house, open_page):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.viewmodels import label_masks
-from dashboard.viewmodels.label_masks import DropRule
+from dashboard.views.labels import mask_facts as label_masks
+from dashboard.views.labels.mask_facts import DropRule
 from db import datasets, recipes, submissions
-from tests.house import House, add_discs
+from tests.support.installation import House, add_discs
 
 QUALITY = (0.9, 0.1, 0.5, None, 0.3, 0.7)
 DICE = (0.8, 0.2, 0.6, 0.5, 0.4, 0.9)

@@ -6,9 +6,9 @@ import pytest
 
 from db import datasets, recipes
 from db.models import JobKind
-from tests.dashboard.labelled import PAGE, add_label_set, stored_sets, texts
-from tests.dashboard.pressing import press_in_dialog
-from tests.house import House, add_discs
+from tests.support.installation import House, add_discs
+from tests.support.labels_page import PAGE, add_label_set, stored_sets, texts
+from tests.support.pressing import press_in_dialog
 
 
 def metrics(app) -> dict[str, str]:

@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import select
 
-from dashboard import resources
 from dashboard.access import identity
-from dashboard.viewmodels import people as viewmodel
+from dashboard.facts import people as viewmodel
+from dashboard.server import resources
 from db import audit
 from db.actors import LOCAL
 from db.models import Person
-from tests.dashboard.access.entering import login_wanted, user_cookies
+from tests.support.entering import login_wanted, user_cookies
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def people_page(dashboard, open_page, monkeypatch):
         for each in (cookies, user_cookies("bob", name="Bob *the* <b>builder</b>")):
             identity.log_in(dashboard.database, each)
         monkeypatch.setattr(identity, "cookies_of_page", lambda: cookies)
-        yield lambda: open_page("views/people.py")
+        yield lambda: open_page("views/people/page.py")
 
 
 def roles(house) -> dict[str, str]:

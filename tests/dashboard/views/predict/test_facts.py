@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.viewmodels import predict as view
+from dashboard.views.predict import facts as view
 from db import datasets, jobs, runs, submissions
 from db.models import JobStatus, PredictionSet, Run, new_id, utc_now
-from tests.dashboard.predicted import add_predictions, add_run
-from tests.house import add_discs
+from tests.support.installation import add_discs
+from tests.support.predict_page import add_predictions, add_run
 
 LOST_AFTER_S = 60.0
 

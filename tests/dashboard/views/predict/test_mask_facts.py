@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.mask_pairs import MaskPair
-from dashboard.viewmodels import predicted as view
-from dashboard.viewmodels.predicted import Masks
-from dashboard.viewmodels.scores import read_scores
+from dashboard.facts.scores import read_scores
+from dashboard.views.predict import mask_facts as view
+from dashboard.views.predict.mask_facts import Masks
+from dashboard.views.predict.mask_pairs import MaskPair
 from db.models import Image, Prediction
-from engine import artifacts as stored
-from engine import imaging, metrics
-from tests.dashboard.predicted import add_predictions, add_run
-from tests.house import add_discs
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.predict_page import add_predictions, add_run
 
 
 def table(house, set_id):
@@ -34,8 +34,8 @@ def compared(house):
     left = table(house, first)
     for image_id, shift in zip(left.image_ids, (0, 12, 4), strict=True):
         key = stored.prediction_key(second, image_id)
-        levels = imaging.decode_png(house.files.read(key))
-        house.files.write(key, imaging.encode_png(np.roll(levels, shift, axis=1)))
+        levels = codec.decode_png(house.files.read(key))
+        house.files.write(key, codec.encode_png(np.roll(levels, shift, axis=1)))
     return first, second, left
 
 
@@ -104,7 +104,7 @@ def test_networks_that_differ_most_come_first(house, compared):
     assert pair.complete
     assert names(masks, "Networks differ most") == ["disc 1.png", "disc 2.png", "disc 0.png"]
     levels = [
-        imaging.decode_png(house.files.read(stored.prediction_key(set_id, left.image_ids[1])))
+        codec.decode_png(house.files.read(stored.prediction_key(set_id, left.image_ids[1])))
         for set_id in (first, second)
     ]
     both = metrics.dice(*(metrics.to_mask(each, 0.5) for each in levels))
@@ -135,7 +135,7 @@ def test_the_best_threshold_is_that_of_the_validation_images(house):
         rows = session.query(Prediction).join(Image).order_by(Image.position).all()
         for number, row in enumerate(rows):
             row.split = "validation" if number < 2 else "train"
-            truth = imaging.decode_png(house.files.read(stored.truth_key(dataset.id, row.image_id))) > 0
+            truth = codec.decode_png(house.files.read(stored.truth_key(dataset.id, row.image_id))) > 0
             # The object at 0.3 on ground at 0.2 where it was validated, exact at 0.5 where it learned
             levels = np.where(truth, 77 if number < 2 else 178, 51).astype(np.uint8)
             row.truth_counts = metrics.pack_counts(metrics.threshold_counts(levels, truth))

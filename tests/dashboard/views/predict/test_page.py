@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queue_watch
+from dashboard.server import queue_watch
 from db import datasets, runs, warm
 from db.models import Dataset, Job, JobKind, JobStatus, Prediction, PredictionSet, Run
-from engine import artifacts as stored
-from engine.settings import settings
-from tests.dashboard.predicted import add_predictions, add_run
-from tests.dashboard.pressing import press_in_dialog
-from tests.house import add_discs
+from engine.core.settings import settings
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.predict_page import add_predictions, add_run
+from tests.support.pressing import press_in_dialog
 
-PAGE = "views/predict.py"
+PAGE = "views/predict/page.py"
 
 
 def words(at: AppTest) -> str:
@@ -338,7 +338,7 @@ def test_choosing_a_network_gets_it_ready_once(warm_settings, open_page, submitt
     at.run()
     (job,) = warm_jobs(house)
     assert job.payload == {"network": run.id} and submitted == [job.id]
-    assert open_page("views/home.py").exception == []
+    assert open_page("views/home/page.py").exception == []
 
 
 def test_a_prediction_is_left_to_the_worker_that_is_ready(warm_settings, open_page, submitted, house):

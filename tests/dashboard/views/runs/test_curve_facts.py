@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.viewmodels.curve_facts import curve_facts, jitter, last_trend, smoothed
-from engine.config import RunConfig, config_from
-from engine.rate_schedule import scheduled_rate
+from dashboard.views.runs.curve_facts import curve_facts, jitter, last_trend, smoothed
+from engine.core.run_config import RunConfig, config_from
+from engine.training.rate_schedule import scheduled_rate
 
 CONFIG = config_from("fast", {"training": {"epochs": 40, "schedule": "constant"}})
 

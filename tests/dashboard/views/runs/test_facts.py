@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.viewmodels.run_metrics import MetricHistory, metric_names
-from dashboard.viewmodels.run_table import run_rows
-from dashboard.viewmodels.runs import live_status, own_prediction_set_id, run_head, scores
+from dashboard.facts.run_metrics import MetricHistory, metric_names
+from dashboard.views.runs.facts import live_status, own_prediction_set_id, run_head, scores
+from dashboard.views.runs.table_facts import run_rows
 from db import datasets, jobs, recipes, rounds, runs, submissions
 from db.models import JobStatus, Run, utc_now
 from engine import VERSION
-from engine.config import PRESETS
-from engine.config_words import config_rows
-from tests.house import House, add_discs
+from engine.core.run_config import PRESETS
+from engine.core.run_config_text import config_rows
+from tests.support.installation import House, add_discs
 
 LOST_AFTER_S = 60.0
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.viewmodels.image_facts import Masks, image_facts, name_group
-from engine.metrics import THRESHOLDS
+from dashboard.views.runs.image_facts import Masks, image_facts, name_group
+from engine.imaging.metrics import THRESHOLDS
 
 STEPS = len(THRESHOLDS)
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from dashboard.viewmodels.live import snapshot
-from dashboard.viewmodels.runs import LiveStatus
+from dashboard.views.runs.facts import LiveStatus
+from dashboard.views.runs.live_facts import snapshot
 
 STATUS = LiveStatus(
     state="running",

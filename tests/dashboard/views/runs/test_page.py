@@ -7,14 +7,14 @@ import pytest
 from db import datasets, jobs, rounds, runs, submissions
 from db.models import Job, JobStatus, Run, new_id, utc_now
 from engine import VERSION
-from engine import artifacts as stored
-from engine.config import PRESETS, config_from
-from tests.dashboard.live_page import bar, given, masks, metrics, newest_epoch
-from tests.dashboard.pressing import press_in_dialog
-from tests.house import add_discs
-from tests.predicted import add_label_set
+from engine.core.run_config import PRESETS, config_from
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.live_page import bar, given, masks, metrics, newest_epoch
+from tests.support.predicted import add_label_set
+from tests.support.pressing import press_in_dialog
 
-PAGE = "views/runs.py"
+PAGE = "views/runs/page.py"
 
 
 @pytest.fixture

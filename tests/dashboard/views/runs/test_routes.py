@@ -9,14 +9,14 @@ from urllib.parse import quote
 
 import pytest
 
-from dashboard import urls
-from dashboard.live_route import Board
+from dashboard.facts import urls
+from dashboard.views.runs.routes import Board
 from db import datasets, jobs, runs, submissions
 from db.models import JobStatus, new_id
 from engine import VERSION
-from engine.config import config_from
-from tests.dashboard.serving import serving
-from tests.house import add_discs
+from engine.core.run_config import config_from
+from tests.support.installation import add_discs
+from tests.support.serving import serving
 
 
 @pytest.fixture

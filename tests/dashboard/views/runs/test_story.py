@@ -5,20 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dashboard.viewmodels.curve_facts import curve_facts
-from dashboard.viewmodels.image_facts import BetterThreshold, Difference, image_facts
-from dashboard.viewmodels.rounds import Comparison, RoundView
-from dashboard.viewmodels.run_advice import advice
-from dashboard.viewmodels.run_facts import RunFacts, run_facts
-from dashboard.viewmodels.run_story import overlap_in_words, so_far, story
-from dashboard.viewmodels.train import start_config
+from dashboard.facts.rounds import Comparison, RoundView
+from dashboard.facts.train import start_config
+from dashboard.views.runs.advice import advice
+from dashboard.views.runs.curve_facts import curve_facts
+from dashboard.views.runs.image_facts import BetterThreshold, Difference, image_facts
+from dashboard.views.runs.run_facts import RunFacts, run_facts
+from dashboard.views.runs.story import overlap_in_words, so_far, story
 from db import runs
 from db.models import new_id, utc_now
-from engine.config import config_from
-from tests.dashboard.viewmodels.test_curve_facts import CONFIG, history, noise, saturating
-from tests.dashboard.viewmodels.test_image_facts import graded, masks
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from engine.core.run_config import config_from
+from tests.dashboard.views.runs.test_curve_facts import CONFIG, history, noise, saturating
+from tests.dashboard.views.runs.test_image_facts import graded, masks
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
 
 
 def facts(**changes) -> RunFacts:

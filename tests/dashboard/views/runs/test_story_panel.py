@@ -3,11 +3,11 @@
 import pytest
 
 from db import runs
-from engine.config import config_from
-from tests.dashboard.live_page import given
-from tests.dashboard.test_runs import PAGE, start, texts, work
-from tests.house import add_discs
-from tests.predicted import add_run
+from engine.core.run_config import config_from
+from tests.dashboard.views.runs.test_page import PAGE, start, texts, work
+from tests.support.installation import add_discs
+from tests.support.live_page import given
+from tests.support.predicted import add_run
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
-from dashboard.viewmodels import run_table
-from dashboard.viewmodels.run_table import SORTS, SPARKLINE_POINTS, Filter, arranged, run_rows
+from dashboard.views.runs import table_facts as run_table
+from dashboard.views.runs.table_facts import SORTS, SPARKLINE_POINTS, Filter, arranged, run_rows
 from db import jobs, runs, submissions
 from db.models import JobStatus, utc_now
 from engine import VERSION
-from engine.config import PRESETS
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from engine.core.run_config import PRESETS
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
 
 LOST_AFTER_S = 60.0
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from dashboard.viewmodels import measure
+from dashboard.views.train import measure_facts as measure
 from db import submissions
 from db.models import JobStatus, utc_now
-from engine.config import config_from
-from engine.workload import workload
-from tests.dashboard.measured import RATES, TRIAL, measured
-from tests.house import add_discs
+from engine.core.run_config import config_from
+from engine.training.workload import workload
+from tests.support.installation import add_discs
+from tests.support.measured import RATES, TRIAL, measured
 
 LOST_AFTER_S = 60.0
 

@@ -3,12 +3,12 @@
 from db import datasets, recipes, runs
 from db.models import JobKind, Run
 from engine import VERSION
-from engine.config import PRESETS, config_from
-from engine.network_plan import network_plan
-from tests.dashboard.measured import RATES, measured
-from tests.house import add_discs
+from engine.core.run_config import PRESETS, config_from
+from engine.network.plan import network_plan
+from tests.support.installation import add_discs
+from tests.support.measured import RATES, measured
 
-PAGE = "views/train.py"
+PAGE = "views/train/page.py"
 
 
 def stored_runs(house) -> list[Run]:

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from engine import metrics
-from engine.pseudo_labels.bilateral_solver import bilateral_grid, bilateral_solver
+from engine.imaging import metrics
+from engine.labelling.cues.bilateral_solver import bilateral_grid, bilateral_solver
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.pseudo_labels.channels import one_channel
+from engine.labelling.cues.channels import one_channel
 
 RNG = np.random.default_rng(3)
 

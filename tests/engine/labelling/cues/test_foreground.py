@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.pseudo_labels.foreground import border_lengths, choose
+from engine.labelling.cues.foreground import border_lengths, choose
 
 # 0 and 1 are ground that reaches the border; 2 lies inside, 3 touches the border with one corner.
 REGIONS = np.zeros((30, 40), np.int32)

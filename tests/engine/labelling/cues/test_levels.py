@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.pseudo_labels.levels import adapt, local_mean, local_median, minimum_error, otsu
+from engine.labelling.cues.levels import adapt, local_mean, local_median, minimum_error, otsu
 
 RNG = np.random.default_rng(5)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.pseudo_labels.objects import drop_at_border, drop_by_area, fill_holes, split_at_necks
+from engine.labelling.cues.objects import drop_at_border, drop_by_area, fill_holes, split_at_necks
 
 
 def discs(*places: tuple[int, int, int]) -> np.ndarray:

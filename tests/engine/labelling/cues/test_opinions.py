@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.pseudo_labels.features import to_lab
-from engine.pseudo_labels.fusion import fuse, smooth
-from engine.pseudo_labels.minimum_barrier import barrier_distance
-from engine.pseudo_labels.region_tree import cut, merge_order, region_votes
-from engine.pseudo_labels.superpixels import Superpixels, describe, find_superpixels
+from engine.labelling.cues.features import to_lab
+from engine.labelling.cues.fusion import fuse, smooth
+from engine.labelling.cues.minimum_barrier import barrier_distance
+from engine.labelling.cues.region_tree import cut, merge_order, region_votes
+from engine.labelling.cues.superpixels import Superpixels, describe, find_superpixels
 
 
 def grid(values: list[list[float]]) -> Superpixels:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from skimage import data
 
-from engine.pseudo_labels.base import shrink
-from engine.pseudo_labels.features import to_lab
-from engine.pseudo_labels.superpixels import describe, find_superpixels
+from engine.labelling.base import shrink
+from engine.labelling.cues.features import to_lab
+from engine.labelling.cues.superpixels import describe, find_superpixels
 
 
 def test_neighbours_means_and_border_of_four_quarters() -> None:

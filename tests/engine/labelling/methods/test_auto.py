@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from skimage import data
 
-from engine import imaging
-from engine.pseudo_labels import auto
-from engine.pseudo_labels.base import draw, find_method, fit_sample, fit_state, look_at
-from engine.pseudo_labels.quality import Quality
+from engine.imaging import codec
+from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
+from engine.labelling.methods import auto
+from engine.labelling.quality import Quality
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 METHOD = find_method("auto")
@@ -49,7 +49,7 @@ def test_on_real_images_that_chose_nothing(name: str, expected: str) -> None:
     if not (SHARED / name).exists():
         pytest.skip(f"needs the shared {name} images")
     paths = sorted((SHARED / name / "images").iterdir())[1::2]
-    images = [imaging.decode_image(path.read_bytes()) for path in fit_sample(paths, METHOD)[::3]]
+    images = [codec.decode_image(path.read_bytes()) for path in fit_sample(paths, METHOD)[::3]]
     assert chosen_for(images)["method"] == expected
 
 

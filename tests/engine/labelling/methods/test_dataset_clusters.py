@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from engine.parameters import ParameterError, markdown_table, parse
-from engine.pseudo_labels.base import draw, find_method, fit_state, look_at
-from engine.pseudo_labels.dataset_clusters import METHOD, DatasetClustersParams, ticked_clusters
-from engine.pseudo_labels.dataset_mixture import Mixture, find_mixture
-from engine.pseudo_labels.dataset_pieces import GROUPS, LEAST_PIECES, MOST_PIECES, WIDTH, find_pieces
-from engine.pseudo_labels.dataset_proposal import above_otsu, propose
+from engine.core.parameters import ParameterError, markdown_table, parse
+from engine.labelling.base import draw, find_method, fit_state, look_at
+from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
+from engine.labelling.cues.dataset_pieces import GROUPS, LEAST_PIECES, MOST_PIECES, WIDTH, find_pieces
+from engine.labelling.cues.dataset_proposal import above_otsu, propose
+from engine.labelling.methods.dataset_clusters import METHOD, DatasetClustersParams, ticked_clusters
 
 PARAMS = DatasetClustersParams(clusters=8)
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.metrics import dice
-from engine.pseudo_labels.base import draw, find_method
-from engine.pseudo_labels.lines import ridges
+from engine.imaging.metrics import dice
+from engine.labelling.base import draw, find_method
+from engine.labelling.methods.lines import ridges
 
 METHOD = find_method("lines")
 

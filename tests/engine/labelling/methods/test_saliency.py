@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from engine import metrics
-from engine.pseudo_labels.base import draw, find_method
-from engine.pseudo_labels.refine import grabcut, guided_filter
-from engine.pseudo_labels.robust_background import boundary_connectivity, distances, otsu, saliency
-from engine.pseudo_labels.saliency import centre_on_threshold
-from engine.pseudo_labels.superpixels import find_superpixels
+from engine.imaging import metrics
+from engine.labelling.base import draw, find_method
+from engine.labelling.cues.refine import grabcut, guided_filter
+from engine.labelling.cues.robust_background import boundary_connectivity, distances, otsu, saliency
+from engine.labelling.cues.superpixels import find_superpixels
+from engine.labelling.methods.saliency import centre_on_threshold
 
 ECSSD = Path(__file__).resolve().parents[4] / "shared" / "data" / "ecssd"
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from engine import metrics
-from engine.pseudo_labels.base import draw, find_method
-from engine.pseudo_labels.surface import enclosed, gradient, whole
+from engine.imaging import metrics
+from engine.labelling.base import draw, find_method
+from engine.labelling.methods.surface import enclosed, gradient, whole
 
 METHOD = find_method("surface")
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from skimage import data
 
-from engine.metrics import dice
-from engine.pseudo_labels.base import draw, find_method
-from engine.pseudo_labels.threshold import ThresholdParams
+from engine.imaging.metrics import dice
+from engine.labelling.base import draw, find_method
+from engine.labelling.methods.threshold import ThresholdParams
 
 METHOD = find_method("threshold")
 PLAIN = {"smoothing_px": 0, "adaptation_radius_px": 0, "least_area_percent": 0, "greatest_hole_percent": 0}
