@@ -12,25 +12,25 @@ from db.session import Database
 from engine.core.settings import Settings
 from engine.store.artifacts import Artifacts
 from tests.dashboard.conftest import open_page, submitted
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 __all__ = ["open_page", "submitted"]  # the pages under test see the installation of this folder
 
 STORED = Path(__file__).with_name("installation-0.1.0.zip")
 
 
-def upgraded(root: Path) -> House:
+def upgraded(root: Path) -> Installation:
     """Unzip the installation into `root` and open it as the app does at its start."""
     with zipfile.ZipFile(STORED) as archive:
         archive.extractall(root)
     settings = Settings(data_root=root, database_url="", free_disk_floor_mb=0, heartbeat_s=0.5, warm_worker_s=0)
     database = Database(settings.resolved_database_url)
     database.migrate()
-    return House(settings, database, Artifacts(root))
+    return Installation(settings, database, Artifacts(root))
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def installation(tmp_path: Path) -> Iterator[Installation]:
     """An installation of this test alone."""
     opened = upgraded(tmp_path / "data")
     yield opened

@@ -1,11 +1,11 @@
-"""Make `installation-0.1.0.zip`: what an installation of version 0.1.0 left behind, to be opened by later versions.
+"""Make `installation-0.1.0.zip`: what an installation of version 0.1.0 left behind, for later versions to open.
 
-    python tests/upgrade/make_installation.py ZIP       # with the code of the version that the zip is named after
+    PYTHONPATH=. python tests/upgrade/make_installation.py ZIP    # at commit 3c30175, version 0.1.0
 
-It was run once, at commit 3c30175, and shows how the zip came to be; the zip itself is never made anew, as a later
-version would store its own formats. Real processes did the work: three runs (one trained on pseudo-labels in two rounds,
-one archived, one whose worker was killed between two epochs), predictions of other images, and a COCO export. Every
-table has rows. Paths and the host's name are replaced, so the zip names no machine.
+It was run once and documents how the zip was made. Do not run it with later code, which stores its own formats: write a
+zip for that version beside this one. Real processes do the work: three runs (one trained on pseudo-labels in two
+rounds, one archived, one whose worker is killed with SIGKILL while it trains), predictions of other images, and a COCO
+export. Every table has rows. The temporary folder and the host's name are replaced in rows and logs.
 """
 
 from __future__ import annotations
