@@ -3,5 +3,6 @@
 import streamlit as st
 
 from dashboard.server.routes import ROUTES
+from dashboard.views.runs.routes import LIVE_ROUTES
 
-app = st.App("components_page.py", routes=ROUTES)
+app = st.App("components_page.py", routes=[*LIVE_ROUTES, *ROUTES])

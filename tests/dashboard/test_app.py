@@ -37,7 +37,7 @@ def test_the_web_process_never_imports_tensorflow_or_keras(dashboard):
             "from streamlit.testing.v1 import AppTest",
             "import dashboard.app",
             f"app = AppTest.from_file({NAVIGATION!r}, default_timeout=60).run()",
-            *(f"app.switch_page('views/{page}.py').run()" for page in PAGES if page != "home"),
+            *(f"app.switch_page('views/{page}/page.py').run()" for page in PAGES if page != "home"),
             "assert not app.exception",
             "loaded = {name.partition('.')[0] for name in sys.modules}",
             "print(sorted(loaded & {'tensorflow', 'keras', 'torch', 'jax'}))",
