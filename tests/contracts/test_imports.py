@@ -55,7 +55,9 @@ def test_db_knows_neither_engine_nor_web(file):
 @pytest.mark.parametrize("file", files("dashboard"))
 def test_dashboard_never_reaches_the_training_half(file):
     assert not offenders(file, *HEAVY)
-    assert not offenders(file, "engine.jobs", "engine.worker", "engine.cli")
+    assert not offenders(file, "engine.jobs", "engine.worker")
+    if file != "dashboard/command.py":  # the entry point of an installed package, which no page imports
+        assert not offenders(file, "engine.cli", "dashboard.command")
 
 
 @pytest.mark.parametrize("file", files("dashboard/viewmodels"))
