@@ -3,7 +3,7 @@
     python -m benchmarks.classic
 
 The peak is the best of several float32 products of two 4096 x 4096 matrices by the same library with the same threads.
-A step is forward, backward and update; its work is counted as three times the forward pass (engine.network_plan).
+A step is forward, backward and update; its work is counted as three times the forward pass (engine.network.plan).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import time
 import numpy as np
 import typer
 
-from engine.config import PRESETS
-from engine.network_plan import network_plan
+from engine.core.run_config import PRESETS
+from engine.network.plan import network_plan
 
 MATRIX = 4096
 BATCH = 4

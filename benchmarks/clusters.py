@@ -27,12 +27,12 @@ import cv2
 import numpy as np
 
 from benchmarks.labels import PARTS, pairs
-from engine import metrics
-from engine.parameters import from_assignments, parse
-from engine.pseudo_labels.base import draw, find_method, fit_sample, fit_state, look_at, shrink
-from engine.pseudo_labels.dataset_clusters import DatasetClustersParams
-from engine.pseudo_labels.dataset_mixture import Mixture
-from engine.pseudo_labels.dataset_pieces import find_pieces
+from engine.core.parameters import from_assignments, parse
+from engine.imaging import metrics
+from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at, shrink
+from engine.labelling.cues.dataset_mixture import Mixture
+from engine.labelling.cues.dataset_pieces import find_pieces
+from engine.labelling.methods.dataset_clusters import DatasetClustersParams
 
 METHOD = find_method("dataset_clusters")
 

@@ -23,12 +23,12 @@ import numpy as np
 from db import datasets, recipes, runs
 from db.models import new_id
 from db.session import Database
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.artifacts import Artifacts
-from engine.config import RunConfig
-from engine.data import ingest
-from engine.settings import Settings
+from engine.core.run_config import RunConfig
+from engine.core.settings import Settings
+from engine.datasets import ingest
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LONGEST_SIDE_PX = 320
@@ -53,8 +53,8 @@ def pairs(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
     found = []
     for decoded in read:
         if decoded.image is not None and decoded.truth is not None:
-            shape = imaging.fit_longest_side(decoded.image.shape[:2], LONGEST_SIDE_PX)
-            found.append((imaging.resize_image(decoded.image, shape), imaging.resize_mask(decoded.truth > 127, shape)))
+            shape = codec.fit_longest_side(decoded.image.shape[:2], LONGEST_SIDE_PX)
+            found.append((codec.resize_image(decoded.image, shape), codec.resize_mask(decoded.truth > 127, shape)))
     return found
 
 
@@ -91,12 +91,12 @@ def add_one(place: Place, pair: tuple[np.ndarray, np.ndarray], number: int) -> d
     entropy = -(share * np.log2(share + 1e-9) + (1 - share) * np.log2(1 - share + 1e-9))
     unsure = metrics.probability_to_u8(np.clip(entropy, 0, 1))
     files, image_id = Artifacts(place.data_root), new_id()
-    files.write(stored.image_key(place.dataset_id, image_id), imaging.encode_png(image))
-    files.write(stored.thumb_key(place.dataset_id, image_id), imaging.thumbnail(image))
-    files.write(stored.truth_key(place.dataset_id, image_id), imaging.encode_png(truth.astype(np.uint8) * 255))
-    files.write(stored.label_key(place.label_set_id, image_id), imaging.encode_png(label))
-    files.write(stored.prediction_key(place.prediction_set_id, image_id), imaging.encode_png(levels))
-    files.write(stored.uncertainty_key(place.prediction_set_id, image_id), imaging.encode_png(unsure))
+    files.write(stored.image_key(place.dataset_id, image_id), codec.encode_png(image))
+    files.write(stored.thumb_key(place.dataset_id, image_id), codec.thumbnail(image))
+    files.write(stored.truth_key(place.dataset_id, image_id), codec.encode_png(truth.astype(np.uint8) * 255))
+    files.write(stored.label_key(place.label_set_id, image_id), codec.encode_png(label))
+    files.write(stored.prediction_key(place.prediction_set_id, image_id), codec.encode_png(levels))
+    files.write(stored.uncertainty_key(place.prediction_set_id, image_id), codec.encode_png(unsure))
     taught, mask = metrics.to_mask(label, 0.5), metrics.to_mask(levels, 0.5)
     split = "validation" if number % 10 < 3 else "train"
     prediction: dict[str, Any] = {

@@ -35,12 +35,12 @@ from db.models import (
     utc_now,
 )
 from db.session import Database
-from engine import artifacts as stored
-from engine import imaging, metrics
-from engine.artifacts import Artifacts
-from engine.config import PRESETS, config_from
-from engine.data import sample
-from engine.settings import Settings
+from engine.core.run_config import PRESETS, config_from
+from engine.core.settings import Settings
+from engine.datasets import sample
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
 
 VALIDATION_EVERY = 5
 ENDED = (JobStatus.FINISHED, JobStatus.FINISHED, JobStatus.FINISHED, JobStatus.STOPPED, JobStatus.FAILED)
@@ -79,8 +79,8 @@ def _add_images(database: Database, files: Artifacts, dataset: Dataset, count: i
         image, truth = sample.scene(number)
         image_id = new_id()
         truths[image_id] = truth > 0
-        files.write(stored.image_key(dataset.id, image_id), imaging.encode_png(image))
-        files.write(stored.thumb_key(dataset.id, image_id), imaging.thumbnail(image))
+        files.write(stored.image_key(dataset.id, image_id), codec.encode_png(image))
+        files.write(stored.thumb_key(dataset.id, image_id), codec.thumbnail(image))
         files.write(stored.truth_key(dataset.id, image_id), _png(truths[image_id]))
         size = {"width": image.shape[1], "height": image.shape[0]}
         values = [[0, int((truth == 0).sum())], [255, int((truth > 0).sum())]]
@@ -96,7 +96,7 @@ def _add_images(database: Database, files: Artifacts, dataset: Dataset, count: i
 
 
 def _png(mask: np.ndarray) -> bytes:
-    return imaging.encode_png(mask.astype(np.uint8) * 255)
+    return codec.encode_png(mask.astype(np.uint8) * 255)
 
 
 def _add_labels(session: Session, files: Artifacts, dataset: Dataset, truths: dict[str, np.ndarray]) -> str:
@@ -190,7 +190,7 @@ def _add_predictions(
         shift_px = int(abs(rng.normal(0, 2 + number)))
         soft = cv2.GaussianBlur(np.roll(truth, shift_px, axis=1).astype(np.float32), (0, 0), 2.0)
         levels = metrics.probability_to_u8(soft)
-        files.write(stored.prediction_key(found.id, image_id), imaging.encode_png(levels))
+        files.write(stored.prediction_key(found.id, image_id), codec.encode_png(levels))
         side = "train" if place % VALIDATION_EVERY else "validation"
         sides.append({"run_id": run_id, "image_id": image_id, "split": side, "probe": False})
         label = np.roll(truth, 3, axis=1) if run.label_set_id else None

@@ -19,10 +19,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from engine import imaging, metrics
-from engine.data.sample_grounds import fractal
-from engine.parameters import from_assignments, parse
-from engine.pseudo_labels.base import draw, find_method, fit_sample, fit_state, look_at
+from engine.core.parameters import from_assignments, parse
+from engine.datasets.sample_grounds import fractal
+from engine.imaging import codec, metrics
+from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
 
 SHAPE = (192, 256)
 COUNT = 12
@@ -280,8 +280,8 @@ def write(folder: Path, count: int) -> None:
         for part in ("images", "truth"):
             (folder / kind / part).mkdir(parents=True, exist_ok=True)
         for index, (image, truth) in enumerate(drawn(kind, count)):
-            (folder / kind / "images" / f"{index:02d}.png").write_bytes(imaging.encode_png(image))
-            (folder / kind / "truth" / f"{index:02d}.png").write_bytes(imaging.encode_png(truth.astype(np.uint8) * 255))
+            (folder / kind / "images" / f"{index:02d}.png").write_bytes(codec.encode_png(image))
+            (folder / kind / "truth" / f"{index:02d}.png").write_bytes(codec.encode_png(truth.astype(np.uint8) * 255))
 
 
 def score(kind: str, name: str, values: dict[str, object], count: int) -> float:

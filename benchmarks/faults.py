@@ -28,11 +28,11 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.chromium import chromium, tab
 from tests.faults.browser import press
 from tests.faults.episodes import Episodes, Outcome
 from tests.faults.kinds import KINDS, Kind
 from tests.faults.rig import Rig
+from tests.support.chromium import chromium, tab
 
 CLEAN_UP_EVERY = 20
 NO_PANEL = ("export",)

@@ -195,7 +195,7 @@ def cpu_s(pid: int | None) -> float:
 def serve(connection: Connection, work: Work) -> None:
     """Bring in what comes through the pipe, until it is closed."""
     from tests.assets import bad_images
-    from tests.watching import watched
+    from tests.support.watching import watched
 
     loading = [bad_images.TAKEN[name]() for name in ("float colour TIFF", "16-bit PNG", "animated WebP")]
     with tempfile.TemporaryDirectory() as temporary:
@@ -234,9 +234,9 @@ def memory(what: str) -> int:
 
 def bring(kind: str, data: bytes, place: Path) -> str:
     """Import one file as a job does, up to what would be stored; return "taken" or "refused"."""
-    from engine import imaging
-    from engine.data import ingest
-    from engine.data.source import UnreadableSource
+    from engine.datasets import ingest
+    from engine.datasets.source import UnreadableSource
+    from engine.imaging import codec
 
     path = place / ("x.zip" if kind == "zip" else "x.png")
     path.write_bytes(data)
@@ -253,8 +253,8 @@ def bring(kind: str, data: bytes, place: Path) -> str:
                 entries.extend(decoded.entries)
                 if decoded.image is not None:
                     taken = True
-                    imaging.encode_png(decoded.image)
-                    imaging.thumbnail(decoded.image)
+                    codec.encode_png(decoded.image)
+                    codec.thumbnail(decoded.image)
         for entry in entries:
             check(entry.reason, entry.taken)
             assert entry.name.strip() and "\n" not in entry.name, repr(entry.name)

@@ -24,8 +24,8 @@ import numpy as np
 from skimage import graph, segmentation
 from threadpoolctl import threadpool_limits
 
-from engine import imaging
-from engine.pseudo_labels.base import draw, find_method
+from engine.imaging import codec
+from engine.labelling.base import draw, find_method
 
 
 def peer(image: np.ndarray) -> np.ndarray:
@@ -50,9 +50,9 @@ def measure(files: list[Path], name: str, peer_images: int) -> dict[str, Any]:
     cv2.setNumThreads(1)
     own, pairs, shared = [], [], []
     with threadpool_limits(limits=1):
-        draw(method, imaging.decode_image(files[0].read_bytes()), params, 0)  # imports and tables, once
+        draw(method, codec.decode_image(files[0].read_bytes()), params, 0)  # imports and tables, once
         for index, path in enumerate(files):
-            image = imaging.decode_image(path.read_bytes())
+            image = codec.decode_image(path.read_bytes())
             own.append(timed(lambda image=image: draw(method, image, params, 0), time.process_time))
             if index % every == 0:
                 pairs.append((own[-1], timed(lambda image=image: peer(image), time.process_time)))

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from engine import imaging, metrics
-from engine.parameters import from_assignments, parse
-from engine.pseudo_labels.base import (
+from engine.core.parameters import from_assignments, parse
+from engine.imaging import codec, metrics
+from engine.labelling.base import (
     LabelParams,
     Method,
     draw,
@@ -71,7 +71,7 @@ def learn(
         return None, 0, 0.0
     began = time.process_time()
     sample = fit_sample(paths(folder, part), method)
-    looks = [look_at(method, imaging.decode_image(path.read_bytes()), params, seed) for path in sample]
+    looks = [look_at(method, codec.decode_image(path.read_bytes()), params, seed) for path in sample]
     state = fit_state(method, looks, params, seed)
     return state, len(sample), round(time.process_time() - began, 2)
 
@@ -86,8 +86,8 @@ def pairs(folder: Path, part: str, foreground: int) -> Iterator[tuple[np.ndarray
     """Yield image (uint8 RGB) and truth (bool) of each pair in the folder, in the order of their names."""
     truth = {path.stem: path for path in (folder / "truth").iterdir()}
     for path in paths(folder, part):
-        values = imaging.decode_truth(truth[path.stem].read_bytes())
-        yield imaging.decode_image(path.read_bytes()), values >= foreground
+        values = codec.decode_truth(truth[path.stem].read_bytes())
+        yield codec.decode_image(path.read_bytes()), values >= foreground
 
 
 def measure(folder: Path, part: str, foreground: int, name: str, values: dict[str, Any], seed: int) -> Score:

@@ -32,9 +32,9 @@ from db import submissions
 from db.models import Metric
 from db.session import Database
 from engine import VERSION
-from engine.config import config_from
-from engine.parameters import from_assignments
-from engine.settings import Settings
+from engine.core.parameters import from_assignments
+from engine.core.run_config import config_from
+from engine.core.settings import Settings
 
 LOOK_EVERY_S = 0.02
 PATIENCE_S = 300.0
@@ -141,7 +141,7 @@ def training(database: Database, dataset_id: str, params: list[str], environment
             session, dataset_id, None, "watched", "fast", config.model_dump(mode="json"), VERSION
         )
     worker = subprocess.Popen(
-        [sys.executable, "-m", "engine.worker"],
+        [sys.executable, "-m", "engine.work.worker"],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,

@@ -24,8 +24,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from engine.config import config_from
-from engine.imaging import encode_png
+from engine.core.run_config import config_from
+from engine.imaging.codec import encode_png
 
 DIFFERENT = 200
 PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in a unit of ru_maxrss

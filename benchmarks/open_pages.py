@@ -23,7 +23,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
-from dashboard import urls
+from dashboard.facts import urls
 
 Sightings = dict[int, float]
 _PICTURES = re.compile(rb"/files/runs/[0-9a-f]{32}/probe/[0-9]+/[0-9a-f]{32}")

@@ -27,10 +27,10 @@ from benchmarks.drawn_predictions import SHARED_DATA, add_run
 from benchmarks.drawn_runs import add_runs
 from db.models import Prediction, PredictionSet, Run
 from db.session import Database
-from engine.settings import Settings
+from engine.core.settings import Settings
 
 TILES = 48
-FILLED = 60  # pages after which the memory of down-scaled masks is full (dashboard/resources.py)
+FILLED = 60  # pages after which the memory of down-scaled masks is full (dashboard/server/resources.py)
 TALL = {"width": 1440, "height": 3600}  # so that all tiles of a page are in view, and so painted
 
 # In the page: resolves with the milliseconds from an action until a condition holds in a painted frame.

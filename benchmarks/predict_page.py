@@ -30,7 +30,7 @@ from benchmarks.app import ROOT, serving, tab
 from db.models import utc_now
 from db.session import Database
 from db.warm import readiness
-from engine.settings import Settings
+from engine.core.settings import Settings
 
 TRAINED_ON = 40
 PATIENCE_MS = 120_000

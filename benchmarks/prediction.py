@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from engine.config import config_from
-from engine.imaging import decode_image
+from engine.core.run_config import config_from
+from engine.imaging.codec import decode_image
 
 
 def measure(preset: str, images: list[np.ndarray], flips: bool) -> dict[str, Any]:
     """Return how fast the network of a preset predicts `images`."""
-    from engine.model.networks import network
-    from engine.predict import BATCH_SIZE, predict_many
+    from engine.network.inference import BATCH_SIZE, predict_many
+    from engine.network.networks import network
 
     config = config_from(preset)
     model = network(config.model)

@@ -25,7 +25,7 @@ from playwright.sync_api import Page
 from benchmarks.app import ROOT, serving, tab
 from db import datasets
 from db.session import Database
-from engine.settings import Settings
+from engine.core.settings import Settings
 
 SLIDERS = {
     "saliency": "Strictness",

@@ -26,10 +26,10 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.labels import PARTS, pairs
-from engine import metrics
-from engine.parameters import from_assignments, parse
-from engine.pseudo_labels.base import DEFAULT_METHOD, draw, find_method, fit_sample, fit_state, look_at, methods
-from engine.pseudo_labels.quality import Quality, assess
+from engine.core.parameters import from_assignments, parse
+from engine.imaging import metrics
+from engine.labelling.base import DEFAULT_METHOD, draw, find_method, fit_sample, fit_state, look_at, methods
+from engine.labelling.quality import Quality, assess
 
 WORST_SHARE = 0.2
 

@@ -34,7 +34,7 @@ class Group:
     holds: str = ""
 
 
-UPLOADS = "tests/dashboard/test_bad_uploads.py"
+UPLOADS = "tests/dashboard/server/test_bad_uploads.py"
 ACCESS = "tests/dashboard/access"
 GROUPS = (
     Group(
@@ -72,18 +72,20 @@ GROUPS = (
     Group(
         "uploads",
         "bytes, pictures, zips and names that hypothesis makes up; memory of the worst files",
-        ("tests/engine/data/test_nearly_files.py",),
+        ("tests/engine/datasets/test_nearly_files.py",),
     ),
     Group(
         "uploads",
         "any image that is taken gets a mask and a quality from every method",
         ("tests/contracts/test_bad_images.py",),
     ),
-    Group("exports", "cells of tables that begin like a formula become text", ("tests/dashboard/test_exports.py",)),
+    Group(
+        "exports", "cells of tables that begin like a formula become text", ("tests/dashboard/server/test_exports.py",)
+    ),
     Group(
         "models",
         "stored models and weights that hold code, other people's classes, links or false sizes",
-        ("tests/engine/model/test_stored_files.py",),
+        ("tests/engine/network/test_stored_files.py",),
     ),
     Group(
         "access",
@@ -104,10 +106,14 @@ GROUPS = (
     Group(
         "limits",
         "memory of a job, a full disk, and a worker that is killed",
-        ("tests/engine/test_memory_watch.py", "tests/engine/test_worker.py", "tests/faults/test_training_faults.py"),
+        (
+            "tests/engine/work/test_memory_watch.py",
+            "tests/engine/work/test_worker.py",
+            "tests/faults/test_training_faults.py",
+        ),
     ),
-    Group("logs", "four processes, one log; secrets stay out of it", ("tests/engine/test_logs.py",)),
-    Group("logs", "what a bug report holds and does not hold", ("tests/dashboard/test_bug_reports.py",)),
+    Group("logs", "four processes, one log; secrets stay out of it", ("tests/engine/core/test_logs.py",)),
+    Group("logs", "what a bug report holds and does not hold", ("tests/dashboard/server/test_bug_reports.py",)),
 )
 
 

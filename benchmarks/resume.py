@@ -29,8 +29,8 @@ import numpy as np
 import typer
 
 from benchmarks.training import ROOT, samples
-from engine.config import RunConfig, config_from
-from engine.parameters import from_assignments
+from engine.core.parameters import from_assignments
+from engine.core.run_config import RunConfig, config_from
 
 EPOCHS_FILE, RESULT_FILE = "epochs.jsonl", "result.json"
 MODELS = ("best.keras", "last.keras")

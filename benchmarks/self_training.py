@@ -32,8 +32,8 @@ from benchmarks.training import ROOT
 from db.models import Image, Label, LabelSet, Prediction, PredictionSet, Run
 from db.rounds import rounds
 from db.session import Database
-from engine.pseudo_labels.base import DEFAULT_METHOD
-from engine.run_details import encoder_weights
+from engine.labelling.base import DEFAULT_METHOD
+from engine.training.run_details import encoder_weights
 
 Scores = dict[str, tuple[float, float]]  # IoU and Dice by the stem of an image's name
 

@@ -29,8 +29,8 @@ import numpy as np
 import typer
 
 from benchmarks.training import ROOT
-from engine.config import RunConfig, config_from
-from engine.parameters import from_assignments
+from engine.core.parameters import from_assignments
+from engine.core.run_config import RunConfig, config_from
 
 LAYOUTS = ("contiguous", "channels_last")
 PEER_PRECISION = {"float32": "float32", "mixed_bfloat16": "bfloat16"}
@@ -139,7 +139,7 @@ def peer(python: str, config: RunConfig) -> Iterator[tuple[dict[str, Any], Ask]]
     Raises:
         SystemExit: it does not start, or its network is another one than ours.
     """
-    from engine.model.networks import network
+    from engine.network.networks import network
 
     model = config.model
     sizes = {

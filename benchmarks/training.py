@@ -24,11 +24,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import classic  # noqa: E402  (the repository is not installed)
-from engine.config import RunConfig, config_from  # noqa: E402
-from engine.data.ingest import content_hash  # noqa: E402
-from engine.data.split import split  # noqa: E402
-from engine.imaging import decode_image  # noqa: E402
-from engine.parameters import from_assignments  # noqa: E402
+from engine.core.parameters import from_assignments  # noqa: E402
+from engine.core.run_config import RunConfig, config_from  # noqa: E402
+from engine.datasets.ingest import content_hash  # noqa: E402
+from engine.datasets.split import split  # noqa: E402
+from engine.imaging.codec import decode_image  # noqa: E402
 
 TO_BEAT = 0.5998
 

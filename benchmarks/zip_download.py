@@ -19,10 +19,10 @@ from tempfile import TemporaryFile
 from sqlalchemy import func, select
 
 from benchmarks.app import serving
-from dashboard import urls
+from dashboard.facts import urls
 from db.models import Prediction
 from db.session import Database
-from engine.settings import Settings
+from engine.core.settings import Settings
 
 CHUNK = 1 << 16
 SLOW_S, SLOW_BYTES_PER_S = 15.0, 200_000

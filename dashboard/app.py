@@ -22,10 +22,11 @@ from dashboard.access.entrance import reason_not_to_start
 from dashboard.access.gate import Gate
 from dashboard.access.refusals import show_refusal
 from dashboard.access.token_route import TOKEN_ROUTES
-from dashboard.queue_watch import lifespan
-from dashboard.routes import ROUTES
-from dashboard.web_log import RequestLog
-from engine.settings import settings
+from dashboard.server.queue_watch import lifespan
+from dashboard.server.routes import ROUTES
+from dashboard.server.web_log import RequestLog
+from dashboard.views.runs.routes import LIVE_ROUTES
+from engine.core.settings import settings
 
 # Without its configuration Streamlit listens on every address. It reads .streamlit beside this file, which links to the
 # one of the repository; where links do not exist (Windows), only a start from the repository's folder finds it.
@@ -40,7 +41,7 @@ if reason:
 
 app = st.App(
     "navigation.py",
-    routes=[*ROUTES, *TOKEN_ROUTES],
+    routes=[*LIVE_ROUTES, *ROUTES, *TOKEN_ROUTES],  # asked most often first
     lifespan=lifespan,
     middleware=[Middleware(RequestLog), Middleware(Gate)],  # what the gate refuses is logged too
     on_script_error=show_refusal,

@@ -21,19 +21,21 @@ let_in = who.role.allows(Role.VIEWER)
 
 # In the order of the work. One flat row: sections become menus there, and every page would be two clicks away.
 pages = [
-    st.Page("views/home.py", title="Home", icon=":material/home:", default=True),
-    st.Page("views/datasets.py", title="Datasets", icon=":material/photo_library:"),
-    st.Page("views/labels.py", title="Labels", icon=":material/auto_fix_high:"),
-    st.Page("views/train.py", title="Train", icon=":material/model_training:"),
-    st.Page("views/runs.py", title="Runs", icon=":material/monitoring:"),
-    st.Page("views/gallery.py", title="Gallery", icon=":material/grid_view:"),
-    st.Page("views/compare.py", title="Compare", icon=":material/compare:"),
-    st.Page("views/predict.py", title="Predict", icon=":material/image_search:"),
+    st.Page("views/home/page.py", title="Home", icon=":material/home:", default=True),
+    st.Page("views/datasets/page.py", title="Datasets", icon=":material/photo_library:", url_path="datasets"),
+    st.Page("views/labels/page.py", title="Labels", icon=":material/auto_fix_high:", url_path="labels"),
+    st.Page("views/train/page.py", title="Train", icon=":material/model_training:", url_path="train"),
+    st.Page("views/runs/page.py", title="Runs", icon=":material/monitoring:", url_path="runs"),
+    st.Page("views/gallery/page.py", title="Gallery", icon=":material/grid_view:", url_path="gallery"),
+    st.Page("views/compare/page.py", title="Compare", icon=":material/compare:", url_path="compare"),
+    st.Page("views/predict/page.py", title="Predict", icon=":material/image_search:", url_path="predict"),
 ]
 if entrance() == Entrance.LOGIN and who.role == Role.ADMIN:
-    pages.append(st.Page("views/people.py", title="People", icon=":material/group:"))
+    pages.append(st.Page("views/people/page.py", title="People", icon=":material/group:", url_path="people"))
 if entrance() != Entrance.OPEN:
-    pages.append(st.Page("views/account.py", title="Account", icon=":material/account_circle:"))
+    pages.append(
+        st.Page("views/account/page.py", title="Account", icon=":material/account_circle:", url_path="account")
+    )
 page = st.navigation(pages, position="top" if let_in else "hidden")
 if let_in:
     page.run()

@@ -314,8 +314,8 @@ class Prediction(Base):
 
     `label_*` scores are agreement with the pseudo-label that taught the run; `truth_*` are against truth. All at
     threshold 0.5. Either is empty where that reference does not exist. `uncertainty` in [0, 1] is the mean of the
-    uncertainty map (see `engine.predict`), `flip_agreement` in [0, 1] the Dice at threshold 0.5 between what the
-    network says of the image and of its mirror image; empty where it was not asked for both.
+    uncertainty map (see `engine.network.inference`), `flip_agreement` in [0, 1] the Dice at threshold 0.5 between what
+    the network says of the image and of its mirror image; empty where it was not asked for both.
     """
 
     __tablename__ = "predictions"

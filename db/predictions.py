@@ -2,7 +2,7 @@
 
 A score at any mask threshold comes out of the stored counts, not out of a column, so what is read here is whole sets,
 once; a cache keyed by `stamp` keeps them. Ordering by score and counting successes then happens on arrays in memory
-(`dashboard.viewmodels.scores`).
+(`dashboard.facts.scores`).
 """
 
 from __future__ import annotations

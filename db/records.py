@@ -1,4 +1,4 @@
-"""The rows as a job sees them: every method is one short transaction (the contract is `engine.jobs.base.Records`)."""
+"""The rows as a job sees them: every method is one short transaction (see `engine.work.context.Records`)."""
 
 from __future__ import annotations
 

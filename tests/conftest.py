@@ -12,10 +12,10 @@ from playwright.sync_api import Browser
 from xdist.scheduler import LoadScopeScheduling
 
 from db.session import Database
-from engine.artifacts import Artifacts
-from engine.settings import Settings
-from tests.chromium import chromium
-from tests.house import House
+from engine.core.settings import Settings
+from engine.store.artifacts import Artifacts
+from tests.support.chromium import chromium
+from tests.support.installation import House
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("unhurried", deadline=None)

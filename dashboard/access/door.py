@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import resources, wording
 from dashboard.access import identity
 from dashboard.access.entrance import Entrance, entrance, login_providers
 from dashboard.access.token_route import PATH
+from dashboard.facts import wording
+from dashboard.server import resources
 from db.actors import STRANGER, Actor, Role
 
 

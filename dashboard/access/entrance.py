@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from streamlit.auth_util import get_origin_from_redirect_uri, get_secrets_auth_section
 
-from engine.settings import Settings, settings
+from engine.core.settings import Settings, settings
 
 SHORTEST_TOKEN = 20
 SHORTEST_SECRET = 32

@@ -20,20 +20,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import get_option
 
-from dashboard import resources, urls
 from dashboard.access import hosts, identity
 from dashboard.access.entrance import Entrance, entrance, is_loopback, login_origin
 from dashboard.access.headers import guard
 from dashboard.access.messages import admitted
 from dashboard.access.token_route import PATH as TOKEN_PATH
 from dashboard.access.token_route import asking
+from dashboard.facts import urls
+from dashboard.server import resources
 from db import audit
 from db.actors import LOCAL, STRANGER, Actor, Role
 
 # Two that say nothing of the installation: whether the app is up, and how its frontend is to behave.
 ALWAYS_PUBLIC = ("/_stcore/health", "/_stcore/host-config")
 LOGIN, LOGOUT, CALLBACK = "/auth/login", "/auth/logout", "/oauth2callback"
-PAGES = frozenset({"/", *(f"/{path.stem}" for path in (Path(__file__).parents[1] / "views").glob("[a-z]*.py"))})
+PAGES = frozenset({"/", *(f"/{path.parent.name}" for path in (Path(__file__).parents[1] / "views").glob("*/page.py"))})
 # The frontend itself, as everybody can download it, and the way through the identity provider and back.
 PUBLIC_WITH_LOGIN = PAGES | {"/favicon.png", "/manifest.json", LOGIN, LOGOUT, CALLBACK}
 POLICY_VIOLATION = 1008

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from dashboard.access.entrance import is_loopback, login_origin
-from engine.settings import settings
+from engine.core.settings import settings
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 OURS = ("same-origin", "none")

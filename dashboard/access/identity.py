@@ -16,7 +16,7 @@ from db import people
 from db.actors import APP, LOCAL, STRANGER, TOKEN, Actor, Role
 from db.models import utc_now
 from db.session import Database
-from engine.settings import settings
+from engine.core.settings import settings
 
 _acting: contextvars.ContextVar[Actor | None] = contextvars.ContextVar("acting", default=None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 from sqlalchemy.exc import NoResultFound
 
-from dashboard import web_log
+from dashboard.server import web_log
 from db.actors import NotAllowed
 
 GONE = (

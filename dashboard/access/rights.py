@@ -9,8 +9,8 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import resources
 from dashboard.access import identity
+from dashboard.server import resources
 from db.actors import Actor, Role
 
 

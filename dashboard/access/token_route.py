@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from dashboard.access import token_cookie
 from dashboard.access.entrance import Entrance, entrance
-from engine.settings import settings
+from engine.core.settings import settings
 
 PATH = "/access"
 LONGEST_BODY = 4096

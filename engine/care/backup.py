@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine import VERSION
-from engine import artifacts as stored
-from engine.artifacts import PART, Artifacts, replacing
 from engine.care.inventory import Inventory
 from engine.care.leftovers import EXPORTS
 from engine.care.shelves import shelves
+from engine.store import artifacts as stored
+from engine.store.artifacts import PART, Artifacts, replacing
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -19,14 +19,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from engine import VERSION, logs
-from engine import artifacts as stored
-from engine.artifacts import Artifacts, MissingFile
+from engine import VERSION
 from engine.care.findings import Report
-from engine.data.source import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES
-from engine.machine import free_memory_bytes, multiplies_bfloat16
-from engine.redaction import HIDDEN, is_secret, redacted, secrets_of, without_places
-from engine.settings import REPOSITORY_ROOT, Settings
+from engine.core import logs
+from engine.core.machine import free_memory_bytes, multiplies_bfloat16
+from engine.core.redaction import HIDDEN, is_secret, redacted, secrets_of, without_places
+from engine.core.settings import REPOSITORY_ROOT, Settings
+from engine.datasets.source import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts, MissingFile
 
 LOG_BYTES = 1_000_000
 LOG_LINES = 2_000
@@ -79,7 +80,7 @@ def bug_report(facts: Facts, report: Report, files: Artifacts, current: Settings
         log = files.tail(stored.job_log_key(job_id), LOG_BYTES)
     except MissingFile:
         log = ""
-    lines = logs.lines_of_job(files.root / stored.log_folder(), job_id, LOG_LINES)
+    lines = logs.lines_of_job(files.root / logs.FOLDER, job_id, LOG_LINES)
     members = {
         "README.txt": README.format(images=WITH_IMAGES if with_images else NO_IMAGES),
         "job.json": _json(clean.value(facts.job)),

@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine import artifacts as stored
-from engine.artifacts import PART, Artifacts, zip_is_whole
 from engine.care import leftovers
 from engine.care.findings import Finding, Report, counted
 from engine.care.inventory import Inventory
 from engine.care.shelves import Compared, Shelf, compared, decodes, scanned, shelves
+from engine.store import artifacts as stored
+from engine.store.artifacts import PART, Artifacts, zip_is_whole
 
 Seen = Callable[[int], None]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from engine.artifacts import PART, Artifacts
 from engine.care.findings import Finding, counted
 from engine.care.inventory import Inventory
 from engine.care.shelves import Compared, Shelf, scanned
+from engine.store.artifacts import PART, Artifacts
 
 LOST_AND_FOUND = "lost+found"
 UPLOADS_KEPT_S = 7 * 24 * 3600.0

@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from engine import artifacts as stored
-from engine import imaging
-from engine.artifacts import Artifacts
 from engine.care.findings import Finding, Report, counted
 from engine.care.leftovers import LOST_AND_FOUND
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
 
 NOTE = f"""What `python -m engine doctor --repair` has set aside: files that no row of the database names, and damaged
 masks that can be drawn again. Each lies where it lay below DATA_ROOT, in a folder named after the time of the repair.
@@ -85,10 +85,10 @@ def _thumbnails(files: Artifacts, finding: Finding) -> str:
     for image_id in _ids(finding):
         key = stored.image_key(finding.owner_id, image_id)
         try:
-            image = imaging.decode_png(files.read(key))
-        except (LookupError, imaging.UnreadableImage):
+            image = codec.decode_png(files.read(key))
+        except (LookupError, codec.UnreadableImage):
             continue  # the image itself is a finding of its own
-        files.write(stored.thumb_key(finding.owner_id, image_id), imaging.thumbnail(image))
+        files.write(stored.thumb_key(finding.owner_id, image_id), codec.thumbnail(image))
         made += 1
     return f"Made {counted(made, 'thumbnail')} anew."
 

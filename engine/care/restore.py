@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts import Artifacts, BadKey
 from engine.care.backup import DATABASE, FORMAT, MANIFEST, PIECE_BYTES, BackupFailed, Progress
+from engine.store.artifacts import Artifacts, BadKey
 
 STAGE = "restore.part"
 LARGEST_MANIFEST_BYTES = 1 << 30

@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from engine import artifacts as stored
-from engine import imaging
-from engine.artifacts import Artifacts
 from engine.care.inventory import Inventory
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
 
 THREADS = min(4, os.cpu_count() or 1)
 """OpenCV decodes outside of Python's lock."""
@@ -137,10 +137,10 @@ def decodes(path: Path, shape: tuple[int, int] | None = None) -> bool:
     try:
         data = path.read_bytes()
         if path.suffix == ".png":
-            pixels = imaging.decode_png(data)
+            pixels = codec.decode_png(data)
         else:
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    except (OSError, imaging.UnreadableImage, cv2.error):
+    except (OSError, codec.UnreadableImage, cv2.error):
         return False
     return pixels is not None and (shape is None or pixels.shape[:2] == tuple(shape))
 

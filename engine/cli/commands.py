@@ -17,20 +17,21 @@ from db.actors import COMMAND_LINE
 from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name, free_name
 from db.session import Database
-from engine import VERSION, imaging, metrics
-from engine import artifacts as stored
-from engine.artifacts import Artifacts
+from engine import VERSION
 from engine.cli.following import follow
 from engine.cli.label_report import label_result, label_sentences
-from engine.config import DEFAULT_PRESET, PRESETS, config_from
-from engine.filenames import safe_stems
-from engine.parameters import ParameterError, from_assignments, parse
-from engine.pseudo_labels import recipe_file
-from engine.pseudo_labels.base import DEFAULT_METHOD, LabelParams, find_method, methods
-from engine.refine_masks import Refine
-from engine.run_details import encoder_weights
-from engine.score import score as score_folders
-from engine.settings import Settings, settings
+from engine.core.filenames import safe_stems
+from engine.core.parameters import ParameterError, from_assignments, parse
+from engine.core.run_config import DEFAULT_PRESET, PRESETS, config_from
+from engine.core.settings import Settings, settings
+from engine.imaging import codec, metrics
+from engine.labelling import recipe_file
+from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
+from engine.prediction.refine_masks import Refine
+from engine.prediction.score import score as score_folders
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+from engine.training.run_details import encoder_weights
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -340,8 +341,8 @@ def write_masks(
     out.mkdir(parents=True, exist_ok=True)
     stems = safe_stems([name for name, _ in keyed])
     for stem, (_, key) in zip(stems, keyed, strict=True):
-        mask = metrics.to_mask(imaging.decode_png(files.read(key)), threshold)
-        (out / f"{stem}.png").write_bytes(imaging.encode_png(mask.astype(np.uint8) * 255))
+        mask = metrics.to_mask(codec.decode_png(files.read(key)), threshold)
+        (out / f"{stem}.png").write_bytes(codec.encode_png(mask.astype(np.uint8) * 255))
     if probabilities:
         write_files(files, keyed, out / "probabilities")
 

@@ -14,14 +14,14 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from db.inventory import DatabaseInventory
 from db.models import utc_now
 from db.session import Database
-from engine import logs
-from engine.artifacts import Artifacts
 from engine.care.checkup import check
 from engine.care.findings import Report
 from engine.care.repair import repair
 from engine.cli.care_rows import mending_of
 from engine.cli.commands import AsJson, CommandFailed, app, print_result
-from engine.settings import Settings, settings
+from engine.core import logs
+from engine.core.settings import Settings, settings
+from engine.store.artifacts import Artifacts
 
 log = logging.getLogger("maskloom.doctor")
 

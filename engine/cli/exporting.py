@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from db import runs, submissions
 from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name
-from engine.artifacts import replacing
 from engine.cli.commands import AsJson, CommandFailed, House, app, print_result
 from engine.exports.formats import FORMATS, Format, find_format
+from engine.store.artifacts import replacing
 
 
 @app.command("export")

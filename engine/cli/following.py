@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from db import jobs
 from db.models import Job, JobStatus, utc_now
 from db.session import Database
-from engine.launchers import launcher
-from engine.settings import Settings
+from engine.core.settings import Settings
+from engine.work.launchers import launcher
 
 POLL_S = 0.2
 LOOK_AFTER_WORKERS_S = 5.0

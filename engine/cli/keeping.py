@@ -19,12 +19,12 @@ from db import mending
 from db.inventory import DatabaseInventory
 from db.models import utc_now
 from db.session import Database
-from engine.artifacts import Artifacts
 from engine.care.backup import BackupFailed, write_backup
 from engine.care.findings import counted
 from engine.care.restore import restore_files
 from engine.cli.commands import AsJson, House, app, print_result
-from engine.settings import Settings, settings
+from engine.core.settings import Settings, settings
+from engine.store.artifacts import Artifacts
 
 CUT_OFF = "It ran or waited when the back-up was made. Go on with it: what was finished is kept."
 

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from db import recipes
 from db.models import Job, LabelSet
-from engine import metrics
-from engine.pseudo_labels.base import find_method
+from engine.imaging import metrics
+from engine.labelling.base import find_method
 
 
 def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from db import submissions
 from db.models import Dataset, LabelSet
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, Assignments, CommandFailed, House, app, print_result
-from engine.config import DEFAULT_PRESET, RunConfig, config_from
-from engine.network_plan import network_plan
-from engine.parameters import from_assignments
+from engine.core.parameters import from_assignments
+from engine.core.run_config import DEFAULT_PRESET, RunConfig, config_from
+from engine.network.plan import network_plan
 
 
 @app.command()

@@ -1,11 +1,12 @@
 """A short program that draws the mask of a picture with an exported model: it is packed beside the model.
 
-It does in a few lines what `engine.predict` does once, without mirror images: scale, cut squares, ask, put together.
+It does in a few lines what `engine.network.inference` does once, without mirror images: scale, cut squares, ask,
+put together.
 """
 
 from __future__ import annotations
 
-from engine.run_parameters import DataParams
+from engine.core.run_parameters import DataParams
 
 PACKAGES = {"keras": "tensorflow keras", "savedmodel": "tensorflow", "onnx": "onnxruntime"}
 

@@ -12,15 +12,15 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
-from engine import imaging
 from engine.exports.run_facts import RunFacts, story
 from engine.exports.svg_chart import Curve, chart
-from engine.run_details import DICE_NAME, IOU_NAME
+from engine.imaging import codec
+from engine.training.run_details import DICE_NAME, IOU_NAME
 
 TILE_PX = 320
 """Longest side of a tile's picture: sharp on paper, and some ten kilobytes."""
 
-# The same as on every page, from Okabe and Ito; dashboard.components.palette says why these three.
+# The same as on every page, from Okabe and Ito; dashboard.ui.palette says why these three.
 RIGHT, TOO_MUCH, MISSED = (0, 158, 115), (230, 159, 0), (86, 180, 233)
 OPACITY = 0.6
 
@@ -134,9 +134,9 @@ def _tiles(rows: Sequence[TileRow]) -> str:
 
 
 def _tile(tile: ReportTile, score_name: str) -> str:
-    shape = imaging.fit_longest_side(tile.image.shape[:2], TILE_PX)
-    small = imaging.resize_image(tile.image, shape)
-    errors = _with_errors(small, imaging.resize_mask(tile.mask, shape), imaging.resize_mask(tile.reference, shape))
+    shape = codec.fit_longest_side(tile.image.shape[:2], TILE_PX)
+    small = codec.resize_image(tile.image, shape)
+    errors = _with_errors(small, codec.resize_mask(tile.mask, shape), codec.resize_mask(tile.reference, shape))
     name = escape(tile.name)
     return (
         f'<div class=tile><div class=pair><img src="{_data_uri(small)}" alt="{name}">'

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.config_words import ConfigRow
-from engine.network_parameters import ModelParams
-from engine.run_details import DICE_NAME, Reference
-from engine.run_parameters import DataParams
+from engine.core.network_parameters import ModelParams
+from engine.core.run_config_text import ConfigRow
+from engine.core.run_parameters import DataParams
+from engine.training.run_details import DICE_NAME, Reference
 
 _FRAMINGS = {
     "pad": "The whole picture is scaled so that its longer side is {side} px, put into the middle of a square of "

@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from engine.core.filenames import safe_stems
 from engine.exports.annotated import Annotated, Progress
 from engine.exports.outlines import bridged, objects
 from engine.exports.tables import as_csv
-from engine.filenames import safe_stems
 
 SOME_SUFFIX = ".png"
 

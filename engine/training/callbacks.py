@@ -16,12 +16,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.artifacts import replacing
-from engine.data.framing import Canvas, cut, windows
-from engine.imaging import encode_png, fit_longest_side, probability_to_u8, resize_probability
-from engine.rate_schedule import scheduled_rate
-from engine.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
+from engine.core.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
+from engine.imaging.codec import encode_png, fit_longest_side, probability_to_u8, resize_probability
+from engine.network.framing import Canvas, cut, windows
+from engine.store.artifacts import replacing
 from engine.training.compiled import Averaged
+from engine.training.rate_schedule import scheduled_rate
 from engine.training.samples import Pixels
 from engine.training.state import Patience, TrainingState
 

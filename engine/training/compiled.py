@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
-from engine.config import RunConfig
-from engine.model.encoder import load_encoder_weights
-from engine.model.keras_metrics import BinaryIoU, SoftDice
-from engine.model.losses import loss_of
-from engine.model.networks import network
-from engine.model.normalization import FusedBatchNormalization
-from engine.run_parameters import TrainingParams
+from engine.core.run_config import RunConfig
+from engine.core.run_parameters import TrainingParams
+from engine.network.encoder import load_encoder_weights
+from engine.network.keras_metrics import BinaryIoU, SoftDice
+from engine.network.losses import loss_of
+from engine.network.networks import network
+from engine.network.normalization import FusedBatchNormalization
 from engine.training.hardware import hardware, spread
 
 MOMENTUM = 0.9

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from engine import metrics
-from engine.artifacts import replacing
-from engine.config import RunConfig
-from engine.imaging import decode_png, encode_png, resize_probability
-from engine.predict import load_model, predict_many
-from engine.pseudo_labels.quality import appearance
-from engine.refine_masks import refined
+from engine.core.run_config import RunConfig
+from engine.imaging import metrics
+from engine.imaging.codec import decode_png, encode_png, resize_probability
+from engine.labelling.quality import appearance
+from engine.network.inference import load_model, predict_many
+from engine.prediction.refine_masks import refined
+from engine.store.artifacts import replacing
 from engine.training.callbacks import Hooks
 from engine.training.samples import Sample
 

@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.artifacts import replacing, zip_is_whole
-from engine.config import RunConfig
-from engine.model.encoder import EncoderWeightsError
-from engine.model.networks import network
+from engine.core.run_config import RunConfig
+from engine.network.encoder import EncoderWeightsError
+from engine.network.networks import network
+from engine.store.artifacts import replacing, zip_is_whole
 from engine.training import callbacks as steps
 from engine.training import pipeline
 from engine.training.callbacks import Hooks

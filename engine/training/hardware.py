@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from engine.machine import CPU_FLAGS, multiplies_bfloat16
+from engine.core.machine import CPU_FLAGS, multiplies_bfloat16
 
 BFLOAT16_GPU = (8, 0)
 """Compute capability from which NVIDIA's cards have bfloat16; older ones have float16 alone."""

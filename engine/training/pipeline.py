@@ -15,10 +15,10 @@ from functools import lru_cache
 import numpy as np
 import tensorflow as tf
 
-from engine.config import RunConfig
-from engine.data.augment import draw_square
-from engine.data.framing import cut, shares
-from engine.run_parameters import TrainingParams
+from engine.core.run_config import RunConfig
+from engine.core.run_parameters import TrainingParams
+from engine.network.augmentation import draw_square
+from engine.network.framing import cut, shares
 from engine.training.samples import CHANNELS, Pixels
 
 Arrays = tuple[np.ndarray, np.ndarray]  # pairs uint8 (B, S, S, 4), weights float32 (B, S, S)

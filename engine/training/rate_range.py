@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.config import RunConfig
+from engine.core.run_config import RunConfig
 from engine.training.compiled import training_model
 from engine.training.hardware import prepare_threads
 from engine.training.samples import Sample, prepared

@@ -20,10 +20,10 @@ from typing import Literal
 
 import numpy as np
 
-from engine.config import RunConfig
-from engine.data.framing import foreground_points, scaled_shape, squares_per_epoch
-from engine.imaging import UnreadableImage, decode_png, resize_image, resize_mask
-from engine.run_parameters import DataParams
+from engine.core.run_config import RunConfig
+from engine.core.run_parameters import DataParams
+from engine.imaging.codec import UnreadableImage, decode_png, resize_image, resize_mask
+from engine.network.framing import foreground_points, scaled_shape, squares_per_epoch
 
 CHANNELS = 4
 _NO_POINTS = np.empty((0, 2), np.int32)

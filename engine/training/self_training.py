@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.artifacts import replacing
-from engine.config import RunConfig
+from engine.core.run_config import RunConfig
+from engine.store.artifacts import replacing
 from engine.training.callbacks import Hooks
 from engine.training.correction import Correction, correct
 from engine.training.fit import BEST_FILE, LAST_FILE, FitResult, fit

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.config import RunConfig
+from engine.core.run_config import RunConfig
 from engine.training.compiled import training_model
 from engine.training.hardware import hardware, prepare_threads
 from engine.training.pipeline import training_batches, validation_batches

@@ -10,7 +10,15 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from tests.assets.bad_files import _chunk, disk, encoded, picture, png_claiming, text_named_jpg, truncated_jpeg
+from tests.assets.bad_files import (
+    _chunk,
+    disk,
+    encoded,
+    picture,
+    png_claiming,
+    text_named_jpg,
+    truncated_jpeg,
+)
 
 TOO_LARGE = "pixels \\(.* megapixels\\); the limit is 100 megapixels"
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from benchmarks import quality as bench
-from engine import imaging
-from engine.pseudo_labels.quality import Quality
+from engine.imaging import codec
+from engine.labelling.quality import Quality
 
 
 def judged(score: float, dice: float, *, clear: bool = True) -> bench.Judged:
@@ -37,8 +37,8 @@ def test_the_command_draws_judges_and_prints(tmp_path: Path, monkeypatch, capsys
         truth = cv2.circle(np.zeros((60, 80), np.uint8), (30 + 8 * index, 30), 14 + index, 255, -1)
         image = truth // 2 + 40 + rng.normal(0, 8 * index + 1, truth.shape)
         picture = np.repeat(np.clip(image, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-        (tmp_path / "images" / f"{index}.png").write_bytes(imaging.encode_png(picture))
-        (tmp_path / "truth" / f"{index}.png").write_bytes(imaging.encode_png(truth))
+        (tmp_path / "images" / f"{index}.png").write_bytes(codec.encode_png(picture))
+        (tmp_path / "truth" / f"{index}.png").write_bytes(codec.encode_png(truth))
     monkeypatch.setattr(sys, "argv", ["quality", str(tmp_path), "--method", "threshold", "--json"])
     bench.main()
     printed = json.loads(capsys.readouterr().out)

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import self_training
 from db.models import Dataset, Image, Label, LabelSet, Prediction, PredictionSet, Round, Run
-from tests.house import House
+from tests.support.installation import House
 
 NAMES = ("a", "b", "c", "d")
 LABELS = {"a": 0.2, "b": 0.4, "c": 0.6, "d": 0.8}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import torch_peer
-from engine.config import config_from
+from engine.core.run_config import config_from
 
 SMALL = config_from("fast", {"model": {"image_size": 32, "depth": 2, "base_filters": 2}})
 PEER = """
@@ -42,7 +42,7 @@ def test_a_ratio_above_one_means_that_we_are_faster_than_the_peers_faster_layout
 
 
 def test_both_take_turns_and_each_layout_is_asked_in_every_round(tmp_path: Path) -> None:
-    from engine.model.networks import network
+    from engine.network.networks import network
 
     script, asked = stand_in(tmp_path, network(SMALL.model).count_params()), []
     with torch_peer.peer(script, SMALL) as (_, ask):

@@ -2,6 +2,6 @@
 
 import streamlit as st
 
-from dashboard.routes import ROUTES
+from dashboard.server.routes import ROUTES
 
 app = st.App("components_page.py", routes=ROUTES)

@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from dashboard import resources, urls
-from dashboard.components.mask_grid import MODES, Tile, mask_grid
-from dashboard.components.uploader import forget_upload, uploader
-from dashboard.components.viewer import Pane, viewer
+from dashboard.facts import urls
+from dashboard.server import resources
+from dashboard.ui.mask_grid import MODES, Tile, mask_grid
+from dashboard.ui.uploader import forget_upload, uploader
+from dashboard.ui.viewer import Pane, viewer
 from db import datasets
 from db.models import Dataset
 

@@ -17,9 +17,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from db.session import Database
-from engine.artifacts import Artifacts
-from engine.settings import Settings
-from tests.house import REPOSITORY, House
+from engine.core.settings import Settings
+from engine.store.artifacts import Artifacts
+from tests.support.installation import REPOSITORY, House
 
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)

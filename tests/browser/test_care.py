@@ -9,9 +9,9 @@ from pathlib import Path
 from db import datasets, jobs
 from db.models import Job, JobStatus
 from tests.browser.conftest import running
-from tests.engine.cli.calling import call
-from tests.engine.jobs.training_job import submit_train
-from tests.house import REPOSITORY, add_discs
+from tests.support.calling import call
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.training_job import submit_train
 
 PAGES = {
     "datasets": "Datasets",

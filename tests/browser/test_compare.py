@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from db import runs
 from db.models import Run
 from tests.browser.test_label_bench import COUNT, add_photographs
-from tests.predicted import add_run
+from tests.support.predicted import add_run
 
 ROW_PX = 35
 SHIFTS_PX = (0, 2, 4, 8, 12, 16, 24, 32, 40)

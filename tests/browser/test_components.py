@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from dashboard.components import palette
+from dashboard.ui import palette
 from db import datasets
-from engine import artifacts as stored
-from engine import imaging
+from engine.imaging import codec
+from engine.store import artifacts as stored
 from tests.browser.conftest import running
-from tests.house import add_discs
+from tests.support.installation import add_discs
 
 TILES = 6
 SIZE_PX = 96
@@ -36,7 +36,7 @@ def disc_share(app, number=0):
     with app.house.database.reading() as session:
         dataset = datasets.listing(session)[0]
         image = datasets.images(session, dataset.id)[number]
-    return (imaging.decode_png(app.house.files.read(stored.truth_key(dataset.id, image.id))) == 255).mean()
+    return (codec.decode_png(app.house.files.read(stored.truth_key(dataset.id, image.id))) == 255).mean()
 
 
 def drawn(canvas):

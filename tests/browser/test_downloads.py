@@ -11,13 +11,13 @@ import pytest
 from playwright.sync_api import expect
 
 from db import datasets, runs
-from engine import artifacts as stored
-from engine import imaging
-from engine.jobs import export
-from tests.engine.jobs.test_export import submit
-from tests.engine.jobs.training_job import Context
-from tests.house import SHARED_DATA, add_discs
-from tests.predicted import add_label_set, add_run
+from engine.exports import job as export
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from tests.engine.exports.test_job import submit
+from tests.support.installation import SHARED_DATA, add_discs
+from tests.support.predicted import add_label_set, add_run
+from tests.support.training_job import Context
 
 WORK_MS = 120_000
 NASTY = "<script>alert(1)</script> & sons"
@@ -29,8 +29,8 @@ def real_images(house, dataset):
     with house.database.reading() as session:
         rows = datasets.images(session, dataset.id)
     for row, file in zip(rows, files, strict=False):
-        image = imaging.resize_image(imaging.decode_image(file.read_bytes()), (row.height, row.width))
-        house.files.write(stored.image_key(dataset.id, row.id), imaging.encode_png(image))
+        image = codec.resize_image(codec.decode_image(file.read_bytes()), (row.height, row.width))
+        house.files.write(stored.image_key(dataset.id, row.id), codec.encode_png(image))
 
 
 def test_a_file_is_prepared_by_a_worker_and_downloaded(app, open_tab):

@@ -10,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 from db import datasets, recipes
 from db.models import Label, Prediction
-from engine import metrics
-from tests.photographs import add_photographs
-from tests.predicted import add_label_set, add_run, truth_of
+from engine.imaging import metrics
+from tests.support.photographs import add_photographs
+from tests.support.predicted import add_label_set, add_run, truth_of
 
 COUNT = 60
 ORDER = "Suspicious first"

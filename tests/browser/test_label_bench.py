@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from db import datasets, recipes
 from db.models import Dataset
-from tests.photographs import COUNT, add_photographs
+from tests.support.photographs import COUNT, add_photographs
 
 WORK_MS = 120_000
 

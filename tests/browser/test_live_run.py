@@ -12,7 +12,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from db import datasets, jobs, runs, submissions
 from db.models import JobStatus
 from engine import VERSION
-from engine.config import config_from
+from engine.core.run_config import config_from
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_label_bench import add_photographs
 

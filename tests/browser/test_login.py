@@ -12,11 +12,11 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
-from dashboard.routes import ROUTES
+from dashboard.server.routes import ROUTES
 from db.models import AuditEntry, Image, Person
 from tests.browser.conftest import PATIENCE_MS, RunningApp, running
-from tests.house import REPOSITORY, add_discs
-from tests.oidc import Provider, provider
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.oidc import Provider, provider
 
 COOKIE_SECRET = secrets.token_urlsafe(32)
 ADA, BOB = ("Ada Lovelace", "ada@example.org"), ("Bob <b>Ross</b>", "bob@example.org")

@@ -9,7 +9,7 @@ from db import datasets
 from db.models import Dataset, LabelSet, PredictionSet, Run
 from tests.assets.bad_names import HTML
 from tests.browser.test_label_bench import add_photographs
-from tests.predicted import add_label_set, add_run
+from tests.support.predicted import add_label_set, add_run
 
 NAMES = (
     HTML,

@@ -6,8 +6,8 @@ from playwright.sync_api import Page, expect
 
 from db import runs
 from db.models import PredictionSet
-from tests.photographs import add_photographs
-from tests.predicted import add_label_set, add_run
+from tests.support.photographs import add_photographs
+from tests.support.predicted import add_label_set, add_run
 
 TILE = ".tile .frame:not(.loading)"  # its pictures have come and are drawn
 NOTE = """document.addEventListener('securitypolicyviolation', event =>

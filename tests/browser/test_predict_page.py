@@ -11,11 +11,11 @@ from playwright.sync_api import expect
 
 from db import datasets, warm
 from db.models import Job, JobKind, PredictionSet, utc_now
-from engine import artifacts as stored
-from engine import imaging
+from engine.imaging import codec
+from engine.store import artifacts as stored
 from tests.browser.conftest import running
-from tests.house import REPOSITORY, SHARED_DATA, add_discs, disc
-from tests.network import add_network
+from tests.support.installation import REPOSITORY, SHARED_DATA, add_discs, disc
+from tests.support.network import add_network
 
 WORK_MS = 120_000
 
@@ -36,7 +36,7 @@ def photographs(tmp_path):
     found = sorted((SHARED_DATA / "ecssd" / "images").glob("*.jpg"))[:4]
     for number in range(0 if found else 4):
         path = tmp_path / f"drawn {number}.png"
-        path.write_bytes(imaging.encode_png(disc(200, 60, seed=number)[0]))
+        path.write_bytes(codec.encode_png(disc(200, 60, seed=number)[0]))
         found.append(path)
     broken = tmp_path / "broken photo.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
@@ -91,8 +91,8 @@ def test_photographs_are_predicted_by_a_worker_that_stays_and_compared(app, open
     with app.house.database.reading() as session:
         images = datasets.images(session, light.dataset_id)
     for image in images:
-        grey = imaging.decode_png(app.house.files.read(stored.image_key(light.dataset_id, image.id))).mean(axis=2)
-        levels = imaging.decode_png(app.house.files.read(stored.prediction_key(light.id, image.id)))
+        grey = codec.decode_png(app.house.files.read(stored.image_key(light.dataset_id, image.id))).mean(axis=2)
+        levels = codec.decode_png(app.house.files.read(stored.prediction_key(light.id, image.id)))
         mask = levels > 127
         assert not mask.any() or grey[mask].mean() > grey[~mask].mean() + 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.browser.conftest import running
-from tests.house import REPOSITORY, add_discs
+from tests.support.installation import REPOSITORY, add_discs
 
 TOKEN = "a token of 24 characters"
 

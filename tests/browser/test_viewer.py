@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from dashboard.components import palette
+from dashboard.ui import palette
 from db import datasets, runs
 from db.models import new_id
-from engine import artifacts as stored
-from engine import imaging
+from engine.imaging import codec
+from engine.store import artifacts as stored
 from tests.browser.conftest import running
 from tests.browser.test_components import drawn, share_of, until
-from tests.house import REPOSITORY, SHARED_DATA, add_discs
-from tests.predicted import add_label_set, add_run
+from tests.support.installation import REPOSITORY, SHARED_DATA, add_discs
+from tests.support.predicted import add_label_set, add_run
 
 SAME_SIZE = 2
 PANES = 6
@@ -60,7 +60,7 @@ class Scene:
             stored.label_key(self.label_set_id, image_id),
             stored.truth_key(self.dataset.id, image_id),
         )
-        return tuple(imaging.decode_png(self.app.house.files.read(key)) for key in keys)
+        return tuple(codec.decode_png(self.app.house.files.read(key)) for key in keys)
 
 
 def add_nuclei(house):
@@ -91,9 +91,9 @@ def add_pictures(house, name, pairs):
     rows = []
     for number, (image, mask) in enumerate(pairs):
         row = {"id": new_id(), "name": f"{number}.png", "content_hash": f"{name}{number}", "has_truth": True}
-        house.files.write(stored.image_key(dataset.id, row["id"]), imaging.encode_png(image))
-        house.files.write(stored.thumb_key(dataset.id, row["id"]), imaging.thumbnail(image))
-        house.files.write(stored.truth_key(dataset.id, row["id"]), imaging.encode_png(mask.astype(np.uint8) * 255))
+        house.files.write(stored.image_key(dataset.id, row["id"]), codec.encode_png(image))
+        house.files.write(stored.thumb_key(dataset.id, row["id"]), codec.thumbnail(image))
+        house.files.write(stored.truth_key(dataset.id, row["id"]), codec.encode_png(mask.astype(np.uint8) * 255))
         values = [[0, int((~mask).sum())], [255, int(mask.sum())]]
         rows.append(row | {"width": image.shape[1], "height": image.shape[0], "truth_values": values})
     classes = [{"index": 0, "name": "background"}, {"index": 1, "name": "foreground"}]

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from db.models import Dataset, LabelSet, Prediction, PredictionSet, Run
-from engine import imaging
-from tests.house import SHARED_DATA, disc
+from engine.imaging import codec
+from tests.support.installation import SHARED_DATA, disc
 
 WORK_MS = 240_000
 SMALL = [
@@ -114,7 +114,7 @@ def predict_new_images(app, page, run, tmp_path):
     files = []
     for number in range(3):
         path = tmp_path / f"new {number}.png"
-        path.write_bytes(imaging.encode_png(disc(96, seed=number)[0]))
+        path.write_bytes(codec.encode_png(disc(96, seed=number)[0]))
         files.append(path)
     page.goto(f"{app.address}/predict?run={run.id}")
     page.locator("input.pick-files").set_input_files(files)
@@ -130,7 +130,7 @@ def predict_new_images(app, page, run, tmp_path):
         masks = [name for name in names if name.startswith("masks/")]
         assert masks == ["masks/new 0.png", "masks/new 1.png", "masks/new 2.png"]
         assert "scores.csv" in names
-        mask = imaging.decode_png(archive.read(masks[0]))
+        mask = codec.decode_png(archive.read(masks[0]))
     assert mask.shape == (96, 96)
     assert set(np.unique(mask)) <= {0, 255}
     model = page.request.get(f"{app.address}/files/runs/{run.id}/model.keras")

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine import imaging
-from engine.pseudo_labels.base import Method, draw, methods
-from engine.pseudo_labels.quality import assess
-from tests.house import REPOSITORY
-from tests.labelling import DISCS, ODD, SEED, disc, fitted
+from engine.imaging import codec
+from engine.labelling.base import Method, draw, methods
+from engine.labelling.quality import assess
+from tests.support.installation import REPOSITORY
+from tests.support.labelling import DISCS, ODD, SEED, disc, fitted
 
 ALL = list(methods().values())
 GREATEST_GROWTH_MB = 600
@@ -61,7 +61,7 @@ FILES = {
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.name)
 @pytest.mark.parametrize("name", FILES)
 def test_any_file_that_is_an_image_gets_a_mask(method: Method, name: str) -> None:
-    image = imaging.decode_image(FILES[name])
+    image = codec.decode_image(FILES[name])
     params = method.params(longest_side_px=128)
     probability = draw(method, image, params, SEED, fitted(method, params, DISCS))
     assert probability.shape == image.shape[:2]
@@ -71,7 +71,7 @@ def test_any_file_that_is_an_image_gets_a_mask(method: Method, name: str) -> Non
 @pytest.mark.parametrize("name", ["grey", "16-bit grey", "16-bit colour"])
 def test_an_object_is_found_whatever_the_depth(name: str) -> None:
     method = methods()["threshold"]
-    found = draw(method, imaging.decode_image(FILES[name]), method.params(), SEED) >= 0.5
+    found = draw(method, codec.decode_image(FILES[name]), method.params(), SEED) >= 0.5
     _, mask = disc()
     assert (found & mask).sum() / (found | mask).sum() > 0.9
 
@@ -99,9 +99,9 @@ def test_any_mask_of_any_image_has_a_quality(name: str, value: float | None) -> 
 LARGE = """
 import json, sys, warnings
 import cv2, numpy as np
-from engine.pseudo_labels.base import draw, methods
-from engine.pseudo_labels.quality import assess
-from tests.labelling import DISCS, SEED, disc, fitted, thin_line
+from engine.labelling.base import draw, methods
+from engine.labelling.quality import assess
+from tests.support.labelling import DISCS, SEED, disc, fitted, thin_line
 
 def peak_mb():
     try:

@@ -1,65 +1,117 @@
-"""Which way imports run (docs/architecture.md): read with `ast`, so that an import inside a function counts too."""
+"""Which way imports run (docs/architecture.md). Read with `ast`, so that an import inside a function counts too.
+
+Each test lists every offender as "file: imported module".
+"""
 
 import ast
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
-TENSORFLOW_HOMES = ("engine/model/", "engine/training/", "engine/predict.py")
-ENTRY_POINTS = ("engine/worker.py", "engine/cli/")
-HEAVY = ("engine.model", "engine.training", "engine.predict")
+WEB = ("streamlit", "starlette", "dashboard")
+DATABASE = ("db", "sqlalchemy")
+TENSORFLOW = ("tensorflow", "keras")
+COMMAND = "dashboard/command.py"
+"""The entry point of an installed package: `maskloom app` and the command line in one."""
+BUILDS_NETWORKS = ("engine/network/", "engine/training/")
+LAYERS = (
+    {"core"},
+    {"store", "imaging"},
+    {"network"},
+    {"labelling", "datasets"},
+    {"prediction"},
+    {"training"},
+    {"exports", "care"},
+)
+"""Packages of the engine from the lowest up. A package imports only those below it; work and cli may import them all,
+and every job module imports `engine.work.context`, which is the contract between a job and its worker."""
 
 
 def files(*folders: str) -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
-def imports(file: str) -> set[str]:
+@cache
+def imports(file: str) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or "")
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
-def reaches(name: str, targets: tuple[str, ...]) -> bool:
+def reaches(name: str, targets: Iterable[str]) -> bool:
     return any(name == target or name.startswith(f"{target}.") for target in targets)
 
 
-def offenders(file: str, *targets: str) -> set[str]:
-    return {name for name in imports(file) if reaches(name, targets)}
+def offenders(chosen: Iterable[str], *targets: str) -> list[str]:
+    return [f"{file}: {name}" for file in chosen for name in sorted(imports(file)) if reaches(name, targets)]
 
 
-@pytest.mark.parametrize("file", files("engine"))
-def test_engine_knows_no_web_and_reaches_the_database_only_from_its_entry_points(file):
-    assert not offenders(file, "streamlit", "dashboard")
-    if not file.startswith(ENTRY_POINTS):
-        assert not offenders(file, "db", "sqlalchemy")
+def opens_the_database(file: str) -> bool:
+    return file.startswith("engine/cli/") or file == "engine/work/worker.py" or file.endswith(("/job.py", "_job.py"))
 
 
-@pytest.mark.parametrize("file", files("engine", "dashboard", "db"))
-def test_tensorflow_lives_in_three_places(file):
-    if not file.startswith(TENSORFLOW_HOMES):
-        assert not offenders(file, "tensorflow", "keras")
+def layer(package: str) -> int:
+    return next((rank for rank, packages in enumerate(LAYERS) if package in packages), len(LAYERS))
 
 
-@pytest.mark.parametrize("file", files("db"))
-def test_db_knows_neither_engine_nor_web(file):
-    assert not offenders(file, "engine", "dashboard", "streamlit", "tensorflow", "numpy")
+def test_engine_knows_no_web_and_opens_the_database_only_in_jobs_worker_and_cli():
+    assert offenders(files("engine"), *WEB) == []
+    assert offenders([file for file in files("engine") if not opens_the_database(file)], *DATABASE) == []
 
 
-@pytest.mark.parametrize("file", files("dashboard"))
-def test_dashboard_never_reaches_the_training_half(file):
-    assert not offenders(file, *HEAVY)
-    assert not offenders(file, "engine.jobs", "engine.worker")
-    if file != "dashboard/command.py":  # the entry point of an installed package, which no page imports
-        assert not offenders(file, "engine.cli", "dashboard.command")
+def test_engine_packages_import_only_those_below_them():
+    upwards = []
+    for file in files("engine"):
+        package = file.split("/")[1]
+        if package in ("work", "cli") or file.count("/") == 1:
+            continue
+        for name in sorted(imports(file)):
+            other = name.split(".")[1] if name.startswith("engine.") else ""
+            if not (ROOT / "engine" / other).is_dir():
+                continue
+            allowed = (
+                other in ("", package)
+                or layer(other) < layer(package)
+                or reaches(name, ("engine.work.context", "engine.work.pace"))
+            )
+            if not allowed:
+                upwards.append(f"{file}: {name}")
+    assert upwards == []
 
 
-@pytest.mark.parametrize("file", files("dashboard/viewmodels"))
-def test_viewmodels_know_no_streamlit(file):
-    assert not offenders(file, "streamlit", "dashboard.resources", "dashboard.views", "dashboard.components")
+def test_tensorflow_stays_where_networks_are_built_and_out_of_the_web_process():
+    elsewhere = [file for file in files("engine", "dashboard", "db") if not file.startswith(BUILDS_NETWORKS)]
+    assert offenders(elsewhere, *TENSORFLOW) == []
+    pages = [file for file in files("dashboard") if file != COMMAND]
+    assert offenders(pages, "dashboard.command") == []
+    reached: dict[str, str] = dict.fromkeys(pages, "")
+    waiting = list(reached)
+    while waiting:
+        file = waiting.pop()
+        for name in imports(file):
+            for found in (f"{name.replace('.', '/')}.py", f"{name.replace('.', '/')}/__init__.py"):
+                if (ROOT / found).exists() and found not in reached:
+                    reached[found] = file
+                    waiting.append(found)
+    heavy = offenders(sorted(reached), *TENSORFLOW)
+    assert [f"{line} (imported by {reached[line.partition(':')[0]]})" for line in heavy] == []
+
+
+def test_db_knows_neither_engine_nor_web():
+    assert offenders(files("db"), "engine", *WEB, *TENSORFLOW, "numpy") == []
+
+
+def test_pages_stand_alone_and_facts_know_no_streamlit():
+    shared = files("dashboard/ui", "dashboard/server", "dashboard/facts", "dashboard/access")
+    assert offenders(shared, "dashboard.views") == []
+    for page in sorted(path.parent.name for path in (ROOT / "dashboard/views").glob("*/page.py")):
+        others = [f"dashboard.views.{name.name}" for name in (ROOT / "dashboard/views").iterdir() if name.name != page]
+        assert offenders(files(f"dashboard/views/{page}"), *others) == []
+    facts = [file for file in files("dashboard/views") if file.endswith("facts.py")] + files("dashboard/facts")
+    assert offenders(facts, "streamlit", "dashboard.server.resources", "dashboard.ui") == []

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import PRESETS, RunConfig, flattened
-from engine.parameters import markdown_table
-from engine.pseudo_labels.base import Method, methods
+from engine.core.parameters import markdown_table
+from engine.core.run_config import PRESETS, RunConfig, flattened
+from engine.labelling.base import Method, methods
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "methods.md").read_text(encoding="utf-8")

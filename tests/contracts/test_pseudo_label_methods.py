@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from engine.pseudo_labels.base import DEFAULT_METHOD, Method, draw, fit_state, look_at, methods, values_for
-from tests.labelling import DISCS, MIXED, ODD, SEED, disc, drawn, fitted, thin_line
+from engine.labelling.base import DEFAULT_METHOD, Method, draw, fit_state, look_at, methods, values_for
+from tests.support.labelling import DISCS, MIXED, ODD, SEED, disc, drawn, fitted, thin_line
 
 ALL = list(methods().values())
 FITTED = [method for method in ALL if method.fit is not None]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.settings import Settings
+from engine.core.settings import Settings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/how-to/settings.md").read_text()
 

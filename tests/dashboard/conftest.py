@@ -9,9 +9,9 @@ import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from dashboard import resources
-from engine import settings as settings_module
-from tests.house import REPOSITORY, House
+from dashboard.server import resources
+from engine.core import settings as settings_module
+from tests.support.installation import REPOSITORY, House
 
 # Each page under test would look through all installed packages for components anew: a quarter of its time.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
@@ -38,7 +38,7 @@ def submitted(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[st
 
 @pytest.fixture
 def open_page(submitted: list[str]) -> Callable[..., AppTest]:
-    """Return a function that opens "views/runs.py" with the query parameters given, the way a browser would."""
+    """Return a function that opens "views/runs/page.py" with the query parameters given, the way a browser would."""
 
     def open_(page: str, **query: str) -> AppTest:
         app = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)

@@ -12,10 +12,10 @@ import urllib.request
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import queue_watch
+from dashboard.server import queue_watch
 from db import jobs
 from db.models import JobKind, JobStatus, utc_now
-from tests.house import REPOSITORY
+from tests.support.installation import REPOSITORY
 
 NAVIGATION = str(REPOSITORY / "dashboard" / "navigation.py")
 PAGES = ["home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict"]
@@ -25,7 +25,7 @@ PAGES = ["home", "datasets", "labels", "train", "runs", "gallery", "compare", "p
 def test_every_page_draws_on_an_empty_installation(dashboard, submitted, page):
     app = AppTest.from_file(NAVIGATION, default_timeout=30).run()
     if page != "home":
-        app.switch_page(f"views/{page}.py").run()
+        app.switch_page(f"views/{page}/page.py").run()
     assert not app.exception and not app.error
     assert app.title, "a page has a title"
 

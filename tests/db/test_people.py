@@ -8,7 +8,7 @@ from db.actors import APP, Actor, NotAllowed, Role
 from db.models import AuditEntry, EndedLogin, Person, utc_now
 from db.people import ENDED_KEPT, SEEN_EVERY, LastAdmin
 from db.session import Database
-from tests.house import add_discs
+from tests.support.installation import add_discs
 
 
 def log_in(house, subject: str, newcomers=Role.VIEWER, admins=frozenset(), email: str = "") -> Person:

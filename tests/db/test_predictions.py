@@ -5,8 +5,8 @@ from sqlalchemy import text
 from db import predictions, runs
 from db.models import JobKind, Prediction
 from db.submissions import submit_predict
-from tests.house import add_discs
-from tests.predicted import add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_run
 
 
 def own_set(house, run):

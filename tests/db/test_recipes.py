@@ -6,7 +6,7 @@ from db import datasets, recipes, submissions
 from db.models import KeptRecipe, Label
 from db.names import NameTaken
 from db.submissions import NotReady
-from tests.house import add_discs
+from tests.support.installation import add_discs
 
 
 def start_labels(house, dataset, name="labels", **more):

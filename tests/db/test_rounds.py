@@ -7,8 +7,8 @@ from sqlalchemy.exc import IntegrityError
 from db import rounds, runs
 from db.models import Round
 from db.records import DatabaseRecords
-from tests.house import add_discs
-from tests.predicted import add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_run
 
 VALUES = {"first_epoch": 1, "last_epoch": 3, "accepted": True, "images": 4, "labels_quality": 0.5}
 

@@ -6,8 +6,8 @@ from db import runs
 from db.models import Run
 from db.names import NameTaken
 from db.runs import MarkRefused
-from tests.house import add_discs
-from tests.predicted import add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_run
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from db.datasets import InUse
 from db.models import Dataset, Image, JobStatus, Label, LabelSet, Metric, Prediction, Run
 from db.names import NameTaken, NotFound, by_id_or_name, free_name
 from db.submissions import NotReady
-from tests.house import add_discs
+from tests.support.installation import add_discs
 
 
 def start_labels(house, dataset, name="labels"):

@@ -26,7 +26,7 @@ from tests.faults import invariants, jobs_at_work
 from tests.faults.jobs_at_work import Place, Work, draw_pictures, submit, unfinished
 from tests.faults.kinds import Done, Kind, wait_for_moment
 from tests.faults.rig import Rig, Stuck
-from tests.house import REPOSITORY
+from tests.support.installation import REPOSITORY
 
 MOST_PRESSES = 5
 ORPHANS_S = 20.0
@@ -231,7 +231,7 @@ class Episodes:
         except datasets.InUse as error:  # by a job that broke: the faults after it go on
             return [f"cannot be deleted: {error}"]
         with self.rig.environment():
-            from dashboard import resources
+            from dashboard.server import resources
 
             resources.remove_files(gone)
             self._works.clear()

@@ -20,11 +20,11 @@ from sqlalchemy.orm import Session
 from db import datasets, submissions
 from db.models import Job
 from engine import VERSION
-from engine import artifacts as stored
-from engine.config import config_from
+from engine.core.run_config import config_from
+from engine.store import artifacts as stored
 from tests.faults.invariants import opened
 from tests.faults.rig import Rig
-from tests.house import disc
+from tests.support.installation import disc
 
 PICTURES = 24
 EPOCHS = 8

@@ -25,16 +25,16 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from dashboard.viewmodels.jobs import JobView, job_view
+from dashboard.facts.jobs import JobView, job_view
 from db import jobs
 from db.models import Job, utc_now
 from db.session import Database
-from engine import settings as settings_module
-from engine.artifacts import Artifacts
-from engine.launchers.local import LocalLauncher
-from engine.settings import Settings
+from engine.core import settings as settings_module
+from engine.core.settings import Settings
+from engine.store.artifacts import Artifacts
+from engine.work.launchers.local import LocalLauncher
 from tests.faults.disk import Disk
-from tests.house import REPOSITORY, House
+from tests.support.installation import REPOSITORY, House
 
 CHILD = Path(__file__).parent / "child"
 HEARTBEAT_S = 0.5
@@ -160,7 +160,7 @@ class Rig:
 
     def press(self, job_id: str) -> None:
         """Do what the page's button does that goes on with a job: call the same function."""
-        from dashboard.components.job_panel import retry_job
+        from dashboard.ui.job_panel import retry_job
 
         with self.environment():
             retry_job(job_id)
@@ -193,7 +193,7 @@ class Rig:
         return found
 
     def workers(self) -> list[int]:
-        return [process for process, command in self.processes().items() if "engine.worker" in command]
+        return [process for process, command in self.processes().items() if "engine.work.worker" in command]
 
     def orphans(self) -> list[int]:
         """Return processes that were started by one that is gone: nobody will ever end them."""
@@ -224,7 +224,7 @@ class Rig:
         """End everything that runs for this installation, and give its disk back."""
         self.house.database.close()
         with self.environment():
-            from dashboard import resources
+            from dashboard.server import resources
 
             resources.database().close()
         for process in self.processes():

@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from tests.chromium import tab
 from tests.faults.browser import press
 from tests.faults.episodes import Episodes
 from tests.faults.kinds import KINDS
 from tests.faults.rig import Rig
+from tests.support.chromium import tab
 
 SEED = 1145  # with it the file that is removed is one that the job needs, and the kills come before the end
 FAULTS = [

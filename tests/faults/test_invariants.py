@@ -6,10 +6,10 @@ from contextlib import closing
 import pytest
 
 from db import runs
-from engine import artifacts as stored
+from engine.store import artifacts as stored
 from tests.faults import invariants
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def keys_of(ids):
 PICTURES = ("image", "thumbnail", "truth", "label", "prediction")
 
 
-# What is in a model is for `engine.artifacts.zip_is_whole`, which has its own tests.
+# What is in a model is for `engine.store.artifacts.zip_is_whole`, which has its own tests.
 @pytest.mark.parametrize(
     ("what", "how"),
     [
@@ -132,9 +132,9 @@ def test_a_picture_of_another_size_is_told(full):
 def _png(side_px):
     import numpy as np
 
-    from engine import imaging
+    from engine.imaging import codec
 
-    return imaging.encode_png(np.zeros((side_px, side_px), np.uint8))
+    return codec.encode_png(np.zeros((side_px, side_px), np.uint8))
 
 
 def test_a_database_that_does_not_open_or_is_damaged_is_told(full):

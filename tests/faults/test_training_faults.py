@@ -9,17 +9,17 @@ import time
 import pytest
 import tensorflow as tf
 
-from dashboard.viewmodels.runs import live_status
+from dashboard.views.runs.facts import live_status
 from db import jobs, runs, submissions
 from db.models import JobStatus, utc_now
-from engine import artifacts as stored
-from engine.config import config_from
-from engine.jobs import train
-from engine.jobs.base import JobStopped
-from engine.predict import load_model
-from engine.worker import work
-from tests.engine.jobs.training_job import Context
-from tests.house import REPOSITORY, add_discs
+from engine.core.run_config import config_from
+from engine.network.inference import load_model
+from engine.store import artifacts as stored
+from engine.training import job as train
+from engine.work.context import JobStopped
+from engine.work.worker import work
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.training_job import Context
 
 PATIENCE_S = 120
 LARGEST_FILE_BYTES = 12 * 2**20  # the database and its journal fit below it, the model of WIDE does not
@@ -46,7 +46,7 @@ def start_worker(house, largest_file_bytes=resource.RLIM_INFINITY):
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
 
     return subprocess.Popen(
-        [sys.executable, "-m", "engine.worker"],
+        [sys.executable, "-m", "engine.work.worker"],
         cwd=REPOSITORY,
         env=house.settings.as_environment(),
         stdout=subprocess.DEVNULL,

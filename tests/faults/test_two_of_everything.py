@@ -19,12 +19,12 @@ from playwright.sync_api import expect
 
 from db import datasets, jobs, submissions
 from db.models import AuditEntry, Dataset, Job, JobKind, JobStatus, Label, LabelSet, Run
-from engine import artifacts as stored
-from engine.config import config_from
-from tests.chromium import tab
+from engine.core.run_config import config_from
+from engine.store import artifacts as stored
 from tests.faults.invariants import broken_database, broken_files, doubled_rows, half_written
 from tests.faults.rig import Rig, free_port
-from tests.house import REPOSITORY, add_discs
+from tests.support.chromium import tab
+from tests.support.installation import REPOSITORY, add_discs
 
 JOBS, WORKERS = 200, 4
 GATE_S = 20
@@ -91,7 +91,7 @@ def test_four_workers_on_a_queue_of_two_hundred_jobs_run_each_once(house):
         gate.execute("BEGIN IMMEDIATE")
         workers = [
             subprocess.Popen(
-                [sys.executable, "-m", "engine.worker"],
+                [sys.executable, "-m", "engine.work.worker"],
                 cwd=REPOSITORY,
                 env=settings.as_environment(),
                 stdout=subprocess.DEVNULL,

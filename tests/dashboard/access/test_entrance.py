@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from dashboard.access.entrance import Entrance, _entrance, is_loopback, providers, reason_not_to_start
-from engine.settings import Settings
-from tests.house import REPOSITORY
+from engine.core.settings import Settings
+from tests.support.installation import REPOSITORY
 
 LOGIN = {
     "redirect_uri": "https://masks.example/oauth2callback",

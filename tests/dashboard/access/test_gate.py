@@ -8,12 +8,12 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from dashboard.access import identity, messages
 from dashboard.access.gate import PAGES
-from dashboard.routes import ROUTES
+from dashboard.server.routes import ROUTES
 from db.actors import LOCAL, STRANGER, Actor, Role
 from db.models import AuditEntry, Image, Person
-from tests.dashboard.access.entering import forget, header, login_wanted, user_cookies
-from tests.dashboard.serving import guarded_serving
-from tests.house import REPOSITORY, add_discs
+from tests.support.entering import forget, header, login_wanted, user_cookies
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.serving import guarded_serving
 
 NOBODY = "0" * 32
 
@@ -56,7 +56,7 @@ def a_thumbnail(house) -> str:
 
 def test_all_routes_are_walked():
     assert len(addresses()) >= 25 and ("POST", f"/files/uploads/{NOBODY}") in addresses()
-    stems = {f"/{path.stem}" for path in (REPOSITORY / "dashboard" / "views").glob("[a-z]*.py")}
+    stems = {f"/{path.parent.name}" for path in (REPOSITORY / "dashboard" / "views").glob("*/page.py")}
     assert stems | {"/"} == PAGES
 
 

@@ -13,7 +13,7 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 
 from dashboard.access import login_cookie
 from dashboard.access.login_cookie import login_of
-from tests.dashboard.access.entering import COOKIE_SECRET, ORIGIN, USER, user_cookies
+from tests.support.entering import COOKIE_SECRET, ORIGIN, USER, user_cookies
 
 HOURS = 24
 

@@ -4,18 +4,19 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import NoResultFound
 
-from dashboard import resources
 from dashboard.access import identity
 from dashboard.access.refusals import show_refusal
-from dashboard.components import job_panel, run_marks
+from dashboard.server import resources
+from dashboard.ui import job_panel
+from dashboard.views.runs import marks as run_marks
 from db import jobs, submissions
 from db.actors import LOCAL, STRANGER, TOKEN, Actor, NotAllowed, Role
 from db.models import AuditEntry, Dataset, JobKind, Person
-from tests.dashboard.access.entering import login_wanted, user_cookies
-from tests.house import REPOSITORY, add_discs
+from tests.support.entering import login_wanted, user_cookies
+from tests.support.installation import REPOSITORY, add_discs
 
 VIEWER, EDITOR = Actor("Vera", Role.VIEWER, "v" * 32), Actor("Ed", Role.EDITOR, "e" * 32)
-PAGES = sorted(path.stem for path in (REPOSITORY / "dashboard" / "views").glob("[a-z]*.py"))
+PAGES = sorted(path.parent.name for path in (REPOSITORY / "dashboard" / "views").glob("*/page.py"))
 WRITING = [
     *("Import", "Try the sample set", "Start training", "Delete", "Pin", "Archive", "Label the dataset", "Predict"),
     *("Keep this recipe", "Import a recipe", "Measure"),
@@ -52,7 +53,11 @@ def arrive(role: Role, subject: str) -> dict[str, str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_stranger_sees_nothing_of_any_page(shared, at_the_page, open_page, page):
     add_discs(shared)
-    app = open_page(f"views/{page}.py") if page not in ("home", "account", "people") else open_page("views/datasets.py")
+    app = (
+        open_page(f"views/{page}/page.py")
+        if page not in ("home", "account", "people")
+        else open_page("views/datasets/page.py")
+    )
     assert [title.value for title in app.title] == ["Maskloom"]
     assert [button.label for button in app.button] == ["Log in"]
     assert "discs" not in str(app)
@@ -62,7 +67,7 @@ def test_a_stranger_sees_nothing_of_any_page(shared, at_the_page, open_page, pag
 def test_a_viewer_sees_pages_without_buttons_that_write(shared, at_the_page, open_page, page):
     add_discs(shared)
     at_the_page(arrive(Role.VIEWER, "vera"))
-    app = open_page("views/datasets.py").switch_page(f"views/{page}.py").run()
+    app = open_page("views/datasets/page.py").switch_page(f"views/{page}/page.py").run()
     assert not app.exception and app.title[0].value != "Log in"
     labels = [button.label for button in app.button]
     assert not [label for label in labels if label.startswith(tuple(WRITING))], labels
@@ -71,10 +76,10 @@ def test_a_viewer_sees_pages_without_buttons_that_write(shared, at_the_page, ope
 def test_a_viewer_is_told_who_may_train_and_an_editor_may(shared, at_the_page, open_page):
     add_discs(shared)
     at_the_page(arrive(Role.VIEWER, "vera"))
-    app = open_page("views/train.py")
+    app = open_page("views/train/page.py")
     assert any("takes an editor, and your role is viewer" in info.value for info in app.info)
     at_the_page(arrive(Role.EDITOR, "ed"))
-    app = open_page("views/train.py")
+    app = open_page("views/train/page.py")
     assert "Start training" in [button.label for button in app.button]
     assert not any("takes an editor" in info.value for info in app.info)
 
@@ -82,7 +87,7 @@ def test_a_viewer_is_told_who_may_train_and_an_editor_may(shared, at_the_page, o
 def test_a_person_without_a_role_is_told_to_ask(shared, at_the_page, open_page):
     add_discs(shared)
     at_the_page(arrive(Role.NONE, "nora"))
-    app = open_page("views/datasets.py")
+    app = open_page("views/datasets/page.py")
     assert any("An admin has to let you in" in info.value for info in app.info)
     assert [button.label for button in app.button] == ["Log out"] and "discs" not in str(app)
 
@@ -139,7 +144,7 @@ def test_what_was_deleted_between_a_look_and_a_press_is_told_in_a_sentence(dashb
 
 
 def test_without_a_login_everything_works_as_the_local_person(dashboard, submitted, open_page):
-    app = open_page("views/datasets.py")
+    app = open_page("views/datasets/page.py")
     assert not app.exception
     with resources.database().writing() as session:
         submissions.submit_import(session, "mine", {"kind": "folder", "path": "/data"})

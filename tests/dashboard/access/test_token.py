@@ -6,8 +6,8 @@ import pytest
 
 from dashboard.access import token_cookie, token_route
 from dashboard.access.token_cookie import COOKIE, TRIES, WINDOW_S, Patience, is_token, login_key, new_cookie
-from tests.dashboard.access.entering import ACCESS_TOKEN, forget
-from tests.dashboard.serving import guarded_serving
+from tests.support.entering import ACCESS_TOKEN, forget
+from tests.support.serving import guarded_serving
 
 FORM = {"content_type": "application/x-www-form-urlencoded"}
 

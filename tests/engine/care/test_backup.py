@@ -16,18 +16,18 @@ from db import jobs, runs, submissions
 from db.inventory import DatabaseInventory
 from db.models import JobStatus, utc_now
 from db.session import Database
-from engine import artifacts as stored
-from engine import settings as settings_module
-from engine.artifacts import Artifacts
 from engine.care.backup import MANIFEST, BackupFailed
 from engine.care.checkup import check
 from engine.care.restore import restore_files
-from engine.config import config_from
-from engine.predict import load_model
-from engine.worker import work
-from tests.engine.cli.calling import call
-from tests.house import REPOSITORY, House, add_discs
-from tests.predicted import add_label_set
+from engine.core import settings as settings_module
+from engine.core.run_config import config_from
+from engine.network.inference import load_model
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+from engine.work.worker import work
+from tests.support.calling import call
+from tests.support.installation import REPOSITORY, House, add_discs
+from tests.support.predicted import add_label_set
 
 PATIENCE_S = 120
 
@@ -79,7 +79,10 @@ def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(h
     submit(house, dataset, 1, "waits")
     one = house.settings.model_copy(update={"max_workers": 1})
     worker = subprocess.Popen(
-        [sys.executable, "-m", "engine.worker"], cwd=REPOSITORY, env=one.as_environment(), stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "engine.work.worker"],
+        cwd=REPOSITORY,
+        env=one.as_environment(),
+        stderr=subprocess.DEVNULL,
     )
     try:
         wait_until(lambda: len(epochs_done(house, run)) >= 3 or house.job(job.id).status.ended)
@@ -126,7 +129,7 @@ def _every_page_draws(settings):
         app = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=60).run()
         for page in ("home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict"):
             if page != "home":
-                app.switch_page(f"views/{page}.py").run()
+                app.switch_page(f"views/{page}/page.py").run()
             assert not app.exception and not app.error, page
             assert app.title, page
     finally:

@@ -15,17 +15,17 @@ from sqlalchemy import text
 from db import datasets, jobs, runs, submissions
 from db.inventory import DatabaseInventory
 from db.models import Job, JobKind, JobStatus, Label, Prediction, new_id, utc_now
-from engine import artifacts as stored
-from engine import imaging
 from engine.care.checkup import check
 from engine.care.repair import repair
 from engine.cli.care_rows import mending_of
-from engine.pseudo_labels.base import find_method
-from engine.worker import work
-from tests.engine.cli.calling import call
-from tests.engine.jobs.training_job import submit_train
-from tests.house import add_discs
-from tests.predicted import add_label_set, add_run
+from engine.imaging import codec
+from engine.labelling.base import find_method
+from engine.store import artifacts as stored
+from engine.work.worker import work
+from tests.support.calling import call
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
+from tests.support.training_job import submit_train
 
 LOST_AFTER_S = 60.0
 
@@ -92,7 +92,7 @@ def test_images_truth_and_models_that_are_gone_are_told_and_never_mended(full):
 def test_a_picture_of_another_size_than_its_row_says_is_damaged(full):
     house, dataset, *_ = full
     key = stored.image_key(dataset.id, image_ids(house, dataset)[0])
-    house.files.write(key, imaging.encode_png(np.zeros((32, 64, 3), np.uint8)))
+    house.files.write(key, codec.encode_png(np.zeros((32, 64, 3), np.uint8)))
     assert [(f.kind, f.items) for f in examine(house).findings] == [("damaged_image", (key,))]
 
 
@@ -103,7 +103,7 @@ def test_thumbnails_are_made_anew(full):
     house.files.path(stored.thumb_key(dataset.id, damaged)).write_bytes(b"RIFF")
     mend(house, examine(house))
     assert examine(house).clean
-    expected = imaging.thumbnail(imaging.decode_png(house.files.read(stored.image_key(dataset.id, gone))))
+    expected = codec.thumbnail(codec.decode_png(house.files.read(stored.image_key(dataset.id, gone))))
     assert house.files.read(stored.thumb_key(dataset.id, gone)) == expected
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from db import datasets, runs
 from db.models import Dataset, Job, JobStatus
-from engine import imaging
-from tests.engine.cli.calling import call
-from tests.house import REPOSITORY, add_discs, disc
-from tests.predicted import add_run
+from engine.imaging import codec
+from tests.support.calling import call
+from tests.support.installation import REPOSITORY, add_discs, disc
+from tests.support.predicted import add_run
 
 TINY = [
     *("-p", "training.epochs=2", "-p", "training.batch_size=4", "-p", "model.image_size=32"),
@@ -53,8 +53,8 @@ def folder(tmp_path):
         (root / part).mkdir(parents=True)
     for number in range(10):
         image, mask = disc(seed=number)
-        (root / "images" / f"scene {number}.png").write_bytes(imaging.encode_png(image))
-        (root / "truth" / f"scene {number}.png").write_bytes(imaging.encode_png(mask.astype(np.uint8) * 255))
+        (root / "images" / f"scene {number}.png").write_bytes(codec.encode_png(image))
+        (root / "truth" / f"scene {number}.png").write_bytes(codec.encode_png(mask.astype(np.uint8) * 255))
     (root / "images" / "notes.jpg").write_text("not a picture")
     return root
 
@@ -89,8 +89,8 @@ def test_from_folder_to_masks(ask, folder, tmp_path):
     masks = tmp_path / "predicted"
     predicted = ask("predict", "by truth", folder / "images", "--out", masks, "--probabilities", "--threshold", "0.4")
     assert predicted["images"] == 10
-    mask = imaging.decode_png((masks / "scene 3.png").read_bytes())
-    levels = imaging.decode_png((masks / "probabilities" / "scene 3.png").read_bytes())
+    mask = codec.decode_png((masks / "scene 3.png").read_bytes())
+    levels = codec.decode_png((masks / "probabilities" / "scene 3.png").read_bytes())
     assert mask.shape == levels.shape == (64, 64)
     assert np.array_equal(mask == 255, levels >= 102)
     assert set(np.unique(mask)) <= {0, 255}
@@ -103,7 +103,7 @@ def test_from_folder_to_masks(ask, folder, tmp_path):
     options = ("--no-flips", "--refine", "guided_filter", "--uncertainty")
     refined = ask("predict", "by truth", folder / "images", "--out", tmp_path / "refined", *options)
     assert (refined["flips"], refined["refine"]) == (False, "guided_filter")
-    assert imaging.decode_png((tmp_path / "refined" / "uncertainty" / "scene 3.png").read_bytes()).shape == (64, 64)
+    assert codec.decode_png((tmp_path / "refined" / "uncertainty" / "scene 3.png").read_bytes()).shape == (64, 64)
     assert not (tmp_path / "refined" / "probabilities").exists()
 
 

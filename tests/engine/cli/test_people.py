@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from db import audit, people
 from db.actors import Role
-from engine import settings as settings_module
 from engine.cli.people import app
+from engine.core import settings as settings_module
 
 
 @pytest.fixture

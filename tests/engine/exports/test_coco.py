@@ -8,7 +8,7 @@ from pycocotools.coco import COCO
 
 from engine.exports import coco
 from engine.exports.annotated import Annotated, MaskedImage, foreground_category
-from tests.engine.exports.masks import ADVERSARIAL, real_masks
+from tests.support.drawn_masks import ADVERSARIAL, real_masks
 
 NAMED = {**ADVERSARIAL, **{f"real {number}": mask for number, mask in enumerate(real_masks(3))}}
 

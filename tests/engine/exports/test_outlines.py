@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from engine.exports.outlines import bridged, objects, outline, signed_area
-from tests.engine.exports.masks import ADVERSARIAL, real_masks
+from tests.support.drawn_masks import ADVERSARIAL, real_masks
 
 SCALE = 8
 

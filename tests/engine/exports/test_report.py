@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from engine.config import PRESETS
-from engine.config_words import ConfigRow
+from engine.core.run_config import PRESETS
+from engine.core.run_config_text import ConfigRow
 from engine.exports.model_card import model_card
 from engine.exports.report import ReportTile, TileRow, report
 from engine.exports.run_facts import RunFacts, Score, story

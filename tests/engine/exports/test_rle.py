@@ -8,7 +8,7 @@ from pycocotools import mask as reference
 
 from engine.exports import rle
 from engine.exports.outlines import objects
-from tests.engine.exports.masks import ADVERSARIAL, real_masks
+from tests.support.drawn_masks import ADVERSARIAL, real_masks
 
 
 def check(mask):

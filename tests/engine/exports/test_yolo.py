@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.exports import yolo
 from engine.exports.annotated import Annotated, MaskedImage
-from tests.engine.exports.masks import ADVERSARIAL, real_masks
+from tests.support.drawn_masks import ADVERSARIAL, real_masks
 
 SCALE = 4
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from engine.imaging import decode_png, encode_png
+from engine.imaging.codec import decode_png, encode_png
 from engine.training.callbacks import PROBE_PX, Probes
 from engine.training.samples import Sample, prepared
-from tests.engine.training.drawn import tiny
+from tests.support.training_samples import tiny
 
 
 @pytest.mark.parametrize("framing", ["pad", "crop", "stretch", "tiles"])

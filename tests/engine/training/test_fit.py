@@ -7,15 +7,15 @@ import keras
 import numpy as np
 import pytest
 
-from engine.imaging import decode_png, encode_png
-from engine.rate_schedule import scheduled_rate
+from engine.imaging.codec import decode_png, encode_png
 from engine.training import compiled, hardware
 from engine.training.callbacks import Hooks, in_words
 from engine.training.fit import fit
 from engine.training.hardware import dtype_policy
+from engine.training.rate_schedule import scheduled_rate
 from engine.training.samples import TrainingError
 from engine.training.state import STATE_FILE, load_state
-from tests.engine.training.drawn import discs, tiny
+from tests.support.training_samples import discs, tiny
 
 
 class Log:

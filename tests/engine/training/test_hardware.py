@@ -20,7 +20,7 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 compiled.spread = strategy.scope
 from engine.training.callbacks import Hooks
 from engine.training.fit import fit
-from tests.engine.training.drawn import discs, tiny
+from tests.support.training_samples import discs, tiny
 folder = Path(sys.argv[1])
 config = tiny(training={"epochs": 6, "precision": "float32", "ema": 0.5})
 samples = discs(folder / "files", 16, 4)

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from engine.config import RunConfig
-from engine.imaging import encode_png
-from engine.run_parameters import TrainingParams
+from engine.core.run_config import RunConfig
+from engine.core.run_parameters import TrainingParams
+from engine.imaging.codec import encode_png
 from engine.training import pipeline
 from engine.training.samples import Sample, prepared
-from tests.engine.training.drawn import LOOKUP, tiny
+from tests.support.training_samples import LOOKUP, tiny
 
 STILL = {"augmentation": {"enabled": False}}
 

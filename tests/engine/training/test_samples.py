@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from engine.imaging import encode_png
-from engine.run_parameters import DataParams
+from engine.core.run_parameters import DataParams
+from engine.imaging.codec import encode_png
 from engine.training.samples import Sample, TrainingError, prepared, read_pair
-from tests.engine.training.drawn import LOOKUP, discs, tiny
-from tests.house import REPOSITORY
+from tests.support.installation import REPOSITORY
+from tests.support.training_samples import LOOKUP, discs, tiny
 
 PAD = DataParams()
 
@@ -102,9 +102,9 @@ MANY = """
 import sys
 from pathlib import Path
 import numpy as np
-from engine.imaging import encode_png
+from engine.imaging.codec import encode_png
 from engine.training.samples import Sample, prepared
-from tests.engine.training.drawn import tiny
+from tests.support.training_samples import tiny
 
 def held_mb():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))

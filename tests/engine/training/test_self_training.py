@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from engine import metrics
-from engine.imaging import decode_png, encode_png
+from engine.imaging import metrics
+from engine.imaging.codec import decode_png, encode_png
 from engine.training import self_training
 from engine.training.callbacks import Hooks
 from engine.training.correction import Correction
 from engine.training.self_training import train_rounds, weighed
-from tests.engine.training.drawn import discs, tiny
-from tests.house import disc
+from tests.support.installation import disc
+from tests.support.training_samples import discs, tiny
 
 ROUNDS = {"rounds": 2, "keep": 0.0, "refine": "none"}
 

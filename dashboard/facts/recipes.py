@@ -1,0 +1,123 @@
+"""Recipes as people read them, as they stand in the page's address, and in slots side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from db import names
+from db.models import LabelSet
+from engine.core.parameters import ParameterError, parse
+from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
+
+SLOTS = ("a", "b", "c")
+"""Where recipes stand on the bench, from left to right; each is a parameter of the page's address."""
+
+TICKED = "ticked"
+"""The parameter that holds which clusters a person ticked: numbers parted by blanks, "none", or empty for the proposal.
+The numbers mean something only for the dataset on which they were ticked."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A method and its parameters: what is tuned on the page and frozen by "Label the dataset"."""
+
+    method: str
+    params: LabelParams
+
+    @property
+    def title(self) -> str:
+        """The method's title."""
+        return find_method(self.method).title
+
+
+def changed(params: LabelParams) -> dict[str, Any]:
+    """Return {name: value} of the parameters that differ from the method's defaults."""
+    defaults = type(params)().model_dump()
+    return {name: value for name, value in params.model_dump().items() if value != defaults[name]}
+
+
+def describe_changes(params: LabelParams) -> str:
+    """Return the changed parameters as people read them: "clusters 6, foreground darker"; "defaults" for none."""
+    return ", ".join(_change(name, value) for name, value in changed(params).items()) or "defaults"
+
+
+def recipe_to_text(recipe: Recipe) -> str:
+    """Return a recipe as it stands in the page's address: "kmeans,clusters:6"; only what differs from the defaults."""
+    pairs = [f"{name}:{_value(value)}" for name, value in changed(recipe.params).items()]
+    return ",".join([recipe.method, *pairs])
+
+
+def recipe_from_text(text: str) -> Recipe:
+    """Return the recipe that an address names.
+
+    Raises:
+        ParameterError: it names no method, or a parameter breaks its rule.
+    """
+    name, *pairs = text.split(",")
+    return recipe_from_values(name, dict(pair.partition(":")[::2] for pair in pairs))
+
+
+def recipe_from_values(method: str, values: dict[str, Any]) -> Recipe:
+    """Return a method's recipe with the values given; defaults for the others.
+
+    Raises:
+        ParameterError: there is no such method, or a parameter breaks its rule.
+    """
+    return Recipe(method, parse(find_method(method).params, values))
+
+
+def known_recipe(method: str, values: dict[str, Any]) -> Recipe | None:
+    """Return a stored recipe, or None where this version no longer has its method or parameters."""
+    try:
+        return recipe_from_values(method, values)
+    except ParameterError:
+        return None
+
+
+def default_recipe(method: str | None = None) -> Recipe:
+    """Return a method with its defaults; the house's first choice where None is named."""
+    known = methods()
+    name = method or (DEFAULT_METHOD if DEFAULT_METHOD in known else next(iter(known)))
+    return Recipe(name, find_method(name).params())
+
+
+def method_order() -> list[str]:
+    """Return the methods' names as a person chooses among them: the house's first choice, then by title."""
+    return sorted(methods(), key=lambda name: (name != DEFAULT_METHOD, methods()[name].title))
+
+
+def slots_in(address: Sequence[str]) -> tuple[str, ...]:
+    """Return the slots that an address with these parameters opens: as many as it names, and at least the first."""
+    return SLOTS[: max(1, sum(slot in address for slot in SLOTS))]
+
+
+def proposed_name(session: Session, dataset_name: str, recipe: Recipe) -> str:
+    """Return a free name for a label set: dataset, method and what was changed."""
+    return names.free_name(session, LabelSet, f"{dataset_name} · {short_name(recipe)}"[:180])
+
+
+def short_name(recipe: Recipe) -> str:
+    """Return "kmeans", or "kmeans · clusters 6"."""
+    changes = describe_changes(recipe.params)
+    return recipe.method + (f" · {changes}" if changes != "defaults" else "")
+
+
+def _change(name: str, value: Any) -> str:
+    if name == TICKED:
+        count = len(value.split()) if value != "none" else 0
+        return f"{count or 'no'} cluster{'' if count == 1 else 's'} ticked"
+    return f"{_words(name)} {_words(_value(value))}"
+
+
+def _words(name: str) -> str:
+    return name.removesuffix("_px").replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

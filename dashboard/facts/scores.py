@@ -1,0 +1,189 @@
+"""Every score of a prediction set at every mask threshold, as arrays: what galleries and comparisons sort and count.
+
+Read once from the stored counts and kept, so that moving a threshold touches neither the database nor a picture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from db import predictions
+from engine.imaging import metrics
+
+Reference = Literal["truth", "label"]
+SCORE_TITLES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement with the pseudo-label"}
+REFERENCE_TITLES: dict[Reference, str] = {"truth": "Truth", "label": "Pseudo-label"}
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The predictions of one set: row i of everything is the same image, in the dataset's order.
+
+    `dice[reference]` is float32 (N, 101), one column for each of `engine.imaging.metrics.THRESHOLDS`, and not a number
+    where an image lacks that reference. `areas` is the predicted foreground's share of the image, of the same shape.
+    float32 (N,), not a number where there is none: `uncertainty`, the mean of an image's map; `flip_agreement`, Dice
+    between what the network says of an image and of its mirror image; `teacher_dice`, Dice of the run's pseudo-label
+    against truth. The last two are at threshold 0.5.
+    """
+
+    image_ids: tuple[str, ...]
+    names: tuple[str, ...]
+    content_hashes: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    splits: np.ndarray
+    dice: dict[Reference, np.ndarray]
+    areas: np.ndarray
+    uncertainty: np.ndarray
+    flip_agreement: np.ndarray
+    teacher_dice: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    def scores(self, reference: Reference, threshold: float) -> np.ndarray:
+        """Return Dice against `reference` at a mask threshold in [0, 1], (N,), NaN where there is no reference."""
+        return self.dice[reference][:, metrics.threshold_index(threshold)]
+
+    def area(self, threshold: float) -> np.ndarray:
+        """Return the predicted foreground's share at a mask threshold in [0, 1], (N,)."""
+        return self.areas[:, metrics.threshold_index(threshold)]
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """How many pixels each image has, int64 (N,)."""
+        return np.array([width * height for width, height in self.sizes], np.int64)
+
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """The references that any image has, the one with the most images first; truth wins a tie."""
+        count = {reference: int(np.isfinite(curve[:, 0]).sum()) for reference, curve in self.dice.items()}
+        present: list[Reference] = [reference for reference in ("truth", "label") if count[reference]]
+        return tuple(sorted(present, key=lambda reference: -count[reference]))
+
+    @cached_property
+    def has_uncertainty(self) -> bool:
+        """Whether any image has a map of how unsure its mask is."""
+        return bool(np.isfinite(self.uncertainty).any())
+
+    @cached_property
+    def has_mirror(self) -> bool:
+        """Whether the network was asked about any image's mirror image."""
+        return bool(np.isfinite(self.flip_agreement).any())
+
+    @cached_property
+    def has_rivalry(self) -> bool:
+        """Whether truth can tell of any image if network or pseudo-label is nearer to it."""
+        return bool(np.isfinite(self.lead(0.5)).any())
+
+    def lead(self, threshold: float) -> np.ndarray:
+        """Return how much nearer to truth the network is than its pseudo-label, as a difference of Dice, (N,).
+
+        Its mask is taken at a threshold in [0, 1], the label at 0.5, which it was taught at. NaN where one is missing.
+        """
+        return self.scores("truth", threshold) - self.teacher_dice
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The row of each image id."""
+        return {image_id: row for row, image_id in enumerate(self.image_ids)}
+
+    @cached_property
+    def folded_names(self) -> tuple[str, ...]:
+        """The names as a search compares them, whatever the script or the case."""
+        return tuple(name.casefold() for name in self.names)
+
+    @cached_property
+    def name_ranks(self) -> np.ndarray:
+        """Where each row stands when sorted by name as people do, 2 before 10; int64 (N,)."""
+        order = sorted(range(len(self)), key=lambda row: _natural(self.folded_names[row]))
+        ranks = np.empty(len(self), np.int64)
+        ranks[order] = np.arange(len(self))
+        return ranks
+
+
+def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
+    """Return the scores of a prediction set. Keep the result as long as `db.predictions.stamp` stays the same."""
+    facts: list[tuple[Any, ...]] = []
+    curves: dict[str, list[np.ndarray]] = {"truth": [], "label": [], "areas": []}
+    for found in predictions.rows(session, prediction_set_id):
+        facts += [_facts(row) for row in found]
+        for name, part in _curves(found).items():
+            curves[name].append(part)
+    ids, names, hashes, sizes, splits, *numbers = zip(*facts, strict=True) if facts else [()] * 8
+    empty = np.empty((0, len(metrics.THRESHOLDS)), np.float32)
+    truth, label, areas = (np.concatenate([empty, *parts]) for parts in curves.values())
+    uncertainty, flip_agreement, teacher_dice = (np.array(column, np.float32) for column in numbers)
+    return ScoreTable(
+        image_ids=ids,
+        names=names,
+        content_hashes=hashes,
+        sizes=sizes,
+        splits=np.array(splits, dtype="U16"),
+        dice={"truth": truth, "label": label},
+        areas=areas,
+        uncertainty=uncertainty,
+        flip_agreement=flip_agreement,
+        teacher_dice=teacher_dice,
+    )
+
+
+def _facts(row: Any) -> tuple[Any, ...]:
+    size = (row.width, row.height)
+    numbers = (row.uncertainty, row.flip_agreement, row.teacher_dice)
+    return (row.image_id, row.name, row.content_hash, size, row.split, *numbers)
+
+
+def _curves(found: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Return {"truth", "label", "areas": float32 (N, 101)} of N rows of `db.predictions.rows`."""
+    shape = (len(found), len(metrics.THRESHOLDS))
+    curves = {name: np.full(shape, np.nan, np.float32) for name in ("truth", "label")}
+    # Without counts only the share at threshold 0.5 is known.
+    areas = np.repeat(np.array([row.area for row in found], np.float32)[:, np.newaxis], shape[1], axis=1)
+    pixels = np.array([row.width * row.height for row in found])[:, np.newaxis]
+    for name in ("label", "truth"):
+        packed = [getattr(row, f"{name}_counts") for row in found]
+        there = np.flatnonzero([counts is not None for counts in packed])
+        counts = metrics.unpack_many([packed[row] for row in there])
+        curves[name][there] = metrics.dice_curve(counts)
+        areas[there] = counts.predicted / pixels[there]
+    return {**curves, "areas": areas}
+
+
+def upper_first(words: str) -> str:
+    """Return words as they begin a line: "Agreement with …", but never "Dice vs Truth"."""
+    return words[:1].upper() + words[1:]
+
+
+def iou_from_dice(dice: float) -> float:
+    """Return the IoU that belongs to a Dice score: both come from the same overlap, IoU = Dice / (2 - Dice)."""
+    return dice / (2 - dice)
+
+
+def mean(scores: np.ndarray) -> float | None:
+    """Return the mean of the scores that are known, or None if none is."""
+    known = scores[np.isfinite(scores)]
+    return float(known.mean()) if len(known) else None
+
+
+def shared_rows(tables: Sequence[ScoreTable], by_content: bool) -> np.ndarray:
+    """Return int64 (images, tables): the rows of the images that every table holds, in the first table's order.
+
+    Args:
+        by_content: match pictures of different datasets by their content; else by id.
+    """
+    keys = [table.content_hashes if by_content else table.image_ids for table in tables]
+    rows: list[dict[str, int]] = [{key: row for row, key in enumerate(held)} for held in keys]
+    shared = [key for key in keys[0] if all(key in held for held in rows)]
+    return np.array([[held[key] for held in rows] for key in shared], np.int64).reshape(len(shared), len(tables))
+
+
+def _natural(name: str) -> list[Any]:
+    # Every second piece is a run of digits, so pieces of the same place are always of the same type.
+    return [int(piece) if position % 2 else piece for position, piece in enumerate(re.split(r"([0-9]+)", name))]

@@ -1,0 +1,297 @@
+"""What the Train page shows: what a network can learn from, what a preset is, and what pressing Start will do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from dashboard.facts import wording
+from dashboard.facts.cost import Cost, cost
+from dashboard.facts.jobs import job_view
+from db import datasets, jobs, recipes
+from db.models import Dataset, Image, LabelSet, Run
+from db.names import free_name
+from engine.core import machine
+from engine.core.parameters import ParameterError, from_assignments, parse
+from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences
+from engine.datasets import truth
+from engine.imaging import codec
+from engine.labelling.base import methods
+from engine.network import augmentation as augment
+from engine.network.framing import Shape
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+from engine.training.workload import Workload, workload
+
+TRUTH = "truth"
+"""The key of truth among the teachers; every other key is a label set's id."""
+
+NO_FOREGROUND = (
+    "The truth masks mark nothing as foreground, so there is nothing to learn from them. "
+    "Check the classes on the Datasets page, or choose a label set."
+)
+PREVIEW_PX = 256
+
+NETWORKS = {
+    "unet": "a U-Net",
+    "residual": "a U-Net with residual blocks",
+    "attention": "a U-Net with attention gates",
+    "mobilenet_v2": "a U-Net on a MobileNetV2 encoder",
+}
+
+PRESET_SENTENCES = {
+    "fast": "A small U-Net with batch normalisation, light augmentation and a learning rate that falls to zero: "
+    "minutes on an ordinary computer.",
+    "classic": "The full-size U-Net: 64 base filters at 256 × 256, batches of 4, Adam at 1e-4, cross-entropy, patience "
+    "10, no augmentation. Hours on an ordinary computer.",
+    "thorough": "The small U-Net one level deeper at 448 × 448, 100 epochs, and on pseudo-labels a second round that "
+    "learns corrected labels: half an hour on an ordinary computer for a few hundred images.",
+    "encoder": "MobileNetV2 on the way down, which starts from weights that were learned from ImageNet's labels and "
+    "are downloaded once; on pseudo-labels with a second round. The best masks of photographs, in minutes.",
+}
+
+
+@dataclass(frozen=True)
+class DatasetOption:
+    """A dataset to choose: `title` says how many images and truth masks it has."""
+
+    id: str
+    name: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What a network can learn from. `images` is how many; `problem` says why it cannot be chosen yet."""
+
+    key: str
+    title: str
+    sentence: str
+    images: int
+    problem: str = ""
+
+    @property
+    def label_set_id(self) -> str | None:
+        return None if self.key == TRUTH else self.key
+
+
+@dataclass(frozen=True)
+class Source:
+    """An earlier run whose settings a new one starts from."""
+
+    run_id: str
+    name: str
+    dataset_id: str
+    teacher: str
+    preset: str
+    config: RunConfig
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What pressing Start will do."""
+
+    work: Workload
+    network: str
+    image_size_px: int
+    cost: Cost
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Where an image and its mask lie. `lookup` turns truth values into classes; empty for a pseudo-label."""
+
+    name: str
+    image_key: str
+    mask_key: str
+    lookup: tuple[int, ...]
+
+
+def dataset_options(session: Session) -> tuple[DatasetOption, ...]:
+    """Return the datasets that hold images, newest first."""
+    return tuple(
+        DatasetOption(
+            dataset.id,
+            dataset.name,
+            f"{dataset.name} ({wording.count(dataset.image_count, 'image')}, "
+            f"{wording.count(dataset.truth_count, 'truth mask')})",
+        )
+        for dataset in datasets.listing(session)
+        if dataset.image_count
+    )
+
+
+def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> tuple[Teacher, ...]:
+    """Return what a network can learn from in a dataset: label sets, newest first, then truth where there is any."""
+    dataset = session.get_one(Dataset, dataset_id)
+    found = [_label_teacher(session, each, dataset, now, lost_after_s) for each in recipes.listing(session, dataset_id)]
+    if dataset.truth_count:
+        sentence = f"{dataset.truth_count:,} of {wording.count(dataset.image_count, 'image')} have a truth mask."
+        problem = "" if any(dataset.lookup) else NO_FOREGROUND
+        found.append(Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count, problem))
+    return tuple(found)
+
+
+def source(session: Session, run_id: str | None) -> Source | None:
+    """Return the run that a new one should start from, or None if there is none of that id."""
+    run = session.get(Run, run_id) if run_id else None
+    if run is None:
+        return None
+    preset = run.preset if run.preset in PRESETS else DEFAULT_PRESET
+    try:
+        config, problem = parse(RunConfig, run.config), ""
+    except ParameterError as error:
+        config = PRESETS[preset]
+        problem = f"The settings of {run.name!r} are of another version, so the preset's are shown. {error}"
+    return Source(run.id, run.name, run.dataset_id, run.label_set_id or TRUTH, preset, config, problem)
+
+
+def start_config(preset: str, assignments: Sequence[str], origin: Source | None) -> tuple[RunConfig, str]:
+    """Return the config that the form starts with, and a sentence if `assignments` had to be ignored.
+
+    Args:
+        assignments: what differs from the preset, as the page keeps it in its address: "training.epochs=3".
+    """
+    base = origin.config if origin else PRESETS[preset]
+    if not assignments:
+        return base, ""
+    try:
+        return config_from(preset, from_assignments(list(assignments))), ""
+    except ParameterError as error:
+        return base, f"The settings in the address were ignored. {error}"
+
+
+def assignments(preset: str, config: RunConfig) -> list[str]:
+    """Return what differs from the preset, in the form that `start_config` reads."""
+    return [f"{path}={value}" for path, _, value in differences(PRESETS[preset], config)]
+
+
+def form_key(preset: str, origin_id: str | None) -> str:
+    """Return the key of the form of settings; what it starts with is kept in the session under `<key>-begin`."""
+    return f"train-form-{preset}-{origin_id or ''}"
+
+
+def proposed_name(session: Session, dataset_name: str, teacher: Teacher, preset: str, origin: Source | None) -> str:
+    """Return a name for the run that is still free."""
+    teacher_name = TRUTH if teacher.key == TRUTH else teacher.title.removeprefix(dataset_name).strip(" ,")
+    parts = (dataset_name, teacher_name, preset)
+    wish = origin.name if origin else ", ".join(part for part in parts if part)
+    return free_name(session, Run, wish)
+
+
+def plan(config: RunConfig, images: int, shapes: Mapping[Shape, int] | None = None, from_labels: bool = False) -> Plan:
+    """Return what training on `images` images will do.
+
+    Args:
+        shapes: how many images of each (height, width) the dataset has.
+        from_labels: whether pseudo-labels teach.
+    """
+    work = workload(config, images, shapes or {}, from_labels)
+    return Plan(
+        work=work,
+        network=NETWORKS[config.model.architecture],
+        image_size_px=config.model.image_size,
+        cost=cost(config, machine.free_memory_bytes()),
+        warnings=_warnings(config, work.train_images, work.validation_images),
+    )
+
+
+def idle_settings(teacher: Teacher) -> dict[str, str]:
+    """Return the groups and fields that do nothing with what teaches, each with the sentence that says why."""
+    if teacher.key != TRUTH:
+        return {}
+    sure = "Truth masks are taken as they are, so this does nothing."
+    doubted = ("training.confidence_weights", "training.ignore_band", "data.quality_weights", "data.drop_worst")
+    rounds = "Truth masks need no correction, so a single network learns from them, once."
+    return dict.fromkeys(doubted, sure) | {"self_training": rounds}
+
+
+def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: int) -> tuple[Pair, ...]:
+    """Return up to `count` images that the teacher has a mask for, spread over the dataset."""
+    dataset = session.get_one(Dataset, dataset_id)
+    everything = datasets.images(session, dataset_id)
+    taught: list[Image]
+    if teacher.label_set_id is None:
+        taught = [image for image in everything if image.has_truth]
+    else:
+        known = recipes.labelled_images(session, teacher.label_set_id)
+        known -= recipes.dropped_images(session, teacher.label_set_id)
+        taught = [image for image in everything if image.id in known]
+    count = min(count, len(taught))
+    chosen = [taught[(2 * i + 1) * len(taught) // (2 * count)] for i in range(count)]
+    return tuple(_pair(dataset, image, teacher) for image in chosen)
+
+
+def read_pair(files: Artifacts, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Return image uint8 (H, W, 3) and foreground probability uint8, in their own sizes: framing needs them."""
+    image = codec.decode_png(files.read(pair.image_key))
+    mask = codec.decode_png(files.read(pair.mask_key))
+    if pair.lookup:
+        mask = (truth.class_map(mask, pair.lookup) > 0).astype(np.uint8) * 255
+    return image, mask
+
+
+def augmented(
+    image: np.ndarray, mask: np.ndarray, config: RunConfig, count: int, draw: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the pair as it is, then `count` squares as training shows them, at most PREVIEW_PX wide.
+
+    `draw` chooses which.
+    """
+    shape = codec.fit_longest_side(image.shape[:2], PREVIEW_PX)
+    whole = codec.resize_image(image, shape), codec.resize_image(mask, shape)
+    size = config.model.image_size
+    squares = augment.preview(image, mask, config.data, config.augmentation, size, PREVIEW_PX, count, seed=draw)
+    return [whole, *squares]
+
+
+def _label_teacher(
+    session: Session, label_set: LabelSet, dataset: Dataset, now: datetime, lost_after_s: float
+) -> Teacher:
+    summary = recipes.summary(session, label_set.id)
+    method = methods().get(label_set.method)
+    parts = [method.title if method else label_set.method]
+    kept = summary.images - summary.dropped
+    parts.append(f"{kept:,} of {wording.count(dataset.image_count, 'image')}")
+    if summary.dropped:
+        parts.append(f"{summary.dropped:,} dropped")
+    if summary.dice is not None:
+        parts.append(
+            f"Dice vs truth {wording.score(summary.dice)}, IoU vs truth {wording.score(summary.iou)} "
+            f"(mean of {wording.count(summary.scored, 'image')})"
+        )
+    job = job_view(jobs.find(session, label_set.job_id), now, lost_after_s)
+    problem = ""
+    if job is not None and job.at_work:
+        problem = f"The label set {label_set.name!r} is still being drawn. Wait until it is done, or stop it first."
+    elif not summary.images:
+        problem = f"The label set {label_set.name!r} has no masks. Draw it again on the Labels page."
+    elif not kept:
+        problem = f"Every image of the label set {label_set.name!r} is dropped. Keep some of them on the Labels page."
+    return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem)
+
+
+def _pair(dataset: Dataset, image: Image, teacher: Teacher) -> Pair:
+    image_key = stored.image_key(dataset.id, image.id)
+    if teacher.label_set_id is None:
+        return Pair(image.name, image_key, stored.truth_key(dataset.id, image.id), tuple(dataset.lookup))
+    return Pair(image.name, image_key, stored.label_key(teacher.label_set_id, image.id), ())
+
+
+def _warnings(config: RunConfig, train: int, validation: int) -> tuple[str, ...]:
+    found = []
+    if not validation:
+        found.append(
+            "No image is kept for validation, so nothing will tell how well the network does on images it has not seen."
+        )
+    if train + validation < 8:
+        found.append("With so few images the network will mostly learn them by heart.")
+    if config.training.batch_size > train:
+        found.append(f"The batch size is larger than the {wording.count(train, 'training image')}.")
+    return tuple(found)

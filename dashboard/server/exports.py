@@ -1,0 +1,229 @@
+"""What people take home: zips of masks streamed as they are made, and tables as CSV."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from db import datasets, recipes, runs
+from db.exports import owner_name
+from db.models import Image, Job, Label, LabelSet, Prediction, PredictionSet, Run
+from engine.core.filenames import safe_stems
+from engine.exports import pictures
+from engine.exports.pictures import MaskKind
+from engine.exports.tables import as_csv
+from engine.imaging import codec, metrics
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+
+Member = tuple[str, bytes]
+PIECE_BYTES = 1 << 16
+ROWS = 500
+
+
+class Mask(NamedTuple):
+    """A stored mask to be packed: of which image, its key, and a file stem that no other mask of the zip has."""
+
+    image_id: str
+    key: str
+    name: str
+
+
+class _Sink(io.RawIOBase):
+    """Takes what zipfile writes until it is fetched; it cannot seek, so every entry is written in one go."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._position = 0
+        self.waiting = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        self._position += len(data)
+        self.waiting += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._position
+
+    def fetch(self) -> bytes:
+        parts, self._parts, self.waiting = self._parts, [], 0
+        return b"".join(parts)
+
+
+def zip_stream(members: Iterable[Member]) -> Generator[bytes, None, None]:
+    """Yield a zip of (name, bytes) piece by piece. Stored, not deflated: PNGs do not get smaller.
+
+    The first entry is sent as soon as it is there; then small ones are gathered, because each piece is a turn of the
+    server's threads.
+    """
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        enough = 1
+        for name, data in members:
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+            if sink.waiting >= enough:
+                yield sink.fetch()
+                enough = PIECE_BYTES
+    yield sink.fetch()
+
+
+def mask_members(
+    store: Artifacts, dataset_id: str, masks: Iterable[Mask], kind: MaskKind, threshold: float
+) -> Iterator[Member]:
+    """Yield <kind>/<name>.png of each mask: "masks" are PNG 0/255, "classes" 0/1, "cutouts" the image's foreground.
+
+    A mask whose file is gone, or whose image is where that is needed, is left out.
+    """
+    for mask in masks:
+        image_key = stored.image_key(dataset_id, mask.image_id)
+        if not store.exists(mask.key) or (kind == "cutouts" and not store.exists(image_key)):
+            continue
+        levels = codec.decode_png(store.read(mask.key))
+        if kind == "cutouts":
+            data = pictures.cutout_png(codec.decode_png(store.read(image_key)), levels, threshold)
+        else:
+            data = (pictures.mask_png if kind == "masks" else pictures.class_png)(levels, threshold)
+        yield f"{kind}/{mask.name}.png", data
+
+
+def map_members(store: Artifacts, folder: str, keyed_names: Iterable[tuple[str, str]]) -> Iterator[Member]:
+    """Yield <folder>/<name>.png of (key, name), as they are stored: 8-bit maps. What has none is left out."""
+    for key, name in keyed_names:
+        if store.exists(key):
+            yield f"{folder}/{name}.png", store.read(key)
+
+
+def table_member(write: Callable[[], str]) -> Iterator[Member]:
+    """Yield scores.csv. `write` is called when its turn comes, so that nothing waits for it."""
+    yield "scores.csv", ("\ufeff" + write()).encode()
+
+
+def prediction_masks(session: Session, found: PredictionSet) -> list[Mask]:
+    """Return every prediction of a set, doubles of an image included."""
+    there = runs.predicted_images(session, found.id)
+    return _masks(session, found.dataset_id, there, partial(stored.prediction_key, found.id))
+
+
+def label_masks(session: Session, found: LabelSet) -> list[Mask]:
+    """Return every label of a set, doubles of an image included."""
+    there = recipes.labelled_images(session, found.id)
+    return _masks(session, found.dataset_id, there, partial(stored.label_key, found.id))
+
+
+def _masks(session: Session, dataset_id: str, there: set[str], key_of: Callable[[str], str]) -> list[Mask]:
+    named = [(name, image_id) for name, image_id in datasets.named_images(session, dataset_id) if image_id in there]
+    stems = safe_stems([name for name, _ in named])
+    return [Mask(image_id, key_of(image_id), stem) for (_, image_id), stem in zip(named, stems, strict=True)]
+
+
+def _in_order(query: Select[Any]) -> Select[Any]:
+    return query.order_by(Image.position, Image.id)
+
+
+def prediction_csv(session: Session, store: Artifacts, prediction_set_id: str, threshold: float) -> str:
+    """Return areas and scores at `threshold`, one line for each image; what has no reference stays empty.
+
+    The two kinds of score keep their names: against truth, and agreement with the pseudo-label that taught the run.
+    `pseudo_label_quality` is that label's own, told from the image alone.
+    """
+    header = ["file", "width_px", "height_px", "split", "foreground_share", "mean_probability", "mean_uncertainty"]
+    header += ["flip_agreement", "truth_dice", "truth_iou", "pseudo_label_dice", "pseudo_label_iou"]
+    header += ["pseudo_label_quality"]
+    query = (
+        select(Prediction, Image.name, Image.width, Image.height)
+        .join(Image, Image.id == Prediction.image_id)
+        .where(Prediction.prediction_set_id == prediction_set_id)
+        .execution_options(yield_per=ROWS)
+    )
+    quality = _label_quality(session, prediction_set_id)
+
+    def rows() -> Iterator[list[Any]]:
+        for prediction, name, width, height in session.execute(_in_order(query)):
+            share = _foreground_share(store, prediction, width * height, threshold)
+            scores = [*_scores(prediction.truth_counts, threshold), *_scores(prediction.label_counts, threshold)]
+            means = [prediction.mean_probability, prediction.uncertainty, prediction.flip_agreement]
+            size = [name, width, height, prediction.split, share]
+            yield [*size, *map(_number, means), *scores, _number(quality.get(prediction.image_id))]
+            session.expunge(prediction)  # its counts are two kilobytes, and there may be ten thousand
+
+    return as_csv(header, rows())
+
+
+def _label_quality(session: Session, prediction_set_id: str) -> dict[str, float | None]:
+    found = session.get_one(PredictionSet, prediction_set_id)
+    run = session.get_one(Run, found.run_id)
+    own = run.label_set_id is not None and run.dataset_id == found.dataset_id
+    return recipes.label_quality(session, run.label_set_id) if own else {}
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6f}"
+
+
+def label_csv(session: Session, label_set_id: str) -> str:
+    """Return areas and label-free quality and, where there is truth, scores against it at threshold 0.5."""
+    header = ["file", "width_px", "height_px", "foreground_share", "quality", "unclear", "dropped"]
+    header += ["truth_dice", "truth_iou"]
+    query = select(Image, Label).join(Label, Label.image_id == Image.id).where(Label.label_set_id == label_set_id)
+    table = [
+        (
+            *(image.name, image.width, image.height),
+            *(label.area, label.quality, int(label.unclear), int(label.dropped), label.dice, label.iou),
+        )
+        for image, label in session.execute(_in_order(query))
+    ]
+    return as_csv(header, table)
+
+
+def _foreground_share(store: Artifacts, prediction: Prediction, pixels: int, threshold: float) -> str:
+    counts = prediction.truth_counts or prediction.label_counts
+    key = stored.prediction_key(prediction.prediction_set_id, prediction.image_id)
+    if counts:
+        share = metrics.unpack_counts(counts).predicted[metrics.threshold_index(threshold)] / pixels
+    elif threshold == 0.5 or not store.exists(key):
+        share = prediction.area
+    else:
+        share = metrics.to_mask(codec.decode_png(store.read(key)), threshold).mean()
+    return f"{share:.6f}"
+
+
+def _scores(packed: bytes | None, threshold: float) -> list[str]:
+    if not packed:
+        return ["", ""]
+    counts, index = metrics.unpack_counts(packed), metrics.threshold_index(threshold)
+    return [f"{metrics.dice_curve(counts)[index]:.6f}", f"{metrics.iou_curve(counts)[index]:.6f}"]
+
+
+def metrics_csv(session: Session, run_id: str) -> str:
+    """Return a run's metrics: one line for each epoch, one column for each metric."""
+    rows: dict[int, dict[str, float]] = {}
+    for metric in runs.metrics(session, run_id):
+        rows.setdefault(metric.epoch, {})[metric.name] = metric.value
+    names = sorted({name for values in rows.values() for name in values})
+    table = [[epoch, *(values.get(name, "") for name in names)] for epoch, values in sorted(rows.items())]
+    return as_csv(["epoch", *names], table)
+
+
+def report_csv(session: Session, dataset_id: str) -> str:
+    """Return a dataset's import report: one line for each file."""
+    entries = datasets.report(session, dataset_id)
+    table = [[entry.name, "taken" if entry.taken else "skipped", entry.reason] for entry in entries]
+    return as_csv(["file", "outcome", "reason"], table)
+
+
+def prepared_name(session: Session, job: Job) -> str:
+    """Return the file name of what an export job made: what it was made of, the format and the threshold."""
+    payload = job.payload
+    title = owner_name(session, payload["owner"], payload[payload["owner"]])
+    threshold = "" if payload["threshold"] is None else f" {payload['threshold']:.2f}"
+    return f"{title} {payload['what']}{threshold}.{job.result['suffix']}"

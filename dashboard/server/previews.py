@@ -1,0 +1,332 @@
+"""Masks drawn while a person moves sliders: small pictures, a few warm processes, a memory of what was drawn.
+
+Streamlit is not imported here, because the processes that draw import this module and little more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from dashboard.server.processes import Processes
+from engine.core.parameters import field_schemas
+from engine.imaging import codec, metrics
+from engine.imaging.metrics import ThresholdCounts
+from engine.labelling.base import LabelParams, draw, find_method, fit_state, look_at, shrink, values_for
+from engine.labelling.quality import Quality, assess
+
+PREVIEW_PX = 256
+DIED = "The drawing process died. Memory may be short: try a smaller size."
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture to draw on: where it lies and, where there is truth, the class of each of its 256 grey values."""
+
+    content_hash: str
+    longest_side_px: int
+    image_path: Path
+    truth_path: Path | None = None
+    lookup: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A drawn mask: 8-bit probability as PNG, its overlap with truth at 101 thresholds, and its label-free quality.
+
+    `seconds` to draw it, and to judge it where it has a quality, are those of a processor, so that what else runs on
+    the machine does not count.
+    `error` is a sentence, and `png` then empty, where the method could not draw this picture.
+    """
+
+    png: bytes
+    counts: ThresholdCounts | None
+    seconds: float
+    error: str = ""
+    quality: Quality | None = None
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """Image uint8 (H, W, 3) and truth bool (H, W), or None, at the size of the preview."""
+
+    image: np.ndarray
+    truth: np.ndarray | None
+
+    @property
+    def bytes(self) -> int:
+        return self.image.nbytes + (0 if self.truth is None else self.truth.nbytes)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One mask to draw, or to judge where it is `drawn` already.
+
+    `state` is what the method learned of the dataset, `state_key` a short name for it.
+    """
+
+    source: Source
+    method: str
+    params: LabelParams
+    seed: int
+    state: dict[str, Any] | None
+    state_key: str
+    picture: _Picture | None
+    judged: bool
+    drawn: Preview | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return self.source, self.method, self.params.model_dump_json(), self.seed, self.state_key
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """One image of the dataset for a method to look at."""
+
+    source: Source
+    method: str
+    params: LabelParams
+    seed: int
+
+    @property
+    def key(self) -> Hashable:
+        values = json.dumps(values_for(self.params, "look"), sort_keys=True)
+        return self.source.content_hash, self.method, values, self.seed
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """What a method saw of the dataset, pickled image by image, for it to learn from."""
+
+    method: str
+    params: LabelParams
+    seed: int
+    looks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    sentence: str
+
+
+def preview_params(params: LabelParams, limit_px: int | None, picture_px: int) -> LabelParams:
+    """Return the parameters that draw a picture at most `limit_px` large as `params` draw it at their own size.
+
+    Lengths in pixels shrink with the picture, within their limits; a picture that is small enough changes nothing.
+
+    Args:
+        limit_px: the preview's longest side; None is as large as `params` say.
+        picture_px: the picture's longest side.
+    """
+    full_px = min(params.longest_side_px, picture_px)
+    if limit_px is None or full_px <= limit_px:
+        return params
+    changes: dict[str, Any] = {"longest_side_px": limit_px}
+    for name, schema in field_schemas(type(params)).items():
+        if schema.get("unit") == "px" and name not in changes:
+            value = getattr(params, name) * limit_px / full_px
+            value = round(value) if schema["type"] == "integer" else value
+            changes[name] = max(value, schema.get("minimum", value))
+    return params.model_copy(update=changes)
+
+
+class PreviewPool:
+    """Draws previews on processes of its own. Safe to use from several threads; `close` ends the processes.
+
+    Args:
+        memory_bytes: how much the remembered masks may take, and as much again each the small pictures and what
+            methods saw of the images.
+    """
+
+    def __init__(self, workers: int = 2, memory_bytes: int = 64_000_000) -> None:
+        self._processes = Processes(workers)
+        self._drawn: _Recent[Preview] = _Recent(memory_bytes)
+        self._pictures: _Recent[_Picture] = _Recent(memory_bytes)
+        self._looks: _Recent[bytes] = _Recent(memory_bytes)
+        self._states: _Recent[dict[str, Any]] = _Recent(memory_bytes // 8)
+
+    def fit(
+        self,
+        method: str,
+        params: LabelParams,
+        sources: Sequence[Source],
+        *,
+        seed: int = 0,
+        while_waiting: Callable[[int, int], None] = lambda done, total: None,
+    ) -> dict[str, Any] | None:
+        """Return what a method learns from the images of `sources`; None if it is one that learns nothing.
+
+        An image is looked at once for all parameters that looking does not depend on.
+
+        Args:
+            sources: the images that `base.fit_sample` picks of the dataset, in its order.
+            while_waiting: called many times a second with the number of images seen and of all. It may raise to give
+                up; what was seen by then is remembered.
+
+        Raises:
+            ValueError: an image could not be looked at, or there is nothing to learn from them.
+        """
+        if find_method(method).fit is None:
+            return None
+        tasks = [_Looking(source, method, params, seed) for source in sources]
+        fitted = json.dumps(values_for(params, "fit"), sort_keys=True)
+        key = method, fitted, seed, tuple(task.key for task in tasks)
+        state = self._states.get(key)
+        if state is None:
+            looks = self._look(tasks, while_waiting)
+            fitting = _Fitting(method, params, seed, tuple(looks[task.key] for task in tasks))
+            made = self._processes.run(_fit, [fitting], lambda: while_waiting(len(tasks), len(tasks)))
+            [state] = [_unless_failed(state) for _, state in made]
+            self._states.put(key, state, len(json.dumps(state)))
+        return state
+
+    def _look(self, tasks: Sequence[_Looking], while_waiting: Callable[[int, int], None]) -> dict[Hashable, bytes]:
+        found = {task.key: look for task in tasks if (look := self._looks.get(task.key)) is not None}
+        missing = {task.key: task for task in tasks if task.key not in found}
+        for task, made in self._processes.run(_look, missing.values(), lambda: while_waiting(len(found), len(tasks))):
+            look = found[task.key] = _unless_failed(made)
+            self._looks.put(task.key, look, len(look))
+        return found
+
+    def draw(
+        self,
+        method: str,
+        params: LabelParams,
+        sources: Sequence[Source],
+        *,
+        limit_px: int | None = PREVIEW_PX,
+        seed: int = 0,
+        state: dict[str, Any] | None = None,
+        judged: bool = True,
+        while_waiting: Callable[[int], None] = lambda done: None,
+    ) -> list[Preview]:
+        """Return the preview of each source, drawn now where it was not drawn before.
+
+        Args:
+            limit_px: the longest side to draw at (see `preview_params`).
+            state: what the method learned of the dataset (see `fit`), for methods that need it.
+            judged: whether a preview must have its quality. To judge a mask takes longer than to draw it, so a page
+                shows masks first and judges them then.
+            while_waiting: called many times a second with the number drawn. It may raise to give up: what has not
+                begun is then dropped, so that a newer position of a slider does not wait behind this one.
+        """
+        state_key = "" if state is None else hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+        tasks = []
+        for source in sources:
+            smaller = preview_params(params, limit_px, source.longest_side_px)
+            picture = self._pictures.get((source, smaller.longest_side_px))
+            task = _Task(source, method, smaller, seed, state, state_key, picture, judged)
+            tasks.append(replace(task, drawn=self._drawn.get(task.key)))
+        found = {task.key: task.drawn for task in tasks if task.drawn and (task.drawn.quality or not judged)}
+        missing = {task.key: task for task in tasks if task.key not in found}
+        for task, made in self._processes.run(_draw, missing.values(), lambda: while_waiting(len(found))):
+            found[task.key] = self._keep(task, *(made or (_failed(DIED), None)))
+        return [found[task.key] for task in tasks]
+
+    def _keep(self, task: _Task, preview: Preview, loaded: _Picture | None) -> Preview:
+        if loaded is not None:
+            self._pictures.put((task.source, task.params.longest_side_px), loaded, loaded.bytes)
+        if not preview.error:
+            self._drawn.put(task.key, preview, len(preview.png) + 2048)
+        return preview
+
+    def close(self) -> None:
+        """End the processes after the pictures they are at. A later `draw` starts new ones."""
+        self._processes.close()
+
+
+def _unless_failed(made: Any) -> Any:
+    if made is None or isinstance(made, _Failure):
+        raise ValueError(DIED if made is None else made.sentence)
+    return made
+
+
+class _Recent(Generic[V]):
+    """Values by key, at most `limit_bytes` together; what was used longest ago goes first."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._total_bytes = 0
+        self._entries: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> V | None:
+        with self._lock:
+            if key not in self._entries:
+                return None
+            self._entries.move_to_end(key)
+            return self._entries[key][0]
+
+    def put(self, key: Hashable, value: V, size_bytes: int) -> None:
+        with self._lock:
+            self._total_bytes += size_bytes - self._entries.pop(key, (None, 0))[1]
+            self._entries[key] = value, size_bytes
+            while self._total_bytes > self._limit_bytes and len(self._entries) > 1:
+                self._total_bytes -= self._entries.popitem(last=False)[1][1]
+
+
+# What follows runs in the processes.
+
+
+def _look(task: _Looking) -> bytes | _Failure:
+    try:
+        image = codec.decode_png(task.source.image_path.read_bytes())
+        return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed))
+    except Exception as error:
+        return _Failure(str(error) or type(error).__name__)
+
+
+def _fit(task: _Fitting) -> dict[str, Any] | _Failure:
+    try:
+        return fit_state(find_method(task.method), [pickle.loads(look) for look in task.looks], task.params, task.seed)
+    except Exception as error:
+        return _Failure(str(error) or type(error).__name__)
+
+
+def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
+    """Draw one mask; return it, and the picture where it had to be loaded."""
+    method = find_method(task.method)
+
+    def mask(image: np.ndarray) -> np.ndarray:
+        return draw(method, image, task.params, task.seed, task.state)
+
+    try:
+        picture = task.picture or _load(task.source, task.params.longest_side_px)
+        started = time.process_time()
+        probability = codec.decode_png(task.drawn.png) / np.float32(255) if task.drawn else mask(picture.image)
+        quality = assess(picture.image, probability, mask) if task.judged else None
+        seconds = time.process_time() - started
+    except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
+        return _failed(str(error) or type(error).__name__), None
+    kept = None if task.picture else picture
+    if task.drawn:
+        return replace(task.drawn, seconds=task.drawn.seconds + seconds, quality=quality), kept
+    levels = metrics.probability_to_u8(probability)
+    counts = None if picture.truth is None else metrics.threshold_counts(levels, picture.truth)
+    return Preview(codec.encode_png(levels), counts, seconds, quality=quality), kept
+
+
+def _load(source: Source, longest_side_px: int) -> _Picture:
+    image = shrink(codec.decode_png(source.image_path.read_bytes()), longest_side_px)
+    if source.truth_path is None:
+        return _Picture(image, None)
+    values = codec.decode_png(source.truth_path.read_bytes())
+    truth = np.asarray(source.lookup, np.uint8)[values] > 0
+    return _Picture(image, codec.resize_mask(truth, image.shape[:2]))
+
+
+def _failed(sentence: str) -> Preview:
+    return Preview(b"", None, 0.0, sentence)

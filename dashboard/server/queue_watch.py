@@ -1,0 +1,100 @@
+"""What runs beside the pages for as long as the app does: nothing that waits in the queue is left without a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+
+from dashboard.access import identity
+from dashboard.server import connections, resources, web_log
+from db import jobs, warm
+from db.actors import APP
+from db.models import JobStatus, utc_now
+
+INTERVAL_S = 10.0
+UPLOADS_KEPT_S = 7 * 24 * 3600.0
+
+log = logging.getLogger("maskloom.dashboard")
+
+
+@asynccontextmanager
+async def lifespan(app: Any) -> AsyncIterator[None]:
+    """Migrate the database before the first page, then watch the queue until the app ends."""
+    connections.answer_at_once()
+    with identity.acting_as(APP):
+        await anyio.to_thread.run_sync(_prepare)
+        watch = asyncio.create_task(_watch())
+    try:
+        yield
+    finally:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+        with identity.acting_as(APP):
+            await anyio.to_thread.run_sync(_end)
+
+
+def _prepare() -> None:
+    web_log.begin()
+    dismiss_warm_worker()  # it may run the code of an older app
+    remove_old_uploads()
+
+
+def _end() -> None:
+    resources.end_preview_pool()
+    dismiss_warm_worker()
+    web_log.end()
+
+
+def dismiss_warm_worker() -> None:
+    """Tell the worker that waits with networks in memory, if there is one, to end."""
+    with resources.database().writing() as session:
+        warm.dismiss(session)
+
+
+async def _watch() -> None:
+    # A worker that died with the last app falls silent only after a while, so what is lost is looked for until then.
+    give_up_s = resources.settings().lost_after_s + 2 * INTERVAL_S
+    started = time.monotonic()
+    while True:
+        try:
+            await anyio.to_thread.run_sync(look_after_queue, time.monotonic() - started < give_up_s)
+        except Exception:
+            log.exception("The queue could not be looked after; the next try is in %.0f s.", INTERVAL_S)
+        await asyncio.sleep(INTERVAL_S)
+
+
+def look_after_queue(with_lost: bool) -> bool:
+    """Start a worker if queued jobs wait and fewer than MAX_WORKERS run. Returns whether one was started.
+
+    Args:
+        with_lost: also put jobs whose worker has fallen silent back into the queue.
+    """
+    current, database, now = resources.settings(), resources.database(), utc_now()
+    if with_lost:
+        with database.writing() as session:
+            requeued = jobs.requeue_lost(session, now, current.lost_after_s)
+        if requeued:
+            log.warning("%d lost job(s) put back into the queue.", requeued)
+    with database.reading() as session:
+        waiting = jobs.waiting_without_worker(session, now, current.lost_after_s, current.max_workers)
+        queued = [job.id for job in jobs.active(session) if job.status == JobStatus.QUEUED] if waiting else []
+    if queued:
+        resources.launcher().submit(queued[0])
+    return bool(queued)
+
+
+def remove_old_uploads(kept_s: float = UPLOADS_KEPT_S) -> int:
+    """Delete the folders of uploads that nobody imported and that are older than `kept_s`. Returns how many."""
+    folder = resources.artifacts().root / "uploads"
+    old = [path for path in folder.glob("*") if time.time() - path.stat().st_mtime > kept_s]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(old)

@@ -1,0 +1,99 @@
+"""Pictures as the browser gets them: made smaller, or from a class map into grey or colour."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dashboard.ui import palette
+
+PATCH_PX, PATCH_LEAST_PX = 64, 24
+
+
+def smaller_image(path: Path, size_px: int) -> bytes:
+    """Return an image as WebP with its longest side at most `size_px`; it is never made larger."""
+    with Image.open(path) as picture:
+        return _webp(_fitted(picture.convert("RGB"), size_px, Image.Resampling.LANCZOS))
+
+
+def patch(path: Path, row: float, column: float) -> bytes:
+    """Return the square of an image around a place (row and column in [0, 1]) as WebP, PATCH_PX large at most.
+
+    Its side is a seventh of the image's shorter side; at the image's edge it moves inwards.
+    """
+    with Image.open(path) as picture:
+        side = min(max(PATCH_LEAST_PX, min(picture.size) // 7), *picture.size)
+        left, top = (
+            min(max(round(place * length - side / 2), 0), length - side)
+            for place, length in zip((column, row), picture.size, strict=True)
+        )
+        square = picture.crop((left, top, left + side, top + side)).convert("RGB")
+        return _webp(_fitted(square, PATCH_PX, Image.Resampling.LANCZOS))
+
+
+def smaller_probability(path: Path, size_px: int) -> bytes:
+    """Return an 8-bit probability as PNG with its longest side at most `size_px`, averaged over each pixel's area."""
+    with Image.open(path) as picture:
+        return _png(_fitted(picture.convert("L"), size_px, Image.Resampling.BOX))
+
+
+def grey_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
+    """Return stored truth values as PNG: 0 where `lookup` says background, 255 for any other class."""
+    foreground = (_classes(path, lookup) > 0).astype(np.uint8) * 255
+    picture = Image.fromarray(foreground)
+    # Averaged, so that "at least 0.5" means the larger part of the area that a pixel stands for.
+    return _png(_fitted(picture, size_px, Image.Resampling.BOX) if size_px else picture)
+
+
+def class_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
+    """Return stored truth values as PNG whose grey value is the class, 0 for background."""
+    picture = Image.fromarray(_classes(path, lookup))
+    return _png(_fitted(picture, size_px, Image.Resampling.NEAREST) if size_px else picture)
+
+
+def coloured_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
+    """Return stored truth values as PNG with one colour for each class and clear background."""
+    classes = _classes(path, lookup)
+    colours = np.array([(0, 0, 0), *(_rgb(code) for code in palette.CLASSES)], dtype=np.uint8)
+    index = np.where(classes == 0, 0, (classes.astype(int) - 1) % len(palette.CLASSES) + 1).astype(np.uint8)
+    picture = Image.fromarray(index)
+    picture.putpalette(colours.tobytes())
+    if size_px:
+        picture = _fitted(picture, size_px, Image.Resampling.NEAREST)
+    return _png(picture, transparency=0)
+
+
+def _classes(path: Path, lookup: Sequence[int]) -> np.ndarray:
+    with Image.open(path) as picture:
+        values = np.asarray(picture.convert("L"))
+    # Before the import has proposed classes, anything that is not black is foreground.
+    table = np.asarray(lookup, dtype=np.uint8) if len(lookup) == 256 else np.minimum(np.arange(256), 1).astype(np.uint8)
+    return table[values]
+
+
+def _fitted(picture: Image.Image, size_px: int, method: Image.Resampling) -> Image.Image:
+    longest = max(picture.size)
+    if longest <= size_px:
+        return picture
+    width, height = (max(1, round(side * size_px / longest)) for side in picture.size)
+    return picture.resize((width, height), method)
+
+
+def _png(picture: Image.Image, **options: int) -> bytes:
+    target = io.BytesIO()
+    picture.save(target, "PNG", compress_level=3, **options)
+    return target.getvalue()
+
+
+def _webp(picture: Image.Image) -> bytes:
+    target = io.BytesIO()
+    picture.save(target, "WEBP", quality=85, method=2)
+    return target.getvalue()
+
+
+def _rgb(code: str) -> tuple[int, ...]:
+    return tuple(int(code[start : start + 2], 16) for start in (1, 3, 5))

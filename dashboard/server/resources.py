@@ -1,0 +1,209 @@
+"""What every page and route shares: the database, the store of files, the launcher, previews and uploads.
+
+All of it is made once per process. `st.cache_resource` keeps it across reloads of this module while developing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import streamlit as st
+
+from dashboard.access import identity
+from dashboard.server.byte_cache import ByteCache
+from dashboard.server.previews import PreviewPool
+from db.models import new_id
+from db.session import Database
+from engine.care.disk_use import DiskWatch
+from engine.core.settings import Settings, settings
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+from engine.work import launchers
+from engine.work.launchers.base import Launcher
+
+_FOLDERS = {
+    "dataset": stored.dataset_folder,
+    "labels": stored.label_folder,
+    "run": stored.run_folder,
+    "prediction": stored.prediction_folder,
+}
+PREVIEW_BYTES = 64_000_000
+RENDITION_BYTES = 16_000_000
+"""Some 50 pages of 48 tiles, 0.3 MB each: for those who turn back, and for many who look at the same."""
+
+__all__ = [
+    "artifacts",
+    "database",
+    "discard_upload",
+    "issue_upload",
+    "knows_upload",
+    "launcher",
+    "place_upload",
+    "preview_pool",
+    "previews",
+    "renditions",
+    "settings",
+    "upload_folder",
+    "upload_limit_bytes",
+    "upload_room",
+    "uploaded_files",
+]
+
+
+def database() -> Database:
+    """Return the database, its schema brought up to date: `with database().reading() as session: ...`.
+
+    What is written through it is written in the name of whoever acts, and refused where their role does not allow it.
+    """
+    return _database(settings().resolved_database_url)
+
+
+@st.cache_resource(show_spinner=False)
+def _database(url: str) -> Database:
+    opened = Database(url, actor=lambda: identity.current(opened))
+    opened.migrate()
+    return opened
+
+
+def artifacts() -> Artifacts:
+    """Return the store of files."""
+    return Artifacts(settings().data_root)
+
+
+def disk_watch() -> DiskWatch:
+    """Return what knows how much of the disk Maskloom takes: `disk_watch().latest()`."""
+    return _disk_watch(settings().data_root)
+
+
+@st.cache_resource(show_spinner=False)
+def _disk_watch(root: Path) -> DiskWatch:
+    return DiskWatch(root)
+
+
+def remove_files(deleted: Iterable[tuple[str, str]]) -> None:
+    """Delete the folders of rows that are gone, as the functions in `db` that delete return them: (kind, id)."""
+    for kind, row_id in deleted:
+        artifacts().delete(_FOLDERS[kind](row_id))
+
+
+def launcher() -> Launcher:
+    """Return the launcher: `launcher().submit(job.id)` after the transaction that made the job has ended."""
+    return _launcher(settings())
+
+
+@st.cache_resource(show_spinner=False, hash_funcs={Settings: lambda chosen: chosen.model_dump_json()})
+def _launcher(chosen: Settings) -> Launcher:
+    return launchers.launcher(chosen)
+
+
+@st.cache_resource(show_spinner=False)
+def previews() -> ByteCache:
+    """Return the place for PNG bytes a page has just made: `urls.preview(previews().put(png))` shows them."""
+    return ByteCache(PREVIEW_BYTES)
+
+
+def preview_pool() -> PreviewPool:
+    """Return the processes that draw previews. They start with the first drawing and end with the app."""
+    return _preview_pool(PreviewPool)
+
+
+# Keyed by the class itself: a module reloaded while developing cannot talk to processes that an older one started.
+@st.cache_resource(show_spinner=False, max_entries=1, on_release=lambda pool: pool.close(), hash_funcs={type: id})
+def _preview_pool(kind: type[PreviewPool]) -> PreviewPool:
+    return kind()
+
+
+def end_preview_pool() -> None:
+    """End the processes that draw previews, if any were started."""
+    _preview_pool.clear()  # calls on_release
+
+
+@st.cache_resource(show_spinner=False)
+def renditions() -> ByteCache:
+    """Return the cache of down-scaled and recoloured pictures that the routes make."""
+    return ByteCache(RENDITION_BYTES)
+
+
+class _Uploads:
+    """The upload tokens of this process and how many bytes came in under each."""
+
+    def __init__(self) -> None:
+        self.bytes_by_token: dict[str, int] = {}
+        self.places_by_token: dict[str, dict[str, str]] = {}
+        """For each place, as every file system compares names: the path that the browser gave."""
+        self.lock = threading.Lock()
+
+
+@st.cache_resource(show_spinner=False)
+def _uploads() -> _Uploads:
+    return _Uploads()
+
+
+def upload_limit_bytes() -> int:
+    """Return how large one upload may become in all."""
+    return settings().upload_limit_mb * 1_000_000
+
+
+def issue_upload() -> str:
+    """Return the token of a new, empty upload. Only tokens made here are taken by the upload route."""
+    token = new_id()
+    uploads = _uploads()
+    with uploads.lock:
+        uploads.bytes_by_token[token] = 0
+    return token
+
+
+def knows_upload(token: str | None) -> bool:
+    return token in _uploads().bytes_by_token
+
+
+def upload_room(token: str, arrived_bytes: int = 0) -> int:
+    """Count `arrived_bytes` towards an upload; return how many more may come (negative: too many came)."""
+    uploads = _uploads()
+    with uploads.lock:
+        uploads.bytes_by_token[token] += arrived_bytes
+        room = upload_limit_bytes() - uploads.bytes_by_token[token]
+    spare_disk = artifacts().free_bytes() - settings().free_disk_floor_mb * 1_000_000
+    return min(room, spare_disk)
+
+
+def place_upload(token: str, path: str, wished: PurePosixPath) -> PurePosixPath | None:
+    """Return where the file that the browser calls `path` lies in its upload: at `wished`, or beside what has that.
+
+    Two names can become one when they are made safe; the same file sent again takes its own place. None if the upload
+    holds as many files as an import may.
+    """
+    uploads = _uploads()
+    with uploads.lock:
+        places = uploads.places_by_token.setdefault(token, {})
+        place, number = wished, 2
+        while places.get(place.as_posix().casefold(), path) != path:
+            place, number = wished.with_stem(f"{wished.stem}-{number}"), number + 1
+        if len(places) >= settings().import_limit_files and place.as_posix().casefold() not in places:
+            return None
+        places[place.as_posix().casefold()] = path
+    return place
+
+
+def upload_folder(token: str) -> Path:
+    """Return the folder in which the files of an upload lie."""
+    return artifacts().path(stored.upload_folder(token))
+
+
+def uploaded_files(token: str) -> tuple[tuple[str, ...], int]:
+    """Return (names relative to the upload's folder, their bytes)."""
+    folder = upload_folder(token)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".part"))
+    return tuple(path.relative_to(folder).as_posix() for path in files), sum(path.stat().st_size for path in files)
+
+
+def discard_upload(token: str) -> None:
+    """Delete what came in under a token; the token can be used again."""
+    artifacts().delete(stored.upload_folder(token))
+    uploads = _uploads()
+    with uploads.lock:
+        if token in uploads.bytes_by_token:
+            uploads.bytes_by_token[token] = 0
+        uploads.places_by_token.pop(token, None)

@@ -1,0 +1,240 @@
+"""Charts with one look: the page's theme, Okabe-Ito colours, one hover line, little margin.
+
+```python
+charts.show(charts.curves_figure([Curve("loss", epochs, values, group="train"), ...], log=True), key="loss")
+```
+The key keeps zoom and hidden curves while new epochs arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard.ui import palette
+
+FAINT = 0.35
+# With more names than this a legend beside the title would press the curves flat.
+FEW_CURVES, LEGEND_COLUMNS, LONGEST_NAME = 4, 3, 34
+DASHES, TRAINING_DASHES = ("solid", "dash", "longdashdot", "longdash"), ("dot", "1px,5px", "3px,3px,1px,3px", "1px,8px")
+# A longer curve is thinned to about this many points: more than the chart has pixels across.
+MOST_POINTS = 2000
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line: `values[i]` belongs to `epochs[i]`.
+
+    With `run` set, each run has its colour, training is dotted and validation solid; where there are more runs than
+    colours, the colours come again with other dashes. Without it, training and validation have two colours.
+    """
+
+    metric: str
+    epochs: Sequence[float]
+    values: Sequence[float]
+    group: Literal["train", "validation", ""] = ""
+    run: str = ""
+
+
+def curves_figure(
+    curves: Sequence[Curve],
+    *,
+    title: str = "",
+    log: bool = False,
+    smoothing: float = 0.0,
+    best_epoch: float | None = None,
+    starts: Mapping[int, str] | None = None,
+    height_px: int = 300,
+    x_title: str = "Epoch",
+) -> dict[str, Any]:
+    """Return curves over epochs, or over what `x_title` names, as Plotly's {"data": traces, "layout": …}.
+
+    Plain values: a page that trains draws these for each epoch, and graph objects take twenty times as long.
+
+    Args:
+        log: a logarithmic value axis.
+        smoothing: weight of the past in an exponential moving average, 0 (none) to 0.99; raw values stay, faint.
+        best_epoch: marked with a thin line.
+        starts: {first epoch: words} of stretches that begin there, each marked with a thin line before it.
+    """
+    layout = _layout(height_px, title, x_title)
+    layout |= {"shapes": [], "annotations": []}
+    runs = list(dict.fromkeys(curve.run for curve in curves))
+    traces = [trace for curve in curves for trace in _traces(curve, runs, smoothing)]
+    if best_epoch is not None:
+        _mark(layout, best_epoch, "best", dash="dot", yanchor="top")
+    for epoch, words in (starts or {}).items():
+        _mark(layout, epoch - 0.5, words, dash="solid", yanchor="bottom")
+    if log:
+        layout["yaxis"] |= {"type": "log", "dtick": 1 if _spans_decades(curves) else None}
+    layout["xaxis"]["rangemode"] = "normal"
+    if x_title == "Epoch":
+        few = max((len(curve.epochs) for curve in curves), default=0) <= 20
+        layout["xaxis"] |= {"dtick": 1 if few and curves else None, "tickformat": "d"}
+    if len(curves) > FEW_CURVES:
+        _legend_below(layout, len(curves))
+    return {"data": traces, "layout": layout}
+
+
+def _legend_below(layout: dict[str, Any], count: int) -> None:
+    """Put many names under the chart in columns, where they take no room from the curves."""
+    rows = -(-count // LEGEND_COLUMNS)
+    width = {"entrywidth": 0.98 / LEGEND_COLUMNS, "entrywidthmode": "fraction"}
+    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top", "font": {"size": 12}}
+    layout |= {"legend": width | place, "height": layout["height"] + 21 * rows}
+
+
+def _mark(layout: dict[str, Any], x: float, words: str, dash: str, yanchor: Literal["top", "bottom"]) -> None:
+    """Draw a thin upright line, with words to its right at the chart's top or bottom."""
+    layout["shapes"].append(_upright(x, {"width": 1, "dash": dash, "color": "gray"}))
+    y = 1 if yanchor == "top" else 0
+    place = {"x": x, "y": y, "yref": "paper", "xanchor": "left", "yanchor": yanchor, "xshift": 3}
+    layout["annotations"].append({"text": words, "showarrow": False, **place})
+
+
+def _upright(x: float, line: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain", "line": line}
+
+
+def rate_range(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    raw_losses: Sequence[float],
+    *,
+    key: str,
+    suggestion: float | None = None,
+    height_px: int = 260,
+) -> None:
+    """Draw smoothed losses over learning rates on a logarithmic axis, those of single batches faint behind them."""
+    figure = _figure(height_px, "", x_title="Learning rate")
+    line = {"color": palette.BLUE, "width": 2}
+    batches = go.Scatter(
+        x=rates, y=raw_losses, line={**line, "width": 1}, opacity=FAINT, name="each batch", hoverinfo="skip"
+    )
+    figure.add_trace(batches)
+    figure.add_trace(go.Scatter(x=rates, y=losses, line=line, name="loss, smoothed", hovertemplate="%{y:.4g}"))
+    if suggestion is not None:
+        figure.add_vline(suggestion, line={"width": 1.5, "dash": "dot", "color": "gray"})
+        place = {"x": np.log10(suggestion), "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top", "xshift": 3}
+        figure.add_annotation(text="suggested", showarrow=False, **place)
+    figure.update_xaxes(type="log", dtick=1, exponentformat="power", hoverformat=".1e")
+    # A last loss far above the rest would press the curve flat
+    shown = np.asarray(losses, dtype=float)
+    low, high = float(shown.min()), float(max(shown[0], np.quantile(shown, 0.9)))
+    figure.update_yaxes(range=[low - 0.1 * (high - low), high + 0.25 * (high - low)])
+    show(figure, key=key)
+
+
+def histogram(
+    values: Sequence[float],
+    *,
+    key: str,
+    x_title: str,
+    bins: int = 20,
+    span: tuple[float, float] | None = (0.0, 1.0),
+    threshold: float | None = None,
+    height_px: int = 220,
+) -> None:
+    """Draw how often values occur; those below `threshold` in another colour."""
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    counts, edges = np.histogram(finite, bins=bins, range=span)
+    middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
+    below = middles < threshold if threshold is not None else np.zeros(len(middles), dtype=bool)
+    bars = {
+        "type": "bar",
+        "x": middles,
+        "y": counts,
+        "width": width * 0.92,
+        "marker": {"color": [palette.ORANGE if low else palette.BLUE for low in below], "line": {"width": 0}},
+        "customdata": np.stack([edges[:-1], edges[1:]], axis=1),
+        "hovertemplate": "%{customdata[0]:.3g} to %{customdata[1]:.3g}: %{y}<extra></extra>",
+    }
+    layout = _layout(height_px, "", x_title) | {"hovermode": "closest", "showlegend": False}
+    if threshold is not None:
+        layout["shapes"] = [_upright(threshold, {"width": 1.5, "dash": "dot", "color": "gray"})]
+    show({"data": [bars], "layout": layout}, key=key)
+
+
+def smooth(values: Sequence[float], weight: float) -> np.ndarray:
+    """Return the exponential moving average of `values`, float64 (N,); NaN stay NaN and count for nothing.
+
+    The start's bias is taken out as in Kingma and Ba, "Adam", ICLR 2015, section 3, so the curve begins at its
+    first value and not at 0.
+    """
+    smoothed = np.full(len(values), np.nan)
+    average, seen = 0.0, 0
+    for index, value in enumerate(values):
+        if np.isfinite(value):
+            average, seen = weight * average + (1 - weight) * value, seen + 1
+            smoothed[index] = average / (1 - weight**seen)
+    return smoothed
+
+
+def _traces(curve: Curve, runs: list[str], smoothing: float) -> list[dict[str, Any]]:
+    """Return a curve; where it is smoothed, its raw values faint behind it."""
+    kept = slice(None, None, max(1, len(curve.epochs) // MOST_POINTS))
+    x, raw = np.asarray(curve.epochs)[kept].tolist(), np.asarray(curve.values, dtype=float)
+    many_runs = any(runs)
+    training = curve.group == "train"
+    again, place = divmod(runs.index(curve.run) if many_runs else int(training), len(palette.SERIES))
+    words = [escape(_shortened(curve.run)), curve.metric if not curve.group or not many_runs else "", curve.group]
+    name = " · ".join(word for word in words if word)
+    dashes = TRAINING_DASHES if many_runs and training else DASHES
+    line = {"color": palette.SERIES[place], "width": 2, "dash": dashes[again % len(dashes)]}
+    mode = "lines+markers" if len(x) <= 2 else "lines"
+    trace = {"type": "scatter", "x": x, "y": _known(raw[kept]), "line": line, "legendgroup": name}
+    drawn = {"name": name, "mode": mode, "hovertemplate": "%{y:.4g}"}
+    if smoothing <= 0:
+        return [trace | drawn]
+    faint = {"line": {**line, "width": 1}, "opacity": FAINT, "showlegend": False, "hoverinfo": "skip"}
+    return [trace | faint, trace | drawn | {"y": _known(smooth(raw, smoothing)[kept])}]
+
+
+def _known(values: np.ndarray) -> list[float | None]:
+    """Return values as JSON can hold them: None where there is no finite one."""
+    return [value if np.isfinite(value) else None for value in values.tolist()]
+
+
+def _shortened(name: str) -> str:
+    """Return a name with its middle left out where it is long: runs of a series differ at the end."""
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half + 1 :]}"
+
+
+def _spans_decades(curves: Sequence[Curve]) -> bool:
+    positive = [value for curve in curves for value in curve.values if value > 0]
+    return bool(positive) and max(positive) / min(positive) > 20
+
+
+def _figure(height_px: int, title: str, x_title: str) -> go.Figure:
+    return go.Figure(layout=_layout(height_px, title, x_title))
+
+
+def _layout(height_px: int, title: str, x_title: str) -> dict[str, Any]:
+    return {
+        "height": height_px,
+        "margin": {"l": 8, "r": 8, "t": 34 if title else 22, "b": 8},
+        "title": {"text": title, "font": {"size": 14}, "x": 0, "y": 0.98, "yanchor": "top"},
+        "hovermode": "x unified",
+        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
+        "xaxis": {"title": {"text": x_title, "standoff": 4}, "automargin": True},
+        "yaxis": {"automargin": True, "exponentformat": "e"},
+        # Zoom and hidden curves stay as they are while epochs arrive.
+        "uirevision": "keep",
+    }
+
+
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+def show(figure: go.Figure | dict[str, Any], *, key: str) -> None:
+    """Draw a figure that is finished."""
+    drawn = go.Figure(figure) if isinstance(figure, dict) else figure
+    st.plotly_chart(drawn, key=key, config=CONFIG, width="stretch")

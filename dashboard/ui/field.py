@@ -1,0 +1,152 @@
+"""Which widget a declared field gets, and with which step, format and words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+import streamlit as st
+from pydantic.fields import FieldInfo
+
+from engine.core.run_config_text import choice_words
+
+LONGEST_INT_SLIDER = 64
+MOST_SEGMENTS = 4
+# Below this share of its upper limit a default asks for scientific notation: learning rates, weight decay.
+TINY_SHARE = 2e-3
+
+
+# Names and choices, or parts of them, that capitals alone do not spell.
+@dataclass(frozen=True)
+class Limits:
+    """Smallest and largest value that a widget may offer; None where there is none."""
+
+    low: float | None
+    high: float | None
+    step: float
+    scientific: bool = False
+
+
+def draw_field(name: str, field: FieldInfo, key: str, start: Any, *, disabled: bool = False, note: str = "") -> Any:
+    """Draw the widget of one field, whose state is already in `st.session_state[key]`; return its value.
+
+    Args:
+        note: one more sentence for its help.
+    """
+    kind = _kind(field)
+    words = " ".join(part for part in (help_text(field), note) if part) or None
+    common = {"key": key, "help": words, "disabled": disabled, "persist_state": "session"}
+    label = label_text(name, field)
+    if get_origin(kind) is Literal:
+        return _choice(label, field, get_args(kind), common)
+    if kind is bool:
+        return st.toggle(label, **common)
+    if kind in (int, float):
+        return _number(label, field, kind, start, common)
+    return st.text_input(label, **common)
+
+
+def is_fixed(field: FieldInfo) -> bool:
+    """Whether a field can only have one value, so that there is nothing to choose."""
+    return get_origin(_kind(field)) is Literal and len(get_args(_kind(field))) == 1
+
+
+def label_text(name: str, field: FieldInfo) -> str:
+    """Return the field's title with its unit."""
+    unit = extra(field).get("unit")
+    title = field.title or choice_words(name.removesuffix(f"_{unit}"))
+    return f"{title} ({unit})" if unit else title
+
+
+def help_text(field: FieldInfo) -> str | None:
+    """Return the description and, for a number, what it may be."""
+    low, high = _bound(field, "ge", "gt"), _bound(field, "le", "lt")
+    parts = [field.description] if field.description else []
+    if low is not None and high is not None:
+        parts.append(f"From {low:g} to {high:g}." if max(abs(low), abs(high)) < 1e6 else f"At least {low:g}.")
+    elif low is not None:
+        parts.append(f"At least {low:g}.")
+    return " ".join(parts) or None
+
+
+def limits(field: FieldInfo, start: float) -> Limits:
+    """Return what a number's widget may offer, with a step that suits the range and the start value."""
+    whole = _kind(field) is int
+    low, high = _bound(field, "ge", "gt"), _bound(field, "le", "lt")
+    scientific = not whole and high is not None and start != 0 and abs(start) < TINY_SHARE * high
+    step = extra(field).get("step") or _step(low, high, start, whole, scientific)
+    # A slider cannot leave out its own end: it starts one step inside.
+    if low is not None and _constraint(field, "gt") is not None:
+        low = low + (1 if whole else min(step, start - low))
+    if high is not None and _constraint(field, "lt") is not None:
+        high = high - (1 if whole else min(step, high - start))
+    return Limits(low, high, step, scientific)
+
+
+def _number(label: str, field: FieldInfo, kind: type, start: Any, common: dict[str, Any]) -> Any:
+    chosen = limits(field, start if start is not None else 0)
+    low, high = (None if bound is None else kind(bound) for bound in (chosen.low, chosen.high))
+    step = kind(chosen.step)
+    bounded = low is not None and high is not None and not chosen.scientific and start is not None
+    if bounded and (kind is float or high - low <= LONGEST_INT_SLIDER * step) and _on_grid(start, low, step):
+        return st.slider(label, low, high, step=step, format=None if kind is int else _decimals(step), **common)
+    shown = "%d" if kind is int else "%.1e" if chosen.scientific else _decimals(min(step, _finest(start)))
+    if chosen.scientific and f"{start:.1e}" != f"{start:.6e}".replace("00000e", "e"):
+        shown = "%.3e"
+    return st.number_input(label, min_value=low, max_value=high, step=step, format=shown, **common)
+
+
+def _choice(label: str, field: FieldInfo, options: tuple[Any, ...], common: dict[str, Any]) -> Any:
+    labels = extra(field).get("labels", {})
+    words = {option: labels.get(option) or choice_words(option) for option in options}
+    short = len(options) <= MOST_SEGMENTS and sum(map(len, words.values())) <= 28
+    if short:
+        return st.segmented_control(label, options, format_func=words.__getitem__, required=True, wrap=True, **common)
+    return st.selectbox(label, options, format_func=words.__getitem__, **common)
+
+
+def _step(low: float | None, high: float | None, start: float, whole: bool, scientific: bool) -> float:
+    if whole:
+        return 1
+    if scientific or high is None or low is None:
+        # A tenth of the start's leading digit, so that stepping down from 1e-3 does not end at once.
+        return 10.0 ** (math.floor(math.log10(abs(start))) - 1 if start else -2)
+    return 10.0 ** math.floor(math.log10((high - low) / 50))
+
+
+def _on_grid(start: float, low: float, step: float) -> bool:
+    steps = (start - low) / step
+    return abs(steps - round(steps)) < 1e-6
+
+
+def _finest(start: float | None) -> float:
+    """Return the decimal place of the last digit of a start value, so that it is shown whole."""
+    digits = f"{start or 0:.6f}".rstrip("0").partition(".")[2]
+    return 10.0 ** -len(digits)
+
+
+def _decimals(step: float) -> str:
+    return f"%.{max(0, -math.floor(math.log10(step) + 1e-9))}f"
+
+
+def _kind(field: FieldInfo) -> Any:
+    """Return the type without `| None`."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not NoneType]
+    optional = NoneType in get_args(field.annotation) and len(kinds) == 1
+    return kinds[0] if optional else field.annotation
+
+
+def _bound(field: FieldInfo, closed: str, open_: str) -> float | None:
+    found = _constraint(field, closed)
+    return found if found is not None else _constraint(field, open_)
+
+
+def _constraint(field: FieldInfo, name: str) -> float | None:
+    return next((getattr(item, name) for item in field.metadata if getattr(item, name, None) is not None), None)
+
+
+def extra(field: FieldInfo) -> dict[str, Any]:
+    """Return what a field's declaration says beyond pydantic: unit, step, labels, only_with."""
+    return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}

@@ -1,0 +1,48 @@
+"""What became of every file of an import: counts, a table to filter and search, and the same as CSV."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.facts import urls, wording
+from dashboard.facts.datasets import report_lines
+from dashboard.server import resources
+
+_WANTED = ("All files", "Skipped", "Taken")
+
+
+def file_report(dataset_id: str, *, key: str) -> None:
+    """Draw the report over all imports into a dataset."""
+    with resources.database().reading() as session:
+        lines = report_lines(session, dataset_id)
+    if not lines:
+        st.info("No file has been looked at yet.")
+        return
+    skipped = sum(not line.taken for line in lines)
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    wanted = left.segmented_control(
+        f"{wording.count(len(lines) - skipped, 'file').capitalize()} taken, {wording.count(skipped, 'file')} skipped",
+        _WANTED,
+        default=_WANTED[0],
+        required=True,
+        key=f"{key}-wanted",
+    )
+    address = urls.import_report_csv(dataset_id)
+    right.link_button("Report as CSV", address, icon=":material/download:", width="stretch")
+    shown = [line for line in lines if wanted == _WANTED[0] or line.taken == (wanted == "Taken")]
+    st.dataframe(
+        {
+            "File": [line.name for line in shown],
+            "Outcome": ["taken" if line.taken else "skipped" for line in shown],
+            "Why": [line.reason for line in shown],
+        },
+        hide_index=True,
+        key=f"{key}-table",
+        height=min(38 + 35 * max(len(shown), 1), 520),
+        column_config={
+            "File": st.column_config.TextColumn(width="medium"),
+            "Outcome": st.column_config.TextColumn(width="small"),
+            "Why": st.column_config.TextColumn(width="large"),
+        },
+        placeholder="",
+    )

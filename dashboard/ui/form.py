@@ -1,0 +1,185 @@
+"""A form drawn from a declared parameter set: one widget for each field, checked as a whole.
+
+```python
+form = params_form(KMeansParams, key="labels-kmeans", start=stored_params)
+if form.params is None:
+    st.stop()                    # the sentence that says what is wrong is already on the page
+```
+The form keeps what was typed across page switches. It starts anew when `start` changes (another preset), and
+`reset_form("labels-kmeans")` puts the start values back. Widget keys are `<key>.<field>`, nested
+`<key>.<group>.<field>`. A field may say more through `json_schema_extra`: `unit`, `step`, and `labels` ({value: text})
+for a choice. In a group with a field `enabled`, switching that off greys out the rest; a field declared `only_with`
+certain values of its neighbours is grey while they have others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+import streamlit as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from dashboard.ui.field import draw_field, extra, is_fixed, label_text
+from engine.core.parameters import ParameterError, Params, parse
+from engine.core.run_config_text import choice_words
+
+P = TypeVar("P", bound=Params)
+WRAPPED_PX = 165
+
+
+@dataclass(frozen=True)
+class Form(Generic[P]):
+    """What stands in the form: `values` as typed in, `params` checked (None when `error` says what is wrong)."""
+
+    values: dict[str, Any]
+    params: P | None
+    error: str | None
+
+
+def params_form(
+    model: type[P],
+    *,
+    key: str,
+    start: P | None = None,
+    groups: Literal["expanders", "tabs", "plain"] = "expanders",
+    columns: int | Literal["wrap"] = 1,
+    leave_out: Collection[str] = (),
+    open_groups: Collection[str] = (),
+    idle: Mapping[str, str] | None = None,
+) -> Form[P]:
+    """Draw a widget for each field and return what stands in them.
+
+    Args:
+        start: the values to begin with; the model's defaults when None.
+        groups: how nested parameter sets are drawn.
+        columns: how many widgets stand side by side; "wrap" takes as many as the width allows.
+        leave_out: dotted names of fields that keep their start value and are not drawn.
+        open_groups: names of groups that start expanded.
+        idle: dotted names of fields, and names of groups, that do nothing here, with the sentence that says why; they
+            are grey.
+    """
+    begin = start if start is not None else model()
+    _fill(model, begin, key)
+    idle = idle or {}
+    drawn = _Drawn(key, columns, frozenset(leave_out), idle)
+    values = drawn.fields(model, begin, "")
+    nested = {name: field for name, field in model.model_fields.items() if _is_group(field) and name not in leave_out}
+    for name, container in zip(nested, _containers(nested, groups, open_groups), strict=True):
+        with container:
+            if name in idle:
+                st.caption(idle[name])
+            values[name] = drawn.fields(nested[name].annotation, getattr(begin, name), f"{name}.")
+    for name in leave_out:
+        if name in model.model_fields and _is_group(model.model_fields[name]):
+            values[name] = getattr(begin, name).model_dump()
+    try:
+        return Form(values, parse(model, values), None)
+    except ParameterError as error:
+        st.error(str(error), icon=":material/error:")
+        return Form(values, None, str(error))
+
+
+def reset_form(key: str) -> None:
+    """Forget what was typed into the form `key`, so that the next rerun shows its start values."""
+    st.session_state.pop(_start_name(key), None)
+
+
+class _Drawn:
+    """Draws the plain fields of one parameter set after another, in columns."""
+
+    def __init__(
+        self, key: str, columns: int | Literal["wrap"], leave_out: frozenset[str], idle: Mapping[str, str]
+    ) -> None:
+        self._key, self._columns, self._leave_out, self._idle = key, columns, leave_out, idle
+
+    def fields(self, model: type[BaseModel], begin: BaseModel, path: str) -> dict[str, Any]:
+        """Draw the fields of `model` that are not groups; return their values by name.
+
+        `enabled` comes first on a line of its own, switches come last, the rest stands in columns between them.
+        """
+        own = {name: field for name, field in model.model_fields.items() if not _is_group(field)}
+        values = {name: getattr(begin, name) for name in own}
+        drawn = [name for name, field in own.items() if not is_fixed(field) and path + name not in self._leave_out]
+        switches = [name for name in drawn if own[name].annotation is bool and name != "enabled"]
+        rows = [["enabled"] if "enabled" in drawn else []]
+        for names in ([name for name in drawn if name not in switches and name != "enabled"], switches):
+            rows += [names] if self._columns == "wrap" else _rows(names, self._columns)
+        for names in rows:
+            for name, place in zip(names, self._places(len(names)), strict=False):
+                off = name != "enabled" and values.get("enabled") is False
+                why_idle = self._why_idle(own, path, name)
+                with place:
+                    values[name] = draw_field(
+                        name,
+                        own[name],
+                        f"{self._key}.{path}{name}",
+                        values[name],
+                        disabled=off or bool(why_idle),
+                        note=why_idle,
+                    )
+        return values
+
+    def _why_idle(self, own: dict[str, FieldInfo], path: str, name: str) -> str:
+        """Return why a field does nothing as things stand, or an empty text if it does something."""
+        for place in (path.removesuffix("."), path + name):
+            if place in self._idle:
+                return self._idle[place]
+        for neighbour, wanted in extra(own[name]).get("only_with", {}).items():
+            # A neighbour further down is not drawn yet; what stands in it is in the state already
+            if st.session_state[f"{self._key}.{path}{neighbour}"] not in wanted:
+                words = " or ".join(choice_words(value) for value in wanted[:3]) + (" or more" if wanted[3:] else "")
+                return f"Does something only with {label_text(neighbour, own[neighbour])}: {words}."
+        return ""
+
+    def _places(self, count: int) -> list[Any]:
+        if not count:
+            return []
+        if self._columns == "wrap":
+            line = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+            return [line.container(width=WRAPPED_PX) for _ in range(count)]
+        return list(st.columns(self._columns)) if self._columns > 1 else [st.container()]
+
+
+def _rows(names: list[str], size: int) -> list[list[str]]:
+    """Return `names` in rows of `size`."""
+    return [names[start : start + size] for start in range(0, len(names), size)]
+
+
+def _fill(model: type[BaseModel], begin: BaseModel, key: str) -> None:
+    """Put the start values into the widgets' state when the form is new, reset, or starts from something else."""
+    fingerprint = begin.model_dump_json()
+    anew = st.session_state.get(_start_name(key)) != fingerprint
+    st.session_state[_start_name(key)] = fingerprint
+    for path, value in _leaves(begin):
+        name = f"{key}.{path}"
+        if anew or name not in st.session_state:
+            st.session_state[name] = value
+
+
+def _leaves(params: BaseModel, path: str = "") -> Iterator[tuple[str, Any]]:
+    for name in type(params).model_fields:
+        value = getattr(params, name)
+        if isinstance(value, BaseModel):
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield path + name, value
+
+
+def _containers(nested: dict[str, FieldInfo], groups: str, open_groups: Collection[str]) -> list[Any]:
+    titles = [field.title or name.replace("_", " ").capitalize() for name, field in nested.items()]
+    if groups == "tabs":
+        return list(st.tabs(titles)) if titles else []
+    if groups == "expanders":
+        return [st.expander(title, expanded=name in open_groups) for name, title in zip(nested, titles, strict=True)]
+    return [st.container() for _ in titles]
+
+
+def _is_group(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _start_name(key: str) -> str:
+    return f"{key}~start"

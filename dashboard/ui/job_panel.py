@@ -1,0 +1,99 @@
+"""One job, followed live: its state, how far it is, time left, and buttons to stop it or to go on.
+
+```python
+job_panel(lambda: job_of(...), key="import")     # polls while the job is at work, then reruns the page once
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard.access import rights
+from dashboard.facts import wording
+from dashboard.facts.jobs import JobView
+from dashboard.server import resources
+from dashboard.ui import status
+from dashboard.ui.bug_report import bug_report
+from db import jobs
+from db.models import JobStatus, utc_now
+
+POLL_S = 1.0
+
+
+def job_panel(
+    read: Callable[[], JobView | None],
+    *,
+    key: str,
+    what: str,
+    kept: str = "What is finished is kept.",
+    poll_s: float = POLL_S,
+) -> None:
+    """Draw a job that is at work, or that ended other than well; nothing for a finished one or none.
+
+    Args:
+        read: reads the job anew; called every `poll_s` seconds while it is at work.
+        what: the work as a headline, such as "Importing images".
+        kept: what stopping keeps, for the button's help.
+    """
+    first = read()
+    if first is None or first.status == "finished":
+        return
+
+    @st.fragment(run_every=poll_s if first.at_work else None)
+    def live() -> None:
+        job = read()
+        if first.at_work and (job is None or not job.at_work):
+            st.rerun()  # the whole page: pictures, counts and buttons have changed
+        _draw(job, key, what, kept)
+
+    live()
+
+
+def _draw(job: JobView, key: str, what: str, kept: str) -> None:
+    with st.container(border=True):
+        head, buttons = st.columns([5, 1.4], vertical_alignment="center")
+        head.markdown(f"**{what}** {status.badge_text(job.status)}")
+        with buttons:
+            if job.can_stop and rights.button(
+                "Stop", icon=":material/stop:", key=f"{key}-stop", help=kept, width="stretch"
+            ):
+                stop_job(job.id)
+                st.rerun()
+            again = "Try again" if job.status == "failed" else "Go on"
+            if job.can_retry and rights.button(again, icon=":material/replay:", key=f"{key}-retry", width="stretch"):
+                retry_job(job.id)
+                st.rerun()
+        if job.status == "queued":
+            st.caption("It waits for a free worker and starts by itself.")
+        elif job.status in ("running", "stopping"):
+            status.progress(job.done, job.total, job.text or "Starting", job.elapsed_s)
+        elif job.status == "lost":
+            st.warning("Its worker has fallen silent: it crashed or the machine was asleep. Press *Go on* to continue.")
+        elif job.status == "stopped":
+            at = f" after {job.done:,} of {job.total:,}" if job.total else ""
+            st.info(wording.escaped(job.error) or f"Stopped by a person{at}. {kept}")
+        elif job.status == "failed":
+            st.error(wording.escaped(job.error or "It failed without a reason. The job's log has the details."))
+            bug_report(job.id, key=key)
+        if job.elapsed_s is not None and not job.can_retry:
+            st.caption(f"Running for {wording.duration(job.elapsed_s)}.")
+
+
+def stop_job(job_id: str) -> None:
+    """Ask a job to stop."""
+    with resources.database().writing() as session:
+        jobs.request_stop(session, job_id)
+
+
+def retry_job(job_id: str) -> None:
+    """Put a failed, stopped or lost job back into the queue and see that a worker looks at it."""
+    with resources.database().writing() as session:
+        job = jobs.find(session, job_id)
+        if job is not None and job.status == JobStatus.RUNNING:
+            jobs.requeue_lost(session, utc_now(), resources.settings().lost_after_s, job_id)
+        else:
+            jobs.requeue(session, job_id)
+    resources.launcher().submit(job_id)

@@ -1,0 +1,41 @@
+"""Small pictures in a line, by their address: thumbnails of a card, or an image with a coloured map over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from dashboard.ui import palette
+
+
+def thumbnails(addresses: Sequence[str], height_px: int = 72) -> None:
+    """Draw pictures side by side, each filling an equal share of the width; with none, an empty strip as high."""
+    style = f"flex:1;min-width:0;height:{height_px}px;object-fit:cover;border-radius:4px"
+    inner = "".join(f'<img src="{escape(address)}" alt="" loading="lazy" style="{style}">' for address in addresses)
+    empty = "" if addresses else ";border-radius:4px;background:rgba(128,128,128,.12)"
+    st.html(f'<div style="display:flex;gap:4px;min-height:{height_px}px{empty}">{inner}</div>')
+
+
+def overlaid(image: str, over: str, caption: str, opacity: float = 0.75) -> None:
+    """Draw an image, and over it another of the same proportions with clear parts; the caption goes below."""
+    st.html(
+        f'<figure style="margin:0"><div style="position:relative;line-height:0">'
+        f'<img src="{escape(image)}" alt="{escape(caption)}" style="width:100%;border-radius:4px">'
+        f'<img src="{escape(over)}" alt="" style="position:absolute;inset:0;width:100%;height:100%;'
+        f'opacity:{opacity:g};image-rendering:pixelated">'
+        f'</div><figcaption style="font-size:.8rem;opacity:.75;overflow:hidden;text-overflow:ellipsis;'
+        f'white-space:nowrap;margin-top:4px">{escape(caption)}</figcaption></figure>'
+    )
+
+
+def class_legend(names: Sequence[str]) -> None:
+    """Draw the classes of a class map with their colours; the first, the background, is clear."""
+    entries = []
+    for index, name in enumerate(names):
+        colour = palette.CLASSES[(index - 1) % len(palette.CLASSES)] if index else "transparent"
+        swatch = f"display:inline-block;width:.8em;height:.8em;border-radius:3px;background:{colour}"
+        border = "border:1px solid gray;vertical-align:-.05em;margin-right:.4em"
+        entries.append(f'<span style="margin-right:1.2em"><i style="{swatch};{border}"></i>{escape(name)}</span>')
+    st.html(f'<div style="font-size:.9rem;line-height:1.9">{"".join(entries)}</div>')

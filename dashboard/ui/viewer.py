@@ -1,0 +1,119 @@
+"""One or more pictures side by side that zoom and pan as one, or two with a wipe slider between them.
+
+```python
+panes = [Pane("Image", url), Pane("Truth", url, mask=t), Pane("Errors", url, mask=p, reference=t, mode="errors")]
+viewer(panes, threshold=0.5, opacity=0.5, key="detail")
+viewer([Pane("Run A", url, mask=a), Pane("Run B", url, mask=b)], wipe=True, key="wipe")
+```
+Wheel or pinch zooms, drag pans, double click zooms in or shows the whole image again; from the keyboard + - 0 1 and
+arrows. A line under the panes tells what the pixel under the mouse, or under the cross that Shift and arrows move,
+holds. Threshold, opacity and modes redraw what is there and load nothing. From two pixels of the screen for one of the
+image on, pixels are shown as squares; contours are a pixel of the screen wide at any zoom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from dashboard.facts import urls
+from dashboard.ui import palette
+from dashboard.ui.mask_grid import Mode
+from dashboard.ui.web import component
+
+# Of larger images the browser gets small copies first, and the pixels themselves when it is zoomed in: five maps of
+# 48 megapixels would take two seconds to decode and half a gigabyte to hold.
+WHOLE_UP_TO_PX = 16_000_000
+SMALLER_PX = urls.SIZES_PX[-1]
+
+_PARTS = ("layers", "readout", "gestures", "cursor")
+_SCRIPTS = ("ui/overlay.js", *(f"ui/viewer_{part}.js" for part in _PARTS), "ui/viewer.js")
+_render = component("viewer", *_SCRIPTS, style="ui/viewer.css")
+
+
+@dataclass(frozen=True)
+class Pane:
+    """One picture: an image and what is drawn over it. Addresses as for a mask grid's tile.
+
+    `words` are what the legend calls the colours of mode "errors": in both, in the mask alone, in the reference alone.
+    A `note` stands in place of the picture and says why there is none.
+    """
+
+    title: str
+    image: str
+    mask: str | None = None
+    reference: str | None = None
+    mode: Mode = "fill"
+    words: tuple[str, str, str] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the line under the panes tells of the grey picture at `address`, as `kind` says.
+
+    "probability" is a share from 0 to 1 and in or out at the mask threshold; "label" the same at 0.5, where labels
+    teach; "share" is the number alone; "mask" is foreground or background; "class" is a number and its name of
+    `classes`.
+    """
+
+    name: str
+    address: str
+    kind: Literal["probability", "label", "share", "mask", "class"] = "probability"
+    classes: tuple[str, ...] = ()
+
+
+def viewer(
+    panes: Sequence[Pane],
+    *,
+    key: str,
+    threshold: float = 0.5,
+    opacity: float = 0.5,
+    wipe: bool = False,
+    height_px: int = 460,
+    readings: Sequence[Reading] | None = None,
+    full_px: tuple[int, int] | None = None,
+    ahead: Sequence[Pane] = (),
+) -> None:
+    """Draw the panes; with `wipe` the first two lie upon each other.
+
+    Args:
+        threshold: foreground is probability >= threshold; a reference's foreground is from 0.5 on.
+        height_px: each pane's greatest height.
+        readings: what is told of the pixel under the pointer beside its colour; else the panes' masks and references.
+        full_px: width and height of the image. Of a large one the panes then show smaller copies until zoomed in.
+        ahead: panes that are likely to be wanted next; their pictures are loaded when all else is there.
+    """
+    chosen = derived_readings(panes) if readings is None else readings
+    addresses = {address for pane in panes for address in (pane.image, pane.mask, pane.reference) if address}
+    addresses |= {reading.address for reading in chosen}
+    large = full_px is not None and full_px[0] * full_px[1] > WHOLE_UP_TO_PX
+    data = {
+        "panes": [asdict(pane) for pane in panes],
+        "readings": [asdict(reading) for reading in chosen],
+        "settings": {
+            "threshold": threshold,
+            "opacity": opacity,
+            "wipe": wipe,
+            "height_px": height_px,
+            "full_px": full_px if large else None,
+        },
+        "smaller": {address: urls.sized(address, SMALLER_PX) for address in addresses} if large else {},
+        "ahead": [asdict(pane) for pane in ahead],
+        "colours": palette.overlay(),
+    }
+    _render(key=key, data=data)
+
+
+def derived_readings(panes: Sequence[Pane]) -> tuple[Reading, ...]:
+    """Return a reading of every mask and reference of the panes, each named by the first pane that shows it."""
+    found: dict[str, Reading] = {}
+    for pane in panes:
+        name = pane.title.partition(" · ")[0]  # scores may follow a run's name
+        if pane.mask and pane.mask not in found:
+            found[pane.mask] = Reading(name, pane.mask, "share" if pane.mode == "probability" else "probability")
+        if pane.reference and pane.reference not in found:
+            alone = pane.mask is None and pane.mode == "fill"
+            found[pane.reference] = Reading(name if alone else "Reference", pane.reference, "mask")
+    return tuple(found.values())

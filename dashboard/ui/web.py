@@ -1,0 +1,27 @@
+"""The browser halves of our components: plain JavaScript and CSS files, no build step.
+
+A component is one module made of the given scripts in order; the last one has the default export.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+_FOLDER = Path(__file__).parents[1]
+
+
+def component(name: str, *scripts: str, style: str) -> ComponentRenderer:
+    """Return the mounting command of a component made of files; their paths begin at dashboard/."""
+    return st.components.v2.component(
+        f"maskloom_{name}",
+        html='<div class="root"></div>',
+        css="\n".join(_read(file) for file in ("ui/base.css", style)),
+        js="\n".join(_read(file) for file in scripts),
+    )
+
+
+def _read(file: str) -> str:
+    return (_FOLDER / file).read_text(encoding="utf-8")

@@ -1,0 +1,131 @@
+"""One image in all runs that are compared, side by side or under a wipe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from dashboard.facts import urls
+from dashboard.facts.scores import SCORE_TITLES, upper_first
+from dashboard.ui.mask_grid import Mode
+from dashboard.ui.threshold import mask_threshold
+from dashboard.ui.viewer import Pane, viewer
+from dashboard.views.compare import shared_images
+from dashboard.views.compare.shared_images import SharedImages
+
+ORDERS = {"Largest disagreement": "disagreement", "Worst mean score": "worst", "Name": "name"}
+MODES: dict[str, Mode] = {"Errors": "errors", "Outline": "outline", "Fill": "fill", "Probability": "probability"}
+USUAL_PANES = 6
+"""As many masks as can be looked at together; of more runs a person chooses."""
+IMAGE, PANES = "image", "panes"
+
+
+def at_threshold(shared: SharedImages) -> SharedImages:
+    """Draw the mask threshold; return the images as they score at it."""
+    return replace(shared, threshold=mask_threshold("Every score and mask below follows.", width=240))
+
+
+def same_image(shared: SharedImages) -> None:
+    """Draw the image that the address names, else the first in order, with each run's mask."""
+    st.subheader("The same image in each run")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        orders = [name for name, by in ORDERS.items() if by != "worst" or shared.reference]
+        order = shared.order(ORDERS[st.selectbox("Sort images by", orders, key="sort", bind="query-params", width=220)])
+        modes = list(MODES) if shared.reference else [mode for mode in MODES if mode != "Errors"]
+        mode = MODES[st.selectbox("View", modes, key="view", bind="query-params", width=150)]
+        opacity = st.slider("Opacity", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params", width=150)
+        wipe = st.toggle("Wipe between the first two", key="wipe", bind="query-params")
+    columns = _choose_panes(shared)
+    image = _choose_image(shared, order)
+    panes = [] if wipe else [_image_pane(shared, image)]
+    panes += [_run_pane(shared, image, column, mode) for column in columns]
+    viewer(panes, key="compare-viewer", threshold=shared.threshold, opacity=opacity, wipe=wipe, height_px=560)
+
+
+def _choose_panes(shared: SharedImages) -> list[int]:
+    """Return which runs to draw, as columns of `shared`: all, or of many the ones a person chooses."""
+    ids = [run.id for run in shared.runs]
+    if len(ids) <= USUAL_PANES:
+        return list(range(len(ids)))
+    in_address = [run_id for run_id in st.query_params.get(PANES, "").split(",") if run_id in ids]
+    known = [run_id for run_id in st.session_state.get("compare-panes", in_address) if run_id in ids]
+    st.session_state["compare-panes"] = known or ids[:USUAL_PANES]
+    names = {run.id: run.name for run in shared.runs}
+    chosen = st.multiselect(
+        f"Masks of ({len(ids)} runs have some)",
+        ids,
+        key="compare-panes",
+        format_func=lambda run_id: names.get(run_id, "gone"),
+        placeholder="Choose the runs whose masks to see",
+    )
+    if chosen and chosen != ids[:USUAL_PANES]:
+        st.query_params[PANES] = ",".join(chosen)
+    else:
+        st.query_params.pop(PANES, None)
+    return [ids.index(run_id) for run_id in chosen]
+
+
+def _choose_image(shared: SharedImages, order: np.ndarray) -> int:
+    found = shared.find(st.query_params.get(IMAGE, ""))
+    image = int(order[0]) if found is None else found
+    place = int(np.flatnonzero(order == image)[0])
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.button("Previous", icon=":material/chevron_left:", shortcut="P", disabled=place == 0):
+            open_image(shared, int(order[place - 1]))
+        if st.button("Next", icon=":material/chevron_right:", shortcut="N", disabled=place + 1 == len(order)):
+            open_image(shared, int(order[place + 1]))
+        # Its key follows the image, so that the buttons and the chart move it too.
+        picked = st.selectbox(
+            "Image",
+            [int(candidate) for candidate in order],
+            index=place,
+            key=f"compare-image-{shared.image_id(image)}",
+            format_func=lambda candidate: f"{shared.name(candidate)} · {_apart(shared, candidate)}",
+            width=420,
+        )
+        st.caption(f"{place + 1:,} of {len(order):,} shared images", width="content")
+    if picked != image:
+        open_image(shared, picked)
+    return image
+
+
+def _apart(shared: SharedImages, image: int) -> str:
+    spread = shared.spread[image]
+    if shared.reference is None:
+        return f"areas {spread:.1%} apart"
+    return f"scores {spread:.3f} apart" if spread >= 0 else "not scored in every run"
+
+
+def open_image(shared: SharedImages, image: int) -> None:
+    """Put an image into the address and draw the page anew."""
+    st.query_params[IMAGE] = shared.image_id(image)
+    st.rerun()
+
+
+def _image_pane(shared: SharedImages, image: int) -> Pane:
+    run, image_id = shared.runs[0], shared.image_id(image)
+    reference = shared_images.reference_url(run, shared.reference, image_id)
+    title = {"truth": "Image with truth", "label": "Image with pseudo-label", None: "Image"}[shared.reference]
+    return Pane(title, urls.image(run.dataset_id, image_id), reference=reference, mode="outline")
+
+
+def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane:
+    run, image_id = shared.runs[column], shared.image_id(image, column)
+    score = shared.scores[image, column] if shared.reference else np.nan
+    note = f" · {upper_first(SCORE_TITLES[shared.reference])} {score:.3f}" if np.isfinite(score) else ""
+    if note and run.weights:
+        note += f" · encoder weights: {run.weights}"
+    return Pane(
+        f"{run.name}{note}",
+        urls.image(run.dataset_id, image_id),
+        mask=urls.prediction(run.prediction_set_id, image_id),
+        reference=shared_images.reference_url(run, shared.reference, image_id),
+        mode=mode,
+    )
+
+
+def in_words(split: str) -> str:
+    """Return which side of a split an image was on, as a tile's badge says it."""
+    return {"train": "train", "validation": "held out", "dropped": "label dropped"}.get(split, "")

@@ -1,0 +1,84 @@
+"""What runs come to in numbers, and what was set differently: two tables of the Compare page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.facts import wording
+from dashboard.facts.scores import SCORE_TITLES, upper_first
+from dashboard.views.compare import facts as compare
+from dashboard.views.compare.facts import ComparedRun
+from dashboard.views.compare.shared_images import SharedImages
+
+# Orange that lets the text of both themes through.
+HIGHLIGHT = "background-color: rgba(230, 159, 0, 0.25)"
+
+
+def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> None:
+    """Draw one line for each run: means over the shared images, then its epochs against what taught it."""
+    comparable = _shared_means(shared) if shared is not None and shared.reference else {}
+    columns: dict[str, Any] = {"Run": [run.name for run in compared]}
+    columns |= {name: [means.get(run.id) for run in compared] for name, means in comparable.items()}
+    if any(run.weights for run in compared):
+        columns["Encoder weights"] = [run.weights or "none" for run in compared]
+    columns["Epochs measured against"] = [run.measured_against for run in compared]
+    for words, name in (("Dice", "val_dice"), ("IoU", "val_iou"), ("Loss", "val_loss")):
+        columns[f"{words}, best epoch"] = [run.best.get(name) for run in compared]
+        columns[f"{words}, last"] = [run.last.get(name) for run in compared]
+    scores = [name for name in columns if name not in ("Run", "Encoder weights", "Epochs measured against")]
+    columns |= {
+        "Best epoch": [run.best_epoch for run in compared],
+        "Epochs": [run.last_epoch for run in compared],
+        "Duration": [wording.duration(run.seconds) for run in compared],
+        "Parameters": [run.parameter_count for run in compared],
+    }
+    look: dict[str, Any] = {name: st.column_config.NumberColumn(format="%.3f") for name in scores}
+    look["Run"] = st.column_config.TextColumn(pinned=True)
+    look["Parameters"] = st.column_config.NumberColumn(format="localized")
+    st.dataframe(pd.DataFrame(columns), hide_index=True, column_config=look)
+    st.caption("Dice, IoU and loss of the epochs are means over each run's own validation images.")
+
+
+def _shared_means(shared: SharedImages) -> dict[str, dict[str, float | None]]:
+    """Return {column: {run id: mean}} of what may be compared straight away: same images, reference and threshold."""
+    title = upper_first(SCORE_TITLES[shared.reference or "truth"])
+    ids = [run.id for run in shared.runs]
+    found = {}
+    for held_out_only, what in ((False, "shared image"), (True, "image")):
+        scored, means = shared.means(held_out_only)
+        if scored:
+            found[f"{title}, {wording.count(scored, what)}{' no run learned from' if held_out_only else ''}"] = means
+    return {name: dict(zip(ids, means, strict=True)) for name, means in found.items()}
+
+
+@st.fragment
+def settings(compared: Sequence[ComparedRun]) -> None:
+    """Draw what was set before training: what differs, or on request everything with the differences marked."""
+    st.subheader("What was set differently")
+    if len(compared) < 2:
+        st.caption("One run alone differs from nothing.")
+        return
+    found = compare.all_settings(compared)
+    differing = [setting for setting in found if setting.differs]
+    every = st.toggle(f"Show all {len(found)} settings", key="settings", bind="query-params")
+    if not differing:
+        st.caption("Nothing: these runs have the same dataset, reference and parameters.")
+    if not every and not differing:
+        return
+    shown = found if every else differing
+    # The settings are the index: a run may be called anything, "Setting" too.
+    index = pd.Index([setting.name for setting in shown], name="Setting")
+    table = pd.DataFrame([setting.values for setting in shown], index, columns=[run.name for run in compared])
+    marks = [[_mark(value, setting.values) for value in setting.values] for setting in shown]
+    styled = table.style.apply(lambda _: pd.DataFrame(marks, index, table.columns), axis=None)
+    st.dataframe(styled, height="content" if len(shown) <= 20 else 740)
+    if differing:
+        st.caption(f"Marked is what is not as in the first run, {wording.escaped(compared[0].name)}.")
+
+
+def _mark(value: str, values: Sequence[str]) -> str:
+    return HIGHLIGHT if value != values[0] else ""

@@ -1,0 +1,164 @@
+"""What the grey values of truth mean: their histogram, the table of classes to edit, and examples that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import streamlit as st
+
+from dashboard.access import rights
+from dashboard.facts import urls, wording
+from dashboard.facts.datasets import DatasetView, example_images, truth_counts
+from dashboard.server import renditions, resources
+from dashboard.ui import charts, palette, pictures
+from dashboard.views.datasets.truth_facts import BadMapping, ClassStart, Mapping, mapping_from, starts_of
+from db import datasets
+from engine.datasets import truth
+from engine.store import artifacts as stored
+
+EXAMPLE_PX = 384
+_ABOUT = (
+    "Which grey values of the truth masks mean which class. The class in the first row is the background; training "
+    "takes every other class as foreground. Add, rename and delete rows in the table."
+)
+
+
+def truth_editor(view: DatasetView, *, key: str) -> None:
+    """Draw the editor for a dataset that has truth."""
+    st.caption(_ABOUT)
+    with resources.database().reading() as session:
+        counts = truth_counts(session, view.id)
+        examples = example_images(session, view.id)
+    if not counts[1:].any():
+        st.info("All truth masks are black, so there are no values to tell apart.")
+        return
+    _tell_of_others(view, key)
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        rows = _table(view, key)
+    mapping, error = _checked(rows, counts)
+    with left:
+        if error:
+            st.error(wording.escaped(error))
+        _buttons(view, mapping, counts, key)
+    lookup = mapping.lookup if mapping else view.lookup
+    names = [entry["name"] for entry in mapping.classes] if mapping else view.classes
+    with right:
+        _histogram(counts, lookup, names, key)
+    pictures.class_legend(names)
+    for column, (image_id, name) in zip(st.columns(3), examples, strict=False):
+        with column:
+            _example(view.id, image_id, name, lookup)
+
+
+def _tell_of_others(view: DatasetView, key: str) -> None:
+    """Say that what was being edited here is gone: the table begins anew with every version of the classes."""
+    if st.session_state.get(_seen(view, key), view.truth_version) != view.truth_version:
+        st.warning(datasets.CHANGED_MEANWHILE, icon=":material/group:")
+        st.session_state.pop(f"{key}-proposal-{view.id}", None)
+    st.session_state[_seen(view, key)] = view.truth_version
+
+
+def _seen(view: DatasetView, key: str) -> str:
+    return f"{key}-seen-{view.id}"
+
+
+def _table(view: DatasetView, key: str) -> list[ClassStart]:
+    proposed: Mapping | None = st.session_state.get(f"{key}-proposal-{view.id}")
+    names = [entry["name"] for entry in proposed.classes] if proposed else view.classes
+    start = starts_of(names, proposed.lookup if proposed else view.lookup)
+    edited = st.data_editor(
+        [{"Class": row.name, "From value": row.first} for row in start],
+        num_rows="dynamic",
+        hide_index=True,
+        key=f"{key}-{view.id}-{view.truth_version}-{st.session_state.get(f'{key}-revision', 0)}",
+        column_config={
+            "Class": st.column_config.TextColumn(required=True, max_chars=60),
+            "From value": st.column_config.NumberColumn(
+                min_value=0, max_value=255, step=1, required=True, help="The class reaches up to where the next starts."
+            ),
+        },
+    )
+    complete = (row for row in edited if row["Class"] is not None and row["From value"] is not None)
+    return [ClassStart(str(row["Class"]), int(row["From value"])) for row in complete]
+
+
+def _checked(rows: Sequence[ClassStart], counts: np.ndarray) -> tuple[Mapping | None, str]:
+    try:
+        return mapping_from(rows, counts.tolist()), ""
+    except BadMapping as error:
+        return None, str(error)
+
+
+def _buttons(view: DatasetView, mapping: Mapping | None, counts: np.ndarray, key: str) -> None:
+    names = tuple(entry["name"] for entry in mapping.classes) if mapping else ()
+    changed = mapping is not None and (tuple(mapping.lookup), names) != (view.lookup, view.classes)
+    save, propose, undo = st.columns([1.2, 1.2, 1])
+    pressed = rights.button(
+        "Save classes", place=save, type="primary", disabled=not changed, key=f"{key}-save", width="stretch"
+    )
+    if pressed and changed:  # it may have been pressed in a table that is not there any more
+        _save(view, mapping, key)
+    if propose.button(
+        "Propose",
+        icon=":material/auto_fix_high:",
+        key=f"{key}-propose",
+        width="stretch",
+        help="Find the peaks of the histogram; every value belongs to the nearest.",
+    ):
+        proposal = truth.propose_classes(counts)
+        found = [entry.model_dump() for entry in proposal.classes]
+        _start_anew(view, key, Mapping(found, list(proposal.lookup)))
+    if undo.button("Undo", key=f"{key}-undo", width="stretch", help="Back to the saved classes."):
+        _start_anew(view, key, None)
+    if changed:
+        st.caption("Scores made before keep the old classes until their masks are made again.")
+
+
+def _save(view: DatasetView, mapping: Mapping, key: str) -> None:
+    try:
+        with resources.database().writing() as session:
+            datasets.set_classes(session, view.id, mapping.classes, mapping.lookup, view.truth_version)
+    except (datasets.InUse, datasets.ChangedMeanwhile) as error:
+        st.error(wording.escaped(str(error)))
+        return
+    st.toast("The classes are saved.", icon=":material/check:")
+    del st.session_state[_seen(view, key)]  # the version that comes now is this tab's own
+    _start_anew(view, key, None)
+
+
+def _start_anew(view: DatasetView, key: str, proposal: Mapping | None) -> None:
+    """Give the table new start values: a widget keeps what was typed into it as long as its key stays."""
+    st.session_state[f"{key}-proposal-{view.id}"] = proposal
+    st.session_state[f"{key}-revision"] = st.session_state.get(f"{key}-revision", 0) + 1
+    st.rerun()
+
+
+def _histogram(counts: np.ndarray, lookup: Sequence[int], names: Sequence[str], key: str) -> None:
+    figure = charts.go.Figure()
+    classes = np.asarray(lookup if len(lookup) else [0] * 256)
+    for index, name in enumerate(names):
+        values = np.flatnonzero((classes == index) & (counts > 0))
+        colour = palette.CLASSES[(index - 1) % len(palette.CLASSES)] if index else "gray"
+        bars = {"marker": {"color": colour, "line": {"width": 0}}, "width": 1.6}
+        figure.add_bar(x=values, y=counts[values], name=escape(name), **bars)
+    figure.update_layout(
+        height=300,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        barmode="overlay",
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        xaxis={"title": "Grey value in the truth masks", "range": [-3, 258]},
+        yaxis={"title": "Pixels", "type": "log"},
+    )
+    st.plotly_chart(figure, key=f"{key}-histogram", config={"displayModeBar": False})
+
+
+def _example(dataset_id: str, image_id: str, name: str, lookup: Sequence[int]) -> None:
+    path = resources.artifacts().path(stored.truth_key(dataset_id, image_id))
+    if not path.exists():
+        st.warning(f"The truth mask of {wording.escaped(name)} is gone from the disk.")
+        return
+    drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX))
+    pictures.overlaid(urls.image(dataset_id, image_id, EXAMPLE_PX), urls.preview(drawn), name)

@@ -1,0 +1,141 @@
+"""What a person sets to see some of a run's images before others. All of it is in the address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import streamlit as st
+
+from dashboard.facts import wording
+from dashboard.facts.scores import Reference, ScoreTable
+from dashboard.views.gallery import order as gallery_order
+from dashboard.views.gallery.order import (
+    EVERYTHING,
+    NEARER,
+    SHOWS,
+    SPLITS,
+    Arrangement,
+    Choice,
+    Measure,
+    Nearer,
+    Show,
+    Sort,
+    Span,
+    Split,
+    measure_title,
+)
+
+SORT_HELP = (
+    "*Suspicious first* needs no truth. It is the mean of an image's ranks by what is known of it: far from its "
+    "pseudo-label, unsure, another mask for the mirror image, an unusual area. Below the images, *How far can these "
+    "ranks be trusted?* measures it where there is truth."
+)
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+MEASURE_HELP: dict[Measure, str] = {
+    "area": "Share of the image that the mask covers.",
+    "uncertainty": "Mean entropy of the mask, from 0 (every pixel is sure) to 1.",
+    "mirror": "Dice between the masks of the image and of its mirror image, at threshold 0.5.",
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """The part of a `Choice` that the filters decide."""
+
+    show: Show
+    split: Split
+    sort: Sort
+    search: str
+    spans: Mapping[Measure, Span]
+    nearer: Nearer
+
+
+def choose_order(table: ScoreTable, run_id: str, reference: Reference, views: list[str]) -> Order:
+    """Draw the row of filters; the view is left under its key."""
+    sorts = gallery_order.sorts(table)
+    _begin_anew(run_id, sorts, views)
+    bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        show = st.segmented_control("Show", SHOWS, default="All", required=True, key="show", **bound)
+        split = st.segmented_control("Split", SPLITS, default="All", required=True, key="split", **bound)
+        sort = st.selectbox("Sort", sorts, key="sort", width=230, help=SORT_HELP, **bound)
+        search = st.text_input("Name contains", key="search", type="search", width=130, live=True, **bound)
+        st.selectbox("View", views, key="view", bind="query-params", width=190)
+        with st.popover("More filters", icon=":material/filter_alt:", key="more-filters"):
+            spans, nearer = _more(table, reference, bound)
+    return Order(show, split, sort, search or "", spans, nearer)
+
+
+def _begin_anew(run_id: str, sorts: list[Sort], views: list[str]) -> None:
+    """Where another run is chosen, keep order and view where it has them too; else begin as its own gallery does.
+
+    Set here, an order reaches the address; a widget whose options no longer hold its value would leave it as it was.
+    """
+    state = st.session_state
+    before = state.get("gallery-arranged", run_id)
+    state["gallery-arranged"] = run_id
+    if before == run_id:
+        return
+    if state.get("sort") not in sorts or state["sort"] in gallery_order.FIRST_SORTS:
+        state["sort"] = sorts[0]
+    if state.get("view") not in views:
+        state["view"] = views[0]
+
+
+def _more(table: ScoreTable, reference: Reference, bound: dict[str, Any]) -> tuple[dict[Measure, Span], Nearer]:
+    spans: dict[Measure, Span] = {}
+    for measure in gallery_order.measures(table, reference):
+        percent = measure == "area"
+        spans[measure] = st.slider(
+            measure_title(measure, reference),
+            *EVERYTHING,
+            EVERYTHING,
+            0.005 if percent else 0.01,
+            format="percent" if percent else "%.2f",
+            key=measure,
+            help=MEASURE_HELP.get(measure),
+            **bound,
+        )
+    nearer: Nearer = "All"
+    if table.has_rivalry:
+        nearer = st.segmented_control(
+            "Nearer to truth",
+            NEARER,
+            default="All",
+            required=True,
+            key="nearer",
+            help="By Dice vs truth: the network's mask at the mask threshold, its pseudo-label at 0.5.",
+            **bound,
+        )
+    return spans, nearer
+
+
+def filter_line(choice: Choice, arrangement: Arrangement) -> None:
+    """Say what is filtered and how many images are left, with a way back to all of them."""
+    words = gallery_order.filters_in_words(choice)
+    if not words:
+        return
+    left, total = len(arrangement.rows), len(arrangement.matching)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f":material/filter_alt: **{left:,} of {wording.count(total, 'image')}:** "
+            + wording.escaped(" · ".join(words)),
+            width="content",
+        )
+        st.button("Clear filters", icon=":material/close:", type="tertiary", on_click=_clear)
+
+
+def _clear() -> None:
+    for key in ("show", "split", "nearer"):
+        st.session_state[key] = "All"
+    st.session_state["search"] = ""
+    for measure in MEASURES:
+        st.session_state[measure] = EVERYTHING
+    first_page()
+
+
+def first_page() -> None:
+    """Take the page out of the address: page 3 of one selection means nothing in another."""
+    st.query_params.pop("page", None)

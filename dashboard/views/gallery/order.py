@@ -1,0 +1,244 @@
+"""Which images of a run the gallery shows and in which order, and what a choice leaves in numbers.
+
+All of it happens on the arrays of a `ScoreTable`, since most of it follows the mask threshold
+(docs/adr/0007-galleries-sort-in-memory.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+
+from dashboard.facts.scores import SCORE_TITLES, Reference, ScoreTable, mean, upper_first
+from dashboard.views.gallery import suspicion
+
+TILES_PER_PAGE = 48
+
+Show = Literal["All", "Successes", "Failures"]
+Split = Literal["All", "Train", "Validation", "Dropped"]
+Better = Literal["network", "label", "same"]
+Nearer = Literal["All", "Network", "Label"]
+Measure = Literal["score", "area", "uncertainty", "agreement", "mirror"]
+Sort = Literal[
+    "Suspicious first",
+    "Worst first",
+    "Best first",
+    "Least sure first",
+    "Far from its label first",
+    "Mirror disagrees first",
+    "Unusual area first",
+    "Network beats label first",
+    "Label beats network first",
+    "Largest area",
+    "Smallest area",
+    "Name",
+]
+SHOWS: tuple[Show, ...] = get_args(Show)
+SPLITS: tuple[Split, ...] = get_args(Split)
+NEARER: tuple[Nearer, ...] = get_args(Nearer)
+SORTS: tuple[Sort, ...] = get_args(Sort)
+BY_SIGNAL: dict[Sort, suspicion.Signal] = {
+    "Least sure first": "uncertainty",
+    "Far from its label first": "disagreement",
+    "Mirror disagrees first": "mirror",
+    "Unusual area first": "area",
+}
+FIRST_SORTS: tuple[Sort, ...] = ("Worst first", "Suspicious first")
+"""The order to begin with where there is truth, and where there is none."""
+
+RIVALRY: tuple[Sort, ...] = ("Network beats label first", "Label beats network first")
+
+SPLIT_WORDS = {"Train": "training images", "Validation": "validation images", "Dropped": "dropped images"}
+
+Span = tuple[float, float]
+EVERYTHING: Span = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person set. `success_from` is the Dice from which on an image is a success; both are in [0, 1].
+
+    `spans` bounds measures in [0, 1], both ends included; an image that lacks a bounded measure is left out. A measure
+    that is not named, or spans everything, bounds nothing. `nearer` keeps the images in which that one of network and
+    pseudo-label is nearer to truth.
+    """
+
+    reference: Reference
+    threshold: float = 0.5
+    success_from: float = 0.8
+    show: Show = "All"
+    split: Split = "All"
+    sort: Sort = "Worst first"
+    search: str = ""
+    spans: Mapping[Measure, Span] = field(default_factory=dict)
+    nearer: Nearer = "All"
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """The images a choice leaves, in order (`rows` of the table), and counts over what the filters leave.
+
+    `show` is no filter but picks from what is counted. The rest is (N,) and belongs to all rows of the table, in its
+    order: `scores`, `lead` (see `ScoreTable.lead`), `signals` and `suspicion` (see `suspicion`).
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    matching: np.ndarray
+    successes: int
+    failures: int
+    unscored: int
+    lead: np.ndarray
+    signals: dict[suspicion.Signal, np.ndarray]
+
+    @cached_property
+    def suspicion(self) -> np.ndarray:
+        return suspicion.suspicion(self.signals)
+
+    @property
+    def mean_score(self) -> float | None:
+        return mean(self.scores[self.matching])
+
+    @property
+    def nearer(self) -> dict[Better, int]:
+        """In how many images network or pseudo-label is nearer to truth, or both are equally near."""
+        lead = self.lead[self.matching]
+        return {"network": int((lead > 0).sum()), "label": int((lead < 0).sum()), "same": int((lead == 0).sum())}
+
+    @property
+    def pages(self) -> int:
+        return max(1, -(-len(self.rows) // TILES_PER_PAGE))
+
+    def place(self, row: int) -> int | None:
+        """Return where a row of the table stands in the order, from 0; None if the choice leaves it out."""
+        found = np.flatnonzero(self.rows == row)
+        return int(found[0]) if len(found) else None
+
+    def page_of(self, row: int) -> int:
+        """Return the page (from 1) that shows a row of the table; 1 if none does."""
+        return (self.place(row) or 0) // TILES_PER_PAGE + 1
+
+
+def sorts(table: ScoreTable) -> list[Sort]:
+    """Return the orders that a table has the numbers for, the one to begin with first."""
+    has = suspicion.present(table)
+    first = FIRST_SORTS[0 if "truth" in table.references else 1]
+    offered = [sort for sort in SORTS if BY_SIGNAL.get(sort, "area") in has]
+    if not table.has_rivalry:
+        offered = [sort for sort in offered if sort not in RIVALRY]
+    return [first, *(sort for sort in offered if sort != first)]
+
+
+def measures(table: ScoreTable, reference: Reference) -> list[Measure]:
+    """Return what a table's images can be bounded by. Against the label, its agreement is the score already."""
+    offered: list[Measure] = ["score", "area"] if table.references else ["area"]
+    if reference != "label" and "label" in table.references:
+        offered.append("agreement")
+    offered += [name for name, there in (("uncertainty", table.has_uncertainty), ("mirror", table.has_mirror)) if there]
+    return offered
+
+
+def measured(table: ScoreTable, choice: Choice, measure: Measure) -> np.ndarray:
+    """Return a measure of each image at the chosen mask threshold, (N,), not a number where it has none."""
+    values: dict[Measure, Callable[[], np.ndarray]] = {
+        "score": lambda: table.scores(choice.reference, choice.threshold),
+        "area": lambda: table.area(choice.threshold),
+        "uncertainty": lambda: table.uncertainty,
+        "agreement": lambda: table.scores("label", choice.threshold),
+        "mirror": lambda: table.flip_agreement,
+    }
+    return values[measure]()
+
+
+def arrange(table: ScoreTable, choice: Choice) -> Arrangement:
+    """Return the images that a choice leaves, in its order. Images without what it is sorted by come last."""
+    scores = table.scores(choice.reference, choice.threshold)
+    lead = table.lead(choice.threshold)
+    matching = _matching(table, choice, lead)
+    scored = matching & np.isfinite(scores)
+    success = scored & (scores >= choice.success_from)
+    failure = scored & ~success
+    rows = np.flatnonzero({"All": matching, "Successes": success, "Failures": failure}[choice.show])
+    signals = suspicion.signals(table, choice.threshold)
+    keys = _sort_keys(table, choice, scores, lead, signals)
+    return Arrangement(
+        rows=rows[np.argsort(keys[rows], kind="stable")],
+        scores=scores,
+        matching=matching,
+        successes=int(success.sum()),
+        failures=int(failure.sum()),
+        unscored=int((matching & ~scored).sum()),
+        lead=lead,
+        signals=signals,
+    )
+
+
+def _matching(table: ScoreTable, choice: Choice, lead: np.ndarray) -> np.ndarray:
+    matching = np.ones(len(table), bool)
+    if choice.split != "All":
+        matching &= table.splits == choice.split.lower()
+    if choice.nearer != "All":
+        matching &= lead > 0 if choice.nearer == "Network" else lead < 0
+    for measure, (low, high) in choice.spans.items():
+        if (low, high) != EVERYTHING:
+            values = measured(table, choice, measure)
+            matching &= (values >= np.float32(low)) & (values <= np.float32(high))
+    wanted = choice.search.strip().casefold()
+    if wanted:
+        matching &= np.fromiter((wanted in name for name in table.folded_names), bool, len(table))
+    return matching
+
+
+def _sort_keys(
+    table: ScoreTable,
+    choice: Choice,
+    scores: np.ndarray,
+    lead: np.ndarray,
+    signals: dict[suspicion.Signal, np.ndarray],
+) -> np.ndarray:
+    if choice.sort in BY_SIGNAL:  # NaN sorts last either way
+        return -signals.get(BY_SIGNAL[choice.sort], np.full(len(table), np.nan))
+    return {
+        "Suspicious first": lambda: -suspicion.suspicion(signals),
+        "Worst first": lambda: scores,
+        "Best first": lambda: -scores,
+        "Network beats label first": lambda: -lead,
+        "Label beats network first": lambda: lead,
+        "Largest area": lambda: -table.area(choice.threshold),
+        "Smallest area": lambda: table.area(choice.threshold),
+        "Name": lambda: table.name_ranks,
+    }[choice.sort]()
+
+
+def measure_title(measure: Measure, reference: Reference) -> str:
+    """Return what a measure is called where it stands alone; a score names its reference."""
+    return {
+        "score": upper_first(SCORE_TITLES[reference]),
+        "area": "Area of the mask",
+        "uncertainty": "Uncertainty",
+        "agreement": upper_first(SCORE_TITLES["label"]),
+        "mirror": "Agreement with its mirror image",
+    }[measure]
+
+
+def filters_in_words(choice: Choice) -> list[str]:
+    """Return what is filtered, one part each, in plain words; names that people gave are as they gave them."""
+    words = []
+    if choice.show != "All":
+        words.append(choice.show.lower())
+    if choice.split != "All":
+        words.append(SPLIT_WORDS[choice.split])
+    if choice.nearer != "All":
+        words.append(f"{choice.nearer.lower()} nearer to truth")
+    for measure, span in choice.spans.items():
+        if span != EVERYTHING:
+            low, high = (f"{end:.1%}" if measure == "area" else f"{end:.2f}" for end in span)
+            title = measure_title(measure, choice.reference)
+            words.append(f"{title if title.startswith('Dice') else title[:1].lower() + title[1:]} {low} to {high}")
+    if choice.search.strip():
+        words.append(f"name contains “{choice.search.strip()}”")
+    return words

@@ -1,0 +1,370 @@
+"""Page: where a run's masks are right and where they are wrong."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.access import rights
+from dashboard.facts import wording
+from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.server import resources
+from dashboard.server.score_tables import score_table
+from dashboard.ui import charts, status
+from dashboard.ui.downloads import downloads
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.threshold import mask_threshold
+from dashboard.views.gallery import facts as gallery
+from dashboard.views.gallery import order as gallery_order
+from dashboard.views.gallery.detail import UNCERTAINTY, image_detail, in_words, open_image
+from dashboard.views.gallery.facts import Source
+from dashboard.views.gallery.filters import choose_order, filter_line, first_page
+from dashboard.views.gallery.order import Arrangement, Choice
+from dashboard.views.gallery.rank_trust import rank_trust
+from db import runs
+from db.models import utc_now
+from db.submissions import NotReady, submit_predict
+
+# Short, under each tile and the histogram, so that no score stands without its reference.
+SCORE_NOTES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement"}
+RIVALS = "Label, network, truth"
+MODES: dict[str, Mode] = {
+    "Errors": "errors",
+    "Side by side": "side by side",
+    RIVALS: "side by side",
+    "Outline": "outline",
+    "Fill": "fill",
+    "Probability": "probability",
+    UNCERTAINTY: "probability",
+    "Image": "image",
+}
+# What else than the image a view draws: the rest is not asked for.
+DRAWS_REFERENCE: tuple[Mode, ...] = ("errors", "outline", "side by side")
+LARGE_TILE_PX = 256
+POLL_S = 2.0
+
+
+def main() -> None:
+    st.title("Gallery")
+    st.caption("Successes and failures of a run on its own dataset, image by image.")
+    head = st.container(horizontal=True, vertical_alignment="bottom")
+    with head:
+        run_id = _choose_run()
+    with resources.database().reading() as session:
+        origin = gallery.source(session, run_id, utc_now(), resources.settings().lost_after_s)
+    if origin is None:
+        st.rerun()  # deleted in this moment
+    _provenance(origin)
+    detail_place = st.container()  # above the filters, which go on deciding what comes next
+    if origin.job is not None:
+        _follow(origin.run_id)
+    if not origin.predicted:
+        _offer_predictions(origin)
+        return
+    table = score_table(origin.prediction_set_id)
+    with head:
+        reference = _choose_reference(table)
+        with st.popover("Look", icon=":material/tune:"):
+            st.slider("Opacity of the masks", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params")
+            st.slider("Width of a tile", 128, 384, 208, 16, format="%d px", key="tile", bind="query-params")
+    summary = st.container(horizontal=True, gap="medium")
+    thresholds, counts, spread = (summary.container(width=width) for width in (290, 250, "stretch"))
+    with thresholds:
+        threshold, success_from = _choose_thresholds()
+    with head:
+        downloads(
+            threshold=threshold,
+            prediction_set_id=origin.prediction_set_id,
+            run_id=origin.run_id,
+            masks=origin.predicted,
+            unsure=table.has_uncertainty,
+        )
+    order = choose_order(table, run_id, reference, _views(table))
+    choice = Choice(reference, threshold, success_from, **vars(order))
+    arrangement = gallery_order.arrange(table, choice)
+    with counts:
+        _counts(origin, table, arrangement, choice)
+    with spread:
+        _histogram(arrangement, choice)
+    _remarks(origin)
+    found = gallery.detail(table, arrangement, choice, st.query_params.get("image", ""))
+    if found is not None:
+        with detail_place:
+            image_detail(origin, table, arrangement, choice, found)
+    else:
+        if st.query_params.pop("image", None):
+            st.warning("The image in the address has no mask in this run. Here are those that have.")
+        _grid(origin, table, arrangement, choice)
+
+
+def _choose_run() -> str:
+    wanted = st.query_params.get("run")
+    with resources.database().reading() as session:
+        choices = {choice.id: choice for choice in gallery.run_choices(session, wanted or "")}
+        put_away = not choices and runs.any_run(session)
+    if put_away:
+        status.empty_state(
+            "All runs are archived",
+            "Bring one back: on the Runs page, the filter *Archived runs* shows them.",
+            button="Go to the runs",
+            page="views/runs/page.py",
+        )
+        st.stop()
+    if not choices:
+        status.empty_state(
+            "No run yet",
+            "Train a network first; its masks appear here when it has finished or was stopped.",
+            button="Train a network",
+            page="views/train/page.py",
+        )
+        st.stop()
+    if "gallery-run" not in st.session_state or st.session_state["gallery-run"] not in choices:
+        st.session_state["gallery-run"] = wanted if wanted in choices else next(iter(choices))
+        if wanted and wanted not in choices:
+            st.warning("The run in the address is not here any more. This is the latest one with masks.")
+    run_id = st.selectbox(
+        "Run",
+        list(choices),
+        key="gallery-run",
+        format_func=lambda id_: f"{choices[id_].name}{'' if choices[id_].predicted else ' (no masks yet)'}",
+        on_change=_close_detail,
+        width=340,
+    )
+    if wanted != run_id:
+        st.query_params["run"] = run_id
+    return run_id
+
+
+def _provenance(origin: Source) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.page_link(
+            "views/runs/page.py",
+            label="Curves and log",
+            icon=":material/monitoring:",
+            query_params={"run": origin.run_id},
+        )
+        if origin.label_set_id:
+            st.page_link(
+                "views/labels/page.py",
+                label=wording.escaped(f"Learned from {origin.label_set_name} ({origin.recipe})"),
+                icon=":material/auto_fix_high:",
+                query_params={"dataset": origin.dataset_id, "labels": origin.label_set_id},
+            )
+        else:
+            st.markdown(":small[:material/verified: Learned from truth]", width="content")
+        st.page_link(
+            "views/datasets/page.py",
+            label=wording.escaped(f"{origin.dataset_name} ({wording.count(origin.image_count, 'image')})"),
+            icon=":material/photo_library:",
+            query_params={"dataset": origin.dataset_id},
+        )
+        st.page_link(
+            "views/compare/page.py",
+            label="Compare runs",
+            icon=":material/compare:",
+            query_params={"runs": origin.run_id},
+        )
+
+
+@st.fragment(run_every=POLL_S)
+def _follow(run_id: str) -> None:
+    with resources.database().reading() as session:
+        origin = gallery.source(session, run_id, utc_now(), resources.settings().lost_after_s)
+    if origin is None or origin.job is None:
+        st.rerun()
+    job = origin.job
+    status.progress(job.done, job.total, f"{job.status.capitalize()}: {job.text or 'waiting'}", job.elapsed_s)
+
+
+def _offer_predictions(origin: Source) -> None:
+    if origin.job is not None:
+        st.info("The masks appear here once the run has drawn them.")
+    elif not origin.can_predict:
+        status.empty_state(
+            "This run has no model yet",
+            "It ended before its first epoch was finished. Resume it, or choose another run above.",
+        )
+        query = {"run": origin.run_id}
+        st.page_link("views/runs/page.py", label="Go to the run", icon=":material/monitoring:", query_params=query)
+    else:
+        status.empty_state("This run has drawn no masks yet", "Its model is ready; drawing takes a moment.")
+        _predict_button(origin, "Draw the masks")
+
+
+def _predict_button(origin: Source, label: str) -> None:
+    if not rights.button(label, type="primary", icon=":material/play_arrow:"):
+        return
+    try:
+        with resources.database().writing() as session:
+            _, job = submit_predict(session, origin.run_id, origin.dataset_id)
+    except NotReady as error:
+        st.error(str(error))
+        return
+    resources.launcher().submit(job.id)
+    st.rerun()
+
+
+def _choose_thresholds() -> tuple[float, float]:
+    threshold = mask_threshold("All scores follow at once.")
+    success_from = st.slider(
+        "Success from a Dice of",
+        0.0,
+        1.0,
+        0.8,
+        0.01,
+        key="success",
+        bind="query-params",
+        help="Images that reach this score are successes, the others failures.",
+    )
+    return threshold, success_from
+
+
+def _views(table: ScoreTable) -> list[str]:
+    hidden = {UNCERTAINTY: not table.has_uncertainty, RIVALS: not table.has_rivalry}
+    return [view for view in MODES if not hidden.get(view, False)]
+
+
+def _choose_reference(table: ScoreTable) -> Reference:
+    if len(table.references) < 2:
+        return table.references[0] if table.references else "truth"
+    titles = {REFERENCE_TITLES[reference]: reference for reference in table.references}
+    title = st.segmented_control(
+        "Compare with",
+        list(titles),
+        default=next(iter(titles)),
+        required=True,
+        key="reference",
+        bind="query-params",
+        help="What every score and error on this page is measured against.",
+    )
+    return titles[title]
+
+
+def _close_detail() -> None:
+    st.query_params.pop("image", None)
+    first_page()
+
+
+def _counts(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
+    st.metric(
+        f"Mean {SCORE_TITLES[choice.reference]}",
+        wording.score(arrangement.mean_score),
+        delta=origin.weights or None,
+        delta_color="off",
+        delta_arrow="off",
+    )
+    scored = f"Of {wording.count(arrangement.successes + arrangement.failures, 'scored image')}."
+    with st.container(horizontal=True):
+        st.metric("Successes", f"{arrangement.successes:,}", width="content", help=scored)
+        st.metric("Failures", f"{arrangement.failures:,}", width="content", help=scored)
+        if arrangement.unscored:
+            st.metric("Without reference", f"{arrangement.unscored:,}", width="content")
+    if table.has_rivalry:
+        nearer = arrangement.nearer
+        st.caption(
+            f"The network's masks are nearer to truth than its labels on {nearer['network']:,} of "
+            f"{wording.count(sum(nearer.values()), 'image')}, its labels on {nearer['label']:,}.",
+            help="By Dice vs truth: the network's masks at the mask threshold, its pseudo-labels at 0.5.",
+        )
+
+
+def _histogram(arrangement: Arrangement, choice: Choice) -> None:
+    charts.histogram(
+        arrangement.scores[arrangement.matching],
+        key="scores",
+        x_title=upper_first(SCORE_NOTES[choice.reference]),
+        threshold=choice.success_from,
+        height_px=190,
+    )
+
+
+def _remarks(origin: Source) -> None:
+    if origin.truth_changed:
+        st.warning("The dataset's classes were changed after this run began: its scores are against the old mapping.")
+    if origin.predicted < origin.image_count and origin.job is None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.info(f"{origin.predicted:,} of {origin.image_count:,} images have a mask so far.", width="content")
+            if origin.can_predict:
+                _predict_button(origin, "Draw the rest")
+
+
+def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
+    filter_line(choice, arrangement)
+    if not len(arrangement.rows):
+        st.info("No image matches. Move a threshold, or change split or search.")
+        return
+    place = st.container()
+    page = _choose_page(origin, arrangement, choice)
+    with place:
+        _say_what_lies_beside(choice)
+        size_px = 192 if st.session_state["tile"] <= LARGE_TILE_PX else 384
+        pictures = gallery.pictures(origin, table, arrangement, choice, page, size_px)
+        chosen = mask_grid(
+            [_tile(picture, choice.reference) for picture in pictures],
+            key="gallery-grid",
+            mode=MODES[st.session_state["view"]],
+            threshold=choice.threshold,
+            opacity=st.session_state["opacity"],
+            tile_px=st.session_state["tile"],
+        )
+    if "truth" in table.references:
+        chosen = chosen or rank_trust(table, choice)
+    if chosen:
+        open_image(chosen)
+        st.rerun()
+
+
+def _say_what_lies_beside(choice: Choice) -> None:
+    if st.session_state["view"] == RIVALS:
+        st.caption("Image, pseudo-label, prediction and truth, from left to right.")
+    elif MODES[st.session_state["view"]] == "side by side":
+        st.caption(f"Image, prediction and {in_words(choice.reference)}, from left to right.")
+
+
+def _choose_page(origin: Source, arrangement: Arrangement, choice: Choice) -> int:
+    wish = st.query_params.get("page", "1")
+    start = min(max(int(wish), 1), arrangement.pages) if wish.isdecimal() else 1
+    # A key of its own for each selection: page 3 of one means nothing in another.
+    kept = (origin.run_id, choice.show, choice.split, choice.sort, choice.search, choice.nearer, arrangement.pages)
+    key = "-".join(map(str, ("gallery-page", *kept, *choice.spans.values())))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        page = st.pagination(arrangement.pages, default=start, key=key)
+        _turn("Previous", "P", key, page - 1, page > 1)
+        _turn("Next", "N", key, page + 1, page < arrangement.pages)
+    if page == 1:
+        first_page()
+    elif wish != str(page):
+        st.query_params["page"] = str(page)
+    return page
+
+
+def _turn(label: str, shortcut: str, key: str, page: int, there: bool) -> None:
+    """Draw a button that turns to a page; its key does so too, as it goes to the next image in the detail view."""
+    turn = {"on_click": st.session_state.update, "args": ({key: page},)}
+    st.button(label, key=f"gallery-page-{label}", shortcut=shortcut, type="tertiary", disabled=not there, **turn)
+
+
+def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
+    view = st.session_state["view"]
+    unsure, mode = view == UNCERTAINTY, MODES[view]
+    notes = [picture.split]
+    if picture.reference:
+        notes.append(SCORE_NOTES[reference])
+    note = picture.note
+    if not note and unsure and picture.uncertainty is not None:
+        note = f"uncertainty {picture.uncertainty:.3f}"
+    mask = picture.uncertainty_map if unsure else picture.mask
+    beside = picture.truth if view == RIVALS else picture.reference
+    return Tile(
+        id=picture.image_id,
+        title=picture.name,
+        image=picture.image,
+        mask=None if mode == "image" else mask,
+        reference=beside if mode in DRAWS_REFERENCE else None,
+        teacher=picture.label if view == RIVALS else None,
+        subtitle=" · ".join(notes) + (f"\n{note}" if note else ""),
+        badge=wording.score(picture.score),
+        tone="neutral" if picture.success is None else "good" if picture.success else "bad",
+    )
+
+
+main()

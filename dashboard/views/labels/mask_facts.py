@@ -1,0 +1,169 @@
+"""The masks of a label set: in what order to look at them, which are dropped, and what their quality is worth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
+
+from dashboard.facts.trust import Trust, trust
+from db.models import Image, Label
+
+PER_PAGE = 48
+
+Order = Literal[
+    "lowest quality first",
+    "highest quality first",
+    "dataset order",
+    "lowest Dice vs truth first",
+    "highest Dice vs truth first",
+    "largest area first",
+    "smallest area first",
+]
+QUALITY_ORDERS: tuple[Order, ...] = ("lowest quality first", "highest quality first")
+TRUTH_ORDERS: tuple[Order, ...] = ("lowest Dice vs truth first", "highest Dice vs truth first")
+OTHER_ORDERS: tuple[Order, ...] = ("dataset order", "largest area first", "smallest area first")
+
+Show = Literal["all", "kept", "dropped", "no clear foreground"]
+SHOWS: tuple[Show, ...] = ("all", "kept", "dropped", "no clear foreground")
+
+_COLUMNS: dict[Order, list[Any]] = {
+    "lowest quality first": [Label.quality.is_(None), Label.quality],
+    "highest quality first": [Label.quality.is_(None), Label.quality.desc()],
+    "dataset order": [],
+    "lowest Dice vs truth first": [Label.dice.is_(None), Label.dice],
+    "highest Dice vs truth first": [Label.dice.is_(None), Label.dice.desc()],
+    "largest area first": [Label.area.desc()],
+    "smallest area first": [Label.area],
+}
+
+
+@dataclass(frozen=True)
+class Mask:
+    """One stored mask. `dice` is against truth at threshold 0.5, None without truth; `quality` is label-free."""
+
+    image_id: str
+    name: str
+    has_truth: bool
+    area: float
+    dice: float | None
+    quality: float | None
+    parts: dict[str, float]
+    unclear: bool
+    dropped: bool
+
+
+@dataclass(frozen=True)
+class MaskPage:
+    """One page of a label set's masks; `found` counts those on all pages."""
+
+    masks: tuple[Mask, ...]
+    found: int
+    page: int
+    pages: int
+
+
+@dataclass(frozen=True)
+class DropRule:
+    """Which images to drop: the worst `value` of 1 by quality, those below quality `value`, or the unclear ones."""
+
+    kind: Literal["share", "below", "unclear"]
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
+class Drop:
+    """What a rule would drop: images not dropped yet, and how many would stay for training."""
+
+    image_ids: tuple[str, ...]
+    stay: int
+
+
+def mask_page(
+    session: Session, label_set_id: str, page: int, order: Order = "dataset order", show: Show = "all"
+) -> MaskPage:
+    """Return one page (counted from 1, held within what there is) of a label set's masks."""
+    kept = [Label.label_set_id == label_set_id, *_filter(show)]
+    found = session.scalar(select(func.count()).select_from(Label).where(*kept)) or 0
+    pages = max(1, -(-found // PER_PAGE))
+    page = min(max(page, 1), pages)
+    query = (
+        _masks()
+        .where(*kept)
+        .order_by(*_COLUMNS[order], Image.position, Image.id)
+        .limit(PER_PAGE)
+        .offset((page - 1) * PER_PAGE)
+    )
+    return MaskPage(tuple(_mask(row) for row in session.execute(query)), found, page, pages)
+
+
+def one_mask(session: Session, label_set_id: str, image_id: str) -> Mask | None:
+    """Return one mask of a label set, or None where it is not there."""
+    query = _masks().where(Label.label_set_id == label_set_id, Label.image_id == image_id)
+    row = session.execute(query).one_or_none()
+    return None if row is None else _mask(row)
+
+
+def orders(has_quality: bool, has_truth: bool) -> tuple[Order, ...]:
+    """Return the orders that make sense for a label set, the best to begin with first."""
+    return (*(QUALITY_ORDERS if has_quality else ()), *(TRUTH_ORDERS if has_truth else ()), *OTHER_ORDERS)
+
+
+def would_drop(session: Session, label_set_id: str, rule: DropRule) -> Drop:
+    """Return what a rule drops beside what is dropped already. A share is of the kept images that have a quality."""
+    kept = (Label.label_set_id == label_set_id, Label.dropped.is_(False))
+    query = select(Label.image_id).where(*kept)
+    if rule.kind == "unclear":
+        query = query.where(Label.unclear.is_(True))
+    else:
+        query = query.where(Label.quality.is_not(None)).order_by(Label.quality, Label.image_id)
+        if rule.kind == "below":
+            query = query.where(Label.quality < rule.value)
+    image_ids = session.scalars(query).all()
+    if rule.kind == "share":
+        image_ids = image_ids[: math.floor(rule.value * len(image_ids) + 1e-9)]
+    there = session.scalar(select(func.count()).select_from(Label).where(*kept)) or 0
+    return Drop(tuple(image_ids), there - len(image_ids))
+
+
+def quality_trust(session: Session, label_set_id: str) -> Trust:
+    """Return quality beside true Dice for each image that has both, and Spearman's rank correlation of the two."""
+    rows = session.execute(
+        select(Image.id, Image.name, Label.quality, Label.dice)
+        .join(Label, Label.image_id == Image.id)
+        .where(Label.label_set_id == label_set_id, Label.quality.is_not(None), Label.dice.is_not(None))
+        .order_by(Image.position, Image.id)
+    ).all()
+    ids, names, quality, dice = zip(*rows, strict=True) if rows else ((), (), (), ())
+    return trust(ids, names, quality, dice)
+
+
+def _masks() -> Select[Any]:
+    return select(
+        Image.id,
+        Image.name,
+        Image.has_truth,
+        Label.area,
+        Label.dice,
+        Label.quality,
+        Label.quality_parts,
+        Label.unclear,
+        Label.dropped,
+    ).join(Label, Label.image_id == Image.id)
+
+
+def _mask(row: Any) -> Mask:
+    image_id, name, has_truth, area, dice, quality, parts, unclear, dropped = row
+    return Mask(image_id, name, has_truth, area, dice, quality, parts or {}, unclear, dropped)
+
+
+def _filter(show: Show) -> list[ColumnElement[bool]]:
+    return {
+        "all": [],
+        "kept": [Label.dropped.is_(False)],
+        "dropped": [Label.dropped.is_(True)],
+        "no clear foreground": [Label.unclear.is_(True)],
+    }[show]

@@ -1,0 +1,275 @@
+"""What a run's masks of its own validation images say: misses and inventions, a better threshold, the weakest images.
+
+Everything comes out of stored counts and columns; no picture is opened. The rules are in docs/how-to/read-a-run.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from scipy import stats
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dashboard.facts.run_metrics import Reference
+from db import runs
+from db.models import Image, Label, Prediction, Run
+from engine.imaging import metrics
+
+HALF = metrics.threshold_index(0.5)
+WORST_SHOWN = 5
+FEWEST_COMPARED, FEWEST_WORST = 15, 4
+"""Images below which the weakest fifth is not compared with the rest, and how many a shared group has to hold."""
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The predicted validation images that have a reference; row i of everything is the same image.
+
+    `true_positive` and `predicted` are int64 (N, 101), pixels at each of `engine.imaging.metrics.THRESHOLDS`; `marked`
+    (N,) is the reference's foreground in pixels. `columns` holds float64 (N,) by name, NaN where unknown.
+    """
+
+    reference: Reference
+    image_ids: tuple[str, ...]
+    names: tuple[str, ...]
+    true_positive: np.ndarray
+    predicted: np.ndarray
+    marked: np.ndarray
+    columns: Mapping[str, np.ndarray]
+
+    @property
+    def dice(self) -> np.ndarray:
+        """Dice of each image at each threshold, float64 (N, 101); 1 where both sides are empty."""
+        whole = self.predicted + self.marked[:, None]
+        return np.divide(2 * self.true_positive, whole, out=np.ones(whole.shape), where=whole > 0)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Means at threshold 0.5. `interval` holds the mean of images like these with 95 % certainty, None for one image.
+
+    `recall` and `precision` are over all pixels together, None where nothing is marked.
+    """
+
+    images: int
+    dice: float
+    interval: tuple[float, float] | None
+    recall: float | None
+    precision: float | None
+
+
+@dataclass(frozen=True)
+class BetterThreshold:
+    """A mask threshold at which the mean Dice is `dice`, surely more than at 0.5."""
+
+    threshold: float
+    dice: float
+
+
+@dataclass(frozen=True)
+class WeakImage:
+    """One of the images with the lowest Dice."""
+
+    image_id: str
+    name: str
+    dice: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What sets the weakest fifth apart: medians of both sides, and in how many of 100 pairs they differ that way."""
+
+    column: str
+    weak: float
+    rest: float
+    of_100_pairs: int
+
+
+@dataclass(frozen=True)
+class SharedGroup:
+    """A folder or a beginning of the name that many of the weakest fifth have, and few of the rest."""
+
+    group: str
+    weak: int
+    weak_of: int
+    rest: int
+    rest_of: int
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """`compared` says whether there were images enough to look for what the weakest share."""
+
+    reference: Reference
+    overlap: Overlap
+    better: BetterThreshold | None
+    weakest: tuple[WeakImage, ...]
+    mean_without: float | None
+    compared: bool
+    differences: tuple[Difference, ...]
+    group: SharedGroup | None
+
+    def less(self, column: str) -> Difference | None:
+        """Return how the weakest fifth has less of something, None where it has not."""
+        return next((each for each in self.differences if each.column == column and each.weak < each.rest), None)
+
+
+def validation_masks(session: Session, run: Run) -> Masks | None:
+    """Return a run's masks of its own validation images; None while there are none with a reference.
+
+    Truth is the reference where at least 5 images have it, or as many as have a pseudo-label; else the pseudo-label.
+    """
+    own = runs.own_prediction_set(session, run)
+    if own is None:
+        return None
+    chosen = select(
+        Prediction.image_id,
+        Image.name,
+        Image.width,
+        Image.height,
+        Prediction.uncertainty,
+        Prediction.truth_counts,
+        Prediction.label_counts,
+        Label.quality,
+        Label.dice.label("label_dice"),
+    )
+    rows = session.execute(
+        chosen.join(Image, Image.id == Prediction.image_id)
+        .outerjoin(Label, (Label.image_id == Prediction.image_id) & (Label.label_set_id == run.label_set_id))
+        .where(Prediction.prediction_set_id == own.id, Prediction.split == "validation")
+        .order_by(Image.position, Image.id)
+    ).all()
+    with_truth = [row for row in rows if row.truth_counts is not None]
+    with_label = [row for row in rows if row.label_counts is not None]
+    if len(with_truth) >= min(5, max(len(with_label), 1)):
+        return _masks("truth", with_truth, [row.truth_counts for row in with_truth])
+    return _masks("pseudo-label", with_label, [row.label_counts for row in with_label]) if with_label else None
+
+
+def _masks(reference: Reference, rows: Sequence, packed: Sequence[bytes]) -> Masks:
+    counts = [metrics.unpack_counts(each) for each in packed]
+    marked = np.array([each.reference for each in counts], np.int64)
+    width, height = (np.array([getattr(row, side) for row in rows], float) for side in ("width", "height"))
+
+    def column(name: str) -> np.ndarray:
+        return np.array([getattr(row, name) for row in rows], float)  # None becomes NaN
+
+    return Masks(
+        reference=reference,
+        image_ids=tuple(row.image_id for row in rows),
+        names=tuple(row.name for row in rows),
+        true_positive=np.stack([each.true_positive for each in counts]),
+        predicted=np.stack([each.predicted for each in counts]),
+        marked=marked,
+        columns={
+            "foreground": marked / (width * height),
+            "pixels": width * height,
+            "aspect": width / height,
+            "uncertainty": column("uncertainty"),
+            "label quality": column("quality"),
+            # Against a pseudo-label the label's own score would be told of what it is the reference for.
+            "label dice": column("label_dice") if reference == "truth" else np.full(len(rows), np.nan),
+        },
+    )
+
+
+def image_facts(masks: Masks) -> ImageFacts:
+    """Return what at least one validation mask says."""
+    curves = masks.dice
+    dice = curves[:, HALF]
+    order = np.argsort(dice, kind="stable")
+    shown = order[: min(WORST_SHOWN, max(len(order) // 5, 1))] if len(order) > 1 else order[:0]
+    compared = len(dice) >= FEWEST_COMPARED
+    weak = np.zeros(len(dice), bool)
+    weak[order[: max(len(dice) // 5, FEWEST_WORST)]] = True
+    return ImageFacts(
+        reference=masks.reference,
+        overlap=_overlap(masks, dice),
+        better=_better_threshold(curves),
+        weakest=tuple(WeakImage(masks.image_ids[row], masks.names[row], float(dice[row])) for row in shown),
+        mean_without=float(np.delete(dice, shown).mean()) if len(shown) and len(shown) < len(dice) else None,
+        compared=compared,
+        differences=_differences(masks.columns, weak) if compared else (),
+        group=_shared_group(masks.names, weak) if compared else None,
+    )
+
+
+def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
+    interval = None
+    if len(dice) > 1:
+        error = float(stats.t.ppf(0.975, len(dice) - 1) * dice.std(ddof=1) / np.sqrt(len(dice)))
+        interval = (max(float(dice.mean()) - error, 0.0), min(float(dice.mean()) + error, 1.0))
+    found, marked, predicted = masks.true_positive[:, HALF].sum(), masks.marked.sum(), masks.predicted[:, HALF].sum()
+    return Overlap(
+        images=len(dice),
+        dice=float(dice.mean()),
+        interval=interval,
+        recall=float(found / marked) if marked else None,
+        precision=float(found / predicted) if predicted else None,
+    )
+
+
+def _better_threshold(curves: np.ndarray) -> BetterThreshold | None:
+    """Return the threshold of the highest mean Dice, if it wins 0.005 and twice the standard error of what it wins."""
+    means = curves.mean(axis=0)
+    best = int(np.argmax(means))
+    won = curves[:, best] - curves[:, HALF]
+    if len(won) < 8 or won.mean() < 0.005 or won.mean() <= 2 * won.std(ddof=1) / np.sqrt(len(won)):
+        return None
+    return BetterThreshold(float(metrics.THRESHOLDS[best]), float(means[best]))
+
+
+def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[Difference, ...]:
+    """Return the columns in which the weakest differ from the rest, the clearest first.
+
+    Mann and Whitney's rank test, two-sided, on each column; Holm's correction for asking several questions at once.
+    Sources: Mann, Whitney, Ann. Math. Stat. 18(1), 1947, doi:10.1214/aoms/1177730491; Holm, "A simple sequentially
+    rejective multiple test procedure", Scand. J. Stat. 6(2), 1979.
+    """
+    tested: list[tuple[float, Difference]] = []
+    for name, values in columns.items():
+        known = np.isfinite(values)
+        here, there = values[weak & known], values[~weak & known]
+        if len(here) < FEWEST_WORST or len(there) < FEWEST_WORST or values[known].min() == values[known].max():
+            continue
+        test = stats.mannwhitneyu(here, there)
+        higher = float(test.statistic) / (len(here) * len(there))  # share of pairs in which the weak one is higher
+        pairs = round(100 * max(higher, 1 - higher))
+        tested.append((float(test.pvalue), Difference(name, float(np.median(here)), float(np.median(there)), pairs)))
+    tested.sort(key=lambda pair: pair[0])
+    kept = []
+    for place, (p_value, difference) in enumerate(tested):
+        if p_value * (len(tested) - place) > ALPHA:
+            break
+        kept.append(difference)
+    return tuple(kept)
+
+
+def _shared_group(names: Sequence[str], weak: np.ndarray) -> SharedGroup | None:
+    """Return the folder or beginning of the name that is most over-represented, by Fisher's exact test with Holm."""
+    groups = [name_group(name) for name in names]
+    in_weak = Counter(group for group, worst in zip(groups, weak, strict=True) if worst and group)
+    everywhere = Counter(groups)
+    asked = [group for group, count in in_weak.items() if count >= FEWEST_WORST and everywhere[group] < len(names)]
+    weak_of, rest_of = int(weak.sum()), int((~weak).sum())
+    found: list[tuple[float, SharedGroup]] = []
+    for group in asked:
+        here, there = in_weak[group], everywhere[group] - in_weak[group]
+        table = [[here, weak_of - here], [there, rest_of - there]]
+        p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
+        found.append((p_value, SharedGroup(group, here, weak_of, there, rest_of)))
+    best = min(found, key=lambda pair: pair[0], default=None)
+    return best[1] if best and best[0] * len(found) <= ALPHA else None
+
+
+def name_group(name: str) -> str:
+    """Return what images of a kind share in their names: the folder, else the words before the first number."""
+    folder = str(PurePosixPath(name).parent)
+    return folder if folder != "." else re.split(r"[0-9(]", name, maxsplit=1)[0].strip(" -_.")

@@ -1,0 +1,134 @@
+"""What a training run is made of: every parameter declared once, with its limits, unit and one-sentence help.
+
+The form in the browser, the command line (`-p training.epochs=3`), the JSON stored with a run, the difference between
+two runs and the table in the documentation are all made from these declarations. Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from engine.core.network_parameters import ModelParams
+from engine.core.parameters import ParameterError, Params, parse
+from engine.core.run_parameters import (
+    AugmentationParams,
+    CheckpointParams,
+    DataParams,
+    EarlyStoppingParams,
+    PredictionParams,
+    ReduceLRParams,
+    SelfTrainingParams,
+    TrainingParams,
+)
+
+
+class RunConfig(Params):
+    """Everything that decides how a run goes, apart from the images it learns from."""
+
+    version: Literal[2] = Field(2, title="Version", description="Version of this set of parameters.")
+    training: TrainingParams = Field(default_factory=TrainingParams, title="Training")
+    data: DataParams = Field(default_factory=DataParams, title="Data")
+    model: ModelParams = Field(default_factory=ModelParams, title="Model")
+    augmentation: AugmentationParams = Field(default_factory=AugmentationParams, title="Augmentation")
+    early_stopping: EarlyStoppingParams = Field(default_factory=EarlyStoppingParams, title="Early stopping")
+    checkpoint: CheckpointParams = Field(default_factory=CheckpointParams, title="Checkpoint")
+    reduce_lr: ReduceLRParams = Field(default_factory=ReduceLRParams, title="Learning rate on a plateau")
+    self_training: SelfTrainingParams = Field(default_factory=SelfTrainingParams, title="Self-training")
+    prediction: PredictionParams = Field(default_factory=PredictionParams, title="Prediction")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, values: Any) -> Any:
+        """Read the settings of a run of version 1 as what they did: it stretched images and predicted once."""
+        if not isinstance(values, dict) or values.get("version") != 1:
+            return values
+        before = {
+            "data": {"framing": "stretch", "quality_weights": "equal"},
+            "prediction": {"flips": False},
+        }
+        return _merged(before, values | {"version": 2})
+
+    @model_validator(mode="after")
+    def _rates_fit(self) -> RunConfig:
+        if self.reduce_lr.enabled and self.reduce_lr.min_lr >= self.training.learning_rate:
+            raise ValueError(
+                f"reduce_lr.min_lr must be below training.learning_rate ({self.training.learning_rate:g}), "
+                f"and it is {self.reduce_lr.min_lr:g}"
+            )
+        return self
+
+
+DEFAULT_PRESET = "fast"
+PRESETS: dict[str, RunConfig] = {
+    "fast": RunConfig(),
+    # Chosen on eggs-and-pans with truth: what half an hour on two cores can hold (docs/benchmarks.md)
+    "thorough": RunConfig(
+        training=TrainingParams(epochs=100, learning_rate=2e-3, warmup_epochs=1),
+        model=ModelParams(image_size=448, depth=5),
+        augmentation=AugmentationParams(zoom_range=0.15),
+        early_stopping=EarlyStoppingParams(patience=30),
+        self_training=SelfTrainingParams(rounds=2),
+    ),
+    "encoder": RunConfig(
+        training=TrainingParams(epochs=16, learning_rate=5e-4),
+        model=ModelParams(architecture="mobilenet_v2", encoder_weights="imagenet", image_size=320),
+        self_training=SelfTrainingParams(rounds=2, keep=0.0),
+    ),
+    # The U-Net that reported a validation Dice of 0.5998 on eggs-and-pans: it had no augmentation.
+    "classic": RunConfig(
+        training=TrainingParams(
+            epochs=100,
+            batch_size=4,
+            validation_split=0.3,
+            learning_rate=1e-4,
+            schedule="constant",
+            loss="binary_crossentropy",
+            optimizer="adam",
+        ),
+        model=ModelParams(
+            image_size=256, depth=4, base_filters=64, first_stride=1, batch_normalization=False, dropout=0.5
+        ),
+        data=DataParams(framing="stretch"),
+        augmentation=AugmentationParams(enabled=False),
+        early_stopping=EarlyStoppingParams(enabled=True, monitor="val_loss", patience=10),
+        prediction=PredictionParams(flips=False),
+    ),
+}
+
+
+def config_from(preset: str = DEFAULT_PRESET, values: dict[str, Any] | None = None) -> RunConfig:
+    """Return the preset with `values` (nested by group, as `parameters.from_assignments` gives them) laid over it.
+
+    Raises:
+        ParameterError: if there is no such preset, or a sentence for each wrong parameter.
+    """
+    if preset not in PRESETS:
+        raise ParameterError(f"There is no preset '{preset}'. Known: {', '.join(PRESETS)}.")
+    return parse(RunConfig, _merged(PRESETS[preset].model_dump(), values or {}))
+
+
+def differences(a: RunConfig, b: RunConfig) -> list[tuple[str, Any, Any]]:
+    """Return (path, value in `a`, value in `b`) for every parameter that differs, in the order of declaration."""
+    flat_a, flat_b = flattened(a), flattened(b)
+    return [(path, value, flat_b[path]) for path, value in flat_a.items() if value != flat_b[path]]
+
+
+def flattened(config: RunConfig) -> dict[str, Any]:
+    """Return every parameter by its path, such as {"training.epochs": 30}, in the order of declaration."""
+    flat: dict[str, Any] = {}
+    for group, content in config.model_dump().items():
+        if isinstance(content, dict):
+            flat.update({f"{group}.{name}": value for name, value in content.items()})
+        else:
+            flat[group] = content
+    return flat
+
+
+def _merged(base: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in values.items():
+        both_groups = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both_groups else value
+    return merged

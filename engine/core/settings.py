@@ -1,0 +1,114 @@
+"""What the environment sets: read once, checked once."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.core.parameters import ParameterError, explain
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds the packages: the checkout, or site-packages where Maskloom is installed."""
+
+
+def default_data_root(code: Path) -> Path:
+    """Return `data/` in the checkout whose packages are in `code`, or in the current folder if that is no checkout."""
+    # A file that no package installs: others do put a README.md or a pyproject.toml into site-packages.
+    return (code if (code / "constraints.txt").is_file() else Path.cwd()) / "data"
+
+
+class Settings(BaseSettings):
+    """Settings of one installation. Every field is an environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    data_root: Path = Field(
+        default_data_root(REPOSITORY_ROOT), description="Folder for images, masks, models and the database."
+    )
+    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
+    launcher: Literal["local"] = Field("local", description="How workers are started.")
+    max_workers: int = Field(2, ge=1, le=64, description="Jobs that run at the same time.")
+    heartbeat_s: float = Field(5.0, gt=0, le=30, description="Seconds between two signs of life of a worker.")
+    lost_after_s: float = Field(60.0, ge=1, description="Seconds of silence after which a running job counts as lost.")
+    warm_worker_s: float = Field(
+        300.0,
+        ge=0,
+        description="Seconds for which a worker keeps networks in memory for the Predict page; 0 switches this off.",
+    )
+    upload_limit_mb: int = Field(4096, ge=1, description="Largest total size of one upload.")
+    image_limit_megapixels: float = Field(100.0, gt=0, description="Images with more pixels are refused.")
+    import_limit_files: int = Field(100_000, ge=1, description="Most files in one import.")
+    free_disk_floor_mb: int = Field(500, ge=0, description="No job starts with less free disk than this.")
+    memory_per_job_mb: int = Field(
+        0, ge=0, description="A job that takes more memory is ended, and what it finished is kept; 0 sets no limit."
+    )
+    log_limit_mb: int = Field(
+        100, ge=1, description="Largest size of the structured logs in DATA_ROOT/logs; the oldest go first."
+    )
+    allow_remote: bool = Field(False, description="Lets other machines in without a login; takes an ACCESS_TOKEN too.")
+    access_token: SecretStr = Field(
+        SecretStr(""), description="What everybody types in once to be let in, where there is no login; 20 characters."
+    )
+    allowed_hosts: str = Field("", description="Further host names, with commas, under which browsers reach the app.")
+    login_hours: float = Field(24.0, gt=0, le=720, description="Hours after which a person logs in again.")
+    new_people: Literal["none", "viewer", "editor"] = Field(
+        "viewer", description="Role of a person who logs in for the first time; none lets nobody in by themselves."
+    )
+    admin_emails: str = Field("", description="Addresses, with commas, of the admins; else the first person is one.")
+
+    @field_validator("data_root")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("database_url")
+    @classmethod
+    def _absolute_sqlite(cls, value: str) -> str:
+        # A worker starts in another folder than the app: a relative file would be two databases.
+        scheme, separator, path = value.partition("sqlite:///")
+        if scheme or not separator or not path or path == ":memory:" or Path(path).is_absolute():
+            return value
+        return separator + str(Path(path).resolve())
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The URL to open: DATABASE_URL, or SQLite beside the files."""
+        return self.database_url or f"sqlite:///{self.data_root / 'app.db'}"
+
+    @property
+    def other_hosts(self) -> frozenset[str]:
+        """The names of ALLOWED_HOSTS, in lower case."""
+        return _listed(self.allowed_hosts)
+
+    @property
+    def admins(self) -> frozenset[str]:
+        """The addresses of ADMIN_EMAILS, in lower case."""
+        return _listed(self.admin_emails)
+
+    def as_environment(self) -> dict[str, str]:
+        """The environment in which a worker process sees these same settings, but no secret: it needs none."""
+        values = {name.upper(): getattr(self, name) for name in type(self).model_fields}
+        secret = {name for name, value in values.items() if isinstance(value, SecretStr)}
+        return {name: str(value) for name, value in {**os.environ, **values}.items() if name.upper() not in secret}
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        ParameterError: an environment variable breaks its rule; the sentence names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ParameterError(explain(error, Settings)) from None

@@ -1,0 +1,149 @@
+"""From a source of files to decoded images with their truth, one after the other, with a report entry for each file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from engine.datasets.archive import Zip
+from engine.datasets.pairing import pair
+from engine.datasets.source import Entry, Folder, Joined, Limits, Source, SourceFile, UnreadableSource
+from engine.imaging import codec
+from engine.imaging.codec import UnreadableImage
+
+ASPECT_TOLERANCE = 0.02
+"""Truth of another size is brought to the image's size if width / height differs by no more than this share."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to read, and the truth mask that goes with it."""
+
+    image: SourceFile
+    truth: SourceFile | None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One image read: RGB uint8 (H, W, 3), its truth values uint8 (H, W) or None, and what to report about both.
+
+    `image` is None where the image could not be read; the entries then say why.
+    """
+
+    name: str
+    image: np.ndarray | None
+    truth: np.ndarray | None
+    content_hash: str
+    entries: tuple[Entry, ...]
+
+
+def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
+    """Return a source for a folder, or for a zip by content, whatever it is called.
+
+    Raises:
+        UnreadableSource: there is neither; the sentence says why.
+    """
+    if path.is_dir():
+        return Folder(path, limits)
+    if path.is_file():
+        return Zip(path, limits)
+    raise UnreadableSource(f"There is no folder or zip {str(path)!r}.")
+
+
+def open_upload(folder: Path, limits: Limits | None = None) -> Source:
+    """Return a source for what came in through the browser: files as they are, and the content of every zip.
+
+    A zip that cannot be read is skipped with its reason where anything else came with it.
+
+    Raises:
+        UnreadableSource: the only thing that came is a zip that cannot be read; the sentence names it.
+    """
+    loose = Folder(folder, limits)
+    zips = {entry for entry, _ in loose.zips}
+    loose.skipped = [entry for entry in loose.skipped if entry not in zips]
+    parts: list[tuple[str, Source]] = []
+    for entry, path in loose.zips:
+        try:
+            opened = Zip(path, limits)
+        except UnreadableSource as error:
+            if len(zips) == 1 and not loose.files:
+                raise UnreadableSource(f"{entry.name}: {error}") from None
+            loose.skipped.append(Entry(entry.name, False, str(error)))
+        else:
+            alone = len(zips) == 1 and not loose.files
+            parts.append(("" if alone else str(PurePosixPath(entry.name).with_suffix("")) + "/", opened))
+    if loose.files or loose.skipped or not parts:
+        parts.insert(0, ("", loose))
+    return parts[0][1] if len(parts) == 1 else Joined(parts)
+
+
+def plan(source: Source) -> tuple[list[Item], list[Entry]]:
+    """Return the images of a source with their truth, and the entries of all files that are out already."""
+    by_name = {file.name: file for file in source.files}
+    pairs, orphans = pair(by_name)
+    items = [Item(by_name[pair.image], by_name[pair.truth] if pair.truth else None) for pair in pairs]
+    return items, [*source.skipped, *orphans]
+
+
+def read(source: Source, item: Item, limits: codec.Limits | None = None) -> Decoded:
+    """Return one image of a plan with its truth. Never raises for what is wrong with a file: the entries say it."""
+    try:
+        image = codec.decode_image(source.read(item.image), limits)
+    except (UnreadableImage, UnreadableSource) as error:
+        return Decoded(item.image.name, None, None, "", tuple(_without_image(item, str(error))))
+    truth, entries = None, [Entry(item.image.name, True)]
+    if item.truth is not None:
+        try:
+            truth = codec.decode_truth(source.read(item.truth), limits)
+            truth, note = fit_truth(truth, image.shape[:2])
+            entries.append(Entry(item.truth.name, True, note))
+        except (UnreadableImage, UnreadableSource) as error:
+            truth = None
+            entries.append(Entry(item.truth.name, False, str(error)))
+    return Decoded(item.image.name, image, truth, content_hash(image), tuple(entries))
+
+
+def fit_truth(truth: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, str]:
+    """Return truth values at the image's (height, width), and a note if they had another size.
+
+    Raises:
+        UnreadableImage: the proportions differ, so the mask cannot be of this picture.
+    """
+    if truth.shape == tuple(shape):
+        return truth, ""
+    sizes = f"{truth.shape[1]} × {truth.shape[0]} pixels and the image {shape[1]} × {shape[0]}"
+    ratio = (truth.shape[1] * shape[0]) / (truth.shape[0] * shape[1])
+    if not 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE:
+        raise UnreadableImage(f"It has {sizes}, so it is no truth of it; the image is kept without.")
+    return codec.resize_class_map(truth, shape), f"It has {sizes}; it was resized to fit."
+
+
+def content_hash(image: np.ndarray) -> str:
+    """Return the SHA-256 of the decoded pixels and their shape, 64 hex digits.
+
+    Of the pixels and not of the file, so that one picture saved as PNG and as BMP is found to be the same.
+    """
+    digest = hashlib.sha256(str(image.shape).encode())
+    digest.update(np.ascontiguousarray(image))
+    return digest.hexdigest()
+
+
+def as_duplicate(decoded: Decoded, first: str) -> tuple[Entry, ...]:
+    """Return the entries of an image whose pixels `first` brought already."""
+    reason = f"It is the same picture as {first}, pixel for pixel."
+    others: Sequence[Entry] = decoded.entries[1:]
+    return (
+        Entry(decoded.name, False, reason, same_as=first),
+        *(Entry(entry.name, False, f"Its image is the same as {first}, pixel for pixel.") for entry in others),
+    )
+
+
+def _without_image(item: Item, reason: str) -> list[Entry]:
+    entries = [Entry(item.image.name, False, reason)]
+    if item.truth is not None:
+        entries.append(Entry(item.truth.name, False, f"Its image {item.image.name} could not be read."))
+    return entries

@@ -1,0 +1,220 @@
+"""Job: bring images, and truth masks where there are any, into a dataset."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.core.settings import settings
+from engine.datasets import ingest, sample, truth
+from engine.datasets.ingest import Decoded
+from engine.datasets.source import Entry, Limits, Source, UnreadableSource
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts
+from engine.work.context import Job, JobContext, JobFailed, JobStopped
+
+BATCH = 20
+"""Rows written in one transaction: few enough that a crash loses seconds, many enough that SQLite is not the work."""
+
+THREADS = 2
+AHEAD = 2 * THREADS
+"""Images decoded before their turn: more would only fill memory, as one may take 300 MB."""
+
+
+Reader = Callable[[], Decoded]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One image as it will be stored; `row` and the files are empty where it could not be read."""
+
+    decoded: Decoded
+    row: dict[str, Any]
+    image_png: bytes = b""
+    thumb_webp: bytes = b""
+    truth_png: bytes = b""
+
+
+def run(job: Job, context: JobContext) -> dict[str, Any]:
+    """Import what the payload names: {"dataset": id, "source": {"kind": …}}.
+
+    The kinds are "folder" and "zip" with a "path" of this machine, "upload" with a "token", and "sample". Returns
+    {"dataset", "images", "truth", "taken", "skipped"}: images and truth masks that the dataset has now, files that
+    this import took and skipped.
+
+    An image's id comes from the dataset's id and its pixels, so a second attempt writes the same files and adds no
+    row twice, and a picture that is imported again brings back those of its files that are gone.
+
+    Raises:
+        JobFailed: the source cannot be read, or the dataset is still empty at the end.
+        JobStopped: a person stopped it; what was taken so far is whole and stays.
+    """
+    source = job.payload["source"]
+    if source["kind"] == "sample":
+        readers = [lambda index=index: _drawn(index) for index in range(sample.COUNT)]
+        return _take(job, context, readers, [])
+    try:
+        opened = _open(source, context.artifacts)
+    except UnreadableSource as error:
+        raise JobFailed(str(error)) from None
+    with closing(opened):
+        items, skipped = ingest.plan(opened)
+        sizes = codec.Limits(max_pixels=round(settings().image_limit_megapixels * 1e6))
+        result = _take(job, context, [partial(ingest.read, opened, item, sizes) for item in items], skipped)
+    if source["kind"] == "upload":  # its files are in the dataset now
+        context.artifacts.delete(stored.upload_folder(source["token"]))
+    return result
+
+
+def _open(source: dict[str, Any], files: Artifacts) -> Source:
+    limits = Limits(max_files=settings().import_limit_files)
+    if source["kind"] == "upload":
+        return ingest.open_upload(files.path(stored.upload_folder(source["token"])), limits)
+    if source["kind"] in ("folder", "zip"):
+        return ingest.open_zip_or_folder(Path(source["path"]), limits)
+    raise JobFailed(f"An import comes from a folder, a zip, an upload or the sample. Got {source['kind']!r}.")
+
+
+def _drawn(index: int) -> Decoded:
+    image, mask = sample.scene(index)
+    name = sample.name(index)
+    values = mask.astype(np.uint8) * 255
+    return Decoded(name, image, values, ingest.content_hash(image), (Entry(name, True),))
+
+
+def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Sequence[Entry]) -> dict[str, Any]:
+    """Read, store and report everything; return the job's result."""
+    dataset_id = job.payload["dataset"]
+    known = context.records.content_hashes(dataset_id)
+    has_truth = {image.id: image.has_truth for image in context.records.images(dataset_id)}
+    rows: list[dict[str, Any]] = []
+    entries: list[Entry] = []
+    report = list(skipped)
+
+    def commit() -> None:
+        context.records.add_images(dataset_id, job.id, rows, [asdict(entry) for entry in entries])
+        report.extend(entries)
+        rows.clear()
+        entries.clear()
+
+    context.records.add_images(dataset_id, job.id, [], [asdict(entry) for entry in skipped])
+    stopped = False
+    with closing(_encoded(readers, dataset_id)) as images:
+        for number, encoded in enumerate(images, start=1):
+            decoded = encoded.decoded
+            if encoded.row.get("id") in has_truth:
+                _bring_back(context.artifacts, dataset_id, encoded, has_truth[encoded.row["id"]])
+            first = known.get(decoded.content_hash)
+            if first is None or (first == decoded.name and job.attempt > 1):
+                entries.extend(decoded.entries)
+                if first is None and encoded.row:
+                    known[decoded.content_hash] = decoded.name
+                    _store(context.artifacts, dataset_id, encoded)
+                    rows.append(encoded.row)
+            else:
+                entries.extend(ingest.as_duplicate(decoded, first))
+            context.progress(number, len(readers), decoded.name)
+            stopped = context.should_stop()
+            if stopped or len(entries) >= BATCH:
+                commit()
+            if stopped:
+                break
+    commit()
+    result = _finish(context, dataset_id, report)
+    if stopped:
+        raise JobStopped(result)
+    if not result["images"]:
+        raise JobFailed(_why_empty(report))
+    return result
+
+
+def _encoded(readers: Sequence[Reader], dataset_id: str) -> Iterator[Encoded]:
+    """Yield every image in order, decoded and encoded by a few threads: OpenCV and Pillow let them run together."""
+    waiting: deque[Future[Encoded]] = deque()
+    with ThreadPoolExecutor(THREADS) as pool:
+        try:
+            for read in readers:
+                waiting.append(pool.submit(_encode, read, dataset_id))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _encode(read: Reader, dataset_id: str) -> Encoded:
+    decoded = read()
+    if decoded.image is None:
+        return Encoded(decoded, {})
+    values = [] if decoded.truth is None else truth.value_counts(decoded.truth)
+    row = {
+        "id": hashlib.sha256(f"{dataset_id}:{decoded.content_hash}".encode()).hexdigest()[:32],
+        "name": decoded.name,
+        "content_hash": decoded.content_hash,
+        "width": decoded.image.shape[1],
+        "height": decoded.image.shape[0],
+        "has_truth": decoded.truth is not None,
+        "truth_values": [[value, int(count)] for value, count in enumerate(values) if count],
+    }
+    return Encoded(
+        replace(decoded, image=None, truth=None),  # the pixels are not needed any more, and are large
+        row,
+        image_png=codec.encode_png(decoded.image),
+        thumb_webp=codec.thumbnail(decoded.image),
+        truth_png=b"" if decoded.truth is None else codec.encode_png(decoded.truth),
+    )
+
+
+def _store(files: Artifacts, dataset_id: str, encoded: Encoded) -> None:
+    image_id = encoded.row["id"]
+    files.write(stored.image_key(dataset_id, image_id), encoded.image_png)
+    files.write(stored.thumb_key(dataset_id, image_id), encoded.thumb_webp)
+    if encoded.truth_png:
+        files.write(stored.truth_key(dataset_id, image_id), encoded.truth_png)
+
+
+def _bring_back(files: Artifacts, dataset_id: str, encoded: Encoded, with_truth: bool) -> None:
+    """Store what is gone of an image that the dataset has: it was deleted outside of Maskloom."""
+    wanted = [(stored.image_key, encoded.image_png), (stored.thumb_key, encoded.thumb_webp)]
+    wanted += [(stored.truth_key, encoded.truth_png)] if with_truth and encoded.truth_png else []
+    for key_of, data in wanted:
+        key = key_of(dataset_id, encoded.row["id"])
+        if not files.exists(key):
+            files.write(key, data)
+
+
+def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry]) -> dict[str, Any]:
+    """Recount the dataset and propose classes from all of its truth; return the job's result."""
+    counts = np.zeros(256, np.int64)
+    for image in context.records.images(dataset_id):
+        for value, count in image.truth_values:
+            counts[value] += count
+    found = truth.propose_classes(counts) if counts.any() else None
+    classes = [entry.model_dump() for entry in found.classes] if found else None
+    dataset = context.records.finish_import(dataset_id, classes, list(found.lookup) if found else None)
+    taken = sum(entry.taken for entry in report)
+    return {
+        "dataset": dataset_id,
+        "images": dataset.image_count,
+        "truth": dataset.truth_count,
+        "taken": taken,
+        "skipped": len(report) - taken,
+    }
+
+
+def _why_empty(report: Sequence[Entry]) -> str:
+    if not report:
+        return "There are no images in it."
+    return f"No image could be taken. {report[0].name}: {report[0].reason}"

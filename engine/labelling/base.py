@@ -1,0 +1,203 @@
+"""What a pseudo-label method is, where the methods are found, and the one way to draw a mask with one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+import cv2
+import numpy as np
+from pydantic import Field
+from threadpoolctl import ThreadpoolController
+
+from engine.core.parameters import ParameterError, Params, field_schemas
+from engine.labelling import methods as method_modules
+
+DEFAULT_METHOD = "auto"
+
+Stage = Literal["look", "fit", "label"]
+"""When a parameter first matters. A field says so in `json_schema_extra={"stage": "look"}`; else it is "label"."""
+
+T = TypeVar("T")
+
+
+class LabelParams(Params):
+    """What every method has: the size it works at."""
+
+    longest_side_px: int = Field(
+        400,
+        ge=64,
+        le=1600,
+        description="Larger images are shrunk to this longest side before the method runs; it bounds time and memory.",
+        json_schema_extra={"unit": "px"},
+    )
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to draw a mask without a person.
+
+    `label(image, params, rng)` returns the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image
+    (H, W, 3).
+
+    A method that needs to see the dataset first has two more steps. `look(image, params, rng)` returns what it wants
+    to know of one image (anything that can be pickled; it runs on all cores). `fit(looks, params, rng)` makes of
+    these the state, a dict that JSON can hold, and must be quick: it runs again at each move of a slider. `label`
+    takes the state as fourth argument. At most `fit_images` images, evenly spread over the dataset, are looked at.
+    None of the three may draw random numbers from anything but `rng`.
+
+    A method that leaves the drawing to another one has no `label` but `chosen(params, state)`, which returns the name
+    of that method, its parameters and its state: the masks are the very same as that method's.
+    """
+
+    name: str
+    title: str
+    params: type[LabelParams]
+    label: Callable[..., np.ndarray] | None = None
+    look: Callable[..., Any] | None = None
+    fit: Callable[..., dict[str, Any]] | None = None
+    fit_images: int = 200
+    chosen: Callable[..., tuple[str, LabelParams, dict[str, Any] | None]] | None = None
+    summary: str = ""
+
+
+@cache
+def methods() -> dict[str, Method]:
+    """Return every method by name: one for each module of `engine.labelling.methods` with a METHOD, sorted by name."""
+    found: dict[str, Method] = {}
+    for module in pkgutil.iter_modules(method_modules.__path__):
+        method = getattr(importlib.import_module(f"{method_modules.__name__}.{module.name}"), "METHOD", None)
+        if isinstance(method, Method):
+            found[method.name] = method
+    return dict(sorted(found.items()))
+
+
+def find_method(name: str) -> Method:
+    """Return the method called `name`.
+
+    Raises:
+        ParameterError: if there is none; the sentence lists those there are.
+    """
+    if name not in methods():
+        raise ParameterError(f"There is no label method '{name}'. Known: {', '.join(methods())}.")
+    return methods()[name]
+
+
+def fit_sample(dataset: Sequence[T], method: Method) -> list[T]:
+    """Return the images of a dataset, in its order, that `method` looks at: at most `fit_images`, evenly spread."""
+    count = min(len(dataset), method.fit_images)
+    return [dataset[index * len(dataset) // count] for index in range(count)]
+
+
+def values_for(params: LabelParams, stage: Stage) -> dict[str, Any]:
+    """Return {name: value} of the parameters that "look", or "look" and "fit", or all three steps depend on.
+
+    What was seen or fitted with the same values can be used again.
+    """
+    stages = ("look", "fit", "label")
+    until = stages[: stages.index(stage) + 1]
+    schemas = field_schemas(type(params))
+    return {
+        name: value
+        for name, value in params.model_dump().items()
+        if name == "longest_side_px" or schemas[name].get("stage", "label") in until
+    }
+
+
+def look_at(method: Method, image: np.ndarray, params: LabelParams, seed: int) -> Any:
+    """Return what `method` wants to know of one image (uint8 RGB) of the dataset, seen at its working size."""
+    working = shrink(image, params.longest_side_px)
+    with _blas().limit(limits=1):
+        return method.look(working, params, np.random.default_rng([seed, _fingerprint(working)]))
+
+
+def fit_state(method: Method, looks: Sequence[Any], params: LabelParams, seed: int) -> dict[str, Any]:
+    """Return what `method` learns from what it has seen of the dataset, as JSON gives it back.
+
+    Raises:
+        ValueError: there is nothing to learn from.
+    """
+    if not looks:
+        raise ValueError(f"'{method.name}' must see at least one image of the dataset.")
+    with _blas().limit(limits=1):
+        return json.loads(json.dumps(method.fit(looks, params, np.random.default_rng(seed))))
+
+
+def drawing(
+    method: Method, params: LabelParams, state: dict[str, Any] | None
+) -> tuple[Method, LabelParams, dict[str, Any] | None]:
+    """Return the method that draws in the end, with its parameters and state."""
+    if method.chosen is None:
+        return method, params, state
+    name, params, state = method.chosen(params, state)
+    return find_method(name), params, state
+
+
+def draw(
+    method: Method, image: np.ndarray, params: LabelParams, seed: int, state: dict[str, Any] | None = None
+) -> np.ndarray:
+    """Return the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image (H, W, 3), at its own size.
+
+    The random numbers come from `seed` and the image's content: an image gets the same mask whatever was drawn
+    before it and in whatever process.
+
+    Raises:
+        ValueError: if the image is not uint8 (H, W, 3) with at least one pixel, the parameters are another
+            method's, the state is missing, or the method returns anything but probabilities of that shape.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"An image to label is uint8 (H, W, 3). Got {image.dtype} {image.shape}.")
+    if not isinstance(params, method.params):
+        raise ParameterError(f"'{method.name}' takes {method.params.__name__}. Got {type(params).__name__}.")
+    if method.fit is not None and state is None:
+        raise ValueError(f"'{method.name}' must be fitted to the dataset before it can label an image.")
+    method, params, state = drawing(method, params, state)
+    working = shrink(image, params.longest_side_px)
+    rng = np.random.default_rng([seed, _fingerprint(working)])
+    arguments = (working, params, rng) if method.fit is None else (working, params, rng, state)
+    # One thread: small matrices gain nothing from two, lose tenfold when the cores are busy, and sums stay the same.
+    with _blas().limit(limits=1):
+        probability = _checked(method.name, method.label(*arguments), working.shape[:2])
+    height, width = image.shape[:2]
+    if probability.shape != (height, width):
+        # Linear interpolation stays between its neighbours, so the result needs no clipping.
+        probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
+    return probability
+
+
+def shrink(image: np.ndarray, longest_side_px: int) -> np.ndarray:
+    """Return the image with its longest side at most `longest_side_px`, by area averaging; small ones as they are."""
+    height, width = image.shape[:2]
+    scale = longest_side_px / max(height, width)
+    if scale >= 1:
+        return np.ascontiguousarray(image)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _fingerprint(image: np.ndarray) -> int:
+    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=8)
+    digest.update(image)
+    return int.from_bytes(digest.digest())
+
+
+def _checked(name: str, probability: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if probability.shape != shape:
+        raise ValueError(f"The method '{name}' must return the image's shape {shape}. Got {probability.shape}.")
+    # Written so that NaN fails too.
+    if not (probability.min() >= 0 and probability.max() <= 1):
+        raise ValueError(
+            f"The method '{name}' must return values in [0, 1]. Got {probability.min()} to {probability.max()}."
+        )
+    return np.ascontiguousarray(probability, np.float32)

@@ -1,0 +1,73 @@
+"""What a pixel looks like to the clustering methods: smoothed Lab colour and weighted position."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from engine.labelling.cues.foreground import RegionParams
+
+SAMPLE_PIXELS = 8192
+"""Clusters are found on at most this many pixels and then given to all: 4 times faster at 400 px, hardly different."""
+
+
+class ClusterParams(RegionParams):
+    """What the methods share that group pixels by colour and position."""
+
+    clusters: int = Field(4, ge=2, le=16, description="How many groups of pixels to look for.")
+    position_weight: float = Field(
+        0.3,
+        ge=0,
+        le=2,
+        description="0 groups by colour alone; 1 counts the image's longest side like the way from black to white.",
+    )
+    smoothing_px: float = Field(
+        2.0,
+        ge=0,
+        le=10,
+        description="Blur before grouping: more of it ignores texture and noise, less keeps fine parts.",
+        json_schema_extra={"unit": "px"},
+    )
+
+
+def to_lab(image: np.ndarray) -> np.ndarray:
+    """Return a uint8 RGB image as CIE Lab float32 (H, W, 3); lightness in [0, 100]."""
+    return cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+
+
+def lab_and_position(image: np.ndarray, params: ClusterParams) -> np.ndarray:
+    """Return float32 (H*W, 5): smoothed Lab, then x and y in [0, 100 * position_weight] along the longest side."""
+    height, width = image.shape[:2]
+    lab = to_lab(image)
+    if params.smoothing_px:
+        lab = cv2.GaussianBlur(lab, (0, 0), params.smoothing_px)
+    features = np.empty((height, width, 5), np.float32)
+    features[..., :3] = lab
+    scale = 100 * params.position_weight / max(height, width)
+    features[..., 3] = np.arange(width) * scale
+    features[..., 4] = np.arange(height)[:, None] * scale
+    return features.reshape(-1, 5)
+
+
+def find_clusters(features: np.ndarray, clusters: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return a sample of the features float32 (S, D) and the cluster centres (K, D) that k-means finds in it.
+
+    K is smaller than `clusters` where there are fewer distinct colours: a flat image is one cluster.
+    """
+    count = len(features)
+    sample = features[rng.choice(count, SAMPLE_PIXELS, replace=False)] if count > SAMPLE_PIXELS else features
+    distinct = len(np.unique(sample[:, :3], axis=0))
+    if distinct == 1:
+        return sample, sample.mean(0, keepdims=True)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 30, 0.1)
+    # OpenCV draws from a generator of its own, one per thread; seeding it here makes the call repeatable.
+    cv2.setRNGSeed(int(rng.integers(2**31)))
+    _, _, centres = cv2.kmeans(sample, min(clusters, distinct), None, stop, 2, cv2.KMEANS_PP_CENTERS)
+    return sample, centres
+
+
+def squared_distances(features: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """Return float32 (N, K): squared distance of each feature row to each centre, never below 0."""
+    squares = (features**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * features @ centres.T
+    return np.maximum(squares, 0)

@@ -1,0 +1,286 @@
+"""Job: draw the masks of a label set with its frozen recipe, and judge each.
+
+Payload: {"dataset": id, "label_set": id}. Result: {"images", "looked_at", "copied", "seconds"}.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from engine.core.parameters import parse
+from engine.core.processes import prepare_process
+from engine.imaging import codec, metrics
+from engine.labelling.base import LabelParams, draw, find_method, fit_sample, fit_state, look_at
+from engine.labelling.quality import assess
+from engine.labelling.recipe_key import recipe_key
+from engine.store import artifacts as stored
+from engine.store.artifacts import NO_SPACE, Artifacts, MissingFile
+from engine.work.context import Job, JobContext, JobFailed, JobStopped
+
+BATCH = 16
+LOOKING = "Looking at the images"
+DRAWING = "Drawing masks"
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class ImageFailed(Exception):
+    """One image cannot be looked at or labelled. The sentence names it."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A mask that the same recipe drew of the same picture before, and what was found out about it."""
+
+    label_set_id: str
+    image_id: str
+    quality: float | None
+    quality_parts: dict[str, float] | None
+    unclear: bool
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image to look at or to label, as plain values that travel to a worker process."""
+
+    root: Path
+    dataset_id: str
+    label_set_id: str
+    image_id: str
+    name: str
+    method: str
+    params: LabelParams
+    seed: int
+    lookup: list[int] | None
+    state: dict[str, Any] | None = None
+    drawn: Drawn | None = None
+
+    def image(self) -> np.ndarray:
+        """Return the picture, uint8 RGB (H, W, 3)."""
+        return codec.decode_png(Artifacts(self.root).read(stored.image_key(self.dataset_id, self.image_id)))
+
+
+def run(job: Job, context: JobContext) -> dict[str, Any]:
+    """Label every image that has no mask yet, on all cores. Stopping keeps what is drawn; running again goes on.
+
+    A method that learns from the dataset looks at it first, unless the label set came with what was learned. What was
+    learned is stored before the first mask is drawn, so that all masks of a set are drawn with the same.
+
+    Raises:
+        JobFailed: there are no images, or nothing can be learned from them, one cannot be drawn, or memory ran out.
+        JobStopped: a person stopped it.
+    """
+    started = time.monotonic()
+    label_set = context.records.label_set(job.payload["label_set"])
+    dataset = context.records.dataset(label_set.dataset_id)
+    images = context.records.images(dataset.id)
+    if not images:
+        raise JobFailed(f"The dataset {dataset.name!r} has no images. Import some first.")
+    tasks = [
+        Task(
+            root=context.artifacts.root,
+            dataset_id=dataset.id,
+            label_set_id=label_set.id,
+            image_id=image.id,
+            name=image.name,
+            method=label_set.method,
+            params=parse(find_method(label_set.method).params, label_set.params),
+            seed=label_set.seed,
+            lookup=dataset.lookup if image.has_truth else None,
+            state=label_set.state,
+        )
+        for image in images
+    ]
+    done = context.records.labelled_images(label_set.id)
+    with _Processes() as processes, _as_failure():
+        looked_at = _learn(context, processes, label_set, tasks, len(done))
+        # What has been learned is read back as it was stored: a resumed job draws with the very same numbers.
+        state = context.records.label_set(label_set.id).state
+        hashes = {image.id: image.content_hash for image in images if image.id not in done}
+        tasks = [replace(task, state=state) for task in tasks if task.image_id in hashes]
+        tasks = _with_drawn(context, tasks, hashes)
+        _draw(context, processes, tasks, len(done), looked_at)
+    return {
+        "images": len(images),
+        "looked_at": looked_at,
+        "copied": sum(task.drawn is not None for task in tasks),
+        "seconds": round(time.monotonic() - started, 2),
+    }
+
+
+def _learn(context: JobContext, processes: _Processes, label_set: Any, tasks: Sequence[Task], done: int) -> int:
+    """Store what the method learns from the dataset, and the recipe's key. Returns how many images were looked at."""
+    method, params, state = find_method(label_set.method), tasks[0].params, label_set.state
+    sample = fit_sample(tasks, method) if method.fit is not None and state is None else []
+    looks = []
+    if sample:
+        total = len(sample) + len(tasks)
+        context.progress(0, total, LOOKING)
+        for look in processes.map(look_at_image, sample):
+            looks.append(look)
+            context.progress(len(looks), total, LOOKING)
+            if context.should_stop():
+                raise JobStopped({"images": done})
+        try:
+            state = fit_state(method, looks, params, label_set.seed)
+        except ValueError as error:
+            raise JobFailed(f"'{method.title}' cannot learn from these images. {error}") from error
+    # A set that was begun without a key may hold masks of older code: others must not copy from it.
+    if looks or (label_set.recipe_key is None and not done):
+        context.records.set_state(label_set.id, state, recipe_key(method.name, params, label_set.seed, state))
+    return len(looks)
+
+
+def _with_drawn(context: JobContext, tasks: Sequence[Task], hashes: dict[str, str]) -> list[Task]:
+    """Return the tasks with what the same recipe drew of the same picture before, in whatever label set."""
+    if not tasks:
+        return []
+    first = tasks[0]
+    key = recipe_key(first.method, first.params, first.seed, first.state)
+    found = context.records.drawn_before(key, list(hashes.values()))
+    drawn = {
+        content_hash: Drawn(label.label_set_id, label.image_id, label.quality, label.quality_parts, label.unclear)
+        for content_hash, label in found.items()
+    }
+    return [replace(task, drawn=drawn.get(hashes[task.image_id])) for task in tasks]
+
+
+def _draw(context: JobContext, processes: _Processes, tasks: Sequence[Task], done: int, looked_at: int) -> None:
+    """Draw and store the mask of each task."""
+    total = looked_at + done + len(tasks)
+    context.progress(looked_at + done, total, DRAWING)
+    copies = [task for task in tasks if task.drawn is not None]
+    others = [task for task in tasks if task.drawn is None]
+    rows: list[dict[str, Any]] = []
+    for count, row in enumerate(chain(map(copy_mask, copies), processes.map(label_image, others)), start=1):
+        rows.append(row)
+        context.progress(looked_at + done + count, total, DRAWING)
+        stop = context.should_stop()
+        if len(rows) >= BATCH or count == len(tasks) or stop:
+            context.records.add_labels(tasks[0].label_set_id, rows)
+            rows = []
+        if stop and count < len(tasks):
+            raise JobStopped({"images": done + count})
+
+
+@contextmanager
+def _as_failure() -> Iterator[None]:
+    try:
+        yield
+    except ImageFailed as error:
+        raise JobFailed(str(error)) from error
+
+
+class _Processes:
+    """One process for each core, started when there is work for more than one; ended with the `with` block."""
+
+    def __init__(self) -> None:
+        self._executor: ProcessPoolExecutor | None = None
+
+    def map(self, work: Callable[[T], R], tasks: Sequence[T]) -> Iterable[R]:
+        """Yield what `work`, a function of a module, makes of each task, in their order."""
+        cores = os.cpu_count() or 1
+        if min(len(tasks), cores) <= 1:
+            return map(work, tasks)
+        if self._executor is None:
+            # Spawned, not forked: forking a process that has threads (the heartbeat) can deadlock.
+            spawned = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(cores, mp_context=spawned, initializer=prepare_process)
+        return self._results(self._executor.map(work, tasks))
+
+    def _results(self, results: Iterator[R]) -> Iterator[R]:
+        try:
+            yield from results
+        except BrokenProcessPool:
+            raise JobFailed(
+                "A process that draws was killed, most likely because memory ran out. Lower 'longest_side_px' or end "
+                "other programs, then go on: what is drawn is kept."
+            ) from None
+
+    def __enter__(self) -> _Processes:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def look_at_image(task: Task) -> Any:
+    """Return what the task's method wants to know of its image.
+
+    Raises:
+        ImageFailed: it cannot be read, or the method stumbles over it.
+    """
+    with _naming(task):
+        return look_at(find_method(task.method), task.image(), task.params, task.seed)
+
+
+def label_image(task: Task) -> dict[str, Any]:
+    """Draw, judge and store one mask; return its row (see `db.models.Label`).
+
+    Raises:
+        ImageFailed: the image cannot be read, the method stumbles over it, or its mask cannot be stored.
+    """
+    with _naming(task):
+        return _label(task)
+
+
+@contextmanager
+def _naming(task: Task) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            raise  # that is no fault of the image
+        reason = str(error) or type(error).__name__
+        raise ImageFailed(f"The image {task.name!r} cannot be labelled with '{task.method}'. {reason}") from error
+
+
+def _label(task: Task) -> dict[str, Any]:
+    method, image = find_method(task.method), task.image()
+
+    def probability(view: np.ndarray) -> np.ndarray:
+        return draw(method, view, task.params, task.seed, task.state)
+
+    drawn = probability(image)
+    quality = assess(image, drawn, probability)
+    levels = metrics.probability_to_u8(drawn)
+    judged = {"quality": quality.score, "quality_parts": quality.parts, "unclear": not quality.clear}
+    return _store(task, codec.encode_png(levels), levels) | judged
+
+
+def copy_mask(task: Task) -> dict[str, Any]:
+    """Store the mask that was drawn before as this image's, or draw it where it is gone; return its row."""
+    drawn = task.drawn
+    try:
+        png = Artifacts(task.root).read(stored.label_key(drawn.label_set_id, drawn.image_id))
+    except MissingFile:  # its label set has just been deleted
+        return label_image(task)
+    judged = {"quality": drawn.quality, "quality_parts": drawn.quality_parts, "unclear": drawn.unclear}
+    return _store(task, png, codec.decode_png(png)) | judged
+
+
+def _store(task: Task, png: bytes, levels: np.ndarray) -> dict[str, Any]:
+    """Store a mask uint8 (H, W) as `png`; return {image_id, area, dice, iou}, scores against truth or None."""
+    files = Artifacts(task.root)
+    files.write(stored.label_key(task.label_set_id, task.image_id), png)
+    mask = metrics.to_mask(levels, 0.5)
+    row = {"image_id": task.image_id, "area": float(mask.mean()), "dice": None, "iou": None}
+    if task.lookup is not None:
+        values = codec.decode_png(files.read(stored.truth_key(task.dataset_id, task.image_id)))
+        truth = np.asarray(task.lookup, np.uint8)[values] > 0
+        row |= {"dice": metrics.dice(mask, truth), "iou": metrics.iou(mask, truth)}
+    return row

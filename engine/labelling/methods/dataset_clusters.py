@@ -1,0 +1,215 @@
+"""One clustering of the pieces of a whole dataset: cluster 3 means the same in every image.
+
+Each image is parted into pieces (dataset_pieces.py), the pieces of all images into clusters (dataset_mixture.py). A
+person ticks the clusters that are foreground; a proposal, made without truth, is ticked already (dataset_proposal.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from engine.core.parameters import ParameterError
+from engine.labelling.base import LabelParams, Method
+from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
+from engine.labelling.cues.dataset_pieces import GROUPS, WIDTH, Pieces, find_pieces
+from engine.labelling.cues.dataset_proposal import propose
+from engine.labelling.cues.refine import guided_filter
+
+SAMPLE_PIECES = 8000
+EXAMPLES = 6
+EDGE_CONTRAST = 0.1
+"""A share of full contrast: the step in the image from which the guided filter keeps an outline."""
+
+
+class DatasetClustersParams(LabelParams):
+    merging: float = Field(
+        1.5,
+        ge=0.3,
+        le=6,
+        description="How unlike neighbours may be to become one piece: less of it gives more and smaller pieces.",
+        json_schema_extra={"stage": "look", "unit": "spreads of colour"},
+    )
+    clusters: int = Field(
+        32,
+        ge=2,
+        le=128,
+        description="How many kinds of pieces to tell apart in the whole dataset; many where scenes or objects vary.",
+        json_schema_extra={"stage": "fit"},
+    )
+    model: Literal["gaussian_mixture", "kmeans"] = Field(
+        "gaussian_mixture",
+        description="Clusters that each have a spread of their own, or round ones that all have the same.",
+        json_schema_extra={"stage": "fit"},
+    )
+    colour_weight: float = Field(
+        1.0,
+        ge=0,
+        le=2,
+        description="What the colour of a piece counts; 0 where the same thing comes in any colour.",
+        json_schema_extra={"stage": "fit"},
+    )
+    contrast_weight: float = Field(
+        1.0,
+        ge=0,
+        le=2,
+        description="What the difference to the pieces around and to the rest of the image counts.",
+        json_schema_extra={"stage": "fit"},
+    )
+    texture_weight: float = Field(
+        0.3,
+        ge=0,
+        le=2,
+        description="What texture counts: how rough a piece is, and how much its colour varies.",
+        json_schema_extra={"stage": "fit"},
+    )
+    shape_weight: float = Field(
+        0.3,
+        ge=0,
+        le=2,
+        description="What size, likeness to an ellipse and compactness count.",
+        json_schema_extra={"stage": "fit"},
+    )
+    enclosure_weight: float = Field(
+        1.0,
+        ge=0,
+        le=2,
+        description="What counts that a piece stands out and is enclosed rather than open to the image border.",
+        json_schema_extra={"stage": "fit"},
+    )
+    position_weight: float = Field(
+        0.5,
+        ge=0,
+        le=2,
+        description="What the place in the image counts; 0 where objects lie anywhere, more for a fixed camera.",
+        json_schema_extra={"stage": "fit"},
+    )
+    ticked: str = Field(
+        "",
+        max_length=500,
+        pattern=r"^(none|[0-9 ]*)$",
+        description="Numbers of the clusters that are foreground, like `2 5 7`, or `none`; empty takes the proposal.",
+    )
+    filter_radius_px: int = Field(
+        4,
+        ge=0,
+        le=40,
+        description="How far the guided filter moves outlines to edges of the image; 0 leaves the pieces' outlines.",
+        json_schema_extra={"unit": "px"},
+    )
+
+
+def look(image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator) -> Pieces:
+    """Return the pieces of a uint8 RGB image (H, W, 3); where they lie in it is left out, `fit` has no need of it."""
+    return replace(find_pieces(image, params.merging), labels=np.zeros((0, 0), np.int32))
+
+
+def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.Generator) -> dict[str, Any]:
+    """Return the clusters of the pieces of all images, largest first, as JSON.
+
+    Keys: `clusters` (a list of share of the area, whether proposed as foreground, the cues' vote for that in [0, 1],
+    mean Lab, and examples as index of the look, row and column in [0, 1]), `images` (how many were looked at) and
+    `mixture` (what `label` needs).
+    """
+    features = np.concatenate([each.features for each in looks])
+    weights = np.zeros(WIDTH)
+    for name, columns in GROUPS.items():
+        weights[columns] = getattr(params, f"{name}_weight")
+    if not weights.any():
+        weights[:] = 1  # everything left out is the same as nothing left out
+    areas = np.concatenate([each.areas for each in looks]).astype(np.float64)
+    mixture = find_mixture(sample(features, areas, rng), weights, params.clusters, params.model, rng)
+    owner = mixture.log_densities(features).argmax(1)
+    order = np.argsort(-np.bincount(owner, areas, minlength=len(mixture.shares)), kind="stable")
+    order = order[np.bincount(owner, minlength=len(order))[order] > 0]
+    mixture = mixture.ordered(order)
+    densities = mixture.log_densities(features)
+    owner = densities.argmax(1)
+    proposed, votes = propose(looks, owner, len(order))
+    return {
+        "clusters": [
+            {
+                "share": round(float(areas[owner == number].sum()) / len(looks), 6),
+                "proposed": bool(proposed[number]),
+                "vote": round(float(votes[number]), 4),
+                "lab": mean_colour(features, areas, owner == number),
+                "examples": examples(looks, np.flatnonzero(owner == number), densities[:, number]),
+            }
+            for number in range(len(order))
+        ],
+        "images": len(looks),
+        "mixture": mixture.as_json(),
+    }
+
+
+def sample(features: np.ndarray, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return rows (S, D) drawn by the root of their area, half-way between counting things and counting pixels."""
+    chance = np.sqrt(areas)
+    count = min(SAMPLE_PIECES, 4 * len(features))
+    return features[rng.choice(len(features), count, p=chance / chance.sum())]
+
+
+def mean_colour(features: np.ndarray, areas: np.ndarray, members: np.ndarray) -> list[float]:
+    """Return the mean Lab of the members' area."""
+    if not members.any():
+        return [0.0, 0.0, 0.0]
+    colour = np.average(features[members][:, GROUPS["colour"]], axis=0, weights=areas[members])
+    return [round(float(value), 2) for value in colour]
+
+
+def examples(looks: Sequence[Pieces], members: np.ndarray, density: np.ndarray) -> list[list[float]]:
+    """Return [look index, row, column] of up to EXAMPLES typical members, from as many images as there are."""
+    image = np.repeat(np.arange(len(looks)), [len(each.areas) for each in looks])
+    centre = np.concatenate([each.centres for each in looks])
+    typical = members[np.argsort(-density[members], kind="stable")]
+    first = np.sort(np.unique(image[typical], return_index=True)[1])
+    rest = np.setdiff1d(np.arange(len(typical)), first)
+    chosen = typical[np.concatenate([first, rest])[:EXAMPLES]]
+    return [[int(image[each]), *(round(float(value), 4) for value in centre[each])] for each in chosen]
+
+
+def label(
+    image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator, state: dict[str, Any]
+) -> np.ndarray:
+    """Return the probability (H, W) in [0, 1] that a pixel's piece belongs to a ticked cluster."""
+    foreground = ticked_clusters(params.ticked, state)
+    if not foreground.any() or np.ptp(image.reshape(-1, 3), axis=0).max() == 0:
+        return np.zeros(image.shape[:2], np.float32)  # an image of one colour has no foreground
+    pieces = find_pieces(image, params.merging)
+    membership = Mixture.from_json(state["mixture"]).membership(pieces.features)
+    probability = np.clip(membership[:, foreground].sum(1), 0, 1).astype(np.float32)[pieces.labels]
+    if not params.filter_radius_px:
+        return probability
+    return guided_filter(image, probability, params.filter_radius_px, EDGE_CONTRAST)
+
+
+def ticked_clusters(ticked: str, state: dict[str, Any]) -> np.ndarray:
+    """Return bool (K,): the clusters that `ticked` names; the proposal where it is empty.
+
+    Raises:
+        ParameterError: `ticked` names a cluster that the state does not have.
+    """
+    clusters = state["clusters"]
+    if not ticked.strip():
+        return np.array([cluster["proposed"] for cluster in clusters])
+    chosen = np.zeros(len(clusters), bool)
+    for number in [] if ticked == "none" else [int(word) for word in ticked.split()]:
+        if number >= len(clusters):
+            raise ParameterError(f"'ticked' names cluster {number}. There are 0 to {len(clusters) - 1}.")
+        chosen[number] = True
+    return chosen
+
+
+METHOD = Method(
+    "dataset_clusters",
+    "Dataset clusters (you tick the foreground)",
+    DatasetClustersParams,
+    label,
+    look,
+    fit,
+    summary="Datasets of like scenes, with many or few objects: one tick per kind of surface serves every image.",
+)

@@ -1,0 +1,55 @@
+"""Regions grown along the weakest edges; regions that hang together with the image border are ground.
+
+Sources: Felzenszwalb and Huttenlocher, "Efficient graph-based image segmentation", Int. J. Computer Vision 59(2),
+2004, doi:10.1023/B:VISI.0000022288.19776.77; the boundary connectivity of regions is that of Zhu et al., CVPR 2014,
+doi:10.1109/CVPR.2014.360.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from pydantic import Field
+from skimage.segmentation import felzenszwalb
+
+from engine.labelling.base import Method
+from engine.labelling.cues.features import to_lab
+from engine.labelling.cues.foreground import RegionParams, choose
+
+
+class FelzenszwalbParams(RegionParams):
+    scale: float = Field(
+        200, ge=10, le=2000, description="How strong an edge must be to part two regions: more of it, larger regions."
+    )
+    smoothing_px: float = Field(
+        0.8,
+        ge=0,
+        le=5,
+        description="Blur before regions are grown: more of it ignores texture and noise.",
+        json_schema_extra={"unit": "px"},
+    )
+    least_area_percent: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description="Regions smaller than this share of the image join a neighbour.",
+        json_schema_extra={"unit": "%"},
+    )
+
+
+def label(image: np.ndarray, params: FelzenszwalbParams, rng: np.random.Generator) -> np.ndarray:
+    """Return the share (H, W) in [0, 1] of foreground regions around each pixel; 1 and 0 but for their outlines."""
+    least_area = max(1, round(image.shape[0] * image.shape[1] * params.least_area_percent / 100))
+    regions = felzenszwalb(image, scale=params.scale, sigma=params.smoothing_px, min_size=least_area)
+    chosen = choose(regions, to_lab(image)[..., 0], params.foreground)
+    # The blur's weights add up to one only up to rounding.
+    return np.minimum(cv2.GaussianBlur(chosen[regions].astype(np.float32), (0, 0), 1.0), 1)
+
+
+METHOD = Method(
+    "felzenszwalb",
+    "Felzenszwalb (graph-based regions)",
+    FelzenszwalbParams,
+    label,
+    summary="Objects with clear outlines that lie inside the frame.",
+)

@@ -1,0 +1,163 @@
+"""Thin lines, darker or lighter than both sides: cracks, scratches, vessels, fibres, hairs.
+
+What is wider than a line is taken away by a top-hat, which leaves nothing at a mere step of light. Ridges are found by
+the second derivatives over several scales, kept where they are strong or hang together with strong ones, and are long;
+at last they are widened to half the contrast of the line.
+
+Sources: Lindeberg, "Edge detection and ridge detection with automatic scale selection", Int. J. Computer Vision 30(2),
+1998, doi:10.1023/A:1008097225773 (strength of ridges, comparable over scales with gamma = 3/4); Meyer, "Contrast
+feature extraction", Quantitative Analysis of Microstructures, 1977 (top-hat); Canny, "A computational approach to edge
+detection", IEEE Trans. Pattern Analysis and Machine Intelligence 8(6), 1986, doi:10.1109/TPAMI.1986.4767851
+(hysteresis).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from pydantic import Field
+from scipy.special import expit
+
+from engine.labelling.base import LabelParams, Method
+from engine.labelling.cues.channels import Channel, one_channel
+from engine.labelling.cues.levels import local_mean
+
+SCALES = 4
+LEAST_NOISE = 0.2
+"""Ridge strength, in grey levels, that no line needs to exceed by `strength` times to count: rounding makes as much."""
+WEAK_SHARE = 0.7
+"""What hangs together with a strong ridge counts from this share of its strength."""
+REACH_PX = 2
+"""How far from its ridge a pixel may lie to belong to the line."""
+STEEPNESS = 8.0
+"""How fast certainty falls around half the contrast of a line; at its middle and beside it, it is 0.98 and 0.02."""
+
+
+class LinesParams(LabelParams):
+    # Larger than elsewhere: what is thin vanishes first.
+    longest_side_px: int = Field(
+        800,
+        ge=64,
+        le=1600,
+        description=LabelParams.model_fields["longest_side_px"].description,
+        json_schema_extra={"unit": "px"},
+    )
+    lines: Literal["stronger", "both", "darker", "lighter"] = Field(
+        "stronger",
+        description="Which lines: the darker or the lighter ones, whichever of them stand out more, or both.",
+    )
+    channel: Channel = Field("grey", description="What is light and what is dark; green suits vessels in the eye.")
+    greatest_width_px: float = Field(
+        9.0,
+        ge=2,
+        le=40,
+        description="The widest line to look for; what is wider is ground.",
+        json_schema_extra={"unit": "px"},
+    )
+    strength: float = Field(
+        12.0,
+        ge=2,
+        le=50,
+        description="How many times the usual strength of ridges in the image a line must reach: more, fewer lines.",
+    )
+    least_length_px: float = Field(
+        20.0,
+        ge=0,
+        le=400,
+        description="Shorter lines are dropped: pores, specks, grain.",
+        json_schema_extra={"unit": "px"},
+    )
+
+
+def label(image: np.ndarray, params: LinesParams, rng: np.random.Generator) -> np.ndarray:
+    """Return the probability (H, W) in [0, 1] that a pixel lies on a line; 0 away from lines."""
+    values = one_channel(image, params.channel)
+    signs = {"darker": (-1,), "lighter": (1,)}.get(params.lines, (-1, 1))
+    found = [_find(values * sign, params) for sign in signs]
+    if params.lines == "both":
+        return np.maximum(found[0][1], found[1][1])
+    return max(found, key=lambda each: each[0])[1]
+
+
+def _find(values: np.ndarray, params: LinesParams) -> tuple[float, np.ndarray]:
+    """Return how strong the lighter lines of float32 (H, W) are together, and the probability of each pixel."""
+    strength = ridges(_narrow(values, params.greatest_width_px), params.greatest_width_px)
+    usual = float(np.median(strength))
+    spread = 1.4826 * float(np.median(np.abs(strength - usual)))
+    level = usual + params.strength * max(spread, LEAST_NOISE)
+    core = _long(_connected(strength, WEAK_SHARE * level, level), params.least_length_px)
+    if not core.any():
+        return 0.0, np.zeros(values.shape, np.float32)
+    return float((strength[core] - WEAK_SHARE * level).sum()), _widened(values, core, params.greatest_width_px)
+
+
+def _narrow(values: np.ndarray, width_px: float) -> np.ndarray:
+    """Return what is lighter than its surroundings and at most about `width_px` wide, float32 (H, W), 0 elsewhere."""
+    side = 2 * max(1, round(0.65 * width_px)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    # As if the picture went on as it ends: a strip along the frame is no line, and a line that leaves it is one.
+    wider = cv2.copyMakeBorder(cv2.GaussianBlur(values, (0, 0), 1.0), *[side] * 4, cv2.BORDER_REPLICATE)
+    return cv2.morphologyEx(wider, cv2.MORPH_TOPHAT, disc)[side:-side, side:-side]
+
+
+def ridges(values: np.ndarray, width_px: float) -> np.ndarray:
+    """Return the strength float32 (H, W), at least 0, of light ridges up to `width_px` wide, the best over all scales.
+
+    It is the curvature across the ridge less that along it, so that a spot, curved all ways, is none.
+    """
+    best = np.zeros_like(values)
+    across = np.array([[1, -2, 1]], np.float32)
+    mixed = np.array([[1, 0, -1], [0, 0, 0], [-1, 0, 1]], np.float32) / 4
+    for sigma in np.geomspace(1.0, max(1.0, width_px / 3), SCALES):
+        smooth = cv2.GaussianBlur(values, (0, 0), sigma)
+        xx, yy, xy = (
+            cv2.filter2D(smooth, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
+            for kernel in (across, across.T, mixed)
+        )
+        middle, swing = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
+        strength = (swing - middle) - np.maximum(-(middle + swing), 0)
+        np.maximum(best, strength * np.float32(sigma**1.5), out=best)
+    return best
+
+
+def _connected(strength: np.ndarray, weak: float, strong: float) -> np.ndarray:
+    """Return bool (H, W): where it exceeds `weak`, in pieces that somewhere exceed `strong`."""
+    count, pieces = cv2.connectedComponents((strength > weak).astype(np.uint8), connectivity=8)
+    keep = np.zeros(count, bool)
+    keep[pieces[strength > strong]] = True
+    keep[0] = False
+    return keep[pieces]
+
+
+def _long(mask: np.ndarray, least_px: float) -> np.ndarray:
+    """Return the mask bool (H, W) without pieces whose box has a diagonal below `least_px`."""
+    _, pieces, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    keep = np.hypot(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]) >= least_px
+    keep[0] = False
+    return keep[pieces]
+
+
+def _widened(values: np.ndarray, core: np.ndarray, width_px: float) -> np.ndarray:
+    """Return, near the ridges `core`, how far each pixel is from the ground's value to the line's, as a probability."""
+    near = cv2.dilate(core.astype(np.uint8), np.ones((2 * REACH_PX + 1,) * 2, np.uint8)) > 0
+    radius = 0.7 * width_px
+    line, ground = (
+        local_mean(values * side, radius) / np.maximum(local_mean(side, radius), 1e-4)
+        for side in (core.astype(np.float32), (~near).astype(np.float32))
+    )
+    # Where no ground is near, or it is as light as the line, half the contrast means nothing: the ridge stays as it is.
+    contrast = line - ground
+    height = (values - ground) / np.maximum(contrast, 1e-3) - 0.5
+    probability = np.where(contrast > 1e-3, expit(STEEPNESS * np.clip(height, -2, 2)), core)
+    return np.where(near, probability, 0).astype(np.float32)
+
+
+METHOD = Method(
+    "lines",
+    "Lines (cracks, vessels, scratches)",
+    LinesParams,
+    label,
+    summary="Thin lines on any ground: cracks, scratches, blood vessels, fibres, hairs, roads from above.",
+)

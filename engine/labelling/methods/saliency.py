@@ -1,0 +1,143 @@
+"""What stands out from the ground: four opinions on one superpixel graph, fused by agreement and cut at the edges.
+
+Sources: Zhu, Liang, Wei and Sun, "Saliency optimization from robust background detection", CVPR 2014,
+doi:10.1109/CVPR.2014.360; for the other opinions see normalised_cut.py, region_tree.py and minimum_barrier.py, for the
+refinements refine.py and bilateral_solver.py.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from engine.labelling.base import LabelParams, Method, shrink
+from engine.labelling.cues.bilateral_solver import bilateral_solver
+from engine.labelling.cues.features import to_lab
+from engine.labelling.cues.fusion import fuse, smooth
+from engine.labelling.cues.minimum_barrier import barrier_distance
+from engine.labelling.cues.refine import FILTER_CONTRAST, cut_again, follow_edges, guided_filter
+from engine.labelling.cues.region_tree import region_votes
+from engine.labelling.cues.robust_background import otsu, saliency
+from engine.labelling.cues.superpixels import describe, slico
+from engine.labelling.methods import normalised_cut
+
+ANALYSIS_SIDE_PX = 200
+"""The opinions are formed at this size; only the outline is drawn at the size asked for."""
+
+TEXTURE_WEIGHT = 3.0
+"""Lab units that one unit of local contrast counts, as a fourth channel of colour."""
+
+LEAST_SPREAD = 0.5
+"""Lab units that the pieces must differ by; below it the image is flat, and only their places would tell them apart."""
+
+
+def _weight(default: float, description: str) -> float:
+    return Field(default, ge=0, le=1, description=description)
+
+
+class SaliencyParams(LabelParams):
+    superpixels: int = Field(
+        300, ge=50, le=1000, description="Pieces the image is cut into: more of them follow small and thin objects."
+    )
+    ground_weight: float = _weight(
+        0.4, "What robust background detection counts: colours that do not run along the image border."
+    )
+    groups_weight: float = _weight(
+        0.2, "What the groups of the normalised cut count: pieces that hang together inside the frame."
+    )
+    regions_weight: float = _weight(
+        0.2, "What regions merged by colour count: those with little contact to the image border."
+    )
+    barrier_weight: float = _weight(
+        0.2, "What the minimum barrier distance counts: places cut off from the border by a change of colour."
+    )
+    strictness: float = Field(
+        1.0,
+        ge=0.3,
+        le=2,
+        description="Factor on the level above which a place is object: above 1 masks shrink, below 1 they grow.",
+    )
+    grabcut: bool = Field(
+        True,
+        description="Let GrabCut learn the colours of object and ground and cut again; dropped where it runs away.",
+    )
+    grabcut_side_px: int = Field(
+        200,
+        ge=64,
+        le=400,
+        description="GrabCut runs on the image at this longest side: more is finer and slower.",
+        json_schema_extra={"unit": "px"},
+    )
+    outline: Literal["guided_filter", "bilateral_solver", "as_found"] = Field(
+        "guided_filter",
+        description="How the outline is moved to the edges of the image; the bilateral solver is slower.",
+    )
+
+
+def label(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
+    """Return the probability (H, W) in [0, 1] that a pixel stands out; 0.5 lies at Otsu's threshold of the saliency."""
+    height, width = image.shape[:2]
+    small = shrink(image, ANALYSIS_SIDE_PX)
+    salient = guided_filter(small, fused_saliency(small, params, rng), 3, FILTER_CONTRAST)
+    probability = centre_on_threshold(salient, params.strictness)
+    probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
+    if params.grabcut:
+        probability = cut_again(image, probability, params.grabcut_side_px, rng)
+    if params.outline == "guided_filter":
+        return follow_edges(image, probability)
+    if params.outline == "bilateral_solver":
+        return bilateral_solver(image, probability)
+    return probability
+
+
+def fused_saliency(small: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
+    """Return the fused saliency float32 (H, W) in [0, 1] of a uint8 RGB image; 0 where it is flat or has few pieces."""
+    superpixels = describe(slico(small, params.superpixels), colour_and_texture(small))
+    if len(superpixels.areas) < 3 or np.ptp(superpixels.colours, axis=0).max() < LEAST_SPREAD:
+        return np.zeros(small.shape[:2], np.float32)
+    opinions = {
+        "ground": lambda: saliency(superpixels),
+        "groups": lambda: normalised_cut.group_votes(superpixels, normalised_cut.NormalisedCutParams(), rng),
+        "regions": lambda: region_votes(superpixels),
+        "barrier": lambda: barrier_distance(superpixels),
+    }
+    weights = {name: getattr(params, f"{name}_weight") for name in opinions}
+    asked = [name for name, weight in weights.items() if weight]
+    if not asked:
+        return np.zeros(small.shape[:2], np.float32)
+    fused = fuse(np.stack([opinions[name]() for name in asked]), np.array([weights[name] for name in asked]))
+    return smooth(superpixels, fused).astype(np.float32)[superpixels.labels]
+
+
+def colour_and_texture(image: np.ndarray) -> np.ndarray:
+    """Return float32 (H, W, 4): CIE Lab, and local contrast: how much lightness differs from its surroundings."""
+    lab = to_lab(image)
+    lightness = lab[..., 0]
+    contrast = cv2.GaussianBlur(np.abs(lightness - cv2.GaussianBlur(lightness, (0, 0), 1.5)), (0, 0), 2)
+    return np.concatenate([lab, TEXTURE_WEIGHT * contrast[..., None]], axis=2)
+
+
+def centre_on_threshold(salient: np.ndarray, strictness: float) -> np.ndarray:
+    """Return the saliency (H, W) bent by a power so that `strictness` times its Otsu threshold becomes 0.5.
+
+    Where saliency is the same everywhere (a flat image, two equal halves) there is no object: all is 0.
+    """
+    peak = float(salient.max())
+    if peak - float(salient.min()) < 1e-3:
+        return np.zeros_like(salient)
+    salient = salient / peak
+    levels = np.sort(salient.ravel()[:: max(1, salient.size // 4096)])
+    level = min(max(strictness * otsu(levels), 0.02), 0.98)
+    return salient ** np.float32(np.log(0.5) / np.log(level))
+
+
+METHOD = Method(
+    "saliency",
+    "Saliency (four opinions fused)",
+    SaliencyParams,
+    label,
+    summary="One or a few objects that stand out in a photograph.",
+)

@@ -1,0 +1,133 @@
+"""Things that lie on a surface: a table, a belt, a plate, a sheet. What an even surface surrounds is an object.
+
+Unlike the methods that ask which colours run along the image border, this one does not care where in the image the
+surface lies, nor what is beside it. Surfaces are connected areas without strong edges; what they enclose, wholly or
+but for a short stretch of the image border, is an object. That is asked at several strengths of edge, and each has a
+vote: the idea of stable regions of Matas, Chum, Urban and Pajdla, "Robust wide-baseline stereo from maximally stable
+extremal regions", Image and Vision Computing 22(10), 2004, doi:10.1016/j.imavis.2004.02.006. The contact with the image
+border is measured as in Zhu et al., CVPR 2014, doi:10.1109/CVPR.2014.360.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from pydantic import Field
+
+from engine.labelling.base import LabelParams, Method
+from engine.labelling.cues.features import to_lab
+
+STRENGTHS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
+"""Edges from which a surface ends, in times the image's median gradient."""
+
+NOISE = 0.15
+"""Lab units per pixel that are no edge in any image."""
+
+
+class SurfaceParams(LabelParams):
+    # Larger than elsewhere: on a table seen from above the objects are small.
+    longest_side_px: int = Field(
+        640,
+        ge=64,
+        le=1600,
+        description=LabelParams.model_fields["longest_side_px"].description,
+        json_schema_extra={"unit": "px"},
+    )
+    smoothing_px: float = Field(
+        1.0,
+        ge=0.3,
+        le=6,
+        description="Blur before edges are looked for: more of it ignores the grain of the surface.",
+        json_schema_extra={"unit": "px"},
+    )
+    agreement: float = Field(
+        0.33,
+        ge=0.1,
+        le=1,
+        description="Share of the edge strengths at which a thing must be found: less finds more, also by mistake.",
+    )
+    least_surface_percent: float = Field(
+        8, ge=1, le=60, description="Even areas smaller than this are no surface.", json_schema_extra={"unit": "%"}
+    )
+    least_area_percent: float = Field(
+        0.03, ge=0, le=5, description="Things smaller than this are dropped.", json_schema_extra={"unit": "%"}
+    )
+    greatest_area_percent: float = Field(
+        40, ge=1, le=100, description="Things larger than this are dropped.", json_schema_extra={"unit": "%"}
+    )
+    border_contact: float = Field(
+        0.5,
+        ge=0,
+        le=4,
+        description="Length along the image border, over the root of its area, that a thing may have; 0: none.",
+    )
+
+
+def label(image: np.ndarray, params: SurfaceParams, rng: np.random.Generator) -> np.ndarray:
+    """Return the probability (H, W) in [0, 1] that a pixel belongs to a thing; 0.5 lies at the wanted agreement."""
+    edges = gradient(image, params.smoothing_px)
+    level = float(np.median(edges))
+    votes = np.zeros(edges.shape, np.uint8)
+    for strength in STRENGTHS:
+        votes += enclosed(edges < strength * level + NOISE, params)
+    share = np.zeros(edges.shape, np.float32)
+    for count in range(1, len(STRENGTHS) + 1):
+        share += whole(votes >= count) / len(STRENGTHS)
+    # Half a vote below what is wanted, so that a share that just reaches it does.
+    wanted = min(max(params.agreement, 1 / len(STRENGTHS)), 1) - 0.5 / len(STRENGTHS)
+    return np.where(share < wanted, 0.5 * share / wanted, 0.5 + 0.5 * (share - wanted) / (1 - wanted))
+
+
+def gradient(image: np.ndarray, smoothing_px: float) -> np.ndarray:
+    """Return float32 (H, W): the length of the colour gradient of a uint8 RGB image, in Lab units per pixel."""
+    lab = cv2.GaussianBlur(to_lab(image), (0, 0), smoothing_px)
+    across = cv2.Sobel(lab, cv2.CV_32F, 1, 0, scale=0.125)
+    down = cv2.Sobel(lab, cv2.CV_32F, 0, 1, scale=0.125)
+    return np.sqrt((across**2 + down**2).sum(2))
+
+
+def enclosed(even: np.ndarray, params: SurfaceParams) -> np.ndarray:
+    """Return bool (H, W): what is enclosed by one of the surfaces among the even places (bool (H, W))."""
+    count, parts, facts, _ = cv2.connectedComponentsWithStats(even.astype(np.uint8), connectivity=4)
+    found = np.zeros(even.shape, bool)
+    for part in range(1, count):
+        if facts[part, cv2.CC_STAT_AREA] >= params.least_surface_percent / 100 * even.size:
+            found |= _beside((parts == part).astype(np.uint8), params)
+    # An edge is as wide as the blur made it, and half of that lies outside the thing.
+    return cv2.erode(found.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+
+
+def _beside(surface: np.ndarray, params: SurfaceParams) -> np.ndarray:
+    surface = cv2.morphologyEx(surface, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+    count, pieces, facts, _ = cv2.connectedComponentsWithStats(1 - surface, connectivity=4)
+    areas = facts[:, cv2.CC_STAT_AREA]
+    sides = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
+    contact = np.bincount(sides, minlength=count) / np.sqrt(np.maximum(areas, 1))
+    share = 100 * areas / surface.size
+    taken = (share >= params.least_area_percent) & (share <= params.greatest_area_percent)
+    taken &= contact <= params.border_contact
+    taken[0] = False  # the surface itself
+    return taken[pieces]
+
+
+def whole(mask: np.ndarray) -> np.ndarray:
+    """Return the mask (H, W) with cracks closed, holes filled and threads cut off.
+
+    The inside of a pan is as even as the table: of some things only the rim is found.
+    """
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, disc)
+    count, outside = cv2.connectedComponents(1 - closed, connectivity=4)
+    reached = np.zeros(count, bool)
+    reached[np.concatenate([outside[0], outside[-1], outside[:, 0], outside[:, -1]])] = True
+    reached[0] = False
+    return cv2.morphologyEx((~reached[outside]).astype(np.uint8), cv2.MORPH_OPEN, disc) > 0
+
+
+METHOD = Method(
+    "surface",
+    "Things on a surface",
+    SurfaceParams,
+    label,
+    summary="Things that lie on a table, a belt or a sheet, wherever in the image that is.",
+)

@@ -1,0 +1,131 @@
+"""Random changes of a training image and its mask: one affine matrix and one colour change for each copy.
+
+Image and target travel together as a pair, uint8 (H, W, 4): red, green, blue and the 8-bit foreground probability. One
+warp then frames and changes both, so they cannot come apart. NumPy and OpenCV only, so that the page can preview
+exactly what training applies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from engine.core.run_parameters import AugmentationParams, DataParams
+from engine.imaging.codec import resize_image
+from engine.network.framing import Corner, cut, draw_corner, foreground_points, scaled_shape
+
+_BORDERS = {
+    "nearest": cv2.BORDER_REPLICATE,
+    "reflect": cv2.BORDER_REFLECT,
+    "wrap": cv2.BORDER_WRAP,
+    "constant": cv2.BORDER_CONSTANT,
+}
+_WARP_LIMIT_PX = 32_767  # OpenCV warps nothing that is as wide or high as this
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one copy of an image.
+
+    `matrix` is float64 (2, 3) and maps an output pixel (x, y, 1) to the input pixel it shows. Colours become
+    value * `gain` + `shift`, `shift` being float64 (3,) in grey levels.
+    """
+
+    matrix: np.ndarray
+    gain: float
+    shift: np.ndarray
+
+
+def draw_change(params: AugmentationParams, shape: tuple[int, int], rng: np.random.Generator) -> Change:
+    """Return a random change for squares of `shape` (height, width)."""
+    height, width = shape
+    angle, shear = np.deg2rad([_within(params.rotation_range, rng), _within(params.shear_range, rng)])
+    zoom = 1 + _within(params.zoom_range, rng)
+    move = [_within(params.width_shift_range, rng) * width, _within(params.height_shift_range, rng) * height]
+    mirror = [
+        -1 if params.horizontal_flip and rng.random() < 0.5 else 1,
+        -1 if params.vertical_flip and rng.random() < 0.5 else 1,
+    ]
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    slant = np.array([[1, np.tan(shear)], [0, 1]])
+    linear = rotation @ slant @ np.diag(mirror) / zoom
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    offset = centre + move - linear @ centre
+    return Change(
+        matrix=np.column_stack([linear, offset]),
+        gain=1 + _within(params.brightness_range, rng),
+        shift=np.array([_within(params.channel_shift_range, rng) for _ in range(3)]),
+    )
+
+
+def apply_change(pair: np.ndarray, corner: Corner, size: int, change: Change, fill_mode: str = "reflect") -> np.ndarray:
+    """Return the changed window of `size` at `corner` of a scaled pair, uint8 (H, W, 4) -> (S, S, 4).
+
+    What a change uncovers shows the image around the window first, and is filled only beyond the image.
+    """
+    height, width = pair.shape[:2]
+    # The mirrored edge of a framed square is part of it: any other filling begins where that ends
+    mirrored = min(corner) < 0 and fill_mode != "reflect"
+    if mirrored or max(height, width) >= _WARP_LIMIT_PX:
+        pair, corner = cut(pair, corner, size), (0, 0)
+    top, left = corner
+    matrix = change.matrix + np.array([[0, 0, left], [0, 0, top]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    square = cv2.warpAffine(pair, matrix, (size, size), flags=flags, borderMode=_BORDERS[fill_mode], borderValue=0)
+    return cv2.LUT(square, _levels(change))
+
+
+def draw_square(
+    pair: np.ndarray,
+    points: np.ndarray,
+    size: int,
+    data: DataParams,
+    augmentation: AugmentationParams,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return one random training square, uint8 (S, S, 4), of a scaled pair, uint8 (H, W, 4).
+
+    `points` are foreground pixels of the pair, (K, 2), as `framing.foreground_points` gives them.
+    """
+    corner = draw_corner(pair.shape[:2], size, data, points, rng)
+    if not augmentation.enabled:
+        return cut(pair, corner, size)
+    return apply_change(pair, corner, size, draw_change(augmentation, (size, size), rng), augmentation.fill_mode)
+
+
+def preview(
+    image: np.ndarray,
+    target: np.ndarray,
+    data: DataParams,
+    augmentation: AugmentationParams,
+    size: int,
+    shown_px: int,
+    count: int,
+    seed: int = 0,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return `count` squares as a network of `size` sees them in training, uint8 (P, P, 3) and (P, P).
+
+    `image` is RGB uint8 (H, W, 3), `target` its 8-bit foreground probability, uint8 of any (H, W). P is `shown_px` or
+    `size`, whichever is less: a smaller picture of the same squares.
+    """
+    shown = min(size, shown_px)
+    data = data.model_copy(update={"tile_scale": data.tile_scale * shown / size})
+    shape = scaled_shape(image.shape[:2], data, shown)
+    pair = np.dstack([resize_image(image, shape), resize_image(target, shape)])
+    points = foreground_points(pair[..., 3])
+    rng = np.random.default_rng(seed)
+    squares = [draw_square(pair, points, shown, data, augmentation, rng) for _ in range(count)]
+    return [(np.ascontiguousarray(square[..., :3]), np.ascontiguousarray(square[..., 3])) for square in squares]
+
+
+def _levels(change: Change) -> np.ndarray:
+    """Return the table of new values, uint8 (1, 256, 4); the target keeps its own."""
+    values = np.arange(256)
+    colours = values[:, np.newaxis] * change.gain + change.shift
+    return np.column_stack([np.clip(np.rint(colours), 0, 255), values]).astype(np.uint8)[np.newaxis]
+
+
+def _within(limit: float, rng: np.random.Generator) -> float:
+    return float(rng.uniform(-limit, limit))

@@ -1,0 +1,165 @@
+"""How an image of any size becomes the squares that a network sees, and how its answers become one picture again.
+
+An image is scaled first (`scaled_shape`); a square is then a window of S x S pixels over the scaled image, named by its
+top-left corner (top, left). Where a window reaches beyond the image, its corner is negative and the image is mirrored
+at its edge. NumPy and OpenCV only, so that the page can preview exactly what training does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from engine.core.run_parameters import DataParams
+
+Shape = tuple[int, int]
+Corner = tuple[int, int]
+
+MAX_SQUARES = 64
+"""What is longer than this many squares is bent to it when cropped: a line of 8 x 100,000 pixels would fill a disk."""
+
+MAX_TILES = 16
+"""A large image shows at most this many tiles in an epoch, so that it does not crowd out the others."""
+
+POINTS = 64
+"""How many foreground pixels of an image are remembered for placing tiles on them."""
+
+FAINTEST = 1e-3
+"""Weight of a square's edge where squares overlap, the middle being 1: never 0, as some pixels lie on edges alone."""
+
+
+def scaled_shape(shape: Shape, params: DataParams, size: int) -> Shape:
+    """Return the (height, width) to which an image of `shape` is scaled before squares of `size` are cut from it."""
+    if params.framing == "stretch":
+        return size, size
+    scale = {"pad": size / max(shape), "crop": size / min(shape), "tiles": params.tile_scale}[params.framing]
+    height, width = (max(1, round(side * scale)) for side in shape)
+    if params.framing == "crop":
+        height, width = min(height, MAX_SQUARES * size), min(width, MAX_SQUARES * size)
+    return height, width
+
+
+def windows(shape: Shape, size: int, overlap: int = 0) -> list[Corner]:
+    """Return the corners of squares that cover a scaled image evenly, row by row, overlapping by at least `overlap` px.
+
+    A side shorter than `size` has one window, with the image in its middle.
+    """
+    tops, lefts = (_starts(length, size, overlap) for length in shape)
+    return [(top, left) for top in tops for left in lefts]
+
+
+def shares(shape: Shape, size: int) -> list[tuple[Corner, tuple[slice, slice]]]:
+    """Return the windows of least overlap, each with the part of it, (rows, columns), that it answers for.
+
+    The parts hold each pixel of the scaled image exactly once, and no mirrored one.
+    """
+    rows, columns = (_shares(length, size) for length in shape)
+    return [((top, left), (high, wide)) for top, high in rows for left, wide in columns]
+
+
+def squares_per_epoch(shape: Shape, params: DataParams, size: int) -> int:
+    """Return how many squares an image of scaled `shape` shows in one epoch of training."""
+    if params.framing != "tiles":
+        return 1
+    return min(max(1, round(shape[0] * shape[1] / size**2)), MAX_TILES)
+
+
+def foreground_points(target: np.ndarray, count: int = POINTS) -> np.ndarray:
+    """Return up to `count` foreground pixels, int32 (K, 2) as (row, column), of a target, uint8 (H, W)."""
+    found = np.flatnonzero(target >= 128)
+    if len(found) > count:
+        found = found[np.linspace(0, len(found) - 1, count).astype(np.int64)]
+    return np.column_stack(np.unravel_index(found, target.shape)).astype(np.int32)
+
+
+def draw_corner(shape: Shape, size: int, params: DataParams, points: np.ndarray, rng: np.random.Generator) -> Corner:
+    """Return a random window for training; a share of the tiles holds one of the foreground `points` (K, 2)."""
+    near = None
+    if params.framing == "tiles" and rng.random() < params.object_tiles and len(points):
+        near = points[rng.integers(len(points))]
+    row, column = (None, None) if near is None else near
+    return _draw_start(shape[0], size, row, rng), _draw_start(shape[1], size, column, rng)
+
+
+def cut(pixels: np.ndarray, corner: Corner, size: int) -> np.ndarray:
+    """Return the window of `size` at `corner` out of a scaled image (H, W[, C]), mirrored where it reaches beyond."""
+    slices, beyond = [], []
+    for start, length in zip(corner, pixels.shape[:2], strict=True):
+        low, high = max(start, 0), min(start + size, length)
+        slices.append(slice(low, high))
+        beyond += [low - start, start + size - high]
+    part = pixels[tuple(slices)]
+    return cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REFLECT) if any(beyond) else np.ascontiguousarray(part)
+
+
+def overlap(corner: Corner, shape: Shape, square: Shape) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Return what of a window lies on the scaled image of `shape`: as slices of the window, and of the image."""
+    inside, place = [], []
+    for start, length, size in zip(corner, shape, square, strict=True):
+        low, high = max(start, 0), min(start + size, length)
+        place.append(slice(low, high))
+        inside.append(slice(low - start, high - start))
+    return tuple(inside), tuple(place)
+
+
+class Canvas:
+    """Puts the answers for the windows of one image together: their mean, weighted towards the middle of each window.
+
+    The weights are a Hann window with a floor (`FAINTEST`), so that no seam shows where windows meet.
+    """
+
+    def __init__(self, shape: Shape, size: int) -> None:
+        """Make an empty canvas for a scaled image of `shape` and squares of `size`."""
+        self._weights = _hann(size)
+        self._sum = np.zeros(shape, np.float32)
+        self._total = np.zeros(shape, np.float32)
+
+    def add(self, square: np.ndarray, corner: Corner) -> None:
+        """Lay the answer for one window, float32 (S, S), on the canvas; what is mirrored falls off."""
+        inside, place = overlap(corner, self._sum.shape, square.shape)
+        weights = self._weights[inside]
+        self._sum[place] += square[inside] * weights
+        self._total[place] += weights
+
+    def picture(self) -> np.ndarray:
+        """Return the answer for the whole scaled image, float32 (H, W)."""
+        return self._sum / self._total
+
+
+@lru_cache(maxsize=4)
+def _hann(size: int) -> np.ndarray:
+    """Return the weights of the pixels of a square, float32 (S, S)."""
+    profile = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
+    profile = FAINTEST + (1 - FAINTEST) * profile
+    return np.outer(profile, profile).astype(np.float32)
+
+
+def _starts(length: int, size: int, overlap: int) -> list[int]:
+    if length <= size:
+        return [_middle(length, size)]
+    count = 1 + math.ceil((length - size) / (size - overlap))
+    return [round(index * (length - size) / (count - 1)) for index in range(count)]
+
+
+def _shares(length: int, size: int) -> list[tuple[int, slice]]:
+    starts = _starts(length, size, 0)
+    between = [(before + size + after) // 2 for before, after in itertools.pairwise(starts)]
+    bounds = [0, *between, length]
+    return [(start, slice(bounds[i] - start, bounds[i + 1] - start)) for i, start in enumerate(starts)]
+
+
+def _draw_start(length: int, size: int, near: int | None, rng: np.random.Generator) -> int:
+    room = length - size
+    if room <= 0:
+        return _middle(length, size)
+    if near is None:
+        return int(rng.integers(room + 1))
+    return int(np.clip(near - rng.integers(size), 0, room))
+
+
+def _middle(length: int, size: int) -> int:
+    return -((size - length) // 2)

@@ -1,0 +1,260 @@
+"""Job: apply a run's best model to every image of a dataset, and score what can be scored.
+
+The same code ends a training (its own dataset, for the gallery) and serves new images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.core.parameters import parse
+from engine.core.run_config import RunConfig
+from engine.core.run_parameters import DataParams, PredictionParams
+from engine.datasets import job as import_images
+from engine.imaging import codec, metrics
+from engine.network.loaded import KeptNetwork, network_of
+from engine.prediction.refine_masks import refined
+from engine.store import artifacts as stored
+from engine.store.artifacts import Artifacts, MissingFile
+from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.pace import Pace
+
+BATCH = 16
+BATCH_S = 1.0
+"""Rows written in one transaction; fewer where a network is slow, so that its first masks can be looked at."""
+
+REFINE_SEED = 0
+
+
+def run(job: Job, context: JobContext) -> dict[str, Any]:
+    """Predict what the payload names: {"run", "dataset", "flips", "refine", "source"?, "also"?}.
+
+    `source`, where given, is imported into the dataset first (see `engine.datasets.job`). `also` names further
+    runs, whose networks predict the same images after the first. Returns {"images", "prediction_set", "uncertainty",
+    "seconds"} and, where there is truth, mean "dice" and "iou", else None; under "also" the same for the others.
+    A second attempt goes on with the images that are missing; a new job predicts all of them again.
+
+    Raises:
+        JobFailed: there is no model or no image.
+        JobStopped: a person stopped it; what was predicted stays.
+    """
+    dataset_id, payload = job.payload["dataset"], job.payload
+    if "source" in payload and not _already_imported(job, context):
+        import_images.run(job, context)
+    # A job that was submitted before masks could be refined does not say how
+    how = PredictionParams(flips=bool(payload.get("flips")), refine=payload.get("refine", "none"))
+    wanted = [context.records.run(run_id) for run_id in (payload["run"], *payload.get("also", []))]
+    results = []
+    for chosen in wanted:
+        set_id = context.records.ensure_prediction_set(chosen.id, dataset_id, job.id, how.flips, how.refine)
+        if job.attempt <= 1:
+            context.records.clear_predictions(set_id)
+        what = "Predicting" if len(wanted) == 1 else f"Predicting with {chosen.name}"
+        results.append(predict_dataset(context, chosen, dataset_id, set_id, how, context.should_stop, what=what))
+    return results[0] | ({"also": results[1:]} if results[1:] else {})
+
+
+def predict_dataset(
+    context: JobContext,
+    run: Any,
+    dataset_id: str,
+    set_id: str,
+    how: PredictionParams,
+    should_stop: Callable[[], bool],
+    *,
+    compare_mirror: bool | None = None,
+    what: str = "Predicting",
+) -> dict[str, Any]:
+    """Predict the images that the prediction set lacks; return the job's result (see `run`).
+
+    How far a mask agrees with that of the mirror image points at failures where there is no truth. `compare_mirror`
+    asks for it; unless it is given, a run's own images are asked for it, and others only where that costs nothing.
+
+    `what` begins the progress text. Images are read, predicted and stored a few at a time, so a folder of any length
+    fits into memory.
+
+    Raises:
+        JobFailed: there is no model or no image.
+        JobStopped: `should_stop` said so; what was predicted stays.
+    """
+    from engine.network.inference import ModelError  # TensorFlow: seconds that a bad job need not wait
+
+    began = time.monotonic()
+    files, records = context.artifacts, context.records
+    images = records.images(dataset_id)
+    if not images:
+        raise JobFailed("There is no image to predict.")
+    done = records.predicted_images(set_id)
+    missing = [image for image in images if image.id not in done]
+    references = _References(context, run, dataset_id)
+    means = _Means(set_id, len(done))
+    rows: list[dict[str, Any]] = []
+    context.progress(len(done), len(images), what)
+    try:
+        network = network_of(run.id, files.path(stored.best_model_key(run.id)))
+    except ModelError as error:
+        raise JobFailed(str(error)) from None
+
+    pace, stored_at = Pace(), began
+    mirror = how.flips or dataset_id == run.dataset_id if compare_mirror is None else compare_mirror
+    data = parse(RunConfig, run.config).data
+    with closing(_drawn(network, files, dataset_id, missing, data, how, mirror)) as predictions:
+        for image, drawn in zip(missing, predictions, strict=True):
+            levels, unsure = metrics.probability_to_u8(drawn.probability), metrics.probability_to_u8(drawn.uncertainty)
+            files.write(stored.uncertainty_key(set_id, image.id), codec.encode_png(unsure))
+            files.write(stored.prediction_key(set_id, image.id), codec.encode_png(levels))
+            told = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
+            rows.append(references.scored(image, levels) | told)
+            means.add(rows[-1])
+            context.progress(means.images, len(images), f"{what}{pace.words(means.images)}")
+            stopping = should_stop()
+            if len(rows) >= BATCH or stopping or time.monotonic() - stored_at > BATCH_S:
+                records.add_predictions(set_id, rows)
+                rows, stored_at = [], time.monotonic()
+            if stopping and means.images < len(images):
+                raise JobStopped(means.result(began))
+    records.add_predictions(set_id, rows)
+    return means.result(began)
+
+
+class _Drawn(NamedTuple):
+    """A probability and how unsure it is, both float32 (H, W) in [0, 1], and `Prediction.flip_agreement`."""
+
+    probability: np.ndarray
+    uncertainty: np.ndarray
+    flip_agreement: float | None
+
+
+def _drawn(
+    network: KeptNetwork,
+    files: Artifacts,
+    dataset_id: str,
+    images: list[Any],
+    data: DataParams,
+    how: PredictionParams,
+    compare_mirror: bool,
+) -> Iterator[_Drawn]:
+    """Yield what the network says of each image, in order, with its outline refined as asked.
+
+    The uncertainty stays the network's own: refining moves an outline but makes nobody surer of it.
+    """
+    from engine.network.inference import predict_many
+
+    asked: deque[np.ndarray] = deque()  # read ahead of what the network has answered
+
+    def pictures() -> Iterator[np.ndarray]:
+        for image in images:
+            pixels = _read(files, stored.image_key(dataset_id, image.id), image.name)
+            asked.append(pixels)
+            yield pixels
+
+    answering = predict_many(
+        network.model,
+        pictures(),
+        data,
+        flips=how.flips,
+        compare_mirror=compare_mirror,
+        network=network.network,
+    )
+    with closing(answering) as answers:
+        for answer in answers:
+            pixels = asked.popleft()
+            # Anew for each image, so that its mask does not depend on how many were predicted before it
+            rng = np.random.default_rng(REFINE_SEED)
+            sharp = refined(pixels, answer.probability, how.refine, rng)
+            yield _Drawn(sharp, answer.uncertainty, answer.flip_agreement)
+
+
+class _Means:
+    """Counts what is predicted and adds up its scores, so that no row is kept after it is stored."""
+
+    def __init__(self, set_id: str, done: int) -> None:
+        self._set_id, self.images = set_id, done
+        self._sums: dict[str, float] = defaultdict(float)
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.images += 1
+        for name in ("truth_dice", "truth_iou", "uncertainty"):
+            if row[name] is not None:
+                self._sums[name] += row[name]
+                self._counts[name] += 1
+
+    def result(self, began: float) -> dict[str, Any]:
+        """Return the job's result; `began` is a monotonic moment in seconds."""
+        return {
+            "images": self.images,
+            "prediction_set": self._set_id,
+            "dice": self._mean("truth_dice"),
+            "iou": self._mean("truth_iou"),
+            "uncertainty": self._mean("uncertainty"),
+            "seconds": round(time.monotonic() - began, 2),
+        }
+
+    def _mean(self, name: str) -> float | None:
+        return self._sums[name] / self._counts[name] if self._counts[name] else None
+
+
+class _References:
+    """What a prediction is compared with: truth, and the pseudo-label that taught the run."""
+
+    def __init__(self, context: JobContext, run: Any, dataset_id: str) -> None:
+        self._files = context.artifacts
+        self._dataset_id = dataset_id
+        own = dataset_id == run.dataset_id
+        self._splits = {row.image_id: row.split for row in context.records.split(run.id)} if own else {}
+        self._label_set_id = run.label_set_id if own else None
+        self._labelled = context.records.labelled_images(run.label_set_id) if self._label_set_id else set()
+        self._lookup = np.asarray(context.records.dataset(dataset_id).lookup, np.uint8)
+
+    def scored(self, image: Any, levels: np.ndarray) -> dict[str, Any]:
+        """Return the row of a prediction, uint8 (H, W), with every score that has a reference."""
+        mask = metrics.to_mask(levels, 0.5)
+        row: dict[str, Any] = {
+            "image_id": image.id,
+            "split": self._splits.get(image.id, ""),
+            "area": float(mask.mean()),
+            "mean_probability": float(levels.mean() / 255),
+        }
+        for name, reference in (("label", self._label(image)), ("truth", self._truth(image))):
+            has = reference is not None
+            if has and reference.shape != mask.shape:
+                reference = codec.resize_mask(reference, mask.shape)
+            row[f"{name}_dice"] = metrics.dice(mask, reference) if has else None
+            row[f"{name}_iou"] = metrics.iou(mask, reference) if has else None
+            counts = metrics.pack_counts(metrics.threshold_counts(levels, reference)) if has else None
+            row[f"{name}_counts"] = counts
+        return row
+
+    def _label(self, image: Any) -> np.ndarray | None:
+        if image.id not in self._labelled:
+            return None
+        return metrics.to_mask(_read(self._files, stored.label_key(self._label_set_id, image.id), image.name), 0.5)
+
+    def _truth(self, image: Any) -> np.ndarray | None:
+        if not image.has_truth or not len(self._lookup):
+            return None
+        return self._lookup[_read(self._files, stored.truth_key(self._dataset_id, image.id), image.name)] > 0
+
+
+def _already_imported(job: Job, context: JobContext) -> bool:
+    """Return whether an earlier attempt took an upload in: its files are deleted then."""
+    source = job.payload["source"]
+    if job.attempt <= 1 or source["kind"] != "upload":
+        return False
+    return not context.artifacts.exists(stored.upload_folder(source["token"]))
+
+
+def _read(files: Artifacts, key: str, name: str) -> np.ndarray:
+    try:
+        return codec.decode_png(files.read(key))
+    except MissingFile:
+        raise JobFailed(f"The stored file of {name!r} is gone. Import the image again.") from None
+    except codec.UnreadableImage as error:
+        raise JobFailed(f"The stored file of {name!r} is damaged: {error}") from None

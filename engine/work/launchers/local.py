@@ -1,0 +1,38 @@
+"""Workers as processes of this machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+from engine.core.settings import REPOSITORY_ROOT, Settings
+
+
+class LocalLauncher:
+    """Starts `python -m engine.work.worker` in a session of its own, so that it outlives the dashboard."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def submit(self, job_id: str) -> None:
+        """Start a worker. Its output outside of jobs goes to DATA_ROOT/jobs/workers.log."""
+        log = self._settings.data_root / "jobs" / "workers.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        apart = (
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+            if sys.platform == "win32"
+            else {"start_new_session": True}
+        )
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "engine.work.worker"],
+                cwd=REPOSITORY_ROOT,
+                env=self._settings.as_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                **apart,
+            )
+        # Somebody has to collect the exit status, or the ended worker stays as a zombie.
+        threading.Thread(target=process.wait, daemon=True).start()

@@ -1,0 +1,353 @@
+"""The process that claims jobs from the database and runs them: `python -m engine.work.worker`.
+
+It goes on claiming until the queue is empty (or MAX_WORKERS jobs run elsewhere), then exits. If it was asked to get a
+network ready, it waits with it for WARM_WORKER_S seconds more, for predictions only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from db import jobs, warm
+from db.models import Job, JobKind, JobStatus
+from db.records import DatabaseRecords
+from db.session import Database
+from engine.core import logs
+from engine.core.settings import Settings, settings
+from engine.network import loaded as kept_networks
+from engine.store import artifacts as stored
+from engine.store.artifacts import NO_SPACE, Artifacts
+from engine.training.memory_advice import memory_advice
+from engine.work.context import JobFailed, JobStopped
+from engine.work.memory_watch import MemoryWatch, family
+
+JOB_MODULES = {
+    JobKind.IMPORT: "engine.datasets.job",
+    JobKind.LABEL: "engine.labelling.job",
+    JobKind.TRAIN: "engine.training.job",
+    JobKind.PREDICT: "engine.prediction.job",
+    JobKind.MEASURE: "engine.training.measure_job",
+    JobKind.EXPORT: "engine.exports.job",
+    JobKind.WARM: "engine.prediction.warm_job",
+}
+QUICK = (JobKind.PREDICT, JobKind.WARM)
+"""What a worker with networks in memory does. A training would start beside them, in memory that never comes back."""
+POLL_S = 0.5
+WARM_POLL_S = 0.15
+WARM_BEAT_S = 2.0
+END_PATIENCE_S, END_RETRY_S = 600.0, 1.0
+
+log = logging.getLogger("maskloom.worker")
+
+
+class WorkerContext:
+    """What a running job is given (the contract is `engine.work.context.JobContext`)."""
+
+    def __init__(self, database: Database, job: Job, current: Settings) -> None:
+        self.artifacts = Artifacts(current.data_root)
+        self.records = DatabaseRecords(database, (job.id, job.attempt))
+        self._database = database
+        self._job_id, self._attempt = job.id, job.attempt
+        self._heartbeat_s = current.heartbeat_s
+        self.memory = MemoryWatch(current.memory_per_job_mb)
+        self._stop = threading.Event()
+        self._ended = threading.Event()
+        self._latest: tuple[int, int, str] | None = None
+        self._thread = threading.Thread(target=self._live, name="heartbeat", daemon=True)
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        """Remember how far the job is; the heartbeat thread writes it, so the work never waits for the database."""
+        self._latest = (int(done), int(total), text)
+
+    def should_stop(self) -> bool:
+        return self._stop.is_set()
+
+    def _live(self) -> None:
+        beat_at = 0.0
+        while not self._ended.wait(POLL_S):
+            latest, self._latest = self._latest, None
+            try:
+                self._watch_memory()
+                if latest is not None or time.monotonic() - beat_at >= self._heartbeat_s:
+                    self._write(latest)
+                    beat_at = time.monotonic()
+                with self._database.reading() as session:
+                    if jobs.should_stop(session, self._job_id, self._attempt):
+                        self._stop.set()
+            except Exception:
+                # A database that is busy or gone for a moment is no reason to end hours of work; the next beat tries.
+                log.exception("Could not reach the database.")
+
+    def _watch_memory(self) -> None:
+        verdict = self.memory.look(time.monotonic())
+        if verdict == "stop" and not self._stop.is_set():
+            log.warning("%s It is asked to stop.", self.memory.sentence, extra={"event": "memory_limit"})
+            self._stop.set()
+        elif verdict == "end":
+            log.error("%s It is ended at once.", self.memory.sentence, extra={"event": "memory_limit"})
+            self._end_at_once()
+
+    def _end_at_once(self) -> None:
+        """Fail the job and end this process and those below it, as a kill would: what is stored is whole."""
+        try:
+            with self._database.writing() as session:
+                jobs.finish(session, self._job_id, self._attempt, JobStatus.FAILED, self.memory.sentence)
+        finally:
+            for process in family(os.getpid())[1:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            os._exit(1)
+
+    def _write(self, latest: tuple[int, int, str] | None) -> None:
+        with self._database.writing() as session:
+            jobs.heartbeat(session, self._job_id, self._attempt, latest)
+
+    @contextlib.contextmanager
+    def alive(self) -> Iterator[None]:
+        """Keep the heartbeat going during the block, and write the last progress at its end."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            self._thread.join()
+            with contextlib.suppress(Exception):  # how far the bar stands is no reason to fail work that is done
+                self._write(self._latest)
+
+
+def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> str:
+    """Return the sentence that a person reads when a job fails; `config` is the settings of the run it trained."""
+    causes = list(_causes(error))
+    if any(map(_is_full_disk, causes)):
+        return (
+            "The disk is full, or a limit on disk use or file size is reached. Free some space, then retry: what was "
+            "finished is kept."
+        )
+    if any(_sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") for cause in causes):
+        return "Another program kept the database locked for too long. End it, then retry: what was finished is kept."
+    if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):
+        return _out_of_memory(config)
+    if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
+        return str(error)  # our own errors are sentences for people
+    what = str(error).partition("\n")[0].rstrip(".")[:300]  # a database error goes on with its SQL
+    return f"Unexpected error, {type(error).__name__}: {what}. The job's log has the details."
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return True
+    # TensorFlow and SQLite have their own ways to say so; of a limit, SQLite only knows an error of input and output
+    return os.strerror(errno.ENOSPC) in str(error) or _sqlite_says(error, "SQLITE_FULL", "SQLITE_IOERR_WRITE")
+
+
+def _sqlite_says(error: BaseException, *names: str) -> bool:
+    return str(getattr(error, "sqlite_errorname", "")).startswith(names)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that led to it: closing a file that could not be written raises one more."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _out_of_memory(config: Mapping[str, Any] | None) -> str:
+    if config is None:
+        return "Memory ran out. End other programs that need much of it, then retry: what was finished is kept."
+    return (
+        "Memory ran out. What was finished is kept. End other programs that need much memory and retry, or duplicate "
+        f"the run with {memory_advice(config)}."
+    )
+
+
+@contextlib.contextmanager
+def _output_to(path: Any) -> Iterator[None]:
+    """Send everything that this process prints, native libraries included, to a job's log file.
+
+    A log that cannot be written, on a full disk, ends no work: the job itself says then that the disk is full.
+    """
+    _flush()
+    saved = os.dup(1), os.dup(2)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        yield
+    finally:
+        _flush()
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        for descriptor in (file, *saved):
+            os.close(descriptor)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+
+
+def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
+    """Run one claimed job to its end and store how it ended. Never raises for what the job does wrong."""
+    context = WorkerContext(database, job, current)
+    status, error, result = JobStatus.FINISHED, None, None
+    with logs.about(job.id), _output_to(context.artifacts.path(stored.job_log_key(job.id))):
+        log.info("Attempt %d of %s job %s.", job.attempt, job.kind.value, job.id, extra={"event": "job_started"})
+        try:
+            with context.alive():
+                _refuse_full_disk(context.artifacts, current)
+                result = importlib.import_module(JOB_MODULES[job.kind]).run(job, context)
+        except JobStopped as stopped:
+            status, result = JobStatus.STOPPED, stopped.result
+            if context.memory.sentence:
+                status, error = JobStatus.FAILED, f"{context.memory.sentence} {_lower(job, context)}".strip()
+        except jobs.TakenOver as taken:
+            log.warning("%s", taken)
+            status = JobStatus.STOPPED
+        except Exception as failure:
+            log.exception("The job failed.", extra={"event": "job_failed"})
+            status, error = JobStatus.FAILED, explain(failure, _trained_config(job, context))
+        log.info("Ended: %s. %s", status.value, error or "", extra={"event": "job_ended"})
+    if not _store_end(database, job, status, error, result):
+        log.warning("Job %s was given to another worker meanwhile.", job.id)
+    if job.kind == JobKind.WARM and status == JobStatus.FINISHED:
+        context.artifacts.delete(stored.job_log_key(job.id))  # its row goes soon, and nobody started it by hand
+    return status
+
+
+def _store_end(
+    database: Database, job: Job, status: JobStatus, error: str | None, result: dict[str, Any] | None
+) -> bool:
+    """Store how a job ended, trying again while the disk is full or the database busy. False if it is not ours now.
+
+    Without this, work that is done, or has failed for a reason, would be shown as lost.
+    """
+    give_up = time.monotonic() + END_PATIENCE_S
+    while True:
+        try:
+            with database.writing() as session:
+                return jobs.finish(session, job.id, job.attempt, status, error, result)
+        except Exception:
+            if time.monotonic() > give_up:
+                raise
+            log.exception("The end of job %s could not be stored; the next try is in %.0f s.", job.id, END_RETRY_S)
+            time.sleep(END_RETRY_S)
+
+
+def _trained_config(job: Job, context: WorkerContext) -> dict[str, Any] | None:
+    if job.kind != JobKind.TRAIN:
+        return None
+    try:
+        return context.records.run(job.payload["run"]).config
+    except Exception:  # a disk or database in trouble is what is being explained
+        return None
+
+
+def _lower(job: Job, context: WorkerContext) -> str:
+    config = _trained_config(job, context)
+    return f"Raise the limit, or duplicate the run with {memory_advice(config)}." if config else ""
+
+
+def _refuse_full_disk(files: Artifacts, current: Settings) -> None:
+    free_mb = files.free_bytes() // 1_000_000
+    if free_mb < current.free_disk_floor_mb:
+        raise JobFailed(
+            f"Only {free_mb} MB of disk are free, and jobs start with {current.free_disk_floor_mb} MB or more "
+            "(FREE_DISK_FLOOR_MB). Free some space, then retry."
+        )
+
+
+def work(database: Database, current: Settings) -> list[JobKind]:
+    """Claim and run jobs until there is none to claim. Returns the kinds of those that were run."""
+    done: list[JobKind] = []
+    while (job := _claim(database, current)) is not None:
+        if job.kind not in QUICK:
+            kept_networks.forget()
+        run_job(database, job, current)
+        done.append(job.kind)
+    return done
+
+
+def _claim(database: Database, current: Settings, kinds: Collection[JobKind] = tuple(JobKind)) -> Job | None:
+    with database.writing() as session:
+        return jobs.claim(session, _name(), current.max_workers, current.lost_after_s, kinds)
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"[:120]
+
+
+def linger(database: Database, current: Settings) -> int:
+    """Keep the networks in memory and predict with them until nothing came for WARM_WORKER_S seconds.
+
+    Returns how many jobs were run. Ends at once if another worker does this already, or if its sign is taken down (see
+    `db.warm`): the app does so when it starts and when it ends.
+    """
+    with database.writing() as session:
+        sign_id = warm.hold(session, _name(), kept_networks.run_ids())
+    if sign_id is None:
+        return 0
+    ended = threading.Event()
+    threading.Thread(target=_show_sign, args=(database, sign_id, ended), name="sign", daemon=True).start()
+    count, until = 0, time.monotonic() + current.warm_worker_s
+    try:
+        while time.monotonic() < until and not ended.wait(WARM_POLL_S):
+            with database.reading() as session:  # a look takes no lock, a claim does
+                waiting = jobs.queued(session, QUICK)
+            if waiting and (job := _claim(database, current, QUICK)) is not None:
+                run_job(database, job, current)
+                count, until = count + 1, time.monotonic() + current.warm_worker_s
+    finally:
+        ended.set()
+        with database.writing() as session:
+            warm.take_down(session, sign_id)
+    return count
+
+
+def _show_sign(database: Database, sign_id: str, ended: threading.Event) -> None:
+    """Renew the sign until the worker has ended; end it if somebody has taken the sign down."""
+    while not ended.wait(WARM_BEAT_S):
+        try:
+            with database.writing() as session:
+                if not warm.beat(session, sign_id, kept_networks.run_ids()):
+                    ended.set()
+        except Exception:
+            log.exception("Could not reach the database.")
+
+
+def _end(*_: Any) -> None:
+    raise SystemExit(0)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # TensorFlow otherwise takes all of a GPU's memory at its first use, and the worker beside this one finds none
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    current = settings()
+    logs.configure("worker", current)
+    database = Database(current.resolved_database_url)
+    database.migrate()
+    done = set(work(database, current))
+    if current.warm_worker_s and JobKind.WARM in done and done <= set(QUICK):
+        signal.signal(signal.SIGTERM, _end)  # so that its sign does not outlive it
+        linger(database, current)
+    database.close()
+
+
+if __name__ == "__main__":
+    main()

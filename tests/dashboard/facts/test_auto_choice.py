@@ -1,0 +1,33 @@
+"""What the automatic method chose, as the page shows it."""
+
+from __future__ import annotations
+
+from dashboard.facts.auto_choice import auto_choice
+from dashboard.facts.recipes import recipe_from_values
+
+STATE = {
+    "method": "kmeans",
+    "params": {"clusters": 6},
+    "state": None,
+    "sentence": "K-means it is.",
+    "images": 24,
+    "ranking": [
+        {"method": "kmeans", "params": {"clusters": 6}, "title": "K-means", "quality": 0.7, "sentence": "Good."},
+        {"method": "kmeans", "params": {}, "title": "K-means", "quality": 0.6},
+        {"method": "retired", "params": {}, "quality": 0.5},
+    ],
+}
+
+
+def test_the_choice_tells_why_and_offers_each_candidate_that_this_version_has():
+    choice = auto_choice(STATE)
+    assert (choice.title, choice.sentence, choice.images) == ("K-means", "K-means it is.", 24)
+    assert [candidate.chosen for candidate in choice.candidates] == [True, False, False]
+    assert choice.candidates[0].recipe == recipe_from_values("kmeans", {"clusters": 6})
+    assert choice.candidates[1].sentence == ""
+    assert (choice.candidates[2].title, choice.candidates[2].recipe) == ("retired", None)
+
+
+def test_another_state_is_no_choice():
+    assert auto_choice(None) is None
+    assert auto_choice({"clusters": []}) is None

@@ -1,0 +1,49 @@
+"""What settings mean, told at once: words, memory, and where weights come from."""
+
+from dashboard.facts.cost import IMAGENET_FILE, cost, encoder_weights
+from engine.core.run_config import PRESETS, ModelParams, config_from
+
+ENOUGH = 10**12
+
+
+def classic(**training):
+    return config_from("classic", {"training": training})
+
+
+def test_the_sentence_tells_size_work_and_memory():
+    shown = cost(classic(), ENOUGH)
+    assert "31 million parameters" in shown.sentence and "109 GFLOPs" in shown.sentence
+    assert "GB of memory" in shown.sentence and "free now" in shown.sentence
+    assert "free now" not in cost(classic(), None).sentence
+    assert shown.warning == shown.note == shown.problem == ""
+
+
+def test_the_table_holds_every_parameter():
+    shown = cost(PRESETS["fast"], ENOUGH)
+    assert sum(row.parameters for row in shown.layers) == shown.parameters
+    assert shown.layers[0].output == "256 × 256 × 3"
+
+
+def test_too_much_memory_names_the_setting_to_lower_and_what_would_fit():
+    needed = {batch: cost(classic(batch_size=batch), ENOUGH).memory_bytes for batch in (1, 4, 8)}
+    assert (
+        "Lower the batch size (now 8). A batch size of 4 would fit." in cost(classic(batch_size=8), needed[4]).warning
+    )
+    hopeless = cost(classic(batch_size=8), needed[1] - 1).warning
+    assert "batch size (now 8), and the image size (now 256 px) or the base filters (now 64)" in hopeless
+    assert "image size (now 256 px)" in cost(classic(batch_size=1), needed[1] - 1).warning
+    assert cost(classic(batch_size=8), needed[8]).warning == ""
+
+
+def test_pretrained_weights_are_told_for_what_they_are(tmp_path):
+    def told(weights, architecture="mobilenet_v2"):
+        return encoder_weights(ModelParams(architecture=architecture, encoder_weights=weights), tmp_path)
+
+    assert told("imagenet", "unet") == ("", "")
+    assert "random numbers" in told("none")[0]
+    assert "not label-free" in told("imagenet")[0] and "9 MB" in told("imagenet")[0]
+    (tmp_path / IMAGENET_FILE).parent.mkdir()
+    (tmp_path / IMAGENET_FILE).touch()
+    assert "already" in told("imagenet")[0]
+    assert "There is no weights file" in told(str(tmp_path / "none.h5"))[1]
+    assert told(str(tmp_path / IMAGENET_FILE))[1] == ""

@@ -1,0 +1,80 @@
+"""Recipes in words, in the page's address, and in slots."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.facts import recipes
+from db import submissions
+from engine.core.parameters import ParameterError
+from engine.labelling.base import DEFAULT_METHOD, find_method, methods
+from tests.support.installation import House, add_discs
+
+
+def kmeans(**values: object) -> recipes.Recipe:
+    return recipes.Recipe("kmeans", find_method("kmeans").params(**values))
+
+
+def test_an_address_brings_back_the_recipe_and_holds_only_what_was_changed():
+    recipe = kmeans(clusters=6, position_weight=0.45, foreground="darker")
+    text = recipes.recipe_to_text(recipe)
+    assert text == "kmeans,foreground:darker,clusters:6,position_weight:0.45"
+    assert recipes.recipe_from_text(text) == recipe
+    assert recipes.recipe_to_text(kmeans()) == "kmeans"
+    assert recipes.recipe_from_text("kmeans") == kmeans()
+
+
+def test_ticks_stand_in_the_address():
+    ticked = recipes.recipe_from_values("dataset_clusters", {"ticked": "2 5 7"})
+    assert recipes.recipe_to_text(ticked) == "dataset_clusters,ticked:2 5 7"
+    assert recipes.recipe_from_text(recipes.recipe_to_text(ticked)) == ticked
+
+
+@pytest.mark.parametrize("text", ["", "magic", "kmeans,clusters:900", "kmeans,colour:red", "kmeans,clusters"])
+def test_an_address_that_names_no_recipe_is_refused(text):
+    with pytest.raises(ParameterError):
+        recipes.recipe_from_text(text)
+
+
+def test_a_stored_recipe_of_another_version_is_none():
+    assert recipes.known_recipe("retired", {}) is None
+    assert recipes.known_recipe("kmeans", {"clusters": 900}) is None
+    assert recipes.known_recipe("kmeans", {"clusters": 6}) == kmeans(clusters=6)
+
+
+def test_changes_are_described_in_words():
+    assert recipes.describe_changes(kmeans(clusters=6, smoothing_px=0.5).params) == "clusters 6, smoothing 0.5"
+    assert recipes.describe_changes(kmeans().params) == "defaults"
+    assert recipes.short_name(kmeans()) == "kmeans"
+    for ticked, words in (("2 5 7", "3 clusters ticked"), ("4", "1 cluster ticked"), ("none", "no clusters ticked")):
+        recipe = recipes.recipe_from_values("dataset_clusters", {"ticked": ticked})
+        assert recipes.describe_changes(recipe.params) == words
+    assert recipes.short_name(kmeans(clusters=6)) == "kmeans · clusters 6"
+
+
+def test_the_house_recommends_its_first_choice_first():
+    order = recipes.method_order()
+    assert order[0] == DEFAULT_METHOD
+    assert sorted(order) == sorted(methods())
+
+
+@pytest.mark.parametrize(
+    ("address", "slots"),
+    [
+        ([], ("a",)),
+        (["a", "dataset"], ("a",)),
+        (["b"], ("a",)),
+        (["a", "b"], ("a", "b")),
+        (["a", "b", "c"], ("a", "b", "c")),
+    ],
+)
+def test_an_address_opens_its_slots(address, slots):
+    assert recipes.slots_in(address) == slots
+
+
+def test_the_proposed_name_tells_the_recipe_and_is_free(house: House):
+    dataset = add_discs(house)
+    with house.database.writing() as session:
+        assert recipes.proposed_name(session, "discs", kmeans()) == "discs · kmeans"
+        submissions.submit_label(session, dataset.id, "discs · kmeans · clusters 6", "kmeans", {}, 0, "0.1.0")
+        assert recipes.proposed_name(session, "discs", kmeans(clusters=6)) == "discs · kmeans · clusters 6 2"

@@ -1,0 +1,65 @@
+"""Rounds of self-training as the Runs page shows them, with truth named wherever it speaks."""
+
+import pytest
+
+from dashboard.facts.rounds import round_starts, round_views, teacher_url
+from db import rounds
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
+
+QUALITY = {"labels_quality": 0.5, "masks_quality": 0.625}
+TRUTH = {"labels_truth_dice": 0.7, "masks_truth_dice": 0.6, "labels_truth_iou": 0.5, "masks_truth_iou": 0.4}
+
+
+@pytest.fixture
+def run(house):
+    dataset = add_discs(house, 4)
+    return add_run(house, dataset, "taught", label_set_id=add_label_set(house, dataset))
+
+
+def save(house, run, number, **values):
+    spans = {"first_epoch": 10 * number - 9, "last_epoch": 10 * number, "accepted": True, "images": 4}
+    with house.database.writing() as session:
+        rounds.save_round(session, run.id, number, **spans | values)
+
+
+def views(house, run):
+    with house.database.reading() as session:
+        return round_views(session, run.id)
+
+
+def test_scores_against_truth_are_named_so_beside_the_quality(house, run):
+    save(house, run, 1, **QUALITY, **TRUTH, left_out=1)
+    (view,) = views(house, run)
+    assert [(pair.name, pair.by_truth) for pair in view.comparisons] == [
+        ("Label-free quality", False),
+        ("Dice vs truth", True),
+        ("IoU vs truth", True),
+    ]
+    assert view.comparisons[0].gain == pytest.approx(0.125)
+    assert view.comparisons[1].gain == pytest.approx(-0.1)
+    assert view.has_truth and view.accepted and view.left_out == 1
+
+
+def test_without_truth_there_is_no_word_of_it(house, run):
+    save(house, run, 1, **QUALITY)
+    (view,) = views(house, run)
+    assert [pair.name for pair in view.comparisons] == ["Label-free quality"]
+    assert not view.has_truth
+
+
+def test_curves_are_marked_where_a_round_begins_the_one_at_work_included(house, run):
+    assert round_starts((), 3, 3) == {}
+    save(house, run, 1, last_epoch=7)
+    assert round_starts(views(house, run), 7, 3) == {}
+    assert round_starts(views(house, run), 8, 3) == {8: "round 2"}
+    save(house, run, 2, first_epoch=8, last_epoch=12)
+    assert round_starts(views(house, run), 13, 3) == {8: "round 2", 13: "round 3"}
+    save(house, run, 3, first_epoch=13, last_epoch=15, accepted=False)
+    assert round_starts(views(house, run), 15, 3) == {8: "round 2", 13: "round 3"}
+
+
+def test_the_first_round_was_taught_by_the_label_set_and_later_ones_by_their_own_labels():
+    run_id, set_id, image_id = "a" * 32, "b" * 32, "c" * 32
+    assert teacher_url(run_id, set_id, 1, image_id, 384) == f"/files/labels/{set_id}/{image_id}?size=384"
+    assert teacher_url(run_id, set_id, 2, image_id) == f"/files/runs/{run_id}/rounds/2/labels/{image_id}"

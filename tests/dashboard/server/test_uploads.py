@@ -1,0 +1,92 @@
+"""Uploads over HTTP: what is taken, where it lies, and what is refused."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from dashboard.facts import urls
+from dashboard.server import resources
+from dashboard.server.uploads import staged_name
+from db.models import new_id
+from engine.core.settings import settings
+from tests.support.serving import serving
+
+OURS = {"x_maskloom_upload": "1"}
+
+
+@pytest.fixture
+def served(dashboard):
+    with serving() as server:
+        yield server
+
+
+def post(served, token, path, body, **headers):
+    return served.ask(f"{urls.upload(token)}?path={quote(path)}", "POST", body, **{**OURS, **headers})
+
+
+def test_files_lie_in_the_uploads_folder_under_their_own_names(served):
+    token = resources.issue_upload()
+    big = bytes(range(256)) * 16_000
+    assert post(served, token, "images/küche 1.jpg", b"one").status == 200
+    assert post(served, token, "masks/küche 1.png", big).status == 200
+    assert resources.uploaded_files(token) == (("images/küche 1.jpg", "masks/küche 1.png"), 3 + len(big))
+    assert (resources.upload_folder(token) / "masks" / "küche 1.png").read_bytes() == big
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("../../../etc/passwd", "etc/passwd"),
+        ("/etc/passwd", "etc/passwd"),
+        ("..\\..\\app.db", "app.db"),
+        ("a/./b//c.png", "a/b/c.png"),
+        ("", "unnamed"),
+        ("...", "unnamed"),
+        ("CON.png", "_CON.png"),
+        ("a\x00b:c.png", "a_b_c.png"),
+        ("подсолнух/花.png", "подсолнух/花.png"),
+        (".hidden.png", "hidden.png"),
+    ],
+)
+def test_no_name_climbs_out_hides_or_is_one_that_windows_keeps(path, expected):
+    assert staged_name(path).as_posix() == expected
+
+
+def test_a_very_long_name_keeps_its_suffix():
+    name = staged_name("花" * 300 + ".jpeg").name
+    assert name.endswith(".jpeg") and len(name.encode()) <= 200
+
+
+def test_a_token_that_was_not_issued_is_refused(served):
+    answer = post(served, new_id(), "a.png", b"x")
+    assert answer.status == 410 and b"Reload" in answer.body
+    assert post(served, "..", "a.png", b"x").status in (404, 410)
+
+
+def test_another_site_cannot_upload(served):
+    token = resources.issue_upload()
+    address = f"{urls.upload(token)}?path=a.png"
+    assert served.ask(address, "POST", b"x").status == 403
+    assert served.ask(address, "POST", b"x", **OURS, origin="https://elsewhere.example").status == 403
+    assert served.ask(address, "POST", b"x", **OURS, sec_fetch_site="cross-site").status == 403
+    assert served.ask(address, "POST", b"x", **OURS, origin=f"http://127.0.0.1:{served.port}").status == 200
+    assert resources.uploaded_files(token) == (("a.png",), 1)
+
+
+def test_more_than_the_limit_is_refused_and_leaves_nothing_half_written(served, monkeypatch):
+    monkeypatch.setenv("UPLOAD_LIMIT_MB", "1")
+    settings.cache_clear()
+    token = resources.issue_upload()
+    assert post(served, token, "a.png", bytes(900_000)).status == 200
+    answer = post(served, token, "b.png", bytes(200_000))
+    assert answer.status == 413 and b"1 MB" in answer.body
+    assert resources.uploaded_files(token) == (("a.png",), 900_000)
+
+
+def test_cancelling_discards_what_came_in(served):
+    token = resources.issue_upload()
+    post(served, token, "a.png", b"x")
+    assert served.ask(urls.upload(token), "DELETE", **OURS).status == 200
+    assert resources.uploaded_files(token) == ((), 0) and resources.knows_upload(token)

@@ -1,0 +1,146 @@
+"""Zips that are made while they are sent: their order, their limits, and what a client that leaves holds back."""
+
+from __future__ import annotations
+
+import csv
+import http.client
+import io
+import threading
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dashboard.facts import urls
+from dashboard.server import exports
+from db import datasets, runs
+from engine.imaging import codec
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
+from tests.support.serving import serving
+
+
+@pytest.fixture
+def served(dashboard):
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def predicted(dashboard):
+    """Return (dataset, run, prediction set's id) of six discs."""
+    dataset = add_discs(dashboard, 6)
+    run = add_run(dashboard, dataset, "a run", label_set_id=add_label_set(dashboard, dataset))
+    with dashboard.database.reading() as session:
+        return dataset, run, runs.own_prediction_set(session, run).id
+
+
+def archive_of(answer):
+    assert answer.status == 200
+    return zipfile.ZipFile(io.BytesIO(answer.body))
+
+
+def pixels(archive, name):
+    return np.asarray(Image.open(io.BytesIO(archive.read(name))))
+
+
+def test_masks_come_as_classes_and_as_cut_outs(dashboard, predicted, served):
+    dataset, _, set_id = predicted
+    masks = archive_of(served.ask(urls.prediction_zip(set_id, 0.3)))
+    classes = archive_of(served.ask(urls.prediction_zip(set_id, 0.3, kind="classes")))
+    cutouts = archive_of(served.ask(urls.prediction_zip(set_id, 0.3, kind="cutouts")))
+    mask = pixels(masks, "masks/disc 0.png")
+    assert set(np.unique(mask)) == {0, 255}
+    assert (pixels(classes, "classes/disc 0.png") * 255 == mask).all()
+    with dashboard.database.reading() as session:
+        image_id = datasets.images(session, dataset.id)[0].id
+    image = codec.decode_png(dashboard.files.read(stored.image_key(dataset.id, image_id)))
+    cutout = pixels(cutouts, "cutouts/disc 0.png")
+    assert (cutout[..., 3] == mask).all() and (cutout[mask > 0][:, :3] == image[mask > 0]).all()
+    assert len(cutouts.namelist()) == 7
+    assert served.ask(f"/files/predictions/{set_id}/masks.zip?kind=../etc").status == 400
+
+
+def test_labels_come_in_the_same_ways(dashboard, predicted, served):
+    _, run, _ = predicted
+    classes = archive_of(served.ask(urls.label_zip(run.label_set_id, kind="classes", probabilities=True)))
+    folders = {name.partition("/")[0] for name in classes.namelist()}
+    assert folders == {"classes", "probabilities", "scores.csv"}
+    table = served.ask(urls.label_csv(run.label_set_id)).body.decode("utf-8-sig")
+    assert next(csv.reader(io.StringIO(table)))[4] == "quality"
+
+
+def test_the_table_comes_last_and_names_each_reference(dashboard, predicted, served):
+    _, _, set_id = predicted
+    archive = archive_of(served.ask(urls.prediction_zip(set_id)))
+    assert archive.namelist()[-1] == "scores.csv"
+    rows = list(csv.DictReader(io.StringIO(archive.read("scores.csv").decode("utf-8-sig"))))
+    assert len(rows) == 6 and rows[0]["split"] == "validation"
+    assert {"flip_agreement", "truth_dice", "pseudo_label_dice", "pseudo_label_quality"} <= rows[0].keys()
+    assert float(rows[0]["truth_dice"]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_more_entries_than_an_old_zip_can_number():
+    members = ((f"masks/{number}.png", b"x") for number in range(65_536 + 10))
+    data = b"".join(exports.zip_stream(members))
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    assert len(archive.namelist()) == 65_546 and archive.read("masks/65545.png") == b"x"
+
+
+def test_offsets_beyond_what_an_old_zip_can_hold(monkeypatch):
+    # The limit is lowered instead of writing four gigabytes: the same records are then written
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10_000)
+    data = b"".join(exports.zip_stream((f"{number}.png", bytes(3_000)) for number in range(20)))
+    monkeypatch.undo()
+    assert b"PK\x06\x06" in data and b"PK\x06\x07" in data
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    assert archive.testzip() is None and len(archive.namelist()) == 20
+
+
+def test_small_entries_are_gathered_but_the_first_is_sent_at_once():
+    asked = []
+
+    def members():
+        for number in range(100):
+            asked.append(number)
+            yield f"{number}.png", bytes(5_000)
+
+    stream = exports.zip_stream(members())
+    first = next(stream)
+    assert asked == [0] and zipfile.sizeFileHeader + 5_000 < len(first) < 6_000
+    pieces = list(stream)
+    assert all(len(piece) < 2 * exports.PIECE_BYTES for piece in pieces)
+    assert len(pieces) < 12
+
+
+def test_a_slow_client_is_waited_for_and_one_that_leaves_ends_the_work(dashboard, predicted, served, monkeypatch):
+    made, ended = [], threading.Event()
+
+    def endless(store, dataset_id, masks, kind, threshold):
+        try:
+            for number in range(100_000):
+                made.append(number)
+                yield f"masks/{number}.png", bytes(200_000)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(exports, "mask_members", endless)
+    _, _, set_id = predicted
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
+    connection.request("GET", urls.prediction_zip(set_id))
+    response = connection.getresponse()
+    response.read(1000)
+    before = -1
+    while before != len(made):  # it goes on only until the buffers between us are full
+        before = len(made)
+        time.sleep(0.5)
+    assert len(made) < 200
+    small = served.ask(urls.prediction_csv(set_id))  # the server is not held up by it
+    assert small.status == 200
+    response.close()
+    connection.close()
+    assert ended.wait(20)
+    assert len(made) < 400

@@ -1,0 +1,98 @@
+"""Run A against run B: who wins on which image, and how sure the mean is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dashboard.facts.scores import read_scores
+from dashboard.views.compare import facts as compare
+from dashboard.views.compare import shared_images
+from dashboard.views.compare.head_to_head import LEAST_IMAGES, head_to_head, mean_interval
+from db.models import Prediction
+from tests.support.installation import add_discs
+from tests.support.predicted import add_label_set, add_run
+
+
+def shared(house, *runs):
+    def read(set_id):
+        with house.database.reading() as session:
+            return read_scores(session, set_id)
+
+    with house.database.reading() as session:
+        compared = compare.compared_runs(session, [run.id for run in runs])
+    return shared_images.shared_images(compared, read)
+
+
+@pytest.fixture
+def pair(house):
+    dataset = add_discs(house, 9)
+    return shared(
+        house,
+        add_run(house, dataset, "exact", shifts_px=(0,)),
+        add_run(house, dataset, "moved", shifts_px=(0, 2, 4, 8, 12, 16, 18, 20, 24)),
+    )
+
+
+def test_wins_losses_and_ties_add_up_and_the_worst_loss_comes_first(pair):
+    found = head_to_head(pair, 0, 1)
+    assert (found.wins_a, found.wins_b, found.ties, found.unscored) == (8, 0, 1, 0)
+    assert found.mean == pytest.approx(float((pair.scores[:, 0] - pair.scores[:, 1]).mean()))
+    losses = found.ordered("B lost most")
+    apart = pair.scores[losses, 0] - pair.scores[losses, 1]
+    assert list(apart) == sorted(apart, reverse=True)
+    assert list(found.ordered("B gained most")) == list(losses[::-1])
+    low, high = found.interval
+    assert 0 < low < found.mean < high
+
+
+def test_the_other_way_round_is_the_mirror_image(pair):
+    there, back = head_to_head(pair, 0, 1), head_to_head(pair, 1, 0)
+    assert (back.wins_a, back.wins_b) == (there.wins_b, there.wins_a)
+    assert back.mean == pytest.approx(-there.mean)
+    assert list(back.ordered("Furthest apart")) == list(there.ordered("Furthest apart"))
+
+
+def test_held_out_only_leaves_out_what_either_has_learned_from(pair):
+    found = head_to_head(pair, 0, 1, held_out_only=True)
+    assert list(found.images) == [0, 3, 6]
+    assert found.interval is None and len(found.images) < LEAST_IMAGES
+
+
+def test_an_image_without_a_score_in_one_run_counts_for_none(house):
+    dataset = add_discs(house, 4)
+    runs = [add_run(house, dataset, name, shifts_px=(shift,)) for name, shift in (("a", 0), ("b", 4))]
+    with house.database.writing() as session:
+        first = session.query(Prediction).filter_by(truth_dice=1.0).first()
+        first.truth_counts = first.truth_dice = None
+    found = head_to_head(shared(house, *runs), 0, 1)
+    assert (found.wins_a, found.unscored, len(found.images)) == (3, 1, 3)
+
+
+def test_without_a_common_reference_areas_are_compared_and_named_no_score(house):
+    dataset = add_discs(house, 4)
+    runs = [
+        add_run(house, dataset, name, label_set_id=add_label_set(house, dataset, name), score_truth=False)
+        for name in "ab"
+    ]
+    images = shared(house, *runs)
+    assert images.reference is None
+    found = head_to_head(images, 0, 1)
+    assert found.differences == pytest.approx(images.areas[:, 0] - images.areas[:, 1])
+
+
+def test_the_interval_is_the_same_each_time_and_covers_what_it_promises():
+    rng = np.random.default_rng(5)
+    assert mean_interval(rng.normal(0, 1, 30)) != mean_interval(rng.normal(0, 1, 30))
+    drawn = rng.normal(0.1, 1, (200, 40))
+    intervals = [mean_interval(row, seed=3) for row in drawn]
+    assert intervals[0] == mean_interval(drawn[0], seed=3)
+    covered = np.mean([low <= 0.1 <= high for low, high in intervals])
+    assert 0.88 < covered < 0.99
+
+
+def test_the_interval_agrees_with_the_normal_one_where_that_holds():
+    differences = np.random.default_rng(1).normal(0.02, 0.1, 2000)
+    half = 1.96 * differences.std(ddof=1) / np.sqrt(len(differences))
+    low, high = mean_interval(differences)
+    assert (low, high) == pytest.approx((differences.mean() - half, differences.mean() + half), abs=0.0006)

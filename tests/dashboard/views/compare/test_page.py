@@ -1,0 +1,219 @@
+"""The compare page, without a browser."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from db import datasets, runs
+from engine.core.run_config import config_from
+from engine.core.settings import settings
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.predicted import add_label_set, add_run
+
+
+@pytest.fixture
+def page(house, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(house.settings.data_root))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings.cache_clear()
+
+    def open_page(**query):
+        at = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
+        at.query_params.update(query)
+        at.switch_page("views/compare/page.py").run()
+        assert not at.exception
+        return at
+
+    yield open_page
+    settings.cache_clear()
+
+
+def text_of(at):
+    return " ".join(element.value for kind in (at.markdown, at.caption, at.info) for element in kind)
+
+
+def test_with_fewer_than_two_runs_the_page_says_what_to_do(page, house):
+    assert "Nothing to compare yet" in text_of(page())
+    add_run(house, add_discs(house, 2), "only")
+    assert "Only one run yet" in text_of(page())
+
+
+def test_the_address_chooses_the_runs_and_follows_the_choice(page, house):
+    dataset = add_discs(house, 4)
+    a, b, c = (add_run(house, dataset, name) for name in "abc")
+    at = page(runs=f"{c.id},{a.id}")
+    assert at.multiselect(key="compare-runs").value == [c.id, a.id]
+    at.multiselect(key="compare-runs").set_value([c.id, a.id, b.id]).run()
+    assert not at.exception
+    assert at.query_params["runs"] in (f"{c.id},{a.id},{b.id}", [f"{c.id},{a.id},{b.id}"])
+
+
+def test_numbers_and_differences_stand_in_tables(page, house):
+    dataset = add_discs(house, 4)
+    a = add_run(house, dataset, "a", shifts_px=(0,))
+    config = config_from("fast", {"training": {"epochs": 7}})
+    b = add_run(house, dataset, "b", label_set_id=add_label_set(house, dataset), shifts_px=(6,), config=config)
+    at = page(runs=f"{a.id},{b.id}")
+    numbers, differing = (frame.value for frame in at.dataframe)
+    assert list(numbers["Run"]) == ["a", "b"]
+    assert list(numbers["Epochs measured against"]) == ["truth", "pseudo-label recipe"]
+    truth = numbers["Dice vs truth, 4 shared images"]
+    assert truth[0] == pytest.approx(1) and truth[1] < 0.95
+    assert list(differing.index) == ["Learned from", "Training · Epochs"]
+    assert "measure different things" in text_of(at)
+
+
+def test_the_chosen_threshold_of_the_address_counts_from_the_first_moment(page, house):
+    dataset = add_discs(house, 4)
+    runs = ",".join(add_run(house, dataset, name, shifts_px=(0,)).id for name in "ab")
+    (numbers, *_) = (frame.value for frame in page(runs=runs, threshold="0.3").dataframe)
+    assert numbers["Dice vs truth, 4 shared images"][0] < 0.999
+
+
+def test_the_next_image_is_the_one_with_the_next_largest_disagreement(page, house):
+    dataset = add_discs(house, 6)
+    a = add_run(house, dataset, "a", shifts_px=(0,))
+    b = add_run(house, dataset, "b", shifts_px=(0, 2, 4, 8, 12, 20))
+    at = page(runs=f"{a.id},{b.id}")
+    assert "1 of 6 shared images" in text_of(at)
+    {button.label: button for button in at.button}["Next"].click().run()
+    assert not at.exception
+    assert "2 of 6 shared images" in text_of(at)
+
+
+def test_runs_of_different_datasets_say_what_cannot_be_compared(page, house):
+    runs = [add_run(house, add_discs(house, 3, name=name), name) for name in ("here", "there")]
+    text = text_of(page(runs=",".join(run.id for run in runs)))
+    assert "different datasets" in text and "share no picture" in text
+
+
+def test_a_run_without_masks_shows_its_curves(page, house):
+    dataset = add_discs(house, 3)
+    runs = [add_run(house, dataset, "with masks"), add_run(house, dataset, "without", shifts_px=())]
+    at = page(runs=",".join(run.id for run in runs))
+    assert "No masks yet of without" in text_of(at)
+    assert len(at.get("plotly_chart")) == 1
+
+
+def test_a_click_in_the_scatter_brings_back_a_plain_list(page, house):
+    dataset = add_discs(house, 4)
+    runs = ",".join(add_run(house, dataset, name, shifts_px=(0, 3)).id for name in "ab")
+    scatter = page(runs=runs).get("plotly_chart")[-1]
+    traces = json.loads(scatter.proto.spec)["data"]
+    clickable = [trace["customdata"] for trace in traces if "customdata" in trace]
+    assert sorted(image for rows in clickable for (image,) in rows) == [0, 1, 2, 3]
+
+
+def test_names_are_shown_as_they_were_typed(page, house):
+    dataset = add_discs(house, 3)
+    names = ("<b>a</b> [x](y)", "*b*")
+    at = page(runs=",".join(add_run(house, dataset, name, shifts_px=(0,)).id for name in names))
+    curves, scatter = (json.loads(chart.proto.spec) for chart in at.get("plotly_chart"))
+    assert curves["data"][0]["name"].startswith("&lt;b&gt;a&lt;/b&gt; [x](y)")
+    assert scatter["layout"]["xaxis"]["title"]["text"] == "A: &lt;b&gt;a&lt;/b&gt; [x](y)"
+    assert "\\[x\\]" in text_of(at)
+
+
+def test_encoder_weights_stand_beside_the_scores_of_the_run_they_helped(page, house):
+    dataset = add_discs(house, 6)
+    plain, helped = (add_run(house, dataset, name) for name in ("plain", "helped"))
+    assert not any("Encoder weights" in table.value.columns for table in page().dataframe)
+    with house.database.writing() as session:
+        runs.update_run(session, helped.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
+    at = page(runs=f"{plain.id},{helped.id}")
+    (numbers,) = [table.value for table in at.dataframe if "Encoder weights" in table.value.columns]
+    assert dict(zip(numbers["Run"], numbers["Encoder weights"], strict=True)) == {"plain": "none", "helped": "ImageNet"}
+
+
+def test_the_address_chooses_a_and_b_and_names_who_is_ahead(page, house):
+    dataset = add_discs(house, 9)
+    exact = add_run(house, dataset, "exact", shifts_px=(0,))
+    moved = add_run(house, dataset, "moved", shifts_px=(4,))
+    third = add_run(house, dataset, "third", shifts_px=(8,))
+    address = ",".join(run.id for run in (exact, moved, third))
+    at = page(runs=address)
+    assert "A is ahead on **9**, B on **0**" in text_of(at)
+    at = page(runs=address, a=third.id, b=exact.id)
+    assert (at.selectbox(key="compare-a").value, at.selectbox(key="compare-b").value) == (third.id, exact.id)
+    assert "A is ahead on **0**, B on **9**" in text_of(at) and "so B is better on images like these" in text_of(at)
+    at = page(runs=address, a=third.id, b=exact.id, held="true")
+    assert "Of 3 images" in text_of(at) and "too few to say" in text_of(at)
+    at.selectbox(key="compare-b").set_value(third.id).run()
+    assert not at.exception and "A and B are the same run" in text_of(at)
+
+
+def test_chosen_images_of_the_address_are_the_ones_shown(page, house):
+    dataset = add_discs(house, 8)
+    address = ",".join(add_run(house, dataset, name, shifts_px=(shift,)).id for name, shift in (("a", 0), ("b", 5)))
+    with house.database.reading() as session:
+        images = [image.id for image in datasets.images(session, dataset.id)]
+    at = page(runs=address, picked=f"{images[1]},{images[5]},{'0' * 32}")
+    assert "**2 images chosen in the chart**" in text_of(at)
+    at.button(key="pair-all").click().run()
+    assert not at.exception and "picked" not in at.query_params and "**B lost most**" in text_of(at)
+
+
+def test_without_a_common_reference_nobody_wins(page, house):
+    dataset = add_discs(house, 4)
+    address = ",".join(
+        add_run(house, dataset, name, label_set_id=add_label_set(house, dataset, name), score_truth=False).id
+        for name in ("first", "second")
+    )
+    at = page(runs=address)
+    assert "neither can win" in text_of(at) and "is ahead" not in text_of(at)
+    assert len(at.get("plotly_chart")) == 1
+
+
+def test_of_many_runs_a_person_chooses_whose_masks_to_see(page, house):
+    dataset = add_discs(house, 3)
+    made = [add_run(house, dataset, f"run {number}", shifts_px=(number,)) for number in range(9)]
+    address = ",".join(run.id for run in made)
+    at = page(runs=address)
+    assert at.multiselect(key="compare-panes").value == [run.id for run in made[:6]]
+    at.multiselect(key="compare-panes").set_value([made[8].id, made[0].id]).run()
+    assert not at.exception
+    assert at.query_params["panes"] in (f"{made[8].id},{made[0].id}", [f"{made[8].id},{made[0].id}"])
+    at = page(runs=address, panes=f"{made[7].id},{made[2].id}")
+    assert at.multiselect(key="compare-panes").value == [made[7].id, made[2].id]
+    curves = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    looks = {(trace["line"]["color"], trace["line"]["dash"]) for trace in curves}
+    assert len(looks) == 9  # colours come again with another dash
+
+
+def test_all_settings_can_be_shown_and_any_name_is_possible(page, house):
+    dataset = add_discs(house, 3)
+    config = config_from("fast", {"training": {"epochs": 7}})
+    names = ("Setting", "Run")
+    made = [add_run(house, dataset, names[0]), add_run(house, dataset, names[1], config=config)]
+    at = page(runs=",".join(run.id for run in made), settings="true")
+    every = at.dataframe[1].value
+    assert list(every.columns) == list(names) and len(every) > 40
+    assert list(every.loc["Training · Epochs"]) == ["30", "7"]
+
+
+def test_curves_by_minute_spread_the_training_time(page, house):
+    dataset = add_discs(house, 3)
+    made = [add_run(house, dataset, name, epochs=4) for name in "ab"]
+    with house.database.writing() as session:
+        runs.update_run(session, made[0].id, train_seconds=240.0)
+        runs.update_run(session, made[1].id, train_seconds=None)
+    at = page(runs=",".join(run.id for run in made), x="Minutes")
+    (curve,) = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    assert curve["x"] == [1, 2, 3, 4]
+    assert "Not timed yet: b" in text_of(at)
+
+
+def test_an_archived_run_is_no_choice_unless_the_address_names_it(page, house):
+    dataset = add_discs(house, 3)
+    made = [add_run(house, dataset, name) for name in "abc"]
+    with house.database.writing() as session:
+        runs.mark(session, [made[0].id], archived=True)
+    assert page().multiselect(key="compare-runs").options == ["c", "b"]
+    at = page(runs=f"{made[0].id},{made[1].id},{made[0].id}")
+    assert at.multiselect(key="compare-runs").value == [made[0].id, made[1].id]
+    with house.database.writing() as session:
+        runs.mark(session, [made[1].id], archived=True)
+    assert "The other runs are archived" in text_of(page())

@@ -1,0 +1,209 @@
+"""The datasets page, driven as a person would, without a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from db import datasets, submissions
+from db.models import Dataset, Image, Job, JobStatus, new_id
+from engine.store import artifacts as stored
+from tests.support.installation import add_discs
+from tests.support.pressing import press_in_dialog
+
+PAGE = "views/datasets/page.py"
+
+
+def words(at: AppTest) -> str:
+    elements = [*at.title, *at.markdown, *at.caption, *at.info, *at.warning, *at.error]
+    return "\n".join(element.value for element in elements)
+
+
+def click(at: AppTest, key: str) -> AppTest:
+    at.button(key).click().run()
+    assert not at.exception
+    return at
+
+
+def test_an_empty_installation_says_what_to_do_next(open_page):
+    at = open_page(PAGE)
+    assert at.title[0].value == "Datasets"
+    assert "No images yet" in words(at)
+    assert at.expander[0].proto.expanded
+
+
+def test_the_sample_set_is_imported_by_a_job_and_its_page_opens(open_page, submitted, house):
+    at = open_page(PAGE)
+    at.segmented_control("import-place").set_value("Sample set").run()
+    click(at, "import-start")
+    with house.database.reading() as session:
+        dataset = session.query(Dataset).one()
+        job = session.get_one(Job, dataset.job_id)
+    assert (dataset.name, job.payload["source"]) == ("Sample scenes", {"kind": "sample"})
+    assert submitted == [job.id]
+    assert at.title[0].value == "Sample scenes"
+    assert "Queued" in words(at)
+
+
+def test_a_server_folder_proposes_its_name_and_a_missing_one_is_named(open_page, house, tmp_path):
+    folder = tmp_path / "kitchen photographs"
+    folder.mkdir()
+    at = open_page(PAGE)
+    at.segmented_control("import-place").set_value("Folder on the server").run()
+    at.text_input("import-path").input(str(folder / "nowhere")).run()
+    assert "There is no folder or zip" in at.error[0].value
+    at.text_input("import-path").input("photographs").run()
+    assert "absolute path" in at.error[0].value
+    at.text_input("import-path").input(str(folder)).run()
+    assert not at.error
+    click(at, "import-start")
+    with house.database.reading() as session:
+        dataset = session.query(Dataset).one()
+        source = session.get_one(Job, dataset.job_id).payload["source"]
+    assert dataset.name == "kitchen photographs"
+    assert source == {"kind": "folder", "path": str(folder)}
+
+
+def test_a_taken_name_is_refused_with_a_sentence_and_nothing_is_made(open_page, submitted, house):
+    add_discs(house, count=1, name="discs")
+    at = open_page(PAGE)
+    at.segmented_control("import-place").set_value("Sample set").run()
+    next(box for box in at.text_input if box.label == "Name of the dataset").input("discs").run()
+    click(at, "import-start")
+    assert "The name 'discs' is taken" in at.error[0].value
+    with house.database.reading() as session:
+        assert session.query(Dataset).count() == 1
+    assert submitted == []
+
+
+def test_cards_lead_to_a_dataset_and_back(open_page, submitted, house):
+    dataset = add_discs(house, count=3)
+    at = open_page(PAGE)
+    assert "**discs**" in words(at)
+    click(at, f"open-{dataset.id}")
+    assert at.title[0].value == "discs"
+    assert at.query_params["dataset"] == dataset.id
+    click(at, "back")
+    assert at.title[0].value == "Datasets"
+
+
+def test_a_dataset_that_is_gone_says_so_and_shows_the_list(open_page, submitted, house):
+    at = open_page(PAGE, dataset=new_id())
+    assert "does not exist any more" in at.warning[0].value
+    assert at.title[0].value == "Datasets"
+
+
+def test_an_import_can_be_stopped_and_gone_on_with(open_page, submitted, house):
+    with house.database.writing() as session:
+        dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
+    at = open_page(PAGE, dataset=dataset.id)
+    click(at, f"job-{dataset.id}-stop")
+    assert house.job(job.id).status == JobStatus.STOPPED
+    at = open_page(PAGE, dataset=dataset.id)
+    assert "Stopped by a person" in words(at)
+    click(at, f"job-{dataset.id}-retry")
+    assert house.job(job.id).status == JobStatus.QUEUED
+    assert submitted == [job.id]
+
+
+def test_a_failed_import_shows_its_sentence(open_page, submitted, house):
+    with house.database.writing() as session:
+        dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
+        job.status, job.error = JobStatus.FAILED, "The zip is empty."
+    at = open_page(PAGE, dataset=dataset.id)
+    assert "The zip is empty." in at.error[0].value
+
+
+def test_the_report_filters_skipped_files(open_page, submitted, house):
+    dataset = add_discs(house, count=2)
+    with house.database.writing() as session:
+        entry = {"name": "notes.jpg", "taken": False, "reason": "It is a text file."}
+        datasets.add_images(session, dataset.id, new_id(), [], [entry])
+    at = open_page(PAGE, dataset=dataset.id)
+    at.session_state["dataset-tabs"] = "Files (1 skipped)"
+    at.run()
+    assert list(at.dataframe[0].value["Outcome"]) == ["skipped", "taken", "taken"]
+    at.segmented_control(f"report-{dataset.id}-wanted").set_value("Skipped").run()
+    assert list(at.dataframe[0].value["Why"]) == ["It is a text file."]
+
+
+def test_the_truth_tab_shows_classes_and_a_proposal_can_be_saved(open_page, submitted, house):
+    dataset = add_discs(house, count=3)
+    with house.database.writing() as session:
+        datasets.set_classes(session, dataset.id, dataset.classes, [0] * 10 + [1] * 246)
+    at = open_page(PAGE, dataset=dataset.id)
+    at.session_state["dataset-tabs"] = "Truth"
+    at.run()
+    assert at.button("classes-save").disabled
+    click(at, "classes-propose")
+    assert not at.button("classes-save").disabled
+    click(at, "classes-save")
+    with house.database.reading() as session:
+        saved = session.get_one(Dataset, dataset.id)
+    assert (saved.lookup[127], saved.lookup[128], saved.truth_version) == (0, 1, 3)
+    assert at.button("classes-save").disabled
+
+
+def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, submitted, house):
+    dataset = add_discs(house, count=3)
+    with house.database.writing() as session:
+        datasets.set_classes(session, dataset.id, dataset.classes, [0] * 10 + [1] * 246)
+    tabs = [open_page(PAGE, dataset=dataset.id) for _ in range(2)]
+    for at in tabs:
+        at.session_state["dataset-tabs"] = "Truth"
+        at.run()
+        click(at, "classes-propose")
+    first, second = tabs
+    click(first, "classes-save")
+    assert not first.warning
+    click(second, "classes-save")
+    assert "changed meanwhile, in another tab" in second.warning[0].value
+    with house.database.reading() as session:
+        assert session.get_one(Dataset, dataset.id).truth_version == 3
+    second.run()
+    assert not second.warning
+    with pytest.raises(datasets.ChangedMeanwhile), house.database.writing() as session:
+        datasets.set_classes(session, dataset.id, dataset.classes, [0] * 256, seen_version=2)
+
+
+def test_deleting_names_what_goes_and_takes_the_files(open_page, submitted, house):
+    dataset = add_discs(house, count=2)
+    folder: Path = house.files.path(stored.dataset_folder(dataset.id))
+    at = open_page(PAGE, dataset=dataset.id)
+    click(at, "delete")
+    assert "2 images, 2 with truth" in words(at)
+    assert folder.exists()
+    press_in_dialog(at, "delete", "delete-go")
+    assert not at.exception
+    assert at.title[0].value == "Datasets"
+    assert not folder.exists()
+    with house.database.reading() as session:
+        assert session.get(Dataset, dataset.id) is None
+
+
+def test_a_dataset_at_work_is_not_offered_for_deletion(open_page, submitted, house):
+    with house.database.writing() as session:
+        dataset, _ = submissions.submit_import(session, "photos", {"kind": "sample"})
+    at = open_page(PAGE, dataset=dataset.id)
+    click(at, "delete")
+    assert "in use by a job (import)" in words(at)
+    assert not any(button.key == "delete-go" for button in at.button)
+
+
+def test_a_name_shows_its_own_signs(open_page, house):
+    dataset = add_discs(house, name="$a$ *b* <i>c</i> :red[d]")
+    shown = open_page(PAGE, dataset=dataset.id).title[0].value
+    assert shown == r"\$a\$ \*b\* \<i\>c\</i\> \:red\[d\]"
+
+
+def test_truth_that_marks_nothing_is_said_once_and_not_as_an_error(open_page, house):
+    dataset = add_discs(house, count=2)
+    with house.database.writing() as session:
+        stored_set = session.get_one(Dataset, dataset.id)
+        stored_set.classes, stored_set.lookup = [{"index": 0, "name": "background", "value": 0}], [0] * 256
+        for image in session.query(Image).filter_by(dataset_id=dataset.id):
+            image.truth_values = [[0, 100]]
+    at = open_page(PAGE, dataset=dataset.id)
+    assert "mark no object" in at.warning[0].value and not at.error

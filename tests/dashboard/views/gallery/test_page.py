@@ -1,0 +1,245 @@
+"""The gallery page, without a browser: the address decides what is shown, and scores name their reference."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from db import datasets, runs
+from db.models import Job, Label, Prediction
+from engine.core.settings import settings
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.predicted import add_label_set, add_run
+
+
+@pytest.fixture
+def page(house, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(house.settings.data_root))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings.cache_clear()
+
+    def open_page(**query):
+        at = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
+        at.query_params.update(query)
+        at.switch_page("views/gallery/page.py").run()
+        assert not at.exception
+        return at
+
+    yield open_page
+    settings.cache_clear()
+
+
+def metrics(at):
+    return {metric.label: metric.value for metric in at.metric}
+
+
+def text_of(at):
+    return " ".join(element.value for kind in (at.markdown, at.caption, at.info, at.warning) for element in kind)
+
+
+def test_without_a_run_the_page_says_where_to_go(page):
+    at = page()
+    assert "No run yet" in text_of(at)
+    assert [button.label for button in at.button] == ["Train a network"]
+
+
+def test_counts_follow_both_thresholds(page, house):
+    run = add_run(house, add_discs(house, 6), "r", shifts_px=(0,))
+    at = page(run=run.id)
+    assert (metrics(at)["Mean Dice vs truth"], metrics(at)["Successes"], metrics(at)["Failures"]) == ("1.000", "6", "0")
+    at.slider(key="threshold").set_value(0.3).run()
+    at.slider(key="success").set_value(1.0).run()
+    assert (metrics(at)["Successes"], metrics(at)["Failures"]) == ("0", "6")
+
+
+def test_the_address_opens_the_same_view(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
+    add_run(house, dataset, "newer")
+    at = page(run=run.id, show="Failures", split="Validation", sort="Best first", threshold="0.4", success="0.9")
+    assert at.selectbox(key="gallery-run").value == run.id
+    assert at.slider(key="threshold").value == 0.4
+    assert at.slider(key="success").value == 0.9
+    assert at.selectbox(key="sort").value == "Best first"
+    assert int(metrics(at)["Successes"]) + int(metrics(at)["Failures"]) == 2
+
+
+def test_the_reference_is_named_and_can_be_switched(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
+    at = page(run=run.id)
+    assert "Mean Dice vs truth" in metrics(at)
+    at = page(run=run.id, reference="Pseudo-label")
+    assert "Mean agreement with the pseudo-label" in metrics(at)
+    assert "Mean Dice vs truth" not in metrics(at)
+
+
+def test_an_image_opens_with_all_its_scores_and_leads_to_the_next(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
+    with house.database.reading() as session:
+        first = {image.name: image.id for image in datasets.images(session, dataset.id)}["disc 0.png"]
+    at = page(run=run.id, image=first, sort="Name")
+    shown = metrics(at)
+    assert shown["Dice vs truth · :green[success]"] == "1.000"
+    assert {"Agreement with the pseudo-label", "Mask covers"} <= set(shown)
+    assert "IoU with truth 1.000" in {metric.delta for metric in at.metric}
+    assert "64 × 64 px · validation side of the split" in text_of(at)
+    buttons = {button.label: button for button in at.button}
+    assert buttons["Previous"].disabled and not buttons["Next"].disabled
+    buttons["Next"].click().run()
+    assert at.query_params["image"] != first
+    assert "2 of 6" in text_of(at)
+    {button.label: button for button in at.button}["Back to the gallery"].click().run()
+    assert "image" not in at.query_params
+
+
+def test_filters_that_leave_nothing_say_so(page, house):
+    run = add_run(house, add_discs(house, 3), "r")
+    assert "No image matches" in text_of(page(run=run.id, search="no such name"))
+
+
+def test_a_run_without_masks_offers_to_draw_them(page, house, monkeypatch):
+    run = add_run(house, add_discs(house, 3), "r", shifts_px=())
+    started = []
+    monkeypatch.setattr(
+        "dashboard.server.resources.launcher", lambda: type("L", (), {"submit": staticmethod(started.append)})
+    )
+    at = page(run=run.id)
+    assert "drawn no masks yet" in text_of(at)
+    {button.label: button for button in at.button}["Draw the masks"].click().run()
+    assert not at.exception
+    with house.database.reading() as session:
+        (job,) = session.query(Job).all()
+    assert (job.kind, job.payload["run"], started) == ("predict", run.id, [job.id])
+    assert "once the run has drawn them" in text_of(at)
+
+
+def test_a_run_that_is_gone_is_said_to_be_gone(page, house):
+    add_run(house, add_discs(house, 3), "r")
+    assert "not here any more" in text_of(page(run="0" * 32))
+
+
+def test_pages_are_kept_in_the_address_and_begin_anew_with_another_filter(page, house):
+    run = add_run(house, add_discs(house, 50, size_px=40), "r")
+    at = page(run=run.id, page="2")
+    (pagination,) = at.get("pagination")
+    assert pagination.value == 2
+    at.selectbox(key="sort").set_value("Name").run()
+    assert not at.exception
+    assert at.get("pagination")[0].value == 1 and "page" not in at.query_params
+    assert page(run=run.id, page="99").get("pagination")[0].value == 2
+    assert page(run=run.id, page="first").get("pagination")[0].value == 1
+
+
+def test_uncertainty_is_offered_where_there_are_maps_and_encoder_weights_stand_beside_the_mean(page, house):
+    run = add_run(house, add_discs(house, 6), "first")
+    at = page(run=run.id)
+    assert "Uncertainty" not in at.selectbox("view").options and "Least sure first" not in at.selectbox("sort").options
+    with house.database.writing() as session:
+        runs.update_run(session, run.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
+        for number, row in enumerate(session.query(Prediction)):
+            row.uncertainty = number / 10
+            row.truth_dice = number / 10  # the cache of scores notices
+        image_id = row.image_id
+    at = page(run=run.id, view="Uncertainty", sort="Least sure first")
+    assert at.selectbox("view").value == "Uncertainty" and at.selectbox("sort").value == "Least sure first"
+    assert {metric.delta for metric in at.metric} >= {"encoder weights: ImageNet"}
+    assert metrics(page(run=run.id, image=image_id))["Uncertainty"] == "0.500"
+
+
+def set_predictions(house, **columns):
+    """Give every prediction of the only run these numbers, one for each."""
+    with house.database.writing() as session:
+        rows = session.query(Prediction).all()
+        for number, row in enumerate(rows):
+            for name, values in columns.items():
+                setattr(row, name, values[number])
+        rows[0].label_dice = 0.123  # the cache of scores notices
+        return [row.image_id for row in rows]
+
+
+def test_without_truth_the_suspicious_come_first_and_nothing_speaks_of_truth(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset), score_truth=False)
+    at = page(run=run.id)
+    assert at.selectbox("sort").value == "Suspicious first"
+    assert not {"Network beats label first", "Mirror disagrees first"} & set(at.selectbox("sort").options)
+    assert "Mean agreement with the pseudo-label" in metrics(at)
+    assert not at.expander and "truth" not in text_of(at)
+
+
+def test_filters_narrow_what_is_counted_say_so_and_are_cleared(page, house):
+    run = add_run(house, add_discs(house, 6), "r")
+    set_predictions(house, uncertainty=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], flip_agreement=[0.9] * 6)
+    at = page(run=run.id, search="disc", split="Train")
+    assert "4 of 6 images" in text_of(at)
+    at.slider(key="uncertainty").set_value((0.15, 0.55)).run()
+    assert "3 of 6 images" in text_of(at) and "uncertainty 0.15 to 0.55" in text_of(at).replace("\\", "")
+    assert int(metrics(at)["Successes"]) + int(metrics(at)["Failures"]) == 3
+    {button.label: button for button in at.button}["Clear filters"].click().run()
+    assert not at.exception
+    assert "of 6 images" not in text_of(at)
+    assert at.slider(key="uncertainty").value == (0.0, 1.0) and at.text_input(key="search").value == ""
+    assert int(metrics(at)["Successes"]) + int(metrics(at)["Failures"]) == 6
+
+
+def test_network_and_labels_are_counted_against_truth(page, house):
+    dataset = add_discs(house, 6)
+    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
+    with house.database.writing() as session:
+        for label in session.query(Label):
+            label.dice = 0.99  # only the first disc is drawn exactly
+    set_predictions(house, uncertainty=[0.1] * 6)
+    at = page(run=run.id)
+    assert "nearer to truth than its labels on 1 of 6 images, its labels on 5." in text_of(at)
+    at = page(run=run.id, nearer="Label", view="Label, network, truth")
+    assert "5 of 6 images" in text_of(at) and "label nearer to truth" in text_of(at)
+    assert "pseudo-label, prediction and truth" in text_of(at)
+
+
+def test_truth_judges_the_orders_once_asked(page, house):
+    run = add_run(house, add_discs(house, 12), "r")
+    set_predictions(house, uncertainty=[number / 12 for number in range(12)], flip_agreement=[0.5] * 12)
+    at = page(run=run.id)
+    assert not at.dataframe
+    at.session_state["ranks"] = True
+    at.run()
+    assert not at.exception
+    (shown,) = at.dataframe
+    assert list(shown.value["Order"]) == [
+        "Suspicious first",
+        "Least sure first",
+        "Mirror disagrees first",
+        "Unusual area first",
+    ]
+    assert list(shown.value["Worth"])[2] == "too few images"  # all alike
+
+
+def test_pages_turn_by_buttons_with_keys(page, house):
+    run = add_run(house, add_discs(house, 50, size_px=40), "r")
+    at = page(run=run.id)
+    buttons = {button.label: button for button in at.button}
+    assert buttons["Previous"].disabled
+    buttons["Next"].click().run()
+    assert not at.exception
+    assert at.query_params["page"] == "2" and at.get("pagination")[0].value == 2
+    buttons = {button.label: button for button in at.button}
+    assert buttons["Next"].disabled
+    buttons["Previous"].click().run()
+    assert "page" not in at.query_params
+
+
+def test_another_run_begins_with_the_order_that_suits_it(page, house):
+    dataset = add_discs(house, 6)
+    label_set_id = add_label_set(house, dataset)
+    scored = add_run(house, dataset, "scored", label_set_id=label_set_id)
+    blind = add_run(house, dataset, "blind", label_set_id=label_set_id, score_truth=False)
+    at = page(run=scored.id)
+    assert at.selectbox("sort").value == "Worst first"
+    at.selectbox("gallery-run").set_value(blind.id).run()
+    assert at.selectbox("sort").value == "Suspicious first"
+    at.selectbox("sort").set_value("Name").run()
+    at.selectbox("gallery-run").set_value(scored.id).run()
+    assert at.selectbox("sort").value == "Name"
+    assert page(run=blind.id, sort="Worst first").selectbox("sort").value == "Worst first"  # an address is obeyed

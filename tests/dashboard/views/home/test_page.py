@@ -1,0 +1,95 @@
+"""The home page and its view-model."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.views.home import facts as home
+from db import datasets, jobs, submissions
+from db.models import Dataset, Job, JobKind, Run, utc_now
+from engine.core.run_config import PRESETS
+from tests.support.installation import REPOSITORY, add_discs
+
+LOST_AFTER_S = 60.0
+
+
+def view_of(house, now=None):
+    with house.database.reading() as session:
+        return home.home_view(session, now or utc_now(), LOST_AFTER_S)
+
+
+def open_home():
+    return AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30).run()
+
+
+def submit_run(house, dataset_id):
+    with house.database.writing() as session:
+        config = PRESETS["fast"].model_dump(mode="json")
+        return submissions.submit_train(session, dataset_id, None, "first", "fast", config, "1")[0].id
+
+
+def test_an_empty_house_begins_with_images(house):
+    view = view_of(house)
+    assert view.empty and view.next_step == "images" and view.work == () and view.recent == ()
+
+
+@pytest.mark.parametrize(("truth", "step"), [(False, "labels"), (True, "train")])
+def test_images_lead_to_labels_unless_truth_can_teach(house, truth, step):
+    add_discs(house, count=2, truth=truth)
+    assert view_of(house).next_step == step
+
+
+def test_images_brought_to_be_predicted_do_not_count(house):
+    with house.database.writing() as session:
+        datasets.create(session, "for one prediction", purpose="prediction")
+    assert view_of(house).empty
+
+
+def test_a_model_leads_to_results_and_says_what_its_dice_was_measured_against(house):
+    run_id = submit_run(house, add_discs(house, count=2).id)
+    with house.database.writing() as session:
+        run = session.get_one(Run, run_id)
+        run.best_epoch, run.best_val_dice = 3, 0.75
+    view = view_of(house)
+    assert view.next_step == "results" and view.runs_with_model == 1
+    assert [(run.name, run.best_dice, run.dice_against) for run in view.recent] == [("first", 0.75, "truth")]
+
+
+def test_work_leads_to_the_page_that_follows_it_and_is_lost_after_silence(house):
+    dataset = add_discs(house, count=2)
+    run_id = submit_run(house, dataset.id)
+    with house.database.writing() as session:
+        jobs.claim(session, "worker", 2, LOST_AFTER_S)
+    work = view_of(house).work[0]
+    assert (work.what, work.name, work.page, work.query) == ("Training", "first", "views/runs/page.py", {"run": run_id})
+    assert work.job.status == "running"
+    assert view_of(house, utc_now() + timedelta(minutes=2)).work[0].job.status == "lost"
+
+
+def test_one_button_brings_the_sample_set(dashboard, submitted):
+    app = open_home()
+    app.button(key="home-sample").click().run()
+    with dashboard.database.reading() as session:
+        job = session.query(Job).one()
+        dataset = session.query(Dataset).one()
+    assert job.kind == JobKind.IMPORT and job.payload == {"dataset": dataset.id, "source": {"kind": "sample"}}
+    assert dataset.name == home.SAMPLE_NAME and submitted == [job.id]
+
+
+def test_the_path_shows_counts_and_runs_once_there_is_something(dashboard, submitted):
+    submit_run(dashboard, add_discs(dashboard, count=2).id)
+    app = open_home()
+    words = " ".join(element.value for element in app.markdown)
+    assert "1 dataset, 2 images" in words and "1 run, no models" in words and "on discs" in words
+    assert "Training: **first**" in words
+    assert not [button for button in app.button if button.key == "home-sample"]
+
+
+def test_measurements_are_not_listed_as_work(house):
+    dataset = add_discs(house)
+    with house.database.writing() as session:
+        submissions.submit_measure(session, dataset.id, None, {}, "trial")
+    assert view_of(house).work == ()

@@ -1,0 +1,130 @@
+"""What the labels page shows, from rows and drawn previews."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dashboard.server.previews import Preview
+from dashboard.views.labels import facts as labels
+from db import datasets
+from engine.imaging import metrics
+from engine.labelling.base import find_method, fit_sample
+from engine.labelling.methods.auto import EXPONENTS
+from engine.labelling.quality import Quality
+from tests.support.installation import House, add_discs
+
+
+@pytest.fixture
+def session(house: House):
+    with house.database.reading() as opened:
+        yield opened
+
+
+def test_only_datasets_with_images_can_be_labelled(house, session):
+    filled = add_discs(house)
+    with house.database.writing() as writing:
+        datasets.create(writing, "empty")
+    assert labels.dataset_names(session) == {filled.id: "discs"}
+
+
+def test_the_probe_is_spread_until_it_is_chosen(house, session):
+    dataset = add_discs(house, count=20)
+    place = labels.workplace(session, dataset.id)
+    assert len(place.probe) == 8
+    everything = datasets.images(session, dataset.id)
+    with house.database.writing() as writing:
+        datasets.set_probe_images(writing, dataset.id, [image.id for image in everything[:6]])
+    session.rollback()
+    place = labels.workplace(session, dataset.id)
+    assert [image.name for image in place.probe] == [f"disc {number}.png" for number in range(6)]
+    assert place.aspect == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "images", "problem"),
+    [
+        (6, 200, ""),
+        (12, 200, ""),
+        (5, 200, "The probe takes 6 to 12 images. 5 are ticked."),
+        (13, 200, "The probe takes 6 to 12 images. 13 are ticked."),
+        (3, 3, ""),
+        (2, 3, "The probe takes 3 images. 2 are ticked."),
+        (9, 9, ""),
+        (13, 30, "The probe takes 6 to 12 images. 13 are ticked."),
+    ],
+)
+def test_a_probe_has_six_to_twelve_images_or_all_of_a_small_dataset(count, images, problem):
+    assert labels.probe_problem(count, images) == problem
+
+
+def previews(place: labels.Workplace, seconds: float = 0.1) -> list[Preview]:
+    """A mask that covers the left half, at 0.7, against truth in the left quarter: Dice 2/3, IoU 1/2."""
+    levels = np.zeros((8, 8), np.uint8)
+    levels[:, :4] = round(0.7 * 255)
+    truth = np.zeros((8, 8), bool)
+    truth[:, :2] = True
+    counts = metrics.threshold_counts(levels, truth)
+    return [Preview(b"png", counts if image.has_truth else None, seconds) for image in place.probe]
+
+
+def judged(place: labels.Workplace, drawn: list[Preview], **given: object) -> labels.Outcome:
+    arguments = {"threshold": 0.5, "limit_px": 256, "cores": 2} | given
+    return labels.outcome(place, find_method("kmeans").params(), drawn, **arguments)
+
+
+def test_the_outcome_is_the_mean_against_truth_at_the_threshold(house, session):
+    place = labels.workplace(session, add_discs(house, count=20).id)
+    found = judged(place, previews(place))
+    assert found.dice == pytest.approx(2 / 3)
+    assert found.iou == pytest.approx(1 / 2)
+    assert found.scored == 8
+    assert judged(place, previews(place), threshold=0.8).dice == 0
+
+
+def test_without_truth_there_is_no_score(house, session):
+    place = labels.workplace(session, add_discs(house, truth=False).id)
+    found = judged(place, previews(place))
+    assert (found.dice, found.iou, found.scored) == (None, None, 0)
+    assert set(found.image_dice) == {None}
+
+
+def test_the_estimate_scales_from_the_preview_to_the_recipes_own_size(house, session):
+    place = labels.workplace(session, add_discs(house, count=20, size_px=512).id)
+    small = judged(place, previews(place, seconds=0.1))
+    assert small.seconds_per_image == pytest.approx(0.1 * (400 / 256) ** labels.SIZE_EXPONENT)
+    assert small.whole_dataset_s == pytest.approx((small.seconds_per_image + labels.PER_IMAGE_OVERHEAD_S) * 20 / 2)
+    assert judged(place, previews(place, seconds=0.1), limit_px=None).seconds_per_image == pytest.approx(0.1)
+
+
+def test_a_picture_that_cannot_be_drawn_is_named_and_does_not_count(house, session):
+    place = labels.workplace(session, add_discs(house).id)
+    drawn = previews(place)
+    drawn[0] = Preview(b"", None, 0.0, "It is damaged.")
+    found = judged(place, drawn)
+    assert found.errors == (f"{place.probe[0].name}: It is damaged.",)
+    assert found.seconds_per_image == pytest.approx(0.1)
+    assert judged(place, [replace(preview, error="No.") for preview in drawn]).whole_dataset_s is None
+
+
+def test_a_recipes_quality_is_what_automatic_chooses_by_and_unclear_images_count_nothing(house, session):
+    place = labels.workplace(session, add_discs(house, truth=False).id)
+    drawn = previews(place)
+    assert judged(place, drawn).quality is None
+    parts = dict.fromkeys(EXPONENTS, 0.6)
+    drawn[0] = replace(drawn[0], quality=Quality(0.8, parts, clear=True))
+    drawn[1] = replace(drawn[1], quality=Quality(0.2, parts, clear=False))
+    found = judged(place, drawn)
+    assert found.quality == pytest.approx(0.3)
+    assert found.image_quality[:3] == (0.8, 0.2, None)
+    assert found.unclear[:3] == (False, True, False)
+
+
+def test_a_method_that_learns_looks_at_the_images_that_its_job_looks_at(house, session):
+    dataset = add_discs(house, count=30)
+    everything = [image.id for image in datasets.images(session, dataset.id)]
+    found = labels.looked_at(session, dataset.id, "auto")
+    assert [image.id for image in found] == fit_sample(everything, find_method("auto"))
+    assert labels.looked_at(session, dataset.id, "kmeans") == ()

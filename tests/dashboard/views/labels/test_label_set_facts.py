@@ -1,0 +1,99 @@
+"""The label sets of a dataset: what drew them, how good they are, what they taught."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from dashboard.views.labels import label_set_facts as label_sets
+from db import datasets, jobs, recipes, runs, submissions
+from db.models import Dataset, LabelSet, utc_now
+from engine.labelling.base import find_method
+from tests.support.installation import House, add_discs
+
+CHOICE = {
+    "method": "kmeans",
+    "params": {},
+    "state": None,
+    "sentence": "It draws the best masks.",
+    "images": 6,
+    "ranking": [{"method": "kmeans", "params": {}, "title": "K-means", "quality": 0.7, "sentence": ""}],
+}
+
+
+def label_set(house: House, dataset: Dataset, **given: object) -> LabelSet:
+    """Six masks of quality 0, 0.1 … and Dice 0.5, 0.4 …; the first is unclear."""
+    arguments = {"method": "kmeans", "params": {"clusters": 6, "longest_side_px": 400}, "state": None} | given
+    with house.database.writing() as session:
+        made, _ = submissions.submit_label(session, dataset.id, "set", seed=0, code_version="0.1.0", **arguments)
+        rows = [
+            {
+                "image_id": image.id,
+                "area": 0.1 * (number + 1),
+                "dice": 0.5 - 0.1 * number,
+                "iou": 0.2,
+                "quality": 0.1 * number,
+                "unclear": number == 0,
+            }
+            for number, image in enumerate(datasets.images(session, dataset.id))
+        ]
+        recipes.add_labels(session, made.id, rows)
+    return made
+
+
+@pytest.fixture
+def session(house: House):
+    with house.database.reading() as opened:
+        yield opened
+
+
+def test_label_sets_tell_their_recipe_scores_and_runs(house, session):
+    dataset = add_discs(house)
+    made = label_set(house, dataset)
+    with house.database.writing() as writing:
+        runs.create(writing, writing.get_one(Dataset, dataset.id), made.id, "run 1", "fast", {}, "0.1.0")
+    card = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0]
+    assert (card.method_title, card.changes, card.images) == (find_method("kmeans").title, "clusters 6", 6)
+    assert card.dice == pytest.approx(0.25)
+    assert card.area == pytest.approx(0.35)
+    assert card.runs == ("run 1",)
+    assert card.job.status == "queued"
+
+
+def test_a_silent_job_is_shown_as_lost(house, session):
+    dataset = add_discs(house)
+    label_set(house, dataset)
+    with house.database.writing() as writing:
+        jobs.claim(writing, "worker", 1, 60)
+    now = utc_now()
+    assert label_sets.label_set_cards(session, dataset.id, now, 60)[0].job.status == "running"
+    assert label_sets.label_set_cards(session, dataset.id, now + timedelta(minutes=2), 60)[0].job.status == "lost"
+
+
+def test_a_recipe_that_this_version_does_not_know_is_still_listed(house, session):
+    dataset = add_discs(house)
+    made = label_set(house, dataset)
+    with house.database.writing() as writing:
+        writing.get_one(LabelSet, made.id).method = "retired"
+    card = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0]
+    assert card.recipe is None
+    assert card.method_title == "retired"
+
+
+def test_label_sets_tell_their_quality_and_what_is_unclear_or_dropped(house, session):
+    dataset = add_discs(house)
+    made = label_set(house, dataset)
+    with house.database.writing() as writing:
+        images = datasets.images(writing, dataset.id)
+        recipes.set_dropped(writing, made.id, [images[0].id, images[1].id], True)
+    card = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0]
+    assert card.quality == pytest.approx(0.25)
+    assert (card.unclear, card.dropped, card.choice) == (1, 2, None)
+
+
+def test_an_automatic_label_set_tells_what_was_chosen_and_why(house, session):
+    dataset = add_discs(house)
+    label_set(house, dataset, method="auto", params={}, state=CHOICE)
+    choice = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0].choice
+    assert (choice.title, choice.sentence) == ("K-means", "It draws the best masks.")

@@ -1,0 +1,117 @@
+"""Label sets on the Labels page: their cards, their masks, and what is dropped of them."""
+
+from __future__ import annotations
+
+from db import recipes, runs
+from engine.store import artifacts as stored
+from tests.support.installation import House, add_discs
+from tests.support.labels_page import PAGE, add_label_set, finish_jobs, stored_sets, texts
+from tests.support.pressing import press_in_dialog
+
+
+def test_stored_label_sets_tell_what_drew_them_and_how_good_they_are(house, open_page):
+    dataset = add_discs(house)
+    add_label_set(house, dataset.id)
+    app = open_page(PAGE, a="threshold")
+    assert "clusters 6" in texts(app)
+    assert "Dice vs truth **0.750**, IoU vs truth **0.600**" in texts(app)
+    assert "foreground 25% of the area" in texts(app)
+
+
+def test_a_stored_recipe_goes_back_into_the_sliders(house, open_page):
+    made = add_label_set(house, add_discs(house).id)
+    app = open_page(PAGE, a="threshold")
+    app.button(key=f"load-{made.id}").click().run()
+    assert not app.exception
+    assert app.selectbox(key="labels-a-method").value == "kmeans"
+    assert app.slider(key="labels-a-kmeans.clusters").value == 6
+    assert app.query_params["a"] == "kmeans,clusters:6"
+
+
+def test_masks_are_browsed_and_closed_by_the_address(house, open_page):
+    made = add_label_set(house, add_discs(house).id)
+    finish_jobs(house)
+    app = open_page(PAGE, a="threshold")
+    app.button(key=f"browse-{made.id}").click().run()
+    assert not app.exception
+    assert app.query_params["labels"] == made.id
+    assert "Masks of first" in texts(app)
+    order = app.selectbox(key=f"masks-order-{made.id}")
+    assert order.value == "lowest quality first"
+    order.set_value("lowest Dice vs truth first").run()
+    assert not app.exception
+    app.button(key=f"browse-{made.id}").click().run()
+    assert "labels" not in app.query_params
+    assert "Masks of first" not in texts(app)
+
+
+def test_a_label_set_is_deleted_only_after_a_second_word(house, open_page):
+    made = add_label_set(house, add_discs(house).id)
+    finish_jobs(house)
+    app = open_page(PAGE, a="threshold", labels=made.id)
+    app.button(key=f"delete-{made.id}").click().run()
+    assert "are removed for good" in texts(app)
+    assert len(stored_sets(house)) == 1
+    press_in_dialog(app, f"delete-{made.id}", "delete-go")
+    assert not app.exception
+    assert stored_sets(house) == []
+    assert not house.files.path(stored.label_folder(made.id)).exists()
+
+
+def test_a_label_set_that_taught_a_run_stays(house, open_page):
+    dataset = add_discs(house)
+    made = add_label_set(house, dataset.id)
+    finish_jobs(house)
+    with house.database.writing() as session:
+        runs.create(session, session.merge(dataset), made.id, "pupil", "fast", {}, "0.1.0")
+    app = open_page(PAGE, a="threshold")
+    app.button(key=f"delete-{made.id}").click().run()
+    press_in_dialog(app, f"delete-{made.id}", "delete-go")
+    assert "taught 'pupil'" in app.error[0].value
+    assert len(stored_sets(house)) == 1
+
+
+def dropped(house: House, label_set_id: str) -> int:
+    with house.database.reading() as session:
+        return len(recipes.dropped_images(session, label_set_id))
+
+
+def test_the_worst_are_counted_dropped_and_brought_back(house, open_page):
+    made = add_label_set(house, add_discs(house).id)
+    finish_jobs(house)
+    app = open_page(PAGE, a="threshold", labels=made.id)
+    assert not app.exception
+    app.slider(key="drop-percent").set_value(50).run()
+    assert app.button(key="drop-go").label == "Drop 3 images"
+    assert "leaves 3 images to train on" in texts(app)
+    app.button(key="drop-go").click().run()
+    assert not app.exception
+    assert dropped(house, made.id) == 3
+    assert "**3 dropped**: not trained on" in texts(app)
+    app.button(key="drop-undo").click().run()
+    assert dropped(house, made.id) == 0
+
+
+def test_all_are_kept_again_after_several_drops(house, open_page):
+    made = add_label_set(house, add_discs(house).id)
+    finish_jobs(house)
+    app = open_page(PAGE, a="threshold", labels=made.id)
+    app.segmented_control(key="drop-rule").set_value("No clear foreground").run()
+    assert app.button(key="drop-go").label == "Drop 1 image"
+    app.button(key="drop-go").click().run()
+    assert app.button(key="drop-go").disabled
+    app.segmented_control(key="drop-rule").set_value("Below a quality").run()
+    app.slider(key="drop-below").set_value(0.25).run()
+    assert app.button(key="drop-go").label == "Drop 2 images"
+    app.button(key="drop-go").click().run()
+    assert dropped(house, made.id) == 3
+    app.button(key="drop-restore").click().run()
+    assert not app.exception
+    assert dropped(house, made.id) == 0
+
+
+def test_the_score_says_how_far_it_can_be_trusted(house, open_page):
+    made = add_label_set(house, add_discs(house).id)
+    app = open_page(PAGE, a="threshold", labels=made.id)
+    assert "On the 6 images with truth" in texts(app)
+    assert "Spearman 1.00 (1 = same order, 0 = no relation)" in texts(app)

@@ -1,0 +1,169 @@
+"""The route that open pages of a run ask: what it says, whom it answers, and that many askers cost one look."""
+
+import asyncio
+import gzip
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+import pytest
+
+from dashboard.facts import urls
+from dashboard.views.runs.routes import Board
+from db import datasets, jobs, runs, submissions
+from db.models import JobStatus, new_id
+from engine import VERSION
+from engine.core.run_config import config_from
+from tests.support.installation import add_discs
+from tests.support.serving import serving
+
+
+@pytest.fixture
+def run(dashboard):
+    dataset = add_discs(dashboard, count=4)
+    config = config_from("fast", {"training": {"epochs": 5}}).model_dump()
+    with dashboard.database.writing() as session:
+        made, _ = submissions.submit_train(session, dataset.id, None, "watched", "fast", config, VERSION)
+    with dashboard.database.writing() as session:
+        jobs.claim(session, "test", 9, 60.0)
+        jobs.heartbeat(session, made.job_id, 1, (9, 15, "Epoch 4 of 5: 0 of 3 images, 3.0 images/s"))
+    return made
+
+
+def ask(server, run_id, **headers):
+    return server.ask(urls.live_run(run_id), **headers)
+
+
+def test_it_tells_how_far_a_run_is_and_changes_its_version_with_an_epoch(dashboard, run):
+    with serving() as server:
+        answer = ask(server, run.id)
+        before = json.loads(answer.body)
+        assert answer.status == 200 and answer.headers["cache-control"] == "no-store"
+        assert before["share"] == 9 / 15
+        assert before["text"] == "Epoch 4 of 5: 0 of 3 images, 3.0 images/s · about 2 s left"
+        with dashboard.database.writing() as session:
+            runs.save_metrics(session, run.id, 1, {"loss": 0.5})
+        until(lambda: json.loads(ask(server, run.id).body)["version"] != before["version"])
+
+
+def test_it_says_when_a_run_has_ended(dashboard, run):
+    with serving() as server:
+        working = json.loads(ask(server, run.id).body)
+        with dashboard.database.writing() as session:
+            jobs.finish(session, run.job_id, 1, JobStatus.FINISHED)
+        until(lambda: json.loads(ask(server, run.id).body)["share"] is None)
+        assert json.loads(ask(server, run.id).body)["version"] != working["version"]
+
+
+def test_it_answers_our_own_pages_and_for_runs_that_exist(run):
+    with serving() as server:
+        assert ask(server, run.id, sec_fetch_site="cross-site").status == 403
+        assert ask(server, new_id()).status == 404
+        assert ask(server, "..%2f..%2fapp.db").status == 404
+        assert ask(server, run.id, sec_fetch_site="same-origin").headers["x-content-type-options"] == "nosniff"
+
+
+def ask_news(server, run_id, version="", **headers):
+    return server.ask(f"{urls.run_news(run_id, True, 0.5)}&version={quote(version, safe='')}", **headers)
+
+
+def test_the_news_are_what_an_epoch_has_changed_in_the_look_that_was_asked_for(dashboard, run):
+    with dashboard.database.writing() as session:
+        images = datasets.images(session, run.dataset_id)
+        runs.set_split(session, run.id, [{"image_id": images[0].id, "split": "validation", "probe": True}])
+        for epoch in (1, 2):
+            runs.save_metrics(session, run.id, epoch, {"loss": 1 / epoch, "val_loss": 1.0, "val_dice": 0.4})
+        runs.update_run(session, run.id, best_epoch=2, best_val_dice=0.4)
+    with serving() as server:
+        answer = ask_news(server, run.id)
+        assert answer.status == 200 and answer.headers["cache-control"] == "no-store"
+        news = json.loads(answer.body)
+        assert news["epoch"] == 2
+        assert [(number["label"], number["value"]) for number in news["numbers"]] == [
+            ("Epochs", "2 / 5"),
+            ("Dice vs truth, validation, best epoch (2)", "0.400"),
+        ]
+        raw, smoothed, *_ = news["figures"]["loss"]["data"]
+        assert raw["y"] == [1.0, 0.5] and smoothed["y"] == [1.0, pytest.approx((0.5 * 0.5 + 0.25) / 0.75)]
+        assert news["figures"]["loss"]["layout"]["yaxis"]["type"] == "log"
+        assert news["masks"] == {images[0].id: urls.probe(run.id, 2, images[0].id)}
+        version = json.loads(ask(server, run.id).body)["version"]
+        assert news["version"] == version
+        packed = ask_news(server, run.id, accept_encoding="gzip")
+        assert packed.headers["content-encoding"] == "gzip" and gzip.decompress(packed.body) == answer.body
+
+
+def test_news_that_are_asked_for_with_a_new_version_are_new(dashboard, run):
+    with serving() as server:
+        for epoch in (1, 2, 3):
+            with dashboard.database.writing() as session:
+                runs.save_metrics(session, run.id, epoch, {"loss": 1.0})
+            news = json.loads(ask_news(server, run.id, f"running/1/{epoch}").body)
+            assert news["epoch"] == epoch
+
+
+def test_news_are_for_our_own_pages_and_of_runs_that_exist(run):
+    with serving() as server:
+        assert ask_news(server, run.id, sec_fetch_site="cross-site").status == 403
+        assert ask_news(server, new_id()).status == 404
+        assert server.ask(f"{urls.run_news(run.id)}&smoothing=x").status == 400
+        assert server.ask(urls.run_news(run.id, smoothing=1.0)).status == 200
+
+
+def test_what_a_script_has_to_draw_is_another_stage(dashboard, run):
+    with serving() as server:
+        before = json.loads(ask(server, run.id).body)
+        with dashboard.database.writing() as session:
+            runs.save_metrics(session, run.id, 1, {"loss": 0.5})
+        until(lambda: json.loads(ask(server, run.id).body)["stage"] != before["stage"])
+        first = json.loads(ask(server, run.id).body)
+        with dashboard.database.writing() as session:
+            runs.save_metrics(session, run.id, 2, {"loss": 0.4})
+        until(lambda: json.loads(ask(server, run.id).body)["version"] != first["version"])
+        assert json.loads(ask(server, run.id).body)["stage"] == first["stage"]
+
+
+def in_its_own_thread(work):
+    """Run a coroutine function to its end; a thread that has driven a browser has an event loop of its own already."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(work())).result()
+
+
+def test_many_who_ask_at_once_cost_one_look():
+    looks = []
+
+    def read(run_id):
+        looks.append(run_id)
+        return run_id.encode(), 60.0
+
+    async def crowd():
+        board = Board(read)
+        answers = await asyncio.gather(*(board.answer(run_id) for run_id in ["a", "b"] * 20))
+        assert set(answers) == {b"a", b"b"}
+
+    in_its_own_thread(crowd)
+    assert sorted(looks) == ["a", "b"]
+
+
+def test_an_answer_grows_old_and_the_board_stays_small():
+    looks = []
+
+    async def later():
+        board = Board(lambda run_id: looks.append(run_id) or (b"x", 0.0))
+        for number in range(300):
+            await board.answer(str(number))
+        await board.answer("299")
+        assert len(board._kept) <= 64
+
+    in_its_own_thread(later)
+    assert looks[-2:] == ["299", "299"]
+
+
+def until(condition, tries=500):
+    """Ask again until the kept answer has grown old."""
+    for _ in range(tries):
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError("The answer stayed as it was.")

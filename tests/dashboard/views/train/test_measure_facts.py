@@ -1,0 +1,103 @@
+"""Which measurement is shown, and what it says."""
+
+import pytest
+
+from dashboard.views.train import measure_facts as measure
+from db import submissions
+from db.models import JobStatus, utc_now
+from engine.core.run_config import config_from
+from engine.training.workload import workload
+from tests.support.installation import add_discs
+from tests.support.measured import RATES, TRIAL, measured
+
+LOST_AFTER_S = 60.0
+
+
+@pytest.fixture
+def dataset(house):
+    return add_discs(house, 10)
+
+
+def config(**groups):
+    return config_from("fast", groups)
+
+
+def shown(house, dataset, now_config):
+    with house.database.reading() as session:
+        return measure.trial(session, dataset.id, now_config, utc_now(), LOST_AFTER_S)
+
+
+def shown_rates(house, dataset, now_config, label_set_id=None):
+    with house.database.reading() as session:
+        return measure.rate_range(session, dataset.id, label_set_id, now_config, utc_now(), LOST_AFTER_S)
+
+
+def test_without_a_measurement_there_is_nothing(house, dataset):
+    assert shown(house, dataset, config()) == measure.Measured(None, None, None, "")
+
+
+def test_a_trial_is_found_again_and_is_stale_only_when_what_counts_has_changed(house, dataset):
+    measured(house, dataset, config())
+    assert shown(house, dataset, config()).stale == ""
+    harmless = config(
+        training={"epochs": 3, "learning_rate": 0.01, "validation_split": 0.1}, prediction={"flips": False}
+    )
+    assert shown(house, dataset, harmless).stale == ""
+    other = shown(house, dataset, config(training={"batch_size": 8}, model={"base_filters": 8}))
+    assert other.result == TRIAL
+    assert other.stale == "This was measured with other settings: Batch size 4, Base filters 16."
+    assert shown(house, add_discs(house, 2, "others"), config()).result is None
+
+
+def test_a_measurement_with_these_settings_is_preferred_to_a_newer_one(house, dataset):
+    measured(house, dataset, config())
+    measured(house, dataset, config(training={"batch_size": 8}), TRIAL | {"step_s": 9.0})
+    assert shown(house, dataset, config()).result["step_s"] == 0.5
+    assert shown(house, dataset, config(training={"batch_size": 8})).result["step_s"] == 9.0
+
+
+def test_a_failure_is_shown_while_the_settings_are_those_that_failed(house, dataset):
+    measured(house, dataset, config(), None, status=JobStatus.FAILED, error="Memory ran out.")
+    assert shown(house, dataset, config()).job.error == "Memory ran out."
+    assert shown(house, dataset, config(training={"batch_size": 2})).job is None
+    measured(house, dataset, config())
+    assert shown(house, dataset, config()).job is None
+
+
+def test_one_at_work_is_shown_whatever_the_settings_are(house, dataset):
+    with house.database.writing() as session:
+        job = submissions.submit_measure(session, dataset.id, None, config().model_dump(mode="json"), "trial")
+    found = shown(house, dataset, config(training={"batch_size": 8}))
+    assert (found.job.id, found.job.at_work, found.result) == (job.id, True, None)
+    assert shown_rates(house, dataset, config()).job is None
+
+
+def test_rates_belong_to_a_teacher_and_to_the_loss_but_not_to_the_rate(house, dataset):
+    measured(house, dataset, config(), RATES)
+    assert shown_rates(house, dataset, config(training={"learning_rate": 0.01})).stale == ""
+    assert "Loss bce" in shown_rates(house, dataset, config(training={"loss": "dice"})).stale
+    assert shown_rates(house, dataset, config(), "f" * 32).result is None
+
+
+def test_a_stopped_test_shows_what_it_has_if_that_is_a_curve(house, dataset):
+    few = {"rates": [1e-6], "losses": [1.0], "raw_losses": [1.0], "suggestion": None, "stopped": True}
+    measured(house, dataset, config(), few, status=JobStatus.STOPPED)
+    assert shown_rates(house, dataset, config()).result is None
+    measured(house, dataset, config(), RATES, status=JobStatus.STOPPED)
+    assert shown_rates(house, dataset, config()).result["suggestion"] == 3e-4
+
+
+def test_sentences_say_minutes_and_how_they_were_measured():
+    work = workload(config(training={"epochs": 100}), 10, {}, False)
+    sentence = measure.trial_sentence(TRIAL, work)
+    assert "An epoch takes about **1 s**" in sentence and "All 100 epochs take at most **2 min 10 s**" in sentence
+    rounds = workload(config(self_training={"rounds": 3}), 10, {}, True)
+    assert "All 3 rounds of 30 epochs" in measure.trial_sentence(TRIAL, rounds)
+    details = measure.trial_details(TRIAL, utc_now(), utc_now())
+    assert "just now on 4 batches of 4 images: 8.0 images/s, 1.1 GB of memory at most, mixed bfloat16 on CPU" in details
+
+
+def test_rates_are_written_as_people_type_them():
+    assert [measure.rate_text(rate) for rate in (3e-4, 0.01, 1.0)] == ["3e-4", "1e-2", "1e0"]
+    assert "**3e-4**" in measure.rate_sentence(RATES)
+    assert "none is suggested" in measure.rate_sentence(RATES | {"suggestion": None})

@@ -1,0 +1,34 @@
+"""Settings from the environment, and what a worker is told of them."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.core.parameters import ParameterError
+from engine.core.settings import Settings, settings
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def test_the_database_lies_beside_the_files_unless_told_otherwise(tmp_path):
+    assert Settings(data_root=tmp_path, database_url="").resolved_database_url == f"sqlite:///{tmp_path / 'app.db'}"
+    other = Settings(data_root=tmp_path, database_url="postgresql://somewhere/else")
+    assert other.resolved_database_url == "postgresql://somewhere/else"
+
+
+def test_relative_places_are_the_same_for_a_worker_in_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = Settings(data_root=Path("files"), database_url="sqlite:///my.db").as_environment()
+    assert told["DATA_ROOT"] == str(tmp_path / "files")
+    assert told["DATABASE_URL"] == f"sqlite:///{tmp_path / 'my.db'}"
+
+
+def test_a_wrong_setting_is_a_sentence_that_names_it(monkeypatch):
+    monkeypatch.setenv("MAX_WORKERS", "0")
+    with pytest.raises(ParameterError, match=r"The 'max_workers' parameter is wrong: .* Got '0'"):
+        settings()

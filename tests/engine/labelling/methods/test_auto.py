@@ -1,0 +1,133 @@
+"""The automatic choice: what it picks for which images, how it says so, and what it passes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from engine.imaging import codec
+from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
+from engine.labelling.methods import auto
+from engine.labelling.quality import Quality
+
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
+METHOD = find_method("auto")
+PARTS = dict.fromkeys(("edges", "border", "colour", "stability", "shape"), 0.5)
+
+
+def rgb(grey: np.ndarray) -> np.ndarray:
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def chosen_for(images: list[np.ndarray]) -> dict:
+    params = METHOD.params()
+    return fit_state(METHOD, [look_at(METHOD, image, params, 0) for image in images], params, 0)
+
+
+def look(**parts_by_method: dict[str, float]) -> auto.Look:
+    """Return what was seen of one image where each named method's masks have these parts, others none."""
+    qualities = []
+    for candidate in auto.CANDIDATES:
+        parts = parts_by_method.get(candidate.method)
+        qualities.append(Quality(0.5, PARTS | (parts or {}), clear=parts is not None))
+    return auto.Look(np.zeros((1, 1, 3), np.uint8), tuple(qualities), (None,) * len(qualities))
+
+
+def test_photographs_get_saliency_and_a_printed_page_a_threshold() -> None:
+    assert chosen_for([data.astronaut(), data.coffee(), data.chelsea()])["method"] == "saliency"
+    page = rgb(data.page())
+    assert chosen_for([page[:95, :192], page[95:, :192], page[:95, 192:]])["method"] == "threshold"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("nuclei", "threshold"), ("ecssd", "saliency")])
+def test_on_real_images_that_chose_nothing(name: str, expected: str) -> None:
+    if not (SHARED / name).exists():
+        pytest.skip(f"needs the shared {name} images")
+    paths = sorted((SHARED / name / "images").iterdir())[1::2]
+    images = [codec.decode_image(path.read_bytes()) for path in fit_sample(paths, METHOD)[::3]]
+    assert chosen_for(images)["method"] == expected
+
+
+def test_the_state_tells_what_was_chosen_why_and_what_else_there_is() -> None:
+    state = chosen_for([data.coffee()])
+    assert json.loads(json.dumps(state)) == state
+    assert len(state["ranking"]) == len(auto.CANDIDATES)
+    qualities = [entry["quality"] for entry in state["ranking"]]
+    assert qualities == sorted(qualities, reverse=True)
+    best = state["ranking"][0]
+    assert (best["method"], best["params"]) == (state["method"], state["params"])
+    assert state["images"] == 1
+    assert state["sentence"].startswith(best["title"])
+    assert state["sentence"].endswith(".")
+    for entry in state["ranking"]:
+        find_method(entry["method"]).params(**entry["params"])
+        assert entry["title"]
+        assert entry["sentence"].endswith(".")
+
+
+def test_a_mask_that_fails_in_one_thing_loses_to_one_that_is_fair_in_all() -> None:
+    looks = [look(threshold={"edges": 0.05, "colour": 1, "stability": 1}, saliency={"edges": 0.6, "colour": 0.6})]
+    assert fit_state(METHOD, looks, METHOD.params(), 0)["method"] == "saliency"
+
+
+def test_the_sentence_names_what_speaks_for_the_choice_and_the_next_method() -> None:
+    looks = [look(threshold={"edges": 0.99, "border": 0.5}, saliency={"edges": 0.5, "border": 1})] * 3 + [look()]
+    sentence = fit_state(METHOD, looks, METHOD.params(), 0)["sentence"]
+    assert "4 images" in sentence
+    assert "outlines lie where the image has edges" in sentence
+    assert "keep away from the image border" not in sentence
+    assert "Saliency" in sentence
+    assert "without a clear foreground: 1 of 4" in sentence
+
+
+def test_where_nothing_stands_out_it_says_so() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    state = chosen_for([noise, np.zeros((40, 50, 3), np.uint8)])
+    assert state["sentence"].startswith("No method finds a clear foreground in the 2 images")
+    assert state["ranking"][0]["quality"] == 0
+    assert state["clear"] == 0
+
+
+def test_the_mask_is_that_of_the_chosen_recipe_at_its_own_size() -> None:
+    image = data.coffee()
+    recipe = {"method": "threshold", "params": {"ground": "uneven"}, "state": None}
+    params = METHOD.params()
+    threshold = find_method("threshold")
+    small = cv2.resize(image, (400, 267), interpolation=cv2.INTER_AREA)
+    mask = draw(METHOD, image, params, 0, recipe) >= 0.5
+    expected = draw(threshold, image, threshold.params(ground="uneven"), 0) >= 0.5
+    assert (mask == expected).mean() > 0.97
+    assert (
+        draw(METHOD, small, params, 0, recipe) == draw(threshold, small, threshold.params(ground="uneven"), 0)
+    ).all()
+    tiny = METHOD.params(longest_side_px=64)
+    assert draw(METHOD, image, tiny, 0, recipe).shape == image.shape[:2]
+
+
+def test_a_recipe_that_learns_from_the_dataset_is_given_what_it_learned() -> None:
+    clusters = find_method("dataset_clusters")
+    params = clusters.params()
+    image = data.coffee()[::4, ::4].copy()
+    learned = fit_state(clusters, [look_at(clusters, image, params, 0)], params, 0)
+    recipe = {"method": "dataset_clusters", "params": {}, "state": learned}
+    probability = draw(METHOD, image, METHOD.params(), 0, recipe)
+    np.testing.assert_array_equal(probability, draw(clusters, image, params, 0, learned))
+
+
+def test_a_recipe_judged_on_fewer_images_gains_nothing_where_these_are_easier() -> None:
+    candidate = auto.Candidate("dataset_clusters")
+    quality = Quality(0.9, dict.fromkeys(PARTS, 0.9), clear=True)
+    plain, easy = auto.rank(candidate, [quality], 0.0), auto.rank(candidate, [quality], 0.1)
+    assert plain["quality"] == pytest.approx(0.9)
+    assert easy["quality"] == pytest.approx(0.8)
+
+
+def test_a_poor_best_is_not_sold_as_a_good_one() -> None:
+    poor = dict.fromkeys(PARTS, 0.3)
+    sentence = fit_state(METHOD, [look(threshold=poor)], METHOD.params(), 0)["sentence"]
+    assert "suits the image looked at least badly" in sentence

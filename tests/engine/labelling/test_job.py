@@ -1,0 +1,371 @@
+"""The label job on a real database: look, learn, draw, judge, copy; stopped, killed and taken up again."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from db import datasets, jobs, recipes, submissions
+from db.models import Dataset, JobStatus, Label, LabelSet, utc_now
+from engine.core.parameters import parse
+from engine.imaging import codec, metrics
+from engine.labelling import job as label
+from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
+from engine.labelling.quality import assess
+from engine.labelling.recipe_key import recipe_key
+from engine.store import artifacts as stored
+from engine.work.context import JobFailed, JobStopped
+from engine.work.worker import work
+from tests.support.installation import REPOSITORY, add_discs
+from tests.support.training_job import Context
+
+CLUSTERS = {"clusters": 3, "longest_side_px": 64}
+PATIENCE_S = 120
+
+
+@pytest.fixture
+def one_core(monkeypatch):
+    """The job then works in this process: starting others takes longer than a few small discs."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+
+
+def submit(house, dataset, name="set", method="threshold", values=None, **more):
+    params = parse(find_method(method).params, values or {}).model_dump(mode="json")
+    with house.database.writing() as session:
+        return submissions.submit_label(session, dataset.id, name, method, params, more.pop("seed", 0), "test", **more)
+
+
+def rows_of(house, label_set):
+    """Return {image id: every column but the set's} of a label set, and its masks by image id."""
+    with house.database.reading() as session:
+        found = recipes.labels(session, label_set.id)
+    rows = {
+        row.image_id: (row.area, row.dice, row.iou, row.quality, row.quality_parts, row.unclear, row.dropped)
+        for row in found
+    }
+    return rows, {id_: house.files.read(stored.label_key(label_set.id, id_)) for id_ in rows}
+
+
+def stored_set(house, label_set):
+    with house.database.reading() as session:
+        return session.get_one(LabelSet, label_set.id)
+
+
+def pictures(house, dataset):
+    with house.database.reading() as session:
+        images = datasets.images(session, dataset.id)
+    return {image.id: codec.decode_png(house.files.read(stored.image_key(dataset.id, image.id))) for image in images}
+
+
+def test_each_mask_is_what_the_recipe_draws_with_its_quality(house):
+    dataset = add_discs(house, 4)
+    label_set, job = submit(house, dataset, method="kmeans", seed=7)
+    result = label.run(job, Context(house))
+    assert (result["images"], result["looked_at"], result["copied"]) == (4, 0, 0)
+    method = find_method("kmeans")
+
+    def redraw(view):
+        return draw(method, view, method.params(), 7)
+
+    rows, masks = rows_of(house, label_set)
+    for image_id, image in pictures(house, dataset).items():
+        expected = redraw(image)
+        assert np.array_equal(codec.decode_png(masks[image_id]), metrics.probability_to_u8(expected))
+        quality = assess(image, expected, redraw)
+        assert rows[image_id][3:] == (quality.score, quality.parts, not quality.clear, False)
+        assert rows[image_id][1] > 0.9  # Dice against truth
+
+
+def test_a_method_that_learns_looks_first_and_all_masks_are_drawn_with_what_it_learned(house):
+    dataset = add_discs(house, 5)
+    label_set, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS, seed=2)
+    context = Context(house)
+    result = label.run(job, context)
+    assert result["looked_at"] == 5
+    method, images = find_method("dataset_clusters"), pictures(house, dataset)
+    params = method.params(**CLUSTERS)
+    state = fit_state(method, [look_at(method, image, params, 2) for image in images.values()], params, 2)
+    row = stored_set(house, label_set)
+    assert row.state == state
+    assert row.recipe_key == recipe_key("dataset_clusters", params, 2, state)
+    _, masks = rows_of(house, label_set)
+    for image_id, image in images.items():
+        expected = metrics.probability_to_u8(draw(method, image, params, 2, state))
+        assert np.array_equal(codec.decode_png(masks[image_id]), expected)
+    texts = [text for _, _, text in context.said]
+    assert texts == [label.LOOKING] * 6 + [label.DRAWING] * 6
+    done = [done for done, _, _ in context.said]
+    assert done == sorted(done)
+    assert context.said[-1][:2] == (10, 10)
+
+
+def test_automatic_stores_its_choice_and_why(house, one_core):
+    dataset = add_discs(house, 3)
+    label_set, job = submit(house, dataset, method="auto")
+    label.run(job, Context(house))
+    state = stored_set(house, label_set).state
+    assert state["method"] in {entry["method"] for entry in state["ranking"]}
+    assert state["sentence"]
+    assert len(rows_of(house, label_set)[0]) == 3
+
+
+def test_the_state_that_the_page_showed_is_drawn_with_and_nothing_is_looked_at(house, one_core):
+    dataset = add_discs(house, 4)
+    method, images = find_method("dataset_clusters"), pictures(house, dataset)
+    params, other = method.params(**CLUSTERS, ticked="0"), method.params(**CLUSTERS | {"clusters": 2})
+    # Not what the job itself would fit: two clusters, and from another seed.
+    state = fit_state(method, [look_at(method, image, other, 9) for image in images.values()], other, 9)
+    values = params.model_dump(mode="json")
+    label_set, job = submit(house, dataset, method="dataset_clusters", values=values, state=state)
+    context = Context(house)
+    assert label.run(job, context)["looked_at"] == 0
+    assert label.LOOKING not in {text for _, _, text in context.said}
+    assert stored_set(house, label_set).state == state
+    _, masks = rows_of(house, label_set)
+    for image_id, image in images.items():
+        expected = metrics.probability_to_u8(draw(method, image, params, 0, state))
+        assert np.array_equal(codec.decode_png(masks[image_id]), expected)
+
+
+def test_the_same_recipe_on_the_same_pictures_is_copied_and_not_drawn(house, one_core, monkeypatch):
+    dataset = add_discs(house, 4)
+    first, job = submit(house, dataset)
+    label.run(job, Context(house))
+    with house.database.writing() as session:
+        session.get_one(Dataset, dataset.id).lookup = [int(value < 128) for value in range(256)]
+        recipes.set_dropped(session, first.id, None, True)
+    monkeypatch.setattr(label, "draw", None)
+    second, job = submit(house, dataset, "again")
+    assert label.run(job, Context(house))["copied"] == 4
+    (before, masks_before), (after, masks_after) = rows_of(house, first), rows_of(house, second)
+    assert masks_after == masks_before
+    for image_id, row in after.items():
+        area, dice, _, *judged, dropped = row
+        assert (area, judged) == (before[image_id][0], list(before[image_id][3:-1]))
+        assert dice < 0.5  # truth means something else by now
+        assert not dropped  # a mark is a person's on one label set
+
+
+@pytest.mark.parametrize(
+    "change", [{"values": {"offset": 3.0}}, {"seed": 1}, {"method": "kmeans"}, {"values": {"longest_side_px": 64}}]
+)
+def test_another_recipe_is_drawn_anew(house, one_core, change):
+    dataset = add_discs(house, 2)
+    label.run(submit(house, dataset)[1], Context(house))
+    assert label.run(submit(house, dataset, "other", **change)[1], Context(house))["copied"] == 0
+
+
+def test_only_pictures_that_are_new_are_drawn(house, one_core):
+    dataset = add_discs(house, 3)
+    label.run(submit(house, dataset)[1], Context(house))
+    other = add_discs(house, 3, name="other")
+    with house.database.writing() as session:
+        ours = datasets.images(session, dataset.id)
+        theirs = [session.merge(image) for image in datasets.images(session, other.id)]
+        theirs[0].content_hash, theirs[1].content_hash = ours[0].content_hash, ours[1].content_hash
+    label_set, job = submit(house, other, "others")
+    assert label.run(job, Context(house))["copied"] == 2
+    assert len(rows_of(house, label_set)[0]) == 3
+
+
+def test_a_mask_whose_file_is_gone_is_drawn(house, one_core):
+    dataset = add_discs(house, 3)
+    first, job = submit(house, dataset)
+    label.run(job, Context(house))
+    _, masks = rows_of(house, first)
+    house.files.delete(stored.label_folder(first.id))
+    second, job = submit(house, dataset, "again")
+    label.run(job, Context(house))
+    assert rows_of(house, second)[1] == masks
+
+
+def test_automatic_shares_masks_with_the_recipe_that_it_chose(house, one_core):
+    dataset = add_discs(house, 3)
+    first, job = submit(house, dataset, method="auto", seed=4)
+    label.run(job, Context(house))
+    state = stored_set(house, first).state
+    second, job = submit(house, dataset, "chosen", state["method"], state["params"], seed=4, state=state["state"])
+    assert label.run(job, Context(house))["copied"] == 3
+    method = find_method(state["method"])
+    _, masks = rows_of(house, second)
+    for image_id, image in pictures(house, dataset).items():
+        drawn = draw(method, image, parse(method.params, state["params"]), 4, state["state"])
+        assert np.array_equal(codec.decode_png(masks[image_id]), metrics.probability_to_u8(drawn))
+
+
+def test_a_stop_while_looking_leaves_nothing_and_the_job_starts_over(house):
+    dataset = add_discs(house, 12)
+    label_set, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
+    with pytest.raises(JobStopped) as stopped:
+        label.run(job, Context(house, stop_after=3))
+    assert stopped.value.result == {"images": 0}
+    assert stored_set(house, label_set).state is None
+    assert rows_of(house, label_set)[0] == {}
+    assert label.run(job, Context(house))["looked_at"] == 12
+    assert len(rows_of(house, label_set)[0]) == 12
+
+
+def test_a_stop_while_drawing_keeps_the_state_and_the_job_goes_on_with_it(house, one_core):
+    dataset = add_discs(house, 6)
+    label_set, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
+    with pytest.raises(JobStopped) as stopped:
+        label.run(job, Context(house, stop_after=10))  # 7 while looking
+    count = stopped.value.result["images"]
+    assert 0 < count < 6
+    assert len(rows_of(house, label_set)[0]) == count
+    state = stored_set(house, label_set).state
+    assert state["clusters"]
+    assert label.run(job, Context(house))["looked_at"] == 0
+    assert stored_set(house, label_set).state == state
+    assert len(rows_of(house, label_set)[0]) == 6
+
+
+class Crash(BaseException):
+    """Stands for a process that ends between two statements."""
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("call", ["set_state", "add_labels", "drawn_before"])
+def test_a_crash_beside_any_write_is_mended_by_the_next_attempt(house, one_core, monkeypatch, call, after):
+    monkeypatch.setattr(label, "BATCH", 2)
+    dataset = add_discs(house, 5)
+    whole, job = submit(house, dataset, "undisturbed", method="dataset_clusters", values=CLUSTERS, seed=1)
+    label.run(job, Context(house))
+    expected = rows_of(house, whole), stored_set(house, whole).state
+    with house.database.writing() as session:
+        session.delete(session.get_one(LabelSet, whole.id))  # so that nothing can be copied
+    label_set, job = submit(house, dataset, "disturbed", method="dataset_clusters", values=CLUSTERS, seed=1)
+    context = Context(house)
+    done = getattr(context.records, call)
+
+    def crash(*arguments):
+        if after:
+            done(*arguments)
+        raise Crash
+
+    setattr(context.records, call, crash)
+    with pytest.raises(Crash):
+        label.run(job, context)
+    label.run(job, Context(house))
+    assert (rows_of(house, label_set), stored_set(house, label_set).state) == expected
+
+
+def test_a_set_that_older_code_began_is_finished_but_nobody_copies_from_it(house, one_core):
+    dataset = add_discs(house, 3)
+    first, job = submit(house, dataset)
+    label.run(job, Context(house))
+    with house.database.writing() as session:
+        session.get_one(LabelSet, first.id).recipe_key = None
+        session.delete(session.query(Label).filter_by(label_set_id=first.id).first())
+    label.run(job, Context(house))
+    assert len(rows_of(house, first)[0]) == 3
+    assert stored_set(house, first).recipe_key is None
+    assert label.run(submit(house, dataset, "again")[1], Context(house))["copied"] == 0
+
+
+def test_ticks_that_name_no_cluster_end_in_a_sentence(house, one_core):
+    dataset = add_discs(house, 3)
+    _, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS | {"ticked": "31"})
+    with pytest.raises(JobFailed, match="'ticked' names cluster 31"):
+        label.run(job, Context(house))
+
+
+def test_what_cannot_be_learned_from_ends_in_a_sentence(house, one_core, monkeypatch):
+    def refuse(*arguments):
+        raise ValueError("They are all of one colour.")
+
+    monkeypatch.setattr(label, "fit_state", refuse)
+    dataset = add_discs(house, 2)
+    _, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
+    with pytest.raises(JobFailed, match=r"cannot learn from these images\. They are all of one colour"):
+        label.run(job, Context(house))
+
+
+def test_an_image_that_cannot_be_read_is_named_and_the_others_stay_drawn(house):
+    dataset = add_discs(house, 6)
+    label_set, job = submit(house, dataset)
+    with house.database.reading() as session:
+        broken = datasets.images(session, dataset.id)[3]
+    house.files.path(stored.image_key(dataset.id, broken.id)).write_bytes(b"no picture")
+    with pytest.raises(JobFailed, match=rf"'{broken.name}' cannot be labelled with 'threshold'\. "):
+        label.run(job, Context(house))
+    assert broken.id not in rows_of(house, label_set)[0]
+
+
+def test_a_killed_drawing_process_ends_in_a_sentence_and_the_job_goes_on_later(house):
+    dataset = add_discs(house, 30, size_px=256)
+    label_set, job = submit(house, dataset, method="kmeans")
+    context, ended = Context(house), threading.Event()
+
+    def kill_one():
+        while not ended.is_set():
+            if any(done for done, _, _ in context.said):
+                for process in multiprocessing.active_children():
+                    os.kill(process.pid, signal.SIGKILL)
+                return
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        with pytest.raises(JobFailed, match="memory ran out"):
+            label.run(job, context)
+    finally:
+        ended.set()
+        killer.join()
+    label.run(job, Context(house))
+    assert len(rows_of(house, label_set)[0]) == 30
+
+
+def test_a_worker_killed_while_looking_leaves_no_process_and_another_does_the_job(house):
+    dataset = add_discs(house, 30, size_px=192)
+    label_set, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "engine.work.worker"],
+        cwd=REPOSITORY,
+        env=house.settings.as_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: house.job(job.id).progress_done > 0)
+    assert house.job(job.id).progress_text == label.LOOKING
+    children = children_of(worker.pid)
+    assert children
+    worker.kill()
+    worker.wait()
+    wait_until(lambda: not any(is_alive(child) for child in children))
+    with house.database.writing() as session:
+        jobs.requeue_lost(session, utc_now(), lost_after_s=-1)
+    work(house.database, house.settings)
+    assert house.job(job.id).status == JobStatus.FINISHED
+    assert len(rows_of(house, label_set)[0]) == 30
+
+
+def test_what_is_looked_at_is_the_methods_sample_of_the_dataset(house, one_core):
+    dataset = add_discs(house, 30)
+    label_set, job = submit(house, dataset, method="auto", values={"longest_side_px": 64})
+    assert label.run(job, Context(house))["looked_at"] == len(fit_sample(range(30), find_method("auto"))) == 24
+    assert stored_set(house, label_set).state["images"] == 24
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def children_of(pid):
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout
+    return [int(word) for word in listed.split()]
+
+
+def is_alive(pid):
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")

@@ -1,0 +1,29 @@
+"""What a run notes about itself, in words."""
+
+import pytest
+
+from engine.training.run_details import hardware_line, weights_note
+
+CPU = {"devices": ["CPU"], "threads": 2, "precision": "mixed_bfloat16", "xla": False, "replicas": 1, "cpu": "AMD EPYC"}
+
+
+@pytest.mark.parametrize(
+    ("hardware", "words"),
+    [
+        (CPU, "2 threads of AMD EPYC · mixed bfloat16 · XLA off"),
+        (CPU | {"threads": 1, "cpu": "", "precision": "float32"}, "1 thread of the processor · float32 · XLA off"),
+        (CPU | {"devices": ["NVIDIA L4"], "xla": True}, "NVIDIA L4 · mixed bfloat16 · XLA on"),
+        (CPU | {"devices": ["NVIDIA L4"] * 2}, "2 × NVIDIA L4 · mixed bfloat16 · XLA off"),
+    ],
+)
+def test_the_hardware_is_one_quiet_line(hardware, words):
+    assert hardware_line({"hardware": hardware}) == words
+
+
+def test_a_run_that_has_not_noted_it_says_nothing():
+    assert hardware_line({}) == "" and weights_note({}) == "" and weights_note({"weights": ""}) == ""
+
+
+def test_weights_that_helped_are_named():
+    assert weights_note({"weights": "MobileNetV2 encoder: ImageNet"}) == "encoder weights: ImageNet"
+    assert weights_note({"weights": "own.weights.h5"}) == "encoder weights: own.weights.h5"

@@ -1,0 +1,55 @@
+"""Masks to try an export on: those that break encoders, and real ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from skimage import data
+
+from engine.imaging import codec
+from tests.support.installation import SHARED_DATA
+
+
+def _frame() -> np.ndarray:
+    """A frame in a frame, with two holes in the outer one and an island in one of them."""
+    mask = np.zeros((60, 70), bool)
+    mask[5:55, 5:65] = True
+    mask[10:25, 10:30] = False
+    mask[30:50, 35:60] = False
+    mask[38:44, 42:50] = True
+    return mask
+
+
+def _one_pixel() -> np.ndarray:
+    mask = np.zeros((6, 9), bool)
+    mask[2, 3] = True
+    return mask
+
+
+def _corners() -> np.ndarray:
+    mask = np.zeros((4, 5), bool)
+    mask[0, 0] = mask[0, -1] = mask[-1, 0] = mask[-1, -1] = True
+    return mask
+
+
+ADVERSARIAL = {
+    "empty": np.zeros((5, 7), bool),
+    "full": np.ones((5, 7), bool),
+    "one pixel": _one_pixel(),
+    "corners": _corners(),
+    "checkerboard": np.indices((9, 8)).sum(0) % 2 == 0,
+    "columns": np.indices((7, 8))[1] % 2 == 0,
+    "holes": _frame(),
+    "one row": np.array([[1, 1, 0, 1, 0, 0, 1]], bool),
+    "one column": np.array([[1], [0], [0], [1], [1]], bool),
+    "one pixel image": np.ones((1, 1), bool),
+    "large": np.pad(np.ones((700, 900), bool), 40),
+}
+
+
+def real_masks(count: int = 6) -> list[np.ndarray]:
+    """Truth masks of real photographs where they are beside this checkout; else bundled ones by a threshold."""
+    files = sorted((SHARED_DATA / "ecssd" / "truth").glob("*.png"))[:count]
+    files += sorted((SHARED_DATA / "nuclei" / "truth").glob("*.png"))[:count]
+    if files:
+        return [codec.decode_truth(file.read_bytes()) >= 128 for file in files]
+    return [data.coins() > 110, data.camera() < 80, data.microaneurysms() > 100]

@@ -1,0 +1,52 @@
+"""What the tests of training and prediction jobs share: a run that trains in seconds, and a context that remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from db import submissions
+from db.models import Dataset, Job, Run
+from db.records import DatabaseRecords
+from engine.core.run_config import config_from
+from tests.support.installation import House
+
+
+@dataclass
+class Context:
+    """A `JobContext` on a house's database and files; asks for a stop after `stop_after` calls of progress."""
+
+    house: House
+    stop_after: int | None = None
+    said: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.artifacts = self.house.files
+        self.records = DatabaseRecords(self.house.database)
+
+    def progress(self, done: int, total: int, text: str = "") -> None:
+        self.said.append((done, total, text))
+
+    def should_stop(self) -> bool:
+        trained = [entry for entry in self.said if not entry[2].startswith("Preparing")]
+        return self.stop_after is not None and len(trained) >= self.stop_after
+
+
+def submit_train(
+    house: House,
+    dataset: Dataset,
+    label_set_id: str | None = None,
+    name: str = "run",
+    groups: Any = None,
+    **training: Any,
+) -> tuple[Run, Job]:
+    """Add a tiny run and its job, as the worker claims it."""
+    values = {
+        "training": {"epochs": 2, "batch_size": 4, "learning_rate": 0.01} | training,
+        "model": {"image_size": 32, "depth": 1, "base_filters": 4},
+    }
+    config = config_from("fast", values | (groups or {})).model_dump(mode="json")
+    with house.database.writing() as session:
+        run, job = submissions.submit_train(session, dataset.id, label_set_id, name, "fast", config, "test")
+        job.attempt = 1
+    return run, job
