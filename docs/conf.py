@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation site (`make docs`): each warning, such as a broken link or anchor, is an error."""
+"""How Sphinx builds the documentation site (`make docs`). A warning, such as a broken link or anchor, is an error."""
 
 import sys
 from pathlib import Path
