@@ -53,8 +53,8 @@ def add_runs(data_root: str | Path, runs: int, epochs: int, images: int = 0, *, 
         images: of the dataset, each with truth, a label, and a predicted mask in every run; 0 for curves alone.
         name: begins the names of the dataset, the label set and the runs. No two calls may share one.
     """
-    house = Settings(data_root=Path(data_root), database_url="")
-    database, files = Database(house.resolved_database_url), Artifacts(house.data_root)
+    installation = Settings(data_root=Path(data_root), database_url="")
+    database, files = Database(installation.resolved_database_url), Artifacts(installation.data_root)
     database.migrate()
     with database.writing() as session:
         dataset = datasets.create(session, name)

@@ -1,4 +1,4 @@
-"""What tests share: a house of their own under a temporary folder."""
+"""What tests share: an installation of their own under a temporary folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from db.session import Database
 from engine.core.settings import Settings
 from engine.store.artifacts import Artifacts
 from tests.support.chromium import chromium
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -52,10 +52,10 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def house(tmp_path: Path, empty_database: Path) -> Iterator[House]:
+def installation(tmp_path: Path, empty_database: Path) -> Iterator[Installation]:
     settings = Settings(data_root=tmp_path / "data", database_url="", free_disk_floor_mb=0, heartbeat_s=0.5)
     settings.data_root.mkdir()
     shutil.copyfile(empty_database, settings.data_root / "app.db")
     database = Database(settings.resolved_database_url)
-    yield House(settings, database, Artifacts(settings.data_root))
+    yield Installation(settings, database, Artifacts(settings.data_root))
     database.close()

@@ -79,14 +79,14 @@ def known_recipe(method: str, values: dict[str, Any]) -> Recipe | None:
 
 
 def default_recipe(method: str | None = None) -> Recipe:
-    """Return a method with its defaults; the house's first choice where None is named."""
+    """Return a method with its defaults; the default where None is named."""
     known = methods()
     name = method or (DEFAULT_METHOD if DEFAULT_METHOD in known else next(iter(known)))
     return Recipe(name, find_method(name).params())
 
 
 def method_order() -> list[str]:
-    """Return the methods' names as a person chooses among them: the house's first choice, then by title."""
+    """Return the methods' names as a person chooses among them: the default, then by title."""
     return sorted(methods(), key=lambda name: (name != DEFAULT_METHOD, methods()[name].title))
 
 

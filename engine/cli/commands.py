@@ -51,7 +51,7 @@ class CommandFailed(Exception):
     """The command cannot do what was asked. The message is a sentence."""
 
 
-class House:
+class Installation:
     """The database, the files and the settings of this installation."""
 
     def __init__(self) -> None:
@@ -90,16 +90,16 @@ def _score(value: float | None) -> str:
 def import_(folder: Path, name: Annotated[str, typer.Option(help="Name of the dataset.")], as_json: AsJson = False):
     """Import a folder (or a zip) of images, with truth masks beside them where there are any."""
     path = _existing(folder, "folder or zip")
-    house = House()
+    installation = Installation()
     source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         dataset, job = _unfinished_import(session, name, source) or submissions.submit_import(session, name, source)
     try:
-        house.finish(job.id, as_json)
+        installation.finish(job.id, as_json)
     except CommandFailed:
-        _free_name_of_empty(house, dataset.id)
+        _free_name_of_empty(installation, dataset.id)
         raise
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         dataset = session.get_one(Dataset, dataset.id)
         skipped = [{"name": e.name, "reason": e.reason} for e in datasets.report(session, dataset.id, taken=False)]
     result = {
@@ -123,14 +123,14 @@ def _unfinished_import(session: Session, name: str, source: dict[str, str]) -> t
     return dataset, job
 
 
-def _free_name_of_empty(house: House, dataset_id: str) -> None:
+def _free_name_of_empty(installation: Installation, dataset_id: str) -> None:
     # Rows are what counts: the dataset's own number is only set when an import has ended well.
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         if datasets.images(session, dataset_id, limit=1):
             return
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         datasets.delete_dataset(session, dataset_id)
-    house.files.delete(stored.dataset_folder(dataset_id))
+    installation.files.delete(stored.dataset_folder(dataset_id))
 
 
 @app.command("methods")
@@ -173,8 +173,8 @@ def label(
 ):
     """Draw a pseudo-label mask for every image of a dataset, and judge each without truth."""
     method, params = _chosen_recipe(method, recipe, from_assignments(param or []))
-    house = House()
-    with house.database.writing() as session:
+    installation = Installation()
+    with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set, job = submissions.submit_label(
             session,
@@ -185,15 +185,15 @@ def label(
             seed,
             VERSION,
         )
-    job = house.finish(job.id, as_json)
-    with house.database.reading() as session:
+    job = installation.finish(job.id, as_json)
+    with installation.database.reading() as session:
         label_set = session.get_one(LabelSet, label_set.id)
         result = label_result(session, label_set, job)
         labelled = recipes.labelled_images(session, label_set.id)
         named = [(name, id_) for name, id_ in datasets.named_images(session, row.id) if id_ in labelled]
     if out is not None:
         keyed = [(name, stored.label_key(label_set.id, image_id)) for name, image_id in named]
-        write_masks(house.files, keyed, out, 0.5, probabilities=False)
+        write_masks(installation.files, keyed, out, 0.5, probabilities=False)
     print_result(result, as_json, label_sentences(result))
 
 
@@ -227,8 +227,8 @@ def train(
     if (labels is None) != truth:
         raise CommandFailed("Say what to learn from: either --labels LABEL_SET or --truth.")
     config = config_from(preset, from_assignments(param or []))
-    house = House()
-    with house.database.writing() as session:
+    installation = Installation()
+    with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
         wish = name or f"{label_set.name if label_set else f'{row.name} truth'} {preset}"
@@ -241,8 +241,8 @@ def train(
             config.model_dump(mode="json"),
             VERSION,
         )
-    job = house.finish(job.id, as_json)
-    with house.database.reading() as session:
+    job = installation.finish(job.id, as_json)
+    with installation.database.reading() as session:
         result = _run_result(session, session.get_one(Run, run.id))
     sentence = f"{result['ended']} Best epoch {result['best_epoch']}: validation Dice {_score(result['val_dice'])}"
     print_result(result, as_json, f"{result['name']!r}: {sentence} ({_against(result)}), {result['minutes']} minutes.")
@@ -300,14 +300,14 @@ def predict(
 ):
     """Predict masks for a folder (or a zip) of new images with a run's best model."""
     path = _existing(folder, "folder or zip")
-    house = House()
-    with house.database.writing() as session:
+    installation = Installation()
+    with installation.database.writing() as session:
         row = by_id_or_name(session, Run, run)
         source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
         name = free_name(session, Dataset, f"{path.stem} predicted by {row.name}")
         prediction_set, job = submissions.submit_predict_new(session, row.id, name, source, flips, refine)
-    house.finish(job.id, as_json)
-    with house.database.reading() as session:
+    installation.finish(job.id, as_json)
+    with installation.database.reading() as session:
         prediction_set = session.get_one(PredictionSet, prediction_set.id)
         done = runs.predicted_images(session, prediction_set.id)
         named = [(n, id_) for n, id_ in datasets.named_images(session, prediction_set.dataset_id) if id_ in done]
@@ -315,10 +315,10 @@ def predict(
         report = datasets.report(session, prediction_set.dataset_id, taken=False)
         skipped = [{"name": e.name, "reason": e.reason} for e in report if e.name not in written]
     keyed = [(name, stored.prediction_key(prediction_set.id, image_id)) for name, image_id in named]
-    write_masks(house.files, keyed, out, threshold, probabilities)
+    write_masks(installation.files, keyed, out, threshold, probabilities)
     if uncertainty:
         maps = [(name, stored.uncertainty_key(prediction_set.id, image_id)) for name, image_id in named]
-        write_files(house.files, maps, out / "uncertainty")
+        write_files(installation.files, maps, out / "uncertainty")
     result = {
         "run": row.id,
         "prediction_set": prediction_set.id,
@@ -371,8 +371,8 @@ def score(masks: Path, truth: Path, as_json: AsJson = False):
 @app.command("runs")
 def runs_(as_json: AsJson = False):
     """List the runs, newest first."""
-    house = House()
-    with house.database.reading() as session:
+    installation = Installation()
+    with installation.database.reading() as session:
         result = [_run_result(session, run) for run in runs.listing(session)]
     lines = [
         f"{entry['run']}  {entry['status']:<8}  {entry['epochs']:>3} epochs  "

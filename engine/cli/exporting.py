@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from db import runs, submissions
 from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name
-from engine.cli.commands import AsJson, CommandFailed, House, app, print_result
+from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
 from engine.exports.formats import FORMATS, Format, find_format
 from engine.store.artifacts import replacing
 
@@ -34,17 +34,17 @@ def export_(
         raise CommandFailed(
             f"{str(out)!r} is a folder. Name the file to write, such as {out / f'{what.name}.{what.suffix}'}."
         )
-    house = House()
-    with house.database.writing() as session:
+    installation = Installation()
+    with installation.database.writing() as session:
         owner, owner_id = _owner(session, name, what, on, labels)
         asked = threshold if what.thresholded else None
         job = submissions.submit_export(session, owner, owner_id, what.name, asked)
-    job = house.finish(job.id, as_json)
+    job = installation.finish(job.id, as_json)
     if job.status == JobStatus.STOPPED:
         raise CommandFailed("Stopped. Nothing was written.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as beside:
-        shutil.copyfile(house.files.path(job.result["key"]), beside)
+        shutil.copyfile(installation.files.path(job.result["key"]), beside)
     told = {name: value for name, value in job.result.items() if name not in ("key", "suffix")}
     print_result(
         {"format": what.name, "out": str(out)} | told, as_json, f"Wrote {out} ({job.result['bytes']:,} bytes)."

@@ -22,7 +22,7 @@ from db.session import Database
 from engine.care.backup import BackupFailed, write_backup
 from engine.care.findings import counted
 from engine.care.restore import restore_files
-from engine.cli.commands import AsJson, House, app, print_result
+from engine.cli.commands import AsJson, Installation, app, print_result
 from engine.core.settings import Settings, settings
 from engine.store.artifacts import Artifacts
 
@@ -38,8 +38,8 @@ def backup(
     as_json: AsJson = False,
 ):
     """Write database, images, masks, models and logs into one zip. Jobs may go on meanwhile."""
-    house = House()
-    live = DatabaseInventory(house.database)
+    installation = Installation()
+    live = DatabaseInventory(installation.database)
     if not live.is_sqlite and not files_only:
         raise BackupFailed(
             f"The database is {live.dialect}: back it up with its own tool (pg_dump for PostgreSQL), and then the "
@@ -47,7 +47,12 @@ def backup(
         )
     with _ended_in_order(), _bar("Backing up", as_json) as progress:
         made = write_backup(
-            file, house.files, live, None if files_only else _snapshot(house.settings), utc_now(), progress
+            file,
+            installation.files,
+            live,
+            None if files_only else _snapshot(installation.settings),
+            utc_now(),
+            progress,
         )
     result = {"file": str(file), "files": made.files, "bytes": made.bytes, "gone": list(made.gone)}
     lines = [f"Backed up {counted(made.files, 'file')}, {made.bytes / 1e6:,.1f} MB, to {file}."]
@@ -55,7 +60,7 @@ def backup(
         lines.append(f"{counted(made.runs_at_work, 'run was', 'runs were')} at work; restored, it can be resumed.")
     lines += [f"  gone before it could be read: {key}" for key in made.gone]
     print_result(result, as_json, "\n".join(lines))
-    house.database.close()
+    installation.database.close()
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 from db import submissions
 from db.models import Dataset, LabelSet
 from db.names import by_id_or_name
-from engine.cli.commands import AsJson, Assignments, CommandFailed, House, app, print_result
+from engine.cli.commands import AsJson, Assignments, CommandFailed, Installation, app, print_result
 from engine.core.parameters import from_assignments
 from engine.core.run_config import DEFAULT_PRESET, RunConfig, config_from
 from engine.network.plan import network_plan
@@ -31,14 +31,14 @@ def measure(
     if (labels is None) != truth:
         raise CommandFailed("Say what to learn from: either --labels LABEL_SET or --truth.")
     config = config_from(preset, from_assignments(param or []))
-    house = House()
-    with house.database.writing() as session:
+    installation = Installation()
+    with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
         label_set_id = label_set.id if label_set else None
         what = "rate_range" if rate_range else "trial"
         job = submissions.submit_measure(session, row.id, label_set_id, config.model_dump(mode="json"), what)
-    result = house.finish(job.id, as_json).result
+    result = installation.finish(job.id, as_json).result
     plan = network_plan(config.model)
     result |= {"parameters": plan.parameters, "flops": plan.flops}
     print_result(result, as_json, _rate_sentence(result) if rate_range else _trial_sentence(result, config))

@@ -10,13 +10,13 @@ from sqlalchemy import or_, select
 from db import people
 from db.actors import Role
 from db.models import Person
-from engine.cli.commands import AsJson, CommandFailed, House, app, print_result
+from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
 
 
 @app.command("people")
 def people_(as_json: AsJson = False):
     """List everybody who has logged in, with their role."""
-    with House().database.reading() as session:
+    with Installation().database.reading() as session:
         result = [
             {"id": each.id, "name": each.name, "email": each.email, "role": Role(each.role).value}
             for each in people.listing(session)
@@ -32,7 +32,7 @@ def role_(
     as_json: AsJson = False,
 ):
     """Give a person another role."""
-    with House().database.writing() as session:
+    with Installation().database.writing() as session:
         found = session.scalars(select(Person).where(or_(Person.id == person, Person.email == person))).all()
         if len(found) != 1:
             raise CommandFailed(f"{'Several people have' if found else 'Nobody has'} the address or id {person!r}.")

@@ -1,4 +1,4 @@
-"""Names for files that leave the house: what people called their images, made safe for every file system."""
+"""Names of exported files: what people called their images, made safe for every file system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The zip in which a model leaves the house: its file or folder, its card, and a program that runs it."""
+"""The zip of an exported model: its file or folder, its card, and a program that runs it."""
 
 from __future__ import annotations
 

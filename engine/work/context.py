@@ -92,7 +92,7 @@ class Records(Protocol):
 
 
 class JobContext(Protocol):
-    """How a job reaches the rest of the house."""
+    """How a job reaches files, rows and its worker."""
 
     artifacts: Artifacts
     records: Records

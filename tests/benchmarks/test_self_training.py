@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import self_training
 from db.models import Dataset, Image, Label, LabelSet, Prediction, PredictionSet, Round, Run
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 NAMES = ("a", "b", "c", "d")
 LABELS = {"a": 0.2, "b": 0.4, "c": 0.6, "d": 0.8}
@@ -41,9 +41,9 @@ def test_an_image_that_is_no_more_moves_no_other_to_the_other_half(folder: Path)
     assert found == {"all": 3, "even": 1, "odd": 2}
 
 
-def trained(house: House) -> str:
+def trained(installation: Installation) -> str:
     """Store a run with two rounds, its labels and the predictions of its own and of another dataset; return its id."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         dataset, other = Dataset(name="images"), Dataset(name="other")
         session.add_all([dataset, other])
         session.flush()
@@ -74,8 +74,8 @@ def trained(house: House) -> str:
         return run.id
 
 
-def test_what_the_database_kept_is_read_and_encoder_weights_are_named(house: House, folder: Path) -> None:
-    report = self_training.read(house.settings.data_root, trained(house), folder)
+def test_what_the_database_kept_is_read_and_encoder_weights_are_named(installation: Installation, folder: Path) -> None:
+    report = self_training.read(installation.settings.data_root, trained(installation), folder)
     assert [line["part"] for line in report["lines"]] == ["all", "even", "odd"]
     assert report["lines"][0]["labels_iou"] == 0.5
     assert report["lines"][0]["masks_iou"] == 0.55

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 from db.session import Database
 from engine.core.settings import Settings
 from engine.store.artifacts import Artifacts
-from tests.support.installation import REPOSITORY, House
+from tests.support.installation import REPOSITORY, Installation
 
 PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -27,10 +27,10 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @dataclass(frozen=True)
 class RunningApp:
-    """The app's address, its house, and what it has printed."""
+    """The app's address, its installation, and what it has printed."""
 
     address: str
-    house: House
+    installation: Installation
     log: Path
 
 
@@ -47,8 +47,8 @@ def running(script: Path, data_root: Path, *options: str, **environment: str) ->
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    house_settings = Settings(data_root=data_root, database_url="")
-    database = Database(house_settings.resolved_database_url)
+    installation_settings = Settings(data_root=data_root, database_url="")
+    database = Database(installation_settings.resolved_database_url)
     log = data_root.parent / "app.log"
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     chosen = {"DATA_ROOT": str(data_root), "DATABASE_URL": "", "FREE_DISK_FLOOR_MB": "0", "WARM_WORKER_S": "0"}
@@ -62,7 +62,9 @@ def running(script: Path, data_root: Path, *options: str, **environment: str) ->
         )
         try:
             _wait_until_it_answers(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-            yield RunningApp(f"http://127.0.0.1:{port}", House(house_settings, database, Artifacts(data_root)), log)
+            yield RunningApp(
+                f"http://127.0.0.1:{port}", Installation(installation_settings, database, Artifacts(data_root)), log
+            )
         finally:
             server.terminate()
             server.wait(timeout=30)
@@ -71,7 +73,7 @@ def running(script: Path, data_root: Path, *options: str, **environment: str) ->
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[RunningApp]:
-    """The app on an empty house of its own."""
+    """The app on an empty installation of its own."""
     with running(REPOSITORY / "dashboard" / "app.py", tmp_path / "data") as started:
         yield started
 
@@ -99,7 +101,7 @@ def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture
 def page(app: RunningApp, open_tab: Callable[..., Page]) -> Page:
-    """A tab on the home page of an empty house."""
+    """A tab on the home page of an empty installation."""
     tab = open_tab(app.address)
     tab.get_by_role("heading", name="Maskloom").wait_for()
     return tab

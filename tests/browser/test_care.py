@@ -24,13 +24,13 @@ PAGES = {
 }
 
 
-def test_a_restored_installation_is_whole_resumes_its_run_and_reports_a_failure(house, open_tab, tmp_path: Path):
-    run, job = submit_train(house, add_discs(house, 6))
-    with house.database.writing() as session:
+def test_a_restored_installation_is_whole_resumes_its_run_and_reports_a_failure(installation, open_tab, tmp_path: Path):
+    run, job = submit_train(installation, add_discs(installation, 6))
+    with installation.database.writing() as session:
         assert jobs.claim(session, "a worker of another machine", 2, 60.0) is not None
     backup, place = tmp_path / "backup.zip", tmp_path / "restored" / "data"
-    assert call(house.settings, "backup", backup).returncode == 0
-    there = house.settings.model_copy(update={"data_root": place})
+    assert call(installation.settings, "backup", backup).returncode == 0
+    there = installation.settings.model_copy(update={"data_root": place})
     told = call(there, "restore", backup)
     assert told.returncode == 0, told.stderr
     with running(REPOSITORY / "dashboard" / "app.py", place) as app:
@@ -44,9 +44,9 @@ def test_a_restored_installation_is_whole_resumes_its_run_and_reports_a_failure(
         page.get_by_text("It ran or waited when the back-up was made").first.wait_for()
         page.get_by_role("button", name="Resume").click()
         page.get_by_text("All 2 epochs are done").first.wait_for(timeout=120_000)
-        assert app.house.job(job.id).status == JobStatus.FINISHED
+        assert app.installation.job(job.id).status == JobStatus.FINISHED
 
-        with app.house.database.writing() as session:
+        with app.installation.database.writing() as session:
             row = session.get_one(Job, job.id)
             row.status, row.error = JobStatus.FAILED, "The stored file of 'disc 1.png' is gone."
             name = datasets.listing(session)[0].name

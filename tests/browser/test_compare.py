@@ -19,10 +19,11 @@ SHIFTS_PX = (0, 2, 4, 8, 12, 16, 24, 32, 40)
 @pytest.fixture
 def made(app) -> list[Run]:
     """Nine runs on one dataset; each moves its masks further than the one before."""
-    app.house.database.migrate()
-    dataset = add_photographs(app.house)
+    app.installation.database.migrate()
+    dataset = add_photographs(app.installation)
     return [
-        add_run(app.house, dataset, f"moved {shift}", shifts_px=(0, shift, shift // 2), epochs=4) for shift in SHIFTS_PX
+        add_run(app.installation, dataset, f"moved {shift}", shifts_px=(0, shift, shift // 2), epochs=4)
+        for shift in SHIFTS_PX
     ]
 
 
@@ -76,7 +77,7 @@ def test_runs_are_opened_ticked_compared_and_put_away(app, made, open_tab):
     expect(page.get_by_text("7 of 9 runs · 2 archived")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("9 of 9 runs")).to_be_visible()
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         assert len(runs.names(session)) == 9
 
     click_row(page, 0, x_px=18)

@@ -27,16 +27,16 @@ SIZE_PX = 96
 def components(tmp_path_factory):
     folder = tmp_path_factory.mktemp("components")
     with running(Path(__file__).parent / "components_app.py", folder / "data") as started:
-        started.house.database.migrate()
-        add_discs(started.house, count=TILES, size_px=SIZE_PX)
+        started.installation.database.migrate()
+        add_discs(started.installation, count=TILES, size_px=SIZE_PX)
         yield started
 
 
 def disc_share(app, number=0):
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         dataset = datasets.listing(session)[0]
         image = datasets.images(session, dataset.id)[number]
-    return (codec.decode_png(app.house.files.read(stored.truth_key(dataset.id, image.id))) == 255).mean()
+    return (codec.decode_png(app.installation.files.read(stored.truth_key(dataset.id, image.id))) == 255).mean()
 
 
 def drawn(canvas):
@@ -165,5 +165,5 @@ def test_two_thousand_files_of_a_folder_arrive(components, open_tab, tmp_path):
     expect(page.get_by_text(f"Arrived: 2000 files, {2000 * len(small.getvalue())} bytes")).to_be_visible(
         timeout=120_000
     )
-    uploads = [path for path in (components.house.files.root / "uploads").iterdir() if (path / "many").is_dir()]
+    uploads = [path for path in (components.installation.files.root / "uploads").iterdir() if (path / "many").is_dir()]
     assert len(list((uploads[0] / "many" / "images").iterdir())) == 2000

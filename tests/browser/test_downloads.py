@@ -23,19 +23,19 @@ WORK_MS = 120_000
 NASTY = "<script>alert(1)</script> & sons"
 
 
-def real_images(house, dataset):
+def real_images(installation, dataset):
     """Put real photographs in the place of the drawn ones, where they are beside this checkout."""
     files = sorted((SHARED_DATA / "ecssd" / "images").glob("*.*"))[:6]
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         rows = datasets.images(session, dataset.id)
     for row, file in zip(rows, files, strict=False):
         image = codec.resize_image(codec.decode_image(file.read_bytes()), (row.height, row.width))
-        house.files.write(stored.image_key(dataset.id, row.id), codec.encode_png(image))
+        installation.files.write(stored.image_key(dataset.id, row.id), codec.encode_png(image))
 
 
 def test_a_file_is_prepared_by_a_worker_and_downloaded(app, open_tab):
-    dataset = add_discs(app.house, 6, size_px=160)
-    run = add_run(app.house, dataset, NASTY, label_set_id=add_label_set(app.house, dataset))
+    dataset = add_discs(app.installation, 6, size_px=160)
+    run = add_run(app.installation, dataset, NASTY, label_set_id=add_label_set(app.installation, dataset))
     page = open_tab(f"{app.address}/gallery?run={run.id}&threshold=0.3", width_px=800)
     page.get_by_role("button", name="Download").click()
     with page.expect_download() as zipped:
@@ -57,17 +57,17 @@ def test_a_file_is_prepared_by_a_worker_and_downloaded(app, open_tab):
 
 
 @pytest.fixture
-def report(house, tmp_path):
+def report(installation, tmp_path):
     """Return the path of a report, alone in a folder."""
-    dataset = add_discs(house, 6, size_px=200)
-    real_images(house, dataset)
-    run = add_run(house, dataset, NASTY, label_set_id=add_label_set(house, dataset), epochs=12)
-    result = export.run(submit(house, "run", run.id, "report"), Context(house))
-    with house.database.reading() as session:
+    dataset = add_discs(installation, 6, size_px=200)
+    real_images(installation, dataset)
+    run = add_run(installation, dataset, NASTY, label_set_id=add_label_set(installation, dataset), epochs=12)
+    result = export.run(submit(installation, "run", run.id, "report"), Context(installation))
+    with installation.database.reading() as session:
         assert runs.own_prediction_set(session, run) is not None
     target = tmp_path / "alone" / "report.html"
     target.parent.mkdir()
-    shutil.copy(house.files.path(result["key"]), target)
+    shutil.copy(installation.files.path(result["key"]), target)
     return target
 
 

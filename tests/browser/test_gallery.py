@@ -21,21 +21,21 @@ ORDER = "Suspicious first"
 @pytest.fixture
 def run(app):
     """A run of 60 photographs whose labels are the truth moved sideways, with all that a gallery sorts by."""
-    house = app.house
-    house.database.migrate()
-    dataset = add_photographs(house, COUNT)
-    label_set_id = add_label_set(house, dataset, shift_px=6)
-    made = add_run(house, dataset, "photographs", label_set_id=label_set_id)
-    with house.database.reading() as session:
+    installation = app.installation
+    installation.database.migrate()
+    dataset = add_photographs(installation, COUNT)
+    label_set_id = add_label_set(installation, dataset, shift_px=6)
+    made = add_run(installation, dataset, "photographs", label_set_id=label_set_id)
+    with installation.database.reading() as session:
         images = datasets.images(session, dataset.id)
         labelled = recipes.labelled_images(session, label_set_id)
     assert len(labelled) == COUNT
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         for number, image in enumerate(images):
             shown = session.query(Prediction).filter_by(image_id=image.id).one()
             shown.uncertainty, shown.flip_agreement = number / COUNT, 1 - (number * 7 % COUNT) / COUNT
             label = session.get_one(Label, (label_set_id, image.id))
-            truth = truth_of(house, dataset, image.id)
+            truth = truth_of(installation, dataset, image.id)
             label.dice = metrics.dice(truth, truth.copy()) * 0.8
     return made
 

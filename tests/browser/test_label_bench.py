@@ -17,8 +17,8 @@ WORK_MS = 120_000
 
 @pytest.fixture
 def dataset(app) -> Dataset:
-    app.house.database.migrate()
-    return add_photographs(app.house)
+    app.installation.database.migrate()
+    return add_photographs(app.installation)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def tops(page: Page, image_id: str) -> list[float]:
 
 def test_three_recipes_show_the_same_images_at_the_same_height(bench, app, dataset):
     page = bench(a="kmeans", b="threshold", c="kmeans,clusters:2")
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         probe = [image.id for image in datasets.probe_images(session, dataset.id)]
     expect(page.locator(".tile")).to_have_count(3 * len(probe))
     for image_id in (probe[0], probe[-1]):
@@ -79,7 +79,7 @@ def test_a_tick_changes_the_masks_and_goes_with_the_job(bench, app):
     page.get_by_role("button", name="Label the dataset").click()
     page.get_by_role("dialog").get_by_role("button", name="Start").click()
     page.get_by_role("dialog").wait_for(state="detached")
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         [made] = recipes.listing(session)
     assert made.params["ticked"] == expected
     assert len(made.state["clusters"]) == len(before)
@@ -93,7 +93,7 @@ def test_the_worst_are_dropped_and_one_is_kept_again(bench, app):
     expect(page.get_by_text(f"On the {COUNT} images with truth")).to_be_visible(timeout=WORK_MS)
     page.get_by_role("button", name="Drop 1 image").click()
     expect(page.get_by_text("1 dropped: not trained on")).to_be_visible()
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         [made] = recipes.listing(session)
         [worst] = recipes.dropped_images(session, made.id)
     tile = page.locator(f".tile[data-id='{worst}']").last
@@ -103,7 +103,7 @@ def test_the_worst_are_dropped_and_one_is_kept_again(bench, app):
     expect(dialog.get_by_text("What the quality is made of")).to_be_visible()
     dialog.get_by_role("button", name="Keep it").click()
     expect(page.get_by_text("1 dropped: not trained on")).to_have_count(0)
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         assert recipes.dropped_images(session, made.id) == set()
 
 

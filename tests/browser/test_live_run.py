@@ -25,23 +25,23 @@ RANGE = f"() => {CHARTS}[0].layout.xaxis.range.map((edge) => Math.round(edge * 1
 @pytest.fixture
 def run(app):
     """A run on photographs that the test itself moves on, as a worker would."""
-    app.house.database.migrate()
-    dataset = add_photographs(app.house)
+    app.installation.database.migrate()
+    dataset = add_photographs(app.installation)
     config = config_from("fast", {"training": {"epochs": EPOCHS}}).model_dump(mode="json")
-    with app.house.database.writing() as session:
+    with app.installation.database.writing() as session:
         made, _ = submissions.submit_train(session, dataset.id, None, "watched", "fast", config, VERSION)
         images = datasets.images(session, dataset.id)
         rows = [{"image_id": image.id, "split": "validation", "probe": n < 2} for n, image in enumerate(images)]
         runs.set_split(session, made.id, rows)
-    with app.house.database.writing() as session:
+    with app.installation.database.writing() as session:
         jobs.claim(session, "test", 9, 60.0)
     for epoch in range(1, 4):
-        finish_epoch(app.house, made, epoch)
+        finish_epoch(app.installation, made, epoch)
     return made
 
 
-def finish_epoch(house, run, epoch):
-    with house.database.writing() as session:
+def finish_epoch(installation, run, epoch):
+    with installation.database.writing() as session:
         values = {"loss": 1 / epoch, "val_loss": 1.1 / epoch, "dice": 0.5, "val_dice": 1 - 0.5 / epoch}
         runs.save_metrics(session, run.id, epoch, values | {"learning_rate": 1e-3})
         runs.update_run(session, run.id, best_epoch=epoch, best_val_dice=1 - 0.5 / epoch)
@@ -67,7 +67,7 @@ def test_epochs_arrive_and_zoom_hidden_curves_and_scroll_stay(app, open_tab, run
     page.wait_for_function(f"() => {CHARTS}[0].data[1].visible === 'legendonly'")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "live.json" in request.url else None)
-    finish_epoch(app.house, run, 4)
+    finish_epoch(app.installation, run, 4)
     expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
     wait_until_drawn(page, 4)
     assert page.evaluate(RANGE) == [1.5, 2.5]
@@ -103,7 +103,7 @@ def test_an_epoch_runs_no_script_and_brings_numbers_curves_and_masks(app, open_t
     pictures: list[str] = []
     page.on("request", lambda request: pictures.append(unquote(request.url)) if "/pictures" in request.url else None)
     for epoch in range(4, 8):
-        finish_epoch(app.house, run, epoch)
+        finish_epoch(app.installation, run, epoch)
         expect(epochs_metric(page)).to_contain_text(f"{epoch} / {EPOCHS}", timeout=PATIENCE_MS)
     expect(page.locator(".number").filter(has_text="best epoch (7)")).to_contain_text("0.929")
     wait_until_drawn(page, 7)
@@ -117,12 +117,12 @@ def test_an_epoch_runs_no_script_and_brings_numbers_curves_and_masks(app, open_t
 def test_another_look_goes_on_following(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
     wait_until_drawn(page, 3)
-    finish_epoch(app.house, run, 4)
+    finish_epoch(app.installation, run, 4)
     wait_until_drawn(page, 4)
     page.get_by_text("Logarithmic loss").click()
     page.wait_for_function(f"() => {CHARTS}[0].layout.yaxis.type === 'log'")
     wait_until_drawn(page, 4)
-    finish_epoch(app.house, run, 5)
+    finish_epoch(app.installation, run, 5)
     wait_until_drawn(page, 5)
     assert page.evaluate(f"() => {CHARTS}[0].layout.yaxis.type") == "log"
     expect(epochs_metric(page)).to_contain_text(f"5 / {EPOCHS}")
@@ -136,7 +136,7 @@ def test_a_script_runs_for_an_epoch_where_it_alone_can_draw_it(app, open_tab, ru
     slider = page.get_by_role("group", name="Epoch", exact=True)
     expect(slider.get_by_text("3", exact=True)).to_have_count(2, timeout=PATIENCE_MS)  # the value, and the last of all
     before = len(scripts)
-    finish_epoch(app.house, run, 4)
+    finish_epoch(app.installation, run, 4)
     expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
     wait_until_drawn(page, 4)
     assert len(scripts) > before
@@ -148,7 +148,7 @@ def test_a_script_runs_for_an_epoch_where_it_alone_can_draw_it(app, open_tab, ru
 def test_the_bar_moves_without_a_run_of_the_script(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
     expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
-    with app.house.database.writing() as session:
+    with app.installation.database.writing() as session:
         jobs.heartbeat(session, run.job_id, 1, (44, EPOCHS * 12, "Epoch 4 of 30: 8 of 12 images, 3.0 images/s"))
     expect(page.get_by_text("Epoch 4 of 30: 8 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
     bar = page.get_by_role("progressbar", name=re.compile("8 of 12 images"))
@@ -162,7 +162,7 @@ def test_a_page_comes_back_after_the_network_was_away(app, open_tab, run):
     page.route("**/epoch.json*", lambda route: route.abort())
     page.route("**/live.json", lambda route: route.abort())
     expect(page.get_by_text("The app does not answer. Training goes on without it")).to_be_visible(timeout=PATIENCE_MS)
-    finish_epoch(app.house, run, 4)
+    finish_epoch(app.installation, run, 4)
     page.unroute("**/live.json")
     page.wait_for_timeout(3000)
     expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}")
@@ -174,7 +174,7 @@ def test_a_page_comes_back_after_the_network_was_away(app, open_tab, run):
 def test_asking_stops_and_the_story_comes_when_the_run_ends(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
     expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
-    with app.house.database.writing() as session:
+    with app.installation.database.writing() as session:
         runs.update_run(session, run.id, ended_reason="All 30 epochs are done.", train_seconds=12.0)
         jobs.finish(session, run.job_id, 1, JobStatus.FINISHED)
     expect(page.get_by_role("heading", name="What happened")).to_be_visible(timeout=PATIENCE_MS)

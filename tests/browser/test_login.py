@@ -35,7 +35,7 @@ def shared(identities: Provider, tmp_path: Path) -> Iterator[RunningApp]:
     file = identities.secrets_file(tmp_path, COOKIE_SECRET)
     script = REPOSITORY / "dashboard" / "app.py"
     with running(script, tmp_path / "data", "--secrets.files", str(file)) as started:
-        add_discs(started.house)
+        add_discs(started.installation)
         yield started
 
 
@@ -76,7 +76,7 @@ def status(address: str, path: str, context: BrowserContext | None = None, metho
 
 
 def a_picture(app: RunningApp) -> str:
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         image = session.query(Image).first()
     return f"/files/datasets/{image.dataset_id}/thumbs/{image.id}"
 
@@ -128,7 +128,7 @@ def test_the_first_person_is_admin_and_lets_the_next_one_work(shared, context_of
     bob.get_by_role("button", name="Import", exact=True).click()
     bob.get_by_role("heading", name="Sample scenes").wait_for()
 
-    with shared.house.database.reading() as session:
+    with shared.installation.database.reading() as session:
         told = [(each.who, each.action, each.name) for each in session.query(AuditEntry).order_by(AuditEntry.id)]
     assert told == [
         (ADA[0], "logged in", ADA[0]),
@@ -164,7 +164,7 @@ def test_logging_out_locks_again_also_for_who_kept_the_cookie(shared, context_of
 def test_a_forged_cookie_is_nobody(shared, context_of):
     context = context_of()
     log_in(context, shared.address, ADA[0])
-    with shared.house.database.reading() as session:
+    with shared.installation.database.reading() as session:
         subject = session.query(Person).one().subject.partition("|")
     claims = f'{{"iss": "{subject[0]}", "sub": "{subject[2]}", "is_logged_in": true, "origin": "{shared.address}"}}'
     picture = a_picture(shared)

@@ -24,15 +24,15 @@ NAMES = (
 
 
 @pytest.fixture
-def house(app):
-    """A house in which everything that can have a name has one that tries something."""
-    house = app.house
-    house.database.migrate()
-    dataset = add_photographs(house)
-    label_set = add_label_set(house, dataset, f"labels {HTML}")
-    other = add_run(house, dataset, f"other {NAMES[1]}", label_set_id=label_set)
-    add_run(house, dataset, f"run {HTML}", label_set_id=label_set)
-    with house.database.writing() as session:
+def installation(app):
+    """An installation in which everything that can have a name has one that tries something."""
+    installation = app.installation
+    installation.database.migrate()
+    dataset = add_photographs(installation)
+    label_set = add_label_set(installation, dataset, f"labels {HTML}")
+    other = add_run(installation, dataset, f"other {NAMES[1]}", label_set_id=label_set)
+    add_run(installation, dataset, f"run {HTML}", label_set_id=label_set)
+    with installation.database.writing() as session:
         session.get_one(Dataset, dataset.id).name = f"set {HTML}"
         session.get_one(Run, other.id).note = f"note {HTML}"
         session.get_one(Run, other.id).tags = [f"tag {HTML}"]
@@ -40,7 +40,7 @@ def house(app):
             session.merge(image).name = f"{number} {NAMES[number % len(NAMES)]}"
         entries = [{"name": f"bad {name}", "taken": False, "reason": f"It is {name}."} for name in NAMES]
         datasets.add_images(session, dataset.id, "0" * 32, [], entries)
-    return house
+    return installation
 
 
 def nothing_ran(page: Page) -> None:
@@ -50,8 +50,8 @@ def nothing_ran(page: Page) -> None:
     assert page.locator("a[href^='javascript:']").count() == 0
 
 
-def test_names_are_text_on_every_page(app, house, open_tab):
-    with house.database.reading() as session:
+def test_names_are_text_on_every_page(app, installation, open_tab):
+    with installation.database.reading() as session:
         dataset = session.query(Dataset).one()
         runs = session.query(Run).order_by(Run.name).all()
         set_id = session.query(PredictionSet).first().id
@@ -85,8 +85,8 @@ def test_names_are_text_on_every_page(app, house, open_tab):
         page.close()
 
 
-def test_names_in_a_report_and_in_the_closer_look_are_text(app, house, open_tab):
-    with house.database.reading() as session:
+def test_names_in_a_report_and_in_the_closer_look_are_text(app, installation, open_tab):
+    with installation.database.reading() as session:
         dataset = session.query(Dataset).one()
     page = open_tab(f"{app.address}/datasets?dataset={dataset.id}", width_px=1440)
     page.locator(".tile").first.click()

@@ -26,12 +26,12 @@ def violations(page: Page) -> list[str]:
 
 
 def test_no_page_asks_for_what_the_policy_forbids(app, open_tab):
-    house = app.house
-    house.database.migrate()
-    dataset = add_photographs(house, 12)
-    label_set = add_label_set(house, dataset)
-    run, other = (add_run(house, dataset, name, label_set_id=label_set) for name in ("photographs", "again"))
-    with house.database.writing() as session:
+    installation = app.installation
+    installation.database.migrate()
+    dataset = add_photographs(installation, 12)
+    label_set = add_label_set(installation, dataset)
+    run, other = (add_run(installation, dataset, name, label_set_id=label_set) for name in ("photographs", "again"))
+    with installation.database.writing() as session:
         for epoch in (1, 2, 3):
             numbers = {"loss": 1 / epoch, "val_loss": 1 / epoch, "val_dice": epoch / 4}
             for each in (run, other):

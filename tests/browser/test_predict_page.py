@@ -24,9 +24,9 @@ WORK_MS = 120_000
 def app(tmp_path):
     """The app with a worker that stays, and two networks: one takes less for bright than the other."""
     with running(REPOSITORY / "dashboard" / "app.py", tmp_path / "data", WARM_WORKER_S="120") as started:
-        dataset = add_discs(started.house, 2, name="learned on")
-        add_network(started.house, dataset, "only light", 170)
-        add_network(started.house, dataset, "also grey", 110)
+        dataset = add_discs(started.installation, 2, name="learned on")
+        add_network(started.installation, dataset, "only light", 170)
+        add_network(started.installation, dataset, "also grey", 110)
         yield started
 
 
@@ -44,7 +44,7 @@ def photographs(tmp_path):
 
 
 def ready(app):
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         return warm.readiness(session, utc_now(), 60)
 
 
@@ -57,7 +57,7 @@ def wait_until_ready(app):
 
 
 def predictions(app):
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         jobs = session.query(Job).filter_by(kind=JobKind.PREDICT).order_by(Job.created_at).all()
         return jobs, session.query(PredictionSet).all()
 
@@ -88,11 +88,11 @@ def test_photographs_are_predicted_by_a_worker_that_stays_and_compared(app, open
     assert len(sets) == 2
 
     light = next(found for found in sets if found.run_id in job.payload["also"])
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         images = datasets.images(session, light.dataset_id)
     for image in images:
-        grey = codec.decode_png(app.house.files.read(stored.image_key(light.dataset_id, image.id))).mean(axis=2)
-        levels = codec.decode_png(app.house.files.read(stored.prediction_key(light.id, image.id)))
+        grey = codec.decode_png(app.installation.files.read(stored.image_key(light.dataset_id, image.id))).mean(axis=2)
+        levels = codec.decode_png(app.installation.files.read(stored.prediction_key(light.id, image.id)))
         mask = levels > 127
         assert not mask.any() or grey[mask].mean() > grey[~mask].mean() + 20
 

@@ -12,7 +12,7 @@ TOKEN = "a token of 24 characters"
 
 def test_the_token_is_typed_in_once_and_given_up(tmp_path, open_tab):
     with running(REPOSITORY / "dashboard" / "app.py", tmp_path / "data", ACCESS_TOKEN=TOKEN) as app:
-        add_discs(app.house)
+        add_discs(app.installation)
         page = open_tab(f"{app.address}/datasets")
         field = page.get_by_label("Access token")
         field.fill("not the token")

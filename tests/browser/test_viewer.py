@@ -28,12 +28,12 @@ PANES = 6
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory):
-    """The app on a house with one run, and what a test needs to know of it."""
+    """The app on an installation with one run, and what a test needs to know of it."""
     with running(REPOSITORY / "dashboard" / "app.py", tmp_path_factory.mktemp("viewer") / "data") as started:
-        started.house.database.migrate()
-        dataset = add_nuclei(started.house) or add_discs(started.house, 3, size_px=96)
-        label_set_id = add_label_set(started.house, dataset)
-        run = add_run(started.house, dataset, "shifted", label_set_id=label_set_id, shifts_px=(2, 6, 9))
+        started.installation.database.migrate()
+        dataset = add_nuclei(started.installation) or add_discs(started.installation, 3, size_px=96)
+        label_set_id = add_label_set(started.installation, dataset)
+        run = add_run(started.installation, dataset, "shifted", label_set_id=label_set_id, shifts_px=(2, 6, 9))
         yield Scene(started, dataset, label_set_id, run)
 
 
@@ -42,7 +42,7 @@ class Scene:
 
     def __init__(self, app, dataset, label_set_id, run):
         self.app, self.dataset, self.label_set_id, self.run = app, dataset, label_set_id, run
-        with app.house.database.reading() as session:
+        with app.installation.database.reading() as session:
             self.images = datasets.images(session, dataset.id)
             self.set_id = runs.ensure_prediction_set(session, run.id, dataset.id, None, flips=False)
 
@@ -60,10 +60,10 @@ class Scene:
             stored.label_key(self.label_set_id, image_id),
             stored.truth_key(self.dataset.id, image_id),
         )
-        return tuple(codec.decode_png(self.app.house.files.read(key)) for key in keys)
+        return tuple(codec.decode_png(self.app.installation.files.read(key)) for key in keys)
 
 
-def add_nuclei(house):
+def add_nuclei(installation):
     """Store three photographs of nuclei, the first two of the same size; None where the data is not here."""
     folder = SHARED_DATA / "nuclei"
     by_size = {}
@@ -75,7 +75,7 @@ def add_nuclei(house):
     if len(same) < SAME_SIZE or not other:
         return None
     return add_pictures(
-        house,
+        installation,
         "nuclei",
         [
             (np.asarray(Image.open(path).convert("RGB")), np.asarray(Image.open(folder / "truth" / path.name)) > 127)
@@ -84,20 +84,20 @@ def add_nuclei(house):
     )
 
 
-def add_pictures(house, name, pairs):
+def add_pictures(installation, name, pairs):
     """Store pairs of image uint8 (H, W, 3) and truth bool (H, W) as a dataset."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         dataset = datasets.create(session, name)
     rows = []
     for number, (image, mask) in enumerate(pairs):
         row = {"id": new_id(), "name": f"{number}.png", "content_hash": f"{name}{number}", "has_truth": True}
-        house.files.write(stored.image_key(dataset.id, row["id"]), codec.encode_png(image))
-        house.files.write(stored.thumb_key(dataset.id, row["id"]), codec.thumbnail(image))
-        house.files.write(stored.truth_key(dataset.id, row["id"]), codec.encode_png(mask.astype(np.uint8) * 255))
+        installation.files.write(stored.image_key(dataset.id, row["id"]), codec.encode_png(image))
+        installation.files.write(stored.thumb_key(dataset.id, row["id"]), codec.thumbnail(image))
+        installation.files.write(stored.truth_key(dataset.id, row["id"]), codec.encode_png(mask.astype(np.uint8) * 255))
         values = [[0, int((~mask).sum())], [255, int(mask.sum())]]
         rows.append(row | {"width": image.shape[1], "height": image.shape[0], "truth_values": values})
     classes = [{"index": 0, "name": "background"}, {"index": 1, "name": "foreground"}]
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         entries = [{"name": row["name"], "taken": True, "reason": ""} for row in rows]
         datasets.add_images(session, dataset.id, new_id(), rows, entries)
         return datasets.finish_import(session, dataset.id, classes, [int(value >= 128) for value in range(256)])
@@ -332,9 +332,9 @@ def test_a_large_image_comes_small_first_and_whole_when_zoomed_in(gallery, open_
     slope = np.linspace(0, 255, side).astype(np.uint8)
     image = np.broadcast_to(slope[:, None, None], (side, side, 3))
     mask = np.broadcast_to(slope[None] > 100, (side, side))
-    dataset = add_pictures(gallery.app.house, "large", [(np.ascontiguousarray(image), mask)])
-    run = add_run(gallery.app.house, dataset, "large", shifts_px=(700,))
-    with gallery.app.house.database.reading() as session:
+    dataset = add_pictures(gallery.app.installation, "large", [(np.ascontiguousarray(image), mask)])
+    run = add_run(gallery.app.installation, dataset, "large", shifts_px=(700,))
+    with gallery.app.installation.database.reading() as session:
         image_id = datasets.images(session, dataset.id)[0].id
     asked = []
     page = open_tab("about:blank")

@@ -21,7 +21,7 @@ SMALL = [
 
 
 def rows(app, model):
-    with app.house.database.reading() as session:
+    with app.installation.database.reading() as session:
         return session.query(model).all()
 
 
@@ -103,7 +103,7 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
 
 def until_labelled(app, page, label_set):
     for _ in range(600):
-        job = app.house.job(label_set.job_id)
+        job = app.installation.job(label_set.job_id)
         if job.status.ended:
             break
         page.wait_for_timeout(200)
@@ -175,4 +175,4 @@ def test_a_zip_of_real_images_is_uploaded_labelled_and_deleted(app, page, tmp_pa
     dialog.get_by_role("button", name="Delete for good").click()
     page.get_by_text("No images yet").wait_for()
     assert rows(app, Dataset) == rows(app, LabelSet) == []
-    assert not list((app.house.files.root / "datasets").iterdir())
+    assert not list((app.installation.files.root / "datasets").iterdir())

@@ -1,4 +1,4 @@
-"""Pages under test: they see the house of the test, and start no workers."""
+"""Pages under test: they see the installation of the test, and start no workers."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.server import resources
 from engine.core import settings as settings_module
-from tests.support.installation import REPOSITORY, House
+from tests.support.installation import REPOSITORY, Installation
 
 # Each page under test would look through all installed packages for components anew: a quarter of its time.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture
-def submitted(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The ids of the jobs that a page gave to the launcher, while the web half reads this test's house."""
+def submitted(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The ids of the jobs that a page gave to the launcher, while the web half reads this test's installation."""
     started: list[str] = []
 
     class Recorder:
         def submit(self, job_id: str) -> None:
             started.append(job_id)
 
-    monkeypatch.setenv("DATA_ROOT", str(house.settings.data_root))
-    monkeypatch.setenv("DATABASE_URL", house.settings.resolved_database_url)
+    monkeypatch.setenv("DATA_ROOT", str(installation.settings.data_root))
+    monkeypatch.setenv("DATABASE_URL", installation.settings.resolved_database_url)
     monkeypatch.setenv("WARM_WORKER_S", "0")
     settings_module.settings.cache_clear()
     monkeypatch.setattr(resources, "launcher", Recorder)
@@ -51,6 +51,6 @@ def open_page(submitted: list[str]) -> Callable[..., AppTest]:
 
 
 @pytest.fixture
-def dashboard(house: House, submitted: list[str]) -> House:
-    """The house, with the web half reading it: for tests of routes and shared parts."""
-    return house
+def dashboard(installation: Installation, submitted: list[str]) -> Installation:
+    """The installation, with the web half reading it: for tests of routes and shared parts."""
+    return installation

@@ -9,16 +9,16 @@ from tests.support.installation import add_discs
 from tests.support.predicted import add_run
 
 
-def own_set(house, run):
-    with house.database.reading() as session:
+def own_set(installation, run):
+    with installation.database.reading() as session:
         return runs.own_prediction_set(session, run).id
 
 
-def test_rows_come_in_the_datasets_order_with_everything_a_gallery_sorts_by(house, monkeypatch):
-    run = add_run(house, add_discs(house, 5), "r")
+def test_rows_come_in_the_datasets_order_with_everything_a_gallery_sorts_by(installation, monkeypatch):
+    run = add_run(installation, add_discs(installation, 5), "r")
     monkeypatch.setattr(predictions, "ROWS_AT_ONCE", 2)
-    with house.database.reading() as session:
-        parts = list(predictions.rows(session, own_set(house, run)))
+    with installation.database.reading() as session:
+        parts = list(predictions.rows(session, own_set(installation, run)))
     assert [len(part) for part in parts] == [2, 2, 1]
     rows = [row for part in parts for row in part]
     assert [row.name for row in rows] == [f"disc {number}.png" for number in range(5)]
@@ -27,52 +27,52 @@ def test_rows_come_in_the_datasets_order_with_everything_a_gallery_sorts_by(hous
     assert {(row.width, row.height) for row in rows} == {(64, 64)}
 
 
-def test_the_stamp_notices_a_new_score_and_a_removed_prediction_and_nothing_else(house):
-    run = add_run(house, add_discs(house, 5), "r")
-    set_id = own_set(house, run)
+def test_the_stamp_notices_a_new_score_and_a_removed_prediction_and_nothing_else(installation):
+    run = add_run(installation, add_discs(installation, 5), "r")
+    set_id = own_set(installation, run)
     stamps = []
     for change in (None, None, "score", "remove"):
-        with house.database.writing() as session:
+        with installation.database.writing() as session:
             first = session.query(Prediction).filter_by(prediction_set_id=set_id).first()
             if change == "score":
                 first.truth_dice = 0.123
             if change == "remove":
                 session.delete(first)
-        with house.database.reading() as session:
+        with installation.database.reading() as session:
             stamps.append(predictions.stamp(session, set_id))
     assert stamps[0] == stamps[1]
     assert len(set(stamps)) == 3
 
 
-def test_the_stamp_is_answered_from_the_indexes(house):
-    with house.database.reading() as session:
+def test_the_stamp_is_answered_from_the_indexes(installation):
+    with installation.database.reading() as session:
         for column in ("label_dice", "truth_dice"):
             query = f"select count(*), sum({column}) from predictions where prediction_set_id = 'x'"
             plan = " ".join(row.detail for row in session.execute(text(f"explain query plan {query}")))
             assert "COVERING INDEX" in plan
 
 
-def test_own_sets_leave_out_other_datasets_and_empty_sets(house):
-    discs, others = add_discs(house, 3), add_discs(house, 2, name="others")
-    predicted, bare = add_run(house, discs, "predicted"), add_run(house, discs, "bare", shifts_px=())
-    with house.database.writing() as session:
+def test_own_sets_leave_out_other_datasets_and_empty_sets(installation):
+    discs, others = add_discs(installation, 3), add_discs(installation, 2, name="others")
+    predicted, bare = add_run(installation, discs, "predicted"), add_run(installation, discs, "bare", shifts_px=())
+    with installation.database.writing() as session:
         runs.ensure_prediction_set(session, bare.id, discs.id, None, flips=False)
         elsewhere = runs.ensure_prediction_set(session, bare.id, others.id, None, flips=False)
         row = {"image_id": None, "area": 0.1, "mean_probability": 0.1, "split": ""}
         images = session.execute(text("select id from images where dataset_id = :d"), {"d": others.id}).scalars()
         runs.add_predictions(session, elsewhere, [row | {"image_id": next(iter(images))}])
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         found = predictions.own_sets(session)
         assert {run_id: count for run_id, (_, count) in found.items()} == {predicted.id: 3}
         assert predictions.own_sets(session, [bare.id]) == {}
 
 
-def test_the_job_at_work_is_the_one_that_predicts_the_runs_own_dataset(house):
-    run = add_run(house, add_discs(house, 3), "r", shifts_px=())
-    with house.database.reading() as session:
+def test_the_job_at_work_is_the_one_that_predicts_the_runs_own_dataset(installation):
+    run = add_run(installation, add_discs(installation, 3), "r", shifts_px=())
+    with installation.database.reading() as session:
         assert predictions.job_at_work(session, run) is None
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         _, job = submit_predict(session, run.id, run.dataset_id)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         found = predictions.job_at_work(session, run)
     assert found.id == job.id and found.kind == JobKind.PREDICT

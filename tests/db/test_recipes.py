@@ -9,13 +9,13 @@ from db.submissions import NotReady
 from tests.support.installation import add_discs
 
 
-def start_labels(house, dataset, name="labels", **more):
-    with house.database.writing() as session:
+def start_labels(installation, dataset, name="labels", **more):
+    with installation.database.writing() as session:
         return submissions.submit_label(session, dataset.id, name, "threshold", {}, 0, "test", **more)[0]
 
 
-def add_labels(house, dataset, label_set, qualities):
-    with house.database.writing() as session:
+def add_labels(installation, dataset, label_set, qualities):
+    with installation.database.writing() as session:
         images = datasets.images(session, dataset.id)
         rows = [
             {"image_id": image.id, "area": 0.5, "quality": quality, "unclear": quality is not None and quality < 0.2}
@@ -25,26 +25,26 @@ def add_labels(house, dataset, label_set, qualities):
     return [row["image_id"] for row in rows]
 
 
-def test_the_summary_counts_what_is_unclear_and_dropped_and_leaves_unknown_quality_out(house):
-    dataset = add_discs(house, 4)
-    label_set = start_labels(house, dataset)
-    ids = add_labels(house, dataset, label_set, [0.1, 0.5, 0.6, None])
-    with house.database.writing() as session:
+def test_the_summary_counts_what_is_unclear_and_dropped_and_leaves_unknown_quality_out(installation):
+    dataset = add_discs(installation, 4)
+    label_set = start_labels(installation, dataset)
+    ids = add_labels(installation, dataset, label_set, [0.1, 0.5, 0.6, None])
+    with installation.database.writing() as session:
         recipes.set_dropped(session, label_set.id, ids[:2], True)
         summary = recipes.summary(session, label_set.id)
     assert (summary.images, summary.unclear, summary.dropped) == (4, 1, 2)
     assert summary.quality == pytest.approx(0.4)
 
 
-def test_an_image_is_dropped_in_one_label_set_only_and_stays_dropped_when_drawn_again(house):
-    dataset = add_discs(house, 3)
-    first, second = start_labels(house, dataset), start_labels(house, dataset, "others")
-    ids = add_labels(house, dataset, first, [0.5] * 3)
-    add_labels(house, dataset, second, [0.5] * 3)
-    with house.database.writing() as session:
+def test_an_image_is_dropped_in_one_label_set_only_and_stays_dropped_when_drawn_again(installation):
+    dataset = add_discs(installation, 3)
+    first, second = start_labels(installation, dataset), start_labels(installation, dataset, "others")
+    ids = add_labels(installation, dataset, first, [0.5] * 3)
+    add_labels(installation, dataset, second, [0.5] * 3)
+    with installation.database.writing() as session:
         recipes.set_dropped(session, first.id, [ids[0]], True)
-    add_labels(house, dataset, first, [0.9] * 3)
-    with house.database.writing() as session:
+    add_labels(installation, dataset, first, [0.9] * 3)
+    with installation.database.writing() as session:
         assert recipes.dropped_images(session, first.id) == {ids[0]}
         assert recipes.dropped_images(session, second.id) == set()
         assert session.get_one(Label, (first.id, ids[0])).quality == 0.9
@@ -52,40 +52,40 @@ def test_an_image_is_dropped_in_one_label_set_only_and_stays_dropped_when_drawn_
         assert recipes.dropped_images(session, first.id) == set()
 
 
-def test_more_images_are_dropped_at_once_than_a_statement_holds(house, monkeypatch):
+def test_more_images_are_dropped_at_once_than_a_statement_holds(installation, monkeypatch):
     monkeypatch.setattr(recipes, "CHUNK", 2)
-    dataset = add_discs(house, 5)
-    label_set = start_labels(house, dataset)
-    ids = add_labels(house, dataset, label_set, [0.5] * 5)
-    with house.database.writing() as session:
+    dataset = add_discs(installation, 5)
+    label_set = start_labels(installation, dataset)
+    ids = add_labels(installation, dataset, label_set, [0.5] * 5)
+    with installation.database.writing() as session:
         recipes.set_dropped(session, label_set.id, ids, True)
         assert recipes.dropped_images(session, label_set.id) == set(ids)
 
 
-def test_a_label_set_without_a_kept_image_teaches_nobody(house):
-    dataset = add_discs(house, 2)
-    label_set = start_labels(house, dataset)
-    ids = add_labels(house, dataset, label_set, [0.5] * 2)
-    with house.database.writing() as session:
+def test_a_label_set_without_a_kept_image_teaches_nobody(installation):
+    dataset = add_discs(installation, 2)
+    label_set = start_labels(installation, dataset)
+    ids = add_labels(installation, dataset, label_set, [0.5] * 2)
+    with installation.database.writing() as session:
         recipes.set_dropped(session, label_set.id, None, True)
-    with house.database.writing() as session, pytest.raises(NotReady, match=r"'labels' is dropped\. Keep some"):
+    with installation.database.writing() as session, pytest.raises(NotReady, match=r"'labels' is dropped\. Keep some"):
         submissions.submit_train(session, dataset.id, label_set.id, "run", "fast", {}, "test")
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         recipes.set_dropped(session, label_set.id, ids[:1], False)
         submissions.submit_train(session, dataset.id, label_set.id, "run", "fast", {}, "test")
 
 
-def test_what_the_same_recipe_drew_of_the_same_picture_is_found_in_any_dataset(house, monkeypatch):
+def test_what_the_same_recipe_drew_of_the_same_picture_is_found_in_any_dataset(installation, monkeypatch):
     monkeypatch.setattr(recipes, "CHUNK", 2)
-    dataset = add_discs(house, 3)
-    first = start_labels(house, dataset, state={"level": 3})
-    other = start_labels(house, dataset, "other")
-    ids = add_labels(house, dataset, first, [0.5] * 2)
-    add_labels(house, dataset, other, [0.5] * 3)
-    with house.database.writing() as session:
+    dataset = add_discs(installation, 3)
+    first = start_labels(installation, dataset, state={"level": 3})
+    other = start_labels(installation, dataset, "other")
+    ids = add_labels(installation, dataset, first, [0.5] * 2)
+    add_labels(installation, dataset, other, [0.5] * 3)
+    with installation.database.writing() as session:
         recipes.set_state(session, first.id, {"level": 3}, "a" * 64)
         recipes.set_state(session, other.id, None, "b" * 64)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         hashes = [image.content_hash for image in datasets.images(session, dataset.id)]
         found = recipes.drawn_before(session, "a" * 64, [*hashes, "elsewhere"])
         assert {content_hash: label.image_id for content_hash, label in found.items()} == dict(
@@ -94,8 +94,8 @@ def test_what_the_same_recipe_drew_of_the_same_picture_is_found_in_any_dataset(h
         assert recipes.drawn_before(session, "c" * 64, hashes) == {}
 
 
-def test_a_recipe_is_kept_renamed_and_forgotten(house):
-    with house.database.writing() as session:
+def test_a_recipe_is_kept_renamed_and_forgotten(installation):
+    with installation.database.writing() as session:
         kept = recipes.keep_recipe(session, " cells,  dark ", "threshold", {"foreground": "darker"})
         recipes.keep_recipe(session, "other", "kmeans", {})
         with pytest.raises(NameTaken, match="'other' is taken"):
@@ -104,7 +104,7 @@ def test_a_recipe_is_kept_renamed_and_forgotten(house):
             recipes.keep_recipe(session, " ", "kmeans", {})
         recipes.rename_recipe(session, kept.id, "cells, dark")
         recipes.rename_recipe(session, kept.id, "dark cells")
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         assert [each.name for each in recipes.kept_recipes(session)] == ["other", "dark cells"]
         assert session.get_one(KeptRecipe, kept.id).params == {"foreground": "darker"}
         recipes.delete_recipe(session, kept.id)

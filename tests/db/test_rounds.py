@@ -14,13 +14,13 @@ VALUES = {"first_epoch": 1, "last_epoch": 3, "accepted": True, "images": 4, "lab
 
 
 @pytest.fixture
-def run(house):
-    return add_run(house, add_discs(house, 4), "taught")
+def run(installation):
+    return add_run(installation, add_discs(installation, 4), "taught")
 
 
 @pytest.fixture
-def records(house):
-    return DatabaseRecords(house.database)
+def records(installation):
+    return DatabaseRecords(installation.database)
 
 
 def test_rounds_come_back_in_order_with_what_was_stored(records, run):
@@ -38,8 +38,8 @@ def test_a_repeated_round_replaces_the_one_before(records, run):
     assert [found.masks_quality for found in records.rounds(run.id)] == [0.7]
 
 
-def test_later_rounds_of_this_run_alone_are_forgotten(house, records, run):
-    other = add_run(house, add_discs(house, 4, name="others"), "other")
+def test_later_rounds_of_this_run_alone_are_forgotten(installation, records, run):
+    other = add_run(installation, add_discs(installation, 4, name="others"), "other")
     for number in (1, 2, 3):
         records.save_round(run.id, number, **VALUES)
         records.save_round(other.id, number, **VALUES)
@@ -48,16 +48,16 @@ def test_later_rounds_of_this_run_alone_are_forgotten(house, records, run):
     assert len(records.rounds(other.id)) == 3
 
 
-def test_rounds_go_with_their_run_and_need_one(house, records, run):
+def test_rounds_go_with_their_run_and_need_one(installation, records, run):
     records.save_round(run.id, 1, **VALUES)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.delete_run(session, run.id)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Round)) == 0
     with pytest.raises(IntegrityError):
         records.save_round("0" * 32, 1, **VALUES)
 
 
-def test_a_run_taught_by_truth_has_none(house, run):
-    with house.database.reading() as session:
+def test_a_run_taught_by_truth_has_none(installation, run):
+    with installation.database.reading() as session:
         assert rounds.rounds(session, run.id) == []

@@ -10,34 +10,34 @@ from db.submissions import NotReady
 from tests.support.installation import add_discs
 
 
-def start_labels(house, dataset, name="labels"):
-    with house.database.writing() as session:
+def start_labels(installation, dataset, name="labels"):
+    with installation.database.writing() as session:
         return submissions.submit_label(session, dataset.id, name, "threshold", {}, 0, "test")
 
 
-def start_run(house, dataset, label_set_id=None, name="run"):
-    with house.database.writing() as session:
+def start_run(installation, dataset, label_set_id=None, name="run"):
+    with installation.database.writing() as session:
         return submissions.submit_train(session, dataset.id, label_set_id, name, "fast", {}, "test")
 
 
-def end(house, job):
-    with house.database.writing() as session:
+def end(installation, job):
+    with installation.database.writing() as session:
         claimed = jobs.claim(session, "w", 10, 60)
         assert claimed.id == job.id
         jobs.finish(session, job.id, claimed.attempt, JobStatus.FINISHED)
 
 
-def add_label_rows(house, dataset, label_set):
-    with house.database.writing() as session:
+def add_label_rows(installation, dataset, label_set):
+    with installation.database.writing() as session:
         images = datasets.images(session, dataset.id)
         rows = [{"image_id": image.id, "area": 0.5, "dice": 0.8, "iou": None} for image in images]
         recipes.add_labels(session, label_set.id, rows)
         recipes.add_labels(session, label_set.id, rows)  # a retry doubles nothing
 
 
-def test_a_name_is_given_once(house):
-    add_discs(house, 1, name="cells")
-    with house.database.writing() as session:
+def test_a_name_is_given_once(installation):
+    add_discs(installation, 1, name="cells")
+    with installation.database.writing() as session:
         with pytest.raises(NameTaken, match="'cells' is taken"):
             datasets.create(session, " cells ")
         with pytest.raises(NameTaken, match="1 to 200 characters"):
@@ -45,99 +45,99 @@ def test_a_name_is_given_once(house):
         assert free_name(session, Dataset, "cells") == "cells 2"
 
 
-def test_ids_and_names_both_find_a_row_and_a_wrong_one_lists_what_there_is(house):
-    dataset = add_discs(house, 1, name="cells")
-    with house.database.reading() as session:
+def test_ids_and_names_both_find_a_row_and_a_wrong_one_lists_what_there_is(installation):
+    dataset = add_discs(installation, 1, name="cells")
+    with installation.database.reading() as session:
         assert by_id_or_name(session, Dataset, "cells").id == dataset.id
         assert by_id_or_name(session, Dataset, dataset.id).name == "cells"
         with pytest.raises(NotFound, match=r"no dataset 'frogs'\. Known: 'cells'"):
             by_id_or_name(session, Dataset, "frogs")
 
 
-def test_work_that_cannot_start_says_what_is_missing(house):
-    with house.database.writing() as session:
+def test_work_that_cannot_start_says_what_is_missing(installation):
+    with installation.database.writing() as session:
         empty = datasets.create(session, "empty")
     with pytest.raises(NotReady, match="'empty' has no images"):
-        start_labels(house, empty)
-    bare = add_discs(house, 2, name="bare", truth=False)
+        start_labels(installation, empty)
+    bare = add_discs(installation, 2, name="bare", truth=False)
     with pytest.raises(NotReady, match="no truth masks"):
-        start_run(house, bare)
-    label_set, _ = start_labels(house, bare)
+        start_run(installation, bare)
+    label_set, _ = start_labels(installation, bare)
     with pytest.raises(NotReady, match="no masks yet"):
-        start_run(house, bare, label_set.id)
-    other = add_discs(house, 2, name="other")
+        start_run(installation, bare, label_set.id)
+    other = add_discs(installation, 2, name="other")
     with pytest.raises(NotReady, match="belongs to another dataset"):
-        start_run(house, other, label_set.id)
-    run, _ = start_run(house, other)
-    with house.database.writing() as session, pytest.raises(NotReady, match="no model yet"):
+        start_run(installation, other, label_set.id)
+    run, _ = start_run(installation, other)
+    with installation.database.writing() as session, pytest.raises(NotReady, match="no model yet"):
         submissions.submit_predict(session, run.id, other.id)
 
 
-def test_a_dataset_at_work_is_not_deleted_and_a_free_one_takes_all_with_it(house):
-    dataset = add_discs(house, 3)
-    label_set, label_job = start_labels(house, dataset)
-    with house.database.writing() as session, pytest.raises(InUse, match=r"in use by a job \(label\)"):
+def test_a_dataset_at_work_is_not_deleted_and_a_free_one_takes_all_with_it(installation):
+    dataset = add_discs(installation, 3)
+    label_set, label_job = start_labels(installation, dataset)
+    with installation.database.writing() as session, pytest.raises(InUse, match=r"in use by a job \(label\)"):
         datasets.delete_dataset(session, dataset.id)
-    end(house, label_job)
-    add_label_rows(house, dataset, label_set)
-    run, run_job = start_run(house, dataset, label_set.id)
-    end(house, run_job)
-    with house.database.writing() as session:
+    end(installation, label_job)
+    add_label_rows(installation, dataset, label_set)
+    run, run_job = start_run(installation, dataset, label_set.id)
+    end(installation, run_job)
+    with installation.database.writing() as session:
         runs.save_metrics(session, run.id, 1, {"loss": 0.5})
         set_id = runs.ensure_prediction_set(session, run.id, dataset.id, None, False)
         image_id = datasets.images(session, dataset.id)[0].id
         runs.add_predictions(
             session, set_id, [{"image_id": image_id, "area": 0.1, "mean_probability": 0.1, "split": "train"}]
         )
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         gone = datasets.delete_dataset(session, dataset.id)
     assert gone == [("dataset", dataset.id), ("labels", label_set.id), ("run", run.id), ("prediction", set_id)]
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         for model in (Dataset, Image, LabelSet, Label, Run, Metric, Prediction):
             assert session.query(model).count() == 0
 
 
-def test_a_label_set_that_taught_a_run_stays(house):
-    dataset = add_discs(house, 2)
-    label_set, job = start_labels(house, dataset)
-    with house.database.writing() as session, pytest.raises(InUse, match="being drawn"):
+def test_a_label_set_that_taught_a_run_stays(installation):
+    dataset = add_discs(installation, 2)
+    label_set, job = start_labels(installation, dataset)
+    with installation.database.writing() as session, pytest.raises(InUse, match="being drawn"):
         recipes.delete_label_set(session, label_set.id)
-    end(house, job)
-    add_label_rows(house, dataset, label_set)
-    start_run(house, dataset, label_set.id, name="pupil")
-    with house.database.writing() as session, pytest.raises(InUse, match="taught 'pupil'"):
+    end(installation, job)
+    add_label_rows(installation, dataset, label_set)
+    start_run(installation, dataset, label_set.id, name="pupil")
+    with installation.database.writing() as session, pytest.raises(InUse, match="taught 'pupil'"):
         recipes.delete_label_set(session, label_set.id)
 
 
-def test_a_repeated_epoch_replaces_what_it_wrote(house):
-    dataset = add_discs(house, 2)
-    run, _ = start_run(house, dataset)
-    with house.database.writing() as session:
+def test_a_repeated_epoch_replaces_what_it_wrote(installation):
+    dataset = add_discs(installation, 2)
+    run, _ = start_run(installation, dataset)
+    with installation.database.writing() as session:
         runs.save_metrics(session, run.id, 1, {"loss": 0.5})
         runs.save_metrics(session, run.id, 2, {"loss": 0.4})
         runs.save_metrics(session, run.id, 2, {"loss": 0.3})
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert [(m.epoch, m.value) for m in runs.metrics(session, run.id)] == [(1, 0.5), (2, 0.3)]
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.drop_metrics_after(session, run.id, 1)
         assert [m.epoch for m in runs.metrics(session, run.id)] == [1]
 
 
-def test_images_that_are_there_are_not_doubled_by_a_second_attempt(house):
-    dataset = add_discs(house, 3)
-    with house.database.writing() as session:
+def test_images_that_are_there_are_not_doubled_by_a_second_attempt(installation):
+    dataset = add_discs(installation, 3)
+    with installation.database.writing() as session:
         image = datasets.images(session, dataset.id)[0]
         again = {"id": "0" * 32, "name": "again", "content_hash": image.content_hash, "width": 1, "height": 1}
         datasets.add_images(session, dataset.id, "j" * 32, [again], [{"name": "again", "taken": False, "reason": "x"}])
         datasets.add_images(session, dataset.id, "j" * 32, [], [{"name": "again", "taken": False, "reason": "x"}])
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert len(datasets.images(session, dataset.id)) == 3
         assert [entry.name for entry in datasets.report(session, dataset.id, taken=False)] == ["again"]
 
 
-def test_probe_images_are_spread_evenly_until_they_are_chosen(house):
-    dataset = add_discs(house, 12)
-    with house.database.writing() as session:
+def test_probe_images_are_spread_evenly_until_they_are_chosen(installation):
+    dataset = add_discs(installation, 12)
+    with installation.database.writing() as session:
         spread = datasets.probe_images(session, dataset.id, 4)
         assert [image.position for image in spread] == [2, 5, 8, 11]
         chosen = [spread[3].id, spread[0].id]
@@ -147,32 +147,32 @@ def test_probe_images_are_spread_evenly_until_they_are_chosen(house):
         assert len(datasets.probe_images(session, dataset.id, 8)) == 8
 
 
-def test_a_class_mapping_is_checked_and_changed_whole(house):
-    dataset = add_discs(house, 2)
-    with house.database.writing() as session:
+def test_a_class_mapping_is_checked_and_changed_whole(installation):
+    dataset = add_discs(installation, 2)
+    with installation.database.writing() as session:
         with pytest.raises(ValueError, match="256 entries"):
             datasets.set_classes(session, dataset.id, ["background"], [0, 0])
         datasets.set_classes(session, dataset.id, [{"index": 0, "name": "all"}], [0] * 256)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.get_one(Dataset, dataset.id).truth_version == dataset.truth_version + 1
 
 
-def test_a_measurement_belongs_to_no_row_and_is_found_by_dataset_and_kind(house):
-    dataset, other = add_discs(house, 3, name="cells"), add_discs(house, 3, name="others", truth=False)
-    with house.database.writing() as session:
+def test_a_measurement_belongs_to_no_row_and_is_found_by_dataset_and_kind(installation):
+    dataset, other = add_discs(installation, 3, name="cells"), add_discs(installation, 3, name="others", truth=False)
+    with installation.database.writing() as session:
         first = submissions.submit_measure(session, dataset.id, None, {}, "trial")
         second = submissions.submit_measure(session, dataset.id, None, {}, "trial")
         submissions.submit_measure(session, dataset.id, None, {}, "rate_range")
         with pytest.raises(NotReady, match="no truth masks"):
             submissions.submit_measure(session, other.id, None, {}, "trial")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.get_one(Dataset, dataset.id).job_id == dataset.job_id
         assert [job.id for job in jobs.measurements(session, dataset.id, "trial")] == [second.id, first.id]
         assert jobs.measurements(session, other.id, "trial") == []
         assert len(datasets.jobs_at_work(session, dataset.id)) == 3
 
 
-def test_a_dataset_counts_its_images_by_shape(house):
-    dataset = add_discs(house, 3, size_px=48)
-    with house.database.reading() as session:
+def test_a_dataset_counts_its_images_by_shape(installation):
+    dataset = add_discs(installation, 3, size_px=48)
+    with installation.database.reading() as session:
         assert datasets.shapes(session, dataset.id) == {(48, 48): 3}

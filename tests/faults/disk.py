@@ -1,6 +1,6 @@
 """A disk of its own for DATA_ROOT, small enough to be filled: a file system in memory, or a limit where none may mount.
 
-Mounting needs root. Without it, "full" is a limit of 0 bytes on every file that the house's processes write
+Mounting needs root. Without it, "full" is a limit of 0 bytes on every file that the installation's processes write
 (RLIMIT_FSIZE, set from outside while they run): writes fail with EFBIG instead of ENOSPC, from Python and from C alike.
 """
 

@@ -203,8 +203,8 @@ class Episodes:
 
     def _doctor(self, excused: Collection[str]) -> tuple[set[str], list[str]]:
         """Return which of `excused` the product itself says are gone or damaged, and what else it finds."""
-        inventory = DatabaseInventory(self.rig.house.database)
-        report = check(inventory, self.rig.house.files, utc_now(), self.rig.lost_after_s)
+        inventory = DatabaseInventory(self.rig.installation.database)
+        report = check(inventory, self.rig.installation.files, utc_now(), self.rig.lost_after_s)
         said: set[str] = set()
         told = []
         for finding in report.findings:
@@ -226,7 +226,7 @@ class Episodes:
     def clean_up(self) -> list[str]:
         """Delete what the episodes made, as pages do; the doctor must find nothing then that it cannot mend."""
         try:
-            with self.rig.house.database.writing() as session:
+            with self.rig.installation.database.writing() as session:
                 gone = self._delete(session)
         except datasets.InUse as error:  # by a job that broke: the faults after it go on
             return [f"cannot be deleted: {error}"]

@@ -33,7 +33,7 @@ class Seen:
 
 
 def opened(root: Path) -> closing[sqlite3.Connection]:
-    """Open a house's database for reading; `with opened(root) as connection`."""
+    """Open an installation's database for reading; `with opened(root) as connection`."""
     return closing(sqlite3.connect(f"file:{root / 'app.db'}?mode=ro", uri=True, timeout=60))
 
 

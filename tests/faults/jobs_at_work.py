@@ -131,7 +131,7 @@ def _total(rig: Rig, place: Place, kind: str) -> int:
         return len(list((folder / "images").iterdir()))
     if kind == "train":
         return EPOCHS
-    with rig.house.database.reading() as session:
+    with rig.installation.database.reading() as session:
         return len(datasets.images(session, place.dataset_id))
 
 

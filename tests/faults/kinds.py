@@ -138,7 +138,7 @@ def remove_file(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
     names = sorted(path.stem for path in folder.glob("*") if ".part" not in path.name) if folder.is_dir() else []
     if not names:
         return Done(f"there was no {what} yet to delete")
-    path = rig.house.files.path(key(work.dataset_id, rng.choice(names)))
+    path = rig.installation.files.path(key(work.dataset_id, rng.choice(names)))
     path.unlink()
     return Done(f"deleted a {what}", path.relative_to(rig.root).as_posix())
 

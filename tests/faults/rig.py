@@ -34,7 +34,7 @@ from engine.core.settings import Settings
 from engine.store.artifacts import Artifacts
 from engine.work.launchers.local import LocalLauncher
 from tests.faults.disk import Disk
-from tests.support.installation import REPOSITORY, House
+from tests.support.installation import REPOSITORY, Installation
 
 CHILD = Path(__file__).parent / "child"
 HEARTBEAT_S = 0.5
@@ -47,7 +47,7 @@ class Stuck(AssertionError):
 
 
 class Rig:
-    """One installation under test. `house` reads and writes its rows and files from outside, with a right clock."""
+    """One installation under test. `installation` accesses its rows and files from outside, with a correct clock."""
 
     def __init__(self, folder: Path, max_workers: int = 2, lost_after_s: float = 6.0) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class Rig:
             settings = Settings()
         database = Database(settings.resolved_database_url)
         database.migrate()
-        self.house = House(settings, database, Artifacts(settings.data_root))
+        self.installation = Installation(settings, database, Artifacts(settings.data_root))
 
     def __enter__(self) -> Rig:
         return self
@@ -144,15 +144,15 @@ class Rig:
 
     def submit(self, add: Callable[[Session], Job], launch: bool = True) -> str:
         """Add a job as a page does and start a worker for it; `launch` False leaves that to the app."""
-        with self.house.database.writing() as session:
+        with self.installation.database.writing() as session:
             job_id = add(session).id
         if launch:
             with self.environment():
-                LocalLauncher(self.house.settings).submit(job_id)
+                LocalLauncher(self.installation.settings).submit(job_id)
         return job_id
 
     def job(self, job_id: str) -> Job:
-        return self.house.job(job_id)
+        return self.installation.job(job_id)
 
     def view(self, job_id: str) -> JobView:
         """Return a job as pages see it, with a right clock."""
@@ -167,7 +167,7 @@ class Rig:
 
     def stop(self, job_id: str) -> None:
         """Ask a job to stop, as the page's button does."""
-        with self.house.database.writing() as session:
+        with self.installation.database.writing() as session:
             jobs.request_stop(session, job_id)
 
     def worker_of(self, job_id: str) -> int | None:
@@ -222,7 +222,7 @@ class Rig:
 
     def end(self) -> None:
         """End everything that runs for this installation, and give its disk back."""
-        self.house.database.close()
+        self.installation.database.close()
         with self.environment():
             from dashboard.server import resources
 

@@ -1,4 +1,4 @@
-"""Each invariant can fail: a house in order pleases all of them, and everything that is broken on purpose is told."""
+"""Each invariant can fail: an intact installation passes all of them, and each deliberate damage is reported."""
 
 import sqlite3
 from contextlib import closing
@@ -13,27 +13,33 @@ from tests.support.predicted import add_label_set, add_run
 
 
 @pytest.fixture
-def full(house):
-    """A dataset, its labels and a run with predictions and a model; (house, {what: id})."""
-    dataset = add_discs(house, 4)
-    label_set_id = add_label_set(house, dataset)
-    run = add_run(house, dataset, "run", label_set_id=label_set_id)
-    house.files.write(stored.best_model_key(run.id), b"a model")
-    with house.database.reading() as session:
+def full(installation):
+    """A dataset, its labels and a run with predictions and a model; (installation, {what: id})."""
+    dataset = add_discs(installation, 4)
+    label_set_id = add_label_set(installation, dataset)
+    run = add_run(installation, dataset, "run", label_set_id=label_set_id)
+    installation.files.write(stored.best_model_key(run.id), b"a model")
+    with installation.database.reading() as session:
         set_id = runs.own_prediction_set(session, run).id
         image_id = session.execute(runs.select(runs.Image.id).order_by(runs.Image.position)).scalars().first()
-    return house, {"dataset": dataset.id, "labels": label_set_id, "run": run.id, "set": set_id, "image": image_id}
+    return installation, {
+        "dataset": dataset.id,
+        "labels": label_set_id,
+        "run": run.id,
+        "set": set_id,
+        "image": image_id,
+    }
 
 
-def change(house, *statements):
-    with closing(sqlite3.connect(house.files.root / "app.db")) as database:
+def change(installation, *statements):
+    with closing(sqlite3.connect(installation.files.root / "app.db")) as database:
         for statement in statements:
             database.execute(statement)
         database.commit()
 
 
-def everything(house, before):
-    root = house.files.root
+def everything(installation, before):
+    root = installation.files.root
     return [
         *invariants.broken_database(root),
         *invariants.doubled_rows(root),
@@ -43,12 +49,12 @@ def everything(house, before):
     ]
 
 
-def test_a_house_in_order_pleases_all(full):
-    house, _ = full
-    before = invariants.look(house.files.root)
+def test_an_intact_installation_passes_every_check(full):
+    installation, _ = full
+    before = invariants.look(installation.files.root)
     assert len(before.images) == len(before.labels) == len(before.predictions) == 4
     assert before.metrics
-    assert everything(house, before) == []
+    assert everything(installation, before) == []
 
 
 ROWS = {
@@ -66,24 +72,29 @@ ROWS = {
 
 @pytest.mark.parametrize("what", ROWS)
 def test_rows_that_are_lost_or_doubled_are_told(full, what):
-    house, _ = full
-    before = invariants.look(house.files.root)
+    installation, _ = full
+    before = invariants.look(installation.files.root)
     statement, sentence = ROWS[what]
-    change(house, statement)
+    change(installation, statement)
     if "points at nothing" in what:  # then the file cannot be judged
-        assert sentence in " ".join(invariants.broken_database(house.files.root))
+        assert sentence in " ".join(invariants.broken_database(installation.files.root))
     else:
-        assert sentence in " ".join(everything(house, before))
+        assert sentence in " ".join(everything(installation, before))
 
 
 def test_a_row_that_no_key_keeps_single_is_told(full):
-    house, ids = full
-    change(house, "CREATE TABLE more AS SELECT * FROM metrics", "DROP TABLE metrics")
-    change(house, "ALTER TABLE more RENAME TO metrics", "INSERT INTO metrics SELECT * FROM metrics WHERE epoch = 1")
-    assert "number of an epoch is there 2 times" in " ".join(invariants.doubled_rows(house.files.root))
-    change(house, f"INSERT INTO prediction_sets SELECT 'x', run_id, dataset_id, created_at, job_id, flips, refine "
-                  f"FROM prediction_sets WHERE id = '{ids['set']}'")  # fmt: skip
-    assert "set of predictions is there 2 times" in " ".join(invariants.doubled_rows(house.files.root))
+    installation, ids = full
+    change(installation, "CREATE TABLE more AS SELECT * FROM metrics", "DROP TABLE metrics")
+    change(
+        installation, "ALTER TABLE more RENAME TO metrics", "INSERT INTO metrics SELECT * FROM metrics WHERE epoch = 1"
+    )
+    assert "number of an epoch is there 2 times" in " ".join(invariants.doubled_rows(installation.files.root))
+    columns = "run_id, dataset_id, created_at, job_id, flips, refine"
+    change(
+        installation,
+        f"INSERT INTO prediction_sets SELECT 'x', {columns} FROM prediction_sets WHERE id = '{ids['set']}'",
+    )
+    assert "set of predictions is there 2 times" in " ".join(invariants.doubled_rows(installation.files.root))
 
 
 def keys_of(ids):
@@ -110,23 +121,23 @@ PICTURES = ("image", "thumbnail", "truth", "label", "prediction")
     ],
 )
 def test_files_that_are_gone_or_damaged_are_told_unless_the_product_says_so(full, what, how):
-    house, ids = full
+    installation, ids = full
     key = keys_of(ids)[what]
-    path = house.files.path(key)
+    path = installation.files.path(key)
     data = path.read_bytes()
     path.unlink()
     if how != "gone":
         path.write_bytes(b"" if how == "empty" else data[: len(data) // 2])
-    assert [line for line in invariants.broken_files(house.files.root) if line.startswith(key)]
-    assert invariants.broken_files(house.files.root, {key}) == []
+    assert [line for line in invariants.broken_files(installation.files.root) if line.startswith(key)]
+    assert invariants.broken_files(installation.files.root, {key}) == []
 
 
 def test_a_picture_of_another_size_is_told(full):
-    house, ids = full
-    other = house.files.read(keys_of(ids)["thumbnail"])
+    installation, ids = full
+    other = installation.files.read(keys_of(ids)["thumbnail"])
     key = keys_of(ids)["label"]
-    house.files.write(key, other[:0] + _png(32))
-    assert "in place of (64, 64)" in invariants.broken_files(house.files.root)[0]
+    installation.files.write(key, other[:0] + _png(32))
+    assert "in place of (64, 64)" in invariants.broken_files(installation.files.root)[0]
 
 
 def _png(side_px):
@@ -138,20 +149,20 @@ def _png(side_px):
 
 
 def test_a_database_that_does_not_open_or_is_damaged_is_told(full):
-    house, _ = full
-    house.database.close()
-    path = house.files.root / "app.db"
+    installation, _ = full
+    installation.database.close()
+    path = installation.files.root / "app.db"
     data = path.read_bytes()
     page = 4096
     path.write_bytes(data[: 5 * page] + b"\xff" * page * 6 + data[11 * page :])
-    assert invariants.broken_database(house.files.root)
+    assert invariants.broken_database(installation.files.root)
     path.write_bytes(b"no database at all" * 100)
-    assert "does not open" in invariants.broken_database(house.files.root)[0]
+    assert "does not open" in invariants.broken_database(installation.files.root)[0]
 
 
 def test_what_is_left_behind_or_written_elsewhere_is_told(full, tmp_path):
-    house, ids = full
-    root, outside = house.files.root, tmp_path / "home"
+    installation, ids = full
+    root, outside = installation.files.root, tmp_path / "home"
     outside.mkdir()
     before = invariants.contents(outside)
     assert invariants.written_outside(before, invariants.contents(outside)) == []

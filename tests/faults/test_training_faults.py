@@ -26,7 +26,7 @@ LARGEST_FILE_BYTES = 12 * 2**20  # the database and its journal fit below it, th
 WIDE = {"image_size": 16, "depth": 2, "base_filters": 128}
 
 
-def submit(house, epochs, **model):
+def submit(installation, epochs, **model):
     values = {
         "training": {"epochs": epochs, "batch_size": 4},
         "model": {"image_size": 32, "depth": 1, "base_filters": 4} | model,
@@ -34,96 +34,96 @@ def submit(house, epochs, **model):
         "self_training": {"rounds": 1},
     }
     config = config_from("fast", values).model_dump(mode="json")
-    dataset = add_discs(house, 6)
-    with house.database.writing() as session:
+    dataset = add_discs(installation, 6)
+    with installation.database.writing() as session:
         run, job = submissions.submit_train(session, dataset.id, None, "run", "fast", config, "test")
     job.attempt = 1  # for those that run it without claiming it
     return run, job
 
 
-def start_worker(house, largest_file_bytes=resource.RLIM_INFINITY):
+def start_worker(installation, largest_file_bytes=resource.RLIM_INFINITY):
     def limited():
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file_bytes, largest_file_bytes))
 
     return subprocess.Popen(
         [sys.executable, "-m", "engine.work.worker"],
         cwd=REPOSITORY,
-        env=house.settings.as_environment(),
+        env=installation.settings.as_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         preexec_fn=limited,
     )
 
 
-def status(house, run, lost_after_s=60.0):
-    with house.database.reading() as session:
+def status(installation, run, lost_after_s=60.0):
+    with installation.database.reading() as session:
         return live_status(session, run.id, utc_now(), lost_after_s)
 
 
-def wait_for_epoch(house, run, job):
+def wait_for_epoch(installation, run, job):
     deadline = time.monotonic() + PATIENCE_S
-    while not status(house, run).epochs_done and not house.job(job.id).status.ended:
+    while not status(installation, run).epochs_done and not installation.job(job.id).status.ended:
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
 
 
-def test_a_checkpoint_that_does_not_fit_on_the_disk_fails_with_a_sentence_and_a_retry_goes_on(house):
-    run, job = submit(house, 3, **WIDE)
+def test_a_checkpoint_that_does_not_fit_on_the_disk_fails_with_a_sentence_and_a_retry_goes_on(installation):
+    run, job = submit(installation, 3, **WIDE)
     with pytest.raises(JobStopped):
-        train.run(job, Context(house, stop_after=2))
-    best = house.files.path(stored.best_model_key(run.id))
+        train.run(job, Context(installation, stop_after=2))
+    best = installation.files.path(stored.best_model_key(run.id))
     kept = best.read_bytes()
     assert len(kept) > LARGEST_FILE_BYTES
-    assert start_worker(house, LARGEST_FILE_BYTES).wait(PATIENCE_S) == 0
-    failed = status(house, run)
+    assert start_worker(installation, LARGEST_FILE_BYTES).wait(PATIENCE_S) == 0
+    failed = status(installation, run)
     assert failed.state == "failed" and failed.can_retry
     assert "The disk is full" in failed.sentence and "what was finished is kept" in failed.sentence
     assert best.read_bytes() == kept and load_model(best)
-    assert not list(house.files.path(stored.run_folder(run.id)).rglob("*.part*"))
-    with house.database.writing() as session:
+    assert not list(installation.files.path(stored.run_folder(run.id)).rglob("*.part*"))
+    with installation.database.writing() as session:
         jobs.requeue(session, job.id)
-    work(house.database, house.settings)
-    assert house.job(job.id).status == JobStatus.FINISHED
-    assert status(house, run).epochs_done == 3
+    work(installation.database, installation.settings)
+    assert installation.job(job.id).status == JobStatus.FINISHED
+    assert status(installation, run).epochs_done == 3
 
 
 @pytest.mark.parametrize("error", [MemoryError(), tf.errors.ResourceExhaustedError(None, None, "OOM allocating")])
-def test_memory_that_runs_out_names_what_to_lower_and_what_it_is_now(house, monkeypatch, error):
-    run, job = submit(house, 2)
+def test_memory_that_runs_out_names_what_to_lower_and_what_it_is_now(installation, monkeypatch, error):
+    run, job = submit(installation, 2)
 
     def exhausted(*_, **__):
         raise error
 
     monkeypatch.setattr("engine.training.callbacks.Batches.on_train_batch_end", exhausted)
-    work(house.database, house.settings)
-    failed = status(house, run)
+    work(installation.database, installation.settings)
+    failed = status(installation, run)
     assert failed.state == "failed" and failed.can_retry
     for words in ("Memory ran out", "batch size (now 4)", "image size (now 32 px)", "base filters (now 4)"):
         assert words in failed.sentence
     monkeypatch.undo()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         jobs.requeue(session, job.id)
-    work(house.database, house.settings)
-    assert house.job(job.id).status == JobStatus.FINISHED
+    work(installation.database, installation.settings)
+    assert installation.job(job.id).status == JobStatus.FINISHED
 
 
-def test_a_worker_killed_for_its_memory_shows_as_lost_with_advice_and_another_goes_on(house):
-    run, job = submit(house, 200)
-    worker = start_worker(house)
-    wait_for_epoch(house, run, job)
+def test_a_worker_killed_for_its_memory_shows_as_lost_with_advice_and_another_goes_on(installation):
+    run, job = submit(installation, 200)
+    worker = start_worker(installation)
+    wait_for_epoch(installation, run, job)
     worker.send_signal(signal.SIGKILL)
     worker.wait()
-    assert house.job(job.id).status == JobStatus.RUNNING
-    lost = status(house, run, lost_after_s=-1)
+    assert installation.job(job.id).status == JobStatus.RUNNING
+    lost = status(installation, run, lost_after_s=-1)
     assert lost.state == "lost" and lost.has_model
     assert "memory has probably run out" in lost.sentence and "batch size (now 4)" in lost.sentence
     kept = lost.epochs_done
-    assert load_model(house.files.path(stored.best_model_key(run.id)))
-    with house.database.writing() as session:
+    assert load_model(installation.files.path(stored.best_model_key(run.id)))
+    with installation.database.writing() as session:
         jobs.requeue_lost(session, utc_now(), -1, job.id)
         run_row = session.get_one(type(run), run.id)
         run_row.config = run_row.config | {"training": run_row.config["training"] | {"epochs": kept + 2}}
-    work(house.database, house.settings)
-    assert house.job(job.id).status == JobStatus.FINISHED
-    with house.database.reading() as session:
+    work(installation.database, installation.settings)
+    assert installation.job(job.id).status == JobStatus.FINISHED
+    with installation.database.reading() as session:
         assert {row.epoch for row in runs.metrics(session, run.id)} == set(range(1, kept + 3))

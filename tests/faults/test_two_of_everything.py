@@ -34,9 +34,9 @@ OTSU = {"longest_side_px": 64}
 pytestmark = pytest.mark.browser
 
 
-def submit_labels(house, dataset, count, name="set"):
+def submit_labels(installation, dataset, count, name="set"):
     """Queue `count` jobs that each draw the masks of a label set; return their ids."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         made = [
             submissions.submit_label(session, dataset.id, f"{name} {number}", "threshold", OTSU, number, "test")
             for number in range(count)
@@ -65,27 +65,27 @@ def started_in_logs(root, job_ids):
     return Counter({job_id: told[job_id] for job_id in job_ids}), own
 
 
-def ran_once(house, job_ids):
+def ran_once(installation, job_ids):
     """Assert that each job ran once: by its row, by both logs, and by what it made."""
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         rows = session.query(Job).filter(Job.id.in_(job_ids)).all()
         assert len(rows) == len(job_ids)
         assert {(row.status, row.attempt) for row in rows} == {(JobStatus.FINISHED, 1)}, [row.error for row in rows]
         labels = Counter(session.scalars(session.query(Label.label_set_id).statement))
         images = {row.result["images"] for row in rows}
         assert {labels[row.payload["label_set"]] for row in rows} == images
-    for told in started_in_logs(house.files.root, job_ids):
+    for told in started_in_logs(installation.files.root, job_ids):
         assert set(told.values()) == {1}, told.most_common(3)
-    root = house.files.root
+    root = installation.files.root
     assert broken_database(root) + doubled_rows(root) + broken_files(root) + half_written(root) == []
     return {row.worker for row in rows}
 
 
-def test_four_workers_on_a_queue_of_two_hundred_jobs_run_each_once(house):
-    settings = house.settings.model_copy(update={"max_workers": WORKERS})
-    dataset = add_discs(house, 1)
-    job_ids = submit_labels(house, dataset, JOBS)
-    path = (house.files.root / "app.db").resolve()
+def test_four_workers_on_a_queue_of_two_hundred_jobs_run_each_once(installation):
+    settings = installation.settings.model_copy(update={"max_workers": WORKERS})
+    dataset = add_discs(installation, 1)
+    job_ids = submit_labels(installation, dataset, JOBS)
+    path = (installation.files.root / "app.db").resolve()
     # Nobody can claim while this holds the database. It is let go once all four stand before it, or soon
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as gate:
         gate.execute("BEGIN IMMEDIATE")
@@ -106,7 +106,7 @@ def test_four_workers_on_a_queue_of_two_hundred_jobs_run_each_once(house):
         finally:
             gate.execute("ROLLBACK")
     assert [worker.wait(PATIENCE_S) for worker in workers] == [0] * WORKERS
-    names = ran_once(house, job_ids)
+    names = ran_once(installation, job_ids)
     assert len(names) > 1, "nothing was contended for"
 
 
@@ -132,10 +132,10 @@ def test_two_apps_on_one_database_run_each_job_once_and_neither_errs_when_the_ot
     port = free_port()
     other = rig.start_another(port)
     try:
-        dataset = add_discs(rig.house, 1)
-        job_ids = submit_labels(rig.house, dataset, 30)  # no launcher: both apps see them and both start workers
+        dataset = add_discs(rig.installation, 1)
+        job_ids = submit_labels(rig.installation, dataset, 30)  # no launcher: both apps see them and both start workers
         wait_for(lambda: all(rig.job(job_id).status.ended for job_id in job_ids), "the jobs have ended")
-        ran_once(rig.house, job_ids)
+        ran_once(rig.installation, job_ids)
 
         page.goto(f"{rig.address}/datasets?dataset={dataset.id}")
         page.get_by_role("tab", name="Truth").wait_for()
@@ -151,14 +151,14 @@ def test_two_apps_on_one_database_run_each_job_once_and_neither_errs_when_the_ot
     finally:
         other.send_signal(signal.SIGTERM)
         other.wait(60)
-    with rig.house.database.reading() as session:
+    with rig.installation.database.reading() as session:
         assert session.query(Dataset).count() == session.query(LabelSet).count() == session.query(Label).count() == 0
     assert not list((rig.root / "labels").rglob("*.png"))
     assert broken_database(rig.root) == []
 
 
 def test_what_one_tab_deletes_the_other_is_told_in_a_sentence(rig, page):
-    dataset = add_discs(rig.house, 3)
+    dataset = add_discs(rig.installation, 3)
     address = f"{rig.address}/datasets?dataset={dataset.id}"
     second = page.context.new_page()
     third = page.context.new_page()
@@ -176,13 +176,13 @@ def test_what_one_tab_deletes_the_other_is_told_in_a_sentence(rig, page):
     for each in (second, third):
         each.get_by_text("No images yet").wait_for()
         no_error(each)
-    with rig.house.database.reading() as session:
+    with rig.installation.database.reading() as session:
         told = session.query(AuditEntry).filter_by(object_id=dataset.id, action="deleted").all()
     assert len(told) == 1
 
 
 def test_a_dataset_that_trains_is_not_deleted_until_it_is_stopped(rig, page):
-    dataset = add_discs(rig.house, 12)
+    dataset = add_discs(rig.installation, 12)
     values = {"training": {"epochs": 400}, "model": {"image_size": 32, "depth": 1, "base_filters": 4}}
     values |= {"early_stopping": {"enabled": False}}
     config = config_from("fast", values).model_dump(mode="json")
@@ -191,7 +191,7 @@ def test_a_dataset_that_trains_is_not_deleted_until_it_is_stopped(rig, page):
         return submissions.submit_train(session, dataset.id, None, "run", "fast", config, "test")[1]
 
     job_id = rig.submit(add)
-    with rig.house.database.reading() as session:
+    with rig.installation.database.reading() as session:
         run_id = session.query(Run.id).scalar()
     wait_for(lambda: rig.job(job_id).progress_text.startswith("Epoch"), "it trains")
     page.goto(f"{rig.address}/datasets?dataset={dataset.id}")
@@ -199,7 +199,10 @@ def test_a_dataset_that_trains_is_not_deleted_until_it_is_stopped(rig, page):
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("in use by a job (train). Stop it or wait for it to end")).to_be_visible()
     expect(dialog.get_by_role("button", name="Delete for good")).to_have_count(0)
-    with pytest.raises(datasets.InUse, match=r"in use by a job \(train\)"), rig.house.database.writing() as session:
+    with (
+        pytest.raises(datasets.InUse, match=r"in use by a job \(train\)"),
+        rig.installation.database.writing() as session,
+    ):
         datasets.delete_dataset(session, dataset.id)
     assert rig.job(job_id).status == JobStatus.RUNNING
 
@@ -212,7 +215,7 @@ def test_a_dataset_that_trains_is_not_deleted_until_it_is_stopped(rig, page):
     page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
     page.get_by_text("No images yet").wait_for()
     no_error(page)
-    with rig.house.database.reading() as session:
+    with rig.installation.database.reading() as session:
         assert session.query(Dataset).count() == session.query(Run).count() == 0
         assert jobs.active(session) == []
         assert session.query(Job).filter(Job.kind == JobKind.TRAIN).one().status == JobStatus.STOPPED

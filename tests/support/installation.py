@@ -1,4 +1,4 @@
-"""A house for tests: settings, database and files of its own, and drawn datasets to put into it."""
+"""An installation for tests: settings, database and files of its own, and drawn datasets to put into it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 
 @dataclass
-class House:
+class Installation:
     """One installation: its settings, its database (migrated) and its files."""
 
     settings: Settings
@@ -42,18 +42,22 @@ def disc(size_px: int = 64, radius_px: int = 18, seed: int = 0) -> tuple[np.ndar
     return np.clip(image, 0, 255).astype(np.uint8), mask
 
 
-def add_discs(house: House, count: int = 6, name: str = "discs", truth: bool = True, size_px: int = 64) -> Dataset:
+def add_discs(
+    installation: Installation, count: int = 6, name: str = "discs", truth: bool = True, size_px: int = 64
+) -> Dataset:
     """Store a dataset of drawn discs, the way the import job stores one."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         dataset = datasets.create(session, name)
     rows = []
     for number in range(count):
         image, mask = disc(size_px, seed=number)
         image_id = new_id()
-        house.files.write(stored.image_key(dataset.id, image_id), codec.encode_png(image))
-        house.files.write(stored.thumb_key(dataset.id, image_id), codec.thumbnail(image))
+        installation.files.write(stored.image_key(dataset.id, image_id), codec.encode_png(image))
+        installation.files.write(stored.thumb_key(dataset.id, image_id), codec.thumbnail(image))
         if truth:
-            house.files.write(stored.truth_key(dataset.id, image_id), codec.encode_png(mask.astype(np.uint8) * 255))
+            installation.files.write(
+                stored.truth_key(dataset.id, image_id), codec.encode_png(mask.astype(np.uint8) * 255)
+            )
         rows.append(
             {
                 "id": image_id,
@@ -67,7 +71,7 @@ def add_discs(house: House, count: int = 6, name: str = "discs", truth: bool = T
         )
     classes = [{"index": 0, "name": "background"}, {"index": 1, "name": "foreground"}] if truth else None
     lookup = [int(value >= 128) for value in range(256)] if truth else None
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         entries = [{"name": row["name"], "taken": True, "reason": ""} for row in rows]
         datasets.add_images(session, dataset.id, new_id(), rows, entries)
         return datasets.finish_import(session, dataset.id, classes, lookup)

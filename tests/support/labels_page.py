@@ -5,7 +5,7 @@ from __future__ import annotations
 from db import datasets, recipes, submissions
 from db.models import Job, JobStatus, LabelSet
 from engine.store import artifacts as stored
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 PAGE = "views/labels/page.py"
 KMEANS = {"clusters": 6, "longest_side_px": 400}
@@ -16,14 +16,14 @@ def texts(app) -> str:
     return "\n".join(element.value for element in shown)
 
 
-def stored_sets(house: House) -> list[LabelSet]:
-    with house.database.reading() as session:
+def stored_sets(installation: Installation) -> list[LabelSet]:
+    with installation.database.reading() as session:
         return recipes.listing(session)
 
 
-def add_label_set(house: House, dataset_id: str, name: str = "first") -> LabelSet:
+def add_label_set(installation: Installation, dataset_id: str, name: str = "first") -> LabelSet:
     """A label set whose masks are there and whose job has not begun."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         made, _ = submissions.submit_label(session, dataset_id, name, "kmeans", KMEANS, 0, "0.1.0")
         images = datasets.images(session, dataset_id)
         rows = [
@@ -38,11 +38,11 @@ def add_label_set(house: House, dataset_id: str, name: str = "first") -> LabelSe
             for number, image in enumerate(images)
         ]
         recipes.add_labels(session, made.id, rows)
-        house.files.write(stored.label_key(made.id, images[0].id), b"png")
+        installation.files.write(stored.label_key(made.id, images[0].id), b"png")
     return made
 
 
-def finish_jobs(house: House) -> None:
-    with house.database.writing() as session:
+def finish_jobs(installation: Installation) -> None:
+    with installation.database.writing() as session:
         for label_set in recipes.listing(session):
             session.get_one(Job, label_set.job_id).status = JobStatus.FINISHED

@@ -9,7 +9,7 @@ import numpy as np
 from db import jobs, submissions
 from db.models import Dataset, Job, JobStatus
 from engine.core.run_config import RunConfig
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 TRIAL = {
     "step_s": 0.5,
@@ -39,7 +39,7 @@ RATES: dict[str, Any] = {
 
 
 def measured(
-    house: House,
+    installation: Installation,
     dataset: Dataset,
     config: RunConfig,
     result: dict[str, Any] | None = TRIAL,
@@ -50,9 +50,9 @@ def measured(
 ) -> Job:
     """Add a measurement that has ended; `result` decides which."""
     what = "rate_range" if result and "rates" in result else "trial"
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         job = submissions.submit_measure(session, dataset.id, label_set_id, config.model_dump(mode="json"), what)
         claimed = jobs.claim(session, "test", 9, 60)
         assert claimed.id == job.id
         jobs.finish(session, job.id, claimed.attempt, status, error, result)
-    return house.job(job.id)
+    return installation.job(job.id)

@@ -9,26 +9,28 @@ from db import datasets
 from db.models import Dataset
 from engine.imaging import codec
 from engine.store import artifacts as stored
-from tests.support.installation import SHARED_DATA, House, add_discs
+from tests.support.installation import SHARED_DATA, Installation, add_discs
 
 COUNT, SIDE_PX = 12, 160
 
 
-def add_photographs(house: House, count: int = COUNT) -> Dataset:
+def add_photographs(installation: Installation, count: int = COUNT) -> Dataset:
     """Store small real photographs with their truth; drawn discs where there are none beside this checkout."""
-    dataset = add_discs(house, count, "photographs", size_px=SIDE_PX)  # its rows; the pictures are exchanged
+    dataset = add_discs(installation, count, "photographs", size_px=SIDE_PX)  # its rows; the pictures are exchanged
     source = SHARED_DATA / "ecssd"
     if not source.is_dir():
         return dataset
     paths = sorted((source / "images").glob("*.jpg"))
     paths = paths[:: len(paths) // count][:count]
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         images = datasets.images(session, dataset.id)
     for image, path in zip(images, paths, strict=True):
         picture = cv2.resize(cv2.imread(str(path))[..., ::-1], (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
         truth = cv2.imread(str(source / "truth" / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
         truth = cv2.resize(truth, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_NEAREST)
-        house.files.write(stored.image_key(dataset.id, image.id), codec.encode_png(np.ascontiguousarray(picture)))
-        house.files.write(stored.thumb_key(dataset.id, image.id), codec.thumbnail(np.ascontiguousarray(picture)))
-        house.files.write(stored.truth_key(dataset.id, image.id), codec.encode_png(truth))
+        installation.files.write(
+            stored.image_key(dataset.id, image.id), codec.encode_png(np.ascontiguousarray(picture))
+        )
+        installation.files.write(stored.thumb_key(dataset.id, image.id), codec.thumbnail(np.ascontiguousarray(picture)))
+        installation.files.write(stored.truth_key(dataset.id, image.id), codec.encode_png(truth))
     return dataset

@@ -11,31 +11,33 @@ from db.models import Dataset, Run
 from engine.core.run_config import RunConfig
 from engine.imaging import codec, metrics
 from engine.store import artifacts as stored
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 
-def add_label_set(house: House, dataset: Dataset, name: str = "recipe", shift_px: int = 3) -> str:
+def add_label_set(installation: Installation, dataset: Dataset, name: str = "recipe", shift_px: int = 3) -> str:
     """Store a label set whose masks are the truth moved sideways; return its id."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         label_set = recipes.create(session, dataset, name, "kmeans", {"clusters": 4}, 0, "test")
         images = datasets.images(session, dataset.id)
     rows = []
     for image in images:
-        mask = np.roll(truth_of(house, dataset, image.id), shift_px, axis=1)
-        house.files.write(stored.label_key(label_set.id, image.id), codec.encode_png(mask.astype(np.uint8) * 255))
+        mask = np.roll(truth_of(installation, dataset, image.id), shift_px, axis=1)
+        installation.files.write(
+            stored.label_key(label_set.id, image.id), codec.encode_png(mask.astype(np.uint8) * 255)
+        )
         rows.append({"image_id": image.id, "area": float(mask.mean()), "dice": None, "iou": None})
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         recipes.add_labels(session, label_set.id, rows)
     return label_set.id
 
 
-def truth_of(house: House, dataset: Dataset, image_id: str) -> np.ndarray:
+def truth_of(installation: Installation, dataset: Dataset, image_id: str) -> np.ndarray:
     """Return the stored truth of an image, bool (H, W)."""
-    return codec.decode_png(house.files.read(stored.truth_key(dataset.id, image_id))) > 127
+    return codec.decode_png(installation.files.read(stored.truth_key(dataset.id, image_id))) > 127
 
 
 def add_run(
-    house: House,
+    installation: Installation,
     dataset: Dataset,
     name: str,
     *,
@@ -51,7 +53,7 @@ def add_run(
     third image is a validation image.
     """
     chosen = config or RunConfig()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         run = runs.create(session, dataset, label_set_id, name, "fast", chosen.model_dump(mode="json"), "test")
         images = datasets.images(session, dataset.id)
         splits = {image.id: "validation" if i % 3 == 0 else "train" for i, image in enumerate(images)}
@@ -66,7 +68,9 @@ def add_run(
             return run
         set_id = runs.ensure_prediction_set(session, run.id, dataset.id, None, flips=False)
         rows = [
-            _prediction(house, run, set_id, image.id, shifts_px[i % len(shifts_px)], score_truth and image.has_truth)
+            _prediction(
+                installation, run, set_id, image.id, shifts_px[i % len(shifts_px)], score_truth and image.has_truth
+            )
             | {"split": splits[image.id]}
             for i, image in enumerate(images)
         ]
@@ -74,14 +78,16 @@ def add_run(
     return run
 
 
-def _prediction(house: House, run: Run, set_id: str, image_id: str, shift_px: int, has_truth: bool) -> dict[str, Any]:
-    with house.database.reading() as session:
+def _prediction(
+    installation: Installation, run: Run, set_id: str, image_id: str, shift_px: int, has_truth: bool
+) -> dict[str, Any]:
+    with installation.database.reading() as session:
         dataset = session.get_one(Dataset, run.dataset_id)
-    truth = truth_of(house, dataset, image_id)
+    truth = truth_of(installation, dataset, image_id)
     core = np.roll(truth, shift_px, axis=1)
     border = core | np.roll(core, 2, axis=0) | np.roll(core, -2, axis=0)
     levels = metrics.probability_to_u8(np.where(core, 0.9, np.where(border, 0.4, 0.1)))
-    house.files.write(stored.prediction_key(set_id, image_id), codec.encode_png(levels))
+    installation.files.write(stored.prediction_key(set_id, image_id), codec.encode_png(levels))
     mask = metrics.to_mask(levels, 0.5)
     row: dict[str, Any] = {
         "image_id": image_id,
@@ -92,7 +98,7 @@ def _prediction(house: House, run: Run, set_id: str, image_id: str, shift_px: in
     references = {"truth": truth} if has_truth else {}
     if run.label_set_id:
         key = stored.label_key(run.label_set_id, image_id)
-        references["label"] = codec.decode_png(house.files.read(key)) > 127
+        references["label"] = codec.decode_png(installation.files.read(key)) > 127
     for reference, reference_mask in references.items():
         row[f"{reference}_dice"] = metrics.dice(mask, reference_mask)
         row[f"{reference}_iou"] = metrics.iou(mask, reference_mask)

@@ -9,20 +9,20 @@ from db import submissions
 from db.models import Dataset, Job, Run
 from db.records import DatabaseRecords
 from engine.core.run_config import config_from
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 
 @dataclass
 class Context:
-    """A `JobContext` on a house's database and files; asks for a stop after `stop_after` calls of progress."""
+    """A `JobContext` on an installation's database and files; asks for a stop after `stop_after` calls of progress."""
 
-    house: House
+    installation: Installation
     stop_after: int | None = None
     said: list[tuple[int, int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.artifacts = self.house.files
-        self.records = DatabaseRecords(self.house.database)
+        self.artifacts = self.installation.files
+        self.records = DatabaseRecords(self.installation.database)
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         self.said.append((done, total, text))
@@ -33,7 +33,7 @@ class Context:
 
 
 def submit_train(
-    house: House,
+    installation: Installation,
     dataset: Dataset,
     label_set_id: str | None = None,
     name: str = "run",
@@ -46,7 +46,7 @@ def submit_train(
         "model": {"image_size": 32, "depth": 1, "base_filters": 4},
     }
     config = config_from("fast", values | (groups or {})).model_dump(mode="json")
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         run, job = submissions.submit_train(session, dataset.id, label_set_id, name, "fast", config, "test")
         job.attempt = 1
     return run, job

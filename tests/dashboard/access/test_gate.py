@@ -34,22 +34,22 @@ def shared(dashboard):
 
 
 @pytest.fixture
-def open_house(dashboard):
+def open_installation(dashboard):
     forget()
     yield dashboard
 
 
-def arrive(house, role: Role, subject: str = "ada") -> dict[str, str]:
+def arrive(installation, role: Role, subject: str = "ada") -> dict[str, str]:
     """Log somebody in and return their cookies."""
     cookies = user_cookies(subject)
-    identity.log_in(house.database, cookies)
-    with house.database.writing() as session:
+    identity.log_in(installation.database, cookies)
+    with installation.database.writing() as session:
         session.scalars(select(Person).where(Person.subject.endswith(f"|{subject}"))).one().role = role
     return cookies
 
 
-def a_thumbnail(house) -> str:
-    with house.database.reading() as session:
+def a_thumbnail(installation) -> str:
+    with installation.database.reading() as session:
         image = session.scalars(select(Image)).first()
     return f"/files/datasets/{image.dataset_id}/thumbs/{image.id}"
 
@@ -138,7 +138,7 @@ HOSTS = ["evil.example", "evil.example:80", "127.0.0.1.evil.example", *NUMBERS]
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_name_that_somebody_else_points_here_is_refused(open_house, host):
+def test_a_name_that_somebody_else_points_here_is_refused(open_installation, host):
     with guarded_serving() as server:
         assert server.ask("/files/preview/" + NOBODY, host=host).status in (400, 421)
 
@@ -156,7 +156,7 @@ def test_names_of_this_machine_and_those_allowed_are_answered(dashboard, monkeyp
     {"origin": "null"}, {"origin": ""}, {"origin": "https://127.0.0.1:1"},
     {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"},
 ])  # fmt: skip
-def test_another_sites_page_can_neither_upload_nor_look(open_house, headers):
+def test_another_sites_page_can_neither_upload_nor_look(open_installation, headers):
     upload = {"x_maskloom_upload": "1", **headers}
     with guarded_serving() as server:
         assert server.ask(f"/files/uploads/{NOBODY}?path=a.png", "POST", b"x", **upload).status == 403
@@ -164,13 +164,13 @@ def test_another_sites_page_can_neither_upload_nor_look(open_house, headers):
         assert server.ask("/static/js/index.js", **headers).status == 403
 
 
-def test_a_link_from_elsewhere_opens_a_page(open_house):
+def test_a_link_from_elsewhere_opens_a_page(open_installation):
     with guarded_serving() as server:
         assert server.ask("/runs", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 404  # not 403
         assert server.ask("/runs", "POST", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 403
 
 
-def test_every_answer_carries_the_headers(open_house):
+def test_every_answer_carries_the_headers(open_installation):
     with guarded_serving() as server:
         for answer in (server.ask("/"), server.ask("/", host="evil.example"), server.ask("/files/preview/" + NOBODY)):
             assert answer.headers["x-content-type-options"] == "nosniff"
@@ -183,13 +183,13 @@ def test_every_answer_carries_the_headers(open_house):
         assert "'unsafe-" not in scripts and "http" not in policy and "frame-ancestors 'none'" in policy
 
 
-def test_whoever_is_at_the_machine_is_at_home_and_written_down_as_local(open_house):
-    dataset = add_discs(open_house)
+def test_whoever_is_at_the_machine_is_at_home_and_written_down_as_local(open_installation):
+    dataset = add_discs(open_installation)
     with guarded_serving() as server:
         assert server.ask(f"/files/datasets/{dataset.id}/report.csv").status == 200
         # A proxy on this machine says for whom it asks, and that is not this machine.
         assert server.ask(f"/files/datasets/{dataset.id}/report.csv", x_forwarded_for="192.168.1.7").status == 403
-    with open_house.database.reading() as session:
+    with open_installation.database.reading() as session:
         assert [entry.who for entry in session.scalars(select(AuditEntry))] == ["local"]
 
 

@@ -14,9 +14,9 @@ from tests.support.installation import add_discs
 LOST_AFTER_S = 60.0
 
 
-def add_names(house, names, truth=()):
+def add_names(installation, names, truth=()):
     """Add a dataset whose images are rows only, one for each name."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         dataset = datasets.create(session, "named")
         rows = [
             {
@@ -34,16 +34,16 @@ def add_names(house, names, truth=()):
         return datasets.finish_import(session, dataset.id, None, None).id
 
 
-def found_names(house, dataset_id, **asked):
-    with house.database.reading() as session:
+def found_names(installation, dataset_id, **asked):
+    with installation.database.reading() as session:
         page = view.picture_page(session, dataset_id, **asked)
     return [picture.name for picture in page.pictures]
 
 
-def test_cards_are_newest_first_with_their_first_pictures_and_size(house):
-    older = add_discs(house, count=6, name="older")
-    newer = add_discs(house, count=1, name="newer", truth=False)
-    with house.database.reading() as session:
+def test_cards_are_newest_first_with_their_first_pictures_and_size(installation):
+    older = add_discs(installation, count=6, name="older")
+    newer = add_discs(installation, count=1, name="newer", truth=False)
+    with installation.database.reading() as session:
         cards = view.cards(session, utc_now(), LOST_AFTER_S, size_bytes=lambda dataset: 1000 * dataset.image_count)
     assert [card.name for card in cards] == ["newer", "older"]
     assert [(card.images, card.truth, card.size_bytes) for card in cards] == [(1, 0, 1000), (6, 6, 6000)]
@@ -51,21 +51,21 @@ def test_cards_are_newest_first_with_their_first_pictures_and_size(house):
     assert older.id in cards[1].thumbnails[0] and newer.id in cards[0].thumbnails[0]
 
 
-def test_cards_leave_out_images_that_were_brought_only_to_be_predicted(house):
-    with house.database.writing() as session:
+def test_cards_leave_out_images_that_were_brought_only_to_be_predicted(installation):
+    with installation.database.writing() as session:
         datasets.create(session, "for one prediction", purpose="prediction")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert view.cards(session, utc_now(), LOST_AFTER_S) == ()
 
 
-def test_a_running_import_shows_its_progress_and_is_lost_after_silence(house):
-    with house.database.writing() as session:
+def test_a_running_import_shows_its_progress_and_is_lost_after_silence(installation):
+    with installation.database.writing() as session:
         dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         jobs.claim(session, "worker", 2, LOST_AFTER_S)
         jobs.heartbeat(session, job.id, 1, (30, 120, "Reading images"))
     now = utc_now() + timedelta(seconds=10)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         shown = view.dataset_view(session, dataset.id, now, LOST_AFTER_S).job
         later = view.dataset_view(session, dataset.id, now + timedelta(minutes=2), LOST_AFTER_S).job
     assert (shown.status, shown.done, shown.total, shown.text) == ("running", 30, 120, "Reading images")
@@ -74,30 +74,30 @@ def test_a_running_import_shows_its_progress_and_is_lost_after_silence(house):
     assert later.status == "lost" and later.can_retry and later.at_work
 
 
-def test_a_job_that_was_asked_to_stop_is_stopping(house):
-    with house.database.writing() as session:
+def test_a_job_that_was_asked_to_stop_is_stopping(installation):
+    with installation.database.writing() as session:
         dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         jobs.claim(session, "worker", 2, LOST_AFTER_S)
         jobs.request_stop(session, job.id)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         shown = view.job_of(session, dataset.id, utc_now(), LOST_AFTER_S)
     assert shown.status == "stopping" and not shown.can_stop
 
 
-def test_an_unknown_dataset_is_none(house):
-    with house.database.reading() as session:
+def test_an_unknown_dataset_is_none(installation):
+    with installation.database.reading() as session:
         assert view.dataset_view(session, "0" * 32, utc_now(), LOST_AFTER_S) is None
         assert view.dataset_view(session, None, utc_now(), LOST_AFTER_S) is None
         assert view.job_of(session, "0" * 32, utc_now(), LOST_AFTER_S) is None
 
 
-def test_a_view_counts_what_was_taken_and_skipped(house):
-    dataset = add_discs(house, count=3)
-    with house.database.writing() as session:
+def test_a_view_counts_what_was_taken_and_skipped(installation):
+    dataset = add_discs(installation, count=3)
+    with installation.database.writing() as session:
         entries = [{"name": "notes.txt", "taken": False, "reason": "It is a text file."}]
         datasets.add_images(session, dataset.id, new_id(), [], entries)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         shown = view.dataset_view(session, dataset.id, utc_now(), LOST_AFTER_S)
         report = view.report_lines(session, dataset.id)
     assert (shown.taken, shown.skipped, shown.images, shown.truth) == (3, 1, 3, 3)
@@ -106,12 +106,12 @@ def test_a_view_counts_what_was_taken_and_skipped(house):
     assert all(line.taken for line in report[1:]) and len(report) == 4
 
 
-def test_pages_cut_the_images_and_a_page_too_far_is_the_last(house):
-    dataset_id = add_names(house, [f"{number:03d}.png" for number in range(10)])
-    assert found_names(house, dataset_id, page=2, per_page=4) == ["004.png", "005.png", "006.png", "007.png"]
-    assert found_names(house, dataset_id, page=99, per_page=4) == ["008.png", "009.png"]
-    assert found_names(house, dataset_id, page=-3, per_page=4)[0] == "000.png"
-    with house.database.reading() as session:
+def test_pages_cut_the_images_and_a_page_too_far_is_the_last(installation):
+    dataset_id = add_names(installation, [f"{number:03d}.png" for number in range(10)])
+    assert found_names(installation, dataset_id, page=2, per_page=4) == ["004.png", "005.png", "006.png", "007.png"]
+    assert found_names(installation, dataset_id, page=99, per_page=4) == ["008.png", "009.png"]
+    assert found_names(installation, dataset_id, page=-3, per_page=4)[0] == "000.png"
+    with installation.database.reading() as session:
         page = view.picture_page(session, dataset_id, page=99, per_page=4)
     assert (page.found, page.page, page.pages) == (10, 3, 3)
 
@@ -126,53 +126,53 @@ def test_pages_cut_the_images_and_a_page_too_far_is_the_last(house):
         ("none of them", []),
     ],
 )
-def test_search_takes_signs_as_they_are_and_ignores_case(house, search, expected):
-    dataset_id = add_names(house, ["Egg_01.png", "egg%02.png", "卵.png", "pan.png"])
-    assert found_names(house, dataset_id, search=search) == expected
+def test_search_takes_signs_as_they_are_and_ignores_case(installation, search, expected):
+    dataset_id = add_names(installation, ["Egg_01.png", "egg%02.png", "卵.png", "pan.png"])
+    assert found_names(installation, dataset_id, search=search) == expected
 
 
-def test_the_truth_filter_and_the_address_of_truth(house):
-    dataset_id = add_names(house, ["a.png", "b.png", "c.png"], truth=("b.png",))
-    assert found_names(house, dataset_id, truth="with truth") == ["b.png"]
-    assert found_names(house, dataset_id, truth="without truth") == ["a.png", "c.png"]
-    with house.database.reading() as session:
+def test_the_truth_filter_and_the_address_of_truth(installation):
+    dataset_id = add_names(installation, ["a.png", "b.png", "c.png"], truth=("b.png",))
+    assert found_names(installation, dataset_id, truth="with truth") == ["b.png"]
+    assert found_names(installation, dataset_id, truth="without truth") == ["a.png", "c.png"]
+    with installation.database.reading() as session:
         page = view.picture_page(session, dataset_id)
     assert [picture.truth is None for picture in page.pictures] == [True, False, True]
 
 
-def test_a_changed_mapping_gives_truth_a_new_address(house):
-    dataset = add_discs(house, count=1)
+def test_a_changed_mapping_gives_truth_a_new_address(installation):
+    dataset = add_discs(installation, count=1)
     addresses = []
     for lookup in (None, [0] * 200 + [1] * 56):
         if lookup:
-            with house.database.writing() as session:
+            with installation.database.writing() as session:
                 datasets.set_classes(session, dataset.id, dataset.classes, lookup)
-        with house.database.reading() as session:
+        with installation.database.reading() as session:
             addresses.append(view.picture_page(session, dataset.id).pictures[0].truth)
     assert addresses[0] != addresses[1]
 
 
-def test_examples_are_images_whose_truth_shows_most_classes_whatever_the_stray_greys(house):
-    dataset_id = add_names(house, ["a.png", "b.png", "c.png", "d.png"], truth=("a.png", "b.png", "c.png"))
-    with house.database.writing() as session:
+def test_examples_are_images_whose_truth_shows_most_classes_whatever_the_stray_greys(installation):
+    dataset_id = add_names(installation, ["a.png", "b.png", "c.png", "d.png"], truth=("a.png", "b.png", "c.png"))
+    with installation.database.writing() as session:
         by_name = {image.name: image for image in datasets.images(session, dataset_id)}
         by_name["b.png"].truth_values = [[0, 1000], *([value, 1] for value in range(100, 120)), [255, 200]]
         by_name["c.png"].truth_values = [[0, 1000], [127, 100], [255, 100]]
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         examples = view.example_images(session, dataset_id, 2)
     assert examples == ((by_name["c.png"].id, "c.png"), (by_name["a.png"].id, "a.png"))
 
 
-def test_truth_counts_add_up_over_the_set(house):
-    dataset_id = add_names(house, ["a.png", "b.png", "c.png"], truth=("a.png", "b.png"))
-    with house.database.reading() as session:
+def test_truth_counts_add_up_over_the_set(installation):
+    dataset_id = add_names(installation, ["a.png", "b.png", "c.png"], truth=("a.png", "b.png"))
+    with installation.database.reading() as session:
         counts = view.truth_counts(session, dataset_id)
     assert counts.shape == (256,) and (counts[0], counts[255], counts.sum()) == (2000, 400, 2400)
 
 
-def test_deletion_names_what_goes(house):
-    dataset = add_discs(house, count=3)
-    with house.database.writing() as session:
+def test_deletion_names_what_goes(installation):
+    dataset = add_discs(installation, count=3)
+    with installation.database.writing() as session:
         image_ids = [image.id for image in datasets.images(session, dataset.id)]
         label_set = recipes.create(session, dataset, "by k-means", "kmeans", {}, 0, "1")
         recipes.add_labels(
@@ -182,22 +182,22 @@ def test_deletion_names_what_goes(house):
         set_id = runs.ensure_prediction_set(session, run.id, dataset.id, None, False)
         prediction = {"image_id": image_ids[0], "area": 0.1, "mean_probability": 0.2}
         runs.add_predictions(session, set_id, [prediction])
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         going = view.deletion(session, dataset.id)
     assert (going.label_sets, going.runs, going.masks, going.busy) == (("by k-means",), ("first run",), 4, "")
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         datasets.delete_dataset(session, dataset.id)
         assert session.query(Image).count() == 0
 
 
-def test_a_dataset_that_a_job_uses_cannot_go_and_says_why(house):
-    with house.database.writing() as session:
+def test_a_dataset_that_a_job_uses_cannot_go_and_says_why(installation):
+    with installation.database.writing() as session:
         dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert "import" in view.deletion(session, dataset.id).busy
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         session.get_one(Job, job.id).status = JobStatus.FAILED
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert view.deletion(session, dataset.id).busy == ""
 
 
@@ -217,11 +217,11 @@ def test_a_name_is_proposed_from_what_was_dropped(files, name):
     assert view.proposed_name(files) == name
 
 
-def test_the_report_has_notes_before_files_with_nothing_to_say(house):
-    dataset = add_discs(house, count=1)
+def test_the_report_has_notes_before_files_with_nothing_to_say(installation):
+    dataset = add_discs(installation, count=1)
     note = {"name": "mask.png", "taken": True, "reason": "It has 64 × 48 pixels; it was resized to fit."}
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         datasets.add_images(session, dataset.id, new_id(), [], [note])
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         reasons = [line.reason for line in view.report_lines(session, dataset.id)]
     assert reasons[0] == note["reason"] and not any(reasons[1:])

@@ -8,7 +8,7 @@ from dashboard.facts import recipes
 from db import submissions
 from engine.core.parameters import ParameterError
 from engine.labelling.base import DEFAULT_METHOD, find_method, methods
-from tests.support.installation import House, add_discs
+from tests.support.installation import Installation, add_discs
 
 
 def kmeans(**values: object) -> recipes.Recipe:
@@ -52,7 +52,7 @@ def test_changes_are_described_in_words():
     assert recipes.short_name(kmeans(clusters=6)) == "kmeans · clusters 6"
 
 
-def test_the_house_recommends_its_first_choice_first():
+def test_the_default_method_is_listed_first():
     order = recipes.method_order()
     assert order[0] == DEFAULT_METHOD
     assert sorted(order) == sorted(methods())
@@ -72,9 +72,9 @@ def test_an_address_opens_its_slots(address, slots):
     assert recipes.slots_in(address) == slots
 
 
-def test_the_proposed_name_tells_the_recipe_and_is_free(house: House):
-    dataset = add_discs(house)
-    with house.database.writing() as session:
+def test_the_proposed_name_tells_the_recipe_and_is_free(installation: Installation):
+    dataset = add_discs(installation)
+    with installation.database.writing() as session:
         assert recipes.proposed_name(session, "discs", kmeans()) == "discs · kmeans"
         submissions.submit_label(session, dataset.id, "discs · kmeans · clusters 6", "kmeans", {}, 0, "0.1.0")
         assert recipes.proposed_name(session, "discs", kmeans(clusters=6)) == "discs · kmeans · clusters 6 2"

@@ -12,25 +12,25 @@ TRUTH = {"labels_truth_dice": 0.7, "masks_truth_dice": 0.6, "labels_truth_iou": 
 
 
 @pytest.fixture
-def run(house):
-    dataset = add_discs(house, 4)
-    return add_run(house, dataset, "taught", label_set_id=add_label_set(house, dataset))
+def run(installation):
+    dataset = add_discs(installation, 4)
+    return add_run(installation, dataset, "taught", label_set_id=add_label_set(installation, dataset))
 
 
-def save(house, run, number, **values):
+def save(installation, run, number, **values):
     spans = {"first_epoch": 10 * number - 9, "last_epoch": 10 * number, "accepted": True, "images": 4}
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         rounds.save_round(session, run.id, number, **spans | values)
 
 
-def views(house, run):
-    with house.database.reading() as session:
+def views(installation, run):
+    with installation.database.reading() as session:
         return round_views(session, run.id)
 
 
-def test_scores_against_truth_are_named_so_beside_the_quality(house, run):
-    save(house, run, 1, **QUALITY, **TRUTH, left_out=1)
-    (view,) = views(house, run)
+def test_scores_against_truth_are_named_so_beside_the_quality(installation, run):
+    save(installation, run, 1, **QUALITY, **TRUTH, left_out=1)
+    (view,) = views(installation, run)
     assert [(pair.name, pair.by_truth) for pair in view.comparisons] == [
         ("Label-free quality", False),
         ("Dice vs truth", True),
@@ -41,22 +41,22 @@ def test_scores_against_truth_are_named_so_beside_the_quality(house, run):
     assert view.has_truth and view.accepted and view.left_out == 1
 
 
-def test_without_truth_there_is_no_word_of_it(house, run):
-    save(house, run, 1, **QUALITY)
-    (view,) = views(house, run)
+def test_without_truth_there_is_no_word_of_it(installation, run):
+    save(installation, run, 1, **QUALITY)
+    (view,) = views(installation, run)
     assert [pair.name for pair in view.comparisons] == ["Label-free quality"]
     assert not view.has_truth
 
 
-def test_curves_are_marked_where_a_round_begins_the_one_at_work_included(house, run):
+def test_curves_are_marked_where_a_round_begins_the_one_at_work_included(installation, run):
     assert round_starts((), 3, 3) == {}
-    save(house, run, 1, last_epoch=7)
-    assert round_starts(views(house, run), 7, 3) == {}
-    assert round_starts(views(house, run), 8, 3) == {8: "round 2"}
-    save(house, run, 2, first_epoch=8, last_epoch=12)
-    assert round_starts(views(house, run), 13, 3) == {8: "round 2", 13: "round 3"}
-    save(house, run, 3, first_epoch=13, last_epoch=15, accepted=False)
-    assert round_starts(views(house, run), 15, 3) == {8: "round 2", 13: "round 3"}
+    save(installation, run, 1, last_epoch=7)
+    assert round_starts(views(installation, run), 7, 3) == {}
+    assert round_starts(views(installation, run), 8, 3) == {8: "round 2"}
+    save(installation, run, 2, first_epoch=8, last_epoch=12)
+    assert round_starts(views(installation, run), 13, 3) == {8: "round 2", 13: "round 3"}
+    save(installation, run, 3, first_epoch=13, last_epoch=15, accepted=False)
+    assert round_starts(views(installation, run), 15, 3) == {8: "round 2", 13: "round 3"}
 
 
 def test_the_first_round_was_taught_by_the_label_set_and_later_ones_by_their_own_labels():

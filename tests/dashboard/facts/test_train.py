@@ -14,19 +14,19 @@ from engine.datasets.split import split
 from engine.imaging.codec import encode_png
 from engine.network.plan import network_plan
 from engine.store import artifacts as stored
-from tests.support.installation import House, add_discs
+from tests.support.installation import Installation, add_discs
 
 LOST_AFTER_S = 60.0
 
 
 @pytest.fixture
-def dataset(house: House):
-    return add_discs(house, count=6)
+def dataset(installation: Installation):
+    return add_discs(installation, count=6)
 
 
-def label(house: House, dataset, drawn=6, dice=0.7):
+def label(installation: Installation, dataset, drawn=6, dice=0.7):
     """Submit a label set with `drawn` finished masks; return (id, job id)."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         label_set, job = submissions.submit_label(session, dataset.id, "by k-means", "kmeans", {}, 0, VERSION)
         images = datasets.images(session, dataset.id)[:drawn]
         rows = [{"image_id": image.id, "area": 0.2, "dice": dice, "iou": None} for image in images]
@@ -34,21 +34,21 @@ def label(house: House, dataset, drawn=6, dice=0.7):
     return label_set.id, job.id
 
 
-def end(house: House) -> None:
-    with house.database.writing() as session:
+def end(installation: Installation) -> None:
+    with installation.database.writing() as session:
         job = jobs.claim(session, "test", 9, LOST_AFTER_S)
         jobs.finish(session, job.id, job.attempt, JobStatus.FINISHED)
 
 
-def offered(house: House, dataset) -> dict[str, train.Teacher]:
-    with house.database.reading() as session:
+def offered(installation: Installation, dataset) -> dict[str, train.Teacher]:
+    with installation.database.reading() as session:
         return {teacher.title: teacher for teacher in train.teachers(session, dataset.id, utc_now(), LOST_AFTER_S)}
 
 
-def test_truth_and_label_sets_are_offered_with_counts_and_named_scores(house, dataset):
-    label(house, dataset)
-    end(house)
-    found = offered(house, dataset)
+def test_truth_and_label_sets_are_offered_with_counts_and_named_scores(installation, dataset):
+    label(installation, dataset)
+    end(installation)
+    found = offered(installation, dataset)
     assert list(found) == ["by k-means", "Truth masks"]
     assert found["Truth masks"].sentence == "6 of 6 images have a truth mask."
     assert "6 of 6 images" in found["by k-means"].sentence
@@ -56,27 +56,27 @@ def test_truth_and_label_sets_are_offered_with_counts_and_named_scores(house, da
     assert found["by k-means"].problem == "" and found["Truth masks"].label_set_id is None
 
 
-def test_a_label_set_still_being_drawn_says_so(house, dataset):
-    label(house, dataset, drawn=2)
-    assert "still being drawn" in offered(house, dataset)["by k-means"].problem
+def test_a_label_set_still_being_drawn_says_so(installation, dataset):
+    label(installation, dataset, drawn=2)
+    assert "still being drawn" in offered(installation, dataset)["by k-means"].problem
 
 
-def test_truth_without_foreground_cannot_teach(house, dataset):
-    with house.database.writing() as session:
+def test_truth_without_foreground_cannot_teach(installation, dataset):
+    with installation.database.writing() as session:
         session.get_one(Dataset, dataset.id).lookup = [0] * 256
-    assert "mark nothing as foreground" in offered(house, dataset)["Truth masks"].problem
+    assert "mark nothing as foreground" in offered(installation, dataset)["Truth masks"].problem
 
 
-def test_a_label_set_without_masks_cannot_teach(house, dataset):
-    label(house, dataset, drawn=0)
-    end(house)
-    assert "no masks" in offered(house, dataset)["by k-means"].problem
+def test_a_label_set_without_masks_cannot_teach(installation, dataset):
+    label(installation, dataset, drawn=0)
+    end(installation)
+    assert "no masks" in offered(installation, dataset)["by k-means"].problem
 
 
-def test_without_truth_only_label_sets_teach(house):
-    bare = add_discs(house, name="bare", truth=False)
-    assert offered(house, bare) == {}
-    with house.database.reading() as session:
+def test_without_truth_only_label_sets_teach(installation):
+    bare = add_discs(installation, name="bare", truth=False)
+    assert offered(installation, bare) == {}
+    with installation.database.reading() as session:
         assert [option.title for option in train.dataset_options(session)] == ["bare (6 images, no truth masks)"]
 
 
@@ -93,10 +93,10 @@ def test_every_network_has_its_words():
     assert set(train.NETWORKS) == set(get_args(ModelParams.model_fields["architecture"].annotation))
 
 
-def test_what_does_nothing_for_truth_is_named_with_a_reason(house, dataset):
-    label(house, dataset)
-    end(house)
-    found = offered(house, dataset)
+def test_what_does_nothing_for_truth_is_named_with_a_reason(installation, dataset):
+    label(installation, dataset)
+    end(installation)
+    found = offered(installation, dataset)
     assert train.idle_settings(found["by k-means"]) == {}
     idle = train.idle_settings(found["Truth masks"])
     assert "no correction" in idle["self_training"]
@@ -132,11 +132,11 @@ def test_a_spoilt_address_is_ignored_with_a_sentence():
     assert "ignored" in sentence and "training.epochs" in sentence
 
 
-def test_a_run_can_be_the_start_of_the_next(house, dataset):
+def test_a_run_can_be_the_start_of_the_next(installation, dataset):
     config = config_from("classic", {"training": {"epochs": 7}})
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         run = runs.create(session, dataset, None, "seven", "classic", config.model_dump(), VERSION)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         origin = train.source(session, run.id)
         teacher = train.teachers(session, dataset.id, utc_now(), LOST_AFTER_S)[0]
         assert train.proposed_name(session, "discs", teacher, "classic", origin) == "seven 2"
@@ -146,20 +146,20 @@ def test_a_run_can_be_the_start_of_the_next(house, dataset):
     assert train.start_config("classic", [], origin) == (config, "")
 
 
-def test_settings_of_another_version_fall_back_to_the_preset(house, dataset):
-    with house.database.writing() as session:
+def test_settings_of_another_version_fall_back_to_the_preset(installation, dataset):
+    with installation.database.writing() as session:
         run = runs.create(session, dataset, None, "old", "no such preset", {"version": 99}, VERSION)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         origin = train.source(session, run.id)
     assert origin.config == PRESETS["fast"] and "another version" in origin.problem
 
 
-def test_preview_moves_image_and_mask_together(house, dataset):
-    with house.database.reading() as session:
+def test_preview_moves_image_and_mask_together(installation, dataset):
+    with installation.database.reading() as session:
         teacher = train.teachers(session, dataset.id, utc_now(), LOST_AFTER_S)[0]
         pairs = train.preview_pairs(session, dataset.id, teacher, 3)
     assert len({pair.name for pair in pairs}) == 3
-    image, mask = train.read_pair(house.files, pairs[0])
+    image, mask = train.read_pair(installation.files, pairs[0])
     config = config_from(
         "fast", {"augmentation": {"brightness_range": 0, "channel_shift_range": 0, "rotation_range": 90}}
     )
@@ -175,34 +175,36 @@ def test_preview_moves_image_and_mask_together(house, dataset):
     assert not np.array_equal(shown[1][0], other[1][0])
 
 
-def test_dropped_images_are_not_counted_or_shown_and_a_set_dropped_whole_cannot_be_chosen(house, dataset):
-    label_set_id, _ = label(house, dataset)
-    end(house)
-    with house.database.writing() as session:
+def test_dropped_images_are_not_counted_or_shown_and_a_set_dropped_whole_cannot_be_chosen(installation, dataset):
+    label_set_id, _ = label(installation, dataset)
+    end(installation)
+    with installation.database.writing() as session:
         ids = [image.id for image in datasets.images(session, dataset.id)]
         recipes.set_dropped(session, label_set_id, ids[:4], True)
-    teacher = offered(house, dataset)["by k-means"]
+    teacher = offered(installation, dataset)["by k-means"]
     assert teacher.images == 2
     assert "2 of 6 images · 4 dropped" in teacher.sentence
     assert teacher.problem == ""
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         pairs = train.preview_pairs(session, dataset.id, teacher, 6)
     assert [pair.image_key for pair in pairs] == [stored.image_key(dataset.id, image_id) for image_id in ids[4:]]
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         recipes.set_dropped(session, label_set_id, None, True)
-    assert "Every image of the label set 'by k-means' is dropped" in offered(house, dataset)["by k-means"].problem
+    assert (
+        "Every image of the label set 'by k-means' is dropped" in offered(installation, dataset)["by k-means"].problem
+    )
 
 
-def test_preview_of_a_label_set_shows_its_probability(house, dataset):
-    label_set_id, _ = label(house, dataset, drawn=1)
-    end(house)
-    teacher = offered(house, dataset)["by k-means"]
-    with house.database.reading() as session:
+def test_preview_of_a_label_set_shows_its_probability(installation, dataset):
+    label_set_id, _ = label(installation, dataset, drawn=1)
+    end(installation)
+    teacher = offered(installation, dataset)["by k-means"]
+    with installation.database.reading() as session:
         pairs = train.preview_pairs(session, dataset.id, teacher, 3)
     assert len(pairs) == 1
     image_id = pairs[0].mask_key.rpartition("/")[2].removesuffix(".png")
-    house.files.write(stored.label_key(label_set_id, image_id), encode_png(np.full((64, 64), 90, np.uint8)))
-    _, mask = train.read_pair(house.files, pairs[0])
+    installation.files.write(stored.label_key(label_set_id, image_id), encode_png(np.full((64, 64), 90, np.uint8)))
+    _, mask = train.read_pair(installation.files, pairs[0])
     assert mask.shape == (64, 64) and (mask == 90).all()
 
 

@@ -27,7 +27,7 @@ from engine.datasets.source import Folder, UnreadableSource
 from tests.assets import bad_images, bad_zips
 from tests.assets.bad_files import encoded, picture, zipped
 from tests.assets.bad_names import NAMES
-from tests.support.installation import House
+from tests.support.installation import Installation
 from tests.support.serving import serving
 from tests.support.watching import snapshot, watched
 
@@ -36,9 +36,9 @@ HEADERS = {"x_maskloom_upload": "1"}
 
 
 class Context:
-    def __init__(self, house: House) -> None:
-        self.artifacts = house.files
-        self.records = DatabaseRecords(house.database)
+    def __init__(self, installation: Installation) -> None:
+        self.artifacts = installation.files
+        self.records = DatabaseRecords(installation.database)
 
     def progress(self, done: int, total: int, text: str = "") -> None:
         pass
@@ -74,13 +74,13 @@ def source_of(way: str, files: dict[str, bytes], place: Path) -> dict[str, str]:
     return {"kind": "upload", "token": token}
 
 
-def imported(house: House, source: dict[str, str], name: str = "set") -> dict[str, tuple[bool, str]]:
+def imported(installation: Installation, source: dict[str, str], name: str = "set") -> dict[str, tuple[bool, str]]:
     """Run the import job; return {file: (taken, why)}."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         dataset, job = submissions.submit_import(session, name, source)
     job.attempt = 1
-    import_images.run(job, Context(house))
-    with house.database.reading() as session:
+    import_images.run(job, Context(installation))
+    with installation.database.reading() as session:
         report = datasets.report(session, session.get_one(Dataset, dataset.id).id)
         assert len({entry.name for entry in report}) == len(report)
         return {entry.name: (entry.taken, entry.reason) for entry in report}
@@ -89,11 +89,11 @@ def imported(house: House, source: dict[str, str], name: str = "set") -> dict[st
 @pytest.mark.parametrize("way", WAYS)
 def test_every_picture_has_its_line_and_nothing_else_is_touched(dashboard, tmp_path, pictures, way):
     (tmp_path / "secret.txt").write_text("not yours")
-    house, place = dashboard, tmp_path / "in"
+    installation, place = dashboard, tmp_path / "in"
     source = source_of(way, pictures, place)
-    before = snapshot(tmp_path, house.settings.data_root)
+    before = snapshot(tmp_path, installation.settings.data_root)
     with watched() as seen:
-        report = imported(house, source)
+        report = imported(installation, source)
     assert report.keys() == pictures.keys()
     assert report["good.png"] == (True, "")
     for number, kind in enumerate(bad_images.TAKEN):
@@ -102,9 +102,9 @@ def test_every_picture_has_its_line_and_nothing_else_is_touched(dashboard, tmp_p
     for number, (kind, (_, pattern)) in enumerate(bad_images.REFUSED.items()):
         taken, why = report[f"bad {number:02d}.png"]
         assert not taken and re.search(pattern, why) and why.endswith("."), (kind, why)
-    assert snapshot(tmp_path, house.settings.data_root) == before
-    assert seen.written_outside(house.settings.data_root) == set()
-    assert seen.read_outside(house.settings.data_root, place) == set()
+    assert snapshot(tmp_path, installation.settings.data_root) == before
+    assert seen.written_outside(installation.settings.data_root) == set()
+    assert seen.read_outside(installation.settings.data_root, place) == set()
     assert seen.started == []
 
 

@@ -20,7 +20,7 @@ from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set
 from tests.support.serving import serving
 
-TOKEN = "a house with many doors"
+TOKEN = "an installation with many doors"
 SECRETS = (TOKEN, "hunter2", "Bearer-abcdef-0123456789", "cookie-value-42")
 PRIVATE = ("Grace", "example.org", "tumour", "doe", "Doe", "patient Smith", "Ward 7", "ada", str(REPOSITORY_ROOT))
 
@@ -82,7 +82,7 @@ def members(answer):
 
 
 def test_it_holds_what_is_needed_and_no_image_secret_name_or_place(failed):
-    house, _, job_id = failed
+    installation, _, job_id = failed
     with serving() as served:
         answer = served.ask(urls.bug_report(job_id))
     assert answer.status == 200 and answer.headers["cache-control"] == "no-store"
@@ -93,7 +93,7 @@ def test_it_holds_what_is_needed_and_no_image_secret_name_or_place(failed):
         *("recipe.json", "versions.json", "machine.json", "doctor.json"),
     }
     everything = b"\n".join(found.values()).decode()
-    for word in (*SECRETS, *PRIVATE, str(house.settings.data_root), "photos"):
+    for word in (*SECRETS, *PRIVATE, str(installation.settings.data_root), "photos"):
         assert word not in everything, word
     assert b"\x89PNG" not in answer.body and b"WEBP" not in answer.body
     job = json.loads(found["job.json"])
@@ -111,12 +111,12 @@ def test_it_holds_what_is_needed_and_no_image_secret_name_or_place(failed):
 
 
 def test_images_are_in_it_only_when_asked_for_and_then_without_their_names(failed):
-    house, dataset, job_id = failed
+    installation, dataset, job_id = failed
     with serving() as served:
         found = members(served.ask(urls.bug_report(job_id, images=True)))
     images = {name: data for name, data in found.items() if name.startswith("images/")}
     assert sorted(images) == [f"images/image {number}.png" for number in (1, 2, 3)]
-    stored_images = {house.files.read(key) for key in house.files.keys(f"datasets/{dataset.id}/images")}
+    stored_images = {installation.files.read(key) for key in installation.files.keys(f"datasets/{dataset.id}/images")}
     assert set(images.values()) == stored_images
 
 

@@ -17,11 +17,11 @@ GALLERY = "views/gallery/page.py"
 
 
 @pytest.fixture
-def predicted(house):
+def predicted(installation):
     """Return (run, prediction set's id) of six discs."""
-    dataset = add_discs(house, 6)
-    run = add_run(house, dataset, "ä run/1", label_set_id=add_label_set(house, dataset))
-    with house.database.reading() as session:
+    dataset = add_discs(installation, 6)
+    run = add_run(installation, dataset, "ä run/1", label_set_id=add_label_set(installation, dataset))
+    with installation.database.reading() as session:
         return run, runs.own_prediction_set(session, run).id
 
 
@@ -36,14 +36,14 @@ def links(at):
     return {link.label: link.url for link in at.get("link_button")}
 
 
-def prepared(house, owner, owner_id, what, threshold, content=b"{}"):
+def prepared(installation, owner, owner_id, what, threshold, content=b"{}"):
     """Store a file as an export job does, and return the job."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         job = submit_export(session, owner, owner_id, what, threshold)
         folder = {"run": stored.run_folder, "prediction_set": stored.prediction_folder}[owner](owner_id)
         suffix = "html" if what == "report" else "json"
         key = stored.export_key(folder, what, job.id, suffix)
-        house.files.write(key, content)
+        installation.files.write(key, content)
         job.status, job.started_at, job.finished_at = JobStatus.FINISHED, utc_now(), utc_now()
         job.result = {"key": key, "suffix": suffix, "bytes": len(content)}
         return job
@@ -62,23 +62,23 @@ def test_the_list_is_drawn_only_while_it_is_open_and_its_links_carry_the_thresho
     assert urls.prediction_csv(set_id, 0.3) in addresses and urls.model(run.id) in addresses
 
 
-def test_a_press_prepares_a_file_at_the_pages_threshold(open_page, predicted, house, submitted):
+def test_a_press_prepares_a_file_at_the_pages_threshold(open_page, predicted, installation, submitted):
     run, set_id = predicted
     at = opened(open_page, GALLERY, set_id, run=run.id, threshold="0.3")
     at.button(key="prepare-prediction_set-coco").click().run()
     assert not at.exception
-    job = house.job(submitted[0])
+    job = installation.job(submitted[0])
     assert job.kind == JobKind.EXPORT and (job.payload["what"], job.payload["threshold"]) == ("coco", 0.3)
     assert job.payload["prediction_set"] == set_id and job.payload["run"] == run.id
     assert at.button(key=f"Stop-{job.id}")
     assert any("free worker" in caption.value for caption in at.caption)
     at.button(key=f"Stop-{job.id}").click().run()
-    assert house.job(job.id).status == JobStatus.STOPPED
+    assert installation.job(job.id).status == JobStatus.STOPPED
 
 
-def test_a_prepared_file_can_be_taken_and_says_when_it_is_out_of_date(open_page, predicted, house):
+def test_a_prepared_file_can_be_taken_and_says_when_it_is_out_of_date(open_page, predicted, installation):
     run, set_id = predicted
-    job = prepared(house, "prediction_set", set_id, "coco", 0.5, b"{}" * 1600)
+    job = prepared(installation, "prediction_set", set_id, "coco", 0.5, b"{}" * 1600)
     at = opened(open_page, GALLERY, set_id, run=run.id)
     assert links(at)["Download (3.2 kB)"] == urls.prepared(job.id)
     with pytest.raises(KeyError):
@@ -86,44 +86,44 @@ def test_a_prepared_file_can_be_taken_and_says_when_it_is_out_of_date(open_page,
     at = opened(open_page, GALLERY, set_id, run=run.id, threshold="0.4")
     assert any("made at threshold 0.50" in caption.value for caption in at.caption)
     assert at.button(key="prepare-prediction_set-coco").label == "Prepare anew"
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.clear_predictions(session, set_id)
         runs.add_predictions(
-            session, set_id, [{"image_id": image_of(house, run), "area": 0.5, "mean_probability": 0.5}]
+            session, set_id, [{"image_id": image_of(installation, run), "area": 0.5, "mean_probability": 0.5}]
         )
     at = opened(open_page, GALLERY, set_id, run=run.id)
     assert any("masks or the classes have changed" in caption.value for caption in at.caption)
 
 
-def image_of(house, run):
-    with house.database.reading() as session:
+def image_of(installation, run):
+    with installation.database.reading() as session:
         return runs.split(session, run.id)[0].image_id
 
 
-def test_a_report_is_out_of_date_once_the_run_has_changed(open_page, predicted, house):
+def test_a_report_is_out_of_date_once_the_run_has_changed(open_page, predicted, installation):
     run, _ = predicted
-    prepared(house, "run", run.id, "report", None)
+    prepared(installation, "run", run.id, "report", None)
     at = opened(open_page, GALLERY, predicted[1], run=run.id)
     assert not any("has changed" in caption.value for caption in at.caption)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.update_run(session, run.id, best_epoch=99)
     at = opened(open_page, GALLERY, predicted[1], run=run.id)
     assert any("The run has changed" in caption.value for caption in at.caption)
 
 
-def test_a_failure_is_told_and_can_be_tried_again(open_page, predicted, house):
+def test_a_failure_is_told_and_can_be_tried_again(open_page, predicted, installation):
     run, set_id = predicted
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         job = submit_export(session, "prediction_set", set_id, "yolo", 0.5)
         job.status, job.error = JobStatus.FAILED, "The *stored* masks are gone."
     at = opened(open_page, GALLERY, set_id, run=run.id)
     assert any("masks are gone" in error.value for error in at.error)
     at.button(key="prepare-prediction_set-yolo").click().run()
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert len(jobs.active(session)) == 1
 
 
-def test_the_pages_of_labels_and_runs_have_the_list_too(open_page, predicted, house):
+def test_the_pages_of_labels_and_runs_have_the_list_too(open_page, predicted, installation):
     run, set_id = predicted
     at = opened(open_page, "views/labels/page.py", run.label_set_id, dataset=run.dataset_id)
     assert not at.exception and urls.label_zip(run.label_set_id) in [link.url for link in at.get("link_button")]
@@ -131,9 +131,9 @@ def test_the_pages_of_labels_and_runs_have_the_list_too(open_page, predicted, ho
     assert not at.exception and urls.metrics_csv(run.id) in [link.url for link in at.get("link_button")]
 
 
-def test_the_file_comes_under_its_own_name_and_only_while_it_is_there(house, predicted, dashboard):
+def test_the_file_comes_under_its_own_name_and_only_while_it_is_there(installation, predicted, dashboard):
     _, set_id = predicted
-    job = prepared(house, "prediction_set", set_id, "coco", 0.5, b'{"images":[]}')
+    job = prepared(installation, "prediction_set", set_id, "coco", 0.5, b'{"images":[]}')
     with serving() as served:
         answer = served.ask(urls.prepared(job.id))
         assert answer.status == 200 and answer.body == b'{"images":[]}'
@@ -142,17 +142,17 @@ def test_the_file_comes_under_its_own_name_and_only_while_it_is_there(house, pre
         assert served.ask(urls.prepared(job.id), if_none_match=answer.headers["etag"]).status == 304
         assert served.ask(urls.prepared(job.id), sec_fetch_site="cross-site").status == 403
         assert served.ask(urls.prepared(job.id), range="bytes=0-3").body == b'{"im'
-        house.files.delete(job.result["key"])
+        installation.files.delete(job.result["key"])
         assert served.ask(urls.prepared(job.id)).status == 404
-        with house.database.writing() as session:
+        with installation.database.writing() as session:
             other = jobs.submit(session, JobKind.MEASURE, {})
         for job_id in (other.id, "0" * 32, "../app.db"):
             assert served.ask(urls.prepared(job_id)).status == 404
 
 
-def test_home_tells_of_a_download_that_is_being_prepared(open_page, predicted, house):
+def test_home_tells_of_a_download_that_is_being_prepared(open_page, predicted, installation):
     _, set_id = predicted
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         submit_export(session, "prediction_set", set_id, "yolo", 0.5)
         assert session.query(Job).filter_by(kind=JobKind.EXPORT).count() == 1
     at = open_page("views/home/page.py")

@@ -56,22 +56,22 @@ def test_any_text(texts):
     assert len(found) == len(texts) + 2  # nothing makes a row or a column of its own
 
 
-def test_every_table_that_is_exported(house):
-    dataset = add_discs(house, 3, "=HYPERLINK(1)")
-    with house.database.writing() as session:
+def test_every_table_that_is_exported(installation):
+    dataset = add_discs(installation, 3, "=HYPERLINK(1)")
+    with installation.database.writing() as session:
         for image, name in zip(datasets.images(session, dataset.id), ("=1+1.png", "@x.png", "  -1.png"), strict=True):
             session.merge(image).name = name
         entries = [{"name": "+1.png", "taken": False, "reason": "=It starts like a formula."}]
         datasets.add_images(session, dataset.id, "0" * 32, [], entries)
-    labels = add_label_set(house, dataset, "@labels")
-    run = add_run(house, dataset, "-run", label_set_id=labels)
-    with house.database.reading() as session:
+    labels = add_label_set(installation, dataset, "@labels")
+    run = add_run(installation, dataset, "-run", label_set_id=labels)
+    with installation.database.reading() as session:
         set_id = session.execute(exports.select(exports.PredictionSet.id)).scalar_one()
         rows = run_table.run_rows(session, utc_now(), 60.0)
         tables = [
             exports.report_csv(session, dataset.id),
             exports.label_csv(session, labels),
-            exports.prediction_csv(session, house.files, set_id, 0.5),
+            exports.prediction_csv(session, installation.files, set_id, 0.5),
             exports.metrics_csv(session, run.id),
             run_table.as_csv(rows),
         ]

@@ -35,8 +35,8 @@ def discs(dashboard):
     return add_discs(dashboard, count=3, size_px=SIZE_PX)
 
 
-def image_ids(house, dataset_id):
-    with house.database.reading() as session:
+def image_ids(installation, dataset_id):
+    with installation.database.reading() as session:
         return [image.id for image in datasets.images(session, dataset_id)]
 
 
@@ -60,35 +60,36 @@ def ramp():
     return np.tile(np.linspace(0, 255, SIZE_PX).round().astype(np.uint8), (SIZE_PX, 1))
 
 
-def add_labels(house, dataset):
-    with house.database.writing() as session:
+def add_labels(installation, dataset):
+    with installation.database.writing() as session:
         label_set = recipes.create(session, session.get_one(Dataset, dataset.id), "ramps", "kmeans", {}, 0, "1")
         rows = [
-            {"image_id": image_id, "area": 0.5, "dice": 0.25, "iou": None} for image_id in image_ids(house, dataset.id)
+            {"image_id": image_id, "area": 0.5, "dice": 0.25, "iou": None}
+            for image_id in image_ids(installation, dataset.id)
         ]
         for row in rows:
-            house.files.write(stored.label_key(label_set.id, row["image_id"]), codec.encode_png(ramp()))
+            installation.files.write(stored.label_key(label_set.id, row["image_id"]), codec.encode_png(ramp()))
         recipes.add_labels(session, label_set.id, rows)
         return label_set.id
 
 
-def add_predictions(house, dataset):
+def add_predictions(installation, dataset):
     truth = np.zeros((SIZE_PX, SIZE_PX), dtype=bool)
     truth[:, SIZE_PX // 2 :] = True
     packed = metrics.pack_counts(metrics.threshold_counts(ramp(), truth))
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         config = PRESETS["fast"].model_dump(mode="json")
         run = runs.create(session, session.get_one(Dataset, dataset.id), None, "Läufe/1", "fast", config, "1")
         set_id = runs.ensure_prediction_set(session, run.id, dataset.id, None, False)
         rows = [
             {"image_id": image_id, "area": 0.5, "mean_probability": 0.5, "truth_counts": packed}
-            for image_id in image_ids(house, dataset.id)
+            for image_id in image_ids(installation, dataset.id)
         ]
         runs.add_predictions(session, set_id, rows)
         runs.save_metrics(session, run.id, 1, {"loss": 0.5, "val_dice": 0.25})
         runs.save_metrics(session, run.id, 2, {"loss": 0.25})
     for row in rows:
-        house.files.write(stored.prediction_key(set_id, row["image_id"]), codec.encode_png(ramp()))
+        installation.files.write(stored.prediction_key(set_id, row["image_id"]), codec.encode_png(ramp()))
     return run.id, set_id
 
 

@@ -26,7 +26,7 @@ from engine.store import artifacts as stored
 from engine.store.artifacts import Artifacts
 from engine.work.worker import work
 from tests.support.calling import call
-from tests.support.installation import REPOSITORY, House, add_discs
+from tests.support.installation import REPOSITORY, Installation, add_discs
 from tests.support.predicted import add_label_set
 
 PATIENCE_S = 120
@@ -39,7 +39,7 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
-def submit(house, dataset, epochs, name="run"):
+def submit(installation, dataset, epochs, name="run"):
     values = {
         "training": {"epochs": epochs, "batch_size": 4},
         "model": {"image_size": 32, "depth": 1, "base_filters": 4},
@@ -47,37 +47,39 @@ def submit(house, dataset, epochs, name="run"):
         "self_training": {"rounds": 1},
     }
     config = config_from("fast", values).model_dump(mode="json")
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         return submissions.submit_train(session, dataset.id, None, name, "fast", config, "test")
 
 
-def epochs_done(house, run):
-    with house.database.reading() as session:
+def epochs_done(installation, run):
+    with installation.database.reading() as session:
         return sorted({row.epoch for row in runs.metrics(session, run.id)})
 
 
 @pytest.fixture
-def restored_settings(house, tmp_path):
-    return house.settings.model_copy(update={"data_root": tmp_path / "restored"})
+def restored_settings(installation, tmp_path):
+    return installation.settings.model_copy(update={"data_root": tmp_path / "restored"})
 
 
 @pytest.fixture
-def backed_up(house, tmp_path):
-    """A house with one dataset and its label set, and a back-up of it."""
-    dataset = add_discs(house, 4)
-    add_label_set(house, dataset)
+def backed_up(installation, tmp_path):
+    """An installation with one dataset and its label set, and a back-up of it."""
+    dataset = add_discs(installation, 4)
+    add_label_set(installation, dataset)
     target = tmp_path / "backup.zip"
-    ended = call(house.settings, "backup", target)
+    ended = call(installation.settings, "backup", target)
     assert ended.returncode == 0, ended.stderr
     return target
 
 
-def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(house, tmp_path, restored_settings):
-    dataset = add_discs(house, 6)
-    add_label_set(house, dataset)
-    run, job = submit(house, dataset, 4000)
-    submit(house, dataset, 1, "waits")
-    one = house.settings.model_copy(update={"max_workers": 1})
+def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(
+    installation, tmp_path, restored_settings
+):
+    dataset = add_discs(installation, 6)
+    add_label_set(installation, dataset)
+    run, job = submit(installation, dataset, 4000)
+    submit(installation, dataset, 1, "waits")
+    one = installation.settings.model_copy(update={"max_workers": 1})
     worker = subprocess.Popen(
         [sys.executable, "-m", "engine.work.worker"],
         cwd=REPOSITORY,
@@ -85,10 +87,10 @@ def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(h
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: len(epochs_done(house, run)) >= 3 or house.job(job.id).status.ended)
-        made = call(house.settings, "backup", tmp_path / "backup.zip", "--json")
+        wait_until(lambda: len(epochs_done(installation, run)) >= 3 or installation.job(job.id).status.ended)
+        made = call(installation.settings, "backup", tmp_path / "backup.zip", "--json")
         assert made.returncode == 0, made.stderr
-        assert house.job(job.id).status == JobStatus.RUNNING, house.job(job.id).error
+        assert installation.job(job.id).status == JobStatus.RUNNING, installation.job(job.id).error
         assert json.loads(made.stdout)["gone"] == []
     finally:
         worker.kill()
@@ -100,7 +102,7 @@ def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(h
     assert json.loads(told.stdout)["stopped"] == 2
     assert call(restored_settings, "doctor").returncode == 0
     database = Database(restored_settings.resolved_database_url)
-    other = House(restored_settings, database, Artifacts(restored_settings.data_root))
+    other = Installation(restored_settings, database, Artifacts(restored_settings.data_root))
     before = epochs_done(other, run)
     assert before == list(range(1, len(before) + 1)) and len(before) >= 3
     assert other.job(job.id).status == JobStatus.STOPPED
@@ -138,7 +140,7 @@ def _every_page_draws(settings):
         settings_module.settings.cache_clear()
 
 
-def test_every_file_comes_back_as_it_was(house, backed_up, restored_settings):
+def test_every_file_comes_back_as_it_was(installation, backed_up, restored_settings):
     assert call(restored_settings, "restore", backed_up).returncode == 0
 
     def contents(root):
@@ -148,8 +150,8 @@ def test_every_file_comes_back_as_it_was(house, backed_up, restored_settings):
             if path.is_file() and not path.name.startswith("app.db")
         }
 
-    assert contents(house.files.root) == contents(restored_settings.data_root)
-    assert contents(house.files.root)
+    assert contents(installation.files.root) == contents(restored_settings.data_root)
+    assert contents(installation.files.root)
 
 
 def test_a_back_up_is_restored_into_an_empty_folder_only(backed_up, restored_settings):
@@ -161,18 +163,18 @@ def test_a_back_up_is_restored_into_an_empty_folder_only(backed_up, restored_set
     assert [path.name for path in restored_settings.data_root.iterdir()] == ["keepsake.txt"]
 
 
-def test_a_back_up_never_overwrites_and_never_lies_inside_of_what_it_backs_up(house, backed_up):
-    again = call(house.settings, "backup", backed_up)
+def test_a_back_up_never_overwrites_and_never_lies_inside_of_what_it_backs_up(installation, backed_up):
+    again = call(installation.settings, "backup", backed_up)
     assert again.returncode == 1 and "there already" in again.stderr
-    inside = call(house.settings, "backup", house.files.root / "backup.zip")
+    inside = call(installation.settings, "backup", installation.files.root / "backup.zip")
     assert inside.returncode == 1 and "outside of DATA_ROOT" in inside.stderr
 
 
-def test_a_file_that_is_gone_is_told_and_no_reason_to_fail(house, tmp_path, restored_settings):
-    dataset = add_discs(house, 3)
-    victim = house.files.keys(f"datasets/{dataset.id}/truth")[0]
-    house.files.delete(victim)
-    ended = call(house.settings, "backup", tmp_path / "backup.zip", "--json")
+def test_a_file_that_is_gone_is_told_and_no_reason_to_fail(installation, tmp_path, restored_settings):
+    dataset = add_discs(installation, 3)
+    victim = installation.files.keys(f"datasets/{dataset.id}/truth")[0]
+    installation.files.delete(victim)
+    ended = call(installation.settings, "backup", tmp_path / "backup.zip", "--json")
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["gone"] == [victim]
     assert "1 file was gone" in call(restored_settings, "restore", tmp_path / "backup.zip").stdout
@@ -180,11 +182,11 @@ def test_a_file_that_is_gone_is_told_and_no_reason_to_fail(house, tmp_path, rest
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_back_up_that_is_interrupted_leaves_nothing(house, tmp_path, how):
-    add_discs(house, 2)
-    large = house.files.path(stored.job_log_key("a" * 32))
+def test_a_back_up_that_is_interrupted_leaves_nothing(installation, tmp_path, how):
+    add_discs(installation, 2)
+    large = installation.files.path(stored.job_log_key("a" * 32))
     large.parent.mkdir(parents=True)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         session.add(jobs.Job(id="a" * 32, kind=jobs.JobKind.IMPORT, status=JobStatus.FAILED, payload={}))
     large.write_bytes(os.urandom(200_000_000))
     folder = tmp_path / "backups"
@@ -192,7 +194,7 @@ def test_a_back_up_that_is_interrupted_leaves_nothing(house, tmp_path, how):
     victim = subprocess.Popen(
         [sys.executable, "-m", "engine", "backup", folder / "backup.zip"],
         cwd=REPOSITORY,
-        env=house.settings.as_environment(),
+        env=installation.settings.as_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -281,13 +283,15 @@ def test_a_cut_off_restore_is_begun_anew(backed_up, restored_settings):
     assert not (restored_settings.data_root / "restore.part").exists()
 
 
-def test_another_database_is_for_its_own_tools_and_its_files_alone_can_be_backed_up(house, tmp_path, monkeypatch):
-    add_discs(house, 2)
+def test_another_database_is_for_its_own_tools_and_its_files_alone_can_be_backed_up(
+    installation, tmp_path, monkeypatch
+):
+    add_discs(installation, 2)
     monkeypatch.setattr(DatabaseInventory, "dialect", "postgresql")
     monkeypatch.setattr(DatabaseInventory, "is_sqlite", False)
-    refused = call(house.settings, "backup", tmp_path / "backup.zip")
+    refused = call(installation.settings, "backup", tmp_path / "backup.zip")
     assert refused.returncode == 1 and "pg_dump" in refused.stderr and "--files-only" in refused.stderr
-    assert call(house.settings, "backup", tmp_path / "backup.zip", "--files-only").returncode == 0
+    assert call(installation.settings, "backup", tmp_path / "backup.zip", "--files-only").returncode == 0
     with zipfile.ZipFile(tmp_path / "backup.zip") as archive:
         names = archive.namelist()
     assert "app.db" not in names and len([name for name in names if name.endswith(".png")]) == 4

@@ -30,140 +30,142 @@ from tests.support.training_job import submit_train
 LOST_AFTER_S = 60.0
 
 
-def examine(house, quick=False, now=None):
-    return check(DatabaseInventory(house.database), house.files, now or utc_now(), LOST_AFTER_S, quick)
+def examine(installation, quick=False, now=None):
+    return check(DatabaseInventory(installation.database), installation.files, now or utc_now(), LOST_AFTER_S, quick)
 
 
-def mend(house, report):
-    mending = mending_of(house.database, LOST_AFTER_S)
-    return list(repair(report, house.files, mending, house.database.migrate, "2026-01-01T000000"))
+def mend(installation, report):
+    mending = mending_of(installation.database, LOST_AFTER_S)
+    return list(repair(report, installation.files, mending, installation.database.migrate, "2026-01-01T000000"))
 
 
 def kinds(report):
     return sorted(finding.kind for finding in report.findings)
 
 
-def image_ids(house, dataset):
-    with house.database.reading() as session:
+def image_ids(installation, dataset):
+    with installation.database.reading() as session:
         return sorted(image.id for image in datasets.images(session, dataset.id))
 
 
 @pytest.fixture
-def full(house):
+def full(installation):
     """A dataset, its labels and a run with predictions and a model file; all is well."""
-    dataset = add_discs(house, 4)
-    label_set_id = add_label_set(house, dataset)
-    run = add_run(house, dataset, "first", label_set_id=label_set_id)
-    with house.files.writing(stored.best_model_key(run.id)) as beside:
+    dataset = add_discs(installation, 4)
+    label_set_id = add_label_set(installation, dataset)
+    run = add_run(installation, dataset, "first", label_set_id=label_set_id)
+    with installation.files.writing(stored.best_model_key(run.id)) as beside:
         np.savez(beside.with_suffix(".npz"), weights=np.arange(1000))
         beside.with_suffix(".npz").replace(beside)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         set_id = runs.own_prediction_set(session, run).id
-    return house, dataset, label_set_id, run, set_id
+    return installation, dataset, label_set_id, run, set_id
 
 
 def test_an_installation_in_order_is_clean(full):
-    house = full[0]
-    report = examine(house)
+    installation = full[0]
+    report = examine(installation)
     assert report.clean, report.sentences()
     assert report.checked["images"] == report.checked["labels"] == report.checked["predictions"] == 4
     assert report.sentences()[-1] == "Everything is as it should be."
 
 
 def test_images_truth_and_models_that_are_gone_are_told_and_never_mended(full):
-    house, dataset, _, run, _ = full
-    first, second, third = image_ids(house, dataset)[:3]
-    house.files.delete(stored.image_key(dataset.id, first))
-    house.files.path(stored.image_key(dataset.id, second)).write_bytes(b"no picture")
-    house.files.path(stored.truth_key(dataset.id, third)).write_bytes(b"")
-    model = house.files.path(stored.best_model_key(run.id))
+    installation, dataset, _, run, _ = full
+    first, second, third = image_ids(installation, dataset)[:3]
+    installation.files.delete(stored.image_key(dataset.id, first))
+    installation.files.path(stored.image_key(dataset.id, second)).write_bytes(b"no picture")
+    installation.files.path(stored.truth_key(dataset.id, third)).write_bytes(b"")
+    model = installation.files.path(stored.best_model_key(run.id))
     model.write_bytes(model.read_bytes()[:-200])
-    report = examine(house)
+    report = examine(installation)
     assert kinds(report) == ["damaged_image", "damaged_model", "damaged_truth", "missing_image"]
     assert not any(finding.mending for finding in report.findings)
     assert any("restore it from a back-up" in finding.sentence for finding in report.findings)
-    before = sorted(path.relative_to(house.files.root) for path in house.files.root.rglob("*.png"))
-    mend(house, report)
-    assert before == sorted(path.relative_to(house.files.root) for path in house.files.root.rglob("*.png"))
+    before = sorted(path.relative_to(installation.files.root) for path in installation.files.root.rglob("*.png"))
+    mend(installation, report)
+    assert before == sorted(
+        path.relative_to(installation.files.root) for path in installation.files.root.rglob("*.png")
+    )
     assert model.exists()
-    assert kinds(examine(house, quick=True)) == ["missing_image"]
+    assert kinds(examine(installation, quick=True)) == ["missing_image"]
 
 
 def test_a_picture_of_another_size_than_its_row_says_is_damaged(full):
-    house, dataset, *_ = full
-    key = stored.image_key(dataset.id, image_ids(house, dataset)[0])
-    house.files.write(key, codec.encode_png(np.zeros((32, 64, 3), np.uint8)))
-    assert [(f.kind, f.items) for f in examine(house).findings] == [("damaged_image", (key,))]
+    installation, dataset, *_ = full
+    key = stored.image_key(dataset.id, image_ids(installation, dataset)[0])
+    installation.files.write(key, codec.encode_png(np.zeros((32, 64, 3), np.uint8)))
+    assert [(f.kind, f.items) for f in examine(installation).findings] == [("damaged_image", (key,))]
 
 
 def test_thumbnails_are_made_anew(full):
-    house, dataset, *_ = full
-    gone, damaged = image_ids(house, dataset)[:2]
-    house.files.delete(stored.thumb_key(dataset.id, gone))
-    house.files.path(stored.thumb_key(dataset.id, damaged)).write_bytes(b"RIFF")
-    mend(house, examine(house))
-    assert examine(house).clean
-    expected = codec.thumbnail(codec.decode_png(house.files.read(stored.image_key(dataset.id, gone))))
-    assert house.files.read(stored.thumb_key(dataset.id, gone)) == expected
+    installation, dataset, *_ = full
+    gone, damaged = image_ids(installation, dataset)[:2]
+    installation.files.delete(stored.thumb_key(dataset.id, gone))
+    installation.files.path(stored.thumb_key(dataset.id, damaged)).write_bytes(b"RIFF")
+    mend(installation, examine(installation))
+    assert examine(installation).clean
+    expected = codec.thumbnail(codec.decode_png(installation.files.read(stored.image_key(dataset.id, gone))))
+    assert installation.files.read(stored.thumb_key(dataset.id, gone)) == expected
 
 
-def test_predictions_whose_files_are_gone_are_drawn_again_on_retry(house):
-    dataset = add_discs(house, 6)
-    run, job = submit_train(house, dataset)
-    work(house.database, house.settings)
-    assert examine(house).clean, examine(house).sentences()
-    with house.database.reading() as session:
+def test_predictions_whose_files_are_gone_are_drawn_again_on_retry(installation):
+    dataset = add_discs(installation, 6)
+    run, job = submit_train(installation, dataset)
+    work(installation.database, installation.settings)
+    assert examine(installation).clean, examine(installation).sentences()
+    with installation.database.reading() as session:
         set_id = runs.own_prediction_set(session, run).id
-    gone, damaged, unsure = image_ids(house, dataset)[:3]
-    house.files.delete(stored.prediction_key(set_id, gone))
-    house.files.path(stored.prediction_key(set_id, damaged)).write_bytes(b"\x89PNG")
-    house.files.delete(stored.uncertainty_key(set_id, unsure))
-    report = examine(house)
+    gone, damaged, unsure = image_ids(installation, dataset)[:3]
+    installation.files.delete(stored.prediction_key(set_id, gone))
+    installation.files.path(stored.prediction_key(set_id, damaged)).write_bytes(b"\x89PNG")
+    installation.files.delete(stored.uncertainty_key(set_id, unsure))
+    report = examine(installation)
     assert kinds(report) == ["damaged_prediction", "missing_prediction", "missing_uncertainty"]
-    said = mend(house, report)
+    said = mend(installation, report)
     assert any("Retry" in sentence for sentence in said)
-    assert examine(house).clean
-    with house.database.reading() as session:
+    assert examine(installation).clean
+    with installation.database.reading() as session:
         assert session.query(Prediction).count() == 3
-    ended = house.job(job.id)
+    ended = installation.job(job.id)
     assert ended.status == JobStatus.FAILED and "Retry" in ended.error
-    assert (house.files.root / "lost+found/2026-01-01T000000" / stored.prediction_key(set_id, damaged)).exists()
-    with house.database.writing() as session:
+    assert (installation.files.root / "lost+found/2026-01-01T000000" / stored.prediction_key(set_id, damaged)).exists()
+    with installation.database.writing() as session:
         assert jobs.requeue(session, job.id)
-    work(house.database, house.settings)
-    assert house.job(job.id).status == JobStatus.FINISHED
-    after = examine(house)
+    work(installation.database, installation.settings)
+    assert installation.job(job.id).status == JobStatus.FINISHED
+    after = examine(installation)
     assert kinds(after) == [], after.sentences()
     assert any("lost+found" in note for note in after.notes)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.query(Prediction).count() == 6
 
 
-def test_labels_that_are_gone_are_drawn_again_but_for_those_a_person_dropped(house):
-    dataset = add_discs(house, 5)
-    with house.database.writing() as session:
+def test_labels_that_are_gone_are_drawn_again_but_for_those_a_person_dropped(installation):
+    dataset = add_discs(installation, 5)
+    with installation.database.writing() as session:
         params = find_method("threshold").params(foreground="lighter").model_dump(mode="json")
         label_set, job = submissions.submit_label(session, dataset.id, "set", "threshold", params, 0, "test")
-    work(house.database, house.settings)
-    first, second = image_ids(house, dataset)[:2]
-    before = house.files.read(stored.label_key(label_set.id, first))
-    with house.database.writing() as session:
+    work(installation.database, installation.settings)
+    first, second = image_ids(installation, dataset)[:2]
+    before = installation.files.read(stored.label_key(label_set.id, first))
+    with installation.database.writing() as session:
         session.get_one(Label, (label_set.id, second)).dropped = True
     for image_id in (first, second):
-        house.files.delete(stored.label_key(label_set.id, image_id))
-    mend(house, examine(house))
-    with house.database.writing() as session:
+        installation.files.delete(stored.label_key(label_set.id, image_id))
+    mend(installation, examine(installation))
+    with installation.database.writing() as session:
         assert session.get(Label, (label_set.id, first)) is None
         assert session.get_one(Label, (label_set.id, second)).dropped
         assert jobs.requeue(session, job.id)
-    work(house.database, house.settings)
-    assert house.files.read(stored.label_key(label_set.id, first)) == before
-    assert [f.items for f in examine(house).findings] == [(stored.label_key(label_set.id, second),)]
+    work(installation.database, installation.settings)
+    assert installation.files.read(stored.label_key(label_set.id, first)) == before
+    assert [f.items for f in examine(installation).findings] == [(stored.label_key(label_set.id, second),)]
 
 
 def test_what_no_row_names_goes_to_lost_and_found_and_half_written_files_go(full):
-    house, dataset, label_set_id, run, set_id = full
-    root, stranger = house.files.root, new_id()
+    installation, dataset, label_set_id, run, set_id = full
+    root, stranger = installation.files.root, new_id()
     orphans = [
         f"datasets/{dataset.id}/images/{stranger}.png",
         f"labels/{label_set_id}/{stranger}.png",
@@ -175,124 +177,124 @@ def test_what_no_row_names_goes_to_lost_and_found_and_half_written_files_go(full
     for item in orphans + half:
         (root / item).parent.mkdir(parents=True, exist_ok=True)
         (root / item).write_bytes(item.encode())
-    report = examine(house)
+    report = examine(installation)
     assert {finding.kind for finding in report.findings} == {"orphan", "half_written"}
     assert all(finding.harmless for finding in report.findings)
-    mend(house, report)
-    assert examine(house).clean
+    mend(installation, report)
+    assert examine(installation).clean
     for item in orphans:
         assert (root / "lost+found/2026-01-01T000000" / item).read_bytes() == item.encode()
     assert not any((root / item).exists() for item in half)
     assert "Nothing of Maskloom reads" in (root / "lost+found/README.txt").read_text()
 
 
-def test_stale_uploads_go_but_not_those_that_a_failed_import_may_need(house):
-    dataset = add_discs(house, 2)
+def test_stale_uploads_go_but_not_those_that_a_failed_import_may_need(installation):
+    dataset = add_discs(installation, 2)
     stale, wanted, fresh = new_id(), new_id(), new_id()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         job = jobs.submit(
             session, JobKind.IMPORT, {"dataset": dataset.id, "source": {"kind": "upload", "token": wanted}}
         )
         job.status = JobStatus.FAILED
     long_ago = time.time() - 8 * 24 * 3600
     for token, moment in ((stale, long_ago), (wanted, long_ago), (fresh, time.time())):
-        folder = house.files.path(stored.upload_folder(token))
+        folder = installation.files.path(stored.upload_folder(token))
         folder.mkdir(parents=True)
         (folder / "a.png").write_bytes(b"picture")
         for path in (folder / "a.png", folder):
             os.utime(path, (moment, moment))
-    report = examine(house)
+    report = examine(installation)
     assert [(f.kind, f.items) for f in report.findings] == [("stale_upload", (f"uploads/{stale}",))]
-    mend(house, report)
-    assert sorted(path.name for path in (house.files.root / "uploads").iterdir()) == sorted([wanted, fresh])
+    mend(installation, report)
+    assert sorted(path.name for path in (installation.files.root / "uploads").iterdir()) == sorted([wanted, fresh])
 
 
-def test_a_lost_job_is_ended_so_that_it_can_be_resumed(house):
-    dataset = add_discs(house, 2)
-    _, job = submit_train(house, dataset)
-    with house.database.writing() as session:
+def test_a_lost_job_is_ended_so_that_it_can_be_resumed(installation):
+    dataset = add_discs(installation, 2)
+    _, job = submit_train(installation, dataset)
+    with installation.database.writing() as session:
         jobs.claim(session, "worker", 2, LOST_AFTER_S)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         session.get_one(Job, job.id).heartbeat_at = utc_now() - timedelta(hours=1)
-    report = examine(house)
+    report = examine(installation)
     assert [(f.kind, f.items) for f in report.findings] == [("lost_job", (job.id,))]
-    mend(house, report)
-    assert examine(house).clean
-    assert house.job(job.id).status == JobStatus.STOPPED
-    with house.database.writing() as session:
+    mend(installation, report)
+    assert examine(installation).clean
+    assert installation.job(job.id).status == JobStatus.STOPPED
+    with installation.database.writing() as session:
         assert jobs.requeue(session, job.id)
 
 
 def test_a_set_that_lacks_rows_its_job_has_made_offers_retry(full):
-    house, dataset, _, run, set_id = full
-    with house.database.writing() as session:
+    installation, dataset, _, run, set_id = full
+    with installation.database.writing() as session:
         job = jobs.submit(session, JobKind.PREDICT, {"dataset": dataset.id, "run": run.id})
         job.status, job.result = JobStatus.FINISHED, {"images": 4, "prediction_set": set_id}
         runs.prediction_sets(session, run.id)[0].job_id = job.id
         session.delete(session.query(Prediction).first())
-    report = examine(house)
+    report = examine(installation)
     assert kinds(report) == ["orphan", "short_predictions"]
-    mend(house, report)
-    assert house.job(job.id).status == JobStatus.FAILED
+    mend(installation, report)
+    assert installation.job(job.id).status == JobStatus.FAILED
 
 
 def test_what_a_job_works_on_is_left_alone_even_if_it_began_after_the_check(full):
-    house, dataset, _, run, set_id = full
-    orphan = house.files.path(stored.prediction_key(set_id, new_id()))
+    installation, dataset, _, run, set_id = full
+    orphan = installation.files.path(stored.prediction_key(set_id, new_id()))
     orphan.write_bytes(b"just written")
-    gone = image_ids(house, dataset)[0]
-    house.files.delete(stored.prediction_key(set_id, gone))
-    report = examine(house)
+    gone = image_ids(installation, dataset)[0]
+    installation.files.delete(stored.prediction_key(set_id, gone))
+    report = examine(installation)
     assert kinds(report) == ["missing_prediction", "orphan"]
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         jobs.submit(session, JobKind.PREDICT, {"dataset": dataset.id, "run": run.id})
-    said = mend(house, report)
+    said = mend(installation, report)
     assert all(sentence.startswith("Left alone, because a job works on it") for sentence in said)
     assert orphan.exists()
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.query(Prediction).count() == 4
-    assert "orphan" not in kinds(examine(house))
+    assert "orphan" not in kinds(examine(installation))
 
 
-def test_rows_that_point_nowhere_and_a_damaged_file_are_sqlites_own_words(house):
-    add_discs(house, 3)
-    with closing(sqlite3.connect(house.files.root / "app.db")) as connection, connection:
+def test_rows_that_point_nowhere_and_a_damaged_file_are_sqlites_own_words(installation):
+    add_discs(installation, 3)
+    with closing(sqlite3.connect(installation.files.root / "app.db")) as connection, connection:
         connection.execute("UPDATE images SET dataset_id = 'nobody'")
-    report = examine(house)
+    report = examine(installation)
     assert kinds(report) == ["database"]
     assert "points at a row of datasets that is not there" in report.findings[0].items[0]
-    house.database.close()
-    path = house.files.root / "app.db"
+    installation.database.close()
+    path = installation.files.root / "app.db"
     data = bytearray(path.read_bytes())
     data[4096 * 3 :] = b"\xff" * (len(data) - 4096 * 3)
     path.write_bytes(bytes(data))
-    assert kinds(examine(house)) == ["database"]
+    assert kinds(examine(installation)) == ["database"]
 
 
-def test_tables_of_another_version_are_told_and_older_ones_brought_up_to_date(house):
-    add_discs(house, 2)
-    with house.database.writing() as session:
+def test_tables_of_another_version_are_told_and_older_ones_brought_up_to_date(installation):
+    add_discs(installation, 2)
+    with installation.database.writing() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    report = examine(house)
+    report = examine(installation)
     assert kinds(report) == ["schema"] and "newer Maskloom" in report.findings[0].sentence
     assert not report.findings[0].mending
 
 
 def test_the_command_ends_with_1_until_all_is_well(full):
-    house, dataset, *_ = full
-    assert call(house.settings, "doctor").returncode == 0
-    shutil.rmtree(house.files.root / "datasets" / dataset.id / "thumbs")
-    told = call(house.settings, "doctor", "--json", "--quick")
+    installation, dataset, *_ = full
+    assert call(installation.settings, "doctor").returncode == 0
+    shutil.rmtree(installation.files.root / "datasets" / dataset.id / "thumbs")
+    told = call(installation.settings, "doctor", "--json", "--quick")
     assert told.returncode == 1
     finding = json.loads(told.stdout)["findings"][0]
     assert (finding["kind"], finding["count"]) == ("missing_thumbnail", 4)
-    mended = call(house.settings, "doctor", "--repair")
+    mended = call(installation.settings, "doctor", "--repair")
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert "Made 4 thumbnails anew." in mended.stdout and "Everything is as it should be." in mended.stdout
 
 
-def test_no_database_is_made_by_looking_for_one(house, tmp_path):
-    elsewhere = house.settings.model_copy(update={"data_root": tmp_path / "nowhere"})
+def test_no_database_is_made_by_looking_for_one(installation, tmp_path):
+    elsewhere = installation.settings.model_copy(update={"data_root": tmp_path / "nowhere"})
     ended = call(elsewhere, "doctor")
     assert ended.returncode == 1 and "There is no database" in ended.stderr
     assert not (tmp_path / "nowhere").exists()

@@ -21,12 +21,12 @@ TINY = [
 
 
 @pytest.fixture
-def command(house):
+def command(installation):
     def run(*arguments):
         return subprocess.run(
             [sys.executable, "-m", "engine", *map(str, arguments)],
             cwd=REPOSITORY,
-            env=house.settings.as_environment(),
+            env=installation.settings.as_environment(),
             capture_output=True,
             text=True,
             timeout=240,
@@ -107,17 +107,17 @@ def test_from_folder_to_masks(ask, folder, tmp_path):
     assert not (tmp_path / "refined" / "probabilities").exists()
 
 
-def test_a_run_names_what_its_encoder_had_learned_before(command, ask, house):
-    dataset = add_discs(house, 3)
-    run = add_run(house, dataset, "helped")
-    with house.database.writing() as session:
+def test_a_run_names_what_its_encoder_had_learned_before(command, ask, installation):
+    dataset = add_discs(installation, 3)
+    run = add_run(installation, dataset, "helped")
+    with installation.database.writing() as session:
         runs.update_run(session, run.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
     assert ask("runs")[0]["weights"] == "ImageNet"
     assert "(truth; encoder weights: ImageNet)  helped" in command("runs").stdout
 
 
-def test_measure_tells_what_a_run_would_take_and_leaves_no_run(command, ask, house):
-    add_discs(house, 10)
+def test_measure_tells_what_a_run_would_take_and_leaves_no_run(command, ask, installation):
+    add_discs(installation, 10)
     tried = ask("measure", "discs", "--truth", *TINY)
     assert tried["epoch_s"] > 0 and tried["run_s"] > tried["epoch_s"]
     assert (tried["steps_per_epoch"], tried["batch_size"]) == (2, 4)
@@ -127,8 +127,8 @@ def test_measure_tells_what_a_run_would_take_and_leaves_no_run(command, ask, hou
     assert ask("runs") == []
 
 
-def test_automatic_tells_its_choice_and_how_far_its_quality_can_be_trusted(ask, house):
-    add_discs(house, 10)
+def test_automatic_tells_its_choice_and_how_far_its_quality_can_be_trusted(ask, installation):
+    add_discs(installation, 10)
     labelled = ask("label", "discs", "--method", "auto", "-p", "longest_side_px=64")
     learned = labelled["learned"]
     assert learned["method"] in [entry["method"] for entry in learned["ranking"]]
@@ -138,8 +138,8 @@ def test_automatic_tells_its_choice_and_how_far_its_quality_can_be_trusted(ask, 
     assert labelled["spearman"] is None or -1 <= labelled["spearman"] <= 1
 
 
-def test_clusters_are_listed_and_a_person_ticks_them_by_number(command, ask, house):
-    add_discs(house, 10)
+def test_clusters_are_listed_and_a_person_ticks_them_by_number(command, ask, installation):
+    add_discs(installation, 10)
     options = ("--method", "dataset_clusters", "-p", "clusters=2")
     learned = ask("label", "discs", *options)["learned"]
     assert sum(cluster["share"] for cluster in learned["clusters"]) == pytest.approx(1, abs=0.01)
@@ -153,8 +153,8 @@ def test_clusters_are_listed_and_a_person_ticks_them_by_number(command, ask, hou
     assert "'ticked' names cluster 9" in refused.stderr
 
 
-def test_a_recipe_file_is_drawn_with_and_single_parameters_change_it(command, ask, house, tmp_path):
-    add_discs(house, 10)
+def test_a_recipe_file_is_drawn_with_and_single_parameters_change_it(command, ask, installation, tmp_path):
+    add_discs(installation, 10)
     recipe = tmp_path / "light.recipe.json"
     params = {"foreground": "lighter", "longest_side_px": 128}
     recipe.write_text(json.dumps({"maskloom_recipe": 1, "name": "light", "method": "threshold", "params": params}))
@@ -183,19 +183,19 @@ def test_two_files_of_one_picture_both_get_a_mask(ask, folder, tmp_path):
     assert (out / "the same.png").read_bytes() == (out / "scene 3.png").read_bytes()
 
 
-def test_an_import_that_broke_off_keeps_its_images_and_the_same_command_goes_on(command, ask, house, folder):
+def test_an_import_that_broke_off_keeps_its_images_and_the_same_command_goes_on(command, ask, installation, folder):
     dataset_id = ask("import", folder, "--name", "discs")["dataset"]
-    with house.database.writing() as session:  # as a full disk leaves it: rows, but no end
+    with installation.database.writing() as session:  # as a full disk leaves it: rows, but no end
         dataset = session.get_one(Dataset, dataset_id)
         dataset.image_count, dataset.truth_count, dataset.classes, dataset.lookup = 0, 0, [], []
         session.get_one(Job, dataset.job_id).status = JobStatus.FAILED
-    house.settings = house.settings.model_copy(update={"free_disk_floor_mb": 10**9})
+    installation.settings = installation.settings.model_copy(update={"free_disk_floor_mb": 10**9})
     refused = command("import", folder, "--name", "discs")
     assert refused.returncode == 1
     assert "FREE_DISK_FLOOR_MB" in refused.stderr
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert len(datasets.images(session, dataset_id)) == 10
-    house.settings = house.settings.model_copy(update={"free_disk_floor_mb": 0})
+    installation.settings = installation.settings.model_copy(update={"free_disk_floor_mb": 0})
     again = ask("import", folder, "--name", "discs")
     assert (again["dataset"], again["images"], again["truth"]) == (dataset_id, 10, 10)
     finished = command("import", folder, "--name", "discs")
@@ -224,8 +224,8 @@ def test_methods_lists_every_parameter_with_its_help(ask):
         (["predict", "frogs", ".", "--out", "x"], "There is no run 'frogs'"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(house, arguments, words):
-    ended = call(house.settings, *arguments)
+def test_what_cannot_be_done_is_one_sentence(installation, arguments, words):
+    ended = call(installation.settings, *arguments)
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert words in ended.stderr

@@ -1,4 +1,4 @@
-"""Names for files that leave the house: every file system takes them, and none is given twice."""
+"""Names for files that leave the installation: every file system takes them, and none is given twice."""
 
 from __future__ import annotations
 

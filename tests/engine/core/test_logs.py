@@ -13,7 +13,7 @@ from engine.core.settings import REPOSITORY_ROOT, Settings
 
 WRITER = """
 import logging, sys
-from engine import logs
+from engine.core import logs
 from engine.core.settings import settings
 logs.configure("worker", settings())
 with logs.about("a" * 32):
@@ -36,50 +36,50 @@ def entries(folder):
     return [json.loads(line) for path in files for line in path.read_text().splitlines()]
 
 
-def test_four_processes_write_whole_lines_into_files_that_stay_bounded(house):
-    current = house.settings.model_copy(update={"log_limit_mb": 2})
+def test_four_processes_write_whole_lines_into_files_that_stay_bounded(installation):
+    current = installation.settings.model_copy(update={"log_limit_mb": 2})
     started = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(n)], cwd=REPOSITORY_ROOT, env=current.as_environment())
         for n in range(4)
     ]
     assert [process.wait(120) for process in started] == [0] * 4
-    found = entries(house.settings.data_root)
+    found = entries(installation.settings.data_root)
     assert {entry["text"].partition(" x")[0] for entry in found} == {
         f"line {number} of {writer}" for number in range(400) for writer in range(4)
     }
     assert len(found) == 1600
-    sizes = [path.stat().st_size for path in (house.settings.data_root / "logs").iterdir()]
+    sizes = [path.stat().st_size for path in (installation.settings.data_root / "logs").iterdir()]
     # All four may find room for one more line of a kilobyte at the same moment
     assert len(sizes) > 4 and max(sizes) <= 2_000_000 / logs.FILES_IN_ALL + 4 * 1_100
     assert {entry["job"] for entry in found} == {"a" * 32}
     assert set(found[0]) == {"time", "level", "process", "pid", "job", "event", "text"}
-    assert len(logs.lines_of_job(house.settings.data_root / "logs", "a" * 32, 5)) == 5
+    assert len(logs.lines_of_job(installation.settings.data_root / "logs", "a" * 32, 5)) == 5
 
 
-def test_the_oldest_files_go_when_all_together_are_too_large(house, logger):
-    logs.configure("web", house.settings.model_copy(update={"log_limit_mb": 1}))
+def test_the_oldest_files_go_when_all_together_are_too_large(installation, logger):
+    logs.configure("web", installation.settings.model_copy(update={"log_limit_mb": 1}))
     for number in range(1500):
         logger.info("%d %s", number, "x" * 1500)
-    folder = house.settings.data_root / "logs"
+    folder = installation.settings.data_root / "logs"
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 1_200_000
-    assert entries(house.settings.data_root)[-1]["text"].startswith("1499 ")
+    assert entries(installation.settings.data_root)[-1]["text"].startswith("1499 ")
 
 
-def test_an_exception_is_one_line_with_its_trace_and_its_secrets_hidden(house, logger):
+def test_an_exception_is_one_line_with_its_trace_and_its_secrets_hidden(installation, logger):
     url = "postgresql://maskloom:hunter2%21@db/maskloom"
-    logs.configure("web", house.settings.model_copy(update={"database_url": url}))
+    logs.configure("web", installation.settings.model_copy(update={"database_url": url}))
     try:
         raise ValueError("cannot reach postgresql://maskloom:hunter2%21@db, password hunter2!\nsecond line")
     except ValueError:
         logger.exception("It failed.", extra={"event": "page_failed"})
-    (entry,) = entries(house.settings.data_root)
+    (entry,) = entries(installation.settings.data_root)
     assert entry["event"] == "page_failed" and entry["level"] == "ERROR"
     assert "ValueError" in entry["trace"] and "second line" in entry["trace"]
     assert "hunter2" not in json.dumps(entry)
 
 
-def test_a_disk_that_takes_no_more_ends_no_work(house, logger, monkeypatch):
-    logs.configure("worker", house.settings)
+def test_a_disk_that_takes_no_more_ends_no_work(installation, logger, monkeypatch):
+    logs.configure("worker", installation.settings)
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -114,8 +114,10 @@ def test_other_text_stays_as_it_is(text):
 
 
 def test_a_known_secret_is_hidden_wherever_it_is():
-    chosen = Settings(database_url="postgresql://me:p%40ss-word@host/db", access_token="a house with many doors")
-    text = "p@ss-word and p%40ss-word, then a house with many doors"
+    chosen = Settings(
+        database_url="postgresql://me:p%40ss-word@host/db", access_token="an installation with many doors"
+    )
+    text = "p@ss-word and p%40ss-word, then an installation with many doors"
     assert redacted(text, secrets_of(chosen)) == "*** and ***, then ***"
 
 

@@ -146,7 +146,7 @@ def test_pairing_thousands_of_files_of_one_name():
 WORST = """
 import json, resource, sys, time
 from pathlib import Path
-from engine import imaging
+from engine.imaging import codec
 from engine.datasets import ingest
 from engine.datasets.source import UnreadableSource
 
@@ -154,8 +154,8 @@ def status(what):
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith(what))
 
 folder = Path(sys.argv[1])
-imaging.decode_image((folder / "good.png").read_bytes())
-imaging.decode_image((folder / "odd.tif").read_bytes())
+codec.decode_image((folder / "good.png").read_bytes())
+codec.decode_image((folder / "odd.tif").read_bytes())
 resource.setrlimit(resource.RLIMIT_AS, (int(status("VmSize") + 1500) << 20,) * 2)
 for path in sorted(folder.iterdir()):
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from what is held now
@@ -170,8 +170,8 @@ for path in sorted(folder.iterdir()):
             said = [entry.reason for entry in entries]
             source.close()
         else:
-            imaging.decode_image(path.read_bytes())
-    except (UnreadableSource, imaging.UnreadableImage) as error:
+            codec.decode_image(path.read_bytes())
+    except (UnreadableSource, codec.UnreadableImage) as error:
         said = [str(error)]
     print(json.dumps([path.name, status("VmHWM") - before, time.process_time() - began, said]), flush=True)
 """

@@ -35,50 +35,50 @@ SIDE = 64
 
 
 @pytest.fixture
-def dataset(house):
-    return add_discs(house, 6)
+def dataset(installation):
+    return add_discs(installation, 6)
 
 
-def set_of(house, run):
-    with house.database.reading() as session:
+def set_of(installation, run):
+    with installation.database.reading() as session:
         return runs.own_prediction_set(session, run).id
 
 
-def submit(house, owner, owner_id, what, threshold=None):
-    with house.database.writing() as session:
+def submit(installation, owner, owner_id, what, threshold=None):
+    with installation.database.writing() as session:
         job = submissions.submit_export(session, owner, owner_id, what, threshold)
         job.attempt = 1
     return job
 
 
-def add_model(house, run, data_params=None, scale=6.0):
+def add_model(installation, run, data_params=None, scale=6.0):
     """Give a run a model whose answers follow the picture's colours, so that its masks are not trivial."""
     params = ModelParams(image_size=SIDE, depth=1, base_filters=4)
     model = network(params)
     head = model.get_layer("head")
     kernel, bias = head.get_weights()
     head.set_weights([kernel * scale, bias])
-    with house.files.writing(stored.best_model_key(run.id)) as beside:
+    with installation.files.writing(stored.best_model_key(run.id)) as beside:
         model.save(beside)
     config = RunConfig(model=params, data=data_params or DataParams())
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         session.get_one(Run, run.id).config = config.model_dump(mode="json")
     return model
 
 
 @pytest.mark.parametrize(("what", "kind"), [("coco", list), ("coco-rle", dict), ("coco-image", dict)])
-def test_coco_of_predictions_is_read_back(house, dataset, tmp_path, what, kind):
-    set_id = set_of(house, add_run(house, dataset, "a run"))
-    context = Context(house)
-    result = export.run(submit(house, "prediction_set", set_id, what, 0.5), context)
-    found = COCO(str(house.files.path(result["key"])))
+def test_coco_of_predictions_is_read_back(installation, dataset, tmp_path, what, kind):
+    set_id = set_of(installation, add_run(installation, dataset, "a run"))
+    context = Context(installation)
+    result = export.run(submit(installation, "prediction_set", set_id, what, 0.5), context)
+    found = COCO(str(installation.files.path(result["key"])))
     assert (result["images"], result["annotations"], result["suffix"]) == (6, len(found.anns), "json")
-    assert result["bytes"] == house.files.size(result["key"]) > 0
+    assert result["bytes"] == installation.files.size(result["key"]) > 0
     assert context.said[-1][:2] == (6, 6) and "images/s" in context.said[-1][2]
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         positions = {image.position: image for image in datasets.images(session, dataset.id)}
     for number, image in found.imgs.items():
-        levels = codec.decode_png(house.files.read(stored.prediction_key(set_id, positions[number].id)))
+        levels = codec.decode_png(installation.files.read(stored.prediction_key(set_id, positions[number].id)))
         masks = [found.annToMask(one) for one in found.loadAnns(found.getAnnIds([number]))]
         together = np.any(masks, axis=0)
         assert image["file_name"] == positions[number].name
@@ -86,49 +86,56 @@ def test_coco_of_predictions_is_read_back(house, dataset, tmp_path, what, kind):
         assert (together == (levels >= 128)).mean() > (0.99 if kind is list else 0.9999)
 
 
-def test_a_threshold_changes_the_file_and_its_image_numbers_stay(house, dataset):
-    set_id = set_of(house, add_run(house, dataset, "a run"))
-    files = [export.run(submit(house, "prediction_set", set_id, "coco-rle", at), Context(house)) for at in (0.3, 0.6)]
-    assert not house.files.exists(files[0]["key"])  # the newer one takes its place
-    low = export.run(submit(house, "prediction_set", set_id, "coco-rle", 0.3), Context(house))
-    found = json.loads(house.files.read(low["key"]))
+def test_a_threshold_changes_the_file_and_its_image_numbers_stay(installation, dataset):
+    set_id = set_of(installation, add_run(installation, dataset, "a run"))
+    files = [
+        export.run(submit(installation, "prediction_set", set_id, "coco-rle", at), Context(installation))
+        for at in (0.3, 0.6)
+    ]
+    assert not installation.files.exists(files[0]["key"])  # the newer one takes its place
+    low = export.run(submit(installation, "prediction_set", set_id, "coco-rle", 0.3), Context(installation))
+    found = json.loads(installation.files.read(low["key"]))
     assert [image["id"] for image in found["images"]] == [1, 2, 3, 4, 5, 6]
     assert sum(one["area"] for one in found["annotations"]) > 0
     assert "threshold 0.3" in found["info"]["description"]
 
 
-def test_masks_whose_files_are_gone_are_no_empty_images(house, dataset):
-    set_id = set_of(house, add_run(house, dataset, "a run"))
-    keys = [key for key in house.files.keys(stored.prediction_folder(set_id)) if key.endswith(".png")]
-    house.files.delete(keys[0])
-    result = export.run(submit(house, "prediction_set", set_id, "coco", 0.5), Context(house))
-    assert len(json.loads(house.files.read(result["key"]))["images"]) == result["images"] == 5
+def test_masks_whose_files_are_gone_are_no_empty_images(installation, dataset):
+    set_id = set_of(installation, add_run(installation, dataset, "a run"))
+    keys = [key for key in installation.files.keys(stored.prediction_folder(set_id)) if key.endswith(".png")]
+    installation.files.delete(keys[0])
+    result = export.run(submit(installation, "prediction_set", set_id, "coco", 0.5), Context(installation))
+    assert len(json.loads(installation.files.read(result["key"]))["images"]) == result["images"] == 5
     for key in keys[1:]:
-        house.files.delete(key)
+        installation.files.delete(key)
     with pytest.raises(JobFailed, match="Draw them again"):
-        export.run(submit(house, "prediction_set", set_id, "yolo", 0.5), Context(house))
+        export.run(submit(installation, "prediction_set", set_id, "yolo", 0.5), Context(installation))
 
 
-def test_a_label_set_is_annotated_too(house, dataset):
-    label_set_id = add_label_set(house, dataset)
-    result = export.run(submit(house, "label_set", label_set_id, "yolo", 0.5), Context(house))
+def test_a_label_set_is_annotated_too(installation, dataset):
+    label_set_id = add_label_set(installation, dataset)
+    result = export.run(submit(installation, "label_set", label_set_id, "yolo", 0.5), Context(installation))
     assert result["key"].startswith(stored.label_folder(label_set_id))
-    archive = zipfile.ZipFile(house.files.path(result["key"]))
+    archive = zipfile.ZipFile(installation.files.path(result["key"]))
     assert sum(name.startswith("labels/") for name in archive.namelist()) == 6
 
 
-def test_stopping_leaves_no_file(house, dataset):
-    set_id = set_of(house, add_run(house, dataset, "a run"))
+def test_stopping_leaves_no_file(installation, dataset):
+    set_id = set_of(installation, add_run(installation, dataset, "a run"))
     with pytest.raises(JobStopped):
-        export.run(submit(house, "prediction_set", set_id, "coco", 0.5), Context(house, stop_after=3))
-    assert not [key for key in house.files.keys(stored.prediction_folder(set_id)) if "exports" in key]
-    assert not list(house.files.path(stored.prediction_folder(set_id)).rglob("*.part*"))
+        export.run(submit(installation, "prediction_set", set_id, "coco", 0.5), Context(installation, stop_after=3))
+    assert not [key for key in installation.files.keys(stored.prediction_folder(set_id)) if "exports" in key]
+    assert not list(installation.files.path(stored.prediction_folder(set_id)).rglob("*.part*"))
 
 
-def test_a_file_that_another_job_made_meanwhile_stays_and_what_a_killed_attempt_left_goes(house, dataset, monkeypatch):
-    run = add_run(house, dataset, "net")
-    first, second = (submit(house, "prediction_set", set_of(house, run), "coco", at) for at in (0.4, 0.6))
-    left = house.files.path(stored.export_key(stored.prediction_folder(set_of(house, run)), "coco", second.id, "x"))
+def test_a_file_that_another_job_made_meanwhile_stays_and_what_a_killed_attempt_left_goes(
+    installation, dataset, monkeypatch
+):
+    run = add_run(installation, dataset, "net")
+    first, second = (submit(installation, "prediction_set", set_of(installation, run), "coco", at) for at in (0.4, 0.6))
+    left = installation.files.path(
+        stored.export_key(stored.prediction_folder(set_of(installation, run)), "coco", second.id, "x")
+    )
     left = left.with_name(f"{second.id}.1234abcd.part.json")
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
@@ -136,22 +143,22 @@ def test_a_file_that_another_job_made_meanwhile_stays_and_what_a_killed_attempt_
 
     def meanwhile(*arguments):
         monkeypatch.undo()
-        other.append(export.run(second, Context(house)))
+        other.append(export.run(second, Context(installation)))
         return masked_images(*arguments)
 
     masked_images = export.masked_images
     monkeypatch.setattr(export, "masked_images", meanwhile)
-    mine = export.run(first, Context(house))
-    assert house.files.exists(other[0]["key"]) and house.files.exists(mine["key"])
+    mine = export.run(first, Context(installation))
+    assert installation.files.exists(other[0]["key"]) and installation.files.exists(mine["key"])
     assert not left.exists()
-    assert export.run(first, Context(house))["key"] == mine["key"]
-    assert not house.files.exists(other[0]["key"])
+    assert export.run(first, Context(installation))["key"] == mine["key"]
+    assert not installation.files.exists(other[0]["key"])
 
 
-def test_a_report_tells_best_and_worst_against_truth(house, dataset):
-    run = add_run(house, dataset, "<script>alert(1)</script>", label_set_id=add_label_set(house, dataset))
-    result = export.run(submit(house, "run", run.id, "report"), Context(house))
-    page = house.files.read(result["key"]).decode()
+def test_a_report_tells_best_and_worst_against_truth(installation, dataset):
+    run = add_run(installation, dataset, "<script>alert(1)</script>", label_set_id=add_label_set(installation, dataset))
+    result = export.run(submit(installation, "run", run.id, "report"), Context(installation))
+    page = installation.files.read(result["key"]).decode()
     assert result["bytes"] < 6_000_000 and "<script" not in page
     assert "Worst validation masks" in page and "Best validation masks" in page
     assert page.count("<img") == 4  # two validation images, the image and its mask each
@@ -169,13 +176,15 @@ def test_a_report_tells_best_and_worst_against_truth(house, dataset):
         ("savedmodel", {"framing": "tiles", "tile_scale": 0.5}),
     ],
 )
-def test_a_packed_model_comes_with_an_example_that_draws_the_mask_we_draw(house, dataset, tmp_path, kind, framing):
-    run = add_run(house, dataset, "a run")
+def test_a_packed_model_comes_with_an_example_that_draws_the_mask_we_draw(
+    installation, dataset, tmp_path, kind, framing
+):
+    run = add_run(installation, dataset, "a run")
     params = DataParams(**framing)
-    model = add_model(house, run, params)
-    result = export.run(submit(house, "run", run.id, kind), Context(house))
+    model = add_model(installation, run, params)
+    result = export.run(submit(installation, "run", run.id, kind), Context(installation))
     assert result["difference"] < 1e-4
-    with zipfile.ZipFile(house.files.path(result["key"])) as archive:
+    with zipfile.ZipFile(installation.files.path(result["key"])) as archive:
         archive.extractall(tmp_path)
     assert "learned from the truth masks" in (tmp_path / "MODEL_CARD.md").read_text()
     picture = real_picture()
@@ -196,27 +205,27 @@ def real_picture():
     return codec.decode_image(files[0].read_bytes()) if files else data.coffee()[:300, :420]
 
 
-def test_a_model_that_is_gone_or_was_never_there_is_told(house, dataset):
-    run = add_run(house, dataset, "a run")
+def test_a_model_that_is_gone_or_was_never_there_is_told(installation, dataset):
+    run = add_run(installation, dataset, "a run")
     with pytest.raises(JobFailed, match="no model file"):
-        export.run(submit(house, "run", run.id, "onnx"), Context(house))
-    with house.database.writing() as session:
+        export.run(submit(installation, "run", run.id, "onnx"), Context(installation))
+    with installation.database.writing() as session:
         runs.update_run(session, run.id, best_epoch=None)
     with pytest.raises(NotReady, match="no model yet"):
-        submit(house, "run", run.id, "keras")
+        submit(installation, "run", run.id, "keras")
     with pytest.raises(UnknownFormat, match=r"'csv'\. Known: coco"):
         find_format("csv")
 
 
-def test_asking_twice_makes_one_job_and_what_is_exported_is_not_deleted_meanwhile(house, dataset):
-    label_set_id = add_label_set(house, dataset)
-    run = add_run(house, dataset, "a run", label_set_id=None)
-    set_id = set_of(house, run)
-    first = submit(house, "prediction_set", set_id, "coco", 0.5)
-    assert submit(house, "prediction_set", set_id, "coco", 0.5).id == first.id
-    assert submit(house, "prediction_set", set_id, "coco", 0.6).id != first.id
-    submit(house, "label_set", label_set_id, "yolo", 0.5)
-    with house.database.writing() as session:
+def test_asking_twice_makes_one_job_and_what_is_exported_is_not_deleted_meanwhile(installation, dataset):
+    label_set_id = add_label_set(installation, dataset)
+    run = add_run(installation, dataset, "a run", label_set_id=None)
+    set_id = set_of(installation, run)
+    first = submit(installation, "prediction_set", set_id, "coco", 0.5)
+    assert submit(installation, "prediction_set", set_id, "coco", 0.5).id == first.id
+    assert submit(installation, "prediction_set", set_id, "coco", 0.6).id != first.id
+    submit(installation, "label_set", label_set_id, "yolo", 0.5)
+    with installation.database.writing() as session:
         for delete in (
             lambda: runs.delete_run(session, run.id),
             lambda: runs.delete_prediction_set(session, set_id),
@@ -226,18 +235,18 @@ def test_asking_twice_makes_one_job_and_what_is_exported_is_not_deleted_meanwhil
                 delete()
 
 
-def test_the_stamp_follows_what_the_file_is_made_of(house, dataset):
-    run = add_run(house, dataset, "a run")
-    set_id, label_set_id = set_of(house, run), add_label_set(house, dataset)
+def test_the_stamp_follows_what_the_file_is_made_of(installation, dataset):
+    run = add_run(installation, dataset, "a run")
+    set_id, label_set_id = set_of(installation, run), add_label_set(installation, dataset)
 
     def stamps():
-        with house.database.reading() as session:
+        with installation.database.reading() as session:
             pairs = (("run", run.id), ("prediction_set", set_id), ("label_set", label_set_id))
             return [exports.stamp(session, *pair) for pair in pairs]
 
     before = stamps()
     assert stamps() == before
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.update_run(session, run.id, best_epoch=9)
         runs.clear_predictions(session, set_id)
         classes = [{"index": 0, "name": "ground"}, {"index": 1, "name": "egg"}]

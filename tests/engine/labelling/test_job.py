@@ -35,46 +35,48 @@ def one_core(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
 
-def submit(house, dataset, name="set", method="threshold", values=None, **more):
+def submit(installation, dataset, name="set", method="threshold", values=None, **more):
     params = parse(find_method(method).params, values or {}).model_dump(mode="json")
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         return submissions.submit_label(session, dataset.id, name, method, params, more.pop("seed", 0), "test", **more)
 
 
-def rows_of(house, label_set):
+def rows_of(installation, label_set):
     """Return {image id: every column but the set's} of a label set, and its masks by image id."""
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         found = recipes.labels(session, label_set.id)
     rows = {
         row.image_id: (row.area, row.dice, row.iou, row.quality, row.quality_parts, row.unclear, row.dropped)
         for row in found
     }
-    return rows, {id_: house.files.read(stored.label_key(label_set.id, id_)) for id_ in rows}
+    return rows, {id_: installation.files.read(stored.label_key(label_set.id, id_)) for id_ in rows}
 
 
-def stored_set(house, label_set):
-    with house.database.reading() as session:
+def stored_set(installation, label_set):
+    with installation.database.reading() as session:
         return session.get_one(LabelSet, label_set.id)
 
 
-def pictures(house, dataset):
-    with house.database.reading() as session:
+def pictures(installation, dataset):
+    with installation.database.reading() as session:
         images = datasets.images(session, dataset.id)
-    return {image.id: codec.decode_png(house.files.read(stored.image_key(dataset.id, image.id))) for image in images}
+    return {
+        image.id: codec.decode_png(installation.files.read(stored.image_key(dataset.id, image.id))) for image in images
+    }
 
 
-def test_each_mask_is_what_the_recipe_draws_with_its_quality(house):
-    dataset = add_discs(house, 4)
-    label_set, job = submit(house, dataset, method="kmeans", seed=7)
-    result = label.run(job, Context(house))
+def test_each_mask_is_what_the_recipe_draws_with_its_quality(installation):
+    dataset = add_discs(installation, 4)
+    label_set, job = submit(installation, dataset, method="kmeans", seed=7)
+    result = label.run(job, Context(installation))
     assert (result["images"], result["looked_at"], result["copied"]) == (4, 0, 0)
     method = find_method("kmeans")
 
     def redraw(view):
         return draw(method, view, method.params(), 7)
 
-    rows, masks = rows_of(house, label_set)
-    for image_id, image in pictures(house, dataset).items():
+    rows, masks = rows_of(installation, label_set)
+    for image_id, image in pictures(installation, dataset).items():
         expected = redraw(image)
         assert np.array_equal(codec.decode_png(masks[image_id]), metrics.probability_to_u8(expected))
         quality = assess(image, expected, redraw)
@@ -82,19 +84,19 @@ def test_each_mask_is_what_the_recipe_draws_with_its_quality(house):
         assert rows[image_id][1] > 0.9  # Dice against truth
 
 
-def test_a_method_that_learns_looks_first_and_all_masks_are_drawn_with_what_it_learned(house):
-    dataset = add_discs(house, 5)
-    label_set, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS, seed=2)
-    context = Context(house)
+def test_a_method_that_learns_looks_first_and_all_masks_are_drawn_with_what_it_learned(installation):
+    dataset = add_discs(installation, 5)
+    label_set, job = submit(installation, dataset, method="dataset_clusters", values=CLUSTERS, seed=2)
+    context = Context(installation)
     result = label.run(job, context)
     assert result["looked_at"] == 5
-    method, images = find_method("dataset_clusters"), pictures(house, dataset)
+    method, images = find_method("dataset_clusters"), pictures(installation, dataset)
     params = method.params(**CLUSTERS)
     state = fit_state(method, [look_at(method, image, params, 2) for image in images.values()], params, 2)
-    row = stored_set(house, label_set)
+    row = stored_set(installation, label_set)
     assert row.state == state
     assert row.recipe_key == recipe_key("dataset_clusters", params, 2, state)
-    _, masks = rows_of(house, label_set)
+    _, masks = rows_of(installation, label_set)
     for image_id, image in images.items():
         expected = metrics.probability_to_u8(draw(method, image, params, 2, state))
         assert np.array_equal(codec.decode_png(masks[image_id]), expected)
@@ -105,45 +107,45 @@ def test_a_method_that_learns_looks_first_and_all_masks_are_drawn_with_what_it_l
     assert context.said[-1][:2] == (10, 10)
 
 
-def test_automatic_stores_its_choice_and_why(house, one_core):
-    dataset = add_discs(house, 3)
-    label_set, job = submit(house, dataset, method="auto")
-    label.run(job, Context(house))
-    state = stored_set(house, label_set).state
+def test_automatic_stores_its_choice_and_why(installation, one_core):
+    dataset = add_discs(installation, 3)
+    label_set, job = submit(installation, dataset, method="auto")
+    label.run(job, Context(installation))
+    state = stored_set(installation, label_set).state
     assert state["method"] in {entry["method"] for entry in state["ranking"]}
     assert state["sentence"]
-    assert len(rows_of(house, label_set)[0]) == 3
+    assert len(rows_of(installation, label_set)[0]) == 3
 
 
-def test_the_state_that_the_page_showed_is_drawn_with_and_nothing_is_looked_at(house, one_core):
-    dataset = add_discs(house, 4)
-    method, images = find_method("dataset_clusters"), pictures(house, dataset)
+def test_the_state_that_the_page_showed_is_drawn_with_and_nothing_is_looked_at(installation, one_core):
+    dataset = add_discs(installation, 4)
+    method, images = find_method("dataset_clusters"), pictures(installation, dataset)
     params, other = method.params(**CLUSTERS, ticked="0"), method.params(**CLUSTERS | {"clusters": 2})
     # Not what the job itself would fit: two clusters, and from another seed.
     state = fit_state(method, [look_at(method, image, other, 9) for image in images.values()], other, 9)
     values = params.model_dump(mode="json")
-    label_set, job = submit(house, dataset, method="dataset_clusters", values=values, state=state)
-    context = Context(house)
+    label_set, job = submit(installation, dataset, method="dataset_clusters", values=values, state=state)
+    context = Context(installation)
     assert label.run(job, context)["looked_at"] == 0
     assert label.LOOKING not in {text for _, _, text in context.said}
-    assert stored_set(house, label_set).state == state
-    _, masks = rows_of(house, label_set)
+    assert stored_set(installation, label_set).state == state
+    _, masks = rows_of(installation, label_set)
     for image_id, image in images.items():
         expected = metrics.probability_to_u8(draw(method, image, params, 0, state))
         assert np.array_equal(codec.decode_png(masks[image_id]), expected)
 
 
-def test_the_same_recipe_on_the_same_pictures_is_copied_and_not_drawn(house, one_core, monkeypatch):
-    dataset = add_discs(house, 4)
-    first, job = submit(house, dataset)
-    label.run(job, Context(house))
-    with house.database.writing() as session:
+def test_the_same_recipe_on_the_same_pictures_is_copied_and_not_drawn(installation, one_core, monkeypatch):
+    dataset = add_discs(installation, 4)
+    first, job = submit(installation, dataset)
+    label.run(job, Context(installation))
+    with installation.database.writing() as session:
         session.get_one(Dataset, dataset.id).lookup = [int(value < 128) for value in range(256)]
         recipes.set_dropped(session, first.id, None, True)
     monkeypatch.setattr(label, "draw", None)
-    second, job = submit(house, dataset, "again")
-    assert label.run(job, Context(house))["copied"] == 4
-    (before, masks_before), (after, masks_after) = rows_of(house, first), rows_of(house, second)
+    second, job = submit(installation, dataset, "again")
+    assert label.run(job, Context(installation))["copied"] == 4
+    (before, masks_before), (after, masks_after) = rows_of(installation, first), rows_of(installation, second)
     assert masks_after == masks_before
     for image_id, row in after.items():
         area, dice, _, *judged, dropped = row
@@ -155,75 +157,77 @@ def test_the_same_recipe_on_the_same_pictures_is_copied_and_not_drawn(house, one
 @pytest.mark.parametrize(
     "change", [{"values": {"offset": 3.0}}, {"seed": 1}, {"method": "kmeans"}, {"values": {"longest_side_px": 64}}]
 )
-def test_another_recipe_is_drawn_anew(house, one_core, change):
-    dataset = add_discs(house, 2)
-    label.run(submit(house, dataset)[1], Context(house))
-    assert label.run(submit(house, dataset, "other", **change)[1], Context(house))["copied"] == 0
+def test_another_recipe_is_drawn_anew(installation, one_core, change):
+    dataset = add_discs(installation, 2)
+    label.run(submit(installation, dataset)[1], Context(installation))
+    assert label.run(submit(installation, dataset, "other", **change)[1], Context(installation))["copied"] == 0
 
 
-def test_only_pictures_that_are_new_are_drawn(house, one_core):
-    dataset = add_discs(house, 3)
-    label.run(submit(house, dataset)[1], Context(house))
-    other = add_discs(house, 3, name="other")
-    with house.database.writing() as session:
+def test_only_pictures_that_are_new_are_drawn(installation, one_core):
+    dataset = add_discs(installation, 3)
+    label.run(submit(installation, dataset)[1], Context(installation))
+    other = add_discs(installation, 3, name="other")
+    with installation.database.writing() as session:
         ours = datasets.images(session, dataset.id)
         theirs = [session.merge(image) for image in datasets.images(session, other.id)]
         theirs[0].content_hash, theirs[1].content_hash = ours[0].content_hash, ours[1].content_hash
-    label_set, job = submit(house, other, "others")
-    assert label.run(job, Context(house))["copied"] == 2
-    assert len(rows_of(house, label_set)[0]) == 3
+    label_set, job = submit(installation, other, "others")
+    assert label.run(job, Context(installation))["copied"] == 2
+    assert len(rows_of(installation, label_set)[0]) == 3
 
 
-def test_a_mask_whose_file_is_gone_is_drawn(house, one_core):
-    dataset = add_discs(house, 3)
-    first, job = submit(house, dataset)
-    label.run(job, Context(house))
-    _, masks = rows_of(house, first)
-    house.files.delete(stored.label_folder(first.id))
-    second, job = submit(house, dataset, "again")
-    label.run(job, Context(house))
-    assert rows_of(house, second)[1] == masks
+def test_a_mask_whose_file_is_gone_is_drawn(installation, one_core):
+    dataset = add_discs(installation, 3)
+    first, job = submit(installation, dataset)
+    label.run(job, Context(installation))
+    _, masks = rows_of(installation, first)
+    installation.files.delete(stored.label_folder(first.id))
+    second, job = submit(installation, dataset, "again")
+    label.run(job, Context(installation))
+    assert rows_of(installation, second)[1] == masks
 
 
-def test_automatic_shares_masks_with_the_recipe_that_it_chose(house, one_core):
-    dataset = add_discs(house, 3)
-    first, job = submit(house, dataset, method="auto", seed=4)
-    label.run(job, Context(house))
-    state = stored_set(house, first).state
-    second, job = submit(house, dataset, "chosen", state["method"], state["params"], seed=4, state=state["state"])
-    assert label.run(job, Context(house))["copied"] == 3
+def test_automatic_shares_masks_with_the_recipe_that_it_chose(installation, one_core):
+    dataset = add_discs(installation, 3)
+    first, job = submit(installation, dataset, method="auto", seed=4)
+    label.run(job, Context(installation))
+    state = stored_set(installation, first).state
+    second, job = submit(
+        installation, dataset, "chosen", state["method"], state["params"], seed=4, state=state["state"]
+    )
+    assert label.run(job, Context(installation))["copied"] == 3
     method = find_method(state["method"])
-    _, masks = rows_of(house, second)
-    for image_id, image in pictures(house, dataset).items():
+    _, masks = rows_of(installation, second)
+    for image_id, image in pictures(installation, dataset).items():
         drawn = draw(method, image, parse(method.params, state["params"]), 4, state["state"])
         assert np.array_equal(codec.decode_png(masks[image_id]), metrics.probability_to_u8(drawn))
 
 
-def test_a_stop_while_looking_leaves_nothing_and_the_job_starts_over(house):
-    dataset = add_discs(house, 12)
-    label_set, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
+def test_a_stop_while_looking_leaves_nothing_and_the_job_starts_over(installation):
+    dataset = add_discs(installation, 12)
+    label_set, job = submit(installation, dataset, method="dataset_clusters", values=CLUSTERS)
     with pytest.raises(JobStopped) as stopped:
-        label.run(job, Context(house, stop_after=3))
+        label.run(job, Context(installation, stop_after=3))
     assert stopped.value.result == {"images": 0}
-    assert stored_set(house, label_set).state is None
-    assert rows_of(house, label_set)[0] == {}
-    assert label.run(job, Context(house))["looked_at"] == 12
-    assert len(rows_of(house, label_set)[0]) == 12
+    assert stored_set(installation, label_set).state is None
+    assert rows_of(installation, label_set)[0] == {}
+    assert label.run(job, Context(installation))["looked_at"] == 12
+    assert len(rows_of(installation, label_set)[0]) == 12
 
 
-def test_a_stop_while_drawing_keeps_the_state_and_the_job_goes_on_with_it(house, one_core):
-    dataset = add_discs(house, 6)
-    label_set, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
+def test_a_stop_while_drawing_keeps_the_state_and_the_job_goes_on_with_it(installation, one_core):
+    dataset = add_discs(installation, 6)
+    label_set, job = submit(installation, dataset, method="dataset_clusters", values=CLUSTERS)
     with pytest.raises(JobStopped) as stopped:
-        label.run(job, Context(house, stop_after=10))  # 7 while looking
+        label.run(job, Context(installation, stop_after=10))  # 7 while looking
     count = stopped.value.result["images"]
     assert 0 < count < 6
-    assert len(rows_of(house, label_set)[0]) == count
-    state = stored_set(house, label_set).state
+    assert len(rows_of(installation, label_set)[0]) == count
+    state = stored_set(installation, label_set).state
     assert state["clusters"]
-    assert label.run(job, Context(house))["looked_at"] == 0
-    assert stored_set(house, label_set).state == state
-    assert len(rows_of(house, label_set)[0]) == 6
+    assert label.run(job, Context(installation))["looked_at"] == 0
+    assert stored_set(installation, label_set).state == state
+    assert len(rows_of(installation, label_set)[0]) == 6
 
 
 class Crash(BaseException):
@@ -232,16 +236,16 @@ class Crash(BaseException):
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", ["set_state", "add_labels", "drawn_before"])
-def test_a_crash_beside_any_write_is_mended_by_the_next_attempt(house, one_core, monkeypatch, call, after):
+def test_a_crash_beside_any_write_is_mended_by_the_next_attempt(installation, one_core, monkeypatch, call, after):
     monkeypatch.setattr(label, "BATCH", 2)
-    dataset = add_discs(house, 5)
-    whole, job = submit(house, dataset, "undisturbed", method="dataset_clusters", values=CLUSTERS, seed=1)
-    label.run(job, Context(house))
-    expected = rows_of(house, whole), stored_set(house, whole).state
-    with house.database.writing() as session:
+    dataset = add_discs(installation, 5)
+    whole, job = submit(installation, dataset, "undisturbed", method="dataset_clusters", values=CLUSTERS, seed=1)
+    label.run(job, Context(installation))
+    expected = rows_of(installation, whole), stored_set(installation, whole).state
+    with installation.database.writing() as session:
         session.delete(session.get_one(LabelSet, whole.id))  # so that nothing can be copied
-    label_set, job = submit(house, dataset, "disturbed", method="dataset_clusters", values=CLUSTERS, seed=1)
-    context = Context(house)
+    label_set, job = submit(installation, dataset, "disturbed", method="dataset_clusters", values=CLUSTERS, seed=1)
+    context = Context(installation)
     done = getattr(context.records, call)
 
     def crash(*arguments):
@@ -252,56 +256,56 @@ def test_a_crash_beside_any_write_is_mended_by_the_next_attempt(house, one_core,
     setattr(context.records, call, crash)
     with pytest.raises(Crash):
         label.run(job, context)
-    label.run(job, Context(house))
-    assert (rows_of(house, label_set), stored_set(house, label_set).state) == expected
+    label.run(job, Context(installation))
+    assert (rows_of(installation, label_set), stored_set(installation, label_set).state) == expected
 
 
-def test_a_set_that_older_code_began_is_finished_but_nobody_copies_from_it(house, one_core):
-    dataset = add_discs(house, 3)
-    first, job = submit(house, dataset)
-    label.run(job, Context(house))
-    with house.database.writing() as session:
+def test_a_set_that_older_code_began_is_finished_but_nobody_copies_from_it(installation, one_core):
+    dataset = add_discs(installation, 3)
+    first, job = submit(installation, dataset)
+    label.run(job, Context(installation))
+    with installation.database.writing() as session:
         session.get_one(LabelSet, first.id).recipe_key = None
         session.delete(session.query(Label).filter_by(label_set_id=first.id).first())
-    label.run(job, Context(house))
-    assert len(rows_of(house, first)[0]) == 3
-    assert stored_set(house, first).recipe_key is None
-    assert label.run(submit(house, dataset, "again")[1], Context(house))["copied"] == 0
+    label.run(job, Context(installation))
+    assert len(rows_of(installation, first)[0]) == 3
+    assert stored_set(installation, first).recipe_key is None
+    assert label.run(submit(installation, dataset, "again")[1], Context(installation))["copied"] == 0
 
 
-def test_ticks_that_name_no_cluster_end_in_a_sentence(house, one_core):
-    dataset = add_discs(house, 3)
-    _, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS | {"ticked": "31"})
+def test_ticks_that_name_no_cluster_end_in_a_sentence(installation, one_core):
+    dataset = add_discs(installation, 3)
+    _, job = submit(installation, dataset, method="dataset_clusters", values=CLUSTERS | {"ticked": "31"})
     with pytest.raises(JobFailed, match="'ticked' names cluster 31"):
-        label.run(job, Context(house))
+        label.run(job, Context(installation))
 
 
-def test_what_cannot_be_learned_from_ends_in_a_sentence(house, one_core, monkeypatch):
+def test_what_cannot_be_learned_from_ends_in_a_sentence(installation, one_core, monkeypatch):
     def refuse(*arguments):
         raise ValueError("They are all of one colour.")
 
     monkeypatch.setattr(label, "fit_state", refuse)
-    dataset = add_discs(house, 2)
-    _, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
+    dataset = add_discs(installation, 2)
+    _, job = submit(installation, dataset, method="dataset_clusters", values=CLUSTERS)
     with pytest.raises(JobFailed, match=r"cannot learn from these images\. They are all of one colour"):
-        label.run(job, Context(house))
+        label.run(job, Context(installation))
 
 
-def test_an_image_that_cannot_be_read_is_named_and_the_others_stay_drawn(house):
-    dataset = add_discs(house, 6)
-    label_set, job = submit(house, dataset)
-    with house.database.reading() as session:
+def test_an_image_that_cannot_be_read_is_named_and_the_others_stay_drawn(installation):
+    dataset = add_discs(installation, 6)
+    label_set, job = submit(installation, dataset)
+    with installation.database.reading() as session:
         broken = datasets.images(session, dataset.id)[3]
-    house.files.path(stored.image_key(dataset.id, broken.id)).write_bytes(b"no picture")
+    installation.files.path(stored.image_key(dataset.id, broken.id)).write_bytes(b"no picture")
     with pytest.raises(JobFailed, match=rf"'{broken.name}' cannot be labelled with 'threshold'\. "):
-        label.run(job, Context(house))
-    assert broken.id not in rows_of(house, label_set)[0]
+        label.run(job, Context(installation))
+    assert broken.id not in rows_of(installation, label_set)[0]
 
 
-def test_a_killed_drawing_process_ends_in_a_sentence_and_the_job_goes_on_later(house):
-    dataset = add_discs(house, 30, size_px=256)
-    label_set, job = submit(house, dataset, method="kmeans")
-    context, ended = Context(house), threading.Event()
+def test_a_killed_drawing_process_ends_in_a_sentence_and_the_job_goes_on_later(installation):
+    dataset = add_discs(installation, 30, size_px=256)
+    label_set, job = submit(installation, dataset, method="kmeans")
+    context, ended = Context(installation), threading.Event()
 
     def kill_one():
         while not ended.is_set():
@@ -319,39 +323,39 @@ def test_a_killed_drawing_process_ends_in_a_sentence_and_the_job_goes_on_later(h
     finally:
         ended.set()
         killer.join()
-    label.run(job, Context(house))
-    assert len(rows_of(house, label_set)[0]) == 30
+    label.run(job, Context(installation))
+    assert len(rows_of(installation, label_set)[0]) == 30
 
 
-def test_a_worker_killed_while_looking_leaves_no_process_and_another_does_the_job(house):
-    dataset = add_discs(house, 30, size_px=192)
-    label_set, job = submit(house, dataset, method="dataset_clusters", values=CLUSTERS)
+def test_a_worker_killed_while_looking_leaves_no_process_and_another_does_the_job(installation):
+    dataset = add_discs(installation, 30, size_px=192)
+    label_set, job = submit(installation, dataset, method="dataset_clusters", values=CLUSTERS)
     worker = subprocess.Popen(
         [sys.executable, "-m", "engine.work.worker"],
         cwd=REPOSITORY,
-        env=house.settings.as_environment(),
+        env=installation.settings.as_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: house.job(job.id).progress_done > 0)
-    assert house.job(job.id).progress_text == label.LOOKING
+    wait_until(lambda: installation.job(job.id).progress_done > 0)
+    assert installation.job(job.id).progress_text == label.LOOKING
     children = children_of(worker.pid)
     assert children
     worker.kill()
     worker.wait()
     wait_until(lambda: not any(is_alive(child) for child in children))
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         jobs.requeue_lost(session, utc_now(), lost_after_s=-1)
-    work(house.database, house.settings)
-    assert house.job(job.id).status == JobStatus.FINISHED
-    assert len(rows_of(house, label_set)[0]) == 30
+    work(installation.database, installation.settings)
+    assert installation.job(job.id).status == JobStatus.FINISHED
+    assert len(rows_of(installation, label_set)[0]) == 30
 
 
-def test_what_is_looked_at_is_the_methods_sample_of_the_dataset(house, one_core):
-    dataset = add_discs(house, 30)
-    label_set, job = submit(house, dataset, method="auto", values={"longest_side_px": 64})
-    assert label.run(job, Context(house))["looked_at"] == len(fit_sample(range(30), find_method("auto"))) == 24
-    assert stored_set(house, label_set).state["images"] == 24
+def test_what_is_looked_at_is_the_methods_sample_of_the_dataset(installation, one_core):
+    dataset = add_discs(installation, 30)
+    label_set, job = submit(installation, dataset, method="auto", values={"longest_side_px": 64})
+    assert label.run(job, Context(installation))["looked_at"] == len(fit_sample(range(30), find_method("auto"))) == 24
+    assert stored_set(installation, label_set).state["images"] == 24
 
 
 def wait_until(condition):

@@ -14,21 +14,21 @@ from tests.support.predicted import add_label_set
 from tests.support.training_job import Context, submit_train
 
 
-def predictions(house, run):
-    with house.database.reading() as session:
+def predictions(installation, run):
+    with installation.database.reading() as session:
         own = runs.own_prediction_set(session, session.get_one(type(run), run.id))
         return own, list(session.query(Prediction).filter_by(prediction_set_id=own.id))
 
 
-def metrics_of(house, run):
-    with house.database.reading() as session:
+def metrics_of(installation, run):
+    with installation.database.reading() as session:
         return {(row.epoch, row.name): row.value for row in runs.metrics(session, run.id)}
 
 
-def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(house):
-    dataset = add_discs(house, 10)
-    run, job = submit_train(house, dataset)
-    context = Context(house)
+def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(installation):
+    dataset = add_discs(installation, 10)
+    run, job = submit_train(installation, dataset)
+    context = Context(installation)
     result = train.run(job, context)
     assert (result["ended"], result["epochs"], result["images"]) == ("finished", 2, 10)
     assert 0 < result["val_dice"] < 1
@@ -38,13 +38,13 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(house)
     assert row.best_val_dice == pytest.approx(result["val_dice"])
     assert row.parameter_count > 0
     names = {"loss", "dice", "iou", "val_loss", "val_dice", "val_iou", "learning_rate"}
-    assert set(metrics_of(house, run)) == {(epoch, name) for epoch in (1, 2) for name in names}
+    assert set(metrics_of(installation, run)) == {(epoch, name) for epoch in (1, 2) for name in names}
     split = context.records.split(run.id)
     assert sorted(entry.split for entry in split) == ["train"] * 7 + ["validation"] * 3
     probes = [entry.image_id for entry in split if entry.probe]
     assert len(probes) == 5
-    assert all(house.files.exists(stored.probe_key(run.id, 2, image_id)) for image_id in probes)
-    own, rows = predictions(house, run)
+    assert all(installation.files.exists(stored.probe_key(run.id, 2, image_id)) for image_id in probes)
+    own, rows = predictions(installation, run)
     assert len(rows) == 10
     assert own.flips is True and own.refine == "none"  # as the run's settings say
     sides = {entry.image_id: entry.split for entry in split}
@@ -54,108 +54,112 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(house)
         assert 0 <= prediction.flip_agreement <= 1
         assert len(prediction.truth_counts) == 812
         assert prediction.label_dice is None
-        levels = codec.decode_png(house.files.read(stored.prediction_key(own.id, prediction.image_id)))
+        levels = codec.decode_png(installation.files.read(stored.prediction_key(own.id, prediction.image_id)))
         assert levels.shape == (64, 64)
         assert prediction.area == pytest.approx((levels >= 128).mean())
     assert any("Epoch 2 of 2: 7 of 7 images" in text for _, _, text in context.said)
 
 
-def test_a_run_on_labels_scores_agreement_and_truth_apart(house):
-    dataset = add_discs(house, 6)
-    label_set_id = add_label_set(house, dataset)
-    run, job = submit_train(house, dataset, label_set_id, epochs=1)
-    train.run(job, Context(house))
-    _, rows = predictions(house, run)
+def test_a_run_on_labels_scores_agreement_and_truth_apart(installation):
+    dataset = add_discs(installation, 6)
+    label_set_id = add_label_set(installation, dataset)
+    run, job = submit_train(installation, dataset, label_set_id, epochs=1)
+    train.run(job, Context(installation))
+    _, rows = predictions(installation, run)
     assert all(row.label_dice is not None and row.truth_dice is not None for row in rows)
     assert all(len(row.label_counts) == 812 for row in rows)
 
 
-def test_dropped_images_are_neither_trained_on_nor_validated_with_but_are_in_the_gallery(house):
-    dataset = add_discs(house, 8)
-    label_set_id = add_label_set(house, dataset)
-    ids = [image.id for image in Context(house).records.images(dataset.id)]
-    with house.database.writing() as session:
+def test_dropped_images_are_neither_trained_on_nor_validated_with_but_are_in_the_gallery(installation):
+    dataset = add_discs(installation, 8)
+    label_set_id = add_label_set(installation, dataset)
+    ids = [image.id for image in Context(installation).records.images(dataset.id)]
+    with installation.database.writing() as session:
         recipes.set_dropped(session, label_set_id, [ids[1], ids[4]], True)
-    run, job = submit_train(house, dataset, label_set_id, epochs=2)
+    run, job = submit_train(installation, dataset, label_set_id, epochs=2)
     with pytest.raises(JobStopped):
-        context = Context(house, stop_after=1)
+        context = Context(installation, stop_after=1)
         train.run(job, context)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         recipes.set_dropped(session, label_set_id, None, False)  # too late for this run
-    context = Context(house)
+    context = Context(installation)
     train.run(job, context)
     sides = {row.image_id: row.split for row in context.records.split(run.id)}
     assert sides[ids[1]] == sides[ids[4]] == "dropped"
     assert sorted(sides.values()) == ["dropped"] * 2 + ["train"] * 4 + ["validation"] * 2
     assert any("of 4 images" in text for _, _, text in context.said)
-    _, rows = predictions(house, run)
+    _, rows = predictions(installation, run)
     assert {row.image_id: row.split for row in rows} == sides
 
 
-def test_a_run_whose_images_were_all_dropped_meanwhile_says_so(house):
-    dataset = add_discs(house, 3)
-    label_set_id = add_label_set(house, dataset)
-    _, job = submit_train(house, dataset, label_set_id)
-    with house.database.writing() as session:
+def test_a_run_whose_images_were_all_dropped_meanwhile_says_so(installation):
+    dataset = add_discs(installation, 3)
+    label_set_id = add_label_set(installation, dataset)
+    _, job = submit_train(installation, dataset, label_set_id)
+    with installation.database.writing() as session:
         recipes.set_dropped(session, label_set_id, None, True)
     with pytest.raises(JobFailed, match="Every image of the label set is dropped"):
-        train.run(job, Context(house))
+        train.run(job, Context(installation))
 
 
-def test_a_stopped_run_has_its_gallery_and_goes_on_where_it_was(house):
-    dataset = add_discs(house, 8)
-    run, job = submit_train(house, dataset, epochs=3)
+def test_a_stopped_run_has_its_gallery_and_goes_on_where_it_was(installation):
+    dataset = add_discs(installation, 8)
+    run, job = submit_train(installation, dataset, epochs=3)
     with pytest.raises(JobStopped) as stopped:
-        train.run(job, Context(house, stop_after=3))
+        train.run(job, Context(installation, stop_after=3))
     assert stopped.value.result["ended"] == "stopped"
     assert stopped.value.result["epochs"] == 1
-    assert [row.flip_agreement for row in predictions(house, run)[1]] == [None] * 8  # each was asked about once
-    split = {row.image_id: row.split for row in Context(house).records.split(run.id)}
-    Context(house).records.save_metrics(run.id, 2, {"loss": 99.0})  # as if it had died in the middle of an epoch's rows
+    assert [row.flip_agreement for row in predictions(installation, run)[1]] == [None] * 8  # each was asked about once
+    split = {row.image_id: row.split for row in Context(installation).records.split(run.id)}
+    Context(installation).records.save_metrics(
+        run.id, 2, {"loss": 99.0}
+    )  # as if it had died in the middle of an epoch's rows
 
-    result = train.run(job, Context(house))
+    result = train.run(job, Context(installation))
     assert (result["ended"], result["epochs"]) == ("finished", 3)
-    metrics = metrics_of(house, run)
+    metrics = metrics_of(installation, run)
     assert {epoch for epoch, _ in metrics} == {1, 2, 3}
     assert metrics[2, "loss"] != 99
-    assert {row.image_id: row.split for row in Context(house).records.split(run.id)} == split
-    assert len(predictions(house, run)[1]) == 8
+    assert {row.image_id: row.split for row in Context(installation).records.split(run.id)} == split
+    assert len(predictions(installation, run)[1]) == 8
 
 
-def test_one_image_trains_without_validation(house):
-    dataset = add_discs(house, 1)
-    run, job = submit_train(house, dataset, epochs=1)
-    result = train.run(job, Context(house))
+def test_one_image_trains_without_validation(installation):
+    dataset = add_discs(installation, 1)
+    run, job = submit_train(installation, dataset, epochs=1)
+    result = train.run(job, Context(installation))
     assert result["val_dice"] is None
-    assert Context(house).records.run(run.id).best_epoch == 1
+    assert Context(installation).records.run(run.id).best_epoch == 1
 
 
-def test_a_missing_file_ends_in_a_sentence_that_the_run_keeps(house):
-    dataset = add_discs(house, 4)
-    run, job = submit_train(house, dataset)
-    house.files.delete(stored.image_key(dataset.id, Context(house).records.images(dataset.id)[0].id))
+def test_a_missing_file_ends_in_a_sentence_that_the_run_keeps(installation):
+    dataset = add_discs(installation, 4)
+    run, job = submit_train(installation, dataset)
+    installation.files.delete(stored.image_key(dataset.id, Context(installation).records.images(dataset.id)[0].id))
     with pytest.raises(JobFailed, match="missing from the store"):
-        train.run(job, Context(house))
-    assert "missing" in Context(house).records.run(run.id).ended_reason
+        train.run(job, Context(installation))
+    assert "missing" in Context(installation).records.run(run.id).ended_reason
 
 
-def test_truth_that_marks_nothing_is_refused_with_a_sentence(house):
-    dataset = add_discs(house, 4)
-    with house.database.writing() as session:
+def test_truth_that_marks_nothing_is_refused_with_a_sentence(installation):
+    dataset = add_discs(installation, 4)
+    with installation.database.writing() as session:
         session.get_one(Dataset, dataset.id).lookup = [0] * 256
-    _, job = submit_train(house, dataset)
+    _, job = submit_train(installation, dataset)
     with pytest.raises(JobFailed, match="mark nothing as foreground"):
-        train.run(job, Context(house))
+        train.run(job, Context(installation))
 
 
-def test_rounds_on_labels_are_stored_with_scores_that_decided_nothing(house, monkeypatch):
+def test_rounds_on_labels_are_stored_with_scores_that_decided_nothing(installation, monkeypatch):
     from engine.training import self_training
 
     monkeypatch.setattr(self_training, "APPEARANCE_SLACK", 1.0)  # two epochs of a tiny network draw ugly masks
-    dataset = add_discs(house, 8)
-    label_set_id = add_label_set(house, dataset)
-    run, job = submit_train(house, dataset, label_set_id, groups={"self_training": {"rounds": 2, "refine": "none"}})
-    context = Context(house)
+    dataset = add_discs(installation, 8)
+    label_set_id = add_label_set(installation, dataset)
+    run, job = submit_train(
+        installation, dataset, label_set_id, groups={"self_training": {"rounds": 2, "refine": "none"}}
+    )
+    context = Context(installation)
     result = train.run(job, context)
     stored_rounds = context.records.rounds(run.id)
     assert [row.number for row in stored_rounds] == list(range(1, len(stored_rounds) + 1))
@@ -167,29 +171,29 @@ def test_rounds_on_labels_are_stored_with_scores_that_decided_nothing(house, mon
     assert (second.first_epoch, second.last_epoch) == (3, 4)
     assert result["epochs"] == 4
     images = context.records.images(dataset.id)
-    assert all(house.files.exists(stored.round_label_key(run.id, 2, image.id)) for image in images)
-    assert all(house.files.exists(stored.round_mask_key(run.id, 1, image.id)) for image in images)
-    assert {epoch for epoch, _ in metrics_of(house, run)} == {1, 2, 3, 4}
+    assert all(installation.files.exists(stored.round_label_key(run.id, 2, image.id)) for image in images)
+    assert all(installation.files.exists(stored.round_mask_key(run.id, 1, image.id)) for image in images)
+    assert {epoch for epoch, _ in metrics_of(installation, run)} == {1, 2, 3, 4}
     assert any(text.startswith("Round 2 of 2, epoch 3 of 4") for _, _, text in context.said)
     details = context.records.run(run.id).details
     assert details["hardware"]["threads"] >= 1
     assert details["weights"] == ""
 
 
-def test_truth_is_not_corrected(house):
-    run, job = submit_train(house, add_discs(house, 4), epochs=1, groups={"self_training": {"rounds": 3}})
-    result = train.run(job, Context(house))
+def test_truth_is_not_corrected(installation):
+    run, job = submit_train(installation, add_discs(installation, 4), epochs=1, groups={"self_training": {"rounds": 3}})
+    result = train.run(job, Context(installation))
     assert result["epochs"] == 1
-    assert Context(house).records.rounds(run.id) == []
+    assert Context(installation).records.rounds(run.id) == []
 
 
-def test_labels_that_look_bad_count_less_and_the_worst_are_left_out(house):
-    dataset = add_discs(house, 8)
-    label_set_id = add_label_set(house, dataset)
-    run, _ = submit_train(house, dataset, label_set_id)
-    context = Context(house)
+def test_labels_that_look_bad_count_less_and_the_worst_are_left_out(installation):
+    dataset = add_discs(installation, 8)
+    label_set_id = add_label_set(installation, dataset)
+    run, _ = submit_train(installation, dataset, label_set_id)
+    context = Context(installation)
     images = context.records.images(dataset.id)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         for index, image in enumerate(images):
             session.get_one(Label, (label_set_id, image.id)).quality = index / 10
     rows = [{"image_id": image.id, "split": "train", "probe": False} for image in images]

@@ -30,20 +30,20 @@ class LiveContext(Context):
         return bool(self.stop_at) and any(self.stop_at in text for _, _, text in self.said)
 
 
-def submit(house, dataset, what="trial", label_set_id=None, **changes):
+def submit(installation, dataset, what="trial", label_set_id=None, **changes):
     config = config_from("fast", {**TINY, **changes}).model_dump(mode="json")
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         job = submissions.submit_measure(session, dataset.id, label_set_id, config, what)
         job.attempt = 1
     return job
 
 
-def test_a_trial_measures_steps_and_projects_the_run(house):
-    dataset = add_discs(house, 10)
-    before = house.database
-    job = submit(house, dataset)
+def test_a_trial_measures_steps_and_projects_the_run(installation):
+    dataset = add_discs(installation, 10)
+    before = installation.database
+    job = submit(installation, dataset)
     assert job.kind == JobKind.MEASURE
-    context = LiveContext(house)
+    context = LiveContext(installation)
     result = measure.run(job, context)
     assert result["steps"] >= 2 and result["batch_size"] == 4
     assert result["step_s"] > 0 and result["validation_step_s"] > 0
@@ -53,15 +53,15 @@ def test_a_trial_measures_steps_and_projects_the_run(house):
     assert 2e8 < result["peak_bytes"] < 4e9
     assert (result["precision"], result["stopped"]) == ("float32", False)
     assert any(text.startswith("Training batch") for _, _, text in context.said)
-    assert house.files.keys("jobs") == [] and not any((house.files.root / "jobs").iterdir())
+    assert installation.files.keys("jobs") == [] and not any((installation.files.root / "jobs").iterdir())
     with before.reading() as session:
         assert session.get_one(Dataset, dataset.id).job_id != job.id
 
 
-def test_rates_rise_until_the_loss_explodes_and_one_is_suggested(house):
-    dataset = add_discs(house, 10)
-    label_set_id = add_label_set(house, dataset)
-    result = measure.run(submit(house, dataset, "rate_range", label_set_id), LiveContext(house))
+def test_rates_rise_until_the_loss_explodes_and_one_is_suggested(installation):
+    dataset = add_discs(installation, 10)
+    label_set_id = add_label_set(installation, dataset)
+    result = measure.run(submit(installation, dataset, "rate_range", label_set_id), LiveContext(installation))
     rates = np.array(result["rates"])
     assert rates[0] == pytest.approx(1e-6) and (np.diff(rates) > 0).all() and rates[-1] <= 1
     assert len(result["losses"]) == len(result["raw_losses"]) == len(rates)
@@ -69,28 +69,28 @@ def test_rates_rise_until_the_loss_explodes_and_one_is_suggested(house):
     assert 1e-5 < result["suggestion"] < 1
 
 
-def test_a_stop_between_two_batches_keeps_what_was_measured(house):
-    context = LiveContext(house)
+def test_a_stop_between_two_batches_keeps_what_was_measured(installation):
+    context = LiveContext(installation)
     context.stop_at = "batch 3 of"
     with pytest.raises(JobStopped) as stopped:
-        measure.run(submit(house, add_discs(house, 6), "rate_range"), context)
+        measure.run(submit(installation, add_discs(installation, 6), "rate_range"), context)
     assert 3 <= len(stopped.value.result["rates"]) < 90
     assert stopped.value.result["stopped"]
 
 
-def test_weights_that_cannot_be_had_are_a_sentence(house, tmp_path):
+def test_weights_that_cannot_be_had_are_a_sentence(installation, tmp_path):
     model = {"architecture": "mobilenet_v2", "image_size": 32, "encoder_weights": str(tmp_path / "none.h5")}
     with pytest.raises(JobFailed, match="There is no weights file"):
-        measure.run(submit(house, add_discs(house, 6), model=model), LiveContext(house))
+        measure.run(submit(installation, add_discs(installation, 6), model=model), LiveContext(installation))
 
 
 def killed(connection, what, config, samples, folder):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_process_that_the_system_ends_says_what_to_lower(house, monkeypatch):
+def test_a_process_that_the_system_ends_says_what_to_lower(installation, monkeypatch):
     monkeypatch.setattr(measure, "measure_in_process", killed)
     with pytest.raises(JobFailed, match=r"Lower the batch size \(now 4\)"):
-        measure.run(submit(house, add_discs(house, 6)), LiveContext(house))
+        measure.run(submit(installation, add_discs(installation, 6)), LiveContext(installation))
     alone = config_from("fast", {"training": {"batch_size": 1}})
     assert "image size (now 256 px)" in measure.memory_sentence(alone)

@@ -64,8 +64,8 @@ def test_memory_of_processes_below_counts():
     child.join()
 
 
-def run_worker(house, limit_mb):
-    current = house.settings.model_copy(update={"memory_per_job_mb": limit_mb})
+def run_worker(installation, limit_mb):
+    current = installation.settings.model_copy(update={"memory_per_job_mb": limit_mb})
     return subprocess.run(
         [sys.executable, "-m", "engine.work.worker"],
         cwd=REPOSITORY,
@@ -75,32 +75,32 @@ def run_worker(house, limit_mb):
     )
 
 
-def test_a_job_that_needs_far_more_than_its_limit_is_ended_at_once(house):
-    _, job = submit_train(house, add_discs(house, 6), epochs=5000)
-    run_worker(house, 100)  # TensorFlow alone holds more than 1.5 times this
-    ended = house.job(job.id)
+def test_a_job_that_needs_far_more_than_its_limit_is_ended_at_once(installation):
+    _, job = submit_train(installation, add_discs(installation, 6), epochs=5000)
+    run_worker(installation, 100)  # TensorFlow alone holds more than 1.5 times this
+    ended = installation.job(job.id)
     assert ended.status == JobStatus.FAILED
     assert "MEMORY_PER_JOB_MB" in ended.error and "100 MB" in ended.error
 
 
-def test_a_limit_that_is_passed_while_training_ends_after_the_step_at_hand(house, monkeypatch):
-    dataset = add_discs(house, 6)
-    run, job = submit_train(house, dataset, epochs=5000)
-    with house.database.reading() as session:
+def test_a_limit_that_is_passed_while_training_ends_after_the_step_at_hand(installation, monkeypatch):
+    dataset = add_discs(installation, 6)
+    run, job = submit_train(installation, dataset, epochs=5000)
+    with installation.database.reading() as session:
         epochs_before = len(runs.metrics(session, run.id))
 
     def held():
-        with house.database.reading() as session:
+        with installation.database.reading() as session:
             done = len({row.epoch for row in runs.metrics(session, run.id)})
         return (1100 if done >= 2 else 500) * MB
 
     monkeypatch.setattr(MemoryWatch.__init__, "__defaults__", (held,))
-    work(house.database, house.settings.model_copy(update={"memory_per_job_mb": 1000}))
-    ended = house.job(job.id)
+    work(installation.database, installation.settings.model_copy(update={"memory_per_job_mb": 1000}))
+    ended = installation.job(job.id)
     assert ended.status == JobStatus.FAILED
     assert ended.error.startswith("The job took 1,100 MB of memory, and one job may take 1,000 MB (MEMORY_PER_JOB_MB).")
     assert "duplicate the run with a smaller batch size (now 4)" in ended.error
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert len(runs.metrics(session, run.id)) > epochs_before
-    assert load_model(house.files.path(stored.best_model_key(run.id)))
+    assert load_model(installation.files.path(stored.best_model_key(run.id)))
     assert ended.result["ended"] == "stopped" and ended.result["epochs"] >= 2

@@ -18,40 +18,40 @@ from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 
 
-def compared(house, *runs):
-    with house.database.reading() as session:
+def compared(installation, *runs):
+    with installation.database.reading() as session:
         return compare.compared_runs(session, [run.id for run in runs])
 
 
-def shared(house, *runs, threshold=0.5):
+def shared(installation, *runs, threshold=0.5):
     def read(set_id):
-        with house.database.reading() as session:
+        with installation.database.reading() as session:
             return read_scores(session, set_id)
 
-    found = shared_images.shared_images(compared(house, *runs), read)
+    found = shared_images.shared_images(compared(installation, *runs), read)
     return found and replace(found, threshold=threshold)
 
 
 @pytest.fixture
-def pair(house):
-    dataset = add_discs(house, 6)
-    exact = add_run(house, dataset, "exact", shifts_px=(0,))
-    moved = add_run(house, dataset, "moved", shifts_px=(0, 2, 4, 8, 12, 20))
+def pair(installation):
+    dataset = add_discs(installation, 6)
+    exact = add_run(installation, dataset, "exact", shifts_px=(0,))
+    moved = add_run(installation, dataset, "moved", shifts_px=(0, 2, 4, 8, 12, 20))
     return exact, moved
 
 
-def test_runs_keep_the_order_asked_for_and_unknown_ids_are_left_out(house, pair):
+def test_runs_keep_the_order_asked_for_and_unknown_ids_are_left_out(installation, pair):
     exact, moved = pair
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         found = compare.compared_runs(session, [moved.id, "0" * 32, exact.id, moved.id])
     assert [run.name for run in found] == ["moved", "exact"]
 
 
-def test_numbers_at_the_best_and_the_last_epoch(house):
-    run = add_run(house, add_discs(house, 2), "r", epochs=4)
-    with house.database.writing() as session:
+def test_numbers_at_the_best_and_the_last_epoch(installation):
+    run = add_run(installation, add_discs(installation, 2), "r", epochs=4)
+    with installation.database.writing() as session:
         session.get_one(type(run), run.id).best_epoch = 2
-    (row,) = compared(house, run)
+    (row,) = compared(installation, run)
     assert (row.best["val_dice"], row.last["val_dice"]) == (pytest.approx(0.75), pytest.approx(0.875))
     assert (row.best_epoch, row.last_epoch, row.seconds, row.parameter_count) == (2, 4, 61.0, 1234)
     assert row.measured_against == "truth"
@@ -59,22 +59,26 @@ def test_numbers_at_the_best_and_the_last_epoch(house):
     assert compare.minutes(replace(row, seconds=None), [1]) is None
 
 
-def test_only_settings_that_differ_are_listed(house):
-    dataset = add_discs(house, 2)
-    label_set_id = add_label_set(house, dataset)
-    plain = add_run(house, dataset, "plain")
+def test_only_settings_that_differ_are_listed(installation):
+    dataset = add_discs(installation, 2)
+    label_set_id = add_label_set(installation, dataset)
+    plain = add_run(installation, dataset, "plain")
     other = add_run(
-        house, dataset, "other", label_set_id=label_set_id, config=config_from("fast", {"training": {"epochs": 7}})
+        installation,
+        dataset,
+        "other",
+        label_set_id=label_set_id,
+        config=config_from("fast", {"training": {"epochs": 7}}),
     )
-    found = compare.all_settings(compared(house, plain, other))
+    found = compare.all_settings(compared(installation, plain, other))
     differing = {setting.name: setting.values for setting in found if setting.differs}
     assert differing == {"Learned from": ("truth", "recipe (kmeans)"), "Training · Epochs": ("30", "7")}
     assert ("Preset", ("fast", "fast")) in [(setting.name, setting.values) for setting in found]
-    assert not any(setting.differs for setting in compare.all_settings(compared(house, plain)))
+    assert not any(setting.differs for setting in compare.all_settings(compared(installation, plain)))
 
 
-def test_images_are_sorted_by_how_far_the_runs_are_apart(house, pair):
-    images = shared(house, *pair)
+def test_images_are_sorted_by_how_far_the_runs_are_apart(installation, pair):
+    images = shared(installation, *pair)
     assert images.reference == "truth" and len(images.rows) == 6
     names = [images.name(int(image)) for image in images.order("disagreement")]
     assert names == [f"disc {number}.png" for number in (5, 4, 3, 2, 1, 0)]
@@ -85,49 +89,49 @@ def test_images_are_sorted_by_how_far_the_runs_are_apart(house, pair):
     assert images.means(held_out_only=True)[1][1] == pytest.approx(float(images.scores[[0, 3], 1].mean()))
 
 
-def test_the_mask_threshold_moves_the_scores(house, pair):
-    at_half, lower = shared(house, *pair), shared(house, *pair, threshold=0.3)
+def test_the_mask_threshold_moves_the_scores(installation, pair):
+    at_half, lower = shared(installation, *pair), shared(installation, *pair, threshold=0.3)
     assert np.all(lower.scores[:, 0] < at_half.scores[:, 0])
     assert np.all(lower.areas > at_half.areas)
 
 
-def test_pseudo_label_scores_are_compared_only_if_one_label_set_taught_all(house):
-    dataset = add_discs(house, 3)
-    first, second = add_label_set(house, dataset, "a"), add_label_set(house, dataset, "b", shift_px=8)
+def test_pseudo_label_scores_are_compared_only_if_one_label_set_taught_all(installation):
+    dataset = add_discs(installation, 3)
+    first, second = add_label_set(installation, dataset, "a"), add_label_set(installation, dataset, "b", shift_px=8)
     runs = [
-        add_run(house, dataset, name, label_set_id=taught_by, score_truth=False)
+        add_run(installation, dataset, name, label_set_id=taught_by, score_truth=False)
         for name, taught_by in (("a1", first), ("a2", first), ("b1", second))
     ]
-    assert shared(house, *runs[:2]).reference == "label"
-    mixed = shared(house, *runs)
+    assert shared(installation, *runs[:2]).reference == "label"
+    mixed = shared(installation, *runs)
     assert mixed.reference is None
     assert mixed.spread == pytest.approx(mixed.areas.max(axis=1) - mixed.areas.min(axis=1))
-    sentences = " ".join(shared_images.cautions(compared(house, *runs), mixed))
+    sentences = " ".join(shared_images.cautions(compared(installation, *runs), mixed))
     assert "different references" in sentences and "share no reference" in sentences
 
 
-def test_datasets_that_differ_are_matched_by_their_pictures(house):
-    here, there, elsewhere = (add_discs(house, 4, name=name) for name in ("here", "there", "elsewhere"))
-    with house.database.writing() as session:
+def test_datasets_that_differ_are_matched_by_their_pictures(installation):
+    here, there, elsewhere = (add_discs(installation, 4, name=name) for name in ("here", "there", "elsewhere"))
+    with installation.database.writing() as session:
         both = zip(datasets.images(session, here.id)[:3], datasets.images(session, there.id)[:3], strict=True)
         for mine, theirs in both:
             session.get_one(Image, theirs.id).content_hash = mine.content_hash
-    runs = [add_run(house, dataset, dataset.name) for dataset in (here, there, elsewhere)]
-    images = shared(house, *runs[:2])
+    runs = [add_run(installation, dataset, dataset.name) for dataset in (here, there, elsewhere)]
+    images = shared(installation, *runs[:2])
     assert len(images.rows) == 3
     first, second = images.image_id(0, 0), images.image_id(0, 1)
     assert first != second and images.find(first) == 0 and images.find("0" * 32) is None
-    nothing = shared(house, runs[0], runs[2])
+    nothing = shared(installation, runs[0], runs[2])
     assert len(nothing.rows) == 0
-    sentences = " ".join(shared_images.cautions(compared(house, runs[0], runs[2]), nothing))
+    sentences = " ".join(shared_images.cautions(compared(installation, runs[0], runs[2]), nothing))
     assert "different datasets (here, elsewhere)" in sentences and "share no picture" in sentences
 
 
-def test_a_run_without_masks_still_shows_curves(house, pair):
-    bare = add_run(house, add_discs(house, 2, name="other"), "bare", shifts_px=())
-    runs = compared(house, pair[0], bare)
-    assert shared(house, pair[0], bare) is None
-    with house.database.reading() as session:
+def test_a_run_without_masks_still_shows_curves(installation, pair):
+    bare = add_run(installation, add_discs(installation, 2, name="other"), "bare", shifts_px=())
+    runs = compared(installation, pair[0], bare)
+    assert shared(installation, pair[0], bare) is None
+    with installation.database.reading() as session:
         curves = compare.curves(session, [run.id for run in runs], ["val_dice"])
     assert curves[runs[1].id, "val_dice"][0] == [1, 2, 3]
     assert {name for _, name in curves} == {"val_dice"}
@@ -135,26 +139,26 @@ def test_a_run_without_masks_still_shows_curves(house, pair):
     assert compare.metric_choices(runs) == ("dice", "loss", "iou")
 
 
-def test_the_usual_pair_shares_a_dataset(house, pair):
-    add_run(house, add_discs(house, 2, name="newer"), "alone")
-    with house.database.reading() as session:
+def test_the_usual_pair_shares_a_dataset(installation, pair):
+    add_run(installation, add_discs(installation, 2, name="newer"), "alone")
+    with installation.database.reading() as session:
         assert set(compare.usual_runs(session)) == {run.id for run in pair}
 
 
-def test_archived_runs_are_not_begun_with_but_compared_when_asked_for(house, pair):
-    with house.database.writing() as session:
+def test_archived_runs_are_not_begun_with_but_compared_when_asked_for(installation, pair):
+    with installation.database.writing() as session:
         runs.mark(session, [pair[1].id], archived=True)
-    third = add_run(house, add_discs(house, 2, name="newer"), "alone")
-    with house.database.reading() as session:
+    third = add_run(installation, add_discs(installation, 2, name="newer"), "alone")
+    with installation.database.reading() as session:
         assert compare.usual_runs(session) == [third.id, pair[0].id]
-    assert [run.name for run in compared(house, *pair)] == ["exact", "moved"]
+    assert [run.name for run in compared(installation, *pair)] == ["exact", "moved"]
 
 
-def test_ten_runs_are_read_with_few_queries_and_no_settings_twice(house):
-    dataset = add_discs(house, 2)
-    made = [add_run(house, dataset, f"run {number}", shifts_px=(), epochs=4) for number in range(10)]
+def test_ten_runs_are_read_with_few_queries_and_no_settings_twice(installation):
+    dataset = add_discs(installation, 2)
+    made = [add_run(installation, dataset, f"run {number}", shifts_px=(), epochs=4) for number in range(10)]
     asked = []
-    event.listen(house.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
-    found = compared(house, *made)
+    event.listen(installation.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    found = compared(installation, *made)
     assert [run.last_epoch for run in found] == [4] * 10
     assert len(asked) <= 4 + len(made)

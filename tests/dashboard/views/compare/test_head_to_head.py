@@ -14,23 +14,23 @@ from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 
 
-def shared(house, *runs):
+def shared(installation, *runs):
     def read(set_id):
-        with house.database.reading() as session:
+        with installation.database.reading() as session:
             return read_scores(session, set_id)
 
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         compared = compare.compared_runs(session, [run.id for run in runs])
     return shared_images.shared_images(compared, read)
 
 
 @pytest.fixture
-def pair(house):
-    dataset = add_discs(house, 9)
+def pair(installation):
+    dataset = add_discs(installation, 9)
     return shared(
-        house,
-        add_run(house, dataset, "exact", shifts_px=(0,)),
-        add_run(house, dataset, "moved", shifts_px=(0, 2, 4, 8, 12, 16, 18, 20, 24)),
+        installation,
+        add_run(installation, dataset, "exact", shifts_px=(0,)),
+        add_run(installation, dataset, "moved", shifts_px=(0, 2, 4, 8, 12, 16, 18, 20, 24)),
     )
 
 
@@ -59,23 +59,23 @@ def test_held_out_only_leaves_out_what_either_has_learned_from(pair):
     assert found.interval is None and len(found.images) < LEAST_IMAGES
 
 
-def test_an_image_without_a_score_in_one_run_counts_for_none(house):
-    dataset = add_discs(house, 4)
-    runs = [add_run(house, dataset, name, shifts_px=(shift,)) for name, shift in (("a", 0), ("b", 4))]
-    with house.database.writing() as session:
+def test_an_image_without_a_score_in_one_run_counts_for_none(installation):
+    dataset = add_discs(installation, 4)
+    runs = [add_run(installation, dataset, name, shifts_px=(shift,)) for name, shift in (("a", 0), ("b", 4))]
+    with installation.database.writing() as session:
         first = session.query(Prediction).filter_by(truth_dice=1.0).first()
         first.truth_counts = first.truth_dice = None
-    found = head_to_head(shared(house, *runs), 0, 1)
+    found = head_to_head(shared(installation, *runs), 0, 1)
     assert (found.wins_a, found.unscored, len(found.images)) == (3, 1, 3)
 
 
-def test_without_a_common_reference_areas_are_compared_and_named_no_score(house):
-    dataset = add_discs(house, 4)
+def test_without_a_common_reference_areas_are_compared_and_named_no_score(installation):
+    dataset = add_discs(installation, 4)
     runs = [
-        add_run(house, dataset, name, label_set_id=add_label_set(house, dataset, name), score_truth=False)
+        add_run(installation, dataset, name, label_set_id=add_label_set(installation, dataset, name), score_truth=False)
         for name in "ab"
     ]
-    images = shared(house, *runs)
+    images = shared(installation, *runs)
     assert images.reference is None
     found = head_to_head(images, 0, 1)
     assert found.differences == pytest.approx(images.areas[:, 0] - images.areas[:, 1])

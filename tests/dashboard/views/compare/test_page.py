@@ -15,8 +15,8 @@ from tests.support.predicted import add_label_set, add_run
 
 
 @pytest.fixture
-def page(house, monkeypatch):
-    monkeypatch.setenv("DATA_ROOT", str(house.settings.data_root))
+def page(installation, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(installation.settings.data_root))
     monkeypatch.delenv("DATABASE_URL", raising=False)
     settings.cache_clear()
 
@@ -35,15 +35,15 @@ def text_of(at):
     return " ".join(element.value for kind in (at.markdown, at.caption, at.info) for element in kind)
 
 
-def test_with_fewer_than_two_runs_the_page_says_what_to_do(page, house):
+def test_with_fewer_than_two_runs_the_page_says_what_to_do(page, installation):
     assert "Nothing to compare yet" in text_of(page())
-    add_run(house, add_discs(house, 2), "only")
+    add_run(installation, add_discs(installation, 2), "only")
     assert "Only one run yet" in text_of(page())
 
 
-def test_the_address_chooses_the_runs_and_follows_the_choice(page, house):
-    dataset = add_discs(house, 4)
-    a, b, c = (add_run(house, dataset, name) for name in "abc")
+def test_the_address_chooses_the_runs_and_follows_the_choice(page, installation):
+    dataset = add_discs(installation, 4)
+    a, b, c = (add_run(installation, dataset, name) for name in "abc")
     at = page(runs=f"{c.id},{a.id}")
     assert at.multiselect(key="compare-runs").value == [c.id, a.id]
     at.multiselect(key="compare-runs").set_value([c.id, a.id, b.id]).run()
@@ -51,11 +51,13 @@ def test_the_address_chooses_the_runs_and_follows_the_choice(page, house):
     assert at.query_params["runs"] in (f"{c.id},{a.id},{b.id}", [f"{c.id},{a.id},{b.id}"])
 
 
-def test_numbers_and_differences_stand_in_tables(page, house):
-    dataset = add_discs(house, 4)
-    a = add_run(house, dataset, "a", shifts_px=(0,))
+def test_numbers_and_differences_stand_in_tables(page, installation):
+    dataset = add_discs(installation, 4)
+    a = add_run(installation, dataset, "a", shifts_px=(0,))
     config = config_from("fast", {"training": {"epochs": 7}})
-    b = add_run(house, dataset, "b", label_set_id=add_label_set(house, dataset), shifts_px=(6,), config=config)
+    b = add_run(
+        installation, dataset, "b", label_set_id=add_label_set(installation, dataset), shifts_px=(6,), config=config
+    )
     at = page(runs=f"{a.id},{b.id}")
     numbers, differing = (frame.value for frame in at.dataframe)
     assert list(numbers["Run"]) == ["a", "b"]
@@ -66,17 +68,17 @@ def test_numbers_and_differences_stand_in_tables(page, house):
     assert "measure different things" in text_of(at)
 
 
-def test_the_chosen_threshold_of_the_address_counts_from_the_first_moment(page, house):
-    dataset = add_discs(house, 4)
-    runs = ",".join(add_run(house, dataset, name, shifts_px=(0,)).id for name in "ab")
+def test_the_chosen_threshold_of_the_address_counts_from_the_first_moment(page, installation):
+    dataset = add_discs(installation, 4)
+    runs = ",".join(add_run(installation, dataset, name, shifts_px=(0,)).id for name in "ab")
     (numbers, *_) = (frame.value for frame in page(runs=runs, threshold="0.3").dataframe)
     assert numbers["Dice vs truth, 4 shared images"][0] < 0.999
 
 
-def test_the_next_image_is_the_one_with_the_next_largest_disagreement(page, house):
-    dataset = add_discs(house, 6)
-    a = add_run(house, dataset, "a", shifts_px=(0,))
-    b = add_run(house, dataset, "b", shifts_px=(0, 2, 4, 8, 12, 20))
+def test_the_next_image_is_the_one_with_the_next_largest_disagreement(page, installation):
+    dataset = add_discs(installation, 6)
+    a = add_run(installation, dataset, "a", shifts_px=(0,))
+    b = add_run(installation, dataset, "b", shifts_px=(0, 2, 4, 8, 12, 20))
     at = page(runs=f"{a.id},{b.id}")
     assert "1 of 6 shared images" in text_of(at)
     {button.label: button for button in at.button}["Next"].click().run()
@@ -84,55 +86,55 @@ def test_the_next_image_is_the_one_with_the_next_largest_disagreement(page, hous
     assert "2 of 6 shared images" in text_of(at)
 
 
-def test_runs_of_different_datasets_say_what_cannot_be_compared(page, house):
-    runs = [add_run(house, add_discs(house, 3, name=name), name) for name in ("here", "there")]
+def test_runs_of_different_datasets_say_what_cannot_be_compared(page, installation):
+    runs = [add_run(installation, add_discs(installation, 3, name=name), name) for name in ("here", "there")]
     text = text_of(page(runs=",".join(run.id for run in runs)))
     assert "different datasets" in text and "share no picture" in text
 
 
-def test_a_run_without_masks_shows_its_curves(page, house):
-    dataset = add_discs(house, 3)
-    runs = [add_run(house, dataset, "with masks"), add_run(house, dataset, "without", shifts_px=())]
+def test_a_run_without_masks_shows_its_curves(page, installation):
+    dataset = add_discs(installation, 3)
+    runs = [add_run(installation, dataset, "with masks"), add_run(installation, dataset, "without", shifts_px=())]
     at = page(runs=",".join(run.id for run in runs))
     assert "No masks yet of without" in text_of(at)
     assert len(at.get("plotly_chart")) == 1
 
 
-def test_a_click_in_the_scatter_brings_back_a_plain_list(page, house):
-    dataset = add_discs(house, 4)
-    runs = ",".join(add_run(house, dataset, name, shifts_px=(0, 3)).id for name in "ab")
+def test_a_click_in_the_scatter_brings_back_a_plain_list(page, installation):
+    dataset = add_discs(installation, 4)
+    runs = ",".join(add_run(installation, dataset, name, shifts_px=(0, 3)).id for name in "ab")
     scatter = page(runs=runs).get("plotly_chart")[-1]
     traces = json.loads(scatter.proto.spec)["data"]
     clickable = [trace["customdata"] for trace in traces if "customdata" in trace]
     assert sorted(image for rows in clickable for (image,) in rows) == [0, 1, 2, 3]
 
 
-def test_names_are_shown_as_they_were_typed(page, house):
-    dataset = add_discs(house, 3)
+def test_names_are_shown_as_they_were_typed(page, installation):
+    dataset = add_discs(installation, 3)
     names = ("<b>a</b> [x](y)", "*b*")
-    at = page(runs=",".join(add_run(house, dataset, name, shifts_px=(0,)).id for name in names))
+    at = page(runs=",".join(add_run(installation, dataset, name, shifts_px=(0,)).id for name in names))
     curves, scatter = (json.loads(chart.proto.spec) for chart in at.get("plotly_chart"))
     assert curves["data"][0]["name"].startswith("&lt;b&gt;a&lt;/b&gt; [x](y)")
     assert scatter["layout"]["xaxis"]["title"]["text"] == "A: &lt;b&gt;a&lt;/b&gt; [x](y)"
     assert "\\[x\\]" in text_of(at)
 
 
-def test_encoder_weights_stand_beside_the_scores_of_the_run_they_helped(page, house):
-    dataset = add_discs(house, 6)
-    plain, helped = (add_run(house, dataset, name) for name in ("plain", "helped"))
+def test_encoder_weights_stand_beside_the_scores_of_the_run_they_helped(page, installation):
+    dataset = add_discs(installation, 6)
+    plain, helped = (add_run(installation, dataset, name) for name in ("plain", "helped"))
     assert not any("Encoder weights" in table.value.columns for table in page().dataframe)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.update_run(session, helped.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
     at = page(runs=f"{plain.id},{helped.id}")
     (numbers,) = [table.value for table in at.dataframe if "Encoder weights" in table.value.columns]
     assert dict(zip(numbers["Run"], numbers["Encoder weights"], strict=True)) == {"plain": "none", "helped": "ImageNet"}
 
 
-def test_the_address_chooses_a_and_b_and_names_who_is_ahead(page, house):
-    dataset = add_discs(house, 9)
-    exact = add_run(house, dataset, "exact", shifts_px=(0,))
-    moved = add_run(house, dataset, "moved", shifts_px=(4,))
-    third = add_run(house, dataset, "third", shifts_px=(8,))
+def test_the_address_chooses_a_and_b_and_names_who_is_ahead(page, installation):
+    dataset = add_discs(installation, 9)
+    exact = add_run(installation, dataset, "exact", shifts_px=(0,))
+    moved = add_run(installation, dataset, "moved", shifts_px=(4,))
+    third = add_run(installation, dataset, "third", shifts_px=(8,))
     address = ",".join(run.id for run in (exact, moved, third))
     at = page(runs=address)
     assert "A is ahead on **9**, B on **0**" in text_of(at)
@@ -145,10 +147,12 @@ def test_the_address_chooses_a_and_b_and_names_who_is_ahead(page, house):
     assert not at.exception and "A and B are the same run" in text_of(at)
 
 
-def test_chosen_images_of_the_address_are_the_ones_shown(page, house):
-    dataset = add_discs(house, 8)
-    address = ",".join(add_run(house, dataset, name, shifts_px=(shift,)).id for name, shift in (("a", 0), ("b", 5)))
-    with house.database.reading() as session:
+def test_chosen_images_of_the_address_are_the_ones_shown(page, installation):
+    dataset = add_discs(installation, 8)
+    address = ",".join(
+        add_run(installation, dataset, name, shifts_px=(shift,)).id for name, shift in (("a", 0), ("b", 5))
+    )
+    with installation.database.reading() as session:
         images = [image.id for image in datasets.images(session, dataset.id)]
     at = page(runs=address, picked=f"{images[1]},{images[5]},{'0' * 32}")
     assert "**2 images chosen in the chart**" in text_of(at)
@@ -156,10 +160,12 @@ def test_chosen_images_of_the_address_are_the_ones_shown(page, house):
     assert not at.exception and "picked" not in at.query_params and "**B lost most**" in text_of(at)
 
 
-def test_without_a_common_reference_nobody_wins(page, house):
-    dataset = add_discs(house, 4)
+def test_without_a_common_reference_nobody_wins(page, installation):
+    dataset = add_discs(installation, 4)
     address = ",".join(
-        add_run(house, dataset, name, label_set_id=add_label_set(house, dataset, name), score_truth=False).id
+        add_run(
+            installation, dataset, name, label_set_id=add_label_set(installation, dataset, name), score_truth=False
+        ).id
         for name in ("first", "second")
     )
     at = page(runs=address)
@@ -167,9 +173,9 @@ def test_without_a_common_reference_nobody_wins(page, house):
     assert len(at.get("plotly_chart")) == 1
 
 
-def test_of_many_runs_a_person_chooses_whose_masks_to_see(page, house):
-    dataset = add_discs(house, 3)
-    made = [add_run(house, dataset, f"run {number}", shifts_px=(number,)) for number in range(9)]
+def test_of_many_runs_a_person_chooses_whose_masks_to_see(page, installation):
+    dataset = add_discs(installation, 3)
+    made = [add_run(installation, dataset, f"run {number}", shifts_px=(number,)) for number in range(9)]
     address = ",".join(run.id for run in made)
     at = page(runs=address)
     assert at.multiselect(key="compare-panes").value == [run.id for run in made[:6]]
@@ -183,21 +189,21 @@ def test_of_many_runs_a_person_chooses_whose_masks_to_see(page, house):
     assert len(looks) == 9  # colours come again with another dash
 
 
-def test_all_settings_can_be_shown_and_any_name_is_possible(page, house):
-    dataset = add_discs(house, 3)
+def test_all_settings_can_be_shown_and_any_name_is_possible(page, installation):
+    dataset = add_discs(installation, 3)
     config = config_from("fast", {"training": {"epochs": 7}})
     names = ("Setting", "Run")
-    made = [add_run(house, dataset, names[0]), add_run(house, dataset, names[1], config=config)]
+    made = [add_run(installation, dataset, names[0]), add_run(installation, dataset, names[1], config=config)]
     at = page(runs=",".join(run.id for run in made), settings="true")
     every = at.dataframe[1].value
     assert list(every.columns) == list(names) and len(every) > 40
     assert list(every.loc["Training · Epochs"]) == ["30", "7"]
 
 
-def test_curves_by_minute_spread_the_training_time(page, house):
-    dataset = add_discs(house, 3)
-    made = [add_run(house, dataset, name, epochs=4) for name in "ab"]
-    with house.database.writing() as session:
+def test_curves_by_minute_spread_the_training_time(page, installation):
+    dataset = add_discs(installation, 3)
+    made = [add_run(installation, dataset, name, epochs=4) for name in "ab"]
+    with installation.database.writing() as session:
         runs.update_run(session, made[0].id, train_seconds=240.0)
         runs.update_run(session, made[1].id, train_seconds=None)
     at = page(runs=",".join(run.id for run in made), x="Minutes")
@@ -206,14 +212,14 @@ def test_curves_by_minute_spread_the_training_time(page, house):
     assert "Not timed yet: b" in text_of(at)
 
 
-def test_an_archived_run_is_no_choice_unless_the_address_names_it(page, house):
-    dataset = add_discs(house, 3)
-    made = [add_run(house, dataset, name) for name in "abc"]
-    with house.database.writing() as session:
+def test_an_archived_run_is_no_choice_unless_the_address_names_it(page, installation):
+    dataset = add_discs(installation, 3)
+    made = [add_run(installation, dataset, name) for name in "abc"]
+    with installation.database.writing() as session:
         runs.mark(session, [made[0].id], archived=True)
     assert page().multiselect(key="compare-runs").options == ["c", "b"]
     at = page(runs=f"{made[0].id},{made[1].id},{made[0].id}")
     assert at.multiselect(key="compare-runs").value == [made[0].id, made[1].id]
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.mark(session, [made[1].id], archived=True)
     assert "The other runs are archived" in text_of(page())

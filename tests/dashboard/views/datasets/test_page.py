@@ -34,11 +34,11 @@ def test_an_empty_installation_says_what_to_do_next(open_page):
     assert at.expander[0].proto.expanded
 
 
-def test_the_sample_set_is_imported_by_a_job_and_its_page_opens(open_page, submitted, house):
+def test_the_sample_set_is_imported_by_a_job_and_its_page_opens(open_page, submitted, installation):
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Sample set").run()
     click(at, "import-start")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         dataset = session.query(Dataset).one()
         job = session.get_one(Job, dataset.job_id)
     assert (dataset.name, job.payload["source"]) == ("Sample scenes", {"kind": "sample"})
@@ -47,7 +47,7 @@ def test_the_sample_set_is_imported_by_a_job_and_its_page_opens(open_page, submi
     assert "Queued" in words(at)
 
 
-def test_a_server_folder_proposes_its_name_and_a_missing_one_is_named(open_page, house, tmp_path):
+def test_a_server_folder_proposes_its_name_and_a_missing_one_is_named(open_page, installation, tmp_path):
     folder = tmp_path / "kitchen photographs"
     folder.mkdir()
     at = open_page(PAGE)
@@ -59,27 +59,27 @@ def test_a_server_folder_proposes_its_name_and_a_missing_one_is_named(open_page,
     at.text_input("import-path").input(str(folder)).run()
     assert not at.error
     click(at, "import-start")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         dataset = session.query(Dataset).one()
         source = session.get_one(Job, dataset.job_id).payload["source"]
     assert dataset.name == "kitchen photographs"
     assert source == {"kind": "folder", "path": str(folder)}
 
 
-def test_a_taken_name_is_refused_with_a_sentence_and_nothing_is_made(open_page, submitted, house):
-    add_discs(house, count=1, name="discs")
+def test_a_taken_name_is_refused_with_a_sentence_and_nothing_is_made(open_page, submitted, installation):
+    add_discs(installation, count=1, name="discs")
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Sample set").run()
     next(box for box in at.text_input if box.label == "Name of the dataset").input("discs").run()
     click(at, "import-start")
     assert "The name 'discs' is taken" in at.error[0].value
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.query(Dataset).count() == 1
     assert submitted == []
 
 
-def test_cards_lead_to_a_dataset_and_back(open_page, submitted, house):
-    dataset = add_discs(house, count=3)
+def test_cards_lead_to_a_dataset_and_back(open_page, submitted, installation):
+    dataset = add_discs(installation, count=3)
     at = open_page(PAGE)
     assert "**discs**" in words(at)
     click(at, f"open-{dataset.id}")
@@ -89,36 +89,36 @@ def test_cards_lead_to_a_dataset_and_back(open_page, submitted, house):
     assert at.title[0].value == "Datasets"
 
 
-def test_a_dataset_that_is_gone_says_so_and_shows_the_list(open_page, submitted, house):
+def test_a_dataset_that_is_gone_says_so_and_shows_the_list(open_page, submitted, installation):
     at = open_page(PAGE, dataset=new_id())
     assert "does not exist any more" in at.warning[0].value
     assert at.title[0].value == "Datasets"
 
 
-def test_an_import_can_be_stopped_and_gone_on_with(open_page, submitted, house):
-    with house.database.writing() as session:
+def test_an_import_can_be_stopped_and_gone_on_with(open_page, submitted, installation):
+    with installation.database.writing() as session:
         dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
     at = open_page(PAGE, dataset=dataset.id)
     click(at, f"job-{dataset.id}-stop")
-    assert house.job(job.id).status == JobStatus.STOPPED
+    assert installation.job(job.id).status == JobStatus.STOPPED
     at = open_page(PAGE, dataset=dataset.id)
     assert "Stopped by a person" in words(at)
     click(at, f"job-{dataset.id}-retry")
-    assert house.job(job.id).status == JobStatus.QUEUED
+    assert installation.job(job.id).status == JobStatus.QUEUED
     assert submitted == [job.id]
 
 
-def test_a_failed_import_shows_its_sentence(open_page, submitted, house):
-    with house.database.writing() as session:
+def test_a_failed_import_shows_its_sentence(open_page, submitted, installation):
+    with installation.database.writing() as session:
         dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
         job.status, job.error = JobStatus.FAILED, "The zip is empty."
     at = open_page(PAGE, dataset=dataset.id)
     assert "The zip is empty." in at.error[0].value
 
 
-def test_the_report_filters_skipped_files(open_page, submitted, house):
-    dataset = add_discs(house, count=2)
-    with house.database.writing() as session:
+def test_the_report_filters_skipped_files(open_page, submitted, installation):
+    dataset = add_discs(installation, count=2)
+    with installation.database.writing() as session:
         entry = {"name": "notes.jpg", "taken": False, "reason": "It is a text file."}
         datasets.add_images(session, dataset.id, new_id(), [], [entry])
     at = open_page(PAGE, dataset=dataset.id)
@@ -129,9 +129,9 @@ def test_the_report_filters_skipped_files(open_page, submitted, house):
     assert list(at.dataframe[0].value["Why"]) == ["It is a text file."]
 
 
-def test_the_truth_tab_shows_classes_and_a_proposal_can_be_saved(open_page, submitted, house):
-    dataset = add_discs(house, count=3)
-    with house.database.writing() as session:
+def test_the_truth_tab_shows_classes_and_a_proposal_can_be_saved(open_page, submitted, installation):
+    dataset = add_discs(installation, count=3)
+    with installation.database.writing() as session:
         datasets.set_classes(session, dataset.id, dataset.classes, [0] * 10 + [1] * 246)
     at = open_page(PAGE, dataset=dataset.id)
     at.session_state["dataset-tabs"] = "Truth"
@@ -140,15 +140,15 @@ def test_the_truth_tab_shows_classes_and_a_proposal_can_be_saved(open_page, subm
     click(at, "classes-propose")
     assert not at.button("classes-save").disabled
     click(at, "classes-save")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         saved = session.get_one(Dataset, dataset.id)
     assert (saved.lookup[127], saved.lookup[128], saved.truth_version) == (0, 1, 3)
     assert at.button("classes-save").disabled
 
 
-def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, submitted, house):
-    dataset = add_discs(house, count=3)
-    with house.database.writing() as session:
+def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, submitted, installation):
+    dataset = add_discs(installation, count=3)
+    with installation.database.writing() as session:
         datasets.set_classes(session, dataset.id, dataset.classes, [0] * 10 + [1] * 246)
     tabs = [open_page(PAGE, dataset=dataset.id) for _ in range(2)]
     for at in tabs:
@@ -160,17 +160,17 @@ def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, s
     assert not first.warning
     click(second, "classes-save")
     assert "changed meanwhile, in another tab" in second.warning[0].value
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.get_one(Dataset, dataset.id).truth_version == 3
     second.run()
     assert not second.warning
-    with pytest.raises(datasets.ChangedMeanwhile), house.database.writing() as session:
+    with pytest.raises(datasets.ChangedMeanwhile), installation.database.writing() as session:
         datasets.set_classes(session, dataset.id, dataset.classes, [0] * 256, seen_version=2)
 
 
-def test_deleting_names_what_goes_and_takes_the_files(open_page, submitted, house):
-    dataset = add_discs(house, count=2)
-    folder: Path = house.files.path(stored.dataset_folder(dataset.id))
+def test_deleting_names_what_goes_and_takes_the_files(open_page, submitted, installation):
+    dataset = add_discs(installation, count=2)
+    folder: Path = installation.files.path(stored.dataset_folder(dataset.id))
     at = open_page(PAGE, dataset=dataset.id)
     click(at, "delete")
     assert "2 images, 2 with truth" in words(at)
@@ -179,12 +179,12 @@ def test_deleting_names_what_goes_and_takes_the_files(open_page, submitted, hous
     assert not at.exception
     assert at.title[0].value == "Datasets"
     assert not folder.exists()
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.get(Dataset, dataset.id) is None
 
 
-def test_a_dataset_at_work_is_not_offered_for_deletion(open_page, submitted, house):
-    with house.database.writing() as session:
+def test_a_dataset_at_work_is_not_offered_for_deletion(open_page, submitted, installation):
+    with installation.database.writing() as session:
         dataset, _ = submissions.submit_import(session, "photos", {"kind": "sample"})
     at = open_page(PAGE, dataset=dataset.id)
     click(at, "delete")
@@ -192,15 +192,15 @@ def test_a_dataset_at_work_is_not_offered_for_deletion(open_page, submitted, hou
     assert not any(button.key == "delete-go" for button in at.button)
 
 
-def test_a_name_shows_its_own_signs(open_page, house):
-    dataset = add_discs(house, name="$a$ *b* <i>c</i> :red[d]")
+def test_a_name_shows_its_own_signs(open_page, installation):
+    dataset = add_discs(installation, name="$a$ *b* <i>c</i> :red[d]")
     shown = open_page(PAGE, dataset=dataset.id).title[0].value
     assert shown == r"\$a\$ \*b\* \<i\>c\</i\> \:red\[d\]"
 
 
-def test_truth_that_marks_nothing_is_said_once_and_not_as_an_error(open_page, house):
-    dataset = add_discs(house, count=2)
-    with house.database.writing() as session:
+def test_truth_that_marks_nothing_is_said_once_and_not_as_an_error(open_page, installation):
+    dataset = add_discs(installation, count=2)
+    with installation.database.writing() as session:
         stored_set = session.get_one(Dataset, dataset.id)
         stored_set.classes, stored_set.lookup = [{"index": 0, "name": "background", "value": 0}], [0] * 256
         for image in session.query(Image).filter_by(dataset_id=dataset.id):

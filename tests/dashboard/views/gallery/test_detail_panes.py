@@ -26,22 +26,22 @@ def titles(shown):
     return [pane.title for pane in shown["panes"]]
 
 
-def image_ids(house, dataset):
-    with house.database.reading() as session:
+def image_ids(installation, dataset):
+    with installation.database.reading() as session:
         return [image.id for image in datasets.images(session, dataset.id)]
 
 
-def test_teacher_student_and_truth_stand_beside_each_other(house, open_page, shown):
-    dataset = add_discs(house, 3)
-    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
-    first = image_ids(house, dataset)[0]
+def test_teacher_student_and_truth_stand_beside_each_other(installation, open_page, shown):
+    dataset = add_discs(installation, 3)
+    run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset))
+    first = image_ids(installation, dataset)[0]
     at = open_page("views/gallery/page.py", run=run.id, image=first, sort="Name")
     assert not at.exception
     expected = ["Image", "Truth", "Pseudo-label", "Prediction", "Errors of the prediction vs truth", "Probability"]
     assert titles(shown) == expected
     assert [reading.name for reading in shown["readings"]] == ["Probability", "Pseudo-label", "Truth"]
     assert "Uncertainty" not in at.pills(key="panes").options
-    assert {pane.image for pane in shown["ahead"]} == {urls.image(dataset.id, image_ids(house, dataset)[1])}
+    assert {pane.image for pane in shown["ahead"]} == {urls.image(dataset.id, image_ids(installation, dataset)[1])}
     at.pills(key="panes").set_value(["Disagreement", "Label errors"]).run()
     label_errors, apart = shown["panes"]  # in the order in which they are offered
     assert (label_errors.mask, label_errors.words) == (apart.reference, None)
@@ -50,10 +50,10 @@ def test_teacher_student_and_truth_stand_beside_each_other(house, open_page, sho
     assert titles(shown) == ["Image"]
 
 
-def test_an_image_without_truth_says_so_and_its_panes_stay(house, open_page, shown):
-    dataset = add_discs(house, 3)
-    run = add_run(house, dataset, "r")
-    with house.database.writing() as session:
+def test_an_image_without_truth_says_so_and_its_panes_stay(installation, open_page, shown):
+    dataset = add_discs(installation, 3)
+    run = add_run(installation, dataset, "r")
+    with installation.database.writing() as session:
         bare = session.query(Prediction).first()
         bare.truth_counts = bare.truth_dice = bare.truth_iou = None
     open_page("views/gallery/page.py", run=run.id, image=bare.image_id)
@@ -62,10 +62,10 @@ def test_an_image_without_truth_says_so_and_its_panes_stay(house, open_page, sho
     assert [reading.name for reading in shown["readings"]] == ["Probability"]
 
 
-def test_a_wipe_takes_its_two_layers_from_the_address(house, open_page, shown):
-    dataset = add_discs(house, 3)
-    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
-    query = {"run": run.id, "image": image_ids(house, dataset)[0], "wipe": "true", "contours": "true"}
+def test_a_wipe_takes_its_two_layers_from_the_address(installation, open_page, shown):
+    dataset = add_discs(installation, 3)
+    run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset))
+    query = {"run": run.id, "image": image_ids(installation, dataset)[0], "wipe": "true", "contours": "true"}
     open_page("views/gallery/page.py", **query, left="Probability", right="Pseudo-label")
     assert titles(shown) == ["Probability", "Pseudo-label"] and shown["wipe"]
     assert [pane.mode for pane in shown["panes"]] == ["probability", "outline"]
@@ -73,23 +73,23 @@ def test_a_wipe_takes_its_two_layers_from_the_address(house, open_page, shown):
     assert titles(shown) == ["Truth", "Prediction"]
 
 
-def test_of_several_classes_the_line_tells_which(house, open_page, shown):
-    dataset = add_discs(house, 2)
+def test_of_several_classes_the_line_tells_which(installation, open_page, shown):
+    dataset = add_discs(installation, 2)
     classes = [{"index": index, "name": name} for index, name in enumerate(("background", "egg", "pan"))]
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         datasets.set_classes(session, dataset.id, classes, [value // 100 for value in range(256)])
-    run = add_run(house, dataset, "r")
-    image_id = image_ids(house, dataset)[0]
+    run = add_run(installation, dataset, "r")
+    image_id = image_ids(installation, dataset)[0]
     open_page("views/gallery/page.py", run=run.id, image=image_id)
     told = shown["readings"][-1]
     assert (told.name, told.kind, told.classes) == ("Truth", "class", ("background", "egg", "pan"))
     assert told.address.startswith(urls.truth(dataset.id, image_id).partition("?")[0]) and "classes=1" in told.address
 
 
-def test_what_made_the_mask_stands_under_the_panes(house, open_page, shown):
-    dataset = add_discs(house, 3)
-    run = add_run(house, dataset, "a*b", label_set_id=add_label_set(house, dataset, "teachers"))
-    at = open_page("views/gallery/page.py", run=run.id, image=image_ids(house, dataset)[0])
+def test_what_made_the_mask_stands_under_the_panes(installation, open_page, shown):
+    dataset = add_discs(installation, 3)
+    run = add_run(installation, dataset, "a*b", label_set_id=add_label_set(installation, dataset, "teachers"))
+    at = open_page("views/gallery/page.py", run=run.id, image=image_ids(installation, dataset)[0])
     captions = " ".join(caption.value for caption in at.caption)
     assert "preset fast · best epoch 3" in captions and "K-means" in captions.replace("\\", "")
 

@@ -19,21 +19,21 @@ from tests.support.predicted import add_label_set, add_run, truth_of
 
 
 @pytest.fixture
-def predicted(house):
-    dataset = add_discs(house, 12)
-    run = add_run(house, dataset, "run", label_set_id=add_label_set(house, dataset))
-    with house.database.reading() as session:
+def predicted(installation):
+    dataset = add_discs(installation, 12)
+    run = add_run(installation, dataset, "run", label_set_id=add_label_set(installation, dataset))
+    with installation.database.reading() as session:
         origin = gallery.source(session, run.id, utc_now(), 60)
-        return house, dataset, origin, read_scores(session, origin.prediction_set_id)
+        return installation, dataset, origin, read_scores(session, origin.prediction_set_id)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.05, 0.3, 0.5, 0.89, 1.0])
 def test_scores_at_any_threshold_are_those_of_the_masks_themselves(predicted, threshold):
-    house, dataset, origin, table = predicted
+    installation, dataset, origin, table = predicted
     for row, image_id in enumerate(table.image_ids):
-        levels = codec.decode_png(house.files.read(stored.prediction_key(origin.prediction_set_id, image_id)))
-        mask, truth = metrics.to_mask(levels, threshold), truth_of(house, dataset, image_id)
-        label = codec.decode_png(house.files.read(stored.label_key(origin.label_set_id, image_id))) > 127
+        levels = codec.decode_png(installation.files.read(stored.prediction_key(origin.prediction_set_id, image_id)))
+        mask, truth = metrics.to_mask(levels, threshold), truth_of(installation, dataset, image_id)
+        label = codec.decode_png(installation.files.read(stored.label_key(origin.label_set_id, image_id))) > 127
         assert table.scores("truth", threshold)[row] == pytest.approx(metrics.dice(mask, truth), abs=1e-6)
         assert table.scores("label", threshold)[row] == pytest.approx(metrics.dice(mask, label), abs=1e-6)
         assert table.area(threshold)[row] == pytest.approx(mask.mean(), abs=1e-6)
@@ -41,13 +41,13 @@ def test_scores_at_any_threshold_are_those_of_the_masks_themselves(predicted, th
 
 
 def test_the_least_sure_come_first_and_masks_without_a_map_last(predicted):
-    house, _, origin, _ = predicted
-    with house.database.writing() as session:
+    installation, _, origin, _ = predicted
+    with installation.database.writing() as session:
         rows = session.query(Prediction).filter_by(prediction_set_id=origin.prediction_set_id)
         unsure = {row.image_id: None if number == 3 else (number * 5 % 12) / 12 for number, row in enumerate(rows)}
         for row in rows:
             row.uncertainty = unsure[row.image_id]
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         table = read_scores(session, origin.prediction_set_id)
     choice = Choice("truth", sort="Least sure first")
     arranged = gallery_order.arrange(table, choice)
@@ -105,21 +105,21 @@ def test_split_and_search(predicted):
 
 
 def test_dropped_images_can_be_looked_at_by_themselves(predicted):
-    house, _, origin, table = predicted
-    with house.database.writing() as session:
+    installation, _, origin, table = predicted
+    with installation.database.writing() as session:
         session.get_one(Prediction, (origin.prediction_set_id, table.image_ids[5])).split = "dropped"
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         table = read_scores(session, origin.prediction_set_id)
     dropped = gallery_order.arrange(table, Choice("truth", split="Dropped"))
     assert [table.image_ids[row] for row in dropped.rows] == [table.image_ids[5]]
 
 
-def test_search_folds_case_in_every_script(house):
-    dataset = add_discs(house, 2)
-    run = add_run(house, dataset, "run")
-    with house.database.writing() as session:
+def test_search_folds_case_in_every_script(installation):
+    dataset = add_discs(installation, 2)
+    run = add_run(installation, dataset, "run")
+    with installation.database.writing() as session:
         session.query(Image).filter_by(name="disc 1.png").one().name = "ÄPFEL Груши.png"
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         table = read_scores(session, runs.own_prediction_set(session, run).id)
     for search in ("äpfel", "ГРУШИ"):
         assert [table.names[row] for row in gallery_order.arrange(table, Choice("truth", search=search)).rows] == [
@@ -127,12 +127,12 @@ def test_search_folds_case_in_every_script(house):
         ]
 
 
-def test_images_without_a_reference_are_neither_success_nor_failure_and_come_last(house):
-    dataset = add_discs(house, 4)
-    with house.database.writing() as session:
+def test_images_without_a_reference_are_neither_success_nor_failure_and_come_last(installation):
+    dataset = add_discs(installation, 4)
+    with installation.database.writing() as session:
         session.query(Image).filter_by(name="disc 0.png").one().has_truth = False
-    run = add_run(house, dataset, "run")
-    with house.database.reading() as session:
+    run = add_run(installation, dataset, "run")
+    with installation.database.reading() as session:
         origin = gallery.source(session, run.id, utc_now(), 60)
         table = read_scores(session, origin.prediction_set_id)
     for sort in ("Worst first", "Best first"):
@@ -144,9 +144,9 @@ def test_images_without_a_reference_are_neither_success_nor_failure_and_come_las
     assert table.references == ("truth",)
 
 
-def test_pages_hold_48_and_know_where_an_image_is(house):
-    run = add_run(house, add_discs(house, 50), "run")
-    with house.database.reading() as session:
+def test_pages_hold_48_and_know_where_an_image_is(installation):
+    run = add_run(installation, add_discs(installation, 50), "run")
+    with installation.database.reading() as session:
         origin = gallery.source(session, run.id, utc_now(), 60)
         table = read_scores(session, origin.prediction_set_id)
     choice = Choice("truth", sort="Name")
@@ -172,45 +172,45 @@ def test_detail_walks_through_the_order(predicted):
 
 
 def test_the_source_leads_back_to_recipe_and_job(predicted):
-    house, dataset, origin, _ = predicted
+    installation, dataset, origin, _ = predicted
     assert (origin.dataset_name, origin.label_set_name, origin.recipe) == ("discs", "recipe", "kmeans")
     assert origin.taught_by == "the label set “recipe” (kmeans)"
     assert (origin.predicted, origin.image_count, origin.job) == (12, 12, None)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         submit_predict(session, origin.run_id, dataset.id)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         again = gallery.source(session, origin.run_id, utc_now() + timedelta(minutes=2), 60)
         assert again.job.status == "queued"
         assert gallery.source(session, "0" * 32, utc_now(), 60) is None
 
 
-def test_runs_with_predictions_come_first(house):
-    dataset = add_discs(house, 2)
-    add_run(house, dataset, "old but predicted")
-    add_run(house, dataset, "new", shifts_px=())
-    with house.database.reading() as session:
+def test_runs_with_predictions_come_first(installation):
+    dataset = add_discs(installation, 2)
+    add_run(installation, dataset, "old but predicted")
+    add_run(installation, dataset, "new", shifts_px=())
+    with installation.database.reading() as session:
         choices = gallery.run_choices(session)
     assert [(choice.name, choice.predicted) for choice in choices] == [("old but predicted", True), ("new", False)]
 
 
-def test_runs_that_are_put_away_are_not_chosen_from_unless_the_address_names_them(house):
-    dataset = add_discs(house, 2)
-    kept, away = add_run(house, dataset, "kept"), add_run(house, dataset, "away")
-    with house.database.writing() as session:
+def test_runs_that_are_put_away_are_not_chosen_from_unless_the_address_names_them(installation):
+    dataset = add_discs(installation, 2)
+    kept, away = add_run(installation, dataset, "kept"), add_run(installation, dataset, "away")
+    with installation.database.writing() as session:
         runs.mark(session, [away.id], archived=True)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert [choice.name for choice in gallery.run_choices(session)] == ["kept"]
         assert {choice.id for choice in gallery.run_choices(session, away.id)} == {kept.id, away.id}
 
 
 def test_a_set_is_read_in_parts_as_it_is_read_at_once(predicted, monkeypatch):
-    house, _, origin, table = predicted
-    with house.database.writing() as session:
+    installation, _, origin, table = predicted
+    with installation.database.writing() as session:
         rows = session.query(Prediction).filter_by(prediction_set_id=origin.prediction_set_id).all()
         rows[4].truth_counts, rows[4].truth_dice = None, None
         rows[7].label_counts = rows[7].truth_counts = None
     monkeypatch.setattr(predictions, "ROWS_AT_ONCE", 5)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         again = read_scores(session, origin.prediction_set_id)
     assert again.image_ids == table.image_ids and again.sizes == table.sizes
     without = {rows[4].image_id, rows[7].image_id}
@@ -222,13 +222,13 @@ def test_a_set_is_read_in_parts_as_it_is_read_at_once(predicted, monkeypatch):
 
 
 def test_teacher_and_network_are_told_apart_in_tile_and_detail(predicted):
-    house, _, origin, table = predicted
+    installation, _, origin, table = predicted
     truth = table.scores("truth", 0.5)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         for label in session.query(Label):
             label.dice = 0.5 if label.image_id == table.image_ids[0] else None
         session.get_one(Prediction, (origin.prediction_set_id, table.image_ids[0])).flip_agreement = 0.25
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         table = read_scores(session, origin.prediction_set_id)
     choice = Choice("truth", sort="Network beats label first")
     arranged = gallery_order.arrange(table, choice)

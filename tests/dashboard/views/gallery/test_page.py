@@ -13,8 +13,8 @@ from tests.support.predicted import add_label_set, add_run
 
 
 @pytest.fixture
-def page(house, monkeypatch):
-    monkeypatch.setenv("DATA_ROOT", str(house.settings.data_root))
+def page(installation, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(installation.settings.data_root))
     monkeypatch.delenv("DATABASE_URL", raising=False)
     settings.cache_clear()
 
@@ -43,8 +43,8 @@ def test_without_a_run_the_page_says_where_to_go(page):
     assert [button.label for button in at.button] == ["Train a network"]
 
 
-def test_counts_follow_both_thresholds(page, house):
-    run = add_run(house, add_discs(house, 6), "r", shifts_px=(0,))
+def test_counts_follow_both_thresholds(page, installation):
+    run = add_run(installation, add_discs(installation, 6), "r", shifts_px=(0,))
     at = page(run=run.id)
     assert (metrics(at)["Mean Dice vs truth"], metrics(at)["Successes"], metrics(at)["Failures"]) == ("1.000", "6", "0")
     at.slider(key="threshold").set_value(0.3).run()
@@ -52,10 +52,10 @@ def test_counts_follow_both_thresholds(page, house):
     assert (metrics(at)["Successes"], metrics(at)["Failures"]) == ("0", "6")
 
 
-def test_the_address_opens_the_same_view(page, house):
-    dataset = add_discs(house, 6)
-    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
-    add_run(house, dataset, "newer")
+def test_the_address_opens_the_same_view(page, installation):
+    dataset = add_discs(installation, 6)
+    run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset))
+    add_run(installation, dataset, "newer")
     at = page(run=run.id, show="Failures", split="Validation", sort="Best first", threshold="0.4", success="0.9")
     assert at.selectbox(key="gallery-run").value == run.id
     assert at.slider(key="threshold").value == 0.4
@@ -64,9 +64,9 @@ def test_the_address_opens_the_same_view(page, house):
     assert int(metrics(at)["Successes"]) + int(metrics(at)["Failures"]) == 2
 
 
-def test_the_reference_is_named_and_can_be_switched(page, house):
-    dataset = add_discs(house, 6)
-    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
+def test_the_reference_is_named_and_can_be_switched(page, installation):
+    dataset = add_discs(installation, 6)
+    run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset))
     at = page(run=run.id)
     assert "Mean Dice vs truth" in metrics(at)
     at = page(run=run.id, reference="Pseudo-label")
@@ -74,10 +74,10 @@ def test_the_reference_is_named_and_can_be_switched(page, house):
     assert "Mean Dice vs truth" not in metrics(at)
 
 
-def test_an_image_opens_with_all_its_scores_and_leads_to_the_next(page, house):
-    dataset = add_discs(house, 6)
-    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
-    with house.database.reading() as session:
+def test_an_image_opens_with_all_its_scores_and_leads_to_the_next(page, installation):
+    dataset = add_discs(installation, 6)
+    run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset))
+    with installation.database.reading() as session:
         first = {image.name: image.id for image in datasets.images(session, dataset.id)}["disc 0.png"]
     at = page(run=run.id, image=first, sort="Name")
     shown = metrics(at)
@@ -94,13 +94,13 @@ def test_an_image_opens_with_all_its_scores_and_leads_to_the_next(page, house):
     assert "image" not in at.query_params
 
 
-def test_filters_that_leave_nothing_say_so(page, house):
-    run = add_run(house, add_discs(house, 3), "r")
+def test_filters_that_leave_nothing_say_so(page, installation):
+    run = add_run(installation, add_discs(installation, 3), "r")
     assert "No image matches" in text_of(page(run=run.id, search="no such name"))
 
 
-def test_a_run_without_masks_offers_to_draw_them(page, house, monkeypatch):
-    run = add_run(house, add_discs(house, 3), "r", shifts_px=())
+def test_a_run_without_masks_offers_to_draw_them(page, installation, monkeypatch):
+    run = add_run(installation, add_discs(installation, 3), "r", shifts_px=())
     started = []
     monkeypatch.setattr(
         "dashboard.server.resources.launcher", lambda: type("L", (), {"submit": staticmethod(started.append)})
@@ -109,19 +109,19 @@ def test_a_run_without_masks_offers_to_draw_them(page, house, monkeypatch):
     assert "drawn no masks yet" in text_of(at)
     {button.label: button for button in at.button}["Draw the masks"].click().run()
     assert not at.exception
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         (job,) = session.query(Job).all()
     assert (job.kind, job.payload["run"], started) == ("predict", run.id, [job.id])
     assert "once the run has drawn them" in text_of(at)
 
 
-def test_a_run_that_is_gone_is_said_to_be_gone(page, house):
-    add_run(house, add_discs(house, 3), "r")
+def test_a_run_that_is_gone_is_said_to_be_gone(page, installation):
+    add_run(installation, add_discs(installation, 3), "r")
     assert "not here any more" in text_of(page(run="0" * 32))
 
 
-def test_pages_are_kept_in_the_address_and_begin_anew_with_another_filter(page, house):
-    run = add_run(house, add_discs(house, 50, size_px=40), "r")
+def test_pages_are_kept_in_the_address_and_begin_anew_with_another_filter(page, installation):
+    run = add_run(installation, add_discs(installation, 50, size_px=40), "r")
     at = page(run=run.id, page="2")
     (pagination,) = at.get("pagination")
     assert pagination.value == 2
@@ -132,11 +132,11 @@ def test_pages_are_kept_in_the_address_and_begin_anew_with_another_filter(page, 
     assert page(run=run.id, page="first").get("pagination")[0].value == 1
 
 
-def test_uncertainty_is_offered_where_there_are_maps_and_encoder_weights_stand_beside_the_mean(page, house):
-    run = add_run(house, add_discs(house, 6), "first")
+def test_uncertainty_is_offered_where_there_are_maps_and_encoder_weights_stand_beside_the_mean(page, installation):
+    run = add_run(installation, add_discs(installation, 6), "first")
     at = page(run=run.id)
     assert "Uncertainty" not in at.selectbox("view").options and "Least sure first" not in at.selectbox("sort").options
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.update_run(session, run.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
         for number, row in enumerate(session.query(Prediction)):
             row.uncertainty = number / 10
@@ -148,9 +148,9 @@ def test_uncertainty_is_offered_where_there_are_maps_and_encoder_weights_stand_b
     assert metrics(page(run=run.id, image=image_id))["Uncertainty"] == "0.500"
 
 
-def set_predictions(house, **columns):
+def set_predictions(installation, **columns):
     """Give every prediction of the only run these numbers, one for each."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         rows = session.query(Prediction).all()
         for number, row in enumerate(rows):
             for name, values in columns.items():
@@ -159,9 +159,9 @@ def set_predictions(house, **columns):
         return [row.image_id for row in rows]
 
 
-def test_without_truth_the_suspicious_come_first_and_nothing_speaks_of_truth(page, house):
-    dataset = add_discs(house, 6)
-    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset), score_truth=False)
+def test_without_truth_the_suspicious_come_first_and_nothing_speaks_of_truth(page, installation):
+    dataset = add_discs(installation, 6)
+    run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset), score_truth=False)
     at = page(run=run.id)
     assert at.selectbox("sort").value == "Suspicious first"
     assert not {"Network beats label first", "Mirror disagrees first"} & set(at.selectbox("sort").options)
@@ -169,9 +169,9 @@ def test_without_truth_the_suspicious_come_first_and_nothing_speaks_of_truth(pag
     assert not at.expander and "truth" not in text_of(at)
 
 
-def test_filters_narrow_what_is_counted_say_so_and_are_cleared(page, house):
-    run = add_run(house, add_discs(house, 6), "r")
-    set_predictions(house, uncertainty=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], flip_agreement=[0.9] * 6)
+def test_filters_narrow_what_is_counted_say_so_and_are_cleared(page, installation):
+    run = add_run(installation, add_discs(installation, 6), "r")
+    set_predictions(installation, uncertainty=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], flip_agreement=[0.9] * 6)
     at = page(run=run.id, search="disc", split="Train")
     assert "4 of 6 images" in text_of(at)
     at.slider(key="uncertainty").set_value((0.15, 0.55)).run()
@@ -184,13 +184,13 @@ def test_filters_narrow_what_is_counted_say_so_and_are_cleared(page, house):
     assert int(metrics(at)["Successes"]) + int(metrics(at)["Failures"]) == 6
 
 
-def test_network_and_labels_are_counted_against_truth(page, house):
-    dataset = add_discs(house, 6)
-    run = add_run(house, dataset, "r", label_set_id=add_label_set(house, dataset))
-    with house.database.writing() as session:
+def test_network_and_labels_are_counted_against_truth(page, installation):
+    dataset = add_discs(installation, 6)
+    run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset))
+    with installation.database.writing() as session:
         for label in session.query(Label):
             label.dice = 0.99  # only the first disc is drawn exactly
-    set_predictions(house, uncertainty=[0.1] * 6)
+    set_predictions(installation, uncertainty=[0.1] * 6)
     at = page(run=run.id)
     assert "nearer to truth than its labels on 1 of 6 images, its labels on 5." in text_of(at)
     at = page(run=run.id, nearer="Label", view="Label, network, truth")
@@ -198,9 +198,9 @@ def test_network_and_labels_are_counted_against_truth(page, house):
     assert "pseudo-label, prediction and truth" in text_of(at)
 
 
-def test_truth_judges_the_orders_once_asked(page, house):
-    run = add_run(house, add_discs(house, 12), "r")
-    set_predictions(house, uncertainty=[number / 12 for number in range(12)], flip_agreement=[0.5] * 12)
+def test_truth_judges_the_orders_once_asked(page, installation):
+    run = add_run(installation, add_discs(installation, 12), "r")
+    set_predictions(installation, uncertainty=[number / 12 for number in range(12)], flip_agreement=[0.5] * 12)
     at = page(run=run.id)
     assert not at.dataframe
     at.session_state["ranks"] = True
@@ -216,8 +216,8 @@ def test_truth_judges_the_orders_once_asked(page, house):
     assert list(shown.value["Worth"])[2] == "too few images"  # all alike
 
 
-def test_pages_turn_by_buttons_with_keys(page, house):
-    run = add_run(house, add_discs(house, 50, size_px=40), "r")
+def test_pages_turn_by_buttons_with_keys(page, installation):
+    run = add_run(installation, add_discs(installation, 50, size_px=40), "r")
     at = page(run=run.id)
     buttons = {button.label: button for button in at.button}
     assert buttons["Previous"].disabled
@@ -230,11 +230,11 @@ def test_pages_turn_by_buttons_with_keys(page, house):
     assert "page" not in at.query_params
 
 
-def test_another_run_begins_with_the_order_that_suits_it(page, house):
-    dataset = add_discs(house, 6)
-    label_set_id = add_label_set(house, dataset)
-    scored = add_run(house, dataset, "scored", label_set_id=label_set_id)
-    blind = add_run(house, dataset, "blind", label_set_id=label_set_id, score_truth=False)
+def test_another_run_begins_with_the_order_that_suits_it(page, installation):
+    dataset = add_discs(installation, 6)
+    label_set_id = add_label_set(installation, dataset)
+    scored = add_run(installation, dataset, "scored", label_set_id=label_set_id)
+    blind = add_run(installation, dataset, "blind", label_set_id=label_set_id, score_truth=False)
     at = page(run=scored.id)
     assert at.selectbox("sort").value == "Worst first"
     at.selectbox("gallery-run").set_value(blind.id).run()

@@ -18,44 +18,44 @@ from tests.support.installation import add_discs
 Usage = namedtuple("Usage", "total used free")
 
 
-def machine_of(house, use=None, now=None, **changes):
-    with house.database.reading() as session:
-        return viewmodel.machine(session, house.settings.model_copy(update=changes), use, now or utc_now())
+def machine_of(installation, use=None, now=None, **changes):
+    with installation.database.reading() as session:
+        return viewmodel.machine(session, installation.settings.model_copy(update=changes), use, now or utc_now())
 
 
 @pytest.mark.parametrize(
     ("free_mb", "words"),
     [(1001, ""), (999, "With less than 500 MB (FREE_DISK_FLOOR_MB) no job starts"), (400, "Only 400 MB of disk")],
 )
-def test_the_disk_floor_is_told_in_a_sentence_before_and_when_it_is_reached(house, monkeypatch, free_mb, words):
+def test_the_disk_floor_is_told_in_a_sentence_before_and_when_it_is_reached(installation, monkeypatch, free_mb, words):
     monkeypatch.setattr(viewmodel.shutil, "disk_usage", lambda path: Usage(10**10, 0, free_mb * 10**6))
-    warning = machine_of(house, free_disk_floor_mb=500).warning
+    warning = machine_of(installation, free_disk_floor_mb=500).warning
     assert words in warning if words else not warning
 
 
-def test_queue_and_workers_are_counted_and_the_lost_are_not_alive(house):
-    with house.database.writing() as session:
+def test_queue_and_workers_are_counted_and_the_lost_are_not_alive(installation):
+    with installation.database.writing() as session:
         for _ in range(3):
             jobs.submit(session, JobKind.IMPORT, {})
         jobs.claim(session, "worker", 2, 60.0)
-    now = machine_of(house)
+    now = machine_of(installation)
     assert (now.waiting, now.running, now.lost) == (2, 1, 0)
-    later = machine_of(house, now=utc_now() + timedelta(minutes=2))
+    later = machine_of(installation, now=utc_now() + timedelta(minutes=2))
     assert (later.waiting, later.running, later.lost) == (2, 0, 1)
 
 
-def test_what_maskloom_uses_is_counted_by_kind(house):
-    dataset = add_discs(house, 2)
-    house.files.write("jobs/" + "a" * 32 + ".log", b"x" * 1000)
-    use = disk_use(house.files.root)
-    assert use.by_kind["images"] == house.files.size(f"datasets/{dataset.id}")
+def test_what_maskloom_uses_is_counted_by_kind(installation):
+    dataset = add_discs(installation, 2)
+    installation.files.write("jobs/" + "a" * 32 + ".log", b"x" * 1000)
+    use = disk_use(installation.files.root)
+    assert use.by_kind["images"] == installation.files.size(f"datasets/{dataset.id}")
     assert use.by_kind["logs"] == 1000 and use.by_kind["database"] > 0
-    assert machine_of(house, use).used.startswith("Maskloom uses ")
-    assert "being counted" in machine_of(house).used
+    assert machine_of(installation, use).used.startswith("Maskloom uses ")
+    assert "being counted" in machine_of(installation).used
 
 
-def test_counting_is_done_once_in_the_background_and_kept(house, monkeypatch):
-    add_discs(house, 2)
+def test_counting_is_done_once_in_the_background_and_kept(installation, monkeypatch):
+    add_discs(installation, 2)
     counted = []
 
     def slow(root):
@@ -64,7 +64,7 @@ def test_counting_is_done_once_in_the_background_and_kept(house, monkeypatch):
         return disk_use(root)
 
     monkeypatch.setattr("engine.care.disk_use.disk_use", slow)
-    watch = DiskWatch(house.files.root)
+    watch = DiskWatch(installation.files.root)
     assert watch.latest() is None and watch.latest() is None
     give_up = time.monotonic() + 30
     while watch.latest() is None and time.monotonic() < give_up:

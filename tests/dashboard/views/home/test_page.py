@@ -16,8 +16,8 @@ from tests.support.installation import REPOSITORY, add_discs
 LOST_AFTER_S = 60.0
 
 
-def view_of(house, now=None):
-    with house.database.reading() as session:
+def view_of(installation, now=None):
+    with installation.database.reading() as session:
         return home.home_view(session, now or utc_now(), LOST_AFTER_S)
 
 
@@ -25,48 +25,48 @@ def open_home():
     return AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30).run()
 
 
-def submit_run(house, dataset_id):
-    with house.database.writing() as session:
+def submit_run(installation, dataset_id):
+    with installation.database.writing() as session:
         config = PRESETS["fast"].model_dump(mode="json")
         return submissions.submit_train(session, dataset_id, None, "first", "fast", config, "1")[0].id
 
 
-def test_an_empty_house_begins_with_images(house):
-    view = view_of(house)
+def test_an_empty_installation_begins_with_images(installation):
+    view = view_of(installation)
     assert view.empty and view.next_step == "images" and view.work == () and view.recent == ()
 
 
 @pytest.mark.parametrize(("truth", "step"), [(False, "labels"), (True, "train")])
-def test_images_lead_to_labels_unless_truth_can_teach(house, truth, step):
-    add_discs(house, count=2, truth=truth)
-    assert view_of(house).next_step == step
+def test_images_lead_to_labels_unless_truth_can_teach(installation, truth, step):
+    add_discs(installation, count=2, truth=truth)
+    assert view_of(installation).next_step == step
 
 
-def test_images_brought_to_be_predicted_do_not_count(house):
-    with house.database.writing() as session:
+def test_images_brought_to_be_predicted_do_not_count(installation):
+    with installation.database.writing() as session:
         datasets.create(session, "for one prediction", purpose="prediction")
-    assert view_of(house).empty
+    assert view_of(installation).empty
 
 
-def test_a_model_leads_to_results_and_says_what_its_dice_was_measured_against(house):
-    run_id = submit_run(house, add_discs(house, count=2).id)
-    with house.database.writing() as session:
+def test_a_model_leads_to_results_and_says_what_its_dice_was_measured_against(installation):
+    run_id = submit_run(installation, add_discs(installation, count=2).id)
+    with installation.database.writing() as session:
         run = session.get_one(Run, run_id)
         run.best_epoch, run.best_val_dice = 3, 0.75
-    view = view_of(house)
+    view = view_of(installation)
     assert view.next_step == "results" and view.runs_with_model == 1
     assert [(run.name, run.best_dice, run.dice_against) for run in view.recent] == [("first", 0.75, "truth")]
 
 
-def test_work_leads_to_the_page_that_follows_it_and_is_lost_after_silence(house):
-    dataset = add_discs(house, count=2)
-    run_id = submit_run(house, dataset.id)
-    with house.database.writing() as session:
+def test_work_leads_to_the_page_that_follows_it_and_is_lost_after_silence(installation):
+    dataset = add_discs(installation, count=2)
+    run_id = submit_run(installation, dataset.id)
+    with installation.database.writing() as session:
         jobs.claim(session, "worker", 2, LOST_AFTER_S)
-    work = view_of(house).work[0]
+    work = view_of(installation).work[0]
     assert (work.what, work.name, work.page, work.query) == ("Training", "first", "views/runs/page.py", {"run": run_id})
     assert work.job.status == "running"
-    assert view_of(house, utc_now() + timedelta(minutes=2)).work[0].job.status == "lost"
+    assert view_of(installation, utc_now() + timedelta(minutes=2)).work[0].job.status == "lost"
 
 
 def test_one_button_brings_the_sample_set(dashboard, submitted):
@@ -88,8 +88,8 @@ def test_the_path_shows_counts_and_runs_once_there_is_something(dashboard, submi
     assert not [button for button in app.button if button.key == "home-sample"]
 
 
-def test_measurements_are_not_listed_as_work(house):
-    dataset = add_discs(house)
-    with house.database.writing() as session:
+def test_measurements_are_not_listed_as_work(installation):
+    dataset = add_discs(installation)
+    with installation.database.writing() as session:
         submissions.submit_measure(session, dataset.id, None, {}, "trial")
-    assert view_of(house).work == ()
+    assert view_of(installation).work == ()

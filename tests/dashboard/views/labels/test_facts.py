@@ -14,28 +14,28 @@ from engine.imaging import metrics
 from engine.labelling.base import find_method, fit_sample
 from engine.labelling.methods.auto import EXPONENTS
 from engine.labelling.quality import Quality
-from tests.support.installation import House, add_discs
+from tests.support.installation import Installation, add_discs
 
 
 @pytest.fixture
-def session(house: House):
-    with house.database.reading() as opened:
+def session(installation: Installation):
+    with installation.database.reading() as opened:
         yield opened
 
 
-def test_only_datasets_with_images_can_be_labelled(house, session):
-    filled = add_discs(house)
-    with house.database.writing() as writing:
+def test_only_datasets_with_images_can_be_labelled(installation, session):
+    filled = add_discs(installation)
+    with installation.database.writing() as writing:
         datasets.create(writing, "empty")
     assert labels.dataset_names(session) == {filled.id: "discs"}
 
 
-def test_the_probe_is_spread_until_it_is_chosen(house, session):
-    dataset = add_discs(house, count=20)
+def test_the_probe_is_spread_until_it_is_chosen(installation, session):
+    dataset = add_discs(installation, count=20)
     place = labels.workplace(session, dataset.id)
     assert len(place.probe) == 8
     everything = datasets.images(session, dataset.id)
-    with house.database.writing() as writing:
+    with installation.database.writing() as writing:
         datasets.set_probe_images(writing, dataset.id, [image.id for image in everything[:6]])
     session.rollback()
     place = labels.workplace(session, dataset.id)
@@ -75,8 +75,8 @@ def judged(place: labels.Workplace, drawn: list[Preview], **given: object) -> la
     return labels.outcome(place, find_method("kmeans").params(), drawn, **arguments)
 
 
-def test_the_outcome_is_the_mean_against_truth_at_the_threshold(house, session):
-    place = labels.workplace(session, add_discs(house, count=20).id)
+def test_the_outcome_is_the_mean_against_truth_at_the_threshold(installation, session):
+    place = labels.workplace(session, add_discs(installation, count=20).id)
     found = judged(place, previews(place))
     assert found.dice == pytest.approx(2 / 3)
     assert found.iou == pytest.approx(1 / 2)
@@ -84,23 +84,23 @@ def test_the_outcome_is_the_mean_against_truth_at_the_threshold(house, session):
     assert judged(place, previews(place), threshold=0.8).dice == 0
 
 
-def test_without_truth_there_is_no_score(house, session):
-    place = labels.workplace(session, add_discs(house, truth=False).id)
+def test_without_truth_there_is_no_score(installation, session):
+    place = labels.workplace(session, add_discs(installation, truth=False).id)
     found = judged(place, previews(place))
     assert (found.dice, found.iou, found.scored) == (None, None, 0)
     assert set(found.image_dice) == {None}
 
 
-def test_the_estimate_scales_from_the_preview_to_the_recipes_own_size(house, session):
-    place = labels.workplace(session, add_discs(house, count=20, size_px=512).id)
+def test_the_estimate_scales_from_the_preview_to_the_recipes_own_size(installation, session):
+    place = labels.workplace(session, add_discs(installation, count=20, size_px=512).id)
     small = judged(place, previews(place, seconds=0.1))
     assert small.seconds_per_image == pytest.approx(0.1 * (400 / 256) ** labels.SIZE_EXPONENT)
     assert small.whole_dataset_s == pytest.approx((small.seconds_per_image + labels.PER_IMAGE_OVERHEAD_S) * 20 / 2)
     assert judged(place, previews(place, seconds=0.1), limit_px=None).seconds_per_image == pytest.approx(0.1)
 
 
-def test_a_picture_that_cannot_be_drawn_is_named_and_does_not_count(house, session):
-    place = labels.workplace(session, add_discs(house).id)
+def test_a_picture_that_cannot_be_drawn_is_named_and_does_not_count(installation, session):
+    place = labels.workplace(session, add_discs(installation).id)
     drawn = previews(place)
     drawn[0] = Preview(b"", None, 0.0, "It is damaged.")
     found = judged(place, drawn)
@@ -109,8 +109,8 @@ def test_a_picture_that_cannot_be_drawn_is_named_and_does_not_count(house, sessi
     assert judged(place, [replace(preview, error="No.") for preview in drawn]).whole_dataset_s is None
 
 
-def test_a_recipes_quality_is_what_automatic_chooses_by_and_unclear_images_count_nothing(house, session):
-    place = labels.workplace(session, add_discs(house, truth=False).id)
+def test_a_recipes_quality_is_what_automatic_chooses_by_and_unclear_images_count_nothing(installation, session):
+    place = labels.workplace(session, add_discs(installation, truth=False).id)
     drawn = previews(place)
     assert judged(place, drawn).quality is None
     parts = dict.fromkeys(EXPONENTS, 0.6)
@@ -122,8 +122,8 @@ def test_a_recipes_quality_is_what_automatic_chooses_by_and_unclear_images_count
     assert found.unclear[:3] == (False, True, False)
 
 
-def test_a_method_that_learns_looks_at_the_images_that_its_job_looks_at(house, session):
-    dataset = add_discs(house, count=30)
+def test_a_method_that_learns_looks_at_the_images_that_its_job_looks_at(installation, session):
+    dataset = add_discs(installation, count=30)
     everything = [image.id for image in datasets.images(session, dataset.id)]
     found = labels.looked_at(session, dataset.id, "auto")
     assert [image.id for image in found] == fit_sample(everything, find_method("auto"))

@@ -10,23 +10,23 @@ from dashboard.facts.recipes import recipe_from_values
 from dashboard.views.labels import kept_recipe_facts as kept_recipes
 from db import recipes
 from engine.core.parameters import ParameterError
-from tests.support.installation import House
+from tests.support.installation import Installation
 
 SIX = recipe_from_values("kmeans", {"clusters": 6})
 
 
-def test_kept_recipes_tell_what_they_are_even_of_another_version(house: House):
-    with house.database.writing() as session:
+def test_kept_recipes_tell_what_they_are_even_of_another_version(installation: Installation):
+    with installation.database.writing() as session:
         recipes.keep_recipe(session, "six", "kmeans", SIX.params.model_dump())
         recipes.keep_recipe(session, "old", "retired", {})
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         cards = {card.name: card for card in kept_recipes.kept_cards(session)}
     assert (cards["six"].recipe, cards["six"].changes) == (SIX, "clusters 6")
     assert (cards["old"].recipe, cards["old"].method_title) == (None, "retired")
 
 
-def test_a_name_is_proposed_that_is_free(house: House):
-    with house.database.writing() as session:
+def test_a_name_is_proposed_that_is_free(installation: Installation):
+    with installation.database.writing() as session:
         assert kept_recipes.proposed_name(session, SIX) == "kmeans · clusters 6"
         recipes.keep_recipe(session, "kmeans · clusters 6", "kmeans", {})
         assert kept_recipes.proposed_name(session, SIX) == "kmeans · clusters 6 2"

@@ -10,7 +10,7 @@ from dashboard.views.labels import label_set_facts as label_sets
 from db import datasets, jobs, recipes, runs, submissions
 from db.models import Dataset, LabelSet, utc_now
 from engine.labelling.base import find_method
-from tests.support.installation import House, add_discs
+from tests.support.installation import Installation, add_discs
 
 CHOICE = {
     "method": "kmeans",
@@ -22,10 +22,10 @@ CHOICE = {
 }
 
 
-def label_set(house: House, dataset: Dataset, **given: object) -> LabelSet:
+def label_set(installation: Installation, dataset: Dataset, **given: object) -> LabelSet:
     """Six masks of quality 0, 0.1 … and Dice 0.5, 0.4 …; the first is unclear."""
     arguments = {"method": "kmeans", "params": {"clusters": 6, "longest_side_px": 400}, "state": None} | given
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         made, _ = submissions.submit_label(session, dataset.id, "set", seed=0, code_version="0.1.0", **arguments)
         rows = [
             {
@@ -43,15 +43,15 @@ def label_set(house: House, dataset: Dataset, **given: object) -> LabelSet:
 
 
 @pytest.fixture
-def session(house: House):
-    with house.database.reading() as opened:
+def session(installation: Installation):
+    with installation.database.reading() as opened:
         yield opened
 
 
-def test_label_sets_tell_their_recipe_scores_and_runs(house, session):
-    dataset = add_discs(house)
-    made = label_set(house, dataset)
-    with house.database.writing() as writing:
+def test_label_sets_tell_their_recipe_scores_and_runs(installation, session):
+    dataset = add_discs(installation)
+    made = label_set(installation, dataset)
+    with installation.database.writing() as writing:
         runs.create(writing, writing.get_one(Dataset, dataset.id), made.id, "run 1", "fast", {}, "0.1.0")
     card = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0]
     assert (card.method_title, card.changes, card.images) == (find_method("kmeans").title, "clusters 6", 6)
@@ -61,30 +61,30 @@ def test_label_sets_tell_their_recipe_scores_and_runs(house, session):
     assert card.job.status == "queued"
 
 
-def test_a_silent_job_is_shown_as_lost(house, session):
-    dataset = add_discs(house)
-    label_set(house, dataset)
-    with house.database.writing() as writing:
+def test_a_silent_job_is_shown_as_lost(installation, session):
+    dataset = add_discs(installation)
+    label_set(installation, dataset)
+    with installation.database.writing() as writing:
         jobs.claim(writing, "worker", 1, 60)
     now = utc_now()
     assert label_sets.label_set_cards(session, dataset.id, now, 60)[0].job.status == "running"
     assert label_sets.label_set_cards(session, dataset.id, now + timedelta(minutes=2), 60)[0].job.status == "lost"
 
 
-def test_a_recipe_that_this_version_does_not_know_is_still_listed(house, session):
-    dataset = add_discs(house)
-    made = label_set(house, dataset)
-    with house.database.writing() as writing:
+def test_a_recipe_that_this_version_does_not_know_is_still_listed(installation, session):
+    dataset = add_discs(installation)
+    made = label_set(installation, dataset)
+    with installation.database.writing() as writing:
         writing.get_one(LabelSet, made.id).method = "retired"
     card = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0]
     assert card.recipe is None
     assert card.method_title == "retired"
 
 
-def test_label_sets_tell_their_quality_and_what_is_unclear_or_dropped(house, session):
-    dataset = add_discs(house)
-    made = label_set(house, dataset)
-    with house.database.writing() as writing:
+def test_label_sets_tell_their_quality_and_what_is_unclear_or_dropped(installation, session):
+    dataset = add_discs(installation)
+    made = label_set(installation, dataset)
+    with installation.database.writing() as writing:
         images = datasets.images(writing, dataset.id)
         recipes.set_dropped(writing, made.id, [images[0].id, images[1].id], True)
     card = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0]
@@ -92,8 +92,8 @@ def test_label_sets_tell_their_quality_and_what_is_unclear_or_dropped(house, ses
     assert (card.unclear, card.dropped, card.choice) == (1, 2, None)
 
 
-def test_an_automatic_label_set_tells_what_was_chosen_and_why(house, session):
-    dataset = add_discs(house)
-    label_set(house, dataset, method="auto", params={}, state=CHOICE)
+def test_an_automatic_label_set_tells_what_was_chosen_and_why(installation, session):
+    dataset = add_discs(installation)
+    label_set(installation, dataset, method="auto", params={}, state=CHOICE)
     choice = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0].choice
     assert (choice.title, choice.sentence) == ("K-means", "It draws the best masks.")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from db import recipes, runs
 from engine.store import artifacts as stored
-from tests.support.installation import House, add_discs
+from tests.support.installation import Installation, add_discs
 from tests.support.labels_page import PAGE, add_label_set, finish_jobs, stored_sets, texts
 from tests.support.pressing import press_in_dialog
 
 
-def test_stored_label_sets_tell_what_drew_them_and_how_good_they_are(house, open_page):
-    dataset = add_discs(house)
-    add_label_set(house, dataset.id)
+def test_stored_label_sets_tell_what_drew_them_and_how_good_they_are(installation, open_page):
+    dataset = add_discs(installation)
+    add_label_set(installation, dataset.id)
     app = open_page(PAGE, a="threshold")
     assert "clusters 6" in texts(app)
     assert "Dice vs truth **0.750**, IoU vs truth **0.600**" in texts(app)
     assert "foreground 25% of the area" in texts(app)
 
 
-def test_a_stored_recipe_goes_back_into_the_sliders(house, open_page):
-    made = add_label_set(house, add_discs(house).id)
+def test_a_stored_recipe_goes_back_into_the_sliders(installation, open_page):
+    made = add_label_set(installation, add_discs(installation).id)
     app = open_page(PAGE, a="threshold")
     app.button(key=f"load-{made.id}").click().run()
     assert not app.exception
@@ -28,9 +28,9 @@ def test_a_stored_recipe_goes_back_into_the_sliders(house, open_page):
     assert app.query_params["a"] == "kmeans,clusters:6"
 
 
-def test_masks_are_browsed_and_closed_by_the_address(house, open_page):
-    made = add_label_set(house, add_discs(house).id)
-    finish_jobs(house)
+def test_masks_are_browsed_and_closed_by_the_address(installation, open_page):
+    made = add_label_set(installation, add_discs(installation).id)
+    finish_jobs(installation)
     app = open_page(PAGE, a="threshold")
     app.button(key=f"browse-{made.id}").click().run()
     assert not app.exception
@@ -45,40 +45,40 @@ def test_masks_are_browsed_and_closed_by_the_address(house, open_page):
     assert "Masks of first" not in texts(app)
 
 
-def test_a_label_set_is_deleted_only_after_a_second_word(house, open_page):
-    made = add_label_set(house, add_discs(house).id)
-    finish_jobs(house)
+def test_a_label_set_is_deleted_only_after_a_second_word(installation, open_page):
+    made = add_label_set(installation, add_discs(installation).id)
+    finish_jobs(installation)
     app = open_page(PAGE, a="threshold", labels=made.id)
     app.button(key=f"delete-{made.id}").click().run()
     assert "are removed for good" in texts(app)
-    assert len(stored_sets(house)) == 1
+    assert len(stored_sets(installation)) == 1
     press_in_dialog(app, f"delete-{made.id}", "delete-go")
     assert not app.exception
-    assert stored_sets(house) == []
-    assert not house.files.path(stored.label_folder(made.id)).exists()
+    assert stored_sets(installation) == []
+    assert not installation.files.path(stored.label_folder(made.id)).exists()
 
 
-def test_a_label_set_that_taught_a_run_stays(house, open_page):
-    dataset = add_discs(house)
-    made = add_label_set(house, dataset.id)
-    finish_jobs(house)
-    with house.database.writing() as session:
+def test_a_label_set_that_taught_a_run_stays(installation, open_page):
+    dataset = add_discs(installation)
+    made = add_label_set(installation, dataset.id)
+    finish_jobs(installation)
+    with installation.database.writing() as session:
         runs.create(session, session.merge(dataset), made.id, "pupil", "fast", {}, "0.1.0")
     app = open_page(PAGE, a="threshold")
     app.button(key=f"delete-{made.id}").click().run()
     press_in_dialog(app, f"delete-{made.id}", "delete-go")
     assert "taught 'pupil'" in app.error[0].value
-    assert len(stored_sets(house)) == 1
+    assert len(stored_sets(installation)) == 1
 
 
-def dropped(house: House, label_set_id: str) -> int:
-    with house.database.reading() as session:
+def dropped(installation: Installation, label_set_id: str) -> int:
+    with installation.database.reading() as session:
         return len(recipes.dropped_images(session, label_set_id))
 
 
-def test_the_worst_are_counted_dropped_and_brought_back(house, open_page):
-    made = add_label_set(house, add_discs(house).id)
-    finish_jobs(house)
+def test_the_worst_are_counted_dropped_and_brought_back(installation, open_page):
+    made = add_label_set(installation, add_discs(installation).id)
+    finish_jobs(installation)
     app = open_page(PAGE, a="threshold", labels=made.id)
     assert not app.exception
     app.slider(key="drop-percent").set_value(50).run()
@@ -86,15 +86,15 @@ def test_the_worst_are_counted_dropped_and_brought_back(house, open_page):
     assert "leaves 3 images to train on" in texts(app)
     app.button(key="drop-go").click().run()
     assert not app.exception
-    assert dropped(house, made.id) == 3
+    assert dropped(installation, made.id) == 3
     assert "**3 dropped**: not trained on" in texts(app)
     app.button(key="drop-undo").click().run()
-    assert dropped(house, made.id) == 0
+    assert dropped(installation, made.id) == 0
 
 
-def test_all_are_kept_again_after_several_drops(house, open_page):
-    made = add_label_set(house, add_discs(house).id)
-    finish_jobs(house)
+def test_all_are_kept_again_after_several_drops(installation, open_page):
+    made = add_label_set(installation, add_discs(installation).id)
+    finish_jobs(installation)
     app = open_page(PAGE, a="threshold", labels=made.id)
     app.segmented_control(key="drop-rule").set_value("No clear foreground").run()
     assert app.button(key="drop-go").label == "Drop 1 image"
@@ -104,14 +104,14 @@ def test_all_are_kept_again_after_several_drops(house, open_page):
     app.slider(key="drop-below").set_value(0.25).run()
     assert app.button(key="drop-go").label == "Drop 2 images"
     app.button(key="drop-go").click().run()
-    assert dropped(house, made.id) == 3
+    assert dropped(installation, made.id) == 3
     app.button(key="drop-restore").click().run()
     assert not app.exception
-    assert dropped(house, made.id) == 0
+    assert dropped(installation, made.id) == 0
 
 
-def test_the_score_says_how_far_it_can_be_trusted(house, open_page):
-    made = add_label_set(house, add_discs(house).id)
+def test_the_score_says_how_far_it_can_be_trusted(installation, open_page):
+    made = add_label_set(installation, add_discs(installation).id)
     app = open_page(PAGE, a="threshold", labels=made.id)
     assert "On the 6 images with truth" in texts(app)
     assert "Spearman 1.00 (1 = same order, 0 = no relation)" in texts(app)

@@ -7,23 +7,23 @@ import pytest
 from dashboard.views.labels import mask_facts as label_masks
 from dashboard.views.labels.mask_facts import DropRule
 from db import datasets, recipes, submissions
-from tests.support.installation import House, add_discs
+from tests.support.installation import Installation, add_discs
 
 QUALITY = (0.9, 0.1, 0.5, None, 0.3, 0.7)
 DICE = (0.8, 0.2, 0.6, 0.5, 0.4, 0.9)
 
 
 @pytest.fixture
-def session(house: House):
-    with house.database.reading() as opened:
+def session(installation: Installation):
+    with installation.database.reading() as opened:
         yield opened
 
 
 @pytest.fixture
-def label_set_id(house: House) -> str:
+def label_set_id(installation: Installation) -> str:
     """Six masks: qualities QUALITY, Dice DICE, areas growing; the last is unclear."""
-    dataset = add_discs(house)
-    with house.database.writing() as session:
+    dataset = add_discs(installation)
+    with installation.database.writing() as session:
         made, _ = submissions.submit_label(session, dataset.id, "set", "kmeans", {}, 0, "0.1.0")
         rows = [
             {
@@ -45,8 +45,8 @@ def names(page: label_masks.MaskPage) -> list[int]:
     return [int(mask.name.split()[1].removesuffix(".png")) for mask in page.masks]
 
 
-def numbers(house: House, image_ids: tuple[str, ...]) -> set[int]:
-    with house.database.reading() as session:
+def numbers(installation: Installation, image_ids: tuple[str, ...]) -> set[int]:
+    with installation.database.reading() as session:
         order = [image.id for image in datasets.images(session, datasets.listing(session)[0].id)]
     return {order.index(image_id) for image_id in image_ids}
 
@@ -75,9 +75,9 @@ def test_masks_come_page_by_page(session, label_set_id, monkeypatch):
     assert (last.page, len(last.masks)) == (2, 2)
 
 
-def test_an_unfinished_label_set_has_an_empty_page(house, session):
-    with house.database.writing() as writing:
-        made, _ = submissions.submit_label(writing, add_discs(house).id, "new", "kmeans", {}, 0, "0.1.0")
+def test_an_unfinished_label_set_has_an_empty_page(installation, session):
+    with installation.database.writing() as writing:
+        made, _ = submissions.submit_label(writing, add_discs(installation).id, "new", "kmeans", {}, 0, "0.1.0")
     assert label_masks.mask_page(session, made.id, 1) == label_masks.MaskPage((), 0, 1, 1)
     assert label_masks.would_drop(session, made.id, DropRule("share", 0.5)) == label_masks.Drop((), 0)
     trust = label_masks.quality_trust(session, made.id)
@@ -103,19 +103,19 @@ def test_the_worst_by_quality_come_first_where_there_is_quality():
         (DropRule("unclear"), {5}),
     ],
 )
-def test_a_rule_tells_what_it_would_drop_before_it_does(house, session, label_set_id, rule, dropped):
+def test_a_rule_tells_what_it_would_drop_before_it_does(installation, session, label_set_id, rule, dropped):
     drop = label_masks.would_drop(session, label_set_id, rule)
-    assert numbers(house, drop.image_ids) == dropped
+    assert numbers(installation, drop.image_ids) == dropped
     assert drop.stay == 6 - len(dropped)
 
 
-def test_what_is_dropped_already_is_not_dropped_again(house, session, label_set_id):
+def test_what_is_dropped_already_is_not_dropped_again(installation, session, label_set_id):
     worst = label_masks.would_drop(session, label_set_id, DropRule("below", 0.2))
-    with house.database.writing() as writing:
+    with installation.database.writing() as writing:
         recipes.set_dropped(writing, label_set_id, worst.image_ids, True)
     session.rollback()
     drop = label_masks.would_drop(session, label_set_id, DropRule("below", 0.5))
-    assert numbers(house, drop.image_ids) == {4}
+    assert numbers(installation, drop.image_ids) == {4}
     assert drop.stay == 4
     assert names(label_masks.mask_page(session, label_set_id, 1, show="dropped")) == [1]
     assert names(label_masks.mask_page(session, label_set_id, 1, show="kept")) == [0, 2, 3, 4, 5]

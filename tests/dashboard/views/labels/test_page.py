@@ -6,7 +6,7 @@ import pytest
 
 from db import datasets, recipes
 from db.models import JobKind
-from tests.support.installation import House, add_discs
+from tests.support.installation import Installation, add_discs
 from tests.support.labels_page import PAGE, add_label_set, stored_sets, texts
 from tests.support.pressing import press_in_dialog
 
@@ -15,15 +15,15 @@ def metrics(app) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
 
-def test_without_images_it_sends_to_the_datasets(house, open_page):
+def test_without_images_it_sends_to_the_datasets(installation, open_page):
     app = open_page(PAGE)
     assert not app.exception
     assert "No images yet" in texts(app)
     assert app.button[0].label == "Go to Datasets"
 
 
-def test_masks_are_scored_against_truth_and_timed(house, open_page):
-    dataset = add_discs(house, count=10)
+def test_masks_are_scored_against_truth_and_timed(installation, open_page):
+    dataset = add_discs(installation, count=10)
     app = open_page(PAGE, a="kmeans")
     assert not app.exception
     assert app.query_params["dataset"] == dataset.id
@@ -35,16 +35,16 @@ def test_masks_are_scored_against_truth_and_timed(house, open_page):
     assert "256 px" in texts(app)
 
 
-def test_without_truth_it_says_so_and_shows_no_score(house, open_page):
-    add_discs(house, truth=False)
+def test_without_truth_it_says_so_and_shows_no_score(installation, open_page):
+    add_discs(installation, truth=False)
     app = open_page(PAGE, a="threshold")
     assert not app.exception
     assert "no truth, so no Dice" in texts(app)
     assert not any("truth" in label for label in metrics(app))
 
 
-def test_a_moved_slider_draws_anew_and_stands_in_the_address(house, open_page):
-    add_discs(house)
+def test_a_moved_slider_draws_anew_and_stands_in_the_address(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="kmeans")
     app.slider(key="labels-a-kmeans.clusters").set_value(2).run()
     assert not app.exception
@@ -52,8 +52,8 @@ def test_a_moved_slider_draws_anew_and_stands_in_the_address(house, open_page):
     assert app.slider(key="labels-a-kmeans.clusters").value == 2
 
 
-def test_the_address_brings_the_recipe_back(house, open_page):
-    add_discs(house)
+def test_the_address_brings_the_recipe_back(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:7,foreground:lighter")
     assert app.selectbox(key="labels-a-method").value == "kmeans"
     assert app.slider(key="labels-a-kmeans.clusters").value == 7
@@ -61,15 +61,15 @@ def test_the_address_brings_the_recipe_back(house, open_page):
 
 
 @pytest.mark.parametrize("text", ["magic", "kmeans,clusters:900"])
-def test_an_address_that_cannot_be_drawn_gives_a_sentence_and_the_defaults(house, open_page, text):
-    add_discs(house)
+def test_an_address_that_cannot_be_drawn_gives_a_sentence_and_the_defaults(installation, open_page, text):
+    add_discs(installation)
     app = open_page(PAGE, a=text)
     assert not app.exception
     assert "The address names no recipe" in app.warning[0].value
 
 
-def test_the_second_recipe_starts_as_a_copy_and_goes_its_own_way(house, open_page):
-    add_discs(house)
+def test_the_second_recipe_starts_as_a_copy_and_goes_its_own_way(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:3")
     app.button(key="labels-add").click().run()
     assert not app.exception
@@ -80,8 +80,8 @@ def test_the_second_recipe_starts_as_a_copy_and_goes_its_own_way(house, open_pag
     assert len([metric for metric in app.metric if metric.label == "Recipe quality"]) == 2
 
 
-def test_three_recipes_survive_a_refresh_and_there_is_no_fourth(house, open_page):
-    add_discs(house)
+def test_three_recipes_survive_a_refresh_and_there_is_no_fourth(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="kmeans", b="threshold,softness:0", c="kmeans,clusters:2")
     assert not app.exception
     assert [app.selectbox(key=f"labels-{slot}-method").value for slot in "abc"] == ["kmeans", "threshold", "kmeans"]
@@ -89,8 +89,8 @@ def test_three_recipes_survive_a_refresh_and_there_is_no_fourth(house, open_page
     assert "labels-add" not in {button.key for button in app.button}
 
 
-def test_a_removed_recipe_gives_its_place_to_those_beside_it(house, open_page):
-    add_discs(house)
+def test_a_removed_recipe_gives_its_place_to_those_beside_it(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="kmeans", b="threshold", c="kmeans,clusters:2")
     app.button(key="labels-a-remove").click().run()
     assert not app.exception
@@ -103,8 +103,8 @@ def test_a_removed_recipe_gives_its_place_to_those_beside_it(house, open_page):
     assert "labels-a-remove" not in {button.key for button in app.button}
 
 
-def test_the_automatic_method_tells_its_choice_and_offers_the_runners_up(house, open_page):
-    add_discs(house)
+def test_the_automatic_method_tells_its_choice_and_offers_the_runners_up(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="auto")
     assert not app.exception
     assert "6 images looked at; no truth was read" in texts(app)
@@ -116,20 +116,20 @@ def test_the_automatic_method_tells_its_choice_and_offers_the_runners_up(house, 
     assert app.query_params["a"] != "auto"
 
 
-def test_what_the_automatic_method_learned_goes_with_the_job(house, open_page):
-    add_discs(house)
+def test_what_the_automatic_method_learned_goes_with_the_job(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="auto")
     app.button(key="labels-a-start").click().run()
     press_in_dialog(app, "labels-a-start", "labels-submit")
     assert not app.exception
-    (made,) = stored_sets(house)
+    (made,) = stored_sets(installation)
     assert made.method == "auto"
     assert made.state["ranking"][0]["method"] == made.state["method"]
     assert "Chosen automatically" in texts(app)
 
 
-def test_ticks_are_forgotten_when_the_clusters_are_found_anew(house, open_page):
-    add_discs(house)
+def test_ticks_are_forgotten_when_the_clusters_are_found_anew(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="dataset_clusters,ticked:0")
     assert not app.exception
     assert app.query_params["a"] == "dataset_clusters,ticked:0"
@@ -139,8 +139,8 @@ def test_ticks_are_forgotten_when_the_clusters_are_found_anew(house, open_page):
     assert "the proposal is ticked again" in texts(app)
 
 
-def test_the_way_back_to_the_proposal(house, open_page):
-    add_discs(house)
+def test_the_way_back_to_the_proposal(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="dataset_clusters,ticked:none")
     app.button(key="labels-a-clusters-propose").click().run()
     assert not app.exception
@@ -151,21 +151,21 @@ def test_the_way_back_to_the_proposal(house, open_page):
     assert app.button(key="labels-a-clusters-none").disabled
 
 
-def kept(house: House) -> list[str]:
-    with house.database.reading() as session:
+def kept(installation: Installation) -> list[str]:
+    with installation.database.reading() as session:
         return [row.name for row in recipes.kept_recipes(session)]
 
 
-def test_a_recipe_is_kept_loaded_renamed_and_deleted(house, open_page):
-    add_discs(house)
+def test_a_recipe_is_kept_loaded_renamed_and_deleted(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:6")
     app.button(key="labels-a-keep").click().run()
     app.text_input(key="recipe-name").set_value("six clusters")
     press_in_dialog(app, "labels-a-keep", "recipe-keep")
     assert not app.exception
-    assert kept(house) == ["six clusters"]
+    assert kept(installation) == ["six clusters"]
     assert "six clusters" in texts(app)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         key = f"kept-{recipes.kept_recipes(session)[0].id}"
     app.selectbox(key="labels-a-method").set_value("threshold").run()
     app.button(key=f"{key}-a").click().run()
@@ -174,16 +174,16 @@ def test_a_recipe_is_kept_loaded_renamed_and_deleted(house, open_page):
     app.button(key=f"{key}-rename").click().run()
     app.text_input(key="recipe-new-name").set_value("half a dozen")
     press_in_dialog(app, f"{key}-rename", "recipe-rename")
-    assert kept(house) == ["half a dozen"]
+    assert kept(installation) == ["half a dozen"]
     app.button(key=f"{key}-delete").click().run()
     press_in_dialog(app, f"{key}-delete", "delete-go")
     assert not app.exception
-    assert kept(house) == []
+    assert kept(installation) == []
 
 
-def test_ticks_of_a_kept_recipe_come_with_a_warning(house, open_page):
-    add_discs(house)
-    with house.database.writing() as session:
+def test_ticks_of_a_kept_recipe_come_with_a_warning(installation, open_page):
+    add_discs(installation)
+    with installation.database.writing() as session:
         made = recipes.keep_recipe(session, "ticks", "dataset_clusters", {"ticked": "0"})
     app = open_page(PAGE, a="threshold")
     app.button(key=f"kept-{made.id}-a").click().run()
@@ -194,20 +194,20 @@ def test_ticks_of_a_kept_recipe_come_with_a_warning(house, open_page):
     assert not app.warning
 
 
-def test_a_taken_name_of_a_recipe_is_told(house, open_page):
-    add_discs(house)
-    with house.database.writing() as session:
+def test_a_taken_name_of_a_recipe_is_told(installation, open_page):
+    add_discs(installation)
+    with installation.database.writing() as session:
         recipes.keep_recipe(session, "mine", "kmeans", {})
     app = open_page(PAGE, a="threshold")
     app.button(key="labels-a-keep").click().run()
     app.text_input(key="recipe-name").set_value("mine")
     press_in_dialog(app, "labels-a-keep", "recipe-keep")
     assert "The name 'mine' is taken." in app.error[0].value
-    assert kept(house) == ["mine"]
+    assert kept(installation) == ["mine"]
 
 
-def test_a_recipe_file_is_checked_kept_and_loaded(house, open_page):
-    add_discs(house)
+def test_a_recipe_file_is_checked_kept_and_loaded(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="threshold")
     app.button(key="recipe-import").click().run()
     wrong = b'{"maskloom_recipe": 1, "name": "six", "method": "kmeans", "params": {"clusters": 900}}'
@@ -221,20 +221,20 @@ def test_a_recipe_file_is_checked_kept_and_loaded(house, open_page):
     app.file_uploader(key="recipe-file").set_value(("six.json", right, "application/json")).run()
     press_in_dialog(app, "recipe-import", "recipe-import-keep")
     assert not app.exception
-    assert kept(house) == ["six"]
+    assert kept(installation) == ["six"]
     assert app.query_params["a"] == "kmeans,clusters:6"
 
 
-def test_full_size_says_no_more_of_a_preview_size(house, open_page):
-    add_discs(house)
+def test_full_size_says_no_more_of_a_preview_size(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, a="threshold")
     app.toggle(key="labels-full").set_value(True).run()
     assert not app.exception
     assert "256 px" not in texts(app)
 
 
-def test_label_the_dataset_freezes_the_recipe_and_submits_its_job(house, open_page, submitted):
-    dataset = add_discs(house)
+def test_label_the_dataset_freezes_the_recipe_and_submits_its_job(installation, open_page, submitted):
+    dataset = add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:6")
     app.button(key="labels-a-start").click().run()
     name = app.text_input(key="labels-name")
@@ -242,29 +242,29 @@ def test_label_the_dataset_freezes_the_recipe_and_submits_its_job(house, open_pa
     name.set_value("my labels")
     press_in_dialog(app, "labels-a-start", "labels-submit")
     assert not app.exception
-    (made,) = stored_sets(house)
+    (made,) = stored_sets(installation)
     assert (made.name, made.dataset_id, made.method, made.params["clusters"]) == ("my labels", dataset.id, "kmeans", 6)
-    job = house.job(made.job_id)
+    job = installation.job(made.job_id)
     assert (job.kind, submitted) == (JobKind.LABEL, [job.id])
     assert "my labels" in texts(app)
     assert "waits for a free worker" in texts(app)
 
 
-def test_a_taken_name_is_told_and_nothing_starts(house, open_page, submitted):
-    dataset = add_discs(house)
-    add_label_set(house, dataset.id, "taken")
+def test_a_taken_name_is_told_and_nothing_starts(installation, open_page, submitted):
+    dataset = add_discs(installation)
+    add_label_set(installation, dataset.id, "taken")
     app = open_page(PAGE, a="kmeans")
     app.button(key="labels-a-start").click().run()
     app.text_input(key="labels-name").set_value("taken")
     press_in_dialog(app, "labels-a-start", "labels-submit")
     assert "The name 'taken' is taken." in app.error[0].value
-    assert len(stored_sets(house)) == 1
+    assert len(stored_sets(installation)) == 1
     assert submitted == []
 
 
-def test_the_probe_is_changed_in_its_dialog(house, open_page):
-    dataset = add_discs(house, count=20)
-    with house.database.writing() as session:
+def test_the_probe_is_changed_in_its_dialog(installation, open_page):
+    dataset = add_discs(installation, count=20)
+    with installation.database.writing() as session:
         chosen = [image.id for image in datasets.images(session, dataset.id)[:6]]
         datasets.set_probe_images(session, dataset.id, chosen)
     app = open_page(PAGE, a="threshold")
@@ -275,13 +275,13 @@ def test_the_probe_is_changed_in_its_dialog(house, open_page):
     press_in_dialog(app, "labels-probe", "probe-spread")
     assert not app.exception
     assert app.button(key="labels-probe").label == "Probe images · 8"
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert datasets.probe_images(session, dataset.id, count=3)[1].name == "disc 10.png"
 
 
-def test_too_few_ticks_cannot_be_saved(house, open_page):
-    dataset = add_discs(house, count=20)
-    with house.database.writing() as session:
+def test_too_few_ticks_cannot_be_saved(installation, open_page):
+    dataset = add_discs(installation, count=20)
+    with installation.database.writing() as session:
         datasets.set_probe_images(session, dataset.id, [datasets.images(session, dataset.id)[0].id])
     app = open_page(PAGE, a="threshold")
     app.button(key="labels-probe").click().run()
@@ -289,9 +289,9 @@ def test_too_few_ticks_cannot_be_saved(house, open_page):
     assert "The probe takes 6 to 12 images. 1 is ticked." in texts(app)
 
 
-def test_another_dataset_keeps_the_recipe_and_closes_the_masks(house, open_page):
-    first, second = add_discs(house, name="first"), add_discs(house, name="second")
-    made = add_label_set(house, first.id, "set")
+def test_another_dataset_keeps_the_recipe_and_closes_the_masks(installation, open_page):
+    first, second = add_discs(installation, name="first"), add_discs(installation, name="second")
+    made = add_label_set(installation, first.id, "set")
     app = open_page(PAGE, a="kmeans,clusters:3", dataset=first.id, labels=made.id)
     app.selectbox(key="labels-dataset").set_value(second.id).run()
     assert not app.exception

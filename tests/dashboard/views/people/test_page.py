@@ -23,8 +23,8 @@ def people_page(dashboard, open_page, monkeypatch):
         yield lambda: open_page("views/people/page.py")
 
 
-def roles(house) -> dict[str, str]:
-    with house.database.reading() as session:
+def roles(installation) -> dict[str, str]:
+    with installation.database.reading() as session:
         return {person.name.split()[0]: person.role for person in session.scalars(select(Person))}
 
 

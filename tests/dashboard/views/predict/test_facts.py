@@ -13,69 +13,69 @@ from tests.support.predict_page import add_predictions, add_run
 LOST_AFTER_S = 60.0
 
 
-def test_only_runs_that_ended_with_a_model_can_predict_and_their_score_names_its_reference(house):
-    dataset = add_discs(house, count=2)
-    add_run(house, dataset, "no model", best_epoch=None)
-    add_run(house, dataset, "still training", status=JobStatus.RUNNING)
-    add_run(house, dataset, "waits", status=JobStatus.QUEUED)
-    add_run(house, dataset, "stopped", status=JobStatus.STOPPED)
-    add_run(house, dataset, "done")
-    with house.database.reading() as session:
+def test_only_runs_that_ended_with_a_model_can_predict_and_their_score_names_its_reference(installation):
+    dataset = add_discs(installation, count=2)
+    add_run(installation, dataset, "no model", best_epoch=None)
+    add_run(installation, dataset, "still training", status=JobStatus.RUNNING)
+    add_run(installation, dataset, "waits", status=JobStatus.QUEUED)
+    add_run(installation, dataset, "stopped", status=JobStatus.STOPPED)
+    add_run(installation, dataset, "done")
+    with installation.database.reading() as session:
         found = view.usable_runs(session)
     assert [choice.name for choice in found] == ["done", "stopped"]
     assert found[0].title == "done (validation Dice 0.812 vs truth)"
     assert found[0].dataset_name == "discs"
 
 
-def test_runs_that_are_put_away_do_not_predict_unless_the_address_names_them(house):
-    dataset = add_discs(house, count=2)
-    add_run(house, dataset, "kept")
-    away = add_run(house, dataset, "away")
-    with house.database.writing() as session:
+def test_runs_that_are_put_away_do_not_predict_unless_the_address_names_them(installation):
+    dataset = add_discs(installation, count=2)
+    add_run(installation, dataset, "kept")
+    away = add_run(installation, dataset, "away")
+    with installation.database.writing() as session:
         runs.mark(session, [away.id], archived=True)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert [choice.name for choice in view.usable_runs(session)] == ["kept"]
         assert {choice.name for choice in view.usable_runs(session, away.id)} == {"kept", "away"}
 
 
-def test_a_run_that_learned_from_labels_agrees_with_them_and_no_more(house):
-    dataset = add_discs(house, count=2)
-    with house.database.writing() as session:
+def test_a_run_that_learned_from_labels_agrees_with_them_and_no_more(installation):
+    dataset = add_discs(installation, count=2)
+    with installation.database.writing() as session:
         label_set, _ = submissions.submit_label(session, dataset.id, "labels", "kmeans", {}, 0, "1")
-    add_run(house, dataset, label_set_id=label_set.id)
-    with house.database.reading() as session:
+    add_run(installation, dataset, label_set_id=label_set.id)
+    with installation.database.reading() as session:
         assert "vs pseudo-label" in view.usable_runs(session)[0].title
 
 
-def test_targets_have_images_and_the_runs_own_set_comes_last(house):
-    other = add_discs(house, count=1, name="other")
-    own = add_discs(house, count=2, name="own")
-    run = add_run(house, own)
-    with house.database.writing() as session:
+def test_targets_have_images_and_the_runs_own_set_comes_last(installation):
+    other = add_discs(installation, count=1, name="other")
+    own = add_discs(installation, count=2, name="own")
+    run = add_run(installation, own)
+    with installation.database.writing() as session:
         datasets.create(session, "empty")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         found = view.targets(session, run.id)
     assert [(target.id, target.own) for target in found] == [(other.id, False), (own.id, True)]
 
 
-def test_earlier_predictions_leave_out_a_runs_own_set(house):
-    own, other = add_discs(house, name="own"), add_discs(house, count=3, name="other")
-    run = add_run(house, own)
-    add_predictions(house, run, own)
-    set_id = add_predictions(house, run, other)
-    with house.database.reading() as session:
+def test_earlier_predictions_leave_out_a_runs_own_set(installation):
+    own, other = add_discs(installation, name="own"), add_discs(installation, count=3, name="other")
+    run = add_run(installation, own)
+    add_predictions(installation, run, own)
+    set_id = add_predictions(installation, run, other)
+    with installation.database.reading() as session:
         found = view.earlier(session, utc_now(), LOST_AFTER_S)
     assert [(entry.id, entry.images, entry.predicted, entry.fresh) for entry in found] == [(set_id, 3, 3, False)]
 
 
-def test_a_fresh_upload_is_listed_with_the_state_of_its_job(house):
-    run = add_run(house, add_discs(house))
-    with house.database.writing() as session:
+def test_a_fresh_upload_is_listed_with_the_state_of_its_job(installation):
+    run = add_run(installation, add_discs(installation))
+    with installation.database.writing() as session:
         made, job = submissions.submit_predict_new(session, run.id, "holiday", {"kind": "upload", "token": new_id()})
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         jobs.claim(session, "worker", 2, LOST_AFTER_S)
         jobs.finish(session, job.id, 1, JobStatus.FAILED, "The zip is empty.")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         entry = view.earlier(session, utc_now(), LOST_AFTER_S)[0]
         shown = view.set_view(session, made.id, utc_now(), LOST_AFTER_S)
     assert (entry.dataset_name, entry.status, entry.fresh) == ("holiday", "failed", True)
@@ -83,68 +83,68 @@ def test_a_fresh_upload_is_listed_with_the_state_of_its_job(house):
     assert (shown.images, shown.predicted) == (0, 0)
 
 
-def test_an_unknown_set_is_none(house):
-    with house.database.reading() as session:
+def test_an_unknown_set_is_none(installation):
+    with installation.database.reading() as session:
         assert view.set_view(session, "0" * 32, utc_now(), LOST_AFTER_S) is None
         assert view.job_of(session, "0" * 32, utc_now(), LOST_AFTER_S) is None
 
 
 @pytest.mark.parametrize("purpose", ["dataset", "prediction"])
-def test_deleting_predictions_takes_images_along_that_nothing_else_needs(house, purpose):
-    run = add_run(house, add_discs(house, name="own"))
-    dataset = add_discs(house, name="new")
-    with house.database.writing() as session:
+def test_deleting_predictions_takes_images_along_that_nothing_else_needs(installation, purpose):
+    run = add_run(installation, add_discs(installation, name="own"))
+    dataset = add_discs(installation, name="new")
+    with installation.database.writing() as session:
         session.get_one(type(dataset), dataset.id).purpose = purpose
-    set_id = add_predictions(house, run, dataset)
-    with house.database.writing() as session:
+    set_id = add_predictions(installation, run, dataset)
+    with installation.database.writing() as session:
         gone = runs.delete_prediction_set(session, set_id)
     kinds = [("prediction", set_id), *([("dataset", dataset.id)] if purpose == "prediction" else [])]
     assert gone == kinds
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.get(PredictionSet, set_id) is None
         assert (session.get(type(dataset), dataset.id) is None) == (purpose == "prediction")
 
 
-def test_images_that_two_runs_predicted_stay_until_both_are_deleted(house):
-    own, new = add_discs(house, name="own"), add_discs(house, name="new")
-    with house.database.writing() as session:
+def test_images_that_two_runs_predicted_stay_until_both_are_deleted(installation):
+    own, new = add_discs(installation, name="own"), add_discs(installation, name="new")
+    with installation.database.writing() as session:
         session.get_one(type(new), new.id).purpose = "prediction"
-    first, second = (add_predictions(house, add_run(house, own, name), new) for name in ("one", "two"))
-    with house.database.writing() as session:
+    first, second = (add_predictions(installation, add_run(installation, own, name), new) for name in ("one", "two"))
+    with installation.database.writing() as session:
         assert runs.delete_prediction_set(session, first) == [("prediction", first)]
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         assert ("dataset", new.id) in runs.delete_prediction_set(session, second)
 
 
-def test_predictions_that_are_being_made_cannot_be_deleted(house):
-    run = add_run(house, add_discs(house))
-    with house.database.writing() as session:
+def test_predictions_that_are_being_made_cannot_be_deleted(installation):
+    run = add_run(installation, add_discs(installation))
+    with installation.database.writing() as session:
         made, _ = submissions.submit_predict_new(session, run.id, "holiday", {"kind": "sample"})
-    with pytest.raises(datasets.InUse, match="Stop that first"), house.database.writing() as session:
+    with pytest.raises(datasets.InUse, match="Stop that first"), installation.database.writing() as session:
         runs.delete_prediction_set(session, made.id)
 
 
-def test_uploads_whose_run_is_gone_are_still_found(house):
-    run = add_run(house, add_discs(house, name="own"))
-    new = add_discs(house, count=2, name="new")
-    with house.database.writing() as session:
+def test_uploads_whose_run_is_gone_are_still_found(installation):
+    run = add_run(installation, add_discs(installation, name="own"))
+    new = add_discs(installation, count=2, name="new")
+    with installation.database.writing() as session:
         session.get_one(type(new), new.id).purpose = "prediction"
-    add_predictions(house, run, new)
-    with house.database.reading() as session:
+    add_predictions(installation, run, new)
+    with installation.database.reading() as session:
         assert view.uploads_without_predictions(session) == ()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.delete_run(session, run.id)
         assert session.get(Run, run.id) is None
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert [target.name for target in view.uploads_without_predictions(session)] == ["new"]
 
 
-def test_rivals_are_those_that_predicted_the_images_and_those_that_could(house):
-    own, new = add_discs(house, name="own"), add_discs(house, count=2, name="new")
-    first, second, third = (add_run(house, own, name) for name in ("one", "two", "three"))
-    add_run(house, own, "training", status=JobStatus.RUNNING)
-    set_id, other = add_predictions(house, first, new), add_predictions(house, second, new)
-    with house.database.reading() as session:
+def test_rivals_are_those_that_predicted_the_images_and_those_that_could(installation):
+    own, new = add_discs(installation, name="own"), add_discs(installation, count=2, name="new")
+    first, second, third = (add_run(installation, own, name) for name in ("one", "two", "three"))
+    add_run(installation, own, "training", status=JobStatus.RUNNING)
+    set_id, other = add_predictions(installation, first, new), add_predictions(installation, second, new)
+    with installation.database.reading() as session:
         found = view.rivals(session, view.set_view(session, set_id, utc_now(), LOST_AFTER_S))
         assert view.training_runs(session) == ("training",)
     assert [(rival.run_id, rival.set_id, rival.predicted) for rival in found] == [
@@ -153,10 +153,10 @@ def test_rivals_are_those_that_predicted_the_images_and_those_that_could(house):
     ]
 
 
-def test_files_that_were_left_out_are_named(house):
-    with house.database.writing() as session:
+def test_files_that_were_left_out_are_named(installation):
+    with installation.database.writing() as session:
         dataset = datasets.create(session, "new", purpose="prediction")
         entries = [{"name": "a.png", "taken": True}, {"name": "b.png", "taken": False, "reason": "It is broken."}]
         datasets.add_images(session, dataset.id, new_id(), [], entries)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert view.skipped_files(session, dataset.id) == (("b.png", "It is broken."),)

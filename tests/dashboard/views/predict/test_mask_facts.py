@@ -16,8 +16,8 @@ from tests.support.installation import add_discs
 from tests.support.predict_page import add_predictions, add_run
 
 
-def table(house, set_id):
-    with house.database.reading() as session:
+def table(installation, set_id):
+    with installation.database.reading() as session:
         return read_scores(session, set_id)
 
 
@@ -26,24 +26,24 @@ def names(masks, order, threshold=0.5):
 
 
 @pytest.fixture
-def compared(house):
+def compared(installation):
     """Two networks on three images: the first exact, the second one off by 0, 12 and 4 pixels."""
-    dataset = add_discs(house, count=3, name="new")
-    first = add_predictions(house, add_run(house, add_discs(house, 2, "own"), "one"), dataset)
-    second = add_predictions(house, add_run(house, add_discs(house, 2, "own too"), "two"), dataset)
-    left = table(house, first)
+    dataset = add_discs(installation, count=3, name="new")
+    first = add_predictions(installation, add_run(installation, add_discs(installation, 2, "own"), "one"), dataset)
+    second = add_predictions(installation, add_run(installation, add_discs(installation, 2, "own too"), "two"), dataset)
+    left = table(installation, first)
     for image_id, shift in zip(left.image_ids, (0, 12, 4), strict=True):
         key = stored.prediction_key(second, image_id)
-        levels = codec.decode_png(house.files.read(key))
-        house.files.write(key, codec.encode_png(np.roll(levels, shift, axis=1)))
+        levels = codec.decode_png(installation.files.read(key))
+        installation.files.write(key, codec.encode_png(np.roll(levels, shift, axis=1)))
     return first, second, left
 
 
-def test_scores_follow_the_threshold_without_touching_a_file(house):
-    dataset = add_discs(house, count=4)
-    set_id = add_predictions(house, add_run(house, dataset), dataset)
-    house.files.delete(stored.prediction_folder(set_id))
-    masks = Masks(table(house, set_id))
+def test_scores_follow_the_threshold_without_touching_a_file(installation):
+    dataset = add_discs(installation, count=4)
+    set_id = add_predictions(installation, add_run(installation, dataset), dataset)
+    installation.files.delete(stored.prediction_folder(set_id))
+    masks = Masks(table(installation, set_id))
     perfect, everything, nothing = (view.summary(masks, threshold) for threshold in (0.5, 0.05, 0.9))
     assert (perfect.scored, perfect.dice, perfect.iou) == (4, 1.0, 1.0)
     assert 0 < everything.dice < 0.6
@@ -52,23 +52,23 @@ def test_scores_follow_the_threshold_without_touching_a_file(house):
     assert (shown.dice, shown.area, shown.has_truth) == (0, 0, True)
 
 
-def test_without_truth_there_is_no_score_and_no_order_by_it(house):
-    dataset = add_discs(house, truth=False)
-    masks = Masks(table(house, add_predictions(house, add_run(house, dataset), dataset)))
+def test_without_truth_there_is_no_score_and_no_order_by_it(installation):
+    dataset = add_discs(installation, truth=False)
+    masks = Masks(table(installation, add_predictions(installation, add_run(installation, dataset), dataset)))
     assert view.summary(masks, 0.5) == view.Summary(0, None, None, None, 0, None)
     assert view.orders(masks) == ("File order", "Name", "Largest area", "Smallest area")
     assert (view.shown(masks, 0, 0.5).dice, view.shown(masks, 0, 0.5).area) == (None, None)
 
 
-def test_orders_follow_the_threshold_and_what_is_unknown_comes_last(house):
-    dataset = add_discs(house, count=4)
-    set_id = add_predictions(house, add_run(house, dataset), dataset, shift_px=9)
-    with house.database.writing() as session:
+def test_orders_follow_the_threshold_and_what_is_unknown_comes_last(installation):
+    dataset = add_discs(installation, count=4)
+    set_id = add_predictions(installation, add_run(installation, dataset), dataset, shift_px=9)
+    with installation.database.writing() as session:
         rows = session.query(Prediction).join(Image).order_by(Image.position).all()
         for row, uncertainty in zip(rows, (0.1, None, 0.4, 0.2), strict=True):
             row.uncertainty = uncertainty
         rows[1].truth_counts = None
-    masks = Masks(table(house, set_id))
+    masks = Masks(table(installation, set_id))
     scores = {name: masks.table.scores("truth", 0.5)[row] for row, name in enumerate(masks.table.names)}
     worst = names(masks, "Worst vs truth")
     assert worst[-1] == names(masks, "Best vs truth")[-1] == "disc 1.png"
@@ -85,18 +85,18 @@ def test_pages():
     assert list(view.page_rows(rows, 2)) == [1, 0] == list(view.page_rows(rows, 9))
 
 
-def test_an_image_knows_its_place_and_its_neighbours(house):
-    dataset = add_discs(house, count=3)
-    found = table(house, add_predictions(house, add_run(house, dataset), dataset))
+def test_an_image_knows_its_place_and_its_neighbours(installation):
+    dataset = add_discs(installation, count=3)
+    found = table(installation, add_predictions(installation, add_run(installation, dataset), dataset))
     ids, backwards = found.image_ids, np.array([2, 1, 0])
     assert view.place(found, backwards, ids[1]) == view.Place(1, 3, 1, ids[2], ids[0])
     assert view.place(found, backwards, ids[0]) == view.Place(2, 3, 1, ids[1], None)
 
 
-def test_networks_that_differ_most_come_first(house, compared):
+def test_networks_that_differ_most_come_first(installation, compared):
     first, second, left = compared
-    pair = MaskPair(house.files, first, second, left.image_ids)
-    masks = Masks(left, table(house, second), pair.curves)
+    pair = MaskPair(installation.files, first, second, left.image_ids)
+    masks = Masks(left, table(installation, second), pair.curves)
     pair.fill([0])
     assert pair.filled == 1 and not pair.complete
     assert view.shown(masks, 0, 0.5).alike == 1 and view.shown(masks, 1, 0.5).alike is None
@@ -104,7 +104,7 @@ def test_networks_that_differ_most_come_first(house, compared):
     assert pair.complete
     assert names(masks, "Networks differ most") == ["disc 1.png", "disc 2.png", "disc 0.png"]
     levels = [
-        codec.decode_png(house.files.read(stored.prediction_key(set_id, left.image_ids[1])))
+        codec.decode_png(installation.files.read(stored.prediction_key(set_id, left.image_ids[1])))
         for set_id in (first, second)
     ]
     both = metrics.dice(*(metrics.to_mask(each, 0.5) for each in levels))
@@ -113,36 +113,41 @@ def test_networks_that_differ_most_come_first(house, compared):
     assert view.shown(masks, 1, 0.05).alike == 1  # everything is foreground to both
 
 
-def test_a_mask_that_is_missing_is_never_compared(house, compared):
+def test_a_mask_that_is_missing_is_never_compared(installation, compared):
     first, second, left = compared
-    house.files.delete(stored.prediction_key(second, left.image_ids[1]))
-    pair = MaskPair(house.files, first, second, left.image_ids)
+    installation.files.delete(stored.prediction_key(second, left.image_ids[1]))
+    pair = MaskPair(installation.files, first, second, left.image_ids)
     pair.fill()
     assert pair.complete and np.isnan(pair.curves[1]).all() and np.isfinite(pair.curves[[0, 2]]).all()
 
 
-def test_no_time_compares_nothing_more(house, compared):
+def test_no_time_compares_nothing_more(installation, compared):
     first, second, left = compared
-    pair = MaskPair(house.files, first, second, left.image_ids)
+    pair = MaskPair(installation.files, first, second, left.image_ids)
     pair.fill(budget_s=-1)
     assert pair.filled == 0
 
 
-def test_the_best_threshold_is_that_of_the_validation_images(house):
-    dataset = add_discs(house, count=6)
-    set_id = add_predictions(house, add_run(house, dataset), dataset)
-    with house.database.writing() as session:
+def test_the_best_threshold_is_that_of_the_validation_images(installation):
+    dataset = add_discs(installation, count=6)
+    set_id = add_predictions(installation, add_run(installation, dataset), dataset)
+    with installation.database.writing() as session:
         rows = session.query(Prediction).join(Image).order_by(Image.position).all()
         for number, row in enumerate(rows):
             row.split = "validation" if number < 2 else "train"
-            truth = codec.decode_png(house.files.read(stored.truth_key(dataset.id, row.image_id))) > 0
+            truth = codec.decode_png(installation.files.read(stored.truth_key(dataset.id, row.image_id))) > 0
             # The object at 0.3 on ground at 0.2 where it was validated, exact at 0.5 where it learned
             levels = np.where(truth, 77 if number < 2 else 178, 51).astype(np.uint8)
             row.truth_counts = metrics.pack_counts(metrics.threshold_counts(levels, truth))
-    (best,) = view.best_thresholds(table(house, set_id))
+    (best,) = view.best_thresholds(table(installation, set_id))
     assert (best.threshold, best.reference, best.score, best.score_at_half, best.images) == (0.3, "truth", 1, 0, 2)
 
 
-def test_without_validation_images_no_threshold_is_best(house):
-    dataset = add_discs(house, count=2)
-    assert view.best_thresholds(table(house, add_predictions(house, add_run(house, dataset), dataset))) == ()
+def test_without_validation_images_no_threshold_is_best(installation):
+    dataset = add_discs(installation, count=2)
+    assert (
+        view.best_thresholds(
+            table(installation, add_predictions(installation, add_run(installation, dataset), dataset))
+        )
+        == ()
+    )

@@ -35,17 +35,17 @@ def test_without_a_network_the_page_leads_to_training(open_page):
     assert any(button.label == "Train one" for button in at.button)
 
 
-def test_a_network_from_the_address_is_chosen(open_page, house):
-    dataset = add_discs(house)
-    run_id = add_run(house, dataset).id
+def test_a_network_from_the_address_is_chosen(open_page, installation):
+    dataset = add_discs(installation)
+    run_id = add_run(installation, dataset).id
     at = open_page(PAGE, run=run_id)
     assert not at.exception
     assert at.selectbox("predict-run").value == run_id
     assert "Learned on *discs*" in words(at)
 
 
-def test_a_server_folder_becomes_images_for_prediction_and_a_job(open_page, submitted, house, tmp_path):
-    run_id = add_run(house, add_discs(house)).id
+def test_a_server_folder_becomes_images_for_prediction_and_a_job(open_page, submitted, installation, tmp_path):
+    run_id = add_run(installation, add_discs(installation)).id
     folder = tmp_path / "holiday"
     folder.mkdir()
     at = open_page(PAGE)
@@ -54,7 +54,7 @@ def test_a_server_folder_becomes_images_for_prediction_and_a_job(open_page, subm
     at.toggle(f"predict-flips-{run_id}").set_value(True).run()
     at.segmented_control(f"predict-refine-{run_id}").set_value("grabcut").run()
     click(at, f"predict-new-{run_id}")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         made = session.query(PredictionSet).one()
         dataset, job = session.get_one(Dataset, made.dataset_id), session.get_one(Job, made.job_id)
     assert (dataset.name, dataset.purpose) == ("holiday", "prediction")
@@ -67,23 +67,23 @@ def test_a_server_folder_becomes_images_for_prediction_and_a_job(open_page, subm
     assert "Queued" in words(at)
 
 
-def test_an_existing_dataset_is_predicted(open_page, submitted, house):
-    run_id = add_run(house, add_discs(house, name="own")).id
-    other = add_discs(house, name="other")
+def test_an_existing_dataset_is_predicted(open_page, submitted, installation):
+    run_id = add_run(installation, add_discs(installation, name="own")).id
+    other = add_discs(installation, name="other")
     at = open_page(PAGE)
     at.segmented_control("predict-what").set_value("An existing dataset").run()
     assert at.selectbox("predict-dataset").value == other.id
     click(at, f"predict-existing-{run_id}")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         made = session.query(PredictionSet).one()
     assert (made.run_id, made.dataset_id) == (run_id, other.id)
     assert submitted == [made.job_id]
 
 
-def test_a_dataset_that_is_being_imported_is_not_predicted(open_page, submitted, house):
-    run_id = add_run(house, add_discs(house, name="own")).id
-    other = add_discs(house, name="other")
-    with house.database.writing() as session:
+def test_a_dataset_that_is_being_imported_is_not_predicted(open_page, submitted, installation):
+    run_id = add_run(installation, add_discs(installation, name="own")).id
+    other = add_discs(installation, name="other")
+    with installation.database.writing() as session:
         session.add(Job(kind="import", payload={"dataset": other.id}))
     at = open_page(PAGE)
     at.segmented_control("predict-what").set_value("An existing dataset").run()
@@ -92,8 +92,10 @@ def test_a_dataset_that_is_being_imported_is_not_predicted(open_page, submitted,
     assert submitted == []
 
 
-def test_scores_name_truth_and_follow_the_threshold(open_page, house):
-    set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), add_discs(house, name="new"))
+def test_scores_name_truth_and_follow_the_threshold(open_page, installation):
+    set_id = add_predictions(
+        installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
+    )
     at = open_page(PAGE, set=set_id)
     assert not at.exception
     assert "Dice vs truth 1.000" in words(at)
@@ -101,9 +103,9 @@ def test_scores_name_truth_and_follow_the_threshold(open_page, house):
     assert "Dice vs truth 0.000" in words(at)
 
 
-def test_the_options_begin_with_what_the_run_does_for_its_own_images(open_page, house):
-    run_id = add_run(house, add_discs(house, name="own")).id
-    with house.database.writing() as session:
+def test_the_options_begin_with_what_the_run_does_for_its_own_images(open_page, installation):
+    run_id = add_run(installation, add_discs(installation, name="own")).id
+    with installation.database.writing() as session:
         run = session.get_one(Run, run_id)
         run.config = {"prediction": {"flips": True, "refine": "guided_filter"}}
         run.details = {"weights": "MobileNetV2 encoder: ImageNet"}
@@ -114,9 +116,11 @@ def test_the_options_begin_with_what_the_run_does_for_its_own_images(open_page, 
     assert "encoder weights: ImageNet" in at.selectbox("predict-run").options[0]
 
 
-def test_masks_can_be_looked_at_least_sure_first_where_there_is_a_map(open_page, house):
-    set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), add_discs(house, name="new"))
-    with house.database.writing() as session:
+def test_masks_can_be_looked_at_least_sure_first_where_there_is_a_map(open_page, installation):
+    set_id = add_predictions(
+        installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
+    )
+    with installation.database.writing() as session:
         for number, row in enumerate(session.query(Prediction).filter_by(prediction_set_id=set_id)):
             row.uncertainty = number / 10
     at = open_page(PAGE, set=set_id, overlay="Uncertainty", order="Least sure first")
@@ -126,15 +130,19 @@ def test_masks_can_be_looked_at_least_sure_first_where_there_is_a_map(open_page,
     assert any("uncertainty (zip)" in text.value for text in at.run().markdown)
 
 
-def test_without_a_map_there_is_no_order_by_it(open_page, house):
-    set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), add_discs(house, name="new"))
+def test_without_a_map_there_is_no_order_by_it(open_page, installation):
+    set_id = add_predictions(
+        installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
+    )
     at = open_page(PAGE, set=set_id)
     assert "Least sure first" not in at.selectbox("order").options
     assert "Uncertainty" not in at.segmented_control("overlay").options
 
 
-def test_links_carry_the_threshold(open_page, house):
-    set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), add_discs(house, name="new"))
+def test_links_carry_the_threshold(open_page, installation):
+    set_id = add_predictions(
+        installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
+    )
     at = open_page(PAGE, set=set_id, threshold="0.3")
     at.session_state[f"downloads-{set_id}"] = True
     at.run()
@@ -144,9 +152,9 @@ def test_links_carry_the_threshold(open_page, house):
     assert any(address.endswith("model.keras") for address in addresses)
 
 
-def test_a_failed_prediction_shows_its_sentence_and_can_be_tried_again(open_page, submitted, house):
-    run_id = add_run(house, add_discs(house)).id
-    with house.database.writing() as session:
+def test_a_failed_prediction_shows_its_sentence_and_can_be_tried_again(open_page, submitted, installation):
+    run_id = add_run(installation, add_discs(installation)).id
+    with installation.database.writing() as session:
         job = Job(kind="predict", payload={"run": run_id}, status=JobStatus.FAILED, error="The zip is empty.")
         session.add(job)
         fresh = datasets.create(session, "holiday", purpose="prediction")
@@ -155,15 +163,15 @@ def test_a_failed_prediction_shows_its_sentence_and_can_be_tried_again(open_page
     at = open_page(PAGE, set=set_id)
     assert at.error[0].value == "The zip is empty."
     click(at, f"job-{set_id}-retry")
-    assert submitted == [job.id] and house.job(job.id).status == JobStatus.QUEUED
+    assert submitted == [job.id] and installation.job(job.id).status == JobStatus.QUEUED
 
 
-def test_earlier_predictions_are_listed_opened_and_deleted_with_their_images(open_page, house):
-    run = add_run(house, add_discs(house, name="own"))
-    new = add_discs(house, name="new")
-    with house.database.writing() as session:
+def test_earlier_predictions_are_listed_opened_and_deleted_with_their_images(open_page, installation):
+    run = add_run(installation, add_discs(installation, name="own"))
+    new = add_discs(installation, name="new")
+    with installation.database.writing() as session:
         session.get_one(Dataset, new.id).purpose = "prediction"
-    set_id = add_predictions(house, run, new)
+    set_id = add_predictions(installation, run, new)
     at = open_page(PAGE)
     assert "**new**" in words(at)
     click(at, f"open-{set_id}")
@@ -173,8 +181,8 @@ def test_earlier_predictions_are_listed_opened_and_deleted_with_their_images(ope
     press_in_dialog(at, "delete", "delete-go")
     assert not at.exception
     assert at.title[0].value == "Predict"
-    assert not house.files.exists(stored.prediction_folder(set_id))
-    assert not house.files.exists(stored.dataset_folder(new.id))
+    assert not installation.files.exists(stored.prediction_folder(set_id))
+    assert not installation.files.exists(stored.dataset_folder(new.id))
 
 
 @pytest.mark.parametrize("gone", ["0" * 32, "not an id"])
@@ -184,8 +192,10 @@ def test_predictions_that_are_gone_say_so(open_page, gone):
 
 
 @pytest.mark.parametrize("way_out", ["back", "delete"])
-def test_a_threshold_in_the_address_does_not_hold_the_page_back(open_page, house, way_out):
-    set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), add_discs(house, name="new"))
+def test_a_threshold_in_the_address_does_not_hold_the_page_back(open_page, installation, way_out):
+    set_id = add_predictions(
+        installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
+    )
     at = open_page(PAGE, set=set_id, threshold="0.3")
     if way_out == "back":
         click(at, "back")
@@ -196,53 +206,53 @@ def test_a_threshold_in_the_address_does_not_hold_the_page_back(open_page, house
     assert "set" not in at.query_params
 
 
-def test_a_network_that_trains_is_named_where_none_can_predict(open_page, house):
-    add_run(house, add_discs(house), "busy net", status=JobStatus.RUNNING)
+def test_a_network_that_trains_is_named_where_none_can_predict(open_page, installation):
+    add_run(installation, add_discs(installation), "busy net", status=JobStatus.RUNNING)
     at = open_page(PAGE)
     assert "busy net" in words(at)
     assert any(button.label == "Follow it" for button in at.button)
 
 
-def test_a_network_that_was_deleted_meanwhile_starts_no_other(open_page, submitted, house):
-    own = add_discs(house, name="own")
-    add_discs(house, name="other")
-    add_run(house, own, "older")
-    gone = add_run(house, own, "newer")
+def test_a_network_that_was_deleted_meanwhile_starts_no_other(open_page, submitted, installation):
+    own = add_discs(installation, name="own")
+    add_discs(installation, name="other")
+    add_run(installation, own, "older")
+    gone = add_run(installation, own, "newer")
     at = open_page(PAGE, run=gone.id)
     at.segmented_control("predict-what").set_value("An existing dataset").run()
     press = at.button(f"predict-existing-{gone.id}").click()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.delete_run(session, gone.id)
     press.run()
     assert not at.exception
     assert "cannot be used any more" in at.warning[0].value
     assert submitted == []
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert session.query(PredictionSet).count() == 0
 
 
-def test_two_networks_are_asked_for_the_same_images(open_page, submitted, house, tmp_path):
-    own = add_discs(house, name="own")
-    second, first = add_run(house, own, "second"), add_run(house, own, "first")
+def test_two_networks_are_asked_for_the_same_images(open_page, submitted, installation, tmp_path):
+    own = add_discs(installation, name="own")
+    second, first = add_run(installation, own, "second"), add_run(installation, own, "first")
     at = open_page(PAGE, run=first.id)
     at.multiselect(f"predict-also-{first.id}").set_value([second.id]).run()
     at.segmented_control("predict-place").set_value("Folder on the server").run()
     at.text_input("predict-path").input(str(tmp_path)).run()
     click(at, f"predict-new-{first.id}")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         sets = {found.run_id: found for found in session.query(PredictionSet)}
-    job = house.job(sets[first.id].job_id)
+    job = installation.job(sets[first.id].job_id)
     assert sets[second.id].job_id == job.id and sets[second.id].dataset_id == sets[first.id].dataset_id
     assert (job.payload["run"], job.payload["also"]) == (first.id, [second.id])
     assert submitted == [job.id]
     assert (at.query_params["set"], at.query_params["against"]) == (sets[first.id].id, second.id)
 
 
-def test_two_networks_are_compared_image_by_image(open_page, house):
-    own, new = add_discs(house, name="own"), add_discs(house, name="new")
-    set_id = add_predictions(house, add_run(house, own, "first"), new)
-    second = add_run(house, own, "second")
-    add_predictions(house, second, new, shift_px=12)
+def test_two_networks_are_compared_image_by_image(open_page, installation):
+    own, new = add_discs(installation, name="own"), add_discs(installation, name="new")
+    set_id = add_predictions(installation, add_run(installation, own, "first"), new)
+    second = add_run(installation, own, "second")
+    add_predictions(installation, second, new, shift_px=12)
     at = open_page(PAGE, set=set_id)
     assert "Both networks" not in at.segmented_control("overlay").options
     at.selectbox(f"against-{set_id}").set_value(second.id).run()
@@ -253,7 +263,7 @@ def test_two_networks_are_compared_image_by_image(open_page, house):
     at.segmented_control("overlay").set_value("Both networks").run()
     at.selectbox("order").set_value("Networks differ most").run()
     assert not at.exception
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         image = datasets.images(session, new.id)[2]
     at.query_params["image"] = image.id
     at.run()
@@ -263,23 +273,23 @@ def test_two_networks_are_compared_image_by_image(open_page, house):
     assert not at.exception
 
 
-def test_a_second_network_can_predict_the_same_images_later(open_page, submitted, house):
-    own, new = add_discs(house, name="own"), add_discs(house, name="new")
-    set_id = add_predictions(house, add_run(house, own, "first"), new)
-    second = add_run(house, own, "second")
+def test_a_second_network_can_predict_the_same_images_later(open_page, submitted, installation):
+    own, new = add_discs(installation, name="own"), add_discs(installation, name="new")
+    set_id = add_predictions(installation, add_run(installation, own, "first"), new)
+    second = add_run(installation, own, "second")
     at = open_page(PAGE, set=set_id, against=second.id)
     assert not at.exception
     click(at, "predict-rival")
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         made = session.query(PredictionSet).filter_by(run_id=second.id).one()
     assert made.dataset_id == new.id and submitted == [made.job_id]
     assert "Predicting with second" in words(at)
 
 
-def test_an_image_is_looked_at_closely_and_its_neighbours_too(open_page, house):
-    new = add_discs(house, name="new")
-    set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), new)
-    with house.database.reading() as session:
+def test_an_image_is_looked_at_closely_and_its_neighbours_too(open_page, installation):
+    new = add_discs(installation, name="new")
+    set_id = add_predictions(installation, add_run(installation, add_discs(installation, name="own")), new)
+    with installation.database.reading() as session:
         ids = [image.id for image in datasets.images(session, new.id)]
     at = open_page(PAGE, set=set_id, image=ids[0])
     assert not at.exception
@@ -290,20 +300,22 @@ def test_an_image_is_looked_at_closely_and_its_neighbours_too(open_page, house):
     assert "image" not in at.query_params
 
 
-def test_an_image_of_the_address_that_has_no_mask_says_so(open_page, house):
-    set_id = add_predictions(house, add_run(house, add_discs(house, name="own")), add_discs(house, name="new"))
+def test_an_image_of_the_address_that_has_no_mask_says_so(open_page, installation):
+    set_id = add_predictions(
+        installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
+    )
     at = open_page(PAGE, set=set_id, image="0" * 32)
     assert "has no mask here" in at.warning[0].value
 
 
-def test_the_best_threshold_of_the_run_is_offered_and_its_reference_named(open_page, house):
-    own, new = add_discs(house, name="own"), add_discs(house, name="new")
-    run = add_run(house, own)
-    own_set = add_predictions(house, run, own)
-    with house.database.writing() as session:
+def test_the_best_threshold_of_the_run_is_offered_and_its_reference_named(open_page, installation):
+    own, new = add_discs(installation, name="own"), add_discs(installation, name="new")
+    run = add_run(installation, own)
+    own_set = add_predictions(installation, run, own)
+    with installation.database.writing() as session:
         for row in session.query(Prediction).filter_by(prediction_set_id=own_set):
             row.split = "validation"
-    at = open_page(PAGE, set=add_predictions(house, run, new), threshold="0.9")
+    at = open_page(PAGE, set=add_predictions(installation, run, new), threshold="0.9")
     assert "Best on the 6 validation images of *net*: **0.50**, mean Dice vs truth 1.000" in words(at)
     click(at, "best-truth")
     assert at.slider("threshold").value == 0.5
@@ -311,13 +323,15 @@ def test_the_best_threshold_of_the_run_is_offered_and_its_reference_named(open_p
     assert not [button for button in at.button if button.key == "best-truth"]
 
 
-def test_files_that_were_left_out_name_themselves(open_page, house):
-    new = add_discs(house, name="new")
-    with house.database.writing() as session:
+def test_files_that_were_left_out_name_themselves(open_page, installation):
+    new = add_discs(installation, name="new")
+    with installation.database.writing() as session:
         session.get_one(Dataset, new.id).purpose = "prediction"
         entries = [{"name": "broken.jpg", "taken": False, "reason": "It cannot be read."}]
         datasets.add_images(session, new.id, "0" * 32, [], entries)
-    at = open_page(PAGE, set=add_predictions(house, add_run(house, add_discs(house, name="own")), new))
+    at = open_page(
+        PAGE, set=add_predictions(installation, add_run(installation, add_discs(installation, name="own")), new)
+    )
     assert "`broken.jpg`: It cannot be read." in at.warning[0].value
 
 
@@ -327,24 +341,24 @@ def warm_settings(submitted, monkeypatch):
     settings.cache_clear()
 
 
-def warm_jobs(house):
-    with house.database.reading() as session:
+def warm_jobs(installation):
+    with installation.database.reading() as session:
         return [job for job in session.query(Job) if job.kind == JobKind.WARM]
 
 
-def test_choosing_a_network_gets_it_ready_once(warm_settings, open_page, submitted, house):
-    run = add_run(house, add_discs(house))
+def test_choosing_a_network_gets_it_ready_once(warm_settings, open_page, submitted, installation):
+    run = add_run(installation, add_discs(installation))
     at = open_page(PAGE)
     at.run()
-    (job,) = warm_jobs(house)
+    (job,) = warm_jobs(installation)
     assert job.payload == {"network": run.id} and submitted == [job.id]
     assert open_page("views/home/page.py").exception == []
 
 
-def test_a_prediction_is_left_to_the_worker_that_is_ready(warm_settings, open_page, submitted, house):
-    run_id = add_run(house, add_discs(house, name="own")).id
-    add_discs(house, name="other")
-    with house.database.writing() as session:
+def test_a_prediction_is_left_to_the_worker_that_is_ready(warm_settings, open_page, submitted, installation):
+    run_id = add_run(installation, add_discs(installation, name="own")).id
+    add_discs(installation, name="other")
+    with installation.database.writing() as session:
         warm.hold(session, "machine:1", [run_id])
     at = open_page(PAGE)
     at.segmented_control("predict-what").set_value("An existing dataset").run()
@@ -352,8 +366,8 @@ def test_a_prediction_is_left_to_the_worker_that_is_ready(warm_settings, open_pa
     assert submitted == []
 
 
-def test_the_worker_that_is_ready_ends_with_the_app(dashboard, house):
-    with house.database.writing() as session:
+def test_the_worker_that_is_ready_ends_with_the_app(dashboard, installation):
+    with installation.database.writing() as session:
         warm.hold(session, "machine:1", [])
     queue_watch.dismiss_warm_worker()
-    assert warm_jobs(house) == []
+    assert warm_jobs(installation) == []

@@ -12,196 +12,197 @@ from db.models import JobStatus, Run, utc_now
 from engine import VERSION
 from engine.core.run_config import PRESETS
 from engine.core.run_config_text import config_rows
-from tests.support.installation import House, add_discs
+from tests.support.installation import Installation, add_discs
 
 LOST_AFTER_S = 60.0
 
 
 @pytest.fixture
-def dataset(house: House):
-    return add_discs(house, count=6)
+def dataset(installation: Installation):
+    return add_discs(installation, count=6)
 
 
-def start(house: House, dataset, name="first", labelled=False, config=None):
+def start(installation: Installation, dataset, name="first", labelled=False, config=None):
     """Submit a training; return (run id, job id)."""
     config = config or PRESETS["fast"].model_dump()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         label_set_id = None
         if labelled:
             label_set = recipes.create(session, dataset, "k-means", "kmeans", {}, 0, VERSION)
             label_set_id = label_set.id
             rows = [
-                {"image_id": image_id, "area": 0.2, "dice": 0.7, "iou": 0.6} for image_id in image_ids(house, dataset)
+                {"image_id": image_id, "area": 0.2, "dice": 0.7, "iou": 0.6}
+                for image_id in image_ids(installation, dataset)
             ]
             recipes.add_labels(session, label_set_id, rows)
         run, job = submissions.submit_train(session, dataset.id, label_set_id, name, "fast", config, VERSION)
         return run.id, job.id
 
 
-def image_ids(house: House, dataset) -> list[str]:
-    with house.database.reading() as session:
+def image_ids(installation: Installation, dataset) -> list[str]:
+    with installation.database.reading() as session:
         return [image.id for image in datasets.images(session, dataset.id)]
 
 
-def claim(house: House) -> None:
-    with house.database.writing() as session:
+def claim(installation: Installation) -> None:
+    with installation.database.writing() as session:
         assert jobs.claim(session, "test", 9, LOST_AFTER_S) is not None
 
 
-def learn(house: House, run_id: str, *epochs: int) -> None:
-    with house.database.writing() as session:
+def learn(installation: Installation, run_id: str, *epochs: int) -> None:
+    with installation.database.writing() as session:
         for epoch in epochs:
             runs.save_metrics(session, run_id, epoch, {"loss": 1 / epoch, "val_dice": epoch / 10})
 
 
-def status(house: House, run_id: str, later_s: float = 0):
-    with house.database.reading() as session:
+def status(installation: Installation, run_id: str, later_s: float = 0):
+    with installation.database.reading() as session:
         return live_status(session, run_id, utc_now() + timedelta(seconds=later_s), LOST_AFTER_S)
 
 
-def test_a_running_job_is_lost_after_a_minute_of_silence_and_says_what_to_do(house, dataset):
-    run_id, _ = start(house, dataset)
-    assert status(house, run_id).state == "queued"
-    claim(house)
-    learn(house, run_id, 1, 2)
-    assert status(house, run_id).state == "running"
-    assert status(house, run_id).sentence == ""
-    lost = status(house, run_id, later_s=120)
+def test_a_running_job_is_lost_after_a_minute_of_silence_and_says_what_to_do(installation, dataset):
+    run_id, _ = start(installation, dataset)
+    assert status(installation, run_id).state == "queued"
+    claim(installation)
+    learn(installation, run_id, 1, 2)
+    assert status(installation, run_id).state == "running"
+    assert status(installation, run_id).sentence == ""
+    lost = status(installation, run_id, later_s=120)
     assert lost.state == "lost"
     assert "2 min" in lost.sentence and "2 epochs" in lost.sentence and "Put it back" in lost.sentence
     assert lost.live and not lost.can_stop and not lost.can_delete
 
 
-def test_time_left_follows_the_speed_that_the_worker_reports(house, dataset):
-    run_id, job_id = start(house, dataset)
-    claim(house)
-    with house.database.writing() as session:
+def test_time_left_follows_the_speed_that_the_worker_reports(installation, dataset):
+    run_id, job_id = start(installation, dataset)
+    claim(installation)
+    with installation.database.writing() as session:
         jobs.heartbeat(session, job_id, 1, (3, 6, "Preparing images"))
-    assert status(house, run_id).left_s is None
-    with house.database.writing() as session:
+    assert status(installation, run_id).left_s is None
+    with installation.database.writing() as session:
         text = "Round 1 of 3, epoch 3 of 10: 20 of 120 images, 40.0 images/s, 1.2 GiB"
         jobs.heartbeat(session, job_id, 1, (400, 1200, text))
-    now = status(house, run_id)
+    now = status(installation, run_id)
     assert now.left_s == pytest.approx(20)
     assert now.text == text
 
 
-def test_epochs_count_through_all_rounds_of_a_run_on_labels_and_truth_needs_one(house, dataset):
+def test_epochs_count_through_all_rounds_of_a_run_on_labels_and_truth_needs_one(installation, dataset):
     config = PRESETS["fast"].model_dump()
     config["training"]["epochs"], config["self_training"]["rounds"] = 10, 3
-    by_labels, _ = start(house, dataset, "by labels", labelled=True, config=config)
-    by_truth, _ = start(house, dataset, "by truth", config=config)
-    assert (status(house, by_labels).epochs_total, status(house, by_labels).rounds_total) == (30, 3)
-    assert (status(house, by_truth).epochs_total, status(house, by_truth).rounds_total) == (10, 1)
-    before = status(house, by_labels)
-    with house.database.writing() as session:
+    by_labels, _ = start(installation, dataset, "by labels", labelled=True, config=config)
+    by_truth, _ = start(installation, dataset, "by truth", config=config)
+    assert (status(installation, by_labels).epochs_total, status(installation, by_labels).rounds_total) == (30, 3)
+    assert (status(installation, by_truth).epochs_total, status(installation, by_truth).rounds_total) == (10, 1)
+    before = status(installation, by_labels)
+    with installation.database.writing() as session:
         rounds.save_round(session, by_labels, 1, first_epoch=1, last_epoch=10, accepted=True, images=6)
-    now = status(house, by_labels)
+    now = status(installation, by_labels)
     assert now.rounds_done == 1
     assert now.stage != before.stage  # the page is drawn anew, with the round's panel
 
 
-def test_what_a_run_computes_with_and_what_helped_its_scores_are_told(house, dataset):
-    run_id, _ = start(house, dataset)
-    assert (status(house, run_id).hardware, status(house, run_id).weights) == ("", "")
+def test_what_a_run_computes_with_and_what_helped_its_scores_are_told(installation, dataset):
+    run_id, _ = start(installation, dataset)
+    assert (status(installation, run_id).hardware, status(installation, run_id).weights) == ("", "")
     hardware = {"devices": ["CPU"], "threads": 2, "precision": "mixed_bfloat16", "xla": False, "cpu": "AMD EPYC"}
     details = {"hardware": hardware, "weights": "MobileNetV2 encoder: ImageNet"}
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.update_run(session, run_id, details=details)
-    now = status(house, run_id)
+    now = status(installation, run_id)
     assert now.hardware == "2 threads of AMD EPYC · mixed bfloat16 · XLA off"
     assert now.weights == "encoder weights: ImageNet"
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert run_rows(session, utc_now(), LOST_AFTER_S)[0].weights == "ImageNet"
 
 
-def test_stopping_then_stopped_can_be_resumed(house, dataset):
-    run_id, job_id = start(house, dataset)
-    claim(house)
-    learn(house, run_id, 1)
-    with house.database.writing() as session:
+def test_stopping_then_stopped_can_be_resumed(installation, dataset):
+    run_id, job_id = start(installation, dataset)
+    claim(installation)
+    learn(installation, run_id, 1)
+    with installation.database.writing() as session:
         jobs.request_stop(session, job_id)
-    assert status(house, run_id).state == "stopping"
-    assert not status(house, run_id).can_stop
-    with house.database.writing() as session:
+    assert status(installation, run_id).state == "stopping"
+    assert not status(installation, run_id).can_stop
+    with installation.database.writing() as session:
         jobs.finish(session, job_id, 1, JobStatus.STOPPED)
         runs.update_run(session, run_id, best_epoch=1)
-    stopped = status(house, run_id)
+    stopped = status(installation, run_id)
     assert stopped.can_resume and stopped.can_delete and stopped.has_model and not stopped.live
     assert stopped.sentence == "Stopped by a person after 1 epoch. The model of the best epoch is kept."
 
 
-def test_a_run_stopped_in_its_first_epoch_says_there_is_no_model_and_how_to_get_one(house, dataset):
-    run_id, job_id = start(house, dataset)
-    claim(house)
-    with house.database.writing() as session:
+def test_a_run_stopped_in_its_first_epoch_says_there_is_no_model_and_how_to_get_one(installation, dataset):
+    run_id, job_id = start(installation, dataset)
+    claim(installation)
+    with installation.database.writing() as session:
         jobs.finish(session, job_id, 1, JobStatus.STOPPED)
-    stopped = status(house, run_id)
+    stopped = status(installation, run_id)
     assert stopped.can_resume and not stopped.has_model
     expected = "Stopped by a person before its first epoch was finished. There is no model yet: resume it to get one."
     assert stopped.sentence == expected
 
 
-def test_lost_in_the_first_epoch_promises_nothing(house, dataset):
-    run_id, _ = start(house, dataset)
-    claim(house)
-    lost = status(house, run_id, later_s=120)
+def test_lost_in_the_first_epoch_promises_nothing(installation, dataset):
+    run_id, _ = start(installation, dataset)
+    claim(installation)
+    lost = status(installation, run_id, later_s=120)
     assert "safe" not in lost.sentence and "begin again" in lost.sentence
 
 
-def test_a_run_without_its_last_epoch_says_that_it_begins_again(house, dataset):
-    run_id, _ = start(house, dataset)
-    claim(house)
-    learn(house, run_id, 1, 2)
-    with house.database.writing() as session:
+def test_a_run_without_its_last_epoch_says_that_it_begins_again(installation, dataset):
+    run_id, _ = start(installation, dataset)
+    claim(installation)
+    learn(installation, run_id, 1, 2)
+    with installation.database.writing() as session:
         run = session.get_one(Run, run_id)
         run.config = run.config | {"checkpoint": run.config["checkpoint"] | {"save_last": False}}
-    assert "begins with the first again" in status(house, run_id, later_s=120).sentence
-    with house.database.reading() as session:
+    assert "begins with the first again" in status(installation, run_id, later_s=120).sentence
+    with installation.database.reading() as session:
         assert not run_head(session, run_id).keeps_last
 
 
-def test_time_counts_all_attempts_of_a_resumed_run(house, dataset):
-    run_id, job_id = start(house, dataset)
-    claim(house)
-    with house.database.writing() as session:
+def test_time_counts_all_attempts_of_a_resumed_run(installation, dataset):
+    run_id, job_id = start(installation, dataset)
+    claim(installation)
+    with installation.database.writing() as session:
         jobs.finish(session, job_id, 1, JobStatus.STOPPED)
         runs.update_run(session, run_id, train_seconds=100.0)
         jobs.requeue(session, job_id)
-    assert status(house, run_id).seconds == 100.0
-    claim(house)
-    assert status(house, run_id, later_s=20).seconds == pytest.approx(120, abs=5)
-    with house.database.writing() as session:  # trained to the end, and now draws the masks
+    assert status(installation, run_id).seconds == 100.0
+    claim(installation)
+    assert status(installation, run_id, later_s=20).seconds == pytest.approx(120, abs=5)
+    with installation.database.writing() as session:  # trained to the end, and now draws the masks
         runs.update_run(session, run_id, train_seconds=115.0, ended_reason="All 30 epochs are done.")
-    assert status(house, run_id, later_s=20).seconds == 115.0
+    assert status(installation, run_id, later_s=20).seconds == 115.0
 
 
-def test_a_failure_shows_the_jobs_own_sentence(house, dataset):
-    run_id, job_id = start(house, dataset)
-    claim(house)
-    with house.database.writing() as session:
+def test_a_failure_shows_the_jobs_own_sentence(installation, dataset):
+    run_id, job_id = start(installation, dataset)
+    claim(installation)
+    with installation.database.writing() as session:
         jobs.finish(session, job_id, 1, JobStatus.FAILED, "Memory ran out. Lower the batch size, then retry.")
-    failed = status(house, run_id)
+    failed = status(installation, run_id)
     assert failed.can_retry and failed.sentence == "Memory ran out. Lower the batch size, then retry."
 
 
-def test_the_reason_a_run_gave_wins(house, dataset):
-    run_id, job_id = start(house, dataset)
-    claim(house)
-    with house.database.writing() as session:
+def test_the_reason_a_run_gave_wins(installation, dataset):
+    run_id, job_id = start(installation, dataset)
+    claim(installation)
+    with installation.database.writing() as session:
         runs.update_run(session, run_id, ended_reason="Early stopping at epoch 9.", train_seconds=321.0, best_epoch=4)
         jobs.finish(session, job_id, 1, JobStatus.FINISHED)
-    finished = status(house, run_id)
+    finished = status(installation, run_id)
     assert finished.sentence == "Early stopping at epoch 9."
     assert finished.seconds == 321.0
 
 
-def test_the_table_never_calls_agreement_with_a_pseudo_label_a_dice_against_truth(house, dataset):
-    by_truth, _ = start(house, dataset, "by truth")
-    by_labels, _ = start(house, dataset, "by labels", labelled=True)
-    learn(house, by_truth, 1, 2, 3)
-    learn(house, by_labels, 1, 2)
-    with house.database.reading() as session:
+def test_the_table_never_calls_agreement_with_a_pseudo_label_a_dice_against_truth(installation, dataset):
+    by_truth, _ = start(installation, dataset, "by truth")
+    by_labels, _ = start(installation, dataset, "by labels", labelled=True)
+    learn(installation, by_truth, 1, 2, 3)
+    learn(installation, by_labels, 1, 2)
+    with installation.database.reading() as session:
         rows = {row.name: row for row in run_rows(session, utc_now(), LOST_AFTER_S)}
     assert (rows["by truth"].dice_vs_truth, rows["by truth"].agreement) == (0.3, None)
     assert (rows["by labels"].dice_vs_truth, rows["by labels"].agreement) == (None, 0.2)
@@ -210,11 +211,11 @@ def test_the_table_never_calls_agreement_with_a_pseudo_label_a_dice_against_trut
     assert (rows["by truth"].epochs_done, rows["by truth"].epochs_total) == (3, PRESETS["fast"].training.epochs)
 
 
-def test_predictions_of_validation_images_add_the_score_against_truth(house, dataset):
-    run_id, _ = start(house, dataset, labelled=True)
-    with house.database.writing() as session:
+def test_predictions_of_validation_images_add_the_score_against_truth(installation, dataset):
+    run_id, _ = start(installation, dataset, labelled=True)
+    with installation.database.writing() as session:
         set_id = runs.ensure_prediction_set(session, run_id, dataset.id, None, False)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         assert scores(session, run_id) is None
         assert own_prediction_set_id(session, run_id) is None
     splits = ["validation", "validation", *["train"] * 4]
@@ -227,11 +228,11 @@ def test_predictions_of_validation_images_add_the_score_against_truth(house, dat
             "label_dice": 0.9,
             "truth_dice": 0.5 + 0.1 * number,
         }
-        for number, (image_id, split) in enumerate(zip(image_ids(house, dataset), splits, strict=True))
+        for number, (image_id, split) in enumerate(zip(image_ids(installation, dataset), splits, strict=True))
     ]
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.add_predictions(session, set_id, rows)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         found = scores(session, run_id)
         row = run_rows(session, utc_now(), LOST_AFTER_S)[0]
         assert own_prediction_set_id(session, run_id) == set_id
@@ -247,31 +248,31 @@ def test_metric_names_say_the_reference():
     assert "pseudo-label" in pseudo["val_dice"] and "pseudo-label" in pseudo["val_iou"]
 
 
-def test_history_fetches_new_epochs_only_and_starts_over_when_a_resume_repeats_some(house, dataset):
-    run_id, _ = start(house, dataset)
-    learn(house, run_id, 1, 2)
+def test_history_fetches_new_epochs_only_and_starts_over_when_a_resume_repeats_some(installation, dataset):
+    run_id, _ = start(installation, dataset)
+    learn(installation, run_id, 1, 2)
     history = MetricHistory()
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         history.fetch(session, run_id, attempt=1, epochs_done=2)
     history.by_epoch[1]["loss"] = -1.0  # would be overwritten if the epoch were read again
-    learn(house, run_id, 3)
-    with house.database.reading() as session:
+    learn(installation, run_id, 3)
+    with installation.database.reading() as session:
         history.fetch(session, run_id, attempt=1, epochs_done=3)
     assert history.series("loss") == ([1, 2, 3], [-1.0, 0.5, pytest.approx(1 / 3)])
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.drop_metrics_after(session, run_id, 1)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         history.fetch(session, run_id, attempt=1, epochs_done=1)
     assert history.series("loss") == ([1], [1.0])
     assert history.table({"loss": "Loss", "iou": "IoU"}) == [{"Epoch": 1, "Loss": 1.0, "IoU": None}]
 
 
-def test_head_tells_what_taught_the_run_and_what_differs_from_its_preset(house, dataset):
+def test_head_tells_what_taught_the_run_and_what_differs_from_its_preset(installation, dataset):
     config = PRESETS["fast"].model_dump()
     config["training"]["epochs"] = 3
-    run_id, _ = start(house, dataset, labelled=True, config=config)
-    ids = image_ids(house, dataset)
-    with house.database.writing() as session:
+    run_id, _ = start(installation, dataset, labelled=True, config=config)
+    ids = image_ids(installation, dataset)
+    with installation.database.writing() as session:
         runs.set_split(
             session,
             run_id,
@@ -280,7 +281,7 @@ def test_head_tells_what_taught_the_run_and_what_differs_from_its_preset(house, 
                 for number, image_id in enumerate(ids)
             ],
         )
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         head = run_head(session, run_id)
         assert run_head(session, "0" * 32) is None and run_head(session, None) is None
     assert head.reference == "pseudo-label" and "k-means" in head.taught_by

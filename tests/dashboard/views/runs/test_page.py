@@ -18,20 +18,20 @@ PAGE = "views/runs/page.py"
 
 
 @pytest.fixture
-def dataset(house):
-    return add_discs(house, count=4)
+def dataset(installation):
+    return add_discs(installation, count=4)
 
 
-def start(house, dataset, name="first", label_set_id=None, epochs=5):
+def start(installation, dataset, name="first", label_set_id=None, epochs=5):
     config = config_from("fast", {"training": {"epochs": epochs}}).model_dump()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         run, _ = submissions.submit_train(session, dataset.id, label_set_id, name, "fast", config, VERSION)
     return run
 
 
-def work(house, run: Run, epochs=3, status=None, error=None) -> None:
+def work(installation, run: Run, epochs=3, status=None, error=None) -> None:
     """Claim the run's job, store some epochs, and end it where `status` says so."""
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         job = jobs.claim(session, "test", 9, 60.0)
         assert job.id == run.job_id
         for epoch in range(1, epochs + 1):
@@ -45,8 +45,8 @@ def work(house, run: Run, epochs=3, status=None, error=None) -> None:
             jobs.finish(session, job.id, job.attempt, status, error)
 
 
-def fall_silent(house, run: Run) -> None:
-    with house.database.writing() as session:
+def fall_silent(installation, run: Run) -> None:
+    with installation.database.writing() as session:
         session.get_one(Job, run.job_id).heartbeat_at = utc_now() - timedelta(minutes=5)
 
 
@@ -64,16 +64,16 @@ def open_numbers(app, run: Run):
     return app.run()
 
 
-def test_without_runs_it_sends_to_training(house, open_page):
+def test_without_runs_it_sends_to_training(installation, open_page):
     app = open_page(PAGE)
     assert not app.exception
     assert "No run yet" in texts(app)
     assert app.button[0].label == "Train a network"
 
 
-def test_the_newest_run_opens_and_is_kept_in_the_address(house, open_page, dataset):
-    start(house, dataset, "older")
-    newer = start(house, dataset, "newer")
+def test_the_newest_run_opens_and_is_kept_in_the_address(installation, open_page, dataset):
+    start(installation, dataset, "older")
+    newer = start(installation, dataset, "newer")
     app = open_page(PAGE)
     assert not app.exception
     assert app.query_params["run"] == newer.id
@@ -82,23 +82,23 @@ def test_the_newest_run_opens_and_is_kept_in_the_address(house, open_page, datas
     assert "Waits for a free worker" in texts(app)
 
 
-def test_the_address_opens_a_run(house, open_page, dataset):
-    older = start(house, dataset, "older")
-    start(house, dataset, "newer")
+def test_the_address_opens_a_run(installation, open_page, dataset):
+    older = start(installation, dataset, "older")
+    start(installation, dataset, "newer")
     assert open_page(PAGE, run=older.id).header[0].value == "older"
 
 
-def test_an_address_of_a_run_that_is_gone_says_so_and_shows_the_others(house, open_page, dataset):
-    start(house, dataset)
+def test_an_address_of_a_run_that_is_gone_says_so_and_shows_the_others(installation, open_page, dataset):
+    start(installation, dataset)
     app = open_page(PAGE, run=new_id())
     assert not app.exception
     assert app.header[0].value == "first"
 
 
-def test_a_running_run_shows_progress_curves_and_scores_against_truth(house, open_page, dataset):
-    run = start(house, dataset)
-    work(house, run)
-    with house.database.writing() as session:
+def test_a_running_run_shows_progress_curves_and_scores_against_truth(installation, open_page, dataset):
+    run = start(installation, dataset)
+    work(installation, run)
+    with installation.database.writing() as session:
         jobs.heartbeat(session, run.job_id, 1, (9, 15, "Epoch 4 of 5: 0 of 3 images, 3.0 images/s"))
     app = open_page(PAGE)
     assert not app.exception
@@ -119,76 +119,76 @@ def test_a_running_run_shows_progress_curves_and_scores_against_truth(house, ope
     assert "Stop" in labels(app) and app.button(key="run-delete").disabled
 
 
-def test_stop_is_asked_for_and_shown(house, open_page, dataset):
-    run = start(house, dataset)
-    work(house, run)
+def test_stop_is_asked_for_and_shown(installation, open_page, dataset):
+    run = start(installation, dataset)
+    work(installation, run)
     app = open_page(PAGE)
     app.button(key="run-Stop").click().run()
-    assert house.job(run.job_id).stop_requested
+    assert installation.job(run.job_id).stop_requested
     assert "Stopping" in texts(app) and "Stop" not in labels(app)
 
 
-def test_a_stopped_run_resumes(house, open_page, dataset, submitted):
-    run = start(house, dataset)
-    work(house, run, status=JobStatus.STOPPED)
+def test_a_stopped_run_resumes(installation, open_page, dataset, submitted):
+    run = start(installation, dataset)
+    work(installation, run, status=JobStatus.STOPPED)
     app = open_page(PAGE)
     assert "Stopped by a person after 3 epochs" in texts(app)
     app.button(key="run-Resume").click().run()
-    assert house.job(run.job_id).status == JobStatus.QUEUED
+    assert installation.job(run.job_id).status == JobStatus.QUEUED
     assert submitted == [run.job_id]
     assert "Queued" in texts(app)
 
 
-def test_a_failed_run_says_why_and_retries(house, open_page, dataset, submitted):
-    run = start(house, dataset)
-    work(house, run, epochs=0, status=JobStatus.FAILED, error="Memory ran out. Lower the batch size.")
+def test_a_failed_run_says_why_and_retries(installation, open_page, dataset, submitted):
+    run = start(installation, dataset)
+    work(installation, run, epochs=0, status=JobStatus.FAILED, error="Memory ran out. Lower the batch size.")
     app = open_page(PAGE)
     assert not app.exception
     assert "Memory ran out. Lower the batch size." in texts(app)
     app.button(key="run-Retry").click().run()
-    assert house.job(run.job_id).status == JobStatus.QUEUED and submitted == [run.job_id]
+    assert installation.job(run.job_id).status == JobStatus.QUEUED and submitted == [run.job_id]
 
 
-def test_a_lost_run_is_put_back(house, open_page, dataset, submitted):
-    run = start(house, dataset)
-    work(house, run)
-    fall_silent(house, run)
+def test_a_lost_run_is_put_back(installation, open_page, dataset, submitted):
+    run = start(installation, dataset)
+    work(installation, run)
+    fall_silent(installation, run)
     app = open_page(PAGE)
     assert "has been silent for 5 min" in texts(app)
     app.button(key="run-Put back in the queue").click().run()
-    assert house.job(run.job_id).status == JobStatus.QUEUED and submitted == [run.job_id]
+    assert installation.job(run.job_id).status == JobStatus.QUEUED and submitted == [run.job_id]
 
 
-def test_a_lost_run_can_be_ended(house, open_page, dataset, submitted):
-    run = start(house, dataset)
-    work(house, run)
-    fall_silent(house, run)
+def test_a_lost_run_can_be_ended(installation, open_page, dataset, submitted):
+    run = start(installation, dataset)
+    work(installation, run)
+    fall_silent(installation, run)
     app = open_page(PAGE)
     app.button(key="run-End it here").click().run()
-    assert house.job(run.job_id).status == JobStatus.STOPPED and submitted == []
+    assert installation.job(run.job_id).status == JobStatus.STOPPED and submitted == []
     assert "Resume" in labels(app)
 
 
-def test_delete_asks_first_and_takes_the_files_along(house, open_page, dataset):
-    run = start(house, dataset)
-    work(house, run, status=JobStatus.FINISHED)
-    house.files.write(stored.best_model_key(run.id), b"model")
-    house.files.write(stored.job_log_key(run.job_id), b"log")
+def test_delete_asks_first_and_takes_the_files_along(installation, open_page, dataset):
+    run = start(installation, dataset)
+    work(installation, run, status=JobStatus.FINISHED)
+    installation.files.write(stored.best_model_key(run.id), b"model")
+    installation.files.write(stored.job_log_key(run.job_id), b"log")
     app = open_page(PAGE)
     app.button(key="run-delete").click().run()
-    assert house.files.exists(stored.run_folder(run.id))
+    assert installation.files.exists(stored.run_folder(run.id))
     press_in_dialog(app, "run-delete", "delete-go")
     assert not app.exception
-    assert not house.files.exists(stored.run_folder(run.id))
-    assert not house.files.exists(stored.job_log_key(run.job_id))
-    with house.database.reading() as session:
+    assert not installation.files.exists(stored.run_folder(run.id))
+    assert not installation.files.exists(stored.job_log_key(run.job_id))
+    with installation.database.reading() as session:
         assert runs.listing(session) == []
     assert "No run yet" in texts(app)
 
 
-def test_a_run_taught_by_pseudo_labels_never_claims_truth(house, open_page, dataset):
-    run = start(house, dataset, label_set_id=add_label_set(house, dataset))
-    work(house, run, status=JobStatus.FINISHED)
+def test_a_run_taught_by_pseudo_labels_never_claims_truth(installation, open_page, dataset):
+    run = start(installation, dataset, label_set_id=add_label_set(installation, dataset))
+    work(installation, run, status=JobStatus.FINISHED)
     app = open_page(PAGE)
     assert not app.exception
     assert metrics(app)["Agreement with the pseudo-label (Dice), validation, best epoch (3)"] == "0.300"
@@ -198,10 +198,10 @@ def test_a_run_taught_by_pseudo_labels_never_claims_truth(house, open_page, data
     assert not any("truth" in column for column in open_numbers(app, run).dataframe[1].value.columns)
 
 
-def test_rounds_show_teacher_and_student_and_that_truth_did_not_decide(house, open_page, dataset):
-    run = start(house, dataset, label_set_id=add_label_set(house, dataset))
-    work(house, run, epochs=4, status=JobStatus.FINISHED)
-    with house.database.writing() as session:
+def test_rounds_show_teacher_and_student_and_that_truth_did_not_decide(installation, open_page, dataset):
+    run = start(installation, dataset, label_set_id=add_label_set(installation, dataset))
+    work(installation, run, epochs=4, status=JobStatus.FINISHED)
+    with installation.database.writing() as session:
         images = datasets.images(session, dataset.id)
         runs.set_split(session, run.id, [{"image_id": i.id, "split": "train", "probe": True} for i in images])
         values = {"images": 4, "labels_quality": 0.5, "masks_quality": 0.6, "masks_truth_dice": 0.7}
@@ -220,18 +220,18 @@ def test_rounds_show_teacher_and_student_and_that_truth_did_not_decide(house, op
     key = f"runs-round-{run.id}-2"
     assert key not in {control.key for control in app.segmented_control}  # no pictures were kept
     for number in (1, 2):
-        house.files.write(stored.round_mask_key(run.id, number, images[0].id), b"png")
+        installation.files.write(stored.round_mask_key(run.id, number, images[0].id), b"png")
     app = open_page(PAGE)
     assert app.segmented_control(key=key).value == 2
     app.segmented_control(key=key).set_value(1).run()
     assert not app.exception
 
 
-def test_encoder_weights_stand_beside_every_score_and_the_hardware_below(house, open_page, dataset):
-    run = start(house, dataset)
-    work(house, run, status=JobStatus.FINISHED)
+def test_encoder_weights_stand_beside_every_score_and_the_hardware_below(installation, open_page, dataset):
+    run = start(installation, dataset)
+    work(installation, run, status=JobStatus.FINISHED)
     hardware = {"devices": ["CPU"], "threads": 2, "precision": "float32", "xla": False, "cpu": "AMD EPYC"}
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         details = {"hardware": hardware, "weights": "MobileNetV2 encoder: ImageNet"}
         runs.update_run(session, run.id, details=details)
     app = open_page(PAGE)
@@ -241,39 +241,39 @@ def test_encoder_weights_stand_beside_every_score_and_the_hardware_below(house, 
     assert list(app.dataframe[0].value["Encoder weights"]) == ["ImageNet"]
 
 
-def test_settings_show_what_differs_from_the_preset(house, open_page, dataset):
-    start(house, dataset, epochs=5)
+def test_settings_show_what_differs_from_the_preset(installation, open_page, dataset):
+    start(installation, dataset, epochs=5)
     app = open_page(PAGE)
     assert "preset fast with 1 change" in "\n".join(box.label for box in app.expander)
     assert f"**Epochs**: 5 (preset: {PRESETS['fast'].training.epochs})" in texts(app)
 
 
-def test_probe_images_follow_the_newest_epoch_until_asked_not_to(house, open_page, dataset):
-    run = start(house, dataset, epochs=9)
-    with house.database.writing() as session:
+def test_probe_images_follow_the_newest_epoch_until_asked_not_to(installation, open_page, dataset):
+    run = start(installation, dataset, epochs=9)
+    with installation.database.writing() as session:
         images = datasets.images(session, dataset.id)
         rows = [{"image_id": image.id, "split": "validation", "probe": True} for image in images]
         runs.set_split(session, run.id, rows)
-    work(house, run)
+    work(installation, run)
     app = open_page(PAGE)
     assert newest_epoch(app) == 3 and {address.split("/")[-2] for address in masks(app)} == {"3"}
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.save_metrics(session, run.id, 4, {"loss": 0.2})
     assert newest_epoch(app.run()) == 4 and {address.split("/")[-2] for address in masks(app)} == {"4"}
     assert bar(app)["script_draws"] == "stage"
     app.toggle(key=f"runs-follow-{run.id}").set_value(False).run()
     key = f"runs-epoch-{run.id}"
     app.select_slider(key=key).set_value(2).run()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.save_metrics(session, run.id, 5, {"loss": 0.1})
     assert app.run().select_slider(key=key).value == 2
     assert {address.split("/")[-2] for address in masks(app)} == {"2"}
     assert bar(app)["script_draws"] == "version"  # only a script can add the next epoch to the slider
 
 
-def test_an_ended_run_shows_its_curves(house, open_page, dataset):
-    run = start(house, dataset)
-    work(house, run, status=JobStatus.FINISHED)
+def test_an_ended_run_shows_its_curves(installation, open_page, dataset):
+    run = start(installation, dataset)
+    work(installation, run, status=JobStatus.FINISHED)
     app = open_page(PAGE)
     assert not app.exception
     assert len(app.get("plotly_chart")) == 4
@@ -287,21 +287,21 @@ def ticked(open_page, *chosen, **query):
     return app.run()
 
 
-def marks(house, *made):
-    with house.database.reading() as session:
+def marks(installation, *made):
+    with installation.database.reading() as session:
         found = [session.get_one(Run, run.id) for run in made]
     return [(run.pinned, run.archived, run.tags) for run in found]
 
 
 @pytest.fixture
-def three(house, dataset):
-    made = [start(house, dataset, name) for name in ("one", "two", "three")]
+def three(installation, dataset):
+    made = [start(installation, dataset, name) for name in ("one", "two", "three")]
     for run in made:
-        work(house, run, status=JobStatus.FINISHED)
+        work(installation, run, status=JobStatus.FINISHED)
     return made
 
 
-def test_a_run_is_renamed_tagged_and_noted(house, open_page, three):
+def test_a_run_is_renamed_tagged_and_noted(installation, open_page, three):
     app = open_page(PAGE, run=three[0].id)
     key = f"run-edit-{three[0].id}-0"
     app.text_input(key=f"{key}-name").set_value("the *one*")
@@ -313,7 +313,7 @@ def test_a_run_is_renamed_tagged_and_noted(house, open_page, three):
     assert "the *one*" in list(app.dataframe[0].value["Run"])
 
 
-def test_a_name_that_is_taken_is_refused_with_a_sentence(house, open_page, three):
+def test_a_name_that_is_taken_is_refused_with_a_sentence(installation, open_page, three):
     app = open_page(PAGE, run=three[0].id)
     key = f"run-edit-{three[0].id}-0"
     app.text_input(key=f"{key}-name").set_value("two")
@@ -322,7 +322,7 @@ def test_a_name_that_is_taken_is_refused_with_a_sentence(house, open_page, three
     assert "is taken" in texts(app) and app.header[0].value == "one"
 
 
-def test_a_pinned_run_comes_first_and_an_archived_one_goes_until_it_is_undone(house, open_page, three):
+def test_a_pinned_run_comes_first_and_an_archived_one_goes_until_it_is_undone(installation, open_page, three):
     app = open_page(PAGE, run=three[0].id)
     app.button(key="run-pin").click().run()
     assert list(app.dataframe[0].value["Run"]) == ["one", "three", "two"]
@@ -332,11 +332,11 @@ def test_a_pinned_run_comes_first_and_an_archived_one_goes_until_it_is_undone(ho
     app.button(key="runs-undo-go").click().run()
     assert not app.exception
     assert list(app.dataframe[0].value["Run"]) == ["one", "three", "two"]
-    assert marks(house, three[0]) == [(True, False, [])]
+    assert marks(installation, three[0]) == [(True, False, [])]
 
 
-def test_filters_and_order_of_the_address_shape_the_table(house, open_page, three):
-    with house.database.writing() as session:
+def test_filters_and_order_of_the_address_shape_the_table(installation, open_page, three):
+    with installation.database.writing() as session:
         runs.set_tags(session, three[1].id, ["paper"])
         runs.mark(session, [three[2].id], archived=True)
     assert list(open_page(PAGE, find="paper").dataframe[0].value["Run"]) == ["two"]
@@ -347,18 +347,18 @@ def test_filters_and_order_of_the_address_shape_the_table(house, open_page, thre
     assert "No run is like that" in texts(app) and app.header[0].value == "one"
 
 
-def test_ticked_runs_are_pinned_and_archived_together(house, open_page, three):
+def test_ticked_runs_are_pinned_and_archived_together(installation, open_page, three):
     app = ticked(open_page, *three[:2])
     assert "**2 runs ticked**" in texts(app)
     app.button(key="runs-bulk-pin").click().run()
-    assert [pinned for pinned, *_ in marks(house, *three)] == [True, True, False]
+    assert [pinned for pinned, *_ in marks(installation, *three)] == [True, True, False]
     app.button(key="runs-bulk-archive").click().run()
     assert not app.exception
-    assert [archived for _, archived, _ in marks(house, *three)] == [True, True, False]
+    assert [archived for _, archived, _ in marks(installation, *three)] == [True, True, False]
     assert "2 runs are archived." in texts(app) and "ticked" not in texts(app)
 
 
-def test_ticks_outlive_a_search_and_say_that_they_are_hidden(house, open_page, three):
+def test_ticks_outlive_a_search_and_say_that_they_are_hidden(installation, open_page, three):
     app = ticked(open_page, *three[:2])
     app.text_input(key="find").set_value("two").run()
     assert "**2 runs ticked** (1 not shown)" in texts(app)
@@ -366,25 +366,25 @@ def test_ticks_outlive_a_search_and_say_that_they_are_hidden(house, open_page, t
     assert not app.exception and "ticked**" not in texts(app)
 
 
-def test_ticked_runs_take_tags_together(house, open_page, three):
-    with house.database.writing() as session:
+def test_ticked_runs_take_tags_together(installation, open_page, three):
+    with installation.database.writing() as session:
         runs.set_tags(session, three[0].id, ["draft", "paper"])
     app = ticked(open_page, *three[:2])
     app.multiselect(key="runs-tag-0-add").set_value(["paper"])
     app.multiselect(key="runs-tag-0-remove").set_value(["draft"])
     app.button(key="runs-tag-0-go").click().run()
     assert not app.exception
-    assert [tags for *_, tags in marks(house, *three)] == [["paper"], ["paper"], []]
+    assert [tags for *_, tags in marks(installation, *three)] == [["paper"], ["paper"], []]
 
 
-def test_ticked_runs_are_deleted_by_number_and_one_at_work_stays(house, open_page, dataset, three):
-    busy = start(house, dataset, "busy")
-    house.files.write(stored.best_model_key(three[0].id), b"model")
+def test_ticked_runs_are_deleted_by_number_and_one_at_work_stays(installation, open_page, dataset, three):
+    busy = start(installation, dataset, "busy")
+    installation.files.write(stored.best_model_key(three[0].id), b"model")
     app = ticked(open_page, three[0], busy)
     assert "of **2 runs** with all metrics" in texts(app)
     assert app.button(key="runs-delete-go").label == "Delete 2 runs for good"
     app.button(key="runs-delete-go").click().run()
     assert not app.exception
     assert list(app.dataframe[0].value["Run"]) == ["busy", "three", "two"]
-    assert not house.files.exists(stored.run_folder(three[0].id))
+    assert not installation.files.exists(stored.run_folder(three[0].id))
     assert [toast.value for toast in app.toast] == ["1 run is deleted. 1 run is at work: stop first, then try again."]

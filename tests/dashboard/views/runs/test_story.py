@@ -241,11 +241,11 @@ def test_names_from_uploads_cannot_write_markdown():
 
 
 @pytest.mark.parametrize("labelled", [False, True])
-def test_a_stored_run_is_read_with_its_own_validation_images(house, labelled):
-    dataset = add_discs(house, count=60)
-    label_set_id = add_label_set(house, dataset) if labelled else None
-    run = add_run(house, dataset, "first", label_set_id=label_set_id, epochs=8)
-    with house.database.reading() as session:
+def test_a_stored_run_is_read_with_its_own_validation_images(installation, labelled):
+    dataset = add_discs(installation, count=60)
+    label_set_id = add_label_set(installation, dataset) if labelled else None
+    run = add_run(installation, dataset, "first", label_set_id=label_set_id, epochs=8)
+    with installation.database.reading() as session:
         found = run_facts(session, run.id, utc_now(), 60.0)
         scores = runs.validation_scores(session, run)
         assert run_facts(session, new_id(), utc_now(), 60.0) is None
@@ -259,9 +259,9 @@ def test_a_stored_run_is_read_with_its_own_validation_images(house, labelled):
     assert ("agreement with the pseudo-label (Dice)" in sentences) == labelled
 
 
-def test_without_truth_the_pseudo_label_is_the_reference(house):
-    dataset = add_discs(house, count=18)
-    run = add_run(house, dataset, "first", label_set_id=add_label_set(house, dataset), score_truth=False)
-    with house.database.reading() as session:
+def test_without_truth_the_pseudo_label_is_the_reference(installation):
+    dataset = add_discs(installation, count=18)
+    run = add_run(installation, dataset, "first", label_set_id=add_label_set(installation, dataset), score_truth=False)
+    with installation.database.reading() as session:
         found = run_facts(session, run.id, utc_now(), 60.0)
     assert found.images.reference == "pseudo-label" and found.truth_dice is None

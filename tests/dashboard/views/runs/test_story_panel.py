@@ -11,12 +11,12 @@ from tests.support.predicted import add_run
 
 
 @pytest.fixture
-def dataset(house):
-    return add_discs(house, count=4)
+def dataset(installation):
+    return add_discs(installation, count=4)
 
 
-def test_an_ended_run_tells_what_happened_and_links_its_weakest_images(house, open_page, dataset):
-    run = add_run(house, add_discs(house, count=60, name="many"), "told", epochs=8)
+def test_an_ended_run_tells_what_happened_and_links_its_weakest_images(installation, open_page, dataset):
+    run = add_run(installation, add_discs(installation, count=60, name="many"), "told", epochs=8)
     app = open_page(PAGE, run=run.id)
     assert not app.exception
     assert "What happened" in [header.value for header in app.subheader]
@@ -26,19 +26,19 @@ def test_an_ended_run_tells_what_happened_and_links_its_weakest_images(house, op
     assert all(f"run={run.id}" in link.query_string and ".png (" in link.label for link in links)
 
 
-def test_a_run_at_work_has_no_story_yet_but_a_sentence(house, open_page, dataset):
-    run = start(house, dataset, epochs=40)
-    work(house, run, epochs=8)
+def test_a_run_at_work_has_no_story_yet_but_a_sentence(installation, open_page, dataset):
+    run = start(installation, dataset, epochs=40)
+    work(installation, run, epochs=8)
     app = open_page(PAGE)
     assert "What happened" not in [header.value for header in app.subheader]
     (sentence,) = [data["sentence"] for data in given(app) if "sentence" in data]
     assert "Dice vs truth on validation is still rising" in sentence
 
 
-def test_advice_opens_the_train_page_with_it_set_whatever_was_typed_there_before(house, open_page):
+def test_advice_opens_the_train_page_with_it_set_whatever_was_typed_there_before(installation, open_page):
     config = config_from("fast", {"augmentation": {"enabled": False}, "training": {"epochs": 30}})
-    run = add_run(house, add_discs(house, count=12), "by heart", config=config, epochs=1)
-    with house.database.writing() as session:
+    run = add_run(installation, add_discs(installation, count=12), "by heart", config=config, epochs=1)
+    with installation.database.writing() as session:
         for epoch in range(1, 31):
             values = {"loss": 1 / epoch, "val_loss": 0.5 + 0.002 * (epoch - 8) ** 2, "dice": 0.5, "val_dice": 0.5}
             runs.save_metrics(session, run.id, epoch, values)

@@ -22,30 +22,32 @@ from tests.support.predicted import add_label_set, add_run
 LOST_AFTER_S = 60.0
 
 
-def rows(house, kept=None):
-    with house.database.reading() as session:
+def rows(installation, kept=None):
+    with installation.database.reading() as session:
         return run_rows(session, utc_now(), LOST_AFTER_S, kept)
 
 
-def by_name(house):
-    return {row.name: row for row in rows(house)}
+def by_name(installation):
+    return {row.name: row for row in rows(installation)}
 
 
 @pytest.fixture
-def dataset(house):
-    return add_discs(house, 6)
+def dataset(installation):
+    return add_discs(installation, 6)
 
 
 @pytest.fixture
-def several(house, dataset):
+def several(installation, dataset):
     """Four runs: taught by truth and by labels, pinned, archived, tagged."""
     made = [
-        add_run(house, dataset, "Alpha", shifts_px=(0,)),
-        add_run(house, dataset, "beta", label_set_id=add_label_set(house, dataset), shifts_px=(8,), epochs=5),
-        add_run(house, add_discs(house, 3, "others"), "gamma", epochs=2),
-        add_run(house, dataset, "delta", shifts_px=()),
+        add_run(installation, dataset, "Alpha", shifts_px=(0,)),
+        add_run(
+            installation, dataset, "beta", label_set_id=add_label_set(installation, dataset), shifts_px=(8,), epochs=5
+        ),
+        add_run(installation, add_discs(installation, 3, "others"), "gamma", epochs=2),
+        add_run(installation, dataset, "delta", shifts_px=()),
     ]
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.mark(session, [made[0].id], pinned=True)
         runs.mark(session, [made[3].id], archived=True)
         runs.set_tags(session, made[1].id, ["paper"])
@@ -53,14 +55,14 @@ def several(house, dataset):
     return made
 
 
-def names(house, sort="Newest first", **chosen):
-    return [row.name for row in arranged(rows(house), Filter(**chosen), sort)]
+def names(installation, sort="Newest first", **chosen):
+    return [row.name for row in arranged(rows(installation), Filter(**chosen), sort)]
 
 
-def test_a_long_curve_is_thinned_and_ends_where_the_run_stands(house, dataset):
-    add_run(house, dataset, "long", shifts_px=(), epochs=200)
-    add_run(house, dataset, "short", shifts_px=(), epochs=7)
-    found = by_name(house)
+def test_a_long_curve_is_thinned_and_ends_where_the_run_stands(installation, dataset):
+    add_run(installation, dataset, "long", shifts_px=(), epochs=200)
+    add_run(installation, dataset, "short", shifts_px=(), epochs=7)
+    found = by_name(installation)
     long, short = found["long"], found["short"]
     assert SPARKLINE_POINTS / 2 < len(long.val_dice) <= SPARKLINE_POINTS
     assert long.val_dice[-1] == pytest.approx(1 - 0.5 / 200)
@@ -68,70 +70,70 @@ def test_a_long_curve_is_thinned_and_ends_where_the_run_stands(house, dataset):
     assert (long.epochs_done, short.epochs_done) == (200, 7)
 
 
-def test_a_running_run_without_a_best_model_shows_its_highest_epoch(house, dataset):
+def test_a_running_run_without_a_best_model_shows_its_highest_epoch(installation, dataset):
     config = PRESETS["fast"].model_dump()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         run, _ = submissions.submit_train(session, dataset.id, None, "new", "fast", config, VERSION)
         for epoch, value in enumerate((0.2, 0.6, 0.4), start=1):
             runs.save_metrics(session, run.id, epoch, {"loss": 1.0, "val_dice": value})
-    (row,) = rows(house)
+    (row,) = rows(installation)
     assert (row.dice_vs_truth, row.status, row.best_epoch) == (0.6, "queued", None)
 
 
-def test_metrics_of_ended_runs_are_read_once_and_those_of_a_run_at_work_each_time(house, dataset):
+def test_metrics_of_ended_runs_are_read_once_and_those_of_a_run_at_work_each_time(installation, dataset):
     config = PRESETS["fast"].model_dump()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         run, job = submissions.submit_train(session, dataset.id, None, "first", "fast", config, VERSION)
         jobs.claim(session, "test", 9, LOST_AFTER_S)
         runs.save_metrics(session, run.id, 1, {"loss": 1.0, "val_dice": 0.1})
     asked: list[str] = []
-    event.listen(house.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    event.listen(installation.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
     kept: run_table.Kept = {}
 
     def read():
         asked.clear()
-        (row,) = rows(house, kept)
+        (row,) = rows(installation, kept)
         return row.epochs_done, any("FROM metrics" in statement for statement in asked)
 
     assert read() == (1, True)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         runs.save_metrics(session, run.id, 2, {"loss": 0.5, "val_dice": 0.2})
     assert read() == (2, True)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         jobs.finish(session, job.id, 1, JobStatus.STOPPED)
     assert read() == (2, True)
     assert read() == (2, False)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         jobs.requeue(session, job.id)
         jobs.claim(session, "test", 9, LOST_AFTER_S)
         runs.save_metrics(session, run.id, 3, {"loss": 0.4, "val_dice": 0.3})
     assert read() == (3, True)
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         jobs.finish(session, job.id, 2, JobStatus.FINISHED)
         runs.delete_run(session, run.id)
-    assert rows(house, kept) == () and kept == {}
+    assert rows(installation, kept) == () and kept == {}
 
 
-def test_no_whole_settings_and_no_counts_are_read(house, several):
+def test_no_whole_settings_and_no_counts_are_read(installation, several):
     asked: list[str] = []
-    event.listen(house.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
-    rows(house)
+    event.listen(installation.database.bind, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    rows(installation)
     assert len(asked) <= 6
     assert not any(re.search(r"(?<!\()runs\.config|_counts", statement) for statement in asked)
 
 
-def test_scores_stand_under_their_own_reference(house, several):
-    found = by_name(house)
+def test_scores_stand_under_their_own_reference(installation, several):
+    found = by_name(installation)
     assert found["Alpha"].agreement is None and found["Alpha"].dice_vs_truth == pytest.approx(1 - 0.5 / 3)
     assert found["beta"].agreement == pytest.approx(0.9)
     assert 0.4 < found["beta"].dice_vs_truth < 0.9  # of its predictions, moved by 8 px
     assert (found["beta"].taught_by, found["Alpha"].taught_by) == ("recipe", "truth")
 
 
-def test_archived_runs_are_hidden_until_asked_for(house, several):
-    assert names(house) == ["Alpha", "gamma", "beta"]
-    assert names(house, archived="Shown too") == ["Alpha", "delta", "gamma", "beta"]
-    assert names(house, archived="Shown alone") == ["delta"]
+def test_archived_runs_are_hidden_until_asked_for(installation, several):
+    assert names(installation) == ["Alpha", "gamma", "beta"]
+    assert names(installation, archived="Shown too") == ["Alpha", "delta", "gamma", "beta"]
+    assert names(installation, archived="Shown alone") == ["delta"]
 
 
 @pytest.mark.parametrize(
@@ -148,34 +150,34 @@ def test_archived_runs_are_hidden_until_asked_for(house, several):
         ({"statuses": ("stopped",), "datasets": ("discs",)}, ["Alpha", "beta"]),
     ],
 )
-def test_filters_keep_what_meets_all_of_them(house, several, chosen, left):
-    assert names(house, **chosen) == left
+def test_filters_keep_what_meets_all_of_them(installation, several, chosen, left):
+    assert names(installation, **chosen) == left
 
 
-def test_filters_are_counted(house):
+def test_filters_are_counted(installation):
     assert Filter(text="x").count == 0
     assert Filter(statuses=("failed",), tags=("a", "b"), archived="Shown too").count == 3
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_pinned_runs_come_first_in_every_order(house, several, sort):
-    assert names(house, sort)[0] == "Alpha"
+def test_pinned_runs_come_first_in_every_order(installation, several, sort):
+    assert names(installation, sort)[0] == "Alpha"
 
 
-def test_orders(house, several):
-    with house.database.writing() as session:
+def test_orders(installation, several):
+    with installation.database.writing() as session:
         runs.mark(session, [several[0].id], pinned=False)
-    assert names(house, "Oldest first") == ["Alpha", "beta", "gamma"]
-    assert names(house, "Name") == ["Alpha", "beta", "gamma"]
-    assert names(house, "Best Dice vs truth") == ["Alpha", "gamma", "beta"]
-    assert names(house, "Best agreement")[0] == "beta"
+    assert names(installation, "Oldest first") == ["Alpha", "beta", "gamma"]
+    assert names(installation, "Name") == ["Alpha", "beta", "gamma"]
+    assert names(installation, "Best Dice vs truth") == ["Alpha", "gamma", "beta"]
+    assert names(installation, "Best agreement")[0] == "beta"
 
 
-def test_csv_holds_every_row_and_no_formula(house, several):
-    with house.database.writing() as session:
+def test_csv_holds_every_row_and_no_formula(installation, several):
+    with installation.database.writing() as session:
         runs.rename(session, several[1].id, "=HYPERLINK(1)")
         runs.set_note(session, several[1].id, "+1")
-    table = list(csv.DictReader(io.StringIO(run_table.as_csv(rows(house)))))
+    table = list(csv.DictReader(io.StringIO(run_table.as_csv(rows(installation)))))
     assert len(table) == 4
     line = next(line for line in table if line["run"].endswith("=HYPERLINK(1)"))
     assert (line["run"], line["note"]) == ("'=HYPERLINK(1)", "'+1")
@@ -183,11 +185,11 @@ def test_csv_holds_every_row_and_no_formula(house, several):
     assert line["encoder_weights"] == "none"
 
 
-def test_a_row_says_nothing_of_a_silent_worker_but_that_it_is_lost(house, dataset):
+def test_a_row_says_nothing_of_a_silent_worker_but_that_it_is_lost(installation, dataset):
     config = PRESETS["fast"].model_dump()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         submissions.submit_train(session, dataset.id, None, "first", "fast", config, VERSION)
         jobs.claim(session, "test", 9, LOST_AFTER_S)
-    with house.database.reading() as session:
+    with installation.database.reading() as session:
         (row,) = run_rows(session, utc_now() + timedelta(minutes=5), LOST_AFTER_S)
     assert row.status == "lost"

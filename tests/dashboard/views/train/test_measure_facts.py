@@ -14,77 +14,77 @@ LOST_AFTER_S = 60.0
 
 
 @pytest.fixture
-def dataset(house):
-    return add_discs(house, 10)
+def dataset(installation):
+    return add_discs(installation, 10)
 
 
 def config(**groups):
     return config_from("fast", groups)
 
 
-def shown(house, dataset, now_config):
-    with house.database.reading() as session:
+def shown(installation, dataset, now_config):
+    with installation.database.reading() as session:
         return measure.trial(session, dataset.id, now_config, utc_now(), LOST_AFTER_S)
 
 
-def shown_rates(house, dataset, now_config, label_set_id=None):
-    with house.database.reading() as session:
+def shown_rates(installation, dataset, now_config, label_set_id=None):
+    with installation.database.reading() as session:
         return measure.rate_range(session, dataset.id, label_set_id, now_config, utc_now(), LOST_AFTER_S)
 
 
-def test_without_a_measurement_there_is_nothing(house, dataset):
-    assert shown(house, dataset, config()) == measure.Measured(None, None, None, "")
+def test_without_a_measurement_there_is_nothing(installation, dataset):
+    assert shown(installation, dataset, config()) == measure.Measured(None, None, None, "")
 
 
-def test_a_trial_is_found_again_and_is_stale_only_when_what_counts_has_changed(house, dataset):
-    measured(house, dataset, config())
-    assert shown(house, dataset, config()).stale == ""
+def test_a_trial_is_found_again_and_is_stale_only_when_what_counts_has_changed(installation, dataset):
+    measured(installation, dataset, config())
+    assert shown(installation, dataset, config()).stale == ""
     harmless = config(
         training={"epochs": 3, "learning_rate": 0.01, "validation_split": 0.1}, prediction={"flips": False}
     )
-    assert shown(house, dataset, harmless).stale == ""
-    other = shown(house, dataset, config(training={"batch_size": 8}, model={"base_filters": 8}))
+    assert shown(installation, dataset, harmless).stale == ""
+    other = shown(installation, dataset, config(training={"batch_size": 8}, model={"base_filters": 8}))
     assert other.result == TRIAL
     assert other.stale == "This was measured with other settings: Batch size 4, Base filters 16."
-    assert shown(house, add_discs(house, 2, "others"), config()).result is None
+    assert shown(installation, add_discs(installation, 2, "others"), config()).result is None
 
 
-def test_a_measurement_with_these_settings_is_preferred_to_a_newer_one(house, dataset):
-    measured(house, dataset, config())
-    measured(house, dataset, config(training={"batch_size": 8}), TRIAL | {"step_s": 9.0})
-    assert shown(house, dataset, config()).result["step_s"] == 0.5
-    assert shown(house, dataset, config(training={"batch_size": 8})).result["step_s"] == 9.0
+def test_a_measurement_with_these_settings_is_preferred_to_a_newer_one(installation, dataset):
+    measured(installation, dataset, config())
+    measured(installation, dataset, config(training={"batch_size": 8}), TRIAL | {"step_s": 9.0})
+    assert shown(installation, dataset, config()).result["step_s"] == 0.5
+    assert shown(installation, dataset, config(training={"batch_size": 8})).result["step_s"] == 9.0
 
 
-def test_a_failure_is_shown_while_the_settings_are_those_that_failed(house, dataset):
-    measured(house, dataset, config(), None, status=JobStatus.FAILED, error="Memory ran out.")
-    assert shown(house, dataset, config()).job.error == "Memory ran out."
-    assert shown(house, dataset, config(training={"batch_size": 2})).job is None
-    measured(house, dataset, config())
-    assert shown(house, dataset, config()).job is None
+def test_a_failure_is_shown_while_the_settings_are_those_that_failed(installation, dataset):
+    measured(installation, dataset, config(), None, status=JobStatus.FAILED, error="Memory ran out.")
+    assert shown(installation, dataset, config()).job.error == "Memory ran out."
+    assert shown(installation, dataset, config(training={"batch_size": 2})).job is None
+    measured(installation, dataset, config())
+    assert shown(installation, dataset, config()).job is None
 
 
-def test_one_at_work_is_shown_whatever_the_settings_are(house, dataset):
-    with house.database.writing() as session:
+def test_one_at_work_is_shown_whatever_the_settings_are(installation, dataset):
+    with installation.database.writing() as session:
         job = submissions.submit_measure(session, dataset.id, None, config().model_dump(mode="json"), "trial")
-    found = shown(house, dataset, config(training={"batch_size": 8}))
+    found = shown(installation, dataset, config(training={"batch_size": 8}))
     assert (found.job.id, found.job.at_work, found.result) == (job.id, True, None)
-    assert shown_rates(house, dataset, config()).job is None
+    assert shown_rates(installation, dataset, config()).job is None
 
 
-def test_rates_belong_to_a_teacher_and_to_the_loss_but_not_to_the_rate(house, dataset):
-    measured(house, dataset, config(), RATES)
-    assert shown_rates(house, dataset, config(training={"learning_rate": 0.01})).stale == ""
-    assert "Loss bce" in shown_rates(house, dataset, config(training={"loss": "dice"})).stale
-    assert shown_rates(house, dataset, config(), "f" * 32).result is None
+def test_rates_belong_to_a_teacher_and_to_the_loss_but_not_to_the_rate(installation, dataset):
+    measured(installation, dataset, config(), RATES)
+    assert shown_rates(installation, dataset, config(training={"learning_rate": 0.01})).stale == ""
+    assert "Loss bce" in shown_rates(installation, dataset, config(training={"loss": "dice"})).stale
+    assert shown_rates(installation, dataset, config(), "f" * 32).result is None
 
 
-def test_a_stopped_test_shows_what_it_has_if_that_is_a_curve(house, dataset):
+def test_a_stopped_test_shows_what_it_has_if_that_is_a_curve(installation, dataset):
     few = {"rates": [1e-6], "losses": [1.0], "raw_losses": [1.0], "suggestion": None, "stopped": True}
-    measured(house, dataset, config(), few, status=JobStatus.STOPPED)
-    assert shown_rates(house, dataset, config()).result is None
-    measured(house, dataset, config(), RATES, status=JobStatus.STOPPED)
-    assert shown_rates(house, dataset, config()).result["suggestion"] == 3e-4
+    measured(installation, dataset, config(), few, status=JobStatus.STOPPED)
+    assert shown_rates(installation, dataset, config()).result is None
+    measured(installation, dataset, config(), RATES, status=JobStatus.STOPPED)
+    assert shown_rates(installation, dataset, config()).result["suggestion"] == 3e-4
 
 
 def test_sentences_say_minutes_and_how_they_were_measured():

@@ -11,8 +11,8 @@ from tests.support.measured import RATES, measured
 PAGE = "views/train/page.py"
 
 
-def stored_runs(house) -> list[Run]:
-    with house.database.reading() as session:
+def stored_runs(installation) -> list[Run]:
+    with installation.database.reading() as session:
         return runs.listing(session)
 
 
@@ -21,23 +21,23 @@ def texts(app) -> str:
     return "\n".join(element.value for element in shown)
 
 
-def test_without_images_it_sends_to_the_datasets(house, open_page):
+def test_without_images_it_sends_to_the_datasets(installation, open_page):
     app = open_page(PAGE)
     assert not app.exception
     assert "No images yet" in texts(app)
     assert app.button[0].label == "Go to Datasets"
 
 
-def test_without_anything_to_learn_from_it_sends_to_the_labels(house, open_page):
-    add_discs(house, truth=False)
+def test_without_anything_to_learn_from_it_sends_to_the_labels(installation, open_page):
+    add_discs(installation, truth=False)
     app = open_page(PAGE)
     assert not app.exception
     assert "Nothing to learn from yet" in texts(app)
     assert app.button[0].label == "Go to Labels"
 
 
-def test_start_stores_the_run_submits_its_job_and_opens_it(house, open_page, submitted):
-    dataset = add_discs(house, count=10)
+def test_start_stores_the_run_submits_its_job_and_opens_it(installation, open_page, submitted):
+    dataset = add_discs(installation, count=10)
     app = open_page(PAGE)
     assert not app.exception
     assert "**7 images**" in texts(app) and "**3**" in texts(app) and "million parameters" in texts(app)
@@ -47,17 +47,17 @@ def test_start_stores_the_run_submits_its_job_and_opens_it(house, open_page, sub
     app.text_input(key="train-name").set_value("my first").run()
     app.button(key="train-start").click().run()
     assert not app.exception
-    (run,) = stored_runs(house)
+    (run,) = stored_runs(installation)
     assert (run.name, run.dataset_id, run.label_set_id, run.preset) == ("my first", dataset.id, None, "fast")
     assert run.config["training"]["epochs"] == 3
     assert submitted == [run.job_id]
-    assert house.job(run.job_id).kind == JobKind.TRAIN
+    assert installation.job(run.job_id).kind == JobKind.TRAIN
     assert app.title[0].value == "Runs" and app.query_params["run"] == run.id
 
 
-def test_a_label_set_teaches_and_its_score_is_named(house, open_page, submitted):
-    dataset = add_discs(house)
-    with house.database.writing() as session:
+def test_a_label_set_teaches_and_its_score_is_named(installation, open_page, submitted):
+    dataset = add_discs(installation)
+    with installation.database.writing() as session:
         label_set = recipes.create(session, dataset, "by k-means", "kmeans", {}, 0, VERSION)
         rows = [
             {"image_id": image.id, "area": 0.2, "dice": 0.7, "iou": 0.5}
@@ -69,12 +69,12 @@ def test_a_label_set_teaches_and_its_score_is_named(house, open_page, submitted)
     # The masks are not on disk: the preview says so, and the rest of the page stands.
     assert "is gone" in texts(app)
     app.button(key="train-start").click().run()
-    assert stored_runs(house)[0].label_set_id == label_set.id
+    assert stored_runs(installation)[0].label_set_id == label_set.id
     assert len(submitted) == 1
 
 
-def test_a_broken_rule_is_a_sentence_and_blocks_the_start(house, open_page, submitted):
-    add_discs(house)
+def test_a_broken_rule_is_a_sentence_and_blocks_the_start(installation, open_page, submitted):
+    add_discs(installation)
     app = open_page(PAGE)
     size = next(field for field in app.number_input if field.label.startswith("Image size"))
     size.set_value(100).run()
@@ -84,21 +84,21 @@ def test_a_broken_rule_is_a_sentence_and_blocks_the_start(house, open_page, subm
     assert not app.button(key="train-start").disabled and not app.error
 
 
-def test_a_taken_name_is_a_sentence_and_starts_nothing(house, open_page, submitted):
-    dataset = add_discs(house)
-    with house.database.writing() as session:
+def test_a_taken_name_is_a_sentence_and_starts_nothing(installation, open_page, submitted):
+    dataset = add_discs(installation)
+    with installation.database.writing() as session:
         runs.create(session, dataset, None, "taken", "fast", config_from().model_dump(), VERSION)
     app = open_page(PAGE)
     app.text_input(key="train-name").set_value("taken").run()
     app.button(key="train-start").click().run()
     assert "'taken' is taken" in texts(app)
-    assert len(stored_runs(house)) == 1 and submitted == []
+    assert len(stored_runs(installation)) == 1 and submitted == []
 
 
-def test_duplicate_prefills_from_the_run_and_a_preset_starts_afresh(house, open_page):
-    dataset = add_discs(house)
+def test_duplicate_prefills_from_the_run_and_a_preset_starts_afresh(installation, open_page):
+    dataset = add_discs(installation)
     config = config_from("classic", {"training": {"epochs": 7}}).model_dump()
-    with house.database.writing() as session:
+    with installation.database.writing() as session:
         run = runs.create(session, dataset, None, "seven", "classic", config, VERSION)
     app = open_page(PAGE, **{"from": run.id})
     epochs = next(field for field in app.number_input if field.label == "Epochs")
@@ -112,8 +112,8 @@ def test_duplicate_prefills_from_the_run_and_a_preset_starts_afresh(house, open_
     assert "from" not in app.query_params
 
 
-def test_the_settings_survive_a_refresh(house, open_page):
-    add_discs(house)
+def test_the_settings_survive_a_refresh(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, preset="classic", p="training.epochs=12")
     epochs = next(field for field in app.number_input if field.label == "Epochs")
     assert epochs.value == 12
@@ -121,40 +121,44 @@ def test_the_settings_survive_a_refresh(house, open_page):
     assert rate.value == 1e-4
 
 
-def test_another_draw_changes_the_copies(house, open_page):
-    add_discs(house)
+def test_another_draw_changes_the_copies(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE)
     app.button(key="train-draw").click().run()
     assert not app.exception
     assert app.session_state["train-draws"] == 1
 
 
-def test_the_page_tells_what_the_network_takes(house, open_page):
-    add_discs(house)
+def test_the_page_tells_what_the_network_takes(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE)
     assert "million parameters" in texts(app) and "GFLOPs" in texts(app) and "of memory" in texts(app)
     layers = app.dataframe[0].value
     assert layers["parameters"].sum() == network_plan(PRESETS["fast"].model).parameters
 
 
-def test_two_batches_are_tried_by_a_job_and_followed(house, open_page, submitted):
-    dataset = add_discs(house)
+def test_two_batches_are_tried_by_a_job_and_followed(installation, open_page, submitted):
+    dataset = add_discs(installation)
     app = open_page(PAGE)
     app.button(key="measure-trial").click().run()
     assert not app.exception
     (job_id,) = submitted
-    payload = house.job(job_id).payload
-    assert (house.job(job_id).kind, payload["dataset"], payload["what"]) == (JobKind.MEASURE, dataset.id, "trial")
+    payload = installation.job(job_id).payload
+    assert (installation.job(job_id).kind, payload["dataset"], payload["what"]) == (
+        JobKind.MEASURE,
+        dataset.id,
+        "trial",
+    )
     assert payload["config"] == PRESETS["fast"].model_dump(mode="json")
     assert "Trying two batches" in texts(app)
     assert app.button(key="measure-trial").disabled
     assert not app.button(key="measure-rate_range").disabled
-    assert not stored_runs(house)
+    assert not stored_runs(installation)
 
 
-def test_a_trial_is_shown_again_and_marked_when_the_settings_have_changed(house, open_page):
-    dataset = add_discs(house, count=10)
-    measured(house, dataset, PRESETS["fast"])
+def test_a_trial_is_shown_again_and_marked_when_the_settings_have_changed(installation, open_page):
+    dataset = add_discs(installation, count=10)
+    measured(installation, dataset, PRESETS["fast"])
     app = open_page(PAGE)
     assert "All 30 epochs take at most" in texts(app)
     assert "other settings" not in texts(app)
@@ -163,9 +167,9 @@ def test_a_trial_is_shown_again_and_marked_when_the_settings_have_changed(house,
     assert "other settings: Base filters 16" in texts(app)
 
 
-def test_a_suggested_rate_goes_into_the_form(house, open_page):
-    dataset = add_discs(house)
-    measured(house, dataset, PRESETS["fast"], RATES)
+def test_a_suggested_rate_goes_into_the_form(installation, open_page):
+    dataset = add_discs(installation)
+    measured(installation, dataset, PRESETS["fast"], RATES)
     app = open_page(PAGE)
     assert "learning rate of **3e-4**" in texts(app) and len(app.get("plotly_chart")) == 1
     app.button(key="rate-range-use").click().run()
@@ -176,15 +180,15 @@ def test_a_suggested_rate_goes_into_the_form(house, open_page):
     assert app.button(key="rate-range-use").disabled
 
 
-def test_weights_that_are_not_there_block_the_start(house, open_page):
-    add_discs(house)
+def test_weights_that_are_not_there_block_the_start(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE, p=["model.architecture=mobilenet_v2", "model.encoder_weights=/no/such/file.h5"])
     assert "There is no weights file" in texts(app)
     assert app.button(key="train-start").disabled
 
 
-def test_truth_greys_out_what_is_for_pseudo_labels(house, open_page):
-    add_discs(house)
+def test_truth_greys_out_what_is_for_pseudo_labels(installation, open_page):
+    add_discs(installation)
     app = open_page(PAGE)
     assert "Truth masks need no correction" in texts(app)
     rounds = next(field for field in (*app.slider, *app.number_input) if field.label == "Rounds")
