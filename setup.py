@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent
 
 def dependencies() -> list[str]:
     """Return the lines of requirements.txt without comments and without pip's own options (`-c constraints.txt`)."""
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith(("#", "-"))]
 
 

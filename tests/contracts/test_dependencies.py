@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def pins(file: str) -> list[str]:
-    lines = (line.partition("#")[0].strip() for line in (ROOT / file).read_text().splitlines())
+    lines = (line.partition("#")[0].strip() for line in (ROOT / file).read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line and not line.startswith("-")]
 
 
@@ -23,7 +23,7 @@ def test_every_requirement_is_pinned(pin):
 
 def test_the_page_lists_exactly_what_is_required():
     required = {pin.split("==")[0].lower() for pin in pins("requirements.txt") + pins("requirements-dev.txt")}
-    page = (ROOT / "docs/dependencies.md").read_text()
+    page = (ROOT / "docs/dependencies.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^\| ([a-z][a-z0-9-]+) \|", page, re.M))
     assert listed == required
 
@@ -62,7 +62,7 @@ def undeclared(folders: tuple[str, ...], declared: set[str]) -> dict[str, str]:
     missing = {}
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            for module in imported_modules(path.read_text()):
+            for module in imported_modules(path.read_text(encoding="utf-8")):
                 if module.partition(".")[0] not in sys.stdlib_module_names | OURS | OPTIONAL:
                     missing[distribution(module, known)] = path.relative_to(ROOT).as_posix()
     return {name: file for name, file in missing.items() if name not in declared}

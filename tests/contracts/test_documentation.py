@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def warnings_of(sources: Path, target: Path) -> str:
     """Return what `make docs` would warn of."""
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-c", sources / "docs"]
-    done = subprocess.run([*command, sources, target], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([*command, sources, target], capture_output=True, text=True, encoding="utf-8", cwd=ROOT)
     assert (done.returncode == 0) == (not done.stderr)
     return done.stderr
 

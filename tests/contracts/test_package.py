@@ -62,14 +62,14 @@ def test_the_wheel_names_version_licence_dependencies_and_command(wheel):
     package = PathDistribution(zipfile.Path(wheel, f"maskloom-{VERSION}.dist-info/"))
     assert package.version == VERSION
     assert package.metadata["License-Expression"] == "MIT"
-    pins = re.findall(r"^[a-z].*", (ROOT / "requirements.txt").read_text(), re.M)
+    pins = re.findall(r"^[a-z].*", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
     assert package.requires == pins
     (command,) = package.entry_points
     assert (command.name, command.value) == ("maskloom", "dashboard.command:main")
 
 
 def test_the_changelog_begins_with_the_version():
-    assert re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == VERSION
+    assert re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)[1] == VERSION
 
 
 def test_the_command_starts_streamlit_with_its_options(monkeypatch):
