@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
-from dashboard.pages import pages
 from dashboard.server import resources
 from engine.core import settings as settings_module
-from tests.support.installation import REPOSITORY, Installation
+from tests.support.installation import Installation
+from tests.support.pages import page_at
 
 # Each page under test would look through all installed packages for components anew: a quarter of its time.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
@@ -43,13 +42,7 @@ def open_page(submitted: list[str]) -> Callable[..., AppTest]:
     """Return a function that opens "views/runs/page.py" with the query parameters given, the way a browser would."""
 
     def open_(page: str, **query: str) -> AppTest:
-        app = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
-        name = page.split("/")[1]
-        # Before the first run `switch_page` knows no URL paths and takes the file's name for one: "page".
-        app._page_hash = calc_hash("" if name == next(iter(pages())) else name)
-        for name, value in query.items():
-            app.query_params[name] = value
-        return app.run()
+        return page_at(page, **query).run()
 
     return open_
 
