@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
+from dashboard.pages import page_routes
 from dashboard.server.routes import ROUTES
 from db.models import AuditEntry, Image, Person
 from tests.browser.conftest import PATIENCE_MS
@@ -94,7 +95,7 @@ def test_a_stranger_sees_how_to_log_in_and_gets_nothing_else(app, context_of):
         page.get_by_role("button", name="Log in").wait_for()
         expect(page.get_by_test_id("stTopNavLink")).to_have_count(0)
         assert "discs" not in page.content()
-    for route in ROUTES:
+    for route in [*page_routes(), *ROUTES]:
         path = re.sub(r"\{number:int\}|\{epoch:int\}", "1", route.path)
         path = re.sub(r"\{\w+\}", "0" * 32, path)
         for method in route.methods:
