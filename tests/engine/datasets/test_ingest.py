@@ -9,6 +9,7 @@ import pytest
 
 from engine.datasets import ingest
 from engine.datasets.source import UnreadableSource
+from engine.imaging import codec
 from tests.assets import bad_files
 from tests.assets.bad_files import disk, encoded, picture
 
