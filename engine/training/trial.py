@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import psutil
 import tensorflow as tf
 
 from engine.core.run_config import RunConfig
@@ -86,11 +85,10 @@ def endless(config: RunConfig, pixels: Pixels):
 def peak_bytes() -> int:
     """Return the most memory that this process has held, in bytes."""
     if STATUS.exists():
-        # What `getrusage` says may be of the process that started this one
         line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held if sys.platform == "darwin" else held * 1024
+    held = psutil.Process().memory_info()
+    return getattr(held, "peak_wset", held.rss)  # only Windows reports a peak here; elsewhere it is the present size
 
 
 def _timed_steps(model: keras.Model, batches: Any, talk: Talk) -> list[float]:
