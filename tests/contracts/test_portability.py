@@ -9,12 +9,12 @@ IMPORT_ALL = """
 import builtins, importlib, pkgutil
 original = builtins.__import__
 
-def without_posix(name, globals=None, *rest):
+def without_posix(name, globals=None, *rest, **options):
     # Only for our modules: libraries choose by the platform that they run on
     ours = (globals or {}).get("__name__", "").partition(".")[0] in ("engine", "dashboard", "db")
     if ours and name in ("resource", "fcntl", "pwd", "grp", "termios", "pty", "tty", "syslog"):
         raise ImportError(f"{globals['__name__']} imports {name}")
-    return original(name, globals, *rest)
+    return original(name, globals, *rest, **options)
 
 builtins.__import__ = without_posix
 import engine
