@@ -15,7 +15,6 @@ from dashboard.facts import wording
 from dashboard.facts.train import assignments
 from dashboard.views.runs.curve_facts import CurveFacts
 from dashboard.views.runs.run_facts import RunFacts
-from engine.core.network_parameters import ENCODER_STRIDE, U_NETS
 from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import RunConfig, flattened
 from engine.core.run_config_text import titles, value_words
@@ -95,7 +94,7 @@ def _parted(facts: RunFacts) -> Advice | None:
     config = facts.config
     if not config.augmentation.enabled:
         return _setting(facts, "augmentation.enabled", True, evidence)
-    if config.model.architecture in U_NETS and config.model.base_filters >= 16:
+    if config.model.uses("base_filters") and config.model.base_filters >= 16:
         return _setting(facts, "model.base_filters", config.model.base_filters // 2, evidence)
     if config.model.dropout < 0.3:
         return _setting(facts, "model.dropout", 0.3, evidence)
@@ -263,6 +262,5 @@ def _round_down(value: float) -> float:
 
 def _larger_size(config: RunConfig) -> int:
     """Return about one and a half times the image size, as the network's halvings allow."""
-    model = config.model
-    step = ENCODER_STRIDE if model.architecture == "mobilenet_v2" else model.first_stride * 2**model.depth
-    return min(max(round(1.5 * model.image_size / step), 1) * step, 2048 // step * step)
+    step = config.model.size_step_px
+    return min(max(round(1.5 * config.model.image_size / step), 1) * step, 2048 // step * step)
