@@ -1,7 +1,6 @@
 // The bar of a run that trains. It asks a small route how far the run is. When an epoch has ended it fetches what that
 // changes and tells it to the other parts of the page (run_news.js). Only another stage of the run is for Python to draw.
 
-const followers = new WeakMap();
 // What was told and not acted upon is told again: the message can be lost with the connection.
 const TELL_AGAIN_MS = 8000;
 const SLOWEST_MS = 10000;
@@ -92,7 +91,7 @@ class Follower {
     this.time.textContent = moment.elapsed ? `${moment.elapsed} so far` : "";
   }
 
-  end() {
+  close() {
     this.ended = true;
     clearTimeout(this.timer);
     document.removeEventListener("visibilitychange", this.seen);
@@ -100,13 +99,7 @@ class Follower {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".root");
-  let follower = followers.get(root);
-  if (!follower) followers.set(root, (follower = new Follower(root)));
+  const [follower, unmount] = mount(parentElement, (root) => new Follower(root));
   follower.update(data, (version) => setTriggerValue("outdated", version));
-  return () => {
-    follower.end();
-    followers.delete(root);
-    root.replaceChildren();
-  };
+  return unmount;
 }
