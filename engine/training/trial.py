@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -87,8 +88,12 @@ def peak_bytes() -> int:
     if STATUS.exists():
         line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
-    held = psutil.Process().memory_info()
-    return getattr(held, "peak_wset", held.rss)  # only Windows reports a peak here; elsewhere it is the present size
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource  # POSIX only; macOS reports bytes, other systems KiB
+
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held if sys.platform == "darwin" else held * 1024
 
 
 def _timed_steps(model: keras.Model, batches: Any, talk: Talk) -> list[float]:
