@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Row, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from dashboard.facts.jobs import job_view
 from dashboard.server import exports
@@ -108,7 +108,9 @@ def run_rows(session: Session, now: datetime, lost_after_s: float, cache: Cache 
         cache: updated in place; the metrics of a run in it are not read again until the run is resumed.
     """
     found = session.execute(_columns().order_by(Run.created_at.desc(), Run.id)).all()
-    jobs = {row.id: row for row in session.execute(_job_columns())}
+    # Payloads and results of hundreds of jobs are large, and `job_view` reads neither.
+    small = select(Job).options(defer(Job.payload), defer(Job.result)).where(Job.id.in_(select(Run.job_id)))
+    jobs = {job.id: job for job in session.scalars(small)}
     learned = _learned(session, {run.id: _stamp(run, jobs.get(run.job_id)) for run in found}, cache)
     truth = _truth_dice_by_run(session)
     return tuple(
@@ -147,25 +149,8 @@ def _columns() -> Any:
     )
 
 
-def _job_columns() -> Any:
-    """Return the query of what `job_view` needs of the jobs that train runs."""
-    return select(
-        Job.id,
-        Job.status,
-        Job.attempt,
-        Job.stop_requested,
-        Job.started_at,
-        Job.finished_at,
-        Job.heartbeat_at,
-        Job.progress_done,
-        Job.progress_total,
-        Job.progress_text,
-        Job.error,
-    ).where(Job.id.in_(select(Run.job_id)))
-
-
 def _row(
-    run: Row[Any], job: Row[Any] | None, learned: Learned, truth: float | None, now: datetime, lost_after_s: float
+    run: Row[Any], job: Job | None, learned: Learned, truth: float | None, now: datetime, lost_after_s: float
 ) -> RunRow:
     view = job_view(job, now, lost_after_s)
     by_truth = run.label_set_id is None
@@ -194,7 +179,7 @@ def _row(
     )
 
 
-def _stamp(run: Row[Any], job: Row[Any] | None) -> object:
+def _stamp(run: Row[Any], job: Job | None) -> object:
     """Return a key that changes when an ended run has trained further; None while it may train."""
     if job is not None and not job.status.ended:
         return None
