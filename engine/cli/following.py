@@ -13,6 +13,8 @@ from db.models import Job, JobStatus, utc_now
 from db.session import Database
 from engine.core.settings import Settings
 from engine.work.launchers import launcher
+from engine.work.launchers.base import Launcher
+from engine.work.progress_words import progress_words
 
 POLL_S = 0.2
 LOOK_AFTER_WORKERS_S = 5.0
@@ -42,7 +44,8 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
                     job = session.get_one(Job, job_id)
                 if job.status.ended:
                     return job
-                text = job.progress_text or ("Working" if job.status == JobStatus.RUNNING else "Waiting for a worker")
+                waiting = "Working" if job.status == JobStatus.RUNNING else "Waiting for a worker"
+                text = progress_words(jobs.Progress.of(job)) or waiting
                 bar.update(task, description=text, completed=job.progress_done, total=job.progress_total or None)
                 if time.monotonic() - looked_at > LOOK_AFTER_WORKERS_S:
                     looked_at = time.monotonic()
@@ -54,7 +57,7 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
                 console.print("Stopping; what is finished is kept.")
 
 
-def _look_after_workers(database: Database, current: Settings, starter: object, job_id: str) -> None:
+def _look_after_workers(database: Database, current: Settings, starter: Launcher, job_id: str) -> None:
     now = utc_now()
     with database.writing() as session:
         jobs.requeue_lost(session, now, current.lost_after_s)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from db import submissions
+from db.jobs import Progress
 from db.models import Dataset, Job, Run
-from db.records import DatabaseRecords
 from engine.core.run_config import config_from
 from tests.support.installation import Installation
+
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -18,17 +21,25 @@ class Context:
 
     installation: Installation
     stop_after: int | None = None
-    said: list[tuple[int, int, str]] = field(default_factory=list)
+    said: list[Progress] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.artifacts = self.installation.files
-        self.records = DatabaseRecords(self.installation.database)
+        self.reading = self.installation.database.reading
+        self.writing = self.installation.database.writing
 
-    def progress(self, done: int, total: int, text: str = "") -> None:
-        self.said.append((done, total, text))
+    def read(self, query: Callable[..., Found], *arguments: Any) -> Found:
+        """Return what a query of `db` answers."""
+        with self.reading() as session:
+            return query(session, *arguments)
+
+    def progress(
+        self, done: int, total: int, *, unit: str = "images", phase: str = "", rate: float | None = None, **details: Any
+    ) -> None:
+        self.said.append(Progress(done, total, unit, phase, rate, details))
 
     def should_stop(self) -> bool:
-        trained = [entry for entry in self.said if not entry[2].startswith("Preparing")]
+        trained = [entry for entry in self.said if entry.phase != "preparing_images"]
         return self.stop_after is not None and len(trained) >= self.stop_after
 
 

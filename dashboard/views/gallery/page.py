@@ -172,7 +172,7 @@ def _follow(run_id: str) -> None:
     if origin is None or origin.job is None:
         st.rerun()
     job = origin.job
-    status.progress(job.done, job.total, f"{job.status.capitalize()}: {job.text or 'waiting'}", job.elapsed_s)
+    status.progress(job, f"{job.status.capitalize()}: {job.text or 'waiting'}")
 
 
 def _offer_predictions(origin: Source) -> None:

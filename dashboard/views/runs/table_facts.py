@@ -159,7 +159,10 @@ def _job_columns() -> Any:
         Job.heartbeat_at,
         Job.progress_done,
         Job.progress_total,
-        Job.progress_text,
+        Job.progress_unit,
+        Job.progress_phase,
+        Job.progress_rate,
+        Job.progress_details,
         Job.error,
     ).where(Job.id.in_(select(Run.job_id)))
 
