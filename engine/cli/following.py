@@ -21,9 +21,9 @@ LOOK_AFTER_WORKERS_S = 5.0
 
 
 def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> Job:
-    """Start a worker for a job and return the job when it has ended. Ctrl-C asks it to stop and goes on waiting.
+    """Start a worker for a job and return the job when it has ended. Ctrl-C requests a stop and keeps waiting.
 
-    `quiet` draws no bar. A job whose worker died goes back into the queue and gets another.
+    `quiet` shows no bar. A job whose worker died is requeued and gets another.
     """
     starter = launcher(current)
     starter.submit(job_id)

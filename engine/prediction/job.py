@@ -80,7 +80,8 @@ def predict_dataset(
     How far a mask agrees with that of the mirror image points at failures where there is no truth. `compare_mirror`
     asks for it; unless it is given, a run's own images are asked for it, and others only where that costs nothing.
 
-    `named` reports the progress with the run's name. Images are read, predicted and stored a few at a time, so a folder of any length
+    `named` reports the progress with the run's name. Images are read, predicted and stored a few at a time, so a
+    folder of any length
     fits into memory.
 
     Raises:

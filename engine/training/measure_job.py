@@ -157,7 +157,7 @@ def memory_sentence(config: RunConfig) -> str:
 def measure_in_process(
     connection: Connection, what: str, config: dict[str, Any], samples: Sequence[Any], folder: Path
 ) -> None:
-    """Measure, and send ("progress", (done, total, {"phase", …})) and in the end ("result" | "memory" | "failed", content)."""
+    """Measure and send ("progress", (done, total, {"phase", …})), at last ("result" | "memory" | "failed", content)."""
     prepare_process(alone=True)
     with suppress(OSError):
         OOM_SCORE.write_text("1000")  # end this process first, not the worker or the browser's half

@@ -53,7 +53,11 @@ def rate_range(config: RunConfig, samples: Sequence[Sample], folder: Path, talk:
     prepare_threads()
     rates = np.geomspace(LOWEST, HIGHEST, STEPS)
     raw: list[float] = []
-    with prepared(samples, config, folder, lambda done, total: talk.say(0, STEPS, phase="reading_images")) as (train, _):
+
+    def reading(*_: int) -> None:
+        talk.say(0, STEPS, phase="reading_images")
+
+    with prepared(samples, config, folder, reading) as (train, _):
         talk.say(0, STEPS, phase="building_the_network")
         model = training_model(config)
         batches = endless(config, train)

@@ -48,7 +48,11 @@ def trial(config: RunConfig, samples: Sequence[Sample], folder: Path, talk: Talk
     """
     machine = hardware(config.training.precision)
     prepare_threads()
-    with prepared(samples, config, folder, lambda done, total: talk.say(0, STEPS + 2, phase="reading_images")) as pixels:
+
+    def reading(*_: int) -> None:
+        talk.say(0, STEPS + 2, phase="reading_images")
+
+    with prepared(samples, config, folder, reading) as pixels:
         train, validation = pixels
         talk.say(0, STEPS + 2, phase="building_the_network")
         began = time.perf_counter()

@@ -18,6 +18,7 @@ GRACE_S = 30.0
 RUNAWAY = 1.5
 """At this many times the limit the job is ended without being asked: the machine is about to stall."""
 
+
 def held_bytes() -> int:
     """Return the memory in bytes that this process and all below it hold, without what they share.
 

@@ -16,7 +16,6 @@ from engine.store import artifacts as stored
 from engine.store.artifacts import Artifacts
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 
 @dataclass

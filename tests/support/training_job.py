@@ -10,6 +10,7 @@ from db import submissions
 from db.jobs import Progress
 from db.models import Dataset, Job, Run
 from engine.core.run_config import config_from
+from engine.work.progress_words import progress_words
 from tests.support.installation import Installation
 
 Found = TypeVar("Found")
@@ -27,6 +28,11 @@ class Context:
         self.artifacts = self.installation.files
         self.reading = self.installation.database.reading
         self.writing = self.installation.database.writing
+
+    @property
+    def texts(self) -> list[str]:
+        """The progress so far, in the words that pages show."""
+        return [progress_words(progress) for progress in self.said]
 
     def read(self, query: Callable[..., Found], *arguments: Any) -> Found:
         """Return what a query of `db` answers."""

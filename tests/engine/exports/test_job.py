@@ -27,8 +27,9 @@ from engine.network.inference import predict_many
 from engine.network.networks import network
 from engine.store import artifacts as stored
 from engine.work.context import JobFailed, JobStopped
-from tests.support.installation import SHARED_DATA, add_discs
+from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
+from tests.support.shared_data import SHARED_DATA
 from tests.support.training_job import Context
 
 SIDE = 64
@@ -74,7 +75,7 @@ def test_coco_of_predictions_is_read_back(installation, dataset, tmp_path, what,
     found = COCO(str(installation.files.path(result["key"])))
     assert (result["images"], result["annotations"], result["suffix"]) == (6, len(found.anns), "json")
     assert result["bytes"] == installation.files.size(result["key"]) > 0
-    assert context.said[-1][:2] == (6, 6) and "images/s" in context.said[-1][2]
+    assert (context.said[-1].done, context.said[-1].total) == (6, 6) and "images/s" in context.texts[-1]
     with installation.database.reading() as session:
         positions = {image.position: image for image in datasets.images(session, dataset.id)}
     for number, image in found.imgs.items():
