@@ -49,6 +49,16 @@ class Context:
         return self.stop_after is not None and len(trained) >= self.stop_after
 
 
+def training_progress(
+    epoch: int, epochs: int, done: int, total: int, rate: float, per_round: int | None = None, **details: Any
+) -> Progress:
+    """Return what a training reports in an epoch after `done` of its `total` images, at `rate` images per second."""
+    per_round = per_round or epochs
+    where = {"epoch": epoch, "epochs": epochs, "round": (epoch - 1) // per_round + 1, "rounds": epochs // per_round}
+    details |= {"part_done": done, "part_total": total} | where
+    return Progress((epoch - 1) * total + done, epochs * total, phase="training", rate=rate, details=details)
+
+
 def submit_train(
     installation: Installation,
     dataset: Dataset,
