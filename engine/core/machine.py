@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import psutil
@@ -41,12 +42,12 @@ def memory_bytes() -> int:
 
 def peak_memory_bytes() -> int:
     """Return the most memory that this process has held, in bytes. psutil knows it on Windows alone."""
-    memory = psutil.Process().memory_info()
-    if hasattr(memory, "peak_wset"):
-        return int(memory.peak_wset)
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
     if STATUS.exists():  # on Linux `getrusage` may report that of the process that started this one
         line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
-    import resource  # macOS, in bytes
+    import resource  # POSIX only; macOS reports bytes, other systems KiB
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

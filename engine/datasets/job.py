@@ -97,6 +97,8 @@ def _drawn(index: int) -> Decoded:
 def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Sequence[Entry]) -> dict[str, Any]:
     """Read, store and report everything; return the job's result."""
     dataset_id = job.payload["dataset"]
+    if job.attempt > 1:  # a killed attempt may have been writing; one import at a time writes to a dataset
+        context.artifacts.delete_half_written(stored.dataset_folder(dataset_id))
     with context.reading() as session:
         images = datasets.images(session, dataset_id)
     known = {image.content_hash: image.name for image in images}

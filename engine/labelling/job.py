@@ -91,6 +91,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         dataset = session.get_one(Dataset, label_set.dataset_id)
         images = datasets.images(session, dataset.id)
         done = recipes.labelled_images(session, label_set.id)
+    if job.attempt > 1:  # a killed attempt may have been writing; exports below the folder are written by other jobs
+        context.artifacts.delete_half_written(stored.label_folder(label_set.id), subfolders=False)
     if not images:
         raise JobFailed(f"The dataset {dataset.name!r} has no images. Import some first.")
     tasks = [

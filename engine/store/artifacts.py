@@ -218,12 +218,14 @@ class Artifacts:
         else:
             path.unlink(missing_ok=True)
 
-    def delete_half_written(self, folder: str, beginning: str = "") -> None:
-        """Remove what a killed writer left below `folder`, files and folders whose names have `beginning`.
+    def delete_half_written(self, folder: str, beginning: str = "", *, subfolders: bool = True) -> None:
+        """Remove the partial files and folders of a killed writer whose names start with `beginning`.
 
-        Only for a folder that nobody else writes to, or with the beginning of what nobody else writes.
+        They are searched in `folder` and, unless `subfolders` is False, below it. Only for what no other job writes.
         """
-        for path in sorted(self.path(folder).rglob(f"{beginning}*{PART}*")):
+        base = self.path(folder)
+        pattern = f"{beginning}*{PART}*"
+        for path in sorted(base.rglob(pattern) if subfolders else base.glob(pattern)):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
