@@ -1,19 +1,19 @@
-// Numbers or words of a run that trains, as the newest epoch has them.
+// The main numbers or the newest epoch of a training run.
 
 function element(kind, name, text) {
-  const made = document.createElement(kind);
-  made.className = name;
-  made.textContent = text;
-  return made;
+  const node = document.createElement(kind);
+  node.className = name;
+  node.textContent = text;
+  return node;
 }
 
 function numberElement({ label, value, note, help }) {
-  const made = element("div", "number", "");
+  const node = element("div", "number", "");
   const words = element("div", "label", label);
   words.title = help;
-  made.append(words, element("div", "value", value));
-  if (note) made.append(element("div", "note", note));
-  return made;
+  node.append(words, element("div", "value", value));
+  if (note) node.append(element("div", "note", note));
+  return node;
 }
 
 class Words {
