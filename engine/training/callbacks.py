@@ -231,7 +231,7 @@ class Probes:
         for corner in windows(image.shape[:2], size, size // 4):
             square = cut(image, corner, size)
             canvas.add(self._predict(square[np.newaxis])[0, ..., 0], corner)
-        return canvas.picture()
+        return canvas.mean()
 
 
 class EventFiles:
