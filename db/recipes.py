@@ -13,9 +13,7 @@ from db.datasets import InUse
 from db.exports import refuse_while_exported
 from db.models import Dataset, Image, Job, JobStatus, KeptRecipe, Label, LabelSet, Run
 from db.names import checked_name
-
-CHUNK = 500
-"""Ids in one statement: databases bound how many values it may have."""
+from db.session import chunked
 
 
 def create(
@@ -77,8 +75,8 @@ def set_dropped(session: Session, label_set_id: str, image_ids: Sequence[str] | 
     if image_ids is None:
         session.execute(change)
         return
-    for start in range(0, len(image_ids), CHUNK):
-        session.execute(change.where(Label.image_id.in_(image_ids[start : start + CHUNK])))
+    for ids in chunked(image_ids):
+        session.execute(change.where(Label.image_id.in_(ids)))
 
 
 def set_state(session: Session, label_set_id: str, state: dict[str, Any] | None, recipe_key: str) -> None:
@@ -90,12 +88,12 @@ def set_state(session: Session, label_set_id: str, state: dict[str, Any] | None,
 def drawn_before(session: Session, recipe_key: str, content_hashes: Sequence[str]) -> dict[str, Label]:
     """Return {content hash: label} of pictures that a label set of the same recipe has a mask of, in any dataset."""
     found: dict[str, Label] = {}
-    for start in range(0, len(content_hashes), CHUNK):
+    for hashes in chunked(content_hashes):
         query = (
             select(Image.content_hash, Label)
             .join(Label, Label.image_id == Image.id)
             .join(LabelSet, LabelSet.id == Label.label_set_id)
-            .where(LabelSet.recipe_key == recipe_key, Image.content_hash.in_(content_hashes[start : start + CHUNK]))
+            .where(LabelSet.recipe_key == recipe_key, Image.content_hash.in_(hashes))
         )
         found.update((content_hash, label) for content_hash, label in session.execute(query))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,13 @@ def changed_rows(session: Session, change: UpdateBase) -> int:
     result = session.execute(change)
     assert isinstance(result, CursorResult)  # the type of every statement that returns no rows
     return result.rowcount
+
+
+def chunked(ids: Collection[str], size: int = 500) -> Iterator[list[str]]:
+    """Yield sorted ids in lists of at most `size`: databases limit how many values a statement may have."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
 
 
 class Database:
