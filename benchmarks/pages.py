@@ -38,7 +38,6 @@ FILLED = 60  # pages after which the cache of down-scaled masks is full (dashboa
 TALL = {"width": 1440, "height": 3600}  # so that all tiles of a page are in view, and so painted
 PROBE, QUIET_S, PATIENCE_S = 6, 0.8, 15.0
 TRAINED_ON = 40
-SCORE = re.compile("Recipe quality|Estimated score")
 SLIDERS = {"saliency": "Strictness", "kmeans": "Clusters", "threshold": "Softness", "dataset_clusters": ""}
 """What is moved for each method; of dataset clusters, one cluster after another is ticked, or unticked."""
 
@@ -161,7 +160,7 @@ def _moves(page: Page, address: str, method: str, count: int) -> list[tuple[floa
 
     page.on("requestfinished", finished)
     page.goto(address)
-    score = page.get_by_test_id("stMetric").filter(has_text=SCORE).get_by_text(re.compile(r"^\d\."))
+    score = page.get_by_test_id("stMetric").filter(has_text="Estimated score").get_by_text(re.compile(r"^\d\."))
     score.wait_for(timeout=300_000)
     page.wait_for_timeout(1000)
     slider = page.get_by_test_id("stSlider").filter(has_text=SLIDERS[method]).locator("input[type=range]").first

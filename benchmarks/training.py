@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import psutil
@@ -32,11 +32,9 @@ from engine.datasets.ingest import content_hash
 from engine.datasets.split import split
 from engine.imaging.codec import decode_image
 from engine.network.plan import network_plan
+from engine.training.samples import Sample
 from tests.support.installation import REPOSITORY
 from tests.support.training_samples import discs
-
-if TYPE_CHECKING:
-    from engine.training.samples import Sample
 
 TO_BEAT = 0.5998
 REPORTED_EPOCHS = 34
@@ -48,7 +46,6 @@ app = suite(__doc__)
 
 def samples(folder: Path, foreground: int, config: RunConfig) -> list[Sample]:
     """Return the pairs of a folder, split as the app splits them; of exact duplicates the first alone."""
-    from engine.training.samples import Sample
 
     unique: dict[str, tuple[Path, Path]] = {}
     for image, mask in paths(folder):
@@ -213,7 +210,6 @@ def memory_of(folder: Path, images: int, size: int, steps: int) -> dict[str, Any
 
     from engine.training.fit import Hooks
     from engine.training.fit import fit as train
-    from engine.training.samples import Sample
 
     config = config_from("fast", {"model": {"image_size": size}})
     held = round(config.training.validation_split * images)
