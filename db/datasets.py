@@ -91,11 +91,10 @@ def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, 
         select(Image.content_hash).where(Image.dataset_id == dataset_id).order_by(Image.content_hash)
     ).all()
     dataset.image_count = len(hashes)
-    dataset.truth_count = session.scalar(
-        select(func.count()).where(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
-    )
+    with_truth = select(func.count()).where(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
+    dataset.truth_count = session.scalar(with_truth) or 0
     dataset.fingerprint = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-    if classes is not None and not dataset.classes:
+    if classes is not None and lookup is not None and not dataset.classes:
         dataset.classes, dataset.lookup = classes, lookup
         dataset.truth_version = 1
     return dataset
@@ -159,7 +158,7 @@ def jobs_at_work(session: Session, dataset_id: str) -> list[Job]:
 def refuse_if_busy(session: Session, dataset_id: str) -> None:
     busy = jobs_at_work(session, dataset_id)
     if busy:
-        kinds = ", ".join(sorted({job.kind.value for job in busy}))
+        kinds = ", ".join(sorted({job.kind for job in busy}))
         raise InUse(f"The dataset is in use by a job ({kinds}). Stop it or wait for it to end, then try again.")
 
 

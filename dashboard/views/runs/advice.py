@@ -16,7 +16,6 @@ from dashboard.facts.run_metrics import Reference
 from dashboard.facts.train import assignments
 from dashboard.views.runs.curve_facts import CurveFacts
 from dashboard.views.runs.facts import RunFacts
-from engine.core.network_parameters import ENCODER_STRIDE, U_NETS
 from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import RunConfig, flattened
 from engine.core.run_config_text import titles, value_words
@@ -96,7 +95,7 @@ def _overfit(facts: RunFacts, config: RunConfig) -> Advice | None:
     )
     if not config.augmentation.enabled:
         return _setting(facts, config, "augmentation.enabled", True, evidence)
-    if config.model.architecture in U_NETS and config.model.base_filters >= 16:
+    if config.model.uses("base_filters") and config.model.base_filters >= 16:
         return _setting(facts, config, "model.base_filters", config.model.base_filters // 2, evidence)
     if config.model.dropout < 0.3:
         return _setting(facts, config, "model.dropout", 0.3, evidence)
@@ -255,6 +254,5 @@ def _round_down(value: float) -> float:
 
 def _larger_size(config: RunConfig) -> int:
     """Return about 1.5 times the image size, rounded to a multiple of the network's stride."""
-    model = config.model
-    step = ENCODER_STRIDE if model.architecture == "mobilenet_v2" else model.first_stride * 2**model.depth
-    return min(max(round(1.5 * model.image_size / step), 1) * step, 2048 // step * step)
+    step = config.model.size_step_px
+    return min(max(round(1.5 * config.model.image_size / step), 1) * step, 2048 // step * step)

@@ -1,7 +1,6 @@
 // The curves of a training run. New epochs are added in place, so that zoom and hidden curves stay.
 // Streamlit's own chart becomes a new element with every change of its data.
 
-const groups = new WeakMap();
 let library = null;
 
 function plotly(address) {
@@ -103,13 +102,8 @@ class Curves {
 }
 
 export default function ({ data, parentElement }) {
-  const root = parentElement.querySelector(".root");
-  let curves = groups.get(root);
-  if (!curves) groups.set(root, (curves = new Curves(root, parentElement)));
+  const [curves, unmount] = mount(parentElement, (root) => new Curves(root, parentElement));
   curves.data = data;
   curves.show();
-  return () => {
-    curves.close();
-    groups.delete(root);
-  };
+  return unmount;
 }

@@ -1,7 +1,6 @@
 // The progress bar of a training run. It polls a small route. When an epoch has ended it fetches the news and passes them
 // to the other components of the page (run_news.js). Only a new stage of the run has to be drawn by the script.
 
-const followers = new WeakMap();
 // A trigger without effect is repeated, because it can be lost with the connection.
 const TRIGGER_AGAIN_MS = 8000;
 const SLOWEST_MS = 10000;
@@ -92,7 +91,7 @@ class Follower {
     this.time.textContent = moment.elapsed ? `${moment.elapsed} so far` : "";
   }
 
-  end() {
+  close() {
     this.ended = true;
     clearTimeout(this.timer);
     document.removeEventListener("visibilitychange", this.seen);
@@ -100,13 +99,7 @@ class Follower {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".root");
-  let follower = followers.get(root);
-  if (!follower) followers.set(root, (follower = new Follower(root)));
+  const [follower, unmount] = mount(parentElement, (root) => new Follower(root));
   follower.update(data, (version) => setTriggerValue("outdated", version));
-  return () => {
-    follower.end();
-    followers.delete(root);
-    root.replaceChildren();
-  };
+  return unmount;
 }

@@ -1,7 +1,5 @@
 // The main numbers or the newest epoch of a training run.
 
-const parts = new WeakMap();
-
 function element(kind, name, text) {
   const node = document.createElement(kind);
   node.className = name;
@@ -18,24 +16,24 @@ function numberElement({ label, value, note, help }) {
   return node;
 }
 
-function draw(root, { data }) {
-  const news = newsSince(data.follows) ?? data;
-  if (data.part === "numbers") root.replaceChildren(...news.numbers.map(numberElement));
-  else root.replaceChildren("Epoch ", element("strong", "epoch", String(news.epoch)));
-  root.classList.toggle("numbers", data.part === "numbers");
+class Words {
+  constructor(root) {
+    this.root = root;
+    this.close = followNews(() => this.draw());
+  }
+
+  draw() {
+    const { root, data } = this;
+    const news = newsSince(data.follows) ?? data;
+    if (data.part === "numbers") root.replaceChildren(...news.numbers.map(numberElement));
+    else root.replaceChildren("Epoch ", element("strong", "epoch", String(news.epoch)));
+    root.classList.toggle("numbers", data.part === "numbers");
+  }
 }
 
 export default function ({ data, parentElement }) {
-  const root = parentElement.querySelector(".root");
-  let part = parts.get(root);
-  if (!part) {
-    parts.set(root, (part = { data }));
-    part.leave = followNews(() => draw(root, part));
-  }
-  part.data = data;
-  draw(root, part);
-  return () => {
-    part.leave();
-    parts.delete(root);
-  };
+  const [words, unmount] = mount(parentElement, (root) => new Words(root));
+  words.data = data;
+  words.draw();
+  return unmount;
 }
