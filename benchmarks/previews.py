@@ -54,9 +54,7 @@ def moves(page: Page, address: str, dataset_id: str, method: str, count: int) ->
         lambda request: arrived.setdefault(request.url, time.monotonic()) if "/files/preview/" in request.url else None,
     )
     page.goto(f"{address}/labels?dataset={dataset_id}&a={method}")
-    judged = (
-        page.get_by_test_id("stMetric").filter(has_text="Estimated score").get_by_text(re.compile(r"^\d\."))
-    )
+    judged = page.get_by_test_id("stMetric").filter(has_text="Estimated score").get_by_text(re.compile(r"^\d\."))
     judged.wait_for(timeout=300_000)
     page.wait_for_timeout(1000)
     slider = page.get_by_test_id("stSlider").filter(has_text=SLIDERS[method]).locator("input[type=range]").first
