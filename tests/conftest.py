@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import os
+
+# Several test processes share the cores, each with images of 64 px. What tests start inherits this. Before any import
+# that reads it.
+os.environ |= dict.fromkeys(
+    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"], "1"
+)
+
 import shutil
 import tempfile
 from collections.abc import Iterator

@@ -30,7 +30,7 @@ from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
 
 FOLDERS = {"run": stored.run_folder, "prediction_set": stored.prediction_folder, "label_set": stored.label_folder}
-COCO_SHAPES = {"coco": "polygons", "coco-rle": "rle", "coco-image": "image"}
+COCO_SHAPES: dict[str, coco.Shapes] = {"coco": "polygons", "coco-rle": "rle", "coco-image": "image"}
 CHECKED_IMAGES = 4
 """On so many of the run's own images a converted model is compared with the Keras model."""
 
@@ -123,7 +123,7 @@ def _run_rows(context: JobContext, run_id: str) -> RunRows:
             splits=[row.split for row in runs.split(session, run.id)],
             metrics=runs.metrics(session, run.id),
             rounds=len(rounds.rounds(session, run.id)),
-            prediction_set_id=own.id if own else None,
+            prediction_set_id=own.id if own else "",
             predictions=runs.predictions(session, own.id) if own else [],
         )
 

@@ -36,7 +36,10 @@ TILES = 6
 
 @dataclass(frozen=True)
 class RunRows:
-    """The rows of a run at one moment; `predictions` are those of its own dataset, in the set `prediction_set_id`."""
+    """The rows of a run at one moment; `predictions` are those of its own dataset, in the set `prediction_set_id`.
+
+    Without predictions that id is empty.
+    """
 
     run: Run
     dataset: Dataset
@@ -45,7 +48,7 @@ class RunRows:
     splits: Sequence[str]
     metrics: Sequence[Metric]
     rounds: int
-    prediction_set_id: str | None
+    prediction_set_id: str
     predictions: Sequence[Prediction]
 
 
@@ -151,8 +154,9 @@ def tile_rows(rows: RunRows, files: Artifacts) -> list[TileRow]:
     Against truth where there is any, else against the pseudo-label that the run was trained on.
     """
     by_truth = any(row.truth_dice is not None for row in rows.predictions)
-    scores = {row.image_id: row.truth_dice if by_truth else row.label_dice for row in rows.predictions}
-    scored = [row for row in rows.predictions if scores[row.image_id] is not None]
+    dice = {row.image_id: row.truth_dice if by_truth else row.label_dice for row in rows.predictions}
+    scores = {image_id: score for image_id, score in dice.items() if score is not None}
+    scored = [row for row in rows.predictions if row.image_id in scores]
     kept_out = [row for row in scored if row.split == "validation"]
     ranked = sorted(kept_out or scored, key=lambda row: (scores[row.image_id], row.image_id))
     few = min(TILES, len(ranked) // 2 + len(ranked) % 2)
@@ -176,6 +180,7 @@ def _tile(rows: RunRows, files: Artifacts, image: Image, by_truth: bool, score: 
             lookup = np.asarray(rows.dataset.lookup, np.uint8)
             reference = lookup[_decoded(files, stored.truth_key(run.dataset_id, image.id))] > 0
         else:
+            assert run.label_set_id, "without truth, a mask has a score only where the run has a label set"
             reference = metrics.to_mask(_decoded(files, stored.label_key(run.label_set_id, image.id)), 0.5)
     except JobFailed:
         return None

@@ -1,4 +1,4 @@
-"""Networks that stay in the memory of one process between its jobs, ready to draw."""
+"""Networks that stay in the memory of a worker between its jobs, so that predictions start at once."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 KEPT = 2
-"""Networks held at once: the two that the Predict page compares."""
+"""Number of networks in memory: the two that the Predict page compares."""
 
 
 class KeptNetwork(NamedTuple):
-    """A stored network: the Keras model, and the same as `engine.network.inference.compiled` makes it."""
+    """A stored network: the Keras model and its compiled function (`engine.network.inference.compiled`)."""
 
     model: Any
     network: Any
 
 
-_kept: dict[str, tuple[tuple[int, int], KeptNetwork]] = {}  # the one used last comes last
+_kept: dict[str, tuple[tuple[int, int], KeptNetwork]] = {}  # the most recently used is last
 
 
 def network_of(run_id: str, path: Path) -> KeptNetwork:
-    """Return the network of a run from its model file; from memory where the file is the same as before.
+    """Return the network of a run from its model file, or from memory if the file has not changed.
 
     Raises:
-        engine.network.inference.ModelError: the file is missing, damaged or no network that can be used.
+        engine.network.inference.ModelError: the file is missing, damaged or not a usable network.
     """
-    from engine.network.inference import (  # TensorFlow: seconds that only those who predict shall wait
-        compiled,
-        load_model,
-    )
+    # Not above: importing TensorFlow takes seconds, and not every job needs it
+    from engine.network.inference import compiled, load_model
 
     stamp = _stamp(path)
     held = _kept.pop(run_id, None)
@@ -43,12 +41,12 @@ def network_of(run_id: str, path: Path) -> KeptNetwork:
 
 
 def run_ids() -> list[str]:
-    """Return the runs whose networks are held."""
+    """Return the runs whose networks are in memory."""
     return list(_kept)
 
 
 def forget() -> None:
-    """Let go of all networks."""
+    """Release all networks."""
     _kept.clear()
     gc.collect()
 
@@ -56,5 +54,5 @@ def forget() -> None:
 def _stamp(path: Path) -> tuple[int, int]:
     if not path.exists():
         return 0, 0
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size

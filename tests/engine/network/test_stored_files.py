@@ -134,23 +134,23 @@ def test_a_class_hidden_in_a_layer_is_found(ours, tmp_path):
 
 def test_what_else_lies_in_the_file_is_refused(ours, tmp_path):
     path = tmp_path / "x.keras"
-    with pytest.raises(UnsafeFile, match=r"also holds 'assets/evil\.py'"):
+    with pytest.raises(UnsafeFile, match=r"also contains 'assets/evil\.py'"):
         check_model_file(rewritten(ours, path, **{"assets/evil__py": b"x"}))
-    with pytest.raises(UnsafeFile, match=r"also holds '\.\./x\.h5'"):
+    with pytest.raises(UnsafeFile, match=r"also contains '\.\./x\.h5'"):
         check_model_file(rewritten(ours, path, **{"../x.h5": b"x"}))
     with pytest.raises(UnsafeFile, match=r"lacks 'model\.weights\.h5'"):
         check_model_file(rewritten(ours, path, model__weights__h5=None))
     with pytest.raises(UnsafeFile, match=r"config\.json has 17 MB; the limit is 17 MB"):
         check_model_file(rewritten(ours, path, config__json=b" " * (MOST_CONFIG_BYTES + 1)))
-    with pytest.raises(UnsafeFile, match="weights are damaged, or no HDF5 file"):
+    with pytest.raises(UnsafeFile, match="weights are damaged or not an HDF5 file"):
         check_model_file(rewritten(ours, path, model__weights__h5=b"\x89HDF no"))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in MEMBERS:
             archive.writestr(name, bytes(1 << 20))
-    with pytest.raises(UnsafeFile, match="is packed, and Keras does not pack"):
+    with pytest.raises(UnsafeFile, match="is compressed, and Keras does not compress"):
         check_model_file(path)
     path.write_bytes(ours.read_bytes()[:-100])
-    with pytest.raises(UnsafeFile, match="damaged, or no Keras file"):
+    with pytest.raises(UnsafeFile, match="damaged or not a Keras file"):
         check_model_file(path)
 
 
@@ -170,11 +170,11 @@ EVIL_WEIGHTS: dict[str, tuple[Callable[[h5py.File], object], str]] = {
     "soft link": (lambda file: file.__setitem__("x", h5py.SoftLink("/nowhere")), "a link 'x'"),
     "external storage": (
         lambda file: file.create_dataset("x", (4,), np.uint8, external=[("/etc/passwd", 0, 4)]),
-        "numbers lie in another file",
+        "data is in another file",
     ),
-    "virtual array": (_virtual, "numbers lie in another file"),
-    "references": (lambda file: file.create_dataset("x", (4,), h5py.ref_dtype), "which are no numbers"),
-    "pickled objects": (lambda file: file.create_dataset("x", (4,), h5py.string_dtype()), "which are no numbers"),
+    "virtual array": (_virtual, "data is in another file"),
+    "references": (lambda file: file.create_dataset("x", (4,), h5py.ref_dtype), "which is not numeric"),
+    "pickled objects": (lambda file: file.create_dataset("x", (4,), h5py.string_dtype()), "which is not numeric"),
     "array that only claims its size": (
         lambda file: file.create_dataset("x", (1 << 40,), np.float32, chunks=(1 << 20,), compression="gzip"),
         "the limit is 4,295 MB",
