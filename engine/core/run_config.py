@@ -1,7 +1,7 @@
-"""What a training run is made of: every parameter declared once, with its limits, unit and one-sentence help.
+"""The settings of a training run: every parameter declared once, with its limits, unit and one-sentence help.
 
 The form in the browser, the command line (`-p training.epochs=3`), the JSON stored with a run, the difference between
-two runs and the table in the documentation are all made from these declarations. Nothing here imports TensorFlow.
+two runs and the table in the documentation are all derived from these declarations. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from engine.core.run_parameters import (
 
 
 class RunConfig(Params):
-    """Everything that decides how a run goes, apart from the images it learns from."""
+    """All settings of a run; with the same images they give the same run."""
 
     version: Literal[2] = Field(2, title="Version", description="Version of this set of parameters.")
     training: TrainingParams = Field(default_factory=TrainingParams, title="Training")
@@ -41,7 +41,7 @@ class RunConfig(Params):
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, values: Any) -> Any:
-        """Read the settings of a run of version 1 as what they did: it stretched images and predicted once."""
+        """Upgrade the settings of version 1 without changing their effect: it stretched images and predicted once."""
         if not isinstance(values, dict) or values.get("version") != 1:
             return values
         before = {
@@ -99,7 +99,7 @@ PRESETS: dict[str, RunConfig] = {
 
 
 def config_from(preset: str = DEFAULT_PRESET, values: dict[str, Any] | None = None) -> RunConfig:
-    """Return the preset with `values` (nested by group, as `parameters.from_assignments` gives them) laid over it.
+    """Return the preset with `values` (nested by group, as `parameters.from_assignments` returns them) merged into it.
 
     Raises:
         ParameterError: if there is no such preset, or a sentence for each wrong parameter.

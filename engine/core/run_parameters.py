@@ -1,6 +1,6 @@
-"""The groups of settings that a run is made of: every parameter with its limits, unit and one-sentence help.
+"""The groups of a run's settings: every parameter with its limits, unit and one-sentence help.
 
-`engine.core.run_config` puts them together. Nothing here imports TensorFlow.
+`engine.core.run_config` combines them. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -67,7 +67,11 @@ class TrainingParams(Params):
         description="Count each pixel by how sure its pseudo-label is: |2p − 1|. Truth is always sure.",
     )
     ignore_band: float = number(
-        0.0, 0, 0.45, "Pixels whose pseudo-label lies within this distance of 0.5 teach nothing.", title="Ignore band"
+        0.0,
+        0,
+        0.45,
+        "Pixels whose pseudo-label lies within this distance of 0.5 are left out of the loss.",
+        title="Ignore band",
     )
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
         "adamw",
@@ -147,7 +151,7 @@ class DataParams(Params):
         0.0,
         0,
         0.9,
-        "Share of the images that do not teach because their pseudo-labels have the lowest quality.",
+        "Share of the images left out of training because their pseudo-labels have the lowest quality.",
         title="Leave out the worst",
     )
 
@@ -251,7 +255,7 @@ class SelfTrainingParams(Params):
         0.3,
         0,
         0.95,
-        "Share of the old label in the new one; the rest is what the network said.",
+        "Share of the old label in the new one; the rest is the network's prediction.",
         title="Keep of the labels",
         only_with={"rounds": SEVERAL_ROUNDS},
     )
@@ -272,7 +276,7 @@ class SelfTrainingParams(Params):
 
 
 class PredictionParams(Params):
-    """How a run's masks of its own images are made once it is trained."""
+    """How a run's masks of its own images are computed once it is trained."""
 
     flips: bool = Field(
         True,

@@ -1,4 +1,4 @@
-"""What the environment sets: read once, checked once."""
+"""Settings from environment variables: read and validated once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
     launcher: str = Field("local", description="How workers are started.")
     max_workers: int = Field(2, ge=1, le=64, description="Jobs that run at the same time.")
-    heartbeat_s: float = Field(5.0, gt=0, le=30, description="Seconds between two signs of life of a worker.")
+    heartbeat_s: float = Field(5.0, gt=0, le=30, description="Seconds between two heartbeats of a worker.")
     lost_after_s: float = Field(60.0, ge=1, description="Seconds of silence after which a running job counts as lost.")
     warm_worker_s: float = Field(
         300.0,
