@@ -1,22 +1,45 @@
-"""The queue: every change of a job's state is one guarded UPDATE, so that no two processes win the same job."""
+"""The queue: every change of a job's state is one guarded UPDATE, so that no two processes claim the same job."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, Row, Update, func, select, update
 from sqlalchemy.orm import Session
 
 from db import audit
 from db.models import Dataset, Job, JobKind, JobStatus, LabelSet, Run, utc_now
+from db.session import changed_rows
 
-WORKED_ON = {"run": Run, "label_set": LabelSet, "dataset": Dataset}
+WORKED_ON: dict[str, type[Run] | type[LabelSet] | type[Dataset]] = {
+    "run": Run,
+    "label_set": LabelSet,
+    "dataset": Dataset,
+}
 """What a job's payload may name, the narrowest first."""
 
 
-def submit(session: Session, kind: JobKind, payload: dict[str, Any]) -> Job:
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: `done` of `total` units, in a phase with a short name; `rate` is units per second or None."""
+
+    done: int = 0
+    total: int = 0
+    unit: str = "images"
+    phase: str = ""
+    rate: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job | Row[Any]) -> Progress:
+        """Return the progress of a job's row."""
+        return cls(**{each.name: getattr(job, f"progress_{each.name}") for each in fields(cls)})
+
+
+def submit(session: Session, kind: str, payload: dict[str, Any]) -> Job:
     """Add a queued job. Start a worker for it after the transaction has ended."""
     job = Job(kind=kind, payload=payload)
     session.add(job)
@@ -29,20 +52,21 @@ def find(session: Session, job_id: str | None) -> Job | None:
 
 
 def claim(
-    session: Session, worker: str, max_running: int, lost_after_s: float, kinds: Collection[JobKind] = tuple(JobKind)
+    session: Session, worker: str, max_running: int, lost_after_s: float, kinds: Collection[str] | None = None
 ) -> Job | None:
-    """Take the oldest queued job of `kinds` for `worker`, unless `max_running` live ones of any kind run already.
+    """Take the oldest queued job of `kinds` (None is all) for `worker`, or return None if there is none.
 
-    None if there is none.
+    Nothing is claimed while `max_running` live jobs of any kind run.
     """
     now = utc_now()
     if running(session, now, lost_after_s) >= max_running:
         return None
-    oldest = select(Job.id).where(Job.status == JobStatus.QUEUED, Job.kind.in_(kinds))
+    oldest = select(Job.id).where(*_queued(kinds))
     job_id = session.scalar(oldest.order_by(Job.created_at, Job.id).limit(1))
     if job_id is None:
         return None
-    taken = session.execute(
+    taken = changed_rows(
+        session,
         update(Job)
         .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
         .values(
@@ -54,9 +78,9 @@ def claim(
             heartbeat_at=now,
             error=None,
         )
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    if taken.rowcount != 1:
+    if taken != 1:
         return None
     return session.get(Job, job_id, populate_existing=True)
 
@@ -64,18 +88,22 @@ def claim(
 def running(session: Session, now: datetime, lost_after_s: float) -> int:
     """Return how many jobs run whose worker is not lost."""
     silent = _silent(now, lost_after_s)
-    return session.scalar(select(func.count()).where(Job.status == JobStatus.RUNNING, ~silent))
+    return session.scalar(select(func.count()).where(Job.status == JobStatus.RUNNING, ~silent)) or 0
 
 
-def _silent(now: datetime, lost_after_s: float) -> Any:
-    """The last sign of life is too old, or too far in the future: it was written before a clock was set back."""
+def _silent(now: datetime, lost_after_s: float) -> ColumnElement[bool]:
+    """The last heartbeat is too old, or too far in the future: it was written before a clock was set back."""
     reach = timedelta(seconds=lost_after_s)
     return (Job.heartbeat_at < now - reach) | (Job.heartbeat_at > now + abs(reach))
 
 
-def queued(session: Session, kinds: Collection[JobKind] = tuple(JobKind)) -> int:
-    """Return how many jobs of `kinds` wait."""
-    return session.scalar(select(func.count()).where(Job.status == JobStatus.QUEUED, Job.kind.in_(kinds)))
+def queued(session: Session, kinds: Collection[str] | None = None) -> int:
+    """Return how many jobs of `kinds` wait; None is all."""
+    return session.scalar(select(func.count()).where(*_queued(kinds))) or 0
+
+
+def _queued(kinds: Collection[str] | None) -> list[ColumnElement[bool]]:
+    return [Job.status == JobStatus.QUEUED, *([] if kinds is None else [Job.kind.in_(kinds)])]
 
 
 def uses_run(job: Job, run_ids: Collection[str]) -> bool:
@@ -83,31 +111,31 @@ def uses_run(job: Job, run_ids: Collection[str]) -> bool:
     return not {job.payload.get("run"), *job.payload.get("also", [])}.isdisjoint(run_ids)
 
 
-def _mine(job_id: str, attempt: int) -> Any:
+def _mine(job_id: str, attempt: int) -> Update:
     return update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
 
 
-def heartbeat(session: Session, job_id: str, attempt: int, progress: tuple[int, int, str] | None = None) -> None:
-    """Write a sign of life, and (done, total, text) where there is news. Does nothing to a job that is not ours."""
+def heartbeat(session: Session, job_id: str, attempt: int, progress: Progress | None = None) -> None:
+    """Store that the worker is alive, and its progress if it is new. Does nothing to a job that is not its own."""
     values: dict[str, Any] = {"heartbeat_at": utc_now()}
     if progress is not None:
-        values["progress_done"], values["progress_total"], values["progress_text"] = progress
+        values |= {f"progress_{each.name}": getattr(progress, each.name) for each in fields(progress)}
     session.execute(_mine(job_id, attempt).values(**values))
 
 
 class TakenOver(Exception):
-    """A job is no longer this worker's: it was given up for lost and put back, or ended. What it would write is not."""
+    """A job is no longer this worker's: it counted as lost and was requeued, or it ended. Its writes are refused."""
 
 
 def refuse_if_taken_over(session: Session, job_id: str, attempt: int) -> None:
     """Raise `TakenOver` unless a job runs and this is its attempt. In a transaction that writes, it stays so."""
     mine = select(Job.id).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
     if session.scalar(mine) is None:
-        raise TakenOver(f"Job {job_id} was given to another worker meanwhile, or was ended.")
+        raise TakenOver(f"Job {job_id} was given to another worker, or was ended.")
 
 
 def should_stop(session: Session, job_id: str, attempt: int) -> bool:
-    """Whether a person asked to stop, or the job is no longer this worker's."""
+    """Whether a stop was requested, or the job is no longer this worker's."""
     mine = (Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
     asked = session.scalar(select(Job.stop_requested).where(*mine))
     return asked is None or asked
@@ -122,30 +150,24 @@ def finish(
     result: dict[str, Any] | None = None,
 ) -> bool:
     """End a running job. Returns False if it was no longer this worker's; then nothing changes."""
-    values = {"status": status, "error": error, "finished_at": utc_now()}
+    values: dict[str, Any] = {"status": status, "error": error, "finished_at": utc_now()}
     if result is not None:
         values["result"] = result
-    return session.execute(_mine(job_id, attempt).values(**values)).rowcount == 1
+    return changed_rows(session, _mine(job_id, attempt).values(**values)) == 1
 
 
 def request_stop(session: Session, job_id: str) -> None:
-    """Ask a job to stop. A queued one stops at once; a running one when its worker next looks."""
-    ended = session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
-        .values(status=JobStatus.STOPPED, finished_at=utc_now())
-    )
-    asked = session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.RUNNING, Job.stop_requested.is_(False))
-        .values(stop_requested=True)
-    )
-    if ended.rowcount or asked.rowcount:
+    """Request a stop. A queued job stops at once; a running one when its worker next checks."""
+    this = update(Job).where(Job.id == job_id)
+    queued = this.where(Job.status == JobStatus.QUEUED)
+    running = this.where(Job.status == JobStatus.RUNNING, Job.stop_requested.is_(False))
+    ended = changed_rows(session, queued.values(status=JobStatus.STOPPED, finished_at=utc_now()))
+    if ended or changed_rows(session, running.values(stop_requested=True)):
         _record(session, "stopped", job_id)
 
 
 def requeue(session: Session, job_id: str) -> bool:
-    """Put a failed or stopped job back into the queue: resume or retry. Returns whether it was one."""
+    """Put a failed or stopped job back into the queue: resume or retry. Returns False if it was neither."""
     requeued = _requeue(session, Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.STOPPED])) == 1
     if requeued:
         _record(session, "resumed", job_id)
@@ -153,9 +175,9 @@ def requeue(session: Session, job_id: str) -> bool:
 
 
 def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: str | None = None) -> int:
-    """Put running jobs whose worker has been silent too long back into the queue. Returns how many.
+    """Requeue running jobs whose worker has been silent too long. Returns how many.
 
-    A lost job whose stop was asked for ends as stopped instead.
+    A lost job whose stop was requested ends as stopped instead.
     """
     lost = [Job.status == JobStatus.RUNNING, _silent(now, lost_after_s)]
     if job_id is not None:
@@ -173,21 +195,23 @@ def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: s
 
 
 def _record(session: Session, action: str, job_id: str) -> None:
-    """Write down who stopped or resumed a job, and what it works on by name."""
+    """Add an audit entry: who stopped or resumed a job, and the name of what it works on."""
     job = session.get_one(Job, job_id)
-    rows = (session.get(table, job.payload.get(key) or "") for key, table in WORKED_ON.items())
-    name = next((row.name for row in rows if row is not None), "")
-    audit.record(session, action, "job", job_id, name, f"{job.kind.value} job")
+    names = (
+        session.scalar(select(table.name).where(table.id == job.payload.get(key))) for key, table in WORKED_ON.items()
+    )
+    name = next((name for name in names if name is not None), "")
+    audit.record(session, action, "job", job_id, name, f"{job.kind} job")
 
 
-def _requeue(session: Session, *where: Any) -> int:
-    changed = session.execute(
+def _requeue(session: Session, *where: ColumnElement[bool]) -> int:
+    return changed_rows(
+        session,
         update(Job)
         .where(*where)
         .values(status=JobStatus.QUEUED, stop_requested=False, finished_at=None, error=None)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    return changed.rowcount
 
 
 def is_lost(job: Job, now: datetime, lost_after_s: float) -> bool:

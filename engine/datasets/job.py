@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from db import datasets
+from db.models import Job, JobKind
 from engine.core.settings import settings
 from engine.datasets import ingest, sample, truth
 from engine.datasets.ingest import Decoded
@@ -21,7 +23,7 @@ from engine.datasets.source import Entry, Limits, Source, UnreadableSource
 from engine.imaging import codec
 from engine.store import artifacts as stored
 from engine.store.artifacts import Artifacts
-from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
 BATCH = 20
 """Rows written in one transaction: few enough that a crash loses seconds, many enough that SQLite is not the work."""
@@ -97,22 +99,28 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
     dataset_id = job.payload["dataset"]
     if job.attempt > 1:  # a killed attempt may have been writing; one import at a time writes to a dataset
         context.artifacts.delete_half_written(stored.dataset_folder(dataset_id))
-    known = context.records.content_hashes(dataset_id)
-    has_truth = {image.id: image.has_truth for image in context.records.images(dataset_id)}
+    with context.reading() as session:
+        images = datasets.images(session, dataset_id)
+    known = {image.content_hash: image.name for image in images}
+    has_truth = {image.id: image.has_truth for image in images}
     rows: list[dict[str, Any]] = []
     entries: list[Entry] = []
     report = list(skipped)
 
+    def store(new: Sequence[Entry]) -> None:
+        with context.writing() as session:
+            datasets.add_images(session, dataset_id, job.id, rows, [asdict(entry) for entry in new])
+
     def commit() -> None:
-        context.records.add_images(dataset_id, job.id, rows, [asdict(entry) for entry in entries])
+        store(entries)
         report.extend(entries)
         rows.clear()
         entries.clear()
 
-    context.records.add_images(dataset_id, job.id, [], [asdict(entry) for entry in skipped])
+    store(skipped)
     stopped = False
-    with closing(_encoded(readers, dataset_id)) as images:
-        for number, encoded in enumerate(images, start=1):
+    with closing(_encoded(readers, dataset_id)) as decoded_images:
+        for number, encoded in enumerate(decoded_images, start=1):
             decoded = encoded.decoded
             if encoded.row.get("id") in has_truth:
                 _bring_back(context.artifacts, dataset_id, encoded, has_truth[encoded.row["id"]])
@@ -125,7 +133,7 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
                     rows.append(encoded.row)
             else:
                 entries.extend(ingest.as_duplicate(decoded, first))
-            context.progress(number, len(readers), decoded.name)
+            context.progress(number, len(readers), unit="files", phase="importing", subject=decoded.name)
             stopped = context.should_stop()
             if stopped or len(entries) >= BATCH:
                 commit()
@@ -140,7 +148,7 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
     return result
 
 
-def _encoded(readers: Sequence[Reader], dataset_id: str) -> Iterator[Encoded]:
+def _encoded(readers: Sequence[Reader], dataset_id: str) -> Generator[Encoded, None, None]:
     """Yield every image in order, decoded and encoded by a few threads: OpenCV and Pillow let them run together."""
     waiting: deque[Future[Encoded]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
@@ -160,7 +168,7 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
     decoded = read()
     if decoded.image is None:
         return Encoded(decoded, {})
-    values = [] if decoded.truth is None else truth.value_counts(decoded.truth)
+    counts = np.zeros(0, int) if decoded.truth is None else truth.value_counts(decoded.truth)
     row = {
         "id": hashlib.sha256(f"{dataset_id}:{decoded.content_hash}".encode()).hexdigest()[:32],
         "name": decoded.name,
@@ -168,7 +176,7 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
         "width": decoded.image.shape[1],
         "height": decoded.image.shape[0],
         "has_truth": decoded.truth is not None,
-        "truth_values": [[value, int(count)] for value, count in enumerate(values) if count],
+        "truth_values": [[value, int(count)] for value, count in enumerate(counts) if count],
     }
     return Encoded(
         replace(decoded, image=None, truth=None),  # the pixels are not needed any more, and are large
@@ -200,12 +208,15 @@ def _bring_back(files: Artifacts, dataset_id: str, encoded: Encoded, with_truth:
 def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry]) -> dict[str, Any]:
     """Recount the dataset and propose classes from all of its truth; return the job's result."""
     counts = np.zeros(256, np.int64)
-    for image in context.records.images(dataset_id):
+    with context.reading() as session:
+        images = datasets.images(session, dataset_id)
+    for image in images:
         for value, count in image.truth_values:
             counts[value] += count
     found = truth.propose_classes(counts) if counts.any() else None
     classes = [entry.model_dump() for entry in found.classes] if found else None
-    dataset = context.records.finish_import(dataset_id, classes, list(found.lookup) if found else None)
+    with context.writing() as session:
+        dataset = datasets.finish_import(session, dataset_id, classes, list(found.lookup) if found else None)
     taken = sum(entry.taken for entry in report)
     return {
         "dataset": dataset_id,
@@ -220,3 +231,6 @@ def _why_empty(report: Sequence[Entry]) -> str:
     if not report:
         return "There are no images in it."
     return f"No image could be taken. {report[0].name}: {report[0].reason}"
+
+
+JOB = JobType(JobKind.IMPORT, run)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from typing import Any
 
 from engine.core.settings import REPOSITORY_ROOT, Settings
 
 
 class LocalLauncher:
-    """Starts `python -m engine.work.worker` in a session of its own, so that it outlives the dashboard."""
+    """Starts `python -m engine.work.worker` in its own session, so that it outlives the dashboard."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -19,11 +20,9 @@ class LocalLauncher:
         """Start a worker. Its output outside of jobs goes to DATA_ROOT/jobs/workers.log."""
         log = self._settings.data_root / "jobs" / "workers.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        apart = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
+        apart: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "engine.work.worker"],
@@ -34,5 +33,8 @@ class LocalLauncher:
                 stderr=output,
                 **apart,
             )
-        # Somebody has to collect the exit status, or the ended worker stays as a zombie.
+        # The exit status has to be collected, or the ended worker stays as a zombie.
         threading.Thread(target=process.wait, daemon=True).start()
+
+
+LAUNCHER = LocalLauncher

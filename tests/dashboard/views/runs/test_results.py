@@ -1,0 +1,53 @@
+"""The summary of a run on the Runs page, and the targets of its links and suggestions."""
+
+import pytest
+
+from db import runs
+from engine.core.run_config import config_from
+from tests.dashboard.views.runs.test_page import PAGE, start, texts, work
+from tests.support.installation import add_discs
+from tests.support.live_page import given
+from tests.support.predicted import add_run
+
+
+@pytest.fixture
+def dataset(installation):
+    return add_discs(installation, count=4)
+
+
+def test_an_ended_run_is_summarised_with_links_to_its_weakest_images(installation, open_page, dataset):
+    run = add_run(installation, add_discs(installation, count=60, name="many"), "told", epochs=8)
+    app = open_page(PAGE, run=run.id)
+    assert not app.exception
+    assert "What happened" in [header.value for header in app.subheader]
+    assert "Image by image, **Dice vs truth is" in texts(app)
+    links = [link.proto for link in app.get("page_link") if "image=" in link.proto.query_string]
+    assert len(links) == 4  # a fifth of 20 validation images
+    assert all(f"run={run.id}" in link.query_string and ".png (" in link.label for link in links)
+
+
+def test_a_training_run_has_one_sentence_instead_of_a_summary(installation, open_page, dataset):
+    run = start(installation, dataset, epochs=40)
+    work(installation, run, epochs=8)
+    app = open_page(PAGE)
+    assert "What happened" not in [header.value for header in app.subheader]
+    (sentence,) = [data["sentence"] for data in given(app) if "sentence" in data]
+    assert "Dice vs truth on validation is still rising" in sentence
+
+
+def test_advice_opens_the_train_page_with_it_set_despite_earlier_input(installation, open_page):
+    config = config_from("fast", {"augmentation": {"enabled": False}, "training": {"epochs": 30}})
+    run = add_run(installation, add_discs(installation, count=12), "by heart", config=config, epochs=1)
+    with installation.database.writing() as session:
+        for epoch in range(1, 31):
+            values = {"loss": 1 / epoch, "val_loss": 0.5 + 0.002 * (epoch - 8) ** 2, "dice": 0.5, "val_dice": 0.5}
+            runs.save_metrics(session, run.id, epoch, values)
+    app = open_page(PAGE, run=run.id)
+    assert "**Augmentation · Augment**: no → **yes**" in texts(app)
+    key = f"train-form-fast-{run.id}"
+    app.session_state[f"{key}-begin"] = config
+    app.button(key="run-advice-0-open").click().run()
+    assert not app.exception
+    assert "Starts from the settings of the run" in texts(app)
+    assert app.toggle(key=f"{key}.augmentation.enabled").value is True
+    assert app.number_input(key=f"{key}.training.epochs").value == 30
