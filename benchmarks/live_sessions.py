@@ -157,7 +157,7 @@ def compare(epochs: Epochs, app_pid: int, address: str, sessions: int, pairs: in
 
 @contextmanager
 def conversations(address: str, count: int) -> Iterator[list[Sightings]]:
-    """Hold `count` conversations with the app as its pages do; what they saw is filled in meanwhile."""
+    """Hold `count` conversations with the app as its pages do; what they see is added to the list."""
     seen: list[Sightings] = [{} for _ in range(count)]
     faults: list[object] = []
     ready, enough, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
