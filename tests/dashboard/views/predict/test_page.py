@@ -359,7 +359,7 @@ def test_a_prediction_is_left_to_the_warm_worker(warm_settings, open_page, submi
     run_id = add_run(installation, add_discs(installation, name="own")).id
     add_discs(installation, name="other")
     with installation.database.writing() as session:
-        warm.hold(session, "machine:1", [run_id])
+        warm.register(session, "machine:1", [run_id])
     at = open_page(PAGE)
     at.segmented_control("predict-what").set_value("An existing dataset").run()
     click(at, f"predict-existing-{run_id}")
@@ -368,6 +368,6 @@ def test_a_prediction_is_left_to_the_warm_worker(warm_settings, open_page, submi
 
 def test_the_warm_worker_ends_with_the_app(dashboard, installation):
     with installation.database.writing() as session:
-        warm.hold(session, "machine:1", [])
+        warm.register(session, "machine:1", [])
     queue_watch.dismiss_warm_worker()
     assert warm_jobs(installation) == []
