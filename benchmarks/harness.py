@@ -44,7 +44,7 @@ Folder = Annotated[Path, typer.Argument(help="Folder with images/ and truth/, pa
 Part = Annotated[str, typer.Option(help="all, even or odd files; the defaults were chosen on even ones.")]
 Foreground = Annotated[int, typer.Option(help="Truth values from this on are foreground.")]
 Params = Annotated[list[str] | None, typer.Option("-p", help="A parameter, NAME=VALUE; may be repeated.")]
-DataRoot = Annotated[Path | None, typer.Option(help="Where drawn data is kept for the next time.")]
+DataRoot = Annotated[Path | None, typer.Option("--data-root", help="Keeps drawn data for the next time.")]
 
 
 class Failed(list[Row]):

@@ -50,9 +50,8 @@ def compare(
     seed: Annotated[int, typer.Option(help="Draws the steps at which it is killed.")] = 0,
 ) -> dict[str, Any] | Failed:
     """Train twice, once with interruptions, and compare."""
-    options = [word for each in (f"training.epochs={epochs}", *(params or [])) for word in ("-p", each)]
-    training = [str(folder.resolve()), "--foreground", str(foreground), "--images", str(images), "--preset", preset]
-    training += options
+    training = [str(folder.resolve()), f"--foreground={foreground}", f"--images={images}", f"--preset={preset}"]
+    training += [word for each in (f"training.epochs={epochs}", *(params or [])) for word in ("-p", each)]
     with data_root() as root:
         steps, seconds = run_once(root / "undisturbed", training)
         killed_at, killed_seconds = run_killed(root / "killed", training, steps, epochs, kills, seed)
