@@ -47,7 +47,7 @@ class Actor:
 
 LOCAL = Actor("local", Role.ADMIN)
 TOKEN = Actor("token", Role.EDITOR)
-STRANGER = Actor("a stranger", Role.NONE)
+ANONYMOUS = Actor("anonymous", Role.NONE)
 APP = Actor("the app", Role.ADMIN)
 COMMAND_LINE = Actor("command line", Role.ADMIN)
 MACHINE = Actor("this machine", Role.ADMIN)
