@@ -227,7 +227,7 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
     if not _store_end(database, job, status, error, result):
         log.warning("Job %s was given to another worker.", job.id)
     if job.kind == JobKind.WARM and status == JobStatus.FINISHED:
-        context.artifacts.delete(stored.job_log_key(job.id))  # its row is deleted soon, and no person started it
+        context.artifacts.delete(stored.job_log_key(job.id))  # its row goes soon, and nobody started it by hand
     return status
 
 
