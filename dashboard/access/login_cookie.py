@@ -1,7 +1,7 @@
 """Streamlit's login cookie: who is named in it, and whether it is good.
 
 Streamlit signs it when somebody comes back from the identity provider, and itself reads it only for the pages. Our
-routes and pages read it here, with Streamlit's own key and signature (docs/adr/0010-who-gets-in.md).
+routes and pages read it here, with Streamlit's own key and signature (docs/adr/0010-access-control.md).
 """
 
 from __future__ import annotations
