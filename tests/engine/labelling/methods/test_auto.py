@@ -37,6 +37,7 @@ def look(**parts_by_method: dict[str, float]) -> auto.Look:
     return auto.Look(np.zeros((1, 1, 3), np.uint8), tuple(qualities), (None,) * len(qualities))
 
 
+@pytest.mark.slow
 def test_photographs_get_saliency_and_a_printed_page_a_threshold() -> None:
     assert chosen_for([data.astronaut(), data.coffee(), data.chelsea()])["method"] == "saliency"
     page = rgb(data.page())
