@@ -37,17 +37,6 @@ NO_FOREGROUND = (
 )
 PREVIEW_PX = 256
 
-PRESET_SENTENCES = {
-    "fast": "A small U-Net with batch normalisation, light augmentation and a learning rate that falls to zero: "
-    "minutes on an ordinary computer.",
-    "classic": "The full-size U-Net: 64 base filters at 256 × 256, batches of 4, Adam at 1e-4, cross-entropy, patience "
-    "10, no augmentation. Hours on an ordinary computer.",
-    "thorough": "The small U-Net one level deeper at 448 × 448, 100 epochs, and on pseudo-labels a second round that "
-    "learns corrected labels: half an hour on an ordinary computer for a few hundred images.",
-    "encoder": "MobileNetV2 on the way down, which starts from weights that were learned from ImageNet's labels and "
-    "are downloaded once; on pseudo-labels with a second round. The best masks of photographs, in minutes.",
-}
-
 
 @dataclass(frozen=True)
 class DatasetOption:

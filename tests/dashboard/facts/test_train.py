@@ -202,8 +202,7 @@ def test_preview_of_a_label_set_shows_its_probability(installation, dataset):
     assert mask.shape == (64, 64) and (mask == 90).all()
 
 
-def test_every_preset_has_its_sentence():
-    assert set(PRESETS) <= set(train.PRESET_SENTENCES)
+def test_the_default_parameters_are_a_preset():
     assert RunConfig() == PRESETS["fast"]
 
 
