@@ -1,4 +1,4 @@
-"""Who acts: the person, or the part of the machine, in whose name a transaction writes."""
+"""Who acts: the person or the process in whose name a transaction writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Role(enum.StrEnum):
 
 
 class NotAllowed(PermissionError):
-    """The one who asks has not the role that this takes. The sentence names both roles."""
+    """The actor lacks the role that is needed. The sentence names both roles."""
 
 
 @dataclass(frozen=True)
