@@ -142,7 +142,7 @@ def test_doctor_finds_only_what_the_kill_left(installation):
 def test_masks_and_the_prepared_annotations_are_downloaded(installation, submitted):
     with serving() as server:
         coco = server.ask(urls.prepared(COCO_JOB))
-        archive = zipfile.ZipFile(io.BytesIO(server.ask(urls.prediction_zip(GALLERY)).body))
+        archive = zipfile.ZipFile(io.BytesIO(server.ask(urls.masks_zip("prediction_set", GALLERY)).body))
         model = server.ask(urls.model(FINISHED))
         report = server.ask(urls.import_report_csv(PLATES))
     assert (coco.status, coco.body) == (200, stored_file(f"predictions/{GALLERY}/exports/coco/{COCO_JOB}.json"))
