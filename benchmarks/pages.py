@@ -198,6 +198,7 @@ def gallery(chosen: DataRoot = None, images: int = 10_000, pages: int = 100) -> 
             page.set_viewport_size(TALL)
             page.goto(f"{served.address}/gallery?run={run_id}")
             page.locator(".tile").first.wait_for()
+            page.get_by_test_id("stPagination").get_by_role("button", name="2", exact=True).wait_for()
             page.wait_for_timeout(3000)
             turns, memory = [], [resident_mib(served.pid)]
             for number in range(2, pages + 2):

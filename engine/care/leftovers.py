@@ -119,7 +119,7 @@ def _uploads(files: Artifacts, jobs: Iterable[object], now: datetime) -> Iterato
     if stale:
         what = counted(len(stale), "upload was", "uploads were")
         sentence = f"{what} brought more than {UPLOADS_KEPT_S / 86400:.0f} days ago and never imported."
-        yield Finding("stale_upload", sentence, tuple(stale), mending=_DELETED, harmless=True)
+        yield Finding("stale_upload", sentence, tuple(stale), repair=_DELETED, harmless=True)
     yield from half_written(half, "uploads")
 
 

@@ -225,7 +225,7 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
             status, error = JobStatus.FAILED, explain(failure, _trained_config(job, context))
         log.info("Ended: %s. %s", status.value, error or "", extra={"event": "job_ended"})
     if not _store_end(database, job, status, error, result):
-        log.warning("Job %s was given to another worker meanwhile.", job.id)
+        log.warning("Job %s was given to another worker.", job.id)
     if job.kind == JobKind.WARM and status == JobStatus.FINISHED:
         context.artifacts.delete(stored.job_log_key(job.id))  # its row goes soon, and nobody started it by hand
     return status

@@ -3,14 +3,14 @@
 import streamlit as st
 
 from dashboard.access import rights
-from dashboard.access.entrance import Entrance, entrance
+from dashboard.access.mode import AccessMode, access_mode
 from dashboard.access.token_route import PATH
 from dashboard.facts.people import MEANING
 from dashboard.facts.wording import escaped
 
 st.title("Account")
 who = rights.who()
-if entrance() == Entrance.LOGIN:
+if access_mode() == AccessMode.LOGIN:
     st.markdown(f"You are logged in as **{escaped(who.name)}**.")
     st.markdown(f"Your role is **{who.role}**. {MEANING[who.role]}")
     st.caption("An admin changes roles on the page People.")

@@ -185,7 +185,7 @@ def test_a_recipe_file_is_drawn_with_and_single_parameters_change_it(command, as
     assert "There is no recipe file" in command("label", "discs", "--recipe", tmp_path / "none.json").stderr
     recipe.write_text("{}")
     broken = command("label", "discs", "--recipe", recipe)
-    assert "light.recipe.json' cannot be used. This is no recipe" in broken.stderr
+    assert "light.recipe.json' cannot be used. This is not a recipe" in broken.stderr
     recipe.write_bytes(bytes(range(128, 256)))
     assert "cannot be read as text" in command("label", "discs", "--recipe", recipe).stderr
 

@@ -159,7 +159,7 @@ def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, s
     click(first, "classes-save")
     assert not first.warning
     click(second, "classes-save")
-    assert "changed meanwhile, in another tab" in second.warning[0].value
+    assert "changed in the meantime, in another tab" in second.warning[0].value
     with installation.database.reading() as session:
         assert session.get_one(Dataset, dataset.id).truth_version == 3
     second.run()

@@ -22,7 +22,7 @@ def view_of(installation, now=None):
 
 
 def open_home():
-    return AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30).run()
+    return AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=120).run()
 
 
 def submit_run(installation, dataset_id):
