@@ -27,8 +27,8 @@ from engine.core.run_config import RunConfig
 from engine.core.settings import Settings
 from engine.datasets import ingest
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LONGEST_SIDE_PX = 320
@@ -90,7 +90,7 @@ def add_one(place: Place, pair: tuple[np.ndarray, np.ndarray], number: int) -> d
     share = levels / 255
     entropy = -(share * np.log2(share + 1e-9) + (1 - share) * np.log2(1 - share + 1e-9))
     unsure = metrics.probability_to_u8(np.clip(entropy, 0, 1))
-    files, image_id = Artifacts(place.data_root), new_id()
+    files, image_id = LocalStore(place.data_root), new_id()
     files.write(stored.image_key(place.dataset_id, image_id), codec.encode_png(image))
     files.write(stored.thumb_key(place.dataset_id, image_id), codec.thumbnail(image))
     files.write(stored.truth_key(place.dataset_id, image_id), codec.encode_png(truth.astype(np.uint8) * 255))

@@ -39,8 +39,8 @@ from engine.core.run_config import PRESETS, config_from
 from engine.core.settings import Settings
 from engine.datasets import sample
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 
 VALIDATION_EVERY = 5
 ENDED = (JobStatus.FINISHED, JobStatus.FINISHED, JobStatus.FINISHED, JobStatus.STOPPED, JobStatus.FAILED)
@@ -54,7 +54,7 @@ def add_runs(data_root: str | Path, runs: int, epochs: int, images: int = 0, *, 
         name: begins the names of the dataset, the label set and the runs. No two calls may share one.
     """
     installation = Settings(data_root=Path(data_root), database_url="")
-    database, files = Database(installation.resolved_database_url), Artifacts(installation.data_root)
+    database, files = Database(installation.resolved_database_url), LocalStore(installation.data_root)
     database.migrate()
     with database.writing() as session:
         dataset = datasets.create(session, name)
@@ -72,7 +72,7 @@ def add_runs(data_root: str | Path, runs: int, epochs: int, images: int = 0, *, 
     return ids
 
 
-def _add_images(database: Database, files: Artifacts, dataset: Dataset, count: int) -> dict[str, np.ndarray]:
+def _add_images(database: Database, files: LocalStore, dataset: Dataset, count: int) -> dict[str, np.ndarray]:
     """Store images of the sample set with their truth; return {image id: truth, bool (H, W)}."""
     truths, rows = {}, []
     for number in range(count):
@@ -99,7 +99,7 @@ def _png(mask: np.ndarray) -> bytes:
     return codec.encode_png(mask.astype(np.uint8) * 255)
 
 
-def _add_labels(session: Session, files: Artifacts, dataset: Dataset, truths: dict[str, np.ndarray]) -> str:
+def _add_labels(session: Session, files: LocalStore, dataset: Dataset, truths: dict[str, np.ndarray]) -> str:
     name = f"{dataset.name} labels"
     label_set = recipes.create(session, session.merge(dataset), name, "kmeans", {"clusters": 4}, 0, "drawn")
     rows = []
@@ -177,7 +177,7 @@ def _curves(rng: np.random.Generator, epochs: int) -> dict[str, np.ndarray]:
 
 
 def _add_predictions(
-    session: Session, files: Artifacts, dataset: Dataset, run_id: str, truths: dict[str, np.ndarray], number: int
+    session: Session, files: LocalStore, dataset: Dataset, run_id: str, truths: dict[str, np.ndarray], number: int
 ) -> None:
     """Store a mask of every image: its truth with a soft edge, moved further the worse the run is at the image."""
     run = session.get_one(Run, run_id)

@@ -15,7 +15,7 @@ from db.inventory import DatabaseInventory
 from db.models import Dataset, Job, LabelSet, Person, Run, utc_now
 from engine.care.bug_report import IMAGES, Facts, bug_report
 from engine.care.checkup import check
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 
 WORDS = ((Dataset, "dataset"), (Run, "run"), (LabelSet, "label_set"), (Person, "person"))
 

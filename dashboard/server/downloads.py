@@ -17,8 +17,8 @@ from dashboard.server.guard import REVALIDATE, file_tag, get, guarded, row_of, s
 from db import predictions
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
 from engine.exports.pictures import MASK_KINDS, MaskKind
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
 
 
 @guarded
@@ -151,7 +151,7 @@ def _csv(name: str, text: str) -> Response:
     return Response("\ufeff" + text, media_type="text/csv; charset=utf-8", headers=_attachment(name))
 
 
-def _levels(store: Artifacts, masks: Sequence[exports.Mask]) -> Iterator[exports.Member]:
+def _levels(store: Store, masks: Sequence[exports.Mask]) -> Iterator[exports.Member]:
     return exports.map_members(store, "probabilities", ((mask.key, mask.name) for mask in masks))
 
 

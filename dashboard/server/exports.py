@@ -19,8 +19,8 @@ from engine.exports import pictures
 from engine.exports.pictures import MaskKind
 from engine.exports.tables import as_csv
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
 
 Member = tuple[str, bytes]
 PIECE_BYTES = 1 << 16
@@ -78,7 +78,7 @@ def zip_stream(members: Iterable[Member]) -> Generator[bytes, None, None]:
 
 
 def mask_members(
-    store: Artifacts, dataset_id: str, masks: Iterable[Mask], kind: MaskKind, threshold: float
+    store: Store, dataset_id: str, masks: Iterable[Mask], kind: MaskKind, threshold: float
 ) -> Iterator[Member]:
     """Yield <kind>/<name>.png of each mask: "masks" are PNG 0/255, "classes" 0/1, "cutouts" the image's foreground.
 
@@ -96,7 +96,7 @@ def mask_members(
         yield f"{kind}/{mask.name}.png", data
 
 
-def map_members(store: Artifacts, folder: str, keyed_names: Iterable[tuple[str, str]]) -> Iterator[Member]:
+def map_members(store: Store, folder: str, keyed_names: Iterable[tuple[str, str]]) -> Iterator[Member]:
     """Yield <folder>/<name>.png of (key, name), as they are stored: 8-bit maps. What has none is left out."""
     for key, name in keyed_names:
         if store.exists(key):
@@ -130,7 +130,7 @@ def _in_order(query: Select[Any]) -> Select[Any]:
     return query.order_by(Image.position, Image.id)
 
 
-def prediction_csv(session: Session, store: Artifacts, prediction_set_id: str, threshold: float) -> str:
+def prediction_csv(session: Session, store: Store, prediction_set_id: str, threshold: float) -> str:
     """Return areas and scores at `threshold`, one line for each image; what has no reference stays empty.
 
     The two kinds of score keep their names: against truth, and agreement with the pseudo-label that taught the run.
@@ -185,7 +185,7 @@ def label_csv(session: Session, label_set_id: str) -> str:
     return as_csv(header, table)
 
 
-def _foreground_share(store: Artifacts, prediction: Prediction, pixels: int, threshold: float) -> str:
+def _foreground_share(store: Store, prediction: Prediction, pixels: int, threshold: float) -> str:
     counts = prediction.truth_counts or prediction.label_counts
     key = stored.prediction_key(prediction.prediction_set_id, prediction.image_id)
     if counts:

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dashboard.facts import urls
-from engine.store import artifacts as stored
-from engine.store.artifacts import BadKey
+from engine.store import keys as stored
+from engine.store.keys import BadKey
 
 GUARDS = {
     "X-Content-Type-Options": "nosniff",

@@ -22,7 +22,7 @@ from dashboard.server.guard import FOREVER, REVALIDATE, file_tag, get, guarded, 
 from dashboard.server.picture_bundle import bundle_route
 from dashboard.server.uploads import UPLOAD_ROUTE
 from db.models import Dataset
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 
 
 @guarded

@@ -11,8 +11,9 @@ from engine.care import leftovers
 from engine.care.findings import Finding, Report, counted
 from engine.care.inventory import Inventory
 from engine.care.shelves import Compared, Shelf, compared, decodes, scanned, shelves
-from engine.store import artifacts as stored
-from engine.store.artifacts import PART, Artifacts, zip_is_whole
+from engine.store import keys as stored
+from engine.store.base import Store
+from engine.store.disk import PART, zip_is_whole
 
 Seen = Callable[[int], None]
 
@@ -31,7 +32,7 @@ _MENDING = {
 
 def check(
     inventory: Inventory,
-    files: Artifacts,
+    files: Store,
     now: datetime,
     lost_after_s: float,
     quick: bool = False,
@@ -117,7 +118,7 @@ def shelf_findings(shelf: Shelf, result: Compared) -> Iterable[Finding]:
             )
 
 
-def run_findings(run: Any, files: Artifacts, quick: bool) -> Iterable[Finding]:
+def run_findings(run: Any, files: Store, quick: bool) -> Iterable[Finding]:
     """Yield what is wrong with the models and pictures of one run."""
     folder = files.root / stored.run_folder(run.id)
     name, at_work = f"run {run.name!r}", frozenset({run.dataset_id})
@@ -170,7 +171,7 @@ def short_sets(inventory: Inventory, busy: set[str]) -> Iterable[Finding]:
             )
 
 
-def _notes(inventory: Inventory, files: Artifacts, busy: set[str]) -> Iterable[str]:
+def _notes(inventory: Inventory, files: Store, busy: set[str]) -> Iterable[str]:
     if not inventory.is_sqlite:
         yield f"The database is {inventory.dialect}: its own files are for its own tools to check."
     jobs = inventory.jobs()

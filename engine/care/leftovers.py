@@ -10,7 +10,8 @@ from pathlib import Path
 from engine.care.findings import Finding, counted
 from engine.care.inventory import Inventory
 from engine.care.shelves import Compared, Shelf, scanned
-from engine.store.artifacts import PART, Artifacts
+from engine.store.base import Store
+from engine.store.disk import PART
 
 LOST_AND_FOUND = "lost+found"
 UPLOADS_KEPT_S = 7 * 24 * 3600.0
@@ -46,7 +47,7 @@ def orphaned(items: list[str], where: str, datasets: frozenset[str] = frozenset(
         yield Finding("orphan", sentence, tuple(items), "", datasets, _MOVED, harmless=True)
 
 
-def elsewhere(inventory: Inventory, files: Artifacts, now: datetime, busy: set[str]) -> Iterator[Finding]:
+def elsewhere(inventory: Inventory, files: Store, now: datetime, busy: set[str]) -> Iterator[Finding]:
     """Yield what is left over outside of the shelves: whole folders, exports, uploads, logs, and inside of runs."""
     runs = {run.id: run.dataset_id for run in inventory.runs()}
     labels = {found.id: found.dataset_id for found in inventory.label_sets()}
@@ -105,7 +106,7 @@ def _old_exports(folder: Path, root: Path, job_ids: set[str]) -> list[str]:
     return sorted(_below(root, path) for path in made if path.name.partition(".")[0] not in job_ids)
 
 
-def _uploads(files: Artifacts, jobs: Iterable[object], now: datetime) -> Iterator[Finding]:
+def _uploads(files: Store, jobs: Iterable[object], now: datetime) -> Iterator[Finding]:
     wanted = {
         (job.payload.get("source") or {}).get("token") for job in jobs if job.status != "finished" and job.payload
     }
@@ -123,7 +124,7 @@ def _uploads(files: Artifacts, jobs: Iterable[object], now: datetime) -> Iterato
     yield from half_written(half, "uploads")
 
 
-def forgotten_logs(files: Artifacts, job_ids: set[str]) -> list[str]:
+def forgotten_logs(files: Store, job_ids: set[str]) -> list[str]:
     """Return logs of jobs that are not remembered: loading a network is forgotten when it is over, its log stays."""
     logs = (entry for entry in scanned(files.root / "jobs") if entry.name.endswith(".log"))
     return [entry.name for entry in logs if entry.name != "workers.log" and entry.name[:-4] not in job_ids]

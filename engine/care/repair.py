@@ -16,8 +16,8 @@ from typing import Protocol
 from engine.care.findings import Finding, Report, counted
 from engine.care.leftovers import LOST_AND_FOUND
 from engine.imaging import codec
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 
 NOTE = f"""What `python -m engine doctor --repair` has set aside: files that no row of the database names, and damaged
 masks that can be drawn again. Each lies where it lay below DATA_ROOT, in a folder named after the time of the repair.
@@ -45,7 +45,7 @@ Mending = Callable[[], AbstractContextManager[Rows]]
 
 
 def repair(
-    report: Report, files: Artifacts, mending: Mending, migrate: Callable[[], None], moment: str
+    report: Report, files: LocalStore, mending: Mending, migrate: Callable[[], None], moment: str
 ) -> Iterator[str]:
     """Mend what can be mended, and yield a sentence for everything that was done or left alone.
 
@@ -80,7 +80,7 @@ def repair(
                     yield steps[finding.kind](finding, rows)
 
 
-def _thumbnails(files: Artifacts, finding: Finding) -> str:
+def _thumbnails(files: LocalStore, finding: Finding) -> str:
     made = 0
     for image_id in _ids(finding):
         key = stored.image_key(finding.owner_id, image_id)
@@ -93,7 +93,7 @@ def _thumbnails(files: Artifacts, finding: Finding) -> str:
     return f"Made {counted(made, 'thumbnail')} anew."
 
 
-def _forget(files: Artifacts, finding: Finding, rows: Rows, aside: PurePosixPath) -> str:
+def _forget(files: LocalStore, finding: Finding, rows: Rows, aside: PurePosixPath) -> str:
     """Delete the rows, and move away what is left of their files: damaged ones, and the other map of a prediction."""
     set_id, ids = finding.owner_id, _ids(finding)
     if finding.kind.endswith("_label"):
@@ -112,7 +112,7 @@ def _ask(rows: Rows, kind: str, finding: Finding) -> str:
     return f"Left alone, because there is no job to try again: {finding.sentence}"
 
 
-def _set_aside(files: Artifacts, items: Collection[str], aside: PurePosixPath) -> str:
+def _set_aside(files: LocalStore, items: Collection[str], aside: PurePosixPath) -> str:
     """Move files or folders below DATA_ROOT to `aside`, where each keeps its path."""
     moved = 0
     for item in items:
@@ -127,7 +127,7 @@ def _set_aside(files: Artifacts, items: Collection[str], aside: PurePosixPath) -
     return f"Moved {counted(moved, 'file or folder', 'files or folders')} to {aside}."
 
 
-def _delete(files: Artifacts, finding: Finding) -> str:
+def _delete(files: LocalStore, finding: Finding) -> str:
     for item in finding.items:
         path = files.root / item
         if path.is_dir() and not path.is_symlink():

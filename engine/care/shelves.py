@@ -13,8 +13,8 @@ import numpy as np
 
 from engine.care.inventory import Inventory
 from engine.imaging import codec
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
 
 THREADS = min(4, os.cpu_count() or 1)
 """OpenCV decodes outside of Python's lock."""
@@ -99,7 +99,7 @@ def prediction_shelves(inventory: Inventory, found: object) -> Iterator[Shelf]:
         yield Shelf(kind, place, ".png", owner, found.id, at_work, again(), read=again)
 
 
-def compared(shelf: Shelf, files: Artifacts, quick: bool, seen: Callable[[int], None]) -> Compared:
+def compared(shelf: Shelf, files: Store, quick: bool, seen: Callable[[int], None]) -> Compared:
     """Return how a shelf's files differ from its rows; `seen(count)` is told how far it is.
 
     Rows were read before the folder is, so a job that writes meanwhile makes nothing missing; what was deleted
@@ -119,7 +119,7 @@ def compared(shelf: Shelf, files: Artifacts, quick: bool, seen: Callable[[int], 
     return Compared(tuple(sorted(missing)), tuple(sorted(damaged)), tuple(unknown))
 
 
-def _damaged(shelf: Shelf, files: Artifacts, there: list[str], seen: Callable[[int], None]) -> list[str]:
+def _damaged(shelf: Shelf, files: Store, there: list[str], seen: Callable[[int], None]) -> list[str]:
     def whole(image_id: str) -> bool:
         return decodes(files.root / shelf.key(image_id), shelf.shapes[image_id] if shelf.exact else None)
 

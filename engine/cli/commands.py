@@ -29,8 +29,9 @@ from engine.labelling import recipe_file
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
 from engine.prediction.refine_masks import Refine
 from engine.prediction.score import score as score_folders
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
+from engine.store.local import LocalStore
 from engine.training.run_details import encoder_weights
 
 app = typer.Typer(
@@ -56,7 +57,7 @@ class Installation:
 
     def __init__(self) -> None:
         self.settings: Settings = settings()
-        self.files = Artifacts(self.settings.data_root)
+        self.files = LocalStore(self.settings.data_root)
         self.database = Database(self.settings.resolved_database_url, actor=lambda: COMMAND_LINE)
         self.database.migrate()
 
@@ -335,7 +336,7 @@ def predict(
 
 
 def write_masks(
-    files: Artifacts, keyed: Sequence[tuple[str, str]], out: Path, threshold: float, probabilities: bool
+    files: Store, keyed: Sequence[tuple[str, str]], out: Path, threshold: float, probabilities: bool
 ) -> None:
     """Write a mask PNG (0/255) for each (name, key) of an 8-bit probability; that too into probabilities/ if asked."""
     out.mkdir(parents=True, exist_ok=True)
@@ -347,7 +348,7 @@ def write_masks(
         write_files(files, keyed, out / "probabilities")
 
 
-def write_files(files: Artifacts, keyed: Sequence[tuple[str, str]], out: Path) -> None:
+def write_files(files: Store, keyed: Sequence[tuple[str, str]], out: Path) -> None:
     """Write a copy of each stored PNG of (name, key) into a folder."""
     out.mkdir(parents=True, exist_ok=True)
     stems = safe_stems([name for name, _ in keyed])

@@ -21,7 +21,7 @@ from engine.cli.care_rows import mending_of
 from engine.cli.commands import AsJson, CommandFailed, app, print_result
 from engine.core import logs
 from engine.core.settings import Settings, settings
-from engine.store.artifacts import Artifacts
+from engine.store.local import LocalStore
 
 log = logging.getLogger("maskloom.doctor")
 
@@ -34,7 +34,7 @@ def doctor(
 ):
     """Check the database against the files. Exit status 0: all is well; 1: something is not."""
     current = settings()
-    database, files = _opened(current), Artifacts(current.data_root)
+    database, files = _opened(current), LocalStore(current.data_root)
     report = _checked(database, files, current, quick, as_json)
     done: list[str] = []
     if mend and not report.clean:
@@ -67,7 +67,7 @@ def _opened(current: Settings) -> Database:
     return Database(url)
 
 
-def _checked(database: Database, files: Artifacts, current: Settings, quick: bool, quiet: bool) -> Report:
+def _checked(database: Database, files: LocalStore, current: Settings, quick: bool, quiet: bool) -> Report:
     columns = (TextColumn("Looking at files: {task.completed:,.0f}"), TimeElapsedColumn())
     console = Console(file=sys.stderr)
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:

@@ -15,7 +15,7 @@ from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
 from engine.exports.formats import FORMATS, Format, find_format
-from engine.store.artifacts import replacing
+from engine.store.disk import replacing
 
 
 @app.command("export")
@@ -43,8 +43,8 @@ def export_(
     if job.status == JobStatus.STOPPED:
         raise CommandFailed("Stopped. Nothing was written.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as beside:
-        shutil.copyfile(installation.files.path(job.result["key"]), beside)
+    with installation.files.local(job.result["key"]) as stored, replacing(out) as beside:
+        shutil.copyfile(stored, beside)
     told = {name: value for name, value in job.result.items() if name not in ("key", "suffix")}
     print_result(
         {"format": what.name, "out": str(out)} | told, as_json, f"Wrote {out} ({job.result['bytes']:,} bytes)."

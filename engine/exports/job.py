@@ -20,8 +20,9 @@ from engine.exports.run_facts import RunFacts, framing_sentence
 from engine.exports.sources import masked_images, run_facts, tile_rows
 from engine.imaging import codec
 from engine.network.framing import cut, scaled_shape, windows
-from engine.store import artifacts as stored
-from engine.store.artifacts import PART
+from engine.store import keys as stored
+from engine.store.base import MissingFile
+from engine.store.disk import PART
 from engine.work.context import Job, JobContext, JobFailed, JobStopped
 from engine.work.pace import Pace
 
@@ -45,7 +46,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     what = find_format(payload["what"])
     folder = FOLDERS[payload["owner"]](payload[payload["owner"]])
     key = stored.export_key(folder, what.name, job.id, what.suffix)
-    context.artifacts.delete_half_written(stored.export_folder(folder, what.name), job.id)
+    context.artifacts.delete_unfinished(stored.export_folder(folder, what.name), job.id)
     with context.artifacts.writing(key) as beside:
         told = (
             _annotations(context, payload, what, beside)
@@ -54,7 +55,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         )
     for other in context.artifacts.keys(stored.export_folder(folder, what.name)):
         # What another job made meanwhile was asked for at another threshold, and somebody waits for it
-        if other != key and context.artifacts.path(other).stat().st_mtime < began:
+        if other != key and context.artifacts.modified(other) < began:
             context.artifacts.delete(other)
     return {"key": key, "suffix": what.suffix, "bytes": context.artifacts.size(key)} | told
 
@@ -96,8 +97,9 @@ def _packed(context: JobContext, chosen: Any, facts: RunFacts, kind: str, folder
     steps = _Steps(context, 4)
     steps.next("Reading the model")
     try:
-        model = load_model(context.artifacts.path(stored.best_model_key(chosen.id)))
-    except ModelError as error:
+        with context.artifacts.local(stored.best_model_key(chosen.id)) as path:
+            model = load_model(path)
+    except (MissingFile, ModelError) as error:
         raise JobFailed(str(error)) from None
     steps.next("Converting the model")
     squares = _squares(context, chosen, facts, model.input_shape[1])

@@ -14,8 +14,8 @@ from engine.exports.annotated import Annotated, MaskedImage, foreground_category
 from engine.exports.report import ReportTile, TileRow
 from engine.exports.run_facts import RunFacts, Score
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile
 from engine.training.run_details import (
     DICE_NAME,
     IOU_NAME,

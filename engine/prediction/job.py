@@ -20,8 +20,8 @@ from engine.datasets import job as import_images
 from engine.imaging import codec, metrics
 from engine.network.loaded import KeptNetwork, network_of
 from engine.prediction.refine_masks import refined
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts, MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
 from engine.work.context import Job, JobContext, JobFailed, JobStopped
 from engine.work.pace import Pace
 
@@ -97,8 +97,9 @@ def predict_dataset(
     rows: list[dict[str, Any]] = []
     context.progress(len(done), len(images), what)
     try:
-        network = network_of(run.id, files.path(stored.best_model_key(run.id)))
-    except ModelError as error:
+        with files.local(stored.best_model_key(run.id)) as path:
+            network = network_of(run.id, path)
+    except (MissingFile, ModelError) as error:
         raise JobFailed(str(error)) from None
 
     pace, stored_at = Pace(), began
@@ -133,7 +134,7 @@ class _Drawn(NamedTuple):
 
 def _drawn(
     network: KeptNetwork,
-    files: Artifacts,
+    files: Store,
     dataset_id: str,
     images: list[Any],
     data: DataParams,
@@ -251,7 +252,7 @@ def _already_imported(job: Job, context: JobContext) -> bool:
     return not context.artifacts.exists(stored.upload_folder(source["token"]))
 
 
-def _read(files: Artifacts, key: str, name: str) -> np.ndarray:
+def _read(files: Store, key: str, name: str) -> np.ndarray:
     try:
         return codec.decode_png(files.read(key))
     except MissingFile:

@@ -15,8 +15,8 @@ from engine.core.run_config import RunConfig
 from engine.core.run_parameters import SelfTrainingParams
 from engine.datasets.split import split
 from engine.prediction.job import predict_dataset
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store, StoredFile
 from engine.training.round_records import Rounds
 from engine.work.context import Job, JobContext, JobFailed, JobStopped
 from engine.work.pace import Pace
@@ -48,7 +48,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 
     chosen = context.records.run(job.payload["run"])
     config = parse(RunConfig, chosen.config)
-    context.artifacts.delete_half_written(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
+    context.artifacts.delete_unfinished(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
     rows = _split_rows(context, chosen, config)
     samples = _weighed(context, chosen, config, training_samples(context, chosen, rows))
     if not chosen.label_set_id:  # truth is not to be corrected
@@ -68,8 +68,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     )
     rounds = Rounds(context, chosen)
     try:
-        folder = context.artifacts.path(stored.run_folder(chosen.id))
-        result = train_rounds(config, samples, folder, hooks, rounds.finished)
+        with context.artifacts.workspace(stored.run_folder(chosen.id)) as folder:
+            result = train_rounds(config, samples, folder, hooks, rounds.finished)
     except TrainingError as error:
         context.records.update_run(chosen.id, ended_reason=str(error))
         raise JobFailed(str(error)) from None
@@ -144,7 +144,7 @@ def training_samples(context: JobContext, run: Any, rows: Sequence[dict[str, Any
     """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run."""
     from engine.training.samples import Sample
 
-    files: Artifacts = context.artifacts
+    files: Store = context.artifacts
     lookup = None if run.label_set_id else tuple(run.lookup)
 
     def target(image_id: str) -> str:
@@ -155,8 +155,8 @@ def training_samples(context: JobContext, run: Any, rows: Sequence[dict[str, Any
     return [
         Sample(
             id=row["image_id"],
-            image=files.path(stored.image_key(run.dataset_id, row["image_id"])),
-            target=files.path(target(row["image_id"])),
+            image=StoredFile(files, stored.image_key(run.dataset_id, row["image_id"])),
+            target=StoredFile(files, target(row["image_id"])),
             split=row["split"],
             lookup=lookup,
             probe=row["probe"],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.context import JobContext
 
 

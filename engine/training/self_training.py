@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.core.run_config import RunConfig
-from engine.store.artifacts import replacing
+from engine.store.disk import replacing
+from engine.store.keys import label_path, round_path
 from engine.training.callbacks import Hooks
 from engine.training.correction import Correction, correct
 from engine.training.fit import BEST_FILE, LAST_FILE, FitResult, fit
@@ -72,7 +73,7 @@ def train_rounds(
     finished = _load(folder)
     seconds, kept = 0.0, None
     for number in range(1, config.self_training.rounds + 1):
-        place = folder if number == 1 else _round_folder(folder, number) / "model"
+        place = folder if number == 1 else folder / round_path(number) / "model"
         teaching = list(samples) if number == 1 else _relabelled(config, samples, folder, number)
         offset = finished[number - 2].last_epoch if number > 1 else 0
         taught = [each for each in teaching if each.weight > 0]
@@ -81,8 +82,8 @@ def train_rounds(
         if result.ended in ("stopped", "nan"):
             return _whole(result, offset, seconds, finished, f"Round {number}: {result.reason}", kept)
         if len(finished) < number:
-            masks = _round_folder(folder, number)
-            ahead = _round_folder(folder, number + 1) if number < config.self_training.rounds else None
+            masks = folder / round_path(number)
+            ahead = folder / round_path(number + 1) if number < config.self_training.rounds else None
             correction = correct(config, teaching, place / BEST_FILE, masks, ahead, hooks)
             if correction is None:
                 reason = f"Stopped by a person while round {number} was judged."
@@ -181,9 +182,9 @@ def weighed(
 
 def _relabelled(config: RunConfig, samples: Sequence[Sample], folder: Path, number: int) -> list[Sample]:
     """Return the samples with the labels that the round before made, weighed by how those look."""
-    base = _round_folder(folder, number)
+    base = folder / round_path(number)
     quality = json.loads((base / "quality.json").read_text())
-    taught = [replace(sample, target=base / "labels" / f"{sample.id}.png") for sample in samples]
+    taught = [replace(sample, target=base / label_path(sample.id)) for sample in samples]
     return weighed(taught, quality, config.data.quality_weights == "weighted", config.self_training.drop_worst)
 
 
@@ -191,10 +192,6 @@ def _round_config(config: RunConfig, number: int) -> RunConfig:
     """Return the settings of one round: another seed for weights and order, and all else the same."""
     training = config.training.model_copy(update={"seed": config.training.seed + number - 1})
     return config.model_copy(update={"training": training})
-
-
-def _round_folder(folder: Path, number: int) -> Path:
-    return folder / "rounds" / str(number)
 
 
 def _shifted(hooks: Hooks, offset: int) -> Hooks:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from engine.store.artifacts import Artifacts
+from engine.store.base import Store
 
 
 class JobFailed(Exception):
@@ -94,7 +94,7 @@ class Records(Protocol):
 class JobContext(Protocol):
     """How a job reaches files, rows and its worker."""
 
-    artifacts: Artifacts
+    artifacts: Store
     records: Records
 
     def progress(self, done: int, total: int, text: str = "") -> None:

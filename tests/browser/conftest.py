@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from db.session import Database
 from engine.core.settings import Settings
-from engine.store.artifacts import Artifacts
+from engine.store.local import LocalStore
 from tests.support.installation import REPOSITORY, Installation
 
 PATIENCE_MS = 30_000
@@ -63,7 +63,7 @@ def running(script: Path, data_root: Path, *options: str, **environment: str) ->
         try:
             _wait_until_it_answers(f"http://127.0.0.1:{port}/_stcore/health", server, log)
             yield RunningApp(
-                f"http://127.0.0.1:{port}", Installation(installation_settings, database, Artifacts(data_root)), log
+                f"http://127.0.0.1:{port}", Installation(installation_settings, database, LocalStore(data_root)), log
             )
         finally:
             server.terminate()

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from dashboard.ui import palette
 from db import datasets
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.browser.conftest import running
 from tests.support.installation import add_discs
 

@@ -16,7 +16,7 @@ from dashboard.ui import palette
 from db import datasets, runs
 from db.models import new_id
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.browser.conftest import running
 from tests.browser.test_components import drawn, share_of, until
 from tests.support.installation import REPOSITORY, SHARED_DATA, add_discs

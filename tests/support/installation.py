@@ -12,8 +12,8 @@ from db.models import Dataset, Job, new_id
 from db.session import Database
 from engine.core.settings import Settings
 from engine.imaging import codec
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
@@ -25,7 +25,7 @@ class Installation:
 
     settings: Settings
     database: Database
-    files: Artifacts
+    files: LocalStore
 
     def job(self, job_id: str) -> Job:
         with self.database.reading() as session:

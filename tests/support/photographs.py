@@ -8,7 +8,7 @@ import numpy as np
 from db import datasets
 from db.models import Dataset
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import SHARED_DATA, Installation, add_discs
 
 COUNT, SIDE_PX = 12, 160

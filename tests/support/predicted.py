@@ -10,7 +10,7 @@ from db import datasets, recipes, runs
 from db.models import Dataset, Run
 from engine.core.run_config import RunConfig
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import Installation
 
 

@@ -12,8 +12,8 @@ import streamlit as st
 from dashboard.server import resources
 from db import predictions
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts, MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
 
 PIXELS = 250_000
 """Of a larger picture every second, third … pixel is compared: the third decimal of a Dice needs no more."""
@@ -26,7 +26,7 @@ class MaskPair:
     is filled, and for good where one of the two masks is missing.
     """
 
-    def __init__(self, files: Artifacts, first_id: str, second_id: str, image_ids: tuple[str, ...]) -> None:
+    def __init__(self, files: Store, first_id: str, second_id: str, image_ids: tuple[str, ...]) -> None:
         self._files, self._sets, self._image_ids = files, (first_id, second_id), image_ids
         self._filled = np.zeros(len(image_ids), bool)
         self.curves = np.full((len(image_ids), len(metrics.THRESHOLDS)), np.nan, np.float32)

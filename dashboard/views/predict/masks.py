@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -26,7 +25,7 @@ from dashboard.views.predict.mask_pairs import MaskPair
 from dashboard.views.predict.rival import choose_rival, follow_rival
 from db import predictions
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 
 AT_ONCE_S, SLICE_S, PAUSE_S = 0.6, 0.4, 0.6
 """Comparing two networks' masks: what a page waits for, and how the rest is done beside the work of others."""
@@ -237,17 +236,17 @@ def _subtitle(image: Shown, compared: bool, unsure: bool) -> str:
 
 def _with_area(view: SetView, image: Shown, threshold: float) -> Shown:
     """Return an image with how much of it is foreground, from its picture where no stored count tells; None if gone."""
-    path = resources.artifacts().path(stored.prediction_key(view.id, image.id))
-    if not path.exists():
+    files, key = resources.artifacts(), stored.prediction_key(view.id, image.id)
+    if not files.exists(key):
         return replace(image, area=None)
     if image.area is not None:
         return image
-    levels = _level_counts(str(path), path.stat().st_mtime_ns)
+    levels = _level_counts(key, files.version(key))
     foreground = metrics.to_mask(np.arange(256, dtype=np.uint8), threshold)
     return replace(image, area=float(levels[foreground].sum() / levels.sum()))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)
-def _level_counts(path: str, written_ns: int) -> np.ndarray:
+def _level_counts(key: str, version: str) -> np.ndarray:
     """Return how many pixels of a stored probability have each of 256 levels, so that a threshold is a sum."""
-    return np.bincount(codec.decode_png(Path(path).read_bytes()).ravel(), minlength=256)
+    return np.bincount(codec.decode_png(resources.artifacts().read(key)).ravel(), minlength=256)

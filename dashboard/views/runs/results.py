@@ -16,8 +16,8 @@ from dashboard.views.runs.curves import figures, look_controls, shared_history
 from dashboard.views.runs.facts import LiveStatus, RunHead, Scores
 from dashboard.views.runs.live_component import Page, live_epoch
 from dashboard.views.runs.live_facts import Number, numbers, parameters
-from engine.store import artifacts as stored
-from engine.store.artifacts import MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile
 
 LOG_TAIL_BYTES = 16_000
 _MODE_ICONS = {"errors": "Errors", "fill": "Fill", "outline": "Outline", "side by side": "Side by side"}

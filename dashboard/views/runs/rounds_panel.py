@@ -11,7 +11,7 @@ from dashboard.facts.rounds import Comparison, RoundView, round_views, teacher_u
 from dashboard.server.resources import artifacts, database
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.views.runs.facts import RunHead
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 
 PANEL_PX = 330
 MODES: dict[str, Mode] = {"Side by side": "side by side", "What changed": "errors"}

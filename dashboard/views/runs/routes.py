@@ -28,7 +28,7 @@ from dashboard.views.runs.facts import live_status
 from dashboard.views.runs.live_facts import snapshot
 from dashboard.views.runs.news import latest_news
 from db.models import utc_now
-from engine.store.artifacts import BadKey, checked_id
+from engine.store.keys import BadKey, checked_id
 
 FRESH_S = 0.25
 MOST_KEPT = 64

@@ -18,7 +18,7 @@ from db.submissions import NotReady
 from engine import VERSION
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
 from engine.imaging import codec
-from engine.store.artifacts import MissingFile
+from engine.store.base import MissingFile
 
 PREVIEW_IMAGES, PREVIEW_COPIES = 3, 3
 PREVIEW_MODES = {"fill": "Fill", "outline": "Outline", "side by side": "Side by side", "image": "Image"}

@@ -25,7 +25,7 @@ from engine.exports.formats import FORMATS, UnknownFormat, find_format
 from engine.imaging import codec
 from engine.network.inference import predict_many
 from engine.network.networks import network
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
 from tests.support.installation import SHARED_DATA, add_discs
 from tests.support.predicted import add_label_set, add_run

@@ -12,7 +12,7 @@ from engine.imaging import codec
 from engine.network.inference import BATCH_SIZE
 from engine.network.networks import network
 from engine.prediction import job as predict
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
 from tests.support.installation import add_discs, disc
 from tests.support.training_job import Context, submit_train

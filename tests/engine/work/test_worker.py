@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from db import datasets, jobs, recipes, runs, submissions, warm
 from db.models import Job, JobStatus, PredictionSet, utc_now
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.launchers import launcher
 from engine.work.worker import explain, work
 from tests.support.installation import REPOSITORY, add_discs
@@ -176,7 +176,7 @@ def test_a_full_disk_is_no_fault_of_the_image_that_was_drawn_then(installation, 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("engine.store.artifacts.Artifacts.write", full)
+    monkeypatch.setattr("engine.store.local.LocalStore.write", full)
     work(installation.database, installation.settings)
     assert installation.job(job.id).error.startswith("The disk is full")
 

@@ -11,7 +11,7 @@ from dashboard.views.predict.mask_facts import Masks
 from dashboard.views.predict.mask_pairs import MaskPair
 from db.models import Image, Prediction
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.predict_page import add_predictions, add_run
 
