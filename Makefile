@@ -1,18 +1,36 @@
 # make run    set up and start Maskloom on http://127.0.0.1:8501
-# make test   set up what the tests need, the browser included, and run them all
-# make audit  ask PyPI whether a fault is known in any pinned package (takes internet access)
+# make check  lint, format and the fast tests: before every commit
+# make test   all tests, with the browser they need
+# make soak   long forms of the tests: many faults, fuzzing, load, memory
+# make docs   build the documentation site into build/docs
+# make lint   repair what ruff can repair, and format
+# make audit  ask PyPI for known vulnerabilities of the pinned packages (needs internet access)
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+PYTEST = PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadscope
 
-.PHONY: run test lint audit clean
+.PHONY: run check test soak docs lint audit clean
 
 run: .venv/run.stamp
 	.venv/bin/streamlit run dashboard/app.py
+
+check: .venv/test.stamp
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	$(PYTEST) -m "not slow and not browser and not soak"
 
 test: .venv/test.stamp
 	sh .ci/install-browser
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadscope
+	$(PYTEST) -m "not soak"
+
+soak: .venv/test.stamp
+	sh .ci/install-browser
+	$(PYTEST) -m soak
+
+docs: .venv/test.stamp
+	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs
 
 lint: .venv/test.stamp
 	.venv/bin/ruff check --fix .
@@ -22,17 +40,17 @@ lint: .venv/test.stamp
 	$(PYTHON) -m venv .venv
 
 .venv/run.stamp: requirements.txt constraints.txt | .venv/bin/python
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	.venv/bin/python $(PIP_INSTALL) -r requirements.txt
 	touch $@
 
 .venv/test.stamp: requirements-dev.txt .venv/run.stamp | .venv/bin/python
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	.venv/bin/python $(PIP_INSTALL) -r requirements-dev.txt
 	touch $@
 
 audit:
 	$(PYTHON) -m venv .venv-audit
-	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	.venv-audit/bin/python $(PIP_INSTALL) pip-audit==2.10.1
 	.venv-audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements.txt -r requirements-dev.txt -r constraints.txt
 
 clean:
-	rm -rf .venv .venv-audit .pytest_cache .ruff_cache
+	rm -rf .venv .venv-audit .pytest_cache .ruff_cache .mypy_cache build dist *.egg-info

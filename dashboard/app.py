@@ -1,18 +1,18 @@
-"""Entry: `streamlit run dashboard/app.py` serves the pages, and routes for pictures, uploads and downloads beside them.
+"""Entry point: `streamlit run dashboard/app.py` serves the pages and the routes for images, uploads and downloads.
 
-Streamlit finds `app` here, starts the lifespan once per process, and runs navigation.py for every visit.
+Streamlit loads `app`, starts its lifespan once per process, and runs navigation.py for every visit.
 """
 
 import sys
 from pathlib import Path
 
-# Streamlit imports pandas when a page first needs it. Two visitors, or a rerun of one, then import it in two threads,
-# and one of them gets a half-made module and an error in place of the page. Here there is one thread only.
+# Streamlit imports pandas when a page first needs it. Two visits at once then import it in two threads, and one of them
+# gets a partly initialised module and an error instead of the page. Here there is only one thread.
 import pandas  # noqa: F401
 import plotly.graph_objects  # noqa: F401
 import streamlit as st
 
-# `streamlit run` puts only this file's folder on the path, and our packages lie beside it.
+# `streamlit run` puts only this file's folder on the path; the packages are one level up.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from starlette.middleware import Middleware
@@ -22,14 +22,14 @@ from dashboard.access.entrance import reason_not_to_start
 from dashboard.access.gate import Gate
 from dashboard.access.refusals import show_refusal
 from dashboard.access.token_route import TOKEN_ROUTES
+from dashboard.pages import page_routes
 from dashboard.server.queue_watch import lifespan
 from dashboard.server.routes import ROUTES
 from dashboard.server.web_log import RequestLog
-from dashboard.views.runs.routes import LIVE_ROUTES
 from engine.core.settings import settings
 
 # Without its configuration Streamlit listens on every address. It reads .streamlit beside this file, which links to the
-# one of the repository; where links do not exist (Windows), only a start from the repository's folder finds it.
+# repository's; where links do not exist (Windows), it is read only when started from the repository's folder.
 if st.get_option("server.address") is None:
     raise SystemExit(
         f"Maskloom's configuration was not found. Start it from {Path(__file__).resolve().parents[1]}, "
@@ -41,7 +41,7 @@ if reason:
 
 app = st.App(
     "navigation.py",
-    routes=[*LIVE_ROUTES, *ROUTES, *TOKEN_ROUTES],  # asked most often first
+    routes=[*page_routes(), *ROUTES, *TOKEN_ROUTES],  # live updates come first: they are requested most often
     lifespan=lifespan,
     middleware=[Middleware(RequestLog), Middleware(Gate)],  # what the gate refuses is logged too
     on_script_error=show_refusal,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from http.cookies import SimpleCookie
-from pathlib import Path
 from urllib.parse import unquote
 
 import anyio
@@ -27,6 +26,7 @@ from dashboard.access.messages import admitted
 from dashboard.access.token_route import PATH as TOKEN_PATH
 from dashboard.access.token_route import asking
 from dashboard.facts import urls
+from dashboard.pages import page_paths
 from dashboard.server import resources
 from db import audit
 from db.actors import LOCAL, STRANGER, Actor, Role
@@ -34,7 +34,7 @@ from db.actors import LOCAL, STRANGER, Actor, Role
 # Two that say nothing of the installation: whether the app is up, and how its frontend is to behave.
 ALWAYS_PUBLIC = ("/_stcore/health", "/_stcore/host-config")
 LOGIN, LOGOUT, CALLBACK = "/auth/login", "/auth/logout", "/oauth2callback"
-PAGES = frozenset({"/", *(f"/{path.parent.name}" for path in (Path(__file__).parents[1] / "views").glob("*/page.py"))})
+PAGES = page_paths()
 # The frontend itself, as everybody can download it, and the way through the identity provider and back.
 PUBLIC_WITH_LOGIN = PAGES | {"/favicon.png", "/manifest.json", LOGIN, LOGOUT, CALLBACK}
 POLICY_VIOLATION = 1008

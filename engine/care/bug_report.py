@@ -166,10 +166,17 @@ def settings_told(current: Settings) -> dict[str, Any]:
     return told | {"data_root": "DATA_ROOT", "database_url": f"{kind}://…" if current.database_url else ""}
 
 
+def _requirements() -> list[str]:
+    try:
+        return (REPOSITORY_ROOT / "requirements.txt").read_text().splitlines()
+    except FileNotFoundError:  # installed
+        return metadata.requires("maskloom") or []
+
+
 def versions() -> dict[str, str]:
-    """Return {package: version} of Python and of what requirements.txt names."""
+    """Return {package: version} of Python and of what Maskloom requires."""
     found = {"maskloom": VERSION, "python": platform.python_version()}
-    for line in (REPOSITORY_ROOT / "requirements.txt").read_text().splitlines():
+    for line in _requirements():
         name = re.match(r"[A-Za-z0-9][\w.\-]*", line)
         if name:
             try:

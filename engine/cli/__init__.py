@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run a command; what goes wrong ends as one sentence on standard error and exit status 1."""
+    """Run a command; an error ends as one sentence on standard error and exit status 1."""
     from sqlalchemy.exc import OperationalError
 
     from engine.cli.every_command import app  # all commands are on it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,10 +42,12 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
+TrainLabels = Annotated[str | None, typer.Option("--labels", help="Train on this label set.")]
+TrainTruth = Annotated[bool, typer.Option("--truth", help="Train on the truth masks.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("-p", "--param", metavar="KEY=VALUE", help="Set a parameter; may be repeated.")
 ]
-Name = Annotated[str | None, typer.Option(help="A name for it; one is made from its parts if left out.")]
+Name = Annotated[str | None, typer.Option(help="Its name; derived from dataset and settings if left out.")]
 
 
 class CommandFailed(Exception):
@@ -62,10 +64,10 @@ class Installation:
         self.database.migrate()
 
     def finish(self, job_id: str, quiet: bool) -> Job:
-        """Return a job when it has ended well or was stopped.
+        """Wait for a job and return it once it has finished or was stopped.
 
         Raises:
-            CommandFailed: it failed; the message is its sentence.
+            CommandFailed: the job failed; the message is the job's error.
         """
         job = follow(self.database, self.settings, job_id, quiet)
         if job.status == JobStatus.FAILED:
@@ -75,6 +77,11 @@ class Installation:
 
 def print_result(result: Any, as_json: bool, sentence: str) -> None:
     typer.echo(json.dumps(result, ensure_ascii=False, default=str) if as_json else sentence)
+
+
+def require_one_source(labels: str | None, truth: bool) -> None:
+    if (labels is None) != truth:
+        raise CommandFailed("Choose what to train on: either --labels LABEL_SET or --truth.")
 
 
 def _existing(path: Path, what: str) -> Path:
@@ -116,16 +123,16 @@ def import_(folder: Path, name: Annotated[str, typer.Option(help="Name of the da
 
 
 def _unfinished_import(session: Session, name: str, source: dict[str, str]) -> tuple[Dataset, Job] | None:
-    """Put this very import back into the queue if it failed or was stopped before: the same command goes on with it."""
+    """Requeue the same import if it failed or was stopped before: repeating the command resumes it."""
     dataset = session.scalar(select(Dataset).where(Dataset.name == name))
     job = jobs.find(session, dataset.job_id) if dataset else None
-    if job is None or job.payload.get("source") != source or not jobs.requeue(session, job.id):
+    if dataset is None or job is None or job.payload.get("source") != source or not jobs.requeue(session, job.id):
         return None
     return dataset, job
 
 
 def _free_name_of_empty(installation: Installation, dataset_id: str) -> None:
-    # Rows are what counts: the dataset's own number is only set when an import has ended well.
+    # Count rows: the dataset's own image count is set only when an import has finished.
     with installation.database.reading() as session:
         if datasets.images(session, dataset_id, limit=1):
             return
@@ -137,23 +144,24 @@ def _free_name_of_empty(installation: Installation, dataset_id: str) -> None:
 @app.command("methods")
 def methods_(as_json: AsJson = False):
     """List the label methods and their parameters."""
-    result = [
-        {
-            "name": method.name,
-            "title": method.title,
-            "summary": method.summary,
-            "default": method.name == DEFAULT_METHOD,
-            "params": {
-                name: {"default": field.default, "help": field.description}
-                for name, field in method.params.model_fields.items()
-            },
-        }
-        for method in methods().values()
-    ]
+    result: list[dict[str, Any]] = []
     lines = []
-    for entry in result:
-        lines.append(f"{entry['name']}: {entry['title']}. {entry['summary']}")
-        lines += [f"    -p {name}={value['default']}  {value['help']}" for name, value in entry["params"].items()]
+    for method in methods().values():
+        fields = {
+            name: {"default": field.default, "help": field.description}
+            for name, field in method.params.model_fields.items()
+        }
+        result.append(
+            {
+                "name": method.name,
+                "title": method.title,
+                "summary": method.summary,
+                "default": method.name == DEFAULT_METHOD,
+                "params": fields,
+            }
+        )
+        lines.append(f"{method.name}: {method.title}. {method.summary}")
+        lines += [f"    -p {name}={field['default']}  {field['help']}" for name, field in fields.items()]
     print_result(result, as_json, "\n".join(lines))
 
 
@@ -169,10 +177,10 @@ def label(
     param: Assignments = None,
     out: Annotated[Path | None, typer.Option(help="Also write the masks (PNG 0/255) into this folder.")] = None,
     name: Name = None,
-    seed: Annotated[int, typer.Option(min=0, help="Start of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     as_json: AsJson = False,
 ):
-    """Draw a pseudo-label mask for every image of a dataset, and judge each without truth."""
+    """Compute a pseudo-label mask for every image of a dataset, and estimate the quality of each without truth."""
     method, params = _chosen_recipe(method, recipe, from_assignments(param or []))
     installation = Installation()
     with installation.database.writing() as session:
@@ -217,16 +225,15 @@ def _chosen_recipe(method: str | None, recipe: Path | None, values: dict[str, An
 @app.command()
 def train(
     dataset: str,
-    labels: Annotated[str | None, typer.Option(help="Learn from this label set.")] = None,
-    truth: Annotated[bool, typer.Option("--truth", help="Learn from the truth masks.")] = False,
+    labels: TrainLabels = None,
+    truth: TrainTruth = False,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = DEFAULT_PRESET,
     param: Assignments = None,
     name: Name = None,
     as_json: AsJson = False,
 ):
     """Train a U-Net on a label set or on truth, and predict the dataset with it."""
-    if (labels is None) != truth:
-        raise CommandFailed("Say what to learn from: either --labels LABEL_SET or --truth.")
+    require_one_source(labels, truth)
     config = config_from(preset, from_assignments(param or []))
     installation = Installation()
     with installation.database.writing() as session:
@@ -278,9 +285,9 @@ def _run_result(session: Any, run: Run) -> dict[str, Any]:
 
 
 def _against(result: dict[str, Any]) -> str:
-    """Return what a run's score was measured against, and what its encoder had learned from before."""
-    helped = f"; encoder weights: {result['weights']}" if result["weights"] else ""
-    return f"{result['reference']}{helped}"
+    """Return the reference of a run's score, and the pretrained weights that its encoder started from."""
+    pretrained = f"; encoder weights: {result['weights']}" if result["weights"] else ""
+    return f"{result['reference']}{pretrained}"
 
 
 @app.command()
@@ -290,12 +297,14 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for the masks.")],
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a pixel is foreground.")] = 0.5,
     probabilities: Annotated[bool, typer.Option("--probabilities", help="Also write 8-bit probabilities.")] = False,
-    uncertainty: Annotated[bool, typer.Option("--uncertainty", help="Also write how unsure each pixel is.")] = False,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Also write the uncertainty of each pixel.")
+    ] = False,
     flips: Annotated[
-        bool | None, typer.Option("--flips/--no-flips", help="Average over mirror images; as the run does by default.")
+        bool | None, typer.Option("--flips/--no-flips", help="Average over mirrored copies; default: as the run does.")
     ] = None,
     refine: Annotated[
-        Refine | None, typer.Option(help="Move masks to the image's edges; as the run does by default.")
+        Refine | None, typer.Option(help="Align mask outlines with image edges; default: as the run does.")
     ] = None,
     as_json: AsJson = False,
 ):
@@ -312,7 +321,7 @@ def predict(
         prediction_set = session.get_one(PredictionSet, prediction_set.id)
         done = runs.predicted_images(session, prediction_set.id)
         named = [(n, id_) for n, id_ in datasets.named_images(session, prediction_set.dataset_id) if id_ in done]
-        written = {name for name, _ in named}  # a double of another image gets that one's mask under its own name
+        written = {name for name, _ in named}  # a duplicate gets the mask of its original, under its own name
         report = datasets.report(session, prediction_set.dataset_id, taken=False)
         skipped = [{"name": e.name, "reason": e.reason} for e in report if e.name not in written]
     keyed = [(name, stored.prediction_key(prediction_set.id, image_id)) for name, image_id in named]
@@ -338,35 +347,32 @@ def predict(
 def write_masks(
     files: Store, keyed: Sequence[tuple[str, str]], out: Path, threshold: float, probabilities: bool
 ) -> None:
-    """Write a mask PNG (0/255) for each (name, key) of an 8-bit probability; that too into probabilities/ if asked."""
-    out.mkdir(parents=True, exist_ok=True)
-    stems = safe_stems([name for name, _ in keyed])
-    for stem, (_, key) in zip(stems, keyed, strict=True):
-        mask = metrics.to_mask(codec.decode_png(files.read(key)), threshold)
-        (out / f"{stem}.png").write_bytes(codec.encode_png(mask.astype(np.uint8) * 255))
+    """Write a mask PNG (0/255) for each (name, key) of an 8-bit probability, and optionally the probability itself."""
+
+    def thresholded(probability: bytes) -> bytes:
+        mask = metrics.to_mask(codec.decode_png(probability), threshold)
+        return codec.encode_png(mask.astype(np.uint8) * 255)
+
+    write_files(files, keyed, out, thresholded)
     if probabilities:
         write_files(files, keyed, out / "probabilities")
 
 
-def write_files(files: Store, keyed: Sequence[tuple[str, str]], out: Path) -> None:
-    """Write a copy of each stored PNG of (name, key) into a folder."""
+def write_files(
+    files: Store, keyed: Sequence[tuple[str, str]], out: Path, convert: Callable[[bytes], bytes] = bytes
+) -> None:
+    """Write each stored PNG of (name, key), converted, into a folder."""
     out.mkdir(parents=True, exist_ok=True)
-    stems = safe_stems([name for name, _ in keyed])
-    for stem, (_, key) in zip(stems, keyed, strict=True):
-        (out / f"{stem}.png").write_bytes(files.read(key))
+    for stem, (_, key) in zip(safe_stems([name for name, _ in keyed]), keyed, strict=True):
+        (out / f"{stem}.png").write_bytes(convert(files.read(key)))
 
 
 @app.command()
 def score(masks: Path, truth: Path, as_json: AsJson = False):
     """Score a folder of masks against a folder of truth masks, paired by stem."""
     result = score_folders(_existing(masks, "folder"), _existing(truth, "folder"))
-    print_result(
-        result,
-        as_json,
-        "{images} images against truth: Dice {dice:.4f}, IoU {iou:.4f}, F-beta {fbeta:.4f}, MAE {mae:.4f}.".format(
-            **result
-        ),
-    )
+    sentence = "{images} images against truth: Dice {dice:.4f}, IoU {iou:.4f}, F-beta {fbeta:.4f}, MAE {mae:.4f}."
+    print_result(result, as_json, sentence.format_map(result))
 
 
 @app.command("runs")

@@ -1,4 +1,4 @@
-"""`python -m engine doctor`: does the database agree with the files, and what can be mended?"""
+"""`python -m engine doctor`: check the database against the files, and repair what can be repaired."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ log = logging.getLogger("maskloom.doctor")
 
 @app.command()
 def doctor(
-    quick: Annotated[bool, typer.Option("--quick", help="Only whether files exist, not what is in them.")] = False,
-    mend: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without losing anything.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Check only that files exist, not their content.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--repair", help="Repair what can be repaired without losing anything.")
+    ] = False,
     as_json: AsJson = False,
 ):
-    """Check the database against the files. Exit status 0: all is well; 1: something is not."""
+    """Check the database against the files. Exit status 0: no fault; 1: faults remain."""
     current = settings()
     database, files = _opened(current), LocalStore(current.data_root)
     report = _checked(database, files, current, quick, as_json)
@@ -59,7 +61,7 @@ def doctor(
 
 
 def _opened(current: Settings) -> Database:
-    """Open the database as it is: not made anew and not migrated, as a check-up changes nothing."""
+    """Open the database as it is, without creating or migrating it: a check changes nothing."""
     url = current.resolved_database_url
     path = url.removeprefix("sqlite:///")
     if path != url and not Path(path).is_file():

@@ -1,4 +1,4 @@
-"""`python -m engine export`: files to take home, by the same job as in the browser."""
+"""`python -m engine export`: export files by the same job as in the browser."""
 
 from __future__ import annotations
 
@@ -45,27 +45,27 @@ def export_(
     out.parent.mkdir(parents=True, exist_ok=True)
     with installation.files.local(job.result["key"]) as stored, replacing(out) as beside:
         shutil.copyfile(stored, beside)
-    told = {name: value for name, value in job.result.items() if name not in ("key", "suffix")}
+    facts = {name: value for name, value in job.result.items() if name not in ("key", "suffix")}
     print_result(
-        {"format": what.name, "out": str(out)} | told, as_json, f"Wrote {out} ({job.result['bytes']:,} bytes)."
+        {"format": what.name, "out": str(out)} | facts, as_json, f"Wrote {out} ({job.result['bytes']:,} bytes)."
     )
 
 
 def _owner(session: Session, name: str, what: Format, on: str | None, labels: bool) -> tuple[str, str]:
-    """Return what the file is made of: (kind, id)."""
+    """Return the source of the exported file: (kind, id)."""
     if not what.thresholded:
         if labels or on is not None:
-            raise CommandFailed(f"{what.name!r} is made of a run alone. Leave --labels and --on out.")
+            raise CommandFailed(f"{what.name!r} is exported from a run. Leave --labels and --on out.")
         return "run", by_id_or_name(session, Run, name).id
     if labels:
         return "label_set", by_id_or_name(session, LabelSet, name).id
     run = by_id_or_name(session, Run, name)
     if on is None:
-        found = runs.own_prediction_set(session, run)
+        prediction_set = runs.own_prediction_set(session, run)
     else:
         dataset = by_id_or_name(session, Dataset, on)
         query = select(PredictionSet).where(PredictionSet.run_id == run.id, PredictionSet.dataset_id == dataset.id)
-        found = session.scalar(query)
-    if found is None:
-        raise CommandFailed(f"The run {run.name!r} has drawn no masks of that dataset. Predict it first.")
-    return "prediction_set", found.id
+        prediction_set = session.scalar(query)
+    if prediction_set is None:
+        raise CommandFailed(f"The run {run.name!r} has predicted no masks of that dataset. Predict it first.")
+    return "prediction_set", prediction_set.id

@@ -13,15 +13,16 @@ from db.models import Job, JobStatus, utc_now
 from db.session import Database
 from engine.core.settings import Settings
 from engine.work.launchers import launcher
+from engine.work.launchers.base import Launcher
 
 POLL_S = 0.2
 LOOK_AFTER_WORKERS_S = 5.0
 
 
 def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> Job:
-    """Start a worker for a job and return the job when it has ended. Ctrl-C asks it to stop and goes on waiting.
+    """Start a worker for a job and return the job when it has ended. Ctrl-C requests a stop and keeps waiting.
 
-    `quiet` draws no bar. A job whose worker died goes back into the queue and gets another.
+    `quiet` shows no bar. A job whose worker died is requeued and gets another.
     """
     starter = launcher(current)
     starter.submit(job_id)
@@ -54,7 +55,7 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
                 console.print("Stopping; what is finished is kept.")
 
 
-def _look_after_workers(database: Database, current: Settings, starter: object, job_id: str) -> None:
+def _look_after_workers(database: Database, current: Settings, starter: Launcher, job_id: str) -> None:
     now = utc_now()
     with database.writing() as session:
         jobs.requeue_lost(session, now, current.lost_after_s)

@@ -1,4 +1,4 @@
-"""`python -m engine backup` and `restore`: one file that holds an installation, made while it works."""
+"""`python -m engine backup` and `restore`: one file that holds an installation, written while it runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ from engine.cli.commands import AsJson, Installation, app, print_result
 from engine.core.settings import Settings, settings
 from engine.store.local import LocalStore
 
-CUT_OFF = "It ran or waited when the back-up was made. Go on with it: what was finished is kept."
+CUT_OFF = "It ran or waited when the backup was made. Resume it: what was finished is kept."
 
 
 @app.command()
@@ -37,7 +37,7 @@ def backup(
     ] = False,
     as_json: AsJson = False,
 ):
-    """Write database, images, masks, models and logs into one zip. Jobs may go on meanwhile."""
+    """Write database, images, masks, models and job logs into one zip. Jobs may run meanwhile."""
     installation = Installation()
     live = DatabaseInventory(installation.database)
     if not live.is_sqlite and not files_only:
@@ -45,30 +45,33 @@ def backup(
             f"The database is {live.dialect}: back it up with its own tool (pg_dump for PostgreSQL), and then the "
             "files with --files-only."
         )
-    with _ended_in_order(), _bar("Backing up", as_json) as progress:
+    database = _sqlite_file(installation.settings)
+    with _clean_exit(), _bar("Backing up", as_json) as progress:
         made = write_backup(
             file,
             installation.files,
             live,
-            None if files_only else _snapshot(installation.settings),
+            None if files_only or database is None else _snapshot(database),
             utc_now(),
             progress,
         )
     result = {"file": str(file), "files": made.files, "bytes": made.bytes, "gone": list(made.gone)}
     lines = [f"Backed up {counted(made.files, 'file')}, {made.bytes / 1e6:,.1f} MB, to {file}."]
     if made.runs_at_work:
-        lines.append(f"{counted(made.runs_at_work, 'run was', 'runs were')} at work; restored, it can be resumed.")
-    lines += [f"  gone before it could be read: {key}" for key in made.gone]
+        lines.append(
+            f"{counted(made.runs_at_work, 'run was', 'runs were')} running; after a restore it can be resumed."
+        )
+    lines += [f"  deleted before it could be read: {key}" for key in made.gone]
     print_result(result, as_json, "\n".join(lines))
     installation.database.close()
 
 
 @app.command()
 def restore(file: Path, as_json: AsJson = False):
-    """Bring a back-up into an empty DATA_ROOT. Jobs that ran or waited then are stopped and can be resumed."""
+    """Restore a backup into an empty DATA_ROOT. Its unfinished jobs are stopped and can be resumed."""
     current = settings()
     ended: list[int] = []
-    with _ended_in_order(), _bar("Restoring", as_json) as progress:
+    with _clean_exit(), _bar("Restoring", as_json) as progress:
         manifest = restore_files(
             file,
             LocalStore(current.data_root),
@@ -80,15 +83,15 @@ def restore(file: Path, as_json: AsJson = False):
     result = {"files": len(manifest["files"]), "stopped": stopped, "made_at": manifest["made_at"]}
     lines = [f"Restored {counted(len(manifest['files']), 'file')} of {manifest['made_at']} to {current.data_root}."]
     if stopped:
-        lines.append(f"{counted(stopped, 'job was', 'jobs were')} at work or waiting then; resume them in the browser.")
+        lines.append(f"{counted(stopped, 'job was', 'jobs were')} unfinished; resume them in the browser.")
     if gone := manifest.get("gone"):
-        lines.append(f"{counted(len(gone), 'file was', 'files were')} gone when it was made; `doctor` names them.")
+        lines.append(f"{counted(len(gone), 'file was', 'files were')} missing when it was made; `doctor` lists them.")
     print_result(result, as_json, "\n".join(lines))
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Let a polite kill unwind like Ctrl-C, so that nothing half written is left."""
+def _clean_exit() -> Iterator[None]:
+    """Let SIGTERM unwind like Ctrl-C, so that no partial file is left."""
 
     def end(*_: Any) -> None:
         raise SystemExit(1)
@@ -102,38 +105,35 @@ def _ended_in_order() -> Iterator[None]:
 
 def _sqlite_file(current: Settings) -> Path | None:
     url = make_url(current.resolved_database_url)
-    return Path(url.database) if url.get_backend_name() == "sqlite" else None
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def _snapshot(current: Settings):
-    """Return what copies the SQLite database to a path, at one moment, and opens the copy to read."""
+def _snapshot(path: Path) -> Callable[[Path], AbstractContextManager[DatabaseInventory]]:
+    """Return a function that copies the SQLite database to a path, at one moment, and opens the copy to read."""
 
     @contextmanager
-    def taken(path: Path) -> Iterator[DatabaseInventory]:
-        with (
-            closing(sqlite3.connect(_sqlite_file(current), timeout=30)) as source,
-            closing(sqlite3.connect(path)) as copy,
-        ):
-            source.backup(copy)  # in one step: writers go on in the WAL meanwhile
-        database = Database(f"sqlite:///{path}")
+    def copied(target: Path) -> Iterator[DatabaseInventory]:
+        with closing(sqlite3.connect(path, timeout=30)) as source, closing(sqlite3.connect(target)) as copy:
+            source.backup(copy)  # in one step: writers continue in the WAL
+        database = Database(f"sqlite:///{target}")
         try:
             yield DatabaseInventory(database)
         finally:
             database.close()
 
-    return taken
+    return copied
 
 
 def _ready(path: Path) -> int:
-    """Check a restored database, bring it up to date, and end what was at work. Returns how many jobs that were."""
+    """Check a restored database, migrate it, and end its unfinished jobs. Returns how many jobs that were."""
     database = Database(f"sqlite:///{path}")
     inventory = DatabaseInventory(database)
     try:
         if faults := inventory.faults(quick=False):
-            raise BackupFailed(f"The database in the back-up is damaged: {faults[0]}.")
+            raise BackupFailed(f"The database in the backup is damaged: {faults[0]}.")
         version, _ = inventory.schema()
         if version is None or not inventory.knows_schema(version):
-            raise BackupFailed(f"The back-up was made by a newer Maskloom (tables {version}). Update Maskloom first.")
+            raise BackupFailed(f"The backup was made by a newer Maskloom (tables {version}). Update Maskloom first.")
         database.migrate()
         with database.writing() as session:
             return mending.end_all(session, utc_now(), CUT_OFF)
@@ -143,7 +143,7 @@ def _ready(path: Path) -> int:
 
 @contextmanager
 def _bar(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Draw bytes done and time left on a terminal, and nothing elsewhere."""
+    """Show bytes done and time left on a terminal, and nothing elsewhere."""
     console = Console(file=sys.stderr)
     columns = (TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:

@@ -1,4 +1,4 @@
-"""What the command line says about a label set: how good its masks are, and what its method learned."""
+"""A label set as the command line reports it: the quality of its masks, and what its method learned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.labelling.base import find_method
 def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, Any]:
     """Return a label set as JSON.
 
-    `quality` is the mean of what is told without truth, `unclear` how many images have no clear foreground,
+    `quality` is the mean estimate without truth, `unclear` how many images have no clear foreground,
     `spearman` the rank correlation of quality with true Dice, `learned` what the method learned of the dataset.
     """
     summary = recipes.summary(session, label_set.id)
@@ -44,11 +44,11 @@ def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, A
 
 
 def label_sentences(result: dict[str, Any]) -> str:
-    """Return what a person reads: counts and scores, and below them why this recipe and what came second."""
+    """Return the report as text: counts and scores, then why this recipe was chosen and which came second."""
     lines = [f"Labelled {result['images']} images as {result['name']!r}."]
     if result["quality"] is not None:
         lines.append(
-            f"Quality without truth: {result['quality']:.2f} on average; "
+            f"Estimated quality (no truth): {result['quality']:.2f} on average; "
             f"{result['unclear']} without a clear foreground."
         )
     if result["dice"] is not None:
@@ -57,7 +57,9 @@ def label_sentences(result: dict[str, Any]) -> str:
             f"IoU {result['iou']:.4f}."
         )
     if result["spearman"] is not None:
-        lines.append(f"Quality ranks the masks as truth does with Spearman {result['spearman']:.2f} (1: same order).")
+        lines.append(
+            f"Rank correlation of estimated quality with true Dice: Spearman {result['spearman']:.2f} (1: same order)."
+        )
     learned = result["learned"] or {}
     lines += [learned["sentence"]] if "sentence" in learned else []
     lines += [f"  {each['title']}: {each['sentence']}" for each in learned.get("ranking", [])]
@@ -71,14 +73,15 @@ def _cluster_line(number: int, cluster: dict[str, Any]) -> str:
 
 
 def _learned(state: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return what of a method's state is for people: the choice and its rivals, or the clusters to tick."""
+    """Return the readable part of a method's state: the choice and its alternatives, or the clusters to tick."""
     if state is None:
         return None
-    found = {name: state[name] for name in ("method", "params", "sentence", "ranking", "images") if name in state}
-    if "method" in found:
-        found["title"] = find_method(found["method"]).title
+    names = ("method", "params", "sentence", "ranking", "images")
+    learned: dict[str, Any] = {name: state[name] for name in names if name in state}
+    if "method" in learned:
+        learned["title"] = find_method(learned["method"]).title
     if "clusters" in state:
-        found["clusters"] = [
+        learned["clusters"] = [
             {name: cluster[name] for name in ("share", "proposed", "lab")} for cluster in state["clusters"]
         ]
-    return found
+    return learned

@@ -1,4 +1,4 @@
-"""`python -m engine measure`: what settings mean on this machine, before a run costs anything."""
+"""`python -m engine measure`: time and memory that a run's settings would take on this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ import typer
 from db import submissions
 from db.models import Dataset, LabelSet
 from db.names import by_id_or_name
-from engine.cli.commands import AsJson, Assignments, CommandFailed, Installation, app, print_result
+from engine.cli.commands import (
+    AsJson,
+    Assignments,
+    Installation,
+    TrainLabels,
+    TrainTruth,
+    app,
+    print_result,
+    require_one_source,
+)
 from engine.core.parameters import from_assignments
 from engine.core.run_config import DEFAULT_PRESET, RunConfig, config_from
 from engine.network.plan import network_plan
@@ -18,26 +27,26 @@ from engine.network.plan import network_plan
 @app.command()
 def measure(
     dataset: str,
-    labels: Annotated[str | None, typer.Option(help="Learn from this label set.")] = None,
-    truth: Annotated[bool, typer.Option("--truth", help="Learn from the truth masks.")] = False,
+    labels: TrainLabels = None,
+    truth: TrainTruth = False,
     rate_range: Annotated[
-        bool, typer.Option("--rate-range", help="Look for a learning rate instead of trying two batches.")
+        bool, typer.Option("--rate-range", help="Run a learning-rate range test instead of two batches.")
     ] = False,
-    preset: Annotated[str, typer.Option(help="Where the settings start from.")] = DEFAULT_PRESET,
+    preset: Annotated[str, typer.Option(help="The preset that -p changes.")] = DEFAULT_PRESET,
     param: Assignments = None,
     as_json: AsJson = False,
 ):
     """Try two batches with the settings that `train` would use: time of an epoch and of the run, and memory."""
-    if (labels is None) != truth:
-        raise CommandFailed("Say what to learn from: either --labels LABEL_SET or --truth.")
+    require_one_source(labels, truth)
     config = config_from(preset, from_assignments(param or []))
     installation = Installation()
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
         label_set_id = label_set.id if label_set else None
-        what = "rate_range" if rate_range else "trial"
-        job = submissions.submit_measure(session, row.id, label_set_id, config.model_dump(mode="json"), what)
+        job = submissions.submit_measure(
+            session, row.id, label_set_id, config.model_dump(mode="json"), "rate_range" if rate_range else "trial"
+        )
     result = installation.finish(job.id, as_json).result
     plan = network_plan(config.model)
     result |= {"parameters": plan.parameters, "flops": plan.flops}

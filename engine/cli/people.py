@@ -1,4 +1,4 @@
-"""`python -m engine people` and `role`: who logs in, and what they may do, also when no admin can get in any more."""
+"""`python -m engine people` and `role`: accounts and roles, also when no admin can log in."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def people_(as_json: AsJson = False):
 @app.command("role")
 def role_(
     person: Annotated[str, typer.Argument(help="A person's address or id, as `people` lists them.")],
-    role: Annotated[Role, typer.Argument(help="What they may do from now on.")],
+    role: Annotated[Role, typer.Argument(help="Their new role.")],
     as_json: AsJson = False,
 ):
-    """Give a person another role."""
+    """Change a person's role."""
     with Installation().database.writing() as session:
         found = session.scalars(select(Person).where(or_(Person.id == person, Person.email == person))).all()
         if len(found) != 1:

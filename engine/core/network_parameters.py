@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from engine.core.parameters import Params, only_with
+from engine.core.parameters import Params, number, only_with
 
 U_NETS = ["unet", "residual", "attention"]
 ENCODER_STRIDE = 32  # how far MobileNetV2 shrinks an image
@@ -38,29 +38,24 @@ class ModelParams(Params):
         "the path of a weights file.",
         json_schema_extra=only_with(architecture=["mobilenet_v2"]),
     )
-    image_size: int = Field(
-        256,
-        ge=16,
-        le=2048,
-        title="Image size",
-        description="Width and height of the square that the network sees.",
-        json_schema_extra={"unit": "px"},
+    image_size: int = number(
+        256, 16, 2048, "Width and height of the square that the network sees.", title="Image size", unit="px"
     )
-    depth: int = Field(
+    depth: int = number(
         4,
-        ge=1,
-        le=7,
+        1,
+        7,
+        "How many times the image is halved on the way down.",
         title="Depth",
-        description="How many times the image is halved on the way down.",
-        json_schema_extra=only_with(architecture=U_NETS),
+        only_with={"architecture": U_NETS},
     )
-    base_filters: int = Field(
+    base_filters: int = number(
         16,
-        ge=1,
-        le=256,
+        1,
+        256,
+        "Filters at the top; each level down doubles them.",
         title="Base filters",
-        description="Filters at the top; each level down doubles them.",
-        json_schema_extra=only_with(architecture=U_NETS),
+        only_with={"architecture": U_NETS},
     )
     first_stride: Annotated[Literal[1, 2, 4], BeforeValidator(_whole_number)] = Field(
         2,
@@ -73,12 +68,12 @@ class ModelParams(Params):
         title="Batch normalisation",
         description="Normalises every layer's output, which makes learning faster and steadier.",
     )
-    dropout: float = Field(
+    dropout: float = number(
         0.0,
-        ge=0,
-        le=0.9,
+        0,
+        0.9,
+        "Share of the features at the bottom that is switched off at random while training.",
         title="Dropout",
-        description="Share of the features at the bottom that is switched off at random while training.",
     )
 
     @model_validator(mode="after")

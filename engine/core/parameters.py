@@ -1,40 +1,71 @@
-"""The base of every declared parameter set, and the one wording for a parameter that is wrong."""
+"""The base class of parameter sets, the declaration of a numeric parameter, and the messages for invalid values."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Number = TypeVar("Number", int, float)
+Stage = Literal["look", "fit", "label"]
+"""The step of a label method that first depends on a parameter."""
 
 
 class Params(BaseModel):
-    """A frozen set of parameters. Each field carries type, default, limits and a one-sentence description.
+    """A frozen set of parameters. Each field declares its type, default, limits and a one-sentence description.
 
-    A unit goes into `json_schema_extra={"unit": "px"}`, and there `only_with` says for which values of its neighbours a
-    field does anything. Unknown keys are errors.
+    Numbers are declared with `number`. Unknown keys are errors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def only_with(**neighbours: list[Any]) -> dict[str, Any]:
-    """Return the `json_schema_extra` of a field that only counts while its neighbours have one of these values."""
+    """Return the `json_schema_extra` of a field that has an effect only while its neighbours have these values."""
     return {"only_with": neighbours}
 
 
+def number(
+    default: Number,
+    low: float,
+    high: float,
+    description: str | None,
+    *,
+    title: str | None = None,
+    unit: str = "",
+    stage: Stage | None = None,
+    only_with: dict[str, list[Any]] | None = None,
+    exclusive: Literal["", "low", "high", "both"] = "",
+) -> Number:
+    """Declare a numeric field with its limits and help.
+
+    Args:
+        low, high: the limits, which are valid values except for those named by `exclusive`.
+        unit: shown behind the value, such as "px".
+        stage: see `Stage`; None means "label".
+        only_with: the field has an effect only while each neighbour named has one of the values listed.
+    """
+    extra: dict[str, Any] = {
+        key: value for key, value in (("unit", unit), ("stage", stage), ("only_with", only_with)) if value
+    }
+    lower, upper = "gt" if exclusive in ("low", "both") else "ge", "lt" if exclusive in ("high", "both") else "le"
+    limits: dict[str, Any] = {lower: low, upper: high}
+    return cast(Number, Field(default, title=title, description=description, json_schema_extra=extra or None, **limits))
+
+
 class ParameterError(ValueError):
-    """A parameter breaks its rule. The message names every such parameter, the rule and the value."""
+    """At least one parameter is invalid. The message names each of them with its rule and value."""
 
 
 P = TypeVar("P", bound=BaseModel)
 
 
 def parse(model: type[P], values: dict[str, Any]) -> P:
-    """Return `values` as a checked `model`.
+    """Return `values` validated as `model`.
 
     Raises:
-        ParameterError: one sentence for each wrong parameter.
+        ParameterError: one sentence for each invalid parameter.
     """
     try:
         return model.model_validate(values)
@@ -44,14 +75,14 @@ def parse(model: type[P], values: dict[str, Any]) -> P:
 
 @cache
 def field_schemas(model: type[BaseModel]) -> dict[str, Any]:
-    """Return {field: JSON schema} of a parameter set. Made once: pydantic takes a millisecond for it, and a page asks
-    many times at each move of a slider.
+    """Return {field: JSON schema} of a parameter set. Cached: it takes pydantic a millisecond, and a page needs it many
+    times for each slider movement.
     """
     return model.model_json_schema()["properties"]
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return one sentence for each fault: parameter, rule, value."""
+    """Return one sentence for each error: parameter, rule, value."""
     return " ".join(_sentence(fault, model) for fault in error.errors())
 
 
@@ -63,19 +94,19 @@ def _sentence(fault: Any, model: type[BaseModel]) -> str:
         return f"There is no parameter '{name}'. Known: {known}."
     rule = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error" and isinstance(fault["input"], dict | BaseModel):
-        # A rule between several parameters names them and their values itself.
+        # The message of a rule between several parameters contains their names and values.
         return f"{f'In {name}: ' if name else ''}{rule}."
     return f"The '{name or model.__name__}' parameter is wrong: {rule[:1].lower()}{rule[1:]}. Got {fault['input']!r}."
 
 
 def _group(model: type[BaseModel], groups: list[Any]) -> type[BaseModel]:
     for group in groups:
-        model = model.model_fields[group].annotation
+        model = cast(type[BaseModel], model.model_fields[group].annotation)
     return model
 
 
 def from_assignments(assignments: list[str]) -> dict[str, Any]:
-    """Return `["training.epochs=3", "loss=dice"]` as a nested dict of strings for a model to check.
+    """Return `["training.epochs=3", "loss=dice"]` as a nested dict of strings, ready for validation.
 
     Raises:
         ParameterError: if an entry is not of the form key=value.
@@ -96,7 +127,7 @@ def from_assignments(assignments: list[str]) -> dict[str, Any]:
 
 
 def markdown_table(params: type[Params]) -> str:
-    """Return a parameter set as a Markdown table: name, default, limits, unit, help. The documentation holds these."""
+    """Return a parameter set as a Markdown table for the documentation: name, default, limits, unit, help."""
     lines = ["| Parameter | Default | Limits | Unit | What it does |", "|---|---|---|---|---|"]
     for name, schema in params.model_json_schema()["properties"].items():
         if "enum" in schema:

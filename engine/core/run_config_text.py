@@ -1,13 +1,11 @@
-"""A run's parameters in words, as the form shows them, and where they differ from its preset."""
+"""A run's parameters as text, as the form shows them, and where they differ from its preset."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from pydantic.fields import FieldInfo
-
-from engine.core.parameters import ParameterError, parse
+from engine.core.parameters import ParameterError, Params, field_schemas, parse
 from engine.core.run_config import PRESETS, RunConfig, flattened
 
 _SPELLINGS = {
@@ -30,7 +28,7 @@ _SPELLINGS = {
 
 @dataclass(frozen=True)
 class ConfigRow:
-    """One parameter of a run, and its preset's value where the run's differs."""
+    """One parameter of a run as text, and its preset's value where that differs."""
 
     group: str
     parameter: str
@@ -39,7 +37,7 @@ class ConfigRow:
 
 
 def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
-    """Return every parameter in words, in the order of declaration. What this code cannot read is shown raw."""
+    """Return every parameter as text, in the order of declaration. Unreadable settings are shown raw."""
     try:
         values = flattened(parse(RunConfig, config))
     except ParameterError:
@@ -56,34 +54,33 @@ def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
 
 
 def titles(path: str) -> tuple[str, str]:
-    """Return what the form calls the group and the setting of "training.epochs": ("Training", "Epochs")."""
+    """Return the titles of a parameter's group and of itself: ("Training", "Epochs") for "training.epochs"."""
     group, _, name = path.partition(".")
-    return RunConfig.model_fields[group].title or group, _field(path).title or name
+    return RunConfig.model_fields[group].title or group, _schema(path).get("title", name)
 
 
 def value_words(path: str, value: Any) -> str:
-    """Return a value of the setting at `path` as the form shows it, with its unit."""
-    field = _field(path)
-    extra = field.json_schema_extra or {}
+    """Return a value of the parameter at `path` as the form shows it, with its unit."""
+    schema = _schema(path)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         text = f"{value:g}"
-    elif isinstance(value, str) and field.annotation is not str:
-        text = extra.get("labels", {}).get(value) or choice_words(value)
+    elif isinstance(value, str) and "enum" in schema:
+        text = choice_words(value)
     else:
         text = str(value)
-    unit = extra.get("unit", "")
+    unit = schema.get("unit", "")
     return f"{text} {unit}" if unit else text
 
 
-def _field(path: str) -> FieldInfo:
+def _schema(path: str) -> dict[str, Any]:
     group, _, name = path.partition(".")
-    return RunConfig.model_fields[group].annotation.model_fields[name]
+    return field_schemas(cast(type[Params], RunConfig.model_fields[group].annotation))[name]
 
 
 def choice_words(option: Any) -> str:
-    """Return one of the values of a setting as a person reads it: "val_iou" as "Validation IoU"."""
+    """Return the display text of a choice: "Validation IoU" for "val_iou"."""
     if option in _SPELLINGS:
         return _SPELLINGS[option]
     text = " ".join(_SPELLINGS.get(part, part) for part in str(option).split("_"))

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.core.parameters import Params, only_with
+from engine.core.parameters import Params, number, only_with
 
 Loss = Literal["binary_crossentropy", "dice", "bce_dice", "focal", "tversky"]
 Monitor = Literal["val_loss", "val_dice", "val_iou", "loss", "dice", "iou"]
@@ -22,39 +22,30 @@ SEVERAL_ROUNDS = list(range(2, MOST_ROUNDS + 1))
 class TrainingParams(Params):
     """How the network learns."""
 
-    epochs: int = Field(
-        30, ge=1, le=10_000, title="Epochs", description="How many times the network sees every training image."
+    epochs: int = number(30, 1, 10_000, "How many times the network sees every training image.", title="Epochs")
+    batch_size: int = number(
+        4, 1, 256, "How many images are averaged for one step of learning.", title="Batch size", unit="images"
     )
-    batch_size: int = Field(
-        4,
-        ge=1,
-        le=256,
-        title="Batch size",
-        description="How many images are averaged for one step of learning.",
-        json_schema_extra={"unit": "images"},
-    )
-    validation_split: float = Field(
+    validation_split: float = number(
         0.3,
-        ge=0,
-        le=0.9,
+        0,
+        0.9,
+        "Share of the images kept out of training to measure how well the network does on unseen ones.",
         title="Validation split",
-        description="Share of the images kept out of training to measure how well the network does on unseen ones.",
     )
-    learning_rate: float = Field(
-        1e-3, ge=1e-7, le=1, title="Learning rate", description="Size of the first learning step."
-    )
+    learning_rate: float = number(1e-3, 1e-7, 1, "Size of the first learning step.", title="Learning rate")
     schedule: Literal["constant", "cosine"] = Field(
         "cosine",
         title="Learning rate schedule",
         description="Constant keeps the learning rate; cosine lets it fall smoothly to almost 0 by the last epoch.",
     )
-    warmup_epochs: float = Field(
+    warmup_epochs: float = number(
         0.0,
-        ge=0,
-        le=100,
+        0,
+        100,
+        "The learning rate rises from almost 0 to its full size during this many epochs.",
         title="Warm-up",
-        description="The learning rate rises from almost 0 to its full size during this many epochs.",
-        json_schema_extra={"unit": "epochs"},
+        unit="epochs",
     )
     loss: Loss = Field(
         "bce_dice",
@@ -62,25 +53,21 @@ class TrainingParams(Params):
         description="What learning makes small: cross-entropy per pixel, soft Dice per image, their sum, focal loss "
         "which turns to the hard pixels, or Tversky's index, which weighs false alarms and misses.",
     )
-    tversky_alpha: float = Field(
+    tversky_alpha: float = number(
         0.3,
-        ge=0.05,
-        le=0.95,
+        0.05,
+        0.95,
+        "What a false alarm counts in the Tversky loss; a miss counts 1 − alpha. At 0.5 it is Dice.",
         title="Tversky alpha",
-        description="What a false alarm counts in the Tversky loss; a miss counts 1 − alpha. At 0.5 it is Dice.",
-        json_schema_extra=only_with(loss=["tversky"]),
+        only_with={"loss": ["tversky"]},
     )
     confidence_weights: bool = Field(
         False,
         title="Weigh by confidence",
         description="Count each pixel by how sure its pseudo-label is: |2p − 1|. Truth is always sure.",
     )
-    ignore_band: float = Field(
-        0.0,
-        ge=0,
-        le=0.45,
-        title="Ignore band",
-        description="Pixels whose pseudo-label lies within this distance of 0.5 teach nothing.",
+    ignore_band: float = number(
+        0.0, 0, 0.45, "Pixels whose pseudo-label lies within this distance of 0.5 teach nothing.", title="Ignore band"
     )
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
         "adamw",
@@ -88,28 +75,29 @@ class TrainingParams(Params):
         description="How steps are taken: Adam, Adam with decoupled weight decay (AdamW), or SGD with Nesterov's "
         "momentum of 0.9.",
     )
-    weight_decay: float = Field(
+    weight_decay: float = number(
         1e-4,
-        ge=0,
-        le=1,
+        0,
+        1,
+        "How strongly AdamW pulls the weights towards zero; the other optimizers ignore it.",
         title="Weight decay",
-        description="How strongly AdamW pulls the weights towards zero; the other optimizers ignore it.",
-        json_schema_extra=only_with(optimizer=["adamw"]),
+        only_with={"optimizer": ["adamw"]},
     )
-    clip_norm: float = Field(
+    clip_norm: float = number(
         0.0,
-        ge=0,
-        le=1000,
+        0,
+        1000,
+        "Gradients longer than this are shortened to it; 0 leaves them as they are.",
         title="Clip gradients",
-        description="Gradients longer than this are shortened to it; 0 leaves them as they are.",
     )
-    ema: float = Field(
+    ema: float = number(
         0.0,
-        ge=0,
-        lt=1,
-        title="Average of weights",
-        description="Validate and store a moving average of the weights, which keeps this share of itself at every "
+        0,
+        1,
+        "Validate and store a moving average of the weights, which keeps this share of itself at every "
         "step; 0 uses the weights as they are.",
+        title="Average of weights",
+        exclusive="high",
     )
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "auto",
@@ -120,9 +108,7 @@ class TrainingParams(Params):
     tensorboard: bool = Field(
         False, title="TensorBoard files", description="Also write TensorBoard event files into the run's folder."
     )
-    seed: int = Field(
-        0, ge=0, le=2**31 - 1, title="Seed", description="Start of every random choice: split, weights, augmentation."
-    )
+    seed: int = number(0, 0, 2**31 - 1, "Start of every random choice: split, weights, augmentation.", title="Seed")
 
 
 class DataParams(Params):
@@ -135,33 +121,34 @@ class DataParams(Params):
         "cuts squares of the image's shorter side; stretch bends every image into the square; tiles cuts squares out "
         "of the image at its own scale, for large images with small objects.",
     )
-    tile_scale: float = Field(
+    tile_scale: float = number(
         1.0,
-        gt=0,
-        le=2,
+        0,
+        2,
+        "Images are scaled by this factor before tiles are cut; below 1, tiles see more of the image.",
         title="Tile scale",
-        description="Images are scaled by this factor before tiles are cut; below 1, tiles see more of the image.",
-        json_schema_extra=only_with(framing=["tiles"]),
+        only_with={"framing": ["tiles"]},
+        exclusive="low",
     )
-    object_tiles: float = Field(
+    object_tiles: float = number(
         0.5,
-        ge=0,
-        le=1,
+        0,
+        1,
+        "Share of the training tiles that are placed so that they hold some foreground.",
         title="Tiles with objects",
-        description="Share of the training tiles that are placed so that they hold some foreground.",
-        json_schema_extra=only_with(framing=["tiles"]),
+        only_with={"framing": ["tiles"]},
     )
     quality_weights: Literal["equal", "weighted"] = Field(
         "weighted",
         title="Image weights",
         description="Weighted lets images whose pseudo-label looks bad by its label-free quality count less.",
     )
-    drop_worst: float = Field(
+    drop_worst: float = number(
         0.0,
-        ge=0,
-        le=0.9,
+        0,
+        0.9,
+        "Share of the images that do not teach because their pseudo-labels have the lowest quality.",
         title="Leave out the worst",
-        description="Share of the images that do not teach because their pseudo-labels have the lowest quality.",
     )
 
 
@@ -171,45 +158,27 @@ class AugmentationParams(Params):
     enabled: bool = Field(
         True, title="Augment", description="Show the network a randomly changed copy of each image in every epoch."
     )
-    rotation_range: float = Field(
-        10.0,
-        ge=0,
-        le=180,
-        title="Rotation",
-        description="Turns by at most this angle, either way.",
-        json_schema_extra={"unit": "°"},
+    rotation_range: float = number(10.0, 0, 180, "Turns by at most this angle, either way.", title="Rotation", unit="°")
+    width_shift_range: float = number(
+        0.05, 0, 1, "Moves sideways by at most this share of the width.", title="Width shift"
     )
-    width_shift_range: float = Field(
-        0.05, ge=0, le=1, title="Width shift", description="Moves sideways by at most this share of the width."
+    height_shift_range: float = number(
+        0.05, 0, 1, "Moves up or down by at most this share of the height.", title="Height shift"
     )
-    height_shift_range: float = Field(
-        0.05, ge=0, le=1, title="Height shift", description="Moves up or down by at most this share of the height."
+    shear_range: float = number(0.0, 0, 60, "Slants by at most this angle, either way.", title="Shear", unit="°")
+    zoom_range: float = number(
+        0.1, 0, 0.9, "Enlarges or shrinks by a factor between 1 − zoom and 1 + zoom.", title="Zoom"
     )
-    shear_range: float = Field(
-        0.0,
-        ge=0,
-        le=60,
-        title="Shear",
-        description="Slants by at most this angle, either way.",
-        json_schema_extra={"unit": "°"},
+    brightness_range: float = number(
+        0.2, 0, 0.9, "Multiplies all colours by a factor between 1 − brightness and 1 + brightness.", title="Brightness"
     )
-    zoom_range: float = Field(
-        0.1, ge=0, le=0.9, title="Zoom", description="Enlarges or shrinks by a factor between 1 − zoom and 1 + zoom."
-    )
-    brightness_range: float = Field(
-        0.2,
-        ge=0,
-        le=0.9,
-        title="Brightness",
-        description="Multiplies all colours by a factor between 1 − brightness and 1 + brightness.",
-    )
-    channel_shift_range: float = Field(
+    channel_shift_range: float = number(
         5.0,
-        ge=0,
-        le=255,
+        0,
+        255,
+        "Adds at most this much, up or down, to red, green and blue separately.",
         title="Colour shift",
-        description="Adds at most this much, up or down, to red, green and blue separately.",
-        json_schema_extra={"unit": "grey levels"},
+        unit="grey levels",
     )
     horizontal_flip: bool = Field(
         True, title="Horizontal flip", description="Mirrors left and right in half of the cases."
@@ -230,16 +199,11 @@ class EarlyStoppingParams(Params):
 
     enabled: bool = Field(True, title="Early stopping", description="End the run when the watched metric stalls.")
     monitor: Monitor = Field("val_loss", title="Watch", description="The metric that has to improve.")
-    patience: int = Field(
-        12,
-        ge=1,
-        le=1000,
-        title="Patience",
-        description="How many epochs in a row may pass without improvement.",
-        json_schema_extra={"unit": "epochs"},
+    patience: int = number(
+        12, 1, 1000, "How many epochs in a row may pass without improvement.", title="Patience", unit="epochs"
     )
-    min_delta: float = Field(
-        0.0, ge=0, le=1, title="Smallest improvement", description="A smaller change does not count as improvement."
+    min_delta: float = number(
+        0.0, 0, 1, "A smaller change does not count as improvement.", title="Smallest improvement"
     )
     restore_best_weights: bool = Field(
         True, title="Restore best", description="When stopping early, go back to the weights of the best epoch."
@@ -264,39 +228,32 @@ class ReduceLRParams(Params):
         False, title="Reduce on plateau", description="Lower the learning rate when the watched metric stalls."
     )
     monitor: Monitor = Field("val_loss", title="Watch", description="The metric that has to improve.")
-    factor: float = Field(
-        0.5, gt=0, lt=1, title="Factor", description="The learning rate is multiplied by this number."
+    factor: float = number(
+        0.5, 0, 1, "The learning rate is multiplied by this number.", title="Factor", exclusive="both"
     )
-    patience: int = Field(
-        5,
-        ge=1,
-        le=1000,
-        title="Patience",
-        description="How many epochs in a row may pass without improvement.",
-        json_schema_extra={"unit": "epochs"},
+    patience: int = number(
+        5, 1, 1000, "How many epochs in a row may pass without improvement.", title="Patience", unit="epochs"
     )
-    min_lr: float = Field(
-        1e-6, ge=0, le=1, title="Minimum", description="The learning rate is never reduced below this."
-    )
+    min_lr: float = number(1e-6, 0, 1, "The learning rate is never reduced below this.", title="Minimum")
 
 
 class SelfTrainingParams(Params):
     """Rounds in which a fresh network learns from the labels corrected by the one before. Truth needs none."""
 
-    rounds: int = Field(
+    rounds: int = number(
         1,
-        ge=1,
-        le=MOST_ROUNDS,
+        1,
+        MOST_ROUNDS,
+        "How many networks are trained one after the other on pseudo-labels; 1 trains a single one.",
         title="Rounds",
-        description="How many networks are trained one after the other on pseudo-labels; 1 trains a single one.",
     )
-    keep: float = Field(
+    keep: float = number(
         0.3,
-        ge=0,
-        le=0.95,
+        0,
+        0.95,
+        "Share of the old label in the new one; the rest is what the network said.",
         title="Keep of the labels",
-        description="Share of the old label in the new one; the rest is what the network said.",
-        json_schema_extra=only_with(rounds=SEVERAL_ROUNDS),
+        only_with={"rounds": SEVERAL_ROUNDS},
     )
     refine: Literal["none", "guided_filter", "grabcut"] = Field(
         "grabcut",
@@ -304,13 +261,13 @@ class SelfTrainingParams(Params):
         description="How the network's masks are moved to the edges of the image before they become labels.",
         json_schema_extra=only_with(rounds=SEVERAL_ROUNDS),
     )
-    drop_worst: float = Field(
+    drop_worst: float = number(
         0.0,
-        ge=0,
-        le=0.9,
+        0,
+        0.9,
+        "Share of the images left out of the next round because their new labels have the lowest quality.",
         title="Leave out the worst",
-        description="Share of the images left out of the next round because their new labels have the lowest quality.",
-        json_schema_extra=only_with(rounds=SEVERAL_ROUNDS),
+        only_with={"rounds": SEVERAL_ROUNDS},
     )
 
 

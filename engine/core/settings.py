@@ -13,6 +13,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from engine.core.parameters import ParameterError, explain
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds the packages: the checkout, or site-packages where Maskloom is installed."""
+
+
+def default_data_root(code: Path) -> Path:
+    """Return `data/` in the checkout whose packages are in `code`, or in the current folder if that is no checkout."""
+    # A file that no package installs: others do put a README.md or a pyproject.toml into site-packages.
+    return (code if (code / "constraints.txt").is_file() else Path.cwd()) / "data"
 
 
 class Settings(BaseSettings):
@@ -20,7 +27,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    data_root: Path = Field(REPOSITORY_ROOT / "data", description="Folder for images, masks, models and the database.")
+    data_root: Path = Field(
+        default_data_root(REPOSITORY_ROOT), description="Folder for images, masks, models and the database."
+    )
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
     launcher: Literal["local"] = Field("local", description="How workers are started.")
     max_workers: int = Field(2, ge=1, le=64, description="Jobs that run at the same time.")

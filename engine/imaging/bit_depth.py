@@ -10,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 STRIP_PIXELS = 1 << 20
+BEYOND_A_NUMBER = np.errstate(over="ignore", invalid="ignore")
+"""Infinite results and those that are undefined count as 0 in the end, so none of them needs a warning."""
 
 
 def to_8_bit(pixels: np.ndarray) -> np.ndarray:
@@ -87,6 +89,7 @@ def _not_below_0(values: np.ndarray) -> np.ndarray:
     return np.maximum(_finite(values) if values.dtype.kind == "f" else values.astype(np.float64), 0)
 
 
+@BEYOND_A_NUMBER
 def over_white(pixels: np.ndarray) -> np.ndarray:
     """Return the colour of (H, W, 2 or 4) laid over white, in the same dtype."""
     white = _largest(pixels.dtype)
@@ -114,6 +117,7 @@ def _largest(dtype: np.dtype) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
+@BEYOND_A_NUMBER
 def luma(pixels: np.ndarray) -> np.ndarray:
     """Return the brightness (H, W, 1) of RGB (H, W, 3) by ITU-R 601, in the same dtype."""
     weights = np.array([[0.299], [0.587], [0.114]])

@@ -9,20 +9,16 @@ import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-from pydantic import Field
 from threadpoolctl import ThreadpoolController
 
-from engine.core.parameters import ParameterError, Params, field_schemas
+from engine.core.parameters import ParameterError, Params, Stage, field_schemas, number
 from engine.labelling import methods as method_modules
 
 DEFAULT_METHOD = "auto"
-
-Stage = Literal["look", "fit", "label"]
-"""When a parameter first matters. A field says so in `json_schema_extra={"stage": "look"}`; else it is "label"."""
 
 T = TypeVar("T")
 
@@ -30,12 +26,12 @@ T = TypeVar("T")
 class LabelParams(Params):
     """What every method has: the size it works at."""
 
-    longest_side_px: int = Field(
+    longest_side_px: int = number(
         400,
-        ge=64,
-        le=1600,
-        description="Larger images are shrunk to this longest side before the method runs; it bounds time and memory.",
-        json_schema_extra={"unit": "px"},
+        64,
+        1600,
+        "Larger images are shrunk to this longest side before the method runs; it bounds time and memory.",
+        unit="px",
     )
 
 

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.pages import page_routes
 from dashboard.server.routes import ROUTES
 
-app = st.App("components_page.py", routes=ROUTES)
+app = st.App("components_page.py", routes=[*page_routes(), *ROUTES])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from db import datasets, jobs
 from db.models import Job, JobStatus
-from tests.browser.conftest import running
 from tests.support.calling import call
-from tests.support.installation import REPOSITORY, add_discs
+from tests.support.installation import add_discs
+from tests.support.running_app import running
 from tests.support.training_job import submit_train
 
 PAGES = {
@@ -33,7 +33,7 @@ def test_a_restored_installation_is_whole_resumes_its_run_and_reports_a_failure(
     there = installation.settings.model_copy(update={"data_root": place})
     told = call(there, "restore", backup)
     assert told.returncode == 0, told.stderr
-    with running(REPOSITORY / "dashboard" / "app.py", place) as app:
+    with running(place) as app:
         page = open_tab(app.address)
         page.get_by_text("Workers alive").wait_for()
         page.get_by_text("Maskloom uses").wait_for()

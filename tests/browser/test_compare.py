@@ -9,8 +9,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from db import runs
 from db.models import Run
-from tests.browser.test_label_bench import COUNT, add_photographs
+from tests.support.photographs import COUNT, add_photographs
 from tests.support.predicted import add_run
+
+pytestmark = pytest.mark.shared
 
 ROW_PX = 35
 SHIFTS_PX = (0, 2, 4, 8, 12, 16, 24, 32, 40)
@@ -19,7 +21,6 @@ SHIFTS_PX = (0, 2, 4, 8, 12, 16, 24, 32, 40)
 @pytest.fixture
 def made(app) -> list[Run]:
     """Nine runs on one dataset; each moves its masks further than the one before."""
-    app.installation.database.migrate()
     dataset = add_photographs(app.installation)
     return [
         add_run(app.installation, dataset, f"moved {shift}", shifts_px=(0, shift, shift // 2), epochs=4)

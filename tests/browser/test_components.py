@@ -16,8 +16,8 @@ from dashboard.ui import palette
 from db import datasets
 from engine.imaging import codec
 from engine.store import keys as stored
-from tests.browser.conftest import running
 from tests.support.installation import add_discs
+from tests.support.running_app import running
 
 TILES = 6
 SIZE_PX = 96
@@ -26,8 +26,7 @@ SIZE_PX = 96
 @pytest.fixture(scope="module")
 def components(tmp_path_factory):
     folder = tmp_path_factory.mktemp("components")
-    with running(Path(__file__).parent / "components_app.py", folder / "data") as started:
-        started.installation.database.migrate()
+    with running(folder / "data", script=Path(__file__).parent / "components_app.py") as started:
         add_discs(started.installation, count=TILES, size_px=SIZE_PX)
         yield started
 

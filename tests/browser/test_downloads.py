@@ -15,9 +15,12 @@ from engine.exports import job as export
 from engine.imaging import codec
 from engine.store import keys as stored
 from tests.engine.exports.test_job import submit
-from tests.support.installation import SHARED_DATA, add_discs
+from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
+from tests.support.shared_data import SHARED_DATA
 from tests.support.training_job import Context
+
+pytestmark = pytest.mark.shared
 
 WORK_MS = 120_000
 NASTY = "<script>alert(1)</script> & sons"

@@ -14,6 +14,8 @@ from engine.imaging import metrics
 from tests.support.photographs import add_photographs
 from tests.support.predicted import add_label_set, add_run, truth_of
 
+pytestmark = pytest.mark.shared
+
 COUNT = 60
 ORDER = "Suspicious first"
 
@@ -22,7 +24,6 @@ ORDER = "Suspicious first"
 def run(app):
     """A run of 60 photographs whose labels are the truth moved sideways, with all that a gallery sorts by."""
     installation = app.installation
-    installation.database.migrate()
     dataset = add_photographs(installation, COUNT)
     label_set_id = add_label_set(installation, dataset, shift_px=6)
     made = add_run(installation, dataset, "photographs", label_set_id=label_set_id)

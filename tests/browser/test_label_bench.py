@@ -12,12 +12,13 @@ from db import datasets, recipes
 from db.models import Dataset
 from tests.support.photographs import COUNT, add_photographs
 
+pytestmark = pytest.mark.shared
+
 WORK_MS = 120_000
 
 
 @pytest.fixture
 def dataset(app) -> Dataset:
-    app.installation.database.migrate()
     return add_photographs(app.installation)
 
 

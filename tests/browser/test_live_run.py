@@ -14,7 +14,9 @@ from db.models import JobStatus
 from engine import VERSION
 from engine.core.run_config import config_from
 from tests.browser.conftest import PATIENCE_MS
-from tests.browser.test_label_bench import add_photographs
+from tests.support.photographs import add_photographs
+
+pytestmark = pytest.mark.shared
 
 EPOCHS = 30
 CHARTS = """[...document.querySelectorAll('[data-testid^=stBidiComponent]')]
@@ -25,7 +27,6 @@ RANGE = f"() => {CHARTS}[0].layout.xaxis.range.map((edge) => Math.round(edge * 1
 @pytest.fixture
 def run(app):
     """A run on photographs that the test itself moves on, as a worker would."""
-    app.installation.database.migrate()
     dataset = add_photographs(app.installation)
     config = config_from("fast", {"training": {"epochs": EPOCHS}}).model_dump(mode="json")
     with app.installation.database.writing() as session:

@@ -8,8 +8,10 @@ from playwright.sync_api import Page, expect
 from db import datasets
 from db.models import Dataset, LabelSet, PredictionSet, Run
 from tests.assets.bad_names import HTML
-from tests.browser.test_label_bench import add_photographs
+from tests.support.photographs import add_photographs
 from tests.support.predicted import add_label_set, add_run
+
+pytestmark = pytest.mark.shared
 
 NAMES = (
     HTML,
@@ -27,7 +29,6 @@ NAMES = (
 def installation(app):
     """An installation in which everything that can have a name has one that tries something."""
     installation = app.installation
-    installation.database.migrate()
     dataset = add_photographs(installation)
     label_set = add_label_set(installation, dataset, f"labels {HTML}")
     other = add_run(installation, dataset, f"other {NAMES[1]}", label_set_id=label_set)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from db import runs
 from db.models import PredictionSet
 from tests.support.photographs import add_photographs
 from tests.support.predicted import add_label_set, add_run
+
+pytestmark = pytest.mark.shared
 
 TILE = ".tile .frame:not(.loading)"  # its pictures have come and are drawn
 NOTE = """document.addEventListener('securitypolicyviolation', event =>
@@ -27,7 +30,6 @@ def violations(page: Page) -> list[str]:
 
 def test_no_page_asks_for_what_the_policy_forbids(app, open_tab):
     installation = app.installation
-    installation.database.migrate()
     dataset = add_photographs(installation, 12)
     label_set = add_label_set(installation, dataset)
     run, other = (add_run(installation, dataset, name, label_set_id=label_set) for name in ("photographs", "again"))

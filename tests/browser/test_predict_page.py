@@ -13,21 +13,31 @@ from db import datasets, warm
 from db.models import Job, JobKind, PredictionSet, utc_now
 from engine.imaging import codec
 from engine.store import keys as stored
-from tests.browser.conftest import running
-from tests.support.installation import REPOSITORY, SHARED_DATA, add_discs, disc
+from tests.support.installation import add_discs, disc
 from tests.support.network import add_network
+from tests.support.running_app import running
+from tests.support.shared_data import SHARED_DATA
+
+pytestmark = pytest.mark.shared
 
 WORK_MS = 120_000
 
 
-@pytest.fixture
-def app(tmp_path):
-    """The app with a worker that stays, and two networks: one takes less for bright than the other."""
-    with running(REPOSITORY / "dashboard" / "app.py", tmp_path / "data", WARM_WORKER_S="120") as started:
-        dataset = add_discs(started.installation, 2, name="learned on")
-        add_network(started.installation, dataset, "only light", 170)
-        add_network(started.installation, dataset, "also grey", 110)
+@pytest.fixture(scope="module")
+def app_with_warm_worker(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("warm") / "data", WARM_WORKER_S="120") as started:
         yield started
+
+
+@pytest.fixture
+def app(app_with_warm_worker):
+    """The app with a worker that stays, and two networks: one takes less for bright than the other."""
+    app_with_warm_worker.empty()
+    installation = app_with_warm_worker.installation
+    dataset = add_discs(installation, 2, name="learned on")
+    add_network(installation, dataset, "only light", 170)
+    add_network(installation, dataset, "also grey", 110)
+    return app_with_warm_worker
 
 
 @pytest.fixture

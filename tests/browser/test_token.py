@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import running
-from tests.support.installation import REPOSITORY, add_discs
+from tests.support.installation import add_discs
+from tests.support.running_app import running
 
 TOKEN = "a token of 24 characters"
 
 
 def test_the_token_is_typed_in_once_and_given_up(tmp_path, open_tab):
-    with running(REPOSITORY / "dashboard" / "app.py", tmp_path / "data", ACCESS_TOKEN=TOKEN) as app:
+    with running(tmp_path / "data", ACCESS_TOKEN=TOKEN) as app:
         add_discs(app.installation)
         page = open_tab(f"{app.address}/datasets")
         field = page.get_by_label("Access token")

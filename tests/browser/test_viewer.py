@@ -1,6 +1,6 @@
 """The detail view of the gallery in a real browser: single pixels, contours, wipe and zoom, judged by what is drawn.
 
-On photographs of nuclei where the shared data is there, else on drawn discs.
+On photographs of nuclei where they lie beside this checkout, else on drawn ones.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import re
 
 import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
 from dashboard.ui import palette
@@ -17,24 +16,23 @@ from db import datasets, runs
 from db.models import new_id
 from engine.imaging import codec
 from engine.store import keys as stored
-from tests.browser.conftest import running
 from tests.browser.test_components import drawn, share_of, until
-from tests.support.installation import REPOSITORY, SHARED_DATA, add_discs
+from tests.support.nuclei import nuclei
 from tests.support.predicted import add_label_set, add_run
 
-SAME_SIZE = 2
 PANES = 6
+
+pytestmark = pytest.mark.shared
 
 
 @pytest.fixture(scope="module")
-def gallery(tmp_path_factory):
+def gallery(common_app):
     """The app on an installation with one run, and what a test needs to know of it."""
-    with running(REPOSITORY / "dashboard" / "app.py", tmp_path_factory.mktemp("viewer") / "data") as started:
-        started.installation.database.migrate()
-        dataset = add_nuclei(started.installation) or add_discs(started.installation, 3, size_px=96)
-        label_set_id = add_label_set(started.installation, dataset)
-        run = add_run(started.installation, dataset, "shifted", label_set_id=label_set_id, shifts_px=(2, 6, 9))
-        yield Scene(started, dataset, label_set_id, run)
+    common_app.empty()
+    dataset = add_pictures(common_app.installation, "nuclei", nuclei())
+    label_set_id = add_label_set(common_app.installation, dataset)
+    run = add_run(common_app.installation, dataset, "shifted", label_set_id=label_set_id, shifts_px=(2, 6, 9))
+    return Scene(common_app, dataset, label_set_id, run)
 
 
 class Scene:
@@ -61,27 +59,6 @@ class Scene:
             stored.truth_key(self.dataset.id, image_id),
         )
         return tuple(codec.decode_png(self.app.installation.files.read(key)) for key in keys)
-
-
-def add_nuclei(installation):
-    """Store three photographs of nuclei, the first two of the same size; None where the data is not here."""
-    folder = SHARED_DATA / "nuclei"
-    by_size = {}
-    for path in sorted((folder / "images").glob("*.png")):
-        with Image.open(path) as picture:
-            by_size.setdefault(picture.size, []).append(path)
-    same = by_size.get((320, 256), [])[:SAME_SIZE]
-    other = by_size.get((256, 256), [])[:1]
-    if len(same) < SAME_SIZE or not other:
-        return None
-    return add_pictures(
-        installation,
-        "nuclei",
-        [
-            (np.asarray(Image.open(path).convert("RGB")), np.asarray(Image.open(folder / "truth" / path.name)) > 127)
-            for path in [*same, *other]
-        ],
-    )
 
 
 def add_pictures(installation, name, pairs):
@@ -301,12 +278,10 @@ def test_the_next_image_keeps_the_place_if_it_is_as_large(gallery, open_tab):
     assert zoom_of(page) == "400 %"
     x, y = int(told["x"]), int(told["y"])
     until(page, lambda: reading(page) == expected(gallery, x, y, 1))
-    sizes = {(image.width, image.height) for image in gallery.images}
     page.get_by_role("button", name="Next").click()
     page.get_by_text("3 of 3").wait_for()
-    if len(sizes) > 1:
-        until(page, lambda: zoom_of(page) != "400 %")
-        expect(page.locator(".cross:not([hidden])")).to_have_count(0)
+    until(page, lambda: zoom_of(page) != "400 %")
+    expect(page.locator(".cross:not([hidden])")).to_have_count(0)
 
 
 def test_threshold_and_panes_redraw_without_loading_and_the_choice_of_panes_stays(gallery, open_tab):

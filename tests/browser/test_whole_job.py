@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 
 from db.models import Dataset, LabelSet, Prediction, PredictionSet, Run
 from engine.imaging import codec
-from tests.support.installation import SHARED_DATA, disc
+from tests.support.installation import disc
+from tests.support.shared_data import SHARED_DATA
 
 WORK_MS = 240_000
 SMALL = [
@@ -137,6 +138,7 @@ def predict_new_images(app, page, run, tmp_path):
     assert zipfile.is_zipfile(io.BytesIO(model.body()))
 
 
+@pytest.mark.shared
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the real images are not beside this checkout")
 def test_a_zip_of_real_images_is_uploaded_labelled_and_deleted(app, page, tmp_path):
     source = SHARED_DATA / "ecssd"

@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.server import resources
 from engine.core import settings as settings_module
-from tests.support.installation import REPOSITORY, Installation
+from tests.support.installation import Installation
+from tests.support.pages import page_at
 
 # Each page under test would look through all installed packages for components anew: a quarter of its time.
 manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
@@ -41,11 +42,7 @@ def open_page(submitted: list[str]) -> Callable[..., AppTest]:
     """Return a function that opens "views/runs/page.py" with the query parameters given, the way a browser would."""
 
     def open_(page: str, **query: str) -> AppTest:
-        app = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
-        app.switch_page(page)
-        for name, value in query.items():
-            app.query_params[name] = value
-        return app.run()
+        return page_at(page, **query).run()
 
     return open_
 

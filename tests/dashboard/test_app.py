@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,22 +14,46 @@ import urllib.request
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.access.entrance import Entrance
+from dashboard.pages import page_routes, pages, script
 from dashboard.server import queue_watch
 from db import jobs
+from db.actors import Role
 from db.models import JobKind, JobStatus, utc_now
 from tests.support.installation import REPOSITORY
 
-NAVIGATION = str(REPOSITORY / "dashboard" / "navigation.py")
-PAGES = ["home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict"]
+DASHBOARD = REPOSITORY / "dashboard"
+NAVIGATION = str(DASHBOARD / "navigation.py")
+PAGES = [name for name, page in pages().items() if page.is_offered(Entrance.OPEN, Role.ADMIN)]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_draws_on_an_empty_installation(dashboard, submitted, page):
     app = AppTest.from_file(NAVIGATION, default_timeout=30).run()
     if page != "home":
-        app.switch_page(f"views/{page}/page.py").run()
+        app.switch_page(script(page)).run()
     assert not app.exception and not app.error
     assert app.title, "a page has a title"
+
+
+def test_pages_are_discovered_and_lie_in_the_order_of_the_work():
+    assert PAGES == ["home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict"]
+    assert [route.path for route in page_routes()] == ["/files/runs/{run}/live.json", "/files/runs/{run}/epoch.json"]
+    assert all((DASHBOARD / script(name)).is_file() for name in pages())
+    assert not pages()["people"].is_offered(Entrance.LOGIN, Role.EDITOR)
+    assert pages()["people"].is_offered(Entrance.LOGIN, Role.ADMIN)
+    assert [pages()["account"].is_offered(mode, Role.VIEWER) for mode in Entrance] == [False, True, True]
+
+
+def test_every_link_between_pages_names_a_page():
+    links = {
+        (str(file.relative_to(DASHBOARD)), node.value)
+        for file in DASHBOARD.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and re.fullmatch(r"\w+/.*page\.py", str(node.value))
+    }
+    assert len(links) > 20
+    assert sorted(link for link in links if not (DASHBOARD / link[1]).is_file()) == []
 
 
 def test_the_web_process_never_imports_tensorflow_or_keras(dashboard):
@@ -37,7 +63,7 @@ def test_the_web_process_never_imports_tensorflow_or_keras(dashboard):
             "from streamlit.testing.v1 import AppTest",
             "import dashboard.app",
             f"app = AppTest.from_file({NAVIGATION!r}, default_timeout=60).run()",
-            *(f"app.switch_page('views/{page}.py').run()" for page in PAGES if page != "home"),
+            *(f"app.switch_page({script(page)!r}).run()" for page in PAGES if page != "home"),
             "assert not app.exception",
             "loaded = {name.partition('.')[0] for name in sys.modules}",
             "print(sorted(loaded & {'tensorflow', 'keras', 'torch', 'jax'}))",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from skimage import data
+from skimage import data, filters, morphology, transform
 
 from engine.imaging import codec
-from tests.support.installation import SHARED_DATA
+from tests.support.shared_data import SHARED_DATA
 
 
 def _frame() -> np.ndarray:
@@ -47,9 +47,16 @@ ADVERSARIAL = {
 
 
 def real_masks(count: int = 6) -> list[np.ndarray]:
-    """Truth masks of real photographs where they are beside this checkout; else bundled ones by a threshold."""
+    """Truth masks of real photographs where they are beside this checkout; else of bundled ones, as smooth as truth."""
     files = sorted((SHARED_DATA / "ecssd" / "truth").glob("*.png"))[:count]
     files += sorted((SHARED_DATA / "nuclei" / "truth").glob("*.png"))[:count]
     if files:
         return [codec.decode_truth(file.read_bytes()) >= 128 for file in files]
-    return [data.coins() > 110, data.camera() < 80, data.microaneurysms() > 100]
+    coins, camera = transform.rescale(data.coins(), 2), data.camera() / 255
+    return [_smooth(coins, 0.42), _smooth(-camera, -0.3), _smooth(data.astronaut()[..., 0] / 255, 0.5)]
+
+
+def _smooth(levels: np.ndarray, threshold: float) -> np.ndarray:
+    """Return where blurred `levels` are above `threshold`, without specks and ragged edges: bool (H, W)."""
+    footprint = morphology.disk(3)
+    return morphology.opening(morphology.closing(filters.gaussian(levels, 2) > threshold, footprint), footprint)

@@ -16,7 +16,6 @@ from engine.store import keys as stored
 from engine.store.local import LocalStore
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 
 @dataclass

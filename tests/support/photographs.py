@@ -9,7 +9,8 @@ from db import datasets
 from db.models import Dataset
 from engine.imaging import codec
 from engine.store import keys as stored
-from tests.support.installation import SHARED_DATA, Installation, add_discs
+from tests.support.installation import Installation, add_discs
+from tests.support.shared_data import SHARED_DATA
 
 COUNT, SIDE_PX = 12, 160
 

@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 
 from dashboard.access.gate import Gate
 from dashboard.access.token_route import TOKEN_ROUTES
+from dashboard.pages import page_routes
 from dashboard.server.routes import ROUTES
 
 
@@ -46,12 +47,12 @@ class Served:
 
 def serving() -> AbstractContextManager[Served]:
     """Serve the routes on a free port for as long as the block runs."""
-    return _serving(Starlette(routes=ROUTES))
+    return _serving(Starlette(routes=[*page_routes(), *ROUTES]))
 
 
 def guarded_serving() -> AbstractContextManager[Served]:
     """Serve the routes behind the gate, as the app has them."""
-    return _serving(Starlette(routes=[*ROUTES, *TOKEN_ROUTES], middleware=[Middleware(Gate)]))
+    return _serving(Starlette(routes=[*page_routes(), *ROUTES, *TOKEN_ROUTES], middleware=[Middleware(Gate)]))
 
 
 @contextmanager

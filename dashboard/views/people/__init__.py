@@ -1,0 +1,5 @@
+from dashboard.access.entrance import Entrance
+from dashboard.pages import Page
+from db.actors import Role
+
+PAGE = Page("People", ":material/group:", order=9, role=Role.ADMIN, access=(Entrance.LOGIN,))

@@ -131,7 +131,7 @@ async def _answer(request: Request, answer: Callable[[str], Awaitable[bytes | No
     return plain(404, "There is no such run.") if body is None else body
 
 
-LIVE_ROUTES = [
+ROUTES = [
     Route(f"{urls.PREFIX}/runs/{{run}}/live.json", live, methods=["GET"]),
     Route(f"{urls.PREFIX}/runs/{{run}}/epoch.json", news, methods=["GET"]),
 ]

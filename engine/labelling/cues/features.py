@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from pydantic import Field
 
+from engine.core.parameters import number
 from engine.labelling.cues.foreground import RegionParams
 
 SAMPLE_PIXELS = 8192
@@ -15,19 +15,12 @@ SAMPLE_PIXELS = 8192
 class ClusterParams(RegionParams):
     """What the methods share that group pixels by colour and position."""
 
-    clusters: int = Field(4, ge=2, le=16, description="How many groups of pixels to look for.")
-    position_weight: float = Field(
-        0.3,
-        ge=0,
-        le=2,
-        description="0 groups by colour alone; 1 counts the image's longest side like the way from black to white.",
+    clusters: int = number(4, 2, 16, "How many groups of pixels to look for.")
+    position_weight: float = number(
+        0.3, 0, 2, "0 groups by colour alone; 1 counts the image's longest side like the way from black to white."
     )
-    smoothing_px: float = Field(
-        2.0,
-        ge=0,
-        le=10,
-        description="Blur before grouping: more of it ignores texture and noise, less keeps fine parts.",
-        json_schema_extra={"unit": "px"},
+    smoothing_px: float = number(
+        2.0, 0, 10, "Blur before grouping: more of it ignores texture and noise, less keeps fine parts.", unit="px"
     )
 
 

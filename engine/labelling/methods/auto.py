@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from engine.core.parameters import parse
+from engine.core.parameters import number, parse
 from engine.labelling.base import LabelParams, Method, draw, find_method, fit_state, look_at, shrink
 from engine.labelling.quality import Quality, assess
 
@@ -87,13 +86,7 @@ PRAISE = {
 
 class AutoParams(LabelParams):
     # Larger than elsewhere, for recipes that look for thin things; the others go on to shrink the image themselves.
-    longest_side_px: int = Field(
-        800,
-        ge=64,
-        le=1600,
-        description=LabelParams.model_fields["longest_side_px"].description,
-        json_schema_extra={"unit": "px"},
-    )
+    longest_side_px: int = number(800, 64, 1600, LabelParams.model_fields["longest_side_px"].description, unit="px")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from engine.core.parameters import ParameterError
+from engine.core.parameters import ParameterError, number
 from engine.labelling.base import LabelParams, Method
 from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
 from engine.labelling.cues.dataset_pieces import GROUPS, WIDTH, Pieces, find_pieces
@@ -27,66 +27,49 @@ EDGE_CONTRAST = 0.1
 
 
 class DatasetClustersParams(LabelParams):
-    merging: float = Field(
+    merging: float = number(
         1.5,
-        ge=0.3,
-        le=6,
-        description="How unlike neighbours may be to become one piece: less of it gives more and smaller pieces.",
-        json_schema_extra={"stage": "look", "unit": "spreads of colour"},
+        0.3,
+        6,
+        "How unlike neighbours may be to become one piece: less of it gives more and smaller pieces.",
+        stage="look",
+        unit="spreads of colour",
     )
-    clusters: int = Field(
+    clusters: int = number(
         32,
-        ge=2,
-        le=128,
-        description="How many kinds of pieces to tell apart in the whole dataset; many where scenes or objects vary.",
-        json_schema_extra={"stage": "fit"},
+        2,
+        128,
+        "How many kinds of pieces to tell apart in the whole dataset; many where scenes or objects vary.",
+        stage="fit",
     )
     model: Literal["gaussian_mixture", "kmeans"] = Field(
         "gaussian_mixture",
         description="Clusters that each have a spread of their own, or round ones that all have the same.",
         json_schema_extra={"stage": "fit"},
     )
-    colour_weight: float = Field(
+    colour_weight: float = number(
+        1.0, 0, 2, "What the colour of a piece counts; 0 where the same thing comes in any colour.", stage="fit"
+    )
+    contrast_weight: float = number(
+        1.0, 0, 2, "What the difference to the pieces around and to the rest of the image counts.", stage="fit"
+    )
+    texture_weight: float = number(
+        0.3, 0, 2, "What texture counts: how rough a piece is, and how much its colour varies.", stage="fit"
+    )
+    shape_weight: float = number(0.3, 0, 2, "What size, likeness to an ellipse and compactness count.", stage="fit")
+    enclosure_weight: float = number(
         1.0,
-        ge=0,
-        le=2,
-        description="What the colour of a piece counts; 0 where the same thing comes in any colour.",
-        json_schema_extra={"stage": "fit"},
+        0,
+        2,
+        "What counts that a piece stands out and is enclosed rather than open to the image border.",
+        stage="fit",
     )
-    contrast_weight: float = Field(
-        1.0,
-        ge=0,
-        le=2,
-        description="What the difference to the pieces around and to the rest of the image counts.",
-        json_schema_extra={"stage": "fit"},
-    )
-    texture_weight: float = Field(
-        0.3,
-        ge=0,
-        le=2,
-        description="What texture counts: how rough a piece is, and how much its colour varies.",
-        json_schema_extra={"stage": "fit"},
-    )
-    shape_weight: float = Field(
-        0.3,
-        ge=0,
-        le=2,
-        description="What size, likeness to an ellipse and compactness count.",
-        json_schema_extra={"stage": "fit"},
-    )
-    enclosure_weight: float = Field(
-        1.0,
-        ge=0,
-        le=2,
-        description="What counts that a piece stands out and is enclosed rather than open to the image border.",
-        json_schema_extra={"stage": "fit"},
-    )
-    position_weight: float = Field(
+    position_weight: float = number(
         0.5,
-        ge=0,
-        le=2,
-        description="What the place in the image counts; 0 where objects lie anywhere, more for a fixed camera.",
-        json_schema_extra={"stage": "fit"},
+        0,
+        2,
+        "What the place in the image counts; 0 where objects lie anywhere, more for a fixed camera.",
+        stage="fit",
     )
     ticked: str = Field(
         "",
@@ -94,12 +77,12 @@ class DatasetClustersParams(LabelParams):
         pattern=r"^(none|[0-9 ]*)$",
         description="Numbers of the clusters that are foreground, like `2 5 7`, or `none`; empty takes the proposal.",
     )
-    filter_radius_px: int = Field(
+    filter_radius_px: int = number(
         4,
-        ge=0,
-        le=40,
-        description="How far the guided filter moves outlines to edges of the image; 0 leaves the pieces' outlines.",
-        json_schema_extra={"unit": "px"},
+        0,
+        40,
+        "How far the guided filter moves outlines to edges of the image; 0 leaves the pieces' outlines.",
+        unit="px",
     )
 
 
@@ -197,10 +180,10 @@ def ticked_clusters(ticked: str, state: dict[str, Any]) -> np.ndarray:
     if not ticked.strip():
         return np.array([cluster["proposed"] for cluster in clusters])
     chosen = np.zeros(len(clusters), bool)
-    for number in [] if ticked == "none" else [int(word) for word in ticked.split()]:
-        if number >= len(clusters):
-            raise ParameterError(f"'ticked' names cluster {number}. There are 0 to {len(clusters) - 1}.")
-        chosen[number] = True
+    for index in [] if ticked == "none" else [int(word) for word in ticked.split()]:
+        if index >= len(clusters):
+            raise ParameterError(f"'ticked' names cluster {index}. There are 0 to {len(clusters) - 1}.")
+        chosen[index] = True
     return chosen
 
 

@@ -9,31 +9,21 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from pydantic import Field
 from skimage.segmentation import felzenszwalb
 
+from engine.core.parameters import number
 from engine.labelling.base import Method
 from engine.labelling.cues.features import to_lab
 from engine.labelling.cues.foreground import RegionParams, choose
 
 
 class FelzenszwalbParams(RegionParams):
-    scale: float = Field(
-        200, ge=10, le=2000, description="How strong an edge must be to part two regions: more of it, larger regions."
+    scale: float = number(200, 10, 2000, "How strong an edge must be to part two regions: more of it, larger regions.")
+    smoothing_px: float = number(
+        0.8, 0, 5, "Blur before regions are grown: more of it ignores texture and noise.", unit="px"
     )
-    smoothing_px: float = Field(
-        0.8,
-        ge=0,
-        le=5,
-        description="Blur before regions are grown: more of it ignores texture and noise.",
-        json_schema_extra={"unit": "px"},
-    )
-    least_area_percent: float = Field(
-        1.0,
-        ge=0,
-        le=10,
-        description="Regions smaller than this share of the image join a neighbour.",
-        json_schema_extra={"unit": "%"},
+    least_area_percent: float = number(
+        1.0, 0, 10, "Regions smaller than this share of the image join a neighbour.", unit="%"
     )
 
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from pydantic import Field
 
+from engine.core.parameters import number
 from engine.labelling.base import Method
 from engine.labelling.cues.features import ClusterParams, find_clusters, lab_and_position
 from engine.labelling.cues.foreground import choose
 
 
 class GaussianMixtureParams(ClusterParams):
-    iterations: int = Field(20, ge=1, le=100, description="Rounds of expectation maximisation after k-means has begun.")
-    spread_floor: float = Field(
+    iterations: int = number(20, 1, 100, "Rounds of expectation maximisation after k-means has begun.")
+    spread_floor: float = number(
         1.0,
-        ge=0.1,
-        le=20,
-        description="Least standard deviation of a cluster: more of it keeps clusters from shrinking onto one tone.",
-        json_schema_extra={"unit": "Lab units"},
+        0.1,
+        20,
+        "Least standard deviation of a cluster: more of it keeps clusters from shrinking onto one tone.",
+        unit="Lab units",
     )
 
 

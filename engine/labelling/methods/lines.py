@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit
 
+from engine.core.parameters import number
 from engine.labelling.base import LabelParams, Method
 from engine.labelling.cues.channels import Channel, one_channel
 from engine.labelling.cues.levels import local_mean
@@ -37,38 +38,17 @@ STEEPNESS = 8.0
 
 class LinesParams(LabelParams):
     # Larger than elsewhere: what is thin vanishes first.
-    longest_side_px: int = Field(
-        800,
-        ge=64,
-        le=1600,
-        description=LabelParams.model_fields["longest_side_px"].description,
-        json_schema_extra={"unit": "px"},
-    )
+    longest_side_px: int = number(800, 64, 1600, LabelParams.model_fields["longest_side_px"].description, unit="px")
     lines: Literal["stronger", "both", "darker", "lighter"] = Field(
         "stronger",
         description="Which lines: the darker or the lighter ones, whichever of them stand out more, or both.",
     )
     channel: Channel = Field("grey", description="What is light and what is dark; green suits vessels in the eye.")
-    greatest_width_px: float = Field(
-        9.0,
-        ge=2,
-        le=40,
-        description="The widest line to look for; what is wider is ground.",
-        json_schema_extra={"unit": "px"},
+    greatest_width_px: float = number(9.0, 2, 40, "The widest line to look for; what is wider is ground.", unit="px")
+    strength: float = number(
+        12.0, 2, 50, "How many times the usual strength of ridges in the image a line must reach: more, fewer lines."
     )
-    strength: float = Field(
-        12.0,
-        ge=2,
-        le=50,
-        description="How many times the usual strength of ridges in the image a line must reach: more, fewer lines.",
-    )
-    least_length_px: float = Field(
-        20.0,
-        ge=0,
-        le=400,
-        description="Shorter lines are dropped: pores, specks, grain.",
-        json_schema_extra={"unit": "px"},
-    )
+    least_length_px: float = number(20.0, 0, 400, "Shorter lines are dropped: pores, specks, grain.", unit="px")
 
 
 def label(image: np.ndarray, params: LinesParams, rng: np.random.Generator) -> np.ndarray:

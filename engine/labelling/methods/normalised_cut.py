@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from pydantic import Field
 from scipy.linalg import eigh
 
+from engine.core.parameters import number
 from engine.labelling.base import Method
 from engine.labelling.cues.foreground import RegionParams, choose
 from engine.labelling.cues.refine import guided_filter
@@ -21,27 +21,18 @@ from engine.labelling.cues.superpixels import Superpixels, find_superpixels
 
 
 class NormalisedCutParams(RegionParams):
-    superpixels: int = Field(250, ge=20, le=600, description="How many pieces the image is cut into first.")
-    groups: int = Field(
+    superpixels: int = number(250, 20, 600, "How many pieces the image is cut into first.")
+    groups: int = number(
+        10, 2, 24, "Into how many groups the pieces are gathered; two more and two fewer are tried too, and all vote."
+    )
+    colour_sigma: float = number(
         10,
-        ge=2,
-        le=24,
-        description="Into how many groups the pieces are gathered; two more and two fewer are tried too, and all vote.",
+        1,
+        60,
+        "Colour difference at which neighbours come apart: small for faint objects, large for gaudy ones.",
+        unit="Lab units",
     )
-    colour_sigma: float = Field(
-        10,
-        ge=1,
-        le=60,
-        description="Colour difference at which neighbours come apart: small for faint objects, large for gaudy ones.",
-        json_schema_extra={"unit": "Lab units"},
-    )
-    position_sigma: float = Field(
-        0.1,
-        ge=0.03,
-        le=2,
-        description="Distance at which pieces come apart.",
-        json_schema_extra={"unit": "share of the image side"},
-    )
+    position_sigma: float = number(0.1, 0.03, 2, "Distance at which pieces come apart.", unit="share of the image side")
 
 
 def label(image: np.ndarray, params: NormalisedCutParams, rng: np.random.Generator) -> np.ndarray:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from engine.core.parameters import number
 from engine.labelling.base import LabelParams, Method, shrink
 from engine.labelling.cues.bilateral_solver import bilateral_solver
 from engine.labelling.cues.features import to_lab
@@ -35,12 +36,12 @@ LEAST_SPREAD = 0.5
 
 
 def _weight(default: float, description: str) -> float:
-    return Field(default, ge=0, le=1, description=description)
+    return number(default, 0, 1, description)
 
 
 class SaliencyParams(LabelParams):
-    superpixels: int = Field(
-        300, ge=50, le=1000, description="Pieces the image is cut into: more of them follow small and thin objects."
+    superpixels: int = number(
+        300, 50, 1000, "Pieces the image is cut into: more of them follow small and thin objects."
     )
     ground_weight: float = _weight(
         0.4, "What robust background detection counts: colours that do not run along the image border."
@@ -54,22 +55,15 @@ class SaliencyParams(LabelParams):
     barrier_weight: float = _weight(
         0.2, "What the minimum barrier distance counts: places cut off from the border by a change of colour."
     )
-    strictness: float = Field(
-        1.0,
-        ge=0.3,
-        le=2,
-        description="Factor on the level above which a place is object: above 1 masks shrink, below 1 they grow.",
+    strictness: float = number(
+        1.0, 0.3, 2, "Factor on the level above which a place is object: above 1 masks shrink, below 1 they grow."
     )
     grabcut: bool = Field(
         True,
         description="Let GrabCut learn the colours of object and ground and cut again; dropped where it runs away.",
     )
-    grabcut_side_px: int = Field(
-        200,
-        ge=64,
-        le=400,
-        description="GrabCut runs on the image at this longest side: more is finer and slower.",
-        json_schema_extra={"unit": "px"},
+    grabcut_side_px: int = number(
+        200, 64, 400, "GrabCut runs on the image at this longest side: more is finer and slower.", unit="px"
     )
     outline: Literal["guided_filter", "bilateral_solver", "as_found"] = Field(
         "guided_filter",

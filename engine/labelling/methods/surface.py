@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from pydantic import Field
 
+from engine.core.parameters import number
 from engine.labelling.base import LabelParams, Method
 from engine.labelling.cues.features import to_lab
 
@@ -26,40 +26,18 @@ NOISE = 0.15
 
 class SurfaceParams(LabelParams):
     # Larger than elsewhere: on a table seen from above the objects are small.
-    longest_side_px: int = Field(
-        640,
-        ge=64,
-        le=1600,
-        description=LabelParams.model_fields["longest_side_px"].description,
-        json_schema_extra={"unit": "px"},
+    longest_side_px: int = number(640, 64, 1600, LabelParams.model_fields["longest_side_px"].description, unit="px")
+    smoothing_px: float = number(
+        1.0, 0.3, 6, "Blur before edges are looked for: more of it ignores the grain of the surface.", unit="px"
     )
-    smoothing_px: float = Field(
-        1.0,
-        ge=0.3,
-        le=6,
-        description="Blur before edges are looked for: more of it ignores the grain of the surface.",
-        json_schema_extra={"unit": "px"},
+    agreement: float = number(
+        0.33, 0.1, 1, "Share of the edge strengths at which a thing must be found: less finds more, also by mistake."
     )
-    agreement: float = Field(
-        0.33,
-        ge=0.1,
-        le=1,
-        description="Share of the edge strengths at which a thing must be found: less finds more, also by mistake.",
-    )
-    least_surface_percent: float = Field(
-        8, ge=1, le=60, description="Even areas smaller than this are no surface.", json_schema_extra={"unit": "%"}
-    )
-    least_area_percent: float = Field(
-        0.03, ge=0, le=5, description="Things smaller than this are dropped.", json_schema_extra={"unit": "%"}
-    )
-    greatest_area_percent: float = Field(
-        40, ge=1, le=100, description="Things larger than this are dropped.", json_schema_extra={"unit": "%"}
-    )
-    border_contact: float = Field(
-        0.5,
-        ge=0,
-        le=4,
-        description="Length along the image border, over the root of its area, that a thing may have; 0: none.",
+    least_surface_percent: float = number(8, 1, 60, "Even areas smaller than this are no surface.", unit="%")
+    least_area_percent: float = number(0.03, 0, 5, "Things smaller than this are dropped.", unit="%")
+    greatest_area_percent: float = number(40, 1, 100, "Things larger than this are dropped.", unit="%")
+    border_contact: float = number(
+        0.5, 0, 4, "Length along the image border, over the root of its area, that a thing may have; 0: none."
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit
 
+from engine.core.parameters import number
 from engine.labelling.base import Method
 from engine.labelling.cues.channels import Channel, one_channel
 from engine.labelling.cues.foreground import RegionParams, Rule, choose
@@ -31,77 +32,59 @@ class ThresholdParams(RegionParams):
             "of colours that parts the image best (grey, where no mix is far better)."
         ),
     )
-    smoothing_px: float = Field(
-        1.0,
-        ge=0,
-        le=10,
-        description="Blur before the threshold: more of it ignores texture and noise, less keeps fine parts.",
-        json_schema_extra={"unit": "px"},
+    smoothing_px: float = number(
+        1.0, 0, 10, "Blur before the threshold: more of it ignores texture and noise, less keeps fine parts.", unit="px"
     )
     ground: Literal["even", "uneven"] = Field(
         "even", description="Uneven takes the ground nearby away first: for shading, stains and thin structures."
     )
-    ground_radius_px: float = Field(
+    ground_radius_px: float = number(
         75.0,
-        ge=2,
-        le=200,
-        description="How far around a pixel its ground is looked for: wider than the widest object is thick.",
-        json_schema_extra={"unit": "px"},
+        2,
+        200,
+        "How far around a pixel its ground is looked for: wider than the widest object is thick.",
+        unit="px",
     )
     level: Literal["otsu", "minimum_error"] = Field(
         "otsu",
         description="How the level is found: Otsu's suits objects that cover much, minimum error also what is rare.",
     )
-    offset: int = Field(
+    offset: int = number(
         0,
-        ge=-100,
-        le=100,
-        description="Moves the level that was found: above 0 fewer pixels count as light, below 0 more do.",
-        json_schema_extra={"unit": "grey levels"},
+        -100,
+        100,
+        "Moves the level that was found: above 0 fewer pixels count as light, below 0 more do.",
+        unit="grey levels",
     )
-    adaptation_radius_px: float = Field(
+    adaptation_radius_px: float = number(
         8.0,
-        ge=0,
-        le=100,
-        description="Moves the level to halfway between object and ground within this radius; 0 keeps one level.",
-        json_schema_extra={"unit": "px"},
+        0,
+        100,
+        "Moves the level to halfway between object and ground within this radius; 0 keeps one level.",
+        unit="px",
     )
-    softness: int = Field(
+    softness: int = number(
         8,
-        ge=0,
-        le=64,
-        description="Grey levels from the threshold within which a pixel is called uncertain; 0 gives a hard mask.",
-        json_schema_extra={"unit": "grey levels"},
+        0,
+        64,
+        "Grey levels from the threshold within which a pixel is called uncertain; 0 gives a hard mask.",
+        unit="grey levels",
     )
-    least_area_percent: float = Field(
-        0.02,
-        ge=0,
-        le=5,
-        description="Objects smaller than this share of the image are dropped.",
-        json_schema_extra={"unit": "%"},
+    least_area_percent: float = number(
+        0.02, 0, 5, "Objects smaller than this share of the image are dropped.", unit="%"
     )
-    greatest_area_percent: float = Field(
-        100.0,
-        ge=0.1,
-        le=100,
-        description="Objects larger than this share of the image are dropped.",
-        json_schema_extra={"unit": "%"},
+    greatest_area_percent: float = number(
+        100.0, 0.1, 100, "Objects larger than this share of the image are dropped.", unit="%"
     )
-    greatest_hole_percent: float = Field(
-        0.1,
-        ge=0,
-        le=10,
-        description="Holes in objects up to this share of the image are filled.",
-        json_schema_extra={"unit": "%"},
+    greatest_hole_percent: float = number(
+        0.1, 0, 10, "Holes in objects up to this share of the image are filled.", unit="%"
     )
-    split_neck: float = Field(
+    split_neck: float = number(
         0.0,
-        ge=0,
-        le=0.99,
-        description=(
-            "Touching objects are parted by a line of ground where they are thinner than this share of the thinner "
-            "one; 0 parts nothing."
-        ),
+        0,
+        0.99,
+        "Touching objects are parted by a line of ground where they are thinner than this share of the thinner "
+        "one; 0 parts nothing.",
     )
     drop_at_border: bool = Field(False, description="Drop objects that the image border cuts.")
 

@@ -8,6 +8,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from dashboard.access import identity, messages
 from dashboard.access.gate import PAGES
+from dashboard.pages import page_routes
 from dashboard.server.routes import ROUTES
 from db.actors import LOCAL, STRANGER, Actor, Role
 from db.models import AuditEntry, Image, Person
@@ -21,7 +22,7 @@ NOBODY = "0" * 32
 def addresses() -> list[tuple[str, str]]:
     """Return (method, address) of all our routes, of things that are not there."""
     found = []
-    for route in ROUTES:
+    for route in [*page_routes(), *ROUTES]:
         path = re.sub(r"\{\w+:int\}", "1", route.path)
         found += [(method, re.sub(r"\{\w+\}", NOBODY, path)) for method in sorted(route.methods)]
     return found
@@ -55,7 +56,7 @@ def a_thumbnail(installation) -> str:
 
 
 def test_all_routes_are_walked():
-    assert len(addresses()) >= 25 and ("POST", f"/files/uploads/{NOBODY}") in addresses()
+    assert len(addresses()) >= 27 and ("POST", f"/files/uploads/{NOBODY}") in addresses()
     stems = {f"/{path.parent.name}" for path in (REPOSITORY / "dashboard" / "views").glob("*/page.py")}
     assert stems | {"/"} == PAGES
 

@@ -177,7 +177,7 @@ def test_a_file_that_is_gone_is_told_and_no_reason_to_fail(installation, tmp_pat
     ended = call(installation.settings, "backup", tmp_path / "backup.zip", "--json")
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["gone"] == [victim]
-    assert "1 file was gone" in call(restored_settings, "restore", tmp_path / "backup.zip").stdout
+    assert "1 file was missing" in call(restored_settings, "restore", tmp_path / "backup.zip").stdout
     assert victim in call(restored_settings, "doctor").stdout
 
 

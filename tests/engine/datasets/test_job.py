@@ -19,7 +19,8 @@ from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
 from tests.assets import bad_files
 from tests.assets.bad_files import disk, encoded, picture
-from tests.support.installation import SHARED_DATA, Installation
+from tests.support.installation import Installation
+from tests.support.shared_data import SHARED_DATA
 
 
 class Context:
@@ -237,6 +238,7 @@ def test_a_kind_of_source_that_does_not_exist(installation):
         import_images.run(submit(installation, {"kind": "cloud"}), Context(installation))
 
 
+@pytest.mark.shared
 def test_real_images_with_three_classes(installation, tmp_path):
     files = sorted((SHARED_DATA / "eggs-and-pans").glob("*/*.*"))
     if not files:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from engine.datasets import truth
 from engine.imaging.codec import decode_truth
 from tests.assets.bad_files import disk, encoded
-from tests.support.installation import SHARED_DATA
+from tests.support.shared_data import SHARED_DATA
 
 
 def propose(*masks: np.ndarray) -> truth.TruthClasses:
@@ -134,6 +134,7 @@ def test_a_broken_mapping_is_refused():
         truth.from_peaks([0, 200, 100])
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize(("name", "expected"), [("eggs-and-pans", 3), ("ecssd", 2), ("nuclei", 2)])
 def test_real_sets(name, expected):
     files = sorted((SHARED_DATA / name / "truth").glob("*.png"))

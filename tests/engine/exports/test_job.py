@@ -27,8 +27,9 @@ from engine.network.inference import predict_many
 from engine.network.networks import network
 from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
-from tests.support.installation import SHARED_DATA, add_discs
+from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
+from tests.support.shared_data import SHARED_DATA
 from tests.support.training_job import Context
 
 SIDE = 64

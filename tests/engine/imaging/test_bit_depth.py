@@ -33,6 +33,16 @@ def test_what_is_not_a_number_counts_as_0_in_whatever_strip(monkeypatch: pytest.
     np.testing.assert_array_equal(bit_depth.to_8_bit(pixels), expected)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("convert", [bit_depth.luma, bit_depth.over_white])
+def test_infinite_and_largest_values_give_an_image_without_a_warning(convert, dtype) -> None:
+    largest = np.finfo(dtype).max
+    for colour in ([np.inf, -np.inf, 0], [np.nan, np.inf, 1], [largest, -largest, largest], [largest] * 3):
+        pixels = np.broadcast_to(np.array([*colour, colour[0]], dtype), (9, 8, 4))
+        shown = bit_depth.to_8_bit(convert(pixels if convert is bit_depth.over_white else pixels[..., :3]))
+        assert shown.dtype == np.uint8 and shown.shape[:2] == (9, 8)
+
+
 def test_a_large_deep_picture_takes_little_more_than_its_result() -> None:
     pixels = np.tile(DEEP, (40, 60, 1))  # 8.4 megapixels: 200 MB as float64
     tracemalloc.start()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -24,8 +22,7 @@ from engine.labelling.quality import (
     shape,
 )
 from engine.labelling.rivals import rivals, unlike_border
-
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
+from tests.support.shared_data import SHARED_DATA
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -175,9 +172,10 @@ def test_the_same_mask_gets_the_same_quality() -> None:
     assert by_method(image, "saliency") == by_method(image, "saliency")
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize(("name", "method"), [("nuclei", "threshold"), ("ecssd", "saliency")])
 def test_on_real_images_better_masks_get_better_scores(name: str, method: str) -> None:
-    folder = SHARED / name
+    folder = SHARED_DATA / name
     if not folder.exists():
         pytest.skip(f"needs the shared {name} images")
     chosen = find_method(method)

@@ -11,7 +11,7 @@ from engine.core.network_parameters import ModelParams
 from engine.imaging import codec
 from engine.network import conversion
 from engine.network.networks import network
-from tests.support.installation import SHARED_DATA
+from tests.support.shared_data import SHARED_DATA
 
 SIDE = 64
 NETWORKS = {

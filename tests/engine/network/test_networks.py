@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,8 +14,9 @@ from engine.core.run_config import PRESETS
 from engine.network.encoder import EncoderWeightsError, load_encoder_weights
 from engine.network.networks import network
 from engine.network.normalization import FusedBatchNormalization
+from tests.support.shared_data import SHARED_WEIGHTS
 
-WEIGHTS = Path(__file__).resolve().parents[4] / "shared/weights/mobilenet_v2_imagenet_notop.weights.h5"
+WEIGHTS = SHARED_WEIGHTS / "mobilenet_v2_imagenet_notop.weights.h5"
 ENCODER = {"architecture": "mobilenet_v2", "image_size": 64}
 
 
@@ -153,6 +153,7 @@ def test_an_attention_gate_scales_each_place_between_nothing_and_all():
     assert not np.allclose(weighed, skip)
 
 
+@pytest.mark.shared
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the weights are not on this machine")
 def test_the_encoder_starts_from_a_weights_file_and_keeps_its_normalisation():
     model = network(ModelParams(**ENCODER, encoder_weights=str(WEIGHTS)), 0, "float32", FusedBatchNormalization)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from db import datasets, runs
 from engine.core.run_config import config_from
 from engine.core.settings import settings
-from tests.support.installation import REPOSITORY, add_discs
+from tests.support.installation import add_discs
+from tests.support.pages import page_at
 from tests.support.predicted import add_label_set, add_run
 
 
@@ -21,9 +21,7 @@ def page(installation, monkeypatch):
     settings.cache_clear()
 
     def open_page(**query):
-        at = AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30)
-        at.query_params.update(query)
-        at.switch_page("views/compare/page.py").run()
+        at = page_at("views/compare/page.py", **query).run()
         assert not at.exception
         return at
 

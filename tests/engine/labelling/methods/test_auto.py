@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,8 +13,8 @@ from engine.imaging import codec
 from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
 from engine.labelling.methods import auto
 from engine.labelling.quality import Quality
+from tests.support.shared_data import SHARED_DATA
 
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 METHOD = find_method("auto")
 PARTS = dict.fromkeys(("edges", "border", "colour", "stability", "shape"), 0.5)
 
@@ -44,11 +43,12 @@ def test_photographs_get_saliency_and_a_printed_page_a_threshold() -> None:
     assert chosen_for([page[:95, :192], page[95:, :192], page[:95, 192:]])["method"] == "threshold"
 
 
+@pytest.mark.shared
 @pytest.mark.parametrize(("name", "expected"), [("nuclei", "threshold"), ("ecssd", "saliency")])
 def test_on_real_images_that_chose_nothing(name: str, expected: str) -> None:
-    if not (SHARED / name).exists():
+    if not (SHARED_DATA / name).exists():
         pytest.skip(f"needs the shared {name} images")
-    paths = sorted((SHARED / name / "images").iterdir())[1::2]
+    paths = sorted((SHARED_DATA / name / "images").iterdir())[1::2]
     images = [codec.decode_image(path.read_bytes()) for path in fit_sample(paths, METHOD)[::3]]
     assert chosen_for(images)["method"] == expected
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -14,8 +12,9 @@ from engine.labelling.cues.refine import grabcut, guided_filter
 from engine.labelling.cues.robust_background import boundary_connectivity, distances, otsu, saliency
 from engine.labelling.cues.superpixels import find_superpixels
 from engine.labelling.methods.saliency import centre_on_threshold
+from tests.support.shared_data import SHARED_DATA
 
-ECSSD = Path(__file__).resolve().parents[4] / "shared" / "data" / "ecssd"
+ECSSD = SHARED_DATA / "ecssd"
 
 
 def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -131,6 +130,7 @@ def test_grabcut_is_refused_without_two_sides_or_when_it_runs_away() -> None:
     assert grabcut(image, start, 3, 200, rng) is None
 
 
+@pytest.mark.shared
 @pytest.mark.skipif(not ECSSD.exists(), reason="needs the shared ecssd images")
 def test_on_real_photographs_it_agrees_with_the_truth() -> None:
     method = find_method("saliency")
