@@ -190,7 +190,8 @@ def place_upload(token: str, path: str, wished: PurePosixPath) -> PurePosixPath 
 
 def upload_folder(token: str) -> Path:
     """Return the folder in which the files of an upload lie."""
-    return artifacts().path(stored.upload_folder(token))
+    with artifacts().workspace(stored.upload_folder(token)) as folder:
+        return folder
 
 
 def uploaded_files(token: str) -> tuple[tuple[str, ...], int]:

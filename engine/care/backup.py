@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine import VERSION
+from engine.care.image_folders import image_folders
 from engine.care.inventory import Inventory
-from engine.care.leftovers import EXPORTS
-from engine.care.shelves import shelves
 from engine.store import keys as stored
 from engine.store.disk import PART, replacing
 from engine.store.local import LocalStore
@@ -158,14 +157,14 @@ def named_keys(inventory: Inventory, files: LocalStore) -> Iterator[str]:
     """Yield the key of every file that the rows name: pictures by their ids, runs and exports by their folders."""
     jobs = {job.id for job in inventory.jobs()}
     folders: dict[str, None] = {}
-    for shelf in shelves(inventory):
-        yield from (shelf.key(image_id) for image_id in shelf.shapes)
-        folders["/".join(shelf.folder.split("/")[:2])] = None
+    for images in image_folders(inventory):
+        yield from (images.key(image_id) for image_id in images.shapes)
+        folders[stored.owner_folder(images.path)] = None
     for run in inventory.runs():
         yield from _finished_files(files, stored.run_folder(run.id))
     for folder in folders:
         yield from (
-            key for key in _finished_files(files, f"{folder}/{EXPORTS}") if Path(key).name.partition(".")[0] in jobs
+            key for key in _finished_files(files, stored.exports_folder(folder)) if stored.job_of_export(key) in jobs
         )
     yield from (key for job_id in sorted(jobs) if files.exists(key := stored.job_log_key(job_id)))
 

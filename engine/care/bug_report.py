@@ -80,7 +80,7 @@ def bug_report(facts: Facts, report: Report, files: Store, current: Settings, wi
         log = files.tail(stored.job_log_key(job_id), LOG_BYTES)
     except MissingFile:
         log = ""
-    lines = logs.lines_of_job(files.root / logs.FOLDER, job_id, LOG_LINES)
+    lines = logs.lines_of_job(current.data_root / logs.FOLDER, job_id, LOG_LINES)
     members = {
         "README.txt": README.format(images=WITH_IMAGES if with_images else NO_IMAGES),
         "job.json": _json(clean.value(facts.job)),
@@ -89,7 +89,7 @@ def bug_report(facts: Facts, report: Report, files: Store, current: Settings, wi
         "settings.json": _json(settings_told(current)),
         "recipe.json": _json(clean.value(facts.recipe)) if facts.recipe else "",
         "versions.json": _json(versions()),
-        "machine.json": _json(machine(files)),
+        "machine.json": _json(machine(current.data_root)),
         "doctor.json": _json(clean.value(report.as_dict())),
     }
     target = io.BytesIO()
@@ -186,9 +186,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine(files: Store) -> dict[str, Any]:
+def machine(root: Path) -> dict[str, Any]:
     """Return what the machine is, without its name."""
-    disk = shutil.disk_usage(files.root)
+    disk = shutil.disk_usage(root)
     return {
         "system": platform.system(),
         "release": platform.release(),

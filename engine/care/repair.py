@@ -86,7 +86,7 @@ def _thumbnails(files: LocalStore, finding: Finding) -> str:
         key = stored.image_key(finding.owner_id, image_id)
         try:
             image = codec.decode_png(files.read(key))
-        except (LookupError, codec.UnreadableImage):
+        except (FileNotFoundError, codec.UnreadableImage):
             continue  # the image itself is a finding of its own
         files.write(stored.thumb_key(finding.owner_id, image_id), codec.thumbnail(image))
         made += 1
