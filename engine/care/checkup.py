@@ -134,9 +134,7 @@ def run_findings(run: Any, files: Store, quick: bool) -> Iterable[Finding]:
     bad = [key for key in keys if key.endswith(".png") and not decodes(files, key)]
     if bad:
         sentence = f"Pictures of {name}'s progress are damaged. The run's results do not need them."
-        yield Finding(
-            "damaged_picture", f"Pictures of {name}'s progress are damaged. {advice}", tuple(bad), run.id, at_work
-        )
+        yield Finding("damaged_picture", sentence, tuple(bad), run.id, at_work)
     masks = [stored.round_masks_folder(run.id, number) for number in range(1, (run.rounds or 0) + 1)]
     items = tuple(folder for folder in masks if not any(files.listing(folder)))
     if items:
