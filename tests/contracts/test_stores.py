@@ -176,7 +176,7 @@ def built_keys(source: str) -> list[int]:
             first = node.values[0]
             begins = isinstance(first, ast.Constant) and first.value.partition("/")[0] in FOLDERS and "/" in first.value
             inside = any(text.startswith(f"/{folder}/") for text in texts for folder in FOLDERS)
-            if begins or (inside and not isinstance(first, ast.Constant)):
+            if begins or (inside and not isinstance(first, ast.Constant) and "urls." not in ast.unparse(first)):
                 lines.append(node.lineno)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
             sides = [side.value for side in (node.left, node.right) if isinstance(side, ast.Constant)]
