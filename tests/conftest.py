@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +31,13 @@ class OneBrowser(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return "browser" if nodeid.startswith(IN_A_BROWSER) else nodeid
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the data of the checkout out of reach: a thread of a page may outlive the settings of its test."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # test processes inherit the folder of the process that starts them
+        os.environ["DATA_ROOT"] = tempfile.mkdtemp(prefix="maskloom-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ["DATA_ROOT"], ignore_errors=True))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneBrowser:

@@ -97,6 +97,8 @@ def _drawn(index: int) -> Decoded:
 def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Sequence[Entry]) -> dict[str, Any]:
     """Read, store and report everything; return the job's result."""
     dataset_id = job.payload["dataset"]
+    if job.attempt > 1:  # a killed attempt may have been writing; one import at a time writes to a dataset
+        context.artifacts.delete_unfinished(stored.dataset_folder(dataset_id))
     known = context.records.content_hashes(dataset_id)
     has_truth = {image.id: image.has_truth for image in context.records.images(dataset_id)}
     rows: list[dict[str, Any]] = []

@@ -21,7 +21,6 @@ from engine.exports.sources import masked_images, run_facts, tile_rows
 from engine.imaging import codec
 from engine.network.framing import cut, scaled_shape, windows
 from engine.store import keys as stored
-from engine.store.base import MissingFile
 from engine.store.disk import PART
 from engine.work.context import Job, JobContext, JobFailed, JobStopped
 from engine.work.pace import Pace
@@ -92,14 +91,14 @@ def _of_run(context: JobContext, payload: dict[str, Any], what: Format, target: 
 def _packed(context: JobContext, chosen: Any, facts: RunFacts, kind: str, folder: Path, target: Path) -> dict[str, Any]:
     """Convert, compare and pack a run's model."""
     from engine.network import conversion  # TensorFlow: seconds that a report need not wait
-    from engine.network.inference import ModelError, load_model
+    from engine.network.inference import ModelError
+    from engine.network.loaded import load_best
 
     steps = _Steps(context, 4)
     steps.next("Reading the model")
     try:
-        with context.artifacts.local(stored.best_model_key(chosen.id)) as path:
-            model = load_model(path)
-    except (MissingFile, ModelError) as error:
+        model = load_best(chosen.id, context.artifacts)
+    except ModelError as error:
         raise JobFailed(str(error)) from None
     steps.next("Converting the model")
     squares = _squares(context, chosen, facts, model.input_shape[1])

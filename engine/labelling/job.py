@@ -87,6 +87,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     label_set = context.records.label_set(job.payload["label_set"])
     dataset = context.records.dataset(label_set.dataset_id)
     images = context.records.images(dataset.id)
+    if job.attempt > 1:  # a killed attempt may have been writing; exports below the folder are written by other jobs
+        context.artifacts.delete_unfinished(stored.label_folder(label_set.id), subfolders=False)
     if not images:
         raise JobFailed(f"The dataset {dataset.name!r} has no images. Import some first.")
     tasks = [

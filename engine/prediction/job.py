@@ -97,9 +97,8 @@ def predict_dataset(
     rows: list[dict[str, Any]] = []
     context.progress(len(done), len(images), what)
     try:
-        with files.local(stored.best_model_key(run.id)) as path:
-            network = network_of(run.id, path)
-    except (MissingFile, ModelError) as error:
+        network = network_of(run.id, files)
+    except ModelError as error:
         raise JobFailed(str(error)) from None
 
     pace, stored_at = Pace(), began

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from engine.network.loaded import network_of
-from engine.store import keys as stored
-from engine.store.base import MissingFile
 from engine.work.context import Job, JobContext, JobFailed
 
 
@@ -24,9 +22,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     began = time.monotonic()
     run_id = job.payload["network"]
     try:
-        with context.artifacts.local(stored.best_model_key(run_id)) as path:
-            kept = network_of(run_id, path)
-    except (MissingFile, ModelError) as error:
+        kept = network_of(run_id, context.artifacts)
+    except ModelError as error:
         raise JobFailed(str(error)) from None
     kept.network(np.zeros((1, *kept.model.input_shape[1:]), np.uint8))
     return {"network": run_id, "seconds": round(time.monotonic() - began, 2)}

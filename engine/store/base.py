@@ -113,10 +113,10 @@ class Store(Protocol):
         """Delete a file or a whole folder; it need not exist."""
         ...
 
-    def delete_unfinished(self, folder: str, beginning: str = "") -> None:
-        """Delete unfinished files and folders below a folder whose names start with `beginning`.
+    def delete_unfinished(self, folder: str, beginning: str = "", *, subfolders: bool = True) -> None:
+        """Delete the unfinished files and folders of a killed writer whose names start with `beginning`.
 
-        Only for a folder, or a beginning, that nothing else writes at the same time.
+        They are searched in `folder` and, unless `subfolders` is False, below it. Only for what no other job writes.
         """
         ...
 

@@ -98,8 +98,9 @@ class LocalStore:
     def delete(self, key: str) -> None:
         _delete(self.path(key))
 
-    def delete_unfinished(self, folder: str, beginning: str = "") -> None:
-        for path in sorted(self.path(folder).rglob(f"{beginning}*{PART}*")):
+    def delete_unfinished(self, folder: str, beginning: str = "", *, subfolders: bool = True) -> None:
+        base, pattern = self.path(folder), f"{beginning}*{PART}*"
+        for path in sorted(base.rglob(pattern) if subfolders else base.glob(pattern)):
             _delete(path)
 
     def free_bytes(self) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
@@ -176,13 +174,8 @@ def _weighed(context: JobContext, run: Any, config: RunConfig, samples: Sequence
 
 
 def memory_gib() -> float:
-    """Return how much memory this process holds now, in GiB; its peak where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * resource.getpagesize() / 2**30
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+    """Return the resident memory of this process in GiB."""
+    return psutil.Process().memory_info().rss / 2**30
 
 
 def _named(weights: str) -> str:

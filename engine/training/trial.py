@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import psutil
 import tensorflow as tf
 
 from engine.core.run_config import RunConfig
@@ -86,9 +86,12 @@ def endless(config: RunConfig, pixels: Pixels):
 def peak_bytes() -> int:
     """Return the most memory that this process has held, in bytes."""
     if STATUS.exists():
-        # What `getrusage` says may be of the process that started this one
         line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource  # POSIX only; macOS reports bytes, other systems KiB
+
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return held if sys.platform == "darwin" else held * 1024
 

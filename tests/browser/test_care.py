@@ -41,7 +41,7 @@ def test_a_restored_installation_is_whole_resumes_its_run_and_reports_a_failure(
             page.goto(f"{app.address}/{path}")
             page.get_by_role("heading", name=title, exact=True).first.wait_for()
         page.goto(f"{app.address}/runs?run={run.id}")
-        page.get_by_text("It ran or waited when the back-up was made").first.wait_for()
+        page.get_by_text("It ran or waited when the backup was made").first.wait_for()
         page.get_by_role("button", name="Resume").click()
         page.get_by_text("All 2 epochs are done").first.wait_for(timeout=120_000)
         assert app.installation.job(job.id).status == JobStatus.FINISHED

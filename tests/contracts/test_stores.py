@@ -141,6 +141,9 @@ def test_what_a_killed_writer_left_is_deleted_and_nothing_else(tmp_path):
     files.delete_unfinished("runs/a", "best")
     assert not (tmp_path / "runs/a/best.1234abcd.part.keras").exists()
     assert (tmp_path / "runs/a/other.1234abcd.part.keras").exists()
+    files.delete_unfinished("runs/a", subfolders=False)
+    assert not (tmp_path / "runs/a/other.1234abcd.part.keras").exists()
+    assert (tmp_path / "runs/a/rounds/2/pixels.part12/train").exists()
     files.delete_unfinished("runs/a")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "runs/a/best.keras"]
     files.delete_unfinished("runs/gone")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -13,16 +15,25 @@ SIZES = ((320, 256), (320, 256), (256, 256))  # (width, height) in px
 def nuclei() -> list[tuple[np.ndarray, np.ndarray]]:
     """Return pairs of image uint8 (H, W, 3) and truth bool (H, W): photographs where they lie beside this checkout."""
     folder = SHARED_DATA / "nuclei"
-    unused = [(Image.open(path).size, path) for path in sorted((folder / "images").glob("*.png"))]
+    unused = [(_size(path), path) for path in sorted((folder / "images").glob("*.png"))]
     pairs = []
     for size in SIZES:
         path = next((path for found, path in unused if found == size), None)
         if path is None:
             return [drawn_nuclei(*size, seed) for seed, size in enumerate(SIZES)]
         unused.remove((size, path))
-        truth = np.asarray(Image.open(folder / "truth" / path.name)) > 127
-        pairs.append((np.asarray(Image.open(path).convert("RGB")), truth))
+        pairs.append((_pixels(path, "RGB"), _pixels(folder / "truth" / path.name, "L") > 127))
     return pairs
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def _pixels(path: Path, mode: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert(mode))
 
 
 def drawn_nuclei(width: int, height: int, seed: int = 0, count: int = 24) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import pytest
 
 from engine.datasets import ingest
 from engine.datasets.source import UnreadableSource
+from engine.imaging import codec
 from tests.assets import bad_files
 from tests.assets.bad_files import disk, encoded, picture
 
@@ -103,9 +104,7 @@ def test_all_black_truth_is_truth(tmp_path):
 
 
 def test_the_hash_is_of_the_picture_and_not_of_the_file():
-    same = {
-        ingest.content_hash(ingest.imaging.decode_image(encoded(picture(), kind))) for kind in ("PNG", "BMP", "TIFF")
-    }
+    same = {ingest.content_hash(codec.decode_image(encoded(picture(), kind))) for kind in ("PNG", "BMP", "TIFF")}
     assert len(same) == 1
     assert ingest.content_hash(picture(seed=1)) not in same
     assert ingest.content_hash(np.zeros((4, 9, 3), np.uint8)) != ingest.content_hash(np.zeros((9, 4, 3), np.uint8))

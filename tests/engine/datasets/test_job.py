@@ -146,6 +146,9 @@ def test_a_retry_after_a_crash_doubles_nothing_and_loses_nothing(installation, t
     with pytest.raises(KeyboardInterrupt):
         import_images.run(job, Context(installation, break_after=30))
     assert 0 < len(rows(installation, job)[1]) < 30
+    truth_folder = installation.files.path(stored.dataset_folder(job.payload["dataset"])) / "truth"
+    partial_file = truth_folder / f"{'a' * 32}.1234abcd.part.png"  # as SIGKILL in the middle of a write leaves it
+    partial_file.write_bytes(b"half")
     job.attempt = 2
     result = import_images.run(job, Context(installation))
     assert (result["images"], result["truth"], result["skipped"]) == (50, 50, 1)
@@ -154,6 +157,7 @@ def test_a_retry_after_a_crash_doubles_nothing_and_loses_nothing(installation, t
     assert len(report) == 101
     assert sum(not taken for taken, _ in report.values()) == 1
     assert len(installation.files.keys(stored.dataset_folder(dataset.id))) == 150
+    assert not partial_file.exists()
 
 
 def test_a_stop_keeps_what_was_taken_whole(installation, tmp_path):

@@ -230,6 +230,19 @@ def test_a_stop_while_drawing_keeps_the_state_and_the_job_goes_on_with_it(instal
     assert len(rows_of(installation, label_set)[0]) == 6
 
 
+def test_a_retry_deletes_partial_masks_and_leaves_the_file_that_an_export_is_writing(installation):
+    label_set, job = submit(installation, add_discs(installation, 2))
+    folder = installation.files.path(stored.label_folder(label_set.id))
+    partial_mask = folder / f"{'a' * 32}.1234abcd.part.png"
+    partial_export = folder / "exports" / "coco" / f"{'b' * 32}.1234abcd.part.json"
+    for path in (partial_mask, partial_export):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    job.attempt = 2
+    label.run(job, Context(installation))
+    assert not partial_mask.exists() and partial_export.exists()
+
+
 class Crash(BaseException):
     """Stands for a process that ends between two statements."""
 

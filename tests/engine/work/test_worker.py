@@ -307,14 +307,13 @@ def test_a_network_that_learned_more_is_loaded_anew(installation):
     from engine.network import loaded as kept_networks
 
     run = with_network(installation)
-    path = installation.files.path(stored.best_model_key(run.id))
-    first = kept_networks.network_of(run.id, path)
-    assert kept_networks.network_of(run.id, path) is first
-    first.model.save(path)
-    assert kept_networks.network_of(run.id, path) is not first
+    first = kept_networks.network_of(run.id, installation.files)
+    assert kept_networks.network_of(run.id, installation.files) is first
+    first.model.save(installation.files.path(stored.best_model_key(run.id)))
+    assert kept_networks.network_of(run.id, installation.files) is not first
     others = [with_network(installation, name) for name in ("second", "third")]
     for other in others:
-        kept_networks.network_of(other.id, installation.files.path(stored.best_model_key(other.id)))
+        kept_networks.network_of(other.id, installation.files)
     assert kept_networks.run_ids() == [other.id for other in others]
     kept_networks.forget()
 
