@@ -3,8 +3,8 @@
 `benchmarks.torch_peer` starts it. The first line on standard output says what it is; then each line of JSON on standard
 input, {"precision", "layout", "steps"}, is answered by {"seconds", "loss"}.
 
-The layers are those of engine/network/unet.py with a first stride of 2 and batch normalisation; padding is TensorFlow's
-"same": an odd pixel is added at the right and below.
+The layers are those of engine/network/architectures/unet.py with a first stride of 2 and batch normalisation; padding
+is TensorFlow's "same": an odd pixel is added at the right and below.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ def cost(config: RunConfig, free_bytes: int | None) -> Cost:
 
 def encoder_weights(model: ModelParams, keras_home: Path | None = None) -> tuple[str, str]:
     """Return (what starting from these weights means, why they cannot be had); either may be empty."""
-    if model.architecture != "mobilenet_v2":
+    if not model.uses("encoder_weights"):
         return "", ""
     if model.encoder_weights == "none":
         return "The encoder starts from random numbers: choose weights for it, or expect it to need many images.", ""

@@ -1,6 +1,6 @@
-"""Every score of a prediction set at every mask threshold, as arrays: what galleries and comparisons sort and count.
+"""All scores of a prediction set at every mask threshold, as arrays that galleries and comparisons sort and count.
 
-Read once from the stored counts and kept, so that moving a threshold touches neither the database nor a picture.
+They are read once from the stored counts and cached, so that moving a threshold reads neither database nor images.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ REFERENCE_TITLES: dict[Reference, str] = {"truth": "Truth", "label": "Pseudo-lab
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """The predictions of one set: row i of everything is the same image, in the dataset's order.
+    """The predictions of one set: row i of every array is the same image, in the dataset's order.
 
-    `dice[reference]` is float32 (N, 101), one column for each of `engine.imaging.metrics.THRESHOLDS`, and not a number
-    where an image lacks that reference. `areas` is the predicted foreground's share of the image, of the same shape.
-    float32 (N,), not a number where there is none: `uncertainty`, the mean of an image's map; `flip_agreement`, Dice
-    between what the network says of an image and of its mirror image; `teacher_dice`, Dice of the run's pseudo-label
-    against truth. The last two are at threshold 0.5.
+    `dice[reference]` is float32 (N, 101), one column for each of `engine.imaging.metrics.THRESHOLDS`, NaN where an
+    image lacks that reference. `areas` is the predicted foreground's share of the image, of the same shape.
+    float32 (N,), NaN where unknown: `uncertainty`, the mean of an image's map; `flip_agreement`, Dice between the masks
+    of the image and of the flipped image; `teacher_dice`, Dice of the run's pseudo-label against truth. The last two
+    are at threshold 0.5.
     """
 
     image_ids: tuple[str, ...]
@@ -62,30 +62,30 @@ class ScoreTable:
 
     @cached_property
     def references(self) -> tuple[Reference, ...]:
-        """The references that any image has, the one with the most images first; truth wins a tie."""
+        """The references that any image has, the one with the most images first, truth before label if equal."""
         count = {reference: int(np.isfinite(curve[:, 0]).sum()) for reference, curve in self.dice.items()}
         present: list[Reference] = [reference for reference in ("truth", "label") if count[reference]]
         return tuple(sorted(present, key=lambda reference: -count[reference]))
 
     @cached_property
     def has_uncertainty(self) -> bool:
-        """Whether any image has a map of how unsure its mask is."""
+        """Whether any image has an uncertainty map."""
         return bool(np.isfinite(self.uncertainty).any())
 
     @cached_property
     def has_mirror(self) -> bool:
-        """Whether the network was asked about any image's mirror image."""
+        """Whether the network has predicted any flipped image."""
         return bool(np.isfinite(self.flip_agreement).any())
 
     @cached_property
     def has_rivalry(self) -> bool:
-        """Whether truth can tell of any image if network or pseudo-label is nearer to it."""
+        """Whether network and pseudo-label can be compared with truth on any image."""
         return bool(np.isfinite(self.lead(0.5)).any())
 
     def lead(self, threshold: float) -> np.ndarray:
-        """Return how much nearer to truth the network is than its pseudo-label, as a difference of Dice, (N,).
+        """Return the Dice vs truth of the network minus that of its pseudo-label, (N,), NaN where one is missing.
 
-        Its mask is taken at a threshold in [0, 1], the label at 0.5, which it was taught at. NaN where one is missing.
+        The mask is taken at a threshold in [0, 1], the label at 0.5, as in training.
         """
         return self.scores("truth", threshold) - self.teacher_dice
 
@@ -96,12 +96,12 @@ class ScoreTable:
 
     @cached_property
     def folded_names(self) -> tuple[str, ...]:
-        """The names as a search compares them, whatever the script or the case."""
+        """The case-folded names, for searching."""
         return tuple(name.casefold() for name in self.names)
 
     @cached_property
     def name_ranks(self) -> np.ndarray:
-        """Where each row stands when sorted by name as people do, 2 before 10; int64 (N,)."""
+        """The rank of each row in natural order of names, 2 before 10; int64 (N,)."""
         order = sorted(range(len(self)), key=lambda row: _natural(self.folded_names[row]))
         ranks = np.empty(len(self), np.int64)
         ranks[order] = np.arange(len(self))
@@ -109,14 +109,14 @@ class ScoreTable:
 
 
 def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
-    """Return the scores of a prediction set. Keep the result as long as `db.predictions.stamp` stays the same."""
-    facts: list[tuple[Any, ...]] = []
+    """Return the scores of a prediction set. They are valid until `db.predictions.stamp` changes."""
+    columns: list[tuple[Any, ...]] = []
     curves: dict[str, list[np.ndarray]] = {"truth": [], "label": [], "areas": []}
     for found in predictions.rows(session, prediction_set_id):
-        facts += [_facts(row) for row in found]
+        columns += [_columns(row) for row in found]
         for name, part in _curves(found).items():
             curves[name].append(part)
-    ids, names, hashes, sizes, splits, *numbers = zip(*facts, strict=True) if facts else [()] * 8
+    ids, names, hashes, sizes, splits, *numbers = zip(*columns, strict=True) if columns else [()] * 8
     empty = np.empty((0, len(metrics.THRESHOLDS)), np.float32)
     truth, label, areas = (np.concatenate([empty, *parts]) for parts in curves.values())
     uncertainty, flip_agreement, teacher_dice = (np.array(column, np.float32) for column in numbers)
@@ -134,7 +134,7 @@ def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
     )
 
 
-def _facts(row: Any) -> tuple[Any, ...]:
+def _columns(row: Any) -> tuple[Any, ...]:
     size = (row.width, row.height)
     numbers = (row.uncertainty, row.flip_agreement, row.teacher_dice)
     return (row.image_id, row.name, row.content_hash, size, row.split, *numbers)
@@ -157,26 +157,31 @@ def _curves(found: Sequence[Any]) -> dict[str, np.ndarray]:
 
 
 def upper_first(words: str) -> str:
-    """Return words as they begin a line: "Agreement with …", but never "Dice vs Truth"."""
+    """Return words with an upper-case first letter."""
     return words[:1].upper() + words[1:]
 
 
 def iou_from_dice(dice: float) -> float:
-    """Return the IoU that belongs to a Dice score: both come from the same overlap, IoU = Dice / (2 - Dice)."""
+    """Return the IoU equivalent to a Dice score: IoU = Dice / (2 - Dice)."""
     return dice / (2 - dice)
 
 
+def known(value: float) -> float | None:
+    """Return a number of an array as float, or None for NaN."""
+    return float(value) if np.isfinite(value) else None
+
+
 def mean(scores: np.ndarray) -> float | None:
-    """Return the mean of the scores that are known, or None if none is."""
-    known = scores[np.isfinite(scores)]
-    return float(known.mean()) if len(known) else None
+    """Return the mean of the scores that are not NaN, or None if there are none."""
+    finite = scores[np.isfinite(scores)]
+    return float(finite.mean()) if len(finite) else None
 
 
 def shared_rows(tables: Sequence[ScoreTable], by_content: bool) -> np.ndarray:
     """Return int64 (images, tables): the rows of the images that every table holds, in the first table's order.
 
     Args:
-        by_content: match pictures of different datasets by their content; else by id.
+        by_content: match images of different datasets by their content; else by id.
     """
     keys = [table.content_hashes if by_content else table.image_ids for table in tables]
     rows: list[dict[str, int]] = [{key: row for row, key in enumerate(held)} for held in keys]

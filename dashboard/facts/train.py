@@ -16,6 +16,7 @@ from db import datasets, jobs, recipes
 from db.models import Dataset, Image, LabelSet, Run
 from db.names import free_name
 from engine.core import machine
+from engine.core.network_parameters import ARCHITECTURE_TITLES
 from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences
 from engine.datasets import truth
@@ -35,13 +36,6 @@ NO_FOREGROUND = (
     "Check the classes on the Datasets page, or choose a label set."
 )
 PREVIEW_PX = 256
-
-NETWORKS = {
-    "unet": "a U-Net",
-    "residual": "a U-Net with residual blocks",
-    "attention": "a U-Net with attention gates",
-    "mobilenet_v2": "a U-Net on a MobileNetV2 encoder",
-}
 
 PRESET_SENTENCES = {
     "fast": "A small U-Net with batch normalisation, light augmentation and a learning rate that falls to zero: "
@@ -195,7 +189,7 @@ def plan(config: RunConfig, images: int, shapes: Mapping[Shape, int] | None = No
     work = workload(config, images, shapes or {}, from_labels)
     return Plan(
         work=work,
-        network=NETWORKS[config.model.architecture],
+        network=f"a {ARCHITECTURE_TITLES[config.model.architecture]}",
         image_size_px=config.model.image_size,
         cost=cost(config, machine.free_memory_bytes()),
         warnings=_warnings(config, work.train_images, work.validation_images),

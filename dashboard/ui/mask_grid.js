@@ -1,6 +1,5 @@
 // The grid of tiles. State lives with the root element, so that a rerun changes what is there and rebuilds nothing.
 
-const grids = new WeakMap();
 const PAINT_MS = 12; // of a frame's 16
 
 class Grid {
@@ -229,13 +228,7 @@ function isSmooth([, , width], picture) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".root");
-  let grid = grids.get(root);
-  if (!grid) grids.set(root, (grid = new Grid(root)));
+  const [grid, unmount] = mount(parentElement, (root) => new Grid(root));
   grid.give(data, (id) => setTriggerValue("chosen", id));
-  return () => {
-    grid.close();
-    grids.delete(root);
-    root.replaceChildren();
-  };
+  return unmount;
 }

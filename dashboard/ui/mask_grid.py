@@ -21,8 +21,8 @@ Mode = Literal["fill", "outline", "errors", "probability", "image", "side by sid
 MODES: tuple[Mode, ...] = get_args(Mode)
 Tone = Literal["neutral", "good", "bad", "busy"]
 
-_SCRIPTS = ("ui/run_news.js", "ui/overlay.js", "ui/pictures.js", "ui/mask_grid.js")
-_render = component("mask_grid", *_SCRIPTS, style="ui/mask_grid.css")
+SCRIPTS = ("ui/run_news.js", "ui/overlay.js", "ui/pictures.js", "ui/mask_grid.js")
+_render = component("mask_grid", *SCRIPTS, style="ui/mask_grid.css")
 
 
 @dataclass(frozen=True)

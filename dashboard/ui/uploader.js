@@ -1,6 +1,5 @@
 // Files, folders and zips from the browser to the upload route, a few at a time, each streamed by the browser itself.
 
-const uploaders = new WeakMap();
 const AT_ONCE = 4;
 const TRIES = 3;
 const JUNK = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;
@@ -230,8 +229,6 @@ function timeText(seconds) {
 }
 
 export default function ({ data, parentElement, setStateValue }) {
-  const root = parentElement.querySelector(".root");
-  let uploader = uploaders.get(root);
-  if (!uploader) uploaders.set(root, (uploader = new Uploader(root)));
+  const [uploader] = mount(parentElement, (root) => new Uploader(root));
   uploader.update(data, (value) => setStateValue("finished", value));
 }

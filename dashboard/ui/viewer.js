@@ -1,6 +1,5 @@
 // Panes that zoom and pan as one, or two pictures upon each other with a wipe slider.
 
-const viewers = new WeakMap();
 const LEAST_PANE_PX = 300;
 const GREATEST_SCALE = 64; // pixels of the screen, across, that one pixel of the image may take
 const SQUARES_FROM = 2; // from so many on, a pixel of the image is shown as the square that it is
@@ -299,18 +298,16 @@ class Viewer {
     this.zoomSelect.replaceChildren(...options);
     this.zoomSelect.value = String(now);
   }
+
+  close() {
+    this.resized.disconnect();
+  }
 }
 
 Object.assign(Viewer.prototype, CursorMoves);
 
 export default function ({ data, parentElement }) {
-  const root = parentElement.querySelector(".root");
-  let viewer = viewers.get(root);
-  if (!viewer) viewers.set(root, (viewer = new Viewer(root)));
+  const [viewer, unmount] = mount(parentElement, (root) => new Viewer(root));
   viewer.update(data);
-  return () => {
-    viewer.resized.disconnect();
-    viewers.delete(root);
-    root.replaceChildren();
-  };
+  return unmount;
 }

@@ -1,6 +1,6 @@
-"""The browser halves of our components: plain JavaScript and CSS files, no build step.
+"""The browser parts of our components: plain JavaScript and CSS files, no build step.
 
-A component is one module made of the given scripts in order; the last one has the default export.
+A component is one module: ui/mount.js, then the given scripts in order. The last one has the default export.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ _FOLDER = Path(__file__).parents[1]
 
 
 def component(name: str, *scripts: str, style: str) -> ComponentRenderer:
-    """Return the mounting command of a component made of files; their paths begin at dashboard/."""
+    """Return the function that draws a component. The paths of its files start at dashboard/."""
     return st.components.v2.component(
         f"maskloom_{name}",
         html='<div class="root"></div>',
         css="\n".join(_read(file) for file in ("ui/base.css", style)),
-        js="\n".join(_read(file) for file in scripts),
+        js=module_text(*scripts),
     )
+
+
+def module_text(*scripts: str) -> str:
+    """Return a component's JavaScript module."""
+    return "\n".join(_read(file) for file in ("ui/mount.js", *scripts))
 
 
 def _read(file: str) -> str:

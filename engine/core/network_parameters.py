@@ -11,6 +11,12 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from engine.core.parameters import Params, number, only_with
 
+ARCHITECTURE_TITLES = {
+    "unet": "U-Net",
+    "residual": "U-Net with residual blocks",
+    "attention": "U-Net with attention gates",
+    "mobilenet_v2": "U-Net on a MobileNetV2 encoder",
+}
 U_NETS = ["unet", "residual", "attention"]
 ENCODER_STRIDE = 32  # how far MobileNetV2 shrinks an image
 MAX_FILTERS = 2048  # twice the classic bottom; more is a slip of the hand and would exhaust memory
@@ -76,14 +82,18 @@ class ModelParams(Params):
         title="Dropout",
     )
 
+    @property
+    def size_step_px(self) -> int:
+        """The image size must be a multiple of this: how far the network shrinks an image."""
+        return self.first_stride * 2**self.depth if self.uses("depth") else ENCODER_STRIDE
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> ModelParams:
-        encoder = self.architecture == "mobilenet_v2"
-        step = ENCODER_STRIDE if encoder else self.first_stride * 2**self.depth
+        step, scaled = self.size_step_px, self.uses("depth")
         if self.image_size % step:
-            name = "the encoder's stride" if encoder else "first_stride × 2^depth"
+            name = "first_stride × 2^depth" if scaled else "the encoder's stride"
             raise ValueError(f"image_size must be divisible by {name} = {step}, and {self.image_size} is not")
-        if encoder:
+        if not scaled:
             return self
         widest = self.base_filters * 2**self.depth
         if widest > MAX_FILTERS:

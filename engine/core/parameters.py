@@ -20,6 +20,11 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def uses(self, field: str) -> bool:
+        """Return whether `field` has an effect with the values of its neighbours (see `only_with`)."""
+        wanted = field_schemas(type(self))[field].get("only_with", {})
+        return all(getattr(self, name) in values for name, values in wanted.items())
+
 
 def only_with(**neighbours: list[Any]) -> dict[str, Any]:
     """Return the `json_schema_extra` of a field that has an effect only while its neighbours have these values."""

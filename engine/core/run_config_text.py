@@ -5,24 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+from engine.core.network_parameters import ARCHITECTURE_TITLES
 from engine.core.parameters import ParameterError, Params, field_schemas, parse
 from engine.core.run_config import PRESETS, RunConfig, flattened
 
-_SPELLINGS = {
+_SPELLINGS = ARCHITECTURE_TITLES | {
     "adamw": "AdamW",
-    "attention": "U-Net with attention gates",
     "auto": "Automatic",
     "bce_dice": "Cross-entropy + Dice",
     "binary_crossentropy": "Binary cross-entropy",
     "grabcut": "GrabCut",
     "iou": "IoU",
     "kmeans": "K-means",
-    "mobilenet_v2": "MobileNetV2 encoder",
     "val": "validation",
     "rag": "RAG",
-    "residual": "U-Net with residual blocks",
     "sgd": "SGD",
-    "unet": "U-Net",
 }
 
 

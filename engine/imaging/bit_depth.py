@@ -1,6 +1,6 @@
-"""Pixels of any depth as 8 bits, a few rows at a time, so that 50 megapixels of 16-bit colour need no gigabytes.
+"""Conversion of pixels of any bit depth to 8 bits, a few rows at a time to bound memory.
 
-What is scaled and what keeps its meaning is said at the head of engine.imaging.codec.
+The rules for scaling are in the docstring of `engine.imaging.codec`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 STRIP_PIXELS = 1 << 20
-BEYOND_A_NUMBER = np.errstate(over="ignore", invalid="ignore")
-"""Infinite results and those that are undefined count as 0 in the end, so none of them needs a warning."""
+IGNORE_NON_FINITE = np.errstate(over="ignore", invalid="ignore")
+"""Infinite and undefined results become 0 in the end, so they need no warning."""
 
 
 def to_8_bit(pixels: np.ndarray) -> np.ndarray:
@@ -25,9 +25,9 @@ def to_8_bit(pixels: np.ndarray) -> np.ndarray:
         return _in_strips(pixels, np.uint8, lambda strip: np.rint(_finite(strip) * 255))
     if low >= 0 and high <= 255 and pixels.dtype.kind != "f":
         return pixels.astype(np.uint8)
-    step = max(1, int((pixels.shape[0] * pixels.shape[1] / 1e6) ** 0.5))  # a million pixels tell the quantiles
+    step = max(1, int((pixels.shape[0] * pixels.shape[1] / 1e6) ** 0.5))  # a million pixels suffice for the quantiles
     lower, upper = np.percentile(_finite(pixels[::step, ::step]).astype(np.float64), (0.1, 99.9)).tolist()
-    if upper <= lower:  # nearly everything has one value, so the few others are what there is to see
+    if upper <= lower:  # nearly all pixels have one value: use the full range, so that the few others are visible
         lower, upper = low, high
     width = upper - lower or 1.0
 
@@ -58,19 +58,18 @@ def truth_to_8_bit(values: np.ndarray) -> np.ndarray:
 
 
 def _in_strips(pixels: np.ndarray, dtype: np.dtype | type, convert: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Return `convert` of the pixels, as `dtype`, done a few rows at a time: a whole picture as floats is gigabytes."""
+    """Return `convert(pixels)` as `dtype`, computed a few rows at a time: a large image as floats takes gigabytes."""
     rows = max(1, STRIP_PIXELS // pixels.shape[1])
-    result: np.ndarray | None = None
-    for top in range(0, len(pixels), rows):
-        strip = convert(pixels[top : top + rows])
-        if result is None:
-            result = np.empty((len(pixels), *strip.shape[1:]), dtype)
-        result[top : top + rows] = strip
+    first = convert(pixels[:rows])
+    result = np.empty((len(pixels), *first.shape[1:]), dtype)
+    result[:rows] = first
+    for top in range(rows, len(pixels), rows):
+        result[top : top + rows] = convert(pixels[top : top + rows])
     return result
 
 
 def _span(pixels: np.ndarray) -> tuple[float, float]:
-    """Return the least and the greatest value; what is not a number counts as 0."""
+    """Return the minimum and the maximum; NaN and infinity count as 0."""
     if pixels.dtype.kind != "f":
         return float(pixels.min()), float(pixels.max())
     rows = max(1, STRIP_PIXELS // pixels.shape[1])
@@ -80,30 +79,30 @@ def _span(pixels: np.ndarray) -> tuple[float, float]:
 
 
 def _finite(pixels: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # what is beyond float32 is no number here
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, then 0
         return np.nan_to_num(pixels.astype(np.float32), nan=0, posinf=0, neginf=0)
 
 
 def _not_below_0(values: np.ndarray) -> np.ndarray:
-    # What `_span` takes for no number is none here either
+    # Through `_finite`, so that NaN and infinity count as 0, as in `_span`
     return np.maximum(_finite(values) if values.dtype.kind == "f" else values.astype(np.float64), 0)
 
 
-@BEYOND_A_NUMBER
+@IGNORE_NON_FINITE
 def over_white(pixels: np.ndarray) -> np.ndarray:
-    """Return the colour of (H, W, 2 or 4) laid over white, in the same dtype."""
+    """Return the colour of (H, W, 2 or 4) composited over white, in the same dtype."""
     white = _largest(pixels.dtype)
 
-    def laid(strip: np.ndarray) -> np.ndarray:
+    def composited(strip: np.ndarray) -> np.ndarray:
         alpha = strip[..., -1:].astype(np.float32) / white
         colour = strip[..., :-1] * alpha + white * (1 - alpha)
         return colour if pixels.dtype.kind == "f" else np.rint(colour)
 
-    return _in_strips(pixels, pixels.dtype, laid)
+    return _in_strips(pixels, pixels.dtype, composited)
 
 
 def alpha_or_over_black(pixels: np.ndarray) -> np.ndarray:
-    """Return alpha (H, W, 1) where it alone varies in (H, W, 2 or 4), else the colour laid over black."""
+    """Return alpha (H, W, 1) if only alpha varies in (H, W, 2 or 4), else the colour, black where transparent."""
     colour, alpha = pixels[..., :-1], pixels[..., -1:]
     visible = colour[alpha[..., 0] > 0]
     if alpha.min() == alpha.max():
@@ -117,7 +116,7 @@ def _largest(dtype: np.dtype) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
-@BEYOND_A_NUMBER
+@IGNORE_NON_FINITE
 def luma(pixels: np.ndarray) -> np.ndarray:
     """Return the brightness (H, W, 1) of RGB (H, W, 3) by ITU-R 601, in the same dtype."""
     weights = np.array([[0.299], [0.587], [0.114]])

@@ -1,12 +1,12 @@
-"""Pictures from bytes and back: decode any upload, encode what the store keeps, resize.
+"""Decoding of uploaded images, encoding of stored images, and resizing.
 
-What decoding means, whatever the file:
+Rules for decoding, the same for all formats:
 
-- The result is upright: an EXIF orientation is applied and then gone. Of several frames or pages the first counts.
-- Transparent parts of an image lie on white, as a browser shows them on an empty page.
-- More than 8 bits are scaled. Integer values that all fit into 8 bits, and floats that all lie in [0, 1], keep their
-  meaning; anything else is stretched so that its 0.1 % and 99.9 % quantiles become 0 and 255, all channels alike,
-  because deep images are often dark in their own range. What is not a number becomes 0.
+- The EXIF orientation is applied, so that the result is upright. Of several frames or pages the first is used.
+- Transparent parts of an image are composited over white, as a browser shows them on an empty page.
+- Pixels of more than 8 bits are scaled. Integers that all fit into 8 bits are kept, and floats that all lie in [0, 1]
+  are multiplied by 255. Other values are stretched so that their 0.1 % and 99.9 % quantiles become 0 and 255, all
+  channels alike, because such images often use only the dark part of their range. NaN and infinity become 0.
 - Limits are checked on the header, before a pixel is decoded.
 """
 
@@ -20,12 +20,12 @@ from contextlib import contextmanager, suppress
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from engine.imaging.bit_depth import alpha_or_over_black, luma, over_white, to_8_bit, truth_to_8_bit
 from engine.imaging.limits import Limits, UnreadableImage, check_jpeg_scans, check_size
-from engine.imaging.metrics import probability_to_u8, u8_to_probability
-from engine.imaging.odd_tiff import decode_odd_tiff
+from engine.imaging.tiff import decode_tiff
 
 __all__ = [
     "THUMBNAIL_PX",
@@ -36,13 +36,11 @@ __all__ = [
     "decode_truth",
     "encode_png",
     "fit_longest_side",
-    "probability_to_u8",
     "resize_class_map",
     "resize_image",
     "resize_mask",
     "resize_probability",
     "thumbnail",
-    "u8_to_probability",
 ]
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
@@ -54,7 +52,7 @@ _DAMAGED = "It is damaged or cut short and cannot be decoded."
 
 
 def decode_image(data: bytes, limits: Limits | None = None) -> np.ndarray:
-    """Return any picture as RGB uint8 (H, W, 3). The head of this module says how depth and alpha are treated.
+    """Return an image file as RGB uint8 (H, W, 3). The module docstring defines the treatment of depth and alpha.
 
     Raises:
         UnreadableImage: not an image, damaged, or outside the limits.
@@ -89,16 +87,16 @@ def decode_truth(data: bytes, limits: Limits | None = None) -> np.ndarray:
 def encode_png(pixels: np.ndarray) -> bytes:
     """Return uint8 (H, W) or RGB uint8 (H, W, 3) as PNG: images, class maps, 8-bit probabilities."""
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
-        raise ValueError(f"A PNG is made of uint8 (H, W) or (H, W, 3). Got {pixels.dtype} {pixels.shape}.")
+        raise ValueError(f"A PNG is encoded from uint8 (H, W) or (H, W, 3). Got {pixels.dtype} {pixels.shape}.")
     # Level 1 is several times faster than the default and a few per cent larger
     return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
 
 
 def decode_png(data: bytes) -> np.ndarray:
-    """Return a PNG that `encode_png` made, uint8 (H, W) or RGB (H, W, 3), bit for bit.
+    """Return the pixels that `encode_png` encoded, uint8 (H, W) or RGB (H, W, 3), unchanged.
 
     Raises:
-        UnreadableImage: the data are damaged.
+        UnreadableImage: the data is damaged.
     """
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if pixels is None:
@@ -159,19 +157,19 @@ def _decode(data: bytes, limits: Limits, palette_as_index: bool = False) -> np.n
     if not data:
         raise UnreadableImage("It is empty (0 bytes).")
     try:
-        with _pillow_at_work():
+        with _pillow_settings():
             try:
-                picture = Image.open(io.BytesIO(data), formats=FORMATS)
+                image = Image.open(io.BytesIO(data), formats=FORMATS)
             except UnidentifiedImageError:
                 if data[:4] not in _TIFF_MAGIC:
-                    raise UnreadableImage(_what_it_is(data)) from None
-                pixels = decode_odd_tiff(data, limits)  # Pillow knows fewer kinds of TIFF than tifffile
+                    raise UnreadableImage(_refusal(data)) from None
+                pixels = decode_tiff(data, limits)  # Pillow knows fewer kinds of TIFF than tifffile
             else:
-                with picture:
-                    check_size(picture.width, picture.height, limits)
-                    if picture.format == "JPEG":
+                with image:
+                    check_size(image.width, image.height, limits)
+                    if image.format == "JPEG":
                         check_jpeg_scans(data)
-                    pixels = _pillow_pixels(picture, data, palette_as_index)
+                    pixels = _pillow_pixels(image, data, palette_as_index)
     except UnreadableImage:
         raise
     except MemoryError:
@@ -183,53 +181,53 @@ def _decode(data: bytes, limits: Limits, palette_as_index: bool = False) -> np.n
     return pixels
 
 
-def _pillow_pixels(picture: ImageFile.ImageFile, data: bytes, palette_as_index: bool) -> np.ndarray:
-    deep_colour, size = _is_deep_colour(picture, data), picture.size
+def _pillow_pixels(image: Image.Image, data: bytes, palette_as_index: bool) -> np.ndarray:
+    deep_colour, size = _is_deep_colour(image, data), image.size
     orientation = 1
-    with suppress(Exception):  # what a camera or an editor wrote beside the picture may be broken; the picture is not
-        orientation = picture.getexif().get(0x0112, 1)
-    picture.load()
-    if deep_colour:  # Pillow reads these at 8 bits, and has just shown that the file is whole
-        return _deep_colour_pixels(picture.format, data, orientation, size)
+    with suppress(Exception):  # the metadata may be damaged though the pixels are not
+        orientation = image.getexif().get(0x0112, 1)
+    image.load()
+    if deep_colour:  # Pillow reads these at 8 bits; `load` has just checked that the file is complete
+        return _deep_colour_pixels(image.format, data, orientation, size)
     with suppress(Exception):
-        ImageOps.exif_transpose(picture, in_place=True)
-    mode = picture.mode
-    if mode == "P" and palette_as_index and not _palette_is_grey(picture):
-        picture = Image.frombytes("L", picture.size, picture.tobytes())
+        ImageOps.exif_transpose(image, in_place=True)
+    mode = image.mode
+    if mode == "P" and palette_as_index and not _palette_is_grey(image):
+        image = Image.frombytes("L", image.size, image.tobytes())
     elif mode in ("F", "I") or mode.startswith("I;16"):
-        pass  # more than 8 bits, and grey already
-    elif picture.has_transparency_data:
-        picture = picture.convert("LA" if mode in ("L", "LA", "1") else "RGBA")
+        pass  # grey of more than 8 bits
+    elif image.has_transparency_data:
+        image = image.convert("LA" if mode in ("L", "LA", "1") else "RGBA")
     elif mode in ("1", "L") or (mode == "P" and palette_as_index):
-        picture = picture.convert("L")
+        image = image.convert("L")
     elif mode == "LAB":
-        raise UnreadableImage("Its colours are CIE Lab, which is not read here; save it as RGB.")
+        raise UnreadableImage("Its colours are CIE Lab, which is not supported; save it as RGB.")
     else:
-        picture = picture.convert("RGB")  # palette, CMYK, YCbCr
-    pixels = np.asarray(picture)
+        image = image.convert("RGB")  # palette, CMYK, YCbCr
+    pixels = np.asarray(image)
     return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
 
 
-def _palette_is_grey(picture: Image.Image) -> bool:
-    palette = np.asarray(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-    used = np.flatnonzero(picture.histogram()[:256])
+def _palette_is_grey(image: Image.Image) -> bool:
+    palette = np.asarray(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    used = np.flatnonzero(image.histogram()[:256])
     used = used[used < len(palette)]
     return bool((palette[used] == palette[used, :1]).all())
 
 
-def _is_deep_colour(picture: ImageFile.ImageFile, data: bytes) -> bool:
+def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
     """Return whether a file has several channels of more than 8 bits, by its header."""
-    if picture.format == "PNG":
+    if image.format == "PNG":
         return data[24] == 16 and data[25] in (2, 4, 6)
-    if picture.format == "TIFF":
-        bits = picture.tag_v2.get(258, (1,))
+    if isinstance(image, TiffImageFile):
+        bits = image.tag_v2.get(258, (1,))
         return len(bits) > 1 and max(bits) > 8
     return False
 
 
 def _deep_colour_pixels(format_name: str | None, data: bytes, orientation: int, size: tuple[int, int]) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or sorted(pixels.shape[:2]) != sorted(size):  # upright or not, it is what the header said
+    if pixels is None or sorted(pixels.shape[:2]) != sorted(size):  # compared without regard to orientation
         raise UnreadableImage(_DAMAGED)
     if pixels.ndim == 2:
         return pixels[..., np.newaxis]
@@ -238,7 +236,7 @@ def _deep_colour_pixels(format_name: str | None, data: bytes, orientation: int, 
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return the pixels as EXIF orientation 1 to 8 says they are to be seen."""
+    """Return the pixels with the EXIF orientation, 1 to 8, applied."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -248,11 +246,11 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-def _what_it_is(data: bytes) -> str:
+def _refusal(data: bytes) -> str:
     head = data[:512]
     if head.startswith(_MAGIC) and not _is_text(head):
         return _DAMAGED
-    kind = "a text file" if _is_text(head) else "not an image of a kind that is read here"
+    kind = "a text file" if _is_text(head) else "not an image in a supported format"
     kind = next((words for magic, words in _ARCHIVES if head.startswith(magic)), kind)
     return f"It is {kind}; images are JPEG, PNG, TIFF, WebP, BMP or GIF."
 
@@ -262,31 +260,31 @@ def _is_text(head: bytes) -> bool:
     return bool(text) and all(c.isprintable() or c in "\r\n\t" for c in text) and "\ufffd" not in text
 
 
-_at_work = 0
-_at_work_lock = threading.Lock()
+_decoding = 0
+_decoding_lock = threading.Lock()
 _saved: list = []
 
 
 @contextmanager
-def _pillow_at_work() -> Iterator[None]:
+def _pillow_settings() -> Iterator[None]:
     """Silence Pillow's warnings and lift its own size limit (ours is checked instead) while any thread decodes.
 
-    Both are process-wide, so they are set by the first thread that comes and put back by the last that goes.
+    Both settings are process-wide: the first thread to decode sets them and the last one restores them.
     """
-    global _at_work
-    with _at_work_lock:
-        if _at_work == 0:
+    global _decoding
+    with _decoding_lock:
+        if _decoding == 0:
             silence = warnings.catch_warnings()
             silence.__enter__()
             warnings.simplefilter("ignore")
             _saved.extend([silence, Image.MAX_IMAGE_PIXELS])
             Image.MAX_IMAGE_PIXELS = None
-        _at_work += 1
+        _decoding += 1
     try:
         yield
     finally:
-        with _at_work_lock:
-            _at_work -= 1
-            if _at_work == 0:
+        with _decoding_lock:
+            _decoding -= 1
+            if _decoding == 0:
                 Image.MAX_IMAGE_PIXELS = _saved.pop()
                 _saved.pop().__exit__(None, None, None)

@@ -1,4 +1,4 @@
-"""What one picture may be, checked on its header before a pixel is decoded."""
+"""Limits on the size of an image, checked on its header before pixels are decoded."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import re
 from dataclasses import dataclass
 
 MOST_SCANS = 100
-"""Progressive JPEGs of cameras and editors have about ten. Each scan is a pass over the whole picture, and an empty one
-takes a few bytes, so that a small file of thousands would decode for hours."""
+"""Progressive JPEGs of cameras and editors have about ten scans. Each scan is a pass over the whole image, and an empty
+one takes a few bytes, so a small file with thousands of scans would take hours to decode."""
 
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _SCAN, _END, _ALONE = 0xDA, 0xD9, (0x01, 0xD8)
 
 
 class UnreadableImage(ValueError):
-    """A file that gives no picture. The message is one sentence about "it": the caller knows and adds the name."""
+    """A file that cannot be decoded as an image. The message is one sentence about "it"; the caller adds the name."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one picture may be."""
+    """Limits on the size of one image."""
 
     max_pixels: int = 100_000_000
     min_side_px: int = 8
-    """Below this nothing can be segmented; a 1 x 1 image is a tracking pixel or a mistake."""
+    """Smaller images cannot be segmented; a 1 × 1 image is a tracking pixel or a mistake."""
     max_side_px: int = 65_535
-    """The longest that JPEG allows; OpenCV reads no PNG with a side above 2^20."""
+    """The limit of JPEG; OpenCV reads no PNG with a side above 2^20."""
 
 
 def check_size(width: int, height: int, limits: Limits) -> None:
-    """Raise UnreadableImage if a picture of so many pixels is outside the limits."""
+    """Raise UnreadableImage if an image of this size is outside the limits."""
     if width * height > limits.max_pixels:
         raise UnreadableImage(
             f"It has {width} × {height} pixels ({width * height / 1e6:.0f} megapixels); "
@@ -46,7 +46,7 @@ def check_size(width: int, height: int, limits: Limits) -> None:
 
 
 def check_jpeg_scans(data: bytes) -> None:
-    """Raise UnreadableImage if a JPEG has more scans than any that is meant to be looked at."""
+    """Raise UnreadableImage if a JPEG has more than MOST_SCANS scans."""
     scans, at = 0, 2
     while found := _MARKER.search(data, at):
         marker, at = found[1][0], found.end()

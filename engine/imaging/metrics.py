@@ -1,4 +1,4 @@
-"""How well a mask or a probability agrees with a reference mask. NumPy only, so every process may import it.
+"""Agreement of a mask or a probability with a reference mask. Imports only NumPy, so any process may use it.
 
 An image where prediction and reference are both empty agrees fully: every overlap score is then 1.
 """
@@ -20,10 +20,10 @@ doi:10.1109/CVPR.2009.5206596."""
 
 
 class ThresholdCounts(NamedTuple):
-    """Pixel counts of one image at each of `THRESHOLDS`: all that Dice and IoU need, whatever the threshold.
+    """Pixel counts of one image at each of `THRESHOLDS`, from which Dice and IoU at any threshold follow.
 
     `true_positive` and `predicted` are int64 (101,); `reference` is the number of foreground pixels in the reference.
-    Of many images see `unpack_many`.
+    For the shapes of many images, see `unpack_many`.
     """
 
     true_positive: np.ndarray
@@ -53,11 +53,11 @@ def u8_to_probability(values: np.ndarray) -> np.ndarray:
 
 
 def to_mask(probability: np.ndarray, threshold: float) -> np.ndarray:
-    """Return the mask, bool of the same shape, that `probability` means at `threshold` in [0, 1].
+    """Return the mask, bool of the same shape, of `probability` at `threshold` in [0, 1].
 
-    This is the one rule for thresholds: a pixel is foreground if its 8-bit probability is at least
-    ceil(threshold * 255), thus 128 for a threshold of 0.5. A float probability is rounded to 8 bit first, so that
-    a stored probability and the one it was stored from always give the same mask.
+    All thresholds follow this rule: a pixel is foreground if its 8-bit probability is at least
+    ceil(threshold * 255), which is 128 for a threshold of 0.5. A float probability is rounded to 8 bits first, so that
+    it gives the same mask before and after it is stored.
 
     Raises:
         ValueError: if the threshold lies outside [0, 1].
@@ -86,12 +86,6 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     """Return |A ∩ B| / |A ∪ B| (the Jaccard index) of two bool masks of one shape."""
     a, b = _masks(a, b)
     return _ratio(np.count_nonzero(a & b), np.count_nonzero(a | b))
-
-
-def soft_dice(probability: np.ndarray, mask: np.ndarray) -> float:
-    """Return 2 Σpm / (Σp + Σm) of a probability in [0, 1] and a bool mask of one shape, without any threshold."""
-    probability, mask = _probability_and_mask(probability, mask)
-    return _ratio(2 * float(probability[mask].sum()), float(probability.sum()) + np.count_nonzero(mask))
 
 
 def fbeta(prediction: np.ndarray, reference: np.ndarray, beta_squared: float = SALIENT_BETA_SQUARED) -> float:
@@ -142,7 +136,7 @@ def agreement_curve(first_u8: np.ndarray, second_u8: np.ndarray) -> np.ndarray:
 
 
 def _at_least(histogram: np.ndarray) -> np.ndarray:
-    """Return, for each value, how many pixels have it or a higher one."""
+    """Return, for each value, the number of pixels with that value or a higher one."""
     return np.cumsum(histogram[::-1])[::-1].astype(np.int64)
 
 
@@ -157,8 +151,8 @@ def unpack_counts(packed: bytes) -> ThresholdCounts:
     Raises:
         ValueError: if the length is wrong.
     """
-    positive, predicted, reference = unpack_many([packed])
-    return ThresholdCounts(positive[0], predicted[0], int(reference[0, 0]))
+    positive, predicted, reference = (np.asarray(part)[0] for part in unpack_many([packed]))
+    return ThresholdCounts(positive, predicted, int(reference[0]))
 
 
 def unpack_many(packed: Sequence[bytes]) -> ThresholdCounts:
@@ -186,12 +180,12 @@ def iou_curve(counts: ThresholdCounts) -> np.ndarray:
 
 
 def threshold_index(threshold: float) -> int:
-    """Return where in the vectors of `ThresholdCounts` the nearest hundredth to `threshold` in [0, 1] stands."""
+    """Return the index in `THRESHOLDS` of the value nearest to `threshold` in [0, 1]."""
     _level(threshold)
     return round(threshold * 100)
 
 
-def _ratio(part: float, whole: float) -> float:
+def _ratio(part: float | np.integer, whole: float | np.integer) -> float:
     return float(part / whole) if whole else 1.0
 
 
@@ -221,17 +215,17 @@ def _same_shape(a: np.ndarray, b: np.ndarray) -> None:
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
-    """Return the rank correlation of two equally long rows of numbers, in [-1, 1]; ties share their mean rank.
+    """Return the rank correlation of two sequences of the same length, in [-1, 1]; ties share their mean rank.
 
-    None where it says nothing: below three pairs, or where one of the two is constant.
+    None where it is undefined or meaningless: fewer than three pairs, or a constant sequence.
 
     Source: Spearman, "The proof and measurement of association between two things", Am. J. Psychol. 15(1), 1904,
     doi:10.2307/1412159.
     """
-    ranks = [mean_ranks(np.asarray(values, np.float64)) for values in (first, second)]
-    if len(ranks[0]) < 3 or any(np.ptp(each) == 0 for each in ranks):
+    a, b = (mean_ranks(np.asarray(values, np.float64)) for values in (first, second))
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
-    return float(np.clip(np.corrcoef(*ranks)[0, 1], -1, 1))
+    return float(np.clip(np.corrcoef(a, b)[0, 1], -1, 1))
 
 
 def mean_ranks(values: np.ndarray) -> np.ndarray:

@@ -1,26 +1,47 @@
-"""Which network a run's parameters ask for."""
+"""Building a network in Keras from the declaration of its layers."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
-from keras import layers
 
 from engine.core.network_parameters import ModelParams
-from engine.network.blocks import Blocks
-from engine.network.encoder import encoder_unet
-from engine.network.unet import unet
+from engine.network.architectures import declared_layers
+from engine.network.layers import Initializer
 
 
 def network(
     params: ModelParams,
     seed: int = 0,
     dtype: str = "float32",
-    normalization: type[layers.BatchNormalization] = layers.BatchNormalization,
+    normalization: type[keras.layers.BatchNormalization] = keras.layers.BatchNormalization,
 ) -> keras.Model:
     """Return an untrained network from images (B, S, S, 3), values 0 to 255, to probabilities (B, S, S, 1) in [0, 1].
 
-    `dtype` is a Keras policy such as "mixed_bfloat16"; the output is float32 always. Weights are in the same order
-    whatever `dtype` and `normalization` are.
+    `dtype` is a Keras policy such as "mixed_bfloat16"; the output is always float32. The order of weights does not
+    depend on `dtype` or `normalization`.
     """
-    blocks = Blocks(params.batch_normalization, dtype, normalization, keras.random.SeedGenerator(seed))
-    return (encoder_unet if params.architecture == "mobilenet_v2" else unet)(params, blocks)
+    seeds = keras.random.SeedGenerator(seed)
+
+    def next_seed() -> int:
+        return int(keras.ops.convert_to_numpy(seeds.next())[0])
+
+    def argument(value: Any) -> Any:
+        if not isinstance(value, Initializer):
+            return value
+        seed = {"seed": next_seed()} if value.seeded else {}
+        return getattr(keras.initializers, value.name)(*value.arguments, **seed)
+
+    outputs: dict[str, keras.KerasTensor] = {}
+    for layer in declared_layers(params):
+        if layer.keras_class == "InputLayer":
+            outputs[layer.name] = keras.Input(layer.shape, name=layer.name)
+            continue
+        cls = normalization if layer.keras_class == "BatchNormalization" else getattr(keras.layers, layer.keras_class)
+        options = {"dtype": dtype, **{name: argument(value) for name, value in layer.options.items()}}
+        if layer.keras_class == "Dropout":
+            options["seed"] = next_seed()
+        inputs = [outputs[name] for name in layer.inputs]
+        outputs[layer.name] = cls(name=layer.name, **options)(inputs if len(inputs) > 1 else inputs[0])
+    return keras.Model(outputs["image"], outputs["probability"], name=params.architecture)

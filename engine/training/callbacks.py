@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from engine.core.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
-from engine.imaging.codec import encode_png, fit_longest_side, probability_to_u8, resize_probability
+from engine.imaging.codec import encode_png, fit_longest_side, resize_probability
+from engine.imaging.metrics import probability_to_u8
 from engine.network.framing import Canvas, cut, windows
 from engine.store.disk import replacing
 from engine.store.keys import probe_path

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import TrainingParams
-from engine.network.encoder import load_encoder_weights
+from engine.network.encoder_weights import load_encoder_weights
 from engine.network.keras_metrics import BinaryIoU, SoftDice
 from engine.network.losses import loss_of
 from engine.network.networks import network
@@ -46,7 +46,7 @@ def training_model(config: RunConfig, pretrained: bool = True) -> keras.Model:
 def pretrained_weights(config: RunConfig) -> str:
     """Return which pretrained weights a run starts from, in words; empty if it starts from none."""
     model = config.model
-    if model.architecture != "mobilenet_v2" or model.encoder_weights == "none":
+    if not model.uses("encoder_weights") or model.encoder_weights == "none":
         return ""
     return "ImageNet" if model.encoder_weights == "imagenet" else model.encoder_weights.rpartition("/")[2]
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.core.run_config import RunConfig
-from engine.network.encoder import EncoderWeightsError
+from engine.network.encoder_weights import EncoderWeightsError
 from engine.network.networks import network
 from engine.store.disk import replacing, zip_is_whole
 from engine.training import callbacks as steps

@@ -86,7 +86,7 @@ def test_runs_are_opened_ticked_compared_and_put_away(app, made, open_tab):
     click_row(page, 2, x_px=18)
     expect(page.get_by_text("2 runs ticked")).to_be_visible()
     page.locator(".st-key-runs-compare").get_by_role("button").click()
-    expect(page.get_by_role("heading", name="Where did B lose?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Which run is better, image by image?")).to_be_visible()
     expect(page).to_have_url(re.compile(f"{made[-1].id}.*{made[-3].id}"))
 
 
@@ -111,7 +111,7 @@ def test_points_of_the_chart_choose_images_and_a_link_shows_the_same(app, made, 
 
     page.locator(".tile").first.click()
     expect(page).to_have_url(re.compile("image="))
-    page.get_by_text("B gained most", exact=True).click()
+    page.get_by_text("B better first", exact=True).click()
     expect(page).to_have_url(re.compile("first=B"))
     other = open_tab(page.url, width_px=1440, height_px=3000)
     painted(other, tiles)
@@ -125,7 +125,7 @@ def test_nine_runs_fit_a_narrow_page(app, made, open_tab, scheme):
     page = open_tab(f"{app.address}/compare?runs={address}", width_px=800, height_px=1200, scheme=scheme)
     expect(page.get_by_role("heading", name="The same image in each run")).to_be_visible()
     painted(page, 12)
-    expect(page.get_by_text("Masks of (9 runs have some)")).to_be_visible()
+    expect(page.get_by_text("Masks of (9 runs have masks)")).to_be_visible()
     expect(page.locator(".pane")).to_have_count(7)  # the image and six of the runs
     assert page.evaluate("document.documentElement.scrollWidth") <= 800
     page.goto(f"{app.address}/runs")

@@ -13,6 +13,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from dashboard.ui import palette
+from dashboard.ui.mask_grid import SCRIPTS
+from dashboard.ui.web import module_text
 from db import datasets
 from engine.imaging import codec
 from engine.store import keys as stored
@@ -72,6 +74,34 @@ def test_the_grid_fills_a_mask_pixel_for_pixel(components, open_tab):
     page = open_tab(f"{components.address}/?show=grid")
     canvas = first_canvas(page)
     until(page, lambda: share_of(drawn(canvas), palette.MASK) == pytest.approx(disc_share(components), abs=0.01))
+
+
+def test_a_late_cleanup_of_an_older_call_leaves_the_newer_tiles(components, open_tab):
+    """Streamlit calls cleanup 1 after call 2 if the data change while the module is loaded."""
+    page = open_tab(f"{components.address}/?show=grid")
+    shown = page.evaluate(
+        """async (script) => {
+            const parent = document.createElement("div");
+            parent.innerHTML = '<div class="root"></div>';
+            document.body.append(parent);
+            const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+            const draw = (await import(address)).default;
+            const settings = { mode: "image", threshold: 0.5, opacity: 1, tile_px: 64, aspect: 1, selectable: true };
+            const tile = (id) => ({ id, title: id, image: "", subtitle: "", badge: "", tone: "good" });
+            const data = (ids) => ({ tiles: ids.map(tile), settings, colours: {}, follows: null });
+            const call = (ids) => draw({ data: data(ids), parentElement: parent, setTriggerValue: () => {} });
+            const count = () => parent.querySelectorAll(".tile").length;
+            const [first, second] = [call(["a", "b"]), call(["a", "b", "c"])];
+            const counts = [count()];
+            for (const cleanup of [first, second]) {
+                cleanup();
+                counts.push(count());
+            }
+            return counts;
+        }""",
+        module_text(*SCRIPTS),
+    )
+    assert shown == [3, 3, 0]
 
 
 def test_a_change_of_mode_redraws_and_loads_nothing_again(components, open_tab):

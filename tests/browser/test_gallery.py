@@ -84,9 +84,9 @@ def test_a_link_is_the_whole_view(app, run, open_tab):
     choose(page, "View", "Outline")
     press(page, "Mask threshold", "ArrowLeft", 20)
     in_address(page, "threshold", "0.3")
-    press(page, "Success from a Dice of", "ArrowRight", 5)
+    press(page, "Counts as success from Dice", "ArrowRight", 5)
     in_address(page, "success", "0.85")
-    page.get_by_role("button", name="Look").click()
+    page.get_by_role("button", name="Display").click()
     press(page, "Opacity of the masks", "ArrowRight", 2)
     in_address(page, "opacity", "0.7")
     press(page, "Width of a tile", "ArrowRight", 2)
@@ -127,7 +127,7 @@ def test_a_link_is_the_whole_view(app, run, open_tab):
     expect(other.get_by_text("Mean agreement with the pseudo-label")).to_be_visible()
     for label, option in (("Sort", ORDER), ("View", "Outline")):
         expect(other.get_by_role("combobox", name=label)).to_have_value(option)
-    for button in ("Look", "More filters"):
+    for button in ("Display", "More filters"):
         for tab in (page, other):
             tab.get_by_role("button", name=button).click()
         assert slider_values(other) == slider_values(page)
@@ -174,7 +174,7 @@ def test_filters_are_named_and_cleared_and_the_ranks_are_judged_by_truth(app, ru
     expect(page.get_by_text(re.compile("of 60 images:"))).to_have_count(0)
     in_address(page, "split", None)
     in_address(page, "search", None)
-    page.get_by_text("How far can these ranks be trusted?").click()
+    page.get_by_text("How reliable are these orders?").click()
     expect(page.get_by_text("None of these orders knows truth", exact=False)).to_be_visible()
     page.locator(".js-plotly-plot .scatterlayer").last.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -162,7 +162,8 @@ def test_a_page_comes_back_after_the_network_was_away(app, open_tab, run):
     # With news that are lost on the way, too
     page.route("**/epoch.json*", lambda route: route.abort())
     page.route("**/live.json", lambda route: route.abort())
-    expect(page.get_by_text("The app does not answer. Training goes on without it")).to_be_visible(timeout=PATIENCE_MS)
+    silent = page.get_by_text("The app does not respond. Training continues without it")
+    expect(silent).to_be_visible(timeout=PATIENCE_MS)
     finish_epoch(app.installation, run, 4)
     page.unroute("**/live.json")
     page.wait_for_timeout(3000)

@@ -1,4 +1,4 @@
-"""Two or more runs beside each other: their curves, their numbers, and the parameters that differ."""
+"""Two or more runs side by side: their curves, their numbers, and the settings that differ."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ DRAWN_METRICS = ("dice", "loss", "iou", "learning_rate")
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run as the page shows it. `prediction_set_id` is empty where its own dataset is not predicted.
+    """One run as the page shows it. `prediction_set_id` is empty without masks of its own dataset.
 
-    `weights` names what its encoder had learned from before, if anything. `best` and `last` hold `COMPARED_METRICS` at
-    the epoch whose model the run keeps and at its last; `metric_names` are those that any epoch has.
+    `weights` names what the encoder was pretrained on, if anything. `best` and `last` hold `COMPARED_METRICS` at the
+    epoch of the kept model and at the last epoch; `metric_names` are those that any epoch has.
     """
 
     id: str
@@ -51,11 +51,11 @@ class ComparedRun:
 
     @property
     def reference(self) -> run_metrics.Reference:
-        """What the scores of its curves were measured against: what it learned from."""
+        """What its curves are measured against: what it was trained on."""
         return "pseudo-label" if self.label_set_id else "truth"
 
     @property
-    def taught_by(self) -> str:
+    def trained_on(self) -> str:
         return f"{self.label_set_name} ({self.recipe})" if self.label_set_id else "truth"
 
     @property
@@ -64,7 +64,7 @@ class ComparedRun:
 
 
 def compared_runs(session: Session, run_ids: Iterable[str]) -> tuple[ComparedRun, ...]:
-    """Return the runs in the order given; ids that no run has are left out."""
+    """Return the runs in the given order; unknown ids are left out."""
     ids = list(dict.fromkeys(run_ids))
     query = (
         select(
@@ -75,57 +75,46 @@ def compared_runs(session: Session, run_ids: Iterable[str]) -> tuple[ComparedRun
             Run.preset,
             Run.code_version,
             Run.best_epoch,
-            Run.train_seconds,
+            Run.train_seconds.label("seconds"),
             Run.parameter_count,
             Run.details,
             Run.config,
             Dataset.name.label("dataset_name"),
             Dataset.truth_version,
-            LabelSet.name.label("label_set_name"),
-            LabelSet.method,
+            func.coalesce(LabelSet.name, "").label("label_set_name"),
+            func.coalesce(LabelSet.method, "").label("recipe"),
         )
         .join(Dataset, Dataset.id == Run.dataset_id)
         .outerjoin(LabelSet, LabelSet.id == Run.label_set_id)
         .where(Run.id.in_(ids))
     )
-    found = {run.id: run for run in session.execute(query)}
+    rows = {run.id: run for run in session.execute(query)}
     names, sets = _last_epochs(session, ids), predictions.with_masks(session, ids)
     return tuple(
-        _compared(session, found[run_id], names.get(run_id, {}), sets.get(run_id, ""))
+        _compared(session, rows[run_id], names.get(run_id, {}), sets.get(run_id, ""))
         for run_id in ids
-        if run_id in found
+        if run_id in rows
     )
 
 
 def _compared(session: Session, run: Row[Any], last_epochs: dict[str, int], prediction_set_id: str) -> ComparedRun:
     last_epoch = max(last_epochs.values(), default=0)
     ends = _values_at(session, run.id, {run.best_epoch or 0, last_epoch})
+    best = ends.get(run.best_epoch or 0, {})
+    values = {**run._mapping, "best_epoch": run.best_epoch if best else None}
     return ComparedRun(
-        id=run.id,
-        name=run.name,
-        dataset_id=run.dataset_id,
-        dataset_name=run.dataset_name,
-        truth_version=run.truth_version,
-        label_set_id=run.label_set_id,
-        label_set_name=run.label_set_name or "",
-        recipe=run.method or "",
-        preset=run.preset,
-        code_version=run.code_version,
-        best_epoch=run.best_epoch if ends.get(run.best_epoch or 0) else None,
-        seconds=run.train_seconds,
-        parameter_count=run.parameter_count,
-        weights=encoder_weights(run.details),
-        config=run.config,
+        weights=encoder_weights(values.pop("details")),
+        **values,
         metric_names=frozenset(last_epochs),
         last_epoch=last_epoch,
-        best=ends.get(run.best_epoch or 0, {}),
+        best=best,
         last=ends.get(last_epoch, {}),
         prediction_set_id=prediction_set_id,
     )
 
 
 def _last_epochs(session: Session, run_ids: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return {run: {metric: the last epoch that has it}}."""
+    """Return {run: {metric: its last epoch}}."""
     query = (
         select(Metric.run_id, Metric.name, func.max(Metric.epoch))
         .where(Metric.run_id.in_(run_ids))
@@ -149,7 +138,7 @@ def _values_at(session: Session, run_id: str, epochs: set[int]) -> dict[int, dic
 
 
 def usual_runs(session: Session) -> list[str]:
-    """Return the two runs to begin with: of one dataset if any two are, with masks if they have some, newest first."""
+    """Return the two runs compared by default: of one dataset and with masks if possible, newest first."""
     predicted = predictions.with_masks(session)
     query = select(Run.id, Run.dataset_id).where(Run.archived.is_(False)).order_by(Run.created_at.desc(), Run.id)
     found = sorted(session.execute(query), key=lambda run: run.id not in predicted)
@@ -163,7 +152,7 @@ def usual_runs(session: Session) -> list[str]:
 
 
 def metric_choices(compared: Sequence[ComparedRun]) -> tuple[str, ...]:
-    """Return the metrics that any run has, without their validation twins: validation Dice is drawn with Dice."""
+    """Return the metrics that any run has; the validation metrics are drawn with their training counterparts."""
     present = frozenset[str]().union(*(run.metric_names for run in compared))
     return tuple(name for name in DRAWN_METRICS if name in present or f"val_{name}" in present)
 
@@ -172,7 +161,7 @@ Series = tuple[list[int], list[float]]
 
 
 def curves(session: Session, run_ids: Sequence[str], names: Sequence[str]) -> dict[tuple[str, str], Series]:
-    """Return {(run, metric): (epochs, values)} of these metrics alone, without what is not a finite number."""
+    """Return {(run, metric): (epochs, values)} of these metrics, without values that are not finite."""
     query = (
         select(Metric.run_id, Metric.name, Metric.epoch, Metric.value)
         .where(Metric.name.in_(names), Metric.run_id.in_(run_ids))
@@ -188,7 +177,7 @@ def curves(session: Session, run_ids: Sequence[str], names: Sequence[str]) -> di
 
 
 def minutes(run: ComparedRun, epochs: Sequence[int]) -> list[float] | None:
-    """Return when each epoch ended, in minutes of training, as if all took equally long; None where that is unknown."""
+    """Return when each epoch ended, in minutes of training, if all took equally long; None where unknown."""
     if not run.seconds or not run.last_epoch:
         return None
     per_epoch = run.seconds / run.last_epoch / 60
@@ -197,7 +186,7 @@ def minutes(run: ComparedRun, epochs: Sequence[int]) -> list[float] | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """One thing that is set before training, and its value in each run."""
+    """One setting of a training, and its value in each run."""
 
     name: str
     values: tuple[str, ...]
@@ -208,17 +197,17 @@ class Setting:
 
 
 def all_settings(compared: Sequence[ComparedRun]) -> tuple[Setting, ...]:
-    """Return everything that was set before training, in the order of declaration; a dash where a run lacks it."""
-    lines = [_settings(run) for run in compared]
-    names = dict.fromkeys(name for line in lines for name in line)
-    return tuple(Setting(name, tuple(line.get(name, "–") for line in lines)) for name in names)
+    """Return all settings of the runs, in the order of declaration; a dash where a run lacks one."""
+    columns = [_settings(run) for run in compared]
+    names = dict.fromkeys(name for column in columns for name in column)
+    return tuple(Setting(name, tuple(column.get(name, "–") for column in columns)) for name in names)
 
 
 def _settings(run: ComparedRun) -> dict[str, str]:
     parameters = config_rows(dict(run.config), run.preset)
     return {
         "Dataset": run.dataset_name,
-        "Learned from": run.taught_by,
+        "Trained on": run.trained_on,
         "Preset": run.preset,
         "Code version": run.code_version,
     } | {f"{row.group} · {row.parameter}": row.value for row in parameters}

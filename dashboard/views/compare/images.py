@@ -1,4 +1,4 @@
-"""One image in all runs that are compared, side by side or under a wipe."""
+"""One image in all compared runs, side by side or with a wipe."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import numpy as np
 import streamlit as st
 
 from dashboard.facts import urls
-from dashboard.facts.scores import SCORE_TITLES, upper_first
+from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, upper_first
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.threshold import mask_threshold
 from dashboard.ui.viewer import Pane, viewer
-from dashboard.views.compare import shared_images
-from dashboard.views.compare.shared_images import SharedImages
+from dashboard.views.compare.shared_images import SharedImages, reference_url
 
 ORDERS = {"Largest disagreement": "disagreement", "Worst mean score": "worst", "Name": "name"}
 MODES: dict[str, Mode] = {"Errors": "errors", "Outline": "outline", "Fill": "fill", "Probability": "probability"}
+SPLIT_BADGES = {"train": "train", "validation": "held out", "dropped": "label dropped"}
 USUAL_PANES = 6
-"""As many masks as can be looked at together; of more runs a person chooses."""
+"""Most masks shown by default; of more runs the user chooses."""
 IMAGE, PANES = "image", "panes"
 
 
 def at_threshold(shared: SharedImages) -> SharedImages:
-    """Draw the mask threshold; return the images as they score at it."""
-    return replace(shared, threshold=mask_threshold("Every score and mask below follows.", width=240))
+    """Draw the mask threshold; return the images with the scores at it."""
+    return replace(shared, threshold=mask_threshold("Every score and mask below is updated.", width=240))
 
 
 def same_image(shared: SharedImages) -> None:
-    """Draw the image that the address names, else the first in order, with each run's mask."""
+    """Draw the image that the URL names, else the first in order, with each run's mask."""
     st.subheader("The same image in each run")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         orders = [name for name, by in ORDERS.items() if by != "worst" or shared.reference]
@@ -45,7 +45,7 @@ def same_image(shared: SharedImages) -> None:
 
 
 def _choose_panes(shared: SharedImages) -> list[int]:
-    """Return which runs to draw, as columns of `shared`: all, or of many the ones a person chooses."""
+    """Return which runs to draw, as columns of `shared`: all, or the chosen ones if there are many."""
     ids = [run.id for run in shared.runs]
     if len(ids) <= USUAL_PANES:
         return list(range(len(ids)))
@@ -54,11 +54,11 @@ def _choose_panes(shared: SharedImages) -> list[int]:
     st.session_state["compare-panes"] = known or ids[:USUAL_PANES]
     names = {run.id: run.name for run in shared.runs}
     chosen = st.multiselect(
-        f"Masks of ({len(ids)} runs have some)",
+        f"Masks of ({len(ids)} runs have masks)",
         ids,
         key="compare-panes",
-        format_func=lambda run_id: names.get(run_id, "gone"),
-        placeholder="Choose the runs whose masks to see",
+        format_func=lambda run_id: names.get(run_id, "deleted"),
+        placeholder="Choose the runs whose masks to show",
     )
     if chosen and chosen != ids[:USUAL_PANES]:
         st.query_params[PANES] = ",".join(chosen)
@@ -76,7 +76,7 @@ def _choose_image(shared: SharedImages, order: np.ndarray) -> int:
             open_image(shared, int(order[place - 1]))
         if st.button("Next", icon=":material/chevron_right:", shortcut="N", disabled=place + 1 == len(order)):
             open_image(shared, int(order[place + 1]))
-        # Its key follows the image, so that the buttons and the chart move it too.
+        # The key contains the image, so that the buttons and the chart change it too.
         picked = st.selectbox(
             "Image",
             [int(candidate) for candidate in order],
@@ -99,33 +99,28 @@ def _apart(shared: SharedImages, image: int) -> str:
 
 
 def open_image(shared: SharedImages, image: int) -> None:
-    """Put an image into the address and draw the page anew."""
+    """Put an image into the URL and rerun the page."""
     st.query_params[IMAGE] = shared.image_id(image)
     st.rerun()
 
 
 def _image_pane(shared: SharedImages, image: int) -> Pane:
     run, image_id = shared.runs[0], shared.image_id(image)
-    reference = shared_images.reference_url(run, shared.reference, image_id)
-    title = {"truth": "Image with truth", "label": "Image with pseudo-label", None: "Image"}[shared.reference]
+    reference = reference_url(run, shared.reference, image_id)
+    title = f"Image with {REFERENCE_TITLES[shared.reference].lower()}" if shared.reference else "Image"
     return Pane(title, urls.image(run.dataset_id, image_id), reference=reference, mode="outline")
 
 
 def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane:
     run, image_id = shared.runs[column], shared.image_id(image, column)
-    score = shared.scores[image, column] if shared.reference else np.nan
-    note = f" · {upper_first(SCORE_TITLES[shared.reference])} {score:.3f}" if np.isfinite(score) else ""
-    if note and run.weights:
-        note += f" · encoder weights: {run.weights}"
+    score, note = shared.scores[image, column], ""
+    if shared.reference and np.isfinite(score):
+        weights = f" · encoder weights: {run.weights}" if run.weights else ""
+        note = f" · {upper_first(SCORE_TITLES[shared.reference])} {score:.3f}{weights}"
     return Pane(
         f"{run.name}{note}",
         urls.image(run.dataset_id, image_id),
         mask=urls.prediction(run.prediction_set_id, image_id),
-        reference=shared_images.reference_url(run, shared.reference, image_id),
+        reference=reference_url(run, shared.reference, image_id),
         mode=mode,
     )
-
-
-def in_words(split: str) -> str:
-    """Return which side of a split an image was on, as a tile's badge says it."""
-    return {"train": "train", "validation": "held out", "dropped": "label dropped"}.get(split, "")

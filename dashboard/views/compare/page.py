@@ -1,4 +1,4 @@
-"""Page: two or more runs beside each other."""
+"""Page: compare. Two or more runs side by side."""
 
 from __future__ import annotations
 
@@ -10,45 +10,44 @@ from dashboard.facts import wording
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui import status
-from dashboard.views.compare import curves as compare_curves
-from dashboard.views.compare import facts as compare
-from dashboard.views.compare import images as compare_images
-from dashboard.views.compare import pair as compare_pair
-from dashboard.views.compare import shared_images
-from dashboard.views.compare import tables as compare_tables
+from dashboard.views.compare import facts, tables
+from dashboard.views.compare.curves import curves
+from dashboard.views.compare.images import at_threshold, same_image
+from dashboard.views.compare.pair import pair
+from dashboard.views.compare.shared_images import cautions, shared_images
 from db import runs
 
 
 def main() -> None:
     st.title("Compare")
-    st.caption("Runs over each other: curves, numbers, what was set differently, and the masks of the same image.")
+    st.caption("Compare runs: curves, numbers, different settings, and the masks of the same image.")
     chosen = _choose_runs()
     with resources.database().reading() as session:
-        compared = compare.compared_runs(session, chosen)
+        compared = facts.compared_runs(session, chosen)
     if len(compared) < 2:
         st.info("Choose a second run to compare with.")
     if not compared:
         return
     notes = st.container()
-    compare_curves.curves(compared)  # first: scores of large datasets take a moment to read
-    shared = shared_images.shared_images(compared, score_table)
-    for caution in shared_images.cautions(compared, shared):
+    curves(compared)  # first, because scores of large datasets take a moment to read
+    shared = shared_images(compared, score_table)
+    for caution in cautions(compared, shared):
         notes.caption(f":material/info: {wording.escaped(caution)}")
     st.subheader("Numbers")
     if shared is not None and len(shared.rows):
-        shared = compare_images.at_threshold(shared)
-    compare_tables.numbers(compared, shared)
-    compare_tables.settings(compared)
+        shared = at_threshold(shared)
+    tables.numbers(compared, shared)
+    tables.settings(compared)
     if shared is not None and len(shared.rows):
-        compare_pair.pair(shared)
-        compare_images.same_image(shared)
+        pair(shared)
+        same_image(shared)
 
 
 def _choose_runs() -> list[str]:
     wanted = list(dict.fromkeys(run_id for run_id in st.query_params.get("runs", "").split(",") if run_id))
     with resources.database().reading() as session:
         names = runs.names(session, also=[*wanted, *st.session_state.get("compare-runs", ())])
-        usual = compare.usual_runs(session) if not wanted and "compare-runs" not in st.session_state else []
+        usual = facts.usual_runs(session) if not wanted and "compare-runs" not in st.session_state else []
     if len(names) < 2:
         _too_few(names)
     known = [run_id for run_id in wanted if run_id in names]
@@ -56,7 +55,7 @@ def _choose_runs() -> list[str]:
         st.session_state["compare-runs"] = known or usual
         if len(known) < len(wanted):
             gone = wording.count(len(wanted) - len(known), "run")
-            st.warning(f"The address names {gone} that cannot be found.")
+            st.warning(f"{gone.capitalize()} in the address cannot be found.")
     chosen = st.multiselect(
         "Runs",
         list(names),
@@ -84,7 +83,7 @@ def _too_few(names: dict[str, str]) -> NoReturn:
     else:
         status.empty_state(
             "Nothing to compare yet" if not names else "Only one run yet",
-            "Train two runs, for example on two label sets or with two presets; then see here which is better.",
+            "Train two runs, for example on two label sets or with two presets, then see which is better here.",
             button="Train a network",
             page="views/train/page.py",
         )

@@ -1,4 +1,4 @@
-"""Where did B lose? Two runs against each other: the count, a chart whose points choose images, and their masks."""
+"""Two runs image by image: the result, a chart whose points select images, and their masks."""
 
 from __future__ import annotations
 
@@ -14,39 +14,38 @@ from dashboard.facts import urls, wording
 from dashboard.facts.scores import SCORE_TITLES, upper_first
 from dashboard.ui import palette
 from dashboard.ui.mask_grid import Tile, mask_grid
-from dashboard.views.compare import shared_images
-from dashboard.views.compare.head_to_head import LEAST_IMAGES, ORDERS, HeadToHead, head_to_head
-from dashboard.views.compare.images import IMAGE, in_words, open_image
-from dashboard.views.compare.shared_images import SharedImages
+from dashboard.views.compare.head_to_head import LEAST_IMAGES, ORDERS, RENAMED_ORDERS, HeadToHead, head_to_head
+from dashboard.views.compare.images import IMAGE, SPLIT_BADGES, open_image
+from dashboard.views.compare.shared_images import SharedImages, reference_url
 
 PER_PAGE = 6
 MOST_PICKED = 60
-"""The address holds the chosen images, and a browser gives it some 2,000 to 8,000 characters."""
+"""The URL lists the chosen images, and browsers limit it to 2,000 to 8,000 characters."""
 PICKED, SELECTION = "picked", "compare-selection"
 
 
 def pair(shared: SharedImages) -> None:
-    """Draw how two of the runs stand against each other, image by image."""
-    st.subheader("Where did B lose?")
+    """Compare two of the runs image by image."""
+    st.subheader("Which run is better, image by image?")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         a = _choose_run(shared, "A", "a", 0)
         b = _choose_run(shared, "B", "b", 1)
         orders = ORDERS if shared.reference else ORDERS[2:]
-        order = st.segmented_control(
-            "First come", orders, default=orders[0], required=True, key="first", bind="query-params"
-        )
+        if (renamed := RENAMED_ORDERS.get(st.query_params.get("first", ""))) in orders:
+            st.session_state["first"] = renamed
+        order = st.segmented_control("Sort", orders, default=orders[0], required=True, key="first", bind="query-params")
         held_out_only = st.toggle(
             "Held out only",
             key="held",
             bind="query-params",
-            help="Only images that neither A nor B has learned from.",
+            help="Only images that neither A nor B was trained on.",
         )
     if a == b:
         st.info("A and B are the same run. Choose another for one of them.")
         return
     found = head_to_head(shared, a, b, held_out_only)
     if not len(found.images):
-        st.info("Both runs have no such image with a score. Show those they learned from, too.")
+        st.info("No such image has a score in both runs. Switch off *Held out only*.")
         return
     _standing(shared, found, a, b)
     if shared.reference:
@@ -60,13 +59,15 @@ def pair(shared: SharedImages) -> None:
 
 
 def _choose_run(shared: SharedImages, label: str, parameter: str, usual: int) -> int:
-    """Return the run chosen, as a column of `shared`; the address names it by its id."""
+    """Return the chosen run, as a column of `shared`; the URL contains its id."""
     ids = [run.id for run in shared.runs]
     key, wanted = f"compare-{parameter}", st.query_params.get(parameter)
     if st.session_state.get(key) not in ids:
         st.session_state[key] = wanted if wanted in ids else ids[usual]
     names = {run.id: run.name for run in shared.runs}
-    chosen = st.selectbox(f"Run {label}", ids, key=key, format_func=lambda run_id: names.get(run_id, "gone"), width=260)
+    chosen = st.selectbox(
+        f"Run {label}", ids, key=key, format_func=lambda run_id: names.get(run_id, "deleted"), width=260
+    )
     if chosen != ids[usual]:
         st.query_params[parameter] = chosen
     else:
@@ -75,45 +76,44 @@ def _choose_run(shared: SharedImages, label: str, parameter: str, usual: int) ->
 
 
 def _standing(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
-    """Say who is ahead, on how many images, by how much, and how sure that is."""
+    """Show which run is ahead, on how many images, by how much, and with which confidence."""
     names = [wording.escaped(shared.runs[column].name) for column in (a, b)]
-    count = wording.count(len(found.images), "image")
+    count, mean = wording.count(len(found.images), "image"), found.mean or 0.0
+    runs = f"**A** is {names[0]}, **B** is {names[1]}."
     if shared.reference is None:
         st.markdown(
-            f"**A** is {names[0]}, **B** is {names[1]}. They share no reference, so neither can win: on {count} the "
-            f"area of A's mask less that of B's is **{found.mean:+.1%}** of the image on average."
+            f"{runs} They share no reference, so neither can win: on {count} the area of A's mask is **{mean:+.1%}** "
+            "of the image larger than that of B's on average."
         )
         return
     if found.interval:
-        low, high = found.interval
-        sure = (
-            "so images like these leave open which is better"
-            if low <= 0 <= high
-            else (f"so {'A' if low > 0 else 'B'} is better on images like these")
-        )
-        interval = f", with 95 % confidence between {low:+.3f} and {high:+.3f}, {sure}"
+        low, high = sorted(found.interval if mean >= 0 else (-end for end in found.interval))
+        sure = f"95 % CI {low:.3f} to {high:.3f}"
+        if low <= 0:
+            sure += ", so these images do not decide which is better"
     else:
-        interval = f"; fewer than {LEAST_IMAGES} images are too few to say how sure that is"
-    helped = [(name, shared.runs[column].weights) for name, column in zip("AB", (a, b), strict=True)]
+        sure = f"fewer than {LEAST_IMAGES} images are too few for a confidence interval"
+    ties = f"{found.ties:,} {'is a tie' if found.ties == 1 else 'are ties'}"
     st.markdown(
-        f"**A** is {names[0]}, **B** is {names[1]}. Of {count}, A is ahead on **{found.wins_a:,}**, B on "
-        f"**{found.wins_b:,}**, and {found.ties:,} {'is a tie' if found.ties == 1 else 'are ties'}. "
-        f"Mean {SCORE_TITLES[shared.reference]} of A less that of B: **{found.mean:+.3f}**{interval}."
+        f"{runs} Of {count}, A is ahead on **{found.wins_a:,}**, B on **{found.wins_b:,}**, and {ties}. "
+        f"**{'A' if mean >= 0 else 'B'} scores {abs(mean):.3f} higher** on average "
+        f"({SCORE_TITLES[shared.reference]}; {sure})."
     )
-    notes = [f"{name} began with encoder weights: {wording.escaped(weights)}." for name, weights in helped if weights]
+    helped = [(name, shared.runs[column].weights) for name, column in zip("AB", (a, b), strict=True)]
+    notes = [f"{name} started with encoder weights: {wording.escaped(weights)}." for name, weights in helped if weights]
     if found.unscored:
         notes.append(f"{wording.count(found.unscored, 'image')} without a score in both left out.".capitalize())
     if not np.all(shared.held_out_from((a, b))[found.images]):
-        notes.append("Some of these images taught A or B: a network is better on what it has learned from.")
+        notes.append("Some of these are training images of A or B, on which a network scores better.")
     notes.append(
-        "The interval is a bootstrap over images, with both scores of an image drawn together; a tie is the same score "
-        "to three decimals."
+        "The confidence interval (CI) is a bootstrap over images, with both scores of an image resampled together; a "
+        "tie is the same score to three decimals."
     )
     st.caption(" ".join(notes))
 
 
 def _scatter(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
-    """Draw each image's score in A against B. Points that are clicked or framed become the images below."""
+    """Draw each image's score in A against B. Selected points become the images shown beside the chart."""
     title = upper_first(SCORE_TITLES[shared.reference or "truth"])
     event = st.plotly_chart(
         _scatter_figure(shared, found, a, b),
@@ -125,11 +125,11 @@ def _scatter(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
     )
     st.caption(
         f"{title}, one point for each image; above the line B is better. Click a point, or drag a frame around "
-        "several, to see their masks beside the chart."
+        "several, to show their masks beside the chart."
     )
     chosen = [int(point["customdata"][0]) for point in event.selection.points if point.get("customdata")]
-    # The chart goes on reporting its selection, of which only a new one is news; and it forgets it whenever its
-    # figure changes, as by the ring around the opened image, so that no selection is no wish to see all.
+    # The chart reports its selection on every rerun, so only a changed one counts. It loses the selection when its
+    # figure changes (for example the ring around the opened image), so an empty one does not reset the choice.
     known = st.session_state.get(SELECTION, [])
     st.session_state[SELECTION] = chosen
     if not chosen or chosen == known:
@@ -159,7 +159,7 @@ def _scatter_figure(shared: SharedImages, found: HeadToHead, a: int, b: int) -> 
                 mode="markers",
                 name=name,
                 marker={"color": colour, "size": 8, "opacity": 0.75},
-                customdata=images[:, None].tolist(),  # of an array, a click would bring back something else
+                customdata=images[:, None].tolist(),  # for an array a click would return another type
                 text=[escape(shared.name(int(i))) for i in images],
                 hovertemplate="%{text}<br>A %{x:.3f} · B %{y:.3f}<extra></extra>",
             )
@@ -187,7 +187,7 @@ def _ring(x: float, y: float) -> go.Scatter:
 
 
 def _tiles(shared: SharedImages, ordered: np.ndarray, a: int, b: int, order: str) -> None:
-    """Draw the masks of A and of B, in two columns of the same images; a click shows the image in all runs."""
+    """Draw the masks of A and of B in two columns of the same images; a click shows the image in all runs."""
     asked = set(st.query_params.get(PICKED, "").split(",")) - {""}
     picked = [int(image) for image in ordered if shared.image_id(int(image)) in asked]
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -248,7 +248,7 @@ def _tile(shared: SharedImages, image: int, column: int, a: int, b: int) -> Tile
         title=shared.name(image),
         image=urls.thumbnail(run.dataset_id, image_id),
         mask=urls.prediction(run.prediction_set_id, image_id, 192),
-        reference=shared_images.reference_url(run, shared.reference, image_id, 192),
+        reference=reference_url(run, shared.reference, image_id, 192),
         subtitle=subtitle,
-        badge=in_words(str(shared.splits(column)[image])),
+        badge=SPLIT_BADGES.get(str(shared.splits(column)[image]), ""),
     )

@@ -1,4 +1,4 @@
-"""The same images in several runs: how each run scores on them, and where two runs part."""
+"""The images that several runs share, and each run's scores on them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from dashboard.views.compare.facts import ComparedRun
 
 @dataclass(frozen=True)
 class SharedImages:
-    """The images that all runs with predictions have predicted. Row i of every array is the same image.
+    """The images predicted by all runs that have predictions. Row i of every array is the same image.
 
     `rows` is int64 (images, runs): the row in each run's score table. `reference` is what all scores are measured
-    against, or None where the runs share no reference; then `spread` compares areas instead.
+    against, or None if the runs share no reference; then `spread` compares areas.
     """
 
     runs: tuple[ComparedRun, ...]
@@ -29,7 +29,7 @@ class SharedImages:
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """Dice of each image in each run at the mask threshold, (images, runs); NaN where there is no reference."""
+        """Dice of each image in each run at the mask threshold, (images, runs); NaN without a reference."""
         if self.reference is None:
             return np.full(self.rows.shape, np.nan)
         return self._columns([table.scores(self.reference, self.threshold) for table in self.tables])
@@ -44,38 +44,35 @@ class SharedImages:
 
     @cached_property
     def spread(self) -> np.ndarray:
-        """How far the runs are apart on each image, (images,): largest less smallest score, else area."""
+        """The difference between the largest and the smallest score (else area) of each image, (images,)."""
         values = self.scores if self.reference else self.areas
         return np.nan_to_num(values.max(axis=1) - values.min(axis=1), nan=-1.0)
 
     @cached_property
     def held_out(self) -> np.ndarray:
-        """Whether none of the runs has learned from an image, bool (images,)."""
+        """Whether an image was a training image of none of the runs, bool (images,)."""
         return self.held_out_from(range(len(self.runs)))
 
     def held_out_from(self, columns: Iterable[int]) -> np.ndarray:
-        """Return whether none of these runs has learned from an image, bool (images,)."""
+        """Return whether an image was held out from all of these runs, bool (images,)."""
         return np.all([self.splits(column) == "validation" for column in columns], axis=0)
 
     def splits(self, column: int) -> np.ndarray:
-        """Return which side of a run's split each image is on, str (images,)."""
+        """Return the side of a run's split that each image is on, str (images,)."""
         return self.tables[column].splits[self.rows[:, column]]
 
     def order(self, by: str) -> np.ndarray:
         """Return the images in order: "disagreement" (largest first), "worst" (lowest mean score first) or "name"."""
-        if by == "name" or not len(self.rows):
-            return (
-                np.argsort(self.tables[0].name_ranks[self.rows[:, 0]], kind="stable") if len(self.rows) else self.rows
-            )
+        if by == "name":
+            return np.argsort(self.tables[0].name_ranks[self.rows[:, 0]], kind="stable")
         if by == "worst" and self.reference:
             return np.argsort(self.scores.mean(axis=1), kind="stable")
         return np.argsort(-self.spread, kind="stable")
 
     def find(self, image_id: str) -> int | None:
-        """Return which image has an id in the first run's dataset."""
-        row = self.tables[0].index.get(image_id, -1)
-        found = np.flatnonzero(self.rows[:, 0] == row)
-        return int(found[0]) if len(found) else None
+        """Return the row of the image with this id in the first run's dataset, or None."""
+        places = np.flatnonzero(self.rows[:, 0] == self.tables[0].index.get(image_id, -1))
+        return int(places[0]) if len(places) else None
 
     def image_id(self, image: int, column: int = 0) -> str:
         return self.tables[column].image_ids[self.rows[image, column]]
@@ -86,7 +83,7 @@ class SharedImages:
     def means(self, held_out_only: bool) -> tuple[int, list[float | None]]:
         """Return how many shared images have a score in every run, and each run's mean over them.
 
-        `held_out_only` keeps those that no run has learned from.
+        `held_out_only` leaves out the training images of any run.
         """
         # An image without a score in one run must not count in another's mean.
         kept = np.isfinite(self.scores).all(axis=1)
@@ -96,10 +93,9 @@ class SharedImages:
 
 
 def shared_images(compared: Sequence[ComparedRun], read: Callable[[str], ScoreTable]) -> SharedImages | None:
-    """Return the images that all runs with predictions share.
+    """Return the images that all runs with predictions share, None if fewer than two have predictions.
 
-    Images of different datasets are the same if their pictures are. `read` returns the scores of a prediction set.
-    None if fewer than two runs have predictions.
+    Images of different datasets are the same if their content is. `read` returns the scores of a prediction set.
     """
     predicted = tuple(run for run in compared if run.prediction_set_id)
     if len(predicted) < 2:
@@ -119,8 +115,7 @@ def _rows(tables: Sequence[ScoreTable], by_content: bool) -> np.ndarray:
 def _common_reference(
     compared: Sequence[ComparedRun], tables: Sequence[ScoreTable], rows: np.ndarray
 ) -> Reference | None:
-    """Truth if every run has it; the pseudo-label only if one label set taught them all: else scores mean different
-    things."""
+    """Return truth if every run has it, or the pseudo-label if all were trained on the same label set."""
     candidates: list[Reference] = ["truth"]
     if len({run.label_set_id for run in compared}) == 1:
         candidates.append("label")
@@ -132,7 +127,7 @@ def _common_reference(
 
 
 def reference_url(run: ComparedRun, reference: Reference | None, image_id: str, size: int | None = None) -> str | None:
-    """Return the address of an image's reference mask, or None where the runs share none."""
+    """Return the URL of an image's reference mask, or None if the runs share none."""
     if reference == "label" and run.label_set_id:
         return urls.label(run.label_set_id, image_id, size)
     if reference == "truth":
@@ -141,24 +136,24 @@ def reference_url(run: ComparedRun, reference: Reference | None, image_id: str, 
 
 
 def cautions(compared: Sequence[ComparedRun], shared: SharedImages | None) -> tuple[str, ...]:
-    """Return a sentence for everything that cannot be compared, or not straight away."""
+    """Return a sentence for everything that cannot be compared directly."""
     found = []
     if len({(run.reference, run.label_set_id) for run in compared}) > 1:
         found.append(
-            "The runs learned from different references, so their curves and validation Dice measure different things. "
-            "Compare the scores over shared images below instead."
+            "The runs were trained on different references, so their curves and validation Dice measure different "
+            "things. Compare the scores over shared images below instead."
         )
     datasets = list(dict.fromkeys(run.dataset_name for run in compared))
     if len({run.dataset_id for run in compared}) > 1:
         found.append(
             f"The runs belong to different datasets ({', '.join(datasets)}): their curves were measured on different "
-            "images. Masks are compared on the pictures that both datasets hold."
+            "images. Masks are compared on the images that the datasets share."
         )
     missing = [run.name for run in compared if not run.prediction_set_id]
     if missing:
         found.append(f"No masks yet of {', '.join(missing)}: only curves and parameters are compared.")
     if shared is not None and not len(shared.rows):
-        found.append("The runs with masks share no picture, so there are no masks to compare.")
+        found.append("The runs with masks share no image, so there are no masks to compare.")
     elif shared is not None and shared.reference is None:
         found.append(
             "The runs share no reference, so images are sorted by how much the masks' areas differ, not by score."

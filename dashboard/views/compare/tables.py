@@ -1,4 +1,4 @@
-"""What runs come to in numbers, and what was set differently: two tables of the Compare page."""
+"""The tables of the Compare page: the numbers of the runs, and their different settings."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import streamlit as st
 
 from dashboard.facts import wording
 from dashboard.facts.scores import SCORE_TITLES, upper_first
-from dashboard.views.compare import facts as compare
-from dashboard.views.compare.facts import ComparedRun
+from dashboard.views.compare.facts import ComparedRun, all_settings
 from dashboard.views.compare.shared_images import SharedImages
 
-# Orange that lets the text of both themes through.
+# Orange that keeps the text readable in both themes.
 HIGHLIGHT = "background-color: rgba(230, 159, 0, 0.25)"
 
 
 def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> None:
-    """Draw one line for each run: means over the shared images, then its epochs against what taught it."""
+    """Draw one row for each run: means over the shared images, then its epochs against what it was trained on."""
     comparable = _shared_means(shared) if shared is not None and shared.reference else {}
     columns: dict[str, Any] = {"Run": [run.name for run in compared]}
     columns |= {name: [means.get(run.id) for run in compared] for name, means in comparable.items()}
@@ -36,33 +35,33 @@ def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> Non
         "Duration": [wording.duration(run.seconds) for run in compared],
         "Parameters": [run.parameter_count for run in compared],
     }
-    look: dict[str, Any] = {name: st.column_config.NumberColumn(format="%.3f") for name in scores}
-    look["Run"] = st.column_config.TextColumn(pinned=True)
-    look["Parameters"] = st.column_config.NumberColumn(format="localized")
-    st.dataframe(pd.DataFrame(columns), hide_index=True, column_config=look)
+    formats: dict[str, Any] = {name: st.column_config.NumberColumn(format="%.3f") for name in scores}
+    formats["Run"] = st.column_config.TextColumn(pinned=True)
+    formats["Parameters"] = st.column_config.NumberColumn(format="localized")
+    st.dataframe(pd.DataFrame(columns), hide_index=True, column_config=formats)
     st.caption("Dice, IoU and loss of the epochs are means over each run's own validation images.")
 
 
 def _shared_means(shared: SharedImages) -> dict[str, dict[str, float | None]]:
-    """Return {column: {run id: mean}} of what may be compared straight away: same images, reference and threshold."""
+    """Return {column: {run id: mean}} of comparable scores: same images, reference and threshold."""
     title = upper_first(SCORE_TITLES[shared.reference or "truth"])
     ids = [run.id for run in shared.runs]
     found = {}
     for held_out_only, what in ((False, "shared image"), (True, "image")):
         scored, means = shared.means(held_out_only)
         if scored:
-            found[f"{title}, {wording.count(scored, what)}{' no run learned from' if held_out_only else ''}"] = means
+            found[f"{title}, {wording.count(scored, what)}{' held out from all runs' if held_out_only else ''}"] = means
     return {name: dict(zip(ids, means, strict=True)) for name, means in found.items()}
 
 
 @st.fragment
 def settings(compared: Sequence[ComparedRun]) -> None:
-    """Draw what was set before training: what differs, or on request everything with the differences marked."""
-    st.subheader("What was set differently")
+    """Draw the settings that differ, or on request all settings with the differences highlighted."""
+    st.subheader("Different settings")
     if len(compared) < 2:
-        st.caption("One run alone differs from nothing.")
+        st.caption("Choose a second run to see differences.")
         return
-    found = compare.all_settings(compared)
+    found = all_settings(compared)
     differing = [setting for setting in found if setting.differs]
     every = st.toggle(f"Show all {len(found)} settings", key="settings", bind="query-params")
     if not differing:
@@ -70,14 +69,14 @@ def settings(compared: Sequence[ComparedRun]) -> None:
     if not every and not differing:
         return
     shown = found if every else differing
-    # The settings are the index: a run may be called anything, "Setting" too.
+    # The settings are the index, because a run may have any name, even "Setting".
     index = pd.Index([setting.name for setting in shown], name="Setting")
     table = pd.DataFrame([setting.values for setting in shown], index, columns=[run.name for run in compared])
     marks = [[_mark(value, setting.values) for value in setting.values] for setting in shown]
     styled = table.style.apply(lambda _: pd.DataFrame(marks, index, table.columns), axis=None)
     st.dataframe(styled, height="content" if len(shown) <= 20 else 740)
     if differing:
-        st.caption(f"Marked is what is not as in the first run, {wording.escaped(compared[0].name)}.")
+        st.caption(f"Highlighted: differs from the first run, {wording.escaped(compared[0].name)}.")
 
 
 def _mark(value: str, values: Sequence[str]) -> str:

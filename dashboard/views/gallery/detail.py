@@ -1,153 +1,261 @@
-"""One image of the gallery: its scores, its masks in panes that zoom as one or wiped, and what made them."""
+"""One image of the gallery: its scores, its masks in linked panes or with a wipe, and what produced them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import streamlit as st
 
 from dashboard.facts import urls, wording
-from dashboard.facts.scores import SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
-from dashboard.views.gallery.detail_panes import detail_panes
-from dashboard.views.gallery.facts import Detail, Source
-from dashboard.views.gallery.mask_origin import MaskOrigin, mask_origin
+from dashboard.ui.mask_grid import Mode
+from dashboard.ui.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
+from dashboard.views.gallery.facts import Detail, MaskOrigin, Source, mask_origin, reference_url
 from dashboard.views.gallery.order import Arrangement, Choice
 from dashboard.views.gallery.suspicion import SIGNAL_TITLES
 
-UNCERTAINTY = "Uncertainty"
-UNCERTAINTY_HELP = "How far the network is from a clear yes or no: the mean of the map, from 0 (sure) to 1."
-MIRROR_HELP = "Dice between the network's masks of the image and of its mirror image. No truth is needed for it."
-SUSPICION_HELP = "Where the image ranks among all of the run, 100 % being the most suspicious, on average by: {}."
+IMAGE, PREDICTION, PROBABILITY, UNCERTAINTY = "Image", "Prediction", "Probability", "Uncertainty"
+ERRORS, LABEL_ERRORS, DISAGREEMENT = "Errors", "Label errors", "Disagreement"
+ALL = (IMAGE, *REFERENCE_TITLES.values(), PREDICTION, ERRORS, LABEL_ERRORS, DISAGREEMENT, PROBABILITY, UNCERTAINTY)
+TITLES = {
+    ERRORS: "Errors of the prediction vs truth",
+    LABEL_ERRORS: "Errors of the pseudo-label vs truth",
+    DISAGREEMENT: "Prediction against pseudo-label",
+}
+DISAGREEMENT_WORDS = ("in both", "in the prediction only", "in the pseudo-label only")
+# Few panes may be tall, because they are wide.
+HEIGHTS_PX = {1: 760, 2: 640, 3: 520}
+MANY_PX = 440
+REFERENCE_WORDS: dict[Reference, str] = {"truth": "truth", "label": "pseudo-label"}
+UNCERTAINTY_HELP = "Mean uncertainty of the pixels, from 0 (certain) to 1."
+STABILITY_HELP = "Dice between the masks of the image and of the flipped image. It needs no truth."
+SUSPICION_HELP = "Rank of the image among all of the run, 100 % being the most suspicious, averaged over: {}."
 
 
 def open_image(image_id: str) -> None:
-    """Put an image into the address, so that the next rerun shows it."""
+    """Put an image into the URL, so that the next rerun shows it."""
     st.query_params["image"] = image_id
 
 
-def image_detail(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, found: Detail) -> None:
-    """Draw the image with the ways back and on to its neighbours."""
+def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, image: Detail) -> None:
+    """Draw the image with buttons to its neighbours and back."""
     with resources.database().reading() as session:
-        made = mask_origin(session, origin.prediction_set_id)
-    if made is None:
-        st.rerun()  # deleted in this moment
-    _head(origin, table, arrangement, found)
-    _scores(origin, found, choice)
-    detail_panes(origin, table, choice, found, made.classes)
-    _origin(made, found)
+        origin = mask_origin(session, source.prediction_set_id)
+    if origin is None:
+        st.rerun()  # deleted in the meantime
+    _head(source, table, arrangement, image)
+    _scores(source, image, choice)
+    detail_panes(source, table, choice, image, origin.classes)
+    _origin(source, origin, image)
 
 
-def _head(origin: Source, table: ScoreTable, arrangement: Arrangement, found: Detail) -> None:
-    where = f"{found.position + 1:,} of {found.total:,}" if found.position is not None else "Not in this selection"
-    # What changes in width from image to image stands last, so that the buttons stay under the mouse.
+def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: Detail) -> None:
+    where = f"{image.position + 1:,} of {image.total:,}" if image.position is not None else "Not in this selection"
+    # The text whose width changes from image to image comes last, so that the buttons stay under the pointer.
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Back to the gallery", icon=":material/arrow_back:", shortcut="Escape"):
-            st.query_params["page"] = str(arrangement.page_of(table.index[found.image_id]))
+            st.query_params["page"] = str(arrangement.page_of(table.index[image.image_id]))
             st.query_params.pop("image", None)
             st.rerun()
-        _step("Previous", ":material/chevron_left:", "P", found.previous_id)
-        _step("Next", ":material/chevron_right:", "N", found.next_id)
+        _step("Previous", ":material/chevron_left:", "P", image.previous_id)
+        _step("Next", ":material/chevron_right:", "N", image.next_id)
         st.page_link(
             "views/compare/page.py",
             label="Open in Compare",
             icon=":material/compare:",
-            query_params={"runs": origin.run_id, "image": found.image_id},
+            query_params={"runs": source.run_id, "image": image.image_id},
             help="The same image in other runs.",
         )
-        _downloads(origin, found)
-        st.markdown(f":gray[{where}] · {wording.escaped(found.name)}", width="content")
+        set_id, image_id = source.prediction_set_id, image.image_id
+        with st.popover("Save", icon=":material/download:"):
+            st.link_button("Probability, 8 bit (PNG)", urls.prediction(set_id, image_id), width="stretch")
+            if image.uncertainty is not None:
+                st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
+            st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
+        st.markdown(f":gray[{where}] · {wording.escaped(image.name)}", width="content")
 
 
 def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
-    if st.button(label, icon=icon, shortcut=key, disabled=image_id is None, key=f"gallery-{label}"):
+    pressed = st.button(label, icon=icon, shortcut=key, disabled=image_id is None, key=f"gallery-{label}")
+    if pressed and image_id is not None:
         open_image(image_id)
         st.rerun()
 
 
-def _downloads(origin: Source, found: Detail) -> None:
-    set_id, image_id = origin.prediction_set_id, found.image_id
-    with st.popover("Save", icon=":material/download:"):
-        st.link_button("Probability, 8 bit (PNG)", urls.prediction(set_id, image_id), width="stretch")
-        if found.uncertainty is not None:
-            st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
-        st.link_button("Image (PNG)", urls.image(origin.dataset_id, image_id), width="stretch")
-
-
-def _scores(origin: Source, found: Detail, choice: Choice) -> None:
+def _scores(source: Source, image: Detail, choice: Choice) -> None:
     with st.container(horizontal=True, gap="medium"):
-        for reference in ("truth", "label"):
-            if reference in found.dice:
-                _score(origin, found, choice, reference)
-        if found.teacher_dice is not None:
-            _fact("Pseudo-label's Dice vs truth", wording.score(found.teacher_dice), _rivalry(found))
-        _fact("Mask covers", f"{found.area:.1%}")
-        if found.uncertainty is not None:
-            _fact(UNCERTAINTY, wording.score(found.uncertainty), help=UNCERTAINTY_HELP)
-        if found.flip_agreement is not None:
-            _fact("Agrees with its mirror", wording.score(found.flip_agreement), help=MIRROR_HELP)
-        if found.suspicion is not None:
-            reasons = [SIGNAL_TITLES[signal] for signal in found.signals]
-            _fact("Suspicion", f"{found.suspicion:.0%}", help=SUSPICION_HELP.format(", ".join(reasons)))
+        for reference, dice in image.dice.items():
+            verdict = image.success if reference == choice.reference else None
+            note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
+            iou = f"IoU with {REFERENCE_WORDS[reference]} {wording.score(image.iou[reference])}"
+            below = " · ".join(filter(None, (iou, source.weights)))
+            _metric(upper_first(SCORE_TITLES[reference]) + note, wording.score(dice), below)
+        if image.teacher_dice is not None:
+            _metric("Pseudo-label's Dice vs truth", wording.score(image.teacher_dice), _lead_in_words(image.lead))
+        _metric("Mask covers", f"{image.area:.1%}")
+        if image.uncertainty is not None:
+            _metric(UNCERTAINTY, wording.score(image.uncertainty), help=UNCERTAINTY_HELP)
+        if image.flip_agreement is not None:
+            _metric("Stable when flipped", wording.score(image.flip_agreement), help=STABILITY_HELP)
+        if image.suspicion is not None:
+            signals = ", ".join(SIGNAL_TITLES[signal] for signal in image.signals)
+            _metric("Suspicion", f"{image.suspicion:.0%}", help=SUSPICION_HELP.format(signals))
 
 
-def _score(origin: Source, found: Detail, choice: Choice, reference: Reference) -> None:
-    verdict = found.success if reference == choice.reference else None
-    note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
-    iou = f"IoU with {in_words(reference)} {wording.score(found.iou[reference])}"
-    _fact(
-        upper_first(SCORE_TITLES[reference]) + note,
-        wording.score(found.dice[reference]),
-        " · ".join(filter(None, (iou, origin.weights))),
-    )
-
-
-def _fact(title: str, value: str, below: str = "", help: str | None = None) -> None:
+def _metric(title: str, value: str, below: str = "", help: str | None = None) -> None:
     st.metric(title, value, below or None, delta_color="off", delta_arrow="off", help=help, width="content")
 
 
-def _rivalry(found: Detail) -> str:
-    """Return which of the network and the pseudo-label that taught it is nearer to truth, and by how much."""
-    apart = abs((found.dice.get("truth") or 0) - (found.teacher_dice or 0))
-    sentences = {
-        "network": f"The prediction is better by {apart:.3f}",
-        "label": f"The pseudo-label is better by {apart:.3f}",
-        "same": "Both are equally good",
-    }
-    return sentences.get(found.better, "")
+def _lead_in_words(lead: float | None) -> str:
+    """Return whether the prediction or the pseudo-label is nearer to truth, and by how much."""
+    if lead is None:
+        return ""
+    if lead == 0:
+        return "Both are equally good"
+    return f"The {'prediction' if lead > 0 else 'pseudo-label'} is better by {abs(lead):.3f}"
 
 
-def in_words(reference: Reference) -> str:
-    """Return a reference as it stands in a sentence."""
-    return {"truth": "truth", "label": "pseudo-label"}[reference]
+def _origin(source: Source, origin: MaskOrigin, image: Detail) -> None:
+    """Draw what produced the mask: the run, how it predicted, what it was trained on, and the image's dataset."""
 
+    def link(title: str, page: str, name: str, icon: str, query: dict[str, str], after: str) -> None:
+        st.caption(title, width="content")
+        st.page_link(f"views/{page}/page.py", label=wording.escaped(name), icon=icon, query_params=query)
+        st.caption(wording.escaped(after), width="content")
 
-def _origin(made: MaskOrigin, found: Detail) -> None:
-    """Draw what made the mask: the run, how it drew, what taught it, and where the image comes from."""
+    split = f"{image.split} side of the split" if image.split else "on no side of the split"
+    size = f"{image.width} × {image.height} px · {split}"
+    dataset = {"dataset": source.dataset_id}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption("Made by", width="content")
-        st.page_link(
-            "views/runs/page.py",
-            label=wording.escaped(made.run_name),
-            icon=":material/monitoring:",
-            query_params={"run": made.run_id},
-        )
-        st.caption(wording.escaped(f"{made.network} · {made.drawing}"), width="content")
-        if made.label_set_id:
-            st.caption("Learned from", width="content")
-            st.page_link(
-                "views/labels/page.py",
-                label=wording.escaped(made.label_set_name),
-                icon=":material/auto_fix_high:",
-                query_params={"dataset": made.dataset_id, "labels": made.label_set_id},
-            )
-            st.caption(wording.escaped(made.recipe), width="content")
+        prediction = f"{origin.network} · {origin.prediction}"
+        link("Predicted by", "runs", source.run_name, ":material/monitoring:", {"run": source.run_id}, prediction)
+        if source.label_set_id:
+            query = dataset | {"labels": source.label_set_id}
+            link("Trained on", "labels", source.label_set_name, ":material/auto_fix_high:", query, origin.recipe)
         else:
-            st.caption("Learned from truth", width="content")
-        st.caption("Image of", width="content")
-        st.page_link(
-            "views/datasets/page.py",
-            label=wording.escaped(made.dataset_name),
-            icon=":material/photo_library:",
-            query_params={"dataset": made.dataset_id},
+            st.caption("Trained on truth", width="content")
+        link("Image of", "datasets", source.dataset_name, ":material/photo_library:", dataset, size)
+
+
+def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detail, classes: tuple[str, ...]) -> None:
+    """Draw the choice of panes and the panes; the URL stores it."""
+    names = pane_names(table)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        wipe = st.toggle("Wipe between two", key="wipe", bind="query-params", persist_state="session")
+        contours = st.toggle(
+            "Contours",
+            key="contours",
+            bind="query-params",
+            persist_state="session",
+            help="Masks as thin lines: the prediction's just inside its border, the reference's just outside.",
         )
-        side = f"{found.split} side of the split" if found.split else "on no side of the split"
-        st.caption(f"{found.width} × {found.height} px · {side}", width="content")
+        shown = _choose_two(names) if wipe else _choose_panes(names, table)
+    panes = _panes(source, table, choice, image.image_id, contours)
+    ahead: dict[str, Pane] = {}
+    if image.next_id is not None and image.width * image.height <= WHOLE_UP_TO_PX:
+        ahead = _panes(source, table, choice, image.next_id, contours)
+    viewer(
+        [panes[name] for name in shown],
+        key="gallery-viewer",
+        threshold=choice.threshold,
+        opacity=st.session_state["opacity"],
+        wipe=wipe,
+        height_px=HEIGHTS_PX.get(1 if wipe else len(shown), MANY_PX),
+        readings=_readings(source, image, classes),
+        full_px=(image.width, image.height),
+        ahead=[ahead[name] for name in shown] if ahead else [],
+    )
+
+
+def pane_names(table: ScoreTable) -> list[str]:
+    """Return the available panes, the same for all images of a run, so that none appears or disappears."""
+    truth, label = ("truth" in table.references), ("label" in table.references)
+    available = {
+        REFERENCE_TITLES["truth"]: truth,
+        REFERENCE_TITLES["label"]: label,
+        ERRORS: truth,
+        LABEL_ERRORS: truth and label,
+        DISAGREEMENT: label,
+        UNCERTAINTY: table.has_uncertainty,
+    }
+    return [name for name in ALL if available.get(name, True)]
+
+
+def default_names(table: ScoreTable) -> list[str]:
+    """Return the panes shown by default: as many as fill their rows."""
+    titles = [REFERENCE_TITLES[reference] for reference in REFERENCE_TITLES if reference in table.references]
+    if len(titles) == 2:
+        return [IMAGE, *titles, PREDICTION, ERRORS, PROBABILITY]
+    if titles:
+        return [IMAGE, *titles, PREDICTION, ERRORS if "truth" in table.references else DISAGREEMENT]
+    return [IMAGE, PREDICTION, PROBABILITY]
+
+
+def _choose_panes(names: list[str], table: ScoreTable) -> list[str]:
+    chosen = st.pills(
+        "Panes",
+        names,
+        selection_mode="multi",
+        default=default_names(table),
+        key="panes",
+        bind="query-params",
+        persist_state="session",
+        label_visibility="collapsed",
+        wrap=True,
+    )
+    return [name for name in names if name in chosen] or [IMAGE]
+
+
+def _choose_two(names: list[str]) -> list[str]:
+    def choose(label: str, default: str) -> str:
+        index, key = names.index(default), label.lower()
+        return st.selectbox(label, names, index=index, key=key, bind="query-params", persist_state="session", width=180)
+
+    reference = next((title for title in REFERENCE_TITLES.values() if title in names), IMAGE)
+    return [choose("Left", reference), choose("Right", PREDICTION)]
+
+
+def _panes(source: Source, table: ScoreTable, choice: Choice, image_id: str, contours: bool) -> dict[str, Pane]:
+    """Return every pane of an image by its name; one without its reference has a note instead."""
+    image = urls.image(source.dataset_id, image_id)
+    mask = urls.prediction(source.prediction_set_id, image_id)
+    row = table.index[image_id]
+    references: dict[Reference, str | None] = {
+        reference: reference_url(source, reference, image_id) if np.isfinite(dice[row, 0]) else None
+        for reference, dice in table.dice.items()
+    }
+    truth, label, chosen = references["truth"], references["label"], references[choice.reference]
+    over: Mode = "outline" if contours else "fill"
+    no_truth = "" if truth else "This image has no truth."
+    no_label = "" if label else "This image has no pseudo-label."
+    panes: Sequence[Pane] = (
+        Pane(IMAGE, image, mask, chosen, "outline") if contours else Pane(IMAGE, image),
+        Pane("Truth", image, reference=truth, mode=over, note=no_truth),
+        Pane("Pseudo-label", image, reference=label, mode=over, note=no_label),
+        Pane(PREDICTION, image, mask, mode=over),
+        Pane(TITLES[ERRORS], image, mask, truth, "errors", note=no_truth),
+        Pane(TITLES[LABEL_ERRORS], image, label, truth, "errors", note=no_truth or no_label),
+        Pane(TITLES[DISAGREEMENT], image, mask, label, "errors", DISAGREEMENT_WORDS, note=no_label),
+        Pane(PROBABILITY, image, mask, mode="probability"),
+        Pane(UNCERTAINTY, image, urls.uncertainty(source.prediction_set_id, image_id), mode="probability"),
+    )
+    return dict(zip(ALL, panes, strict=True))
+
+
+def _readings(source: Source, image: Detail, classes: tuple[str, ...]) -> list[Reading]:
+    """Return what the viewer shows of the pixel under the pointer, independent of the panes."""
+    image_id, set_id = image.image_id, source.prediction_set_id
+    readings = [Reading(PROBABILITY, urls.prediction(set_id, image_id))]
+    if image.uncertainty is not None:
+        readings.append(Reading(UNCERTAINTY, urls.uncertainty(set_id, image_id), "share"))
+    if image.dice.get("label") is not None:
+        readings.append(Reading("Pseudo-label", reference_url(source, "label", image_id), "label"))
+    if image.dice.get("truth") is not None:
+        if len(classes) > 2:
+            address = urls.truth(source.dataset_id, image_id, classes=True, version=source.truth_version)
+            readings.append(Reading("Truth", address, "class", classes))
+        else:
+            readings.append(Reading("Truth", reference_url(source, "truth", image_id), "mask", classes))
+    return readings

@@ -1,4 +1,4 @@
-"""What the gallery shows of a run: where its masks came from, the tiles of a page, and one image in detail."""
+"""What the gallery shows of a run: the source of its masks, the tiles of a page, and one image in detail."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from dashboard.facts import urls
+from dashboard.facts.auto_choice import auto_choice
 from dashboard.facts.jobs import JobView, job_view
-from dashboard.facts.scores import Reference, ScoreTable, iou_from_dice
-from dashboard.views.gallery import suspicion
-from dashboard.views.gallery.order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Arrangement, Better, Choice
-from db import predictions, runs
-from db.models import Dataset, LabelSet, Run
+from dashboard.facts.recipes import describe_changes, known_recipe
+from dashboard.facts.rounds import rounds_total
+from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, iou_from_dice, known
+from dashboard.views.gallery.order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Arrangement, Choice
+from dashboard.views.gallery.suspicion import Signal, strongest
+from db import predictions, rounds, runs
+from db.models import Dataset, LabelSet, PredictionSet, Run
 from engine.training.run_details import weights_note
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a run's predictions lie and what they came from. `prediction_set_id` is empty where there are none.
+    """A run and its predictions on its own dataset. `prediction_set_id` is empty while there are none.
 
-    `weights` is "encoder weights: ImageNet" and the like where the network did not begin from nothing, else empty.
+    `weights` is like "encoder weights: ImageNet" for a pretrained network, else empty.
     """
 
     run_id: str
@@ -39,20 +42,13 @@ class Source:
     recipe: str
     can_predict: bool
     truth_changed: bool
-    preset: str
-    best_epoch: int | None
     weights: str
     job: JobView | None
-
-    @property
-    def taught_by(self) -> str:
-        """What the run learned from, in words."""
-        return f"the label set “{self.label_set_name}” ({self.recipe})" if self.label_set_id else "truth"
 
 
 @dataclass(frozen=True)
 class RunChoice:
-    """One run to choose from. `predicted` says whether any image of its own dataset is."""
+    """A run that can be chosen. `predicted` is whether it has masks of its own dataset."""
 
     id: str
     name: str
@@ -60,18 +56,18 @@ class RunChoice:
 
 
 def run_choices(session: Session, also: str = "") -> list[RunChoice]:
-    """Return the runs that are not put away, those with predictions first, then the newest first.
+    """Return the runs that are not archived, those with predictions first, then the newest first.
 
     Args:
-        also: a run to choose from even where it is put away: the address names it.
+        also: a run to include even if it is archived, because the URL names it.
     """
     sets = predictions.with_masks(session)
-    found = [RunChoice(id_, name, id_ in sets) for id_, name in runs.names(session, also=[also]).items()]
-    return sorted(found, key=lambda choice: not choice.predicted)
+    choices = [RunChoice(id_, name, id_ in sets) for id_, name in runs.names(session, also=[also]).items()]
+    return sorted(choices, key=lambda choice: not choice.predicted)
 
 
 def source(session: Session, run_id: str, now: datetime, lost_after_s: float) -> Source | None:
-    """Return where the predictions of a run on its own dataset come from; None if there is no such run."""
+    """Return the source of a gallery; None if the run does not exist."""
     run = session.get(Run, run_id)
     if run is None:
         return None
@@ -92,20 +88,18 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         recipe=label_set.method if label_set else "",
         can_predict=run.best_epoch is not None,
         truth_changed=bool(dataset.truth_count) and list(dataset.lookup) != list(run.lookup),
-        preset=run.preset,
-        best_epoch=run.best_epoch,
         weights=weights_note(run.details),
         job=job_view(predictions.job_at_work(session, run), now, lost_after_s),
     )
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One image with the addresses of its masks; `score` and `success` are None where it has no reference, which is
-    its `truth` or its `label`, the pseudo-label that taught the run.
+class Thumbnail:
+    """One image with the URLs of its masks; `score` and `success` are None without a reference.
 
-    `uncertainty` in [0, 1] is the mean of its map; both are None for a mask that was drawn before there were any.
-    `note` says in words what the image is sorted by, where that is not its score, area or name.
+    The reference is its `truth` or its `label`, the pseudo-label that the run was trained on. `uncertainty` in [0, 1]
+    is the mean of its map; both are None for masks of old versions. `note` names what the image is sorted by, unless
+    that is its score, area or name.
     """
 
     image_id: str
@@ -123,35 +117,35 @@ class Picture:
     note: str
 
 
-def pictures(
-    origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, page: int, size_px: int = 192
-) -> tuple[Picture, ...]:
+def thumbnails(
+    source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, page: int, size_px: int = 192
+) -> tuple[Thumbnail, ...]:
     """Return the images of one page (from 1); their longest side has at most `size_px`, one of `urls.SIZES_PX`."""
     rows = arrangement.rows[(page - 1) * TILES_PER_PAGE :][:TILES_PER_PAGE]
     note = _noting(table, arrangement, choice)
-    return tuple(_picture(origin, table, arrangement, choice, int(row), size_px, note(int(row))) for row in rows)
+    return tuple(_thumbnail(source, table, arrangement, choice, int(row), size_px, note(int(row))) for row in rows)
 
 
-def _picture(
-    origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, row: int, size_px: int, note: str
-) -> Picture:
-    image_id, score = table.image_ids[row], _known(arrangement.scores[row])
-    unsure = _known(table.uncertainty[row])
+def _thumbnail(
+    source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, row: int, size_px: int, note: str
+) -> Thumbnail:
+    image_id, score = table.image_ids[row], known(arrangement.scores[row])
+    unsure = known(table.uncertainty[row])
     masks = {
-        reference: reference_url(origin, reference, image_id, size_px)
+        reference: reference_url(source, reference, image_id, size_px)
         for reference in table.references
         if np.isfinite(table.scores(reference, choice.threshold)[row])
     }
-    return Picture(
+    return Thumbnail(
         image_id=image_id,
         name=table.names[row],
         split=str(table.splits[row]),
-        image=urls.image(origin.dataset_id, image_id, size_px),
-        mask=urls.prediction(origin.prediction_set_id, image_id, size_px),
+        image=urls.image(source.dataset_id, image_id, size_px),
+        mask=urls.prediction(source.prediction_set_id, image_id, size_px),
         reference=masks.get(choice.reference),
         truth=masks.get("truth"),
         label=masks.get("label"),
-        uncertainty_map=None if unsure is None else urls.uncertainty(origin.prediction_set_id, image_id, size_px),
+        uncertainty_map=None if unsure is None else urls.uncertainty(source.prediction_set_id, image_id, size_px),
         uncertainty=unsure,
         score=score,
         success=None if score is None else score >= choice.success_from,
@@ -160,51 +154,43 @@ def _picture(
 
 
 def _noting(table: ScoreTable, arrangement: Arrangement, choice: Choice) -> Callable[[int], str]:
-    """Return what says of a row of the table why it stands where it does."""
+    """Return a function that explains the position of a row of the table."""
     area = table.area(choice.threshold)
-    usual = float(np.median(area)) if len(table) else 0.0
-    lines: dict[suspicion.Signal, Callable[[int], str]] = {
+    typical = float(np.median(area)) if len(table) else 0.0
+    lines: dict[Signal, Callable[[int], str]] = {
         "disagreement": lambda row: f"agreement with its label {1 - arrangement.signals['disagreement'][row]:.3f}",
         "uncertainty": lambda row: f"uncertainty {table.uncertainty[row]:.3f}",
-        "mirror": lambda row: f"agrees with its mirror {table.flip_agreement[row]:.3f}",
-        "area": lambda row: f"covers {area[row]:.1%}, usual {usual:.1%}",
+        "mirror": lambda row: f"stable when flipped {table.flip_agreement[row]:.3f}",
+        "area": lambda row: f"covers {area[row]:.1%} (typical {typical:.1%})",
     }
     if choice.sort in BY_SIGNAL:
         signal = BY_SIGNAL[choice.sort]
         values = arrangement.signals.get(signal)
         return lambda row: lines[signal](row) if values is not None and np.isfinite(values[row]) else ""
     if choice.sort == "Suspicious first":
-        strongest = suspicion.strongest(arrangement.signals)
-        return lambda row: lines[strongest[row]](row) if strongest[row] else ""
+        reasons = strongest(arrangement.signals)
+        return lambda row: lines[reason](row) if (reason := reasons[row]) else ""
     if choice.sort in RIVALRY:
-        return lambda row: _rivalry_in_words(arrangement.lead[row], table.teacher_dice[row])
+        network, label = table.scores("truth", choice.threshold), table.teacher_dice
+        rows = np.isfinite(arrangement.lead)
+        return lambda row: f"network {network[row]:.3f}, label {label[row]:.3f}" if rows[row] else ""
     return lambda row: ""
 
 
-def _rivalry_in_words(lead: float, teacher_dice: float) -> str:
-    """Return "network 0.812, label 0.640", both Dice vs truth."""
-    return f"network {teacher_dice + lead:.3f}, label {teacher_dice:.3f}" if np.isfinite(lead) else ""
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def reference_url(origin: Source, reference: Reference, image_id: str, size: int | None = None) -> str:
-    """Return the address of an image's reference mask."""
-    if reference == "label" and origin.label_set_id:
-        return urls.label(origin.label_set_id, image_id, size)
-    return urls.truth(origin.dataset_id, image_id, size, version=origin.truth_version)
+def reference_url(source: Source, reference: Reference, image_id: str, size: int | None = None) -> str:
+    """Return the URL of an image's reference mask."""
+    if reference == "label" and source.label_set_id:
+        return urls.label(source.label_set_id, image_id, size)
+    return urls.truth(source.dataset_id, image_id, size, version=source.truth_version)
 
 
 @dataclass(frozen=True)
 class Detail:
     """One image of the gallery, with all its scores at the chosen mask threshold.
 
-    `teacher_dice` is Dice of the pseudo-label against truth at 0.5, and `better` says which of label and network is
-    nearer to truth; both None without truth or label. `flip_agreement` is Dice at 0.5 between the network's masks of
-    the image and of its mirror image. `suspicion` in (0, 1) is the mean of the image's rank shares in its `signals`,
-    each as in `dashboard.views.gallery.suspicion.signals`: high is suspicious.
+    `teacher_dice` is the Dice of the pseudo-label against truth at 0.5, and `lead` how much nearer to truth the network
+    is; both None without truth or label. `flip_agreement` is the Dice at 0.5 between the masks of the image and of the
+    flipped image. `suspicion` in (0, 1) is the mean of the image's rank shares in its `signals`; high is suspicious.
     """
 
     image_id: str
@@ -216,9 +202,9 @@ class Detail:
     uncertainty: float | None
     flip_agreement: float | None
     suspicion: float | None
-    signals: dict[suspicion.Signal, float]
+    signals: dict[Signal, float]
     teacher_dice: float | None
-    better: Better | None
+    lead: float | None
     dice: dict[Reference, float | None]
     iou: dict[Reference, float | None]
     success: bool | None
@@ -229,13 +215,14 @@ class Detail:
 
 
 def detail(table: ScoreTable, arrangement: Arrangement, choice: Choice, image_id: str) -> Detail | None:
-    """Return one image and its neighbours in the gallery's order; None if the run has no prediction of it."""
+    """Return one image and its neighbours in the gallery's order; None if the run has no mask of it."""
     row = table.index.get(image_id)
     if row is None:
         return None
     place = arrangement.place(row)
     rows = arrangement.rows
-    dice = {reference: _known(table.scores(reference, choice.threshold)[row]) for reference in table.references}
+    references = [reference for reference in REFERENCE_TITLES if reference in table.references]
+    dice = {reference: known(table.scores(reference, choice.threshold)[row]) for reference in references}
     chosen = dice.get(choice.reference)
     signals = {name: float(values[row]) for name, values in arrangement.signals.items() if np.isfinite(values[row])}
     return Detail(
@@ -245,12 +232,12 @@ def detail(table: ScoreTable, arrangement: Arrangement, choice: Choice, image_id
         height=table.sizes[row][1],
         split=str(table.splits[row]),
         area=float(table.area(choice.threshold)[row]),
-        uncertainty=_known(table.uncertainty[row]),
-        flip_agreement=_known(table.flip_agreement[row]),
-        suspicion=_known(arrangement.suspicion[row]),
+        uncertainty=known(table.uncertainty[row]),
+        flip_agreement=known(table.flip_agreement[row]),
+        suspicion=known(arrangement.suspicion[row]),
         signals=signals,
-        teacher_dice=_known(table.teacher_dice[row]),
-        better=_better(_known(arrangement.lead[row])),
+        teacher_dice=known(table.teacher_dice[row]),
+        lead=known(arrangement.lead[row]),
         dice=dice,
         iou={reference: None if score is None else iou_from_dice(score) for reference, score in dice.items()},
         success=None if chosen is None else chosen >= choice.success_from,
@@ -261,7 +248,54 @@ def detail(table: ScoreTable, arrangement: Arrangement, choice: Choice, image_id
     )
 
 
-def _better(lead: float | None) -> Better | None:
-    if lead is None:
+@dataclass(frozen=True)
+class MaskOrigin:
+    """What produced the masks of a prediction set, in words, and its classes.
+
+    `network` is like "preset balanced · best epoch 12 · encoder weights: ImageNet", `prediction` like "averaged over
+    flips", `recipe` like "K-means: clusters 6" and empty for a run trained on truth. `classes` are the dataset's names
+    by class index, 0 the background; empty without truth.
+    """
+
+    network: str
+    prediction: str
+    recipe: str
+    classes: tuple[str, ...]
+
+
+def mask_origin(session: Session, prediction_set_id: str) -> MaskOrigin | None:
+    """Return what produced the masks of a prediction set; None if it does not exist."""
+    predicted = session.get(PredictionSet, prediction_set_id)
+    if predicted is None:
         return None
-    return "network" if lead > 0 else "label" if lead < 0 else "same"
+    run = session.get_one(Run, predicted.run_id)
+    dataset = session.get_one(Dataset, predicted.dataset_id)
+    label_set = session.get(LabelSet, run.label_set_id) if run.label_set_id else None
+    steps = ["averaged over flips"] if predicted.flips else []
+    if predicted.refine != "none":
+        steps.append(f"refined with {predicted.refine.replace('_', ' ')}")
+    return MaskOrigin(
+        network=_network(session, run),
+        prediction=", ".join(steps) or "without averaging or refinement",
+        recipe=_recipe(label_set) if label_set else "",
+        classes=tuple(str(entry["name"]) for entry in dataset.classes),
+    )
+
+
+def _network(session: Session, run: Run) -> str:
+    words = [f"preset {run.preset}"]
+    if run.best_epoch is not None:
+        words.append(f"best epoch {run.best_epoch}")
+    words.append(weights_note(run.details))
+    if rounds_total(run) > 1:
+        accepted = [row.number for row in rounds.rounds(session, run.id) if row.accepted]
+        words.append(f"self-training, round {accepted[-1]}" if accepted else "self-training")
+    return " · ".join(filter(None, words))
+
+
+def _recipe(label_set: LabelSet) -> str:
+    recipe = known_recipe(label_set.method, label_set.params)
+    if recipe is None:
+        return label_set.method
+    chosen = auto_choice(label_set.state)
+    return f"{recipe.title}: {describe_changes(recipe.params)}" + (f"; chose {chosen.title}" if chosen else "")

@@ -1,4 +1,4 @@
-"""What a person sets to see some of a run's images before others. All of it is in the address."""
+"""The filters and the order of the gallery. The URL stores all of them."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from dashboard.views.gallery.order import (
 )
 
 SORT_HELP = (
-    "*Suspicious first* needs no truth. It is the mean of an image's ranks by what is known of it: far from its "
-    "pseudo-label, unsure, another mask for the mirror image, an unusual area. Below the images, *How far can these "
-    "ranks be trusted?* measures it where there is truth."
+    "*Suspicious first* needs no truth. It averages an image's ranks by what is known about it: little agreement with "
+    "its pseudo-label, uncertainty, another mask for the flipped image, an unusual area. Below the images, *How "
+    "reliable are these orders?* compares it with truth where there is some."
 )
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 MEASURE_HELP: dict[Measure, str] = {
     "area": "Share of the image that the mask covers.",
-    "uncertainty": "Mean entropy of the mask, from 0 (every pixel is sure) to 1.",
-    "mirror": "Dice between the masks of the image and of its mirror image, at threshold 0.5.",
+    "uncertainty": "Mean entropy of the mask, from 0 (every pixel is certain) to 1.",
+    "mirror": "Dice between the masks of the image and of the flipped image, at threshold 0.5.",
 }
 
 
 @dataclass(frozen=True)
 class Order:
-    """The part of a `Choice` that the filters decide."""
+    """The part of a `Choice` that the filters set."""
 
     show: Show
     split: Split
@@ -53,9 +53,9 @@ class Order:
 
 
 def choose_order(table: ScoreTable, run_id: str, reference: Reference, views: list[str]) -> Order:
-    """Draw the row of filters; the view is left under its key."""
+    """Draw the row of filters. The chosen view stays in the session state."""
     sorts = gallery_order.sorts(table)
-    _begin_anew(run_id, sorts, views)
+    _start_run(run_id, sorts, views)
     bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
     with st.container(horizontal=True, vertical_alignment="bottom"):
         show = st.segmented_control("Show", SHOWS, default="All", required=True, key="show", **bound)
@@ -68,12 +68,14 @@ def choose_order(table: ScoreTable, run_id: str, reference: Reference, views: li
     return Order(show, split, sort, search or "", spans, nearer)
 
 
-def _begin_anew(run_id: str, sorts: list[Sort], views: list[str]) -> None:
-    """Where another run is chosen, keep order and view where it has them too; else begin as its own gallery does.
+def _start_run(run_id: str, sorts: list[Sort], views: list[str]) -> None:
+    """When another run is chosen, keep order and view if it has them, else set its defaults.
 
-    Set here, an order reaches the address; a widget whose options no longer hold its value would leave it as it was.
+    Set here, the order reaches the URL; a widget whose options no longer contain its value would not update it.
     """
     state = st.session_state
+    if renamed := gallery_order.RENAMED_SORTS.get(st.query_params.get("sort", "")):
+        state["sort"] = renamed
     before = state.get("gallery-arranged", run_id)
     state["gallery-arranged"] = run_id
     if before == run_id:
@@ -113,7 +115,7 @@ def _more(table: ScoreTable, reference: Reference, bound: dict[str, Any]) -> tup
 
 
 def filter_line(choice: Choice, arrangement: Arrangement) -> None:
-    """Say what is filtered and how many images are left, with a way back to all of them."""
+    """Show the active filters and how many images match, with a button that clears them."""
     words = gallery_order.filters_in_words(choice)
     if not words:
         return
@@ -137,5 +139,5 @@ def _clear() -> None:
 
 
 def first_page() -> None:
-    """Take the page out of the address: page 3 of one selection means nothing in another."""
+    """Remove the page from the URL: page 3 of one selection means nothing in another."""
     st.query_params.pop("page", None)

@@ -1,6 +1,6 @@
-"""Which images of a run the gallery shows and in which order, and what a choice leaves in numbers.
+"""Which images of a run the gallery shows, in which order, and the counts of a selection.
 
-All of it happens on the arrays of a `ScoreTable`, since most of it follows the mask threshold
+Everything is computed on the arrays of a `ScoreTable`, because most of it depends on the mask threshold
 (docs/adr/0007-galleries-sort-in-memory.md).
 """
 
@@ -28,8 +28,8 @@ Sort = Literal[
     "Worst first",
     "Best first",
     "Least sure first",
-    "Far from its label first",
-    "Mirror disagrees first",
+    "Least like its label first",
+    "Least stable first",
     "Unusual area first",
     "Network beats label first",
     "Label beats network first",
@@ -43,12 +43,17 @@ NEARER: tuple[Nearer, ...] = get_args(Nearer)
 SORTS: tuple[Sort, ...] = get_args(Sort)
 BY_SIGNAL: dict[Sort, suspicion.Signal] = {
     "Least sure first": "uncertainty",
-    "Far from its label first": "disagreement",
-    "Mirror disagrees first": "mirror",
+    "Least like its label first": "disagreement",
+    "Least stable first": "mirror",
     "Unusual area first": "area",
 }
 FIRST_SORTS: tuple[Sort, ...] = ("Worst first", "Suspicious first")
-"""The order to begin with where there is truth, and where there is none."""
+"""The default order with truth, and without."""
+RENAMED_SORTS: dict[str, Sort] = {
+    "Far from its label first": "Least like its label first",
+    "Mirror disagrees first": "Least stable first",
+}
+"""Orders under the names that URLs of older versions contain."""
 
 RIVALRY: tuple[Sort, ...] = ("Network beats label first", "Label beats network first")
 
@@ -60,11 +65,10 @@ EVERYTHING: Span = (0.0, 1.0)
 
 @dataclass(frozen=True)
 class Choice:
-    """What a person set. `success_from` is the Dice from which on an image is a success; both are in [0, 1].
+    """The user's settings. `threshold` and `success_from`, the Dice from which an image is a success, are in [0, 1].
 
-    `spans` bounds measures in [0, 1], both ends included; an image that lacks a bounded measure is left out. A measure
-    that is not named, or spans everything, bounds nothing. `nearer` keeps the images in which that one of network and
-    pseudo-label is nearer to truth.
+    `spans` limits measures in [0, 1], both ends included, and excludes images without that measure; `EVERYTHING` is no
+    limit. `nearer` keeps the images in which the network or the pseudo-label is nearer to truth.
     """
 
     reference: Reference
@@ -80,10 +84,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """The images a choice leaves, in order (`rows` of the table), and counts over what the filters leave.
+    """The selected images in order (`rows` of the table), and counts over those that match the filters.
 
-    `show` is no filter but picks from what is counted. The rest is (N,) and belongs to all rows of the table, in its
-    order: `scores`, `lead` (see `ScoreTable.lead`), `signals` and `suspicion` (see `suspicion`).
+    `show` only selects among the counted images. `scores`, `lead` (see `ScoreTable.lead`), `signals` and `suspicion`
+    (see `suspicion`) are (N,) over all rows of the table, in its order.
     """
 
     rows: np.ndarray
@@ -105,7 +109,7 @@ class Arrangement:
 
     @property
     def nearer(self) -> dict[Better, int]:
-        """In how many images network or pseudo-label is nearer to truth, or both are equally near."""
+        """In how many images the network or the pseudo-label is nearer to truth, or both are equal."""
         lead = self.lead[self.matching]
         return {"network": int((lead > 0).sum()), "label": int((lead < 0).sum()), "same": int((lead == 0).sum())}
 
@@ -114,9 +118,9 @@ class Arrangement:
         return max(1, -(-len(self.rows) // TILES_PER_PAGE))
 
     def place(self, row: int) -> int | None:
-        """Return where a row of the table stands in the order, from 0; None if the choice leaves it out."""
-        found = np.flatnonzero(self.rows == row)
-        return int(found[0]) if len(found) else None
+        """Return the position of a row of the table in the order, from 0; None if it is not selected."""
+        places = np.flatnonzero(self.rows == row)
+        return int(places[0]) if len(places) else None
 
     def page_of(self, row: int) -> int:
         """Return the page (from 1) that shows a row of the table; 1 if none does."""
@@ -124,7 +128,7 @@ class Arrangement:
 
 
 def sorts(table: ScoreTable) -> list[Sort]:
-    """Return the orders that a table has the numbers for, the one to begin with first."""
+    """Return the orders that a table has the numbers for, the default first."""
     has = suspicion.present(table)
     first = FIRST_SORTS[0 if "truth" in table.references else 1]
     offered = [sort for sort in SORTS if BY_SIGNAL.get(sort, "area") in has]
@@ -134,16 +138,19 @@ def sorts(table: ScoreTable) -> list[Sort]:
 
 
 def measures(table: ScoreTable, reference: Reference) -> list[Measure]:
-    """Return what a table's images can be bounded by. Against the label, its agreement is the score already."""
-    offered: list[Measure] = ["score", "area"] if table.references else ["area"]
-    if reference != "label" and "label" in table.references:
-        offered.append("agreement")
-    offered += [name for name, there in (("uncertainty", table.has_uncertainty), ("mirror", table.has_mirror)) if there]
-    return offered
+    """Return the measures by which a table's images can be filtered. Against the label, agreement is the score."""
+    available: dict[Measure, bool] = {
+        "score": bool(table.references),
+        "area": True,
+        "agreement": reference != "label" and "label" in table.references,
+        "uncertainty": table.has_uncertainty,
+        "mirror": table.has_mirror,
+    }
+    return [measure for measure, there in available.items() if there]
 
 
 def measured(table: ScoreTable, choice: Choice, measure: Measure) -> np.ndarray:
-    """Return a measure of each image at the chosen mask threshold, (N,), not a number where it has none."""
+    """Return a measure of each image at the chosen mask threshold, (N,), NaN where unknown."""
     values: dict[Measure, Callable[[], np.ndarray]] = {
         "score": lambda: table.scores(choice.reference, choice.threshold),
         "area": lambda: table.area(choice.threshold),
@@ -155,7 +162,7 @@ def measured(table: ScoreTable, choice: Choice, measure: Measure) -> np.ndarray:
 
 
 def arrange(table: ScoreTable, choice: Choice) -> Arrangement:
-    """Return the images that a choice leaves, in its order. Images without what it is sorted by come last."""
+    """Return the selected images in order. Images without the value to sort by come last."""
     scores = table.scores(choice.reference, choice.threshold)
     lead = table.lead(choice.threshold)
     matching = _matching(table, choice, lead)
@@ -215,18 +222,18 @@ def _sort_keys(
 
 
 def measure_title(measure: Measure, reference: Reference) -> str:
-    """Return what a measure is called where it stands alone; a score names its reference."""
+    """Return the title of a measure; a score names its reference."""
     return {
         "score": upper_first(SCORE_TITLES[reference]),
         "area": "Area of the mask",
         "uncertainty": "Uncertainty",
         "agreement": upper_first(SCORE_TITLES["label"]),
-        "mirror": "Agreement with its mirror image",
+        "mirror": "Stable when flipped",
     }[measure]
 
 
 def filters_in_words(choice: Choice) -> list[str]:
-    """Return what is filtered, one part each, in plain words; names that people gave are as they gave them."""
+    """Return a description of each active filter; text entered by users is not escaped."""
     words = []
     if choice.show != "All":
         words.append(choice.show.lower())

@@ -1,4 +1,4 @@
-"""Page: where a run's masks are right and where they are wrong."""
+"""Page: gallery. Where a run's masks are right and where they are wrong."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from dashboard.ui import charts, status
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.threshold import mask_threshold
-from dashboard.views.gallery import facts as gallery
-from dashboard.views.gallery import order as gallery_order
-from dashboard.views.gallery.detail import UNCERTAINTY, image_detail, in_words, open_image
-from dashboard.views.gallery.facts import Source
+from dashboard.views.gallery import facts
+from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, image_detail, open_image
+from dashboard.views.gallery.facts import Source, Thumbnail
 from dashboard.views.gallery.filters import choose_order, filter_line, first_page
-from dashboard.views.gallery.order import Arrangement, Choice
+from dashboard.views.gallery.order import Arrangement, Choice, arrange
 from dashboard.views.gallery.rank_trust import rank_trust
 from db import runs
 from db.models import utc_now
 from db.submissions import NotReady, submit_predict
 
-# Short, under each tile and the histogram, so that no score stands without its reference.
+# Short, under each tile and the histogram: every score names its reference.
 SCORE_NOTES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement"}
 RIVALS = "Label, network, truth"
 MODES: dict[str, Mode] = {
@@ -37,7 +36,7 @@ MODES: dict[str, Mode] = {
     UNCERTAINTY: "probability",
     "Image": "image",
 }
-# What else than the image a view draws: the rest is not asked for.
+# Modes that draw the reference; others do not load it.
 DRAWS_REFERENCE: tuple[Mode, ...] = ("errors", "outline", "side by side")
 LARGE_TILE_PX = 256
 POLL_S = 2.0
@@ -50,20 +49,20 @@ def main() -> None:
     with head:
         run_id = _choose_run()
     with resources.database().reading() as session:
-        origin = gallery.source(session, run_id, utc_now(), resources.settings().lost_after_s)
-    if origin is None:
-        st.rerun()  # deleted in this moment
-    _provenance(origin)
-    detail_place = st.container()  # above the filters, which go on deciding what comes next
-    if origin.job is not None:
-        _follow(origin.run_id)
-    if not origin.predicted:
-        _offer_predictions(origin)
+        source = facts.source(session, run_id, utc_now(), resources.settings().lost_after_s)
+    if source is None:
+        st.rerun()  # deleted in the meantime
+    _provenance(source)
+    detail_place = st.container()  # above the filters, which decide the next image
+    if source.job is not None:
+        _follow(source.run_id)
+    if not source.predicted:
+        _offer_predictions(source)
         return
-    table = score_table(origin.prediction_set_id)
+    table = score_table(source.prediction_set_id)
     with head:
         reference = _choose_reference(table)
-        with st.popover("Look", icon=":material/tune:"):
+        with st.popover("Display", icon=":material/tune:"):
             st.slider("Opacity of the masks", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params")
             st.slider("Width of a tile", 128, 384, 208, 16, format="%d px", key="tile", bind="query-params")
     summary = st.container(horizontal=True, gap="medium")
@@ -73,38 +72,38 @@ def main() -> None:
     with head:
         downloads(
             threshold=threshold,
-            prediction_set_id=origin.prediction_set_id,
-            run_id=origin.run_id,
-            masks=origin.predicted,
+            prediction_set_id=source.prediction_set_id,
+            run_id=source.run_id,
+            masks=source.predicted,
             unsure=table.has_uncertainty,
         )
     order = choose_order(table, run_id, reference, _views(table))
     choice = Choice(reference, threshold, success_from, **vars(order))
-    arrangement = gallery_order.arrange(table, choice)
+    arrangement = arrange(table, choice)
     with counts:
-        _counts(origin, table, arrangement, choice)
+        _counts(source, table, arrangement, choice)
     with spread:
         _histogram(arrangement, choice)
-    _remarks(origin)
-    found = gallery.detail(table, arrangement, choice, st.query_params.get("image", ""))
+    _remarks(source)
+    found = facts.detail(table, arrangement, choice, st.query_params.get("image", ""))
     if found is not None:
         with detail_place:
-            image_detail(origin, table, arrangement, choice, found)
+            image_detail(source, table, arrangement, choice, found)
     else:
         if st.query_params.pop("image", None):
             st.warning("The image in the address has no mask in this run. Here are those that have.")
-        _grid(origin, table, arrangement, choice)
+        _grid(source, table, arrangement, choice)
 
 
 def _choose_run() -> str:
     wanted = st.query_params.get("run")
     with resources.database().reading() as session:
-        choices = {choice.id: choice for choice in gallery.run_choices(session, wanted or "")}
-        put_away = not choices and runs.any_run(session)
-    if put_away:
+        choices = {choice.id: choice for choice in facts.run_choices(session, wanted or "")}
+        all_archived = not choices and runs.any_run(session)
+    if all_archived:
         status.empty_state(
             "All runs are archived",
-            "Bring one back: on the Runs page, the filter *Archived runs* shows them.",
+            "Restore one: on the Runs page, the filter *Archived runs* shows them.",
             button="Go to the runs",
             page="views/runs/page.py",
         )
@@ -120,7 +119,7 @@ def _choose_run() -> str:
     if "gallery-run" not in st.session_state or st.session_state["gallery-run"] not in choices:
         st.session_state["gallery-run"] = wanted if wanted in choices else next(iter(choices))
         if wanted and wanted not in choices:
-            st.warning("The run in the address is not here any more. This is the latest one with masks.")
+            st.warning("The run in the address no longer exists. This is the latest one with masks.")
     run_id = st.selectbox(
         "Run",
         list(choices),
@@ -134,68 +133,68 @@ def _choose_run() -> str:
     return run_id
 
 
-def _provenance(origin: Source) -> None:
+def _provenance(source: Source) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.page_link(
             "views/runs/page.py",
             label="Curves and log",
             icon=":material/monitoring:",
-            query_params={"run": origin.run_id},
+            query_params={"run": source.run_id},
         )
-        if origin.label_set_id:
+        if source.label_set_id:
             st.page_link(
                 "views/labels/page.py",
-                label=wording.escaped(f"Learned from {origin.label_set_name} ({origin.recipe})"),
+                label=wording.escaped(f"Trained on {source.label_set_name} ({source.recipe})"),
                 icon=":material/auto_fix_high:",
-                query_params={"dataset": origin.dataset_id, "labels": origin.label_set_id},
+                query_params={"dataset": source.dataset_id, "labels": source.label_set_id},
             )
         else:
-            st.markdown(":small[:material/verified: Learned from truth]", width="content")
+            st.markdown(":small[:material/verified: Trained on truth]", width="content")
         st.page_link(
             "views/datasets/page.py",
-            label=wording.escaped(f"{origin.dataset_name} ({wording.count(origin.image_count, 'image')})"),
+            label=wording.escaped(f"{source.dataset_name} ({wording.count(source.image_count, 'image')})"),
             icon=":material/photo_library:",
-            query_params={"dataset": origin.dataset_id},
+            query_params={"dataset": source.dataset_id},
         )
         st.page_link(
             "views/compare/page.py",
             label="Compare runs",
             icon=":material/compare:",
-            query_params={"runs": origin.run_id},
+            query_params={"runs": source.run_id},
         )
 
 
 @st.fragment(run_every=POLL_S)
 def _follow(run_id: str) -> None:
     with resources.database().reading() as session:
-        origin = gallery.source(session, run_id, utc_now(), resources.settings().lost_after_s)
-    if origin is None or origin.job is None:
+        source = facts.source(session, run_id, utc_now(), resources.settings().lost_after_s)
+    if source is None or source.job is None:
         st.rerun()
-    job = origin.job
+    job = source.job
     status.progress(job.done, job.total, f"{job.status.capitalize()}: {job.text or 'waiting'}", job.elapsed_s)
 
 
-def _offer_predictions(origin: Source) -> None:
-    if origin.job is not None:
-        st.info("The masks appear here once the run has drawn them.")
-    elif not origin.can_predict:
+def _offer_predictions(source: Source) -> None:
+    if source.job is not None:
+        st.info("The masks appear here once the run has predicted them.")
+    elif not source.can_predict:
         status.empty_state(
             "This run has no model yet",
-            "It ended before its first epoch was finished. Resume it, or choose another run above.",
+            "It ended before its first epoch had finished. Resume it, or choose another run above.",
         )
-        query = {"run": origin.run_id}
+        query = {"run": source.run_id}
         st.page_link("views/runs/page.py", label="Go to the run", icon=":material/monitoring:", query_params=query)
     else:
-        status.empty_state("This run has drawn no masks yet", "Its model is ready; drawing takes a moment.")
-        _predict_button(origin, "Draw the masks")
+        status.empty_state("This run has no masks yet", "Its model is ready; predicting takes a moment.")
+        _predict_button(source, "Predict the masks")
 
 
-def _predict_button(origin: Source, label: str) -> None:
+def _predict_button(source: Source, label: str) -> None:
     if not rights.button(label, type="primary", icon=":material/play_arrow:"):
         return
     try:
         with resources.database().writing() as session:
-            _, job = submit_predict(session, origin.run_id, origin.dataset_id)
+            _, job = submit_predict(session, source.run_id, source.dataset_id)
     except NotReady as error:
         st.error(str(error))
         return
@@ -204,16 +203,16 @@ def _predict_button(origin: Source, label: str) -> None:
 
 
 def _choose_thresholds() -> tuple[float, float]:
-    threshold = mask_threshold("All scores follow at once.")
+    threshold = mask_threshold("All scores are updated at once.")
     success_from = st.slider(
-        "Success from a Dice of",
+        "Counts as success from Dice",
         0.0,
         1.0,
         0.8,
         0.01,
         key="success",
         bind="query-params",
-        help="Images that reach this score are successes, the others failures.",
+        help="Images with at least this score are successes, the others failures.",
     )
     return threshold, success_from
 
@@ -244,11 +243,11 @@ def _close_detail() -> None:
     first_page()
 
 
-def _counts(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
+def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
     st.metric(
         f"Mean {SCORE_TITLES[choice.reference]}",
         wording.score(arrangement.mean_score),
-        delta=origin.weights or None,
+        delta=source.weights or None,
         delta_color="off",
         delta_arrow="off",
     )
@@ -277,29 +276,29 @@ def _histogram(arrangement: Arrangement, choice: Choice) -> None:
     )
 
 
-def _remarks(origin: Source) -> None:
-    if origin.truth_changed:
-        st.warning("The dataset's classes were changed after this run began: its scores are against the old mapping.")
-    if origin.predicted < origin.image_count and origin.job is None:
+def _remarks(source: Source) -> None:
+    if source.truth_changed:
+        st.warning("The dataset's classes were changed after this run started: its scores use the old mapping.")
+    if source.predicted < source.image_count and source.job is None:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.info(f"{origin.predicted:,} of {origin.image_count:,} images have a mask so far.", width="content")
-            if origin.can_predict:
-                _predict_button(origin, "Draw the rest")
+            st.info(f"{source.predicted:,} of {source.image_count:,} images have a mask so far.")
+            if source.can_predict:
+                _predict_button(source, "Predict the rest")
 
 
-def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
+def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
     filter_line(choice, arrangement)
     if not len(arrangement.rows):
-        st.info("No image matches. Move a threshold, or change split or search.")
+        st.info("No image matches. Change a threshold, the split or the search.")
         return
     place = st.container()
-    page = _choose_page(origin, arrangement, choice)
+    page = _choose_page(source, arrangement, choice)
     with place:
-        _say_what_lies_beside(choice)
+        _describe_columns(choice)
         size_px = 192 if st.session_state["tile"] <= LARGE_TILE_PX else 384
-        pictures = gallery.pictures(origin, table, arrangement, choice, page, size_px)
+        thumbnails = facts.thumbnails(source, table, arrangement, choice, page, size_px)
         chosen = mask_grid(
-            [_tile(picture, choice.reference) for picture in pictures],
+            [_tile(thumbnail, choice.reference) for thumbnail in thumbnails],
             key="gallery-grid",
             mode=MODES[st.session_state["view"]],
             threshold=choice.threshold,
@@ -313,18 +312,18 @@ def _grid(origin: Source, table: ScoreTable, arrangement: Arrangement, choice: C
         st.rerun()
 
 
-def _say_what_lies_beside(choice: Choice) -> None:
+def _describe_columns(choice: Choice) -> None:
     if st.session_state["view"] == RIVALS:
         st.caption("Image, pseudo-label, prediction and truth, from left to right.")
     elif MODES[st.session_state["view"]] == "side by side":
-        st.caption(f"Image, prediction and {in_words(choice.reference)}, from left to right.")
+        st.caption(f"Image, prediction and {REFERENCE_WORDS[choice.reference]}, from left to right.")
 
 
-def _choose_page(origin: Source, arrangement: Arrangement, choice: Choice) -> int:
+def _choose_page(source: Source, arrangement: Arrangement, choice: Choice) -> int:
     wish = st.query_params.get("page", "1")
     start = min(max(int(wish), 1), arrangement.pages) if wish.isdecimal() else 1
-    # A key of its own for each selection: page 3 of one means nothing in another.
-    kept = (origin.run_id, choice.show, choice.split, choice.sort, choice.search, choice.nearer, arrangement.pages)
+    # One key for each selection: page 3 of one means nothing in another.
+    kept = (source.run_id, choice.show, choice.split, choice.sort, choice.search, choice.nearer, arrangement.pages)
     key = "-".join(map(str, ("gallery-page", *kept, *choice.spans.values())))
     with st.container(horizontal=True, vertical_alignment="center"):
         page = st.pagination(arrangement.pages, default=start, key=key)
@@ -338,32 +337,38 @@ def _choose_page(origin: Source, arrangement: Arrangement, choice: Choice) -> in
 
 
 def _turn(label: str, shortcut: str, key: str, page: int, there: bool) -> None:
-    """Draw a button that turns to a page; its key does so too, as it goes to the next image in the detail view."""
-    turn = {"on_click": st.session_state.update, "args": ({key: page},)}
-    st.button(label, key=f"gallery-page-{label}", shortcut=shortcut, type="tertiary", disabled=not there, **turn)
+    """Draw a button that opens a page; its shortcut is the one for the next image in the detail view."""
+    st.button(
+        label,
+        key=f"gallery-page-{label}",
+        shortcut=shortcut,
+        type="tertiary",
+        disabled=not there,
+        on_click=lambda: st.session_state.update({key: page}),
+    )
 
 
-def _tile(picture: gallery.Picture, reference: Reference) -> Tile:
+def _tile(thumbnail: Thumbnail, reference: Reference) -> Tile:
     view = st.session_state["view"]
-    unsure, mode = view == UNCERTAINTY, MODES[view]
-    notes = [picture.split]
-    if picture.reference:
+    uncertain, mode = view == UNCERTAINTY, MODES[view]
+    notes = [thumbnail.split]
+    if thumbnail.reference:
         notes.append(SCORE_NOTES[reference])
-    note = picture.note
-    if not note and unsure and picture.uncertainty is not None:
-        note = f"uncertainty {picture.uncertainty:.3f}"
-    mask = picture.uncertainty_map if unsure else picture.mask
-    beside = picture.truth if view == RIVALS else picture.reference
+    note = thumbnail.note
+    if not note and uncertain and thumbnail.uncertainty is not None:
+        note = f"uncertainty {thumbnail.uncertainty:.3f}"
+    mask = thumbnail.uncertainty_map if uncertain else thumbnail.mask
+    beside = thumbnail.truth if view == RIVALS else thumbnail.reference
     return Tile(
-        id=picture.image_id,
-        title=picture.name,
-        image=picture.image,
+        id=thumbnail.image_id,
+        title=thumbnail.name,
+        image=thumbnail.image,
         mask=None if mode == "image" else mask,
         reference=beside if mode in DRAWS_REFERENCE else None,
-        teacher=picture.label if view == RIVALS else None,
+        teacher=thumbnail.label if view == RIVALS else None,
         subtitle=" · ".join(notes) + (f"\n{note}" if note else ""),
-        badge=wording.score(picture.score),
-        tone="neutral" if picture.success is None else "good" if picture.success else "bad",
+        badge=wording.score(thumbnail.score),
+        tone="neutral" if thumbnail.success is None else "good" if thumbnail.success else "bad",
     )
 
 

@@ -1,4 +1,4 @@
-"""How well each order without truth found what truth calls bad, where there is truth."""
+"""How well each order without truth finds the masks with a low Dice vs truth."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from dashboard.facts.trust import strength
 from dashboard.ui.trust_chart import trust_chart
 from dashboard.views.gallery import suspicion
 from dashboard.views.gallery.order import BY_SIGNAL, Choice
-from dashboard.views.gallery.suspicion import RankTrust
+from dashboard.views.gallery.suspicion import Order, RankTrust
 
-TITLES = {"combined": "Suspicious first", **{signal: sort for sort, signal in BY_SIGNAL.items()}}
-AXES = {
+TITLES: dict[Order, str] = {"combined": "Suspicious first"}
+TITLES.update({signal: sort for sort, signal in BY_SIGNAL.items()})
+AXES: dict[Order, str] = {
     "combined": "Suspicion (mean of ranks)",
     "disagreement": "1 − agreement with the pseudo-label",
     "uncertainty": "Uncertainty",
-    "mirror": "1 − agreement with the mirror image",
-    "area": "Distance from the usual area (robust deviations)",
+    "mirror": "1 − agreement with the flipped image",
+    "area": "Distance from the typical area (robust deviations)",
 }
-WORTH = {"good": "finds the worst", "hint": "a hint", "none": "of no use here"}
+WORTH = {"good": "finds the worst", "hint": "a hint", "none": "useless here"}
 
 
 def rank_trust(table: ScoreTable, choice: Choice) -> str | None:
@@ -27,17 +28,17 @@ def rank_trust(table: ScoreTable, choice: Choice) -> str | None:
 
     Nothing is computed while it is closed.
     """
-    fold = st.expander("How far can these ranks be trusted?", icon=":material/balance:", key="ranks", on_change="rerun")
-    if not fold.open:
+    box = st.expander("How reliable are these orders?", icon=":material/balance:", key="ranks", on_change="rerun")
+    if not box.open:
         return None
-    with fold:
+    with box:
         return _trusted(suspicion.rank_trust(table, choice.threshold, choice.success_from), choice)
 
 
 def _trusted(found: list[RankTrust], choice: Choice) -> str | None:
     st.markdown(
-        "None of these orders knows truth. Here truth judges them, on all images of the run that have it: Spearman is "
-        "1 where the order is that of Dice vs truth (worst first), 0 where the two have nothing to do with each other. "
+        "These orders do not use truth. Here they are compared with truth, on all images of the run that have it: "
+        "Spearman is 1 for the same order as Dice vs truth (worst first), and 0 for an unrelated order. "
         f"A failure is a Dice vs truth below {choice.success_from:.2f}, as set above."
     )
     st.dataframe([_row(each) for each in found], hide_index=True)
@@ -54,7 +55,7 @@ def _row(each: RankTrust) -> dict[str, str | int | float | None]:
     return {
         "Order": TITLES[each.signal],
         "Spearman with Dice vs truth": None if correlation is None else round(correlation, 2),
-        "Worth": "too few images" if correlation is None else WORTH[strength(correlation)],
+        "Verdict": "too few images" if correlation is None else WORTH[strength(correlation)],
         "Failures among the first": f"{each.found} of {each.looked}",
         "By chance": round(each.expected, 1),
         "Images": len(each.trust.image_ids),

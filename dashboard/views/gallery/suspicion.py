@@ -1,14 +1,14 @@
-"""Which masks look wrong where no truth says so, and how well that was guessed where truth does.
+"""Which masks are probably wrong, estimated without truth, and how good that estimate is where truth exists.
 
-Four signals, each from what is stored with a prediction; high is suspicious. None of them sees truth. They fail where
-the network is wrong with confidence and its pseudo-label is wrong in the same way, so `rank_trust` measures them.
+Four signals from what is stored with a prediction; high is suspicious. They miss masks that are confidently wrong in
+the same way as their pseudo-label, so `rank_trust` measures them against truth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
@@ -17,15 +17,15 @@ from dashboard.facts.trust import Trust, trust
 from engine.imaging import metrics
 
 Signal = Literal["disagreement", "uncertainty", "mirror", "area"]
-SIGNALS: tuple[Signal, ...] = get_args(Signal)
+Order = Literal["combined", "disagreement", "uncertainty", "mirror", "area"]
 SIGNAL_TITLES: dict[Signal, str] = {
-    "disagreement": "far from its label",
-    "uncertainty": "unsure",
-    "mirror": "mirror disagrees",
+    "disagreement": "unlike its label",
+    "uncertainty": "uncertain",
+    "mirror": "unstable when flipped",
     "area": "unusual area",
 }
 FIRST = 48
-"""How many images a person looks through: one page of the gallery."""
+"""Images on the first page of the gallery, which a user looks through."""
 
 
 def present(table: ScoreTable) -> list[Signal]:
@@ -40,11 +40,11 @@ def present(table: ScoreTable) -> list[Signal]:
 
 
 def signals(table: ScoreTable, threshold: float) -> dict[Signal, np.ndarray]:
-    """Return the signals that are present, float (N,) each, not a number where an image lacks it.
+    """Return the available signals, float (N,) each, NaN where an image lacks it.
 
     `disagreement` is 1 minus the agreement with the pseudo-label at a mask threshold in [0, 1], `uncertainty` the mean
-    binary entropy, `mirror` 1 minus the agreement between the masks of the image and of its mirror image, and `area`
-    the distance of the mask's area from the run's usual one (see `area_outlier`).
+    binary entropy, `mirror` 1 minus the agreement between the masks of the image and of the flipped image, and `area`
+    the distance of the mask's area from the typical one of the run (see `area_outlier`).
     """
     values: dict[Signal, Callable[[], np.ndarray]] = {
         "disagreement": lambda: 1 - table.scores("label", threshold),
@@ -56,9 +56,9 @@ def signals(table: ScoreTable, threshold: float) -> dict[Signal, np.ndarray]:
 
 
 def area_outlier(table: ScoreTable, threshold: float) -> np.ndarray:
-    """Return how far the logarithm of each mask's share of its image lies from the median of all, float64 (N,).
+    """Return how far the logarithm of each mask's share of its image is from the median, float64 (N,).
 
-    In robust standard deviations; 0 where all are alike. An empty mask counts as half a pixel.
+    In robust standard deviations; 0 if all are equal. An empty mask counts as half a pixel.
 
     Source: Iglewicz and Hoaglin, "How to Detect and Handle Outliers", ASQC Quality Press, 1993, the modified z-score.
     """
@@ -66,15 +66,15 @@ def area_outlier(table: ScoreTable, threshold: float) -> np.ndarray:
         return np.empty(0)
     shares = np.log(np.maximum(table.area(threshold), 0.5 / table.pixels))
     apart = shares - np.median(shares)
-    # Their constants for the median and, where more than half are alike, the mean of the absolute deviations
+    # Their constants for the median and, where more than half are equal, the mean of the absolute deviations
     spread = 1.4826 * np.median(np.abs(apart)) or 1.2533 * np.mean(np.abs(apart))
     return apart / spread if spread else np.zeros(len(table))
 
 
 def suspicion(found: dict[Signal, np.ndarray]) -> np.ndarray:
-    """Return the mean of an image's rank shares in the signals that it has, float64 (N,) in (0, 1); 1 is suspicious.
+    """Return the mean of an image's rank shares in its signals, float64 (N,) in (0, 1); 1 is suspicious.
 
-    Ranks, because the signals have different scales; each counts the same.
+    Ranks, because the signals have different scales; each has the same weight.
     """
     shares = [_rank_shares(values) for values in found.values()]
     count = np.sum([np.isfinite(share) for share in shares], axis=0)
@@ -97,12 +97,12 @@ def strongest(found: dict[Signal, np.ndarray]) -> list[Signal | None]:
 
 @dataclass(frozen=True)
 class RankTrust:
-    """How well one order found what truth calls bad.
+    """How well one order finds the masks with a low Dice vs truth.
 
-    `found` failures are among the `looked` images that come first by it, where `expected` would be by chance.
+    `found` failures are among the first `looked` images, where `expected` would be by chance.
     """
 
-    signal: Signal | Literal["combined"]
+    signal: Order
     trust: Trust
     looked: int
     found: int
@@ -110,16 +110,16 @@ class RankTrust:
 
 
 def rank_trust(table: ScoreTable, threshold: float, success_from: float) -> list[RankTrust]:
-    """Return for the combined order and for each signal how it fares against Dice vs truth; none without truth."""
+    """Return how the combined order and each signal compare to Dice vs truth; empty without truth."""
     dice = table.scores("truth", threshold)
     if not np.isfinite(dice).any():
         return []
     found = signals(table, threshold)
-    orders = {"combined": suspicion(found), **found}
-    return [_fares(table, name, values, dice, success_from) for name, values in orders.items()]
+    orders: list[tuple[Order, np.ndarray]] = [("combined", suspicion(found)), *found.items()]
+    return [_rank_trust(table, name, values, dice, success_from) for name, values in orders]
 
 
-def _fares(table: ScoreTable, name: str, values: np.ndarray, dice: np.ndarray, success_from: float) -> RankTrust:
+def _rank_trust(table: ScoreTable, name: Order, values: np.ndarray, dice: np.ndarray, success_from: float) -> RankTrust:
     rows = np.flatnonzero(np.isfinite(values) & np.isfinite(dice))
     failures = dice[rows] < success_from
     looked = min(FIRST, len(rows))

@@ -1,8 +1,6 @@
 // The clusters of a dataset with a tick each. A tick shows at once; until Python has answered with the same ticks, what
 // the person clicked stands, so that two quick clicks do not undo each other.
 
-const lists = new WeakMap();
-
 class ClusterList {
   constructor(root) {
     this.root = root;
@@ -73,12 +71,7 @@ class ClusterList {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".root");
-  let list = lists.get(root);
-  if (!list) lists.set(root, (list = new ClusterList(root)));
+  const [list, unmount] = mount(parentElement, (root) => new ClusterList(root));
   list.update(data, (numbers) => setTriggerValue("ticks", { numbers }));
-  return () => {
-    lists.delete(root);
-    root.replaceChildren();
-  };
+  return unmount;
 }

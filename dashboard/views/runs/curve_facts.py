@@ -1,7 +1,7 @@
-"""What the curves of a run say: whether it still improved, settled or parted, and what became of the learning rate.
+"""Judge the curves of a run: whether it still improved, settled or overfitted, and how the learning rate developed.
 
-Every rule is written down in docs/how-to/read-a-run.md, with its numbers. They judge smoothed curves and ask for a
-difference that is large both in itself and against the curve's own jitter, so that a wiggle is never told as a fact.
+docs/how-to/read-a-run.md documents every rule with its numbers. The rules use smoothed curves and require a difference
+that is large both in absolute terms and relative to the curve's noise.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from engine.core.run_config import RunConfig
 from engine.training.rate_schedule import scheduled_rate
 
 FEWEST_EPOCHS = 6
-"""With fewer, smoothing and jitter mean nothing, and no verdict is given."""
+"""With fewer epochs smoothing and noise are meaningless, and there is no verdict."""
 
-RISE, FALL_DICE, LEARNED_ON, JITTERS = 0.05, 0.02, 0.02, 5
-"""Share by which the validation loss has to rise, Dice by which validation has to fall, and share by which the training
-loss has to go on falling, for training and validation to have parted. The first two also have to be so many times the
-curve's jitter: the lowest of many values is low by chance."""
+RISE, FALL_DICE, STILL_LEARNED, NOISE = 0.05, 0.02, 0.02, 5
+"""A run overfits if the validation loss rose by this share or validation Dice fell by this much, while the training
+loss kept falling by this share. The first two must also be this many times the curve's noise, because the lowest of
+many values is low by chance."""
 
 GAIN, STEADY = 0.005, 0.03
-"""Dice that has to be won or lost in a trend's epochs for it to rise or fall, and that a settled one surely did not."""
+"""Change of Dice over the trend's epochs from which it rises or falls, and below which it has certainly settled."""
 
-Verdict = Literal["improving", "settled", "unclear", "falling", "parted", "few epochs", "no validation"]
+Verdict = Literal["improving", "settled", "unclear", "falling", "overfitted", "few epochs", "no validation"]
 History = Mapping[int, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Trend:
-    """A straight line through the last `epochs` values: what they rise in an epoch, known to ± `unsure` (95 %)."""
+    """A straight line through the last `epochs` values: its slope per epoch, ± `unsure` (95 % confidence)."""
 
     epochs: int
     per_epoch: float
@@ -41,7 +41,7 @@ class Trend:
 
     @property
     def gain(self) -> float:
-        """What the line rises from the first to the last of its epochs."""
+        """The change from the first to the last epoch of the line."""
         return self.per_epoch * (self.epochs - 1)
 
     @property
@@ -58,8 +58,8 @@ class Trend:
 
 
 @dataclass(frozen=True)
-class Parting:
-    """Where validation turned while training went on learning: smoothed values at `epoch` and at the end."""
+class Overfit:
+    """Where validation got worse while training kept improving: smoothed values at `epoch` and at the end."""
 
     epoch: int
     loss: tuple[float, float]
@@ -69,7 +69,7 @@ class Parting:
 
     @property
     def gaps(self) -> tuple[float, float]:
-        """How much higher the validation loss was than the training loss, then and at the end."""
+        """Validation loss minus training loss, at `epoch` and at the end."""
         return self.val_loss[0] - self.loss[0], self.val_loss[1] - self.loss[1]
 
 
@@ -84,7 +84,7 @@ class Jump:
 
 @dataclass(frozen=True)
 class RateCut:
-    """The learning rate was lowered after `epoch` because learning stalled; mean validation Dice before and after."""
+    """The learning rate was cut after `epoch` because learning stalled; mean validation Dice before and after."""
 
     epoch: int
     before: float
@@ -108,53 +108,53 @@ class RatePath:
 
 @dataclass(frozen=True)
 class CurveFacts:
-    """What the epochs of one network say. `trend` is of validation Dice, None with too few epochs.
+    """Facts on the epochs of one network. `trend` is of validation Dice, None with too few epochs.
 
-    `taught_dice` is the Dice of the last epoch on the images that the network learns from, None where it is not known.
+    `train_dice` is the Dice of the last epoch on the training images, None where unknown.
     """
 
     epochs: tuple[int, ...]
     verdict: Verdict
     trend: Trend | None
-    parting: Parting | None
+    overfit: Overfit | None
     jump: Jump | None
     rate: RatePath | None
-    taught_dice: float | None
+    train_dice: float | None
 
 
 def curve_facts(history: History, config: RunConfig | None, steps_per_epoch: int = 0) -> CurveFacts:
-    """Return what a network's epochs say: {epoch: {stored metric: value}}, of one round only.
+    """Return the curve facts of {epoch: {stored metric: value}}, of one round only.
 
     Args:
-        config: the settings that planned the learning rate; without them nothing is said of it.
-        steps_per_epoch: batches of an epoch, as far as known: the rate that is stored is that of the last one.
+        config: the settings of the learning rate schedule; without them `rate` is None.
+        steps_per_epoch: batches per epoch, 0 if unknown; the stored rate is that of the last batch.
     """
     epochs = tuple(sorted(history))
     series = {name: _series(history, epochs, name) for name in ("loss", "val_loss", "dice", "val_dice")}
     trend = last_trend(series["val_dice"])
-    parting = _parting(epochs, series)
+    overfit = _overfit(epochs, series)
     return CurveFacts(
         epochs=epochs,
-        verdict=_verdict(series, trend, parting),
+        verdict=_verdict(series, trend, overfit),
         trend=trend,
-        parting=parting,
+        overfit=overfit,
         jump=_jump(epochs, series["loss"]),
         rate=_rate_path(history, epochs, config, steps_per_epoch) if config else None,
-        taught_dice=float(series["dice"][-1]) if len(series["dice"]) else None,
+        train_dice=float(series["dice"][-1]) if len(series["dice"]) else None,
     )
 
 
 def smoothed(values: np.ndarray) -> np.ndarray:
-    """Return a curve without its jitter, float64 (N,): a median of 3, then a centred mean of 3 (of 5 from 15 on).
+    """Return a curve without noise, float64 (N,): a median of 3, then a centred mean of 3 (of 5 from 15 values on).
 
-    The median takes single outliers away. At both ends the windows are as wide as the curve allows on both sides.
+    The median removes single outliers. At both ends the windows shrink symmetrically.
     """
     middle = _windowed(np.asarray(values, float), 1, np.median)
     return _windowed(middle, 1 if len(middle) < 15 else 2, np.mean)
 
 
-def jitter(values: np.ndarray) -> float:
-    """Return how far a curve strays from its smoothed self: the scaled median of the distances (1.4826 MAD)."""
+def noise(values: np.ndarray) -> float:
+    """Return the noise of a curve: the scaled median distance from its smoothed version (1.4826 MAD)."""
     return 1.4826 * float(np.median(np.abs(values - smoothed(values)))) if len(values) else 0.0
 
 
@@ -173,63 +173,63 @@ def last_trend(values: np.ndarray) -> Trend | None:
 
 
 def _series(history: History, epochs: Sequence[int], name: str) -> np.ndarray:
-    """Return one metric over the epochs; empty where it is not known throughout."""
+    """Return one metric over the epochs; empty unless every epoch has it."""
     values = np.array([history[epoch].get(name, np.nan) for epoch in epochs], float)
     return values if len(values) and np.isfinite(values).all() else np.empty(0)
 
 
 def _windowed(values: np.ndarray, reach: int, middle: Callable[..., np.ndarray]) -> np.ndarray:
-    made = values.copy()
+    result = values.copy()
     for span in range(1, reach + 1):  # narrow windows first: wider ones replace them where they fit
         if len(values) > 2 * span:
             windows = np.lib.stride_tricks.sliding_window_view(values, 2 * span + 1)
-            made[span : len(values) - span] = middle(windows, axis=1)
-    return made
+            result[span : len(values) - span] = middle(windows, axis=1)
+    return result
 
 
-def _verdict(series: Mapping[str, np.ndarray], trend: Trend | None, parting: Parting | None) -> Verdict:
+def _verdict(series: Mapping[str, np.ndarray], trend: Trend | None, overfit: Overfit | None) -> Verdict:
     if not len(series["val_dice"]):
         return "no validation"
     if trend is None:
         return "few epochs"
-    if parting is not None:
-        return "parted"
+    if overfit is not None:
+        return "overfitted"
     if trend.rises or trend.falls:
         return "improving" if trend.rises else "falling"
     return "settled" if trend.steady else "unclear"
 
 
-def _parting(epochs: Sequence[int], series: Mapping[str, np.ndarray]) -> Parting | None:
-    """Return where validation turned, by its loss or else by its Dice, while the training loss went on falling."""
+def _overfit(epochs: Sequence[int], series: Mapping[str, np.ndarray]) -> Overfit | None:
+    """Return where validation turned, by its loss or else by its Dice, while the training loss kept falling."""
     if len(epochs) < FEWEST_EPOCHS or any(len(values) != len(epochs) for values in series.values()):
         return None
     curves = {name: smoothed(values) for name, values in series.items()}
     loss, val_loss, val_dice = curves["loss"], curves["val_loss"], curves["val_dice"]
     by_loss, by_dice = int(np.argmin(val_loss)), int(np.argmax(val_dice))
     rise, fall = val_loss[-1] - val_loss[by_loss], val_dice[by_dice] - val_dice[-1]
-    if rise >= max(RISE * abs(val_loss[by_loss]), JITTERS * jitter(series["val_loss"])):
+    if rise >= max(RISE * abs(val_loss[by_loss]), NOISE * noise(series["val_loss"])):
         turn = by_loss
-    elif fall >= max(FALL_DICE, JITTERS * jitter(series["val_dice"])):
+    elif fall >= max(FALL_DICE, NOISE * noise(series["val_dice"])):
         turn = by_dice
     else:
         return None
     long_ago = len(epochs) - 1 - turn >= max(3, len(epochs) // 10)
-    learned_on = loss[turn] - loss[-1] >= LEARNED_ON * abs(loss[turn])
-    if not (long_ago and learned_on):
+    still_learned = loss[turn] - loss[-1] >= STILL_LEARNED * abs(loss[turn])
+    if not (long_ago and still_learned):
         return None
     ends = {name: (float(curve[turn]), float(curve[-1])) for name, curve in curves.items()}
-    return Parting(epochs[turn], ends["loss"], ends["val_loss"], ends["dice"], ends["val_dice"])
+    return Overfit(epochs[turn], ends["loss"], ends["val_loss"], ends["dice"], ends["val_dice"])
 
 
 def _jump(epochs: Sequence[int], loss: np.ndarray) -> Jump | None:
-    """Return the first epoch whose training loss is twice the lowest before, and far outside the jitter."""
+    """Return the first epoch whose training loss is twice the lowest before it, and far outside the noise."""
     if len(loss) < 3:
         return None
     lowest = np.minimum.accumulate(loss)
-    noise = jitter(loss)
+    usual = noise(loss)
     for place in range(1, len(loss)):
         before = lowest[place - 1]
-        if before > 0 and loss[place] >= 2 * before and loss[place] - before > 5 * noise:
+        if before > 0 and loss[place] >= 2 * before and loss[place] - before > NOISE * usual:
             return Jump(epochs[place], float(before), float(loss[place]))
     return None
 
@@ -245,11 +245,11 @@ def _rate_path(history: History, epochs: Sequence[int], config: RunConfig, steps
 def _cuts(
     history: History, epochs: Sequence[int], rates: np.ndarray, config: RunConfig, steps_per_epoch: int
 ) -> tuple[RateCut, ...]:
-    """Return where the rate fell below its schedule. Only "reduce on plateau" does that, by its factor at a time."""
+    """Return where the rate fell below its schedule. Only "reduce on plateau" does that, by its factor each time."""
     if not config.reduce_lr.enabled:
         return ()
     steps = max(steps_per_epoch, 1)
-    # The last batch of an epoch sets the rate that is stored, and it begins a step before the epoch's end.
+    # The stored rate is that of the last batch of an epoch, which starts one step before the epoch's end.
     planned = [scheduled_rate(config.training, place + (steps - 1) / steps) for place in range(len(epochs))]
     factors = rates / np.maximum(planned, 1e-30)
     dice = _series(history, epochs, "val_dice")
@@ -262,6 +262,6 @@ def _cuts(
 
 
 def _around(values: np.ndarray, place: int) -> tuple[float, float]:
-    """Return the means of as many values before `place` as from it on, at most 5."""
+    """Return the means of equally many values before `place` and from it on, at most 5 each."""
     reach = min(5, place, len(values) - place)
     return float(values[place - reach : place].mean()), float(values[place : place + reach].mean())

@@ -1,7 +1,6 @@
-// The curves of a run that trains. They take new epochs in place, so that zoom and hidden curves stay.
-// Streamlit's own chart is another element for every change of its data.
+// The curves of a training run. New epochs are added in place, so that zoom and hidden curves stay.
+// Streamlit's own chart becomes a new element with every change of its data.
 
-const groups = new WeakMap();
 let library = null;
 
 function plotly(address) {
@@ -15,7 +14,7 @@ function plotly(address) {
   return library;
 }
 
-// Plotly puts its rules into the document, where a component's own tree does not see them.
+// Plotly adds its style rules to the document, where a component's shadow tree does not see them.
 function adoptRules(tree) {
   if (tree.querySelector("style.plotly-rules")) return;
   const rules = [...document.styleSheets]
@@ -27,7 +26,7 @@ function adoptRules(tree) {
   tree.append(style);
 }
 
-// What the page's theme gives to Streamlit's own charts.
+// Applies the page's theme, as Streamlit does to its own charts.
 function themed(layout, chart) {
   const style = getComputedStyle(chart);
   const text = style.color;
@@ -40,7 +39,7 @@ function themed(layout, chart) {
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: style.fontFamily, color: text, size: 12 },
     title: { ...layout.title, text: layout.title?.text ? `<b>${layout.title.text}</b>` : "" },
-    // Upright and beside the legend: lying on it, its buttons would take the clicks that hide a curve.
+    // Vertical and beside the legend: on top of it, its buttons would catch the clicks that hide a curve.
     modebar: { bgcolor: "rgba(0,0,0,0)", color: line, activecolor: text, orientation: "v" },
     legend: { ...layout.legend, x: 1 - 36 / Math.max(chart.clientWidth, 200) },
     hoverlabel: { bgcolor: style.getPropertyValue("--surface").trim(), font: { color: text } },
@@ -57,7 +56,7 @@ class Curves {
     this.grid = document.createElement("div");
     this.grid.className = "charts";
     root.replaceChildren(this.sentence, this.grid);
-    this.shown = new Map(); // chart -> what it shows
+    this.shown = new Map(); // chart -> key of its content
     this.resized = new ResizeObserver(() => this.shown.forEach((_, chart) => window.Plotly.Plots.resize(chart)));
     this.resized.observe(root);
     this.leave = followNews(() => this.show());
@@ -65,7 +64,7 @@ class Curves {
 
   async show() {
     const { sentence, figures } = newsSince(this.data.follows) ?? this.data;
-    // Every second part stood between two pairs of asterisks.
+    // Every second part was enclosed in two asterisks.
     const parts = sentence.split("**").map((text, index) => Object.assign(document.createElement(index % 2 ? "strong" : "span"), { textContent: text }));
     this.sentence.replaceChildren(...parts);
     this.sentence.hidden = !sentence;
@@ -87,10 +86,10 @@ class Curves {
   }
 
   draw(Plotly, chart, figure) {
-    const asked = JSON.stringify(figure) + getComputedStyle(chart).color;
-    if (this.shown.get(chart) === asked) return;
-    this.shown.set(chart, asked);
-    // Plotly writes into what it is given.
+    const content = JSON.stringify(figure) + getComputedStyle(chart).color;
+    if (this.shown.get(chart) === content) return;
+    this.shown.set(chart, content);
+    // Plotly modifies its arguments.
     const { data: traces, layout } = structuredClone(figure);
     Plotly.react(chart, traces, themed(layout, chart), { ...this.data.config, responsive: false });
   }
@@ -103,13 +102,8 @@ class Curves {
 }
 
 export default function ({ data, parentElement }) {
-  const root = parentElement.querySelector(".root");
-  let curves = groups.get(root);
-  if (!curves) groups.set(root, (curves = new Curves(root, parentElement)));
+  const [curves, unmount] = mount(parentElement, (root) => new Curves(root, parentElement));
   curves.data = data;
   curves.show();
-  return () => {
-    curves.close();
-    groups.delete(root);
-  };
+  return unmount;
 }

@@ -1,4 +1,4 @@
-"""The curves of a run: its metrics as all visitors share them, and the figures that are drawn of them."""
+"""The curves of a run, and what a finished epoch changes on its page: shared by all visitors."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ from typing import Any
 import streamlit as st
 from sqlalchemy.orm import Session
 
+from dashboard.facts import urls
+from dashboard.facts.rounds import round_starts, round_views
 from dashboard.facts.run_metrics import DICE_NAME, IOU_NAME, MetricHistory, Reference
+from dashboard.server.resources import database, settings
 from dashboard.ui import charts
-from dashboard.views.runs.facts import LiveStatus
+from dashboard.views.runs.facts import LiveStatus, RunHead, kept_curves, live_status, run_head
+from dashboard.views.runs.live_facts import Number, numbers, version
+from dashboard.views.runs.story import so_far
+from db.models import utc_now
 
 CHART_PX = 260
 MOST_SMOOTHING = 0.95
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a person wants the curves: a logarithmic loss; the weight of the past in a moving average, at most 0.95."""
+class CurveSettings:
+    """How curves are drawn. `smoothing` is the weight of the past in a moving average, 0 to 0.95."""
 
     log_scale: bool = False
     smoothing: float = 0.0
 
 
-def look_controls() -> Look:
-    """Draw what the look is set with; return it."""
+def curve_controls() -> CurveSettings:
+    """Draw the controls of the curves; return the settings."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         log_scale = st.toggle("Logarithmic loss", key="runs-log-scale", persist_state="session")
         smoothing = st.slider(
@@ -36,38 +42,42 @@ def look_controls() -> Look:
             0.0,
             step=0.05,
             key="runs-smoothing",
-            help="Weight of the past in a moving average. The raw values stay, faint.",
+            help="Weight of the past in a moving average. The raw values stay visible, faintly.",
             width=280,
             persist_state="session",
         )
-    return Look(log_scale, round(smoothing, 2))
+    return CurveSettings(log_scale, round(smoothing, 2))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _kept_history(run_id: str) -> tuple[threading.Lock, MetricHistory]:
-    """Return the one history of a run that all visitors share, and who may read on in it."""
+def _cached_history(run_id: str) -> tuple[threading.Lock, MetricHistory]:
+    """Return the history of a run that all visitors share, and the lock for extending it."""
     return threading.Lock(), MetricHistory()
 
 
 def shared_history(session: Session, run_id: str, status: LiveStatus) -> MetricHistory:
-    """Return the metrics of a run up to now; whoever comes first after an epoch reads what is new of them."""
-    lock, history = _kept_history(run_id)
+    """Return the metrics of a run up to now; the first visitor after an epoch reads the new ones."""
+    lock, history = _cached_history(run_id)
     with lock:
         history.fetch(session, run_id, status.attempt, status.epochs_done)
         return replace(history)
 
 
 def figures(
-    reference: Reference, history: MetricHistory, look: Look, best_epoch: int | None, starts: dict[int, str]
+    reference: Reference,
+    history: MetricHistory,
+    chosen: CurveSettings,
+    best_epoch: int | None,
+    starts: dict[int, str],
 ) -> dict[str, dict[str, Any]]:
-    """Return {name: curves}; `starts` are the rounds after the first, {first epoch: words}."""
+    """Return {name: figure}; `starts` are the rounds after the first, {first epoch: words}."""
     titles = {"loss": "Loss", "dice": DICE_NAME[reference], "iou": IOU_NAME[reference]}
-    found = {
+    result = {
         metric: charts.curves_figure(
             _sides(history, metric),
             title=title,
-            log=look.log_scale and metric == "loss",
-            smoothing=look.smoothing,
+            log=chosen.log_scale and metric == "loss",
+            smoothing=chosen.smoothing,
             best_epoch=best_epoch,
             starts=starts,
             height_px=CHART_PX,
@@ -76,14 +86,54 @@ def figures(
     }
     epochs, rates = history.series("learning_rate")
     if rates:
-        curve = charts.Curve("learning rate", epochs, rates)
-        found["rate"] = charts.curves_figure(
-            [curve], title="Learning rate", log=True, starts=starts, height_px=CHART_PX
-        )
-    return found
+        curve = [charts.Curve("learning rate", epochs, rates)]
+        result["rate"] = charts.curves_figure(curve, title="Learning rate", log=True, starts=starts, height_px=CHART_PX)
+    return result
 
 
 def _sides(history: MetricHistory, metric: str) -> list[charts.Curve]:
-    sides = (("train", metric), ("validation", f"val_{metric}"))
-    found = [(group, *history.series(name)) for group, name in sides]
-    return [charts.Curve("", epochs, values, group=group) for group, epochs, values in found if epochs]
+    train = charts.Curve("", *history.series(metric), group="train")
+    validation = charts.Curve("", *history.series(f"val_{metric}"), group="validation")
+    return [curve for curve in (train, validation) if curve.epochs]
+
+
+@dataclass(frozen=True)
+class News:
+    """A run as of `version`, after `epoch` epochs: what an open page updates without running its script.
+
+    `sentence` describes its course, with **bold** words; `figures` are {name: Plotly figure}; `masks` are
+    {probe image: URL of the mask predicted after the epoch}.
+    """
+
+    version: str
+    epoch: int
+    numbers: tuple[Number, ...]
+    sentence: str
+    figures: dict[str, dict[str, Any]]
+    masks: dict[str, str]
+
+
+def latest_news(run_id: str, chosen: CurveSettings) -> News | None:
+    """Return the current news of a run, or None if it does not exist."""
+    with database().reading() as session:
+        status = live_status(session, run_id, utc_now(), settings().lost_after_s)
+        head = run_head(session, run_id)
+    return None if status is None or head is None else news(head, status, chosen)
+
+
+def news(head: RunHead, status: LiveStatus, chosen: CurveSettings) -> News:
+    """Return the news of a run as of `status`."""
+    with database().reading() as session:
+        history = shared_history(session, head.id, status)
+        rounds = round_views(session, head.id) if status.rounds_total > 1 else ()
+    starts = round_starts(rounds, status.epochs_done, status.rounds_total)
+    curves = kept_curves(history.by_epoch, None, rounds, status.best_epoch, head.train_images)
+    epoch = history.last_epoch
+    return News(
+        version=version(status),
+        epoch=epoch,
+        numbers=numbers(head.reference, status),
+        sentence=so_far(curves, head.reference, status.best_epoch),
+        figures=figures(head.reference, history, chosen, status.best_epoch, starts),
+        masks={probe.image_id: urls.probe(head.id, epoch, probe.image_id) for probe in head.probes} if epoch else {},
+    )

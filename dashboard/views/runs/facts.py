@@ -1,11 +1,12 @@
-"""What the Runs page shows of one run, live while it trains.
+"""What the Runs page shows of one run, live while it trains and summarised once it has ended.
 
-Dice and IoU of a run measure it against what taught it. Where that was a label set they are agreement with the
-pseudo-label, and nothing here calls them anything else; scores against truth then come from the stored predictions.
+Dice and IoU of a run are measured against what it was trained on. For a label set they are agreement with the
+pseudo-label and are always called that; scores against truth then come from the stored predictions.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,10 +16,14 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
 from dashboard.facts.jobs import JobView, job_view, left_at_pace
-from dashboard.facts.rounds import rounds_total
-from dashboard.facts.run_metrics import Reference
+from dashboard.facts.rounds import RoundView, round_views, rounds_total
+from dashboard.facts.run_metrics import MetricHistory, Reference
+from dashboard.views.runs.curve_facts import CurveFacts, History, curve_facts
+from dashboard.views.runs.image_facts import ImageFacts, image_facts, validation_masks
 from db import runs
 from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
+from engine.core.parameters import ParameterError, parse
+from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
 from engine.core.run_config_text import ConfigRow, config_rows
 from engine.training.memory_advice import memory_advice
 from engine.training.run_details import hardware_line, weights_note
@@ -27,18 +32,8 @@ NO_MODEL = "There is no model yet: resume it to get one."
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Means over a run's own validation images, from its stored predictions at threshold 0.5."""
-
-    images: int
-    truth_dice: float | None
-    truth_images: int
-    agreement: float | None
-
-
-@dataclass(frozen=True)
 class Probe:
-    """A probe image of a run. Its reference is what taught the run; `aspect` is width over height."""
+    """A probe image of a run. Its reference is what the run was trained on; `aspect` is width over height."""
 
     image_id: str
     name: str
@@ -58,7 +53,7 @@ class RunHead:
     dataset: str
     truth_version: int
     label_set_id: str | None
-    taught_by: str
+    trained_on: str
     reference: Reference
     preset: str
     created_at: datetime
@@ -72,13 +67,18 @@ class RunHead:
 
     @property
     def changed(self) -> tuple[ConfigRow, ...]:
-        """The parameters that are not its preset's."""
+        """The parameters that differ from the preset."""
         return tuple(row for row in self.config if row.preset_value is not None)
+
+    @property
+    def known_preset(self) -> str:
+        """The preset, or the default one if this version no longer has it."""
+        return self.preset if self.preset in PRESETS else DEFAULT_PRESET
 
 
 @dataclass(frozen=True)
 class LiveStatus:
-    """What changes while a run trains: one small query."""
+    """What changes while a run trains, read with one small query."""
 
     state: str
     done: int
@@ -100,7 +100,7 @@ class LiveStatus:
 
     @property
     def live(self) -> bool:
-        """Whether it is worth asking again soon."""
+        """Whether the status can change without user action."""
         return self.state in ("queued", "running", "stopping", "lost")
 
     @property
@@ -125,12 +125,12 @@ class LiveStatus:
 
     @property
     def stage(self) -> tuple[str, bool, int]:
-        """What the parts of the page that are not live depend on: when it changes, they are out of date."""
+        """What the parts of the page that are not live depend on."""
         return self.state, self.epochs_done > 0, self.rounds_done
 
 
 def run_head(session: Session, run_id: str | None) -> RunHead | None:
-    """Return what stays the same of a run, or None if there is no such run."""
+    """Return the constant facts of a run, or None if it does not exist."""
     run = session.get(Run, run_id) if run_id else None
     if run is None:
         return None
@@ -149,7 +149,7 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
         dataset=dataset.name,
         truth_version=dataset.truth_version,
         label_set_id=run.label_set_id,
-        taught_by=f"label set {label_set.name!r}" if label_set else "truth",
+        trained_on=f"label set {label_set.name!r}" if label_set else "truth",
         reference="pseudo-label" if run.label_set_id else "truth",
         preset=run.preset,
         created_at=run.created_at,
@@ -167,17 +167,17 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
 
 
 def live_status(session: Session, run_id: str, now: datetime, lost_after_s: float) -> LiveStatus | None:
-    """Return how a run stands, or None if it is gone."""
+    """Return the current status of a run, or None if it was deleted."""
     last = select(func.max(Metric.epoch)).where(Metric.run_id == run_id).scalar_subquery()
     ended_rounds = select(func.count()).where(Round.run_id == run_id).scalar_subquery()
-    found = session.execute(
+    row = session.execute(
         select(Run, Job, last, ended_rounds).outerjoin(Job, Job.id == Run.job_id).where(Run.id == run_id)
     ).one_or_none()
-    if found is None:
+    if row is None:
         return None
-    run, job, epochs_done, rounds_done = found
+    run, job, epochs_done, rounds_done = row
     view = job_view(job, now, lost_after_s)
-    state = _state(view)
+    state = view.status if view else "stopped"
     return LiveStatus(
         state=state,
         done=view.done if view else 0,
@@ -199,41 +199,30 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
     )
 
 
-def scores(session: Session, run_id: str) -> Scores | None:
-    """Return how a run's stored predictions of its own validation images score, or None if there are none yet."""
-    run = session.get(Run, run_id)
-    found = runs.validation_scores(session, run) if run else None
-    return Scores(found.images, found.truth_dice, found.truth_images, found.label_dice) if found else None
-
-
 def own_prediction_set_id(session: Session, run_id: str) -> str | None:
-    """Return the id of a run's predictions on the dataset that taught it, once there are any."""
+    """Return the id of a run's predictions on its own dataset, or None while it has none."""
     run = session.get(Run, run_id)
-    found = runs.own_prediction_set(session, run) if run else None
-    return found.id if found is not None and runs.prediction_count(session, found.id) else None
+    own = runs.own_prediction_set(session, run) if run else None
+    return own.id if own is not None and runs.prediction_count(session, own.id) else None
 
 
 def _epochs_total(run: Run) -> int:
-    """Return the epochs of all rounds: early stopping may end a round, and the run, before them."""
+    """Return the planned epochs of all rounds; early stopping may end a round, and the run, earlier."""
     return int(run.config.get("training", {}).get("epochs", 0)) * rounds_total(run)
 
 
 def _keeps_last(run: Run) -> bool:
-    """Return whether a run can go on where it was interrupted."""
+    """Return whether a run can resume where it was interrupted."""
     return bool(run.config.get("checkpoint", {}).get("save_last", True))
 
 
-def _state(view: JobView | None) -> str:
-    return view.status if view else "stopped"
-
-
 def seconds_trained(run: Run | Row[Any], view: JobView | None) -> float | None:
-    """Return how long a run has trained: what it stored at its last end, and the time its job has taken since."""
+    """Return how long a run has trained: the time stored when it last ended plus that of the current attempt."""
     if view is None or view.status == "queued":
         return run.train_seconds
     if run.train_seconds is None or view.elapsed_s is None:
         return run.train_seconds or view.elapsed_s
-    # From the first batch until the training ends there is no reason why it ended; then it has counted this attempt too
+    # `ended_reason` is empty from the first batch until training ends; `train_seconds` then includes this attempt.
     training = view.at_work and not run.ended_reason
     return run.train_seconds + view.elapsed_s if training else run.train_seconds
 
@@ -245,33 +234,95 @@ def _left_s(view: JobView | None) -> float | None:
 
 
 def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done: int) -> str:
-    """Return why a run ended, or what it is waiting for, in a sentence; empty while it simply trains."""
+    """Return why a run ended or what it waits for, as a sentence; empty while it trains."""
     kept = "The model of the best epoch is kept." if run.best_epoch is not None else NO_MODEL
     if state == "queued":
-        return "Waits for a free worker. It starts by itself, also when this page is closed."
+        return "Waiting for a free worker. It starts automatically, even if this page is closed."
     if state == "stopping":
-        return "Stops at the next safe point and keeps what it has learned."
+        return "Stopping at the next safe point. What it has learned so far is kept."
     if state == "lost" and job is not None and job.heartbeat_at is not None:
         silent = wording.duration((now - job.heartbeat_at).total_seconds())
         return (
-            f"Its worker has been silent for {silent}: the process died, or the machine slept or was restarted. "
-            f"{_safe(run, epochs_done)} If it dies again, memory has probably run out: then duplicate it with "
+            f"Its worker has not reported for {silent}: the process died, or the machine slept or was restarted. "
+            f"{_recovery(run, epochs_done)} If it dies again, it probably ran out of memory: duplicate the run with "
             f"{memory_advice(run.config)}."
         )
     if state == "failed":
-        return (job.error if job else None) or run.ended_reason or "It failed without saying why; see the log."
+        return (job.error if job else None) or run.ended_reason or "It failed without an error message; see the log."
     if state == "stopped":
-        when = f"after {wording.count(epochs_done, 'epoch')}" if epochs_done else "before its first epoch was finished"
+        when = f"after {wording.count(epochs_done, 'epoch')}" if epochs_done else "before its first epoch had finished"
         return (job.error if job else None) or run.ended_reason or f"Stopped by a person {when}. {kept}"
     if state == "finished":
         return run.ended_reason or f"Finished after {wording.count(epochs_done, 'epoch')}. {kept}"
     return ""
 
 
-def _safe(run: Run, epochs_done: int) -> str:
+def _recovery(run: Run, epochs_done: int) -> str:
     if not epochs_done:
-        return "It had not finished an epoch. Put it back into the queue to begin again."
+        return "No epoch had finished. Put it back into the queue to start again."
     if not _keeps_last(run):
-        return "It does not keep its last epoch: back in the queue, it begins with the first again."
+        return "It does not keep its last epoch: back in the queue, it starts again with the first."
     done = wording.count(epochs_done, "epoch")
-    return f"What it had finished ({done}) is safe. Put it back into the queue to go on from there."
+    return f"Its finished epochs ({done}) are safe. Put it back into the queue to resume from there."
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the summary of a run is computed from. `config` is None where this version cannot parse it.
+
+    `curves` are those of the network that was kept: of the round with the best epoch, or else of the last.
+    `agreement` and `truth_dice` are means over the validation masks at threshold 0.5.
+    """
+
+    head: RunHead
+    status: LiveStatus
+    config: RunConfig | None
+    curves: CurveFacts | None
+    images: ImageFacts | None
+    agreement: float | None
+    truth_dice: float | None
+    rounds: tuple[RoundView, ...]
+
+
+def run_facts(session: Session, run_id: str, now: datetime, lost_after_s: float) -> RunFacts | None:
+    """Return all facts of a run, or None if it was deleted."""
+    run, head = session.get(Run, run_id), run_head(session, run_id)
+    status = live_status(session, run_id, now, lost_after_s)
+    if run is None or head is None or status is None:
+        return None
+    try:
+        config = parse(RunConfig, run.config)
+    except ParameterError:
+        config = None
+    history = MetricHistory()
+    history.fetch(session, run_id, 0, status.epochs_done)
+    rounds = round_views(session, run_id)
+    masks, scores = validation_masks(session, run), runs.validation_scores(session, run)
+    return RunFacts(
+        head=head,
+        status=status,
+        config=config,
+        curves=kept_curves(history.by_epoch, config, rounds, run.best_epoch, head.train_images),
+        images=image_facts(masks) if masks else None,
+        agreement=scores.label_dice if scores else None,
+        truth_dice=scores.truth_dice if scores else None,
+        rounds=rounds,
+    )
+
+
+def kept_curves(
+    history: History, config: RunConfig | None, rounds: tuple[RoundView, ...], best_epoch: int | None, train_images: int
+) -> CurveFacts | None:
+    """Return the curve facts of one network, since each round of self-training starts with a fresh one."""
+    if not history:
+        return None
+    first, last = 1, max(history)
+    for view in rounds:
+        if best_epoch is None or view.first_epoch <= best_epoch:
+            first, last = view.first_epoch, view.last_epoch
+    if rounds and best_epoch is not None and best_epoch > rounds[-1].last_epoch:  # in a round that has not ended
+        first, last = rounds[-1].last_epoch + 1, max(history)
+    steps = 0
+    if config is not None and config.data.framing in ("pad", "stretch"):
+        steps = math.ceil(train_images / config.training.batch_size)
+    return curve_facts({epoch: history[epoch] for epoch in history if first <= epoch <= last}, config, steps)

@@ -1,6 +1,6 @@
-"""What a run's masks of its own validation images say: misses and inventions, a better threshold, the weakest images.
+"""Analyse a run's masks of its validation images: missed and added pixels, a better threshold, the weakest images.
 
-Everything comes out of stored counts and columns; no picture is opened. The rules are in docs/how-to/read-a-run.md.
+Everything is computed from stored counts and columns; no image is opened. docs/how-to/read-a-run.md has the rules.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.imaging import metrics
 HALF = metrics.threshold_index(0.5)
 WORST_SHOWN = 5
 FEWEST_COMPARED, FEWEST_WORST = 15, 4
-"""Images below which the weakest fifth is not compared with the rest, and how many a shared group has to hold."""
+"""Fewest images to compare the weakest fifth with the rest, and fewest weak images that a shared group must contain."""
 ALPHA = 0.05
 
 
@@ -53,7 +53,7 @@ class Masks:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Means at threshold 0.5. `interval` holds the mean of images like these with 95 % certainty, None for one image.
+    """Means at threshold 0.5. `interval` is the 95 % confidence interval of the mean Dice, None for one image.
 
     `recall` and `precision` are over all pixels together, None where nothing is marked.
     """
@@ -67,7 +67,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class BetterThreshold:
-    """A mask threshold at which the mean Dice is `dice`, surely more than at 0.5."""
+    """A mask threshold at which the mean Dice is `dice`, significantly more than at 0.5."""
 
     threshold: float
     dice: float
@@ -84,7 +84,7 @@ class WeakImage:
 
 @dataclass(frozen=True)
 class Difference:
-    """What sets the weakest fifth apart: medians of both sides, and in how many of 100 pairs they differ that way."""
+    """How the weakest fifth differs: medians of both groups, and in how many of 100 pairs they differ that way."""
 
     column: str
     weak: float
@@ -94,7 +94,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class SharedGroup:
-    """A folder or a beginning of the name that many of the weakest fifth have, and few of the rest."""
+    """A folder or name prefix that many of the weakest fifth share, and few of the rest."""
 
     group: str
     weak: int
@@ -105,7 +105,7 @@ class SharedGroup:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """`compared` says whether there were images enough to look for what the weakest share."""
+    """`compared` is whether there were enough images to compare the weakest with the rest."""
 
     reference: Reference
     overlap: Overlap
@@ -117,14 +117,14 @@ class ImageFacts:
     group: SharedGroup | None
 
     def less(self, column: str) -> Difference | None:
-        """Return how the weakest fifth has less of something, None where it has not."""
+        """Return the difference in a column of which the weakest fifth has less, else None."""
         return next((each for each in self.differences if each.column == column and each.weak < each.rest), None)
 
 
 def validation_masks(session: Session, run: Run) -> Masks | None:
-    """Return a run's masks of its own validation images; None while there are none with a reference.
+    """Return a run's masks of its own validation images, None while none has a reference.
 
-    Truth is the reference where at least 5 images have it, or as many as have a pseudo-label; else the pseudo-label.
+    Truth is the reference if at least 5 images have it, or as many as have a pseudo-label; else the pseudo-label.
     """
     own = runs.own_prediction_set(session, run)
     if own is None:
@@ -174,14 +174,14 @@ def _masks(reference: Reference, rows: Sequence, packed: Sequence[bytes]) -> Mas
             "aspect": width / height,
             "uncertainty": column("uncertainty"),
             "label quality": column("quality"),
-            # Against a pseudo-label the label's own score would be told of what it is the reference for.
+            # Where the label is the reference, its own score explains nothing.
             "label dice": column("label_dice") if reference == "truth" else np.full(len(rows), np.nan),
         },
     )
 
 
 def image_facts(masks: Masks) -> ImageFacts:
-    """Return what at least one validation mask says."""
+    """Return the facts of at least one validation mask."""
     curves = masks.dice
     dice = curves[:, HALF]
     order = np.argsort(dice, kind="stable")
@@ -217,19 +217,19 @@ def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
 
 
 def _better_threshold(curves: np.ndarray) -> BetterThreshold | None:
-    """Return the threshold of the highest mean Dice, if it wins 0.005 and twice the standard error of what it wins."""
+    """Return the threshold of the highest mean Dice, if it gains 0.005 and twice the standard error of the gain."""
     means = curves.mean(axis=0)
     best = int(np.argmax(means))
-    won = curves[:, best] - curves[:, HALF]
-    if len(won) < 8 or won.mean() < 0.005 or won.mean() <= 2 * won.std(ddof=1) / np.sqrt(len(won)):
+    gain = curves[:, best] - curves[:, HALF]
+    if len(gain) < 8 or gain.mean() < 0.005 or gain.mean() <= 2 * gain.std(ddof=1) / np.sqrt(len(gain)):
         return None
     return BetterThreshold(float(metrics.THRESHOLDS[best]), float(means[best]))
 
 
 def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[Difference, ...]:
-    """Return the columns in which the weakest differ from the rest, the clearest first.
+    """Return the columns in which the weakest differ from the rest, the most significant first.
 
-    Mann and Whitney's rank test, two-sided, on each column; Holm's correction for asking several questions at once.
+    Two-sided Mann-Whitney test on each column, with Holm's correction for multiple testing.
     Sources: Mann, Whitney, Ann. Math. Stat. 18(1), 1947, doi:10.1214/aoms/1177730491; Holm, "A simple sequentially
     rejective multiple test procedure", Scand. J. Stat. 6(2), 1979.
     """
@@ -253,14 +253,14 @@ def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[D
 
 
 def _shared_group(names: Sequence[str], weak: np.ndarray) -> SharedGroup | None:
-    """Return the folder or beginning of the name that is most over-represented, by Fisher's exact test with Holm."""
+    """Return the most over-represented folder or name prefix, by Fisher's exact test with Holm's correction."""
     groups = [name_group(name) for name in names]
     in_weak = Counter(group for group, worst in zip(groups, weak, strict=True) if worst and group)
     everywhere = Counter(groups)
-    asked = [group for group, count in in_weak.items() if count >= FEWEST_WORST and everywhere[group] < len(names)]
+    tested = [group for group, count in in_weak.items() if count >= FEWEST_WORST and everywhere[group] < len(names)]
     weak_of, rest_of = int(weak.sum()), int((~weak).sum())
     found: list[tuple[float, SharedGroup]] = []
-    for group in asked:
+    for group in tested:
         here, there = in_weak[group], everywhere[group] - in_weak[group]
         table = [[here, weak_of - here], [there, rest_of - there]]
         p_value = float(stats.fisher_exact(table, alternative="greater").pvalue)
@@ -270,6 +270,6 @@ def _shared_group(names: Sequence[str], weak: np.ndarray) -> SharedGroup | None:
 
 
 def name_group(name: str) -> str:
-    """Return what images of a kind share in their names: the folder, else the words before the first number."""
+    """Return what similar images share in their names: the folder, else the words before the first number."""
     folder = str(PurePosixPath(name).parent)
     return folder if folder != "." else re.split(r"[0-9(]", name, maxsplit=1)[0].strip(" -_.")

@@ -1,15 +1,14 @@
-// The bar of a run that trains. It asks a small route how far the run is. When an epoch has ended it fetches what that
-// changes and tells it to the other parts of the page (run_news.js). Only another stage of the run is for Python to draw.
+// The progress bar of a training run. It polls a small route. When an epoch has ended it fetches the news and passes them
+// to the other components of the page (run_news.js). Only a new stage of the run has to be drawn by the script.
 
-const followers = new WeakMap();
-// What was told and not acted upon is told again: the message can be lost with the connection.
-const TELL_AGAIN_MS = 8000;
+// A trigger without effect is repeated, because it can be lost with the connection.
+const TRIGGER_AGAIN_MS = 8000;
 const SLOWEST_MS = 10000;
 
 class Follower {
   constructor(root) {
     this.failures = 0;
-    this.told = { version: "", at: 0 };
+    this.sent = { version: "", at: 0 };
     this.bar = document.createElement("progress");
     this.bar.max = 1;
     this.words = document.createElement("div");
@@ -20,12 +19,12 @@ class Follower {
     line.className = "line";
     line.append(this.words, this.time);
     root.replaceChildren(line, this.bar);
-    this.seen = () => document.hidden || this.ask();
+    this.seen = () => document.hidden || this.poll();
     document.addEventListener("visibilitychange", this.seen);
   }
 
-  update(data, tell) {
-    this.tell = tell;
+  update(data, trigger) {
+    this.trigger = trigger;
     this.data = data;
     this.known = data.drawn.version;
     this.show(data.drawn);
@@ -36,13 +35,13 @@ class Follower {
     clearTimeout(this.timer);
     const pace = this.soon ? this.data.soon_ms : this.data.every_ms;
     const slower = Math.min(pace * 2 ** this.failures, SLOWEST_MS);
-    // Pages that were opened together must not go on asking in the same moment.
-    this.timer = setTimeout(() => this.ask(), slower * (0.8 + 0.4 * Math.random()));
+    // Pages that were opened together must not keep polling at the same moment.
+    this.timer = setTimeout(() => this.poll(), slower * (0.8 + 0.4 * Math.random()));
   }
 
-  async ask() {
+  async poll() {
     if (this.ended) return;
-    // A page that nobody looks at is brought up to date when somebody does.
+    // A hidden page is updated when it becomes visible.
     if (document.hidden) return this.wait();
     try {
       const response = await fetch(this.data.url, { cache: "no-store" });
@@ -52,7 +51,7 @@ class Follower {
       this.failures = 0;
     } catch {
       this.failures += 1;
-      if (this.failures === 3) this.words.textContent = "The app does not answer. Training goes on without it; asking again …";
+      if (this.failures === 3) this.words.textContent = "The app does not respond. Training continues without it; retrying …";
     }
     if (!this.ended) this.wait();
   }
@@ -69,16 +68,16 @@ class Follower {
     const response = await fetch(`${data.news}&version=${encodeURIComponent(version)}`, { cache: "no-store" });
     if (!response.ok) throw new Error(response.statusText);
     const news = await response.json();
-    if (this.ended || this.data !== data) return; // drawn anew meanwhile
+    if (this.ended || this.data !== data) return; // redrawn in the meantime
     this.known = news.version;
     tellNews(data.news, data.drawn.version, news);
   }
 
   outdated(version) {
     const now = Date.now();
-    if (this.told.version === version && now - this.told.at < TELL_AGAIN_MS) return;
-    this.told = { version, at: now };
-    this.tell(version);
+    if (this.sent.version === version && now - this.sent.at < TRIGGER_AGAIN_MS) return;
+    this.sent = { version, at: now };
+    this.trigger(version);
   }
 
   show(moment) {
@@ -92,7 +91,7 @@ class Follower {
     this.time.textContent = moment.elapsed ? `${moment.elapsed} so far` : "";
   }
 
-  end() {
+  close() {
     this.ended = true;
     clearTimeout(this.timer);
     document.removeEventListener("visibilitychange", this.seen);
@@ -100,13 +99,7 @@ class Follower {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".root");
-  let follower = followers.get(root);
-  if (!follower) followers.set(root, (follower = new Follower(root)));
+  const [follower, unmount] = mount(parentElement, (root) => new Follower(root));
   follower.update(data, (version) => setTriggerValue("outdated", version));
-  return () => {
-    follower.end();
-    followers.delete(root);
-    root.replaceChildren();
-  };
+  return unmount;
 }

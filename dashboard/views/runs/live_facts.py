@@ -1,4 +1,4 @@
-"""What an open page asks of a run that trains, again and again: one small answer, the same for every page."""
+"""What open pages poll of a training run: one small answer, the same for every page."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from dashboard.views.runs.facts import LiveStatus
 class Snapshot:
     """A moment of a run.
 
-    When `stage` is another than a page was drawn with, its script has to draw it anew. When only `version` is another,
-    an epoch has ended, and what that changes can be fetched. `share` in [0, 1] is how far the work at hand is; None
-    where no work goes on. `soon` is whether an epoch may end at any moment, so that it is worth asking more often.
+    If `stage` differs from the one a page was drawn with, its script has to run again. If only `version` differs, an
+    epoch has ended and its news can be fetched. `share` in [0, 1] is how much of the work is done, None where nothing
+    is being done. `soon` is whether an epoch may end at any moment, so that polling more often pays off.
     """
 
     stage: str
@@ -28,7 +28,7 @@ class Snapshot:
 
 
 def snapshot(status: LiveStatus) -> Snapshot:
-    """Return what changes between two epochs of a run: the bar, the words at it, and the time it has taken."""
+    """Return what changes between two epochs of a run: the bar, its text, and the elapsed time."""
     at_work = status.state in ("running", "stopping")
     return Snapshot(
         stage=stage(status),
@@ -41,19 +41,19 @@ def snapshot(status: LiveStatus) -> Snapshot:
 
 
 def stage(status: LiveStatus) -> str:
-    """Return what only a script can draw: another state or round, the first epoch, or what is told of the network."""
-    told = zlib.crc32(f"{status.parameter_count} {status.hardware} {status.weights}".encode())
-    return f"{status.state}/{status.attempt}/{status.epochs_done > 0}/{status.rounds_done}/{told:x}"
+    """Return a key of what only a script can draw: state, attempt, round, first epoch and facts of the network."""
+    network = zlib.crc32(f"{status.parameter_count} {status.hardware} {status.weights}".encode())
+    return f"{status.state}/{status.attempt}/{status.epochs_done > 0}/{status.rounds_done}/{network:x}"
 
 
 def version(status: LiveStatus) -> str:
-    """Return what a page goes out of date with: another stage, another epoch or another best one."""
+    """Return a key that changes with the stage, the epoch or the best epoch."""
     return f"{stage(status)}/{status.epochs_done}/{status.best_epoch}"
 
 
 @dataclass(frozen=True)
 class Number:
-    """One of the few numbers that matter; `note` stands below it, `help` explains it."""
+    """One of the main numbers of a run; `note` is shown below it, `help` explains it."""
 
     label: str
     value: str
@@ -62,24 +62,17 @@ class Number:
 
 
 def numbers(reference: Reference, status: LiveStatus) -> tuple[Number, ...]:
-    """Return the numbers at the head of a run, each with what it was measured against."""
+    """Return the main numbers of a run; the score names its reference, and the encoder weights it started from."""
     best = f", best epoch ({status.best_epoch})" if status.best_epoch else ""
-    found = [Number("Epochs", f"{status.epochs_done} / {status.epochs_total}")]
+    result = [Number("Epochs", f"{status.epochs_done} / {status.epochs_total}")]
     if status.rounds_total > 1:
         rounds = f"{status.rounds_done} / {status.rounds_total}"
-        found.append(Number("Rounds", rounds, help="Of self-training, finished."))
-    # What the network began from stands beside every score: it did not learn all of it here.
+        result.append(Number("Rounds", rounds, help="Finished rounds of self-training."))
     score = wording.score(status.best_val_dice)
-    found.append(Number(f"{DICE_NAME[reference]}, validation{best}", score, status.weights))
-    return tuple(found)
-
-
-def parameters(status: LiveStatus) -> tuple[Number, ...]:
-    """Return how many numbers the network learns, once that is known."""
-    if not status.parameter_count:
-        return ()
-    millions = status.parameter_count / 1e6
-    return (Number("Parameters", f"{millions:.1f} M" if millions >= 0.1 else f"{status.parameter_count:,}"),)
+    result.append(Number(f"{DICE_NAME[reference]}, validation{best}", score, status.weights))
+    if count := status.parameter_count:
+        result.append(Number("Parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"))
+    return tuple(result)
 
 
 def _epoch_ends_soon(status: LiveStatus) -> bool:

@@ -1,4 +1,4 @@
-"""What people write on runs: the line under a run's name with its Edit button, and the bar for several runs at once."""
+"""Name, tags, notes, pins and the archive of runs: the line under a run's name, and the bar for several runs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,17 @@ from engine.store import keys as stored
 TICKED, CLEARED, UNDO = "runs-ticked", "runs-ticks-cleared", "runs-undo"
 MOST_COMPARED = 60
 TAG_HELP = f"Short words to find runs by, up to {runs.MOST_TAGS} on a run. Type a new one and press Enter."
+# (label, icon, help)
+ARCHIVE = (
+    "Archive",
+    ":material/archive:",
+    "Removes it from this table and from the choices on other pages. Nothing is deleted.",
+)
+RESTORE = ("Restore", ":material/unarchive:", None)
 
 
 def marks(run_id: str) -> None:
-    """Draw a run's tags and note, and the buttons that change them, its name, and whether it is pinned or archived."""
+    """Draw a run's tags and note, with the buttons that edit, pin and archive it."""
     with database().reading() as session:
         run = session.get(Run, run_id)
         known = runs.known_tags(session)
@@ -37,9 +44,8 @@ def marks(run_id: str) -> None:
         if rights.button(pin, icon=":material/keep_off:" if run.pinned else ":material/keep:", key="run-pin"):
             set_pinned([run_id], not run.pinned)
             st.rerun()
-        put = "Restore" if run.archived else "Archive"
-        icon = ":material/unarchive:" if run.archived else ":material/archive:"
-        if rights.button(put, icon=icon, key="run-archive", help=None if run.archived else ARCHIVE_HELP):
+        label, icon, help_ = RESTORE if run.archived else ARCHIVE
+        if rights.button(label, icon=icon, key="run-archive", help=help_):
             set_archived([run_id], not run.archived)
             st.rerun()
         if run.archived:
@@ -52,11 +58,8 @@ def marks(run_id: str) -> None:
         )
 
 
-ARCHIVE_HELP = "Takes it out of this table and of the choosers on other pages. Nothing is deleted."
-
-
 def _edit(run: Run, known: Sequence[str]) -> None:
-    # Another key is another popover, and that one is closed: what was saved needs no further look.
+    # A new key makes a new popover, which is closed: so saving closes it.
     key = f"run-edit-{run.id}-{st.session_state.get('run-edits', 0)}"
     help_ = "Its name, tags and note."
     with st.popover("Edit", icon=":material/edit:", help=help_, key=key), st.form(f"{key}-form", border=False):
@@ -88,14 +91,14 @@ def set_pinned(run_ids: Sequence[str], pinned: bool) -> None:
 
 
 def set_archived(run_ids: Sequence[str], archived: bool) -> None:
-    """Archive runs or restore them; the table then offers to undo it."""
+    """Archive or restore runs; the table then offers to undo it."""
     with database().writing() as session:
         runs.mark(session, run_ids, archived=archived)
     st.session_state[UNDO] = (tuple(run_ids), archived)
 
 
 def undo_bar() -> None:
-    """Say what was just archived or restored, with a button that takes it back."""
+    """Show what was just archived or restored, with a button that undoes it."""
     run_ids, archived = st.session_state.get(UNDO, ((), False))
     if not run_ids:
         return
@@ -115,7 +118,7 @@ def _runs(number: int) -> str:
 
 
 def ticked() -> list[str]:
-    """Return the ids of the runs that are ticked in the table, those that a filter hides now included."""
+    """Return the ids of the ticked runs, including those that a filter hides."""
     return list(st.session_state.get(TICKED, ()))
 
 
@@ -124,7 +127,7 @@ def tick(run_ids: Sequence[str]) -> None:
 
 
 def ticks_cleared() -> int:
-    """Return how often all ticks were taken away at once: a table keeps its own until it is another table."""
+    """Return how often all ticks were cleared. It is part of the table's key, as a table keeps its own selection."""
     return st.session_state.get(CLEARED, 0)
 
 
@@ -134,32 +137,29 @@ def _clear_ticks() -> None:
 
 
 def bulk_bar(chosen: Sequence[RunRow], known: Sequence[str], hidden: int) -> None:
-    """Draw what can be done with the runs that are ticked; `hidden` of them a filter leaves out of the table."""
+    """Draw the actions on the ticked runs, of which a filter hides `hidden`."""
     ids = [row.id for row in chosen]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         unseen = f" ({hidden:,} not shown)" if hidden else ""
         st.markdown(f"**{wording.count(len(chosen), 'run')} ticked**{unseen}", width="content")
         fits = 2 <= len(chosen) <= MOST_COMPARED
-        help_ = None if fits else f"Of 2 to {MOST_COMPARED} runs: the address of the page holds them all."
+        help_ = None if fits else f"Compares 2 to {MOST_COMPARED} runs: the address of the page lists them all."
         if st.button("Compare", icon=":material/compare:", disabled=not fits, help=help_, key="runs-compare"):
             st.switch_page("views/compare/page.py", query_params={"runs": ",".join(ids)})
-        _untick()
+        _act("Untick all", ":material/close:", _clear_ticks)
         if not rights.may(Role.EDITOR):
             return
         all_pinned, all_archived = (all(getattr(row, mark) for row in chosen) for mark in ("pinned", "archived"))
         _act("Unpin" if all_pinned else "Pin", ":material/keep:", lambda: set_pinned(ids, not all_pinned))
-        _act(
-            "Restore" if all_archived else "Archive",
-            ":material/unarchive:" if all_archived else ":material/archive:",
-            lambda: (set_archived(ids, not all_archived), _clear_ticks()),
-            help_=None if all_archived else ARCHIVE_HELP,
-        )
+        label, icon, archive_help = RESTORE if all_archived else ARCHIVE
+        _act(label, icon, lambda: _archive_ticked(ids, not all_archived), archive_help)
         _tag(chosen, known)
         _delete(chosen)
 
 
-def _untick() -> None:
-    _act("Untick all", ":material/close:", _clear_ticks)
+def _archive_ticked(run_ids: Sequence[str], archived: bool) -> None:
+    set_archived(run_ids, archived)
+    _clear_ticks()
 
 
 def _act(label: str, icon: str, act: Callable[[], object], help_: str | None = None) -> None:
@@ -173,7 +173,7 @@ def _tag(chosen: Sequence[RunRow], known: Sequence[str]) -> None:
     present = sorted({tag for row in chosen for tag in row.tags}, key=str.casefold)
     with st.popover("Tag", icon=":material/label:", key=key), st.form(f"{key}-form", border=False):
         add = st.multiselect("Add", known, accept_new_options=True, key=f"{key}-add", help=TAG_HELP)
-        remove = st.multiselect("Take off", present, key=f"{key}-remove") if present else []
+        remove = st.multiselect("Remove", present, key=f"{key}-remove") if present else []
         if not st.form_submit_button(f"Change {wording.count(len(chosen), 'run')}", type="primary", key=f"{key}-go"):
             return
         try:
@@ -187,18 +187,18 @@ def _tag(chosen: Sequence[RunRow], known: Sequence[str]) -> None:
 
 
 def _delete(chosen: Sequence[RunRow]) -> None:
-    # A popover and no dialog: the table draws itself anew every few seconds, and that would close a dialog.
+    # A popover instead of a dialog, because the periodic rerun of the table would close a dialog.
     with st.popover("Delete", icon=":material/delete:", key="runs-delete"):
         many = wording.count(len(chosen), "run")
         st.markdown(
-            f"The {'model' if len(chosen) == 1 else 'models'} of **{many}** with all metrics and predictions go for "
-            "good. Images and labels stay."
+            f"The {'model' if len(chosen) == 1 else 'models'} of **{many}** with all metrics and predictions are "
+            "deleted permanently. Images and labels stay."
         )
         names = [f"- {wording.escaped(row.name)}" for row in chosen[:8]]
         if len(chosen) > 8:
             names.append(f"- and {len(chosen) - 8:,} more")
         st.markdown("\n".join(names))
-        if st.button(f"Delete {many} for good", type="primary", key="runs-delete-go"):
+        if st.button(f"Delete {many} permanently", type="primary", key="runs-delete-go"):
             with st.spinner(f"Deleting {many} …"):
                 delete([row.id for row in chosen])
             _clear_ticks()
@@ -206,7 +206,7 @@ def _delete(chosen: Sequence[RunRow]) -> None:
 
 
 def delete(run_ids: Sequence[str]) -> None:
-    """Delete runs one after the other; those that a job is at work on stay, and are counted."""
+    """Delete runs one after the other; those in use by a job stay and are counted."""
     busy = 0
     for run_id in run_ids:
         try:
@@ -215,15 +215,15 @@ def delete(run_ids: Sequence[str]) -> None:
             busy += 1
     sentences = [f"{_runs(len(run_ids) - busy).capitalize()} deleted."]
     if busy:
-        sentences.append(f"{_runs(busy).capitalize()} at work: stop first, then try again.")
+        sentences.append(f"{_runs(busy).capitalize()} in use: stop first, then try again.")
     st.toast(" ".join(sentences), icon=":material/delete:")
 
 
 def delete_one(run_id: str) -> None:
-    """Delete a run with its files, if it is still there.
+    """Delete a run with its files, if it still exists.
 
     Raises:
-        InUse: a job is at work on it.
+        InUse: a job is using it.
     """
     with database().writing() as session:
         run = session.get(Run, run_id)

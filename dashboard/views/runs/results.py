@@ -1,44 +1,60 @@
-"""What a run has come to: scores, curves, the probe images through the epochs, settings and log."""
+"""What a run has produced: summary, scores, curves, masks of the probe images, rounds, settings and log."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import streamlit as st
 
-from dashboard.facts import urls, wording
-from dashboard.facts.rounds import round_starts, round_views
+from dashboard.facts import train, urls, wording
+from dashboard.facts.rounds import Comparison, RoundView, round_starts, round_views, teacher_url
 from dashboard.facts.run_metrics import MetricHistory, metric_names
-from dashboard.server.resources import artifacts, database
+from dashboard.server.resources import artifacts, database, settings
 from dashboard.ui import charts
-from dashboard.ui.mask_grid import MODES, Tile, mask_grid
-from dashboard.views.runs.curves import figures, look_controls, shared_history
-from dashboard.views.runs.facts import LiveStatus, RunHead, Scores
-from dashboard.views.runs.live_component import Page, live_epoch
-from dashboard.views.runs.live_facts import Number, numbers, parameters
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.views.runs.advice import Advice
+from dashboard.views.runs.curves import curve_controls, figures, shared_history
+from dashboard.views.runs.facts import LiveStatus, Probe, RunHead, run_facts
+from dashboard.views.runs.live_facts import Number, numbers, version
+from dashboard.views.runs.story import Story, story
+from db import predictions, runs
+from db.models import Run, utc_now
 from engine.store import keys as stored
 from engine.store.base import MissingFile
 
 LOG_TAIL_BYTES = 16_000
-_MODE_ICONS = {"errors": "Errors", "fill": "Fill", "outline": "Outline", "side by side": "Side by side"}
+ROUND_PX = 330
+MASK_MODES: dict[str, Mode] = {
+    "Errors": "errors",
+    "Fill": "fill",
+    "Outline": "outline",
+    "Side by side": "side by side",
+}
+ROUND_MODES: dict[str, Mode] = {"Side by side": "side by side", "What changed": "errors"}
+ADVICE_PAGES = {
+    "train": ("Open on the Train page", "views/train/page.py", ":material/model_training:"),
+    "labels": ("Go to Labels", "views/labels/page.py", ":material/auto_fix_high:"),
+    "gallery": ("Show in the gallery", "views/gallery/page.py", ":material/grid_view:"),
+}
 
 
-def headline(head: RunHead, status: LiveStatus, scores: Scores | None) -> None:
-    """Draw the few numbers that matter of a run that has ended, each with what it was measured against."""
+def headline(head: RunHead, status: LiveStatus) -> None:
+    """Draw the main numbers of a run that has ended, each with its reference."""
     shown = [*numbers(head.reference, status)]
+    with database().reading() as session:
+        run = session.get(Run, head.id)
+        scores = runs.validation_scores(session, run) if run is not None else None
     if head.reference == "pseudo-label" and scores is not None and scores.truth_dice is not None:
-        explained = (
-            f"Mean of the predictions of {wording.count(scores.truth_images, 'validation image')} that have truth, at "
-            "threshold 0.5. The network never saw it."
-        )
-        shown.append(
-            Number("Dice vs truth, validation", wording.score(scores.truth_dice), status.weights, help=explained)
-        )
-    shown += [Number("Time", wording.duration(status.seconds)), *parameters(status)]
+        images = wording.count(scores.truth_images, "validation image")
+        explained = f"Mean over {images} with truth, at threshold 0.5. The network never saw truth."
+        value = wording.score(scores.truth_dice)
+        shown.append(Number("Dice vs truth, validation", value, status.weights, explained))
+    shown.append(Number("Time", wording.duration(status.seconds)))
     with st.container(horizontal=True):
-        for number in shown:
-            note = {"delta": number.note or None, "delta_color": "off", "delta_arrow": "off"}
-            st.metric(number.label, number.value, help=number.help or None, **note)
+        for each in shown:
+            st.metric(each.label, each.value, each.note or None, "off", help=each.help or None, delta_arrow="off")
     hardware(status)
 
 
@@ -46,6 +62,56 @@ def hardware(status: LiveStatus) -> None:
     """Draw what a run trains on, once it is known."""
     if status.hardware:
         st.caption(status.hardware)
+
+
+def run_story(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> None:
+    """Draw the summary of a run that has ended, with links to its weakest images and suggested settings."""
+    with database().reading() as session:
+        stamp = predictions.stamp(session, prediction_set_id) if prediction_set_id else ""
+    summary = _story(head.id, version(status), stamp, head.truth_version)
+    if summary is None:
+        return
+    st.subheader("What happened")
+    left, right = st.columns([11, 6], gap="medium")
+    with left:
+        st.markdown("\n".join(f"- {sentence}" for sentence in summary.sentences))
+        if summary.weakest:
+            st.caption(f"The weakest validation images, by {summary.weakest_score}:")
+        with st.container(horizontal=True, gap="small"):
+            for image in summary.weakest:
+                st.page_link(
+                    "views/gallery/page.py",
+                    label=f"{wording.escaped(image.name.rpartition('/')[2])} ({image.dice:.2f})",
+                    icon=":material/image_search:",
+                    query_params={"run": head.id, "image": image.image_id},
+                )
+    with right:
+        st.markdown("**Worth changing next**")
+        for number, advice in enumerate(summary.advice):
+            _suggestion(head, advice, number)
+        if not summary.advice:
+            st.markdown("No setting is clearly worth changing.")
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading the run …")
+def _story(run_id: str, version: str, stamp: str, truth_version: int) -> Story | None:
+    """Return the summary of a run. The arguments after the first only identify the state it was computed from."""
+    with database().reading() as session:
+        facts = run_facts(session, run_id, utc_now(), settings().lost_after_s)
+    return story(facts) if facts is not None else None
+
+
+def _suggestion(head: RunHead, advice: Advice, number: int) -> None:
+    label, page, icon = ADVICE_PAGES[advice.page]
+    with st.container(border=True, key=f"run-advice-{number}"):
+        st.markdown(f"**{advice.setting}**: {advice.now} → **{advice.proposed}**")
+        st.markdown(advice.evidence)
+        if advice.page != "train":
+            st.page_link(page, label=label, icon=icon, query_params=advice.query)
+        elif st.button(label, icon=icon, key=f"run-advice-{number}-open"):
+            # What was entered there for this run before would take precedence over the URL.
+            st.session_state.pop(f"{train.form_key(head.known_preset, head.id)}-begin", None)
+            st.switch_page(page, query_params=advice.query)
 
 
 def results(head: RunHead, status: LiveStatus) -> None:
@@ -57,7 +123,7 @@ def results(head: RunHead, status: LiveStatus) -> None:
         return
     st.subheader("Curves")
     starts = round_starts(rounds, status.epochs_done, status.rounds_total)
-    drawn = figures(head.reference, history, look_controls(), status.best_epoch, starts)
+    drawn = figures(head.reference, history, curve_controls(), status.best_epoch, starts)
     for place, (name, figure) in zip([*st.columns(2), *st.columns(2)], drawn.items(), strict=False):
         with place:
             charts.show(figure, key=f"runs-{name}-{head.id}")
@@ -66,15 +132,13 @@ def results(head: RunHead, status: LiveStatus) -> None:
 
 
 def configuration(head: RunHead) -> None:
-    """Draw all settings of a run, and first those that are not its preset's."""
+    """Draw all settings of a run, those that differ from the preset first."""
     changed = head.changed
     title = f"Settings: preset {head.preset}"
     title += f" with {wording.count(len(changed), 'change')}" if changed else ", unchanged"
     with st.expander(title, icon=":material/tune:"):
-        if changed:
-            lines = [
-                f"- {row.group} · **{row.parameter}**: {row.value} (preset: {row.preset_value})" for row in changed
-            ]
+        lines = [f"- {row.group} · **{row.parameter}**: {row.value} (preset: {row.preset_value})" for row in changed]
+        if lines:
             st.markdown("\n".join(lines))
         st.dataframe(
             [
@@ -82,27 +146,26 @@ def configuration(head: RunHead) -> None:
                 for row in head.config
             ],
             hide_index=True,
-            column_config={"Preset": st.column_config.TextColumn(help="The preset's value, where this run's differs.")},
+            column_config={"Preset": st.column_config.TextColumn(help="The preset's value, where the run's differs.")},
         )
-        st.caption(f"Made with version {head.code_version} of the code.")
+        st.caption(f"Trained with version {head.code_version} of the code.")
 
 
 def log(head: RunHead, every_s: float | None) -> None:
-    """Draw the end of the job's log; it is only read while it is open, and then again every `every_s` seconds."""
+    """Draw the end of the job's log. It is read only while it is open, and again every `every_s` seconds."""
     if head.job_id is None:
         return
-    key = f"run-log-{head.id}"
-    box = st.expander("Log", icon=":material/terminal:", key=key, on_change="rerun")
+    box = st.expander("Log", icon=":material/terminal:", key=f"run-log-{head.id}", on_change="rerun")
     if not box.open:
         return
     with box:
-        st.fragment(_log_tail, run_every=every_s)(head)
+        st.fragment(_log_tail, run_every=every_s)(head.job_id)
         st.link_button("Whole log", urls.run_log(head.id), icon=":material/download:")
 
 
-def _log_tail(head: RunHead) -> None:
+def _log_tail(job_id: str) -> None:
     try:
-        text = artifacts().tail(stored.job_log_key(head.job_id or ""), LOG_TAIL_BYTES)
+        text = artifacts().tail(stored.job_log_key(job_id), LOG_TAIL_BYTES)
     except MissingFile:
         st.caption("Nothing has been logged yet.")
         return
@@ -110,87 +173,81 @@ def _log_tail(head: RunHead) -> None:
 
 
 def epoch_table(head: RunHead, history: MetricHistory) -> bool:
-    """Draw the table of all epochs where it is opened; return whether it is."""
-    box = st.expander(
-        "Numbers of every epoch", icon=":material/table:", key=f"runs-numbers-{head.id}", on_change="rerun"
-    )
-    if box.open:  # nobody else needs a table of all epochs
-        with box:
-            _table(head, history)
-    return box.open
+    """Draw the table of all epochs if it is open; return whether it is."""
+    key = f"runs-numbers-{head.id}"
+    box = st.expander("Numbers of every epoch", icon=":material/table:", key=key, on_change="rerun")
+    if not box.open:
+        return False
+    with box:
+        names = metric_names(head.reference)
+        formats = {words: st.column_config.NumberColumn(format="%.4f") for words in names.values()}
+        formats[names["learning_rate"]] = st.column_config.NumberColumn(format="%.2e")
+        st.dataframe(history.table(names), hide_index=True, height=280, column_config=formats)
+        st.link_button("Download as CSV", urls.metrics_csv(head.id), icon=":material/download:")
+    return True
 
 
-def _table(head: RunHead, history: MetricHistory) -> None:
-    names = metric_names(head.reference)
-    formats = {words: st.column_config.NumberColumn(format="%.4f") for words in names.values()}
-    formats[names["learning_rate"]] = st.column_config.NumberColumn(format="%.2e")
-    st.dataframe(history.table(names), hide_index=True, height=280, column_config=formats)
-    st.link_button("Download as CSV", urls.metrics_csv(head.id), icon=":material/download:")
-
-
-def masks_through_epochs(head: RunHead, history: MetricHistory, page: Page | None = None) -> bool:
-    """Draw what the network said of the probe images after an epoch; return whether it is the newest, and goes on.
+def masks_through_epochs(
+    head: RunHead,
+    history: MetricHistory,
+    live_epoch: Callable[[], int] | None = None,
+    follows: Mapping[str, str] | None = None,
+) -> bool:
+    """Draw the predictions of the probe images after an epoch; return whether they follow the newest one.
 
     Args:
-        page: of a run that trains.
+        live_epoch: draws the newest epoch of a run that trains, and returns it.
+        follows: of a run that trains, what the grid needs to follow its epochs (see `mask_grid`).
     """
     if not head.probes:
         return True
     st.subheader("Masks through the epochs")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        following = page is not None and st.toggle(
+        following = live_epoch is not None and st.toggle(
             "Follow the newest epoch", True, key=f"runs-follow-{head.id}", persist_state="session"
         )
-        if following:
-            epoch = page.news.epoch
-            live_epoch(page, key=f"runs-newest-{head.id}")
-        else:
-            epoch = _epoch_slider(head.id, sorted(history.by_epoch))
-        mode = st.segmented_control(
-            "Show",
-            [mode for mode in MODES if mode in _MODE_ICONS],
-            default="errors",
-            required=True,
-            format_func=_MODE_ICONS.__getitem__,
-            key="runs-probe-mode",
-            persist_state="session",
-        )
-        threshold = st.slider(
-            "Mask threshold", 0.05, 0.95, 0.5, step=0.05, key="runs-probe-threshold", width=220, persist_state="session"
-        )
+        epoch = live_epoch() if following and live_epoch else _epoch_slider(head.id, sorted(history.by_epoch))
+        mode, threshold = _mask_controls(MASK_MODES, "probe")
     mask_grid(
-        _tiles(head, epoch),
+        [_probe_tile(head, epoch, probe) for probe in head.probes],
         key=f"runs-probes-{head.id}",
         mode=mode,
         threshold=threshold,
         tile_px=460 if mode == "side by side" else 230,
-        aspect=statistics.median(probe.aspect for probe in head.probes),
+        aspect=_aspect(head),
         selectable=False,
-        follows=page.follows if following else None,
+        follows=follows if following else None,
     )
-    reference = "truth" if head.reference == "truth" else "the pseudo-label that taught this run"
+    reference = "truth" if head.reference == "truth" else "the pseudo-label that this run was trained on"
     st.caption(f"The reference is {reference}.")
     return following
 
 
-def _tiles(head: RunHead, epoch: int) -> list[Tile]:
-    return [
-        Tile(
-            id=probe.image_id,
-            title=probe.name,
-            image=urls.image(head.dataset_id, probe.image_id, 384),
-            mask=urls.probe(head.id, epoch, probe.image_id),
-            reference=_reference(head, probe.image_id) if probe.has_reference else None,
-            badge=probe.split,
-        )
-        for probe in head.probes
-    ]
+def _mask_controls(modes: Mapping[str, Mode], what: str) -> tuple[Mode, float]:
+    """Draw the view and the mask threshold of a grid; return them."""
+    kept: dict[str, Any] = {"persist_state": "session"}
+    first = next(iter(modes))
+    view = st.segmented_control("Show", list(modes), default=first, required=True, key=f"runs-{what}-mode", **kept)
+    threshold = st.slider("Mask threshold", 0.05, 0.95, 0.5, 0.05, key=f"runs-{what}-threshold", width=220, **kept)
+    return modes[view], threshold
 
 
-def _reference(head: RunHead, image_id: str) -> str:
+def _aspect(head: RunHead) -> float:
+    return statistics.median(probe.aspect for probe in head.probes)
+
+
+def _probe_tile(head: RunHead, epoch: int, probe: Probe) -> Tile:
+    reference = urls.truth(head.dataset_id, probe.image_id, 384, version=head.truth_version)
     if head.label_set_id:
-        return urls.label(head.label_set_id, image_id, 384)
-    return urls.truth(head.dataset_id, image_id, 384, version=head.truth_version)
+        reference = urls.label(head.label_set_id, probe.image_id, 384)
+    return Tile(
+        id=probe.image_id,
+        title=probe.name,
+        image=urls.image(head.dataset_id, probe.image_id, 384),
+        mask=urls.probe(head.id, epoch, probe.image_id),
+        reference=reference if probe.has_reference else None,
+        badge=probe.split,
+    )
 
 
 def _epoch_slider(run_id: str, epochs: list[int]) -> int:
@@ -201,3 +258,89 @@ def _epoch_slider(run_id: str, epochs: list[int]) -> int:
     if st.session_state.get(key) not in epochs:
         st.session_state[key] = epochs[-1]
     return st.select_slider("Epoch", epochs, key=key, width=320)
+
+
+def rounds_section(head: RunHead) -> None:
+    """Draw the finished rounds of self-training: labels and masks of each round, in numbers and images."""
+    with database().reading() as session:
+        views = round_views(session, head.id)
+    if not views:
+        return
+    st.subheader("Self-training: teacher and student")
+    st.caption(
+        "In each round a new network, the student, is trained on labels, the teacher; its masks then correct the "
+        "labels of the next round. Whether a round is accepted depends on images and masks alone, for the reason "
+        "given." + (" Truth took no part in the decision." if any(view.has_truth for view in views) else "")
+    )
+    with st.container(horizontal=True):
+        for view in views:
+            _round(view)
+    if head.probes:
+        _round_masks(head, views)
+
+
+def _round(view: RoundView) -> None:
+    with st.container(border=True, width=ROUND_PX, key=f"round-{view.number}"):
+        verdict = ":green-badge[:material/check: Accepted]" if view.accepted else ":orange-badge[Rejected]"
+        st.markdown(f"**Round {view.number}** {verdict}")
+        lines = ["| | Teacher | Student |", "|:--|--:|--:|", *(_row(comparison) for comparison in view.comparisons)]
+        st.markdown("\n".join(lines))
+        if view.reason:
+            st.markdown(wording.escaped(view.reason))
+        parts = [f"Epochs {view.first_epoch} to {view.last_epoch}", wording.count(view.images, "image")]
+        if view.left_out:
+            parts.append(f"{view.left_out:,} left out")
+        st.caption(" · ".join(parts))
+
+
+def _row(comparison: Comparison) -> str:
+    gain = comparison.gain
+    change = f" :{'green' if gain > 0 else 'orange'}[{gain:+.3f}]" if gain else ""
+    teacher, student = wording.score(comparison.teacher), wording.score(comparison.student)
+    return f"| {comparison.name} | {teacher} | **{student}**{change} |"
+
+
+def _round_masks(head: RunHead, views: tuple[RoundView, ...]) -> None:
+    numbers = [view.number for view in views if _has_masks(head, view.number)]
+    if not numbers:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        number = numbers[0]
+        if len(numbers) > 1:
+            # One key for each count of rounds, so that a new round is shown when it has ended.
+            key = f"runs-round-{head.id}-{len(numbers)}"
+            number = st.segmented_control("Round", numbers, default=numbers[-1], required=True, key=key)
+        mode, threshold = _mask_controls(ROUND_MODES, "round")
+    beside = mode == "side by side"
+    mask_grid(
+        [_round_tile(head, number, probe, beside) for probe in head.probes],
+        key=f"runs-rounds-{head.id}",
+        mode=mode,
+        threshold=threshold,
+        tile_px=230,
+        aspect=_aspect(head),
+        selectable=False,
+        error_words=("teacher and student", "student alone", "teacher alone"),
+    )
+    st.caption(
+        "Image, the labels trained on (teacher), and the student's masks, from left to right."
+        if beside
+        else "The student's masks against the labels it was trained on: where they differ, either may be right."
+    )
+
+
+def _round_tile(head: RunHead, number: int, probe: Probe, beside: bool) -> Tile:
+    teacher = teacher_url(head.id, head.label_set_id, number, probe.image_id, 384)
+    student = urls.round_mask(head.id, number, probe.image_id, 384)
+    return Tile(
+        id=probe.image_id,
+        title=probe.name,
+        image=urls.image(head.dataset_id, probe.image_id, 384),
+        mask=teacher if beside else student,
+        reference=student if beside else teacher,
+        badge=probe.split,
+    )
+
+
+def _has_masks(head: RunHead, number: int) -> bool:
+    return any(artifacts().exists(stored.round_mask_key(head.id, number, probe.image_id)) for probe in head.probes)

@@ -1,7 +1,7 @@
-"""The routes that every open page of a run asks: how far it is, once or twice a second, and what an epoch has changed.
+"""The routes that every open page of a run polls: its progress once or twice a second, and the news of an epoch.
 
-A page that polled by itself would run a script for each look. These answers are kept and shared, and a page runs its
-script only when the run has come to another stage (docs/adr/0008-live-pages.md).
+Polling with a fragment would run a script each time. These answers are cached and shared, and a page runs its script
+only when the run reaches another stage (docs/adr/0008-live-pages.md).
 """
 
 from __future__ import annotations
@@ -23,95 +23,94 @@ from starlette.routing import Route
 from dashboard.facts import urls
 from dashboard.server import resources
 from dashboard.server.guard import GUARDS, plain, share
-from dashboard.views.runs.curves import MOST_SMOOTHING, Look
+from dashboard.views.runs.curves import MOST_SMOOTHING, CurveSettings, latest_news
 from dashboard.views.runs.facts import live_status
 from dashboard.views.runs.live_facts import snapshot
-from dashboard.views.runs.news import latest_news
 from db.models import utc_now
 from engine.store.keys import BadKey, checked_id
 
 FRESH_S = 0.25
-MOST_KEPT = 64
+MOST_CACHED = 64
 LONGEST_VERSION = 100
 HEADERS = {**GUARDS, "Cache-Control": "no-store"}
 
-Asked = TypeVar("Asked", bound=Hashable)
+Question = TypeVar("Question", bound=Hashable)
 
 
 @dataclass
-class _Kept:
-    """The last answer to one question; None if there is no such run. From `old_at` on it is read anew."""
+class _Cached:
+    """The last answer to one question, None if the run does not exist. It expires at `expires_at`."""
 
     body: bytes | None = None
-    old_at: float = float("-inf")
+    expires_at: float = float("-inf")
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Board(Generic[Asked]):
-    """Answers that are read once however many ask. For one event loop.
+class AnswerCache(Generic[Question]):
+    """Answers that are read once for any number of concurrent requests of one event loop.
 
-    `read` returns the answer, None if there is no such run, and for how many seconds it is to be kept.
+    `read` returns the answer, None if the run does not exist, and for how many seconds it may be cached.
     """
 
-    def __init__(self, read: Callable[[Asked], tuple[bytes | None, float]]) -> None:
+    def __init__(self, read: Callable[[Question], tuple[bytes | None, float]]) -> None:
         self._read = read
-        self._kept: dict[Asked, _Kept] = {}
+        self._cached: dict[Question, _Cached] = {}
 
-    async def answer(self, asked: Asked) -> bytes | None:
-        """Return the answer, None if there is no such run."""
-        kept = self._kept.get(asked)
-        if kept is None:
-            while len(self._kept) >= MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
-            kept = self._kept[asked] = _Kept()
-        async with kept.reading:  # who comes while it is being read takes what comes of it
-            if time.monotonic() >= kept.old_at:
-                kept.body, fresh_s = await anyio.to_thread.run_sync(self._read, asked)
-                kept.old_at = time.monotonic() + fresh_s
-            return kept.body
+    async def answer(self, question: Question) -> bytes | None:
+        """Return the answer, None if the run does not exist."""
+        cached = self._cached.get(question)
+        if cached is None:
+            while len(self._cached) >= MOST_CACHED:
+                self._cached.pop(next(iter(self._cached)))
+            cached = self._cached[question] = _Cached()
+        async with cached.reading:  # a request that arrives during the read shares its result
+            if time.monotonic() >= cached.expires_at:
+                cached.body, fresh_s = await anyio.to_thread.run_sync(self._read, question)
+                cached.expires_at = time.monotonic() + fresh_s
+            return cached.body
 
 
 @dataclass(frozen=True)
-class _NewsOf:
-    """News of a run in a look. The version makes the answer one that can be kept: it is at least as new as that."""
+class _NewsQuestion:
+    """News of a run with these curve settings. The answer is at least as new as `version`, so it never expires."""
 
     run_id: str
-    look: Look
+    chosen: CurveSettings
     version: str
 
 
 def read(run_id: str) -> tuple[bytes | None, float]:
-    """Return a run's `live_facts.Snapshot` as JSON, for a `Board`."""
+    """Return a run's `Snapshot` as JSON."""
     with resources.database().reading() as session:
         status = live_status(session, run_id, utc_now(), resources.settings().lost_after_s)
     return None if status is None else json.dumps(asdict(snapshot(status))).encode(), FRESH_S
 
 
-def read_news(asked: _NewsOf) -> tuple[bytes | None, float]:
-    """Return a run's `run_news.News` as JSON, packed with gzip once for all who ask, for a `Board`."""
-    found = latest_news(asked.run_id, asked.look)
-    return None if found is None else gzip.compress(json.dumps(asdict(found)).encode(), 6), float("inf")
+def read_news(question: _NewsQuestion) -> tuple[bytes | None, float]:
+    """Return a run's `News` as JSON, compressed once for all requests."""
+    latest = latest_news(question.run_id, question.chosen)
+    return None if latest is None else gzip.compress(json.dumps(asdict(latest)).encode(), 6), float("inf")
 
 
-_board = Board(read)
-_news = Board(read_news)
+_live_answers = AnswerCache(read)
+_news_answers = AnswerCache(read_news)
 
 
 async def live(request: Request) -> Response:
-    """Answer our own pages with how a run stands."""
-    body = await _answer(request, lambda run_id: _board.answer(run_id))
+    """Return the progress of a run, to Maskloom's own pages only."""
+    body = await _answer(request, _live_answers.answer)
     return body if isinstance(body, Response) else Response(body, media_type="application/json", headers=HEADERS)
 
 
 async def news(request: Request) -> Response:
-    """Answer our own pages with what the newest epoch of a run changes on them."""
+    """Return what the newest epoch of a run changes on its page, to Maskloom's own pages only."""
     try:
         smoothing = min(round(share(request, "smoothing", 0.0), 2), MOST_SMOOTHING)
     except HTTPException as error:
         return plain(error.status_code, str(error.detail))
-    look = Look(request.query_params.get("log") == "1", smoothing)
+    chosen = CurveSettings(request.query_params.get("log") == "1", smoothing)
     version = request.query_params.get("version", "")[:LONGEST_VERSION]
-    body = await _answer(request, lambda run_id: _news.answer(_NewsOf(run_id, look, version)))
+    body = await _answer(request, lambda run_id: _news_answers.answer(_NewsQuestion(run_id, chosen, version)))
     if isinstance(body, Response):
         return body
     headers = {**HEADERS, "Vary": "Accept-Encoding"}
@@ -121,9 +120,9 @@ async def news(request: Request) -> Response:
 
 
 async def _answer(request: Request, answer: Callable[[str], Awaitable[bytes | None]]) -> bytes | Response:
-    """Return the bytes about the run of the address, or why there are none."""
+    """Return the answer for the run in the URL, or an error response."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return plain(403, "Only Maskloom's own pages may ask for this.")
+        return plain(403, "Only Maskloom's own pages may request this.")
     try:
         body = await answer(checked_id(request.path_params["run"]))
     except BadKey:

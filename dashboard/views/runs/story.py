@@ -1,6 +1,6 @@
-"""A run in plain sentences: how it ended, what its best score means, what the curves say, which images are weakest.
+"""Summarise a run in sentences: how it ended, what its best score means, what its curves show, its weakest images.
 
-Every sentence is made from a fact of `run_facts`; docs/how-to/read-a-run.md tells the rule behind each.
+Every sentence states a fact of `RunFacts`; docs/how-to/read-a-run.md explains the rule behind each.
 """
 
 from __future__ import annotations
@@ -13,26 +13,20 @@ from dashboard.facts.run_metrics import Reference
 from dashboard.facts.scores import iou_from_dice, upper_first
 from dashboard.views.runs.advice import Advice, advice
 from dashboard.views.runs.curve_facts import CurveFacts, RateCut, RatePath
-from dashboard.views.runs.image_facts import (
-    BetterThreshold,
-    Difference,
-    ImageFacts,
-    Overlap,
-    SharedGroup,
-    WeakImage,
-)
-from dashboard.views.runs.run_facts import RunFacts
+from dashboard.views.runs.facts import RunFacts
+from dashboard.views.runs.image_facts import BetterThreshold, Difference, ImageFacts, Overlap, WeakImage
+from engine.core.run_config import RunConfig
 from engine.core.run_config_text import choice_words
 
 SCORE: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "agreement with the pseudo-label (Dice)"}
 SIDE: dict[Reference, str] = {"truth": "truth", "pseudo-label": "the pseudo-label"}
 BALANCE = 0.03
-"""Recall and precision nearer to each other than this are in balance."""
+"""Recall and precision that differ by less than this count as balanced."""
 
 
 @dataclass(frozen=True)
 class Story:
-    """Sentences in Markdown, the weakest images to link to, and at most two pieces of advice."""
+    """Sentences in Markdown, the weakest images to link to, and at most two suggestions."""
 
     sentences: tuple[str, ...]
     weakest: tuple[WeakImage, ...]
@@ -41,17 +35,17 @@ class Story:
 
 
 def story(facts: RunFacts) -> Story:
-    """Return what happened in a run that has ended."""
-    told = [_ending(facts), *_best(facts)]
+    """Return the summary of a run that has ended."""
+    sentences = [_ending(facts), *_best(facts)]
     if facts.images is not None:
-        told += _masks(facts.images)
+        sentences += _masks(facts.images)
     if facts.curves is not None:
-        told += _curves(facts.curves, facts)
-    told += _rounds(facts.rounds, facts.rounds_total)
+        sentences += _curves(facts.curves, facts)
+    sentences += _rounds(facts.rounds, facts.status.rounds_total)
     if facts.images is not None:
-        told += _weakest(facts.images)
+        sentences += _weakest(facts.images)
     return Story(
-        sentences=tuple(told),
+        sentences=tuple(sentences),
         weakest=facts.images.weakest if facts.images else (),
         weakest_score=upper_first(SCORE[facts.images.reference]) if facts.images else "",
         advice=advice(facts),
@@ -59,51 +53,53 @@ def story(facts: RunFacts) -> Story:
 
 
 def so_far(curves: CurveFacts | None, reference: Reference, best_epoch: int | None) -> str:
-    """Return how a run that trains is doing, in one sentence; empty while there is nothing to tell."""
+    """Return how a training run is doing, in one sentence; empty while nothing is known."""
     if curves is None:
         return ""
-    if curves.jump is not None:
-        jump = curves.jump
+    if (jump := curves.jump) is not None:
         return f"The training loss jumped in epoch **{jump.epoch}**, from {jump.before:.3g} to {jump.after:.3g}."
-    if curves.parting is not None:
+    if (overfit := curves.overfit) is not None:
         return (
-            f"Since epoch **{curves.parting.epoch}** validation no longer follows training: its loss went from "
-            f"{curves.parting.val_loss[0]:.3f} to {curves.parting.val_loss[1]:.3f}. "
-            f"The model of epoch {best_epoch} is the one that is kept."
+            f"Since epoch **{overfit.epoch}** validation no longer follows training: its loss went from "
+            f"{overfit.val_loss[0]:.3f} to {overfit.val_loss[1]:.3f}. The model of epoch {best_epoch} is kept."
         )
     if curves.trend is None:
         return ""
-    now = {"improving": "is still rising", "falling": "is falling", "settled": "has settled"}
-    doing = now.get(curves.verdict, "moves less than its jitter shows")
-    return f"{upper_first(SCORE[reference])} on validation {doing} {_slope(curves)}."
+    verbs = {"improving": "is still rising", "falling": "is falling", "settled": "has settled"}
+    verb = verbs.get(curves.verdict, "fluctuates too much to show a trend")
+    return f"{upper_first(SCORE[reference])} on validation {verb} {_slope(curves)}."
 
 
 def _ending(facts: RunFacts) -> str:
-    took = f" and **{wording.duration(facts.seconds)}**" if facts.seconds is not None else ""
-    done = f"**{facts.epochs_done} of {wording.count(facts.epochs_total, 'epoch')}**"
-    how = {"finished": "It finished", "stopped": "It was stopped", "failed": "It failed"}.get(facts.state, "It stands")
-    return f"{how} after {done}{took}. {wording.escaped(facts.reason)}".strip()
+    status = facts.status
+    took = f" and **{wording.duration(status.seconds)}**" if status.seconds is not None else ""
+    done = f"**{status.epochs_done} of {wording.count(status.epochs_total, 'epoch')}**"
+    how = {"finished": "It finished", "stopped": "It was stopped", "failed": "It failed"}.get(status.state, "It stands")
+    # The reason of a stop by hand repeats what this sentence and the line at the top of the run already state.
+    reason = "" if status.sentence.startswith("Stopped by a person") else wording.escaped(status.sentence)
+    return f"{how} after {done}{took}. {reason}".strip()
 
 
 def _best(facts: RunFacts) -> list[str]:
-    if facts.best_epoch is None:
+    status, reference = facts.status, facts.head.reference
+    if status.best_epoch is None:
         return ["It has no model yet, so there is no score."]
-    chosen = f"Its best epoch was **{facts.best_epoch}**"
+    chosen = f"Its best epoch was **{status.best_epoch}**"
     if facts.config is not None:
         name = facts.config.checkpoint.monitor
         way = "lowest" if name.endswith("loss") else "highest"
         chosen += f", the one with the {way} {choice_words(name).replace('Validation', 'validation')}"
-    if facts.best_val_dice is None:
-        return [f"{chosen}. No image was kept for validation, so no score says how it does on unseen images."]
-    note = f" ({facts.weights})" if facts.weights else ""
+    if status.best_val_dice is None:
+        return [f"{chosen}. No image was kept for validation, so there is no score on unseen images."]
+    note = f" ({status.weights})" if status.weights else ""
     return [
-        f"{chosen}: **{SCORE[facts.reference]} {wording.score(facts.best_val_dice)}**{note} over all validation pixels "
-        f"together. {overlap_in_words(facts.best_val_dice, facts.reference)}"
+        f"{chosen}: **{SCORE[reference]} {wording.score(status.best_val_dice)}**{note} over all validation pixels "
+        f"together. {overlap_in_words(status.best_val_dice, reference)}"
     ]
 
 
 def overlap_in_words(dice: float, reference: Reference) -> str:
-    """Return what a Dice score means, by the IoU that belongs to it."""
+    """Return a sentence that explains a Dice score through the equivalent IoU."""
     both = round(100 * iou_from_dice(dice))
     return f"Of 100 pixels that the network or {SIDE[reference]} marks, **{both}** are marked by both."
 
@@ -124,14 +120,14 @@ def _masks(images: ImageFacts) -> list[str]:
 
 def _errors(overlap: Overlap, reference: Reference) -> str:
     if overlap.recall is None or overlap.precision is None:
-        return "Where nothing is marked, misses and inventions cannot be told apart."
+        return "Nothing is marked, so misses and additions cannot be counted."
     difference = overlap.recall - overlap.precision
-    verdict = "it misses about as much as it invents"
+    verdict = "it misses about as much as it adds"
     if abs(difference) >= BALANCE:
-        verdict = "**it invents more than it misses**" if difference > 0 else "**it misses more than it invents**"
+        verdict = "**it adds more than it misses**" if difference > 0 else "**it misses more than it adds**"
     return (
-        f"It finds {overlap.recall:.0%} of what {SIDE[reference]} marks (recall), and {overlap.precision:.0%} of what "
-        f"it marks is right by {SIDE[reference]} (precision): {verdict}."
+        f"It finds {overlap.recall:.0%} of what {SIDE[reference]} marks (recall), and {SIDE[reference]} confirms "
+        f"{overlap.precision:.0%} of what it marks (precision): {verdict}."
     )
 
 
@@ -140,47 +136,38 @@ def _threshold(better: BetterThreshold | None, overlap: Overlap, name: str) -> s
         return "No other mask threshold scores clearly better than 0.5."
     return (
         f"At mask threshold **{better.threshold:.2f}** the mean {name} would be **{better.dice:.3f}** instead of "
-        f"{overlap.dice:.3f}. It was chosen on these same images, so on new ones it wins a little less."
+        f"{overlap.dice:.3f}. It was chosen on these same images, so expect a little less on new ones."
     )
 
 
 def _curves(curves: CurveFacts, facts: RunFacts) -> list[str]:
-    told = []
-    if curves.jump is not None:
-        jump = curves.jump
-        told.append(
-            f"The training loss **jumped in epoch {jump.epoch}**, from {jump.before:.3g} at its lowest to "
-            f"{jump.after:.3g}."
-        )
-    told.append(_course(curves, facts))
+    sentences = []
+    if (jump := curves.jump) is not None:
+        values = f"from {jump.before:.3g} at its lowest to {jump.after:.3g}"
+        sentences.append(f"The training loss **jumped in epoch {jump.epoch}**, {values}.")
+    sentences.append(_course(curves, facts.head.reference))
     if curves.rate is not None and facts.config is not None:
-        told.append(_rate(curves.rate, facts))
-    return told
+        sentences.append(_rate(curves.rate, facts.config, facts.head.reference))
+    return sentences
 
 
-def _course(curves: CurveFacts, facts: RunFacts) -> str:
-    name = f"{SCORE[facts.reference]} on validation"
-    parting = curves.parting
-    if parting is not None:
+def _course(curves: CurveFacts, reference: Reference) -> str:
+    name, slope = f"{SCORE[reference]} on validation", _slope(curves)
+    if (overfit := curves.overfit) is not None:
         return (
-            f"**From epoch {parting.epoch} on training and validation part**: the training loss fell on from "
-            f"{parting.loss[0]:.3f} to {parting.loss[1]:.3f}, the validation loss went from "
-            f"{parting.val_loss[0]:.3f} to {parting.val_loss[1]:.3f}. Validation minus training was "
-            f"{parting.gaps[0]:+.3f} there and **{parting.gaps[1]:+.3f}** at the end; {name} went from "
-            f"{parting.val_dice[0]:.3f} to {parting.val_dice[1]:.3f}."
+            f"**It overfits from epoch {overfit.epoch} on**: the training loss kept falling from "
+            f"{overfit.loss[0]:.3f} to {overfit.loss[1]:.3f}, the validation loss went from "
+            f"{overfit.val_loss[0]:.3f} to {overfit.val_loss[1]:.3f}. Validation minus training was "
+            f"{overfit.gaps[0]:+.3f} there and **{overfit.gaps[1]:+.3f}** at the end; {name} went from "
+            f"{overfit.val_dice[0]:.3f} to {overfit.val_dice[1]:.3f}."
         )
-    if curves.verdict == "improving":
-        return f"It was **still improving when it ended**: {name} rose {_slope(curves)}."
-    if curves.verdict == "falling":
-        return f"It was getting **worse when it ended**: {name} fell {_slope(curves)}."
-    if curves.verdict == "settled":
-        steady = f"It had **settled**: {name} no longer rose or fell {_slope(curves)}."
-        return f"{steady} Training and validation did not part."
-    if curves.verdict == "unclear":
-        return f"Whether it was still improving when it ended is not clear: {name} jitters too much {_slope(curves)}."
-    if curves.verdict == "few epochs":
-        return "It has too few epochs to say whether it had settled."
-    return "Without validation images nothing tells whether it learned its images by heart."
+    return {
+        "improving": f"It was **still improving when it ended**: {name} rose {slope}.",
+        "falling": f"It was getting **worse when it ended**: {name} fell {slope}.",
+        "settled": f"It had **settled**: {name} no longer rose or fell {slope}. It did not overfit.",
+        "unclear": f"It is unclear whether it was still improving when it ended: {name} fluctuates too much {slope}.",
+        "few epochs": "It has too few epochs to say whether it had settled.",
+    }.get(curves.verdict, "Without validation images there is no way to see whether it overfits.")
 
 
 def _slope(curves: CurveFacts) -> str:
@@ -188,75 +175,72 @@ def _slope(curves: CurveFacts) -> str:
     if trend is None:
         return ""
     slope = f"{trend.per_epoch:+.4f}".replace("-", "−")
-    return f"({slope} an epoch, ± {trend.unsure:.4f}, over the last {trend.epochs})"
+    return f"({slope} per epoch, ± {trend.unsure:.4f}, over the last {trend.epochs})"
 
 
-def _rate(rate: RatePath, facts: RunFacts) -> str:
-    params = facts.config.training
-    schedule = "stayed as it was set" if params.schedule == "constant" else "followed its cosine"
+def _rate(rate: RatePath, config: RunConfig, reference: Reference) -> str:
+    params = config.training
+    schedule = "stayed constant" if params.schedule == "constant" else "followed its cosine schedule"
     ends = (
         f"from {rate.highest:.2g} to {rate.last:.2g}" if rate.last < 0.99 * rate.highest else f"at {rate.highest:.2g}"
     )
     warm = f" after {params.warmup_epochs:g} epochs of warm-up" if params.warmup_epochs else ""
     if not rate.cuts:
-        why = "" if facts.config.reduce_lr.enabled else " (“Reduce on plateau” is off)"
+        why = "" if config.reduce_lr.enabled else " (“Reduce on plateau” is off)"
         return f"The learning rate was not cut{why}: it {schedule}, {ends}{warm}."
     times = "once" if len(rate.cuts) == 1 else f"{len(rate.cuts)} times"
-    told = "; ".join(_cut(cut, facts.reference) for cut in rate.cuts[:3])
-    return f"The learning rate was **cut {times}** because learning stalled, on top of its schedule: {told}."
+    cuts = "; ".join(_cut(cut, reference) for cut in rate.cuts[:3])
+    return f"The learning rate was **cut {times}** because learning stalled, on top of its schedule: {cuts}."
 
 
 def _cut(cut: RateCut, reference: Reference) -> str:
-    said = f"after epoch **{cut.epoch}** from {cut.before:.2g} to {cut.after:.2g}"
+    change = f"after epoch **{cut.epoch}** from {cut.before:.2g} to {cut.after:.2g}"
     if cut.dice is None:
-        return said
+        return change
     helped = "it helped" if cut.helped else "it made no clear difference"
-    return f"{said}, and {SCORE[reference]} went from {cut.dice[0]:.3f} to {cut.dice[1]:.3f} around it: {helped}"
+    return f"{change}, and {SCORE[reference]} went from {cut.dice[0]:.3f} to {cut.dice[1]:.3f} around it: {helped}"
 
 
 def _rounds(views: tuple[RoundView, ...], total: int) -> list[str]:
     if not views or total < 2:
         return []
-    told = []
+    results = []
     for view in views:
         gains = [
             f"{comparison.name} {wording.score(comparison.teacher)} → {wording.score(comparison.student)}"
             for comparison in view.comparisons
             if comparison.gain is not None
         ]
-        verdict = "accepted" if view.accepted else "not taken over"
-        told.append(
+        verdict = "accepted" if view.accepted else "rejected"
+        results.append(
             f"round {view.number} was **{verdict}**" + (f" (labels → masks: {', '.join(gains)})" if gains else "")
         )
-    missing = f" {total - len(views)} of {total} rounds did not begin." if len(views) < total else ""
-    return [f"Of self-training, {'; '.join(told)}.{missing}"]
+    missing = f" {total - len(views)} of {total} rounds did not start." if len(views) < total else ""
+    return [f"Self-training: {'; '.join(results)}.{missing}"]
 
 
 def _weakest(images: ImageFacts) -> list[str]:
     if images.mean_without is None:
         return []
     count = len(images.weakest)
-    which = "The weakest image holds" if count == 1 else f"The **{count}** weakest images hold"
-    told = (
+    which = "The weakest image pulls" if count == 1 else f"The **{count}** weakest images pull"
+    effect = (
         f"{which} the mean down: without {'it' if count == 1 else 'them'} {SCORE[images.reference]} would be "
         f"**{images.mean_without:.3f}** instead of {images.overlap.dice:.3f}."
     )
-    return [told, _shared(images)]
-
-
-def _shared(images: ImageFacts) -> str:
     if not images.compared:
-        return f"{images.overlap.images} images are too few to ask what the weakest have in common."
-    told = [_difference(difference) for difference in images.differences[:3]]
-    if images.group is not None:
-        told.append(_group(images.group))
-    if not told:
-        return "The weakest fifth of the images shares nothing that is stored of them."
-    return f"What the weakest fifth shares: {'; '.join(told)}."
+        return [effect, f"{images.overlap.images} images are too few to analyse what the weakest have in common."]
+    shared = [_difference(difference) for difference in images.differences[:3]]
+    if (group := images.group) is not None:
+        shared.append(
+            f"{group.weak} of {group.weak_of} are named **{wording.escaped(group.group)}**, of the others "
+            f"{group.rest} of {group.rest_of}"
+        )
+    return [effect, f"What the weakest fifth has in common: {'; '.join(shared)}."] if shared else [effect]
 
 
 _WORDS = {
-    # column: (lower, higher, how a value is written)
+    # column: (lower, higher, format of a value)
     "foreground": ("less foreground", "more foreground", "{:.1%}"),
     "pixels": ("smaller images", "larger images", "{:,.0f} pixels"),
     "aspect": ("taller images", "wider images", "{:.2f} wide for 1 high"),
@@ -269,15 +253,8 @@ _WORDS = {
 def _difference(difference: Difference) -> str:
     lower, higher, form = _WORDS[difference.column]
     what = lower if difference.weak < difference.rest else higher
-    # How strong: the limits of Vargha and Delaney, "A critique and improvement of the CL common language effect
-    # size statistics", J. Educ. Behav. Stat. 25(2), 2000, doi:10.3102/10769986025002101.
+    # Limits of the effect size: Vargha and Delaney, "A critique and improvement of the CL common language effect size
+    # statistics", J. Educ. Behav. Stat. 25(2), 2000, doi:10.3102/10769986025002101.
     strong = "much " if difference.of_100_pairs >= 86 else "clearly " if difference.of_100_pairs >= 71 else "somewhat "
     weak, rest = form.format(difference.weak), form.format(difference.rest)
     return f"{strong}**{what}** (median {weak} against {rest}; true in {difference.of_100_pairs} of 100 pairs)"
-
-
-def _group(group: SharedGroup) -> str:
-    return (
-        f"{group.weak} of {group.weak_of} are named **{wording.escaped(group.group)}**, of the others "
-        f"{group.rest} of {group.rest_of}"
-    )

@@ -1,4 +1,4 @@
-"""The table of all runs: find, sort and choose among them, open one, and tick several to act on them at once."""
+"""The table of all runs: search, sort and filter it, open one run, or tick several to act on them at once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import streamlit as st
 
 from dashboard.facts import wording
 from dashboard.server.resources import database, settings
-from dashboard.views.runs import marks as run_marks
-from dashboard.views.runs import table_facts as run_table
-from dashboard.views.runs.table_facts import ARCHIVED, SORTS, Filter, RunRow
+from dashboard.views.runs.marks import bulk_bar, tick, ticked, ticks_cleared, undo_bar
+from dashboard.views.runs.table_facts import ARCHIVED, SORTS, Cache, Filter, RunRow, arranged, as_csv, run_rows
 from db.models import utc_now
 
 ROW_PX, MOST_ROWS = 35, 9
 
-# Column of the table -> whether it is shown until a person chooses otherwise.
+# Column of the table -> whether it is shown by default.
 COLUMNS = {
     "Run": True,
     "Status": True,
@@ -26,7 +25,7 @@ COLUMNS = {
     "Dice vs truth": True,
     "Agreement with pseudo-label": True,
     "Encoder weights": True,
-    "Taught by": True,
+    "Trained on": True,
     "Dataset": True,
     "Tags": True,
     "Minutes": True,
@@ -39,79 +38,72 @@ COLUMNS = {
 
 
 def runs_table() -> None:
-    """Draw the table with its filters; put the run that is opened into the address."""
+    """Draw the table with its filters; put the opened run into the URL."""
     with database().reading() as session:
-        rows = run_table.run_rows(session, utc_now(), settings().lost_after_s, _kept())
+        rows = run_rows(session, utc_now(), settings().lost_after_s, _cache())
     known = _present(tag for row in rows for tag in row.tags)
     if not rows:
-        st.rerun()  # another visitor has deleted the last one; the page says what to do then
+        st.rerun()  # another visitor has deleted the last one; the page then shows its empty state
     shown = _shown_rows(rows, known)
-    run_marks.undo_bar()
+    undo_bar()
     opened = st.query_params.get("run")
     if opened not in {row.id for row in rows}:
         opened = (shown or rows)[0].id
     if shown:
         opened = _table(shown, opened)
     else:
-        st.info("No run is like that. Take a filter away to see more.", icon=":material/filter_alt_off:")
-    ticked = set(run_marks.ticked())
-    chosen = [row for row in rows if row.id in ticked]
+        st.info("No run matches. Remove a filter to see more.", icon=":material/filter_alt_off:")
+    ids = set(ticked())
+    chosen = [row for row in rows if row.id in ids]
     if chosen:
-        run_marks.bulk_bar(chosen, known, hidden=len(ticked - {row.id for row in shown}))
+        bulk_bar(chosen, known, hidden=len(ids - {row.id for row in shown}))
     if opened != st.query_params.get("run"):
         st.query_params["run"] = opened
         st.rerun()
 
 
 @st.cache_resource(show_spinner=False)
-def _kept() -> run_table.Kept:
-    """Return what all pages keep of ended runs."""
+def _cache() -> Cache:
+    """Return the metrics of ended runs that all pages share."""
     return {}
 
 
 def _shown_rows(rows: Sequence[RunRow], known: Sequence[str]) -> list[RunRow]:
-    """Draw search, filters, order and columns; return the rows that they leave, in order."""
+    """Draw search, filters, order and columns; return the matching rows in order."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        text = st.text_input(
-            "Find",
-            key="find",
-            type="search",
-            bind="query-params",
-            placeholder="Name, dataset, labels, tag or note",
-            width=230,
-        )
+        words = "Name, dataset, labels, tag or note"
+        text = st.text_input("Find", key="find", type="search", bind="query-params", placeholder=words, width=230)
         sort = st.selectbox("Sort", SORTS, key="order", bind="query-params", width=170)
         chosen = _filter(rows, known, text)
         _columns_popover()
-        shown = run_table.arranged(rows, chosen, sort)
+        shown = arranged(rows, chosen, sort)
         st.download_button(
             "CSV",
-            lambda: run_table.as_csv(shown),
+            lambda: as_csv(shown),
             file_name="runs.csv",
             mime="text/csv",
             icon=":material/download:",
             on_click="ignore",
             disabled=not shown,
-            help="The runs that the table shows, in its order.",
+            help="The runs shown in the table, in its order.",
         )
     hidden = sum(row.archived for row in rows) if chosen.archived == "Hidden" else 0
     count = f"{len(shown):,} of {wording.count(len(rows), 'run')}"
     narrowed = f" · {wording.count(chosen.count, 'filter')} set" if chosen.count else ""
-    put_away = f" · {hidden:,} archived" if hidden else ""
+    archived = f" · {hidden:,} archived" if hidden else ""
     st.caption(
-        f"{count}{narrowed}{put_away} · Click a row to open the run; tick rows to compare, tag, archive or delete them."
+        f"{count}{narrowed}{archived} · Click a row to open the run; tick rows to compare, tag, archive or delete them."
     )
     return shown
 
 
 def _filter(rows: Sequence[RunRow], known: Sequence[str], text: str) -> Filter:
     with st.popover("Filter", icon=":material/filter_alt:", key="runs-filter"):
-        options = {"key": "status", "bind": "query-params", "placeholder": "All"}
-        statuses = st.multiselect("Status", _present(row.status for row in rows), format_func=str.capitalize, **options)
-        options["key"] = "of"
-        chosen_datasets = st.multiselect("Dataset", _present(row.dataset for row in rows), **options)
-        options["key"] = "tags"
-        tags = st.multiselect("Tags (any of them)", known, **options) if known else []
+        bound: dict[str, Any] = {"bind": "query-params", "placeholder": "All"}
+        found = _present(row.status for row in rows)
+        statuses = st.multiselect("Status", found, format_func=str.capitalize, key="status", **bound)
+        chosen_datasets = st.multiselect("Dataset", _present(row.dataset for row in rows), key="of", **bound)
+        tags = st.multiselect("Tags (any of them)", known, key="tags", **bound) if known else []
         archived = st.segmented_control(
             "Archived runs", ARCHIVED, default="Hidden", required=True, key="archived", bind="query-params"
         )
@@ -135,10 +127,10 @@ def _columns_popover() -> None:
 
 
 def _table(shown: Sequence[RunRow], opened: str) -> str:
-    """Draw the rows and note which are ticked; return the run to open."""
+    """Draw the rows and store which are ticked; return the run to open."""
     ids = [row.id for row in shown]
-    ticked = run_marks.ticked()
-    kept_ticks = [ids.index(run_id) for run_id in ticked if run_id in ids]
+    before = ticked()
+    kept_ticks = [ids.index(run_id) for run_id in before if run_id in ids]
     data = _data(shown)
     chosen = [name for name in st.session_state["columns"] if name in data.column_names] or ["Run"]
     cells = [(ids.index(opened), chosen[0])] if opened in ids else []
@@ -152,16 +144,16 @@ def _table(shown: Sequence[RunRow], opened: str) -> str:
         on_select="rerun",
         selection_mode=["multi-row", "single-cell"],
         selection_default={"selection": {"rows": kept_ticks, "cells": cells}},
-        # Rows are chosen by number: another list of runs is another table.
-        key=f"runs-table-{hash(tuple(ids))}-{run_marks.ticks_cleared()}",
+        # Rows are selected by number, so another list of runs needs another widget.
+        key=f"runs-table-{hash(tuple(ids))}-{ticks_cleared()}",
     )
     # A search must not lose what was ticked before it.
-    run_marks.tick([*(run_id for run_id in ticked if run_id not in ids), *(ids[row] for row in event.selection.rows)])
+    tick([*(run_id for run_id in before if run_id not in ids), *(ids[row] for row in event.selection.rows)])
     return ids[event.selection.cells[0][0]] if event.selection.cells else opened
 
 
 def _data(shown: Sequence[RunRow]) -> pa.Table:
-    """Return the rows as the browser gets them, without pandas on the way; a column of no values keeps its type."""
+    """Return the rows as an Arrow table without going through pandas; a column without values keeps its type."""
     text, number, count = pa.string(), pa.float64(), pa.int64()
     columns: dict[str, tuple[pa.DataType, list[Any]]] = {
         "Pinned": (text, ["↑" if row.pinned else "" for row in shown]),
@@ -172,7 +164,7 @@ def _data(shown: Sequence[RunRow]) -> pa.Table:
         "Dice vs truth": (number, [row.dice_vs_truth for row in shown]),
         "Agreement with pseudo-label": (number, [row.agreement for row in shown]),
         "Encoder weights": (text, [row.weights or "none" for row in shown]),
-        "Taught by": (text, [row.taught_by for row in shown]),
+        "Trained on": (text, [row.trained_on for row in shown]),
         "Dataset": (text, [row.dataset for row in shown]),
         "Tags": (pa.list_(text), [row.tags for row in shown]),
         "Minutes": (number, [None if row.seconds is None else row.seconds / 60 for row in shown]),
@@ -194,25 +186,25 @@ def _column_config() -> dict[str, Any]:
     return {
         "Pinned": column.TextColumn("", width=30, help="Pinned to the top."),
         "Run": column.TextColumn(width="medium"),
-        "Epochs": column.TextColumn(width="small", help="Epochs done, of those asked for."),
+        "Epochs": column.TextColumn(width="small", help="Epochs done, of those planned."),
         "Curve": column.LineChartColumn(
             width="small",
             y_min=0,
             y_max=1,
-            help="Validation Dice over the epochs, against what taught the run: truth, or its pseudo-labels.",
+            help="Validation Dice over the epochs, against what the run was trained on: truth or pseudo-labels.",
         ),
         "Encoder weights": column.TextColumn(
-            help="What the network's encoder had learned before, which every score of the run owes something to."
+            help="What the network's encoder was pretrained on; every score of the run benefits from it."
         ),
         "Dice vs truth": column.NumberColumn(
             format="%.3f",
-            help="On validation images. Of a run taught by truth: at its best epoch. Of a run taught by pseudo-labels: "
-            "of its finished predictions, where truth exists.",
+            help="On validation images. For a run trained on truth: at its best epoch. For a run trained on "
+            "pseudo-labels: of its finished predictions, where truth exists.",
         ),
         "Agreement with pseudo-label": column.NumberColumn(
             format="%.3f",
-            help="Dice between prediction and pseudo-label on validation images at the best epoch. It says how well "
-            "the labels were learned, not whether they are right.",
+            help="Dice between prediction and pseudo-label on validation images at the best epoch. It measures how "
+            "well the labels were learned, not whether they are right.",
         ),
         "Minutes": column.NumberColumn(format="%.1f", width="small", help="Time spent in training."),
         "Created": column.DatetimeColumn(format="distance", width="small"),

@@ -1,7 +1,7 @@
-"""The table of all runs: one light row each, which of them are shown, and in which order.
+"""The table of all runs: one small row each, filters and orders.
 
-Best Dice of a run measures it against what taught it. Where that was a label set it is agreement with the pseudo-label
-and has a column of its own; a score against truth then comes from the stored predictions.
+Best Dice of a run is measured against what it was trained on. For a label set that is agreement with the pseudo-label,
+which has its own column; a score against truth then comes from the stored predictions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from sqlalchemy import Row, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from dashboard.facts.jobs import job_view
 from dashboard.server import exports
@@ -21,7 +21,7 @@ from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet,
 from engine.training.run_details import encoder_weights
 
 SPARKLINE_POINTS = 30
-"""A sparkline is some 80 px wide: more points would only be sent."""
+"""A sparkline is about 80 px wide, so more points would be wasted."""
 
 LISTED_RUNS = 200
 
@@ -35,16 +35,16 @@ ARCHIVED: tuple[Archived, ...] = get_args(Archived)
 
 @dataclass(frozen=True)
 class RunRow:
-    """One line of the table. `dice_vs_truth` and `agreement` are of validation images; either may be unknown.
+    """One row of the table. `dice_vs_truth` and `agreement` are of validation images; either may be unknown.
 
-    `weights` names what a run's encoder had learned from before, if anything. `val_dice` is thinned to about
-    `SPARKLINE_POINTS` epochs, the last one among them.
+    `weights` names what the encoder was pretrained on, if anything. `val_dice` is thinned to about `SPARKLINE_POINTS`
+    epochs including the last.
     """
 
     id: str
     name: str
     dataset: str
-    taught_by: str
+    trained_on: str
     preset: str
     status: str
     epochs_done: int
@@ -65,7 +65,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which runs are shown; empty means all. `text` is looked for in name, dataset, what taught, tags and note."""
+    """Which runs are shown; empty means all. `text` is searched in name, dataset, labels, tags and note."""
 
     text: str = ""
     statuses: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class Filter:
         return sum(map(bool, (self.statuses, self.datasets, self.tags))) + (self.archived != "Hidden")
 
     def keeps(self, row: RunRow) -> bool:
-        read = "\n".join((row.name, row.dataset, row.taught_by, *row.tags, row.note)).casefold()
+        read = "\n".join((row.name, row.dataset, row.trained_on, *row.tags, row.note)).casefold()
         return (self.archived == "Shown too" or row.archived == (self.archived == "Shown alone")) and (
             (not self.statuses or row.status in self.statuses)
             and (not self.datasets or row.dataset in self.datasets)
@@ -90,26 +90,28 @@ class Filter:
 
 @dataclass(frozen=True)
 class Learned:
-    """What the metrics say of a run: its last epoch, its highest validation Dice, and that Dice thinned."""
+    """Metrics of a run: its last epoch, its highest validation Dice, and the thinned curve of that Dice."""
 
     last_epoch: int = 0
     highest: float | None = None
     val_dice: tuple[float, ...] = ()
 
 
-Kept = dict[str, tuple[object, Learned]]
-"""What was read of ended runs, by their id, with a stamp that changes when a run goes on. Pages share it."""
+Cache = dict[str, tuple[object, Learned]]
+"""Metrics of ended runs by run id, with a stamp that changes when a run is resumed."""
 
 
-def run_rows(session: Session, now: datetime, lost_after_s: float, kept: Kept | None = None) -> tuple[RunRow, ...]:
-    """Return all runs, newest first. Reads columns, not objects, and neither settings nor metrics as a whole.
+def run_rows(session: Session, now: datetime, lost_after_s: float, cache: Cache | None = None) -> tuple[RunRow, ...]:
+    """Return all runs, newest first. Reads single columns instead of objects, all settings and all metrics.
 
     Args:
-        kept: grows; the metrics of the runs in it are not read again until those runs go on.
+        cache: updated in place; the metrics of a run in it are not read again until the run is resumed.
     """
     found = session.execute(_columns().order_by(Run.created_at.desc(), Run.id)).all()
-    jobs = {row.id: row for row in session.execute(_job_columns())}
-    learned = _learned(session, {run.id: _stamp(run, jobs.get(run.job_id)) for run in found}, kept)
+    # Payloads and results of hundreds of jobs are large, and `job_view` reads neither.
+    small = select(Job).options(defer(Job.payload), defer(Job.result)).where(Job.id.in_(select(Run.job_id)))
+    jobs = {job.id: job for job in session.scalars(small)}
+    learned = _learned(session, {run.id: _stamp(run, jobs.get(run.job_id)) for run in found}, cache)
     truth = _truth_dice_by_run(session)
     return tuple(
         _row(run, jobs.get(run.job_id), learned.get(run.id, Learned()), truth.get(run.id), now, lost_after_s)
@@ -147,25 +149,8 @@ def _columns() -> Any:
     )
 
 
-def _job_columns() -> Any:
-    """Return the query of what `job_view` looks at, of the jobs that train runs."""
-    return select(
-        Job.id,
-        Job.status,
-        Job.attempt,
-        Job.stop_requested,
-        Job.started_at,
-        Job.finished_at,
-        Job.heartbeat_at,
-        Job.progress_done,
-        Job.progress_total,
-        Job.progress_text,
-        Job.error,
-    ).where(Job.id.in_(select(Run.job_id)))
-
-
 def _row(
-    run: Row[Any], job: Row[Any] | None, learned: Learned, truth: float | None, now: datetime, lost_after_s: float
+    run: Row[Any], job: Job | None, learned: Learned, truth: float | None, now: datetime, lost_after_s: float
 ) -> RunRow:
     view = job_view(job, now, lost_after_s)
     by_truth = run.label_set_id is None
@@ -174,7 +159,7 @@ def _row(
         id=run.id,
         name=run.name,
         dataset=run.dataset,
-        taught_by="truth" if by_truth else run.label_set,
+        trained_on="truth" if by_truth else run.label_set,
         preset=run.preset,
         status=view.status if view else "stopped",
         epochs_done=learned.last_epoch,
@@ -194,43 +179,43 @@ def _row(
     )
 
 
-def _stamp(run: Row[Any], job: Row[Any] | None) -> object:
-    """Return what changes when an ended run has learned more; None while it may learn at any moment."""
+def _stamp(run: Row[Any], job: Job | None) -> object:
+    """Return a key that changes when an ended run has trained further; None while it may train."""
     if job is not None and not job.status.ended:
         return None
     return (job.id, job.attempt, job.finished_at) if job else (run.best_epoch, run.train_seconds)
 
 
-def _learned(session: Session, stamps: dict[str, object], kept: Kept | None) -> dict[str, Learned]:
-    """Return {run: what its metrics say}, read for the runs alone that `kept` does not know as they are now."""
+def _learned(session: Session, stamps: dict[str, object], cache: Cache | None) -> dict[str, Learned]:
+    """Return {run: metrics}, reading only those whose stamp in the cache is missing or outdated."""
+    cache = {} if cache is None else cache
+    for deleted in cache.keys() - stamps.keys():
+        cache.pop(deleted, None)
     known = {
-        run_id: kept[run_id][1]
+        run_id: cache[run_id][1]
         for run_id, stamp in stamps.items()
-        if kept is not None and stamp is not None and run_id in kept and kept[run_id][0] == stamp
+        if stamp is not None and run_id in cache and cache[run_id][0] == stamp
     }
-    for gone in (kept or {}).keys() - stamps.keys():
-        kept.pop(gone, None)
     missing = [run_id for run_id in stamps if run_id not in known]
     if not missing:
         return known
     # A long list of ids costs more than reading all runs from the index, and databases limit its length.
     read = _read_metrics(session, missing if len(missing) <= LISTED_RUNS else None)
-    if kept is not None:
-        kept.update({run_id: (stamps[run_id], read.get(run_id, Learned())) for run_id in missing})
+    cache.update({run_id: (stamps[run_id], read.get(run_id, Learned())) for run_id in missing})
     return {**read, **known}
 
 
 def _read_metrics(session: Session, run_ids: Sequence[str] | None) -> dict[str, Learned]:
-    """Return {run: what its metrics say} of these runs, or of all. Answered from one index."""
+    """Return {run: metrics} of these runs, or of all, from a single index."""
     of_runs = [] if run_ids is None else [Metric.run_id.in_(run_ids)]
-    # Every epoch has a training loss; the epochs are not counted from validation, which comes after it.
+    # Epochs are counted by the training loss: every epoch has it, validation may be missing.
     last = select(Metric.run_id, func.max(Metric.epoch)).where(Metric.name == "loss", *of_runs).group_by(Metric.run_id)
     grouped = (
         select(Metric.run_id, func.max(Metric.epoch).label("last"), func.max(Metric.value).label("highest"))
         .where(Metric.name == "val_dice", *of_runs)
         .group_by(Metric.run_id)
     ).subquery()
-    # Counted from the last epoch backwards, so that the line ends where the run stands.
+    # Counted backwards from the last epoch, so that the line ends at the current value.
     step = grouped.c.last // SPARKLINE_POINTS + 1
     thinned = (
         select(Metric.run_id, Metric.value, grouped.c.highest)
@@ -250,7 +235,7 @@ def _read_metrics(session: Session, run_ids: Sequence[str] | None) -> dict[str, 
 
 
 def _truth_dice_by_run(session: Session) -> dict[str, float]:
-    """Return {run: mean Dice against truth of its own validation predictions} of the runs that have one."""
+    """Return {run: mean Dice vs truth of its own validation predictions} where there is one."""
     query = (
         select(Run.id, func.avg(Prediction.truth_dice))
         .join(PredictionSet, (PredictionSet.run_id == Run.id) & (PredictionSet.dataset_id == Run.dataset_id))
@@ -262,7 +247,7 @@ def _truth_dice_by_run(session: Session) -> dict[str, float]:
 
 
 def arranged(rows: Iterable[RunRow], chosen: Filter, sort: Sort) -> list[RunRow]:
-    """Return the rows that a filter keeps, in order; pinned ones come first whatever the order."""
+    """Return the rows that match a filter, in order; pinned ones always come first."""
     kept = sorted((row for row in rows if chosen.keeps(row)), key=_ORDERS[sort])
     return sorted(kept, key=lambda row: not row.pinned)
 
@@ -283,7 +268,7 @@ _ORDERS: dict[Sort, Callable[[RunRow], Any]] = {
 
 
 def as_csv(rows: Sequence[RunRow]) -> str:
-    """Return rows as CSV, in their order. A cell that a spreadsheet would run as a formula is plain text."""
+    """Return rows as CSV, in their order. Cells that a spreadsheet would run as a formula are escaped."""
     header = ["run", "status", "epochs_done", "epochs_asked", "best_epoch"]
     header += ["validation_dice_vs_truth", "validation_agreement_with_pseudo_label", "encoder_weights"]
     header += ["taught_by", "dataset", "preset", "tags", "pinned", "archived"]
@@ -292,7 +277,7 @@ def as_csv(rows: Sequence[RunRow]) -> str:
         [
             *(row.name, row.status, row.epochs_done, row.epochs_total, row.best_epoch),
             *(row.dice_vs_truth, row.agreement, row.weights or "none"),
-            *(row.taught_by, row.dataset, row.preset, ", ".join(row.tags), row.pinned, row.archived),
+            *(row.trained_on, row.dataset, row.preset, ", ".join(row.tags), row.pinned, row.archived),
             *(row.seconds, row.parameter_count, row.created_at.isoformat(timespec="seconds"), row.note),
         ]
         for row in rows

@@ -1,41 +1,39 @@
-// Numbers or words of a run that trains, as the newest epoch has them.
-
-const parts = new WeakMap();
+// The main numbers or the newest epoch of a training run.
 
 function element(kind, name, text) {
-  const made = document.createElement(kind);
-  made.className = name;
-  made.textContent = text;
-  return made;
+  const node = document.createElement(kind);
+  node.className = name;
+  node.textContent = text;
+  return node;
 }
 
 function numberElement({ label, value, note, help }) {
-  const made = element("div", "number", "");
+  const node = element("div", "number", "");
   const words = element("div", "label", label);
   words.title = help;
-  made.append(words, element("div", "value", value));
-  if (note) made.append(element("div", "note", note));
-  return made;
+  node.append(words, element("div", "value", value));
+  if (note) node.append(element("div", "note", note));
+  return node;
 }
 
-function draw(root, { data }) {
-  const news = newsSince(data.follows) ?? data;
-  if (data.part === "numbers") root.replaceChildren(...news.numbers.map(numberElement));
-  else root.replaceChildren("Epoch ", element("strong", "epoch", String(news.epoch)));
-  root.classList.toggle("numbers", data.part === "numbers");
+class Words {
+  constructor(root) {
+    this.root = root;
+    this.close = followNews(() => this.draw());
+  }
+
+  draw() {
+    const { root, data } = this;
+    const news = newsSince(data.follows) ?? data;
+    if (data.part === "numbers") root.replaceChildren(...news.numbers.map(numberElement));
+    else root.replaceChildren("Epoch ", element("strong", "epoch", String(news.epoch)));
+    root.classList.toggle("numbers", data.part === "numbers");
+  }
 }
 
 export default function ({ data, parentElement }) {
-  const root = parentElement.querySelector(".root");
-  let part = parts.get(root);
-  if (!part) {
-    parts.set(root, (part = { data }));
-    part.leave = followNews(() => draw(root, part));
-  }
-  part.data = data;
-  draw(root, part);
-  return () => {
-    part.leave();
-    parts.delete(root);
-  };
+  const [words, unmount] = mount(parentElement, (root) => new Words(root));
+  words.data = data;
+  words.draw();
+  return unmount;
 }

@@ -1,7 +1,5 @@
 """What the Train page offers and promises."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,7 @@ from dashboard.facts import train
 from db import datasets, jobs, recipes, runs, submissions
 from db.models import Dataset, JobStatus, utc_now
 from engine import VERSION
-from engine.core.run_config import PRESETS, ModelParams, RunConfig, config_from
+from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.datasets.split import split
 from engine.imaging.codec import encode_png
 from engine.network.plan import network_plan
@@ -87,10 +85,6 @@ def test_the_plan_counts_images_and_steps():
     assert plan.work.steps_per_epoch == 48
     assert plan.image_size_px == config.model.image_size and plan.work.epochs == 30 and plan.warnings == ()
     assert (plan.network, plan.cost.parameters) == ("a U-Net", network_plan(config.model).parameters)
-
-
-def test_every_network_has_its_words():
-    assert set(train.NETWORKS) == set(get_args(ModelParams.model_fields["architecture"].annotation))
 
 
 def test_what_does_nothing_for_truth_is_named_with_a_reason(installation, dataset):

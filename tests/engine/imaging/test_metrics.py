@@ -26,7 +26,7 @@ def test_overlap_of_known_masks():
     assert metrics.fbeta(LEFT, MIDDLE) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("score", [metrics.dice, metrics.iou, metrics.fbeta, metrics.soft_dice])
+@pytest.mark.parametrize("score", [metrics.dice, metrics.iou, metrics.fbeta])
 def test_both_empty_counts_as_one_and_one_empty_as_zero(score):
     assert score(EMPTY, EMPTY) == 1.0
     assert score(LEFT, EMPTY) == 0.0
@@ -34,9 +34,8 @@ def test_both_empty_counts_as_one_and_one_empty_as_zero(score):
     assert score(LEFT, LEFT) == 1.0
 
 
-def test_soft_scores_take_float_and_8_bit_probability():
+def test_mean_absolute_error_takes_float_and_8_bit_probability():
     half = np.full((4, 5), 0.5, np.float32)
-    assert metrics.soft_dice(half, LEFT) == pytest.approx(2 * 4 / (10 + 8))
     assert metrics.mae(half, LEFT) == pytest.approx(0.5)
     assert metrics.mae(np.where(LEFT, np.uint8(255), np.uint8(0)), LEFT) == 0.0
 

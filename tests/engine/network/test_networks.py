@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 import zipfile
+from typing import get_args
 
 import keras
 import numpy as np
 import pytest
 
-from engine.core.network_parameters import ModelParams
+from engine.core.network_parameters import ARCHITECTURE_TITLES, ModelParams
 from engine.core.run_config import PRESETS
-from engine.network.encoder import EncoderWeightsError, load_encoder_weights
+from engine.network.architectures import architectures
+from engine.network.encoder_weights import EncoderWeightsError, load_encoder_weights
 from engine.network.networks import network
 from engine.network.normalization import FusedBatchNormalization
 from tests.support.shared_data import SHARED_WEIGHTS
@@ -22,6 +24,11 @@ ENCODER = {"architecture": "mobilenet_v2", "image_size": 64}
 
 def small(**changes):
     return ModelParams(**({"image_size": 32, "depth": 2, "base_filters": 4} | changes))
+
+
+def test_every_architecture_can_be_chosen_and_has_a_title():
+    choices = get_args(ModelParams.model_fields["architecture"].annotation)
+    assert set(architectures()) == set(choices) == set(ARCHITECTURE_TITLES)
 
 
 @pytest.mark.parametrize("architecture", ["unet", "residual", "attention"])
@@ -122,7 +129,7 @@ def test_fused_normalisation_is_the_same_mathematics(training):
         np.testing.assert_allclose(found, expected, rtol=1e-2)
 
 
-@pytest.mark.parametrize("architecture", ["unet", "residual", "attention", "mobilenet_v2"])
+@pytest.mark.parametrize("architecture", architectures())
 def test_weights_travel_from_the_training_network_to_the_stored_one(architecture):
     images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.float32)
     for dtype in ("float32", "mixed_bfloat16"):

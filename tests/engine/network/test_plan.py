@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from engine.core.run_config import PRESETS, ModelParams, TrainingParams
+from engine.network.architectures import architectures
 from engine.network.networks import network
 from engine.network.plan import network_plan, readable
 
@@ -16,15 +17,13 @@ NETWORKS = {
     "stride 4": ModelParams(**SMALL, first_stride=4),
     "one level, odd filters": ModelParams(image_size=32, depth=1, base_filters=3, first_stride=1),
     "without normalisation": ModelParams(**SMALL, first_stride=2, batch_normalization=False, dropout=0.2),
-    "residual": ModelParams(**SMALL, architecture="residual", first_stride=2),
     "residual at full size": ModelParams(**SMALL, architecture="residual", first_stride=1, batch_normalization=False),
-    "attention": ModelParams(**SMALL, architecture="attention", first_stride=2),
     "attention of one filter": ModelParams(
         image_size=32, depth=2, base_filters=1, architecture="attention", first_stride=1
     ),
-    "mobilenet_v2": ModelParams(image_size=64, architecture="mobilenet_v2", dropout=0.1),
+    "mobilenet_v2 with dropout": ModelParams(image_size=64, architecture="mobilenet_v2", dropout=0.1),
     "mobilenet_v2 from imagenet": ModelParams(image_size=96, architecture="mobilenet_v2", encoder_weights="imagenet"),
-}
+} | {name: ModelParams(**SMALL, architecture=name) for name in architectures()}
 
 
 @pytest.mark.parametrize("params", NETWORKS.values(), ids=NETWORKS)

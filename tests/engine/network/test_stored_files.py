@@ -15,7 +15,8 @@ import pytest
 
 from engine.core.network_parameters import ModelParams
 from engine.core.run_config import PRESETS
-from engine.network.encoder import EncoderWeightsError, load_encoder_weights
+from engine.network.architectures import architectures
+from engine.network.encoder_weights import EncoderWeightsError, load_encoder_weights
 from engine.network.inference import ModelError, load_model
 from engine.network.networks import network
 from engine.network.stored_files import (
@@ -31,7 +32,7 @@ KINDS = {
     f"{architecture}, stride {stride}, {'with' if normalised else 'no'} batch normalisation": ModelParams(
         architecture=architecture, first_stride=stride, batch_normalization=normalised, dropout=0.1, **TINY
     )
-    for architecture in ("unet", "residual", "attention", "mobilenet_v2")
+    for architecture in architectures()
     for stride in (1, 4)
     for normalised in (True, False)
 } | {f"preset {name}": config.model.model_copy(update=TINY) for name, config in PRESETS.items()}

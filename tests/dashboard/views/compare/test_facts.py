@@ -40,7 +40,7 @@ def pair(installation):
     return exact, moved
 
 
-def test_runs_keep_the_order_asked_for_and_unknown_ids_are_left_out(installation, pair):
+def test_runs_keep_the_requested_order_and_unknown_ids_are_left_out(installation, pair):
     exact, moved = pair
     with installation.database.reading() as session:
         found = compare.compared_runs(session, [moved.id, "0" * 32, exact.id, moved.id])
@@ -72,12 +72,12 @@ def test_only_settings_that_differ_are_listed(installation):
     )
     found = compare.all_settings(compared(installation, plain, other))
     differing = {setting.name: setting.values for setting in found if setting.differs}
-    assert differing == {"Learned from": ("truth", "recipe (kmeans)"), "Training · Epochs": ("30", "7")}
+    assert differing == {"Trained on": ("truth", "recipe (kmeans)"), "Training · Epochs": ("30", "7")}
     assert ("Preset", ("fast", "fast")) in [(setting.name, setting.values) for setting in found]
     assert not any(setting.differs for setting in compare.all_settings(compared(installation, plain)))
 
 
-def test_images_are_sorted_by_how_far_the_runs_are_apart(installation, pair):
+def test_images_are_sorted_by_disagreement(installation, pair):
     images = shared(installation, *pair)
     assert images.reference == "truth" and len(images.rows) == 6
     names = [images.name(int(image)) for image in images.order("disagreement")]
@@ -95,12 +95,12 @@ def test_the_mask_threshold_moves_the_scores(installation, pair):
     assert np.all(lower.areas > at_half.areas)
 
 
-def test_pseudo_label_scores_are_compared_only_if_one_label_set_taught_all(installation):
+def test_pseudo_label_scores_are_compared_only_if_all_were_trained_on_one_label_set(installation):
     dataset = add_discs(installation, 3)
     first, second = add_label_set(installation, dataset, "a"), add_label_set(installation, dataset, "b", shift_px=8)
     runs = [
-        add_run(installation, dataset, name, label_set_id=taught_by, score_truth=False)
-        for name, taught_by in (("a1", first), ("a2", first), ("b1", second))
+        add_run(installation, dataset, name, label_set_id=trained_on, score_truth=False)
+        for name, trained_on in (("a1", first), ("a2", first), ("b1", second))
     ]
     assert shared(installation, *runs[:2]).reference == "label"
     mixed = shared(installation, *runs)
@@ -110,7 +110,7 @@ def test_pseudo_label_scores_are_compared_only_if_one_label_set_taught_all(insta
     assert "different references" in sentences and "share no reference" in sentences
 
 
-def test_datasets_that_differ_are_matched_by_their_pictures(installation):
+def test_different_datasets_are_matched_by_image_content(installation):
     here, there, elsewhere = (add_discs(installation, 4, name=name) for name in ("here", "there", "elsewhere"))
     with installation.database.writing() as session:
         both = zip(datasets.images(session, here.id)[:3], datasets.images(session, there.id)[:3], strict=True)
@@ -124,7 +124,7 @@ def test_datasets_that_differ_are_matched_by_their_pictures(installation):
     nothing = shared(installation, runs[0], runs[2])
     assert len(nothing.rows) == 0
     sentences = " ".join(shared_images.cautions(compared(installation, runs[0], runs[2]), nothing))
-    assert "different datasets (here, elsewhere)" in sentences and "share no picture" in sentences
+    assert "different datasets (here, elsewhere)" in sentences and "share no image" in sentences
 
 
 def test_a_run_without_masks_still_shows_curves(installation, pair):
@@ -139,13 +139,13 @@ def test_a_run_without_masks_still_shows_curves(installation, pair):
     assert compare.metric_choices(runs) == ("dice", "loss", "iou")
 
 
-def test_the_usual_pair_shares_a_dataset(installation, pair):
+def test_the_default_pair_shares_a_dataset(installation, pair):
     add_run(installation, add_discs(installation, 2, name="newer"), "alone")
     with installation.database.reading() as session:
         assert set(compare.usual_runs(session)) == {run.id for run in pair}
 
 
-def test_archived_runs_are_not_begun_with_but_compared_when_asked_for(installation, pair):
+def test_archived_runs_are_no_default_but_can_be_compared(installation, pair):
     with installation.database.writing() as session:
         runs.mark(session, [pair[1].id], archived=True)
     third = add_run(installation, add_discs(installation, 2, name="newer"), "alone")

@@ -1,4 +1,4 @@
-"""Run A against run B: who wins on which image, and how sure the mean is."""
+"""Run A against run B: wins, and the confidence interval of the mean."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def test_wins_losses_and_ties_add_up_and_the_worst_loss_comes_first(pair):
     found = head_to_head(pair, 0, 1)
     assert (found.wins_a, found.wins_b, found.ties, found.unscored) == (8, 0, 1, 0)
     assert found.mean == pytest.approx(float((pair.scores[:, 0] - pair.scores[:, 1]).mean()))
-    losses = found.ordered("B lost most")
+    losses = found.ordered("B worse first")
     apart = pair.scores[losses, 0] - pair.scores[losses, 1]
     assert list(apart) == sorted(apart, reverse=True)
-    assert list(found.ordered("B gained most")) == list(losses[::-1])
+    assert list(found.ordered("B better first")) == list(losses[::-1])
     low, high = found.interval
     assert 0 < low < found.mean < high
 
 
-def test_the_other_way_round_is_the_mirror_image(pair):
+def test_swapping_the_runs_negates_the_result(pair):
     there, back = head_to_head(pair, 0, 1), head_to_head(pair, 1, 0)
     assert (back.wins_a, back.wins_b) == (there.wins_b, there.wins_a)
     assert back.mean == pytest.approx(-there.mean)
     assert list(back.ordered("Furthest apart")) == list(there.ordered("Furthest apart"))
 
 
-def test_held_out_only_leaves_out_what_either_has_learned_from(pair):
+def test_held_out_only_leaves_out_training_images_of_either(pair):
     found = head_to_head(pair, 0, 1, held_out_only=True)
     assert list(found.images) == [0, 3, 6]
     assert found.interval is None and len(found.images) < LEAST_IMAGES
@@ -69,7 +69,7 @@ def test_an_image_without_a_score_in_one_run_counts_for_none(installation):
     assert (found.wins_a, found.unscored, len(found.images)) == (3, 1, 3)
 
 
-def test_without_a_common_reference_areas_are_compared_and_named_no_score(installation):
+def test_without_a_common_reference_areas_are_compared(installation):
     dataset = add_discs(installation, 4)
     runs = [
         add_run(installation, dataset, name, label_set_id=add_label_set(installation, dataset, name), score_truth=False)
@@ -81,7 +81,7 @@ def test_without_a_common_reference_areas_are_compared_and_named_no_score(instal
     assert found.differences == pytest.approx(images.areas[:, 0] - images.areas[:, 1])
 
 
-def test_the_interval_is_the_same_each_time_and_covers_what_it_promises():
+def test_the_interval_is_reproducible_and_has_its_nominal_coverage():
     rng = np.random.default_rng(5)
     assert mean_interval(rng.normal(0, 1, 30)) != mean_interval(rng.normal(0, 1, 30))
     drawn = rng.normal(0.1, 1, (200, 40))

@@ -33,7 +33,7 @@ def text_of(at):
     return " ".join(element.value for kind in (at.markdown, at.caption, at.info) for element in kind)
 
 
-def test_with_fewer_than_two_runs_the_page_says_what_to_do(page, installation):
+def test_with_fewer_than_two_runs_the_page_explains_what_to_do(page, installation):
     assert "Nothing to compare yet" in text_of(page())
     add_run(installation, add_discs(installation, 2), "only")
     assert "Only one run yet" in text_of(page())
@@ -49,7 +49,7 @@ def test_the_address_chooses_the_runs_and_follows_the_choice(page, installation)
     assert at.query_params["runs"] in (f"{c.id},{a.id},{b.id}", [f"{c.id},{a.id},{b.id}"])
 
 
-def test_numbers_and_differences_stand_in_tables(page, installation):
+def test_numbers_and_differences_are_in_tables(page, installation):
     dataset = add_discs(installation, 4)
     a = add_run(installation, dataset, "a", shifts_px=(0,))
     config = config_from("fast", {"training": {"epochs": 7}})
@@ -62,11 +62,11 @@ def test_numbers_and_differences_stand_in_tables(page, installation):
     assert list(numbers["Epochs measured against"]) == ["truth", "pseudo-label recipe"]
     truth = numbers["Dice vs truth, 4 shared images"]
     assert truth[0] == pytest.approx(1) and truth[1] < 0.95
-    assert list(differing.index) == ["Learned from", "Training · Epochs"]
+    assert list(differing.index) == ["Trained on", "Training · Epochs"]
     assert "measure different things" in text_of(at)
 
 
-def test_the_chosen_threshold_of_the_address_counts_from_the_first_moment(page, installation):
+def test_the_threshold_of_the_address_applies_from_the_start(page, installation):
     dataset = add_discs(installation, 4)
     runs = ",".join(add_run(installation, dataset, name, shifts_px=(0,)).id for name in "ab")
     (numbers, *_) = (frame.value for frame in page(runs=runs, threshold="0.3").dataframe)
@@ -84,10 +84,10 @@ def test_the_next_image_is_the_one_with_the_next_largest_disagreement(page, inst
     assert "2 of 6 shared images" in text_of(at)
 
 
-def test_runs_of_different_datasets_say_what_cannot_be_compared(page, installation):
+def test_runs_of_different_datasets_explain_what_cannot_be_compared(page, installation):
     runs = [add_run(installation, add_discs(installation, 3, name=name), name) for name in ("here", "there")]
     text = text_of(page(runs=",".join(run.id for run in runs)))
-    assert "different datasets" in text and "share no picture" in text
+    assert "different datasets" in text and "share no image" in text
 
 
 def test_a_run_without_masks_shows_its_curves(page, installation):
@@ -98,7 +98,7 @@ def test_a_run_without_masks_shows_its_curves(page, installation):
     assert len(at.get("plotly_chart")) == 1
 
 
-def test_a_click_in_the_scatter_brings_back_a_plain_list(page, installation):
+def test_a_click_in_the_scatter_returns_a_plain_list(page, installation):
     dataset = add_discs(installation, 4)
     runs = ",".join(add_run(installation, dataset, name, shifts_px=(0, 3)).id for name in "ab")
     scatter = page(runs=runs).get("plotly_chart")[-1]
@@ -107,7 +107,7 @@ def test_a_click_in_the_scatter_brings_back_a_plain_list(page, installation):
     assert sorted(image for rows in clickable for (image,) in rows) == [0, 1, 2, 3]
 
 
-def test_names_are_shown_as_they_were_typed(page, installation):
+def test_names_are_escaped(page, installation):
     dataset = add_discs(installation, 3)
     names = ("<b>a</b> [x](y)", "*b*")
     at = page(runs=",".join(add_run(installation, dataset, name, shifts_px=(0,)).id for name in names))
@@ -117,7 +117,7 @@ def test_names_are_shown_as_they_were_typed(page, installation):
     assert "\\[x\\]" in text_of(at)
 
 
-def test_encoder_weights_stand_beside_the_scores_of_the_run_they_helped(page, installation):
+def test_encoder_weights_are_shown_with_the_scores_of_their_run(page, installation):
     dataset = add_discs(installation, 6)
     plain, helped = (add_run(installation, dataset, name) for name in ("plain", "helped"))
     assert not any("Encoder weights" in table.value.columns for table in page().dataframe)
@@ -128,7 +128,7 @@ def test_encoder_weights_stand_beside_the_scores_of_the_run_they_helped(page, in
     assert dict(zip(numbers["Run"], numbers["Encoder weights"], strict=True)) == {"plain": "none", "helped": "ImageNet"}
 
 
-def test_the_address_chooses_a_and_b_and_names_who_is_ahead(page, installation):
+def test_the_address_chooses_a_and_b_and_the_better_is_named(page, installation):
     dataset = add_discs(installation, 9)
     exact = add_run(installation, dataset, "exact", shifts_px=(0,))
     moved = add_run(installation, dataset, "moved", shifts_px=(4,))
@@ -138,9 +138,9 @@ def test_the_address_chooses_a_and_b_and_names_who_is_ahead(page, installation):
     assert "A is ahead on **9**, B on **0**" in text_of(at)
     at = page(runs=address, a=third.id, b=exact.id)
     assert (at.selectbox(key="compare-a").value, at.selectbox(key="compare-b").value) == (third.id, exact.id)
-    assert "A is ahead on **0**, B on **9**" in text_of(at) and "so B is better on images like these" in text_of(at)
+    assert "A is ahead on **0**, B on **9**" in text_of(at) and "**B scores" in text_of(at)
     at = page(runs=address, a=third.id, b=exact.id, held="true")
-    assert "Of 3 images" in text_of(at) and "too few to say" in text_of(at)
+    assert "Of 3 images" in text_of(at) and "too few for a confidence interval" in text_of(at)
     at.selectbox(key="compare-b").set_value(third.id).run()
     assert not at.exception and "A and B are the same run" in text_of(at)
 
@@ -155,7 +155,8 @@ def test_chosen_images_of_the_address_are_the_ones_shown(page, installation):
     at = page(runs=address, picked=f"{images[1]},{images[5]},{'0' * 32}")
     assert "**2 images chosen in the chart**" in text_of(at)
     at.button(key="pair-all").click().run()
-    assert not at.exception and "picked" not in at.query_params and "**B lost most**" in text_of(at)
+    assert not at.exception and "picked" not in at.query_params and "**B worse first**" in text_of(at)
+    assert "**B better first**" in text_of(page(runs=address, first="B gained most"))  # its name in older addresses
 
 
 def test_without_a_common_reference_nobody_wins(page, installation):
@@ -171,7 +172,7 @@ def test_without_a_common_reference_nobody_wins(page, installation):
     assert len(at.get("plotly_chart")) == 1
 
 
-def test_of_many_runs_a_person_chooses_whose_masks_to_see(page, installation):
+def test_with_many_runs_the_user_chooses_whose_masks_to_show(page, installation):
     dataset = add_discs(installation, 3)
     made = [add_run(installation, dataset, f"run {number}", shifts_px=(number,)) for number in range(9)]
     address = ",".join(run.id for run in made)

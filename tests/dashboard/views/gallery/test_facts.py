@@ -1,4 +1,4 @@
-"""The gallery's arrangement against scores computed afresh from the stored pictures."""
+"""The gallery's arrangement against scores recomputed from the stored masks, and the origin of masks."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from dashboard.views.gallery import facts as gallery
 from dashboard.views.gallery import order as gallery_order
 from dashboard.views.gallery.order import Choice
 from db import predictions, runs
-from db.models import Image, Label, Prediction, utc_now
+from db.models import Image, Label, Prediction, PredictionSet, utc_now
 from db.submissions import submit_predict
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
@@ -40,7 +40,7 @@ def test_scores_at_any_threshold_are_those_of_the_masks_themselves(predicted, th
         assert iou_from_dice(metrics.dice(mask, truth)) == pytest.approx(metrics.iou(mask, truth))
 
 
-def test_the_least_sure_come_first_and_masks_without_a_map_last(predicted):
+def test_the_least_certain_come_first_and_masks_without_a_map_last(predicted):
     installation, _, origin, _ = predicted
     with installation.database.writing() as session:
         rows = session.query(Prediction).filter_by(prediction_set_id=origin.prediction_set_id)
@@ -53,14 +53,14 @@ def test_the_least_sure_come_first_and_masks_without_a_map_last(predicted):
     arranged = gallery_order.arrange(table, choice)
     order = [unsure[table.image_ids[row]] for row in arranged.rows]
     assert order[:-1] == sorted(order[:-1], reverse=True) and order[-1] is None
-    shown = gallery.pictures(origin, table, arranged, choice, 1)
+    shown = gallery.thumbnails(origin, table, arranged, choice, 1)
     assert shown[0].uncertainty == pytest.approx(max(order[:-1]))
     assert f"/uncertainty/{shown[0].image_id}" in shown[0].uncertainty_map
     assert shown[-1].uncertainty_map is None
     assert gallery.detail(table, arranged, choice, shown[0].image_id).uncertainty == shown[0].uncertainty
 
 
-def test_successes_and_failures_part_the_scored_images(predicted):
+def test_successes_and_failures_partition_the_scored_images(predicted):
     *_, table = predicted
     for success_from in (0.0, 0.5, 0.8, 1.0):
         choice = Choice("truth", success_from=success_from)
@@ -104,7 +104,7 @@ def test_split_and_search(predicted):
     assert gallery_order.arrange(table, Choice("truth", search="no such")).mean_score is None
 
 
-def test_dropped_images_can_be_looked_at_by_themselves(predicted):
+def test_dropped_images_can_be_shown_alone(predicted):
     installation, _, origin, table = predicted
     with installation.database.writing() as session:
         session.get_one(Prediction, (origin.prediction_set_id, table.image_ids[5])).split = "dropped"
@@ -138,7 +138,7 @@ def test_images_without_a_reference_are_neither_success_nor_failure_and_come_las
     for sort in ("Worst first", "Best first"):
         choice = Choice("truth", sort=sort)
         arrangement = gallery_order.arrange(table, choice)
-        last = gallery.pictures(origin, table, arrangement, choice, 1)[-1]
+        last = gallery.thumbnails(origin, table, arrangement, choice, 1)[-1]
         assert (last.name, last.score, last.success, last.reference) == ("disc 0.png", None, None, None)
         assert (arrangement.unscored, arrangement.successes + arrangement.failures) == (1, 3)
     assert table.references == ("truth",)
@@ -152,11 +152,11 @@ def test_pages_hold_48_and_know_where_an_image_is(installation):
     choice = Choice("truth", sort="Name")
     arrangement = gallery_order.arrange(table, choice)
     assert arrangement.pages == 2
-    assert [len(gallery.pictures(origin, table, arrangement, choice, page)) for page in (1, 2, 3)] == [48, 2, 0]
+    assert [len(gallery.thumbnails(origin, table, arrangement, choice, page)) for page in (1, 2, 3)] == [48, 2, 0]
     assert [arrangement.page_of(int(arrangement.rows[place])) for place in (0, 47, 48)] == [1, 1, 2]
 
 
-def test_detail_walks_through_the_order(predicted):
+def test_detail_knows_its_neighbours_in_the_order(predicted):
     *_, table = predicted
     choice = Choice("truth", threshold=0.5, success_from=0.8, show="Failures")
     arrangement = gallery_order.arrange(table, choice)
@@ -171,10 +171,9 @@ def test_detail_walks_through_the_order(predicted):
     assert gallery.detail(table, arrangement, choice, "0" * 32) is None
 
 
-def test_the_source_leads_back_to_recipe_and_job(predicted):
+def test_the_source_names_recipe_and_job(predicted):
     installation, dataset, origin, _ = predicted
     assert (origin.dataset_name, origin.label_set_name, origin.recipe) == ("discs", "recipe", "kmeans")
-    assert origin.taught_by == "the label set “recipe” (kmeans)"
     assert (origin.predicted, origin.image_count, origin.job) == (12, 12, None)
     with installation.database.writing() as session:
         submit_predict(session, origin.run_id, dataset.id)
@@ -193,7 +192,7 @@ def test_runs_with_predictions_come_first(installation):
     assert [(choice.name, choice.predicted) for choice in choices] == [("old but predicted", True), ("new", False)]
 
 
-def test_runs_that_are_put_away_are_not_chosen_from_unless_the_address_names_them(installation):
+def test_archived_runs_are_no_choices_unless_the_address_names_them(installation):
     dataset = add_discs(installation, 2)
     kept, away = add_run(installation, dataset, "kept"), add_run(installation, dataset, "away")
     with installation.database.writing() as session:
@@ -221,7 +220,7 @@ def test_a_set_is_read_in_parts_as_it_is_read_at_once(predicted, monkeypatch):
     assert np.isnan(again.dice["label"][bare]).all() and set(again.areas[bare]) == {np.float32(rows[7].area)}
 
 
-def test_teacher_and_network_are_told_apart_in_tile_and_detail(predicted):
+def test_tile_and_detail_compare_teacher_and_network(predicted):
     installation, _, origin, table = predicted
     truth = table.scores("truth", 0.5)
     with installation.database.writing() as session:
@@ -232,28 +231,61 @@ def test_teacher_and_network_are_told_apart_in_tile_and_detail(predicted):
         table = read_scores(session, origin.prediction_set_id)
     choice = Choice("truth", sort="Network beats label first")
     arranged = gallery_order.arrange(table, choice)
-    first, second = gallery.pictures(origin, table, arranged, choice, 1)[:2]
+    first, second = gallery.thumbnails(origin, table, arranged, choice, 1)[:2]
     assert first.image_id == table.image_ids[0] and second.note == ""
     assert first.note == f"network {truth[0]:.3f}, label 0.500"
     assert "/truth/" in first.truth and "/labels/" in first.label and first.reference == first.truth
     detail = gallery.detail(table, arranged, choice, first.image_id)
-    assert (detail.teacher_dice, detail.better, detail.flip_agreement) == (0.5, "network", 0.25)
+    assert (detail.teacher_dice, detail.flip_agreement) == (0.5, 0.25) and detail.lead == pytest.approx(truth[0] - 0.5)
     assert detail.signals["mirror"] == pytest.approx(0.75) and 0 < detail.suspicion < 1
     other = gallery.detail(table, arranged, choice, second.image_id)
-    assert (other.teacher_dice, other.better, other.flip_agreement) == (None, None, None)
+    assert (other.teacher_dice, other.lead, other.flip_agreement) == (None, None, None)
 
 
 @pytest.mark.parametrize(
     ("sort", "words"),
     [
-        ("Far from its label first", "agreement with its label 0."),
-        ("Unusual area first", "usual "),
+        ("Least like its label first", "agreement with its label 0."),
+        ("Unusual area first", "typical "),
         ("Suspicious first", " "),
         ("Name", ""),
     ],
 )
-def test_a_tile_says_why_it_stands_where_it_does(predicted, sort, words):
+def test_a_tile_explains_its_position(predicted, sort, words):
     *_, origin, table = predicted
     choice = Choice("truth", sort=sort)
-    note = gallery.pictures(origin, table, gallery_order.arrange(table, choice), choice, 1)[0].note
+    note = gallery.thumbnails(origin, table, gallery_order.arrange(table, choice), choice, 1)[0].note
     assert words in note and bool(words) == bool(note)
+
+
+def origin_of(installation, run, **values):
+    with installation.database.writing() as session:
+        found = session.query(PredictionSet).filter_by(run_id=run.id).one()
+        for name, value in values.items():
+            setattr(found, name, value)
+        return gallery.mask_origin(session, found.id)
+
+
+def test_the_origin_of_a_run_trained_on_labels_names_its_recipe_with_its_changes(installation):
+    dataset = add_discs(installation, 3)
+    run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset, "teachers"))
+    with installation.database.writing() as session:
+        runs.update_run(session, run.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
+    found = origin_of(installation, run, flips=True, refine="guided_filter")
+    assert found.network == "preset fast · best epoch 3 · encoder weights: ImageNet"
+    assert found.prediction == "averaged over flips, refined with guided filter"
+    assert found.recipe.endswith(": defaults") or "clusters 4" in found.recipe
+    assert found.classes == ("background", "foreground")
+
+
+def test_the_origin_of_a_run_trained_on_truth_has_no_recipe(installation):
+    run = add_run(installation, add_discs(installation, 3), "r")
+    found = origin_of(installation, run)
+    assert found.recipe == ""
+    assert found.prediction == "without averaging or refinement"
+    assert "encoder weights" not in found.network
+
+
+def test_a_deleted_set_has_no_origin(installation):
+    with installation.database.reading() as session:
+        assert gallery.mask_origin(session, "0" * 32) is None

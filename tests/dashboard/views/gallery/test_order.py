@@ -19,11 +19,11 @@ def full():
     return table(truth=TRUTH, teacher=TEACHER, label=LABEL, uncertainty=UNSURE, area=AREA, mirror=LABEL)
 
 
-def rows(made, **choice):
-    return gallery_order.arrange(made, Choice(**{"reference": "truth", **choice})).rows.tolist()
+def rows(scores, **choice):
+    return gallery_order.arrange(scores, Choice(**{"reference": "truth", **choice})).rows.tolist()
 
 
-def test_a_span_holds_both_ends_and_leaves_out_what_has_no_such_measure(full):
+def test_a_span_includes_both_ends_and_excludes_images_without_the_measure(full):
     assert rows(full, sort="Name", spans={"uncertainty": (0.1, 0.5)}) == [0, 1, 2, 5]
     assert rows(full, sort="Name", spans={"uncertainty": EVERYTHING}) == [0, 1, 2, 3, 4, 5]
     assert rows(full, sort="Name", spans={"area": (0.2, 0.3), "agreement": (0.5, 1.0)}) == [0, 2, 3]
@@ -31,13 +31,13 @@ def test_a_span_holds_both_ends_and_leaves_out_what_has_no_such_measure(full):
     assert rows(full, sort="Name", reference="label", spans={"score": (0.0, 0.5)}) == [1, 4]
 
 
-def test_counts_are_of_what_the_filters_leave(full):
+def test_counts_are_over_the_images_that_match_the_filters(full):
     arranged = gallery_order.arrange(full, Choice("truth", success_from=0.75, spans={"area": (0.15, 0.5)}))
     assert (arranged.successes, arranged.failures, arranged.unscored) == (1, 2, 1)
     assert arranged.nearer == {"network": 1, "label": 1, "same": 1}
 
 
-def test_network_and_label_are_told_apart_by_truth(full):
+def test_network_and_label_are_compared_by_truth(full):
     assert rows(full, sort="Network beats label first")[:4] == [5, 0, 3, 1]
     assert rows(full, sort="Label beats network first")[:4] == [1, 3, 0, 5]
     assert rows(full, sort="Name", nearer="Network") == [0, 5]
@@ -45,20 +45,20 @@ def test_network_and_label_are_told_apart_by_truth(full):
     assert full.lead(0.5)[5] == pytest.approx(0.5)
 
 
-def test_what_lacks_the_signal_comes_last(full):
+def test_images_without_the_signal_come_last(full):
     assert rows(full, sort="Least sure first") == [4, 1, 2, 5, 0, 3]
-    assert rows(full, sort="Far from its label first") == [4, 1, 2, 5, 3, 0]
-    assert rows(full, sort="Mirror disagrees first") == rows(full, sort="Far from its label first")
+    assert rows(full, sort="Least like its label first") == [4, 1, 2, 5, 3, 0]
+    assert rows(full, sort="Least stable first") == rows(full, sort="Least like its label first")
     assert rows(full, sort="Unusual area first")[0] == 4
     assert rows(full, sort="Suspicious first")[0] == 4
     for sort in SORTS:
         assert sorted(rows(full, sort=sort)) == [0, 1, 2, 3, 4, 5]
 
 
-def test_only_orders_and_measures_with_numbers_behind_them_are_offered(full):
+def test_only_orders_and_measures_with_data_are_offered(full):
     assert set(gallery_order.sorts(full)) == set(SORTS)
     bare = gallery_order.sorts(table(truth=TRUTH))
-    assert not {"Least sure first", "Mirror disagrees first", "Far from its label first"} & set(bare)
+    assert not {"Least sure first", "Least stable first", "Least like its label first"} & set(bare)
     assert not set(gallery_order.RIVALRY) & set(bare)
     assert gallery_order.measures(full, "truth") == ["score", "area", "agreement", "uncertainty", "mirror"]
     assert gallery_order.measures(full, "label") == ["score", "area", "uncertainty", "mirror"]
@@ -70,7 +70,7 @@ def test_the_worst_come_first_where_there_is_truth_and_the_suspicious_where_ther
     assert gallery_order.sorts(table(label=LABEL))[0] == "Suspicious first"
 
 
-def test_filters_are_said_in_words_that_name_the_reference(full):
+def test_filters_are_described_with_their_reference(full):
     spans = {"score": (0.2, 1.0), "area": (0.0, 0.105), "uncertainty": EVERYTHING}
     choice = Choice("truth", show="Failures", split="Dropped", search=" Ä ", spans=spans, nearer="Label")
     assert gallery_order.filters_in_words(choice) == [

@@ -35,7 +35,7 @@ def text_of(at):
     return " ".join(element.value for kind in (at.markdown, at.caption, at.info, at.warning) for element in kind)
 
 
-def test_without_a_run_the_page_says_where_to_go(page):
+def test_without_a_run_the_page_links_to_training(page):
     at = page()
     assert "No run yet" in text_of(at)
     assert [button.label for button in at.button] == ["Train a network"]
@@ -72,7 +72,7 @@ def test_the_reference_is_named_and_can_be_switched(page, installation):
     assert "Mean Dice vs truth" not in metrics(at)
 
 
-def test_an_image_opens_with_all_its_scores_and_leads_to_the_next(page, installation):
+def test_an_image_opens_with_all_its_scores_and_links_to_the_next(page, installation):
     dataset = add_discs(installation, 6)
     run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset))
     with installation.database.reading() as session:
@@ -92,33 +92,33 @@ def test_an_image_opens_with_all_its_scores_and_leads_to_the_next(page, installa
     assert "image" not in at.query_params
 
 
-def test_filters_that_leave_nothing_say_so(page, installation):
+def test_filters_without_a_match_are_reported(page, installation):
     run = add_run(installation, add_discs(installation, 3), "r")
     assert "No image matches" in text_of(page(run=run.id, search="no such name"))
 
 
-def test_a_run_without_masks_offers_to_draw_them(page, installation, monkeypatch):
+def test_a_run_without_masks_offers_to_predict_them(page, installation, monkeypatch):
     run = add_run(installation, add_discs(installation, 3), "r", shifts_px=())
     started = []
     monkeypatch.setattr(
         "dashboard.server.resources.launcher", lambda: type("L", (), {"submit": staticmethod(started.append)})
     )
     at = page(run=run.id)
-    assert "drawn no masks yet" in text_of(at)
-    {button.label: button for button in at.button}["Draw the masks"].click().run()
+    assert "has no masks yet" in text_of(at)
+    {button.label: button for button in at.button}["Predict the masks"].click().run()
     assert not at.exception
     with installation.database.reading() as session:
         (job,) = session.query(Job).all()
     assert (job.kind, job.payload["run"], started) == ("predict", run.id, [job.id])
-    assert "once the run has drawn them" in text_of(at)
+    assert "once the run has predicted them" in text_of(at)
 
 
-def test_a_run_that_is_gone_is_said_to_be_gone(page, installation):
+def test_a_deleted_run_is_reported(page, installation):
     add_run(installation, add_discs(installation, 3), "r")
-    assert "not here any more" in text_of(page(run="0" * 32))
+    assert "no longer exists" in text_of(page(run="0" * 32))
 
 
-def test_pages_are_kept_in_the_address_and_begin_anew_with_another_filter(page, installation):
+def test_pages_are_kept_in_the_address_and_restart_with_another_filter(page, installation):
     run = add_run(installation, add_discs(installation, 50, size_px=40), "r")
     at = page(run=run.id, page="2")
     (pagination,) = at.get("pagination")
@@ -130,7 +130,7 @@ def test_pages_are_kept_in_the_address_and_begin_anew_with_another_filter(page, 
     assert page(run=run.id, page="first").get("pagination")[0].value == 1
 
 
-def test_uncertainty_is_offered_where_there_are_maps_and_encoder_weights_stand_beside_the_mean(page, installation):
+def test_uncertainty_is_offered_if_there_are_maps_and_encoder_weights_are_shown_with_the_mean(page, installation):
     run = add_run(installation, add_discs(installation, 6), "first")
     at = page(run=run.id)
     assert "Uncertainty" not in at.selectbox("view").options and "Least sure first" not in at.selectbox("sort").options
@@ -157,17 +157,17 @@ def set_predictions(installation, **columns):
         return [row.image_id for row in rows]
 
 
-def test_without_truth_the_suspicious_come_first_and_nothing_speaks_of_truth(page, installation):
+def test_without_truth_the_suspicious_come_first_and_nothing_mentions_truth(page, installation):
     dataset = add_discs(installation, 6)
     run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset), score_truth=False)
     at = page(run=run.id)
     assert at.selectbox("sort").value == "Suspicious first"
-    assert not {"Network beats label first", "Mirror disagrees first"} & set(at.selectbox("sort").options)
+    assert not {"Network beats label first", "Least stable first"} & set(at.selectbox("sort").options)
     assert "Mean agreement with the pseudo-label" in metrics(at)
     assert not at.expander and "truth" not in text_of(at)
 
 
-def test_filters_narrow_what_is_counted_say_so_and_are_cleared(page, installation):
+def test_filters_narrow_the_counts_are_described_and_cleared(page, installation):
     run = add_run(installation, add_discs(installation, 6), "r")
     set_predictions(installation, uncertainty=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], flip_agreement=[0.9] * 6)
     at = page(run=run.id, search="disc", split="Train")
@@ -196,7 +196,7 @@ def test_network_and_labels_are_counted_against_truth(page, installation):
     assert "pseudo-label, prediction and truth" in text_of(at)
 
 
-def test_truth_judges_the_orders_once_asked(page, installation):
+def test_the_orders_are_compared_with_truth_on_demand(page, installation):
     run = add_run(installation, add_discs(installation, 12), "r")
     set_predictions(installation, uncertainty=[number / 12 for number in range(12)], flip_agreement=[0.5] * 12)
     at = page(run=run.id)
@@ -208,10 +208,10 @@ def test_truth_judges_the_orders_once_asked(page, installation):
     assert list(shown.value["Order"]) == [
         "Suspicious first",
         "Least sure first",
-        "Mirror disagrees first",
+        "Least stable first",
         "Unusual area first",
     ]
-    assert list(shown.value["Worth"])[2] == "too few images"  # all alike
+    assert list(shown.value["Verdict"])[2] == "too few images"  # all equal
 
 
 def test_pages_turn_by_buttons_with_keys(page, installation):
@@ -228,7 +228,7 @@ def test_pages_turn_by_buttons_with_keys(page, installation):
     assert "page" not in at.query_params
 
 
-def test_another_run_begins_with_the_order_that_suits_it(page, installation):
+def test_another_run_starts_with_its_default_order(page, installation):
     dataset = add_discs(installation, 6)
     label_set_id = add_label_set(installation, dataset)
     scored = add_run(installation, dataset, "scored", label_set_id=label_set_id)
@@ -240,4 +240,10 @@ def test_another_run_begins_with_the_order_that_suits_it(page, installation):
     at.selectbox("sort").set_value("Name").run()
     at.selectbox("gallery-run").set_value(scored.id).run()
     assert at.selectbox("sort").value == "Name"
-    assert page(run=blind.id, sort="Worst first").selectbox("sort").value == "Worst first"  # an address is obeyed
+    assert page(run=blind.id, sort="Worst first").selectbox("sort").value == "Worst first"  # the address wins
+
+
+def test_an_address_with_the_old_name_of_an_order_still_opens_it(page, installation):
+    run = add_run(installation, add_discs(installation, 6), "r")
+    set_predictions(installation, flip_agreement=[0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    assert page(run=run.id, sort="Mirror disagrees first").selectbox("sort").value == "Least stable first"

@@ -1,4 +1,4 @@
-"""Signals that need no truth, on tables with known answers, and what truth says of them."""
+"""Signals that need no truth, on tables with known answers, and how they compare with truth."""
 
 import numpy as np
 import pytest
@@ -29,15 +29,15 @@ def table(*, label=NONE, truth=NONE, area=0.2, uncertainty=NONE, mirror=NONE, te
     )
 
 
-def test_only_what_is_known_is_a_signal():
+def test_only_known_values_are_signals():
     assert list(suspicion.signals(table(), 0.5)) == ["area"]
     everything = suspicion.signals(table(label=0.9, uncertainty=0.1, mirror=0.75), 0.5)
-    assert list(everything) == list(suspicion.SIGNALS)
+    assert list(everything) == ["disagreement", "uncertainty", "mirror", "area"]
     assert everything["disagreement"] == pytest.approx([0.1] * 6)
     assert everything["mirror"] == pytest.approx([0.25] * 6)
 
 
-def test_an_area_is_unusual_by_its_ratio_to_the_usual_one():
+def test_an_area_is_unusual_by_its_ratio_to_the_typical_one():
     usual = [0.10, 0.10, 0.11, 0.09, 0.10]
     apart = suspicion.area_outlier(table(area=[*usual, 0.40]), 0.5)
     assert np.argmax(np.abs(apart)) == 5 and apart[5] > 3.5  # Iglewicz and Hoaglin call that an outlier
@@ -47,21 +47,21 @@ def test_an_area_is_unusual_by_its_ratio_to_the_usual_one():
     assert np.isfinite(empty).all() and np.argmin(empty) == 5
 
 
-def test_areas_that_are_all_alike_are_not_suspicious():
+def test_equal_areas_are_not_suspicious():
     assert suspicion.area_outlier(table(area=0.2), 0.5).tolist() == [0] * 6
     mostly = suspicion.area_outlier(table(area=[0.2] * 5 + [0.3]), 0.5)  # the median deviation is 0
     assert mostly[:5] == pytest.approx(0) and 0 < mostly[5] < np.inf
     assert len(suspicion.area_outlier(table(count=0), 0.5)) == 0
 
 
-def test_each_signal_counts_the_same_whatever_its_scale():
+def test_each_signal_has_the_same_weight_whatever_its_scale():
     found = {"uncertainty": np.array([0.001, 0.002, 0.003]), "mirror": np.array([0.9, 0.5, 0.1])}
     assert suspicion.suspicion(found) == pytest.approx([0.5, 0.5, 0.5])
     found["disagreement"] = np.array([0.0, 0.0, 1.0])
     assert np.argmax(suspicion.suspicion(found)) == 2
 
 
-def test_an_image_is_ranked_by_the_signals_that_it_has():
+def test_an_image_is_ranked_by_its_own_signals():
     found = {"uncertainty": np.array([0.1, NONE, 0.3]), "mirror": np.array([NONE, NONE, 0.3])}
     combined = suspicion.suspicion(found)
     assert combined[0] == pytest.approx(0.25) and combined[2] == pytest.approx((0.75 + 0.5) / 2)
@@ -69,7 +69,7 @@ def test_an_image_is_ranked_by_the_signals_that_it_has():
     assert suspicion.strongest(found) == ["uncertainty", None, "uncertainty"]
 
 
-def test_truth_judges_each_order_by_rank_and_by_the_failures_on_the_first_page(monkeypatch):
+def test_each_order_is_compared_with_truth_by_rank_and_by_failures_on_the_first_page(monkeypatch):
     monkeypatch.setattr(suspicion, "FIRST", 2)
     truth = [0.9, 0.8, 0.7, 0.6, 0.2, 0.1]
     unsure = [0.1, 0.2, 0.3, 0.5, 0.4, 0.6]
@@ -82,8 +82,8 @@ def test_truth_judges_each_order_by_rank_and_by_the_failures_on_the_first_page(m
     assert found["mirror"].trust.spearman == pytest.approx(1)
     assert (found["mirror"].found, found["mirror"].looked, found["mirror"].expected) == (2, 2, pytest.approx(2 / 3))
     assert found["uncertainty"].found == 1
-    assert found["area"].trust.spearman is None  # all alike
+    assert found["area"].trust.spearman is None  # all equal
 
 
-def test_without_truth_nobody_judges():
+def test_without_truth_there_is_no_comparison():
     assert suspicion.rank_trust(table(uncertainty=0.3), 0.5, 0.8) == []

@@ -1,11 +1,12 @@
-"""What curves say, on drawn ones with known answers, and on whatever numbers there may be."""
+"""The curve facts on synthetic curves with known answers, and on arbitrary numbers."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.views.runs.curve_facts import curve_facts, jitter, last_trend, smoothed
+from dashboard.views.runs.curve_facts import curve_facts, last_trend, smoothed
+from dashboard.views.runs.curve_facts import noise as curve_noise
 from engine.core.run_config import RunConfig, config_from
 from engine.training.rate_schedule import scheduled_rate
 
@@ -13,7 +14,7 @@ CONFIG = config_from("fast", {"training": {"epochs": 40, "schedule": "constant"}
 
 
 def history(val_dice, val_loss=None, loss=None, dice=None, rates=None):
-    """Return drawn curves the way they are stored; what is left out follows the validation Dice."""
+    """Return synthetic curves as they are stored; those left out follow the validation Dice."""
     val_dice = np.asarray(val_dice, float)
     curves = {
         "val_dice": val_dice,
@@ -33,46 +34,46 @@ def noise(count, size=0.004, seed=0):
     return np.random.default_rng(seed).normal(0, size, count)
 
 
-def test_a_run_that_learns_its_images_by_heart_is_told_from_where_on():
+def test_overfitting_is_found_with_the_epoch_where_it_began():
     epochs = np.arange(1, 41)
     val_loss = 0.5 + 0.0008 * (epochs - 15.0) ** 2 + noise(40, 0.01)
     loss = 0.9 * np.exp(-epochs / 12) + noise(40, 0.005, seed=1)
     val_dice = np.where(epochs < 15, 0.05 * epochs, 0.75 - 0.003 * (epochs - 15))
     facts = curve_facts(history(val_dice, val_loss, loss), CONFIG)
-    assert facts.verdict == "parted"
-    assert abs(facts.parting.epoch - 15) <= 4
-    assert facts.parting.val_loss[1] > 1.5 * facts.parting.val_loss[0]
-    assert facts.parting.gaps[1] > facts.parting.gaps[0] + 0.3
+    assert facts.verdict == "overfitted"
+    assert abs(facts.overfit.epoch - 15) <= 4
+    assert facts.overfit.val_loss[1] > 1.5 * facts.overfit.val_loss[0]
+    assert facts.overfit.gaps[1] > facts.overfit.gaps[0] + 0.3
 
 
-def test_validation_that_only_loses_dice_has_parted_too():
+def test_validation_that_only_loses_dice_is_overfitting_too():
     epochs = np.arange(1, 31)
     val_dice = np.where(epochs < 10, 0.08 * epochs, 0.8 - 0.006 * (epochs - 10))
     facts = curve_facts(history(val_dice, np.full(30, 0.4), 0.9 * np.exp(-epochs / 10)), CONFIG)
-    assert facts.verdict == "parted" and abs(facts.parting.epoch - 10) <= 2
+    assert facts.verdict == "overfitted" and abs(facts.overfit.epoch - 10) <= 2
 
 
-def test_a_validation_loss_that_rises_while_training_stands_still_is_no_parting():
+def test_a_rising_validation_loss_without_training_progress_is_no_overfitting():
     epochs = np.arange(1, 31)
     val_loss = np.where(epochs < 10, 1.0, 1.0 + 0.02 * (epochs - 10))
     facts = curve_facts(history(np.full(30, 0.5), val_loss, np.full(30, 0.7)), CONFIG)
-    assert facts.parting is None
+    assert facts.overfit is None
 
 
-def test_chance_is_seldom_told_as_a_fact():
+def test_chance_is_rarely_reported_as_a_fact():
     verdicts = []
     for seed in range(60):
         val_loss = 0.4 + noise(40, 0.03, seed)
         curves = history(0.7 + noise(40, 0.02, 100 + seed), val_loss, 0.9 * np.exp(-np.arange(40) / 12))
         verdicts.append(curve_facts(curves, CONFIG).verdict)
-    assert verdicts.count("parted") <= 2
+    assert verdicts.count("overfitted") <= 2
     assert verdicts.count("improving") + verdicts.count("falling") <= 8
 
 
-def test_a_single_wild_epoch_is_not_a_parting():
+def test_a_single_outlier_epoch_is_no_overfitting():
     val_loss = 1 - saturating(30)
     val_loss[29] = 5.0
-    assert curve_facts(history(saturating(30), val_loss), CONFIG).parting is None
+    assert curve_facts(history(saturating(30), val_loss), CONFIG).overfit is None
 
 
 def test_a_plateau_has_settled():
@@ -80,19 +81,19 @@ def test_a_plateau_has_settled():
     assert facts.verdict == "settled" and abs(facts.trend.per_epoch) < 0.002
 
 
-def test_a_rising_curve_is_improving_by_what_it_rises():
+def test_a_rising_curve_is_improving_by_its_slope():
     facts = curve_facts(history(0.3 + 0.01 * np.arange(30) + noise(30, 0.003)), CONFIG)
     assert facts.verdict == "improving"
     assert facts.trend.epochs == 8
     assert facts.trend.per_epoch == pytest.approx(0.01, abs=facts.trend.unsure + 1e-9)
 
 
-def test_a_falling_curve_says_so():
+def test_a_falling_curve_is_reported():
     facts = curve_facts(history(0.8 - 0.01 * np.arange(30), val_loss=np.full(30, 0.4), loss=np.full(30, 0.4)), CONFIG)
     assert facts.verdict == "falling"
 
 
-def test_jitter_that_hides_the_trend_is_admitted():
+def test_noise_that_hides_the_trend_is_unclear():
     up_and_down = 0.5 + 0.08 * (-1.0) ** np.arange(20)
     assert curve_facts(history(up_and_down), CONFIG).verdict == "unclear"
 
@@ -100,13 +101,13 @@ def test_jitter_that_hides_the_trend_is_admitted():
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_few_epochs_have_no_verdict(count):
     facts = curve_facts(history(saturating(count)), CONFIG)
-    assert facts.verdict == "few epochs" and facts.trend is None and facts.parting is None
+    assert facts.verdict == "few epochs" and facts.trend is None and facts.overfit is None
 
 
-def test_without_validation_nothing_is_said_of_it():
+def test_without_validation_there_is_no_verdict():
     bare = {epoch: {"loss": 1 / epoch, "dice": 0.5, "learning_rate": 1e-3} for epoch in range(1, 20)}
     facts = curve_facts(bare, CONFIG)
-    assert facts.verdict == "no validation" and facts.parting is None
+    assert facts.verdict == "no validation" and facts.overfit is None
 
 
 def test_a_jump_of_the_loss_is_found_where_it_is():
@@ -127,7 +128,7 @@ def plateau_config(schedule, warmup=0.0):
 @pytest.mark.parametrize(
     ("schedule", "warmup"), [("constant", 0.0), ("cosine", 0.0), ("cosine", 3.0), ("constant", 5.0)]
 )
-def test_a_cut_is_told_from_the_schedule_it_lies_on(schedule, warmup):
+def test_a_cut_is_distinguished_from_its_schedule(schedule, warmup):
     config, steps = plateau_config(schedule, warmup), 20
     planned = np.array([scheduled_rate(config.training, place + (steps - 1) / steps) for place in range(30)])
     assert curve_facts(history(saturating(30), rates=planned), config, steps).rate.cuts == ()
@@ -144,9 +145,9 @@ def test_a_cut_that_changed_nothing_did_not_help():
     assert [each.helped for each in found] == [False]
 
 
-def test_smoothing_keeps_lines_and_takes_outliers_away():
+def test_smoothing_keeps_lines_and_removes_outliers():
     line = np.linspace(0, 1, 20)
-    assert np.allclose(smoothed(line), line) and jitter(line) == pytest.approx(0, abs=1e-12)
+    assert np.allclose(smoothed(line), line) and curve_noise(line) == pytest.approx(0, abs=1e-12)
     line[9] = 50.0
     assert smoothed(line).max() < 2
 

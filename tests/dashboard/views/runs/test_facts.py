@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from dashboard.facts.run_metrics import MetricHistory, metric_names
-from dashboard.views.runs.facts import live_status, own_prediction_set_id, run_head, scores
+from dashboard.views.runs.facts import live_status, own_prediction_set_id, run_head
 from dashboard.views.runs.table_facts import run_rows
 from db import datasets, jobs, recipes, rounds, runs, submissions
 from db.models import JobStatus, Run, utc_now
@@ -99,10 +99,10 @@ def test_epochs_count_through_all_rounds_of_a_run_on_labels_and_truth_needs_one(
         rounds.save_round(session, by_labels, 1, first_epoch=1, last_epoch=10, accepted=True, images=6)
     now = status(installation, by_labels)
     assert now.rounds_done == 1
-    assert now.stage != before.stage  # the page is drawn anew, with the round's panel
+    assert now.stage != before.stage  # the page is redrawn with the round
 
 
-def test_what_a_run_computes_with_and_what_helped_its_scores_are_told(installation, dataset):
+def test_hardware_and_encoder_weights_of_a_run_are_shown(installation, dataset):
     run_id, _ = start(installation, dataset)
     assert (status(installation, run_id).hardware, status(installation, run_id).weights) == ("", "")
     hardware = {"devices": ["CPU"], "threads": 2, "precision": "mixed_bfloat16", "xla": False, "cpu": "AMD EPYC"}
@@ -139,7 +139,7 @@ def test_a_run_stopped_in_its_first_epoch_says_there_is_no_model_and_how_to_get_
         jobs.finish(session, job_id, 1, JobStatus.STOPPED)
     stopped = status(installation, run_id)
     assert stopped.can_resume and not stopped.has_model
-    expected = "Stopped by a person before its first epoch was finished. There is no model yet: resume it to get one."
+    expected = "Stopped by a person before its first epoch had finished. There is no model yet: resume it to get one."
     assert stopped.sentence == expected
 
 
@@ -147,7 +147,7 @@ def test_lost_in_the_first_epoch_promises_nothing(installation, dataset):
     run_id, _ = start(installation, dataset)
     claim(installation)
     lost = status(installation, run_id, later_s=120)
-    assert "safe" not in lost.sentence and "begin again" in lost.sentence
+    assert "safe" not in lost.sentence and "start again" in lost.sentence
 
 
 def test_a_run_without_its_last_epoch_says_that_it_begins_again(installation, dataset):
@@ -157,7 +157,7 @@ def test_a_run_without_its_last_epoch_says_that_it_begins_again(installation, da
     with installation.database.writing() as session:
         run = session.get_one(Run, run_id)
         run.config = run.config | {"checkpoint": run.config["checkpoint"] | {"save_last": False}}
-    assert "begins with the first again" in status(installation, run_id, later_s=120).sentence
+    assert "starts again with the first" in status(installation, run_id, later_s=120).sentence
     with installation.database.reading() as session:
         assert not run_head(session, run_id).keeps_last
 
@@ -206,7 +206,7 @@ def test_the_table_never_calls_agreement_with_a_pseudo_label_a_dice_against_trut
         rows = {row.name: row for row in run_rows(session, utc_now(), LOST_AFTER_S)}
     assert (rows["by truth"].dice_vs_truth, rows["by truth"].agreement) == (0.3, None)
     assert (rows["by labels"].dice_vs_truth, rows["by labels"].agreement) == (None, 0.2)
-    assert rows["by labels"].taught_by == "k-means"
+    assert rows["by labels"].trained_on == "k-means"
     assert rows["by truth"].val_dice == (0.1, 0.2, 0.3)
     assert (rows["by truth"].epochs_done, rows["by truth"].epochs_total) == (3, PRESETS["fast"].training.epochs)
 
@@ -216,7 +216,7 @@ def test_predictions_of_validation_images_add_the_score_against_truth(installati
     with installation.database.writing() as session:
         set_id = runs.ensure_prediction_set(session, run_id, dataset.id, None, False)
     with installation.database.reading() as session:
-        assert scores(session, run_id) is None
+        assert runs.validation_scores(session, session.get_one(Run, run_id)) is None
         assert own_prediction_set_id(session, run_id) is None
     splits = ["validation", "validation", *["train"] * 4]
     rows = [
@@ -233,11 +233,11 @@ def test_predictions_of_validation_images_add_the_score_against_truth(installati
     with installation.database.writing() as session:
         runs.add_predictions(session, set_id, rows)
     with installation.database.reading() as session:
-        found = scores(session, run_id)
+        found = runs.validation_scores(session, session.get_one(Run, run_id))
         row = run_rows(session, utc_now(), LOST_AFTER_S)[0]
         assert own_prediction_set_id(session, run_id) == set_id
     assert (found.images, found.truth_images) == (2, 2)
-    assert found.truth_dice == pytest.approx(0.55) and found.agreement == pytest.approx(0.9)
+    assert found.truth_dice == pytest.approx(0.55) and found.label_dice == pytest.approx(0.9)
     assert row.dice_vs_truth == pytest.approx(0.55)
 
 
@@ -267,7 +267,7 @@ def test_history_fetches_new_epochs_only_and_starts_over_when_a_resume_repeats_s
     assert history.table({"loss": "Loss", "iou": "IoU"}) == [{"Epoch": 1, "Loss": 1.0, "IoU": None}]
 
 
-def test_head_tells_what_taught_the_run_and_what_differs_from_its_preset(installation, dataset):
+def test_head_names_what_the_run_was_trained_on_and_what_differs_from_its_preset(installation, dataset):
     config = PRESETS["fast"].model_dump()
     config["training"]["epochs"] = 3
     run_id, _ = start(installation, dataset, labelled=True, config=config)
@@ -284,7 +284,7 @@ def test_head_tells_what_taught_the_run_and_what_differs_from_its_preset(install
     with installation.database.reading() as session:
         head = run_head(session, run_id)
         assert run_head(session, "0" * 32) is None and run_head(session, None) is None
-    assert head.reference == "pseudo-label" and "k-means" in head.taught_by
+    assert head.reference == "pseudo-label" and "k-means" in head.trained_on
     assert (head.train_images, head.validation_images) == (5, 1)
     assert [probe.split for probe in head.probes] == ["validation", "train"]
     assert all(probe.has_reference for probe in head.probes)

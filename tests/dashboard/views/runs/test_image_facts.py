@@ -1,4 +1,4 @@
-"""What masks of validation images say, on drawn counts with known answers."""
+"""The facts of validation masks, on synthetic counts with known answers."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def graded(count=40, **columns):
     return masks(1000 * share, np.full(count, 1000), np.full(count, 1000), **columns)
 
 
-def test_misses_and_inventions_are_counted_over_all_pixels():
+def test_missed_and_added_pixels_are_counted_over_all_pixels():
     overlap = image_facts(masks([60, 20], [60, 30], [100, 50])).overlap
     assert (overlap.recall, overlap.precision) == (80 / 150, 80 / 90)
     assert overlap.dice == pytest.approx((120 / 160 + 40 / 80) / 2)
@@ -75,7 +75,7 @@ def test_a_threshold_that_helps_one_image_only_is_not():
     assert image_facts(masks(found, np.full(20, 100), np.full(20, 100))).better is None
 
 
-def test_the_weakest_hold_the_mean_down():
+def test_the_weakest_pull_the_mean_down():
     facts = image_facts(graded(40))
     assert [image.name for image in facts.weakest] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
     assert facts.mean_without == pytest.approx(np.linspace(0.05, 0.95, 40)[5:].mean(), abs=1e-3)
@@ -90,12 +90,12 @@ def test_small_objects_are_what_the_weakest_share():
     assert facts.less("foreground") == found and facts.less("label quality") is None
 
 
-def test_columns_that_say_nothing_are_seldom_told():
-    told = 0
+def test_random_columns_are_rarely_reported():
+    reported = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        told += bool(image_facts(graded(40, **{f"c{n}": rng.normal(size=40) for n in range(6)})).differences)
-    assert told <= 8  # 5 % are expected, however many columns are asked
+        reported += bool(image_facts(graded(40, **{f"c{n}": rng.normal(size=40) for n in range(6)})).differences)
+    assert reported <= 8  # 5 % are expected, however many columns are tested
 
 
 def test_few_images_are_not_compared():

@@ -1,4 +1,4 @@
-"""What a page that follows a run is told, and when it has to be drawn anew."""
+"""What a page that follows a run polls, and when its script has to run again."""
 
 from dataclasses import replace
 

@@ -64,7 +64,7 @@ def open_numbers(app, run: Run):
     return app.run()
 
 
-def test_without_runs_it_sends_to_training(installation, open_page):
+def test_without_runs_it_links_to_training(installation, open_page):
     app = open_page(PAGE)
     assert not app.exception
     assert "No run yet" in texts(app)
@@ -79,7 +79,7 @@ def test_the_newest_run_opens_and_is_kept_in_the_address(installation, open_page
     assert app.query_params["run"] == newer.id
     assert app.header[0].value == "newer"
     assert list(app.dataframe[0].value["Run"]) == ["newer", "older"]
-    assert "Waits for a free worker" in texts(app)
+    assert "Waiting for a free worker" in texts(app)
 
 
 def test_the_address_opens_a_run(installation, open_page, dataset):
@@ -88,7 +88,7 @@ def test_the_address_opens_a_run(installation, open_page, dataset):
     assert open_page(PAGE, run=older.id).header[0].value == "older"
 
 
-def test_an_address_of_a_run_that_is_gone_says_so_and_shows_the_others(installation, open_page, dataset):
+def test_an_address_of_a_deleted_run_shows_the_newest(installation, open_page, dataset):
     start(installation, dataset)
     app = open_page(PAGE, run=new_id())
     assert not app.exception
@@ -119,7 +119,7 @@ def test_a_running_run_shows_progress_curves_and_scores_against_truth(installati
     assert "Stop" in labels(app) and app.button(key="run-delete").disabled
 
 
-def test_stop_is_asked_for_and_shown(installation, open_page, dataset):
+def test_stop_is_requested_and_shown(installation, open_page, dataset):
     run = start(installation, dataset)
     work(installation, run)
     app = open_page(PAGE)
@@ -139,7 +139,7 @@ def test_a_stopped_run_resumes(installation, open_page, dataset, submitted):
     assert "Queued" in texts(app)
 
 
-def test_a_failed_run_says_why_and_retries(installation, open_page, dataset, submitted):
+def test_a_failed_run_shows_the_reason_and_retries(installation, open_page, dataset, submitted):
     run = start(installation, dataset)
     work(installation, run, epochs=0, status=JobStatus.FAILED, error="Memory ran out. Lower the batch size.")
     app = open_page(PAGE)
@@ -154,7 +154,7 @@ def test_a_lost_run_is_put_back(installation, open_page, dataset, submitted):
     work(installation, run)
     fall_silent(installation, run)
     app = open_page(PAGE)
-    assert "has been silent for 5 min" in texts(app)
+    assert "has not reported for 5 min" in texts(app)
     app.button(key="run-Put back in the queue").click().run()
     assert installation.job(run.job_id).status == JobStatus.QUEUED and submitted == [run.job_id]
 
@@ -169,7 +169,7 @@ def test_a_lost_run_can_be_ended(installation, open_page, dataset, submitted):
     assert "Resume" in labels(app)
 
 
-def test_delete_asks_first_and_takes_the_files_along(installation, open_page, dataset):
+def test_delete_asks_first_and_removes_the_files(installation, open_page, dataset):
     run = start(installation, dataset)
     work(installation, run, status=JobStatus.FINISHED)
     installation.files.write(stored.best_model_key(run.id), b"model")
@@ -186,7 +186,7 @@ def test_delete_asks_first_and_takes_the_files_along(installation, open_page, da
     assert "No run yet" in texts(app)
 
 
-def test_a_run_taught_by_pseudo_labels_never_claims_truth(installation, open_page, dataset):
+def test_a_run_trained_on_pseudo_labels_never_claims_truth(installation, open_page, dataset):
     run = start(installation, dataset, label_set_id=add_label_set(installation, dataset))
     work(installation, run, status=JobStatus.FINISHED)
     app = open_page(PAGE)
@@ -216,7 +216,7 @@ def test_rounds_show_teacher_and_student_and_that_truth_did_not_decide(installat
     assert "Self-training: teacher and student" in [header.value for header in app.subheader]
     assert "| Label-free quality | 0.500 | **0.600** :green[+0.100] |" in shown
     assert "| Dice vs truth | – | **0.700** |" in shown and "Truth took no part in the decision" in shown
-    assert "**Round 2** :orange-badge[Not taken over]" in shown and reason in shown
+    assert "**Round 2** :orange-badge[Rejected]" in shown and reason in shown
     key = f"runs-round-{run.id}-2"
     assert key not in {control.key for control in app.segmented_control}  # no pictures were kept
     for number in (1, 2):
@@ -227,7 +227,7 @@ def test_rounds_show_teacher_and_student_and_that_truth_did_not_decide(installat
     assert not app.exception
 
 
-def test_encoder_weights_stand_beside_every_score_and_the_hardware_below(installation, open_page, dataset):
+def test_encoder_weights_are_shown_with_every_score_and_the_hardware_below(installation, open_page, dataset):
     run = start(installation, dataset)
     work(installation, run, status=JobStatus.FINISHED)
     hardware = {"devices": ["CPU"], "threads": 2, "precision": "float32", "xla": False, "cpu": "AMD EPYC"}
@@ -344,7 +344,7 @@ def test_filters_and_order_of_the_address_shape_the_table(installation, open_pag
     assert list(open_page(PAGE, order="Oldest first").dataframe[0].value["Run"]) == ["one", "two"]
     app = open_page(PAGE, run=three[0].id, find="nothing is like this")
     assert not app.exception
-    assert "No run is like that" in texts(app) and app.header[0].value == "one"
+    assert "No run matches" in texts(app) and app.header[0].value == "one"
 
 
 def test_ticked_runs_are_pinned_and_archived_together(installation, open_page, three):
@@ -358,7 +358,7 @@ def test_ticked_runs_are_pinned_and_archived_together(installation, open_page, t
     assert "2 runs are archived." in texts(app) and "ticked" not in texts(app)
 
 
-def test_ticks_outlive_a_search_and_say_that_they_are_hidden(installation, open_page, three):
+def test_ticks_survive_a_search_and_hidden_ones_are_counted(installation, open_page, three):
     app = ticked(open_page, *three[:2])
     app.text_input(key="find").set_value("two").run()
     assert "**2 runs ticked** (1 not shown)" in texts(app)
@@ -377,14 +377,14 @@ def test_ticked_runs_take_tags_together(installation, open_page, three):
     assert [tags for *_, tags in marks(installation, *three)] == [["paper"], ["paper"], []]
 
 
-def test_ticked_runs_are_deleted_by_number_and_one_at_work_stays(installation, open_page, dataset, three):
+def test_ticked_runs_are_deleted_together_and_one_in_use_stays(installation, open_page, dataset, three):
     busy = start(installation, dataset, "busy")
     installation.files.write(stored.best_model_key(three[0].id), b"model")
     app = ticked(open_page, three[0], busy)
     assert "of **2 runs** with all metrics" in texts(app)
-    assert app.button(key="runs-delete-go").label == "Delete 2 runs for good"
+    assert app.button(key="runs-delete-go").label == "Delete 2 runs permanently"
     app.button(key="runs-delete-go").click().run()
     assert not app.exception
     assert list(app.dataframe[0].value["Run"]) == ["busy", "three", "two"]
     assert not installation.files.exists(stored.run_folder(three[0].id))
-    assert [toast.value for toast in app.toast] == ["1 run is deleted. 1 run is at work: stop first, then try again."]
+    assert [toast.value for toast in app.toast] == ["1 run is deleted. 1 run is in use: stop first, then try again."]

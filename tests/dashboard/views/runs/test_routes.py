@@ -1,4 +1,4 @@
-"""The route that open pages of a run ask: what it says, whom it answers, and that many askers cost one look."""
+"""The routes that open pages of a run poll: their answers, who may request them, and that they are read once."""
 
 import asyncio
 import gzip
@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from dashboard.facts import urls
-from dashboard.views.runs.routes import Board
+from dashboard.views.runs.routes import AnswerCache
 from db import datasets, jobs, runs, submissions
 from db.models import JobStatus, new_id
 from engine import VERSION
@@ -35,7 +35,7 @@ def ask(server, run_id, **headers):
     return server.ask(urls.live_run(run_id), **headers)
 
 
-def test_it_tells_how_far_a_run_is_and_changes_its_version_with_an_epoch(dashboard, run):
+def test_live_reports_progress_and_changes_its_version_with_an_epoch(dashboard, run):
     with serving() as server:
         answer = ask(server, run.id)
         before = json.loads(answer.body)
@@ -47,7 +47,7 @@ def test_it_tells_how_far_a_run_is_and_changes_its_version_with_an_epoch(dashboa
         until(lambda: json.loads(ask(server, run.id).body)["version"] != before["version"])
 
 
-def test_it_says_when_a_run_has_ended(dashboard, run):
+def test_live_reports_when_a_run_has_ended(dashboard, run):
     with serving() as server:
         working = json.loads(ask(server, run.id).body)
         with dashboard.database.writing() as session:
@@ -56,7 +56,7 @@ def test_it_says_when_a_run_has_ended(dashboard, run):
         assert json.loads(ask(server, run.id).body)["version"] != working["version"]
 
 
-def test_it_answers_our_own_pages_and_for_runs_that_exist(run):
+def test_live_is_for_own_pages_and_existing_runs_only(run):
     with serving() as server:
         assert ask(server, run.id, sec_fetch_site="cross-site").status == 403
         assert ask(server, new_id()).status == 404
@@ -68,7 +68,7 @@ def ask_news(server, run_id, version="", **headers):
     return server.ask(f"{urls.run_news(run_id, True, 0.5)}&version={quote(version, safe='')}", **headers)
 
 
-def test_the_news_are_what_an_epoch_has_changed_in_the_look_that_was_asked_for(dashboard, run):
+def test_news_hold_what_an_epoch_changed_with_the_requested_curve_settings(dashboard, run):
     with dashboard.database.writing() as session:
         images = datasets.images(session, run.dataset_id)
         runs.set_split(session, run.id, [{"image_id": images[0].id, "split": "validation", "probe": True}])
@@ -94,7 +94,7 @@ def test_the_news_are_what_an_epoch_has_changed_in_the_look_that_was_asked_for(d
         assert packed.headers["content-encoding"] == "gzip" and gzip.decompress(packed.body) == answer.body
 
 
-def test_news_that_are_asked_for_with_a_new_version_are_new(dashboard, run):
+def test_news_requested_with_a_new_version_are_current(dashboard, run):
     with serving() as server:
         for epoch in (1, 2, 3):
             with dashboard.database.writing() as session:
@@ -103,7 +103,7 @@ def test_news_that_are_asked_for_with_a_new_version_are_new(dashboard, run):
             assert news["epoch"] == epoch
 
 
-def test_news_are_for_our_own_pages_and_of_runs_that_exist(run):
+def test_news_are_for_own_pages_and_existing_runs_only(run):
     with serving() as server:
         assert ask_news(server, run.id, sec_fetch_site="cross-site").status == 403
         assert ask_news(server, new_id()).status == 404
@@ -111,7 +111,7 @@ def test_news_are_for_our_own_pages_and_of_runs_that_exist(run):
         assert server.ask(urls.run_news(run.id, smoothing=1.0)).status == 200
 
 
-def test_what_a_script_has_to_draw_is_another_stage(dashboard, run):
+def test_the_first_epoch_is_a_new_stage_and_the_second_is_not(dashboard, run):
     with serving() as server:
         before = json.loads(ask(server, run.id).body)
         with dashboard.database.writing() as session:
@@ -130,38 +130,38 @@ def in_its_own_thread(work):
         thread.submit(lambda: asyncio.run(work())).result()
 
 
-def test_many_who_ask_at_once_cost_one_look():
-    looks = []
+def test_concurrent_requests_share_one_read():
+    reads = []
 
     def read(run_id):
-        looks.append(run_id)
+        reads.append(run_id)
         return run_id.encode(), 60.0
 
     async def crowd():
-        board = Board(read)
-        answers = await asyncio.gather(*(board.answer(run_id) for run_id in ["a", "b"] * 20))
+        cache = AnswerCache(read)
+        answers = await asyncio.gather(*(cache.answer(run_id) for run_id in ["a", "b"] * 20))
         assert set(answers) == {b"a", b"b"}
 
     in_its_own_thread(crowd)
-    assert sorted(looks) == ["a", "b"]
+    assert sorted(reads) == ["a", "b"]
 
 
-def test_an_answer_grows_old_and_the_board_stays_small():
-    looks = []
+def test_answers_expire_and_the_cache_stays_small():
+    reads = []
 
     async def later():
-        board = Board(lambda run_id: looks.append(run_id) or (b"x", 0.0))
+        cache = AnswerCache(lambda run_id: reads.append(run_id) or (b"x", 0.0))
         for number in range(300):
-            await board.answer(str(number))
-        await board.answer("299")
-        assert len(board._kept) <= 64
+            await cache.answer(str(number))
+        await cache.answer("299")
+        assert len(cache._cached) <= 64
 
     in_its_own_thread(later)
-    assert looks[-2:] == ["299", "299"]
+    assert reads[-2:] == ["299", "299"]
 
 
 def until(condition, tries=500):
-    """Ask again until the kept answer has grown old."""
+    """Repeat until the cached answer has expired."""
     for _ in range(tries):
         if condition():
             return

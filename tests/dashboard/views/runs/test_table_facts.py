@@ -1,4 +1,4 @@
-"""The table of runs: what is read, what is kept, and what filters and orders leave."""
+"""The table of runs: what is read, what is cached, filters and orders."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def dataset(installation):
 
 @pytest.fixture
 def several(installation, dataset):
-    """Four runs: taught by truth and by labels, pinned, archived, tagged."""
+    """Four runs: trained on truth and on labels, pinned, archived, tagged."""
     made = [
         add_run(installation, dataset, "Alpha", shifts_px=(0,)),
         add_run(
@@ -59,7 +59,7 @@ def names(installation, sort="Newest first", **chosen):
     return [row.name for row in arranged(rows(installation), Filter(**chosen), sort)]
 
 
-def test_a_long_curve_is_thinned_and_ends_where_the_run_stands(installation, dataset):
+def test_a_long_curve_is_thinned_and_ends_at_the_last_epoch(installation, dataset):
     add_run(installation, dataset, "long", shifts_px=(), epochs=200)
     add_run(installation, dataset, "short", shifts_px=(), epochs=7)
     found = by_name(installation)
@@ -122,12 +122,12 @@ def test_no_whole_settings_and_no_counts_are_read(installation, several):
     assert not any(re.search(r"(?<!\()runs\.config|_counts", statement) for statement in asked)
 
 
-def test_scores_stand_under_their_own_reference(installation, several):
+def test_scores_are_listed_under_their_own_reference(installation, several):
     found = by_name(installation)
     assert found["Alpha"].agreement is None and found["Alpha"].dice_vs_truth == pytest.approx(1 - 0.5 / 3)
     assert found["beta"].agreement == pytest.approx(0.9)
     assert 0.4 < found["beta"].dice_vs_truth < 0.9  # of its predictions, moved by 8 px
-    assert (found["beta"].taught_by, found["Alpha"].taught_by) == ("recipe", "truth")
+    assert (found["beta"].trained_on, found["Alpha"].trained_on) == ("recipe", "truth")
 
 
 def test_archived_runs_are_hidden_until_asked_for(installation, several):
@@ -150,7 +150,7 @@ def test_archived_runs_are_hidden_until_asked_for(installation, several):
         ({"statuses": ("stopped",), "datasets": ("discs",)}, ["Alpha", "beta"]),
     ],
 )
-def test_filters_keep_what_meets_all_of_them(installation, several, chosen, left):
+def test_filters_keep_rows_that_match_all_of_them(installation, several, chosen, left):
     assert names(installation, **chosen) == left
 
 
@@ -185,7 +185,7 @@ def test_csv_holds_every_row_and_no_formula(installation, several):
     assert line["encoder_weights"] == "none"
 
 
-def test_a_row_says_nothing_of_a_silent_worker_but_that_it_is_lost(installation, dataset):
+def test_a_row_of_a_silent_worker_is_only_marked_lost(installation, dataset):
     config = PRESETS["fast"].model_dump()
     with installation.database.writing() as session:
         submissions.submit_train(session, dataset.id, None, "first", "fast", config, VERSION)

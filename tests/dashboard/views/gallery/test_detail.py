@@ -7,7 +7,7 @@ import pytest
 from dashboard.facts import urls
 from dashboard.ui import viewer
 from dashboard.ui.viewer import Pane, Reading, derived_readings
-from dashboard.views.gallery import detail_panes
+from dashboard.views.gallery import detail
 from db import datasets
 from db.models import Prediction
 from tests.support.installation import add_discs
@@ -18,7 +18,7 @@ from tests.support.predicted import add_label_set, add_run
 def shown(monkeypatch):
     """What the viewer was last asked to draw: its panes, and its other arguments by name."""
     asked = {}
-    monkeypatch.setattr(detail_panes, "viewer", lambda panes, **options: asked.update(options, panes=panes))
+    monkeypatch.setattr(detail, "viewer", lambda panes, **options: asked.update(options, panes=panes))
     return asked
 
 
@@ -31,7 +31,7 @@ def image_ids(installation, dataset):
         return [image.id for image in datasets.images(session, dataset.id)]
 
 
-def test_teacher_student_and_truth_stand_beside_each_other(installation, open_page, shown):
+def test_truth_label_and_prediction_are_shown_side_by_side(installation, open_page, shown):
     dataset = add_discs(installation, 3)
     run = add_run(installation, dataset, "r", label_set_id=add_label_set(installation, dataset))
     first = image_ids(installation, dataset)[0]
@@ -45,12 +45,12 @@ def test_teacher_student_and_truth_stand_beside_each_other(installation, open_pa
     at.pills(key="panes").set_value(["Disagreement", "Label errors"]).run()
     label_errors, apart = shown["panes"]  # in the order in which they are offered
     assert (label_errors.mask, label_errors.words) == (apart.reference, None)
-    assert apart.words == ("in both", "in the prediction alone", "in the pseudo-label alone")
+    assert apart.words == ("in both", "in the prediction only", "in the pseudo-label only")
     at.pills(key="panes").set_value([]).run()
     assert titles(shown) == ["Image"]
 
 
-def test_an_image_without_truth_says_so_and_its_panes_stay(installation, open_page, shown):
+def test_an_image_without_truth_keeps_its_panes_with_a_note(installation, open_page, shown):
     dataset = add_discs(installation, 3)
     run = add_run(installation, dataset, "r")
     with installation.database.writing() as session:
@@ -73,7 +73,7 @@ def test_a_wipe_takes_its_two_layers_from_the_address(installation, open_page, s
     assert titles(shown) == ["Truth", "Prediction"]
 
 
-def test_of_several_classes_the_line_tells_which(installation, open_page, shown):
+def test_with_several_classes_the_reading_names_them(installation, open_page, shown):
     dataset = add_discs(installation, 2)
     classes = [{"index": index, "name": name} for index, name in enumerate(("background", "egg", "pan"))]
     with installation.database.writing() as session:
@@ -81,12 +81,15 @@ def test_of_several_classes_the_line_tells_which(installation, open_page, shown)
     run = add_run(installation, dataset, "r")
     image_id = image_ids(installation, dataset)[0]
     open_page("views/gallery/page.py", run=run.id, image=image_id)
-    told = shown["readings"][-1]
-    assert (told.name, told.kind, told.classes) == ("Truth", "class", ("background", "egg", "pan"))
-    assert told.address.startswith(urls.truth(dataset.id, image_id).partition("?")[0]) and "classes=1" in told.address
+    reading = shown["readings"][-1]
+    assert (reading.name, reading.kind, reading.classes) == ("Truth", "class", ("background", "egg", "pan"))
+    assert (
+        reading.address.startswith(urls.truth(dataset.id, image_id).partition("?")[0])
+        and "classes=1" in reading.address
+    )
 
 
-def test_what_made_the_mask_stands_under_the_panes(installation, open_page, shown):
+def test_the_origin_of_the_mask_is_shown_under_the_panes(installation, open_page, shown):
     dataset = add_discs(installation, 3)
     run = add_run(installation, dataset, "a*b", label_set_id=add_label_set(installation, dataset, "teachers"))
     at = open_page("views/gallery/page.py", run=run.id, image=image_ids(installation, dataset)[0])
@@ -94,7 +97,7 @@ def test_what_made_the_mask_stands_under_the_panes(installation, open_page, show
     assert "preset fast · best epoch 3" in captions and "K-means" in captions.replace("\\", "")
 
 
-def test_readings_are_named_by_the_panes_and_told_once():
+def test_readings_are_named_by_the_panes_without_repetition():
     panes = [
         Pane("Image", "i", reference="t", mode="outline"),
         Pane("Run A · Dice vs truth 0.812", "i", mask="a", reference="t", mode="errors"),

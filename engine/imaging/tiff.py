@@ -1,4 +1,4 @@
-"""TIFFs that Pillow does not read, through tifffile: the first page, in bounded memory."""
+"""Decoding of TIFF files that Pillow does not read, by tifffile: the first page, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import numpy as np
 from engine.imaging.limits import Limits, UnreadableImage, check_size
 
 BYTES_PER_PIXEL = 8
-"""A picture may take so many bytes for each pixel of the limit: as much as 16-bit RGBA does."""
+"""Memory allowed for each pixel of the limit: that of 16-bit RGBA."""
 
 _PLAIN, _DEFLATE, _PACKBITS = (1,), (8, 32946), (32773,)
 
 
-def decode_odd_tiff(data: bytes, limits: Limits) -> np.ndarray:
+def decode_tiff(data: bytes, limits: Limits) -> np.ndarray:
     """Return the first page of a TIFF (H, W, C): 32-bit integers, float colour, separate planes.
 
     Raises:
-        UnreadableImage: outside the limits, or no grey or colour picture. What is damaged raises anything.
+        UnreadableImage: outside the limits, or not a grey or colour image. A damaged file can raise any exception.
     """
     import tifffile  # rarely needed and slow to import
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is said in our own sentence
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # we raise our own message
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages.first
         check_size(page.imagewidth, page.imagelength, limits)
         axes = page.axes
         if axes not in ("YX", "YXS", "SYX") or page.samplesperpixel > 4:
-            raise UnreadableImage(f"It is a TIFF of shape {page.shape}, which is no grey or colour picture.")
+            raise UnreadableImage(f"It is a TIFF of shape {page.shape}, which is not a grey or colour image.")
         _check_memory(page, data, limits)
         pixels = page.asarray()
     if axes == "SYX":
@@ -40,7 +40,7 @@ def decode_odd_tiff(data: bytes, limits: Limits) -> np.ndarray:
 
 
 def _check_memory(page: Any, data: bytes, limits: Limits) -> None:
-    """Raise UnreadableImage if the pixels, or one of the pieces they come in, unpack to more than they may take."""
+    """Raise UnreadableImage if the pixels, or one of their strips or tiles, unpack to more memory than is allowed."""
     limit_bytes = limits.max_pixels * BYTES_PER_PIXEL
     piece_bytes = int(np.prod(page.chunks, dtype=object)) * page.dtype.itemsize
     if max(page.nbytes, piece_bytes) > limit_bytes:
@@ -49,8 +49,8 @@ def _check_memory(page: Any, data: bytes, limits: Limits) -> None:
         )
     compression = int(page.compression)
     if compression not in (*_PLAIN, *_DEFLATE, *_PACKBITS):
-        raise UnreadableImage(f"Its pixels are packed by TIFF method {compression}, which is not read here.")
-    if compression in _DEFLATE:  # tifffile unpacks a piece at one go, however much comes out of it
+        raise UnreadableImage(f"Its pixels are compressed by TIFF method {compression}, which is not supported.")
+    if compression in _DEFLATE:  # tifffile unpacks a piece at once, whatever its size
         for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
             unpacking = zlib.decompressobj()
             unpacking.decompress(data[offset : offset + length], piece_bytes)

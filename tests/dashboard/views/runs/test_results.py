@@ -1,4 +1,4 @@
-"""The story of a run on the Runs page, and where its links and suggestions lead."""
+"""The summary of a run on the Runs page, and the targets of its links and suggestions."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def dataset(installation):
     return add_discs(installation, count=4)
 
 
-def test_an_ended_run_tells_what_happened_and_links_its_weakest_images(installation, open_page, dataset):
+def test_an_ended_run_is_summarised_with_links_to_its_weakest_images(installation, open_page, dataset):
     run = add_run(installation, add_discs(installation, count=60, name="many"), "told", epochs=8)
     app = open_page(PAGE, run=run.id)
     assert not app.exception
@@ -26,7 +26,7 @@ def test_an_ended_run_tells_what_happened_and_links_its_weakest_images(installat
     assert all(f"run={run.id}" in link.query_string and ".png (" in link.label for link in links)
 
 
-def test_a_run_at_work_has_no_story_yet_but_a_sentence(installation, open_page, dataset):
+def test_a_training_run_has_one_sentence_instead_of_a_summary(installation, open_page, dataset):
     run = start(installation, dataset, epochs=40)
     work(installation, run, epochs=8)
     app = open_page(PAGE)
@@ -35,7 +35,7 @@ def test_a_run_at_work_has_no_story_yet_but_a_sentence(installation, open_page, 
     assert "Dice vs truth on validation is still rising" in sentence
 
 
-def test_advice_opens_the_train_page_with_it_set_whatever_was_typed_there_before(installation, open_page):
+def test_advice_opens_the_train_page_with_it_set_despite_earlier_input(installation, open_page):
     config = config_from("fast", {"augmentation": {"enabled": False}, "training": {"epochs": 30}})
     run = add_run(installation, add_discs(installation, count=12), "by heart", config=config, epochs=1)
     with installation.database.writing() as session:

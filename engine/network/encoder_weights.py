@@ -1,0 +1,40 @@
+"""Pretrained weights for the MobileNetV2 encoder: those that Keras offers, or a file of the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from engine.network.stored_files import check_weights_file
+
+
+class EncoderWeightsError(ValueError):
+    """The pretrained weights are not available. The message is a sentence the user can act on."""
+
+
+def load_encoder_weights(model: keras.Model, weights: str) -> None:
+    """Load into the encoder of `model` "imagenet" (downloaded once by Keras) or the weights of a file.
+
+    Raises:
+        EncoderWeightsError: the file is missing or holds other weights, or the download failed.
+    """
+    path = None if weights == "imagenet" else Path(weights).expanduser()
+    if path is not None and not path.is_file():
+        raise EncoderWeightsError(f"There is no weights file {weights!r}. Give a path, or choose none or imagenet.")
+    shape = (224, 224, 3)  # the size of its training images; convolutions fit any size
+    try:
+        source = keras.applications.MobileNetV2(
+            input_shape=shape, include_top=False, weights="imagenet" if path is None else None
+        )
+        if path is not None:
+            check_weights_file(path)
+            source.load_weights(path)
+    except Exception as error:  # Keras raises anything from URLError to ValueError
+        where = "could not be downloaded" if path is None else f"of {path.name} do not fit MobileNetV2 without its top"
+        reason = str(error).partition("\n")[0][:200]
+        raise EncoderWeightsError(f"The pretrained weights {where}: {reason}") from error
+    used = {layer.name for layer in model.layers}
+    for layer in source.layers:
+        if layer.weights and layer.name in used:  # the last convolution is for classes only
+            model.get_layer(layer.name).set_weights(layer.get_weights())
