@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from engine.imaging import codec, metrics
 from engine.imaging.metrics import ThresholdCounts
 from engine.labelling.base import LabelParams, draw, find_method, fit_state, look_at, shrink, values_for
 from engine.labelling.quality import Quality, assess
-from engine.store.base import Readable
+from engine.store.base import StoredFile
 
 PREVIEW_PX = 256
 DIED = "The drawing process died. Memory may be short: try a smaller size."
@@ -37,8 +38,8 @@ class Source:
 
     content_hash: str
     longest_side_px: int
-    image: Readable
-    truth: Readable | None = None
+    image: Path | StoredFile
+    truth: Path | StoredFile | None = None
     lookup: tuple[int, ...] = ()
 
 

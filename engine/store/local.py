@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,8 +70,7 @@ class LocalStore:
     def modified(self, key: str) -> float:
         path = self.path(key)
         with _named(key):
-            times = [path.stat().st_mtime]
-        return max(times + [state.st_mtime for state in _states(path)])
+            return max([path.stat().st_mtime, *(state.st_mtime for state in _states(path))])
 
     def version(self, key: str) -> str:
         with _named(key):
@@ -83,17 +82,15 @@ class LocalStore:
         return sorted(key for path in files if PART not in (key := self._relative(path)))
 
     def listing(self, folder: str) -> Listing:
-        found = Listing([], [])
-        try:
-            with os.scandir(self.path(folder)) as entries:
-                for entry in entries:
-                    (found.folders if entry.is_dir(follow_symlinks=False) else found.files).append(entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        return Listing(sorted(found.files), sorted(found.folders))
+        path = self.path(folder)
+        with os.scandir(path) if path.is_dir() else nullcontext(()) as entries:
+            kinds = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        files, folders = ([name for name, is_folder in kinds if is_folder == wanted] for wanted in (False, True))
+        return Listing(files, folders)
 
     def unfinished(self, folder: str) -> list[str]:
-        return sorted(self._relative(path) for path in self.path(folder).rglob(f"*{PART}*") if path.is_file())
+        files = (path for path in self.path(folder).rglob(f"*{PART}*") if path.is_file())
+        return sorted(map(self._relative, files))
 
     def delete(self, key: str) -> None:
         _delete(self.path(key))
@@ -128,10 +125,7 @@ def _delete(path: Path) -> None:
 
 def _states(path: Path) -> Iterator[os.stat_result]:
     """Yield the state of a file, or of every file below a folder; what is deleted in the meantime is left out."""
-    folders = os.walk(path) if path.is_dir() else [(path.parent, [], [path.name])]
-    for folder, _, names in folders:
-        for name in names:
-            try:
-                yield (Path(folder) / name).lstat()
-            except OSError:
-                continue
+    paths = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    for file in paths if path.is_dir() else [path]:
+        with suppress(OSError):
+            yield file.lstat()

@@ -24,7 +24,7 @@ from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams
 from engine.imaging.codec import UnreadableImage, decode_png, resize_image, resize_mask
 from engine.network.framing import foreground_points, scaled_shape, squares_per_epoch
-from engine.store.base import Readable
+from engine.store.base import StoredFile
 
 CHANNELS = 4
 _NO_POINTS = np.empty((0, 2), np.int32)
@@ -44,8 +44,8 @@ class Sample:
     """
 
     id: str
-    image: Readable
-    target: Readable
+    image: Path | StoredFile
+    target: Path | StoredFile
     split: Literal["train", "validation"]
     lookup: tuple[int, ...] | None = None
     probe: bool = False
@@ -156,7 +156,7 @@ def _in_order(
                 future.cancel()
 
 
-def _read(file: Readable) -> np.ndarray:
+def _read(file: Path | StoredFile) -> np.ndarray:
     try:
         return decode_png(file.read_bytes())
     except FileNotFoundError:
