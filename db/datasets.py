@@ -159,7 +159,7 @@ def jobs_at_work(session: Session, dataset_id: str) -> list[Job]:
 def refuse_if_busy(session: Session, dataset_id: str) -> None:
     busy = jobs_at_work(session, dataset_id)
     if busy:
-        kinds = ", ".join(sorted({job.kind.value for job in busy}))
+        kinds = ", ".join(sorted({job.kind for job in busy}))
         raise InUse(f"The dataset is in use by a job ({kinds}). Stop it or wait for it to end, then try again.")
 
 

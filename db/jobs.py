@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.orm import Session
 
 from db import audit
@@ -16,7 +17,24 @@ WORKED_ON = {"run": Run, "label_set": LabelSet, "dataset": Dataset}
 """What a job's payload may name, the narrowest first."""
 
 
-def submit(session: Session, kind: JobKind, payload: dict[str, Any]) -> Job:
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: `done` of `total` units, in a phase with a short name; `rate` is units per second or None."""
+
+    done: int = 0
+    total: int = 0
+    unit: str = "images"
+    phase: str = ""
+    rate: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job | Row[Any]) -> Progress:
+        """Return the progress of a job's row."""
+        return cls(**{each.name: getattr(job, f"progress_{each.name}") for each in fields(cls)})
+
+
+def submit(session: Session, kind: str, payload: dict[str, Any]) -> Job:
     """Add a queued job. Start a worker for it after the transaction has ended."""
     job = Job(kind=kind, payload=payload)
     session.add(job)
@@ -29,16 +47,16 @@ def find(session: Session, job_id: str | None) -> Job | None:
 
 
 def claim(
-    session: Session, worker: str, max_running: int, lost_after_s: float, kinds: Collection[JobKind] = tuple(JobKind)
+    session: Session, worker: str, max_running: int, lost_after_s: float, kinds: Collection[str] | None = None
 ) -> Job | None:
-    """Take the oldest queued job of `kinds` for `worker`, unless `max_running` live ones of any kind run already.
+    """Take the oldest queued job of `kinds` (None is all) for `worker`, or return None if there is none.
 
-    None if there is none.
+    Nothing is claimed while `max_running` live jobs of any kind run.
     """
     now = utc_now()
     if running(session, now, lost_after_s) >= max_running:
         return None
-    oldest = select(Job.id).where(Job.status == JobStatus.QUEUED, Job.kind.in_(kinds))
+    oldest = select(Job.id).where(*_queued(kinds))
     job_id = session.scalar(oldest.order_by(Job.created_at, Job.id).limit(1))
     if job_id is None:
         return None
@@ -73,9 +91,13 @@ def _silent(now: datetime, lost_after_s: float) -> Any:
     return (Job.heartbeat_at < now - reach) | (Job.heartbeat_at > now + abs(reach))
 
 
-def queued(session: Session, kinds: Collection[JobKind] = tuple(JobKind)) -> int:
-    """Return how many jobs of `kinds` wait."""
-    return session.scalar(select(func.count()).where(Job.status == JobStatus.QUEUED, Job.kind.in_(kinds)))
+def queued(session: Session, kinds: Collection[str] | None = None) -> int:
+    """Return how many jobs of `kinds` wait; None is all."""
+    return session.scalar(select(func.count()).where(*_queued(kinds))) or 0
+
+
+def _queued(kinds: Collection[str] | None) -> list[ColumnElement[bool]]:
+    return [Job.status == JobStatus.QUEUED, *([] if kinds is None else [Job.kind.in_(kinds)])]
 
 
 def uses_run(job: Job, run_ids: Collection[str]) -> bool:
@@ -87,11 +109,11 @@ def _mine(job_id: str, attempt: int) -> Any:
     return update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
 
 
-def heartbeat(session: Session, job_id: str, attempt: int, progress: tuple[int, int, str] | None = None) -> None:
-    """Write a sign of life, and (done, total, text) where there is news. Does nothing to a job that is not ours."""
+def heartbeat(session: Session, job_id: str, attempt: int, progress: Progress | None = None) -> None:
+    """Store that the worker is alive, and its progress if it is new. Does nothing to a job that is not its own."""
     values: dict[str, Any] = {"heartbeat_at": utc_now()}
     if progress is not None:
-        values["progress_done"], values["progress_total"], values["progress_text"] = progress
+        values |= {f"progress_{each.name}": getattr(progress, each.name) for each in fields(progress)}
     session.execute(_mine(job_id, attempt).values(**values))
 
 
@@ -177,7 +199,7 @@ def _record(session: Session, action: str, job_id: str) -> None:
     job = session.get_one(Job, job_id)
     rows = (session.get(table, job.payload.get(key) or "") for key, table in WORKED_ON.items())
     name = next((row.name for row in rows if row is not None), "")
-    audit.record(session, action, "job", job_id, name, f"{job.kind.value} job")
+    audit.record(session, action, "job", job_id, name, f"{job.kind} job")
 
 
 def _requeue(session: Session, *where: Any) -> int:

@@ -63,6 +63,8 @@ class Base(DeclarativeBase):
 
 
 class JobKind(enum.StrEnum):
+    """The kinds of job that Maskloom itself submits; a module may declare another (`engine.work.context.JobType`)."""
+
     IMPORT = "import"
     LABEL = "label"
     TRAIN = "train"
@@ -89,17 +91,23 @@ def _enum(kind: type[enum.StrEnum]) -> Enum:
 
 
 class Job(Base):
-    """One unit of background work. After submission only its worker writes it, except `stop_requested`."""
+    """One unit of background work. After submission only its worker writes it, except `stop_requested`.
+
+    `progress_*` are the fields of `db.jobs.Progress`.
+    """
 
     __tablename__ = "jobs"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
-    kind: Mapped[JobKind] = mapped_column(_enum(JobKind))
+    kind: Mapped[str] = mapped_column(String(16))
     status: Mapped[JobStatus] = mapped_column(_enum(JobStatus), default=JobStatus.QUEUED, index=True)
     payload: Mapped[dict[str, Any]]
     result: Mapped[dict[str, Any]] = mapped_column(default=dict)
     progress_done: Mapped[int] = mapped_column(default=0)
     progress_total: Mapped[int] = mapped_column(default=0)
-    progress_text: Mapped[str] = mapped_column(Text, default="")
+    progress_phase: Mapped[str] = mapped_column(String(32), default="")
+    progress_unit: Mapped[str] = mapped_column(String(16), default="images")
+    progress_rate: Mapped[float | None]
+    progress_details: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
 
 from db import jobs
+from db.jobs import Progress
 from db.models import Job, JobStatus
+from engine.work.progress_words import progress_words, seconds_left
 
 
 @dataclass(frozen=True)
@@ -16,15 +20,23 @@ class JobView:
 
     id: str
     status: str
-    done: int
-    total: int
-    text: str
+    progress: Progress
     elapsed_s: float | None
     error: str
 
     @property
+    def text(self) -> str:
+        """What the job is doing, in words; empty until it has reported anything."""
+        return progress_words(self.progress)
+
+    @property
+    def left_s(self) -> float | None:
+        """The seconds still to go at the rate that the worker reports."""
+        return seconds_left(self.progress)
+
+    @property
     def at_work(self) -> bool:
-        """Whether it waits or runs, so that a page should look again."""
+        """Whether it waits or runs, so that a page should refresh."""
         return self.status in ("queued", "running", "stopping", "lost")
 
     @property
@@ -36,17 +48,7 @@ class JobView:
         return self.status in ("failed", "stopped", "lost")
 
 
-def left_at_pace(done: int, total: int, text: str) -> float | None:
-    """Return the seconds still to go at the pace that a worker's progress text tells ("45.3 images/s"), or None.
-
-    The time since the start would mislead: a resumed job starts in the middle, and starting up takes a while.
-    """
-    told = re.search(r"([0-9.]+) images/s", text)
-    per_s = float(told[1]) if told else 0.0
-    return max(total - done, 0) / per_s if per_s > 0 else None
-
-
-def job_view(job: Job | None, now: datetime, lost_after_s: float) -> JobView | None:
+def job_view(job: Job | Row[Any] | None, now: datetime, lost_after_s: float) -> JobView | None:
     """Return what to show of `job` at the aware moment `now`; None for no job.
 
     Args:
@@ -58,15 +60,13 @@ def job_view(job: Job | None, now: datetime, lost_after_s: float) -> JobView | N
     return JobView(
         id=job.id,
         status=_status(job, now, lost_after_s),
-        done=job.progress_done,
-        total=job.progress_total,
-        text=job.progress_text,
+        progress=Progress.of(job),
         elapsed_s=elapsed_s,
         error=job.error or "",
     )
 
 
-def _status(job: Job, now: datetime, lost_after_s: float) -> str:
+def _status(job: Job | Row[Any], now: datetime, lost_after_s: float) -> str:
     if jobs.is_lost(job, now, lost_after_s):
         return "lost"
     if job.status == JobStatus.RUNNING and job.stop_requested:

@@ -186,7 +186,7 @@ def _state(offer: Offer) -> None:
     if job.status == "queued":
         st.caption("Waits for a free worker and starts by itself.")
     elif job.status in ("running", "stopping"):
-        status.progress(job.done, job.total, job.text or "Starting", job.elapsed_s)
+        status.progress(job, job.text or "Starting")
     elif job.status == "lost":
         st.warning("Its worker has fallen silent. Press *Go on* to try again.")
     elif job.status == "failed":

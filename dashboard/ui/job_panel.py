@@ -69,11 +69,12 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
         if job.status == "queued":
             st.caption("It waits for a free worker and starts by itself.")
         elif job.status in ("running", "stopping"):
-            status.progress(job.done, job.total, job.text or "Starting", job.elapsed_s)
+            status.progress(job, job.text or "Starting")
         elif job.status == "lost":
             st.warning("Its worker has fallen silent: it crashed or the machine was asleep. Press *Go on* to continue.")
         elif job.status == "stopped":
-            at = f" after {job.done:,} of {job.total:,}" if job.total else ""
+            done, total = job.progress.done, job.progress.total
+            at = f" after {done:,} of {total:,}" if total else ""
             st.info(wording.escaped(job.error) or f"Stopped by a person{at}. {kept}")
         elif job.status == "failed":
             st.error(wording.escaped(job.error or "It failed without a reason. The job's log has the details."))

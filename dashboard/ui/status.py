@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import streamlit as st
 
 from dashboard.facts import wording
-from dashboard.facts.jobs import left_at_pace
+from dashboard.facts.jobs import JobView
+from engine.work.progress_words import progress_count
 
 _BADGES = {
     "queued": ("gray", ":material/schedule:", "Queued"),
@@ -26,18 +25,21 @@ def badge_text(status: str) -> str:
     return f":{colour}-badge[{icon} {word}]"
 
 
-def progress(done: int, total: int, text: str = "", elapsed_s: float | None = None) -> None:
-    """Draw a progress bar with the text, how much is done (unless the text says "3 of 9") and the time left."""
+def progress(job: JobView, text: str | None = None) -> None:
+    """Show a progress bar with what the job is doing, how much is done and the time left.
+
+    Args:
+        text: replaces the job's own words.
+    """
+    done, total = job.progress.done, job.progress.total
     share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
-    parts = [wording.escaped(text)] if text else []
-    if total > 0 and not re.search(r"\d of \d", text):
-        parts.append(f"{done:,} of {total:,}")
-    left_s = left_at_pace(done, total, text)
+    parts = [wording.escaped(job.text if text is None else text), progress_count(job.progress)]
+    left_s = job.left_s
     if left_s is None:
-        left_s = wording.time_left(done, total, elapsed_s or 0.0)
+        left_s = wording.time_left(done, total, job.elapsed_s or 0.0)
     if left_s is not None and done < total:
         parts.append(f"{wording.duration(left_s)} left")
-    st.progress(share, text=" · ".join(parts) or None)
+    st.progress(share, text=" · ".join(filter(None, parts)) or None)
 
 
 def empty_state(

@@ -14,6 +14,7 @@ from db.session import Database
 from engine.core.settings import Settings
 from engine.work.launchers import launcher
 from engine.work.launchers.base import Launcher
+from engine.work.progress_words import progress_words
 
 POLL_S = 0.2
 LOOK_AFTER_WORKERS_S = 5.0
@@ -43,7 +44,8 @@ def follow(database: Database, current: Settings, job_id: str, quiet: bool) -> J
                     job = session.get_one(Job, job_id)
                 if job.status.ended:
                     return job
-                text = job.progress_text or ("Working" if job.status == JobStatus.RUNNING else "Waiting for a worker")
+                waiting = "Working" if job.status == JobStatus.RUNNING else "Waiting for a worker"
+                text = progress_words(jobs.Progress.of(job)) or waiting
                 bar.update(task, description=text, completed=job.progress_done, total=job.progress_total or None)
                 if time.monotonic() - looked_at > LOOK_AFTER_WORKERS_S:
                     looked_at = time.monotonic()

@@ -14,6 +14,7 @@ from engine.core.parameters import ParameterError, explain
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the packages: the checkout, or site-packages where Maskloom is installed."""
+LAUNCHERS = REPOSITORY_ROOT / "engine" / "work" / "launchers"
 
 
 def default_data_root(code: Path) -> Path:
@@ -31,7 +32,7 @@ class Settings(BaseSettings):
         default_data_root(REPOSITORY_ROOT), description="Folder for images, masks, models and the database."
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
-    launcher: Literal["local"] = Field("local", description="How workers are started.")
+    launcher: str = Field("local", description="How workers are started.")
     max_workers: int = Field(2, ge=1, le=64, description="Jobs that run at the same time.")
     heartbeat_s: float = Field(5.0, gt=0, le=30, description="Seconds between two signs of life of a worker.")
     lost_after_s: float = Field(60.0, ge=1, description="Seconds of silence after which a running job counts as lost.")
@@ -65,6 +66,14 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @field_validator("launcher")
+    @classmethod
+    def _known_launcher(cls, value: str) -> str:
+        known = sorted(file.stem for file in LAUNCHERS.glob("[a-z]*.py") if file.stem != "base")
+        if value not in known:
+            raise ValueError(f"it must be {' or '.join(map(repr, known))}")
+        return value
 
     @field_validator("database_url")
     @classmethod

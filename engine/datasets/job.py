@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from db import datasets
+from db.models import Job, JobKind
 from engine.core.settings import settings
 from engine.datasets import ingest, sample, truth
 from engine.datasets.ingest import Decoded
@@ -21,7 +23,7 @@ from engine.datasets.source import Entry, Limits, Source, UnreadableSource
 from engine.imaging import codec
 from engine.store import keys as stored
 from engine.store.base import Store
-from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
 BATCH = 20
 """Rows written in one transaction: few enough that a crash loses seconds, many enough that SQLite is not the work."""
@@ -99,22 +101,28 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
     dataset_id = job.payload["dataset"]
     if job.attempt > 1:  # a killed attempt may have been writing; one import at a time writes to a dataset
         context.artifacts.delete_unfinished(stored.dataset_folder(dataset_id))
-    known = context.records.content_hashes(dataset_id)
-    has_truth = {image.id: image.has_truth for image in context.records.images(dataset_id)}
+    with context.reading() as session:
+        images = datasets.images(session, dataset_id)
+    known = {image.content_hash: image.name for image in images}
+    has_truth = {image.id: image.has_truth for image in images}
     rows: list[dict[str, Any]] = []
     entries: list[Entry] = []
     report = list(skipped)
 
+    def store(new: Sequence[Entry]) -> None:
+        with context.writing() as session:
+            datasets.add_images(session, dataset_id, job.id, rows, [asdict(entry) for entry in new])
+
     def commit() -> None:
-        context.records.add_images(dataset_id, job.id, rows, [asdict(entry) for entry in entries])
+        store(entries)
         report.extend(entries)
         rows.clear()
         entries.clear()
 
-    context.records.add_images(dataset_id, job.id, [], [asdict(entry) for entry in skipped])
+    store(skipped)
     stopped = False
-    with closing(_encoded(readers, dataset_id)) as images:
-        for number, encoded in enumerate(images, start=1):
+    with closing(_encoded(readers, dataset_id)) as decoded_images:
+        for number, encoded in enumerate(decoded_images, start=1):
             decoded = encoded.decoded
             if encoded.row.get("id") in has_truth:
                 _bring_back(context.artifacts, dataset_id, encoded, has_truth[encoded.row["id"]])
@@ -127,7 +135,7 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
                     rows.append(encoded.row)
             else:
                 entries.extend(ingest.as_duplicate(decoded, first))
-            context.progress(number, len(readers), decoded.name)
+            context.progress(number, len(readers), unit="files", phase="importing", subject=decoded.name)
             stopped = context.should_stop()
             if stopped or len(entries) >= BATCH:
                 commit()
@@ -202,12 +210,15 @@ def _bring_back(files: Store, dataset_id: str, encoded: Encoded, with_truth: boo
 def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry]) -> dict[str, Any]:
     """Recount the dataset and propose classes from all of its truth; return the job's result."""
     counts = np.zeros(256, np.int64)
-    for image in context.records.images(dataset_id):
+    with context.reading() as session:
+        images = datasets.images(session, dataset_id)
+    for image in images:
         for value, count in image.truth_values:
             counts[value] += count
     found = truth.propose_classes(counts) if counts.any() else None
     classes = [entry.model_dump() for entry in found.classes] if found else None
-    dataset = context.records.finish_import(dataset_id, classes, list(found.lookup) if found else None)
+    with context.writing() as session:
+        dataset = datasets.finish_import(session, dataset_id, classes, list(found.lookup) if found else None)
     taken = sum(entry.taken for entry in report)
     return {
         "dataset": dataset_id,
@@ -222,3 +233,6 @@ def _why_empty(report: Sequence[Entry]) -> str:
     if not report:
         return "There are no images in it."
     return f"No image could be taken. {report[0].name}: {report[0].reason}"
+
+
+JOB = JobType(JobKind.IMPORT, run)

@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from db import datasets, recipes, rounds, runs
+from db.models import Dataset, Job, JobKind, LabelSet, Run
 from engine.exports import coco, model_pack, yolo
+from engine.exports.annotated import Annotated
 from engine.exports.formats import Format, find_format
 from engine.exports.model_card import model_card
 from engine.exports.model_example import example
 from engine.exports.report import report
 from engine.exports.run_facts import RunFacts, framing_sentence
-from engine.exports.sources import masked_images, run_facts, tile_rows
+from engine.exports.sources import RunRows, label_note, masked_images, prediction_note, run_facts, tile_rows
 from engine.imaging import codec
 from engine.network.framing import cut, scaled_shape, windows
 from engine.store import keys as stored
+from engine.store.base import Store
 from engine.store.disk import PART
-from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
 
 FOLDERS = {"run": stored.run_folder, "prediction_set": stored.prediction_folder, "label_set": stored.label_folder}
@@ -60,12 +65,12 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 
 
 def _annotations(context: JobContext, payload: dict[str, Any], what: Format, target: Path) -> dict[str, Any]:
-    source = masked_images(context, payload)
+    source = _masked_images(context, payload)
     total, pace = len(source.images), Pace()
-    context.progress(0, total, "Drawing outlines")
+    context.progress(0, total, phase="tracing_outlines")
 
     def progress(done: int) -> None:
-        context.progress(done, total, f"Drawing outlines{pace.words(done)}")
+        context.progress(done, total, phase="tracing_outlines", rate=pace.rate(done))
         _end_if_asked(context)
 
     if what.name == "yolo":
@@ -75,40 +80,78 @@ def _annotations(context: JobContext, payload: dict[str, Any], what: Format, tar
     return {"images": total, "annotations": count}
 
 
+def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
+    """Return the images of a prediction set or a label set that have masks, at the payload's threshold."""
+    threshold, splits = payload["threshold"], {}
+    with context.reading() as session:
+        dataset = session.get_one(Dataset, payload["dataset"])
+        images = datasets.images(session, dataset.id)
+        if payload["owner"] == "prediction_set":
+            set_id, run = payload["prediction_set"], session.get_one(Run, payload["run"])
+            masked, note = runs.predicted_images(session, set_id), prediction_note(run, threshold)
+            key_of = partial(stored.prediction_key, set_id)
+            if run.dataset_id == dataset.id:
+                splits = {row.image_id: row.split for row in runs.split(session, run.id)}
+        else:
+            label_set = session.get_one(LabelSet, payload["label_set"])
+            masked, note = recipes.labelled_images(session, label_set.id), label_note(label_set, threshold)
+            key_of = partial(stored.label_key, label_set.id)
+    return masked_images(context.artifacts, dataset, images, masked, key_of, threshold, splits=splits, note=note)
+
+
 def _of_run(context: JobContext, payload: dict[str, Any], what: Format, target: Path) -> dict[str, Any]:
-    chosen = context.records.run(payload["run"])
-    facts = run_facts(context, chosen)
+    rows = _run_rows(context, payload["run"])
+    facts = run_facts(rows)
     if what.name == "report":
-        context.progress(0, 1, "Drawing the report")
-        target.write_text(report(facts, tile_rows(context, chosen)), "utf-8")
-        context.progress(1, 1, "Drawing the report")
+        context.progress(0, 1, unit="reports", phase="writing_the_report")
+        target.write_text(report(facts, tile_rows(rows, context.artifacts)), "utf-8")
+        context.progress(1, 1, unit="reports", phase="writing_the_report")
         return {}
     prefix = f"{target.name.partition('.')[0]}{PART}"  # the job's id, as in the name of its file
     with TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as temporary:
-        return _packed(context, chosen, facts, what.name, Path(temporary), target)
+        return _packed(context, rows, facts, what.name, Path(temporary), target)
 
 
-def _packed(context: JobContext, chosen: Any, facts: RunFacts, kind: str, folder: Path, target: Path) -> dict[str, Any]:
+def _run_rows(context: JobContext, run_id: str) -> RunRows:
+    with context.reading() as session:
+        run = session.get_one(Run, run_id)
+        own = runs.own_prediction_set(session, run)
+        return RunRows(
+            run=run,
+            dataset=session.get_one(Dataset, run.dataset_id),
+            label_set=session.get_one(LabelSet, run.label_set_id) if run.label_set_id else None,
+            images=datasets.images(session, run.dataset_id),
+            splits=[row.split for row in runs.split(session, run.id)],
+            metrics=runs.metrics(session, run.id),
+            rounds=len(rounds.rounds(session, run.id)),
+            prediction_set_id=own.id if own else None,
+            predictions=runs.predictions(session, own.id) if own else [],
+        )
+
+
+def _packed(
+    context: JobContext, rows: RunRows, facts: RunFacts, kind: str, folder: Path, target: Path
+) -> dict[str, Any]:
     """Convert, compare and pack a run's model."""
     from engine.network import conversion  # TensorFlow: seconds that a report need not wait
     from engine.network.inference import ModelError
     from engine.network.loaded import load_best
 
     steps = _Steps(context, 4)
-    steps.next("Reading the model")
+    steps.next("reading_the_model")
     try:
-        model = load_best(chosen.id, context.artifacts)
+        model = load_best(rows.run.id, context.artifacts)
     except ModelError as error:
         raise JobFailed(str(error)) from None
-    steps.next("Converting the model")
-    squares = _squares(context, chosen, facts, model.input_shape[1])
+    steps.next("converting_the_model")
+    squares = _squares(context.artifacts, rows, facts, model.input_shape[1])
     file, answer = _converted(conversion, model, kind, folder, facts)
-    steps.next("Comparing it with the Keras model")
+    steps.next("comparing_it_with_the_model")
     try:
         apart = conversion.checked_difference(answer(squares), conversion.keras_answer(model, squares))
     except conversion.ConversionError as error:
         raise JobFailed(str(error)) from None
-    steps.next("Packing")
+    steps.next("packing")
     check = (
         f"Compared with the run's own model on {len(squares)} squares of its images: the largest difference of a "
         f"probability was {apart:.2g}."
@@ -145,13 +188,13 @@ def _converted(
     return file, lambda squares: conversion.keras_file_answer(file, squares)
 
 
-def _squares(context: JobContext, chosen: Any, facts: RunFacts, side: int) -> np.ndarray:
+def _squares(files: Store, rows: RunRows, facts: RunFacts, side: int) -> np.ndarray:
     """Return what the network sees of a few of the run's images, uint8 (B, S, S, 3); noise where none is left."""
     found = []
-    for image in context.records.images(chosen.dataset_id)[:CHECKED_IMAGES]:
-        key = stored.image_key(chosen.dataset_id, image.id)
-        if context.artifacts.exists(key):
-            pixels = codec.decode_png(context.artifacts.read(key))
+    for image in rows.images[:CHECKED_IMAGES]:
+        key = stored.image_key(rows.run.dataset_id, image.id)
+        if files.exists(key):
+            pixels = codec.decode_png(files.read(key))
             scaled = codec.resize_image(pixels, scaled_shape(pixels.shape[:2], facts.data, side))
             found.append(cut(scaled, windows(scaled.shape[:2], side)[0], side))
     noise = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)
@@ -164,15 +207,18 @@ class _Steps:
     def __init__(self, context: JobContext, total: int) -> None:
         self._context, self._total, self._begun = context, total, 0
 
-    def next(self, what: str) -> None:
+    def next(self, phase: str) -> None:
         _end_if_asked(self._context)
-        self._context.progress(self._begun, self._total, f"{what}: step {self._begun + 1} of {self._total}")
+        self._context.progress(self._begun, self._total, unit="steps", phase=phase)
         self._begun += 1
 
     def done(self) -> None:
-        self._context.progress(self._total, self._total, "Packed")
+        self._context.progress(self._total, self._total, unit="steps", phase="packed")
 
 
 def _end_if_asked(context: JobContext) -> None:
     if context.should_stop():
         raise JobStopped
+
+
+JOB = JobType(JobKind.EXPORT, run)

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from db import datasets, recipes
+from db.models import Dataset, Job, JobKind, LabelSet
 from engine.core.parameters import parse
 from engine.core.processes import prepare_process
 from engine.imaging import codec, metrics
@@ -27,11 +29,11 @@ from engine.labelling.recipe_key import recipe_key
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 from engine.store.disk import NO_SPACE
-from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
 BATCH = 16
-LOOKING = "Looking at the images"
-DRAWING = "Drawing masks"
+LOOKING = "analysing_images"
+DRAWING = "computing_masks"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -84,9 +86,11 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         JobStopped: a person stopped it.
     """
     started = time.monotonic()
-    label_set = context.records.label_set(job.payload["label_set"])
-    dataset = context.records.dataset(label_set.dataset_id)
-    images = context.records.images(dataset.id)
+    with context.reading() as session:
+        label_set = session.get_one(LabelSet, job.payload["label_set"])
+        dataset = session.get_one(Dataset, label_set.dataset_id)
+        images = datasets.images(session, dataset.id)
+        done = recipes.labelled_images(session, label_set.id)
     if job.attempt > 1:  # a killed attempt may have been writing; exports below the folder are written by other jobs
         context.artifacts.delete_unfinished(stored.label_folder(label_set.id), subfolders=False)
     if not images:
@@ -106,11 +110,11 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         )
         for image in images
     ]
-    done = context.records.labelled_images(label_set.id)
     with _Processes() as processes, _as_failure():
         looked_at = _learn(context, processes, label_set, tasks, len(done))
         # What has been learned is read back as it was stored: a resumed job draws with the very same numbers.
-        state = context.records.label_set(label_set.id).state
+        with context.reading() as session:
+            state = session.get_one(LabelSet, label_set.id).state
         hashes = {image.id: image.content_hash for image in images if image.id not in done}
         tasks = [replace(task, state=state) for task in tasks if task.image_id in hashes]
         tasks = _with_drawn(context, tasks, hashes)
@@ -123,17 +127,17 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     }
 
 
-def _learn(context: JobContext, processes: _Processes, label_set: Any, tasks: Sequence[Task], done: int) -> int:
+def _learn(context: JobContext, processes: _Processes, label_set: LabelSet, tasks: Sequence[Task], done: int) -> int:
     """Store what the method learns from the dataset, and the recipe's key. Returns how many images were looked at."""
     method, params, state = find_method(label_set.method), tasks[0].params, label_set.state
     sample = fit_sample(tasks, method) if method.fit is not None and state is None else []
     looks = []
     if sample:
         total = len(sample) + len(tasks)
-        context.progress(0, total, LOOKING)
+        context.progress(0, total, phase=LOOKING)
         for look in processes.map(look_at_image, sample):
             looks.append(look)
-            context.progress(len(looks), total, LOOKING)
+            context.progress(len(looks), total, phase=LOOKING)
             if context.should_stop():
                 raise JobStopped({"images": done})
         try:
@@ -142,7 +146,8 @@ def _learn(context: JobContext, processes: _Processes, label_set: Any, tasks: Se
             raise JobFailed(f"'{method.title}' cannot learn from these images. {error}") from error
     # A set that was begun without a key may hold masks of older code: others must not copy from it.
     if looks or (label_set.recipe_key is None and not done):
-        context.records.set_state(label_set.id, state, recipe_key(method.name, params, label_set.seed, state))
+        with context.writing() as session:
+            recipes.set_state(session, label_set.id, state, recipe_key(method.name, params, label_set.seed, state))
     return len(looks)
 
 
@@ -152,7 +157,8 @@ def _with_drawn(context: JobContext, tasks: Sequence[Task], hashes: dict[str, st
         return []
     first = tasks[0]
     key = recipe_key(first.method, first.params, first.seed, first.state)
-    found = context.records.drawn_before(key, list(hashes.values()))
+    with context.reading() as session:
+        found = recipes.drawn_before(session, key, list(hashes.values()))
     drawn = {
         content_hash: Drawn(label.label_set_id, label.image_id, label.quality, label.quality_parts, label.unclear)
         for content_hash, label in found.items()
@@ -163,16 +169,17 @@ def _with_drawn(context: JobContext, tasks: Sequence[Task], hashes: dict[str, st
 def _draw(context: JobContext, processes: _Processes, tasks: Sequence[Task], done: int, looked_at: int) -> None:
     """Draw and store the mask of each task."""
     total = looked_at + done + len(tasks)
-    context.progress(looked_at + done, total, DRAWING)
+    context.progress(looked_at + done, total, phase=DRAWING)
     copies = [task for task in tasks if task.drawn is not None]
     others = [task for task in tasks if task.drawn is None]
     rows: list[dict[str, Any]] = []
     for count, row in enumerate(chain(map(copy_mask, copies), processes.map(label_image, others)), start=1):
         rows.append(row)
-        context.progress(looked_at + done + count, total, DRAWING)
+        context.progress(looked_at + done + count, total, phase=DRAWING)
         stop = context.should_stop()
         if len(rows) >= BATCH or count == len(tasks) or stop:
-            context.records.add_labels(tasks[0].label_set_id, rows)
+            with context.writing() as session:
+                recipes.add_labels(session, tasks[0].label_set_id, rows)
             rows = []
         if stop and count < len(tasks):
             raise JobStopped({"images": done + count})
@@ -285,3 +292,6 @@ def _store(task: Task, png: bytes, levels: np.ndarray) -> dict[str, Any]:
         truth = np.asarray(task.lookup, np.uint8)[values] > 0
         row |= {"dice": metrics.dice(mask, truth), "iou": metrics.iou(mask, truth)}
     return row
+
+
+JOB = JobType(JobKind.LABEL, run)

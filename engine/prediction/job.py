@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from db import datasets, recipes, runs
+from db.models import Dataset, Image, Job, JobKind, Run
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams, PredictionParams
@@ -22,7 +24,7 @@ from engine.network.loaded import KeptNetwork, network_of
 from engine.prediction.refine_masks import refined
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
-from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
 
 BATCH = 16
@@ -49,34 +51,37 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         import_images.run(job, context)
     # A job that was submitted before masks could be refined does not say how
     how = PredictionParams(flips=bool(payload.get("flips")), refine=payload.get("refine", "none"))
-    wanted = [context.records.run(run_id) for run_id in (payload["run"], *payload.get("also", []))]
+    with context.reading() as session:
+        wanted = [session.get_one(Run, run_id) for run_id in (payload["run"], *payload.get("also", []))]
     results = []
     for chosen in wanted:
-        set_id = context.records.ensure_prediction_set(chosen.id, dataset_id, job.id, how.flips, how.refine)
-        if job.attempt <= 1:
-            context.records.clear_predictions(set_id)
-        what = "Predicting" if len(wanted) == 1 else f"Predicting with {chosen.name}"
-        results.append(predict_dataset(context, chosen, dataset_id, set_id, how, context.should_stop, what=what))
+        with context.writing() as session:
+            set_id = runs.ensure_prediction_set(session, chosen.id, dataset_id, job.id, how.flips, how.refine)
+            if job.attempt <= 1:
+                runs.clear_predictions(session, set_id)
+        named = len(wanted) > 1
+        results.append(predict_dataset(context, chosen, dataset_id, set_id, how, context.should_stop, named=named))
     return results[0] | ({"also": results[1:]} if results[1:] else {})
 
 
 def predict_dataset(
     context: JobContext,
-    run: Any,
+    run: Run,
     dataset_id: str,
     set_id: str,
     how: PredictionParams,
     should_stop: Callable[[], bool],
     *,
     compare_mirror: bool | None = None,
-    what: str = "Predicting",
+    named: bool = False,
 ) -> dict[str, Any]:
     """Predict the images that the prediction set lacks; return the job's result (see `run`).
 
     How far a mask agrees with that of the mirror image points at failures where there is no truth. `compare_mirror`
     asks for it; unless it is given, a run's own images are asked for it, and others only where that costs nothing.
 
-    `what` begins the progress text. Images are read, predicted and stored a few at a time, so a folder of any length
+    `named` reports the progress with the run's name. Images are read, predicted and stored a few at a time, so a
+    folder of any length
     fits into memory.
 
     Raises:
@@ -86,20 +91,28 @@ def predict_dataset(
     from engine.network.inference import ModelError  # TensorFlow: seconds that a bad job need not wait
 
     began = time.monotonic()
-    files, records = context.artifacts, context.records
-    images = records.images(dataset_id)
+    files = context.artifacts
+    with context.reading() as session:
+        images = datasets.images(session, dataset_id)
+        done = runs.predicted_images(session, set_id)
     if not images:
         raise JobFailed("There is no image to predict.")
-    done = records.predicted_images(set_id)
     missing = [image for image in images if image.id not in done]
     references = _References(context, run, dataset_id)
     means = _Means(set_id, len(done))
     rows: list[dict[str, Any]] = []
-    context.progress(len(done), len(images), what)
+    phase: dict[str, Any] = {"phase": "predicting"}
+    if named:
+        phase = {"phase": "predicting_with", "subject": run.name}
+    context.progress(len(done), len(images), **phase)
     try:
         network = network_of(run.id, files)
     except ModelError as error:
         raise JobFailed(str(error)) from None
+
+    def store(rows: list[dict[str, Any]]) -> None:
+        with context.writing() as session:
+            runs.add_predictions(session, set_id, rows)
 
     pace, stored_at = Pace(), began
     mirror = how.flips or dataset_id == run.dataset_id if compare_mirror is None else compare_mirror
@@ -112,14 +125,14 @@ def predict_dataset(
             told = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
             rows.append(references.scored(image, levels) | told)
             means.add(rows[-1])
-            context.progress(means.images, len(images), f"{what}{pace.words(means.images)}")
+            context.progress(means.images, len(images), rate=pace.rate(means.images), **phase)
             stopping = should_stop()
             if len(rows) >= BATCH or stopping or time.monotonic() - stored_at > BATCH_S:
-                records.add_predictions(set_id, rows)
+                store(rows)
                 rows, stored_at = [], time.monotonic()
             if stopping and means.images < len(images):
                 raise JobStopped(means.result(began))
-    records.add_predictions(set_id, rows)
+    store(rows)
     return means.result(began)
 
 
@@ -135,7 +148,7 @@ def _drawn(
     network: KeptNetwork,
     files: Store,
     dataset_id: str,
-    images: list[Any],
+    images: list[Image],
     data: DataParams,
     how: PredictionParams,
     compare_mirror: bool,
@@ -204,16 +217,17 @@ class _Means:
 class _References:
     """What a prediction is compared with: truth, and the pseudo-label that taught the run."""
 
-    def __init__(self, context: JobContext, run: Any, dataset_id: str) -> None:
+    def __init__(self, context: JobContext, run: Run, dataset_id: str) -> None:
         self._files = context.artifacts
         self._dataset_id = dataset_id
         own = dataset_id == run.dataset_id
-        self._splits = {row.image_id: row.split for row in context.records.split(run.id)} if own else {}
         self._label_set_id = run.label_set_id if own else None
-        self._labelled = context.records.labelled_images(run.label_set_id) if self._label_set_id else set()
-        self._lookup = np.asarray(context.records.dataset(dataset_id).lookup, np.uint8)
+        with context.reading() as session:
+            self._splits = {row.image_id: row.split for row in runs.split(session, run.id)} if own else {}
+            self._labelled = recipes.labelled_images(session, self._label_set_id) if self._label_set_id else set()
+            self._lookup = np.asarray(session.get_one(Dataset, dataset_id).lookup, np.uint8)
 
-    def scored(self, image: Any, levels: np.ndarray) -> dict[str, Any]:
+    def scored(self, image: Image, levels: np.ndarray) -> dict[str, Any]:
         """Return the row of a prediction, uint8 (H, W), with every score that has a reference."""
         mask = metrics.to_mask(levels, 0.5)
         row: dict[str, Any] = {
@@ -232,12 +246,12 @@ class _References:
             row[f"{name}_counts"] = counts
         return row
 
-    def _label(self, image: Any) -> np.ndarray | None:
+    def _label(self, image: Image) -> np.ndarray | None:
         if image.id not in self._labelled:
             return None
         return metrics.to_mask(_read(self._files, stored.label_key(self._label_set_id, image.id), image.name), 0.5)
 
-    def _truth(self, image: Any) -> np.ndarray | None:
+    def _truth(self, image: Image) -> np.ndarray | None:
         if not image.has_truth or not len(self._lookup):
             return None
         return self._lookup[_read(self._files, stored.truth_key(self._dataset_id, image.id), image.name)] > 0
@@ -258,3 +272,6 @@ def _read(files: Store, key: str, name: str) -> np.ndarray:
         raise JobFailed(f"The stored file of {name!r} is gone. Import the image again.") from None
     except codec.UnreadableImage as error:
         raise JobFailed(f"The stored file of {name!r} is damaged: {error}") from None
+
+
+JOB = JobType(JobKind.PREDICT, run, quick=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from db.models import Job, JobKind
 from engine.network.loaded import network_of
-from engine.work.context import Job, JobContext, JobFailed
+from engine.work.context import JobContext, JobFailed, JobType
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
@@ -27,3 +28,6 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         raise JobFailed(str(error)) from None
     kept.network(np.zeros((1, *kept.model.input_shape[1:]), np.uint8))
     return {"network": run_id, "seconds": round(time.monotonic() - began, 2)}
+
+
+JOB = JobType(JobKind.WARM, run, quick=True)

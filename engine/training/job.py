@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import psutil
 
+from db import datasets, recipes, rounds, runs
+from db.models import Dataset, Image, Job, JobKind, Run
+from engine.core import machine
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import SelfTrainingParams
@@ -15,9 +17,13 @@ from engine.datasets.split import split
 from engine.prediction.job import predict_dataset
 from engine.store import keys as stored
 from engine.store.base import Store, StoredFile
-from engine.training.round_records import Rounds
-from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.training.round_records import round_values
+from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
+
+if TYPE_CHECKING:
+    from engine.training.samples import Sample
+    from engine.training.self_training import Round
 
 PROBES = {"validation": 6, "train": 2}
 """Unseen images tell more; two that are trained on show what the network can do at best."""
@@ -44,32 +50,39 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     from engine.training.samples import TrainingError
     from engine.training.self_training import train_rounds
 
-    chosen = context.records.run(job.payload["run"])
+    with context.reading() as session:
+        chosen = session.get_one(Run, job.payload["run"])
+        dataset = session.get_one(Dataset, chosen.dataset_id)
+        images = datasets.images(session, dataset.id)
     config = parse(RunConfig, chosen.config)
     context.artifacts.delete_unfinished(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
-    rows = _split_rows(context, chosen, config)
+    rows = _split_rows(context, chosen, config, images)
     samples = _weighed(context, chosen, config, training_samples(context, chosen, rows))
     if not chosen.label_set_id:  # truth is not to be corrected
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
     report = _Report(context, chosen.id, config)
-    machine = hardware(config.training.precision)
-    details = {"hardware": machine.stored(), "weights": _named(pretrained_weights(config))}
-    context.records.update_run(chosen.id, details={**chosen.details, **details})
+    details = {"hardware": hardware(config.training.precision).stored(), "weights": _named(pretrained_weights(config))}
+    report.update(details={**chosen.details, **details})
     hooks = Hooks(
         on_prepare=report.prepared,
         on_start=report.started,
         on_batch=report.batch,
         on_best=report.best,
-        on_epoch=lambda epoch, metrics: context.records.save_metrics(chosen.id, epoch, metrics),
+        on_epoch=report.epoch_ended,
         on_judge=report.judged,
         should_stop=context.should_stop,
     )
-    rounds = Rounds(context, chosen)
+
+    def store_round(finished: Round) -> None:
+        values = round_values(context.artifacts, chosen, images, dataset.lookup, finished)
+        with context.writing() as session:
+            rounds.save_round(session, chosen.id, finished.number, **values)
+
     try:
         with context.artifacts.workspace(stored.run_folder(chosen.id)) as folder:
-            result = train_rounds(config, samples, folder, hooks, rounds.finished)
+            result = train_rounds(config, samples, folder, hooks, store_round)
     except TrainingError as error:
-        context.records.update_run(chosen.id, ended_reason=str(error))
+        report.update(ended_reason=str(error))
         raise JobFailed(str(error)) from None
 
     summary = {
@@ -81,8 +94,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         "val_iou": result.best_metrics.get("val_iou"),
         "train_seconds": round(result.seconds, 1),
     }
-    context.records.update_run(
-        chosen.id,
+    report.update(
         ended_reason=result.reason,
         best_epoch=result.best_epoch,
         best_val_dice=summary["val_dice"],
@@ -94,10 +106,11 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         # Whoever stops a run does not want to wait: its gallery is drawn once, and anew when it goes on
         quick = result.ended == "stopped"
         how = config.prediction.model_copy(update={"flips": False}) if quick else config.prediction
-        set_id = context.records.ensure_prediction_set(chosen.id, chosen.dataset_id, job.id, how.flips, how.refine)
-        context.records.clear_predictions(set_id)  # an earlier attempt's model may have made them
+        with context.writing() as session:
+            set_id = runs.ensure_prediction_set(session, chosen.id, dataset.id, job.id, how.flips, how.refine)
+            runs.clear_predictions(session, set_id)  # an earlier attempt's model may have made them
         summary |= predict_dataset(
-            context, chosen, chosen.dataset_id, set_id, how, should_stop=lambda: False, compare_mirror=not quick
+            context, chosen, dataset.id, set_id, how, should_stop=lambda: False, compare_mirror=not quick
         )
     if result.ended == "stopped":
         raise JobStopped(summary)
@@ -110,35 +123,64 @@ class _Report:
     def __init__(self, context: JobContext, run_id: str, config: RunConfig) -> None:
         self._context, self._run_id = context, run_id
         self._per_round, self._rounds = config.training.epochs, config.self_training.rounds
+        self._epochs = self._per_round * self._rounds
         self._pace, self._epoch = Pace(), 0
 
+    def update(self, **values: Any) -> None:
+        with self._context.writing() as session:
+            runs.update_run(session, self._run_id, **values)
+
     def prepared(self, done: int, total: int) -> None:
-        self._context.progress(done, total, "Preparing images")
+        self._context.progress(done, total, phase="preparing_images")
 
     def started(self, epochs_done: int) -> None:
-        self._context.records.drop_metrics_after(self._run_id, epochs_done)
-        self._context.records.update_run(self._run_id, ended_reason="")  # of an earlier attempt
+        with self._context.writing() as session:
+            runs.drop_metrics_after(session, self._run_id, epochs_done)
+            runs.update_run(session, self._run_id, ended_reason="")  # of an earlier attempt
 
     def batch(self, epoch: int, done: int, total: int) -> None:
-        epochs = self._per_round * self._rounds
         self._epoch = epoch
-        behind = (epoch - 1) * total + done
-        where = f"Round {(epoch - 1) // self._per_round + 1} of {self._rounds}, epoch" if self._rounds > 1 else "Epoch"
-        text = (
-            f"{where} {epoch} of {epochs}: {done} of {total} images{self._pace.words(behind)}, {memory_gib():.1f} GiB"
+        finished = (epoch - 1) * total + done
+        self._context.progress(
+            finished,
+            self._epochs * total,
+            phase="training",
+            rate=self._pace.rate(finished),
+            part_done=done,
+            part_total=total,
+            epoch=epoch,
+            epochs=self._epochs,
+            round=(epoch - 1) // self._per_round + 1,
+            rounds=self._rounds,
+            memory_gib=machine.memory_bytes() / 2**30,
         )
-        self._context.progress(behind, epochs * total, text)
 
     def judged(self, done: int, total: int) -> None:
         # The bar stays where training left it
-        epochs = self._per_round * self._rounds
-        self._context.progress(self._epoch, epochs, f"Judging the masks of this round: {done} of {total}")
+        self._context.progress(
+            self._epoch, self._epochs, unit="epochs", phase="checking_masks", part_done=done, part_total=total
+        )
+
+    def epoch_ended(self, epoch: int, metrics: dict[str, float]) -> None:
+        with self._context.writing() as session:
+            runs.save_metrics(session, self._run_id, epoch, metrics)
 
     def best(self, epoch: int, metrics: dict[str, float]) -> None:
-        self._context.records.update_run(self._run_id, best_epoch=epoch, best_val_dice=metrics.get("val_dice"))
+        self.update(best_epoch=epoch, best_val_dice=metrics.get("val_dice"))
 
 
-def training_samples(context: JobContext, run: Any, rows: Sequence[dict[str, Any]]) -> list[Any]:
+class Teacher(Protocol):
+    """What a run is trained on: a label set of a dataset, or its truth where `label_set_id` is None."""
+
+    @property
+    def dataset_id(self) -> str: ...
+    @property
+    def label_set_id(self) -> str | None: ...
+    @property
+    def lookup(self) -> list[Any]: ...
+
+
+def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str, Any]]) -> list[Sample]:
     """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run."""
     from engine.training.samples import Sample
 
@@ -163,32 +205,28 @@ def training_samples(context: JobContext, run: Any, rows: Sequence[dict[str, Any
     ]
 
 
-def _weighed(context: JobContext, run: Any, config: RunConfig, samples: Sequence[Any]) -> list[Any]:
-    """Return the samples weighed by how their pseudo-labels look; weight 0 does not teach. Truth counts fully."""
+def _weighed(context: JobContext, run: Run, config: RunConfig, samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples weighted by the quality of their pseudo-labels; 0 leaves one out. Truth counts fully."""
     from engine.training.self_training import weighed
 
     if not run.label_set_id:
         return list(samples)
-    quality = context.records.label_quality(run.label_set_id)
+    with context.reading() as session:
+        quality = recipes.label_quality(session, run.label_set_id)
     return weighed(samples, quality, config.data.quality_weights == "weighted", config.data.drop_worst)
-
-
-def memory_gib() -> float:
-    """Return the resident memory of this process in GiB."""
-    return psutil.Process().memory_info().rss / 2**30
 
 
 def _named(weights: str) -> str:
     return f"MobileNetV2 encoder: {weights}" if weights else ""
 
 
-def _split_rows(context: JobContext, run: Any, config: RunConfig) -> list[dict[str, Any]]:
-    """Return {image_id, split, probe} of every image that teaches or validates.
+def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequence[Image]) -> list[dict[str, Any]]:
+    """Return {image_id, split, probe} of every image that is trained on or validates.
 
     Decided once and stored, so a resumed run keeps its split even if the dataset has grown since.
     """
-    images = context.records.images(run.dataset_id)
-    before = {row.image_id: row for row in context.records.split(run.id)}
+    with context.reading() as session:
+        before = {row.image_id: row for row in runs.split(session, run.id)}
     if before:
         return [
             {"image_id": image.id, "split": before[image.id].split, "probe": before[image.id].probe}
@@ -206,11 +244,12 @@ def _split_rows(context: JobContext, run: Any, config: RunConfig) -> list[dict[s
     ]
     _choose_probes(rows)
     aside = [{"image_id": image.id, "split": DROPPED, "probe": False} for image in dropped]
-    context.records.set_split(run.id, [*rows, *aside])
+    with context.writing() as session:
+        runs.set_split(session, run.id, [*rows, *aside])
     return rows
 
 
-def teachable(context: JobContext, run: Any, images: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def teachable(context: JobContext, run: Teacher, images: Sequence[Image]) -> tuple[list[Image], list[Image]]:
     """Return the images that have a mask to learn from, and those whose mask a person dropped.
 
     Raises:
@@ -224,8 +263,9 @@ def teachable(context: JobContext, run: Any, images: Sequence[Any]) -> tuple[lis
                 "dataset's classes, then train anew."
             )
     else:
-        known = context.records.labelled_images(run.label_set_id)
-        marked = context.records.dropped_images(run.label_set_id)
+        with context.reading() as session:
+            known = recipes.labelled_images(session, run.label_set_id)
+            marked = recipes.dropped_images(session, run.label_set_id)
         taught = [image for image in images if image.id in known - marked]
         dropped = [image for image in images if image.id in known & marked]
     if not taught and dropped:
@@ -242,3 +282,6 @@ def _choose_probes(rows: list[dict[str, Any]]) -> None:
         members = [row for row in rows if row["split"] == side]
         for index in np.linspace(0, len(members) - 1, min(count, len(members))).astype(int):
             members[index]["probe"] = True
+
+
+JOB = JobType(JobKind.TRAIN, run)

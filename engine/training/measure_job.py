@@ -7,7 +7,6 @@ memory runs out, it is that process which the system ends, and the job can say s
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from db import datasets
+from db.models import Dataset, Image, Job, JobKind
 from engine.core.parameters import parse
 from engine.core.processes import prepare_process
 from engine.core.run_config import RunConfig
@@ -28,12 +29,13 @@ from engine.network.plan import what_to_lower
 from engine.store import keys as stored
 from engine.training.job import teachable, training_samples
 from engine.training.workload import workload
-from engine.work.context import Job, JobContext, JobFailed, JobStopped
+from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
 RATE_RANGE_IMAGES = 128
 """Enough that no image is met often in one range test, few enough to be read in seconds."""
 
 POLL_S = 0.2
+SIGKILL = 9
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 
@@ -57,9 +59,11 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         JobStopped: a person stopped it.
     """
     config = parse(RunConfig, job.payload["config"])
-    dataset = context.records.dataset(job.payload["dataset"])
+    with context.reading() as session:
+        dataset = session.get_one(Dataset, job.payload["dataset"])
+        all_images = datasets.images(session, dataset.id)
     teacher = _Teacher(dataset.id, job.payload["label_set"], list(dataset.lookup))
-    images, _ = teachable(context, teacher, context.records.images(dataset.id))
+    images, _ = teachable(context, teacher, all_images)
     what = job.payload["what"]
     samples = training_samples(context, teacher, _few_rows(images, config, what))
     with context.artifacts.workspace(stored.JOBS) as folder:
@@ -83,7 +87,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     return result
 
 
-def _few_rows(images: Sequence[Any], config: RunConfig, what: str) -> list[dict[str, Any]]:
+def _few_rows(images: Sequence[Image], config: RunConfig, what: str) -> list[dict[str, Any]]:
     """Return {image_id, split, probe} of as many images as are needed, spread over the dataset."""
     share = config.training.validation_split
     by_key = {image.content_hash: image for image in images}
@@ -130,11 +134,12 @@ def _answer(context: JobContext, connection: Connection, process: BaseProcess, c
             kind, content = connection.recv()
         except EOFError:
             process.join()
-            if process.exitcode == -signal.SIGKILL:  # as the system ends what takes too much memory
+            if process.exitcode == -SIGKILL:  # as the system ends what takes too much memory
                 raise JobFailed(memory_sentence(config)) from None
             raise JobFailed(f"The measurement broke off ({process.exitcode}). The job's log has more.") from None
         if kind == "progress":
-            context.progress(*content)
+            done, total, report = content
+            context.progress(done, total, **report)
         elif kind == "result":
             return content
         elif kind == "memory":
@@ -152,7 +157,7 @@ def memory_sentence(config: RunConfig) -> str:
 def measure_in_process(
     connection: Connection, what: str, config: dict[str, Any], samples: Sequence[Any], folder: Path
 ) -> None:
-    """Measure, and send ("progress", (done, total, text)) and in the end ("result" | "memory" | "failed", content)."""
+    """Measure and send ("progress", (done, total, {"phase", …})), at last ("result" | "memory" | "failed", content)."""
     prepare_process(alone=True)
     with suppress(OSError):
         OOM_SCORE.write_text("1000")  # end this process first, not the worker or the browser's half
@@ -169,7 +174,10 @@ def measure_in_process(
 def _measure(
     connection: Connection, what: str, config: RunConfig, samples: Sequence[Any], folder: Path
 ) -> dict[str, Any]:
-    connection.send(("progress", (0, 0, "Starting TensorFlow")))
+    def report(done: int, total: int, **more: Any) -> None:
+        connection.send(("progress", (done, total, {"unit": "batches", **more})))
+
+    report(0, 0, phase="starting_tensorflow")
     from engine.training.rate_range import rate_range
     from engine.training.trial import Talk, trial
 
@@ -180,5 +188,8 @@ def _measure(
         asked = asked or connection.poll()
         return asked
 
-    talk = Talk(lambda *progress: connection.send(("progress", progress)), should_stop)
+    talk = Talk(report, should_stop)
     return {"trial": trial, "rate_range": rate_range}[what](config, samples, folder, talk)
+
+
+JOB = JobType(JobKind.MEASURE, run)

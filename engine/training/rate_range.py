@@ -53,8 +53,12 @@ def rate_range(config: RunConfig, samples: Sequence[Sample], folder: Path, talk:
     prepare_threads()
     rates = np.geomspace(LOWEST, HIGHEST, STEPS)
     raw: list[float] = []
-    with prepared(samples, config, folder, lambda done, total: talk.say(0, STEPS, "Reading images")) as (train, _):
-        talk.say(0, STEPS, "Building the network")
+
+    def reading(*_: int) -> None:
+        talk.say(0, STEPS, phase="reading_images")
+
+    with prepared(samples, config, folder, reading) as (train, _):
+        talk.say(0, STEPS, phase="building_the_network")
         model = training_model(config)
         batches = endless(config, train)
         for number, rate in enumerate(rates):
@@ -63,7 +67,7 @@ def rate_range(config: RunConfig, samples: Sequence[Sample], folder: Path, talk:
             model.optimizer.learning_rate = float(rate)
             model.reset_metrics()  # what it returns is a mean over all batches since
             raw.append(float(model.train_on_batch(*next(batches), return_dict=True)["loss"]))
-            talk.say(number + 1, STEPS, f"Learning rate {rate:.1e}, batch {number + 1} of {STEPS}")
+            talk.say(number + 1, STEPS, phase="testing_learning_rates", learning_rate=float(rate))
             if exploded(raw):
                 break
     finite = [loss for loss in raw if math.isfinite(loss)]

@@ -1,58 +1,19 @@
-"""What a training job stores of its rounds of self-training."""
+"""What is stored of a finished round of self-training, with scores against truth where there is any."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
-from engine.work.context import JobContext
+from engine.store.base import Store
 
-
-class Rounds:
-    """Stores each finished round of a run, with scores against truth where there is any; those decide nothing."""
-
-    def __init__(self, context: JobContext, run: Any) -> None:
-        self._context, self._run = context, run
-        self._images = context.records.images(run.dataset_id)
-        self._lookup = np.asarray(context.records.dataset(run.dataset_id).lookup, np.uint8)
-
-    def finished(self, round_: Any) -> None:
-        """Store a round (see `engine.training.self_training.Round`)."""
-        number = round_.number
-        values = {name: getattr(round_, name) for name in _STORED}
-        for side, key in (("labels", self._label_key), ("masks", stored.round_mask_key)):
-            dice, iou = self._truth_scores(lambda image_id, key=key: key(self._run.id, number, image_id))
-            values |= {f"{side}_truth_dice": dice, f"{side}_truth_iou": iou}
-        self._context.records.save_round(self._run.id, number, **values)
-
-    def _label_key(self, run_id: str, number: int, image_id: str) -> str:
-        if number == 1:
-            return stored.label_key(self._run.label_set_id, image_id)
-        return stored.round_label_key(run_id, number, image_id)
-
-    def _truth_scores(self, key: Any) -> tuple[float | None, float | None]:
-        """Return mean Dice and IoU at threshold 0.5 of the stored probabilities, or None where there is no truth."""
-        found = []
-        for image in self._images:
-            name = key(image.id)
-            if not image.has_truth or not len(self._lookup) or not self._context.artifacts.exists(name):
-                continue
-            truth = self._lookup[self._read(stored.truth_key(self._run.dataset_id, image.id))] > 0
-            mask = metrics.to_mask(self._read(name), 0.5)
-            if mask.shape != truth.shape:
-                truth = codec.resize_mask(truth, mask.shape)
-            found.append((metrics.dice(mask, truth), metrics.iou(mask, truth)))
-        if not found:
-            return None, None
-        dice, iou = np.mean(found, axis=0)
-        return float(dice), float(iou)
-
-    def _read(self, key: str) -> np.ndarray:
-        return codec.decode_png(self._context.artifacts.read(key))
-
+if TYPE_CHECKING:
+    from db.models import Image, Run
+    from engine.training.self_training import Round
 
 _STORED = (
     "first_epoch",
@@ -65,3 +26,48 @@ _STORED = (
     "labels_quality",
     "masks_quality",
 )
+
+
+def round_values(
+    files: Store, run: Run, images: Sequence[Image], lookup: Sequence[int], finished: Round
+) -> dict[str, Any]:
+    """Return the columns of a round (see `db.models.Round`). Its scores against truth do not influence the training.
+
+    Args:
+        images: those of the run's dataset.
+        lookup: the class of each truth value, (256,); empty where there is no truth.
+    """
+    number = finished.number
+
+    def label_key(image_id: str) -> str:
+        if number == 1 and run.label_set_id:
+            return stored.label_key(run.label_set_id, image_id)
+        return stored.round_label_key(run.id, number, image_id)
+
+    def mask_key(image_id: str) -> str:
+        return stored.round_mask_key(run.id, number, image_id)
+
+    values = {name: getattr(finished, name) for name in _STORED}
+    with_truth = [image for image in images if image.has_truth] if len(lookup) else []
+    for side, key_of in (("labels", label_key), ("masks", mask_key)):
+        dice, iou = _truth_scores(files, with_truth, np.asarray(lookup, np.uint8), key_of)
+        values |= {f"{side}_truth_dice": dice, f"{side}_truth_iou": iou}
+    return values
+
+
+def _truth_scores(
+    files: Store, images: Sequence[Image], lookup: np.ndarray, key_of: Callable[[str], str]
+) -> tuple[float | None, float | None]:
+    """Return mean Dice and IoU at threshold 0.5 of the stored probabilities, or None where there is no truth."""
+    scores = []
+    for image in images:
+        if files.exists(key_of(image.id)):
+            truth = lookup[codec.decode_png(files.read(stored.truth_key(image.dataset_id, image.id)))] > 0
+            mask = metrics.to_mask(codec.decode_png(files.read(key_of(image.id))), 0.5)
+            if mask.shape != truth.shape:
+                truth = codec.resize_mask(truth, mask.shape)
+            scores.append((metrics.dice(mask, truth), metrics.iou(mask, truth)))
+    if not scores:
+        return None, None
+    dice, iou = np.mean(scores, axis=0)
+    return float(dice), float(iou)

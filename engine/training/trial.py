@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import psutil
 import tensorflow as tf
 
+from engine.core.machine import peak_memory_bytes
 from engine.core.run_config import RunConfig
 from engine.training.compiled import training_model
 from engine.training.hardware import hardware, prepare_threads
@@ -26,14 +25,13 @@ ENOUGH_S = 2.0
 """Two steps of a small network are over in no time and vary: more are taken until this much time is measured."""
 
 ENDLESS_EPOCHS = 10_000
-STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
 class Talk:
-    """How a measurement reports and asks: `say(done, total, text)`, and `should_stop()` between two batches."""
+    """How a measurement reports, `say(done, total, phase=…)`, and asks, `should_stop()` between two batches."""
 
-    say: Callable[[int, int, str], None] = lambda done, total, text: None
+    say: Callable[..., None] = lambda done, total, **report: None
     should_stop: Callable[[], bool] = lambda: False
 
 
@@ -50,9 +48,13 @@ def trial(config: RunConfig, samples: Sequence[Sample], folder: Path, talk: Talk
     """
     machine = hardware(config.training.precision)
     prepare_threads()
-    with prepared(samples, config, folder, lambda done, total: talk.say(0, STEPS + 2, "Reading images")) as pixels:
+
+    def reading(*_: int) -> None:
+        talk.say(0, STEPS + 2, phase="reading_images")
+
+    with prepared(samples, config, folder, reading) as pixels:
         train, validation = pixels
-        talk.say(0, STEPS + 2, "Building the network")
+        talk.say(0, STEPS + 2, phase="building_the_network")
         began = time.perf_counter()
         model = training_model(config)
         batches = endless(config, train)
@@ -69,7 +71,7 @@ def trial(config: RunConfig, samples: Sequence[Sample], folder: Path, talk: Talk
         "steps": len(times),
         "batch_size": int(images.shape[0]),
         "images_per_s": int(images.shape[0]) / step_s,
-        "peak_bytes": peak_bytes(),
+        "peak_bytes": peak_memory_bytes(),
         "device_peak_bytes": _device_peak_bytes(),
         "precision": machine.precision,
         "devices": list(machine.devices),
@@ -83,25 +85,12 @@ def endless(config: RunConfig, pixels: Pixels):
     return iter(training_batches(config.model_copy(update={"training": training}), pixels))
 
 
-def peak_bytes() -> int:
-    """Return the most memory that this process has held, in bytes."""
-    if STATUS.exists():
-        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
-    import resource  # POSIX only; macOS reports bytes, other systems KiB
-
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held if sys.platform == "darwin" else held * 1024
-
-
 def _timed_steps(model: keras.Model, batches: Any, talk: Talk) -> list[float]:
     times: list[float] = []
     while len(times) < STEPS or (sum(times) < ENOUGH_S and len(times) < MOST_STEPS):
         if talk.should_stop():
             break
-        talk.say(min(len(times) + 1, STEPS), STEPS + 2, f"Training batch {len(times) + 1}")
+        talk.say(min(len(times) + 1, STEPS), STEPS + 2, phase="training_batch", subject=len(times) + 1)
         began = time.perf_counter()
         model.train_on_batch(*next(batches))
         times.append(time.perf_counter() - began)
@@ -111,7 +100,7 @@ def _timed_steps(model: keras.Model, batches: Any, talk: Talk) -> list[float]:
 def _validation_step_s(model: keras.Model, config: RunConfig, validation: Pixels, talk: Talk) -> float:
     if not validation.samples or talk.should_stop():
         return 0.0
-    talk.say(STEPS + 1, STEPS + 2, "Validation batch")
+    talk.say(STEPS + 1, STEPS + 2, phase="validation_batch")
     images, targets = next(iter(validation_batches(config, validation)))
     model.test_on_batch(images, targets)  # the first builds the graph
     began = time.perf_counter()

@@ -1,14 +1,13 @@
 """The process that claims jobs from the database and runs them: `python -m engine.work.worker`.
 
-It goes on claiming until the queue is empty (or MAX_WORKERS jobs run elsewhere), then exits. If it was asked to get a
-network ready, it waits with it for WARM_WORKER_S seconds more, for predictions only.
+It claims until the queue is empty (or MAX_WORKERS jobs run elsewhere), then exits. If it was asked to load a network,
+it keeps that for WARM_WORKER_S seconds more, for predictions only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import logging
 import os
 import signal
@@ -19,9 +18,11 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+import psutil
+from sqlalchemy.orm import Session
+
 from db import jobs, warm
-from db.models import Job, JobKind, JobStatus
-from db.records import DatabaseRecords
+from db.models import Job, JobKind, JobStatus, Run
 from db.session import Database
 from engine.core import logs
 from engine.core.settings import Settings, settings
@@ -32,19 +33,9 @@ from engine.store.disk import NO_SPACE
 from engine.store.local import LocalStore
 from engine.training.memory_advice import memory_advice
 from engine.work.context import JobFailed, JobStopped
-from engine.work.memory_watch import MemoryWatch, family
+from engine.work.memory_watch import MemoryWatch, child_processes
+from engine.work.registry import job_types
 
-JOB_MODULES = {
-    JobKind.IMPORT: "engine.datasets.job",
-    JobKind.LABEL: "engine.labelling.job",
-    JobKind.TRAIN: "engine.training.job",
-    JobKind.PREDICT: "engine.prediction.job",
-    JobKind.MEASURE: "engine.training.measure_job",
-    JobKind.EXPORT: "engine.exports.job",
-    JobKind.WARM: "engine.prediction.warm_job",
-}
-QUICK = (JobKind.PREDICT, JobKind.WARM)
-"""What a worker with networks in memory does. A training would start beside them, in memory that never comes back."""
 POLL_S = 0.5
 WARM_POLL_S = 0.15
 WARM_BEAT_S = 2.0
@@ -58,19 +49,29 @@ class WorkerContext:
 
     def __init__(self, database: Database, job: Job, current: Settings) -> None:
         self.artifacts: Store = LocalStore(current.data_root)
-        self.records = DatabaseRecords(database, (job.id, job.attempt))
         self._database = database
         self._job_id, self._attempt = job.id, job.attempt
         self._heartbeat_s = current.heartbeat_s
         self.memory = MemoryWatch(current.memory_per_job_mb)
         self._stop = threading.Event()
         self._ended = threading.Event()
-        self._latest: tuple[int, int, str] | None = None
+        self._latest: jobs.Progress | None = None
         self._thread = threading.Thread(target=self._live, name="heartbeat", daemon=True)
 
-    def progress(self, done: int, total: int, text: str = "") -> None:
-        """Remember how far the job is; the heartbeat thread writes it, so the work never waits for the database."""
-        self._latest = (int(done), int(total), text)
+    def reading(self) -> Session:
+        return self._database.reading()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Session]:
+        with self._database.writing() as session:
+            jobs.refuse_if_taken_over(session, self._job_id, self._attempt)
+            yield session
+
+    def progress(
+        self, done: int, total: int, *, unit: str = "images", phase: str = "", rate: float | None = None, **details: Any
+    ) -> None:
+        """Remember how far the job is; the heartbeat thread stores it, so the work never waits for the database."""
+        self._latest = jobs.Progress(int(done), int(total), unit, phase, rate, details)
 
     def should_stop(self) -> bool:
         return self._stop.is_set()
@@ -92,7 +93,7 @@ class WorkerContext:
                 log.exception("Could not reach the database.")
 
     def _watch_memory(self) -> None:
-        verdict = self.memory.look(time.monotonic())
+        verdict = self.memory.check(time.monotonic())
         if verdict == "stop" and not self._stop.is_set():
             log.warning("%s It is asked to stop.", self.memory.sentence, extra={"event": "memory_limit"})
             self._stop.set()
@@ -106,12 +107,12 @@ class WorkerContext:
             with self._database.writing() as session:
                 jobs.finish(session, self._job_id, self._attempt, JobStatus.FAILED, self.memory.sentence)
         finally:
-            for process in family(os.getpid())[1:]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+            for process in child_processes():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             os._exit(1)
 
-    def _write(self, latest: tuple[int, int, str] | None) -> None:
+    def _write(self, latest: jobs.Progress | None) -> None:
         with self._database.writing() as session:
             jobs.heartbeat(session, self._job_id, self._attempt, latest)
 
@@ -210,11 +211,11 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
     status, error, result = JobStatus.FINISHED, None, None
     log_key = stored.job_log_key(job.id)
     with logs.about(job.id), context.artifacts.workspace(log_key) as path, _output_to(path):
-        log.info("Attempt %d of %s job %s.", job.attempt, job.kind.value, job.id, extra={"event": "job_started"})
+        log.info("Attempt %d of %s job %s.", job.attempt, job.kind, job.id, extra={"event": "job_started"})
         try:
             with context.alive():
                 _refuse_full_disk(context.artifacts, current)
-                result = importlib.import_module(JOB_MODULES[job.kind]).run(job, context)
+                result = job_types()[job.kind].run(job, context)
         except JobStopped as stopped:
             status, result = JobStatus.STOPPED, stopped.result
             if context.memory.sentence:
@@ -256,7 +257,8 @@ def _trained_config(job: Job, context: WorkerContext) -> dict[str, Any] | None:
     if job.kind != JobKind.TRAIN:
         return None
     try:
-        return context.records.run(job.payload["run"]).config
+        with context.reading() as session:
+            return session.get_one(Run, job.payload["run"]).config
     except Exception:  # a disk or database in trouble is what is being explained
         return None
 
@@ -275,18 +277,23 @@ def _refuse_full_disk(files: Store, current: Settings) -> None:
         )
 
 
-def work(database: Database, current: Settings) -> list[JobKind]:
+def _quick_kinds() -> set[str]:
+    """The jobs for a worker with networks in memory: a training would start beside memory that is never released."""
+    return {kind for kind, job in job_types().items() if job.quick}
+
+
+def work(database: Database, current: Settings) -> list[str]:
     """Claim and run jobs until there is none to claim. Returns the kinds of those that were run."""
-    done: list[JobKind] = []
-    while (job := _claim(database, current)) is not None:
-        if job.kind not in QUICK:
+    done: list[str] = []
+    while (job := _claim(database, current, set(job_types()))) is not None:
+        if not job_types()[job.kind].quick:
             kept_networks.forget()
         run_job(database, job, current)
         done.append(job.kind)
     return done
 
 
-def _claim(database: Database, current: Settings, kinds: Collection[JobKind] = tuple(JobKind)) -> Job | None:
+def _claim(database: Database, current: Settings, kinds: Collection[str]) -> Job | None:
     with database.writing() as session:
         return jobs.claim(session, _name(), current.max_workers, current.lost_after_s, kinds)
 
@@ -307,12 +314,13 @@ def linger(database: Database, current: Settings) -> int:
         return 0
     ended = threading.Event()
     threading.Thread(target=_show_sign, args=(database, sign_id, ended), name="sign", daemon=True).start()
+    quick = _quick_kinds()
     count, until = 0, time.monotonic() + current.warm_worker_s
     try:
         while time.monotonic() < until and not ended.wait(WARM_POLL_S):
             with database.reading() as session:  # a look takes no lock, a claim does
-                waiting = jobs.queued(session, QUICK)
-            if waiting and (job := _claim(database, current, QUICK)) is not None:
+                waiting = jobs.queued(session, quick)
+            if waiting and (job := _claim(database, current, quick)) is not None:
                 run_job(database, job, current)
                 count, until = count + 1, time.monotonic() + current.warm_worker_s
     finally:
@@ -345,8 +353,8 @@ def main() -> None:
     logs.configure("worker", current)
     database = Database(current.resolved_database_url)
     database.migrate()
-    done = set(work(database, current))
-    if current.warm_worker_s and JobKind.WARM in done and done <= set(QUICK):
+    done = work(database, current)
+    if current.warm_worker_s and JobKind.WARM in done and set(done) <= _quick_kinds():
         signal.signal(signal.SIGTERM, _end)  # so that its sign does not outlive it
         linger(database, current)
     database.close()

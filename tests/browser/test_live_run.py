@@ -15,6 +15,7 @@ from engine import VERSION
 from engine.core.run_config import config_from
 from tests.browser.conftest import PATIENCE_MS
 from tests.support.photographs import add_photographs
+from tests.support.training_job import training_progress
 
 pytestmark = pytest.mark.shared
 
@@ -46,8 +47,7 @@ def finish_epoch(installation, run, epoch):
         values = {"loss": 1 / epoch, "val_loss": 1.1 / epoch, "dice": 0.5, "val_dice": 1 - 0.5 / epoch}
         runs.save_metrics(session, run.id, epoch, values | {"learning_rate": 1e-3})
         runs.update_run(session, run.id, best_epoch=epoch, best_val_dice=1 - 0.5 / epoch)
-        text = f"Epoch {epoch + 1} of {EPOCHS}: 4 of 12 images, 3.0 images/s"
-        jobs.heartbeat(session, run.job_id, 1, (epoch * 12 + 4, EPOCHS * 12, text))
+        jobs.heartbeat(session, run.job_id, 1, training_progress(epoch + 1, EPOCHS, 4, 12, 3.0))
 
 
 def wait_until_drawn(page: Page, epochs: int) -> None:
@@ -150,7 +150,7 @@ def test_the_bar_moves_without_a_run_of_the_script(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
     expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
     with app.installation.database.writing() as session:
-        jobs.heartbeat(session, run.job_id, 1, (44, EPOCHS * 12, "Epoch 4 of 30: 8 of 12 images, 3.0 images/s"))
+        jobs.heartbeat(session, run.job_id, 1, training_progress(4, EPOCHS, 8, 12, 3.0))
     expect(page.get_by_text("Epoch 4 of 30: 8 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
     bar = page.get_by_role("progressbar", name=re.compile("8 of 12 images"))
     assert bar.evaluate("bar => bar.value") == pytest.approx(44 / (EPOCHS * 12))

@@ -32,10 +32,17 @@ def files(*folders: str) -> list[str]:
     return sorted(path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
+def is_for_types_only(node: ast.stmt) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:`, which never runs: naming the type of a row opens no database."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
 @cache
 def imports(file: str) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    tree.body = [node for node in tree.body if not is_for_types_only(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -7,8 +7,9 @@ import pytest
 
 from db import audit, datasets, jobs
 from db.models import Job, JobKind, JobStatus, utc_now
-from db.records import DatabaseRecords
 from db.session import Database
+from engine.core.settings import Settings
+from engine.work.worker import WorkerContext
 
 LOST_AFTER_S = 60
 
@@ -72,7 +73,7 @@ def test_a_lost_job_goes_back_and_its_old_worker_can_no_longer_write(database):
     with database.writing() as session:
         assert jobs.should_stop(session, job_id, old.attempt)
         assert not jobs.should_stop(session, job_id, new.attempt)
-        jobs.heartbeat(session, job_id, old.attempt, (9, 9, "stale"))
+        jobs.heartbeat(session, job_id, old.attempt, jobs.Progress(9, 9, phase="stale"))
         assert not jobs.finish(session, job_id, old.attempt, JobStatus.FAILED, "stale")
     job = read(database, job_id)
     assert (job.status, job.progress_done, job.error) == (JobStatus.RUNNING, 0, None)
@@ -82,10 +83,16 @@ def test_a_job_that_speaks_is_not_lost(database):
     job_id = submit(database)
     job = claim(database)
     with database.writing() as session:
-        jobs.heartbeat(session, job_id, job.attempt, (3, 7, "Drawing"))
+        jobs.heartbeat(
+            session,
+            job_id,
+            job.attempt,
+            jobs.Progress(3, 7, phase="computing_masks", rate=2.5, details={"subject": "a.png"}),
+        )
         assert jobs.requeue_lost(session, utc_now(), LOST_AFTER_S) == 0
     job = read(database, job_id)
-    assert (job.progress_done, job.progress_total, job.progress_text) == (3, 7, "Drawing")
+    expected = jobs.Progress(3, 7, "images", "computing_masks", 2.5, {"subject": "a.png"})
+    assert jobs.Progress.of(job) == expected
 
 
 def test_stop_is_immediate_while_queued_and_a_request_while_running(database):
@@ -180,19 +187,19 @@ def test_a_sign_of_life_of_another_time_is_none_whichever_way_the_clock_was_set(
 def test_a_worker_whose_job_another_took_over_writes_no_row(database):
     job_id = submit(database)
     first = claim(database, "first")
-    stale = DatabaseRecords(database, (job_id, first.attempt))
+    stale = WorkerContext(database, first, Settings())
     with database.writing() as session:
         dataset = datasets.create(session, "discs")
-    stale.finish_import(dataset.id, None, None)
+    with stale.writing() as session:
+        datasets.finish_import(session, dataset.id, None, None)
     with database.writing() as session:
         jobs.requeue_lost(session, utc_now(), -1)
-    with pytest.raises(jobs.TakenOver):
-        stale.finish_import(dataset.id, None, None)
+    with pytest.raises(jobs.TakenOver), stale.writing() as session:
+        datasets.finish_import(session, dataset.id, None, None)
     second = claim(database, "second")
-    with pytest.raises(jobs.TakenOver):
-        stale.add_images(dataset.id, job_id, [], [{"name": "a.png", "taken": True}])
-    DatabaseRecords(database, (job_id, second.attempt)).add_images(
-        dataset.id, job_id, [], [{"name": "b.png", "taken": True}]
-    )
+    with pytest.raises(jobs.TakenOver), stale.writing() as session:
+        datasets.add_images(session, dataset.id, job_id, [], [{"name": "a.png", "taken": True}])
+    with WorkerContext(database, second, Settings()).writing() as session:
+        datasets.add_images(session, dataset.id, job_id, [], [{"name": "b.png", "taken": True}])
     with database.reading() as session:
         assert [entry.name for entry in datasets.report(session, dataset.id)] == ["b.png"]

@@ -193,7 +193,7 @@ def test_a_dataset_that_trains_is_not_deleted_until_it_is_stopped(rig, page):
     job_id = rig.submit(add)
     with rig.installation.database.reading() as session:
         run_id = session.query(Run.id).scalar()
-    wait_for(lambda: rig.job(job_id).progress_text.startswith("Epoch"), "it trains")
+    wait_for(lambda: rig.job(job_id).progress_phase == "training", "it trains")
     page.goto(f"{rig.address}/datasets?dataset={dataset.id}")
     page.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog")

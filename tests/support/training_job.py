@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from db import submissions
+from db.jobs import Progress
 from db.models import Dataset, Job, Run
-from db.records import DatabaseRecords
 from engine.core.run_config import config_from
+from engine.work.progress_words import progress_words
 from tests.support.installation import Installation
+
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -18,18 +22,41 @@ class Context:
 
     installation: Installation
     stop_after: int | None = None
-    said: list[tuple[int, int, str]] = field(default_factory=list)
+    said: list[Progress] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.artifacts = self.installation.files
-        self.records = DatabaseRecords(self.installation.database)
+        self.reading = self.installation.database.reading
+        self.writing = self.installation.database.writing
 
-    def progress(self, done: int, total: int, text: str = "") -> None:
-        self.said.append((done, total, text))
+    @property
+    def texts(self) -> list[str]:
+        """The progress so far, in the words that pages show."""
+        return [progress_words(progress) for progress in self.said]
+
+    def read(self, query: Callable[..., Found], *arguments: Any) -> Found:
+        """Return what a query of `db` answers."""
+        with self.reading() as session:
+            return query(session, *arguments)
+
+    def progress(
+        self, done: int, total: int, *, unit: str = "images", phase: str = "", rate: float | None = None, **details: Any
+    ) -> None:
+        self.said.append(Progress(done, total, unit, phase, rate, details))
 
     def should_stop(self) -> bool:
-        trained = [entry for entry in self.said if not entry[2].startswith("Preparing")]
+        trained = [entry for entry in self.said if entry.phase != "preparing_images"]
         return self.stop_after is not None and len(trained) >= self.stop_after
+
+
+def training_progress(
+    epoch: int, epochs: int, done: int, total: int, rate: float, per_round: int | None = None, **details: Any
+) -> Progress:
+    """Return what a training reports in an epoch after `done` of its `total` images, at `rate` images per second."""
+    per_round = per_round or epochs
+    where = {"epoch": epoch, "epochs": epochs, "round": (epoch - 1) // per_round + 1, "rounds": epochs // per_round}
+    details |= {"part_done": done, "part_total": total} | where
+    return Progress((epoch - 1) * total + done, epochs * total, phase="training", rate=rate, details=details)
 
 
 def submit_train(

@@ -118,7 +118,7 @@ def draw_card(card: vm.Card) -> None:
         f"{wording.size(card.size_bytes)} · {wording.ago(card.created_at, utc_now())}"
     )
     if card.job and card.job.at_work:
-        status.progress(card.job.done, card.job.total, elapsed_s=card.job.elapsed_s)
+        status.progress(card.job, "")
     if st.button("Open", key=f"open-{card.id}", width="stretch", on_click=first_page):
         st.switch_page(PAGE, query_params={"dataset": card.id})
 

@@ -170,8 +170,7 @@ def _follow(run_id: str) -> None:
         source = facts.source(session, run_id, utc_now(), resources.settings().lost_after_s)
     if source is None or source.job is None:
         st.rerun()
-    job = source.job
-    status.progress(job.done, job.total, f"{job.status.capitalize()}: {job.text or 'waiting'}", job.elapsed_s)
+    status.progress(source.job, f"{source.job.status.capitalize()}: {source.job.text or 'waiting'}")
 
 
 def _offer_predictions(source: Source) -> None:

@@ -16,7 +16,7 @@ from db import jobs
 from db.models import JobStatus
 from engine import VERSION
 from engine.care.disk_use import DiskUse
-from engine.core.machine import free_memory_bytes
+from engine.core.machine import free_memory_bytes, total_memory_bytes
 from engine.core.settings import Settings
 
 MB = 1_000_000
@@ -27,8 +27,8 @@ class Machine:
     """What the work runs on. Memory is None where the system does not say; `use` is None while it is being counted."""
 
     cores: int
-    memory_bytes: int | None
-    free_memory_bytes: int | None
+    memory_bytes: int
+    free_memory_bytes: int
     free_bytes: int
     disk_bytes: int
     floor_bytes: int
@@ -71,7 +71,7 @@ def machine(session: Session, current: Settings, use: DiskUse | None, now: datet
     disk = shutil.disk_usage(existing)
     return Machine(
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory_bytes=_memory_bytes(),
+        memory_bytes=total_memory_bytes(),
         free_memory_bytes=free_memory_bytes(),
         free_bytes=disk.free,
         disk_bytes=disk.total,
@@ -90,10 +90,3 @@ def _versions() -> str:
     packages = [("Streamlit", "streamlit"), ("TensorFlow", "tensorflow"), ("Keras", "keras")]
     named = [f"{title} {metadata.version(name)}" for title, name in packages]
     return " · ".join([f"Maskloom {VERSION}", f"Python {platform.python_version()}", *named])
-
-
-def _memory_bytes() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None

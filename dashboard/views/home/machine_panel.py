@@ -36,11 +36,8 @@ def _draw(was_counting: bool) -> None:
         st.rerun()  # from here on it is asked less often
     disk, memory, queue, workers = st.columns(4)
     disk.metric("Disk free", wording.size(now.free_bytes), help=f"Of {wording.size(now.disk_bytes)}. {now.used}")
-    if now.free_memory_bytes is not None and now.memory_bytes:
-        total = f"Of {wording.size(now.memory_bytes)}. What a new job could take at this moment."
-        memory.metric("Memory free", wording.size(now.free_memory_bytes), help=total)
-    elif now.memory_bytes:
-        memory.metric("Memory", wording.size(now.memory_bytes), help="The system does not say how much of it is free.")
+    total = f"Of {wording.size(now.memory_bytes)}. What a new job could take at this moment."
+    memory.metric("Memory free", wording.size(now.free_memory_bytes), help=total)
     queue.metric("Jobs waiting", f"{now.waiting:,}", help="They start by themselves, in order, when a worker is free.")
     most = wording.count(now.most_workers, "job")
     workers.metric(

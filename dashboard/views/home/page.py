@@ -101,7 +101,7 @@ def at_work(first: viewmodel.HomeView) -> None:
             with left:
                 st.markdown(f"{status.badge_text(work.job.status)} {work.what}: **{wording.escaped(work.name)}**")
                 if work.job.status in ("running", "stopping"):
-                    status.progress(work.job.done, work.job.total, work.job.text, work.job.elapsed_s)
+                    status.progress(work.job)
             right.page_link(work.page, label="Follow", icon=":material/arrow_forward:", query_params=work.query)
 
     if ids:

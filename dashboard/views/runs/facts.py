@@ -15,12 +15,13 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
-from dashboard.facts.jobs import JobView, job_view, left_at_pace
+from dashboard.facts.jobs import JobView, job_view
 from dashboard.facts.rounds import RoundView, round_views, rounds_total
 from dashboard.facts.run_metrics import MetricHistory, Reference
 from dashboard.views.runs.curve_facts import CurveFacts, History, curve_facts
 from dashboard.views.runs.image_facts import ImageFacts, image_facts, validation_masks
 from db import runs
+from db.jobs import Progress
 from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
 from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
@@ -81,9 +82,7 @@ class LiveStatus:
     """What changes while a run trains, read with one small query."""
 
     state: str
-    done: int
-    total: int
-    text: str
+    progress: Progress
     seconds: float | None
     left_s: float | None
     epochs_done: int
@@ -180,9 +179,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
     state = view.status if view else "stopped"
     return LiveStatus(
         state=state,
-        done=view.done if view else 0,
-        total=view.total if view else 0,
-        text=view.text if view else "",
+        progress=view.progress if view else Progress(),
         seconds=seconds_trained(run, view),
         left_s=_left_s(view),
         epochs_done=epochs_done or 0,
@@ -230,7 +227,7 @@ def seconds_trained(run: Run | Row[Any], view: JobView | None) -> float | None:
 def _left_s(view: JobView | None) -> float | None:
     if view is None or view.status not in ("running", "stopping"):
         return None
-    return left_at_pace(view.done, view.total, view.text)
+    return view.left_s
 
 
 def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done: int) -> str:

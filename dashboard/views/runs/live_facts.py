@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dashboard.facts import wording
 from dashboard.facts.run_metrics import DICE_NAME, Reference
 from dashboard.views.runs.facts import LiveStatus
+from engine.work.progress_words import progress_count, progress_words
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,21 @@ def numbers(reference: Reference, status: LiveStatus) -> tuple[Number, ...]:
 
 def _epoch_ends_soon(status: LiveStatus) -> bool:
     """Return whether the epoch at hand is nearly through its images, or validates: then the next begins at 0."""
-    if not status.total or not status.epochs_total:
+    done, total = status.progress.done, status.progress.total
+    if not total or not status.epochs_total:
         return False
-    through = status.done * status.epochs_total / status.total % 1
+    through = done * status.epochs_total / total % 1
     return through < 0.02 or through > 0.85
 
 
 def _share(status: LiveStatus) -> float:
-    return min(max(status.done / status.total, 0.0), 1.0) if status.total else 0.0
+    done, total = status.progress.done, status.progress.total
+    return min(max(done / total, 0.0), 1.0) if total else 0.0
 
 
 def _words(status: LiveStatus) -> str:
     """Return epoch, batch and speed as the worker reports them, and the time left."""
-    parts = [status.text or "Getting ready"]
-    if status.total and "images" not in status.text:
-        parts.append(f"{status.done:,} of {status.total:,}")
+    parts = [progress_words(status.progress) or "Starting", progress_count(status.progress)]
     if status.left_s is not None:
         parts.append(f"about {wording.duration(status.left_s)} left")
-    return " · ".join(parts)
+    return " · ".join(filter(None, parts))

@@ -1,14 +1,14 @@
-"""Starting workers: one file per backend, chosen by the LAUNCHER setting."""
+"""Starting workers: one file per backend, which exports `LAUNCHER`; the LAUNCHER setting is the file's name."""
 
 from __future__ import annotations
 
+import importlib
+
 from engine.core.settings import Settings
 from engine.work.launchers.base import Launcher
-from engine.work.launchers.local import LocalLauncher
-
-_LAUNCHERS = {"local": LocalLauncher}
 
 
 def launcher(settings: Settings) -> Launcher:
     """Return the launcher that the settings name."""
-    return _LAUNCHERS[settings.launcher](settings)
+    backend: type[Launcher] = importlib.import_module(f"{__name__}.{settings.launcher}").LAUNCHER
+    return backend(settings)

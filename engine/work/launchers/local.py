@@ -11,7 +11,7 @@ from engine.store import keys as stored
 
 
 class LocalLauncher:
-    """Starts `python -m engine.work.worker` in a session of its own, so that it outlives the dashboard."""
+    """Starts `python -m engine.work.worker` in its own session, so that it outlives the dashboard."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -35,5 +35,8 @@ class LocalLauncher:
                 stderr=output,
                 **apart,
             )
-        # Somebody has to collect the exit status, or the ended worker stays as a zombie.
+        # The exit status has to be collected, or the ended worker stays as a zombie.
         threading.Thread(target=process.wait, daemon=True).start()
+
+
+LAUNCHER = LocalLauncher

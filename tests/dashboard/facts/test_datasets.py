@@ -63,12 +63,13 @@ def test_a_running_import_shows_its_progress_and_is_lost_after_silence(installat
         dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
     with installation.database.writing() as session:
         jobs.claim(session, "worker", 2, LOST_AFTER_S)
-        jobs.heartbeat(session, job.id, 1, (30, 120, "Reading images"))
+        jobs.heartbeat(session, job.id, 1, jobs.Progress(30, 120, "files", "importing", details={"subject": "a.png"}))
     now = utc_now() + timedelta(seconds=10)
     with installation.database.reading() as session:
         shown = view.dataset_view(session, dataset.id, now, LOST_AFTER_S).job
         later = view.dataset_view(session, dataset.id, now + timedelta(minutes=2), LOST_AFTER_S).job
-    assert (shown.status, shown.done, shown.total, shown.text) == ("running", 30, 120, "Reading images")
+    assert (shown.status, shown.text) == ("running", "Importing a.png")
+    assert (shown.progress.done, shown.progress.total) == (30, 120)
     assert shown.elapsed_s == pytest.approx(10, abs=2)
     assert shown.can_stop and not shown.can_retry
     assert later.status == "lost" and later.can_retry and later.at_work

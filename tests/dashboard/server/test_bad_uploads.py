@@ -19,7 +19,6 @@ from dashboard.facts import urls
 from dashboard.server import resources
 from db import datasets, submissions
 from db.models import Dataset
-from db.records import DatabaseRecords
 from engine.core.settings import settings
 from engine.datasets import ingest
 from engine.datasets import job as import_images
@@ -38,9 +37,9 @@ HEADERS = {"x_maskloom_upload": "1"}
 class Context:
     def __init__(self, installation: Installation) -> None:
         self.artifacts = installation.files
-        self.records = DatabaseRecords(installation.database)
+        self.reading, self.writing = installation.database.reading, installation.database.writing
 
-    def progress(self, done: int, total: int, text: str = "") -> None:
+    def progress(self, done: int, total: int, **report: object) -> None:
         pass
 
     def should_stop(self) -> bool:

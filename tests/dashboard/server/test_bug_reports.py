@@ -42,7 +42,7 @@ def failed(dashboard, monkeypatch):
         )
         row = session.get_one(Job, job.id)
         row.payload = row.payload | {"source": {"kind": "folder", "path": "/home/ada/photos"}}
-        row.progress_text = "disc 0.png"
+        row.progress_details = {"subject": "disc 0.png"}
         row.worker = "ada-laptop:42"
         people.log_in(session, "issuer grace", "grace@example.org", "Grace H.", Role.EDITOR, ())
     with dashboard.database.writing() as session:
@@ -100,7 +100,7 @@ def test_it_holds_what_is_needed_and_no_image_secret_name_or_place(failed):
     assert (job["status"], job["kind"], job["attempt"]) == ("failed", "label", 0)
     assert "cannot read image 2 of dataset 1" in found["job.log"].decode()
     assert "taken. file 1: it is damaged. Then image 3; and file 2 too" in found["job.log"].decode()
-    assert json.loads(found["job.json"])["progress_text"] == "image 1"
+    assert json.loads(found["job.json"])["progress_details"] == {"subject": "image 1"}
     assert "MASKLOOM/engine/worker.py" in found["job.log"].decode()
     assert json.loads(found["recipe.json"])["params"] == {"foreground": "lighter"}
     (line,) = found["log.jsonl"].decode().splitlines()

@@ -11,7 +11,6 @@ import pytest
 
 from db import datasets, jobs, submissions
 from db.models import Dataset, Image, Job, new_id
-from db.records import DatabaseRecords
 from engine.datasets import ingest, sample
 from engine.datasets import job as import_images
 from engine.imaging import codec
@@ -30,12 +29,12 @@ class Context:
         self, installation: Installation, stop_after: int | None = None, break_after: int | None = None
     ) -> None:
         self.artifacts = installation.files
-        self.records = DatabaseRecords(installation.database)
+        self.reading, self.writing = installation.database.reading, installation.database.writing
         self.seen: list[tuple[int, int, str]] = []
         self._stop_after, self._break_after = stop_after, break_after
 
-    def progress(self, done: int, total: int, text: str = "") -> None:
-        self.seen.append((done, total, text))
+    def progress(self, done: int, total: int, *, subject: str, **report: Any) -> None:
+        self.seen.append((done, total, subject))
         if self._break_after == done:
             raise KeyboardInterrupt
 

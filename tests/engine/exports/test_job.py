@@ -75,7 +75,7 @@ def test_coco_of_predictions_is_read_back(installation, dataset, tmp_path, what,
     found = COCO(str(installation.files.path(result["key"])))
     assert (result["images"], result["annotations"], result["suffix"]) == (6, len(found.anns), "json")
     assert result["bytes"] == installation.files.size(result["key"]) > 0
-    assert context.said[-1][:2] == (6, 6) and "images/s" in context.said[-1][2]
+    assert (context.said[-1].done, context.said[-1].total) == (6, 6) and "images/s" in context.texts[-1]
     with installation.database.reading() as session:
         positions = {image.position: image for image in datasets.images(session, dataset.id)}
     for number, image in found.imgs.items():
@@ -109,7 +109,7 @@ def test_masks_whose_files_are_gone_are_no_empty_images(installation, dataset):
     assert len(json.loads(installation.files.read(result["key"]))["images"]) == result["images"] == 5
     for key in keys[1:]:
         installation.files.delete(key)
-    with pytest.raises(JobFailed, match="Draw them again"):
+    with pytest.raises(JobFailed, match="Compute them again"):
         export.run(submit(installation, "prediction_set", set_id, "yolo", 0.5), Context(installation))
 
 
@@ -142,10 +142,10 @@ def test_a_file_that_another_job_made_meanwhile_stays_and_what_a_killed_attempt_
     left.write_bytes(b"half")
     other: list[dict] = []
 
-    def meanwhile(*arguments):
+    def meanwhile(*arguments, **options):
         monkeypatch.undo()
         other.append(export.run(second, Context(installation)))
-        return masked_images(*arguments)
+        return masked_images(*arguments, **options)
 
     masked_images = export.masked_images
     monkeypatch.setattr(export, "masked_images", meanwhile)

@@ -100,11 +100,10 @@ def test_a_method_that_learns_looks_first_and_all_masks_are_drawn_with_what_it_l
     for image_id, image in images.items():
         expected = metrics.probability_to_u8(draw(method, image, params, 2, state))
         assert np.array_equal(codec.decode_png(masks[image_id]), expected)
-    texts = [text for _, _, text in context.said]
-    assert texts == [label.LOOKING] * 6 + [label.DRAWING] * 6
-    done = [done for done, _, _ in context.said]
+    assert [entry.phase for entry in context.said] == [label.LOOKING] * 6 + [label.DRAWING] * 6
+    done = [entry.done for entry in context.said]
     assert done == sorted(done)
-    assert context.said[-1][:2] == (10, 10)
+    assert (context.said[-1].done, context.said[-1].total) == (10, 10)
 
 
 def test_automatic_stores_its_choice_and_why(installation, one_core):
@@ -127,7 +126,7 @@ def test_the_state_that_the_page_showed_is_drawn_with_and_nothing_is_looked_at(i
     label_set, job = submit(installation, dataset, method="dataset_clusters", values=values, state=state)
     context = Context(installation)
     assert label.run(job, context)["looked_at"] == 0
-    assert label.LOOKING not in {text for _, _, text in context.said}
+    assert label.LOOKING not in {entry.phase for entry in context.said}
     assert stored_set(installation, label_set).state == state
     _, masks = rows_of(installation, label_set)
     for image_id, image in images.items():
@@ -259,15 +258,15 @@ def test_a_crash_beside_any_write_is_mended_by_the_next_attempt(installation, on
         session.delete(session.get_one(LabelSet, whole.id))  # so that nothing can be copied
     label_set, job = submit(installation, dataset, "disturbed", method="dataset_clusters", values=CLUSTERS, seed=1)
     context = Context(installation)
-    done = getattr(context.records, call)
+    done = getattr(recipes, call)
 
     def crash(*arguments):
         if after:
             done(*arguments)
         raise Crash
 
-    setattr(context.records, call, crash)
-    with pytest.raises(Crash):
+    with monkeypatch.context() as disturbed, pytest.raises(Crash):
+        disturbed.setattr(recipes, call, crash)
         label.run(job, context)
     label.run(job, Context(installation))
     assert (rows_of(installation, label_set), stored_set(installation, label_set).state) == expected
@@ -322,7 +321,7 @@ def test_a_killed_drawing_process_ends_in_a_sentence_and_the_job_goes_on_later(i
 
     def kill_one():
         while not ended.is_set():
-            if any(done for done, _, _ in context.said):
+            if any(entry.done for entry in context.said):
                 for process in multiprocessing.active_children():
                     os.kill(process.pid, signal.SIGKILL)
                 return
@@ -351,7 +350,7 @@ def test_a_worker_killed_while_looking_leaves_no_process_and_another_does_the_jo
         stderr=subprocess.DEVNULL,
     )
     wait_until(lambda: installation.job(job.id).progress_done > 0)
-    assert installation.job(job.id).progress_text == label.LOOKING
+    assert installation.job(job.id).progress_phase == label.LOOKING
     children = children_of(worker.pid)
     assert children
     worker.kill()

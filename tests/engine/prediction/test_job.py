@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from db import submissions
+from db import datasets, runs, submissions
 from db.models import Dataset, Prediction, PredictionSet, Run
 from engine.core.network_parameters import ModelParams
 from engine.imaging import codec
@@ -26,7 +26,8 @@ def run(installation):
     made, _ = submit_train(installation, dataset)
     with installation.files.writing(stored.best_model_key(made.id)) as beside:
         network(ModelParams(image_size=64, depth=2, base_filters=4)).save(beside)
-    Context(installation).records.update_run(made.id, best_epoch=1)
+    with installation.database.writing() as session:
+        runs.update_run(session, made.id, best_epoch=1)
     return made
 
 
@@ -52,8 +53,8 @@ def test_images_without_truth_are_predicted_without_scores(installation, run):
     assert all(row.truth_dice is None and row.truth_counts is None and row.split == "" for row in rows)
     keys = [stored.prediction_key(result["prediction_set"], row.image_id) for row in rows]
     assert {codec.decode_png(installation.files.read(key)).shape for key in keys} == {(80, 80)}
-    done, total, text = context.said[-1]
-    assert (done, total) == (5, 5) and re.fullmatch(r"Predicting, [0-9.]+ images/s", text)
+    assert (context.said[-1].done, context.said[-1].total) == (5, 5)
+    assert re.fullmatch(r"Predicting, [0-9.]+ images/s", context.texts[-1])
 
 
 def test_images_with_truth_are_scored(installation, run):
@@ -143,7 +144,7 @@ def test_a_stopped_job_keeps_what_it_has_and_a_retry_does_the_rest(installation,
     job.attempt = 2
     context = Context(installation)
     assert predict.run(job, context)["images"] == 6
-    assert context.said[0][:2] == (2, 6)
+    assert (context.said[0].done, context.said[0].total) == (2, 6)
     assert len(rows_of(installation, set_id)) == 6
 
 
@@ -163,7 +164,9 @@ def test_new_images_are_imported_first(installation, run, tmp_path):
 def test_a_missing_model_or_image_ends_in_a_sentence(installation, run):
     dataset = add_discs(installation, 2, "new")
     job = submit(installation, run, dataset)
-    installation.files.delete(stored.image_key(dataset.id, Context(installation).records.images(dataset.id)[1].id))
+    installation.files.delete(
+        stored.image_key(dataset.id, Context(installation).read(datasets.images, dataset.id)[1].id)
+    )
     with pytest.raises(JobFailed, match=r"'disc 1.png' is gone"):
         predict.run(job, Context(installation))
     installation.files.delete(stored.best_model_key(run.id))

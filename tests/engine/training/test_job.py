@@ -1,9 +1,10 @@
 """The training job on a real database with drawn discs: rows, files, stop, resume."""
 
 import pytest
+from sqlalchemy.orm import Session
 
-from db import recipes, runs
-from db.models import Dataset, Label, Prediction
+from db import datasets, recipes, rounds, runs
+from db.models import Dataset, Label, Prediction, Run
 from engine.core.run_config import config_from
 from engine.imaging import codec
 from engine.store import keys as stored
@@ -32,14 +33,14 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(instal
     result = train.run(job, context)
     assert (result["ended"], result["epochs"], result["images"]) == ("finished", 2, 10)
     assert 0 < result["val_dice"] < 1
-    row = context.records.run(run.id)
+    row = context.read(Session.get_one, Run, run.id)
     assert row.ended_reason == "All 2 epochs are done."
     assert row.best_epoch == result["best_epoch"]
     assert row.best_val_dice == pytest.approx(result["val_dice"])
     assert row.parameter_count > 0
     names = {"loss", "dice", "iou", "val_loss", "val_dice", "val_iou", "learning_rate"}
     assert set(metrics_of(installation, run)) == {(epoch, name) for epoch in (1, 2) for name in names}
-    split = context.records.split(run.id)
+    split = context.read(runs.split, run.id)
     assert sorted(entry.split for entry in split) == ["train"] * 7 + ["validation"] * 3
     probes = [entry.image_id for entry in split if entry.probe]
     assert len(probes) == 5
@@ -57,7 +58,7 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(instal
         levels = codec.decode_png(installation.files.read(stored.prediction_key(own.id, prediction.image_id)))
         assert levels.shape == (64, 64)
         assert prediction.area == pytest.approx((levels >= 128).mean())
-    assert any("Epoch 2 of 2: 7 of 7 images" in text for _, _, text in context.said)
+    assert any("Epoch 2 of 2: 7 of 7 images" in text for text in context.texts)
 
 
 def test_a_run_on_labels_scores_agreement_and_truth_apart(installation):
@@ -73,7 +74,7 @@ def test_a_run_on_labels_scores_agreement_and_truth_apart(installation):
 def test_dropped_images_are_neither_trained_on_nor_validated_with_but_are_in_the_gallery(installation):
     dataset = add_discs(installation, 8)
     label_set_id = add_label_set(installation, dataset)
-    ids = [image.id for image in Context(installation).records.images(dataset.id)]
+    ids = [image.id for image in Context(installation).read(datasets.images, dataset.id)]
     with installation.database.writing() as session:
         recipes.set_dropped(session, label_set_id, [ids[1], ids[4]], True)
     run, job = submit_train(installation, dataset, label_set_id, epochs=2)
@@ -84,10 +85,10 @@ def test_dropped_images_are_neither_trained_on_nor_validated_with_but_are_in_the
         recipes.set_dropped(session, label_set_id, None, False)  # too late for this run
     context = Context(installation)
     train.run(job, context)
-    sides = {row.image_id: row.split for row in context.records.split(run.id)}
+    sides = {row.image_id: row.split for row in context.read(runs.split, run.id)}
     assert sides[ids[1]] == sides[ids[4]] == "dropped"
     assert sorted(sides.values()) == ["dropped"] * 2 + ["train"] * 4 + ["validation"] * 2
-    assert any("of 4 images" in text for _, _, text in context.said)
+    assert any("of 4 images" in text for text in context.texts)
     _, rows = predictions(installation, run)
     assert {row.image_id: row.split for row in rows} == sides
 
@@ -110,17 +111,16 @@ def test_a_stopped_run_has_its_gallery_and_goes_on_where_it_was(installation):
     assert stopped.value.result["ended"] == "stopped"
     assert stopped.value.result["epochs"] == 1
     assert [row.flip_agreement for row in predictions(installation, run)[1]] == [None] * 8  # each was asked about once
-    split = {row.image_id: row.split for row in Context(installation).records.split(run.id)}
-    Context(installation).records.save_metrics(
-        run.id, 2, {"loss": 99.0}
-    )  # as if it had died in the middle of an epoch's rows
+    split = {row.image_id: row.split for row in Context(installation).read(runs.split, run.id)}
+    with installation.database.writing() as session:  # as if it had died in the middle of an epoch's rows
+        runs.save_metrics(session, run.id, 2, {"loss": 99.0})
 
     result = train.run(job, Context(installation))
     assert (result["ended"], result["epochs"]) == ("finished", 3)
     metrics = metrics_of(installation, run)
     assert {epoch for epoch, _ in metrics} == {1, 2, 3}
     assert metrics[2, "loss"] != 99
-    assert {row.image_id: row.split for row in Context(installation).records.split(run.id)} == split
+    assert {row.image_id: row.split for row in Context(installation).read(runs.split, run.id)} == split
     assert len(predictions(installation, run)[1]) == 8
 
 
@@ -129,16 +129,18 @@ def test_one_image_trains_without_validation(installation):
     run, job = submit_train(installation, dataset, epochs=1)
     result = train.run(job, Context(installation))
     assert result["val_dice"] is None
-    assert Context(installation).records.run(run.id).best_epoch == 1
+    assert Context(installation).read(Session.get_one, Run, run.id).best_epoch == 1
 
 
 def test_a_missing_file_ends_in_a_sentence_that_the_run_keeps(installation):
     dataset = add_discs(installation, 4)
     run, job = submit_train(installation, dataset)
-    installation.files.delete(stored.image_key(dataset.id, Context(installation).records.images(dataset.id)[0].id))
+    installation.files.delete(
+        stored.image_key(dataset.id, Context(installation).read(datasets.images, dataset.id)[0].id)
+    )
     with pytest.raises(JobFailed, match="missing from the store"):
         train.run(job, Context(installation))
-    assert "missing" in Context(installation).records.run(run.id).ended_reason
+    assert "missing" in Context(installation).read(Session.get_one, Run, run.id).ended_reason
 
 
 def test_truth_that_marks_nothing_is_refused_with_a_sentence(installation):
@@ -161,7 +163,7 @@ def test_rounds_on_labels_are_stored_with_scores_that_decided_nothing(installati
     )
     context = Context(installation)
     result = train.run(job, context)
-    stored_rounds = context.records.rounds(run.id)
+    stored_rounds = context.read(rounds.rounds, run.id)
     assert [row.number for row in stored_rounds] == list(range(1, len(stored_rounds) + 1))
     first = stored_rounds[0]
     assert (first.first_epoch, first.last_epoch, first.accepted, first.images) == (1, 2, True, 8)
@@ -170,12 +172,12 @@ def test_rounds_on_labels_are_stored_with_scores_that_decided_nothing(installati
     second = stored_rounds[1]
     assert (second.first_epoch, second.last_epoch) == (3, 4)
     assert result["epochs"] == 4
-    images = context.records.images(dataset.id)
+    images = context.read(datasets.images, dataset.id)
     assert all(installation.files.exists(stored.round_label_key(run.id, 2, image.id)) for image in images)
     assert all(installation.files.exists(stored.round_mask_key(run.id, 1, image.id)) for image in images)
     assert {epoch for epoch, _ in metrics_of(installation, run)} == {1, 2, 3, 4}
-    assert any(text.startswith("Round 2 of 2, epoch 3 of 4") for _, _, text in context.said)
-    details = context.records.run(run.id).details
+    assert any(text.startswith("Round 2 of 2, epoch 3 of 4") for text in context.texts)
+    details = context.read(Session.get_one, Run, run.id).details
     assert details["hardware"]["threads"] >= 1
     assert details["weights"] == ""
 
@@ -184,7 +186,7 @@ def test_truth_is_not_corrected(installation):
     run, job = submit_train(installation, add_discs(installation, 4), epochs=1, groups={"self_training": {"rounds": 3}})
     result = train.run(job, Context(installation))
     assert result["epochs"] == 1
-    assert Context(installation).records.rounds(run.id) == []
+    assert Context(installation).read(rounds.rounds, run.id) == []
 
 
 def test_labels_that_look_bad_count_less_and_the_worst_are_left_out(installation):
@@ -192,7 +194,7 @@ def test_labels_that_look_bad_count_less_and_the_worst_are_left_out(installation
     label_set_id = add_label_set(installation, dataset)
     run, _ = submit_train(installation, dataset, label_set_id)
     context = Context(installation)
-    images = context.records.images(dataset.id)
+    images = context.read(datasets.images, dataset.id)
     with installation.database.writing() as session:
         for index, image in enumerate(images):
             session.get_one(Label, (label_set_id, image.id)).quality = index / 10

@@ -27,7 +27,7 @@ class LiveContext(Context):
     stop_at = ""
 
     def should_stop(self) -> bool:
-        return bool(self.stop_at) and any(self.stop_at in text for _, _, text in self.said)
+        return bool(self.stop_at) and any(self.stop_at in text for text in self.texts)
 
 
 def submit(installation, dataset, what="trial", label_set_id=None, **changes):
@@ -52,7 +52,7 @@ def test_a_trial_measures_steps_and_projects_the_run(installation):
     assert result["run_s"] == pytest.approx(result["start_s"] + 3 * result["epoch_s"])
     assert 2e8 < result["peak_bytes"] < 4e9
     assert (result["precision"], result["stopped"]) == ("float32", False)
-    assert any(text.startswith("Training batch") for _, _, text in context.said)
+    assert any(text.startswith("Training batch") for text in context.texts)
     assert installation.files.keys("jobs") == [] and not any((installation.files.root / "jobs").iterdir())
     with before.reading() as session:
         assert session.get_one(Dataset, dataset.id).job_id != job.id

@@ -12,7 +12,9 @@ from db.models import JobStatus, Run, utc_now
 from engine import VERSION
 from engine.core.run_config import PRESETS
 from engine.core.run_config_text import config_rows
+from engine.work.progress_words import progress_words
 from tests.support.installation import Installation, add_discs
+from tests.support.training_job import training_progress
 
 LOST_AFTER_S = 60.0
 
@@ -77,14 +79,15 @@ def test_time_left_follows_the_speed_that_the_worker_reports(installation, datas
     run_id, job_id = start(installation, dataset)
     claim(installation)
     with installation.database.writing() as session:
-        jobs.heartbeat(session, job_id, 1, (3, 6, "Preparing images"))
+        jobs.heartbeat(session, job_id, 1, jobs.Progress(3, 6, phase="preparing_images"))
     assert status(installation, run_id).left_s is None
     with installation.database.writing() as session:
-        text = "Round 1 of 3, epoch 3 of 10: 20 of 120 images, 40.0 images/s, 1.2 GiB"
-        jobs.heartbeat(session, job_id, 1, (400, 1200, text))
+        training = training_progress(4, 10, 40, 120, 40.0, per_round=5, memory_gib=1.2)
+        jobs.heartbeat(session, job_id, 1, training)
     now = status(installation, run_id)
     assert now.left_s == pytest.approx(20)
-    assert now.text == text
+    assert now.progress == training
+    assert progress_words(now.progress) == "Round 1 of 2, epoch 4 of 10: 40 of 120 images, 40.0 images/s, 1.2 GiB"
 
 
 def test_epochs_count_through_all_rounds_of_a_run_on_labels_and_truth_needs_one(installation, dataset):

@@ -6,12 +6,13 @@ import pytest
 
 from dashboard.views.runs.facts import LiveStatus
 from dashboard.views.runs.live_facts import snapshot
+from db.jobs import Progress
 
+DETAILS = {"part_done": 50, "part_total": 100, "epoch": 5, "epochs": 10, "round": 1, "rounds": 1}
+TRAINING = Progress(450, 1000, phase="training", rate=5.0, details=DETAILS)
 STATUS = LiveStatus(
     state="running",
-    done=450,
-    total=1000,
-    text="Epoch 5 of 10: 50 of 100 images, 5.0 images/s",
+    progress=TRAINING,
     seconds=90.0,
     left_s=110.0,
     epochs_done=4,
@@ -51,12 +52,13 @@ def test_a_script_draws_the_first_epoch_and_none_of_the_others():
 
 
 def test_progress_alone_is_not():
-    assert snapshot(replace(STATUS, done=460, seconds=95.0, text="x")).version == snapshot(STATUS).version
+    later = replace(STATUS, progress=replace(TRAINING, done=460, phase="x"), seconds=95.0)
+    assert snapshot(later).version == snapshot(STATUS).version
 
 
 @pytest.mark.parametrize(("done", "soon"), [(450, False), (490, True), (500, True), (505, False), (0, True)])
 def test_it_is_worth_asking_more_often_near_the_end_of_an_epoch(done, soon):
-    assert snapshot(replace(STATUS, done=done)).soon is soon
+    assert snapshot(replace(STATUS, progress=replace(TRAINING, done=done))).soon is soon
 
 
 @pytest.mark.parametrize("state", ["queued", "lost", "finished"])
@@ -65,6 +67,6 @@ def test_no_bar_where_no_work_goes_on(state):
     assert now.share is None and now.text == now.elapsed == "" and not now.soon
 
 
-def test_before_anything_is_known_it_gets_ready():
-    now = snapshot(replace(STATUS, done=0, total=0, text="", left_s=None, seconds=None))
-    assert (now.share, now.text, now.elapsed, now.soon) == (0.0, "Getting ready", "", False)
+def test_before_anything_is_known_it_is_starting():
+    now = snapshot(replace(STATUS, progress=Progress(), left_s=None, seconds=None))
+    assert (now.share, now.text, now.elapsed, now.soon) == (0.0, "Starting", "", False)

@@ -13,6 +13,7 @@ from tests.support.installation import add_discs
 from tests.support.live_page import bar, given, masks, metrics, newest_epoch
 from tests.support.predicted import add_label_set
 from tests.support.pressing import press_in_dialog
+from tests.support.training_job import training_progress
 
 PAGE = "views/runs/page.py"
 
@@ -99,7 +100,7 @@ def test_a_running_run_shows_progress_curves_and_scores_against_truth(installati
     run = start(installation, dataset)
     work(installation, run)
     with installation.database.writing() as session:
-        jobs.heartbeat(session, run.job_id, 1, (9, 15, "Epoch 4 of 5: 0 of 3 images, 3.0 images/s"))
+        jobs.heartbeat(session, run.job_id, 1, training_progress(4, 5, 0, 3, 3.0))
     app = open_page(PAGE)
     assert not app.exception
     assert metrics(app)["Epochs"] == "3 / 5"

@@ -17,6 +17,7 @@ from engine import VERSION
 from engine.core.run_config import config_from
 from tests.support.installation import add_discs
 from tests.support.serving import serving
+from tests.support.training_job import training_progress
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def run(dashboard):
         made, _ = submissions.submit_train(session, dataset.id, None, "watched", "fast", config, VERSION)
     with dashboard.database.writing() as session:
         jobs.claim(session, "test", 9, 60.0)
-        jobs.heartbeat(session, made.job_id, 1, (9, 15, "Epoch 4 of 5: 0 of 3 images, 3.0 images/s"))
+        jobs.heartbeat(session, made.job_id, 1, training_progress(4, 5, 0, 3, 3.0))
     return made
 
 
