@@ -148,7 +148,7 @@ def _tile(tile: ReportTile, score_name: str) -> str:
 def _with_errors(image: np.ndarray, mask: np.ndarray, reference: np.ndarray) -> np.ndarray:
     drawn = image.astype(np.float32)
     for where, colour in ((mask & reference, RIGHT), (mask & ~reference, TOO_MUCH), (~mask & reference, MISSED)):
-        drawn[where] += OPACITY * (np.float32(colour) - drawn[where])
+        drawn[where] += OPACITY * (np.asarray(colour, np.float32) - drawn[where])
     return drawn.round().astype(np.uint8)
 
 
