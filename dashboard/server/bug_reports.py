@@ -35,7 +35,7 @@ def facts_of(session: Session, job: Job, with_images: bool) -> Facts:
     run = session.get(Run, job.payload.get("run") or "")
     label_set = session.get(LabelSet, job.payload.get("label_set") or "")
     dataset_id = job.payload.get("dataset") or (run.dataset_id if run else "")
-    recipe = None
+    recipe: dict[str, Any] | None = None
     if run is not None:
         recipe = {"preset": run.preset, "config": run.config, "details": run.details}
     elif label_set is not None:

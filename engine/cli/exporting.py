@@ -14,14 +14,14 @@ from db import runs, submissions
 from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
-from engine.exports.formats import FORMATS, Format, find_format
+from engine.exports.base import Format, find_format, formats
 from engine.store.disk import replacing
 
 
 @app.command("export")
 def export_(
     name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a label set with --labels.")],
-    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")],
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(formats())}.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
     on: Annotated[str | None, typer.Option(metavar="DATASET", help="Masks of another dataset than its own.")] = None,
     labels: Annotated[bool, typer.Option("--labels", help="Export the masks of a label set instead of a run.")] = False,

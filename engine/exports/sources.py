@@ -12,8 +12,7 @@ from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_config_text import config_rows
 from engine.exports.annotated import Annotated, MaskedImage, foreground_category
-from engine.exports.report import ReportTile, TileRow
-from engine.exports.run_facts import RunFacts, Score
+from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
@@ -45,7 +44,6 @@ class RunRows:
     splits: Sequence[str]
     metrics: Sequence[Metric]
     rounds: int
-    prediction_set_id: str | None
     predictions: Sequence[Prediction]
 
 
@@ -151,32 +149,34 @@ def tile_rows(rows: RunRows, files: Store) -> list[TileRow]:
     Against truth where there is any, else against the pseudo-label that the run was trained on.
     """
     by_truth = any(row.truth_dice is not None for row in rows.predictions)
-    scores = {row.image_id: row.truth_dice if by_truth else row.label_dice for row in rows.predictions}
-    scored = [row for row in rows.predictions if scores[row.image_id] is not None]
-    kept_out = [row for row in scored if row.split == "validation"]
-    ranked = sorted(kept_out or scored, key=lambda row: (scores[row.image_id], row.image_id))
+    scores = [(row.truth_dice if by_truth else row.label_dice, row) for row in rows.predictions]
+    scored = [(score, row) for score, row in scores if score is not None]
+    kept_out = [(score, row) for score, row in scored if row.split == "validation"]
+    ranked = sorted(kept_out or scored, key=lambda pair: (pair[0], pair[1].image_id))
     few = min(TILES, len(ranked) // 2 + len(ranked) % 2)
     which = "validation masks" if kept_out else "masks, of images it learned from"
     name = "Dice vs truth" if by_truth else "agreement with the pseudo-label (Dice)"
     images = {image.id: image for image in rows.images}
     found = []
     for word, chosen in (("Worst", ranked[:few]), ("Best", ranked[::-1][: min(few, len(ranked) - few)])):
-        tiles = [_tile(rows, files, images[row.image_id], by_truth, scores[row.image_id]) for row in chosen]
+        tiles = [_tile(rows, files, images[row.image_id], row, by_truth, score) for score, row in chosen]
         found.append(TileRow(f"{word} {which}", name, [tile for tile in tiles if tile is not None]))
     return found
 
 
-def _tile(rows: RunRows, files: Store, image: Image, by_truth: bool, score: float) -> ReportTile | None:
+def _tile(
+    rows: RunRows, files: Store, image: Image, prediction: Prediction, by_truth: bool, score: float
+) -> ReportTile | None:
     """Return a tile, or None where one of its files is gone."""
     run = rows.run
     try:
         pixels = _decoded(files, stored.image_key(run.dataset_id, image.id))
-        mask = metrics.to_mask(_decoded(files, stored.prediction_key(rows.prediction_set_id, image.id)), 0.5)
+        mask = metrics.to_mask(_decoded(files, stored.prediction_key(prediction.prediction_set_id, image.id)), 0.5)
         if by_truth:
             lookup = np.asarray(rows.dataset.lookup, np.uint8)
             reference = lookup[_decoded(files, stored.truth_key(run.dataset_id, image.id))] > 0
         else:
-            reference = metrics.to_mask(_decoded(files, stored.label_key(run.label_set_id, image.id)), 0.5)
+            reference = metrics.to_mask(_decoded(files, stored.label_key(run.label_set_id or "", image.id)), 0.5)
     except JobFailed:
         return None
     return ReportTile(image.name, score, pixels, mask, reference)
