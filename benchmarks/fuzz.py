@@ -1,33 +1,40 @@
-"""Files that are nearly pictures and nearly zips, brought in one by one: what is taken, refused, crashes or hangs.
+"""Files that are nearly images and nearly zips, imported one by one: what is imported, refused, crashes or hangs.
 
-    python -m benchmarks.fuzz --minutes 10 [--seed 1] [--processes 2] [--keep FOLDER] [--json]
+    python -m benchmarks.fuzz files --minutes 10 [--seed 1] [--processes 2] [--keep FOLDER]
 
 Starts from the corpus of the tests and, where they lie beside the repository, from real photographs. Each file goes
-through the importer in a process of its own kind: at most 1.5 GB of memory more than the empty process, and 5 s of
-processor time, so that a busy machine makes no hangs. A file that kills, hangs or gets past the importer's own errors
-is kept with its seed. Ends with 1 if there was one. Needs requirements-dev.txt, and Linux.
+through the importer in a separate process: at most 1.5 GB of memory more than the empty process, and 5 s of processor
+time, so that a busy machine makes no hangs. A file that kills, hangs or gets past the importer's own errors is kept
+with its seed. Ends with 1 if there was one. Needs Linux.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
 import multiprocessing
 import os
 import random
 import resource
-import sys
 import tempfile
 import threading
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.harness import Failed, note, processor_s, suite
+from engine.datasets import ingest
+from engine.datasets.source import UnreadableSource
+from engine.imaging import codec
+from tests.assets import bad_images, bad_zips
+from tests.assets.mutations import mutated
+from tests.support.shared_data import SHARED_DATA
+from tests.support.watching import watched
 
 MEMORY_BYTES = 1_500_000_000
 CPU_S = 5.0
@@ -36,121 +43,97 @@ LARGEST_SEED = 1_000_000
 REAL_IMAGES = 24
 
 Work = Callable[[str, bytes, Path], str]
+app = suite(__doc__)
 
 
-@dataclass
-class Tally:
-    """What became of the files of one kind."""
-
-    tried: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    most_mb: float = 0
-    most_s: float = 0
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--keep", type=Path, default=None)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 32)
-    keep = arguments.keep or Path(tempfile.mkdtemp(prefix="fuzz-"))
+@app.command("files")
+def try_files(
+    minutes: float = 10,
+    seed: int | None = None,
+    processes: int = 2,
+    keep: Annotated[Path | None, typer.Option(help="Where files that went wrong are kept.")] = None,
+) -> list[dict[str, Any]]:
+    """Change files and import them: how many were imported, refused, crashed, hung or reached outside the folder."""
+    seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
+    keep = keep or Path(tempfile.mkdtemp(prefix="fuzz-"))
     keep.mkdir(parents=True, exist_ok=True)
-    print(f"Seed {seed}; {arguments.minutes:g} minutes; what goes wrong is kept in {keep}.", flush=True)
-    result = fuzz(seed, arguments.minutes * 60, arguments.processes, keep)
-    print(json.dumps(result) if arguments.json else table(result))
-    sys.exit(any(row["crashes"] or row["hangs"] or row["outside"] for row in result.values()))
+    note(f"Seed {seed}; {minutes:g} minutes; what goes wrong is kept in {keep}.")
+    rows = fuzz(seed, minutes * 60, processes, keep)
+    return Failed(rows) if any(row["crashes"] or row["hangs"] or row["outside"] for row in rows) else rows
 
 
-def fuzz(seed: int, seconds: float, processes: int, keep: Path) -> dict[str, dict[str, Any]]:
-    """Return {kind: {tried, taken, refused, crashes, hangs, outside, most_mb, most_s}}."""
+def fuzz(seed: int, seconds: float, processes: int, keep: Path) -> list[dict[str, Any]]:
+    """Return for each kind of file {kind, tried, taken, refused, crashes, hangs, outside, most_mb, most_s}."""
     seeds = corpus()
-    tallies, lock, ends = {kind: Tally() for kind in seeds}, threading.Lock(), time.monotonic() + seconds
+    results: dict[str, list[dict[str, Any]]] = {kind: [] for kind in seeds}
+    ends = time.monotonic() + seconds
 
     def work(number: int) -> None:
         rng, tries = random.Random(f"{seed}-{number}"), 0
         with contextlib.closing(Importer()) as importer:
             while time.monotonic() < ends:
                 kind, name, data = chosen(seeds, rng)
-                found = importer.bring(kind, data)
+                found = importer.try_file(kind, data)
                 tries += 1
-                with lock:
-                    count(tallies[kind], found)
+                results[kind].append({name: found.get(name, 0) for name in ("outcome", "mb", "s")})
                 if found["outcome"] not in ("taken", "refused"):
                     lost = keep / f"{seed}-{number}-{tries}.{kind}"
                     lost.write_bytes(data)
-                    print(f"{found['outcome']}: {lost} (from {name})\n{found.get('why', '')}", flush=True)
+                    note(f"{found['outcome']}: {lost} (from {name})\n{found.get('why', '')}")
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(processes)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return {kind: row(tally) for kind, tally in tallies.items()}
+    return [row(kind, of_kind) for kind, of_kind in results.items()]
 
 
 def corpus() -> dict[str, list[tuple[str, bytes]]]:
     """Return {kind: [(name, content)]} to start from."""
-    from tests.assets import bad_images, bad_zips
-
-    pictures = [(name, make()) for name, make in bad_images.TAKEN.items()]
-    pictures += [(name, make()) for name, (make, _) in bad_images.REFUSED.items()]
-    zips = [(name, make()) for name, (make, _) in bad_zips.TAKES_GOOD.items()] * 3  # what is half good goes deeper
+    images = [(name, make()) for name, make in bad_images.TAKEN.items()]
+    images += [(name, make()) for name, (make, _) in bad_images.REFUSED.items()]
+    zips = [(name, make()) for name, (make, _) in bad_zips.TAKES_GOOD.items()] * 3  # these get deeper into the importer
     zips += [(name, make()) for name, (make, _) in bad_zips.REFUSED.items()]
-    found = Path(__file__).resolve().parents[2] / "shared" / "data"
-    real = [path for path in sorted(found.rglob("*.*")) if path.suffix.lower() in (".jpg", ".png", ".tif")]
+    real = [path for path in sorted(SHARED_DATA.rglob("*.*")) if path.suffix.lower() in (".jpg", ".png", ".tif")]
     real = [path for path in real if path.stat().st_size <= LARGEST_SEED]
-    pictures += [(path.name, path.read_bytes()) for path in real[:: max(1, len(real) // REAL_IMAGES)]]
-    kinds = {"picture": pictures, "zip": zips}
+    images += [(path.name, path.read_bytes()) for path in real[:: max(1, len(real) // REAL_IMAGES)]]
+    kinds = {"image": images, "zip": zips}
     return {kind: [(name, data) for name, data in seeds if len(data) <= LARGEST_SEED] for kind, seeds in kinds.items()}
 
 
 def chosen(seeds: dict[str, list[tuple[str, bytes]]], rng: random.Random) -> tuple[str, str, bytes]:
     """Return (kind, the name of the seed, a changed copy of it)."""
-    from tests.assets.mutations import mutated
-
-    kind = rng.choice(("picture", "picture", "zip"))
+    kind = rng.choice(("image", "image", "zip"))
     name, data = rng.choice(seeds[kind])
     return kind, name, mutated(data, rng.choice(seeds[rng.choice(list(seeds))])[1], rng)
 
 
-def count(tally: Tally, found: dict[str, Any]) -> None:
-    tally.tried += 1
-    tally.outcomes[found["outcome"]] += 1
-    tally.most_mb = max(tally.most_mb, found.get("mb", 0))
-    tally.most_s = max(tally.most_s, found.get("s", 0))
-
-
-def row(tally: Tally) -> dict[str, Any]:
-    outcomes = {name: tally.outcomes[name] for name in ("taken", "refused", "crashes", "hangs", "outside")}
-    return {"tried": tally.tried, **outcomes, "most_mb": round(tally.most_mb), "most_s": round(tally.most_s, 1)}
-
-
-def table(result: dict[str, dict[str, Any]]) -> str:
-    head = ("Kind", "Files tried", "Taken", "Refused", "Crashes", "Hangs", "Reached outside", "Most memory", "Longest")
-    lines = ["| " + " | ".join(head) + " |", "|---|" + "---|" * (len(head) - 1)]
-    for kind, got in result.items():
-        cells = [kind, *(f"{got[name]:,}" for name in list(got)[:6]), f"{got['most_mb']} MB", f"{got['most_s']} s"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def row(kind: str, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Count the results of one kind of file, each as `Importer.try_file` returns it."""
+    outcomes = Counter(result["outcome"] for result in results)
+    return {
+        "kind": kind,
+        "tried": len(results),
+        **{name: outcomes[name] for name in ("taken", "refused", "crashes", "hangs", "outside")},
+        "most_mb": max((result.get("mb", 0.0) for result in results), default=0.0),
+        "most_s": max((result.get("s", 0.0) for result in results), default=0.0),
+    }
 
 
 class Importer:
-    """A process that brings files in, one at a time, and is started anew when one of them ends it."""
+    """A process that imports files, one at a time, and is started again when one of them ends it."""
 
     def __init__(self, work: Work | None = None) -> None:
-        self._work = work or bring
+        self._work = work or import_file
         self._start()
 
-    def bring(self, kind: str, data: bytes) -> dict[str, Any]:
+    def try_file(self, kind: str, data: bytes) -> dict[str, Any]:
         """Return {"outcome": "taken" | "refused" | "crashes" | "hangs" | "outside", "mb", "s", "why"}."""
         self._connection.send((kind, data))
-        began, used = time.monotonic(), cpu_s(self._process.pid)
+        began, used = time.monotonic(), processor_s(self._process.pid)
         while not self._connection.poll(0.05):
-            spent = cpu_s(self._process.pid) - used
+            spent = processor_s(self._process.pid) - used
             if not self._process.is_alive():
                 break
             if spent > CPU_S or time.monotonic() - began > WALL_S:
@@ -183,25 +166,13 @@ class Importer:
         self._start()
 
 
-def cpu_s(pid: int | None) -> float:
-    """Return the processor time that a process has taken so far."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def serve(connection: Connection, work: Work) -> None:
     """Bring in what comes through the pipe, until it is closed."""
-    from tests.assets import bad_images
-    from tests.support.watching import watched
-
     loading = [bad_images.TAKEN[name]() for name in ("float colour TIFF", "16-bit PNG", "animated WebP")]
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary).resolve()
         for data in loading:  # what is loaded at the first call is no file's memory
-            bring("picture", data, place)
+            import_file("image", data, place)
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, 2)  # libpng and libtiff print what they think of a file
         limit = memory("VmSize") + MEMORY_BYTES
@@ -232,15 +203,11 @@ def memory(what: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
 
 
-def bring(kind: str, data: bytes, place: Path) -> str:
+def import_file(kind: str, data: bytes, place: Path) -> str:
     """Import one file as a job does, up to what would be stored; return "taken" or "refused"."""
-    from engine.datasets import ingest
-    from engine.datasets.source import UnreadableSource
-    from engine.imaging import codec
-
     path = place / ("x.zip" if kind == "zip" else "x.png")
     path.write_bytes(data)
-    if kind == "picture":
+    if kind == "image":
         (place / "masks").mkdir(exist_ok=True)
         (place / "masks" / "x.png").write_bytes(data)  # as truth of itself
     taken = False
@@ -271,4 +238,4 @@ def check(reason: str, taken: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    app()

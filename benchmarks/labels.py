@@ -1,34 +1,38 @@
-"""How well a pseudo-label method agrees with truth masks, and how long it takes, in a single process.
+"""Label methods against truth, in a single process: scores, processor time, whether their quality can be trusted.
 
-    python -m benchmarks.labels ../shared/data/ecssd                         # every method, its defaults
-    python -m benchmarks.labels ../shared/data/ecssd --method saliency --part odd
-    python -m benchmarks.labels ../shared/data/nuclei --method auto --part odd       # and what it chose
-    python -m benchmarks.labels ../shared/data/eggs-and-pans --foreground 64 --method kmeans -p clusters=6 --json
+    python -m benchmarks.labels scores ../shared/data/ecssd --method saliency --part odd
+    python -m benchmarks.labels scores ../shared/data/eggs-and-pans --foreground 64 --method kmeans -p clusters=6
+    python -m benchmarks.labels quality ../shared/data/nuclei --method threshold --part odd
+    python -m benchmarks.labels speed ../shared/data/ecssd --images 60 --peer-images 12
+    python -m benchmarks.labels kinds --method lines
 
-The folder holds images/ and truth/, paired by stem. A pixel is foreground from a probability of 0.5; IoU and Dice are
-means over images. A method that learns from the dataset first sees the images of the part, never their truth; what a
-person ticks is given like any parameter: -p "ticked=2 5 7". The defaults of the methods were chosen on the even half of
-ecssd and of nuclei (files 0, 2, 4 … in the order of their names) and never on the odd half, nor on eggs-and-pans:
-`--part odd` shows unseen images.
+A pixel is foreground from a probability of 0.5; scores are means over images. A method that learns from the dataset
+first sees the images of the part, never their truth. Clusters that a person would tick are given as a parameter:
+-p "ticked=2 5 7". The defaults of the methods were chosen on the even files of ecssd and nuclei, and never on the odd
+ones nor on eggs-and-pans.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import cv2
 import numpy as np
+import typer
+from scipy.stats import spearmanr
+from skimage import graph, segmentation
+from threadpoolctl import threadpool_limits
 
+from benchmarks.harness import Folder, Foreground, Params, Part, note, pairs, paths, seconds, suite
 from engine.core.parameters import from_assignments, parse
 from engine.imaging import codec, metrics
 from engine.labelling.base import (
+    DEFAULT_METHOD,
     LabelParams,
     Method,
     draw,
@@ -38,113 +42,200 @@ from engine.labelling.base import (
     look_at,
     methods,
 )
+from engine.labelling.quality import Quality, assess
+from tests.support import drawn_kinds
 
-PARTS = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
-
-
-@dataclass(frozen=True)
-class Score:
-    """What one method reached on one folder; `seconds` is wall time for one image, `cpu_seconds` processor time.
-
-    `learning_seconds` is the processor time to look at `looked_at` images and to learn from them, in all; `chose` is
-    the recipe that the automatic method took, and why.
-    """
-
-    data: str
-    part: str
-    method: str
-    images: int
-    iou: float
-    dice: float
-    seconds: float
-    cpu_seconds: float
-    looked_at: int
-    learning_seconds: float
-    chose: dict[str, Any] | None
+WORST_SHARE = 0.2
+T = TypeVar("T")
+Pair = tuple[np.ndarray, np.ndarray]
+OneMethod = Annotated[str, typer.Option("--method", help="A label method.")]
+app = suite(__doc__)
 
 
 def learn(
-    method: Method, params: LabelParams, folder: Path, part: str, seed: int
-) -> tuple[dict[str, Any] | None, int, float]:
-    """Return (what a method learns from one part of the folder, images looked at, processor seconds)."""
+    method: Method, params: LabelParams, images: Sequence[T], read: Callable[[T], np.ndarray], seed: int = 0
+) -> dict[str, Any] | None:
+    """Return what a method learns from images; None where it learns nothing. `read` decodes those that it looks at."""
     if method.fit is None:
-        return None, 0, 0.0
-    began = time.process_time()
-    sample = fit_sample(paths(folder, part), method)
-    looks = [look_at(method, codec.decode_image(path.read_bytes()), params, seed) for path in sample]
-    state = fit_state(method, looks, params, seed)
-    return state, len(sample), round(time.process_time() - began, 2)
-
-
-def paths(folder: Path, part: str) -> list[Path]:
-    """Return the images of the folder that have a truth mask, in the order of their names."""
-    truth = {path.stem for path in (folder / "truth").iterdir()}
-    return sorted(path for path in (folder / "images").iterdir() if path.stem in truth)[PARTS[part]]
-
-
-def pairs(folder: Path, part: str, foreground: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield image (uint8 RGB) and truth (bool) of each pair in the folder, in the order of their names."""
-    truth = {path.stem: path for path in (folder / "truth").iterdir()}
-    for path in paths(folder, part):
-        values = codec.decode_truth(truth[path.stem].read_bytes())
-        yield codec.decode_image(path.read_bytes()), values >= foreground
-
-
-def measure(folder: Path, part: str, foreground: int, name: str, values: dict[str, Any], seed: int) -> Score:
-    """Return how the method `name` with these parameters does on one part of the folder."""
-    method = find_method(name)
-    params = parse(method.params, values)
-    if not paths(folder, part):
-        raise SystemExit(f"'{folder}' holds no pair of images/ and truth/ in its part '{part}'.")
-    state, looked_at, learning_seconds = learn(method, params, folder, part, seed)
-    overlaps, dices, seconds, cpu_seconds = [], [], [], []
-    for image, truth in pairs(folder, part, foreground):
-        began, cpu_began = time.perf_counter(), time.process_time()
-        probability = draw(method, image, params, seed, state)
-        seconds.append(time.perf_counter() - began)
-        cpu_seconds.append(time.process_time() - cpu_began)
-        mask = metrics.to_mask(probability, 0.5)
-        overlaps.append(metrics.iou(mask, truth))
-        dices.append(metrics.dice(mask, truth))
-    chose = {key: state[key] for key in ("method", "params", "sentence")} if "sentence" in (state or {}) else None
-    means = [round(statistics.fmean(each), 4) for each in (overlaps, dices, seconds, cpu_seconds)]
-    return Score(folder.name, part, name, len(overlaps), *means, looked_at, learning_seconds, chose)
-
-
-def line(score: Score) -> str:
-    """Return a score for people; below it what the automatic method chose."""
-    text = (
-        f"{score.data} ({score.part}, {score.images} images)  {score.method:17}  IoU {score.iou:.3f}"
-        f"  Dice {score.dice:.3f}  {score.seconds:.3f} s/image ({score.cpu_seconds:.3f} s CPU)"
+        return None
+    return fit_state(
+        method, [look_at(method, read(image), params, seed) for image in fit_sample(images, method)], params, seed
     )
-    if score.looked_at:
-        text += f"  after {score.learning_seconds:.1f} s CPU to learn from {score.looked_at} images"
-    if score.chose:
-        text += f"\n    chose {score.chose['method']} {score.chose['params']}: {score.chose['sentence']}"
-    return text
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with images/ and truth/")
-    parser.add_argument("--method", action="append", choices=list(methods()), help="default: all; may be repeated")
-    parser.add_argument("-p", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the method")
-    parser.add_argument("--part", choices=list(PARTS), default="all", help="odd: images that chose no default")
-    parser.add_argument("--foreground", type=int, default=1, help="truth values from this on are foreground")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    values = from_assignments(arguments.p)
-    scores = []
-    for name in arguments.method or methods():
-        score = measure(arguments.data, arguments.part, arguments.foreground, name, values, arguments.seed)
-        scores.append(score)
-        if not arguments.json:
-            print(line(score), flush=True)
-    if arguments.json:
-        json.dump([asdict(score) for score in scores], sys.stdout)
-        print()
+def read_image(pair: tuple[Path, Path]) -> np.ndarray:
+    return codec.decode_image(pair[0].read_bytes())
+
+
+@app.command()
+def scores(
+    folder: Folder,
+    names: Annotated[list[str] | None, typer.Option("--method", help="Default: all; may be repeated.")] = None,
+    params: Params = None,
+    part: Part = "all",
+    foreground: Foreground = 1,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """IoU and Dice of methods, and their time for an image."""
+    files, rows = paths(folder, part), []
+    for name in names or methods():
+        method = find_method(name)
+        chosen = parse(method.params, from_assignments(params or []))
+        began = time.process_time()
+        state = learn(method, chosen, files, read_image, seed)
+        learned_s = time.process_time() - began
+        row = mean_scores(method, chosen, pairs(folder, part, foreground), state, seed)
+        if state and "sentence" in state:
+            note(f"{name} chose {state['method']} {state['params']}: {state['sentence']}")
+        rows.append({"method": name, **row, "learning_cpu_s": learned_s})
+    return rows
+
+
+def mean_scores(
+    method: Method, params: LabelParams, images: Iterable[Pair], state: dict[str, Any] | None, seed: int = 0
+) -> dict[str, float]:
+    """Return means of IoU, Dice, wall time and processor time over images with their truth."""
+    rows = []
+    for image, truth in images:
+        began, cpu_began = time.perf_counter(), time.process_time()
+        mask = metrics.to_mask(draw(method, image, params, seed, state), 0.5)
+        took = time.perf_counter() - began, time.process_time() - cpu_began
+        rows.append((metrics.iou(mask, truth), metrics.dice(mask, truth), *took))
+    means = map(statistics.fmean, zip(*rows, strict=True))
+    return {"images": len(rows), **dict(zip(("iou", "dice", "image_s", "image_cpu_s"), means, strict=True))}
+
+
+@app.command()
+def kinds(
+    method: OneMethod = DEFAULT_METHOD,
+    params: Params = None,
+    count: int = drawn_kinds.COUNT,
+    write: Annotated[Path | None, typer.Option(help="Write the images here: <kind>/images and <kind>/truth.")] = None,
+) -> list[dict[str, Any]]:
+    """Scores of a method on the drawn kinds of image, fitted to each kind where it learns from a dataset."""
+    if write:
+        drawn_kinds.write(write, count)
+    found = find_method(method)
+    chosen, rows = parse(found.params, from_assignments(params or [])), []
+    for kind in drawn_kinds.KINDS:
+        images = list(drawn_kinds.drawn(kind, count))
+        state = learn(found, chosen, images, lambda pair: pair[0])
+        rows.append({"kind": kind, **mean_scores(found, chosen, images, state)})
+    return rows
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The quality of one mask, and its Dice and precision against truth."""
+
+    quality: Quality
+    dice: float
+    precision: float
+
+
+@app.command()
+def quality(
+    folder: Folder,
+    method: OneMethod = DEFAULT_METHOD,
+    params: Params = None,
+    part: Part = "all",
+    foreground: Foreground = 1,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Spearman's rank correlation of the label-free quality with true Dice, and what dropping the worst fifth gains."""
+    found = find_method(method)
+    chosen = parse(found.params, from_assignments(params or []))
+    state = learn(found, chosen, paths(folder, part), read_image, seed)
+
+    def redraw(image: np.ndarray) -> np.ndarray:
+        return draw(found, image, chosen, seed, state)
+
+    judged = []
+    for image, truth in pairs(folder, part, foreground):
+        probability = redraw(image)
+        mask = metrics.to_mask(probability, 0.5)
+        area = np.count_nonzero(mask)
+        precision = np.count_nonzero(mask & truth) / area if area else 0.0
+        judged.append(Judged(assess(image, probability, redraw), metrics.dice(mask, truth), precision))
+    if len(judged) < 2:
+        raise SystemExit(f"'{folder}' holds fewer than two pairs of images/ and truth/ in its part '{part}'.")
+    return summarise(judged)
+
+
+def summarise(judged: Sequence[Judged]) -> dict[str, Any]:
+    """Return rank correlations of the quality and its parts with Dice, and means without the worst by quality."""
+    order = sorted(judged, key=lambda each: each.quality.score)
+    kept = order[round(WORST_SHARE * len(order)) :]
+    unclear = [each.dice for each in judged if not each.quality.clear]
+    dices = [each.dice for each in judged]
+    by_part = {name: [each.quality.parts[name] for each in judged] for name in judged[0].quality.parts}
+    return {
+        "images": len(judged),
+        "dice": statistics.fmean(dices),
+        "spearman": correlation([each.quality.score for each in judged], dices),
+        "parts": {name: correlation(values, dices) for name, values in by_part.items()},
+        "unclear": len(unclear),
+        "unclear_dice": statistics.fmean(unclear) if unclear else None,
+        "kept_dice": statistics.fmean(each.dice for each in kept),
+        "precision": statistics.fmean(each.precision for each in judged),
+        "kept_precision": statistics.fmean(each.precision for each in kept),
+    }
+
+
+def correlation(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """Return Spearman's rank correlation; None where one side is the same throughout."""
+    return float(spearmanr(a, b).statistic) if np.ptp(a) and np.ptp(b) else None
+
+
+def peer(image: np.ndarray) -> np.ndarray:
+    """Return the regions int (H, W) into which scikit-image's normalised cut divides an image.
+
+    SLIC with 400 pieces of compactness 30, mean-colour graph, `cut_normalized`: the recipe of its own example.
+    """
+    pieces = segmentation.slic(image, compactness=30, n_segments=400, start_label=1)
+    return graph.cut_normalized(pieces, graph.rag_mean_color(image, pieces, mode="similarity"))
+
+
+@app.command()
+def speed(
+    folder: Folder,
+    method: OneMethod = "saliency",
+    images: Annotated[int, typer.Option(help="Evenly spread over the folder.")] = 60,
+    peer_images: Annotated[int, typer.Option(help="The peer is slow, so it sees fewer.")] = 6,
+) -> dict[str, Any]:
+    """Processor seconds for an image on one core, beside scikit-image's normalised cut on the same images.
+
+    Both run in turn in one process held to one thread, on decoded images; the ratio is over those that both saw. The
+    peer then does them again with as many threads as its libraries take by themselves: wall time, on all cores.
+    """
+    files = paths(folder)
+    files = files[:: max(1, len(files) // images)][:images]
+    every = max(1, len(files) // peer_images)
+    found = find_method(method)
+    params = found.params()
+    cv2.setNumThreads(1)
+    own, both, shared = [], [], []
+    with threadpool_limits(limits=1):
+        draw(found, read_image(files[0]), params, 0)  # imports and tables, once
+        for index, file in enumerate(files):
+            image = read_image(file)
+            own.append(seconds(lambda image=image: draw(found, image, params, 0), time.process_time))
+            if index % every == 0:
+                both.append((own[-1], seconds(lambda image=image: peer(image), time.process_time)))
+                shared.append(image)
+    threaded = [seconds(lambda image=image: peer(image)) for image in shared]
+    ours, theirs = map(sum, zip(*both, strict=True))
+    return {
+        "images": len(own),
+        "mean_s": statistics.fmean(own),
+        "median_s": statistics.median(own),
+        "peer_images": len(both),
+        "peer_mean_s": theirs / len(both),
+        "times_faster": theirs / ours,
+        "peer_threads_mean_s": statistics.fmean(threaded),
+        "times_faster_than_threads": sum(threaded) / ours,
+    }
 
 
 if __name__ == "__main__":
-    main()
+    app()

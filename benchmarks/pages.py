@@ -1,37 +1,45 @@
-"""How quick the pages are when there is very much to show, in a real Chromium, and how much memory the app then holds.
+"""How quick the pages are in a real Chromium: start, previews, predictions, and pages with very much to show.
 
-    python -m benchmarks.pages                       # seeds a temporary folder first: some minutes and about 4 GB
-    python -m benchmarks.pages --data-root /tmp/many # what is there already is not drawn again
+    python -m benchmarks.pages startup
+    python -m benchmarks.pages previews --method saliency --method threshold
+    python -m benchmarks.pages gallery --data-root /tmp/many     # drawn first where nothing is there: about 4 GB
+    python -m benchmarks.pages runs
+    python -m benchmarks.pages compare
+    python -m benchmarks.pages predict ../shared/data/ecssd
 
-Gallery: a run with 10,000 masks; from the click on a page's number until all 48 tiles are painted, and from a key
-press on the threshold slider until successes, failures and mean Dice have changed; 100 pages one after the other, with
-the resident memory of the web process after each. Runs and Compare: 1,000 runs of 100 epochs, ten runs of 200 epochs;
-from a click in the top bar (Compare: on the browser's Back) until every part of the page stands. All are medians.
+Without --data-root drawn data is thrown away afterwards (see benchmarks.drawn_runs).
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Annotated, Any
 
+import typer
 from playwright.sync_api import Page
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from benchmarks.app import serving, tab
-from benchmarks.drawn_predictions import SHARED_DATA, add_run
-from benchmarks.drawn_runs import add_runs
-from db.models import Prediction, PredictionSet, Run
-from db.session import Database
-from engine.core.settings import Settings
+from benchmarks.drawn_runs import add_masks, add_runs, opened
+from benchmarks.harness import ECSSD, DataRoot, Folder, browsing, data_root, engine, paths, resident_mib, suite
+from db import datasets
+from db.models import Run, utc_now
+from db.warm import readiness
+from tests.support.chromium import chromium, tab
+from tests.support.running_app import RunningApp, running
 
 TILES = 48
-FILLED = 60  # pages after which the memory of down-scaled masks is full (dashboard/server/resources.py)
+FILLED = 60  # pages after which the cache of down-scaled masks is full (dashboard/server/resources.py)
 TALL = {"width": 1440, "height": 3600}  # so that all tiles of a page are in view, and so painted
+PROBE, QUIET_S, PATIENCE_S = 6, 0.8, 15.0
+TRAINED_ON = 40
+SLIDERS = {"saliency": "Strictness", "kmeans": "Clusters", "threshold": "Softness", "dataset_clusters": ""}
+"""What is moved for each method; of dataset clusters, one cluster after another is ticked, or unticked."""
 
 # In the page: resolves with the milliseconds from an action until a condition holds in a painted frame.
 TIMED = """
@@ -41,12 +49,12 @@ TIMED = """
   const done = eval(holds)(everything);
   const began = performance.now();
   eval(act)(everything);
-  const look = () => {
+  const check = () => {
     if (done()) return requestAnimationFrame(() => resolve(performance.now() - began));
     if (performance.now() - began > 60000) return reject(new Error("not within a minute"));
-    requestAnimationFrame(look);
+    requestAnimationFrame(check);
   };
-  requestAnimationFrame(look);
+  requestAnimationFrame(check);
 })
 """
 TILES_PAINTED = f"""
@@ -66,7 +74,7 @@ COUNTS_CHANGED = """
 """
 
 # The script has ended, and every table and chart that it sent is drawn.
-STANDS = """
+COMPLETE = """
 (everything) => () => {
   const title = everything("h1")[0]?.textContent ?? "";
   const shown = (selector) => everything(selector).filter((element) => !element.closest("details:not([open])"));
@@ -77,6 +85,8 @@ STANDS = """
     && tables.every((table) => table.querySelector("canvas"));
 }
 """
+Times = Annotated[int, typer.Option(help="How often the page is opened.")]
+app = suite(__doc__)
 
 
 def timed(page: Page, act: str, holds: str) -> float:
@@ -84,81 +94,10 @@ def timed(page: Page, act: str, holds: str) -> float:
     return page.evaluate(TIMED, [act, holds]) / 1000
 
 
-def open_at(page: Page, address: str, ready: str) -> None:
-    page.goto(address)
-    page.wait_for_selector(ready, timeout=60_000)
-
-
-def go_to_page(page: Page, number: int) -> float:
-    """Click a page number under the grid; return the seconds until its tiles are painted."""
-    click = f"""(everything) => everything('[data-testid="stPagination"] button')
-      .find((button) => button.textContent.trim() === "{number}").click()"""
-    return timed(page, click, TILES_PAINTED)
-
-
-def resident_mib(pid: int) -> float:
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-def gallery(page: Page, address: str, run_id: str, pid: int, pages: int) -> dict[str, object]:
-    """Turn `pages` pages of the gallery and move the threshold; return what was measured."""
-    page.set_viewport_size(TALL)
-    open_at(page, f"{address}/gallery?run={run_id}", ".tile")
-    page.wait_for_timeout(3000)
-    turns, memory = [], [resident_mib(pid)]
-    for number in range(2, pages + 2):
-        turns.append(go_to_page(page, number))
-        memory.append(resident_mib(pid))
-    slides = thresholds(page)
-    return {
-        "gallery_page_s": round(median(turns), 3),
-        "gallery_page_worst_s": round(max(turns), 3),
-        "threshold_s": round(median(slides), 3),
-        "memory_start_mib": round(memory[0]),
-        "memory_after_20_mib": round(memory[min(20, pages)]),
-        "memory_after_60_mib": round(memory[min(FILLED, pages)]),
-        "memory_after_all_mib": round(memory[-1]),
-        "memory_most_mib": round(max(memory)),
-    }
-
-
-def thresholds(page: Page) -> list[float]:
-    """Move the mask threshold a step at a time; return the seconds until the counts of the whole run have followed."""
-    slider = page.get_by_role("slider", name="Mask threshold")
-    slider.focus()
-    found = []
-    for step in range(20):
-        key = "ArrowRight" if step % 20 < 10 else "ArrowLeft"
-        page.evaluate("window.measured = undefined")
-        waiting = f'window.measured = ({TIMED})(["() => null", {json.dumps(COUNTS_CHANGED)}])'
-        page.evaluate(f"{{ {waiting}; null }}")
-        page.keyboard.press(key)
-        found.append(page.evaluate("window.measured") / 1000)
-        page.wait_for_timeout(300)
-    return found
-
-
-def by_click(page: Page, name: str, times: int) -> float:
-    """Return the median seconds from a click on a page's name in the top bar until the page stands."""
-    found = []
-    for _ in range(times):
-        go_home(page)
-        click = f"""(everything) => everything('[data-testid="stTopNavLink"]')
-          .find((link) => link.textContent.endsWith("{name}")).click()"""
-        found.append(timed(page, click, STANDS.replace("TITLE", name)))
-    return round(median(found), 3)
-
-
-def by_going_back(page: Page, address: str, title: str, times: int) -> float:
-    """Return the median seconds from the browser's Back until the page at an address stands again."""
-    found = []
-    for _ in range(times):
-        open_at(page, address, "h1")
-        page.wait_for_timeout(4000)
-        go_home(page)
-        found.append(timed(page, "() => history.back()", STANDS.replace("TITLE", title)))
-    return round(median(found), 3)
+def click(selector: str, words: str) -> str:
+    """Return an action for `timed`: a click on the element whose text ends with these words."""
+    return f"""(everything) => everything('{selector}')
+      .find((element) => element.textContent.trim().endsWith("{words}")).click()"""
 
 
 def go_home(page: Page) -> None:
@@ -167,68 +106,220 @@ def go_home(page: Page) -> None:
     page.wait_for_timeout(1500)
 
 
-def run_with_most_masks(database: Database) -> tuple[str, int]:
-    query = (
-        select(Run.id, func.count())
-        .join(PredictionSet, PredictionSet.run_id == Run.id)
-        .join(Prediction, Prediction.prediction_set_id == PredictionSet.id)
-        .group_by(Run.id)
-        .order_by(func.count().desc())
-    )
-    with database.reading() as session:
-        found = session.execute(query.limit(1)).one_or_none()
-    return (found[0], found[1]) if found else ("", 0)
+@app.command()
+def startup(times: Times = 5) -> dict[str, Any]:
+    """Seconds from `streamlit run` to the first page painted, and whether TensorFlow was loaded for it.
+
+    The first run migrates a new database; the others open it again.
+    """
+    seconds, loaded = [], False
+    with data_root() as root, chromium() as browser, tab(browser) as page:
+        for _ in range(times):
+            began = time.monotonic()
+            with running(root) as served:
+                page.goto(served.address)
+                page.get_by_role("heading").first.wait_for()
+                seconds.append(time.monotonic() - began)
+                loaded = loaded or "tensorflow" in Path(f"/proc/{served.pid}/maps").read_text()
+            page.goto("about:blank")
+    return {"first_s": seconds[0], "median_s": median(seconds[1:] or seconds), "each_s": seconds, "tensorflow": loaded}
 
 
-def seeded_masks(root: Path, images: int) -> str:
-    """See that a run with `images` masks is there; return its id."""
-    with opened(root) as database:
-        run_id, masks = run_with_most_masks(database)
-    return run_id if masks >= images else add_run(root, SHARED_DATA / "ecssd", images)
+@app.command()
+def previews(
+    folder: Folder = ECSSD,
+    methods: Annotated[list[str] | None, typer.Option("--method", help="Default: all four.")] = None,
+    moves: int = 9,
+) -> list[dict[str, Any]]:
+    """Seconds from a slider's move on the Labels page to the last new mask of six probe images, and to their score.
+
+    Every move computes masks that no cache holds. A move that leaves some masks unchanged shows it by fewer masks.
+    """
+    rows = []
+    with data_root() as root:
+        dataset_id = engine(root, "import", str(folder.resolve()), "--name", "probe")["dataset"]
+        with opened(root) as installation, installation.database.writing() as session:
+            chosen = [image.id for image in datasets.probe_images(session, dataset_id, PROBE)]
+            datasets.set_probe_images(session, dataset_id, chosen)
+        for method in methods or SLIDERS:
+            with browsing(root) as (served, page):
+                each = _moves(page, f"{served.address}/labels?dataset={dataset_id}&a={method}", method, moves)
+            masks_s, counts, scores_s = zip(*each, strict=True)
+            figures = {"masks_s": median(masks_s), "scores_s": median(scores_s)}
+            rows.append({"method": method, **figures, "each_s": masks_s, "masks_that_changed": counts})
+    return rows
 
 
-def seeded_runs(root: Path, runs: int, epochs: int, images: int) -> list[str]:
-    """See that `runs` runs of `epochs` epochs are there, with masks of `images` images; return their ids."""
-    with opened(root) as database, database.reading() as session:
-        there = list(session.scalars(select(Run.id)))
-    return there if len(there) >= runs else add_runs(root, runs, epochs, images)
+def _moves(page: Page, address: str, method: str, count: int) -> list[tuple[float, int, float]]:
+    """Return (seconds to the last new mask, new masks, seconds to their score) of moves of a method's slider."""
+    arrived: dict[str, float] = {}
+
+    def finished(request: Any) -> None:
+        if "/files/preview/" in request.url:
+            arrived.setdefault(request.url, time.monotonic())
+
+    page.on("requestfinished", finished)
+    page.goto(address)
+    score = page.get_by_test_id("stMetric").filter(has_text="Estimated score").get_by_text(re.compile(r"^\d\."))
+    score.wait_for(timeout=300_000)
+    page.wait_for_timeout(1000)
+    slider = page.get_by_test_id("stSlider").filter(has_text=SLIDERS[method]).locator("input[type=range]").first
+    ticks = page.locator(".cluster input")
+    found = []
+    for number in range(count):
+        arrived.clear()
+        began = time.monotonic()
+        if SLIDERS[method]:
+            slider.press("ArrowRight")
+        else:
+            ticks.nth(number).click()
+        while not arrived and time.monotonic() - began < PATIENCE_S:
+            page.wait_for_timeout(20)
+        score.wait_for(timeout=60_000)
+        score_s = time.monotonic() - began
+        page.wait_for_timeout(QUIET_S * 1000)
+        if arrived:
+            found.append((max(arrived.values()) - began, len(arrived), score_s))
+    if not found:
+        raise SystemExit(f"No move of {method} changed a mask within {PATIENCE_S:.0f} s.")
+    return found
 
 
-@contextmanager
-def opened(root: Path) -> Iterator[Database]:
-    root.mkdir(parents=True, exist_ok=True)
-    database = Database(Settings(data_root=root).resolved_database_url)
-    database.migrate()
-    try:
-        yield database
-    finally:
-        database.close()
+@app.command()
+def gallery(chosen: DataRoot = None, images: int = 10_000, pages: int = 100) -> dict[str, Any]:
+    """A run with 10,000 masks: page after page, then the mask threshold step by step, and the app's memory.
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data-root", type=Path, help="Where the drawn runs are kept; made if need be.")
-    parser.add_argument("--images", type=int, default=10_000)
-    parser.add_argument("--runs", type=int, default=1_000)
-    parser.add_argument("--pages", type=int, default=100, help="Gallery pages to turn.")
-    parser.add_argument("--times", type=int, default=7, help="Times that Runs and Compare are opened.")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        root = arguments.data_root or Path(temporary)
-        masks, many, ten = root / "masks", root / "runs", root / "compare"
-        run_id = seeded_masks(masks, arguments.images)
-        seeded_runs(many, arguments.runs, 100, 0)
-        compared = seeded_runs(ten, 10, 200, 100)
-        with serving(str(masks)) as (address, server), tab() as page:
-            print(json.dumps(gallery(page, address, run_id, server.pid, arguments.pages)), flush=True)
-        with serving(str(many)) as (address, _), tab() as page:
-            open_at(page, f"{address}/runs", "h1")
+    Seconds from the click on a page's number until all 48 tiles are painted, and from a key on the threshold slider
+    until successes, failures and mean Dice have changed.
+    """
+    with data_root(chosen) as root:
+        run_id = _stored(root, 1, lambda: [add_masks(root, images)["run"]])[0]
+        with browsing(root) as (served, page):
+            page.set_viewport_size(TALL)
+            page.goto(f"{served.address}/gallery?run={run_id}")
+            page.locator(".tile").first.wait_for()
             page.wait_for_timeout(3000)
-            print(json.dumps({"runs_page_s": by_click(page, "Runs", arguments.times)}), flush=True)
-        with serving(str(ten)) as (address, _), tab() as page:
-            there = f"{address}/compare?runs={','.join(compared)}"
-            print(json.dumps({"compare_page_s": by_going_back(page, there, "Compare", arguments.times)}))
+            turns, memory = [], [resident_mib(served.pid)]
+            for number in range(2, pages + 2):
+                turns.append(timed(page, click('[data-testid="stPagination"] button', str(number)), TILES_PAINTED))
+                memory.append(resident_mib(served.pid))
+            thresholds = _thresholds(page)
+    return {
+        "page_s": median(turns),
+        "page_worst_s": max(turns),
+        "threshold_s": median(thresholds),
+        **{f"memory_after_{after}_mib": memory[min(after, pages)] for after in (0, 20, FILLED, pages)},
+    }
+
+
+def _thresholds(page: Page) -> list[float]:
+    """Move the mask threshold a step at a time; return the seconds until the counts of the whole run have changed."""
+    page.get_by_role("slider", name="Mask threshold").focus()
+    found = []
+    for step in range(20):
+        waiting = f'window.measured = ({TIMED})(["() => null", {json.dumps(COUNTS_CHANGED)}])'
+        page.evaluate(f"{{ {waiting}; null }}")
+        page.keyboard.press("ArrowRight" if step < 10 else "ArrowLeft")
+        found.append(page.evaluate("window.measured") / 1000)
+        page.wait_for_timeout(300)
+    return found
+
+
+@app.command()
+def runs(chosen: DataRoot = None, count: int = 1_000, times: Times = 7) -> dict[str, float]:
+    """The Runs page with 1,000 runs of 100 epochs: seconds from a click in the top bar to the complete page."""
+    with data_root(chosen) as root:
+        _stored(root, count, lambda: add_runs(root, count, 100)["runs"])
+        with browsing(root) as (served, page):
+            page.goto(f"{served.address}/runs")
+            page.locator("h1").wait_for()
+            page.wait_for_timeout(3000)
+            found = []
+            for _ in range(times):
+                go_home(page)
+                link = click('[data-testid="stTopNavLink"]', "Runs")
+                found.append(timed(page, link, COMPLETE.replace("TITLE", "Runs")))
+    return {"runs": count, "page_s": median(found), "page_worst_s": max(found)}
+
+
+@app.command()
+def compare(chosen: DataRoot = None, count: int = 10, images: int = 100, times: Times = 7) -> dict[str, float]:
+    """The Compare page with 10 runs of 200 epochs: seconds from the browser's Back to the complete page."""
+    with data_root(chosen) as root:
+        ids = _stored(root, count, lambda: add_runs(root, count, 200, images)["runs"])
+        with browsing(root) as (served, page):
+            found = []
+            for _ in range(times):
+                page.goto(f"{served.address}/compare?runs={','.join(ids)}")
+                page.locator("h1").wait_for()
+                page.wait_for_timeout(4000)
+                go_home(page)
+                found.append(timed(page, "() => history.back()", COMPLETE.replace("TITLE", "Compare")))
+    return {"runs": count, "page_s": median(found), "page_worst_s": max(found)}
+
+
+def _stored(root: Path, count: int, add: Callable[[], list[str]]) -> list[str]:
+    """Return the ids of the runs in an installation; `add` stores them where there are fewer than `count`."""
+    with opened(root) as installation, installation.database.reading() as session:
+        ids = list(session.scalars(select(Run.id)))
+    return ids if len(ids) >= count else add()
+
+
+@app.command()
+def predict(
+    folder: Folder, images: int = 5, rounds: Annotated[int, typer.Option(min=1)] = 5, epochs: int = 2
+) -> dict[str, Any]:
+    """Seconds from a click on "Predict" to all masks of a few photographs painted, by a cold and a warm worker.
+
+    A small network of the preset fast is trained first, on photographs that are not among those predicted. A cold
+    worker is started for the prediction and loads TensorFlow (WARM_WORKER_S=0); a warm one was started by the page when
+    a network was chosen, and holds it.
+    """
+    files = paths(folder)
+    if len(files) <= TRAINED_ON:
+        raise SystemExit(f"'{folder}' holds {len(files)} pairs; {TRAINED_ON} are trained on, and more are predicted.")
+    with data_root() as root:
+        for source in [file for pair in files[:TRAINED_ON] for file in pair]:
+            target = root / "photographs" / source.parent.name / source.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        engine(root, "import", str(root / "photographs"), "--name", "photographs")
+        engine(root, "train", "photographs", "--truth", "-p", f"training.epochs={epochs}")
+        new = [image for image, _ in files[TRAINED_ON : TRAINED_ON + images]]
+        with browsing(root, WARM_WORKER_S="0") as (served, page):
+            cold = [_prediction(page, served, new, warm=False) for _ in range(rounds)]
+        with browsing(root, WARM_WORKER_S="300") as (served, page):
+            warm = [_prediction(page, served, new, warm=True) for _ in range(rounds)]
+            memory = resident_mib(_warm_worker(served))
+    medians = {"warm_s": median(warm), "cold_s": median(cold)}
+    return {**medians, "warm_each_s": warm, "cold_each_s": cold, "worker_mib": memory}
+
+
+def _prediction(page: Page, served: RunningApp, files: list[Path], warm: bool) -> float:
+    """Drop the files on the page and press its button; return the seconds until all masks are there."""
+    page.goto(f"{served.address}/predict")
+    page.locator("input.pick-files").set_input_files(files)
+    button = page.get_by_role("button", name=re.compile("^Predict "))
+    button.wait_for()
+    if warm:
+        _warm_worker(served)
+    began = time.perf_counter()
+    button.click()
+    page.locator(".tile .frame:not(.loading)").nth(len(files) - 1).wait_for()
+    return time.perf_counter() - began
+
+
+def _warm_worker(served: RunningApp) -> int:
+    """Wait for the worker that holds a network and is idle; return its process id."""
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up:
+        with served.installation.database.reading() as session:
+            found = readiness(session, utc_now(), 60)
+        if found.run_ids and not found.busy:
+            return int(found.worker.rpartition(":")[2])
+        time.sleep(0.1)
+    raise SystemExit("No worker holds a network.")
 
 
 if __name__ == "__main__":
-    main()
+    app()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
@@ -12,10 +13,13 @@ from db.models import AuditEntry
 
 LONGEST_SEARCH = 200
 
+T = TypeVar("T")
+
 
 def actor_of(session: Session) -> Actor:
     """Return in whose name a transaction writes (see `db.session.Database.writing`)."""
-    return session.info.get("actor", MACHINE)
+    actor: Actor = session.info.get("actor", MACHINE)
+    return actor
 
 
 def record(session: Session, action: str, kind: str, object_id: str, name: str, detail: str = "") -> None:
@@ -45,7 +49,7 @@ def count(session: Session, search: str = "") -> int:
     return session.scalar(_matching(select(func.count(AuditEntry.id)), search)) or 0
 
 
-def _matching(query: Select, search: str) -> Select:
+def _matching(query: Select[T], search: str) -> Select[T]:
     columns = (AuditEntry.who, AuditEntry.action, AuditEntry.kind, AuditEntry.object_id, AuditEntry.name)
     for word in search[:LONGEST_SEARCH].split():
         query = query.where(or_(*(column.icontains(word, autoescape=True) for column in (*columns, AuditEntry.detail))))

@@ -91,11 +91,10 @@ def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, 
         select(Image.content_hash).where(Image.dataset_id == dataset_id).order_by(Image.content_hash)
     ).all()
     dataset.image_count = len(hashes)
-    dataset.truth_count = session.scalar(
-        select(func.count()).where(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
-    )
+    with_truth = select(func.count()).where(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
+    dataset.truth_count = session.scalar(with_truth) or 0
     dataset.fingerprint = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
-    if classes is not None and not dataset.classes:
+    if classes is not None and lookup is not None and not dataset.classes:
         dataset.classes, dataset.lookup = classes, lookup
         dataset.truth_version = 1
     return dataset

@@ -59,7 +59,9 @@ def owner_name(session: Session, owner: str, owner_id: str) -> str:
     """Return what a person calls the thing that a file is made of."""
     if owner == "prediction_set":
         return predictions.title(session, owner_id)
-    return session.get_one(Run if owner == "run" else LabelSet, owner_id).name
+    if owner == "run":
+        return session.get_one(Run, owner_id).name
+    return session.get_one(LabelSet, owner_id).name
 
 
 def refuse_while_exported(session: Session, owner: str, owner_id: str) -> None:

@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import Session
 
 from db import jobs
 from db.models import Dataset, Image, Job, Label, LabelSet, Prediction, PredictionSet, Round, Run
@@ -19,6 +20,8 @@ from db.session import Database
 
 MOST_FAULTS = 20
 """Lines of SQLite's own check that are read: a broken file has thousands, and they say the same."""
+
+AnyRow = Row[*tuple[Any, ...]]
 
 
 class DatabaseInventory:
@@ -59,43 +62,43 @@ class DatabaseInventory:
         """Whether this code is new enough to read tables of a version."""
         return version in {script.revision for script in _scripts().walk_revisions()}
 
-    def datasets(self) -> Sequence[Row[Any]]:
+    def datasets(self) -> Sequence[AnyRow]:
         """Return (id, name) of every dataset, those brought to be predicted included."""
         return self._rows(select(Dataset.id, Dataset.name).order_by(Dataset.created_at, Dataset.id))
 
-    def images(self, dataset_id: str) -> Sequence[Row[Any]]:
+    def images(self, dataset_id: str) -> Sequence[AnyRow]:
         """Return (id, height, width, has_truth) of a dataset's images."""
         return self._rows(
             select(Image.id, Image.height, Image.width, Image.has_truth).where(Image.dataset_id == dataset_id)
         )
 
-    def label_sets(self) -> Sequence[Row[Any]]:
+    def label_sets(self) -> Sequence[AnyRow]:
         """Return (id, name, dataset_id, job_id) of every label set."""
         return self._rows(select(LabelSet.id, LabelSet.name, LabelSet.dataset_id, LabelSet.job_id))
 
-    def labels(self, label_set_id: str) -> Sequence[Row[Any]]:
+    def labels(self, label_set_id: str) -> Sequence[AnyRow]:
         """Return (id, height, width) of the images that have a label in a set."""
         query = select(Image.id, Image.height, Image.width).join(Label, Label.image_id == Image.id)
         return self._rows(query.where(Label.label_set_id == label_set_id))
 
-    def prediction_sets(self) -> Sequence[Row[Any]]:
+    def prediction_sets(self) -> Sequence[AnyRow]:
         """Return (id, name, dataset_id, run_id, run_dataset_id, job_id) of every prediction set, named as its run."""
         columns = (PredictionSet.id, Run.name, PredictionSet.dataset_id, PredictionSet.run_id)
         query = select(*columns, Run.dataset_id.label("run_dataset_id"), PredictionSet.job_id)
         return self._rows(query.join(Run, Run.id == PredictionSet.run_id))
 
-    def predictions(self, prediction_set_id: str) -> Sequence[Row[Any]]:
+    def predictions(self, prediction_set_id: str) -> Sequence[AnyRow]:
         """Return (id, height, width, has_uncertainty) of the images that have a prediction in a set."""
         unsure = Prediction.uncertainty.is_not(None).label("has_uncertainty")
         query = select(Image.id, Image.height, Image.width, unsure).join(Prediction, Prediction.image_id == Image.id)
         return self._rows(query.where(Prediction.prediction_set_id == prediction_set_id))
 
-    def runs(self) -> Sequence[Row[Any]]:
+    def runs(self) -> Sequence[AnyRow]:
         """Return (id, name, dataset_id, job_id, best_epoch, rounds) of every run."""
         rounds = select(func.count()).where(Round.run_id == Run.id).scalar_subquery().label("rounds")
         return self._rows(select(Run.id, Run.name, Run.dataset_id, Run.job_id, Run.best_epoch, rounds))
 
-    def jobs(self) -> Sequence[Row[Any]]:
+    def jobs(self) -> Sequence[AnyRow]:
         """Return (id, kind, status, payload, result, attempt) of every job."""
         return self._rows(select(Job.id, Job.kind, Job.status, Job.payload, Job.result, Job.attempt))
 
@@ -109,12 +112,12 @@ class DatabaseInventory:
         with self._database.reading() as session:
             return busy_datasets(session, now, lost_after_s)
 
-    def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+    def _rows(self, query: Select[*tuple[Any, ...]]) -> Sequence[AnyRow]:
         with self._database.reading() as session:
             return session.execute(query).all()
 
 
-def busy_datasets(session: Any, now: datetime, lost_after_s: float) -> set[str]:
+def busy_datasets(session: Session, now: datetime, lost_after_s: float) -> set[str]:
     """Return the ids of datasets that a queued or living job reads or writes, itself or through a run."""
     found: set[str] = set()
     for job in jobs.active(session):

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, Update, func, select, update
 from sqlalchemy.orm import Session
 
 from db import audit
 from db.models import Dataset, Job, JobKind, JobStatus, LabelSet, Run, utc_now
+from db.session import changed_rows
 
-WORKED_ON = {"run": Run, "label_set": LabelSet, "dataset": Dataset}
+WORKED_ON: dict[str, type[Run] | type[LabelSet] | type[Dataset]] = {
+    "run": Run,
+    "label_set": LabelSet,
+    "dataset": Dataset,
+}
 """What a job's payload may name, the narrowest first."""
 
 
@@ -60,7 +65,8 @@ def claim(
     job_id = session.scalar(oldest.order_by(Job.created_at, Job.id).limit(1))
     if job_id is None:
         return None
-    taken = session.execute(
+    taken = changed_rows(
+        session,
         update(Job)
         .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
         .values(
@@ -72,9 +78,9 @@ def claim(
             heartbeat_at=now,
             error=None,
         )
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    if taken.rowcount != 1:
+    if taken != 1:
         return None
     return session.get(Job, job_id, populate_existing=True)
 
@@ -82,10 +88,10 @@ def claim(
 def running(session: Session, now: datetime, lost_after_s: float) -> int:
     """Return how many jobs run whose worker is not lost."""
     silent = _silent(now, lost_after_s)
-    return session.scalar(select(func.count()).where(Job.status == JobStatus.RUNNING, ~silent))
+    return session.scalar(select(func.count()).where(Job.status == JobStatus.RUNNING, ~silent)) or 0
 
 
-def _silent(now: datetime, lost_after_s: float) -> Any:
+def _silent(now: datetime, lost_after_s: float) -> ColumnElement[bool]:
     """The last sign of life is too old, or too far in the future: it was written before a clock was set back."""
     reach = timedelta(seconds=lost_after_s)
     return (Job.heartbeat_at < now - reach) | (Job.heartbeat_at > now + abs(reach))
@@ -105,7 +111,7 @@ def uses_run(job: Job, run_ids: Collection[str]) -> bool:
     return not {job.payload.get("run"), *job.payload.get("also", [])}.isdisjoint(run_ids)
 
 
-def _mine(job_id: str, attempt: int) -> Any:
+def _mine(job_id: str, attempt: int) -> Update:
     return update(Job).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
 
 
@@ -144,25 +150,19 @@ def finish(
     result: dict[str, Any] | None = None,
 ) -> bool:
     """End a running job. Returns False if it was no longer this worker's; then nothing changes."""
-    values = {"status": status, "error": error, "finished_at": utc_now()}
+    values: dict[str, Any] = {"status": status, "error": error, "finished_at": utc_now()}
     if result is not None:
         values["result"] = result
-    return session.execute(_mine(job_id, attempt).values(**values)).rowcount == 1
+    return changed_rows(session, _mine(job_id, attempt).values(**values)) == 1
 
 
 def request_stop(session: Session, job_id: str) -> None:
     """Ask a job to stop. A queued one stops at once; a running one when its worker next looks."""
-    ended = session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
-        .values(status=JobStatus.STOPPED, finished_at=utc_now())
-    )
-    asked = session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.RUNNING, Job.stop_requested.is_(False))
-        .values(stop_requested=True)
-    )
-    if ended.rowcount or asked.rowcount:
+    this = update(Job).where(Job.id == job_id)
+    queued = this.where(Job.status == JobStatus.QUEUED)
+    running = this.where(Job.status == JobStatus.RUNNING, Job.stop_requested.is_(False))
+    ended = changed_rows(session, queued.values(status=JobStatus.STOPPED, finished_at=utc_now()))
+    if ended or changed_rows(session, running.values(stop_requested=True)):
         _record(session, "stopped", job_id)
 
 
@@ -197,19 +197,21 @@ def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: s
 def _record(session: Session, action: str, job_id: str) -> None:
     """Write down who stopped or resumed a job, and what it works on by name."""
     job = session.get_one(Job, job_id)
-    rows = (session.get(table, job.payload.get(key) or "") for key, table in WORKED_ON.items())
-    name = next((row.name for row in rows if row is not None), "")
+    names = (
+        session.scalar(select(table.name).where(table.id == job.payload.get(key))) for key, table in WORKED_ON.items()
+    )
+    name = next((name for name in names if name is not None), "")
     audit.record(session, action, "job", job_id, name, f"{job.kind} job")
 
 
-def _requeue(session: Session, *where: Any) -> int:
-    changed = session.execute(
+def _requeue(session: Session, *where: ColumnElement[bool]) -> int:
+    return changed_rows(
+        session,
         update(Job)
         .where(*where)
         .values(status=JobStatus.QUEUED, stop_requested=False, finished_at=None, error=None)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    return changed.rowcount
 
 
 def is_lost(job: Job, now: datetime, lost_after_s: float) -> bool:

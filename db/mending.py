@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from db import jobs
 from db.models import Job, JobStatus, Label, LabelSet, Prediction, PredictionSet
+from db.session import changed_rows
 
 PIECE = 500
 """Ids in one statement; SQLite allows some thousand parameters."""
@@ -31,21 +32,22 @@ def end_all(session: Session, now: datetime, sentence: str) -> int:
 def _stop(
     session: Session, job_ids: Collection[str], states: Collection[JobStatus], now: datetime, sentence: str
 ) -> int:
-    changed = session.execute(
+    return changed_rows(
+        session,
         update(Job)
         .where(Job.id.in_(job_ids), Job.status.in_(states))
         .values(status=JobStatus.STOPPED, finished_at=now, stop_requested=False, error=sentence)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    return changed.rowcount
 
 
 def forget_predictions(session: Session, prediction_set_id: str, image_ids: Collection[str]) -> int:
     """Delete rows of predictions whose files are gone. Returns how many."""
     return sum(
-        session.execute(
-            delete(Prediction).where(Prediction.prediction_set_id == prediction_set_id, Prediction.image_id.in_(piece))
-        ).rowcount
+        changed_rows(
+            session,
+            delete(Prediction).where(Prediction.prediction_set_id == prediction_set_id, Prediction.image_id.in_(piece)),
+        )
         for piece in _pieces(image_ids)
     )
 
@@ -53,9 +55,12 @@ def forget_predictions(session: Session, prediction_set_id: str, image_ids: Coll
 def forget_labels(session: Session, label_set_id: str, image_ids: Collection[str]) -> int:
     """Delete rows of labels whose files are gone, but for those that a person has dropped. Returns how many."""
     return sum(
-        session.execute(
-            delete(Label).where(Label.label_set_id == label_set_id, Label.image_id.in_(piece), Label.dropped.is_(False))
-        ).rowcount
+        changed_rows(
+            session,
+            delete(Label).where(
+                Label.label_set_id == label_set_id, Label.image_id.in_(piece), Label.dropped.is_(False)
+            ),
+        )
         for piece in _pieces(image_ids)
     )
 
@@ -64,13 +69,14 @@ def ask_for_retry(session: Session, job_id: str | None, sentence: str) -> bool:
     """Make a job that ended one that failed with a sentence, so that pages offer to try it again. False if it did not
     end, or is not there."""
     ended = [JobStatus.FINISHED, JobStatus.STOPPED, JobStatus.FAILED]
-    changed = session.execute(
+    changed = changed_rows(
+        session,
         update(Job)
         .where(Job.id == job_id, Job.status.in_(ended))
         .values(status=JobStatus.FAILED, error=sentence)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
     )
-    return changed.rowcount == 1
+    return changed == 1
 
 
 def job_of_predictions(session: Session, prediction_set_id: str) -> str | None:

@@ -25,7 +25,7 @@ def title(session: Session, prediction_set_id: str) -> str:
     return f"{run.name} on {dataset.name}"
 
 
-def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[Any]]]:
+def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
     """Yield every predicted image in the dataset's order, up to `ROWS_AT_ONCE` at a time, so that a set of any size is
     read without being held: (image_id, name, content_hash, width, height, split, area, uncertainty, flip_agreement,
     label_counts, truth_counts, teacher_dice).

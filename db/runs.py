@@ -265,7 +265,7 @@ def add_predictions(session: Session, prediction_set_id: str, rows: Sequence[dic
 
 
 def prediction_count(session: Session, prediction_set_id: str) -> int:
-    return session.scalar(select(func.count()).where(Prediction.prediction_set_id == prediction_set_id))
+    return session.scalar(select(func.count()).where(Prediction.prediction_set_id == prediction_set_id)) or 0
 
 
 def delete_run(session: Session, run_id: str) -> list[tuple[str, str]]:

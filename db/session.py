@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import CursorResult, Engine, UpdateBase, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.actors import MACHINE, Actor, Role
@@ -46,6 +46,13 @@ def _begin_sqlite(connection: Any) -> None:
     # A transaction that will write takes the lock at once: a reader that turns writer later cannot wait, it fails.
     write = connection.get_execution_options().get("write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def changed_rows(session: Session, change: UpdateBase) -> int:
+    """Execute an UPDATE or DELETE and return how many rows it matched."""
+    result = session.execute(change)
+    assert isinstance(result, CursorResult)  # the type of every statement that returns no rows
+    return result.rowcount
 
 
 class Database:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,25 +24,44 @@ from tests.support.installation import Installation
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
-IN_A_BROWSER = ("tests/browser/", "tests/faults/test_faults.py", "tests/faults/test_two_of_everything.py")
+# Several test processes share the cores, and their images have 64 px: threads would only wait for each other.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+IN_A_BROWSER = "tests/browser/"
+FAULTS_IN_A_BROWSER = ("tests/faults/test_faults.py", "tests/faults/test_two_of_everything.py")
 
 
-class OneBrowser(LoadScopeScheduling):
-    """Hands out test by test, but all that need a browser to one process: two cores do not carry three browsers."""
+class ByFile(LoadScopeScheduling):
+    """Hands out file by file, in the order of `by_cost`, and to at most two test processes what needs a browser."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "browser" if nodeid.startswith(IN_A_BROWSER) else nodeid
+        if nodeid.startswith(IN_A_BROWSER):
+            return IN_A_BROWSER
+        return "faults in a browser" if nodeid.startswith(FAULTS_IN_A_BROWSER) else nodeid.partition("::")[0]
+
+
+def by_cost(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests with those files first that take longest, so that no test process ends long after the others."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    return sorted(items, key=lambda item: (not item.get_closest_marker("browser"), -slow[item.path]))
+
+
+@pytest.hookimpl(trylast=True)  # after the marks of tests/browser
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = by_cost(items)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the data of the checkout out of reach: a thread of a page may outlive the settings of its test."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:  # test processes inherit the folder of the process that starts them
+    """Set threads, and keep the checkout's data out of reach: a page's thread may outlive the settings of its test."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # test processes inherit what the process that starts them has set
+        os.environ |= dict.fromkeys(ONE_THREAD, "1")
         os.environ["DATA_ROOT"] = tempfile.mkdtemp(prefix="maskloom-tests-")
         config.add_cleanup(lambda: shutil.rmtree(os.environ["DATA_ROOT"], ignore_errors=True))
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneBrowser:
-    return OneBrowser(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    config.option.loadscopereorder = False  # by number of tests
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from pathlib import Path
 from dashboard.facts import wording
 from engine.core import machine
 from engine.core.run_config import ModelParams, RunConfig
-from engine.network.plan import Layer, NetworkPlan, network_plan, readable, what_to_lower
+from engine.network.plan import Layer, NetworkPlan, network_plan, readable
+from engine.training.memory_advice import memory_advice
 
 IMAGENET_FILE = "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 """Where Keras keeps the weights that it downloaded, below its own folder."""
@@ -102,13 +103,9 @@ def _memory_warning(config: RunConfig, plan: NetworkPlan, half: bool, needed: in
         if plan.training_bytes(config.training.model_copy(update={"batch_size": size}), half) <= free_bytes
     ]
     fits = f" A batch size of {fitting[-1]} would fit." if fitting else ""
-    lower = what_to_lower(config.model, config.training)
-    if config.training.batch_size > 1 and not fitting:
-        smallest = config.training.model_copy(update={"batch_size": 1})
-        lower = f"{lower}, and {what_to_lower(config.model, smallest)}"
     return (
         f"Training needs about {wording.size(needed)} of memory, and {wording.size(free_bytes)} are free. "
-        f"Lower {lower}.{fits}"
+        f"Choose {memory_advice(config.model_dump())}.{fits}"
     )
 
 

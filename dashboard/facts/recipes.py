@@ -1,8 +1,8 @@
-"""Recipes as people read them, as they stand in the page's address, and in slots side by side."""
+"""Recipes as text for people and for the page's URL, and the slots in which they are shown side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +14,16 @@ from engine.core.parameters import ParameterError, parse
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
 
 SLOTS = ("a", "b", "c")
-"""Where recipes stand on the bench, from left to right; each is a parameter of the page's address."""
+"""The recipes of the bench from left to right; each name is also a parameter of the page's URL."""
 
 TICKED = "ticked"
-"""The parameter that holds which clusters a person ticked: numbers parted by blanks, "none", or empty for the proposal.
-The numbers mean something only for the dataset on which they were ticked."""
+"""The parameter that holds the clusters that the user ticked: numbers separated by blanks, "none", or empty for the
+proposal. The numbers are valid only for the dataset on which they were ticked."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method and its parameters: what is tuned on the page and frozen by "Label the dataset"."""
+    """A method and its parameters: tuned on the Labels page, and saved with the masks of a label set."""
 
     method: str
     params: LabelParams
@@ -41,31 +41,31 @@ def changed(params: LabelParams) -> dict[str, Any]:
 
 
 def describe_changes(params: LabelParams) -> str:
-    """Return the changed parameters as people read them: "clusters 6, foreground darker"; "defaults" for none."""
+    """Return the changed parameters as text: "clusters 6, foreground darker"; "defaults" for none."""
     return ", ".join(_change(name, value) for name, value in changed(params).items()) or "defaults"
 
 
 def recipe_to_text(recipe: Recipe) -> str:
-    """Return a recipe as it stands in the page's address: "kmeans,clusters:6"; only what differs from the defaults."""
+    """Return a recipe as text for the page's URL: "kmeans,clusters:6"; only what differs from the defaults."""
     pairs = [f"{name}:{_value(value)}" for name, value in changed(recipe.params).items()]
     return ",".join([recipe.method, *pairs])
 
 
 def recipe_from_text(text: str) -> Recipe:
-    """Return the recipe that an address names.
+    """Return the recipe of `recipe_to_text`.
 
     Raises:
-        ParameterError: it names no method, or a parameter breaks its rule.
+        ParameterError: there is no such method, or a parameter is invalid.
     """
     name, *pairs = text.split(",")
     return recipe_from_values(name, dict(pair.partition(":")[::2] for pair in pairs))
 
 
 def recipe_from_values(method: str, values: dict[str, Any]) -> Recipe:
-    """Return a method's recipe with the values given; defaults for the others.
+    """Return a method's recipe with these values, and defaults for the others.
 
     Raises:
-        ParameterError: there is no such method, or a parameter breaks its rule.
+        ParameterError: there is no such method, or a parameter is invalid.
     """
     return Recipe(method, parse(find_method(method).params, values))
 
@@ -78,25 +78,31 @@ def known_recipe(method: str, values: dict[str, Any]) -> Recipe | None:
         return None
 
 
-def default_recipe(method: str | None = None) -> Recipe:
-    """Return a method with its defaults; the default where None is named."""
-    known = methods()
-    name = method or (DEFAULT_METHOD if DEFAULT_METHOD in known else next(iter(known)))
-    return Recipe(name, find_method(name).params())
+def describe_stored(method: str, values: dict[str, Any]) -> tuple[Recipe | None, str, str]:
+    """Return a stored recipe as `known_recipe` does, the title of its method, and its changed parameters as text."""
+    recipe = known_recipe(method, values)
+    if recipe is None:
+        return None, method, "this version does not have its method or parameters"
+    return recipe, recipe.title, describe_changes(recipe.params)
+
+
+def default_recipe() -> Recipe:
+    """Return the default method with its defaults."""
+    return Recipe(DEFAULT_METHOD, find_method(DEFAULT_METHOD).params())
 
 
 def method_order() -> list[str]:
-    """Return the methods' names as a person chooses among them: the default, then by title."""
+    """Return the methods' names in the order of the menu: the default first, then by title."""
     return sorted(methods(), key=lambda name: (name != DEFAULT_METHOD, methods()[name].title))
 
 
-def slots_in(address: Sequence[str]) -> tuple[str, ...]:
-    """Return the slots that an address with these parameters opens: as many as it names, and at least the first."""
+def slots_in(address: Container[str]) -> tuple[str, ...]:
+    """Return the slots that a URL with these parameters opens: as many as it names, and at least the first."""
     return SLOTS[: max(1, sum(slot in address for slot in SLOTS))]
 
 
 def proposed_name(session: Session, dataset_name: str, recipe: Recipe) -> str:
-    """Return a free name for a label set: dataset, method and what was changed."""
+    """Return a free name for a label set: dataset, method and changed parameters."""
     return names.free_name(session, LabelSet, f"{dataset_name} · {short_name(recipe)}"[:180])
 
 

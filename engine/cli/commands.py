@@ -257,7 +257,7 @@ def train(
 
 
 def _run_result(session: Any, run: Run) -> dict[str, Any]:
-    job = session.get(Job, run.job_id)
+    job = jobs.find(session, run.job_id)
     best = {m.name: m.value for m in runs.metrics(session, run.id) if m.epoch == run.best_epoch}
     epochs = max((m.epoch for m in runs.metrics(session, run.id)), default=0)
     masks = runs.validation_scores(session, run)

@@ -91,7 +91,7 @@ class StructuredFile(logging.Handler):
         super().close()
 
     def _open(self, day: str, more_bytes: int) -> int:
-        if self._descriptor is not None and day == self._day and self._has_room(more_bytes):
+        if self._descriptor is not None and day == self._day and self._has_room(self._descriptor, more_bytes):
             return self._descriptor
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -102,15 +102,15 @@ class StructuredFile(logging.Handler):
         while self._descriptor is None:
             name = f"{day}.jsonl" if self._number == 1 else f"{day}.{self._number}.jsonl"
             self._descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            if not self._has_room(more_bytes):
+            if not self._has_room(self._descriptor, more_bytes):
                 os.close(self._descriptor)
                 self._descriptor = None
                 self._number += 1
         self._forget_oldest()
         return self._descriptor
 
-    def _has_room(self, more_bytes: int) -> bool:
-        state = os.fstat(self._descriptor)
+    def _has_room(self, descriptor: int, more_bytes: int) -> bool:
+        state = os.fstat(descriptor)
         full = state.st_size > 0 and state.st_size + more_bytes > self._limit_bytes // FILES_IN_ALL
         return state.st_nlink > 0 and not full
 

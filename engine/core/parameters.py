@@ -83,7 +83,8 @@ def field_schemas(model: type[BaseModel]) -> dict[str, Any]:
     """Return {field: JSON schema} of a parameter set. Cached: it takes pydantic a millisecond, and a page needs it many
     times for each slider movement.
     """
-    return model.model_json_schema()["properties"]
+    properties: dict[str, Any] = model.model_json_schema()["properties"]
+    return properties
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

@@ -73,7 +73,8 @@ def value_words(path: str, value: Any) -> str:
 
 def _schema(path: str) -> dict[str, Any]:
     group, _, name = path.partition(".")
-    return field_schemas(cast(type[Params], RunConfig.model_fields[group].annotation))[name]
+    schema: dict[str, Any] = field_schemas(cast(type[Params], RunConfig.model_fields[group].annotation))[name]
+    return schema
 
 
 def choice_words(option: Any) -> str:

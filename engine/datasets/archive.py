@@ -22,6 +22,7 @@ from engine.datasets.zip_directory import check_directory, what_instead
 _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_OTHER_METHODS = {9: "deflate64", zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}
 
 
 class Zip:
@@ -130,7 +131,7 @@ def _why_refused(member: zipfile.ZipInfo, path: str) -> str:
     if kind not in (0, stat.S_IFREG):
         return "It is a link or another special file, not a picture."
     if member.compress_type not in _METHODS:  # zipfile unpacks the others at one go, however much comes out of them
-        method = zipfile.compressor_names.get(member.compress_type, f"method {member.compress_type}")
+        method = _OTHER_METHODS.get(member.compress_type, f"method {member.compress_type}")
         return f"It is packed by {method}; the methods that are read here are stored and deflate."
     return ""
 

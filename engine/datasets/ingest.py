@@ -128,7 +128,7 @@ def content_hash(image: np.ndarray) -> str:
     Of the pixels and not of the file, so that one picture saved as PNG and as BMP is found to be the same.
     """
     digest = hashlib.sha256(str(image.shape).encode())
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
@@ -150,7 +150,7 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
     return result
 
 
-def _encoded(readers: Sequence[Reader], dataset_id: str) -> Iterator[Encoded]:
+def _encoded(readers: Sequence[Reader], dataset_id: str) -> Generator[Encoded, None, None]:
     """Yield every image in order, decoded and encoded by a few threads: OpenCV and Pillow let them run together."""
     waiting: deque[Future[Encoded]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
@@ -170,7 +170,7 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
     decoded = read()
     if decoded.image is None:
         return Encoded(decoded, {})
-    values = [] if decoded.truth is None else truth.value_counts(decoded.truth)
+    counts = np.zeros(0, int) if decoded.truth is None else truth.value_counts(decoded.truth)
     row = {
         "id": hashlib.sha256(f"{dataset_id}:{decoded.content_hash}".encode()).hexdigest()[:32],
         "name": decoded.name,
@@ -178,7 +178,7 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
         "width": decoded.image.shape[1],
         "height": decoded.image.shape[0],
         "has_truth": decoded.truth is not None,
-        "truth_values": [[value, int(count)] for value, count in enumerate(values) if count],
+        "truth_values": [[value, int(count)] for value, count in enumerate(counts) if count],
     }
     return Encoded(
         replace(decoded, image=None, truth=None),  # the pixels are not needed any more, and are large

@@ -56,7 +56,8 @@ def pair(names: Iterable[str]) -> tuple[list[Pair], list[Entry]]:
             owner_of_stem[_stem(image)].append(image)
 
     truth_of: dict[str, str] = {}
-    entries, leftover = [], []
+    entries: list[Entry] = []
+    leftover: list[str] = []
     for truth in truths:
         found = next((f for stem in _truth_stems(truth) if (f := owner_of_place.get((_place(truth), stem)))), None)
         if found:

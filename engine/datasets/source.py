@@ -65,8 +65,10 @@ class Entry:
 class Source(Protocol):
     """Files to import, in the order of their names, and those that are out from the start."""
 
-    files: Sequence[SourceFile]
-    skipped: Sequence[Entry]
+    @property
+    def files(self) -> Sequence[SourceFile]: ...
+    @property
+    def skipped(self) -> Sequence[Entry]: ...
 
     def read(self, file: SourceFile) -> bytes:
         """Return the content of one of `files`. May be called from several threads.

@@ -35,7 +35,10 @@ TILES = 6
 
 @dataclass(frozen=True)
 class RunRows:
-    """The rows of a run at one moment; `predictions` are those of its own dataset, in the set `prediction_set_id`."""
+    """The rows of a run at one moment; `predictions` are those of its own dataset, in the set `prediction_set_id`.
+
+    Without predictions that id is empty.
+    """
 
     run: Run
     dataset: Dataset

@@ -1,8 +1,7 @@
-"""Random changes of a training image and its mask: one affine matrix and one colour change for each copy.
+"""Augmentation of a training image and its mask: one affine transform and one colour change per copy.
 
-Image and target travel together as a pair, uint8 (H, W, 4): red, green, blue and the 8-bit foreground probability. One
-warp then frames and changes both, so they cannot come apart. NumPy and OpenCV only, so that the page can preview
-exactly what training applies.
+Image and target form a pair, uint8 (H, W, 4): red, green, blue and the 8-bit foreground probability, so that one warp
+transforms both alike. Imports only NumPy and OpenCV, so that the Train page can preview exactly what training applies.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ _BORDERS = {
     "wrap": cv2.BORDER_WRAP,
     "constant": cv2.BORDER_CONSTANT,
 }
-_WARP_LIMIT_PX = 32_767  # OpenCV warps nothing that is as wide or high as this
+_WARP_LIMIT_PX = 32_767  # OpenCV cannot warp images of this width or height
 
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one copy of an image.
+    """The changes of one copy of an image.
 
-    `matrix` is float64 (2, 3) and maps an output pixel (x, y, 1) to the input pixel it shows. Colours become
-    value * `gain` + `shift`, `shift` being float64 (3,) in grey levels.
+    `matrix` is float64 (2, 3) and maps an output pixel (x, y, 1) to its input pixel. Colours become
+    value * `gain` + `shift`, where `shift` is float64 (3,) in grey levels.
     """
 
     matrix: np.ndarray
@@ -63,10 +62,10 @@ def draw_change(params: AugmentationParams, shape: tuple[int, int], rng: np.rand
 def apply_change(pair: np.ndarray, corner: Corner, size: int, change: Change, fill_mode: str = "reflect") -> np.ndarray:
     """Return the changed window of `size` at `corner` of a scaled pair, uint8 (H, W, 4) -> (S, S, 4).
 
-    What a change uncovers shows the image around the window first, and is filled only beyond the image.
+    Uncovered pixels show the image around the window; only those beyond the image are filled.
     """
     height, width = pair.shape[:2]
-    # The mirrored edge of a framed square is part of it: any other filling begins where that ends
+    # The mirrored edge of a framed square is part of it; another fill mode applies only beyond that edge
     mirrored = min(corner) < 0 and fill_mode != "reflect"
     if mirrored or max(height, width) >= _WARP_LIMIT_PX:
         pair, corner = cut(pair, corner, size), (0, 0)
@@ -87,7 +86,7 @@ def draw_square(
 ) -> np.ndarray:
     """Return one random training square, uint8 (S, S, 4), of a scaled pair, uint8 (H, W, 4).
 
-    `points` are foreground pixels of the pair, (K, 2), as `framing.foreground_points` gives them.
+    `points` are foreground pixels of the pair, (K, 2), from `framing.foreground_points`.
     """
     corner = draw_corner(pair.shape[:2], size, data, points, rng)
     if not augmentation.enabled:
@@ -105,10 +104,10 @@ def preview(
     count: int,
     seed: int = 0,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return `count` squares as a network of `size` sees them in training, uint8 (P, P, 3) and (P, P).
+    """Return `count` training squares of a network of `size`, uint8 (P, P, 3) and (P, P).
 
-    `image` is RGB uint8 (H, W, 3), `target` its 8-bit foreground probability, uint8 of any (H, W). P is `shown_px` or
-    `size`, whichever is less: a smaller picture of the same squares.
+    `image` is RGB uint8 (H, W, 3), `target` its 8-bit foreground probability, uint8 of any (H, W). P is the minimum of
+    `shown_px` and `size`: the same squares at a smaller size.
     """
     shown = min(size, shown_px)
     data = data.model_copy(update={"tile_scale": data.tile_scale * shown / size})
@@ -121,7 +120,7 @@ def preview(
 
 
 def _levels(change: Change) -> np.ndarray:
-    """Return the table of new values, uint8 (1, 256, 4); the target keeps its own."""
+    """Return the lookup table of values, uint8 (1, 256, 4), which leaves the target unchanged."""
     values = np.arange(256)
     colours = values[:, np.newaxis] * change.gain + change.shift
     return np.column_stack([np.clip(np.rint(colours), 0, 255), values]).astype(np.uint8)[np.newaxis]

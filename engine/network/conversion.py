@@ -1,7 +1,7 @@
-"""A stored network in the formats that other software runs.
+"""Conversion of a stored network to formats that other software runs.
 
-A stored network is plain Keras layers in float32 whatever it was trained in, so what is written computes the same in
-every format. All of them take images (B, S, S, 3), float32 from 0 to 255, and answer probabilities (B, S, S, 1).
+A stored network has plain Keras layers in float32, whatever precision it was trained in, so that every format computes
+the same. All of them map images (B, S, S, 3), float32 from 0 to 255, to probabilities (B, S, S, 1).
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import tensorflow as tf
 from engine.network.stored_files import check_model_file
 
 OPSET = 17
-"""What ONNX Runtime has understood since 1.12, of 2022; nothing in our networks needs a later one."""
+"""Supported since ONNX Runtime 1.12 (2022); our networks need no later one."""
 
 INPUT, OUTPUT = "image", "probability"
 LARGEST_DIFFERENCE = 1e-3
-"""By how much a probability may differ: a fourth of a step of 1/255. What was measured is some 1e-6."""
+"""Allowed difference of a probability: a quarter of a step of 1/255. About 1e-6 was measured."""
 
 
 class ConversionError(ValueError):
-    """The network could not be written in a format. The message is a sentence a person can act on."""
+    """The network could not be converted. The message is a sentence the user can act on."""
 
 
 def save_keras(model: keras.Model, path: Path) -> None:
@@ -56,15 +56,15 @@ def save_onnx(model: keras.Model, path: Path, notes: Mapping[str, str]) -> None:
         return {OUTPUT: model(image, training=False)}
 
     try:
-        made, _ = tf2onnx.convert.from_function(network, input_signature=signature, opset=OPSET)
-    except Exception as error:  # the converter raises whatever the layer it does not know leads to
+        graph, _ = tf2onnx.convert.from_function(network, input_signature=signature, opset=OPSET)
+    except Exception as error:  # the converter raises anything for a layer that it does not support
         reason = str(error).partition("\n")[0][:200]
         raise ConversionError(f"This network cannot be written as ONNX: {reason}") from error
-    for value in (*made.graph.input, *made.graph.output):
+    for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    onnx.helper.set_model_props(made, dict(notes))
-    onnx.checker.check_model(made)
-    onnx.save_model(made, str(path))
+    onnx.helper.set_model_props(graph, dict(notes))
+    onnx.checker.check_model(graph)
+    onnx.save_model(graph, str(path))
 
 
 def keras_answer(model: keras.Model, squares: np.ndarray) -> np.ndarray:
@@ -73,33 +73,33 @@ def keras_answer(model: keras.Model, squares: np.ndarray) -> np.ndarray:
 
 
 def keras_file_answer(path: Path, squares: np.ndarray) -> np.ndarray:
-    """Return what a .keras file says of images uint8 (B, S, S, 3): float32 (B, S, S, 1)."""
+    """Return the probabilities, float32 (B, S, S, 1), that a .keras file computes for images uint8 (B, S, S, 3)."""
     check_model_file(path)
     return keras_answer(keras.saving.load_model(path, compile=False, safe_mode=True), squares)
 
 
 def onnx_answer(path: Path, squares: np.ndarray) -> np.ndarray:
-    """Return what an ONNX file says of images uint8 (B, S, S, 3): float32 (B, S, S, 1)."""
+    """Return the probabilities, float32 (B, S, S, 1), that an ONNX file computes for images uint8 (B, S, S, 3)."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return session.run([OUTPUT], {INPUT: squares.astype(np.float32)})[0]
 
 
 def savedmodel_answer(folder: Path, squares: np.ndarray) -> np.ndarray:
-    """Return what a SavedModel says of images uint8 (B, S, S, 3): float32 (B, S, S, 1)."""
-    loaded = tf.saved_model.load(str(folder))  # kept: its endpoint holds its weights only weakly
+    """Return the probabilities, float32 (B, S, S, 1), that a SavedModel computes for images uint8 (B, S, S, 3)."""
+    loaded = tf.saved_model.load(str(folder))  # referenced here, because `serve` holds its weights only weakly
     return loaded.serve(tf.cast(squares, tf.float32)).numpy()
 
 
-def checked_difference(said: np.ndarray, wanted: np.ndarray) -> float:
-    """Return the largest difference between two answers.
+def checked_difference(converted: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference between two predictions.
 
     Raises:
-        ConversionError: it is too large, or no number.
+        ConversionError: it is too large or NaN.
     """
-    apart = float(np.abs(said - wanted).max())
-    if not apart <= LARGEST_DIFFERENCE:
+    difference = float(np.abs(converted - expected).max())
+    if not difference <= LARGEST_DIFFERENCE:
         raise ConversionError(
-            f"The converted network differs from the Keras model by up to {apart:.2g} in a probability "
-            f"(at most {LARGEST_DIFFERENCE:g} is right), so it is not handed out. Take the .keras file instead."
+            f"The converted network differs from the Keras model by up to {difference:.2g} in a probability "
+            f"(at most {LARGEST_DIFFERENCE:g} is allowed), so it is not exported. Use the .keras file instead."
         )
-    return apart
+    return difference

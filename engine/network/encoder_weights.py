@@ -24,11 +24,12 @@ def load_encoder_weights(model: keras.Model, weights: str) -> None:
         raise EncoderWeightsError(f"There is no weights file {weights!r}. Give a path, or choose none or imagenet.")
     shape = (224, 224, 3)  # the size of its training images; convolutions fit any size
     try:
+        if path is not None:
+            check_weights_file(path)
         source = keras.applications.MobileNetV2(
             input_shape=shape, include_top=False, weights="imagenet" if path is None else None
         )
         if path is not None:
-            check_weights_file(path)
             source.load_weights(path)
     except Exception as error:  # Keras raises anything from URLError to ValueError
         where = "could not be downloaded" if path is None else f"of {path.name} do not fit MobileNetV2 without its top"

@@ -1,8 +1,8 @@
-"""How an image of any size becomes the squares that a network sees, and how its answers become one picture again.
+"""Framing: cutting an image of any size into the squares that a network takes, and merging predictions for squares.
 
-An image is scaled first (`scaled_shape`); a square is then a window of S x S pixels over the scaled image, named by its
-top-left corner (top, left). Where a window reaches beyond the image, its corner is negative and the image is mirrored
-at its edge. NumPy and OpenCV only, so that the page can preview exactly what training does.
+An image is scaled first (`scaled_shape`). A square is a window of S × S pixels over the scaled image, identified by its
+top-left corner (top, left). A window may extend beyond the image, with a negative corner; the image is mirrored at its
+edge. Imports only NumPy and OpenCV, so that the Train page can preview exactly what training does.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ Shape = tuple[int, int]
 Corner = tuple[int, int]
 
 MAX_SQUARES = 64
-"""What is longer than this many squares is bent to it when cropped: a line of 8 x 100,000 pixels would fill a disk."""
+"""Longest side of a cropped image in squares; longer ones are distorted: 8 × 100,000 pixels would fill the disk."""
 
 MAX_TILES = 16
-"""A large image shows at most this many tiles in an epoch, so that it does not crowd out the others."""
+"""Most tiles of one image in an epoch, so that a large image does not dominate."""
 
 POINTS = 64
-"""How many foreground pixels of an image are remembered for placing tiles on them."""
+"""Number of foreground pixels of an image that are kept for placing tiles on them."""
 
-FAINTEST = 1e-3
-"""Weight of a square's edge where squares overlap, the middle being 1: never 0, as some pixels lie on edges alone."""
+EDGE_WEIGHT = 1e-3
+"""Weight at a square's edge where squares overlap; it is 1 at the centre. Above 0, as some pixels are in edges only."""
 
 
 def scaled_shape(shape: Shape, params: DataParams, size: int) -> Shape:
@@ -53,16 +53,16 @@ def windows(shape: Shape, size: int, overlap: int = 0) -> list[Corner]:
 
 
 def shares(shape: Shape, size: int) -> list[tuple[Corner, tuple[slice, slice]]]:
-    """Return the windows of least overlap, each with the part of it, (rows, columns), that it answers for.
+    """Return the windows of least overlap, each with its own part, (rows, columns).
 
-    The parts hold each pixel of the scaled image exactly once, and no mirrored one.
+    Together the parts contain each pixel of the scaled image exactly once, and no mirrored pixel.
     """
     rows, columns = (_shares(length, size) for length in shape)
     return [((top, left), (high, wide)) for top, high in rows for left, wide in columns]
 
 
 def squares_per_epoch(shape: Shape, params: DataParams, size: int) -> int:
-    """Return how many squares an image of scaled `shape` shows in one epoch of training."""
+    """Return the number of squares that an image of scaled `shape` contributes to one epoch of training."""
     if params.framing != "tiles":
         return 1
     return min(max(1, round(shape[0] * shape[1] / size**2)), MAX_TILES)
@@ -70,14 +70,14 @@ def squares_per_epoch(shape: Shape, params: DataParams, size: int) -> int:
 
 def foreground_points(target: np.ndarray, count: int = POINTS) -> np.ndarray:
     """Return up to `count` foreground pixels, int32 (K, 2) as (row, column), of a target, uint8 (H, W)."""
-    found = np.flatnonzero(target >= 128)
-    if len(found) > count:
-        found = found[np.linspace(0, len(found) - 1, count).astype(np.int64)]
-    return np.column_stack(np.unravel_index(found, target.shape)).astype(np.int32)
+    pixels = np.flatnonzero(target >= 128)
+    if len(pixels) > count:
+        pixels = pixels[np.linspace(0, len(pixels) - 1, count).astype(np.int64)]
+    return np.column_stack(np.unravel_index(pixels, target.shape)).astype(np.int32)
 
 
 def draw_corner(shape: Shape, size: int, params: DataParams, points: np.ndarray, rng: np.random.Generator) -> Corner:
-    """Return a random window for training; a share of the tiles holds one of the foreground `points` (K, 2)."""
+    """Return a random window for training; a share of the tiles contains one of the foreground `points` (K, 2)."""
     near = None
     if params.framing == "tiles" and rng.random() < params.object_tiles and len(points):
         near = points[rng.integers(len(points))]
@@ -86,47 +86,46 @@ def draw_corner(shape: Shape, size: int, params: DataParams, points: np.ndarray,
 
 
 def cut(pixels: np.ndarray, corner: Corner, size: int) -> np.ndarray:
-    """Return the window of `size` at `corner` out of a scaled image (H, W[, C]), mirrored where it reaches beyond."""
-    slices, beyond = [], []
-    for start, length in zip(corner, pixels.shape[:2], strict=True):
-        low, high = max(start, 0), min(start + size, length)
-        slices.append(slice(low, high))
-        beyond += [low - start, start + size - high]
-    part = pixels[tuple(slices)]
-    return cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REFLECT) if any(beyond) else np.ascontiguousarray(part)
+    """Return the window of `size` at `corner` of a scaled image (H, W[, C]), mirrored where it extends beyond it."""
+    (top, left), (height, width) = corner, pixels.shape[:2]
+    part = pixels[max(top, 0) : top + size, max(left, 0) : left + size]
+    above, below = max(-top, 0), max(top + size - height, 0)
+    before, after = max(-left, 0), max(left + size - width, 0)
+    if not (above or below or before or after):
+        return np.ascontiguousarray(part)
+    return cv2.copyMakeBorder(part, above, below, before, after, cv2.BORDER_REFLECT)
 
 
 def overlap(corner: Corner, shape: Shape, square: Shape) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Return what of a window lies on the scaled image of `shape`: as slices of the window, and of the image."""
-    inside, place = [], []
-    for start, length, size in zip(corner, shape, square, strict=True):
-        low, high = max(start, 0), min(start + size, length)
-        place.append(slice(low, high))
-        inside.append(slice(low - start, high - start))
-    return tuple(inside), tuple(place)
+    """Return the part of a window that lies on a scaled image of `shape`: as slices of the window, and of the image."""
+    (top, bottom), (left, right) = (
+        (max(start, 0), min(start + size, length)) for start, length, size in zip(corner, shape, square, strict=True)
+    )
+    inside = slice(top - corner[0], bottom - corner[0]), slice(left - corner[1], right - corner[1])
+    return inside, (slice(top, bottom), slice(left, right))
 
 
 class Canvas:
-    """Puts the answers for the windows of one image together: their mean, weighted towards the middle of each window.
+    """Merges the predictions for the windows of one image: their mean, weighted towards the centre of each window.
 
-    The weights are a Hann window with a floor (`FAINTEST`), so that no seam shows where windows meet.
+    The weights are a Hann window with a minimum (`EDGE_WEIGHT`), so that no seam is visible where windows meet.
     """
 
     def __init__(self, shape: Shape, size: int) -> None:
-        """Make an empty canvas for a scaled image of `shape` and squares of `size`."""
+        """Start without predictions, for a scaled image of `shape` and squares of `size`."""
         self._weights = _hann(size)
         self._sum = np.zeros(shape, np.float32)
         self._total = np.zeros(shape, np.float32)
 
     def add(self, square: np.ndarray, corner: Corner) -> None:
-        """Lay the answer for one window, float32 (S, S), on the canvas; what is mirrored falls off."""
+        """Add the prediction for one window, float32 (S, S); its mirrored part is dropped."""
         inside, place = overlap(corner, self._sum.shape, square.shape)
         weights = self._weights[inside]
         self._sum[place] += square[inside] * weights
         self._total[place] += weights
 
-    def picture(self) -> np.ndarray:
-        """Return the answer for the whole scaled image, float32 (H, W)."""
+    def mean(self) -> np.ndarray:
+        """Return the prediction for the whole scaled image, float32 (H, W)."""
         return self._sum / self._total
 
 
@@ -134,7 +133,7 @@ class Canvas:
 def _hann(size: int) -> np.ndarray:
     """Return the weights of the pixels of a square, float32 (S, S)."""
     profile = np.sin(np.pi * (np.arange(size) + 0.5) / size) ** 2
-    profile = FAINTEST + (1 - FAINTEST) * profile
+    profile = EDGE_WEIGHT + (1 - EDGE_WEIGHT) * profile
     return np.outer(profile, profile).astype(np.float32)
 
 

@@ -1,14 +1,14 @@
 """Foreground probabilities from a stored network.
 
-An image becomes squares by the framing that its run was trained with (see `engine.network.framing`), and the answers
-become one picture in the image's own size. Squares of one image overlap and are blended; batches are filled across
-images, so that many tiles of one image and many small images keep the network equally busy.
+An image is cut into squares by the framing of the training run (see `engine.network.framing`), and the predictions for
+the squares are merged and resized to the image's size. Squares of one image overlap and are blended. Batches are filled
+across images, so that many tiles of one image and many small images use the network equally well.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Full, Queue
@@ -24,86 +24,88 @@ from engine.network.framing import Canvas, Corner, cut, overlap, scaled_shape, w
 from engine.network.stored_files import check_model_file
 
 BATCH_SIZE = 8
-OVERLAP = 4  # squares of one image overlap by at least a fourth of their side
+OVERLAP = 4  # squares of one image overlap by at least a quarter of their side
 FLIPS = ((), (2,), (1,), (1, 2))  # axes of (B, H, W): none, left and right, top and bottom, both
 
 Network = Callable[[np.ndarray], np.ndarray]
 
 
 class ModelError(ValueError):
-    """A file is no network that can be used here."""
+    """A file is not a usable network."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one image: `probability` float32 (H, W) in [0, 1] that a pixel is foreground.
+    """A network's prediction for an image, RGB uint8 (H, W, 3).
 
-    `flip_agreement` in [0, 1] is Dice at threshold 0.5 between its mask of the image as it is and that of the image
-    mirrored left and right, turned back, over the squares in which it sees them; None where it was not asked.
+    `probability` float32 (H, W) in [0, 1] is that of foreground. `flip_agreement` in [0, 1] is the Dice coefficient at
+    threshold 0.5 between the mask of the image and that of the horizontally mirrored image, mirrored back, over all
+    squares; None if it was not requested.
     """
 
+    image: np.ndarray
     probability: np.ndarray
     flip_agreement: float | None = None
 
     @property
     def uncertainty(self) -> np.ndarray:
-        """Return the binary entropy of the probability in bits, float32 (H, W): 0 is sure, 1 is undecided.
+        """The binary entropy of the probability in bits, float32 (H, W): 0 is certain, 1 is undecided.
 
-        Where several mirror images were asked, the probability is their mean, and its entropy holds both what each of
-        them doubts and where they contradict each other.
+        With `flips` the probability is a mean over mirror images, so its entropy includes their disagreement.
         """
-        sure = np.finfo(np.float32).tiny  # 0 log 0 is 0
-        p, q = np.maximum(self.probability, sure), np.maximum(1 - self.probability, sure)
+        tiny = np.finfo(np.float32).tiny  # 0 log 0 is 0
+        p, q = np.maximum(self.probability, tiny), np.maximum(1 - self.probability, tiny)
         return np.clip(-(p * np.log2(p) + q * np.log2(q)), 0, 1)
 
 
 @dataclass
-class _Picture:
-    """An image on its way through the network, until no answer is missing."""
+class _Pending:
+    """An image of which `missing` squares are not predicted yet."""
 
-    shape: tuple[int, int]
+    image: np.ndarray
     scaled_shape: tuple[int, int]
     canvas: Canvas
     missing: int
-    shared: int = 0
-    drawn: int = 0
+    shared_px: int = 0
+    foreground_px: int = 0
 
     def compare(self, plain: np.ndarray, mirrored: np.ndarray, corner: Corner) -> None:
-        """Count pixels of the masks of a square, float32 (S, S), and of its mirror image, turned back."""
+        """Count pixels in the masks of a square, float32 (S, S), and of its mirror image, mirrored back."""
         inside, _ = overlap(corner, self.scaled_shape, plain.shape)
-        one, other = (metrics.to_mask(answer[inside], 0.5) for answer in (plain, mirrored))
-        self.shared += np.count_nonzero(one & other)
-        self.drawn += np.count_nonzero(one) + np.count_nonzero(other)
+        one, other = (metrics.to_mask(probability[inside], 0.5) for probability in (plain, mirrored))
+        self.shared_px += int(np.count_nonzero(one & other))
+        self.foreground_px += int(np.count_nonzero(one) + np.count_nonzero(other))
 
-    @property
-    def flip_agreement(self) -> float:
-        return (
-            2 * self.shared / self.drawn if self.drawn else 1.0
-        )  # two empty masks agree, as in engine.imaging.metrics
+    def prediction(self, compare_mirror: bool) -> Prediction:
+        probability = resize_probability(self.canvas.mean(), self.image.shape[:2])
+        agreement = None
+        if compare_mirror:  # two empty masks agree, as in engine.imaging.metrics
+            agreement = 2 * self.shared_px / self.foreground_px if self.foreground_px else 1.0
+        return Prediction(self.image, probability, agreement)
 
 
-Batch = tuple[np.ndarray, list[tuple[_Picture, Corner]]]
+Batch = tuple[np.ndarray, list[tuple[_Pending, Corner]]]
 
 
 def load_model(path: Path) -> keras.Model:
-    """Return a stored network, in safe mode and without its optimizer.
+    """Return a stored network, loaded in safe mode and without its optimizer.
 
     Raises:
-        ModelError: the file is missing, damaged, is built from more than the layers that our networks use, or
-            does not map (B, S, S, 3) to (B, S, S, 1).
+        ModelError: the file is missing or damaged, has other layers than our networks use, or does not map
+            (B, S, S, 3) to (B, S, S, 1).
     """
     if not path.exists():
         raise ModelError(f"There is no model file {path.name}. The run has not finished an epoch yet.")
     try:
         check_model_file(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises anything from KeyError to BadZipFile on files that are not its own
+    except Exception as error:  # Keras raises anything from KeyError to BadZipFile on foreign files
         raise ModelError(f"The model file {path.name} cannot be read: {error}") from error
     sides = model.input_shape[1:3]
     if model.input_shape[1:] != (*sides, 3) or model.output_shape[1:] != (*sides, 1) or None in sides:
         raise ModelError(
             f"The model file {path.name} maps {model.input_shape} to {model.output_shape}, "
-            "and not pictures (S, S, 3) to probabilities (S, S, 1)."
+            "and not images (S, S, 3) to probabilities (S, S, 1)."
         )
     return model
 
@@ -117,36 +119,36 @@ def predict_many(
     compare_mirror: bool = False,
     batch_size: int = BATCH_SIZE,
     network: Network | None = None,
-) -> Iterator[Prediction]:
-    """Yield the prediction of each RGB uint8 image (H, W, 3), in order, each in its own size.
+) -> Generator[Prediction, None, None]:
+    """Yield the prediction for each RGB uint8 image (H, W, 3), in order and at the image's size.
 
     With `flips` the probability is the mean over the image and its three mirror images, at four times the work. With
-    `compare_mirror` each prediction has its `flip_agreement`: free with `flips`, twice the work without; the
-    probability is the same either way.
-    `images` may be a generator that decodes: it is read in a thread of its own, a few batches ahead, while the network
-    computes. What it raises is raised here. Close this generator to stop early. `network` is the model as `compiled`
-    returns it, where it has been used before.
+    `compare_mirror` each prediction has its `flip_agreement`, at no cost with `flips` and at twice the work without;
+    the probability does not depend on it.
+
+    `images` may be a generator that decodes: another thread reads it a few batches ahead while the network computes,
+    and its exceptions are raised here. Close this generator to stop early. `network` is what `compiled(model)`
+    returned, if it was called before.
     """
     network = network or compiled(model)
-    asked = FLIPS if flips else FLIPS[: 1 + compare_mirror]
+    mirrors = FLIPS if flips else FLIPS[: 1 + compare_mirror]
     for squares, places in _ahead(_batches(images, data, model.input_shape[1], batch_size)):
-        answers = [np.flip(network(np.flip(squares, axes)), axes) for axes in asked]
-        drawn = np.mean(answers, axis=0, dtype=np.float32) if flips else answers[0]
-        for index, (picture, corner) in enumerate(places):
-            picture.canvas.add(drawn[index], corner)
+        outputs = [np.flip(network(np.flip(squares, axes)), axes) for axes in mirrors]
+        probabilities: np.ndarray = np.asarray(np.mean(outputs, axis=0, dtype=np.float32)) if flips else outputs[0]
+        for index, (pending, corner) in enumerate(places):
+            pending.canvas.add(probabilities[index], corner)
             if compare_mirror:
-                picture.compare(answers[0][index], answers[1][index], corner)
-            picture.missing -= 1
-            if not picture.missing:
-                probability = resize_probability(picture.canvas.picture(), picture.shape)
-                yield Prediction(probability, picture.flip_agreement if compare_mirror else None)
+                pending.compare(outputs[0][index], outputs[1][index], corner)
+            pending.missing -= 1
+            if not pending.missing:
+                yield pending.prediction(compare_mirror)
 
 
 def compiled(model: keras.Model) -> Network:
     """Return the model as a function uint8 (B, S, S, 3) -> float32 (B, S, S). Its first call takes a second or more."""
 
-    # model.predict would compile with XLA, whose convolutions are slower on CPUs than oneDNN's
-    # Traced once for batches of any size, or the second size would cost seconds again
+    # model.predict would compile with XLA, whose convolutions are slower on CPUs than oneDNN's.
+    # The signature allows any batch size: otherwise each new size is traced again, which takes seconds.
     @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)])
     def network(images: tf.Tensor) -> tf.Tensor:
         return model(tf.cast(images, tf.float32), training=False)[..., 0]
@@ -155,19 +157,20 @@ def compiled(model: keras.Model) -> Network:
 
 
 def _batches(images: Iterable[np.ndarray], data: DataParams, side: int, batch_size: int) -> Iterator[Batch]:
-    """Yield (squares uint8 (B, S, S, 3), what each of them shows), B at most `batch_size`.
+    """Yield (squares uint8 (B, S, S, 3), image and corner of each square), B at most `batch_size`.
 
-    The first batches are 1, 2, 4 … squares, so that a slow network soon has a mask to show and its pace is known.
+    The first batches have 1, 2, 4 … squares, so that a slow network has its first mask and its rate early.
     """
     full = 1
-    squares, places = np.zeros((full, side, side, 3), np.uint8), []
+    squares = np.zeros((full, side, side, 3), np.uint8)
+    places: list[tuple[_Pending, Corner]] = []
     for image in images:
         scaled = resize_image(image, scaled_shape(image.shape[:2], data, side))
         corners = windows(scaled.shape[:2], side, side // OVERLAP)
-        picture = _Picture(image.shape[:2], scaled.shape[:2], Canvas(scaled.shape[:2], side), len(corners))
+        pending = _Pending(image, scaled.shape[:2], Canvas(scaled.shape[:2], side), len(corners))
         for corner in corners:
             squares[len(places)] = cut(scaled, corner, side)
-            places.append((picture, corner))
+            places.append((pending, corner))
             if len(places) == full:
                 yield squares, places
                 full = min(2 * full, batch_size)
@@ -177,7 +180,7 @@ def _batches(images: Iterable[np.ndarray], data: DataParams, side: int, batch_si
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield from `batches`, read by a thread at most two ahead."""
+    """Yield from `batches`, which a thread reads at most two batches ahead."""
     queue: Queue[Batch | BaseException | None] = Queue(maxsize=2)
     closed = threading.Event()
 
@@ -195,7 +198,7 @@ def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
                 if closed.is_set():
                     return
             put(None)
-        except BaseException as error:  # whatever it is, it belongs to the one who asked
+        except BaseException as error:  # re-raised in the consuming thread
             put(error)
 
     thread = threading.Thread(target=read, name="prefetch", daemon=True)

@@ -1,8 +1,8 @@
-"""Dice and IoU over a whole set of images, summed batch by batch.
+"""Dice and IoU over a set of images, summed batch by batch.
 
-Both compare with the target's mask, which is foreground where the target is at least 0.5, so that a soft target scores
-on the same scale as truth. Pixels of weight 0 do not count, all others count 1. They agree with
-`engine.imaging.metrics` on all pixels of the set taken as one image.
+Both compare with the target's mask, which is foreground where the target is at least 0.5, so that scores against soft
+targets and truth are comparable. Pixels of weight 0 do not count, all others count 1. The result is that of
+`engine.imaging.metrics` with all pixels of the set as one image.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from engine.network.losses import split_weight
 
 
 class _Ratio(keras.metrics.Metric):
-    """A fraction whose two parts are summed over batches; 0 / 0 means that all was rightly empty, and is 1."""
+    """A fraction whose two parts are summed over batches; 0 / 0 is 1, as everything is correctly empty."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name, dtype="float32")
-        # float32 loses single pixels above 2^24, so batches are summed in float64
+        # Sums are float64, as float32 loses single pixels above 2^24
         self.part = self.add_weight(name="part", initializer="zeros", dtype="float64")
         self.whole = self.add_weight(name="whole", initializer="zeros", dtype="float64")
 
@@ -38,9 +38,9 @@ class SoftDice(_Ratio):
         super().__init__(name)
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        wanted, weight = _mask_and_weight(y_true)
+        truth, weight = _mask_and_weight(y_true)
         probability = weight * y_pred
-        self._add(2 * ops.sum(wanted * probability), ops.sum(weight * wanted) + ops.sum(probability))
+        self._add(2 * ops.sum(truth * probability), ops.sum(weight * truth) + ops.sum(probability))
 
 
 class BinaryIoU(_Ratio):
@@ -50,13 +50,13 @@ class BinaryIoU(_Ratio):
         super().__init__(name)
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        wanted, weight = _mask_and_weight(y_true)
+        truth, weight = _mask_and_weight(y_true)
         predicted = weight * ops.cast(y_pred >= 0.5, "float32")
-        overlap = ops.sum(wanted * predicted)
-        self._add(overlap, ops.sum(weight * wanted) + ops.sum(predicted) - overlap)
+        overlap = ops.sum(truth * predicted)
+        self._add(overlap, ops.sum(weight * truth) + ops.sum(predicted) - overlap)
 
 
 def _mask_and_weight(target):
     """Return the mask and 1 where a pixel counts, float32 (B, H, W, 1), of targets (B, H, W, 2)."""
-    wanted, weight = split_weight(target)
-    return ops.cast(wanted >= 0.5, "float32"), ops.cast(weight > 0, "float32")
+    truth, weight = split_weight(target)
+    return ops.cast(truth >= 0.5, "float32"), ops.cast(weight > 0, "float32")

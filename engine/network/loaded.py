@@ -1,4 +1,4 @@
-"""Networks that stay in the memory of one process between its jobs, ready to draw."""
+"""Networks that stay in the memory of a worker between its jobs, so that predictions start at once."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from engine.store.base import MissingFile, Store
 from engine.store.keys import best_model_key
 
 KEPT = 2
-"""Networks held at once: the two that the Predict page compares."""
+"""Number of networks in memory: the two that the Predict page compares."""
 
 
 class KeptNetwork(NamedTuple):
-    """A stored network: the Keras model, and the same as `engine.network.inference.compiled` makes it."""
+    """A stored network: the Keras model and its compiled function (`engine.network.inference.compiled`)."""
 
     model: Any
     network: Any
 
 
-_kept: dict[str, tuple[str, KeptNetwork]] = {}  # the one used last comes last
+_kept: dict[str, tuple[str, KeptNetwork]] = {}  # the most recently used is last
 
 
 def network_of(run_id: str, files: Store) -> KeptNetwork:
-    """Return the best network of a run; from memory where its file is the same as before.
+    """Return the best network of a run, from memory if its file has not changed.
 
     Raises:
-        engine.network.inference.ModelError: the file is missing, damaged or no network that can be used.
+        engine.network.inference.ModelError: the file is missing, damaged or not a usable network.
     """
-    from engine.network.inference import compiled  # TensorFlow: seconds that only predictions have to wait
+    # Not above: importing TensorFlow takes seconds, and not every job needs it
+    from engine.network.inference import compiled
 
     key = best_model_key(run_id)
     version = files.version(key) if files.exists(key) else ""
@@ -46,7 +47,7 @@ def load_best(run_id: str, files: Store) -> Any:
     """Return the Keras model of a run's best epoch.
 
     Raises:
-        engine.network.inference.ModelError: the file is missing, damaged or no network that can be used.
+        engine.network.inference.ModelError: the file is missing, damaged or not a usable network.
     """
     from engine.network.inference import ModelError, load_model
 
@@ -58,11 +59,11 @@ def load_best(run_id: str, files: Store) -> Any:
 
 
 def run_ids() -> list[str]:
-    """Return the runs whose networks are held."""
+    """Return the runs whose networks are in memory."""
     return list(_kept)
 
 
 def forget() -> None:
-    """Let go of all networks."""
+    """Release all networks."""
     _kept.clear()
     gc.collect()

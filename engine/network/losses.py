@@ -1,7 +1,7 @@
-"""What learning makes small. Each loss takes targets (B, H, W, 2) and probabilities (B, H, W, 1) in [0, 1], float32.
+"""Loss functions. Each takes targets (B, H, W, 2) and probabilities (B, H, W, 1) in [0, 1], float32.
 
-A target's first channel is the foreground probability (a pseudo-label's is a target as it is), its second the weight of
-the pixel: 0 where nothing is to be learned. Every loss is a mean or a ratio over weights for each image, (B,).
+A target's first channel is the foreground probability, for a pseudo-label too; its second is the weight of the pixel, 0
+for pixels to ignore. Every loss is a weighted mean or ratio for each image, (B,).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from keras import ops
 from engine.core.run_parameters import TrainingParams
 
 EPSILON = 1e-6  # keeps logarithms finite in float32
-FOCUS = 2.0  # gamma of the focal loss, as its authors advise
+FOCUS = 2.0  # gamma of the focal loss, as its authors recommend
 ALL = (1, 2, 3)
 
 Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
@@ -27,16 +27,16 @@ def split_weight(target):
 
 def binary_crossentropy(target, probability):
     """Return the mean cross-entropy per pixel, (B,)."""
-    wanted, weight = split_weight(target)
-    return _mean(_crossentropy(wanted, probability), weight)
+    truth, weight = split_weight(target)
+    return _mean(_crossentropy(truth, probability), weight)
 
 
 def dice(target, probability):
     """Return 1 − 2 Σpt / (Σp + Σt) for each image, (B,); two empty masks give 0.
 
     Source: Milletari, Navab, Ahmadi, "V-Net", 3DV 2016, doi:10.1109/3DV.2016.79, without the squares in the
-    denominator: with them, hesitant probabilities cost little and stayed below 0.5 for many epochs. One pixel is added
-    above and below, so that an empty target has a gradient.
+    denominator: with them, uncertain probabilities cost little and stayed below 0.5 for many epochs. One pixel is added
+    to numerator and denominator, so that an empty target has a gradient.
     """
     return _tversky(target, probability, 0.5)
 
@@ -52,9 +52,9 @@ def focal(target, probability):
     Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, doi:10.1109/ICCV.2017.324, in the form that
     Li et al., "Generalized Focal Loss", NeurIPS 2020, gave it for soft targets.
     """
-    wanted, weight = split_weight(target)
-    hardness = ops.power(ops.abs(wanted - probability), FOCUS)
-    return _mean(hardness * _crossentropy(wanted, probability), weight)
+    truth, weight = split_weight(target)
+    hardness = ops.power(ops.abs(truth - probability), FOCUS)
+    return _mean(hardness * _crossentropy(truth, probability), weight)
 
 
 def tversky(alpha: float) -> Loss:
@@ -79,22 +79,22 @@ _PLAIN: dict[str, Loss] = {
 
 
 def loss_of(params: TrainingParams) -> Loss:
-    """Return the loss that a run's parameters ask for."""
+    """Return the loss chosen by a run's parameters."""
     return tversky(params.tversky_alpha) if params.loss == "tversky" else _PLAIN[params.loss]
 
 
 def _tversky(target, probability, alpha: float):
-    wanted, weight = split_weight(target)
-    true_positive = ops.sum(weight * wanted * probability, axis=ALL)
+    truth, weight = split_weight(target)
+    true_positive = ops.sum(weight * truth * probability, axis=ALL)
     predicted = ops.sum(weight * probability, axis=ALL)
-    positive = ops.sum(weight * wanted, axis=ALL)
-    # TP + α (P − TP) + (1 − α) (T − TP), and half a pixel above and below
+    positive = ops.sum(weight * truth, axis=ALL)
+    # TP + α (P − TP) + (1 − α) (T − TP), and half a pixel in numerator and denominator
     ratio = (true_positive + 0.5) / (alpha * predicted + (1 - alpha) * positive + 0.5)
-    return (1 - ratio) * ops.mean(weight, axis=ALL)  # an image of little weight counts little, as in the other losses
+    return (1 - ratio) * ops.mean(weight, axis=ALL)  # an image of low weight counts less, as in the other losses
 
 
 def _mean(values, weight):
-    """Return the mean of all pixels, each counted by its weight: an image of little weight counts little, (B,)."""
+    """Return the mean of all pixels, each counted by its weight, so that an image of low weight counts less, (B,)."""
     return ops.mean(weight * values, axis=ALL)
 
 

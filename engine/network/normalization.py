@@ -7,11 +7,11 @@ from keras import layers, ops
 
 
 class FusedBatchNormalization(layers.BatchNormalization):
-    """The same mathematics and the same weights as Keras' layer, over (B, H, W, C) and the last axis.
+    """Computes the same with the same weights as Keras' layer, for (B, H, W, C) and the last axis.
 
-    Keras computes it from a dozen element-wise operations in float32. On CPUs the fused operation saves a quarter of a
-    training step, and more than half with bfloat16, whose sums it still keeps in float32. It is used while training
-    only: a stored model has Keras' own layer, so that it loads without this class.
+    Keras uses a dozen element-wise operations in float32. On CPUs the fused operation saves a quarter of a training
+    step, and more than half with bfloat16, for which it still sums in float32. It is used for training only: a stored
+    model has Keras' layer, so that it loads without this class.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:

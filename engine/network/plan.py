@@ -10,9 +10,6 @@ from engine.core.run_parameters import TrainingParams
 from engine.network.architectures import declared_layers
 from engine.network.layers import Layer
 
-BACKWARD_WORK = 2
-"""A backward pass takes about two forward passes: one product for the inputs' gradients, one for the weights'."""
-
 RUNTIME_BYTES = 900_000_000
 """Memory of a training process apart from the network: Python, TensorFlow, its kernels and a few images."""
 
@@ -35,11 +32,6 @@ class NetworkPlan:
     def flops(self) -> int:
         """Floating-point operations for the forward pass of one image: two for each multiply-add of a convolution."""
         return 2 * sum(layer.multiply_adds for layer in self.layers)
-
-    @property
-    def training_flops(self) -> int:
-        """Floating-point operations to train on one image: forward and backward."""
-        return (1 + BACKWARD_WORK) * self.flops
 
     @property
     def kept_values(self) -> int:
@@ -85,12 +77,3 @@ def readable(plan: NetworkPlan) -> Iterator[Layer]:
             held = layer
     if held is not None:
         yield held
-
-
-def what_to_lower(params: ModelParams, training: TrainingParams) -> str:
-    """Return which setting to lower when memory is short, with its value: the batch size first, as it changes least."""
-    if training.batch_size > 1:
-        return f"the batch size (now {training.batch_size})"
-    if not params.uses("base_filters"):
-        return f"the image size (now {params.image_size} px)"
-    return f"the image size (now {params.image_size} px) or the base filters (now {params.base_filters})"

@@ -6,8 +6,8 @@ The same code ends a training (its own dataset, for the gallery) and serves new 
 from __future__ import annotations
 
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -152,36 +152,27 @@ def _drawn(
     data: DataParams,
     how: PredictionParams,
     compare_mirror: bool,
-) -> Iterator[_Drawn]:
-    """Yield what the network says of each image, in order, with its outline refined as asked.
+) -> Generator[_Drawn, None, None]:
+    """Yield the prediction for each image, in order, refined as requested.
 
-    The uncertainty stays the network's own: refining moves an outline but makes nobody surer of it.
+    The uncertainty is that of the network: refining moves an outline but does not make it more certain.
     """
     from engine.network.inference import predict_many
 
-    asked: deque[np.ndarray] = deque()  # read ahead of what the network has answered
-
-    def pictures() -> Iterator[np.ndarray]:
-        for image in images:
-            pixels = _read(files, stored.image_key(dataset_id, image.id), image.name)
-            asked.append(pixels)
-            yield pixels
-
-    answering = predict_many(
+    predictions = predict_many(
         network.model,
-        pictures(),
+        (_read(files, stored.image_key(dataset_id, image.id), image.name) for image in images),
         data,
         flips=how.flips,
         compare_mirror=compare_mirror,
         network=network.network,
     )
-    with closing(answering) as answers:
-        for answer in answers:
-            pixels = asked.popleft()
-            # Anew for each image, so that its mask does not depend on how many were predicted before it
+    with closing(predictions):
+        for prediction in predictions:
+            # Seeded for each image, so that its mask does not depend on how many were predicted before it
             rng = np.random.default_rng(REFINE_SEED)
-            sharp = refined(pixels, answer.probability, how.refine, rng)
-            yield _Drawn(sharp, answer.uncertainty, answer.flip_agreement)
+            probability = refined(prediction.image, prediction.probability, how.refine, rng)
+            yield _Drawn(probability, prediction.uncertainty, prediction.flip_agreement)
 
 
 class _Means:
@@ -237,13 +228,14 @@ class _References:
             "mean_probability": float(levels.mean() / 255),
         }
         for name, reference in (("label", self._label(image)), ("truth", self._truth(image))):
-            has = reference is not None
-            if has and reference.shape != mask.shape:
+            if reference is None:
+                row |= dict.fromkeys((f"{name}_dice", f"{name}_iou", f"{name}_counts"))
+                continue
+            if reference.shape != mask.shape:
                 reference = codec.resize_mask(reference, mask.shape)
-            row[f"{name}_dice"] = metrics.dice(mask, reference) if has else None
-            row[f"{name}_iou"] = metrics.iou(mask, reference) if has else None
-            counts = metrics.pack_counts(metrics.threshold_counts(levels, reference)) if has else None
-            row[f"{name}_counts"] = counts
+            row[f"{name}_dice"] = metrics.dice(mask, reference)
+            row[f"{name}_iou"] = metrics.iou(mask, reference)
+            row[f"{name}_counts"] = metrics.pack_counts(metrics.threshold_counts(levels, reference))
         return row
 
     def _label(self, image: Image) -> np.ndarray | None:

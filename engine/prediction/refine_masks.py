@@ -1,4 +1,4 @@
-"""A network's probability moved to the edges of its image, the same way for pictures to look at and for new labels."""
+"""Refining a network's probability at the edges of the image, for predictions and for self-training labels."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from engine.labelling.cues.refine import cut_again, follow_edges
 Refine = Literal["none", "guided_filter", "grabcut"]
 
 GRABCUT_SIDE_PX = 200
-"""GrabCut runs on the image at this longest side, as it does by default where pseudo-labels are drawn."""
+"""GrabCut runs on the image at this longest side, as by default for pseudo-labels."""
 
 
 def refined(image: np.ndarray, probability: np.ndarray, how: Refine, rng: np.random.Generator) -> np.ndarray:
     """Return the probability, float32 (H, W) in [0, 1], with its outline moved to the edges of a uint8 image (H, W, 3).
 
-    "guided_filter" smooths within the image's edges; "grabcut" first cuts again by the colours of object and ground,
-    and is left out where it runs away. Only GrabCut draws from `rng`.
+    "guided_filter" smooths between the image's edges; "grabcut" first segments again by the colours of foreground and
+    background, and is skipped where its result is implausible. Only GrabCut uses `rng`.
     """
     if how == "none":
         return probability

@@ -1,4 +1,4 @@
-"""Score a folder of masks against a folder of truth, without any database."""
+"""Score a folder of masks against a folder of truth, without a database."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _SIZES = codec.Limits(min_side_px=1)
 
 
 class CannotScore(ValueError):
-    """The two folders give no score. The message is a sentence that says why."""
+    """The two folders cannot be compared. The message is a sentence that gives the reason."""
 
 
 def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | list[str]]:
     """Return {"images", "dice", "iou", "fbeta", "mae", "unmatched"} of the masks in one folder against another.
 
-    Files pair by stem, in any case. Masks are 0/255 or 8-bit probability; 128 and above is foreground, and the mean
-    absolute error is that of the probability. A mask of another size is brought to the truth's size. What the truth's
-    grey values mean is found as an import finds it (`engine.datasets.truth`), over the whole folder: every class but
-    the background is foreground, so 0/1, 0/255 and 0/127/255 with stray greys are all understood. Scores are averaged
-    per image; an image where both are empty counts as 1. `unmatched` lists the files that had no partner.
+    Files are paired by stem, ignoring case. Masks are 0/255 or an 8-bit probability; 128 and above is foreground, and
+    the mean absolute error is that of the probability. A mask of another size is resized to the truth's size. The
+    meaning of the truth's grey values is detected over the whole folder as in an import (`engine.datasets.truth`):
+    every class except the background is foreground, so 0/1, 0/255 and 0/127/255 with stray greys are all supported.
+    Scores are means over images; an image where both are empty scores 1. `unmatched` lists the files without a partner.
 
     Raises:
-        CannotScore: a folder is missing or empty, no stems agree, two files share a stem, or one cannot be read.
+        CannotScore: a folder is missing or empty, no stems match, two files share a stem, or a file cannot be read.
     """
     masks = _by_stem(Path(masks_folder))
     truths = _by_stem(Path(truth_folder))
     stems = sorted(masks.keys() & truths.keys())
     if not stems:
         raise CannotScore(
-            f"No file in {str(masks_folder)!r} has the same name (but for its ending) as one in {str(truth_folder)!r}."
+            f"No file in {str(masks_folder)!r} has the same name, without suffix, as one in {str(truth_folder)!r}."
         )
-    counts = sum(truth_values.value_counts(_read(truths[stem])) for stem in stems)
+    counts = np.sum([truth_values.value_counts(_read(truths[stem])) for stem in stems], axis=0)
     lookup = truth_values.propose_classes(counts).lookup
     totals: dict[str, float] = defaultdict(float)
     for stem in stems:

@@ -1,8 +1,7 @@
-"""What happens around a batch and after an epoch.
+"""Keras callbacks of a training, and the steps after each epoch.
 
-Two Keras callbacks are enough: one steers the batches, one takes an epoch's steps in their order. The steps themselves
-are plain objects called with the epoch (counted from 1) and its metrics, and keep what must survive a restart in the
-`TrainingState`.
+There are two callbacks: one controls the batches, one calls the steps after an epoch in order. A step is called with
+the epoch (counted from 1) and its metrics, and stores what must survive a restart in the `TrainingState`.
 """
 
 from __future__ import annotations
@@ -39,12 +38,13 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """How `fit` reports and asks. Epochs are counted from 1.
+    """Functions that `fit` calls. Epochs are counted from 1.
 
     `on_prepare(done, total)` while images are decoded; `on_start(epochs_done)` once, before the first batch;
     `on_batch(epoch, images_done, images_total)`; `on_best(epoch, metrics)` when the model of the best
     epoch so far is stored; `on_epoch(epoch, metrics)` after every epoch; `on_judge(done, total)` while the masks of a
-    finished round are judged; `should_stop()` after every batch. `epoch_offset` epochs of earlier rounds come before.
+    finished round are assessed; `should_stop()` after every batch. `epoch_offset` is the number of epochs in earlier
+    rounds.
     """
 
     on_prepare: Callable[[int, int], None] = _nothing
@@ -58,20 +58,20 @@ class Hooks:
 
 
 def monitored(monitor: str, metrics: Metrics) -> tuple[str, float]:
-    """Return the metric to watch and its value: without validation images, the training metric of the same name."""
+    """Return the monitored metric and its value; without validation images, the training metric of the same name."""
     name = monitor if monitor in metrics else monitor.removeprefix("val_")
     return name, metrics[name]
 
 
 def in_words(name: str) -> str:
-    """Return a metric as it stands in a sentence: "val_iou" as "the validation IoU"."""
+    """Return a metric as part of a sentence: "val_iou" as "the validation IoU"."""
     side = "validation" if name.startswith("val_") else "training"
-    what = {"loss": "loss", "dice": "Dice", "iou": "IoU"}[name.removeprefix("val_")]
-    return f"the {side} {what}"
+    title = {"loss": "loss", "dice": "Dice", "iou": "IoU"}[name.removeprefix("val_")]
+    return f"the {side} {title}"
 
 
 class Batches(keras.callbacks.Callback):
-    """Sets the learning rate, reports, and ends training between two batches when asked to or when the loss is lost."""
+    """Sets the learning rate, reports progress, and ends training on request or if the loss is not finite."""
 
     def __init__(
         self, params: TrainingParams, state: TrainingState, hooks: Hooks, images: int, batch_size: int, steps: int
@@ -91,14 +91,14 @@ class Batches(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Metrics | None = None) -> None:
         done = min((batch + 1) * self._batch_size, self._images)
         self._hooks.on_batch(self._epoch + 1, done, self._images)
-        if not math.isfinite(logs["loss"]):
+        if not math.isfinite((logs or {})["loss"]):
             self._state.ended = "nan"
-        self._ask_for_stop()
+        self._stop_if_requested()
 
     def on_test_batch_end(self, batch: int, logs: Metrics | None = None) -> None:
-        self._ask_for_stop()
+        self._stop_if_requested()
 
-    def _ask_for_stop(self) -> None:
+    def _stop_if_requested(self) -> None:
         if self._hooks.should_stop() and not self._state.ended:
             self._state.ended = "stopped"
         if self._state.ended:
@@ -106,9 +106,9 @@ class Batches(keras.callbacks.Callback):
 
 
 class Epochs(keras.callbacks.Callback):
-    """Takes the steps of each epoch that was trained and validated to its end.
+    """Calls the steps after each epoch that was trained and validated completely.
 
-    Where a run keeps an average of its weights, it is what is validated and what the steps see.
+    If a run has a moving average of its weights, validation and the steps use the average.
     """
 
     def __init__(self, state: TrainingState, steps: Sequence[EpochStep], averaged: Averaged) -> None:
@@ -120,13 +120,13 @@ class Epochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Metrics | None = None) -> None:
         self._averaged.swap_in()
-        self._finish(epoch, logs)
+        self._finish(epoch, logs or {})
         self._averaged.swap_out()
 
     def _finish(self, epoch: int, logs: Metrics) -> None:
-        if self._state.ended:  # stopped in the middle: the epoch does not count and is repeated on resume
+        if self._state.ended:  # stopped within the epoch, which does not count and is repeated on resume
             return
-        # A loss is of the weights before its step: the last step of an epoch can break them unseen
+        # A loss is computed before its step, so the last step of an epoch can break the weights unnoticed
         if not all(math.isfinite(value) for value in logs.values()) or not _finite(self.model):
             self._state.ended = "nan"
             self.model.stop_training = True
@@ -144,12 +144,8 @@ def _finite(model: keras.Model) -> bool:
     return all(
         bool(tf.reduce_all(tf.math.is_finite(tf.convert_to_tensor(weight.value))))
         for weight in model.weights
-        if _is_float(weight)
+        if keras.backend.is_float_dtype(weight.dtype)
     )
-
-
-def _is_float(weight: keras.Variable) -> bool:
-    return keras.backend.is_float_dtype(weight.dtype)
 
 
 @dataclass
@@ -171,7 +167,7 @@ class KeepBest:
 
 @dataclass
 class StopEarly:
-    """Ends a run whose watched metric has not improved for `patience` epochs."""
+    """Ends a run whose monitored metric has not improved for `patience` epochs."""
 
     params: EarlyStoppingParams
     state: TrainingState
@@ -190,7 +186,7 @@ class StopEarly:
 
 @dataclass
 class ReduceRate:
-    """Lowers the learning rate when the watched metric stalls, on top of the schedule."""
+    """Lowers the learning rate when the monitored metric stalls, in addition to the schedule."""
 
     params: ReduceLRParams
     first_rate: float
@@ -207,7 +203,7 @@ class ReduceRate:
 
 
 class Probes:
-    """Stores what the network says of the probe images: 8-bit PNG under probe/<epoch>/<image id>.png."""
+    """Stores predictions for the probe images: 8-bit PNG under probe/<epoch>/<image id>.png."""
 
     def __init__(
         self, folder: Path, splits: Sequence[Pixels], predict: Callable[[np.ndarray], np.ndarray], epoch_offset: int = 0
@@ -227,23 +223,23 @@ class Probes:
                 beside.write_bytes(encode_png(probability_to_u8(resize_probability(probability, shape))))
 
     def _whole(self, image: np.ndarray, size: int) -> np.ndarray:
-        """Return the probability of a scaled image, (H, W), put together from the squares that cover it."""
+        """Return the probability of a scaled image, (H, W), merged from the squares that cover it."""
         canvas = Canvas(image.shape[:2], size)
         for corner in windows(image.shape[:2], size, size // 4):
             square = cut(image, corner, size)
             canvas.add(self._predict(square[np.newaxis])[0, ..., 0], corner)
-        return canvas.picture()
+        return canvas.mean()
 
 
 class EventFiles:
-    """Writes the metrics as TensorBoard scalars. The tensorboard package is needed to look at them, not to write."""
+    """Writes the metrics as TensorBoard scalars. The tensorboard package is needed to view them, not to write them."""
 
     def __init__(self, folder: Path) -> None:
         self._writers = {
             "train": tf.summary.create_file_writer(str(folder / "events" / "train")),
             "validation": tf.summary.create_file_writer(str(folder / "events" / "validation")),
         }
-        # What tf.summary.scalar writes; that function itself asks for the tensorboard package
+        # As tf.summary.scalar writes them, but that function needs the tensorboard package
         self._scalar = tf.compat.v1.SummaryMetadata(
             plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars"),
             data_class=1,

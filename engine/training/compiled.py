@@ -1,4 +1,4 @@
-"""The network made ready for training: precision, optimizer, loss and metrics as a run's parameters want them."""
+"""The network compiled for training, with the precision, optimizer, loss and metrics of a run's parameters."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MOMENTUM = 0.9
 def training_model(config: RunConfig, pretrained: bool = True) -> keras.Model:
     """Return the network compiled for training, in the precision that suits this machine.
 
-    `pretrained` False leaves out the encoder's weights: for a network whose weights are restored anyway.
+    Without `pretrained` the encoder's weights are not loaded, for a network whose weights are restored anyway.
 
     Raises:
-        EncoderWeightsError: the pretrained weights cannot be had.
+        EncoderWeightsError: the pretrained weights are not available.
     """
     training, machine = config.training, hardware(config.training.precision)
     with spread():
@@ -44,7 +44,7 @@ def training_model(config: RunConfig, pretrained: bool = True) -> keras.Model:
 
 
 def pretrained_weights(config: RunConfig) -> str:
-    """Return which pretrained weights a run starts from, in words; empty if it starts from none."""
+    """Return the name of the pretrained weights that a run starts from; empty if it starts from none."""
     model = config.model
     if not model.uses("encoder_weights") or model.encoder_weights == "none":
         return ""
@@ -54,7 +54,7 @@ def pretrained_weights(config: RunConfig) -> str:
 def _optimizer(training: TrainingParams, precision: str) -> keras.Optimizer:
     common = {"global_clipnorm": training.clip_norm or None}
     if training.ema:
-        # Averages are only read (see `averaged`), never written over the weights by the optimizer itself
+        # `Averaged` reads the averages; the optimizer never overwrites the weights with them
         common |= {"use_ema": True, "ema_momentum": training.ema, "ema_overwrite_frequency": None}
     if training.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(training.learning_rate, weight_decay=training.weight_decay, **common)
@@ -67,7 +67,7 @@ def _optimizer(training: TrainingParams, precision: str) -> keras.Optimizer:
 
 
 class Averaged:
-    """Puts the moving average of the weights in their place for a while, where a run keeps one."""
+    """Swaps the weights with their moving average, if a run has one."""
 
     def __init__(self, model: keras.Model) -> None:
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
@@ -86,7 +86,7 @@ class Averaged:
 
     @contextmanager
     def out(self) -> Iterator[None]:
-        """The weights themselves during the block, whatever holds around it."""
+        """Use the weights themselves within the block, and restore the state before it afterwards."""
         swapped = self._swapped
         self.swap_out()
         try:
@@ -98,6 +98,6 @@ class Averaged:
     def _swap(self) -> None:
         self._swapped = not self._swapped
         for weight, average in self._pairs:
-            held = tf.identity(weight.value)
+            before = tf.identity(weight.value)
             weight.assign(tf.identity(average.value))
-            average.assign(held)
+            average.assign(before)

@@ -1,11 +1,11 @@
-"""What a network makes of the labels that taught it: its masks, how they look, and the labels of the next round."""
+"""Masks of a round's network for its training images, their quality, and the labels of the next round."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from engine.core.run_config import RunConfig
 from engine.imaging import metrics
 from engine.imaging.codec import decode_png, encode_png, resize_probability
 from engine.labelling.quality import appearance
-from engine.network.inference import load_model, predict_many
+from engine.network.inference import Prediction, load_model, predict_many
 from engine.prediction.refine_masks import refined
 from engine.store.disk import replacing
 from engine.store.keys import label_path, mask_path
 from engine.training.callbacks import Hooks
 from engine.training.samples import Sample
 
-SEED = 0  # GrabCut draws; the same image always gets the same mask
+SEED = 0  # of GrabCut, so that an image always gets the same mask
 
 
 @dataclass(frozen=True)
 class Correction:
-    """Means over the images: quality of the labels that taught and of the network's masks, and their agreement.
+    """Means over the images: quality of the labels and of the network's masks, and their agreement.
 
-    `agreement` is the mean Dice between the network's own masks and its labels on validation images; on all where there
-    are none.
+    `agreement` is the mean Dice between the network's masks and its labels on validation images, or on all images if
+    there are no validation images.
     """
 
     labels_quality: float
@@ -41,7 +41,7 @@ class Correction:
 
 
 @dataclass(frozen=True)
-class _One:
+class _Scores:
     labels_quality: float
     masks_quality: float
     new_quality: float
@@ -51,48 +51,40 @@ class _One:
 def correct(
     config: RunConfig, samples: Sequence[Sample], model: Path, masks: Path, ahead: Path | None, hooks: Hooks
 ) -> Correction | None:
-    """Draw every sample with a stored network; None if a person asked to stop.
+    """Predict every sample with a stored network; None if a stop was requested.
 
-    Its masks, moved to the edges of the image, go into `masks`/masks. With `ahead`, labels for the next round go into
-    `ahead`/labels: a moving average of the old label and the network's probability, moved to the edges, with their
-    quality in `ahead`/quality.json.
+    The masks, refined at the edges of the image, are written to `masks`/masks. With `ahead`, labels for the next round
+    are written to `ahead`/labels: a moving average of the old label and the network's probability, refined likewise,
+    with their quality in `ahead`/quality.json.
     """
-    found: list[_One] = []
-    network = load_model(model)
-    asked: deque[np.ndarray] = deque()
-
-    def pictures() -> Iterator[np.ndarray]:
-        for sample in samples:
-            asked.append(decode_png(sample.image.read_bytes()))
-            yield asked[-1]
-
+    scores: list[_Scores] = []
+    images = (decode_png(sample.image.read_bytes()) for sample in samples)
+    predictions = predict_many(load_model(model), images, config.data, flips=True)
     workers = os.cpu_count() or 1
-    waiting: deque[Future[_One]] = deque()
-    drawn = predict_many(network, pictures(), config.data, flips=True)
-    with ThreadPoolExecutor(workers) as pool, closing(drawn):
-        for sample, prediction in zip(samples, drawn, strict=True):
+    waiting: deque[Future[_Scores]] = deque()
+    with ThreadPoolExecutor(workers) as pool, closing(predictions):
+        for sample, prediction in zip(samples, predictions, strict=True):
             if hooks.should_stop():
                 return None
-            waiting.append(pool.submit(_one, config, sample, asked.popleft(), prediction.probability, masks, ahead))
+            waiting.append(pool.submit(_correct_one, config, sample, prediction, masks, ahead))
             if len(waiting) > 2 * workers:
-                found.append(waiting.popleft().result())
-            hooks.on_judge(len(found), len(samples))
-        found += [each.result() for each in waiting]
+                scores.append(waiting.popleft().result())
+            hooks.on_judge(len(scores), len(samples))
+        scores += [each.result() for each in waiting]
     if ahead:
-        quality = {sample.id: one.new_quality for sample, one in zip(samples, found, strict=True)}
+        quality = {sample.id: each.new_quality for sample, each in zip(samples, scores, strict=True)}
         with replacing(ahead / "quality.json") as beside:
             beside.write_text(json.dumps(quality))
-    held_out = [one for sample, one in zip(samples, found, strict=True) if sample.split == "validation"]
+    held_out = [each for sample, each in zip(samples, scores, strict=True) if sample.split == "validation"]
     return Correction(
-        labels_quality=float(np.mean([one.labels_quality for one in found])),
-        masks_quality=float(np.mean([one.masks_quality for one in found])),
-        agreement=float(np.mean([one.agreement for one in held_out or found])),
+        labels_quality=float(np.mean([each.labels_quality for each in scores])),
+        masks_quality=float(np.mean([each.masks_quality for each in scores])),
+        agreement=float(np.mean([each.agreement for each in held_out or scores])),
     )
 
 
-def _one(
-    config: RunConfig, sample: Sample, image: np.ndarray, probability: np.ndarray, masks: Path, ahead: Path | None
-) -> _One:
+def _correct_one(config: RunConfig, sample: Sample, prediction: Prediction, masks: Path, ahead: Path | None) -> _Scores:
+    image, probability = prediction.image, prediction.probability
     params = config.self_training
     label = metrics.u8_to_probability(decode_png(sample.target.read_bytes()))
     if label.shape != probability.shape:
@@ -106,7 +98,7 @@ def _one(
         new = refined(image, blend, params.refine, np.random.default_rng(SEED))
         _write(ahead / label_path(sample.id), new)
         new_quality = appearance(image, new)
-    return _One(appearance(image, label), appearance(image, mask), new_quality, agreement)
+    return _Scores(appearance(image, label), appearance(image, mask), new_quality, agreement)
 
 
 def _write(path: Path, probability: np.ndarray) -> None:

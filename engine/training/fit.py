@@ -33,9 +33,9 @@ BEST_FILE, LAST_FILE = "best.keras", "last.keras"
 class FitResult:
     """How a training ended.
 
-    `reason` is one sentence. `best_epoch` counts from 1 and is None if a person stopped before the first epoch was
-    done; `best_score` is the value of `checkpoint.monitor` there, `best_metrics` are all metrics there. `seconds`
-    counts all attempts of a resumed run.
+    `reason` is one sentence. `best_epoch` counts from 1 and is None if the run was stopped before the first epoch was
+    finished; `best_score` is the value of `checkpoint.monitor` in that epoch, `best_metrics` are all its metrics.
+    `seconds` includes all attempts of a resumed run.
     """
 
     ended: Ended
@@ -55,11 +55,10 @@ def fit(
     hooks: Hooks | None = None,
     probes_in: Path | None = None,
 ) -> FitResult:
-    """Train, and leave best.keras and last.keras in `folder`, and probe pictures there or in `probes_in`.
+    """Train, and write best.keras and last.keras to `folder`, and predictions for probe images there or to `probes_in`.
 
-    A folder in which an earlier attempt was interrupted or stopped is resumed after its last finished epoch, with
-    weights, optimizer, learning rate and the counts of early stopping as they were. A run that has ended by itself
-    is not trained again.
+    If an earlier attempt in the folder was interrupted or stopped, it is resumed after its last finished epoch, with
+    its weights, optimizer, learning rate and state of early stopping. A run that has ended is not trained again.
 
     Raises:
         TrainingError: nothing to train on, a damaged file, or a loss that became NaN before any epoch was done.
@@ -120,7 +119,7 @@ def _train(
         after_epoch.append(steps.ReduceRate(config.reduce_lr, config.training.learning_rate, state))
     if config.training.tensorboard:
         after_epoch.append(steps.EventFiles(stored.folder))
-    # The state comes last: an epoch that was not reported to the end is repeated, never lost
+    # The state is saved last, so that an epoch that was not reported completely is repeated and never lost
     after_epoch += [hooks.on_epoch, save_last]
 
     count, per_epoch = pipeline.batch_size(config, train), pipeline.steps_per_epoch(config, train)
@@ -138,25 +137,25 @@ def _train(
 
 
 def _replace_best(state: TrainingState, stored: _StoredModels) -> None:
-    """Put the last model in the place of the best one, which was damaged or removed: a run must end with a model.
+    """Replace the best model, which is damaged or missing, by the last one: a run must end with a model.
 
-    How the last one scored is not known here, so any further epoch counts as better.
+    The last model's score is not known here, so any further epoch counts as better.
     """
-    whole = zip_is_whole(stored.folder / LAST_FILE)
-    log.warning("%s is damaged; %s takes its place.", BEST_FILE, LAST_FILE if whole else "the next epoch's model")
-    if whole:
+    intact = zip_is_whole(stored.folder / LAST_FILE)
+    log.warning("%s is damaged; %s replaces it.", BEST_FILE, LAST_FILE if intact else "the next epoch's model")
+    if intact:
         stored.copy(LAST_FILE, BEST_FILE)
-    state.checkpoint = Patience(best_epoch=state.epoch if whole else 0)
+    state.checkpoint = Patience(best_epoch=state.epoch if intact else 0)
     state.best_metrics = {}
 
 
 def _conclude(config: RunConfig, model: keras.Model, state: TrainingState, stored: _StoredModels) -> None:
-    """Say how it ended, and leave usable models whatever that was."""
+    """Set the reason for the end, and make sure that there are usable models."""
     best = state.checkpoint.best_epoch or None
     if not state.ended:
         state.ended = "finished"
         epochs = config.training.epochs
-        state.reason = f"All {epochs} epochs are done." if epochs > 1 else "The one epoch asked for is done."
+        state.reason = f"All {epochs} epochs are done." if epochs > 1 else "The only epoch is done."
     if state.ended == "nan":
         advice = f"Lower the learning rate (now {config.training.learning_rate:g}) or choose another loss."
         if best is None:
@@ -173,7 +172,7 @@ def _conclude(config: RunConfig, model: keras.Model, state: TrainingState, store
         stored.save(model, LAST_FILE)
     if state.ended == "early" and config.early_stopping.restore_best_weights:
         stored.copy(BEST_FILE, LAST_FILE)
-    if state.ended != "stopped":  # what ended by itself is not trained again, and needs no optimizer any more
+    if state.ended != "stopped":  # will not be resumed, so the optimizer's arrays are not needed
         save_state(stored.folder, state, {})
 
 
@@ -191,7 +190,7 @@ def _result(state: TrainingState, stored: _StoredModels) -> FitResult:
 
 
 class _StoredModels:
-    """Writes the network as a plain float32 Keras model: no class of ours, no optimizer, and no bfloat16."""
+    """Writes the network as a float32 Keras model without optimizer, custom classes and bfloat16."""
 
     def __init__(self, config: RunConfig, folder: Path, probes_in: Path) -> None:
         self.folder, self.probes_in = folder, probes_in
@@ -215,7 +214,7 @@ def _arrays(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def _array(variable: keras.Variable) -> np.ndarray:
-    return keras.ops.convert_to_numpy(tf.convert_to_tensor(variable.value))  # on several GPUs a value has copies
+    return keras.ops.convert_to_numpy(tf.convert_to_tensor(variable.value))  # with several GPUs a value has copies
 
 
 def _restore(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:

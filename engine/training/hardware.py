@@ -1,4 +1,4 @@
-"""What this machine computes with: devices, threads, precision, and how a network is spread over several GPUs."""
+"""The hardware of this machine: devices, threads, precision, and how a network is distributed over several GPUs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import tensorflow as tf
 from engine.core.machine import CPU_FLAGS, multiplies_bfloat16
 
 BFLOAT16_GPU = (8, 0)
-"""Compute capability from which NVIDIA's cards have bfloat16; older ones have float16 alone."""
+"""Compute capability from which NVIDIA's cards support bfloat16; older ones support float16 only."""
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run computes with. `precision` is a Keras policy; `replicas` networks share each batch."""
+    """The hardware of a run. `precision` is a Keras policy; each batch is divided among `replicas` networks."""
 
     devices: tuple[str, ...]
     cpu: str
@@ -32,14 +32,14 @@ class Hardware:
 
 
 def hardware(precision: str = "auto") -> Hardware:
-    """Return what this machine would compute with, given `training.precision`."""
+    """Return the hardware that a run on this machine uses, given `training.precision`."""
     gpus = _gpus()
     return Hardware(
         devices=tuple(name for name, _ in gpus) or ("CPU",),
         cpu=_cpu_name(),
         threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         precision=dtype_policy(precision),
-        # Compiled for CPU it was a third slower than oneDNN's kernels (159 against 212 ms per step)
+        # On CPU, XLA was a third slower than oneDNN's kernels (212 against 159 ms per step)
         xla=bool(gpus),
         replicas=max(len(gpus), 1),
     )
@@ -48,8 +48,8 @@ def hardware(precision: str = "auto") -> Hardware:
 def dtype_policy(precision: str) -> str:
     """Return the Keras policy for `training.precision` on this machine.
 
-    "auto" is half precision where the hardware multiplies it: bfloat16 on processors with AMX (half the time of a step)
-    or AVX-512 BF16 (two thirds of it) and on newer GPUs, float16 on older GPUs; elsewhere it is float32.
+    "auto" is half precision where the hardware supports it: bfloat16 on processors with AMX (half the time of a step)
+    or AVX-512 BF16 (two thirds of it) and on newer GPUs, float16 on older GPUs; otherwise it is float32.
     """
     if precision != "auto":
         return precision
@@ -60,15 +60,15 @@ def dtype_policy(precision: str) -> str:
 
 
 def prepare_threads() -> None:
-    """Let one operation use all cores and few operations run side by side, which is what a U-Net is fastest with."""
-    found = hardware("float32").threads
-    with contextlib.suppress(RuntimeError):  # TensorFlow has started already, with its own choice of the same
-        tf.config.threading.set_intra_op_parallelism_threads(found)
-        tf.config.threading.set_inter_op_parallelism_threads(min(found, 2))
+    """Let one operation use all cores and few operations run in parallel, which is fastest for a U-Net."""
+    threads = hardware("float32").threads
+    with contextlib.suppress(RuntimeError):  # TensorFlow has already started with its defaults
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(min(threads, 2))
 
 
 def spread() -> contextlib.AbstractContextManager[Any]:
-    """Return the scope in which a network is made: a copy on each GPU where there are several."""
+    """Return the scope in which to build a network: with several GPUs, a copy on each."""
     if len(_gpus()) > 1:
         return tf.distribute.MirroredStrategy().scope()
     return contextlib.nullcontext()
@@ -76,11 +76,8 @@ def spread() -> contextlib.AbstractContextManager[Any]:
 
 def _gpus() -> list[tuple[str, tuple[int, int]]]:
     """Return (name, compute capability) of each GPU that TensorFlow can use."""
-    found = []
-    for device in tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(device)
-        found.append((details.get("device_name", "GPU"), details.get("compute_capability", (0, 0))))
-    return found
+    details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
+    return [(each.get("device_name", "GPU"), each.get("compute_capability", (0, 0))) for each in details]
 
 
 def _cpu_name() -> str:

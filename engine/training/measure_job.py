@@ -25,9 +25,9 @@ from engine.core.parameters import parse
 from engine.core.processes import prepare_process
 from engine.core.run_config import RunConfig
 from engine.datasets.split import split
-from engine.network.plan import what_to_lower
 from engine.store import keys as stored
 from engine.training.job import teachable, training_samples
+from engine.training.memory_advice import memory_advice
 from engine.training.workload import workload
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
@@ -150,8 +150,8 @@ def _answer(context: JobContext, connection: Connection, process: BaseProcess, c
 
 def memory_sentence(config: RunConfig) -> str:
     """Return the sentence for a run that takes more memory than there is."""
-    lower = what_to_lower(config.model, config.training)
-    return f"Memory ran out, so a run with these settings would end as well. Lower {lower}."
+    advice = memory_advice(config.model_dump())
+    return f"Memory ran out, so a run with these settings would fail as well. Choose {advice}."
 
 
 def measure_in_process(

@@ -1,9 +1,9 @@
-"""The stream of batches: which squares, in which order, changed how. All of it follows from seed, epoch and position.
+"""The stream of batches. The squares, their order and their augmentation depend only on seed, epoch and position.
 
-A run that resumes at epoch 7 therefore sees exactly the batches that it would have seen without the interruption.
+A run that is resumed at epoch 7 therefore gets exactly the same batches as without the interruption.
 
 A batch is images float32 (B, S, S, 3) in 0 to 255 and targets float32 (B, S, S, 2): the foreground probability in
-[0, 1], and how much the pixel counts.
+[0, 1], and the weight of the pixel.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Arrays = tuple[np.ndarray, np.ndarray]  # pairs uint8 (B, S, S, 4), weights floa
 
 
 def batch_size(config: RunConfig, pixels: Pixels) -> int:
-    """Return the batch size in use: never more than there are squares."""
+    """Return the batch size: that of the parameters, or the number of squares if that is smaller."""
     return min(config.training.batch_size, pixels.squares)
 
 
@@ -34,10 +34,10 @@ def steps_per_epoch(config: RunConfig, pixels: Pixels) -> int:
 
 
 def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) -> tf.data.Dataset:
-    """Return all batches from `first_epoch` (counted from 0) to the last epoch, one epoch after the other.
+    """Return all batches from `first_epoch` (counted from 0) to the last epoch.
 
-    Every batch has the same size: the last one of an epoch is filled up from the epoch's beginning, with other changes.
-    Mirrored edges count like any other pixel: they are views that the network could meet.
+    All batches have the same size: the last one of an epoch is filled with squares from the epoch's beginning,
+    augmented differently. Pixels of mirrored edges count like all others.
     """
     steps, size, seed = steps_per_epoch(config, pixels), batch_size(config, pixels), config.training.seed
     side = config.model.image_size
@@ -67,9 +67,10 @@ def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) ->
 
 
 def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
-    """Return every image once, unchanged and in order, as squares that cover it; the last batch may be smaller.
+    """Return every image once, without augmentation and in order, as squares that cover it.
 
-    Each pixel of a scaled image counts 1 in one of its squares; what is mirrored or shown a second time counts 0.
+    The last batch may be smaller. Each pixel of a scaled image has weight 1 in one square; mirrored pixels and
+    repetitions have weight 0.
     """
     size, side = config.training.batch_size, config.model.image_size
     squares = [(index, *share) for index, shape in enumerate(pixels.scaled) for share in shares(shape, side)]
@@ -85,14 +86,14 @@ def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
 
 
 def pixel_weights(params: TrainingParams, truth: bool) -> np.ndarray:
-    """Return how much a pixel teaches for each value of its 8-bit target, float32 (256,). Truth is always sure."""
+    """Return the weight of a pixel for each value of its 8-bit target, float32 (256,). Truth has weight 1."""
     weights = np.ones(256, np.float32)
     if truth:
         return weights
-    doubt = np.abs(np.arange(256, dtype=np.float32) / 255 - 0.5)
+    distance = np.abs(np.arange(256, dtype=np.float32) / 255 - 0.5)
     if params.confidence_weights:
-        weights = 2 * doubt
-    return np.where(doubt < params.ignore_band, np.float32(0), weights)
+        weights = 2 * distance
+    return np.where(distance < params.ignore_band, np.float32(0), weights)
 
 
 def _as_tensors(
@@ -105,7 +106,7 @@ def _as_tensors(
         pairs = tf.cast(pairs, tf.float32)
         return pairs[..., :3], tf.stack([pairs[..., 3] / 255, weights], axis=-1)
 
-    # Nothing here is left to autotuning, whose thread could keep the end of a run waiting for a minute
+    # Without autotuning, whose thread could delay the end of a run by a minute
     options = tf.data.Options()
     options.autotune.enabled = False
     return positions.map(tensors, num_parallel_calls=2, deterministic=True).prefetch(ahead).with_options(options)

@@ -1,7 +1,7 @@
-"""The learning-rate range test: at which rates does this network learn from these images?
+"""The learning-rate range test: the loss of a network over a range of learning rates.
 
 Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, doi:10.1109/WACV.2017.58, section 3.3,
-with rates that rise exponentially, as its users came to do it.
+with rates that rise exponentially, as is now common.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from engine.training.trial import Talk, endless
 LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 90
 SMOOTHING = 0.85
-"""Weight of the past: batches differ more from each other than a small step of the rate changes the loss."""
+"""Weight of the earlier losses: the loss differs more between batches than between neighbouring rates."""
 
 LAG = round(SMOOTHING / (1 - SMOOTHING))
-"""An exponential average trails by so many steps: what it shows now happened that much earlier."""
+"""The number of steps by which an exponential average lags."""
 
 REACH = 8
-"""A slope is that of a straight line through so many steps on either side, about a decade of rates in all: between
-neighbours it is the noise of single batches."""
+"""A slope is that of a line through this many steps on either side, about a decade of rates in all; between neighbours
+it would be the noise of single batches."""
 
 EXPLODED = 4.0
 """The test ends when the smoothed loss is this many times its minimum: rates beyond it break the network."""
 
 SAFETY = 10.0
-"""A rate is suggested at most this far below the one where the loss was lowest: there it is about to turn."""
+"""The suggested rate is at least this factor below that of the lowest loss, where the loss is about to rise."""
 
 SMALLEST_FALL = 0.03
-"""If the smoothed loss never fell by this share of its beginning, no rate is suggested."""
+"""If the smoothed loss never fell by this share of its first value, no rate is suggested."""
 
 
 def rate_range(config: RunConfig, samples: Sequence[Sample], folder: Path, talk: Talk) -> dict[str, Any]:
@@ -48,10 +48,10 @@ def rate_range(config: RunConfig, samples: Sequence[Sample], folder: Path, talk:
     None where the loss did not fall.
 
     Raises:
-        TrainingError, EncoderWeightsError: training could not begin either.
+        TrainingError, EncoderWeightsError: a training would not start either.
     """
     prepare_threads()
-    rates = np.geomspace(LOWEST, HIGHEST, STEPS)
+    rates = np.geomspace(LOWEST, HIGHEST, STEPS).tolist()
     raw: list[float] = []
 
     def reading(*_: int) -> None:
@@ -64,8 +64,8 @@ def rate_range(config: RunConfig, samples: Sequence[Sample], folder: Path, talk:
         for number, rate in enumerate(rates):
             if talk.should_stop():
                 break
-            model.optimizer.learning_rate = float(rate)
-            model.reset_metrics()  # what it returns is a mean over all batches since
+            model.optimizer.learning_rate = rate
+            model.reset_metrics()  # the returned loss is a mean over all batches since the last reset
             raw.append(float(model.train_on_batch(*next(batches), return_dict=True)["loss"]))
             talk.say(number + 1, STEPS, phase="testing_learning_rates", learning_rate=float(rate))
             if exploded(raw):
@@ -73,7 +73,7 @@ def rate_range(config: RunConfig, samples: Sequence[Sample], folder: Path, talk:
     finite = [loss for loss in raw if math.isfinite(loss)]
     losses = smoothed(finite)
     return {
-        "rates": [float(rate) for rate in rates[: len(finite)]],
+        "rates": rates[: len(finite)],
         "losses": losses,
         "raw_losses": finite,
         "suggestion": suggestion(rates[: len(finite)], losses),
@@ -82,7 +82,7 @@ def rate_range(config: RunConfig, samples: Sequence[Sample], folder: Path, talk:
 
 
 def smoothed(losses: Sequence[float]) -> list[float]:
-    """Return the exponential moving average of `losses`, the bias of its start taken out (Kingma and Ba, 2015)."""
+    """Return the exponential moving average of `losses`, with bias correction (Kingma and Ba, 2015)."""
     average, result = 0.0, []
     for number, loss in enumerate(losses, start=1):
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
@@ -91,7 +91,7 @@ def smoothed(losses: Sequence[float]) -> list[float]:
 
 
 def exploded(raw: Sequence[float]) -> bool:
-    """Return whether the last loss is no number, or the smoothed loss has risen far above its minimum."""
+    """Return whether the last loss is not finite, or the smoothed loss has risen far above its minimum."""
     if not math.isfinite(raw[-1]):
         return True
     losses = smoothed(raw)
@@ -99,10 +99,9 @@ def exploded(raw: Sequence[float]) -> bool:
 
 
 def suggestion(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """Return the rate, to one digit, at which the loss falls fastest over the logarithm of the rate.
+    """Return the rate, rounded to one digit, at which the loss falls fastest over the logarithm of the rate.
 
-    It is read off the smoothed loss, whose lag is taken back, and is no more than a tenth of the rate with the lowest
-    loss, where learning is about to turn. None if the loss never fell.
+    It is computed from the smoothed loss, corrected for its lag, and limited by SAFETY. None if the loss never fell.
     """
     if len(losses) < 3:
         return None
@@ -110,7 +109,7 @@ def suggestion(rates: Sequence[float], losses: Sequence[float]) -> float | None:
     if lowest < 2 or losses[lowest] > (1 - SMALLEST_FALL) * losses[0]:
         return None
     x, y = np.log(np.asarray(rates)), np.asarray(losses)
-    places = range(min(REACH, lowest), lowest + 1)  # a line through few steps would be noise again
+    places = range(min(REACH, lowest), lowest + 1)  # a line through fewer steps would follow noise
     slopes = [np.polyfit(x[part], y[part], 1)[0] for part in (slice(max(i - REACH, 0), i + REACH + 1) for i in places)]
     steepest = rates[max(places[int(np.argmin(slopes))] - LAG, 0)]
     return float(f"{min(steepest, rates[lowest] / SAFETY):.0e}")

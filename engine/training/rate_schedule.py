@@ -1,4 +1,4 @@
-"""Which learning rate a run has planned for any moment of its training."""
+"""The schedule of the learning rate: warm-up, then constant or cosine."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 
 from engine.core.run_parameters import TrainingParams
 
-FLOOR = 0.01  # share of the learning rate that warm-up begins with and the cosine ends with
+FLOOR = 0.01  # share of the learning rate at the start of warm-up and at the end of the cosine
 
 
 def scheduled_rate(params: TrainingParams, epochs_done: float) -> float:
-    """Return the learning rate after so many epochs, in [0, `params.epochs`]; parts of one count.
+    """Return the learning rate after `epochs_done` epochs, a fractional number in [0, `params.epochs`].
 
     Sources: Loshchilov, Hutter, "SGDR", ICLR 2017, for the cosine, without restarts; Goyal et al., "Accurate, Large
     Minibatch SGD", arXiv:1706.02677, for the linear warm-up.

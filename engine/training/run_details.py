@@ -1,4 +1,4 @@
-"""What a run is measured against, and what it notes about itself while it trains (`Run.details`), in words."""
+"""Text for what a run is measured against and for the details that it stores (`Run.details`)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Reference = Literal["truth", "pseudo-label"]
-"""What a run's epochs are measured against: what taught it."""
+"""What the scores of a run's epochs compare with: the targets it is trained on."""
 DICE_NAME: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "Agreement with the pseudo-label (Dice)"}
 IOU_NAME: dict[Reference, str] = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
 
 
 def encoder_weights(details: Mapping[str, Any]) -> str:
-    """Return what a run's encoder had learned from before, such as "ImageNet"; empty if it began from nothing.
+    """Return the pretrained weights of a run's encoder, such as "ImageNet"; empty if there are none.
 
     `details["weights"]` names the encoder first: "MobileNetV2 encoder: ImageNet".
     """
@@ -20,13 +20,13 @@ def encoder_weights(details: Mapping[str, Any]) -> str:
 
 
 def weights_note(details: Mapping[str, Any]) -> str:
-    """Return what stands beside every score of a run: "encoder weights: ImageNet"; empty if it began from nothing."""
+    """Return the note beside each score of a run: "encoder weights: ImageNet"; empty if there are none."""
     weights = encoder_weights(details)
     return f"encoder weights: {weights}" if weights else ""
 
 
 def hardware_line(details: Mapping[str, Any]) -> str:
-    """Return what a run computes with, such as "2 threads of AMD EPYC · mixed bfloat16 · XLA off"; empty if unknown."""
+    """Return a run's hardware, such as "2 threads of AMD EPYC · mixed bfloat16 · XLA off"; empty if unknown."""
     hardware = details.get("hardware") or {}
     if not hardware:
         return ""

@@ -1,8 +1,8 @@
-"""What a network learns from: pairs of files, decoded and scaled once into one file on disk.
+"""Training samples: pairs of image and target, decoded and scaled once into one file on disk.
 
-A pair lies there as four channels, red, green, blue and the foreground probability, so that one warp moves image and
-target together. It is mapped into memory only while it is used: pages of a file that stays mapped count as this
-process's memory, and ten thousand images would be ten gigabytes.
+A pair has four channels, red, green, blue and the foreground probability, so that one warp transforms image and target
+alike. It is mapped into memory only while it is used: pages of a file that stays mapped count as memory of the process,
+which would be ten gigabytes for ten thousand images.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _NO_POINTS = np.empty((0, 2), np.int32)
 
 
 class TrainingError(ValueError):
-    """Training cannot begin or go on. The message is a sentence a person can act on."""
+    """Training cannot start or continue. The message is a sentence the user can act on."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image and what the network should say of it.
+    """One image and its target.
 
-    Without `lookup` the target file is an 8-bit foreground probability and is learned as it is. With `lookup`, 256
-    class indices, it holds truth values, and any class but 0 is foreground. `probe` asks for a picture of the
-    prediction after every epoch. `weight` is how much the image counts in training; 1 is the full weight.
+    Without `lookup` the target file is an 8-bit foreground probability. With `lookup`, 256 class indices, it contains
+    truth values, and any class except 0 is foreground. `probe`: store the prediction after every epoch. `weight` is the
+    image's weight in training, at most 1.
     """
 
     id: str
@@ -64,17 +64,17 @@ class Pixels:
     scaled: tuple[tuple[int, int], ...]
     """(height, width) of each pair in `file`."""
     counts: tuple[int, ...]
-    """How many squares of each image an epoch shows."""
+    """The number of squares of each image in an epoch."""
     points: tuple[np.ndarray, ...]
-    """Some foreground pixels of each pair, int32 (K, 2); none unless tiles are cut."""
+    """Some foreground pixels of each pair, int32 (K, 2); empty unless the framing is tiles."""
 
     @property
     def squares(self) -> int:
-        """Return how many squares one epoch of training shows."""
+        """The number of squares in one epoch of training."""
         return sum(self.counts)
 
     def pair(self, index: int) -> np.ndarray:
-        """Return image and foreground probability of one sample, uint8 (H, W, 4), read only as far as it is used."""
+        """Return image and foreground probability of one sample, uint8 (H, W, 4), as a memory map."""
         shape = (*self.scaled[index], CHANNELS)
         mapped = np.memmap(self.file, np.uint8, "r", offset=int(self._offsets[index]), shape=shape)
         return np.asarray(mapped)
@@ -86,7 +86,7 @@ class Pixels:
 
 
 def read_pair(sample: Sample, data: DataParams, size: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return image and foreground probability, scaled for squares of `size`, uint8 (H, W, 4), and the own shape.
+    """Return image and foreground probability, scaled for squares of `size`, uint8 (H, W, 4), and the image's shape.
 
     Raises:
         TrainingError: a file is missing or damaged.
@@ -140,7 +140,7 @@ def _filled(samples: tuple[Sample, ...], config: RunConfig, path: Path, on_progr
 def _in_order(
     samples: Sequence[Sample], read: Callable[[Sample], tuple[np.ndarray, tuple[int, int]]]
 ) -> Iterator[tuple[np.ndarray, tuple[int, int]]]:
-    """Yield what `read` returns, in order, read by a few threads that are never more than a few images ahead."""
+    """Yield the results of `read`, in order, computed by a few threads that stay at most a few images ahead."""
     workers = os.cpu_count() or 1
     waiting: deque[Future] = deque()
     with ThreadPoolExecutor(workers) as pool:  # decoding and resizing release the interpreter lock

@@ -1,9 +1,9 @@
-"""Rounds of self-training: a network learns the labels, its masks correct them, and a fresh network learns those.
+"""Rounds of self-training: each network is trained from scratch on labels that the previous network has corrected.
 
-What a round may keep is decided without truth. Sources of the idea: Lee, "Pseudo-Label", ICML workshop 2013; Nguyen et
-al., "DeepUSPS: Deep Robust Unsupervised Saliency Prediction via Self-Supervision", NeurIPS 2019, for labels as a moving
-average and fresh networks; Liu et al., "Adaptive Early-Learning Correction for Segmentation from Noisy Annotations",
-CVPR 2022, arXiv:2110.03740, for correcting early, before a network knows the faults of its labels by heart.
+Whether a round is accepted is decided without truth. Sources: Lee, "Pseudo-Label", ICML workshop 2013; Nguyen et al.,
+"DeepUSPS: Deep Robust Unsupervised Saliency Prediction via Self-Supervision", NeurIPS 2019, for labels as a moving
+average and training from scratch; Liu et al., "Adaptive Early-Learning Correction for Segmentation from Noisy
+Annotations", CVPR 2022, arXiv:2110.03740, for correcting early, before a network fits the errors of its labels.
 """
 
 from __future__ import annotations
@@ -25,18 +25,17 @@ from engine.training.samples import Sample
 
 ROUNDS_FILE = "rounds.json"
 LEAST_WEIGHT = 0.25
-"""What the image with the worst label counts, where the best one counts 1."""
+"""Weight of the image with the worst label; the best one has weight 1."""
 
 APPEARANCE_SLACK = 0.03
-"""How much worse masks may look and still be kept: handmade quality flatters the handmade labels of the first round."""
+"""Accepted loss of quality: the heuristic quality favours the heuristic labels of the first round."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """What a finished round came to. Epochs are counted from 1 through all rounds; see `db.models.Round`.
+    """The result of a finished round. Epochs are counted from 1 through all rounds; see `db.models.Round`.
 
-    `agreement` is the mean Dice between the network's masks and the labels that taught it on validation images, which
-    it never saw.
+    `agreement` is the mean Dice between the network's masks and the labels of the round on validation images.
     """
 
     number: int
@@ -57,13 +56,13 @@ def train_rounds(
     samples: Sequence[Sample],
     folder: Path,
     hooks: Hooks,
-    on_round: Callable[[Round], None] = lambda finished: None,
+    on_round: Callable[[Round], None] = lambda this: None,
 ) -> FitResult:
-    """Train one network after the other in `folder`; its best.keras is that of the last round that was accepted.
+    """Train one network after the other in `folder`; its best.keras is that of the last accepted round.
 
-    Samples of weight 0 do not teach in the first round, and come back with their corrected labels. The labels of round
-    n lie in rounds/<n>/labels and what its network drew in rounds/<n>/masks, one 8-bit PNG for each sample. Everything
-    can be interrupted and goes on where it was.
+    Samples of weight 0 are left out of the first round and return with their corrected labels. The labels of round n
+    are in rounds/<n>/labels and its network's masks in rounds/<n>/masks, one 8-bit PNG for each sample. An interrupted
+    training resumes where it stopped.
 
     Raises:
         TrainingError: see `engine.training.fit.fit`.
@@ -71,25 +70,26 @@ def train_rounds(
     if config.self_training.rounds == 1:
         return fit(config, [sample for sample in samples if sample.weight > 0], folder, hooks)
     finished = _load(folder)
-    seconds, kept = 0.0, None
+    seconds = 0.0
+    kept: FitResult | None = None
     for number in range(1, config.self_training.rounds + 1):
         place = folder if number == 1 else folder / round_path(number) / "model"
-        teaching = list(samples) if number == 1 else _relabelled(config, samples, folder, number)
+        training = list(samples) if number == 1 else _relabelled(config, samples, folder, number)
         offset = finished[number - 2].last_epoch if number > 1 else 0
-        taught = [each for each in teaching if each.weight > 0]
-        result = fit(_round_config(config, number), taught, place, _shifted(hooks, offset), probes_in=folder)
+        used = [each for each in training if each.weight > 0]
+        result = fit(_round_config(config, number), used, place, _shifted(hooks, offset), probes_in=folder)
         seconds += result.seconds
         if result.ended in ("stopped", "nan"):
             return _whole(result, offset, seconds, finished, f"Round {number}: {result.reason}", kept)
         if len(finished) < number:
             masks = folder / round_path(number)
             ahead = folder / round_path(number + 1) if number < config.self_training.rounds else None
-            correction = correct(config, teaching, place / BEST_FILE, masks, ahead, hooks)
+            correction = correct(config, training, place / BEST_FILE, masks, ahead, hooks)
             if correction is None:
-                reason = f"Stopped by a person while round {number} was judged."
+                reason = f"Stopped by a person while round {number} was assessed."
                 stopped = replace(result, ended="stopped", reason=reason)
                 return _whole(stopped, offset, seconds, finished, reason, kept)
-            finished.append(_judged(number, offset, result, correction, teaching, finished))
+            finished.append(_assessed(number, offset, result, correction, training, finished))
             _save(folder, finished)
         this = finished[number - 1]
         on_round(this)
@@ -100,30 +100,30 @@ def train_rounds(
                 hooks.on_best(this.best_epoch, result.best_metrics)
         if not this.accepted:
             break
-    return _concluded(seconds, finished, kept)
+    return _concluded(seconds, finished, kept or result)
 
 
-def _judged(
+def _assessed(
     number: int,
     offset: int,
     result: FitResult,
     correction: Correction,
-    teaching: Sequence[Sample],
+    training: Sequence[Sample],
     before: Sequence[Round],
 ) -> Round:
-    """Return the round with the verdict: is its network to be kept instead of the one before?"""
+    """Return the round, with the decision whether its network replaces the previous one."""
     if not before:
         accepted, reason = _first_verdict(correction)
     else:
         last = _last_accepted(before)
-        steadier = correction.agreement > last.agreement
+        agrees = correction.agreement > last.agreement
         clear = correction.masks_quality >= last.masks_quality - APPEARANCE_SLACK
-        accepted = steadier and clear
-        rose = "rose" if steadier else "did not rise"
-        looks = "look as clear as before" if clear else "look less clear than before"
+        accepted = agrees and clear
+        rose = "rose" if agrees else "did not rise"
+        comparison = "as plausible as before" if clear else "less plausible than before"
         reason = (
-            f"On images it never saw, agreement with its labels {rose} ({last.agreement:.3f} to "
-            f"{correction.agreement:.3f}), and its masks {looks} (quality {last.masks_quality:.3f} to "
+            f"On validation images, agreement with its labels {rose} ({last.agreement:.3f} to "
+            f"{correction.agreement:.3f}), and its masks are {comparison} (quality {last.masks_quality:.3f} to "
             f"{correction.masks_quality:.3f})."
         )
     return Round(
@@ -132,8 +132,8 @@ def _judged(
         last_epoch=offset + result.epochs_done,
         accepted=accepted,
         reason=reason,
-        images=sum(sample.weight > 0 for sample in teaching),
-        left_out=sum(sample.weight == 0 for sample in teaching),
+        images=sum(sample.weight > 0 for sample in training),
+        left_out=sum(sample.weight == 0 for sample in training),
         agreement=correction.agreement,
         labels_quality=correction.labels_quality,
         masks_quality=correction.masks_quality,
@@ -142,13 +142,13 @@ def _judged(
 
 
 def _first_verdict(correction: Correction) -> tuple[bool, str]:
-    """Return whether the first network is at least as good as its labels as far as masks tell, and a sentence."""
+    """Return whether the first network's masks are as plausible as its labels, and a sentence."""
     quality = f"(quality {correction.labels_quality:.3f} to {correction.masks_quality:.3f})"
     if correction.masks_quality >= correction.labels_quality - APPEARANCE_SLACK:
-        return True, f"The first network; its masks look as clear as the labels that taught it {quality}."
+        return True, f"The first network; its masks are as plausible as the labels it was trained on {quality}."
     return False, (
-        f"Its masks look less clear than the labels that taught it {quality}: the labels may be the better masks, and "
-        "no further round learns from these. The network is kept, for there is no other."
+        f"Its masks are less plausible than the labels it was trained on {quality}: the labels may be better masks, so "
+        "there is no further round. The network is kept, as it is the only one."
     )
 
 
@@ -160,42 +160,43 @@ def _last_accepted(finished: Sequence[Round]) -> Round:
 def weighed(
     samples: Sequence[Sample], quality: Mapping[str, float | None], weighted: bool, drop_worst: float
 ) -> list[Sample]:
-    """Return the samples, those that teach weighed by the rank of their label's quality among them.
+    """Return the samples; those for training are weighted by the rank of their label's quality among them.
 
-    The share `drop_worst` with the lowest quality counts 0; the others count 1, or if `weighted` from LEAST_WEIGHT for
-    the worst to 1 for the best. An unknown quality counts as the median. What validates stays whole: what is measured
-    must not depend on what is easy, and rounds must be measured on the same images.
+    The share `drop_worst` with the lowest quality has weight 0. The others have weight 1 or, if `weighted`, from
+    LEAST_WEIGHT for the worst to 1 for the best. An unknown quality counts as the median. Validation samples keep
+    weight 1: scores must not depend on which images are easy, and must be comparable between rounds.
     """
-    teach = [index for index, sample in enumerate(samples) if sample.split == "train"]
-    known = [quality[samples[i].id] for i in teach if quality.get(samples[i].id) is not None]
+    train = [index for index, sample in enumerate(samples) if sample.split == "train"]
+    scores = [quality.get(samples[index].id) for index in train]
+    known = [score for score in scores if score is not None]
     weights = np.ones(len(samples))
     if known and (weighted or drop_worst):
-        middle = float(np.median(known))
-        values = [middle if quality.get(samples[i].id) is None else quality[samples[i].id] for i in teach]
-        ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+        median = float(np.median(known))
+        order = np.argsort([median if score is None else score for score in scores], kind="stable")
+        ranks = np.argsort(order, kind="stable")
         if weighted:
-            weights[teach] = LEAST_WEIGHT + (1 - LEAST_WEIGHT) * ranks / max(len(teach) - 1, 1)
-        left_out = min(round(drop_worst * len(teach)), len(teach) - 1)
-        weights[np.array(teach)[ranks < left_out]] = 0
+            weights[train] = LEAST_WEIGHT + (1 - LEAST_WEIGHT) * ranks / max(len(train) - 1, 1)
+        left_out = min(round(drop_worst * len(train)), len(train) - 1)
+        weights[np.array(train)[ranks < left_out]] = 0
     return [replace(sample, weight=float(weight)) for sample, weight in zip(samples, weights, strict=True)]
 
 
 def _relabelled(config: RunConfig, samples: Sequence[Sample], folder: Path, number: int) -> list[Sample]:
-    """Return the samples with the labels that the round before made, weighed by how those look."""
+    """Return the samples with the labels from the previous round, weighted by the quality of those."""
     base = folder / round_path(number)
     quality = json.loads((base / "quality.json").read_text())
-    taught = [replace(sample, target=base / label_path(sample.id)) for sample in samples]
-    return weighed(taught, quality, config.data.quality_weights == "weighted", config.self_training.drop_worst)
+    relabelled = [replace(sample, target=base / label_path(sample.id)) for sample in samples]
+    return weighed(relabelled, quality, config.data.quality_weights == "weighted", config.self_training.drop_worst)
 
 
 def _round_config(config: RunConfig, number: int) -> RunConfig:
-    """Return the settings of one round: another seed for weights and order, and all else the same."""
+    """Return the settings of one round: only the seed, for weights and order, differs."""
     training = config.training.model_copy(update={"seed": config.training.seed + number - 1})
     return config.model_copy(update={"training": training})
 
 
 def _shifted(hooks: Hooks, offset: int) -> Hooks:
-    """Return hooks that are told epochs counted through all rounds. A round's best model is not the run's yet."""
+    """Return hooks that receive epochs counted through all rounds. A round's best model is not the run's yet."""
     if not offset:
         return hooks
 
@@ -210,7 +211,7 @@ def _shifted(hooks: Hooks, offset: int) -> Hooks:
 
 
 def _take_over(place: Path, folder: Path) -> None:
-    """Make a round's models those of the run."""
+    """Copy a round's models to the run."""
     for name in (LAST_FILE, BEST_FILE):
         if (place / name).exists():
             with replacing(folder / name) as beside:
@@ -220,7 +221,7 @@ def _take_over(place: Path, folder: Path) -> None:
 def _whole(
     result: FitResult, offset: int, seconds: float, finished: Sequence[Round], reason: str, kept: FitResult | None
 ) -> FitResult:
-    """Return how the run stands when a round was interrupted: the last accepted round's model is kept."""
+    """Return the run's result when a round was interrupted: the last accepted round's model is kept."""
     if kept is None:
         return replace(result, seconds=seconds)
     last = _last_accepted(finished)
@@ -235,12 +236,12 @@ def _whole(
 
 
 def _concluded(seconds: float, finished: Sequence[Round], kept: FitResult) -> FitResult:
-    last, turned_down = _last_accepted(finished), finished[-1]
+    last, rejected = _last_accepted(finished), finished[-1]
     reason = f"All {len(finished)} rounds are done and accepted."
     if len(finished) == 1:
-        reason = "The network's masks look less clear than its labels, so there was no further round."
-    elif not turned_down.accepted:
-        reason = f"Round {turned_down.number} was not accepted, so the model of round {last.number} is kept."
+        reason = "The network's masks are less plausible than its labels, so there was no further round."
+    elif not rejected.accepted:
+        reason = f"Round {rejected.number} was not accepted, so the model of round {last.number} is kept."
     return replace(
         kept,
         ended="finished",

@@ -1,4 +1,4 @@
-"""How far a run has come: small numbers as JSON, weights and optimizer as arrays, in one file that is swapped whole."""
+"""The state of a run: numbers as JSON, weights and optimizer as arrays, in one file that is replaced atomically."""
 
 from __future__ import annotations
 
@@ -19,22 +19,17 @@ STATE_FILE, EARLIER_FILE = "state.npz", "state.earlier.npz"
 log = logging.getLogger("maskloom.training")
 
 
-def goal(monitor: str) -> int:
-    """Return 1 if more of a metric is better, -1 if less is."""
-    return -1 if monitor.removeprefix("val_") == "loss" else 1
-
-
 @dataclass
 class Patience:
-    """How long a metric has not improved."""
+    """The best value of a metric and how many epochs ago it was."""
 
     best: float | None = None
     best_epoch: int = 0
     waited: int = 0
 
     def improves(self, monitor: str, value: float, epoch: int, min_delta: float = 0.0) -> bool:
-        """Note the value of an epoch; return whether it is the best yet, by more than `min_delta`. NaN never is."""
-        sign = goal(monitor)
+        """Record the value of an epoch; return whether it is the best by more than `min_delta`. NaN never is."""
+        sign = -1 if monitor.removeprefix("val_") == "loss" else 1
         better = math.isfinite(value) and (self.best is None or sign * (value - self.best) > min_delta)
         if better:
             self.best, self.best_epoch, self.waited = value, epoch, 0
@@ -45,7 +40,7 @@ class Patience:
 
 @dataclass
 class TrainingState:
-    """Where a run stands after `epoch` finished epochs. `seconds` counts all attempts together."""
+    """The state after `epoch` finished epochs. `seconds` includes all attempts."""
 
     epoch: int = 0
     seconds: float = 0.0
@@ -59,36 +54,36 @@ class TrainingState:
 
 
 def save_state(folder: Path, state: TrainingState, arrays: dict[str, np.ndarray]) -> None:
-    """Write state and arrays as one file, whole or not at all. The one before is kept, in case this is damaged later.
+    """Write state and arrays as one file, atomically. The previous file is kept in case this one is damaged later.
 
-    Without arrays a run has ended for good, and nothing is kept to go on from.
+    Without arrays the run has ended and cannot be resumed, so no previous file is kept.
     """
     path, earlier = folder / STATE_FILE, folder / EARLIER_FILE
     with replacing(path) as beside:
-        np.savez(beside, state=np.array(json.dumps(asdict(state))), **arrays)
+        np.savez(beside, allow_pickle=False, state=np.array(json.dumps(asdict(state))), **arrays)
         if path.exists():
-            path.replace(earlier)  # if this process dies here, `load_state` finds it there
+            path.replace(earlier)  # if this process dies here, `load_state` reads that file
     if not arrays:
         earlier.unlink(missing_ok=True)
 
 
 def load_state(folder: Path) -> tuple[TrainingState, dict[str, np.ndarray]]:
-    """Return what `save_state` wrote into `folder` last and is whole, or a fresh state and no arrays.
+    """Return the newest intact state that `save_state` wrote into `folder`, or a new state and no arrays.
 
     Raises:
-        ValueError: something is there and none of it is whole. It is set aside, so that the next call starts afresh.
+        ValueError: there are files, all damaged. They are renamed, so that the next call returns a new state.
     """
-    found = [path for path in (folder / STATE_FILE, folder / EARLIER_FILE) if path.exists()]
-    for path in found:
+    existing = [path for path in (folder / STATE_FILE, folder / EARLIER_FILE) if path.exists()]
+    for path in existing:
         try:
             return _read(path)
-        except Exception as error:  # what damaged zips raise goes from BadZipFile to zlib.error and KeyError
+        except Exception as error:  # damaged zip files raise anything from BadZipFile to KeyError
             log.warning("%s is damaged (%s: %s).", path.name, type(error).__name__, error)
-    if found:
-        for path in found:
+    if existing:
+        for path in existing:
             path.replace(path.with_name(f"{path.name}.damaged"))
         raise ValueError(
-            "The state of this run is damaged, so it cannot go on after its last epoch. Retry begins with the first."
+            "The state of this run is damaged, so it cannot resume after its last epoch. Retry starts with the first."
         )
     return TrainingState(), {}
 

@@ -1,4 +1,4 @@
-"""How much one epoch of a run has to do: images, squares, steps. Told from settings and image sizes alone."""
+"""The amount of work in one epoch of a run: images, squares and steps, from its settings and image sizes alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from engine.network.framing import Shape, scaled_shape, shares, squares_per_epoc
 
 @dataclass(frozen=True)
 class Workload:
-    """One epoch of a run. Squares are what the network sees: one of each image, unless tiles are cut.
+    """One epoch of a run. Squares are the network's inputs: one for each image, unless the framing is tiles.
 
-    `rounds` is how many networks are trained one after the other, each for at most `epochs` epochs.
+    `rounds` is the number of networks that are trained one after the other, each for at most `epochs` epochs.
     """
 
     train_images: int
@@ -34,21 +34,21 @@ class Workload:
         return math.ceil(self.validation_squares / self.batch_size)
 
     def seconds_per_epoch(self, step_s: float, validation_step_s: float) -> float:
-        """Return how long an epoch takes, given the seconds of a training step and of a validation step."""
+        """Return the duration of an epoch, given the seconds of a training step and of a validation step."""
         return self.steps_per_epoch * step_s + self.validation_steps * validation_step_s
 
     def seconds_in_all(self, step_s: float, validation_step_s: float, start_s: float = 0.0) -> float:
-        """Return how long all epochs of all rounds take; each round begins with `start_s` for building the network."""
+        """Return the duration of all epochs of all rounds; each round starts with `start_s` to build the network."""
         return self.rounds * (start_s + self.epochs * self.seconds_per_epoch(step_s, validation_step_s))
 
 
 def workload(config: RunConfig, images: int, shapes: Mapping[Shape, int], from_labels: bool) -> Workload:
-    """Return what one epoch on `images` images does.
+    """Return the work of one epoch on `images` images.
 
     Args:
-        shapes: how many images there are of each (height, width); if they are more or fewer than `images`, the mean
-            number of squares counts.
-        from_labels: whether pseudo-labels teach. Truth is never left out and needs no rounds.
+        shapes: the number of images of each (height, width); it may be that of other images, as only the mean number of
+            squares is used.
+        from_labels: whether the targets are pseudo-labels. Truth is never left out and needs no rounds.
     """
     share = config.training.validation_split
     validation = min(max(round(images * share), 1 if share else 0), max(images - 1, 0))

@@ -1,4 +1,4 @@
-"""The label bench in a real browser, on real photographs where they are: compare, tick, label, drop, keep."""
+"""The label bench in a real browser, on real photographs where available: compare, tick, label, drop, save."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.support.photographs import COUNT, add_photographs
 pytestmark = pytest.mark.shared
 
 WORK_MS = 120_000
+LABEL_ALL = re.compile("Label all .* images")
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def until_judged(page: Page, slots: int) -> None:
 
 
 def qualities(page: Page):
-    return page.get_by_test_id("stMetric").filter(has_text="Recipe quality").get_by_test_id("stMetricValue")
+    return page.get_by_test_id("stMetric").filter(has_text="Estimated score (no truth)").get_by_test_id("stMetricValue")
 
 
 def tops(page: Page, image_id: str) -> list[float]:
@@ -61,7 +62,7 @@ def test_three_recipes_show_the_same_images_at_the_same_height(bench, app, datas
     expect(page).to_have_url(re.compile("b=kmeans"))
 
 
-def test_a_tick_changes_the_masks_and_goes_with_the_job(bench, app):
+def test_a_tick_changes_the_masks_and_is_stored_with_the_job(bench, app):
     page = bench(a="dataset_clusters,clusters:6")
     rows = page.locator(".cluster")
     expect(rows.first.locator("img").first).to_be_visible()
@@ -74,10 +75,10 @@ def test_a_tick_changes_the_masks_and_goes_with_the_job(bench, app):
         boxes.nth(free).check()
     expected = " ".join(str(number) for number, ticked in enumerate(before) if ticked or number == free)
     expect(page).to_have_url(re.compile(f"ticked(:|%3A){expected.replace(' ', '(%20|[+])')}(&|$)"))
-    page.get_by_role("button", name="Back to the proposal").click()
+    page.get_by_role("button", name="Reset to the proposal").click()
     expect(boxes.nth(free)).not_to_be_checked()
     boxes.nth(free).check()
-    page.get_by_role("button", name="Label the dataset").click()
+    page.get_by_role("button", name=LABEL_ALL).click()
     page.get_by_role("dialog").get_by_role("button", name="Start").click()
     page.get_by_role("dialog").wait_for(state="detached")
     with app.installation.database.reading() as session:
@@ -86,11 +87,11 @@ def test_a_tick_changes_the_masks_and_goes_with_the_job(bench, app):
     assert len(made.state["clusters"]) == len(before)
 
 
-def test_the_worst_are_dropped_and_one_is_kept_again(bench, app):
+def test_the_worst_are_dropped_and_one_is_restored(bench, app):
     page = bench(a="kmeans")
-    page.get_by_role("button", name="Label the dataset").click()
+    page.get_by_role("button", name=LABEL_ALL).click()
     page.get_by_role("dialog").get_by_role("button", name="Start").click()
-    expect(page.get_by_text("Drop what should not be learned from")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_text("Exclude bad masks from training")).to_be_visible(timeout=WORK_MS)
     expect(page.get_by_text(f"On the {COUNT} images with truth")).to_be_visible(timeout=WORK_MS)
     page.get_by_role("button", name="Drop 1 image").click()
     expect(page.get_by_text("1 dropped: not trained on")).to_be_visible()
@@ -101,20 +102,20 @@ def test_the_worst_are_dropped_and_one_is_kept_again(bench, app):
     expect(tile).to_contain_text("dropped")
     tile.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("What the quality is made of")).to_be_visible()
+    expect(dialog.get_by_text("Components of the plausibility")).to_be_visible()
     dialog.get_by_role("button", name="Keep it").click()
     expect(page.get_by_text("1 dropped: not trained on")).to_have_count(0)
     with app.installation.database.reading() as session:
         assert recipes.dropped_images(session, made.id) == set()
 
 
-def test_a_recipe_goes_out_as_a_file_and_comes_back(bench, tmp_path):
+def test_a_recipe_is_downloaded_and_imported(bench, tmp_path):
     page = bench(a="kmeans,clusters:7")
-    page.get_by_role("button", name="Keep this recipe").click()
+    page.get_by_role("button", name="Save this recipe").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("textbox", name="Name of the recipe").fill("seven")
-    dialog.get_by_role("button", name="Keep", exact=True).click()
-    expect(page.get_by_role("button", name="Load into A")).to_be_visible()
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("button", name="Edit in A")).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("button", name="download icon").click()
     content = json.loads(download.value.path().read_text())
@@ -123,5 +124,5 @@ def test_a_recipe_goes_out_as_a_file_and_comes_back(bench, tmp_path):
     path.write_text(json.dumps(content | {"name": "eight", "params": {"clusters": 8}}))
     page.get_by_role("button", name="Import a recipe").click()
     dialog.locator("input[type=file]").set_input_files(path)
-    dialog.get_by_role("button", name="Keep and load it").click()
+    dialog.get_by_role("button", name="Save and edit it").click()
     expect(page).to_have_url(re.compile("clusters(:|%3A)8"))

@@ -1,6 +1,6 @@
 """Faults one after the other on one running app; after each, the job is resumed in a real Chromium.
 
-`make test` injects the first three, `make soak` all ten; `python -m benchmarks.faults` injects hundreds.
+`make test` injects the first three, `make soak` all ten; `python -m benchmarks.faults inject` injects hundreds.
 """
 
 from functools import partial

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from sqlalchemy.orm import Session
 
 from db import datasets
 from db.models import Dataset, Job, new_id
@@ -32,7 +35,7 @@ class Installation:
 
 
 def disc(size_px: int = 64, radius_px: int = 18, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return (image uint8 RGB, mask bool): a bright disc somewhere on a dark, noisy ground."""
+    """Return (image uint8 RGB, mask bool): a bright disc somewhere on a dark, noisy background."""
     rng = np.random.default_rng(seed)
     centre = rng.integers(radius_px, size_px - radius_px, size=2)
     rows, columns = np.mgrid[:size_px, :size_px]
@@ -45,32 +48,58 @@ def add_discs(
     installation: Installation, count: int = 6, name: str = "discs", truth: bool = True, size_px: int = 64
 ) -> Dataset:
     """Store a dataset of drawn discs, the way the import job stores one."""
+    pairs = [disc(size_px, seed=number) for number in range(count)]
+    return add_dataset(installation, name, [(image, mask if truth else None) for image, mask in pairs], "disc {}.png")
+
+
+def add_dataset(
+    installation: Installation,
+    name: str,
+    pairs: Iterable[tuple[np.ndarray, np.ndarray | None]],
+    file_names: str = "image {}.png",
+) -> Dataset:
+    """Store a dataset of images, uint8 RGB, with truth, bool, where there is one, the way the import job stores one."""
     with installation.database.writing() as session:
         dataset = datasets.create(session, name)
-    rows = []
-    for number in range(count):
-        image, mask = disc(size_px, seed=number)
-        image_id = new_id()
-        installation.files.write(stored.image_key(dataset.id, image_id), codec.encode_png(image))
-        installation.files.write(stored.thumb_key(dataset.id, image_id), codec.thumbnail(image))
-        if truth:
-            installation.files.write(
-                stored.truth_key(dataset.id, image_id), codec.encode_png(mask.astype(np.uint8) * 255)
-            )
-        rows.append(
-            {
-                "id": image_id,
-                "name": f"disc {number}.png",
-                "content_hash": f"{name}{number}",
-                "width": size_px,
-                "height": size_px,
-                "has_truth": truth,
-                "truth_values": [[0, int((~mask).sum())], [255, int(mask.sum())]] if truth else [],
-            }
-        )
-    classes = [{"index": 0, "name": "background"}, {"index": 1, "name": "foreground"}] if truth else None
-    lookup = [int(value >= 128) for value in range(256)] if truth else None
+    rows = [
+        image_row(installation.files, dataset.id, file_names.format(number), f"{name}{number}", *pair)
+        for number, pair in enumerate(pairs)
+    ]
     with installation.database.writing() as session:
         entries = [{"name": row["name"], "taken": True, "reason": ""} for row in rows]
         datasets.add_images(session, dataset.id, new_id(), rows, entries)
-        return datasets.finish_import(session, dataset.id, classes, lookup)
+        return finish_dataset(session, dataset.id, any(row["has_truth"] for row in rows))
+
+
+def image_row(
+    files: LocalStore, dataset_id: str, name: str, content_hash: str, image: np.ndarray, truth: np.ndarray | None
+) -> dict[str, Any]:
+    """Write the files of one image; return its row."""
+    image_id = new_id()
+    files.write(stored.image_key(dataset_id, image_id), codec.encode_png(image))
+    files.write(stored.thumb_key(dataset_id, image_id), codec.thumbnail(image))
+    values = []
+    if truth is not None:
+        files.write(stored.truth_key(dataset_id, image_id), mask_png(truth))
+        values = [[0, int((~truth).sum())], [255, int(truth.sum())]]
+    return {
+        "id": image_id,
+        "name": name,
+        "content_hash": content_hash,
+        "width": image.shape[1],
+        "height": image.shape[0],
+        "has_truth": truth is not None,
+        "truth_values": values,
+    }
+
+
+def mask_png(mask: np.ndarray) -> bytes:
+    """Return a mask, bool (H, W), as a PNG of 0 and 255."""
+    return codec.encode_png(mask.astype(np.uint8) * 255)
+
+
+def finish_dataset(session: Session, dataset_id: str, truth: bool) -> Dataset:
+    """Do what ends an import; truth from 128 on is foreground."""
+    classes = [{"index": 0, "name": "background"}, {"index": 1, "name": "foreground"}]
+    lookup = [int(value >= 128) for value in range(256)]
+    return datasets.finish_import(session, dataset_id, classes if truth else None, lookup if truth else None)

@@ -11,6 +11,7 @@ from db.models import Dataset, Run
 from engine.core.run_config import RunConfig
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
+from engine.store.local import LocalStore
 from tests.support.installation import Installation
 
 
@@ -22,10 +23,7 @@ def add_label_set(installation: Installation, dataset: Dataset, name: str = "rec
     rows = []
     for image in images:
         mask = np.roll(truth_of(installation, dataset, image.id), shift_px, axis=1)
-        installation.files.write(
-            stored.label_key(label_set.id, image.id), codec.encode_png(mask.astype(np.uint8) * 255)
-        )
-        rows.append({"image_id": image.id, "area": float(mask.mean()), "dice": None, "iou": None})
+        rows.append(label_row(installation.files, label_set.id, image.id, mask.astype(np.uint8) * 255))
     with installation.database.writing() as session:
         recipes.add_labels(session, label_set.id, rows)
     return label_set.id
@@ -87,20 +85,41 @@ def _prediction(
     core = np.roll(truth, shift_px, axis=1)
     border = core | np.roll(core, 2, axis=0) | np.roll(core, -2, axis=0)
     levels = metrics.probability_to_u8(np.where(core, 0.9, np.where(border, 0.4, 0.1)))
-    installation.files.write(stored.prediction_key(set_id, image_id), codec.encode_png(levels))
+    label = None
+    if run.label_set_id:
+        label = codec.decode_png(installation.files.read(stored.label_key(run.label_set_id, image_id))) > 127
+    return prediction_row(installation.files, set_id, image_id, levels, label, truth if has_truth else None)
+
+
+def label_row(
+    files: LocalStore, label_set_id: str, image_id: str, levels: np.ndarray, truth: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Store a pseudo-label, uint8 (H, W); return its row, with scores against truth, bool (H, W), where it is given."""
+    files.write(stored.label_key(label_set_id, image_id), codec.encode_png(levels))
+    mask = metrics.to_mask(levels, 0.5)
+    scores = [metrics.dice(mask, truth), metrics.iou(mask, truth)] if truth is not None else [None, None]
+    return {"image_id": image_id, "area": float(mask.mean()), "dice": scores[0], "iou": scores[1]}
+
+
+def prediction_row(
+    files: LocalStore,
+    set_id: str,
+    image_id: str,
+    levels: np.ndarray,
+    label: np.ndarray | None,
+    truth: np.ndarray | None,
+) -> dict[str, Any]:
+    """Store a predicted probability, uint8 (H, W); return its row, scored against those masks, bool, that are given."""
+    files.write(stored.prediction_key(set_id, image_id), codec.encode_png(levels))
     mask = metrics.to_mask(levels, 0.5)
     row: dict[str, Any] = {
         "image_id": image_id,
         "area": float(mask.mean()),
         "mean_probability": float(levels.mean() / 255),
-        **dict.fromkeys(("label_dice", "label_iou", "truth_dice", "truth_iou", "label_counts", "truth_counts")),
     }
-    references = {"truth": truth} if has_truth else {}
-    if run.label_set_id:
-        key = stored.label_key(run.label_set_id, image_id)
-        references["label"] = codec.decode_png(installation.files.read(key)) > 127
-    for reference, reference_mask in references.items():
-        row[f"{reference}_dice"] = metrics.dice(mask, reference_mask)
-        row[f"{reference}_iou"] = metrics.iou(mask, reference_mask)
-        row[f"{reference}_counts"] = metrics.pack_counts(metrics.threshold_counts(levels, reference_mask))
+    for name, reference in (("label", label), ("truth", truth)):
+        known = reference is not None
+        row[f"{name}_dice"] = metrics.dice(mask, reference) if known else None
+        row[f"{name}_iou"] = metrics.iou(mask, reference) if known else None
+        row[f"{name}_counts"] = metrics.pack_counts(metrics.threshold_counts(levels, reference)) if known else None
     return row

@@ -31,11 +31,12 @@ KEPT = {"app.db", "app.db-wal", "app.db-shm", "logs"}  # the running app has the
 
 @dataclass(frozen=True)
 class RunningApp:
-    """The app's address, its installation, and the file with its output."""
+    """The app's address, its installation, the file with its output, and its process id."""
 
     address: str
     installation: Installation
     log: Path
+    pid: int
 
     def empty(self) -> None:
         """Leave the installation as a new one has it: no worker, no row, no file. The app keeps running."""
@@ -85,7 +86,9 @@ def running(data_root: Path, *options: str, script: Path = APP, **environment: s
             stdout=output,
             stderr=output,
         )
-    app = RunningApp(f"http://127.0.0.1:{port}", Installation(settings, database, LocalStore(data_root)), log)
+    app = RunningApp(
+        f"http://127.0.0.1:{port}", Installation(settings, database, LocalStore(data_root)), log, server.pid
+    )
     try:
         wait_until_it_answers(port, server, log)
         database.migrate()

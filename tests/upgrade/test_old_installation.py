@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as Picture
+from sqlalchemy import select
 
 from dashboard.access import identity
 from dashboard.facts import urls
@@ -26,6 +27,7 @@ from db import datasets, jobs, runs, submissions
 from db.models import Image, Job, JobStatus, PredictionSet, Run, utc_now
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
+from engine.work.progress_words import progress_count, progress_words
 from tests.support.calling import call
 from tests.support.entering import login_wanted, user_cookies
 from tests.support.installation import REPOSITORY, Installation
@@ -116,6 +118,16 @@ def listed(installation: Installation) -> dict[str, tuple]:
 
 def test_the_runs_have_the_scores_that_they_had(installation):
     assert listed(installation) == SCORES
+
+
+def test_the_progress_of_jobs_is_readable_in_its_new_columns(installation, stored_database):
+    with closing(sqlite3.connect(stored_database)) as raw:
+        before = {row[0]: row[1:] for row in raw.execute("SELECT id, progress_done, progress_total FROM jobs")}
+    with installation.database.reading() as session:
+        now = {job.id: jobs.Progress.of(job) for job in session.scalars(select(Job))}
+        killed = session.get_one(Run, HALF_TRAINED).job_id
+    assert now == {id_: jobs.Progress(done, total) for id_, (done, total) in before.items()}
+    assert (progress_words(now[killed]), progress_count(now[killed])) == ("", "18 of 48")
 
 
 def findings(installation: Installation) -> set[str]:

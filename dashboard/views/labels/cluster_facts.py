@@ -1,4 +1,4 @@
-"""The clusters of a whole dataset as the page shows them, and what a person's ticks mean as a parameter."""
+"""The clusters of a whole dataset as the page shows them, and the ticks as a parameter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.labelling.base import find_method, values_for
 
 @dataclass(frozen=True)
 class Cluster:
-    """One kind of surface: its share of the looked-at area, its mean colour, and addresses of typical patches."""
+    """One kind of surface: its share of the sampled area, its mean colour, and URLs of typical patches."""
 
     number: int
     share: float
@@ -28,16 +28,16 @@ class Cluster:
 
 
 def takes_ticks(method: str) -> bool:
-    """Whether a method's clusters are ticked by a person."""
+    """Return whether the user ticks the clusters of a method."""
     return TICKED in find_method(method).params.model_fields
 
 
-def cluster_rows(state: dict[str, Any], ticked: str, dataset_id: str, looked_at: Sequence[str]) -> tuple[Cluster, ...]:
+def cluster_rows(state: dict[str, Any], ticked: str, dataset_id: str, sample: Sequence[str]) -> tuple[Cluster, ...]:
     """Return the clusters of a fitted state in their order.
 
     Args:
         ticked: the recipe's parameter.
-        looked_at: the ids of the images that the state was fitted to, in the order in which they were looked at.
+        sample: the ids of the images that the state was fitted to, in the order of the fit.
     """
     chosen = ticked_numbers(ticked, state)
     return tuple(
@@ -48,9 +48,9 @@ def cluster_rows(state: dict[str, Any], ticked: str, dataset_id: str, looked_at:
             ticked=number in chosen,
             colour=_colour(cluster["lab"]),
             patches=tuple(
-                urls.patch(dataset_id, looked_at[int(image)], row, column)
+                urls.patch(dataset_id, sample[int(image)], row, column)
                 for image, row, column in cluster["examples"]
-                if int(image) < len(looked_at)
+                if int(image) < len(sample)
             ),
         )
         for number, cluster in enumerate(state["clusters"])
@@ -58,7 +58,7 @@ def cluster_rows(state: dict[str, Any], ticked: str, dataset_id: str, looked_at:
 
 
 def ticked_numbers(ticked: str, state: dict[str, Any]) -> set[int]:
-    """Return which clusters are ticked; those that the state does not have are left out."""
+    """Return the ticked clusters, without numbers that the state does not have."""
     count = len(state["clusters"])
     if not ticked.strip():
         return _proposal(state)
@@ -66,19 +66,19 @@ def ticked_numbers(ticked: str, state: dict[str, Any]) -> set[int]:
 
 
 def ticks_text(numbers: Collection[int], state: dict[str, Any]) -> str:
-    """Return the parameter that means these ticks: empty for the proposal, "none" for no cluster at all."""
+    """Return these ticks as a parameter: empty for the proposal, "none" for no cluster at all."""
     if set(numbers) == _proposal(state):
         return ""
     return " ".join(str(number) for number in sorted(set(numbers))) or "none"
 
 
 def clustering_key(recipe: Recipe, dataset_id: str) -> str:
-    """Return what the numbering of the clusters depends on: while it stays the same, ticks mean the same."""
+    """Return a key of all that the numbers of the clusters depend on: ticks are valid as long as it stays the same."""
     return json.dumps([dataset_id, recipe.method, values_for(recipe.params, "fit")])
 
 
 def ticked_share(rows: Sequence[Cluster]) -> float:
-    """Return the share of the looked-at area that the ticked clusters cover."""
+    """Return the share of the sampled area that the ticked clusters cover."""
     return sum(row.share for row in rows if row.ticked)
 
 

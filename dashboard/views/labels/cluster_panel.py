@@ -25,10 +25,10 @@ def cluster_panel(
     """Draw the clusters.
 
     Args:
-        clustering: what their numbering depends on; ticks on their way when it changes are forgotten.
-        tick: called with the numbers that are ticked when a person ticks one, before the page is drawn anew.
-        propose: called when a person wants the proposal back.
-        follows_proposal: whether the ticks are the proposal's.
+        clustering: the key of their numbering; ticks that arrive after it changed are ignored.
+        tick: called with the ticked numbers after each tick, before the page is redrawn.
+        propose: called to reset the ticks to the proposal.
+        follows_proposal: whether the ticks are those of the proposal.
     """
 
     def changed() -> None:
@@ -38,14 +38,14 @@ def cluster_panel(
 
     st.markdown(
         "**Which clusters are foreground?**",
-        help="Surfaces that look alike were grouped over the whole dataset: a cluster is the same kind of surface in "
-        "every image. ★ marks the proposal, made without truth. Percentages are shares of the area.",
+        help="Similar surfaces were grouped over the whole dataset: a cluster is the same kind of surface in every "
+        "image. ★ marks the proposal, computed without truth. Percentages are shares of the area.",
     )
     data = {"rows": [asdict(cluster) for cluster in clusters], "clustering": clustering}
     _render(key=key, data=data, on_ticks_change=changed)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
-            "Back to the proposal",
+            "Reset to the proposal",
             icon=":material/star:",
             key=f"{key}-propose",
             disabled=follows_proposal,

@@ -1,4 +1,4 @@
-"""What the bench of the labels page shows: a dataset, its probe images, and what a recipe achieves on them."""
+"""Data of the bench of the Labels page: a dataset, its test images, and the scores of a recipe on them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from engine.labelling.methods.auto import merit
 PER_PAGE = 48
 PROBE_RANGE = (6, 12)
 PER_IMAGE_OVERHEAD_S = 0.02
-"""Reading a 400 px image, writing its mask and its row, beside the drawing itself."""
+"""Reading a 400 px image and writing its mask and its row, in addition to the method itself."""
 SIZE_EXPONENT = 1.2
-"""How time grows with the side of a picture. From 256 to 400 px our methods take 1.2 to 2.3 times as long, this 1.7."""
+"""How time grows with the side of an image. From 256 to 400 px our methods take 1.2 to 2.3 times as long, this 1.7."""
 
 
 @dataclass(frozen=True)
 class ProbeImage:
-    """One image that shows what a recipe does, or that a method looks at before it draws."""
+    """A test image, or an image that a method is fitted to."""
 
     id: str
     name: str
@@ -38,7 +38,7 @@ class ProbeImage:
 
 @dataclass(frozen=True)
 class Workplace:
-    """A dataset and its probe images: those chosen, or an even spread. `fingerprint` changes with its images."""
+    """A dataset and its test images: the chosen ones, or an even spread. `fingerprint` changes with its images."""
 
     dataset_id: str
     name: str
@@ -51,16 +51,17 @@ class Workplace:
 
     @property
     def aspect(self) -> float:
-        """The median width over height of the probe images."""
+        """The median width over height of the test images."""
         return float(np.median([image.width_px / image.height_px for image in self.probe])) if self.probe else 4 / 3
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a recipe achieves on the probe.
+    """The scores and the cost of a recipe on the test images.
 
-    Dice and IoU are means against truth; None where no image has truth. Quality is label-free, in [0, 1]; None while
-    it is not known. `unclear` marks images in which no foreground stands out.
+    Dice and IoU are means against truth; None where no image has truth. Quality is computed without truth, in [0, 1];
+    None until it is computed: `quality` is the estimated score of the recipe, `image_quality` the plausibility of each
+    mask. `unclear` marks images in which no foreground stands out.
     """
 
     dice: float | None
@@ -81,7 +82,7 @@ def dataset_names(session: Session) -> dict[str, str]:
 
 
 def workplace(session: Session, dataset_id: str) -> Workplace:
-    """Return a dataset with its probe images."""
+    """Return a dataset with its test images."""
     dataset = session.get_one(Dataset, dataset_id)
     return Workplace(
         dataset_id=dataset.id,
@@ -95,8 +96,8 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
     )
 
 
-def looked_at(session: Session, dataset_id: str, method: str) -> tuple[ProbeImage, ...]:
-    """Return the images of a dataset that a method looks at before it draws, as its job does; none for most methods."""
+def fit_images(session: Session, dataset_id: str, method: str) -> tuple[ProbeImage, ...]:
+    """Return the images of a dataset that a method is fitted to, the same as in its job; none for most methods."""
     found = find_method(method)
     if found.look is None:
         return ()
@@ -119,13 +120,13 @@ def outcome(
     limit_px: int | None,
     cores: int,
 ) -> Outcome:
-    """Return what a recipe achieves on the probe, and what it would cost on the whole dataset.
+    """Return the scores of a recipe on the test images, and its cost for the whole dataset.
 
     Args:
-        previews: one for each of the probe's images.
+        previews: one for each test image.
         threshold: of the masks, in [0, 1].
-        limit_px: the longest side the previews were drawn at; None is the recipe's own.
-        cores: how many images the job labels at a time.
+        limit_px: the longest side of the previews; None is the recipe's own.
+        cores: the number of images that the job labels at a time.
     """
     at = metrics.threshold_index(threshold)
     curves = [preview.counts for preview in previews]
@@ -154,16 +155,16 @@ def outcome(
 
 
 def probe_problem(count: int, images: int) -> str:
-    """Return why `count` images cannot be the probe of a dataset of `images`, as a sentence; empty if they can."""
+    """Return why `count` images cannot be the test images of a dataset of `images`; empty if they can."""
     lowest, highest = min(PROBE_RANGE[0], images), PROBE_RANGE[1]
     if lowest <= count <= highest:
         return ""
     wanted = f"{lowest} to {highest}" if images > lowest else str(lowest)
-    return f"The probe takes {wanted} images. {count} {'is' if count == 1 else 'are'} ticked."
+    return f"Choose {wanted} test images. {count} {'is' if count == 1 else 'are'} ticked."
 
 
 def _slowdown(image: ProbeImage, params: LabelParams, limit_px: int | None) -> float:
-    """Return how many times longer the recipe's own size takes than the preview's."""
+    """Return how many times longer the recipe's own size takes than the size of the preview."""
     full_px = min(params.longest_side_px, max(image.width_px, image.height_px))
     return 1.0 if limit_px is None or full_px <= limit_px else (full_px / limit_px) ** SIZE_EXPONENT
 

@@ -1,4 +1,4 @@
-"""The stored label sets of a dataset: what drew them, how good they are, what they taught."""
+"""The label sets of a dataset: the recipe that computed them, their scores, and the runs trained on them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts.auto_choice import AutoChoice, auto_choice
 from dashboard.facts.jobs import JobView, job_view
-from dashboard.facts.recipes import Recipe, describe_changes, known_recipe
+from dashboard.facts.recipes import Recipe, describe_stored
 from db import jobs, recipes
 from db.models import LabelSet, Run
 
 
 @dataclass(frozen=True)
 class LabelSetCard:
-    """A stored label set. Dice and IoU are means against truth at threshold 0.5; `runs` learned from it.
+    """A label set. Dice and IoU are means against truth at threshold 0.5; `runs` are the names of runs trained on it.
 
-    Quality is label-free, in [0, 1]; None where it was not computed. `unclear` counts images without clear foreground,
-    `dropped` those that a person keeps from training. `choice` is what the automatic method chose, and why.
+    Quality is the mask plausibility in [0, 1]; None where it was not computed. `unclear` counts images without clear
+    foreground, `dropped` those excluded from training. `choice` is the choice of the automatic method.
     """
 
     id: str
@@ -47,30 +47,25 @@ def label_set_cards(session: Session, dataset_id: str, now: datetime, lost_after
 
 
 def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: float) -> LabelSetCard:
-    summary = recipes.summary(session, label_set.id)
-    runs = session.scalars(select(Run.name).where(Run.label_set_id == label_set.id).order_by(Run.created_at)).all()
-    recipe = known_recipe(label_set.method, label_set.params)
+    scores = recipes.summary(session, label_set.id)._asdict()
+    del scores["scored"]
+    runs = session.scalars(select(Run.name).where(Run.label_set_id == label_set.id).order_by(Run.created_at))
+    recipe, title, changes = describe_stored(label_set.method, label_set.params)
     return LabelSetCard(
         id=label_set.id,
         name=label_set.name,
         recipe=recipe,
-        method_title=recipe.title if recipe else label_set.method,
-        changes=describe_changes(recipe.params) if recipe else "drawn by a method that this version does not have",
-        images=summary.images,
-        area=summary.area,
-        dice=summary.dice,
-        iou=summary.iou,
-        quality=summary.quality,
-        unclear=summary.unclear,
-        dropped=summary.dropped,
+        method_title=title,
+        changes=changes,
         choice=auto_choice(label_set.state),
         created_at=label_set.created_at,
         runs=tuple(runs),
         job=job_view(jobs.find(session, label_set.job_id), now, lost_after_s),
+        **scores,
     )
 
 
 def job_of(session: Session, label_set_id: str, now: datetime, lost_after_s: float) -> JobView | None:
-    """Return the job that draws a label set, or None where the set is gone."""
+    """Return the job that computes a label set, or None where the set was deleted."""
     label_set = session.get(LabelSet, label_set_id)
     return None if label_set is None else job_view(jobs.find(session, label_set.job_id), now, lost_after_s)

@@ -1,4 +1,4 @@
-"""The stored label sets of a dataset: what drew them, how good they are, their masks, and what to do with them."""
+"""The label sets of a dataset: recipe, scores, masks, and actions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from functools import partial
 import streamlit as st
 
 from dashboard.access import rights
-from dashboard.facts import wording
 from dashboard.facts.jobs import JobView
 from dashboard.facts.recipes import Recipe
+from dashboard.facts.wording import ago, count, escaped
 from dashboard.server import resources
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
 from dashboard.ui.job_panel import job_panel
 from dashboard.ui.status import badge_text
-from dashboard.views.labels import label_set_facts as viewmodel
+from dashboard.views.labels import label_set_facts as facts
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
 from db import recipes
@@ -28,14 +28,16 @@ ADDRESS = "labels"
 def stored_label_sets(
     place: Workplace, load: Callable[[str, Recipe], None], threshold: float
 ) -> tuple[LabelSetCard, ...]:
-    """Draw the list and return it; `load("a", recipe)` puts a recipe into the sliders.
+    """Draw the list and return it.
 
-    `threshold` is that of the masks that are taken home.
+    Args:
+        load: the callback `load("a", recipe)` that puts a recipe into the sliders.
+        threshold: the mask threshold of downloads.
     """
     cards = _read_cards(place.dataset_id)
-    st.subheader(f"Label sets of {wording.escaped(place.name)}", divider="gray")
+    st.subheader(f"Label sets of {escaped(place.name)}", divider="gray")
     if not cards:
-        st.caption("None yet. *Label the dataset* above draws one; then a network can learn from it.")
+        st.caption("None yet. *Label all images* above computes one; then a network can be trained on it.")
     for card in cards:
         _draw_card(place, card, load, threshold)
     return cards
@@ -43,7 +45,7 @@ def stored_label_sets(
 
 def _read_cards(dataset_id: str) -> tuple[LabelSetCard, ...]:
     with resources.database().reading() as session:
-        return viewmodel.label_set_cards(session, dataset_id, utc_now(), resources.settings().lost_after_s)
+        return facts.label_set_cards(session, dataset_id, utc_now(), resources.settings().lost_after_s)
 
 
 def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe], None], threshold: float) -> None:
@@ -52,39 +54,39 @@ def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe
         words, buttons = st.columns([3, 2], vertical_alignment="center")
         with words:
             badge = "" if card.job is None or card.job.status == "finished" else badge_text(card.job.status)
-            st.markdown(f"**{wording.escaped(card.name)}** {badge}")
+            st.markdown(f"**{escaped(card.name)}** {badge}")
             st.caption(_facts(place, card))
             if card.choice is not None:
-                chosen = f"Chosen automatically: **{wording.escaped(card.choice.title)}**."
-                st.caption(f":material/auto_awesome: {chosen} {wording.escaped(card.choice.sentence)}")
+                chosen = f"Chosen automatically: **{escaped(card.choice.title)}**."
+                st.caption(f":material/auto_awesome: {chosen} {escaped(card.choice.sentence)}")
         with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
             _buttons(place, card, opened, load, threshold)
         job_panel(
             partial(_read_job, card.id),
             key=f"label-job-{card.id}",
-            what="Drawing masks",
-            kept="The masks drawn so far are kept.",
+            what="Computing masks",
+            kept="The masks computed so far are kept.",
         )
 
 
 def _facts(place: Workplace, card: LabelSetCard) -> str:
-    facts = [
-        f"{wording.escaped(card.method_title)}: {wording.escaped(card.changes)}",
+    words = [
+        f"{escaped(card.method_title)}: {escaped(card.changes)}",
         f"{card.images:,} of {place.images:,} masks",
     ]
     if card.quality is not None:
-        facts.append(f"quality (label-free) **{card.quality:.3f}**")
+        words.append(f"mask plausibility **{card.quality:.3f}**")
     if card.dice is not None:
-        facts.append(f"Dice vs truth **{card.dice:.3f}**, IoU vs truth **{card.iou:.3f}**")
+        words.append(f"Dice vs truth **{card.dice:.3f}**, IoU vs truth **{card.iou:.3f}**")
     if card.area is not None:
-        facts.append(f"foreground {card.area:.0%} of the area")
+        words.append(f"foreground {card.area:.0%} of the area")
     if card.unclear:
-        facts.append(f"{card.unclear:,} without clear foreground")
+        words.append(f"{card.unclear:,} without clear foreground")
     if card.dropped:
-        facts.append(f"**{card.dropped:,} dropped**: not trained on")
+        words.append(f"**{card.dropped:,} dropped**: not trained on")
     if card.runs:
-        facts.append("taught " + ", ".join(wording.escaped(name) for name in card.runs))
-    return " · ".join([*facts, wording.ago(card.created_at, utc_now())])
+        words.append("used by " + ", ".join(escaped(name) for name in card.runs))
+    return " · ".join([*words, ago(card.created_at, utc_now())])
 
 
 def _buttons(
@@ -101,7 +103,7 @@ def _buttons(
         st.rerun()
     if card.recipe is not None:
         st.button(
-            "Load into sliders", icon=":material/tune:", key=f"load-{card.id}", on_click=load, args=("a", card.recipe)
+            "Edit this recipe", icon=":material/tune:", key=f"load-{card.id}", on_click=load, args=("a", card.recipe)
         )
     at_work = card.job is not None and card.job.at_work
     if card.images and not at_work and st.button("Train on it", icon=":material/model_training:", key=f"to-{card.id}"):
@@ -114,12 +116,12 @@ def _buttons(
 
 def _read_job(label_set_id: str) -> JobView | None:
     with resources.database().reading() as session:
-        return viewmodel.job_of(session, label_set_id, utc_now(), resources.settings().lost_after_s)
+        return facts.job_of(session, label_set_id, utc_now(), resources.settings().lost_after_s)
 
 
 @st.dialog("Delete this label set?", icon=":material/delete:")
 def _confirm_deletion(card: LabelSetCard) -> None:
-    st.markdown(f"**{wording.escaped(card.name)}** and its {wording.count(card.images, 'mask')} are removed for good.")
+    st.markdown(f"**{escaped(card.name)}** and its {count(card.images, 'mask')} are deleted permanently.")
     deletion_buttons(lambda: _delete(card.id), "The label set is deleted.")
 
 

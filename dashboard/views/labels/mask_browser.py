@@ -1,4 +1,4 @@
-"""The masks of a label set, worst first: look closer, and keep or drop them one by one."""
+"""The masks of a label set: view them, and drop or keep them one by one or by a rule."""
 
 from __future__ import annotations
 
@@ -8,67 +8,122 @@ from typing import Literal
 import streamlit as st
 
 from dashboard.access import rights
-from dashboard.facts import urls, wording
+from dashboard.facts import urls
+from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
-from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.mask_grid import Tile, mask_grid
+from dashboard.ui.trust_chart import trust_chart
 from dashboard.ui.viewer import Pane, viewer
-from dashboard.views.labels import mask_facts as label_masks
-from dashboard.views.labels.drop_panel import drop_panel
+from dashboard.views.labels import mask_facts as facts
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
 from dashboard.views.labels.label_sets import ADDRESS
-from dashboard.views.labels.mask_facts import SHOWS, Mask, MaskPage
-from dashboard.views.labels.quality_trust import quality_trust
+from dashboard.views.labels.mask_facts import SHOWS, DropRule, Mask, MaskPage
+from dashboard.views.labels.recipe_column import Settings
 from db import recipes
 
 Click = Literal["opens the mask", "drops or keeps it"]
 CLICKS: tuple[Click, ...] = ("opens the mask", "drops or keeps it")
+RULES = ("The worst", "Below a plausibility", "No clear foreground")
 
 
-def browse_masks(place: Workplace, cards: Sequence[LabelSetCard], mode: Mode, threshold: float, opacity: float) -> None:
-    """Draw the masks of the label set that the address names, 48 a page."""
+def browse_masks(place: Workplace, cards: Sequence[LabelSetCard], settings: Settings) -> None:
+    """Draw the masks of the label set that the URL names, 48 per page."""
     card = next((card for card in cards if card.id == st.query_params.get(ADDRESS)), None)
     if card is not None and card.images:
-        _browser(place, card, mode, threshold, opacity)
+        _browser(place, card, settings)
 
 
 @st.fragment
-def _browser(place: Workplace, card: LabelSetCard, mode: Mode, threshold: float, opacity: float) -> None:
-    st.subheader(f"Masks of {wording.escaped(card.name)}", divider="gray")
+def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
+    st.subheader(f"Masks of {escaped(card.name)}", divider="gray")
     if card.quality is not None:
         left, right = st.columns([3, 2], gap="large") if card.dice is not None else (st.container(), None)
         with left:
-            drop_panel(card)
+            _drop_panel(card)
         if right is not None:
             with right:
-                opened = quality_trust(card.id)
+                opened = _quality_trust(card.id)
             if opened:
-                _open(place, card, opened, threshold, opacity)
+                _open(place, card, opened, settings)
     page, click = _choose_page(card)
     if not page.masks:
-        st.info("No mask is of this kind.")
+        st.info("No mask matches.")
         return
     clicked = mask_grid(
         [_tile(place, card, mask) for mask in page.masks],
-        mode=mode,
-        threshold=threshold,
-        opacity=opacity,
+        mode=settings.mode,
+        threshold=settings.threshold,
+        opacity=settings.opacity,
         aspect=place.aspect,
         key=f"masks-{card.id}",
     )
     st.caption(
-        "Quality is label-free: told from image and mask alone."
+        "Plausibility is computed from image and mask alone."
         + (" Dice is against truth at threshold 0.5." if card.dice is not None else " There is no truth here.")
     )
     if clicked and click == "opens the mask":
-        _open(place, card, clicked, threshold, opacity)
+        _open(place, card, clicked, settings)
     elif clicked:
         mask = next(mask for mask in page.masks if mask.image_id == clicked)
-        _set_dropped(card, mask, not mask.dropped)
+        _set_dropped(card, [mask.image_id], not mask.dropped)
+
+
+def _drop_panel(card: LabelSetCard) -> None:
+    st.markdown(
+        f"**Exclude bad masks from training.** {card.images - card.dropped:,} of {count(card.images, 'image')} are "
+        "kept. Dropped images are not trained on; their masks stay here."
+    )
+    if rights.only_looking("Dropping"):
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        rule = _choose_rule()
+        with resources.database().reading() as session:
+            drop = facts.would_drop(session, card.id, rule)
+        label = f"Drop {count(len(drop.image_ids), 'image')}"
+        icon = ":material/remove_selection:"
+        if st.button(label, icon=icon, type="primary", key="drop-go", disabled=not drop.image_ids):
+            st.session_state["drop-last"] = card.id, drop.image_ids
+            _set_dropped(card, drop.image_ids, True)
+    st.caption(f"That leaves {count(drop.stay, 'image')} to train on.")
+    if not card.dropped:
+        return
+    label_set_id, last = st.session_state.get("drop-last", ("", ()))
+    can_undo = label_set_id == card.id and bool(last)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if can_undo and st.button("Undo the last drop", icon=":material/undo:", key="drop-undo"):
+            del st.session_state["drop-last"]
+            _set_dropped(card, last, False)
+        if st.button(f"Keep all {card.images:,} again", icon=":material/restore:", key="drop-restore"):
+            st.session_state.pop("drop-last", None)
+            _set_dropped(card, None, False)
+
+
+def _choose_rule() -> DropRule:
+    rule = st.segmented_control("Drop", RULES, default=RULES[0], required=True, key="drop-rule")
+    if rule == "The worst":
+        percent = st.slider(
+            "Least plausible", 1, 50, 10, format="%d %%", key="drop-percent", width=200,
+            help="Share of the kept images, those of the lowest plausibility first.",
+        )  # fmt: skip
+        return DropRule("share", percent / 100)
+    if rule == "Below a plausibility":
+        return DropRule("below", st.slider("Plausibility below", 0.0, 1.0, 0.4, 0.01, key="drop-below", width=200))
+    return DropRule("unclear")
+
+
+def _quality_trust(label_set_id: str) -> str | None:
+    with resources.database().reading() as session:
+        trust = facts.quality_trust(session, label_set_id)
+    st.markdown("**Can the plausibility be trusted here?**")
+    st.caption(trust.sentence)
+    if trust.spearman is None:
+        return None
+    return trust_chart(trust, key=f"trust-{label_set_id}", title="Mask plausibility")
 
 
 def _choose_page(card: LabelSetCard) -> tuple[MaskPage, Click]:
-    orders = label_masks.orders(card.quality is not None, card.dice is not None)
+    orders = facts.orders(card.quality is not None, card.dice is not None)
     key = f"masks-order-{card.id}"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         order = st.selectbox("Order", orders, format_func=_capital, key=key, width=250)
@@ -81,19 +136,18 @@ def _choose_page(card: LabelSetCard) -> tuple[MaskPage, Click]:
         pages_place = st.container(width="content")
     with resources.database().reading() as session:
         wanted = st.session_state.get("masks-page", 1)
-        page = label_masks.mask_page(session, card.id, wanted, order, show)
-    if page.pages > 1:
-        st.session_state["masks-page"] = page.page
-        with pages_place:
-            number = st.pagination(page.pages, key="masks-page")
-        if number != page.page:
-            with resources.database().reading() as session:
-                page = label_masks.mask_page(session, card.id, number, order, show)
+        page = facts.mask_page(session, card.id, wanted, order, show)
+        if page.pages > 1:
+            st.session_state["masks-page"] = page.page
+            with pages_place:
+                number = st.pagination(page.pages, key="masks-page")
+            if number != page.page:
+                page = facts.mask_page(session, card.id, number, order, show)
     return page, click
 
 
 def _tile(place: Workplace, card: LabelSetCard, mask: Mask) -> Tile:
-    scores = [] if mask.quality is None else [f"quality {mask.quality:.2f}"]
+    scores = [] if mask.quality is None else [f"plausibility {mask.quality:.2f}"]
     scores.append(f"area {mask.area:.0%}" if mask.dice is None else f"Dice vs truth {mask.dice:.2f}")
     return Tile(
         id=mask.image_id,
@@ -113,46 +167,42 @@ def _truth(place: Workplace, mask: Mask, size: int | None) -> str | None:
     return urls.truth(place.dataset_id, mask.image_id, size, version=place.truth_version)
 
 
-def _open(place: Workplace, card: LabelSetCard, image_id: str, threshold: float, opacity: float) -> None:
+def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Settings) -> None:
     with resources.database().reading() as session:
-        mask = label_masks.one_mask(session, card.id, image_id)
+        mask = facts.one_mask(session, card.id, image_id)
     if mask is not None:
-        _look_closer(place, card, mask, threshold, opacity)
+        _mask_dialog(place, card, mask, settings)
 
 
 @st.dialog("Mask", width="large")
-def _look_closer(place: Workplace, card: LabelSetCard, mask: Mask, threshold: float, opacity: float) -> None:
-    facts = [wording.escaped(mask.name), f"foreground {mask.area:.1%} of the area"]
+def _mask_dialog(place: Workplace, card: LabelSetCard, mask: Mask, settings: Settings) -> None:
+    words = [escaped(mask.name), f"foreground {mask.area:.1%} of the area"]
     if mask.dice is not None:
-        facts.append(f"Dice vs truth {mask.dice:.3f}")
+        words.append(f"Dice vs truth {mask.dice:.3f}")
     if mask.quality is not None:
-        facts.append(f"quality (label-free) {mask.quality:.3f}")
+        words.append(f"mask plausibility {mask.quality:.3f}")
     if mask.unclear:
-        facts.append("no clear foreground")
-    image, drawn = urls.image(place.dataset_id, mask.image_id), urls.label(card.id, mask.image_id)
-    panes = [Pane("Image", image), Pane("Pseudo-label", image, mask=drawn)]
+        words.append("no clear foreground")
+    image, label = urls.image(place.dataset_id, mask.image_id), urls.label(card.id, mask.image_id)
+    panes = [Pane("Image", image), Pane("Pseudo-label", image, mask=label)]
     truth = _truth(place, mask, None)
     if truth:
-        panes += [Pane("Errors vs truth", image, mask=drawn, reference=truth, mode="errors")]
+        panes += [Pane("Errors vs truth", image, mask=label, reference=truth, mode="errors")]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(" · ".join(facts), width="stretch")
-        words, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
-        if rights.button(words, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
-            _set_dropped(card, mask, not mask.dropped)
-    viewer(panes, threshold=threshold, opacity=opacity, key=f"look-{card.id}-{mask.image_id}")
+        st.caption(" · ".join(words), width="stretch")
+        title, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
+        if rights.button(title, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
+            _set_dropped(card, [mask.image_id], not mask.dropped)
+    viewer(panes, threshold=settings.threshold, opacity=settings.opacity, key=f"look-{card.id}-{mask.image_id}")
     if mask.parts:
-        parts = " · ".join(f"{_words(name)} {value:.2f}" for name, value in mask.parts.items())
-        st.caption(f"What the quality is made of, each 0 to 1: {parts}.")
+        parts = " · ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in mask.parts.items())
+        st.caption(f"Components of the plausibility, each 0 to 1: {parts}.")
 
 
-def _set_dropped(card: LabelSetCard, mask: Mask, dropped: bool) -> None:
+def _set_dropped(card: LabelSetCard, image_ids: Sequence[str] | None, dropped: bool) -> None:
     with resources.database().writing() as session:
-        recipes.set_dropped(session, card.id, [mask.image_id], dropped)
-    st.rerun()  # the whole page: the label set's card counts what is dropped
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+        recipes.set_dropped(session, card.id, image_ids, dropped)
+    st.rerun()  # the whole page: the label set's card counts the dropped images
 
 
 def _capital(text: str) -> str:

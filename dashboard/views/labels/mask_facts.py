@@ -1,4 +1,4 @@
-"""The masks of a label set: in what order to look at them, which are dropped, and what their quality is worth."""
+"""The masks of a label set: sorted and filtered, the images to drop, and how far their plausibility can be trusted."""
 
 from __future__ import annotations
 
@@ -15,35 +15,41 @@ from db.models import Image, Label
 PER_PAGE = 48
 
 Order = Literal[
-    "lowest quality first",
-    "highest quality first",
+    "lowest plausibility first",
+    "highest plausibility first",
     "dataset order",
     "lowest Dice vs truth first",
     "highest Dice vs truth first",
     "largest area first",
     "smallest area first",
 ]
-QUALITY_ORDERS: tuple[Order, ...] = ("lowest quality first", "highest quality first")
+QUALITY_ORDERS: tuple[Order, ...] = ("lowest plausibility first", "highest plausibility first")
 TRUTH_ORDERS: tuple[Order, ...] = ("lowest Dice vs truth first", "highest Dice vs truth first")
 OTHER_ORDERS: tuple[Order, ...] = ("dataset order", "largest area first", "smallest area first")
 
 Show = Literal["all", "kept", "dropped", "no clear foreground"]
-SHOWS: tuple[Show, ...] = ("all", "kept", "dropped", "no clear foreground")
 
 _COLUMNS: dict[Order, list[Any]] = {
-    "lowest quality first": [Label.quality.is_(None), Label.quality],
-    "highest quality first": [Label.quality.is_(None), Label.quality.desc()],
+    "lowest plausibility first": [Label.quality.is_(None), Label.quality],
+    "highest plausibility first": [Label.quality.is_(None), Label.quality.desc()],
     "dataset order": [],
     "lowest Dice vs truth first": [Label.dice.is_(None), Label.dice],
     "highest Dice vs truth first": [Label.dice.is_(None), Label.dice.desc()],
     "largest area first": [Label.area.desc()],
     "smallest area first": [Label.area],
 }
+_FILTERS: dict[Show, list[ColumnElement[bool]]] = {
+    "all": [],
+    "kept": [Label.dropped.is_(False)],
+    "dropped": [Label.dropped.is_(True)],
+    "no clear foreground": [Label.unclear.is_(True)],
+}
+SHOWS: tuple[Show, ...] = tuple(_FILTERS)
 
 
 @dataclass(frozen=True)
 class Mask:
-    """One stored mask. `dice` is against truth at threshold 0.5, None without truth; `quality` is label-free."""
+    """One mask. `dice` is against truth at threshold 0.5, None without truth; `quality` is the mask plausibility."""
 
     image_id: str
     name: str
@@ -58,7 +64,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class MaskPage:
-    """One page of a label set's masks; `found` counts those on all pages."""
+    """One page of a label set's masks; `found` counts the masks of all pages."""
 
     masks: tuple[Mask, ...]
     found: int
@@ -68,7 +74,7 @@ class MaskPage:
 
 @dataclass(frozen=True)
 class DropRule:
-    """Which images to drop: the worst `value` of 1 by quality, those below quality `value`, or the unclear ones."""
+    """Images to drop: a share `value` of the least plausible, those below plausibility `value`, or the unclear ones."""
 
     kind: Literal["share", "below", "unclear"]
     value: float = 0.0
@@ -76,7 +82,7 @@ class DropRule:
 
 @dataclass(frozen=True)
 class Drop:
-    """What a rule would drop: images not dropped yet, and how many would stay for training."""
+    """The images that a rule would drop, without those dropped already, and how many would stay for training."""
 
     image_ids: tuple[str, ...]
     stay: int
@@ -85,35 +91,29 @@ class Drop:
 def mask_page(
     session: Session, label_set_id: str, page: int, order: Order = "dataset order", show: Show = "all"
 ) -> MaskPage:
-    """Return one page (counted from 1, held within what there is) of a label set's masks."""
-    kept = [Label.label_set_id == label_set_id, *_filter(show)]
-    found = session.scalar(select(func.count()).select_from(Label).where(*kept)) or 0
+    """Return one page (counted from 1, clamped to the existing pages) of a label set's masks."""
+    wanted = [Label.label_set_id == label_set_id, *_FILTERS[show]]
+    found = session.scalar(select(func.count()).select_from(Label).where(*wanted)) or 0
     pages = max(1, -(-found // PER_PAGE))
     page = min(max(page, 1), pages)
-    query = (
-        _masks()
-        .where(*kept)
-        .order_by(*_COLUMNS[order], Image.position, Image.id)
-        .limit(PER_PAGE)
-        .offset((page - 1) * PER_PAGE)
-    )
-    return MaskPage(tuple(_mask(row) for row in session.execute(query)), found, page, pages)
+    query = _masks().where(*wanted).order_by(*_COLUMNS[order], Image.position, Image.id)
+    rows = session.execute(query.limit(PER_PAGE).offset((page - 1) * PER_PAGE))
+    return MaskPage(tuple(_mask(row) for row in rows), found, page, pages)
 
 
 def one_mask(session: Session, label_set_id: str, image_id: str) -> Mask | None:
-    """Return one mask of a label set, or None where it is not there."""
-    query = _masks().where(Label.label_set_id == label_set_id, Label.image_id == image_id)
-    row = session.execute(query).one_or_none()
+    """Return the mask of one image, or None where the label set has none."""
+    row = session.execute(_masks().where(Label.label_set_id == label_set_id, Label.image_id == image_id)).one_or_none()
     return None if row is None else _mask(row)
 
 
 def orders(has_quality: bool, has_truth: bool) -> tuple[Order, ...]:
-    """Return the orders that make sense for a label set, the best to begin with first."""
+    """Return the orders that a label set supports, the default first."""
     return (*(QUALITY_ORDERS if has_quality else ()), *(TRUTH_ORDERS if has_truth else ()), *OTHER_ORDERS)
 
 
 def would_drop(session: Session, label_set_id: str, rule: DropRule) -> Drop:
-    """Return what a rule drops beside what is dropped already. A share is of the kept images that have a quality."""
+    """Return the images that a rule would drop. A share is of the images that have a quality and are not dropped."""
     kept = (Label.label_set_id == label_set_id, Label.dropped.is_(False))
     query = select(Label.image_id).where(*kept)
     if rule.kind == "unclear":
@@ -130,7 +130,7 @@ def would_drop(session: Session, label_set_id: str, rule: DropRule) -> Drop:
 
 
 def quality_trust(session: Session, label_set_id: str) -> Trust:
-    """Return quality beside true Dice for each image that has both, and Spearman's rank correlation of the two."""
+    """Return plausibility and true Dice of each image that has both, and Spearman's rank correlation of the two."""
     rows = session.execute(
         select(Image.id, Image.name, Label.quality, Label.dice)
         .join(Label, Label.image_id == Image.id)
@@ -142,28 +142,10 @@ def quality_trust(session: Session, label_set_id: str) -> Trust:
 
 
 def _masks() -> Select[Any]:
-    return select(
-        Image.id,
-        Image.name,
-        Image.has_truth,
-        Label.area,
-        Label.dice,
-        Label.quality,
-        Label.quality_parts,
-        Label.unclear,
-        Label.dropped,
-    ).join(Label, Label.image_id == Image.id)
+    label = (Label.area, Label.dice, Label.quality, Label.quality_parts, Label.unclear, Label.dropped)
+    return select(Image.id, Image.name, Image.has_truth, *label).join(Label, Label.image_id == Image.id)
 
 
 def _mask(row: Any) -> Mask:
     image_id, name, has_truth, area, dice, quality, parts, unclear, dropped = row
     return Mask(image_id, name, has_truth, area, dice, quality, parts or {}, unclear, dropped)
-
-
-def _filter(show: Show) -> list[ColumnElement[bool]]:
-    return {
-        "all": [],
-        "kept": [Label.dropped.is_(False)],
-        "dropped": [Label.dropped.is_(True)],
-        "no clear foreground": [Label.unclear.is_(True)],
-    }[show]

@@ -10,12 +10,12 @@ from dashboard.ui.status import empty_state
 from dashboard.views.labels import facts as labels
 from dashboard.views.labels.bench import bench
 from dashboard.views.labels.facts import Workplace
-from dashboard.views.labels.kept_recipes import kept_recipes
 from dashboard.views.labels.label_sets import ADDRESS, stored_label_sets
 from dashboard.views.labels.mask_browser import browse_masks
 from dashboard.views.labels.probe_picker import open_probe_picker
 from dashboard.views.labels.recipe_column import Settings
-from dashboard.views.labels.recipe_slots import load_kept, load_recipe, open_slots
+from dashboard.views.labels.recipe_slots import load_recipe, load_saved, open_slots
+from dashboard.views.labels.saved_recipes import saved_recipes
 
 
 def choose_dataset() -> str:
@@ -25,17 +25,17 @@ def choose_dataset() -> str:
     if not names:
         empty_state(
             "No images yet",
-            "Import a folder, a zip or the sample set; then tune here how its masks are drawn.",
+            "Import a folder, a zip or the sample set; then set up here how masks are computed.",
             button="Go to Datasets",
             page="views/datasets/page.py",
             icon=":material/photo_library:",
         )
         st.stop()
-    if "labels-dataset" not in st.session_state:  # just arrived; later the address may lag behind the choice
+    if "labels-dataset" not in st.session_state:  # first run; later the URL may lag behind the choice
         wishes = (st.query_params.get("dataset"), st.session_state.get("labels-dataset-last"), next(iter(names)))
         st.session_state["labels-dataset"] = next(wish for wish in wishes if wish in names)
     chosen = st.selectbox(
-        "Dataset", list(names), format_func=names.get, key="labels-dataset", on_change=_close_masks, width=320
+        "Dataset", list(names), format_func=names.__getitem__, key="labels-dataset", on_change=_close_masks, width=320
     )
     st.session_state["labels-dataset-last"] = chosen
     if st.query_params.get("dataset") != chosen:
@@ -48,31 +48,35 @@ def _close_masks() -> None:
 
 
 def view_settings(place: Workplace) -> Settings:
-    """Draw what concerns all masks."""
+    """Draw the settings of all masks."""
     truth = any(image.has_truth for image in place.probe)
     modes = [mode for mode in MODES if mode != "image" and (truth or mode != "errors")]
-    bound = {"bind": "query-params", "persist_state": "session"}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         mode = st.segmented_control(
-            "Overlay", modes, required=True, default="fill", format_func=str.capitalize, key="labels-overlay", **bound
-        )
+            "Overlay", modes, required=True, default="fill", format_func=str.capitalize, key="labels-overlay",
+            bind="query-params", persist_state="session",
+        )  # fmt: skip
         threshold = st.slider(
             "Mask threshold", 0.0, 1.0, 0.5, 0.01, key="labels-threshold", width=170,
-            help="A pixel is foreground where its probability reaches this.", **bound,
+            help="A pixel is foreground where its probability reaches this.",
+            bind="query-params", persist_state="session",
         )  # fmt: skip
-        opacity = st.slider("Opacity", 0.0, 1.0, 0.5, 0.05, key="labels-opacity", width=160, **bound)
+        opacity = st.slider(
+            "Opacity", 0.0, 1.0, 0.5, 0.05, key="labels-opacity", width=160,
+            bind="query-params", persist_state="session",
+        )  # fmt: skip
         whole = st.toggle(
             "Full size", key="labels-full",
-            help="Draws the previews as large as the recipe's own longest side, exactly as *Label the dataset* will.",
-            **bound,
+            help="Computes previews at the recipe's own longest side, exactly as *Label all images* will.",
+            bind="query-params", persist_state="session",
         )  # fmt: skip
     if not whole:
-        st.caption(f"Previews are drawn at most {PREVIEW_PX} px large; times are for full size.")
+        st.caption(f"Previews are at most {PREVIEW_PX} px large; times are for full size.")
     return Settings(mode, threshold, opacity, None if whole else PREVIEW_PX)
 
 
 st.title("Labels")
-st.caption("Tune how masks are drawn without a person: look at a few images, then label the whole dataset.")
+st.caption("Set up how masks are computed automatically: check a few images, then label the whole dataset.")
 heading = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 with heading:
     dataset_id = choose_dataset()
@@ -80,18 +84,18 @@ with resources.database().reading() as session:
     current = labels.workplace(session, dataset_id)
 with heading:
     if rights.button(
-        f"Probe images · {len(current.probe)}",
+        f"Test images ({len(current.probe)})",
         icon=":material/checklist:",
-        help="Choose the images to look at.",
+        help="Choose the images on which recipes are tried.",
         key="labels-probe",
     ):
         open_probe_picker(current)
 shown = view_settings(current)
 slots = open_slots()
-# The bench comes first on the page and last in time: what it waits for holds nothing else up.
+# The bench is first on the page and drawn last: nothing else waits for it.
 bench_place = st.container()
 cards = stored_label_sets(current, load_recipe, shown.threshold)
-browse_masks(current, cards, mode=shown.mode, threshold=shown.threshold, opacity=shown.opacity)
-kept_recipes(slots, load_kept)
+browse_masks(current, cards, shown)
+saved_recipes(slots, load_saved)
 with bench_place:
     bench(current, shown)

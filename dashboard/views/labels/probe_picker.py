@@ -1,4 +1,4 @@
-"""Ticking the probe images of a dataset: those that the Labels page shows while a recipe is tuned."""
+"""A dialog to choose the test images of a dataset, which the Labels page shows while a recipe is tuned."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from db import datasets
 
 
 def open_probe_picker(place: Workplace) -> None:
-    """Open the dialog with what is the probe now ticked."""
+    """Open the dialog with the current test images ticked."""
     st.session_state["probe-ticked"] = [image.id for image in place.probe]
     _dialog(place)
 
 
-@st.dialog("Probe images", width="large", icon=":material/checklist:")
+@st.dialog("Test images", width="large", icon=":material/checklist:")
 def _dialog(place: Workplace) -> None:
     ticked: list[str] = st.session_state["probe-ticked"]
     lowest, highest = labels.PROBE_RANGE
-    st.markdown(
-        f"Click images to tick them, {lowest} to {highest}: easy and hard ones, and every kind that the dataset has."
-    )
+    st.markdown(f"Click images to tick them, {lowest} to {highest}: easy and hard ones, and every kind in the dataset.")
     grid = st.container(height=470, border=False)
     pages = -(-place.images // labels.PER_PAGE)
     page = st.pagination(pages, key="probe-page") if pages > 1 else 1
@@ -34,7 +32,7 @@ def _dialog(place: Workplace) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Use these", type="primary", key="probe-save", disabled=bool(problem)):
             _store(place, ticked)
-        if st.button("Spread evenly", key="probe-spread", help="Back to 8 images spread over the dataset."):
+        if st.button("Spread evenly", key="probe-spread", help="Use 8 images spread over the dataset."):
             _store(place, [])
         st.button("Untick all", key="probe-clear", type="tertiary", disabled=not ticked, on_click=ticked.clear)
         st.caption(problem or f"{wording.count(len(ticked), 'image').capitalize()} ticked.", width="stretch")

@@ -1,4 +1,4 @@
-"""One recipe on the bench: its method and sliders, what it learns of the dataset, its scores, and its masks."""
+"""One recipe of the bench: its method and sliders, its fit to the dataset, its scores, and its masks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any, Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.facts import recipes, urls, wording
-from dashboard.facts.auto_choice import auto_choice
+from dashboard.facts import recipes, urls
+from dashboard.facts.auto_choice import AutoChoice, auto_choice
 from dashboard.facts.recipes import Recipe
+from dashboard.facts.wording import count, duration, escaped, score, time_left
 from dashboard.server import resources
 from dashboard.server.previews import Preview, Source
 from dashboard.ui.form import params_form
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.views.labels import cluster_facts as clusters
 from dashboard.views.labels import facts as labels
-from dashboard.views.labels.auto_panel import auto_ranking
 from dashboard.views.labels.cluster_panel import cluster_panel
 from dashboard.views.labels.facts import Outcome, ProbeImage, Workplace
 from dashboard.views.labels.recipe_slots import load_recipe, note_on, remember, set_ticks, with_ticks
@@ -31,10 +31,13 @@ from engine.store.base import StoredFile
 SEED = 0
 PATIENCE_S = 0.4
 
+State = dict[str, Any] | None
+"""The state of a method that was fitted to the dataset; None for the methods that are not fitted."""
+
 
 @dataclass(frozen=True)
 class Settings:
-    """How masks are shown. `limit_px` is the longest side of previews, None for the recipe's own."""
+    """How masks are displayed. `limit_px` is the longest side of previews, None for the recipe's own."""
 
     mode: Mode
     threshold: float
@@ -43,7 +46,7 @@ class Settings:
 
 
 def choose_method(slot: str) -> str:
-    """Draw the choice of a slot's method; return its name."""
+    """Draw the menu of methods of a slot; return the name of the chosen one."""
     known = methods()
     return st.selectbox(
         "Method",
@@ -55,7 +58,7 @@ def choose_method(slot: str) -> str:
 
 
 def recipe_sliders(slot: str, name: str, place: Workplace, columns: int | Literal["wrap"]) -> Recipe | None:
-    """Draw the sliders of a slot's method; return the recipe, or None where a value is wrong."""
+    """Draw the sliders of a slot's method; return the recipe, or None where a value is invalid."""
     ticks = clusters.takes_ticks(name)
     form = params_form(
         find_method(name).params,
@@ -71,21 +74,21 @@ def recipe_sliders(slot: str, name: str, place: Workplace, columns: int | Litera
         recipe = with_ticks(slot, recipe, place.dataset_id)
     note = note_on(slot, recipe)
     if note:
-        st.warning(wording.escaped(note))
+        st.warning(escaped(note))
     remember(slot, recipe)
     return recipe
 
 
-def learn(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> dict[str, Any] | None:
-    """Return what a recipe's method makes of the dataset; None for most methods.
+def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> State:
+    """Return the fitted state of a recipe's method.
 
-    It tells how far it is, and shows the images without masks as long as that takes.
+    Shows the progress, and the images without masks until it is done.
     """
     if find_method(recipe.method).fit is None:
         return None
     message, images = st.empty(), masks.empty()
     started = time.monotonic()
-    known: list[int] = []  # how many had been looked at before, in the first call
+    known: list[int] = []  # the number of images with a stored result, from the first call
 
     def show(done: int, total: int) -> None:
         known[:] = known or [done]
@@ -93,36 +96,32 @@ def learn(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) ->
         if elapsed_s < PATIENCE_S:
             message.empty()
             return
-        left_s = wording.time_left(done - known[0], total - known[0], elapsed_s)
-        left = "" if left_s is None or done == total else f" · about {wording.duration(left_s)} left"
-        text = f"Looking at the dataset: {done:,} of {wording.count(total, 'image')}{left}"
+        left_s = time_left(done - known[0], total - known[0], elapsed_s)
+        left = "" if left_s is None or done == total else f" · about {duration(left_s)} left"
+        text = f"Analysing the dataset: {done:,} of {count(total, 'image')}{left}"
         message.progress(done / max(total, 1), text=text)
 
-    looked_at = _looked_at(place.dataset_id, place.fingerprint, recipe.method)
+    sample = _sample(place.dataset_id, place.fingerprint, recipe.method)
     if st.session_state.get(f"labels-{slot}-shows") != place.dataset_id:
+        tiles = [Tile(image.id, image.name, urls.image(place.dataset_id, image.id, 384)) for image in place.probe]
         with images:
-            _bare_images(place, slot)
+            mask_grid(tiles, key=f"labels-images-{slot}", aspect=place.aspect, tile_px=150, selectable=False)
     state = resources.preview_pool().fit(
-        recipe.method, recipe.params, sources(place, looked_at, truth=False), seed=SEED, while_waiting=show
+        recipe.method, recipe.params, sources(place, sample, truth=False), seed=SEED, while_waiting=show
     )
     message.empty()
     images.empty()
     return state
 
 
-def _bare_images(place: Workplace, slot: str) -> None:
-    tiles = [Tile(image.id, image.name, urls.image(place.dataset_id, image.id, 384)) for image in place.probe]
-    mask_grid(tiles, key=f"labels-images-{slot}", aspect=place.aspect, tile_px=150, selectable=False)
-
-
 @st.cache_data(show_spinner=False, max_entries=16)
-def _looked_at(dataset_id: str, fingerprint: str, method: str) -> tuple[ProbeImage, ...]:
+def _sample(dataset_id: str, fingerprint: str, method: str) -> tuple[ProbeImage, ...]:
     with resources.database().reading() as session:
-        return labels.looked_at(session, dataset_id, method)
+        return labels.fit_images(session, dataset_id, method)
 
 
 def sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) -> list[Source]:
-    """Return where pictures of a dataset lie."""
+    """Return the files of images of a dataset."""
     files = resources.artifacts()
 
     def truth_of(image: ProbeImage) -> StoredFile | None:
@@ -140,16 +139,16 @@ def sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) 
     ]
 
 
-def learned_panel(place: Workplace, slot: str, recipe: Recipe, state: dict[str, Any]) -> None:
-    """Draw what a method learned of the dataset: clusters to tick, or the recipes it tried."""
+def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: dict[str, Any]) -> None:
+    """Draw the result of a fit: clusters to tick, or the recipes that were tried."""
     choice = auto_choice(state)
     if choice is not None:
-        auto_ranking(choice, key=f"labels-{slot}-auto", load=lambda chosen: load_recipe(slot, chosen))
+        _ranking(choice, slot)
     if clusters.takes_ticks(recipe.method) and "clusters" in state:
-        images = _looked_at(place.dataset_id, place.fingerprint, recipe.method)
+        sample = _sample(place.dataset_id, place.fingerprint, recipe.method)
         ticked = getattr(recipe.params, recipes.TICKED)
         cluster_panel(
-            clusters.cluster_rows(state, ticked, place.dataset_id, [image.id for image in images]),
+            clusters.cluster_rows(state, ticked, place.dataset_id, [image.id for image in sample]),
             key=f"labels-{slot}-clusters",
             clustering=clusters.clustering_key(recipe, place.dataset_id),
             tick=lambda numbers: set_ticks(slot, clusters.ticks_text(numbers, state)),
@@ -158,19 +157,36 @@ def learned_panel(place: Workplace, slot: str, recipe: Recipe, state: dict[str, 
         )
 
 
-def draw_previews(
-    place: Workplace,
-    recipe: Recipe,
-    state: dict[str, Any] | None,
-    settings: Settings,
-    message: DeltaGenerator,
-    judged: bool,
-) -> list[Preview]:
-    """Return the probe's masks, with their quality where `judged`.
+def _ranking(choice: AutoChoice, slot: str) -> None:
+    st.caption(
+        f"Tried on {count(choice.images, 'image')}, without truth. The estimated score of each recipe: "
+        "click one to edit it."
+    )
+    with st.container(gap="xsmall"):
+        for number, candidate in enumerate(choice.candidates):
+            estimate = "–" if candidate.quality is None else f"{candidate.quality:.2f}"
+            recipe = candidate.recipe
+            changes = recipes.describe_changes(recipe.params) if recipe else ""
+            st.button(
+                f"**{estimate}** {escaped(candidate.title)}",
+                icon=":material/check_circle:" if candidate.chosen else ":material/tune:",
+                key=f"labels-{slot}-auto-{number}",
+                type="tertiary",
+                disabled=recipe is None,
+                help=candidate.sentence + (f" Parameters: {changes}." if recipe else " This version does not have it."),
+                on_click=load_recipe,
+                args=(slot, recipe),
+            )
 
-    A newer rerun ends the waiting: Streamlit looks for one at each message.
+
+def draw_previews(
+    place: Workplace, recipe: Recipe, state: State, settings: Settings, message: DeltaGenerator, judged: bool
+) -> list[Preview]:
+    """Return the masks of the test images, with their quality if `judged`.
+
+    A newer rerun ends the waiting: Streamlit checks for one at each message.
     """
-    started, verb = time.monotonic(), "Judging" if judged else "Drawing"
+    started, verb = time.monotonic(), "Scoring" if judged else "Computing"
 
     def show(done: int) -> None:
         if time.monotonic() - started < PATIENCE_S:
@@ -192,37 +208,9 @@ def draw_previews(
     return previews
 
 
-def show_outcome(place: Workplace, outcome: Outcome) -> None:
-    """Draw a recipe's scores and cost; in narrow columns they wrap."""
-    with st.container(horizontal=True, gap="medium"):
-        unclear = sum(outcome.unclear)
-        st.metric(
-            "Recipe quality",
-            "…" if outcome.quality is None and not outcome.errors else wording.score(outcome.quality),
-            help="Told from images and masks alone, 0 to 1: no truth is read. Mean over the probe images of what "
-            "*Automatic* chooses by, so it compares recipes. It is not a Dice. The quality under an image is another "
-            "score: it orders the masks of one recipe.",
-            width="content",
-        )
-        if outcome.scored:
-            mean = f"Mean over the {wording.count(outcome.scored, 'probe image')} with truth, at the mask threshold."
-            st.metric("Dice vs truth", wording.score(outcome.dice), help=mean, width="content")
-            st.metric("IoU vs truth", wording.score(outcome.iou), help=mean, width="content")
-    facts = [] if outcome.scored else ["no truth, so no Dice: judge by eye"]
-    if unclear:
-        facts.append(f"{wording.count(unclear, 'probe image')} without clear foreground")
-    if outcome.seconds_per_image is not None and outcome.quality is not None:
-        whole_s = outcome.whole_dataset_s
-        whole = "< 1 s" if whole_s < 1 else f"≈ {wording.duration(whole_s)}"
-        facts.append(f"{outcome.seconds_per_image:.2g} s per image, all {place.images:,} {whole}")
-    st.caption(" · ".join(facts))
-    for error in outcome.errors[:3]:
-        st.warning(wording.escaped(error), icon=":material/broken_image:")
-
-
-def measure(place: Workplace, recipe: Recipe, previews: list[Preview], settings: Settings) -> Outcome:
-    """Return what the masks are worth at the page's threshold."""
-    return labels.outcome(
+def show_outcome(place: Workplace, recipe: Recipe, previews: list[Preview], settings: Settings) -> Outcome:
+    """Draw a recipe's scores and cost, and return them. In narrow columns they wrap."""
+    outcome = labels.outcome(
         place,
         recipe.params,
         previews,
@@ -230,12 +218,36 @@ def measure(place: Workplace, recipe: Recipe, previews: list[Preview], settings:
         limit_px=settings.limit_px,
         cores=os.cpu_count() or 1,
     )
+    with st.container(horizontal=True, gap="medium"):
+        st.metric(
+            "Estimated score (no truth)",
+            "…" if outcome.quality is None and not outcome.errors else score(outcome.quality),
+            help="Computed from images and masks alone, 0 to 1. The mean over the test images of the score by which "
+            "*Automatic* chooses: use it to compare recipes. It is not a Dice. The plausibility below an image is "
+            "another score: it sorts the masks of one recipe.",
+            width="content",
+        )
+        if outcome.scored:
+            mean = f"Mean over the {count(outcome.scored, 'test image')} with truth, at the mask threshold."
+            st.metric("Dice vs truth", score(outcome.dice), help=mean, width="content")
+            st.metric("IoU vs truth", score(outcome.iou), help=mean, width="content")
+    facts = [] if outcome.scored else ["No truth masks here: judge by eye"]
+    if any(outcome.unclear):
+        facts.append(f"{count(sum(outcome.unclear), 'test image')} without clear foreground")
+    per_image_s, whole_s = outcome.seconds_per_image, outcome.whole_dataset_s
+    if per_image_s is not None and whole_s is not None and outcome.quality is not None:
+        whole = "< 1 s" if whole_s < 1 else f"≈ {duration(whole_s)}"
+        facts.append(f"{per_image_s:.2g} s per image, all {place.images:,} {whole}")
+    st.caption(" · ".join(facts))
+    for error in outcome.errors[:3]:
+        st.warning(escaped(error), icon=":material/broken_image:")
+    return outcome
 
 
 def show_masks(
     place: Workplace, slot: str, previews: list[Preview], outcome: Outcome, settings: Settings, tile_px: int
 ) -> None:
-    """Draw the probe's masks over their images."""
+    """Draw the masks of the test images over the images."""
     st.session_state[f"labels-{slot}-shows"] = place.dataset_id
     scores = zip(outcome.image_quality, outcome.image_dice, outcome.unclear, strict=True)
     tiles = [
@@ -248,7 +260,7 @@ def show_masks(
                 urls.truth(place.dataset_id, image.id, 384, version=place.truth_version) if image.has_truth else None
             ),
             subtitle=_subtitle(quality, dice),
-            badge="not drawn" if preview.error else "unclear" if unclear else "",
+            badge="failed" if preview.error else "unclear" if unclear else "",
             tone="bad" if preview.error else "neutral",
         )
         for image, preview, (quality, dice, unclear) in zip(place.probe, previews, scores, strict=True)
@@ -260,6 +272,6 @@ def show_masks(
 
 
 def _subtitle(quality: float | None, dice: float | None) -> str:
-    """Two lines wherever there is truth, so that the same image stands at the same height in every column."""
-    lines = ["quality …" if quality is None else f"quality {quality:.2f}"]
-    return "\n".join([*lines, *([] if dice is None else [f"Dice vs truth {dice:.2f}"])])
+    """Two lines wherever there is truth, so that the same image has the same height in every column."""
+    plausibility = "plausibility …" if quality is None else f"plausibility {quality:.2f}"
+    return plausibility if dice is None else f"{plausibility}\nDice vs truth {dice:.2f}"

@@ -1,4 +1,4 @@
-"""Up to three recipes side by side: which slots are open, what is loaded into them, and the page's address."""
+"""The slots of the bench: which are open, their recipes in the session state, and the page's URL."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _COUNT, _NEXT, _CHANGED = "labels-slots", "labels-load-next", "labels-slots-chan
 
 
 def open_slots() -> tuple[str, ...]:
-    """Return the slots on the bench. They start as the address says; later the bench rules, for the address may lag."""
+    """Return the open slots: at first those of the URL, later those of the session, because the URL may lag behind."""
     if _COUNT not in st.session_state:
-        st.session_state[_COUNT] = len(recipes.slots_in(st.query_params))
+        st.session_state[_COUNT] = len(recipes.slots_in(st.query_params.to_dict()))
     slots = SLOTS[: st.session_state[_COUNT]]
     if _NEXT in st.session_state:
-        load_kept(*st.session_state.pop(_NEXT))
+        load_saved(*st.session_state.pop(_NEXT))
     for slot in slots:
         _first_recipe(slot)
     return slots
 
 
 def add_slot() -> None:
-    """A callback: open one more slot, with a copy of the last one's recipe."""
+    """A callback: open one more slot with a copy of the last recipe."""
     slots = open_slots()
     if len(slots) < len(SLOTS):
         load_recipe(SLOTS[len(slots)], current_recipe(slots[-1]))
@@ -35,7 +35,7 @@ def add_slot() -> None:
 
 
 def remove_slot(slot: str) -> None:
-    """A callback: close a slot; those to its right move up."""
+    """A callback: close a slot; those to its right move left."""
     slots = open_slots()
     after = slots[slots.index(slot) + 1 :]
     for left, right in zip((slot, *after), after, strict=False):
@@ -58,36 +58,36 @@ def load_recipe(slot: str, recipe: Recipe) -> None:
 
 
 def slots_changed() -> bool:
-    """Return once, after slots were added or removed, that the rest of the page must follow."""
+    """Return True once after slots were added or removed, so that the rest of the page is redrawn."""
     return st.session_state.pop(_CHANGED, False)
 
 
-def load_kept(slot: str, recipe: Recipe) -> None:
-    """A callback: put a recipe into the sliders of a slot that may have been made on another dataset."""
+def load_saved(slot: str, recipe: Recipe) -> None:
+    """A callback: put a recipe, perhaps of another dataset, into the sliders of a slot."""
     load_recipe(slot, recipe)
     if clusters.takes_ticks(recipe.method) and getattr(recipe.params, recipes.TICKED):
         _note(
             slot,
             recipe,
-            "The clusters were ticked where this recipe was kept. On another dataset their numbers mean other "
-            "surfaces: look at the patches, or go back to the proposal.",
+            "The clusters were ticked on the dataset where this recipe was saved. On another dataset their numbers "
+            "stand for other surfaces: check the patches, or reset to the proposal.",
         )
 
 
 def load_next(slot: str, recipe: Recipe) -> None:
-    """Do what `load_kept` does at the next rerun: for code that is no callback."""
+    """Call `load_saved` at the next rerun: for code that is no callback."""
     st.session_state[_NEXT] = slot, recipe
 
 
 def current_recipe(slot: str) -> Recipe:
-    """Return the recipe that was last drawn in a slot."""
+    """Return the recipe that a slot showed last."""
     return st.session_state.get(f"labels-{slot}-recipe") or recipes.default_recipe()
 
 
 def remember(slot: str, recipe: Recipe) -> None:
-    """Keep a slot's recipe in the address.
+    """Store a slot's recipe in the URL.
 
-    An address without "a" means the defaults; writing them would only cost one more press of Back to leave the page.
+    A URL without "a" means the defaults; writing them would only add one more press of Back to leave the page.
     """
     st.session_state[f"labels-{slot}-recipe"] = recipe
     text = recipes.recipe_to_text(recipe)
@@ -97,7 +97,7 @@ def remember(slot: str, recipe: Recipe) -> None:
 
 
 def note_on(slot: str, recipe: Recipe) -> str:
-    """Return what there is to say about the recipe in a slot; mostly nothing."""
+    """Return the note on the recipe in a slot, usually empty."""
     noted, text = st.session_state.get(f"labels-{slot}-note", (None, ""))
     return text if noted == recipe else ""
 
@@ -105,8 +105,8 @@ def note_on(slot: str, recipe: Recipe) -> str:
 def with_ticks(slot: str, recipe: Recipe, dataset_id: str) -> Recipe:
     """Return a recipe with the ticks of its slot.
 
-    The number of a cluster means something only while the clusters stay: when they are found anew, with other
-    parameters or in another dataset, the proposal is ticked again.
+    The number of a cluster is valid only as long as the clusters stay the same: when they are recomputed, with other
+    parameters or on another dataset, the proposal is ticked again.
     """
     meaning = clusters.clustering_key(recipe, dataset_id)
     known = st.session_state.setdefault(f"{_ticks(slot)}-mean", meaning)
@@ -117,12 +117,12 @@ def with_ticks(slot: str, recipe: Recipe, dataset_id: str) -> Recipe:
     params = recipe.params.model_copy(update={recipes.TICKED: st.session_state.get(_ticks(slot), "")})
     ticked = Recipe(recipe.method, params)
     if forgotten:
-        _note(slot, ticked, "The clusters were found anew, so the proposal is ticked again.")
+        _note(slot, ticked, "The clusters were recomputed, so the proposal is ticked again.")
     return ticked
 
 
 def set_ticks(slot: str, text: str) -> None:
-    """Tick clusters in a slot; empty takes the proposal."""
+    """Tick clusters in a slot; empty text resets to the proposal."""
     st.session_state[_ticks(slot)] = text
 
 
@@ -138,10 +138,10 @@ def _first_recipe(slot: str) -> None:
         try:
             recipe = recipes.recipe_from_text(st.query_params[slot])
         except ParameterError as error:
-            _note(slot, recipe, f"The address names no recipe that can be drawn, so the defaults stand. {error}")
+            _note(slot, recipe, f"The URL has no valid recipe, so the defaults are used. {error}")
     load_recipe(slot, recipe)
 
 
 def _note(slot: str, recipe: Recipe, text: str) -> None:
-    """Say something about a recipe for as long as it stands in the slot, however often the page is drawn."""
+    """Show a text with a recipe as long as the slot has it, however often the page is redrawn."""
     st.session_state[f"labels-{slot}-note"] = recipe, text

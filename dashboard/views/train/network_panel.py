@@ -1,14 +1,12 @@
-"""What the chosen settings mean before they cost anything: size and memory at once, minutes and rates by measuring.
+"""What the chosen settings cost: size and memory, computed at once, minutes and learning rates by measuring.
 
-A measurement is a job like any other: it goes on when the page is closed, and its result is found again by settings
+A measurement is a job like any other: it continues when the page is closed, and its result is found again by settings
 and dataset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import streamlit as st
 
@@ -19,29 +17,39 @@ from dashboard.facts.jobs import JobView, job_view
 from dashboard.server import resources
 from dashboard.ui import charts
 from dashboard.ui.job_panel import job_panel
-from dashboard.views.train import measure_facts as viewmodel
+from dashboard.views.train import measure_facts as facts
+from dashboard.views.train.measure_facts import Measured, What
 from db import jobs, submissions
 from db.models import utc_now
 from db.submissions import NotReady
 from engine.core.run_config import RunConfig
 from engine.training.workload import Workload
 
-KEPT = "What was measured so far is kept."
-RATES = "rate-range"
-
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured. `blocked`: nothing can be learned from yet."""
+    """What is measured. `blocked`: there is nothing to train on yet."""
 
     dataset_id: str
     label_set_id: str | None
     config: RunConfig
     blocked: bool
 
+    def measurement(self, what: What) -> Measured:
+        with resources.database().reading() as session:
+            return facts.measurement(
+                session,
+                what,
+                self.dataset_id,
+                self.label_set_id,
+                self.config,
+                utc_now(),
+                resources.settings().lost_after_s,
+            )
+
 
 def cost(shown: Cost) -> None:
-    """Say how large the network is and what it needs, with its layers for those who want to see them."""
+    """Draw the size of the network and what it needs, and in an expander its layers."""
     st.caption(shown.sentence)
     if shown.note:
         st.caption(shown.note)
@@ -67,81 +75,57 @@ def cost(shown: Cost) -> None:
 
 
 def trial(subject: Subject, work: Workload) -> None:
-    """Show what two batches told about the time of a run, and a button to try them."""
-    now = utc_now()
-    with resources.database().reading() as session:
-        found = viewmodel.trial(session, subject.dataset_id, subject.config, now, resources.settings().lost_after_s)
+    """Draw how long a run takes by the newest trial, and the button that runs one."""
+    found = subject.measurement("trial")
     if found.result is not None:
         if found.stale:
-            st.warning(f"{found.stale} Try again to know what these take.", icon=":material/history:")
-        st.markdown(("About then: " if found.stale else "") + viewmodel.trial_sentence(found.result, work))
-        st.caption(viewmodel.trial_details(found.result, found.made_at, now))
+            st.warning(f"{found.stale} Measure again for the current settings.", icon=":material/history:")
+        st.markdown(("With those settings: " if found.stale else "") + facts.trial_sentence(found.result, work))
+        st.caption(facts.trial_details(found.result, found.created_at, utc_now()))
     else:
-        st.caption("How long it will take depends on this machine: two batches tell, in about half a minute.")
-    _ask(subject, "trial", "Try two batches", ":material/timer:", found)
-    _follow(found, "trial", "Trying two batches")
+        st.caption("The duration depends on this machine. Measuring it takes about half a minute.")
+    _measure_button(subject, "trial", "Measure speed", ":material/timer:", found)
+    _progress(found, "trial", "Measuring speed")
 
 
 def rate_range(subject: Subject, field_key: str) -> None:
-    """Offer the learning-rate range test.
+    """Draw the learning-rate range test.
 
     Args:
-        field_key: the state of the form's learning rate, which the suggestion can be put into.
+        field_key: the state of the form's learning rate, to which a suggestion can be copied.
     """
-    now = utc_now()
-    with resources.database().reading() as session:
-        found = viewmodel.rate_range(
-            session,
-            subject.dataset_id,
-            subject.label_set_id,
-            subject.config,
-            now,
-            resources.settings().lost_after_s,
-        )
+    found = subject.measurement("rate_range")
     busy = found.job is not None and found.job.at_work
-    with st.expander("Find a learning rate", icon=":material/trending_down:", expanded=busy, key=RATES):
+    with st.expander("Find a learning rate", icon=":material/trending_down:", expanded=busy, key="rate-range"):
         st.caption(
             "Trains a fresh network for up to 90 batches while the learning rate rises from 1e-6 to 1, and draws the "
             "loss. Only the curve is kept."
         )
+        suggestion = None
         if found.result is not None:
             if found.stale:
                 st.warning(found.stale, icon=":material/history:")
-            result = found.result
+            result, suggestion = found.result, found.result["suggestion"]
             charts.rate_range(
-                result["rates"],
-                result["losses"],
-                result["raw_losses"],
-                key="rates",
-                suggestion=result["suggestion"],
+                result["rates"], result["losses"], result["raw_losses"], key="rates", suggestion=suggestion
             )
-            st.markdown(viewmodel.rate_sentence(result))
+            st.markdown(facts.rate_sentence(result))
         with st.container(horizontal=True):
-            if found.result is not None and found.result["suggestion"] is not None:
-                _use(found.result["suggestion"], field_key)
-            _ask(subject, "rate_range", "Test learning rates", ":material/search:", found)
-        _follow(found, "rate_range", "Testing learning rates")
+            if suggestion is not None:
+                same = st.session_state.get(field_key) == suggestion
+                st.button(
+                    f"Use {facts.rate_text(suggestion)}",
+                    icon=":material/check:",
+                    on_click=lambda: st.session_state.update({field_key: suggestion}),
+                    disabled=same,
+                    help="This is the learning rate already." if same else "Copy it to the settings.",
+                    key="rate-range-use",
+                )
+            _measure_button(subject, "rate_range", "Test learning rates", ":material/search:", found)
+        _progress(found, "rate_range", "Testing learning rates")
 
 
-def _use(rate: float, field_key: str) -> None:
-    def put_in() -> None:
-        st.session_state[field_key] = rate
-
-    same = st.session_state.get(field_key) == rate
-    st.button(
-        f"Use {viewmodel.rate_text(rate)}",
-        icon=":material/check:",
-        on_click=put_in,
-        disabled=same,
-        help="It is the learning rate already." if same else "Put it into the settings.",
-        key=f"{RATES}-use",
-    )
-
-
-def _ask(
-    subject: Subject, what: Literal["trial", "rate_range"], label: str, icon: str, found: viewmodel.Measured
-) -> None:
-    """Draw the button that starts a measurement."""
+def _measure_button(subject: Subject, what: What, label: str, icon: str, found: Measured) -> None:
     busy = found.job is not None and found.job.at_work
     if not rights.button(label, icon=icon, key=f"measure-{what}", disabled=busy or subject.blocked):
         return
@@ -157,15 +141,14 @@ def _ask(
     st.rerun()
 
 
-def _follow(found: viewmodel.Measured, what: str, headline: str) -> None:
-    """Draw the job that measures, live while it is at work."""
-    if found.job is not None:
-        job_panel(_reader(found.job.id), key=f"measuring-{what}", what=headline, kept=KEPT)
+def _progress(found: Measured, what: What, headline: str) -> None:
+    """Draw the job of a measurement, live while it runs."""
+    if found.job is None:
+        return
+    job_id = found.job.id
 
-
-def _reader(job_id: str) -> Callable[[], JobView | None]:
     def read() -> JobView | None:
         with resources.database().reading() as session:
             return job_view(jobs.find(session, job_id), utc_now(), resources.settings().lost_after_s)
 
-    return read
+    job_panel(read, key=f"measuring-{what}", what=headline, kept="Results so far are kept.")

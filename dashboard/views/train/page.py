@@ -1,14 +1,14 @@
-"""Page: train. Choose what to learn from and how, see what will happen, start."""
+"""Page: train. Choose what to train on and how, see what it takes, start."""
 
 import numpy as np
 import streamlit as st
 
 from dashboard.access import rights
-from dashboard.facts import train as viewmodel
+from dashboard.facts import train as facts
 from dashboard.facts import urls, wording
 from dashboard.server.resources import artifacts, database, launcher, previews, settings
 from dashboard.ui.form import Form, params_form, reset_form
-from dashboard.ui.mask_grid import Tile, mask_grid
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.status import empty_state
 from dashboard.views.train import network_panel
 from db import datasets, submissions
@@ -21,18 +21,23 @@ from engine.imaging import codec
 from engine.store.base import MissingFile
 
 PREVIEW_IMAGES, PREVIEW_COPIES = 3, 3
-PREVIEW_MODES = {"fill": "Fill", "outline": "Outline", "side by side": "Side by side", "image": "Image"}
+PREVIEW_MODES: dict[Mode, str] = {
+    "fill": "Fill",
+    "outline": "Outline",
+    "side by side": "Side by side",
+    "image": "Image",
+}
 
 
-def choose_dataset(options: tuple[viewmodel.DatasetOption, ...], origin: viewmodel.Source | None) -> str:
-    """Return the id of the chosen dataset, kept in the address."""
+def choose_dataset(options: tuple[facts.DatasetOption, ...], origin: facts.Source | None) -> str:
+    """Return the id of the chosen dataset; the URL contains it."""
     ids = [option.id for option in options]
-    wish = st.query_params.get("dataset") or (origin.dataset_id if origin else None)
+    wanted = st.query_params.get("dataset") or (origin.dataset_id if origin else None)
     titles = {option.id: option.title for option in options}
     chosen = st.selectbox(
         "Dataset",
         ids,
-        index=ids.index(wish) if wish in ids else 0,
+        index=ids.index(wanted) if wanted in ids else 0,
         format_func=titles.__getitem__,
         key=f"train-dataset-{origin.run_id if origin else ''}",
     )
@@ -40,20 +45,18 @@ def choose_dataset(options: tuple[viewmodel.DatasetOption, ...], origin: viewmod
     return chosen
 
 
-def choose_teacher(
-    teachers: tuple[viewmodel.Teacher, ...], dataset_id: str, origin: viewmodel.Source | None
-) -> viewmodel.Teacher:
-    """Return the chosen label set or truth, kept in the address."""
+def choose_teacher(teachers: tuple[facts.Teacher, ...], dataset_id: str, origin: facts.Source | None) -> facts.Teacher:
+    """Return the chosen label set or truth; the URL contains it."""
     by_key = {teacher.key: teacher for teacher in teachers}
-    wish = st.query_params.get("labels") or (origin.teacher if origin else None)
+    wanted = st.query_params.get("labels") or (origin.teacher if origin else None)
     keys = list(by_key)
     chosen = st.selectbox(
-        "Learn from",
+        "Train on",
         keys,
-        index=keys.index(wish) if wish in keys else 0,
-        format_func=lambda key: by_key[key].title if key == viewmodel.TRUTH else f"Label set {by_key[key].title}",
+        index=keys.index(wanted) if wanted in keys else 0,
+        format_func=lambda key: by_key[key].title if key == facts.TRUTH else f"Label set {by_key[key].title}",
         key=f"train-teacher-{dataset_id}-{origin.run_id if origin else ''}",
-        help="A label set holds pseudo-labels that a method drew. Truth masks were made by people.",
+        help="A label set contains pseudo-labels, masks computed by a method. Truth masks were made by people.",
     )
     st.query_params["labels"] = chosen
     teacher = by_key[chosen]
@@ -63,12 +66,12 @@ def choose_teacher(
     return teacher
 
 
-def choose_preset(origin: viewmodel.Source | None) -> str:
-    """Return the name of the chosen preset, kept in the address. Choosing one forgets what was typed."""
+def choose_preset(origin: facts.Source | None) -> str:
+    """Return the name of the chosen preset; the URL contains it. Choosing one discards changed settings."""
     key = f"train-preset-{origin.run_id if origin else ''}"
-    wish = st.query_params.get("preset") or (origin.preset if origin else DEFAULT_PRESET)
+    wanted = st.query_params.get("preset") or (origin.preset if origin else DEFAULT_PRESET)
 
-    def forget() -> None:
+    def discard() -> None:
         for name in ("from", "p"):
             st.query_params.pop(name, None)
         st.query_params["preset"] = st.session_state[key]
@@ -76,31 +79,31 @@ def choose_preset(origin: viewmodel.Source | None) -> str:
     chosen = st.segmented_control(
         "Preset",
         list(PRESETS),
-        default=wish if wish in PRESETS else DEFAULT_PRESET,
+        default=wanted if wanted in PRESETS else DEFAULT_PRESET,
         required=True,
         format_func=str.capitalize,
         key=key,
-        on_change=forget,
+        on_change=discard,
     )
     st.query_params["preset"] = chosen
-    if sentence := viewmodel.PRESET_SENTENCES.get(chosen):
+    if sentence := facts.PRESET_SENTENCES.get(chosen):
         st.caption(sentence)
     return chosen
 
 
-def config_form(preset: str, origin: viewmodel.Source | None, teacher: viewmodel.Teacher) -> Form[RunConfig]:
-    """Draw the settings and return what stands in them. Changes are kept in the address."""
-    key = viewmodel.form_key(preset, origin.run_id if origin else None)
+def config_form(preset: str, origin: facts.Source | None, teacher: facts.Teacher) -> Form[RunConfig]:
+    """Draw the settings and return their values; the URL contains the changes."""
+    key = facts.form_key(preset, origin.run_id if origin else None)
     begin = f"{key}-begin"
     if begin not in st.session_state:
         typed = st.query_params.get_all("p")
-        st.session_state[begin], problem = viewmodel.start_config(preset, typed, origin)
+        st.session_state[begin], problem = facts.start_config(preset, typed, origin)
         if problem:
             st.warning(wording.escaped(problem))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.subheader("Settings", width="stretch")
-        if st.button("Reset", icon=":material/restart_alt:", key="train-reset", help="Put all start values back."):
-            st.session_state[begin], _ = viewmodel.start_config(preset, [], origin)
+        if st.button("Reset", icon=":material/restart_alt:", key="train-reset", help="Restore the initial values."):
+            st.session_state[begin], _ = facts.start_config(preset, [], origin)
             reset_form(key)
     form = params_form(
         RunConfig,
@@ -108,20 +111,20 @@ def config_form(preset: str, origin: viewmodel.Source | None, teacher: viewmodel
         start=st.session_state[begin],
         columns=2,
         open_groups={"training"},
-        idle=viewmodel.idle_settings(teacher),
+        idle=facts.idle_settings(teacher),
     )
     if form.params is not None:
-        st.query_params["p"] = viewmodel.assignments(preset, form.params)
+        st.query_params["p"] = facts.assignments(preset, form.params)
     return form
 
 
-@st.cache_data(max_entries=6, show_spinner=False)  # in their own sizes: a few of these are many megabytes
-def read_pair(pair: viewmodel.Pair) -> tuple[np.ndarray, np.ndarray]:
-    return viewmodel.read_pair(artifacts(), pair)
+@st.cache_data(max_entries=6, show_spinner=False)  # in full size: a few of these are many megabytes
+def read_pair(pair: facts.Pair) -> tuple[np.ndarray, np.ndarray]:
+    return facts.read_pair(artifacts(), pair)
 
 
-def preview(pairs: tuple[viewmodel.Pair, ...], config: RunConfig | None) -> None:
-    """Draw a few training pairs as they are and as the network will see them."""
+def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None) -> None:
+    """Draw a few training pairs, unchanged and as the network will see them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         mode = st.segmented_control(
             "Mask",
@@ -132,10 +135,10 @@ def preview(pairs: tuple[viewmodel.Pair, ...], config: RunConfig | None) -> None
             key="train-preview-mode",
             persist_state="session",
         )
-        if st.button("Another draw", icon=":material/casino:", key="train-draw"):
+        if st.button("Shuffle", icon=":material/casino:", key="train-draw"):
             st.session_state["train-draws"] = st.session_state.get("train-draws", 0) + 1
     if config is None:
-        st.info("The preview comes back when the settings are right.")
+        st.info("The preview appears again once the settings are valid.")
         return
     draw = st.session_state.get("train-draws", 0)
     try:
@@ -149,33 +152,33 @@ def preview(pairs: tuple[viewmodel.Pair, ...], config: RunConfig | None) -> None
     mask_grid(tiles, key="train-preview", mode=mode, tile_px=200 if wide else 110, aspect=1.0, selectable=False)
 
 
-def pair_tiles(number: int, pair: viewmodel.Pair, config: RunConfig, draw: int) -> list[Tile]:
+def pair_tiles(number: int, pair: facts.Pair, config: RunConfig, draw: int) -> list[Tile]:
     image, mask = read_pair(pair)
     copies = PREVIEW_COPIES if config.augmentation.enabled else 0
-    pictures = viewmodel.augmented(image, mask, config, copies, draw=draw * PREVIEW_IMAGES + number)
+    variants = facts.augmented(image, mask, config, copies, draw=draw * PREVIEW_IMAGES + number)
     return [
         Tile(
             id=f"{number}-{copy}",
-            title=f"draw {copy}" if copy else pair.name,
-            image=address(picture),
-            mask=address(moved),
+            title=f"variant {copy}" if copy else pair.name,
+            image=preview_url(pixels),
+            mask=preview_url(moved),
         )
-        for copy, (picture, moved) in enumerate(pictures)
+        for copy, (pixels, moved) in enumerate(variants)
     ]
 
 
-def address(pixels: np.ndarray) -> str:
+def preview_url(pixels: np.ndarray) -> str:
     return urls.preview(previews().put(codec.encode_png(pixels)))
 
 
-def summary(plan: viewmodel.Plan) -> None:
-    """Say what pressing Start will do."""
+def summary(plan: facts.Plan) -> None:
+    """Show what the training will do."""
     work = plan.work
     rounds = f", in **{work.rounds} rounds**" if work.rounds > 1 else ""
     tiles = f" (**{work.train_squares:,} tiles**)" if work.train_squares > work.train_images else ""
     st.markdown(
-        f"Trains {plan.network} on **{wording.count(work.train_images, 'image')}**{tiles} and checks it on "
-        f"**{work.validation_images:,}** that it never learns from, all at "
+        f"Trains {plan.network} on **{wording.count(work.train_images, 'image')}**{tiles} and validates it on "
+        f"**{work.validation_images:,}** others, all at "
         f"**{plan.image_size_px}&nbsp;×&nbsp;{plan.image_size_px}&nbsp;px**. Each of at most "
         f"**{wording.count(work.epochs, 'epoch')}** takes **{wording.count(work.steps_per_epoch, 'step')}**{rounds}."
     )
@@ -184,15 +187,15 @@ def summary(plan: viewmodel.Plan) -> None:
 
 
 def run_name(proposal: str) -> str:
-    """Draw the name field. It follows the proposal until somebody types."""
+    """Draw the name field. It follows the proposal until the user changes it."""
     if st.session_state.get("train-name") in (None, st.session_state.get("train-name-proposed")):
         st.session_state["train-name"] = proposal
     st.session_state["train-name-proposed"] = proposal
     return st.text_input("Name of the run", key="train-name", max_chars=200, persist_state="session")
 
 
-def start(dataset_id: str, teacher: viewmodel.Teacher, name: str, preset: str, config: RunConfig) -> None:
-    """Store the run, start its job and go to it; or say why not."""
+def start(dataset_id: str, teacher: facts.Teacher, name: str, preset: str, config: RunConfig) -> None:
+    """Store the run, start its job and open it, or show why not."""
     try:
         with database().writing() as session:
             run, job = submissions.submit_train(
@@ -207,24 +210,25 @@ def start(dataset_id: str, teacher: viewmodel.Teacher, name: str, preset: str, c
 
 
 st.title("Train")
-st.caption("Choose what a U-Net should learn from and how. Training runs in the background; this page can be closed.")
+st.caption("Choose what to train a U-Net on, and how. Training runs in the background; this page can be closed.")
 
 with database().reading() as session:
-    options = viewmodel.dataset_options(session)
-    origin = viewmodel.source(session, st.query_params.get("from"))
+    options = facts.dataset_options(session)
+    origin = facts.source(session, st.query_params.get("from"))
 if not options:
     empty_state(
         "No images yet",
-        "A network learns from images with masks. Import a dataset first, or make the sample set.",
+        "A network is trained on images with masks. Import a dataset first, or create the sample set.",
         button="Go to Datasets",
         page="views/datasets/page.py",
         icon=":material/photo_library:",
     )
     st.stop()
 if st.query_params.get("dataset", options[0].id) not in {option.id for option in options}:
-    st.warning("The dataset in the address is not here any more. This is the newest one.")
-if origin is None and st.query_params.pop("from", None):
-    st.warning("The run whose settings this page should start from does not exist any more.")
+    st.warning("The dataset in the address no longer exists. This is the newest one.")
+if origin is None and "from" in st.query_params:
+    del st.query_params["from"]
+    st.warning("The run whose settings this page should start from no longer exists.")
 if origin is not None:
     st.info(f"Starts from the settings of the run **{wording.escaped(origin.name)}**.", icon=":material/content_copy:")
     if origin.problem:
@@ -234,11 +238,11 @@ left, right = st.columns([11, 9], gap="medium")
 with left:
     dataset_id = choose_dataset(options, origin)
 with database().reading() as session:
-    teachers = viewmodel.teachers(session, dataset_id, utc_now(), settings().lost_after_s)
+    teachers = facts.teachers(session, dataset_id, utc_now(), settings().lost_after_s)
 if not teachers:
     empty_state(
-        "Nothing to learn from yet",
-        "This dataset has no truth masks and no label set. Draw pseudo-labels on the Labels page first.",
+        "Nothing to train on yet",
+        "This dataset has no truth masks and no label set. Create pseudo-labels on the Labels page first.",
         button="Go to Labels",
         page="views/labels/page.py",
         icon=":material/auto_fix_high:",
@@ -251,15 +255,15 @@ with left:
     config = form.params
 dataset_name = next(option.name for option in options if option.id == dataset_id)
 with database().reading() as session:
-    proposal = viewmodel.proposed_name(session, dataset_name, teacher, preset, origin)
-    pairs = viewmodel.preview_pairs(session, dataset_id, teacher, PREVIEW_IMAGES)
+    proposal = facts.proposed_name(session, dataset_name, teacher, preset, origin)
+    pairs = facts.preview_pairs(session, dataset_id, teacher, PREVIEW_IMAGES)
     shapes = datasets.shapes(session, dataset_id)
 with right:
     st.subheader("Start")
     name = run_name(proposal)
-    plan = None
+    plan, subject = None, None
     if config is not None:
-        plan = viewmodel.plan(config, teacher.images, shapes, teacher.label_set_id is not None)
+        plan = facts.plan(config, teacher.images, shapes, teacher.label_set_id is not None)
         summary(plan)
         subject = network_panel.Subject(dataset_id, teacher.label_set_id, config, blocked=bool(teacher.problem))
         network_panel.cost(plan.cost)
@@ -267,13 +271,14 @@ with right:
     else:
         st.error(form.error, icon=":material/error:")
     blocked = plan is None or bool(teacher.problem or plan.cost.problem)
-    looking = rights.only_looking("Training")
-    if not looking and st.button(
-        "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"
-    ):
-        start(dataset_id, teacher, name, preset, config)
-    if plan is not None:
-        form_name = viewmodel.form_key(preset, origin.run_id if origin else None)
+    if not rights.only_looking("Training"):
+        pressed = st.button(
+            "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"
+        )
+        if pressed and config is not None:
+            start(dataset_id, teacher, name, preset, config)
+    if subject is not None:
+        form_name = facts.form_key(preset, origin.run_id if origin else None)
         network_panel.rate_range(subject, f"{form_name}.training.learning_rate")
     st.subheader("What the network will see")
     preview(pairs, config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from typing import Any
 
 from engine.core.settings import REPOSITORY_ROOT, Settings
 from engine.store import keys as stored
@@ -20,11 +21,9 @@ class LocalLauncher:
         """Start a worker. Its output outside of jobs goes to DATA_ROOT/jobs/workers.log."""
         log = self._settings.data_root / stored.JOBS / stored.WORKERS_LOG
         log.parent.mkdir(parents=True, exist_ok=True)
-        apart = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
+        apart: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "engine.work.worker"],

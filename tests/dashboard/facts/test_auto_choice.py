@@ -1,4 +1,4 @@
-"""What the automatic method chose, as the page shows it."""
+"""The choice of the automatic method."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STATE = {
     "method": "kmeans",
     "params": {"clusters": 6},
     "state": None,
-    "sentence": "K-means it is.",
+    "sentence": "K-means is the best guess.",
     "images": 24,
     "ranking": [
         {"method": "kmeans", "params": {"clusters": 6}, "title": "K-means", "quality": 0.7, "sentence": "Good."},
@@ -19,9 +19,9 @@ STATE = {
 }
 
 
-def test_the_choice_tells_why_and_offers_each_candidate_that_this_version_has():
+def test_the_choice_has_its_reason_and_each_candidate_that_this_version_knows():
     choice = auto_choice(STATE)
-    assert (choice.title, choice.sentence, choice.images) == ("K-means", "K-means it is.", 24)
+    assert (choice.title, choice.sentence, choice.images) == ("K-means", "K-means is the best guess.", 24)
     assert [candidate.chosen for candidate in choice.candidates] == [True, False, False]
     assert choice.candidates[0].recipe == recipe_from_values("kmeans", {"clusters": 6})
     assert choice.candidates[1].sentence == ""

@@ -1,4 +1,4 @@
-"""Recipes in words, in the page's address, and in slots."""
+"""Recipes as text for people and for the page's URL, and the slots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def kmeans(**values: object) -> recipes.Recipe:
     return recipes.Recipe("kmeans", find_method("kmeans").params(**values))
 
 
-def test_an_address_brings_back_the_recipe_and_holds_only_what_was_changed():
+def test_a_recipe_is_read_back_from_the_url_which_has_only_changed_values():
     recipe = kmeans(clusters=6, position_weight=0.45, foreground="darker")
     text = recipes.recipe_to_text(recipe)
     assert text == "kmeans,foreground:darker,clusters:6,position_weight:0.45"
@@ -24,14 +24,14 @@ def test_an_address_brings_back_the_recipe_and_holds_only_what_was_changed():
     assert recipes.recipe_from_text("kmeans") == kmeans()
 
 
-def test_ticks_stand_in_the_address():
+def test_ticks_are_part_of_the_url():
     ticked = recipes.recipe_from_values("dataset_clusters", {"ticked": "2 5 7"})
     assert recipes.recipe_to_text(ticked) == "dataset_clusters,ticked:2 5 7"
     assert recipes.recipe_from_text(recipes.recipe_to_text(ticked)) == ticked
 
 
 @pytest.mark.parametrize("text", ["", "magic", "kmeans,clusters:900", "kmeans,colour:red", "kmeans,clusters"])
-def test_an_address_that_names_no_recipe_is_refused(text):
+def test_a_url_without_a_valid_recipe_is_rejected(text):
     with pytest.raises(ParameterError):
         recipes.recipe_from_text(text)
 
@@ -40,6 +40,9 @@ def test_a_stored_recipe_of_another_version_is_none():
     assert recipes.known_recipe("retired", {}) is None
     assert recipes.known_recipe("kmeans", {"clusters": 900}) is None
     assert recipes.known_recipe("kmeans", {"clusters": 6}) == kmeans(clusters=6)
+    assert recipes.describe_stored("retired", {})[:2] == (None, "retired")
+    six = kmeans(clusters=6)
+    assert recipes.describe_stored("kmeans", {"clusters": 6}) == (six, six.title, "clusters 6")
 
 
 def test_changes_are_described_in_words():
@@ -68,11 +71,11 @@ def test_the_default_method_is_listed_first():
         (["a", "b", "c"], ("a", "b", "c")),
     ],
 )
-def test_an_address_opens_its_slots(address, slots):
+def test_a_url_opens_its_slots(address, slots):
     assert recipes.slots_in(address) == slots
 
 
-def test_the_proposed_name_tells_the_recipe_and_is_free(installation: Installation):
+def test_the_proposed_name_describes_the_recipe_and_is_free(installation: Installation):
     dataset = add_discs(installation)
     with installation.database.writing() as session:
         assert recipes.proposed_name(session, "discs", kmeans()) == "discs · kmeans"

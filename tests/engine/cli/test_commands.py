@@ -1,6 +1,11 @@
-"""The command line as other programs use it: real processes, JSON out, sentences on failure."""
+"""The command line as other programs use it: JSON out, sentences on failure.
+
+The way from a folder to masks, and one failure, run as real processes; the others run in this process, where a command
+does not import TensorFlow again.
+"""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -21,7 +26,7 @@ TINY = [
 
 
 @pytest.fixture
-def command(installation):
+def process(installation):
     def run(*arguments):
         return subprocess.run(
             [sys.executable, "-m", "engine", *map(str, arguments)],
@@ -36,13 +41,24 @@ def command(installation):
 
 
 @pytest.fixture
-def ask(command):
-    def run(*arguments):
-        ended = command(*arguments, "--json")
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
+def command(installation, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # starting label processes takes longer than a few small discs
+    return lambda *arguments: call(installation.settings, *arguments)
 
-    return run
+
+@pytest.fixture
+def ask(command):
+    return lambda *arguments: parsed(command(*arguments, "--json"))
+
+
+@pytest.fixture
+def ask_process(process):
+    return lambda *arguments: parsed(process(*arguments, "--json"))
+
+
+def parsed(ended):
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
 
 
 @pytest.fixture
@@ -59,35 +75,38 @@ def folder(tmp_path):
     return root
 
 
-def test_from_folder_to_masks(ask, folder, tmp_path):
-    imported = ask("import", folder, "--name", "discs")
+@pytest.mark.slow
+def test_from_folder_to_masks(ask_process, folder, tmp_path):
+    imported = ask_process("import", folder, "--name", "discs")
     assert (imported["images"], imported["truth"]) == (10, 10)
     assert [entry["name"] for entry in imported["skipped"]] == ["images/notes.jpg"]
     assert imported["skipped"][0]["reason"]
 
     out = tmp_path / "label masks"
-    labelled = ask("label", "discs", "--method", "threshold", "-p", "foreground=lighter", "--out", out)
+    labelled = ask_process("label", "discs", "--method", "threshold", "-p", "foreground=lighter", "--out", out)
     assert labelled["images"] == 10
     assert labelled["dice"] > 0.95
     assert labelled["iou"] > 0.9
     assert labelled["learned"] is None
     assert labelled["copied"] == 0
     assert len(list(out.glob("*.png"))) == 10
-    scored = ask("score", out, folder / "truth")
+    scored = ask_process("score", out, folder / "truth")
     assert scored["images"] == 10
     assert scored["dice"] == pytest.approx(labelled["dice"], abs=1e-6)
     assert {"iou", "fbeta", "mae"} <= set(scored)
 
-    run = ask("train", "discs", "--labels", labelled["label_set"], *TINY)
+    run = ask_process("train", "discs", "--labels", labelled["label_set"], *TINY)
     assert (run["status"], run["epochs"]) == ("finished", 2)
     assert run["reference"] == "agreement with the pseudo-label"
     assert 0 <= run["val_dice"] <= 1
-    by_truth = ask("train", imported["dataset"], "--truth", "--name", "by truth", *TINY)
+    by_truth = ask_process("train", imported["dataset"], "--truth", "--name", "by truth", *TINY)
     assert by_truth["reference"] == "truth"
-    assert [entry["name"] for entry in ask("runs")] == ["by truth", run["name"]]
+    assert [entry["name"] for entry in ask_process("runs")] == ["by truth", run["name"]]
 
     masks = tmp_path / "predicted"
-    predicted = ask("predict", "by truth", folder / "images", "--out", masks, "--probabilities", "--threshold", "0.4")
+    predicted = ask_process(
+        "predict", "by truth", folder / "images", "--out", masks, "--probabilities", "--threshold", "0.4"
+    )
     assert predicted["images"] == 10
     mask = codec.decode_png((masks / "scene 3.png").read_bytes())
     levels = codec.decode_png((masks / "probabilities" / "scene 3.png").read_bytes())
@@ -101,7 +120,7 @@ def test_from_folder_to_masks(ask, folder, tmp_path):
     )  # as the run's settings
 
     options = ("--no-flips", "--refine", "guided_filter", "--uncertainty")
-    refined = ask("predict", "by truth", folder / "images", "--out", tmp_path / "refined", *options)
+    refined = ask_process("predict", "by truth", folder / "images", "--out", tmp_path / "refined", *options)
     assert (refined["flips"], refined["refine"]) == (False, "guided_filter")
     assert codec.decode_png((tmp_path / "refined" / "uncertainty" / "scene 3.png").read_bytes()).shape == (64, 64)
     assert not (tmp_path / "refined" / "probabilities").exists()
@@ -232,9 +251,9 @@ def test_what_cannot_be_done_is_one_sentence(installation, arguments, words):
     assert ended.stderr.count("\n") == 0
 
 
-def test_an_empty_folder_fails_with_a_sentence_and_leaves_the_name_free(command, folder, tmp_path):
+def test_an_empty_folder_fails_with_a_sentence_and_leaves_the_name_free(process, command, folder, tmp_path):
     (tmp_path / "empty").mkdir()
-    ended = command("import", tmp_path / "empty", "--name", "nothing")
+    ended = process("import", tmp_path / "empty", "--name", "nothing")
     assert ended.returncode == 1
     assert ended.stderr.strip().startswith("Error: ") and "There are no images in it." in ended.stderr
     assert "Traceback" not in ended.stderr

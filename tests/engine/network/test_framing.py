@@ -68,14 +68,14 @@ def test_squares_put_together_are_the_picture(shape):
     canvas = Canvas(shape, 64)
     for corner in windows(shape, 64, 16):
         canvas.add(cut(picture, corner, 64), corner)
-    np.testing.assert_allclose(canvas.picture(), picture, atol=1e-5)
+    np.testing.assert_allclose(canvas.mean(), picture, atol=1e-5)
 
 
 def test_where_squares_overlap_the_nearer_middle_says_more():
     canvas = Canvas((64, 96), 64)
     canvas.add(np.zeros((64, 64), np.float32), (0, 0))
     canvas.add(np.ones((64, 64), np.float32), (0, 32))
-    row = canvas.picture()[32]
+    row = canvas.mean()[32]
     assert (row[:32] == 0).all() and (row[64:] == 1).all()
     assert (np.diff(row[32:64]) > 0).all()
     assert row[32] < 0.01 and row[63] > 0.99

@@ -108,7 +108,7 @@ def test_batches_are_filled_across_images_and_begin_small(bright_is_foreground, 
 
 
 def test_doubt_is_the_entropy_of_the_answer_in_bits():
-    doubt = Prediction(np.float32([[0, 0.11, 0.5, 0.89, 1]])).uncertainty
+    doubt = Prediction(np.zeros((1, 5, 3), np.uint8), np.float32([[0, 0.11, 0.5, 0.89, 1]])).uncertainty
     np.testing.assert_allclose(doubt, [[0, 0.49992, 1, 0.49992, 0]], atol=1e-4)
 
 

@@ -33,7 +33,7 @@ KINDS = {
         architecture=architecture, first_stride=stride, batch_normalization=normalised, dropout=0.1, **TINY
     )
     for architecture in architectures()
-    for stride in (1, 4)
+    for stride in ((1,) if architecture == "mobilenet_v2" else (1, 4))  # the encoder has its own
     for normalised in (True, False)
 } | {f"preset {name}": config.model.model_copy(update=TINY) for name, config in PRESETS.items()}
 
@@ -43,6 +43,11 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("ours") / "best.keras"
     network(ModelParams(**TINY)).save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def encoder() -> keras.Model:
+    return network(ModelParams(architecture="mobilenet_v2", image_size=64))
 
 
 def rewritten(ours: Path, target: Path, **members: bytes | None) -> Path:
@@ -134,23 +139,23 @@ def test_a_class_hidden_in_a_layer_is_found(ours, tmp_path):
 
 def test_what_else_lies_in_the_file_is_refused(ours, tmp_path):
     path = tmp_path / "x.keras"
-    with pytest.raises(UnsafeFile, match=r"also holds 'assets/evil\.py'"):
+    with pytest.raises(UnsafeFile, match=r"also contains 'assets/evil\.py'"):
         check_model_file(rewritten(ours, path, **{"assets/evil__py": b"x"}))
-    with pytest.raises(UnsafeFile, match=r"also holds '\.\./x\.h5'"):
+    with pytest.raises(UnsafeFile, match=r"also contains '\.\./x\.h5'"):
         check_model_file(rewritten(ours, path, **{"../x.h5": b"x"}))
     with pytest.raises(UnsafeFile, match=r"lacks 'model\.weights\.h5'"):
         check_model_file(rewritten(ours, path, model__weights__h5=None))
     with pytest.raises(UnsafeFile, match=r"config\.json has 17 MB; the limit is 17 MB"):
         check_model_file(rewritten(ours, path, config__json=b" " * (MOST_CONFIG_BYTES + 1)))
-    with pytest.raises(UnsafeFile, match="weights are damaged, or no HDF5 file"):
+    with pytest.raises(UnsafeFile, match="weights are damaged or not an HDF5 file"):
         check_model_file(rewritten(ours, path, model__weights__h5=b"\x89HDF no"))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in MEMBERS:
             archive.writestr(name, bytes(1 << 20))
-    with pytest.raises(UnsafeFile, match="is packed, and Keras does not pack"):
+    with pytest.raises(UnsafeFile, match="is compressed, and Keras does not compress"):
         check_model_file(path)
     path.write_bytes(ours.read_bytes()[:-100])
-    with pytest.raises(UnsafeFile, match="damaged, or no Keras file"):
+    with pytest.raises(UnsafeFile, match="damaged or not a Keras file"):
         check_model_file(path)
 
 
@@ -170,11 +175,11 @@ EVIL_WEIGHTS: dict[str, tuple[Callable[[h5py.File], object], str]] = {
     "soft link": (lambda file: file.__setitem__("x", h5py.SoftLink("/nowhere")), "a link 'x'"),
     "external storage": (
         lambda file: file.create_dataset("x", (4,), np.uint8, external=[("/etc/passwd", 0, 4)]),
-        "numbers lie in another file",
+        "data is in another file",
     ),
-    "virtual array": (_virtual, "numbers lie in another file"),
-    "references": (lambda file: file.create_dataset("x", (4,), h5py.ref_dtype), "which are no numbers"),
-    "pickled objects": (lambda file: file.create_dataset("x", (4,), h5py.string_dtype()), "which are no numbers"),
+    "virtual array": (_virtual, "data is in another file"),
+    "references": (lambda file: file.create_dataset("x", (4,), h5py.ref_dtype), "which is not numeric"),
+    "pickled objects": (lambda file: file.create_dataset("x", (4,), h5py.string_dtype()), "which is not numeric"),
     "array that only claims its size": (
         lambda file: file.create_dataset("x", (1 << 40,), np.float32, chunks=(1 << 20,), compression="gzip"),
         "the limit is 4,295 MB",
@@ -184,7 +189,7 @@ EVIL_WEIGHTS: dict[str, tuple[Callable[[h5py.File], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", EVIL_WEIGHTS)
-def test_weights_that_lead_elsewhere_or_claim_too_much_are_refused(ours, tmp_path, kind):
+def test_weights_that_lead_elsewhere_or_claim_too_much_are_refused(ours, encoder, tmp_path, kind):
     write, sentence = EVIL_WEIGHTS[kind]
     data = weights(write)
     with pytest.raises(UnsafeFile, match=sentence):
@@ -192,7 +197,6 @@ def test_weights_that_lead_elsewhere_or_claim_too_much_are_refused(ours, tmp_pat
     (tmp_path / "x.weights.h5").write_bytes(data)
     with pytest.raises(UnsafeFile, match=sentence):
         check_weights_file(tmp_path / "x.weights.h5")
-    encoder = network(ModelParams(architecture="mobilenet_v2", image_size=64))
     with pytest.raises(EncoderWeightsError, match=sentence):
         load_encoder_weights(encoder, str(tmp_path / "x.weights.h5"))
 
@@ -204,9 +208,9 @@ def test_only_files_of_weights_are_opened_as_weights(tmp_path):
             check_weights_file(tmp_path / name)
 
 
-def test_the_encoders_own_weights_pass(tmp_path):
-    encoder = keras.applications.MobileNetV2(input_shape=(64, 64, 3), include_top=False, weights=None)
+def test_the_encoders_own_weights_pass(encoder, tmp_path):
+    theirs = keras.applications.MobileNetV2(input_shape=(64, 64, 3), include_top=False, weights=None)
     for name in ("x.weights.h5", "x.keras"):
-        (encoder.save_weights if name.endswith(".h5") else encoder.save)(tmp_path / name)
+        (theirs.save_weights if name.endswith(".h5") else theirs.save)(tmp_path / name)
         check_weights_file(tmp_path / name)
-        load_encoder_weights(network(ModelParams(architecture="mobilenet_v2", image_size=64)), str(tmp_path / name))
+        load_encoder_weights(encoder, str(tmp_path / name))

@@ -90,7 +90,7 @@ def killed(connection, what, config, samples, folder):
 
 def test_a_process_that_the_system_ends_says_what_to_lower(installation, monkeypatch):
     monkeypatch.setattr(measure, "measure_in_process", killed)
-    with pytest.raises(JobFailed, match=r"Lower the batch size \(now 4\)"):
+    with pytest.raises(JobFailed, match=r"Choose a smaller batch size \(now 4\)"):
         measure.run(submit(installation, add_discs(installation, 6)), LiveContext(installation))
     alone = config_from("fast", {"training": {"batch_size": 1}})
     assert "image size (now 256 px)" in measure.memory_sentence(alone)

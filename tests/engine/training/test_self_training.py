@@ -94,7 +94,7 @@ def test_masks_that_look_far_worse_are_not_accepted_however_steady(tmp_path, mon
     finished = []
     train_rounds(config(epochs=1), spoilt(tmp_path / "files"), tmp_path / "run", Hooks(), finished.append)
     assert not finished[1].accepted
-    assert "less clear than before (quality 0.700 to 0.500)" in finished[1].reason
+    assert "less plausible than before (quality 0.700 to 0.500)" in finished[1].reason
 
 
 def test_a_first_network_that_looks_worse_than_its_labels_teaches_nobody_and_is_kept(tmp_path, monkeypatch):
@@ -103,7 +103,7 @@ def test_a_first_network_that_looks_worse_than_its_labels_teaches_nobody_and_is_
     finished = []
     result = train_rounds(config(epochs=1), spoilt(tmp_path / "files"), tmp_path / "run", Hooks(), finished.append)
     assert [each.accepted for each in finished] == [False]
-    assert "less clear than the labels that taught it (quality 0.700 to 0.600)" in finished[0].reason
+    assert "less plausible than the labels it was trained on (quality 0.700 to 0.600)" in finished[0].reason
     assert (result.ended, result.epochs_done, result.best_epoch) == ("finished", 1, 1)
     assert "no further round" in result.reason
     assert (tmp_path / "run/best.keras").exists()

@@ -19,7 +19,7 @@ from engine.work.worker import explain, work
 from tests.support.installation import REPOSITORY, add_discs
 from tests.support.network import add_network
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 def start_worker(installation):

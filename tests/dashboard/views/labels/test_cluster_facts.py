@@ -1,4 +1,4 @@
-"""Clusters as the page shows them, and what ticks mean."""
+"""Clusters as the page shows them, and ticks as a parameter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rows(ticked: str = "") -> tuple[clusters.Cluster, ...]:
     return clusters.cluster_rows(STATE, ticked, "d", ["first", "second"])
 
 
-def test_clusters_show_share_proposal_colour_and_patches_of_images_that_are_there():
+def test_clusters_have_share_proposal_colour_and_patches_of_existing_images():
     white, black, red = rows()
     assert (white.number, white.share, white.proposed, white.ticked) == (0, 0.6, False, False)
     assert (white.colour, black.colour) == ("#ffffff", "#000000")
@@ -32,7 +32,7 @@ def test_clusters_show_share_proposal_colour_and_patches_of_images_that_are_ther
     assert red.patches == ()
 
 
-def test_no_ticks_of_ones_own_are_the_proposal():
+def test_without_own_ticks_the_proposal_is_ticked():
     assert [row.ticked for row in rows()] == [False, True, True]
     assert clusters.ticked_share(rows()) == pytest.approx(0.4)
 
@@ -40,14 +40,14 @@ def test_no_ticks_of_ones_own_are_the_proposal():
 @pytest.mark.parametrize(
     ("numbers", "text"), [({1, 2}, ""), ({2, 0}, "0 2"), ({0, 1, 2}, "0 1 2"), (set(), "none"), ({1}, "1")]
 )
-def test_ticks_become_the_parameter_that_the_method_reads_the_same_way(numbers, text):
+def test_the_method_reads_the_parameter_as_the_same_ticks(numbers, text):
     assert clusters.ticks_text(numbers, STATE) == text
     assert clusters.ticked_numbers(text, STATE) == numbers
     assert set(ticked_clusters(text, STATE).nonzero()[0]) == numbers
     recipe_from_values("dataset_clusters", {"ticked": text})
 
 
-def test_ticks_keep_their_meaning_only_while_the_clusters_stay():
+def test_the_clustering_key_changes_with_the_clusters():
     def key(dataset: str = "d", **values: object) -> str:
         return clusters.clustering_key(recipe_from_values("dataset_clusters", values), dataset)
 

@@ -1,4 +1,4 @@
-"""What the labels page shows, from rows and drawn previews."""
+"""Data of the Labels page from rows and previews."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_only_datasets_with_images_can_be_labelled(installation, session):
     assert labels.dataset_names(session) == {filled.id: "discs"}
 
 
-def test_the_probe_is_spread_until_it_is_chosen(installation, session):
+def test_the_test_images_are_spread_until_some_are_chosen(installation, session):
     dataset = add_discs(installation, count=20)
     place = labels.workplace(session, dataset.id)
     assert len(place.probe) == 8
@@ -48,15 +48,15 @@ def test_the_probe_is_spread_until_it_is_chosen(installation, session):
     [
         (6, 200, ""),
         (12, 200, ""),
-        (5, 200, "The probe takes 6 to 12 images. 5 are ticked."),
-        (13, 200, "The probe takes 6 to 12 images. 13 are ticked."),
+        (5, 200, "Choose 6 to 12 test images. 5 are ticked."),
+        (13, 200, "Choose 6 to 12 test images. 13 are ticked."),
         (3, 3, ""),
-        (2, 3, "The probe takes 3 images. 2 are ticked."),
+        (2, 3, "Choose 3 test images. 2 are ticked."),
         (9, 9, ""),
-        (13, 30, "The probe takes 6 to 12 images. 13 are ticked."),
+        (13, 30, "Choose 6 to 12 test images. 13 are ticked."),
     ],
 )
-def test_a_probe_has_six_to_twelve_images_or_all_of_a_small_dataset(count, images, problem):
+def test_test_images_are_six_to_twelve_or_all_of_a_small_dataset(count, images, problem):
     assert labels.probe_problem(count, images) == problem
 
 
@@ -91,7 +91,7 @@ def test_without_truth_there_is_no_score(installation, session):
     assert set(found.image_dice) == {None}
 
 
-def test_the_estimate_scales_from_the_preview_to_the_recipes_own_size(installation, session):
+def test_the_time_estimate_scales_from_the_preview_to_the_recipes_own_size(installation, session):
     place = labels.workplace(session, add_discs(installation, count=20, size_px=512).id)
     small = judged(place, previews(place, seconds=0.1))
     assert small.seconds_per_image == pytest.approx(0.1 * (400 / 256) ** labels.SIZE_EXPONENT)
@@ -99,7 +99,7 @@ def test_the_estimate_scales_from_the_preview_to_the_recipes_own_size(installati
     assert judged(place, previews(place, seconds=0.1), limit_px=None).seconds_per_image == pytest.approx(0.1)
 
 
-def test_a_picture_that_cannot_be_drawn_is_named_and_does_not_count(installation, session):
+def test_an_image_that_fails_is_named_and_not_counted(installation, session):
     place = labels.workplace(session, add_discs(installation).id)
     drawn = previews(place)
     drawn[0] = Preview(b"", None, 0.0, "It is damaged.")
@@ -109,7 +109,7 @@ def test_a_picture_that_cannot_be_drawn_is_named_and_does_not_count(installation
     assert judged(place, [replace(preview, error="No.") for preview in drawn]).whole_dataset_s is None
 
 
-def test_a_recipes_quality_is_what_automatic_chooses_by_and_unclear_images_count_nothing(installation, session):
+def test_a_recipes_quality_is_the_merit_used_by_automatic_with_zero_for_unclear_images(installation, session):
     place = labels.workplace(session, add_discs(installation, truth=False).id)
     drawn = previews(place)
     assert judged(place, drawn).quality is None
@@ -122,9 +122,9 @@ def test_a_recipes_quality_is_what_automatic_chooses_by_and_unclear_images_count
     assert found.unclear[:3] == (False, True, False)
 
 
-def test_a_method_that_learns_looks_at_the_images_that_its_job_looks_at(installation, session):
+def test_a_method_is_fitted_to_the_same_images_as_in_its_job(installation, session):
     dataset = add_discs(installation, count=30)
     everything = [image.id for image in datasets.images(session, dataset.id)]
-    found = labels.looked_at(session, dataset.id, "auto")
+    found = labels.fit_images(session, dataset.id, "auto")
     assert [image.id for image in found] == fit_sample(everything, find_method("auto"))
-    assert labels.looked_at(session, dataset.id, "kmeans") == ()
+    assert labels.fit_images(session, dataset.id, "kmeans") == ()

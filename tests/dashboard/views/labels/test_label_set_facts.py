@@ -1,4 +1,4 @@
-"""The label sets of a dataset: what drew them, how good they are, what they taught."""
+"""The label sets of a dataset: recipe, scores and runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHOICE = {
     "method": "kmeans",
     "params": {},
     "state": None,
-    "sentence": "It draws the best masks.",
+    "sentence": "Its masks are the best guess.",
     "images": 6,
     "ranking": [{"method": "kmeans", "params": {}, "title": "K-means", "quality": 0.7, "sentence": ""}],
 }
@@ -48,7 +48,7 @@ def session(installation: Installation):
         yield opened
 
 
-def test_label_sets_tell_their_recipe_scores_and_runs(installation, session):
+def test_a_label_set_has_recipe_scores_and_runs(installation, session):
     dataset = add_discs(installation)
     made = label_set(installation, dataset)
     with installation.database.writing() as writing:
@@ -71,7 +71,7 @@ def test_a_silent_job_is_shown_as_lost(installation, session):
     assert label_sets.label_set_cards(session, dataset.id, now + timedelta(minutes=2), 60)[0].job.status == "lost"
 
 
-def test_a_recipe_that_this_version_does_not_know_is_still_listed(installation, session):
+def test_a_label_set_of_an_unknown_recipe_is_listed(installation, session):
     dataset = add_discs(installation)
     made = label_set(installation, dataset)
     with installation.database.writing() as writing:
@@ -81,7 +81,7 @@ def test_a_recipe_that_this_version_does_not_know_is_still_listed(installation, 
     assert card.method_title == "retired"
 
 
-def test_label_sets_tell_their_quality_and_what_is_unclear_or_dropped(installation, session):
+def test_a_label_set_has_quality_and_counts_unclear_and_dropped_images(installation, session):
     dataset = add_discs(installation)
     made = label_set(installation, dataset)
     with installation.database.writing() as writing:
@@ -92,8 +92,8 @@ def test_label_sets_tell_their_quality_and_what_is_unclear_or_dropped(installati
     assert (card.unclear, card.dropped, card.choice) == (1, 2, None)
 
 
-def test_an_automatic_label_set_tells_what_was_chosen_and_why(installation, session):
+def test_an_automatic_label_set_has_the_choice_and_its_reason(installation, session):
     dataset = add_discs(installation)
     label_set(installation, dataset, method="auto", params={}, state=CHOICE)
     choice = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0].choice
-    assert (choice.title, choice.sentence) == ("K-means", "It draws the best masks.")
+    assert (choice.title, choice.sentence) == ("K-means", "Its masks are the best guess.")

@@ -1,4 +1,4 @@
-"""Label sets on the Labels page: their cards, their masks, and what is dropped of them."""
+"""Label sets on the Labels page: cards, masks, and dropping."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.labels_page import PAGE, add_label_set, finish_jobs, stored_s
 from tests.support.pressing import press_in_dialog
 
 
-def test_stored_label_sets_tell_what_drew_them_and_how_good_they_are(installation, open_page):
+def test_label_sets_show_recipe_and_scores(installation, open_page):
     dataset = add_discs(installation)
     add_label_set(installation, dataset.id)
     app = open_page(PAGE, a="threshold")
@@ -18,7 +18,7 @@ def test_stored_label_sets_tell_what_drew_them_and_how_good_they_are(installatio
     assert "foreground 25% of the area" in texts(app)
 
 
-def test_a_stored_recipe_goes_back_into_the_sliders(installation, open_page):
+def test_the_recipe_of_a_label_set_is_loaded_into_the_sliders(installation, open_page):
     made = add_label_set(installation, add_discs(installation).id)
     app = open_page(PAGE, a="threshold")
     app.button(key=f"load-{made.id}").click().run()
@@ -28,7 +28,7 @@ def test_a_stored_recipe_goes_back_into_the_sliders(installation, open_page):
     assert app.query_params["a"] == "kmeans,clusters:6"
 
 
-def test_masks_are_browsed_and_closed_by_the_address(installation, open_page):
+def test_masks_are_browsed_and_closed_through_the_url(installation, open_page):
     made = add_label_set(installation, add_discs(installation).id)
     finish_jobs(installation)
     app = open_page(PAGE, a="threshold")
@@ -37,7 +37,7 @@ def test_masks_are_browsed_and_closed_by_the_address(installation, open_page):
     assert app.query_params["labels"] == made.id
     assert "Masks of first" in texts(app)
     order = app.selectbox(key=f"masks-order-{made.id}")
-    assert order.value == "lowest quality first"
+    assert order.value == "lowest plausibility first"
     order.set_value("lowest Dice vs truth first").run()
     assert not app.exception
     app.button(key=f"browse-{made.id}").click().run()
@@ -45,12 +45,12 @@ def test_masks_are_browsed_and_closed_by_the_address(installation, open_page):
     assert "Masks of first" not in texts(app)
 
 
-def test_a_label_set_is_deleted_only_after_a_second_word(installation, open_page):
+def test_a_label_set_is_deleted_only_after_confirmation(installation, open_page):
     made = add_label_set(installation, add_discs(installation).id)
     finish_jobs(installation)
     app = open_page(PAGE, a="threshold", labels=made.id)
     app.button(key=f"delete-{made.id}").click().run()
-    assert "are removed for good" in texts(app)
+    assert "are deleted permanently" in texts(app)
     assert len(stored_sets(installation)) == 1
     press_in_dialog(app, f"delete-{made.id}", "delete-go")
     assert not app.exception
@@ -58,7 +58,7 @@ def test_a_label_set_is_deleted_only_after_a_second_word(installation, open_page
     assert not installation.files.path(stored.label_folder(made.id)).exists()
 
 
-def test_a_label_set_that_taught_a_run_stays(installation, open_page):
+def test_a_label_set_used_by_a_run_is_not_deleted(installation, open_page):
     dataset = add_discs(installation)
     made = add_label_set(installation, dataset.id)
     finish_jobs(installation)
@@ -76,7 +76,7 @@ def dropped(installation: Installation, label_set_id: str) -> int:
         return len(recipes.dropped_images(session, label_set_id))
 
 
-def test_the_worst_are_counted_dropped_and_brought_back(installation, open_page):
+def test_the_worst_are_counted_dropped_and_restored(installation, open_page):
     made = add_label_set(installation, add_discs(installation).id)
     finish_jobs(installation)
     app = open_page(PAGE, a="threshold", labels=made.id)
@@ -100,7 +100,7 @@ def test_all_are_kept_again_after_several_drops(installation, open_page):
     assert app.button(key="drop-go").label == "Drop 1 image"
     app.button(key="drop-go").click().run()
     assert app.button(key="drop-go").disabled
-    app.segmented_control(key="drop-rule").set_value("Below a quality").run()
+    app.segmented_control(key="drop-rule").set_value("Below a plausibility").run()
     app.slider(key="drop-below").set_value(0.25).run()
     assert app.button(key="drop-go").label == "Drop 2 images"
     app.button(key="drop-go").click().run()
@@ -110,7 +110,7 @@ def test_all_are_kept_again_after_several_drops(installation, open_page):
     assert dropped(installation, made.id) == 0
 
 
-def test_the_score_says_how_far_it_can_be_trusted(installation, open_page):
+def test_the_page_shows_how_far_the_plausibility_can_be_trusted(installation, open_page):
     made = add_label_set(installation, add_discs(installation).id)
     app = open_page(PAGE, a="threshold", labels=made.id)
     assert "On the 6 images with truth" in texts(app)

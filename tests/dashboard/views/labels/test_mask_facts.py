@@ -1,4 +1,4 @@
-"""The masks of a label set: order, dropping in bulk, and what their quality is worth."""
+"""The masks of a label set: order, bulk dropping, and the trust in their quality."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ def numbers(installation: Installation, image_ids: tuple[str, ...]) -> set[int]:
     ("order", "first"),
     [
         ("dataset order", [0, 1, 2, 3, 4, 5]),
-        ("lowest quality first", [1, 4, 2, 5, 0, 3]),
-        ("highest quality first", [0, 5, 2, 4, 1, 3]),
+        ("lowest plausibility first", [1, 4, 2, 5, 0, 3]),
+        ("highest plausibility first", [0, 5, 2, 4, 1, 3]),
         ("lowest Dice vs truth first", [1, 4, 3, 2, 0, 5]),
         ("highest Dice vs truth first", [5, 0, 2, 3, 4, 1]),
         ("largest area first", [5, 4, 3, 2, 1, 0]),
         ("smallest area first", [0, 1, 2, 3, 4, 5]),
     ],
 )
-def test_masks_come_in_the_order_asked_for_and_those_without_the_score_last(session, label_set_id, order, first):
+def test_masks_are_sorted_with_missing_scores_last(session, label_set_id, order, first):
     assert names(label_masks.mask_page(session, label_set_id, 1, order)) == first
 
 
-def test_masks_come_page_by_page(session, label_set_id, monkeypatch):
+def test_masks_are_paged(session, label_set_id, monkeypatch):
     monkeypatch.setattr(label_masks, "PER_PAGE", 4)
     first = label_masks.mask_page(session, label_set_id, 1)
     assert (first.found, first.pages, len(first.masks)) == (6, 2, 4)
@@ -85,8 +85,8 @@ def test_an_unfinished_label_set_has_an_empty_page(installation, session):
     assert "nothing can be said" in trust.sentence
 
 
-def test_the_worst_by_quality_come_first_where_there_is_quality():
-    assert label_masks.orders(True, True)[0] == "lowest quality first"
+def test_the_default_order_is_the_worst_by_quality_where_there_is_one():
+    assert label_masks.orders(True, True)[0] == "lowest plausibility first"
     assert label_masks.orders(False, True)[0] == "lowest Dice vs truth first"
     assert label_masks.orders(False, False)[0] == "dataset order"
     assert not set(label_masks.orders(True, False)) & set(label_masks.TRUTH_ORDERS)
@@ -103,13 +103,13 @@ def test_the_worst_by_quality_come_first_where_there_is_quality():
         (DropRule("unclear"), {5}),
     ],
 )
-def test_a_rule_tells_what_it_would_drop_before_it_does(installation, session, label_set_id, rule, dropped):
+def test_a_rule_returns_the_images_to_drop(installation, session, label_set_id, rule, dropped):
     drop = label_masks.would_drop(session, label_set_id, rule)
     assert numbers(installation, drop.image_ids) == dropped
     assert drop.stay == 6 - len(dropped)
 
 
-def test_what_is_dropped_already_is_not_dropped_again(installation, session, label_set_id):
+def test_dropped_images_are_not_dropped_again(installation, session, label_set_id):
     worst = label_masks.would_drop(session, label_set_id, DropRule("below", 0.2))
     with installation.database.writing() as writing:
         recipes.set_dropped(writing, label_set_id, worst.image_ids, True)
@@ -122,7 +122,7 @@ def test_what_is_dropped_already_is_not_dropped_again(installation, session, lab
     assert names(label_masks.mask_page(session, label_set_id, 1, show="no clear foreground")) == [5]
 
 
-def test_one_mask_is_found_with_what_its_quality_is_made_of(session, label_set_id):
+def test_one_mask_is_read_with_the_components_of_its_quality(session, label_set_id):
     first = label_masks.mask_page(session, label_set_id, 1).masks[0]
     assert label_masks.one_mask(session, label_set_id, first.image_id) == first
     assert first.parts == {"edges": 0.5}

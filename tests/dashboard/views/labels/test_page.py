@@ -1,4 +1,4 @@
-"""The bench on the Labels page: from sliders, ticks and kept recipes to a queued job."""
+"""The bench on the Labels page: from sliders, ticks and saved recipes to a queued job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def metrics(app) -> dict[str, str]:
     return {metric.label: metric.value for metric in app.metric}
 
 
-def test_without_images_it_sends_to_the_datasets(installation, open_page):
+def test_without_images_the_page_links_to_datasets(installation, open_page):
     app = open_page(PAGE)
     assert not app.exception
     assert "No images yet" in texts(app)
@@ -30,20 +30,20 @@ def test_masks_are_scored_against_truth_and_timed(installation, open_page):
     shown = metrics(app)
     assert float(shown["Dice vs truth"]) > 0.9
     assert float(shown["IoU vs truth"]) > 0.8
-    assert 0 < float(shown["Recipe quality"]) <= 1
+    assert 0 < float(shown["Estimated score (no truth)"]) <= 1
     assert "s per image, all 10 " in texts(app)
     assert "256 px" in texts(app)
 
 
-def test_without_truth_it_says_so_and_shows_no_score(installation, open_page):
+def test_without_truth_no_score_is_shown(installation, open_page):
     add_discs(installation, truth=False)
     app = open_page(PAGE, a="threshold")
     assert not app.exception
-    assert "no truth, so no Dice" in texts(app)
-    assert not any("truth" in label for label in metrics(app))
+    assert "No truth masks here" in texts(app)
+    assert not any("vs truth" in label for label in metrics(app))
 
 
-def test_a_moved_slider_draws_anew_and_stands_in_the_address(installation, open_page):
+def test_a_moved_slider_redraws_and_is_stored_in_the_url(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="kmeans")
     app.slider(key="labels-a-kmeans.clusters").set_value(2).run()
@@ -52,7 +52,7 @@ def test_a_moved_slider_draws_anew_and_stands_in_the_address(installation, open_
     assert app.slider(key="labels-a-kmeans.clusters").value == 2
 
 
-def test_the_address_brings_the_recipe_back(installation, open_page):
+def test_the_recipe_is_read_from_the_url(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:7,foreground:lighter")
     assert app.selectbox(key="labels-a-method").value == "kmeans"
@@ -61,14 +61,14 @@ def test_the_address_brings_the_recipe_back(installation, open_page):
 
 
 @pytest.mark.parametrize("text", ["magic", "kmeans,clusters:900"])
-def test_an_address_that_cannot_be_drawn_gives_a_sentence_and_the_defaults(installation, open_page, text):
+def test_an_invalid_url_gives_a_warning_and_the_defaults(installation, open_page, text):
     add_discs(installation)
     app = open_page(PAGE, a=text)
     assert not app.exception
-    assert "The address names no recipe" in app.warning[0].value
+    assert "The URL has no valid recipe" in app.warning[0].value
 
 
-def test_the_second_recipe_starts_as_a_copy_and_goes_its_own_way(installation, open_page):
+def test_the_second_recipe_starts_as_an_independent_copy(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:3")
     app.button(key="labels-add").click().run()
@@ -77,7 +77,7 @@ def test_the_second_recipe_starts_as_a_copy_and_goes_its_own_way(installation, o
     app.slider(key="labels-b-kmeans.clusters").set_value(5).run()
     assert (app.query_params["a"], app.query_params["b"]) == ("kmeans,clusters:3", "kmeans,clusters:5")
     assert len([metric for metric in app.metric if metric.label == "Dice vs truth"]) == 2
-    assert len([metric for metric in app.metric if metric.label == "Recipe quality"]) == 2
+    assert len([metric for metric in app.metric if metric.label == "Estimated score (no truth)"]) == 2
 
 
 def test_three_recipes_survive_a_refresh_and_there_is_no_fourth(installation, open_page):
@@ -89,7 +89,7 @@ def test_three_recipes_survive_a_refresh_and_there_is_no_fourth(installation, op
     assert "labels-add" not in {button.key for button in app.button}
 
 
-def test_a_removed_recipe_gives_its_place_to_those_beside_it(installation, open_page):
+def test_removing_a_recipe_moves_the_others_left(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="kmeans", b="threshold", c="kmeans,clusters:2")
     app.button(key="labels-a-remove").click().run()
@@ -103,11 +103,11 @@ def test_a_removed_recipe_gives_its_place_to_those_beside_it(installation, open_
     assert "labels-a-remove" not in {button.key for button in app.button}
 
 
-def test_the_automatic_method_tells_its_choice_and_offers_the_runners_up(installation, open_page):
+def test_the_automatic_method_shows_its_choice_and_the_other_candidates(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="auto")
     assert not app.exception
-    assert "6 images looked at; no truth was read" in texts(app)
+    assert "Tried on 6 images, without truth" in texts(app)
     runner_up = app.button(key="labels-a-auto-1")
     assert "Parameters: " in runner_up.help
     runner_up.click().run()
@@ -116,7 +116,7 @@ def test_the_automatic_method_tells_its_choice_and_offers_the_runners_up(install
     assert app.query_params["a"] != "auto"
 
 
-def test_what_the_automatic_method_learned_goes_with_the_job(installation, open_page):
+def test_the_choice_of_the_automatic_method_is_stored_with_the_job(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="auto")
     app.button(key="labels-a-start").click().run()
@@ -128,7 +128,7 @@ def test_what_the_automatic_method_learned_goes_with_the_job(installation, open_
     assert "Chosen automatically" in texts(app)
 
 
-def test_ticks_are_forgotten_when_the_clusters_are_found_anew(installation, open_page):
+def test_ticks_are_reset_when_the_clusters_are_recomputed(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="dataset_clusters,ticked:0")
     assert not app.exception
@@ -139,7 +139,7 @@ def test_ticks_are_forgotten_when_the_clusters_are_found_anew(installation, open
     assert "the proposal is ticked again" in texts(app)
 
 
-def test_the_way_back_to_the_proposal(installation, open_page):
+def test_ticks_are_reset_to_the_proposal(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="dataset_clusters,ticked:none")
     app.button(key="labels-a-clusters-propose").click().run()
@@ -151,19 +151,19 @@ def test_the_way_back_to_the_proposal(installation, open_page):
     assert app.button(key="labels-a-clusters-none").disabled
 
 
-def kept(installation: Installation) -> list[str]:
+def saved(installation: Installation) -> list[str]:
     with installation.database.reading() as session:
         return [row.name for row in recipes.kept_recipes(session)]
 
 
-def test_a_recipe_is_kept_loaded_renamed_and_deleted(installation, open_page):
+def test_a_recipe_is_saved_loaded_renamed_and_deleted(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:6")
     app.button(key="labels-a-keep").click().run()
     app.text_input(key="recipe-name").set_value("six clusters")
     press_in_dialog(app, "labels-a-keep", "recipe-keep")
     assert not app.exception
-    assert kept(installation) == ["six clusters"]
+    assert saved(installation) == ["six clusters"]
     assert "six clusters" in texts(app)
     with installation.database.reading() as session:
         key = f"kept-{recipes.kept_recipes(session)[0].id}"
@@ -174,14 +174,14 @@ def test_a_recipe_is_kept_loaded_renamed_and_deleted(installation, open_page):
     app.button(key=f"{key}-rename").click().run()
     app.text_input(key="recipe-new-name").set_value("half a dozen")
     press_in_dialog(app, f"{key}-rename", "recipe-rename")
-    assert kept(installation) == ["half a dozen"]
+    assert saved(installation) == ["half a dozen"]
     app.button(key=f"{key}-delete").click().run()
     press_in_dialog(app, f"{key}-delete", "delete-go")
     assert not app.exception
-    assert kept(installation) == []
+    assert saved(installation) == []
 
 
-def test_ticks_of_a_kept_recipe_come_with_a_warning(installation, open_page):
+def test_ticks_of_a_saved_recipe_give_a_warning(installation, open_page):
     add_discs(installation)
     with installation.database.writing() as session:
         made = recipes.keep_recipe(session, "ticks", "dataset_clusters", {"ticked": "0"})
@@ -189,12 +189,12 @@ def test_ticks_of_a_kept_recipe_come_with_a_warning(installation, open_page):
     app.button(key=f"kept-{made.id}-a").click().run()
     assert not app.exception
     assert app.query_params["a"] == "dataset_clusters,ticked:0"
-    assert "On another dataset their numbers mean other" in app.warning[0].value
+    assert "On another dataset their numbers stand for other surfaces" in app.warning[0].value
     app.button(key="labels-a-clusters-propose").click().run()
     assert not app.warning
 
 
-def test_a_taken_name_of_a_recipe_is_told(installation, open_page):
+def test_a_taken_recipe_name_is_rejected(installation, open_page):
     add_discs(installation)
     with installation.database.writing() as session:
         recipes.keep_recipe(session, "mine", "kmeans", {})
@@ -203,10 +203,10 @@ def test_a_taken_name_of_a_recipe_is_told(installation, open_page):
     app.text_input(key="recipe-name").set_value("mine")
     press_in_dialog(app, "labels-a-keep", "recipe-keep")
     assert "The name 'mine' is taken." in app.error[0].value
-    assert kept(installation) == ["mine"]
+    assert saved(installation) == ["mine"]
 
 
-def test_a_recipe_file_is_checked_kept_and_loaded(installation, open_page):
+def test_a_recipe_file_is_validated_saved_and_loaded(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="threshold")
     app.button(key="recipe-import").click().run()
@@ -221,11 +221,11 @@ def test_a_recipe_file_is_checked_kept_and_loaded(installation, open_page):
     app.file_uploader(key="recipe-file").set_value(("six.json", right, "application/json")).run()
     press_in_dialog(app, "recipe-import", "recipe-import-keep")
     assert not app.exception
-    assert kept(installation) == ["six"]
+    assert saved(installation) == ["six"]
     assert app.query_params["a"] == "kmeans,clusters:6"
 
 
-def test_full_size_says_no_more_of_a_preview_size(installation, open_page):
+def test_full_size_shows_no_preview_size(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="threshold")
     app.toggle(key="labels-full").set_value(True).run()
@@ -233,7 +233,7 @@ def test_full_size_says_no_more_of_a_preview_size(installation, open_page):
     assert "256 px" not in texts(app)
 
 
-def test_label_the_dataset_freezes_the_recipe_and_submits_its_job(installation, open_page, submitted):
+def test_labelling_saves_the_recipe_and_submits_its_job(installation, open_page, submitted):
     dataset = add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:6")
     app.button(key="labels-a-start").click().run()
@@ -250,7 +250,7 @@ def test_label_the_dataset_freezes_the_recipe_and_submits_its_job(installation, 
     assert "waits for a free worker" in texts(app)
 
 
-def test_a_taken_name_is_told_and_nothing_starts(installation, open_page, submitted):
+def test_a_taken_name_is_rejected_and_nothing_starts(installation, open_page, submitted):
     dataset = add_discs(installation)
     add_label_set(installation, dataset.id, "taken")
     app = open_page(PAGE, a="kmeans")
@@ -262,19 +262,19 @@ def test_a_taken_name_is_told_and_nothing_starts(installation, open_page, submit
     assert submitted == []
 
 
-def test_the_probe_is_changed_in_its_dialog(installation, open_page):
+def test_the_test_images_are_chosen_in_a_dialog(installation, open_page):
     dataset = add_discs(installation, count=20)
     with installation.database.writing() as session:
         chosen = [image.id for image in datasets.images(session, dataset.id)[:6]]
         datasets.set_probe_images(session, dataset.id, chosen)
     app = open_page(PAGE, a="threshold")
-    assert app.button(key="labels-probe").label == "Probe images · 6"
+    assert app.button(key="labels-probe").label == "Test images (6)"
     app.button(key="labels-probe").click().run()
     assert not app.exception
     assert "6 images ticked" in texts(app)
     press_in_dialog(app, "labels-probe", "probe-spread")
     assert not app.exception
-    assert app.button(key="labels-probe").label == "Probe images · 8"
+    assert app.button(key="labels-probe").label == "Test images (8)"
     with installation.database.reading() as session:
         assert datasets.probe_images(session, dataset.id, count=3)[1].name == "disc 10.png"
 
@@ -286,10 +286,10 @@ def test_too_few_ticks_cannot_be_saved(installation, open_page):
     app = open_page(PAGE, a="threshold")
     app.button(key="labels-probe").click().run()
     assert app.button(key="probe-save").disabled
-    assert "The probe takes 6 to 12 images. 1 is ticked." in texts(app)
+    assert "Choose 6 to 12 test images. 1 is ticked." in texts(app)
 
 
-def test_another_dataset_keeps_the_recipe_and_closes_the_masks(installation, open_page):
+def test_changing_the_dataset_keeps_the_recipe_and_closes_the_masks(installation, open_page):
     first, second = add_discs(installation, name="first"), add_discs(installation, name="second")
     made = add_label_set(installation, first.id, "set")
     app = open_page(PAGE, a="kmeans,clusters:3", dataset=first.id, labels=made.id)

@@ -13,6 +13,7 @@ from dashboard.views.runs.facts import LiveStatus, RunFacts, RunHead, run_facts
 from dashboard.views.runs.image_facts import BetterThreshold, Difference, image_facts
 from dashboard.views.runs.story import overlap_in_words, so_far, story
 from db import runs
+from db.jobs import Progress
 from db.models import new_id, utc_now
 from engine.core.run_config import config_from
 from tests.dashboard.views.runs.test_curve_facts import CONFIG, history, noise, saturating
@@ -49,9 +50,7 @@ def facts(**changes) -> RunFacts:
     )
     status = LiveStatus(
         state="finished",
-        done=0,
-        total=0,
-        text="",
+        progress=Progress(),
         seconds=250.0,
         left_s=None,
         epochs_done=40,

@@ -21,18 +21,18 @@ def texts(app) -> str:
     return "\n".join(element.value for element in shown)
 
 
-def test_without_images_it_sends_to_the_datasets(installation, open_page):
+def test_without_images_it_links_to_the_datasets_page(installation, open_page):
     app = open_page(PAGE)
     assert not app.exception
     assert "No images yet" in texts(app)
     assert app.button[0].label == "Go to Datasets"
 
 
-def test_without_anything_to_learn_from_it_sends_to_the_labels(installation, open_page):
+def test_without_anything_to_train_on_it_links_to_the_labels_page(installation, open_page):
     add_discs(installation, truth=False)
     app = open_page(PAGE)
     assert not app.exception
-    assert "Nothing to learn from yet" in texts(app)
+    assert "Nothing to train on yet" in texts(app)
     assert app.button[0].label == "Go to Labels"
 
 
@@ -55,7 +55,7 @@ def test_start_stores_the_run_submits_its_job_and_opens_it(installation, open_pa
     assert app.title[0].value == "Runs" and app.query_params["run"] == run.id
 
 
-def test_a_label_set_teaches_and_its_score_is_named(installation, open_page, submitted):
+def test_a_run_trains_on_a_label_set_and_its_score_is_shown(installation, open_page, submitted):
     dataset = add_discs(installation)
     with installation.database.writing() as session:
         label_set = recipes.create(session, dataset, "by k-means", "kmeans", {}, 0, VERSION)
@@ -66,14 +66,14 @@ def test_a_label_set_teaches_and_its_score_is_named(installation, open_page, sub
         recipes.add_labels(session, label_set.id, rows)
     app = open_page(PAGE, labels=label_set.id)
     assert "Dice vs truth 0.700" in texts(app)
-    # The masks are not on disk: the preview says so, and the rest of the page stands.
+    # The masks are not on disk: the preview shows an error, and the rest of the page works.
     assert "is gone" in texts(app)
     app.button(key="train-start").click().run()
     assert stored_runs(installation)[0].label_set_id == label_set.id
     assert len(submitted) == 1
 
 
-def test_a_broken_rule_is_a_sentence_and_blocks_the_start(installation, open_page, submitted):
+def test_invalid_settings_show_an_error_and_disable_the_start(installation, open_page, submitted):
     add_discs(installation)
     app = open_page(PAGE)
     size = next(field for field in app.number_input if field.label.startswith("Image size"))
@@ -84,7 +84,7 @@ def test_a_broken_rule_is_a_sentence_and_blocks_the_start(installation, open_pag
     assert not app.button(key="train-start").disabled and not app.error
 
 
-def test_a_taken_name_is_a_sentence_and_starts_nothing(installation, open_page, submitted):
+def test_a_taken_name_shows_an_error_and_starts_nothing(installation, open_page, submitted):
     dataset = add_discs(installation)
     with installation.database.writing() as session:
         runs.create(session, dataset, None, "taken", "fast", config_from().model_dump(), VERSION)
@@ -95,7 +95,7 @@ def test_a_taken_name_is_a_sentence_and_starts_nothing(installation, open_page, 
     assert len(stored_runs(installation)) == 1 and submitted == []
 
 
-def test_duplicate_prefills_from_the_run_and_a_preset_starts_afresh(installation, open_page):
+def test_duplicate_prefills_from_the_run_and_a_preset_resets_the_settings(installation, open_page):
     dataset = add_discs(installation)
     config = config_from("classic", {"training": {"epochs": 7}}).model_dump()
     with installation.database.writing() as session:
@@ -121,7 +121,7 @@ def test_the_settings_survive_a_refresh(installation, open_page):
     assert rate.value == 1e-4
 
 
-def test_another_draw_changes_the_copies(installation, open_page):
+def test_shuffle_changes_the_augmented_variants(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE)
     app.button(key="train-draw").click().run()
@@ -129,7 +129,7 @@ def test_another_draw_changes_the_copies(installation, open_page):
     assert app.session_state["train-draws"] == 1
 
 
-def test_the_page_tells_what_the_network_takes(installation, open_page):
+def test_the_page_shows_what_the_network_needs(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE)
     assert "million parameters" in texts(app) and "GFLOPs" in texts(app) and "of memory" in texts(app)
@@ -137,7 +137,7 @@ def test_the_page_tells_what_the_network_takes(installation, open_page):
     assert layers["parameters"].sum() == network_plan(PRESETS["fast"].model).parameters
 
 
-def test_two_batches_are_tried_by_a_job_and_followed(installation, open_page, submitted):
+def test_speed_is_measured_by_a_job_whose_progress_is_shown(installation, open_page, submitted):
     dataset = add_discs(installation)
     app = open_page(PAGE)
     app.button(key="measure-trial").click().run()
@@ -150,13 +150,13 @@ def test_two_batches_are_tried_by_a_job_and_followed(installation, open_page, su
         "trial",
     )
     assert payload["config"] == PRESETS["fast"].model_dump(mode="json")
-    assert "Trying two batches" in texts(app)
+    assert "Measuring speed" in texts(app)
     assert app.button(key="measure-trial").disabled
     assert not app.button(key="measure-rate_range").disabled
     assert not stored_runs(installation)
 
 
-def test_a_trial_is_shown_again_and_marked_when_the_settings_have_changed(installation, open_page):
+def test_a_trial_is_shown_again_and_marked_as_outdated_for_other_settings(installation, open_page):
     dataset = add_discs(installation, count=10)
     measured(installation, dataset, PRESETS["fast"])
     app = open_page(PAGE)
@@ -167,7 +167,7 @@ def test_a_trial_is_shown_again_and_marked_when_the_settings_have_changed(instal
     assert "other settings: Base filters 16" in texts(app)
 
 
-def test_a_suggested_rate_goes_into_the_form(installation, open_page):
+def test_a_suggested_learning_rate_is_copied_to_the_form(installation, open_page):
     dataset = add_discs(installation)
     measured(installation, dataset, PRESETS["fast"], RATES)
     app = open_page(PAGE)
@@ -180,14 +180,14 @@ def test_a_suggested_rate_goes_into_the_form(installation, open_page):
     assert app.button(key="rate-range-use").disabled
 
 
-def test_weights_that_are_not_there_block_the_start(installation, open_page):
+def test_missing_encoder_weights_disable_the_start(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, p=["model.architecture=mobilenet_v2", "model.encoder_weights=/no/such/file.h5"])
     assert "There is no weights file" in texts(app)
     assert app.button(key="train-start").disabled
 
 
-def test_truth_greys_out_what_is_for_pseudo_labels(installation, open_page):
+def test_settings_for_pseudo_labels_are_disabled_for_truth(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE)
     assert "Truth masks need no correction" in texts(app)

@@ -1,28 +1,21 @@
-"""Drawn images of other kinds, with truth: does a recipe, or the choice of one, hold elsewhere?
+"""Drawn images of seven kinds with their truth, for tests and benchmarks: does a recipe hold on other images?
 
-They chose the strength of `lines`, the uneven ground of `threshold` and, among others, the exponents of `auto`.
-
-    python -m benchmarks.drawn_sets --method threshold   # mean Dice on every kind
-    python -m benchmarks.drawn_sets --write ../drawn     # the same images in folders: <kind>/images and <kind>/truth
-
-Each kind is a function of an index alone and gives image, RGB uint8 (192, 256, 3), and truth, bool (192, 256), the
-same pixels on every run. Every kind carries what misleads in practice: uneven light, texture, stains, hairs, shadows.
+The strength of `lines`, the uneven background of `threshold` and, among others, the exponents of `auto` were chosen on
+them (`python -m benchmarks.labels kinds`), so their pixels must not change. Each kind is a function of an index alone
+and returns image, RGB uint8 (192, 256, 3), and truth, bool (192, 256). Every kind has what misleads in practice: uneven
+light, texture, stains, hairs, shadows.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from engine.core.parameters import from_assignments, parse
 from engine.datasets.sample_grounds import fractal
-from engine.imaging import codec, metrics
-from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
+from engine.imaging import codec
 
 SHAPE = (192, 256)
 COUNT = 12
@@ -47,7 +40,7 @@ def cracks(index: int) -> Drawn:
         cover = np.maximum(cover, _crack(start, rng.uniform(-0.6, 0.6), rng.uniform(1.2, 3.2), 270, rng))
     grey = grey * (1 - cover * rng.uniform(0.3, 0.55))
     image = grey[..., None] * np.array([1.0, 0.98, 0.94]) + rng.normal(0, 4, (*SHAPE, 1))
-    return _picture(image), cover >= 0.5
+    return _image(image), cover >= 0.5
 
 
 def lesions(index: int) -> Drawn:
@@ -67,7 +60,7 @@ def lesions(index: int) -> Drawn:
     if rng.random() < 0.4:
         away = np.hypot((ROWS - 96) / 118, (COLUMNS - 128) / 150)
         image = image * np.clip((1.04 - away) * 9, 0.08, 1)[..., None]
-    return _picture(image + rng.normal(0, 3, image.shape)), cover >= 0.5
+    return _image(image + rng.normal(0, 3, image.shape)), cover >= 0.5
 
 
 def animals(index: int) -> Drawn:
@@ -92,11 +85,11 @@ def animals(index: int) -> Drawn:
         fur = fur * (1.15 - 0.35 * np.clip((ROWS - row + size) / (2 * size), 0, 1))[..., None]
         image = image * (1 - cover[..., None]) + fur * cover[..., None]
         truth |= cover >= 0.5
-    return _picture(image + rng.normal(0, 5, image.shape)), truth
+    return _image(image + rng.normal(0, 5, image.shape)), truth
 
 
 def cells(index: int) -> Drawn:
-    """Return 20 to 60 touching cells of uneven brightness, light on a dark and shaded ground or stained on a light."""
+    """Return 20 to 60 touching cells of uneven brightness, light on a dark, shaded background or stained on light."""
     rng = _rng("cells", index)
     cover, bright = np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32)
     for _ in range(int(rng.integers(20, 61))):
@@ -113,7 +106,7 @@ def cells(index: int) -> Drawn:
         ground = 22 + 0.5 * np.clip(_shade(rng, 40), -30, None)[..., None]
         image = ground + 150 * texture * np.ones(3)
     grain = rng.normal(0, 3, (*SHAPE, 1))
-    return _picture(image + grain), cover >= 0.5
+    return _image(image + grain), cover >= 0.5
 
 
 def vessels(index: int) -> Drawn:
@@ -129,7 +122,7 @@ def vessels(index: int) -> Drawn:
     spot = np.exp(-((ROWS - root[0]) ** 2 + (COLUMNS - root[1]) ** 2) / (2 * 11**2))
     image = np.array([200.0, 105.0, 50.0]) * tone[..., None] + np.array([55.0, 90.0, 70.0]) * spot[..., None]
     image = image * (1 - cover[..., None] * np.array([0.25, 0.5, 0.4])) * inside[..., None]
-    return _picture(image + rng.normal(0, 3, image.shape)), (cover >= 0.5) & (inside > 0.5)
+    return _image(image + rng.normal(0, 3, image.shape)), (cover >= 0.5) & (inside > 0.5)
 
 
 def scratches(index: int) -> Drawn:
@@ -146,11 +139,11 @@ def scratches(index: int) -> Drawn:
         dark = np.maximum(dark, _blob((rng.uniform(15, 177), rng.uniform(15, 241)), rng.uniform(3, 8), 0.2, rng))
     grey = grey * (1 - 0.6 * dark) + 75 * light
     image = grey[..., None] * np.array([0.96, 1.0, 1.04]) + rng.normal(0, 4, (*SHAPE, 1))
-    return _picture(image), np.maximum(light, dark) >= 0.5
+    return _image(image), np.maximum(light, dark) >= 0.5
 
 
 def leaves(index: int) -> Drawn:
-    """Return green leaves on brown soil of the same lightness, so that only colour tells them apart."""
+    """Return green leaves on brown soil of the same lightness, so that only colour separates them."""
     rng = _rng("leaves", index)
     crumbs = _cloud(6, rng)[..., None]
     image = np.array([120.0, 84.0, 58.0]) * (0.55 + 0.9 * crumbs) + _shade(rng, 20)[..., None]
@@ -165,7 +158,7 @@ def leaves(index: int) -> Drawn:
         green = green + 25 * vein[..., None]
         image = image * (1 - leaf[..., None]) + green * leaf[..., None]
         cover = np.maximum(cover, leaf)
-    return _picture(image + rng.normal(0, 5, image.shape)), cover >= 0.5
+    return _image(image + rng.normal(0, 5, image.shape)), cover >= 0.5
 
 
 KINDS: dict[str, Callable[[int], Drawn]] = {
@@ -270,7 +263,7 @@ def _averaged(canvas: np.ndarray) -> np.ndarray:
     return cv2.resize(canvas, SHAPE[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
 
-def _picture(image: np.ndarray) -> np.ndarray:
+def _image(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
@@ -282,36 +275,3 @@ def write(folder: Path, count: int) -> None:
         for index, (image, truth) in enumerate(drawn(kind, count)):
             (folder / kind / "images" / f"{index:02d}.png").write_bytes(codec.encode_png(image))
             (folder / kind / "truth" / f"{index:02d}.png").write_bytes(codec.encode_png(truth.astype(np.uint8) * 255))
-
-
-def score(kind: str, name: str, values: dict[str, object], count: int) -> float:
-    """Return the mean Dice of a method, fitted to the images of this kind where it has to be."""
-    method = find_method(name)
-    params = parse(method.params, values)
-    pairs = list(drawn(kind, count))
-    state = None
-    if method.fit is not None:
-        sample = fit_sample([image for image, _ in pairs], method)
-        state = fit_state(method, [look_at(method, image, params, 0) for image in sample], params, 0)
-    masks = [metrics.to_mask(draw(method, image, params, 0, state), 0.5) for image, _ in pairs]
-    return statistics.fmean(metrics.dice(mask, truth) for mask, (_, truth) in zip(masks, pairs, strict=True))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", action="append", default=[])
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="default: all; may be repeated")
-    parser.add_argument("-p", action="append", default=[], metavar="KEY=VALUE", help="a parameter of the method")
-    parser.add_argument("--count", type=int, default=COUNT)
-    parser.add_argument("--write", type=Path)
-    arguments = parser.parse_args()
-    if arguments.write:
-        write(arguments.write, arguments.count)
-    for name in arguments.method:
-        for kind in arguments.kind or KINDS:
-            dice = score(kind, name, from_assignments(arguments.p), arguments.count)
-            print(f"{kind:10} {name:17} Dice {dice:.3f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

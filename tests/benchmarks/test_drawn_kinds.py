@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.drawn_sets import KINDS, SHAPE, drawn, score, write
-from benchmarks.labels import pairs
+from benchmarks.harness import pairs
+from benchmarks.labels import kinds
+from tests.support.drawn_kinds import KINDS, SHAPE, drawn, write
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -24,7 +25,7 @@ def test_an_image_depends_on_its_index_alone(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_there_is_something_to_find_and_ground_around_it(kind: str) -> None:
+def test_each_image_has_an_object_and_background_around_it(kind: str) -> None:
     for _, truth in drawn(kind, 4):
         assert 0.0005 < truth.mean() < 0.5
 
@@ -38,6 +39,8 @@ def test_written_folders_are_pairs_for_the_benchmark(tmp_path: Path) -> None:
         np.testing.assert_array_equal(truth, expected_truth)
 
 
-def test_a_method_is_scored_on_a_kind_and_fitted_to_it_where_it_must_be() -> None:
-    assert score("lesions", "threshold", {}, 2) > 0.7
-    assert 0 <= score("cells", "dataset_clusters", {"longest_side_px": 96}, 2) <= 1
+def test_a_method_is_scored_on_every_kind_and_fitted_to_it_where_it_learns_from_a_dataset() -> None:
+    scores = {row["kind"]: row["dice"] for row in kinds("threshold", count=2)}
+    assert list(scores) == list(KINDS)
+    assert scores["lesions"] > 0.7
+    assert all(0 <= row["dice"] <= 1 for row in kinds("dataset_clusters", ["longest_side_px=96"], count=2))
