@@ -166,7 +166,7 @@ FOLDERS = {*stored.OWNERS, stored.UPLOADS, stored.JOBS, stored.EXPORTS, "thumbs"
 NOT_KEYS = {
     "dashboard/facts/urls.py",  # addresses of routes
     "engine/cli/commands.py",  # a folder that a person named
-    "engine/exports/yolo.py",  # names inside of a zip
+    "engine/exports/formats/yolo.py",  # names inside of a zip
 }
 
 
