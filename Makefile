@@ -1,5 +1,5 @@
 # make run    set up and start Maskloom on http://127.0.0.1:8501
-# make check  lint, format and the fast tests: before every commit
+# make check  lint, format, types and the fast tests: before every commit
 # make test   all tests, with the browser they need
 # make soak   long forms of the tests: many faults, fuzzing, load, memory
 # make docs   build the documentation site into build/docs
@@ -17,12 +17,14 @@ run: .venv/run.stamp
 check: .venv/test.stamp
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/mypy
 	$(PYTEST) -m "not slow and not browser and not soak"
 
 test: .venv/test.stamp
 	sh .ci/install-browser
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/mypy
 	$(PYTEST) -m "not soak"
 
 soak: .venv/test.stamp

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from starlette.middleware import Middleware
 from streamlit.auth_util import get_secrets_auth_section
 
-from dashboard.access.entrance import reason_not_to_start
 from dashboard.access.gate import Gate
-from dashboard.access.refusals import show_refusal
+from dashboard.access.mode import reason_not_to_start
+from dashboard.access.rights import show_error
 from dashboard.access.token_route import TOKEN_ROUTES
 from dashboard.pages import page_routes
 from dashboard.server.queue_watch import lifespan
@@ -33,7 +33,7 @@ from engine.core.settings import settings
 if st.get_option("server.address") is None:
     raise SystemExit(
         f"Maskloom's configuration was not found. Start it from {Path(__file__).resolve().parents[1]}, "
-        "or say which address to listen on: --server.address 127.0.0.1"
+        "or set the address to listen on: --server.address 127.0.0.1"
     )
 reason = reason_not_to_start(st.get_option("server.address"), get_secrets_auth_section(), settings())
 if reason:
@@ -43,6 +43,6 @@ app = st.App(
     "navigation.py",
     routes=[*page_routes(), *ROUTES, *TOKEN_ROUTES],  # live updates come first: they are requested most often
     lifespan=lifespan,
-    middleware=[Middleware(RequestLog), Middleware(Gate)],  # what the gate refuses is logged too
-    on_script_error=show_refusal,
+    middleware=[Middleware(RequestLog), Middleware(Gate)],  # rejected requests are logged too
+    on_script_error=show_error,
 )

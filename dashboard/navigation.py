@@ -4,8 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.access.door import at_the_door, closed
-from dashboard.access.entrance import entrance
+from dashboard.access.mode import access_mode
+from dashboard.access.sign_in import sign_in_page, visitor
 from dashboard.pages import pages, script
 from db.actors import Role
 
@@ -17,21 +17,21 @@ st.logo(FOLDER / "icon.svg")
 # Streamlit's CSV of a table may hold names that a spreadsheet runs as formulas; our downloads escape them.
 st.html('<style>[data-testid="stElementToolbar"] button[aria-label="Download as CSV"] {display: none}</style>')
 
-who = at_the_door()
-let_in = who.role.allows(Role.VIEWER)
+who = visitor()
+may_view = who.role.allows(Role.VIEWER)
 
 # One flat row: sections become menus there, and every page would be two clicks away.
-role = who.role if let_in else Role.VIEWER  # where nobody is let in, every address leads to the sign-in page
+role = who.role if may_view else Role.VIEWER  # without permission to view, every URL shows the sign-in page
 start = next(iter(pages()))
 page = st.navigation(
     [
         st.Page(script(name), title=page.title, icon=page.icon, url_path=name, default=name == start)
         for name, page in pages().items()
-        if page.is_offered(entrance(), role)
+        if page.is_offered(access_mode(), role)
     ],
-    position="top" if let_in else "hidden",
+    position="top" if may_view else "hidden",
 )
-if let_in:
+if may_view:
     page.run()
 else:
-    closed(who)
+    sign_in_page(who)

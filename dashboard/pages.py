@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from starlette.routing import BaseRoute
 
 from dashboard import views
-from dashboard.access.entrance import Entrance
+from dashboard.access.mode import AccessMode
 from db.actors import Role
 
 
@@ -29,9 +29,9 @@ class Page:
     icon: str
     order: int
     role: Role = Role.VIEWER
-    access: tuple[Entrance, ...] = tuple(Entrance)
+    access: tuple[AccessMode, ...] = tuple(AccessMode)
 
-    def is_offered(self, access: Entrance, role: Role) -> bool:
+    def is_offered(self, access: AccessMode, role: Role) -> bool:
         """Return whether the navigation shows the page to somebody with `role`."""
         return access in self.access and role.allows(self.role)
 

@@ -1,4 +1,4 @@
-"""Who acts: the person, or the part of the machine, in whose name a transaction writes."""
+"""Who acts: the person or the process in whose name a transaction writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Role(enum.StrEnum):
 
 
 class NotAllowed(PermissionError):
-    """The one who asks has not the role that this takes. The sentence names both roles."""
+    """The actor lacks the role that is needed. The sentence names both roles."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Actor:
 
 LOCAL = Actor("local", Role.ADMIN)
 TOKEN = Actor("token", Role.EDITOR)
-STRANGER = Actor("a stranger", Role.NONE)
+ANONYMOUS = Actor("anonymous", Role.NONE)
 APP = Actor("the app", Role.ADMIN)
 COMMAND_LINE = Actor("command line", Role.ADMIN)
 MACHINE = Actor("this machine", Role.ADMIN)

@@ -1,4 +1,4 @@
-"""Who did what, and when. A line is written in the transaction of the change it tells of: neither is there alone."""
+"""Who did what, and when. An entry is written in the transaction of the change that it records."""
 
 from __future__ import annotations
 

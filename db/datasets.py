@@ -16,7 +16,7 @@ from db.names import checked_name
 
 
 class InUse(ValueError):
-    """What should be deleted or changed is being worked on, or others depend on it. The sentence says by what."""
+    """What should be deleted or changed is used by a job, or other rows depend on it. The sentence names them."""
 
 
 def create(session: Session, name: str, purpose: str = "dataset") -> Dataset:
@@ -43,9 +43,9 @@ def images(session: Session, dataset_id: str, limit: int | None = None, offset: 
 
 
 def named_images(session: Session, dataset_id: str) -> list[tuple[str, str]]:
-    """Return [(name, image id)]: every image by its name, and by the names of the doubles that an import left out.
+    """Return [(name, image id)]: every image by its name, and by the names of its duplicates that an import skipped.
 
-    Who brings a folder in which two files are the same picture expects a mask for each.
+    A person who imports a folder with two files of the same pixels expects a mask for each.
     """
     rows = select(Image.name, Image.id).where(Image.dataset_id == dataset_id).order_by(Image.position, Image.id)
     by_name = dict(session.execute(rows).all())
@@ -59,7 +59,7 @@ def named_images(session: Session, dataset_id: str) -> list[tuple[str, str]]:
 
 
 def content_hashes(session: Session, dataset_id: str) -> dict[str, str]:
-    """Return {content hash: name} of the images that are there."""
+    """Return {content hash: name} of a dataset's images."""
     rows = session.execute(select(Image.content_hash, Image.name).where(Image.dataset_id == dataset_id))
     return {row.content_hash: row.name for row in rows}
 
@@ -71,7 +71,7 @@ def add_images(
     new_images: Sequence[dict[str, Any]],
     entries: Sequence[dict[str, Any]],
 ) -> None:
-    """Add image rows (their files are stored already) and report entries. What is there already stays as it is."""
+    """Add image rows (their files are stored already) and report entries. Existing rows are not changed."""
     known = content_hashes(session, dataset_id)
     position = session.scalar(select(func.max(Image.position)).where(Image.dataset_id == dataset_id)) or 0
     for offset, values in enumerate(new_images, start=1):
@@ -101,22 +101,22 @@ def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, 
 
 
 CHANGED_MEANWHILE = (
-    "The classes were changed meanwhile, in another tab or by somebody else. Nothing of yours was saved: look at "
-    "theirs, and change them again if need be."
+    "The classes were changed in the meantime, in another tab or by somebody else. Your changes were not saved: check "
+    "the new classes, and change them again if needed."
 )
 
 
 class ChangedMeanwhile(ValueError):
-    """Somebody else changed what was being edited. The sentence says so; nothing of theirs is overwritten."""
+    """Somebody else changed what was being edited. Their change is not overwritten."""
 
 
 def set_classes(
     session: Session, dataset_id: str, classes: list[Any], lookup: list[int], seen_version: int | None = None
 ) -> None:
-    """Change how truth values map to classes. Scores that were computed before are now of an older truth version.
+    """Change how truth values map to classes. Scores that were computed before belong to an older truth version.
 
     Args:
-        seen_version: the dataset's `truth_version` that the change was made from, where somebody looked at it.
+        seen_version: the dataset's `truth_version` that the change was made from, where a person saw it.
 
     Raises:
         ChangedMeanwhile: the classes are not those of `seen_version` any more.

@@ -1,6 +1,6 @@
-"""Files that were made to take home: which there are, and whether what they were made of has changed since.
+"""Prepared downloads: which exist, and whether their source has changed since.
 
-The job's row is the record: its payload says what was asked, its result which file came of it.
+The job's row is the record: its payload holds what was requested, its result names the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, Metric,
 
 
 def payload_ids(session: Session, owner: str, owner_id: str) -> dict[str, str]:
-    """Return the ids that a job's payload names, so that nothing it reads is deleted under it."""
+    """Return the ids that a job's payload names, so that nothing it reads is deleted while it runs."""
     if owner == "run":
         run = session.get_one(Run, owner_id)
         return {"run": run.id, "dataset": run.dataset_id}
@@ -28,7 +28,7 @@ def payload_ids(session: Session, owner: str, owner_id: str) -> dict[str, str]:
 
 
 def latest(session: Session, owner: str, owner_id: str) -> dict[str, Job]:
-    """Return {format: its newest job} of what was asked to be made of a thing."""
+    """Return {format: its newest job} of the exports of a run, prediction set or label set (`owner`)."""
     query = select(Job).where(Job.kind == JobKind.EXPORT).order_by(Job.created_at.desc(), Job.id)
     found: dict[str, Job] = {}
     for job in session.scalars(query):
@@ -38,7 +38,7 @@ def latest(session: Session, owner: str, owner_id: str) -> dict[str, Job]:
 
 
 def stamp(session: Session, owner: str, owner_id: str) -> str:
-    """Return a text that changes whenever a file made of a thing would come out otherwise."""
+    """Return a text that changes whenever an export of `owner` would have other content."""
     if owner == "run":
         run = session.get_one(Run, owner_id)
         own = session.scalar(
@@ -56,7 +56,7 @@ def stamp(session: Session, owner: str, owner_id: str) -> str:
 
 
 def owner_name(session: Session, owner: str, owner_id: str) -> str:
-    """Return what a person calls the thing that a file is made of."""
+    """Return the display name of what an export is made from."""
     if owner == "prediction_set":
         return predictions.title(session, owner_id)
     if owner == "run":
@@ -65,7 +65,7 @@ def owner_name(session: Session, owner: str, owner_id: str) -> str:
 
 
 def refuse_while_exported(session: Session, owner: str, owner_id: str) -> None:
-    """Raise `InUse` if a job is making a file of a thing."""
+    """Raise `InUse` if a job is exporting `owner`."""
     at_work = select(Job).where(Job.kind == JobKind.EXPORT, Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
     if any(job.payload.get(owner) == owner_id for job in session.scalars(at_work)):
         raise InUse("A download of it is being prepared. Wait for that to end, or stop it, then try again.")

@@ -1,4 +1,4 @@
-"""What the database says is stored, for those that compare it with the files (see `engine.care.inventory`)."""
+"""What the database records as stored, to compare it with the files."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from db.models import Dataset, Image, Job, Label, LabelSet, Prediction, Predicti
 from db.session import Database
 
 MOST_FAULTS = 20
-"""Lines of SQLite's own check that are read: a broken file has thousands, and they say the same."""
+"""Lines of SQLite's own check that are read: a damaged file has thousands of similar ones."""
 
 AnyRow = Row[*tuple[Any, ...]]
 
 
 class DatabaseInventory:
-    """Reads through one database, each question in a short transaction."""
+    """Reads one database, each query in a short transaction. Rows have the attributes that each method names."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -39,18 +39,19 @@ class DatabaseInventory:
         return self._database.bind.dialect.name
 
     def faults(self, quick: bool) -> list[str]:
-        """Return what SQLite itself finds wrong with its file, as its own words; nothing for other databases."""
+        """Return the faults that SQLite finds in its file, in its own words; none for other databases."""
         if not self.is_sqlite:
             return []
         try:
             with self._database.bind.connect() as connection:
                 check = "quick_check" if quick else "integrity_check"
-                told = [row[0] for row in connection.exec_driver_sql(f"PRAGMA {check}({MOST_FAULTS})")]
-                astray = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(MOST_FAULTS)
+                lines = [row[0] for row in connection.exec_driver_sql(f"PRAGMA {check}({MOST_FAULTS})")]
+                dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(MOST_FAULTS)
         except DatabaseError as error:
             return [str(error.orig)]
-        found = [line for line in told if line != "ok"]
-        return found + [f"row {row[1]} of {row[0]} points at a row of {row[2]} that is not there" for row in astray]
+        return [line for line in lines if line != "ok"] + [
+            f"row {row[1]} of {row[0]} points at a row of {row[2]} that is not there" for row in dangling
+        ]
 
     def schema(self) -> tuple[str | None, str]:
         """Return (version of the database's tables, version that this code needs)."""
@@ -63,7 +64,7 @@ class DatabaseInventory:
         return version in {script.revision for script in _scripts().walk_revisions()}
 
     def datasets(self) -> Sequence[AnyRow]:
-        """Return (id, name) of every dataset, those brought to be predicted included."""
+        """Return (id, name) of every dataset, those imported for prediction included."""
         return self._rows(select(Dataset.id, Dataset.name).order_by(Dataset.created_at, Dataset.id))
 
     def images(self, dataset_id: str) -> Sequence[AnyRow]:

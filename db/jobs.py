@@ -1,4 +1,4 @@
-"""The queue: every change of a job's state is one guarded UPDATE, so that no two processes win the same job."""
+"""The queue: every change of a job's state is one guarded UPDATE, so that no two processes claim the same job."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def running(session: Session, now: datetime, lost_after_s: float) -> int:
 
 
 def _silent(now: datetime, lost_after_s: float) -> ColumnElement[bool]:
-    """The last sign of life is too old, or too far in the future: it was written before a clock was set back."""
+    """The last heartbeat is too old, or too far in the future: it was written before a clock was set back."""
     reach = timedelta(seconds=lost_after_s)
     return (Job.heartbeat_at < now - reach) | (Job.heartbeat_at > now + abs(reach))
 
@@ -124,18 +124,18 @@ def heartbeat(session: Session, job_id: str, attempt: int, progress: Progress | 
 
 
 class TakenOver(Exception):
-    """A job is no longer this worker's: it was given up for lost and put back, or ended. What it would write is not."""
+    """A job is no longer this worker's: it counted as lost and was requeued, or it ended. Its writes are refused."""
 
 
 def refuse_if_taken_over(session: Session, job_id: str, attempt: int) -> None:
     """Raise `TakenOver` unless a job runs and this is its attempt. In a transaction that writes, it stays so."""
     mine = select(Job.id).where(Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
     if session.scalar(mine) is None:
-        raise TakenOver(f"Job {job_id} was given to another worker meanwhile, or was ended.")
+        raise TakenOver(f"Job {job_id} was given to another worker, or was ended.")
 
 
 def should_stop(session: Session, job_id: str, attempt: int) -> bool:
-    """Whether a person asked to stop, or the job is no longer this worker's."""
+    """Whether a stop was requested, or the job is no longer this worker's."""
     mine = (Job.id == job_id, Job.attempt == attempt, Job.status == JobStatus.RUNNING)
     asked = session.scalar(select(Job.stop_requested).where(*mine))
     return asked is None or asked
@@ -157,7 +157,7 @@ def finish(
 
 
 def request_stop(session: Session, job_id: str) -> None:
-    """Ask a job to stop. A queued one stops at once; a running one when its worker next looks."""
+    """Request a stop. A queued job stops at once; a running one when its worker next checks."""
     this = update(Job).where(Job.id == job_id)
     queued = this.where(Job.status == JobStatus.QUEUED)
     running = this.where(Job.status == JobStatus.RUNNING, Job.stop_requested.is_(False))
@@ -167,7 +167,7 @@ def request_stop(session: Session, job_id: str) -> None:
 
 
 def requeue(session: Session, job_id: str) -> bool:
-    """Put a failed or stopped job back into the queue: resume or retry. Returns whether it was one."""
+    """Put a failed or stopped job back into the queue: resume or retry. Returns False if it was neither."""
     requeued = _requeue(session, Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.STOPPED])) == 1
     if requeued:
         _record(session, "resumed", job_id)
@@ -175,9 +175,9 @@ def requeue(session: Session, job_id: str) -> bool:
 
 
 def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: str | None = None) -> int:
-    """Put running jobs whose worker has been silent too long back into the queue. Returns how many.
+    """Requeue running jobs whose worker has been silent too long. Returns how many.
 
-    A lost job whose stop was asked for ends as stopped instead.
+    A lost job whose stop was requested ends as stopped instead.
     """
     lost = [Job.status == JobStatus.RUNNING, _silent(now, lost_after_s)]
     if job_id is not None:
@@ -195,7 +195,7 @@ def requeue_lost(session: Session, now: datetime, lost_after_s: float, job_id: s
 
 
 def _record(session: Session, action: str, job_id: str) -> None:
-    """Write down who stopped or resumed a job, and what it works on by name."""
+    """Add an audit entry: who stopped or resumed a job, and the name of what it works on."""
     job = session.get_one(Job, job_id)
     names = (
         session.scalar(select(table.name).where(table.id == job.payload.get(key))) for key, table in WORKED_ON.items()

@@ -31,12 +31,12 @@ def new_id() -> str:
 
 
 def utc_now() -> datetime:
-    """Return the present moment, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC moment on every database; SQLite itself keeps no zone."""
+    """An aware UTC datetime on every database; SQLite itself stores no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -119,7 +119,7 @@ class Job(Base):
 
 
 class Dataset(Base):
-    """Images that belong together. `purpose` is "dataset", or "prediction" for images brought only to be predicted."""
+    """Images that belong together. `purpose` is "dataset", or "prediction" for images imported only for prediction."""
 
     __tablename__ = "datasets"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -136,7 +136,7 @@ class Dataset(Base):
 
 
 class Image(Base):
-    """One picture of a dataset. `name` is text to show and never part of a path."""
+    """One image of a dataset. `name` is display text and never part of a path."""
 
     __tablename__ = "images"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -155,9 +155,9 @@ class Image(Base):
 
 
 class ImportEntry(Base):
-    """What became of one file of an import: taken, or skipped and why.
+    """The result for one file of an import: imported (`taken`), or skipped and why.
 
-    `same_as` is the name of the image that a skipped image is a double of, else empty.
+    `same_as` is the name of the image that a skipped image duplicates, else empty.
     """
 
     __tablename__ = "import_entries"
@@ -172,10 +172,10 @@ class ImportEntry(Base):
 
 
 class LabelSet(Base):
-    """A frozen recipe and its masks. Never changed after its job has ended, but for which labels are dropped.
+    """A frozen recipe and its masks. Not changed after its job has ended, except which labels are dropped.
 
-    `state` is what the method learned of the dataset, empty for methods that learn nothing. Label sets with the same
-    `recipe_key` draw the same mask on the same picture; it is empty until the state is known.
+    `state` is what the method learned from the dataset, empty for methods that learn nothing. Label sets with the same
+    `recipe_key` have the same mask for the same image; it is empty until the state is known.
     """
 
     __tablename__ = "label_sets"
@@ -196,8 +196,8 @@ class LabelSet(Base):
 class Label(Base):
     """One mask of a label set. Dice and IoU are against truth, at threshold 0.5; empty where there is no truth.
 
-    `quality` in [0, 1] and its parts by name are told from the image alone; `unclear` is where no foreground stands
-    out. `dropped` is a person's mark: the image is not learned from.
+    `quality` in [0, 1] and its parts by name are computed from the image alone; `unclear` means that no foreground
+    stands out. `dropped` is set by a person: the image is not used for training.
     """
 
     __tablename__ = "labels"
@@ -212,8 +212,8 @@ class Label(Base):
     dropped: Mapped[bool] = mapped_column(default=False)
 
 
-class KeptRecipe(Base):
-    """A method and its parameters that a person keeps under a name, for any dataset."""
+class SavedRecipe(Base):
+    """A method and its parameters that a person saved under a name, for any dataset."""
 
     __tablename__ = "kept_recipes"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -224,9 +224,9 @@ class KeptRecipe(Base):
 
 
 class Run(Base):
-    """One training. `label_set_id` is what taught it; empty means truth.
+    """One training. `label_set_id` is what it was trained on; empty means truth.
 
-    `note`, `tags` (short words), `pinned` and `archived` are a person's own, and no work depends on them.
+    `note`, `tags` (short words), `pinned` and `archived` are set by people, and no job depends on them.
     """
 
     __tablename__ = "runs"
@@ -254,9 +254,9 @@ class Run(Base):
 
 
 class RunImage(Base):
-    """Which side of the split an image fell on in a run, and whether it is one of the run's probe images.
+    """The split that an image has in a run, and whether it is one of the run's probe images.
 
-    `split` is "train", "validation", or "dropped" where the image's label was.
+    `split` is "train", "validation", or "dropped" where the image's label is dropped.
     """
 
     __tablename__ = "run_images"
@@ -267,7 +267,7 @@ class RunImage(Base):
 
 
 class Metric(Base):
-    """One number of one epoch (counted from 1) of a run. Written as an upsert, so a resumed run doubles none."""
+    """One number of one epoch (counted from 1) of a run. Written as an upsert, so a resumed run duplicates none."""
 
     __tablename__ = "metrics"
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
@@ -279,11 +279,11 @@ class Metric(Base):
 
 
 class Round(Base):
-    """One round of self-training: labels taught a network (the teacher's side), and its masks (the student's side).
+    """One round of self-training: the labels it trained on (the teacher's side), and its masks (the student's side).
 
     `agreement` is the mean Dice between masks and labels on validation images, which the network never saw; it decides
     together with `*_quality`, means of the label-free quality over the run's images. `*_truth_*` are means against
-    truth at threshold 0.5 and only tell; empty where there is no truth. Epochs count through all rounds from 1.
+    truth at threshold 0.5, for information only; empty where there is no truth. Epochs count through all rounds from 1.
     """
 
     __tablename__ = "rounds"
@@ -320,10 +320,10 @@ class PredictionSet(Base):
 class Prediction(Base):
     """One predicted mask. `counts` holds true positives and predicted pixels at 101 thresholds for each reference.
 
-    `label_*` scores are agreement with the pseudo-label that taught the run; `truth_*` are against truth. All at
+    `label_*` scores are agreement with the run's pseudo-label; `truth_*` are against truth. All at
     threshold 0.5. Either is empty where that reference does not exist. `uncertainty` in [0, 1] is the mean of the
-    uncertainty map (see `engine.network.inference`), `flip_agreement` in [0, 1] the Dice at threshold 0.5 between what
-    the network says of the image and of its mirror image; empty where it was not asked for both.
+    uncertainty map (see `engine.network.inference`), `flip_agreement` in [0, 1] the Dice at threshold 0.5 between the
+    predictions for the image and for its mirror image; empty where only one was computed.
     """
 
     __tablename__ = "predictions"
@@ -345,7 +345,7 @@ class Prediction(Base):
     __table_args__ = (
         Index("ix_predictions_label_dice", "prediction_set_id", "label_dice"),
         Index("ix_predictions_truth_dice", "prediction_set_id", "truth_dice"),
-        # The mean over a run's validation images, for the table of all runs, without a look at the counts.
+        # The mean over a run's validation images, for the table of all runs, without reading the counts.
         Index("ix_predictions_split_truth_dice", "prediction_set_id", "split", "truth_dice"),
     )
 
@@ -360,9 +360,9 @@ class Probe(Base):
 
 
 class Person(Base):
-    """Somebody who has logged in. `subject` is the issuer and its name for them, which no other person ever gets.
+    """Somebody who has logged in. `subject` is the issuer and its id for them, which no other person ever gets.
 
-    `email` is empty where the provider does not vouch for it; `role` is one of `db.actors.Role`.
+    `email` is empty where the provider has not verified it; `role` is one of `db.actors.Role`.
     """
 
     __tablename__ = "people"
@@ -391,7 +391,7 @@ class AuditEntry(Base):
 
 
 class EndedLogin(Base):
-    """A login that was ended before its cookie grew too old. `key` is a hash of the cookie."""
+    """A login that was ended before its cookie expired. `key` is a hash of the cookie."""
 
     __tablename__ = "ended_logins"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)

@@ -1,4 +1,4 @@
-"""The people who log in, their roles, and the logins that have ended before their time."""
+"""The people who log in, their roles, and the logins that were ended before they expired."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class LastAdmin(ValueError):
 
 
 def actor(person: Person) -> Actor:
-    """Return a person as one who acts."""
+    """Return a person as an actor."""
     return Actor(person.name, Role(person.role), person.id)
 
 
 def by_subject(session: Session, subject: str) -> Person | None:
-    """Return the person whom the identity provider calls so, if they have been here."""
+    """Return the person with this subject at the identity provider, if they have logged in before."""
     return session.scalar(select(Person).where(Person.subject == subject))
 
 
@@ -39,11 +39,11 @@ def listing(session: Session) -> list[Person]:
 def log_in(
     session: Session, subject: str, email: str, name: str, newcomers: Role, admin_emails: Collection[str]
 ) -> Person:
-    """Return the person, made if they are new, and record that they logged in.
+    """Return the person, created if new, and record that they logged in.
 
     Args:
         email: an address that the provider vouches for, else empty.
-        newcomers: the role of people who come for the first time.
+        newcomers: the role of people who log in for the first time.
         admin_emails: addresses in lower case; whoever has one is admin. If there are none, the first person is.
     """
     person = by_subject(session, subject)
@@ -62,13 +62,13 @@ def log_in(
 
 
 def seen_lately(session: Session, person_id: str, now: datetime) -> bool:
-    """Return whether it was written down a short while ago that a person is here (see `touch`)."""
+    """Return whether `touch` stored a short while ago that a person is here."""
     last = session.scalar(select(Person.last_seen_at).where(Person.id == person_id))
     return last is not None and now - last < SEEN_EVERY
 
 
 def touch(session: Session, person_id: str, now: datetime) -> None:
-    """Write down that a person is here."""
+    """Store that a person is here now."""
     session.get_one(Person, person_id).last_seen_at = now
 
 
@@ -76,7 +76,7 @@ def set_role(session: Session, person_id: str, role: Role) -> None:
     """Give a person another role, and record it.
 
     Raises:
-        NotAllowed: the one who asks is no admin.
+        NotAllowed: the actor is no admin.
         LastAdmin: nobody else is one.
     """
     audit.actor_of(session).require(Role.ADMIN)
@@ -91,7 +91,7 @@ def set_role(session: Session, person_id: str, role: Role) -> None:
 
 
 def end_login(session: Session, key: str, who: Actor) -> None:
-    """End a login for good, whoever still holds its cookie; `key` stands for the cookie and does not tell it."""
+    """End a login permanently, whoever still holds its cookie; `key` is a hash of the cookie."""
     session.execute(delete(EndedLogin).where(EndedLogin.ended_at < utc_now() - ENDED_KEPT))
     if session.get(EndedLogin, key) is None:
         session.add(EndedLogin(key=key))

@@ -1,7 +1,7 @@
 """The predictions of one run on one dataset, as galleries and comparisons read them.
 
-A score at any mask threshold comes out of the stored counts, not out of a column, so what is read here is whole sets,
-once; a cache keyed by `stamp` keeps them. Ordering by score and counting successes then happens on arrays in memory
+A score at any mask threshold is computed from the stored counts, not read from a column, so whole sets are read here,
+once, and cached by `stamp`. Ordering by score and counting successes then happens on arrays in memory
 (`dashboard.facts.scores`).
 """
 
@@ -19,18 +19,17 @@ ROWS_AT_ONCE = 2000
 
 
 def title(session: Session, prediction_set_id: str) -> str:
-    """Return what a set of predictions is called: its run and its dataset."""
+    """Return the display name of a set of predictions: its run and its dataset."""
     found = session.get_one(PredictionSet, prediction_set_id)
     run, dataset = session.get_one(Run, found.run_id), session.get_one(Dataset, found.dataset_id)
     return f"{run.name} on {dataset.name}"
 
 
 def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
-    """Yield every predicted image in the dataset's order, up to `ROWS_AT_ONCE` at a time, so that a set of any size is
-    read without being held: (image_id, name, content_hash, width, height, split, area, uncertainty, flip_agreement,
-    label_counts, truth_counts, teacher_dice).
+    """Yield every predicted image in the dataset's order, up to `ROWS_AT_ONCE` at a time: (image_id, name,
+    content_hash, width, height, split, area, uncertainty, flip_agreement, label_counts, truth_counts, teacher_dice).
 
-    `area` is the foreground's share at threshold 0.5, `teacher_dice` that of the run's pseudo-label against truth.
+    `area` is the foreground's share at threshold 0.5, `teacher_dice` the Dice of the run's pseudo-label against truth.
     """
     query = (
         select(
@@ -58,7 +57,7 @@ def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tup
 
 
 def stamp(session: Session, prediction_set_id: str) -> str:
-    """Return a text that changes whenever predictions are added, removed or scored anew.
+    """Return a text that changes whenever predictions are added, removed or scored again.
 
     Both sums are answered from the score indexes alone, so this costs a millisecond where `rows` reads megabytes.
     """

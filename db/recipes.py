@@ -1,4 +1,4 @@
-"""Label sets (frozen recipes and the masks they drew), and the recipes that a person keeps."""
+"""Label sets (frozen recipes and their masks), and the recipes that a person saves."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from sqlalchemy.orm import Session
 from db import audit
 from db.datasets import InUse
 from db.exports import refuse_while_exported
-from db.models import Dataset, Image, Job, JobStatus, KeptRecipe, Label, LabelSet, Run
+from db.models import Dataset, Image, Job, JobStatus, Label, LabelSet, Run, SavedRecipe
 from db.names import checked_name
-
-CHUNK = 500
-"""Ids in one statement: databases bound how many values it may have."""
+from db.session import chunked
 
 
 def create(
@@ -28,7 +26,7 @@ def create(
     code_version: str,
     state: dict[str, Any] | None = None,
 ) -> LabelSet:
-    """Freeze a recipe; its job draws the masks, after fitting the method to the dataset if it needs a `state`.
+    """Freeze a recipe; its job computes the masks, after fitting the method to the dataset if it needs a `state`.
 
     Raises:
         NameTaken: the name is empty, too long or taken.
@@ -60,25 +58,25 @@ def labelled_images(session: Session, label_set_id: str) -> set[str]:
 
 
 def dropped_images(session: Session, label_set_id: str) -> set[str]:
-    """Return the ids of the images that a person does not want learned from."""
+    """Return the ids of the images that a person excluded from training."""
     query = select(Label.image_id).where(Label.label_set_id == label_set_id, Label.dropped.is_(True))
     return set(session.scalars(query))
 
 
 def label_quality(session: Session, label_set_id: str) -> dict[str, float | None]:
-    """Return {image id: label-free quality} of a label set; None where an older version did not judge."""
+    """Return {image id: label-free quality} of a label set; None where an older version computed none."""
     query = select(Label.image_id, Label.quality).where(Label.label_set_id == label_set_id)
     return dict(session.execute(query).all())
 
 
 def set_dropped(session: Session, label_set_id: str, image_ids: Sequence[str] | None, dropped: bool) -> None:
-    """Mark images of a label set as dropped, or as kept again; None is all of them."""
+    """Mark images of a label set as dropped, or undo it; None is all of them."""
     change = update(Label).where(Label.label_set_id == label_set_id).values(dropped=dropped)
     if image_ids is None:
         session.execute(change)
         return
-    for start in range(0, len(image_ids), CHUNK):
-        session.execute(change.where(Label.image_id.in_(image_ids[start : start + CHUNK])))
+    for ids in chunked(image_ids):
+        session.execute(change.where(Label.image_id.in_(ids)))
 
 
 def set_state(session: Session, label_set_id: str, state: dict[str, Any] | None, recipe_key: str) -> None:
@@ -87,15 +85,15 @@ def set_state(session: Session, label_set_id: str, state: dict[str, Any] | None,
     label_set.state, label_set.recipe_key = state, recipe_key
 
 
-def drawn_before(session: Session, recipe_key: str, content_hashes: Sequence[str]) -> dict[str, Label]:
-    """Return {content hash: label} of pictures that a label set of the same recipe has a mask of, in any dataset."""
+def existing_labels(session: Session, recipe_key: str, content_hashes: Sequence[str]) -> dict[str, Label]:
+    """Return {content hash: label} of images for which a label set of the same recipe has a mask, in any dataset."""
     found: dict[str, Label] = {}
-    for start in range(0, len(content_hashes), CHUNK):
+    for hashes in chunked(content_hashes):
         query = (
             select(Image.content_hash, Label)
             .join(Label, Label.image_id == Image.id)
             .join(LabelSet, LabelSet.id == Label.label_set_id)
-            .where(LabelSet.recipe_key == recipe_key, Image.content_hash.in_(content_hashes[start : start + CHUNK]))
+            .where(LabelSet.recipe_key == recipe_key, Image.content_hash.in_(hashes))
         )
         found.update((content_hash, label) for content_hash, label in session.execute(query))
     return found
@@ -114,7 +112,7 @@ def labels(session: Session, label_set_id: str) -> list[Label]:
 def summary(session: Session, label_set_id: str) -> Row[Any]:
     """Return (images, area, dice, iou, scored, quality, unclear, dropped): counts, and means of what is known.
 
-    Dice and IoU are against truth, of `scored` images; quality is told without it.
+    Dice and IoU are against truth, of `scored` images; quality is computed without it.
     """
     return session.execute(
         select(
@@ -138,49 +136,49 @@ def delete_label_set(session: Session, label_set_id: str) -> list[tuple[str, str
     """
     runs = session.scalars(select(Run.name).where(Run.label_set_id == label_set_id)).all()
     if runs:
-        raise InUse(f"The label set taught {', '.join(map(repr, runs))}. Delete that first.")
+        raise InUse(f"The label set was used to train {', '.join(map(repr, runs))}. Delete that first.")
     label_set = session.get_one(LabelSet, label_set_id)
     job = session.get(Job, label_set.job_id) if label_set.job_id else None
     if job is not None and job.status in (JobStatus.QUEUED, JobStatus.RUNNING):
-        raise InUse("The label set is being drawn. Stop that first.")
+        raise InUse("The label set is being computed. Stop that first.")
     refuse_while_exported(session, "label_set", label_set_id)
     audit.record(session, "deleted", "label set", label_set_id, label_set.name)
     session.execute(delete(LabelSet).where(LabelSet.id == label_set_id))
     return [("labels", label_set_id)]
 
 
-def keep_recipe(session: Session, name: str, method: str, params: dict[str, Any]) -> KeptRecipe:
-    """Keep a method and its parameters under a name.
+def save_recipe(session: Session, name: str, method: str, params: dict[str, Any]) -> SavedRecipe:
+    """Save a method and its parameters under a name.
 
     Raises:
         NameTaken: the name is empty, too long or taken.
     """
-    kept = KeptRecipe(name=checked_name(session, KeptRecipe, name), method=method, params=params)
-    session.add(kept)
+    saved = SavedRecipe(name=checked_name(session, SavedRecipe, name), method=method, params=params)
+    session.add(saved)
     session.flush()
-    return kept
+    return saved
 
 
-def kept_recipes(session: Session) -> list[KeptRecipe]:
-    """Return the kept recipes, newest first."""
-    return list(session.scalars(select(KeptRecipe).order_by(KeptRecipe.created_at.desc())))
+def saved_recipes(session: Session) -> list[SavedRecipe]:
+    """Return the saved recipes, newest first."""
+    return list(session.scalars(select(SavedRecipe).order_by(SavedRecipe.created_at.desc())))
 
 
 def rename_recipe(session: Session, recipe_id: str, name: str) -> None:
-    """Give a kept recipe another name.
+    """Rename a saved recipe.
 
     Raises:
         NameTaken: the name is empty, too long or another recipe's.
     """
-    kept = session.get_one(KeptRecipe, recipe_id)
-    if kept.name != " ".join(name.split()):
-        kept.name = checked_name(session, KeptRecipe, name)
+    saved = session.get_one(SavedRecipe, recipe_id)
+    if saved.name != " ".join(name.split()):
+        saved.name = checked_name(session, SavedRecipe, name)
 
 
 def delete_recipe(session: Session, recipe_id: str) -> None:
-    """Forget a kept recipe; forgetting one that is gone is no error."""
-    kept = session.get(KeptRecipe, recipe_id)
-    if kept is None:
+    """Delete a saved recipe; deleting one that is gone is no error."""
+    saved = session.get(SavedRecipe, recipe_id)
+    if saved is None:
         return
-    audit.record(session, "deleted", "recipe", recipe_id, kept.name)
-    session.execute(delete(KeptRecipe).where(KeptRecipe.id == recipe_id))
+    audit.record(session, "deleted", "recipe", recipe_id, saved.name)
+    session.execute(delete(SavedRecipe).where(SavedRecipe.id == recipe_id))

@@ -16,10 +16,10 @@ def save_round(session: Session, run_id: str, number: int, **values: Any) -> Non
 
 
 def rounds(session: Session, run_id: str) -> list[Round]:
-    """Return the finished rounds of a run, the first first. A run taught by truth, or an older one, has none."""
+    """Return the finished rounds of a run, in order. A run trained on truth, or of an older version, has none."""
     return list(session.scalars(select(Round).where(Round.run_id == run_id).order_by(Round.number)))
 
 
 def drop_rounds_after(session: Session, run_id: str, number: int) -> None:
-    """Forget the rounds after round `number`: a run that goes on will repeat them."""
+    """Delete the rounds after round `number`: a resumed run repeats them."""
     session.execute(delete(Round).where(Round.run_id == run_id, Round.number > number))

@@ -32,7 +32,7 @@ def create(
     config: dict[str, Any],
     code_version: str,
 ) -> Run:
-    """Add a run that a train job will fill. `label_set_id` None means that truth teaches it.
+    """Add a run that a train job will fill. `label_set_id` None means that it trains on truth.
 
     Raises:
         NameTaken: the name is empty, too long or taken.
@@ -59,11 +59,11 @@ def listing(session: Session, dataset_id: str | None = None) -> list[Run]:
 
 
 def names(session: Session, *, archived: bool = False, also: Iterable[str] = ()) -> dict[str, str]:
-    """Return {id: name} for choosers, newest first, without loading what was set or learned.
+    """Return {id: name} for select boxes, newest first, without loading configs or results.
 
     Args:
-        archived: whether to name the runs that a person has put away, too.
-        also: ids to name even where they are put away: an address may choose them.
+        archived: whether to include archived runs.
+        also: ids to include even where they are archived: a URL may choose them.
     """
     query = select(Run.id, Run.name).order_by(Run.created_at.desc(), Run.id)
     if not archived:
@@ -97,7 +97,7 @@ def mark(session: Session, run_ids: Iterable[str], *, pinned: bool | None = None
 
 
 def set_note(session: Session, run_id: str, note: str) -> None:
-    """Keep what a person writes about a run.
+    """Store what a person writes about a run.
 
     Raises:
         MarkRefused: it is too long.
@@ -119,7 +119,7 @@ def set_tags(session: Session, run_id: str, tags: Iterable[str]) -> None:
 def change_tags(
     session: Session, run_ids: Iterable[str], *, add: Iterable[str] = (), remove: Iterable[str] = ()
 ) -> None:
-    """Add tags to several runs and take others away. Either all runs change or none.
+    """Add tags to several runs and remove others. Either all runs change or none.
 
     Raises:
         MarkRefused: a tag is too long, or a run would have too many.
@@ -186,7 +186,7 @@ def metrics(session: Session, run_id: str, after_epoch: int = 0) -> list[Metric]
 
 
 def drop_metrics_after(session: Session, run_id: str, epoch: int) -> None:
-    """Forget the epochs after `epoch`: a resumed run goes on from its last checkpoint and will repeat them."""
+    """Delete the metrics of the epochs after `epoch`: a run resumed from its checkpoint repeats them."""
     session.execute(delete(Metric).where(Metric.run_id == run_id, Metric.epoch > epoch))
 
 
@@ -199,7 +199,7 @@ def update_run(session: Session, run_id: str, **values: Any) -> None:
 def ensure_prediction_set(
     session: Session, run_id: str, dataset_id: str, job_id: str | None, flips: bool, refine: str = "none"
 ) -> str:
-    """Return the id of the set of a run's predictions on a dataset, made if need be. There is one per pair."""
+    """Return the id of the set of a run's predictions on a dataset; it is created if missing. There is one per pair."""
     found = session.scalar(
         select(PredictionSet).where(PredictionSet.run_id == run_id, PredictionSet.dataset_id == dataset_id)
     )
@@ -213,7 +213,7 @@ def ensure_prediction_set(
 
 
 def own_prediction_set(session: Session, run: Run) -> PredictionSet | None:
-    """Return the predictions of a run on the dataset that taught it."""
+    """Return the predictions of a run on the dataset that it was trained on."""
     return session.scalar(
         select(PredictionSet).where(PredictionSet.run_id == run.id, PredictionSet.dataset_id == run.dataset_id)
     )
@@ -254,7 +254,7 @@ def predictions(session: Session, prediction_set_id: str) -> list[Prediction]:
 
 
 def clear_predictions(session: Session, prediction_set_id: str) -> None:
-    """Forget the predictions of a set: its model has learned more since."""
+    """Delete the predictions of a set: its model was trained further since."""
     session.execute(delete(Prediction).where(Prediction.prediction_set_id == prediction_set_id))
 
 
@@ -288,16 +288,16 @@ def delete_run(session: Session, run_id: str) -> list[tuple[str, str]]:
 def delete_prediction_set(session: Session, prediction_set_id: str) -> list[tuple[str, str]]:
     """Delete predictions; return [(kind of folder, id)] of files to remove afterwards.
 
-    Images that were brought only to be predicted go too, once no other predictions of them are left.
+    Images that were imported only for prediction are deleted with the last predictions of them.
 
     Raises:
-        InUse: a job is at work on them.
+        InUse: a job is computing them.
     """
     refuse_while_exported(session, "prediction_set", prediction_set_id)
     found = session.get_one(PredictionSet, prediction_set_id)
     job = session.get(Job, found.job_id) if found.job_id else None
     if job is not None and not job.status.ended:
-        raise InUse("The predictions are being made. Stop that first, then try again.")
+        raise InUse("The predictions are being computed. Stop that first, then try again.")
     dataset = session.get_one(Dataset, found.dataset_id)
     audit.record(session, "deleted", "predictions", prediction_set_id, title(session, prediction_set_id))
     session.execute(delete(PredictionSet).where(PredictionSet.id == prediction_set_id))

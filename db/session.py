@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from db.actors import MACHINE, Actor, Role
 
 BUSY_TIMEOUT_MS = 30_000
+IDS_AT_ONCE = 500
+"""Ids in one statement: databases limit how many values it may have."""
 
 
 def open_database(url: str) -> Engine:
-    """Return an engine for `url`; a SQLite file's folder is made if need be."""
+    """Return an engine for `url`; a SQLite file's folder is created if missing."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_pre_ping=True)
@@ -55,10 +57,17 @@ def changed_rows(session: Session, change: UpdateBase) -> int:
     return result.rowcount
 
 
+def chunked(ids: Collection[str]) -> Iterator[list[str]]:
+    """Yield sorted ids in lists of at most `IDS_AT_ONCE`."""
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), IDS_AT_ONCE):
+        yield ordered[start : start + IDS_AT_ONCE]
+
+
 class Database:
     """Short transactions on one database: `reading()` and `writing()` are context managers that yield a Session.
 
-    `actor` says in whose name this process writes at this moment.
+    `actor` returns in whose name this process writes now.
     """
 
     def __init__(self, url: str, actor: Callable[[], Actor] = lambda: MACHINE) -> None:
@@ -74,12 +83,12 @@ class Database:
 
     @contextmanager
     def writing(self, needed: Role = Role.EDITOR) -> Iterator[Session]:
-        """Yield a session that knows who writes (`db.audit.actor_of`); commit at its end, roll back on an exception.
+        """Yield a session that knows the actor (`db.audit.actor_of`); commit at its end, roll back on an exception.
 
-        Every write goes through here, so who may not write is refused here, whatever page or route it came from.
+        Every write goes through here, so missing rights are refused here, whatever page or route it came from.
 
         Raises:
-            NotAllowed: the one who writes has not the role `needed`.
+            NotAllowed: the actor lacks the role `needed`.
         """
         actor = self._actor()
         actor.require(needed)
@@ -88,7 +97,7 @@ class Database:
             yield session
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the schema to this code's version; making it is the first migration. Safe to call at every start."""
+        """Migrate the schema to this code's version; the first migration creates it. Safe to call at every start."""
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         with self.bind.execution_options(write=True).begin() as connection:

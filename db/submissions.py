@@ -1,6 +1,6 @@
-"""Starting work: the rows a piece of work needs and its job, in one transaction.
+"""Submitting jobs: the rows that a job needs and the job itself, in one transaction.
 
-The browser and the command line both start work here. After the transaction, call `launcher.submit(job.id)`.
+The browser and the command line both submit jobs here. After the transaction, call `launcher.submit(job.id)`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def submit_import(session: Session, name: str, source: dict[str, Any]) -> tuple[
 
 
 def submit_more_images(session: Session, dataset_id: str, source: dict[str, Any]) -> Job:
-    """Add the job that brings further images into a dataset.
+    """Add the job that imports further images into a dataset.
 
     Raises:
         InUse: a job is working on it.
@@ -57,10 +57,10 @@ def submit_label(
     code_version: str,
     state: dict[str, Any] | None = None,
 ) -> tuple[LabelSet, Job]:
-    """Freeze a recipe and add the job that draws its masks.
+    """Freeze a recipe and add the job that computes its masks.
 
     `state` is what a method that learns from the dataset has learned already: numbers in the parameters then mean the
-    same as where they were chosen. Without it the job looks at the dataset itself.
+    same as where they were chosen. Without it the job analyses the dataset itself.
 
     Raises:
         NameTaken: the name is empty, too long or taken.
@@ -81,14 +81,14 @@ def submit_train(
     config: dict[str, Any],
     code_version: str,
 ) -> tuple[Run, Job]:
-    """Add a run and the job that trains it; `label_set_id` None means that truth teaches it.
+    """Add a run and the job that trains it; `label_set_id` None means that it trains on truth.
 
     Raises:
         NameTaken: the name is empty, too long or taken.
-        NotReady: the dataset has no images, no truth, or the label set is another dataset's, not drawn yet or dropped
-            whole.
+        NotReady: the dataset has no images, no truth, or the label set belongs to another dataset, has no
+            masks yet, or all of them are dropped.
     """
-    dataset = _with_teacher(session, dataset_id, label_set_id)
+    dataset = _with_targets(session, dataset_id, label_set_id)
     run = runs.create(session, dataset, label_set_id, name, preset, config, code_version)
     audit.record(session, "trained", "run", run.id, run.name, f"dataset {dataset.name}")
     return run, _submit(session, run, JobKind.TRAIN, {"dataset": dataset.id, "run": run.id})
@@ -101,14 +101,14 @@ def submit_measure(
     config: dict[str, Any],
     what: Literal["trial", "rate_range"],
 ) -> Job:
-    """Add the job that measures what settings mean: how long a run would take, or which learning rates work.
+    """Add the job that measures settings: how long a run would take, or which learning rates work.
 
-    It belongs to no row: nothing shows it but the page that asked.
+    It belongs to no row: only the page that requested it shows it.
 
     Raises:
         NotReady: as for `submit_train`.
     """
-    dataset = _with_teacher(session, dataset_id, label_set_id)
+    dataset = _with_targets(session, dataset_id, label_set_id)
     payload = {"dataset": dataset.id, "label_set": label_set_id, "config": config, "what": what}
     return jobs.submit(session, JobKind.MEASURE, payload)
 
@@ -161,7 +161,7 @@ def _set_of_another(session: Session, run_id: str, dataset_id: str, flips: bool,
 def _with_model(session: Session, run_id: str) -> Run:
     run = session.get(Run, run_id)
     if run is None:
-        raise NotReady("The network is not here any more. Choose another one.")
+        raise NotReady("The network does not exist any more. Choose another one.")
     if run.best_epoch is None:
         raise NotReady(f"The run {run.name!r} has no model yet. Let it finish an epoch first.")
     return run
@@ -176,7 +176,7 @@ def submit_predict_new(
     refine: str | None = None,
     also: Sequence[str] = (),
 ) -> tuple[PredictionSet, Job]:
-    """Add images that are brought only to be predicted, and the job that imports and predicts them.
+    """Add images that are imported only for prediction, and the job that imports and predicts them.
 
     `flips`, `refine` and `also` as in `submit_predict`.
 
@@ -189,10 +189,10 @@ def submit_predict_new(
 
 
 def submit_export(session: Session, owner: str, owner_id: str, what: str, threshold: float | None = None) -> Job:
-    """Add the job that makes a file to take home, or return the one that is at it already.
+    """Add the job that prepares a download, or return the active one for the same file.
 
     Args:
-        owner: what it is made of: "run", "prediction_set" or "label_set".
+        owner: what is exported: "run", "prediction_set" or "label_set".
         what: one of `engine.exports.base.formats`.
         threshold: of the masks, where the format has masks in it.
 
@@ -217,7 +217,7 @@ def submit_export(session: Session, owner: str, owner_id: str, what: str, thresh
 
 
 def _check_source(session: Session, source: dict[str, Any]) -> None:
-    """Refuse to read the machine's own folders for people who only may work with what they bring."""
+    """Refuse to read folders of this machine for people who may only work with their uploads."""
     if source["kind"] in ("folder", "zip"):
         audit.actor_of(session).require(Role.ADMIN)
 
@@ -234,8 +234,8 @@ def _with_images(session: Session, dataset_id: str) -> Dataset:
     return dataset
 
 
-def _with_teacher(session: Session, dataset_id: str, label_set_id: str | None) -> Dataset:
-    """Return the dataset if truth (None) or the label set has something to teach."""
+def _with_targets(session: Session, dataset_id: str, label_set_id: str | None) -> Dataset:
+    """Return the dataset if truth (None) or the label set has masks to train on."""
     dataset = _with_images(session, dataset_id)
     if label_set_id is None:
         if not dataset.truth_count:

@@ -1,1 +1,1 @@
-"""Who gets in: how this installation is entered, who asks, and what they may do (docs/adr/0010-who-gets-in.md)."""
+"""Access control: the access mode, identities, and roles (docs/adr/0010-who-gets-in.md)."""

@@ -1,7 +1,7 @@
-"""The gate that every request and every open page goes through, whichever route or page it is for.
+"""The gate: a middleware that checks every request and every open page, for all routes and pages.
 
-It refuses by default. What a stranger may have is a short list: enough to be shown how to get in, and nothing of what
-the installation holds. Who passes acts in their own name in everything the request does.
+It denies by default. Anonymous visitors get a short list of paths: enough to log in, and no content of the
+installation. The rest of a request runs as the identified actor.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import get_option
 
 from dashboard.access import hosts, identity
-from dashboard.access.entrance import Entrance, entrance, is_loopback, login_origin
 from dashboard.access.headers import guard
 from dashboard.access.messages import admitted
+from dashboard.access.mode import AccessMode, access_mode, is_loopback, login_origin
 from dashboard.access.token_route import PATH as TOKEN_PATH
 from dashboard.access.token_route import asking
 from dashboard.facts import urls
 from dashboard.pages import page_paths
 from dashboard.server import resources
 from db import audit
-from db.actors import LOCAL, STRANGER, Actor, Role
+from db.actors import ANONYMOUS, LOCAL, Actor, Role
 
-# Two that say nothing of the installation: whether the app is up, and how its frontend is to behave.
+# Without content: whether the app is running, and the configuration of its frontend.
 ALWAYS_PUBLIC = ("/_stcore/health", "/_stcore/host-config")
 LOGIN, LOGOUT, CALLBACK = "/auth/login", "/auth/logout", "/oauth2callback"
 PAGES = page_paths()
-# The frontend itself, as everybody can download it, and the way through the identity provider and back.
+# The public frontend, and the redirects to the identity provider and back.
 PUBLIC_WITH_LOGIN = PAGES | {"/favicon.png", "/manifest.json", LOGIN, LOGOUT, CALLBACK}
 POLICY_VIOLATION = 1008
 
@@ -43,7 +43,7 @@ log = logging.getLogger("maskloom.access")
 
 
 class Refused(Exception):
-    """The request is not answered: an HTTP status and a sentence."""
+    """The request is denied: an HTTP status and a message."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -66,7 +66,7 @@ class Gate:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = HTTPConnection(scope)
-        send = _guarding(send)
+        send = _with_headers(send)
         try:
             _check_sender(asked)
             who = await _check_person(asked)
@@ -77,33 +77,33 @@ class Gate:
         if path == LOGOUT or path == f"{TOKEN_PATH}/leave":
             await anyio.to_thread.run_sync(identity.log_out, resources.database(), asked.cookies)
         elif path == CALLBACK:
-            send = _noting_login(send)
+            send = _recording_login(send)
         elif path.startswith(f"{urls.PREFIX}/"):
-            send = _noting_download(send, path)
+            send = _recording_download(send, path)
         with identity.acting_as(who):
             await self._app(scope, receive, send)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = HTTPConnection(scope)
-        who = STRANGER
+        who = ANONYMOUS
         try:
             _check_name_and_machine(asked)
             if not hosts.is_our_page({"host": "", **_only(asked.headers, "origin", "host")}):
                 raise Refused(403, "Only Maskloom's own pages may connect.")
             who = await _person(asked)
-            if who is STRANGER and entrance() != Entrance.LOGIN:
-                raise Refused(401, "Type in the access token first.")
+            if who is ANONYMOUS and access_mode() != AccessMode.LOGIN:
+                raise Refused(401, "Enter the access token first.")
         except Refused:
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
             return
         if not who.role.allows(Role.VIEWER):
             scope = {**scope, "headers": _without_session(scope["headers"])}
-        opened = entrance() == Entrance.OPEN
+        opened = access_mode() == AccessMode.OPEN
         await self._app(scope, receive if opened else _admitting(asked, who, receive), send)
 
 
 def _path(scope: Scope) -> str:
-    """Return the path below the address that the app is served under."""
+    """Return the path below the base path of the app."""
     base = (get_option("server.baseUrlPath") or "").strip("/")
     path = scope["path"]
     return path[len(base) + 1 :] or "/" if base and path.startswith(f"/{base}/") else path
@@ -112,15 +112,15 @@ def _path(scope: Scope) -> str:
 def _check_sender(asked: HTTPConnection) -> None:
     """
     Raises:
-        Refused: it was sent to another name, from another machine, or by another site's page.
+        Refused: for a wrong host name, another machine, or a page of another site.
     """
     _check_name_and_machine(asked)
     path, method = _path(asked.scope), asked.scope["method"]
     opens_page = method == "GET" and asked.headers.get("sec-fetch-mode") == "navigate"
     if opens_page and path in PAGES | {CALLBACK, TOKEN_PATH}:
-        return  # a link or the identity provider leads here, and to nothing else of ours
+        return  # the only targets of links and of the identity provider
     if not hosts.is_our_page(asked.headers):
-        raise Refused(403, "Only Maskloom's own pages may ask for this.")
+        raise Refused(403, "Only Maskloom's own pages may request this.")
 
 
 def _check_name_and_machine(asked: HTTPConnection) -> None:
@@ -128,49 +128,49 @@ def _check_name_and_machine(asked: HTTPConnection) -> None:
     listening_on = get_option("server.address") or ""
     if not hosts.answers_to(name, listening_on):
         shown = hosts.host_name(name)[:100]
-        raise Refused(421, f"The app does not go by the name {shown!r}. If it should, add it to ALLOWED_HOSTS.")
-    # The start has made sure of it already, unless another server than Streamlit's carries the app.
+        raise Refused(421, f"The host name {shown!r} is not allowed. If it should be, add it to ALLOWED_HOSTS.")
+    # Checked at the start already, unless another server than Streamlit's runs the app.
     client = asked.client.host if asked.client else None
-    if entrance() == Entrance.OPEN and not is_loopback(client):
-        raise Refused(403, "This app answers only the machine that it runs on.")
+    if access_mode() == AccessMode.OPEN and not is_loopback(client):
+        raise Refused(403, "This app is only available on the machine that runs it.")
 
 
 async def _person(asked: HTTPConnection) -> Actor:
-    if entrance() == Entrance.OPEN:
+    if access_mode() == AccessMode.OPEN:
         return LOCAL
     return await anyio.to_thread.run_sync(lambda: identity.identify(resources.database(), asked.cookies))
 
 
 async def _check_person(asked: HTTPConnection) -> Actor:
-    """Return who asks, a stranger for what strangers may have.
+    """Return the actor of a request, ANONYMOUS for public paths.
 
     Raises:
-        Refused: it takes somebody, or somebody who may do more.
+        Refused: the path requires a login, or a higher role.
     """
     path = _path(asked.scope)
     if _is_public(path, asked.scope["method"]):
-        return LOCAL if entrance() == Entrance.OPEN else STRANGER
+        return LOCAL if access_mode() == AccessMode.OPEN else ANONYMOUS
     who = await _person(asked)
-    if who is STRANGER:
-        raise Refused(401, "Log in first." if entrance() == Entrance.LOGIN else "Type in the access token first.")
+    if who is ANONYMOUS:
+        raise Refused(401, "Log in first." if access_mode() == AccessMode.LOGIN else "Enter the access token first.")
     needed = Role.VIEWER if asked.scope["method"] in hosts.SAFE_METHODS else Role.EDITOR
     if not who.role.allows(needed):
-        raise Refused(403, f"This takes a person who is {needed} at least. An admin can change that.")
+        raise Refused(403, f"This requires at least the role {needed}. An admin can change that.")
     return who
 
 
 def _is_public(path: str, method: str) -> bool:
-    # A page's path may stand before these two: the frontend looks for them there as well.
+    # The frontend also requests these two below the path of a page.
     if path.endswith(ALWAYS_PUBLIC):
         return method in hosts.SAFE_METHODS
-    if entrance() == Entrance.TOKEN:
+    if access_mode() == AccessMode.TOKEN:
         return path == TOKEN_PATH
     return method in hosts.SAFE_METHODS and (path in PUBLIC_WITH_LOGIN or path.startswith("/static/"))
 
 
 def _refusal(asked: HTTPConnection, refused: Refused) -> Response:
     wants_page = asked.headers.get("sec-fetch-mode", "navigate") == "navigate"
-    if refused.status == 401 and entrance() == Entrance.TOKEN and wants_page and asked.scope["method"] == "GET":
+    if refused.status == 401 and access_mode() == AccessMode.TOKEN and wants_page and asked.scope["method"] == "GET":
         return asking(401)
     return JSONResponse({"error": refused.sentence}, refused.status, {"Cache-Control": "no-store"})
 
@@ -180,13 +180,13 @@ def _only(headers: Headers, *names: str) -> dict[str, str]:
 
 
 def _without_session(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return the headers of a connection without the session that it would go on with: a stranger has none."""
+    """Return the headers of a connection without the session id to resume, for visitors without permission."""
     name = b"sec-websocket-protocol"
     return [(key, b",".join(value.split(b",")[:2]) if key == name else value) for key, value in headers]
 
 
 def _admitting(asked: HTTPConnection, who: Actor, receive: Receive) -> Receive:
-    """Return a `receive` that looks at each message anew who it comes from: a login may have ended since the last."""
+    """Return a `receive` that identifies the sender of each message again, because the login may have ended."""
 
     async def inner() -> Message:
         nonlocal who
@@ -196,15 +196,15 @@ def _admitting(asked: HTTPConnection, who: Actor, receive: Receive) -> Receive:
             if not data:
                 return message
             before, who = who, await _person(asked)
-            handed_on = admitted(data, who, let_in_before=before.role.allows(Role.VIEWER))
-            if handed_on is not None:
-                return {**message, "bytes": handed_on}
+            accepted = admitted(data, who, could_view=before.role.allows(Role.VIEWER))
+            if accepted is not None:
+                return {**message, "bytes": accepted}
 
     return inner
 
 
-def _guarding(send: Send) -> Send:
-    """Return a `send` that adds the headers of `guard`, and keeps login cookies from travelling in clear text."""
+def _with_headers(send: Send) -> Send:
+    """Return a `send` that adds the headers of `guard`, and marks login cookies as Secure under https."""
 
     async def inner(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -230,8 +230,8 @@ def _on_start(send: Send, note: Callable[[Message], Awaitable[None]]) -> Send:
     return inner
 
 
-def _noting_login(send: Send) -> Send:
-    """Return a `send` that writes down who comes back from the identity provider, before the browser knows it."""
+def _recording_login(send: Send) -> Send:
+    """Return a `send` that records a login at the identity provider, before the response is sent."""
 
     async def note(message: Message) -> None:
         fresh: SimpleCookie = SimpleCookie()
@@ -243,8 +243,8 @@ def _noting_login(send: Send) -> Send:
     return _on_start(send, note)
 
 
-def _noting_download(send: Send, path: str) -> Send:
-    """Return a `send` that writes down which file was taken home."""
+def _recording_download(send: Send, path: str) -> Send:
+    """Return a `send` that records which file was downloaded."""
 
     async def note(message: Message) -> None:
         attached = Headers(raw=message["headers"]).get("content-disposition", "")
@@ -260,4 +260,4 @@ def _record_download(path: str, file_name: str) -> None:
         with resources.database().writing(Role.VIEWER) as session:
             audit.record(session, "exported", kind[:32], rest.partition("/")[0][:32], file_name[:1024])
     except SQLAlchemyError:
-        log.exception("A download could not be written down.")
+        log.exception("A download could not be recorded.")

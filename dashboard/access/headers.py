@@ -1,4 +1,4 @@
-"""What every answer tells the browser not to do."""
+"""The security headers of every response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamlit import file_util
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # with less, a browser would hide where our own forms come from
+    "Referrer-Policy": "same-origin",  # "no-referrer" would hide the origin of our own forms
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -23,10 +23,10 @@ ALWAYS = {
 
 @lru_cache(maxsize=1)
 def page_policy() -> str:
-    """Return the Content-Security-Policy of the pages: nothing from elsewhere, and no script but our files.
+    """Return the Content-Security-Policy of the pages: nothing from other origins, and only our scripts.
 
-    Styles may be inline, since Streamlit's are made in the browser; `blob:` scripts are our components, which Streamlit
-    hands to the browser as text; WebAssembly is how its frontend reckons with 64-bit numbers.
+    Styles may be inline, because Streamlit creates its own in the browser; `blob:` scripts are our components, which
+    Streamlit sends as text; its frontend uses WebAssembly for 64-bit numbers.
     """
     index = Path(file_util.get_static_dir()) / "index.html"
     inline = re.findall(r"<script>(.*?)</script>", index.read_text(encoding="utf-8"), re.S)
@@ -49,7 +49,7 @@ def page_policy() -> str:
 
 
 def guard(headers: MutableHeaders) -> None:
-    """Add the headers that an answer has not set itself."""
+    """Add the headers that a response has not set itself."""
     for name, value in ALWAYS.items():
         headers.setdefault(name, value)
     headers.setdefault("Content-Security-Policy", page_policy())

@@ -1,7 +1,7 @@
-"""Whether a request was meant for this app: by the name it was asked under, and by the page that asks.
+"""Checks that a request is meant for this app: its host name, and the page that sent it.
 
-A page on another site can make a browser send requests here, and can even make its own name point here (DNS
-rebinding). It cannot change what the browser writes into Host, Origin and Sec-Fetch-Site.
+A page of another site can make a browser send requests here, and can even make its own name point here (DNS
+rebinding). It cannot change the headers Host, Origin and Sec-Fetch-Site.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from dashboard.access.entrance import is_loopback, login_origin
+from dashboard.access.mode import is_loopback, login_origin
 from engine.core.settings import settings
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -18,19 +18,19 @@ OURS = ("same-origin", "none")
 
 
 def host_name(host: str) -> str:
-    """Return the name in a Host header, without its port; empty if it is none."""
+    """Return the name in a Host header, without its port; empty if it is invalid."""
     try:
         parts = urlsplit(f"//{host}")
-        strange = parts.path or parts.query or parts.fragment or parts.username is not None or parts.port == 0
-        return "" if strange else (parts.hostname or "").rstrip(".")
+        invalid = parts.path or parts.query or parts.fragment or parts.username is not None or parts.port == 0
+        return "" if invalid else (parts.hostname or "").rstrip(".")
     except ValueError:
         return ""
 
 
 def answers_to(host: str, listening_on: str) -> bool:
-    """Return whether the app goes by the name in a Host header.
+    """Return whether the host name in a Host header is allowed.
 
-    An address in numbers is nobody's to point elsewhere, so it is taken where the app listens to other machines.
+    A numeric address cannot be redirected by DNS, so it is allowed if the app listens to other machines.
     """
     name = host_name(host)
     if is_loopback(name):
@@ -43,7 +43,7 @@ def answers_to(host: str, listening_on: str) -> bool:
 
 
 def is_our_page(headers: Mapping[str, str]) -> bool:
-    """Return whether a request comes from a page of ours, or from no page at all."""
+    """Return whether a request comes from one of our pages, or from no page at all."""
     if headers.get("sec-fetch-site", "same-origin") not in OURS:
         return False
     origin = headers.get("origin")

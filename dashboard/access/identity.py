@@ -1,4 +1,4 @@
-"""Who asks: from the cookies of a request or of an open page to the actor in whose name is read and written."""
+"""The actor of a request or an open page, identified by its cookies."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import streamlit as st
 from sqlalchemy.exc import OperationalError
 
 from dashboard.access import token_cookie
-from dashboard.access.entrance import Entrance, entrance, login_origin
 from dashboard.access.login_cookie import Login, login_of
+from dashboard.access.mode import AccessMode, access_mode, login_origin
 from db import people
-from db.actors import APP, LOCAL, STRANGER, TOKEN, Actor, Role
+from db.actors import ANONYMOUS, APP, LOCAL, TOKEN, Actor, Role
 from db.models import utc_now
 from db.session import Database
 from engine.core.settings import settings
@@ -23,7 +23,7 @@ _acting: contextvars.ContextVar[Actor | None] = contextvars.ContextVar("acting",
 
 @contextmanager
 def acting_as(actor: Actor) -> Iterator[None]:
-    """Do what the block does in the name of `actor`: of whoever sent a request, or of the app itself."""
+    """Run the block as `actor`: the sender of a request, or the app itself."""
     mark = _acting.set(actor)
     try:
         yield
@@ -32,12 +32,12 @@ def acting_as(actor: Actor) -> Iterator[None]:
 
 
 def current(database: Database) -> Actor:
-    """Return who acts at this moment; a stranger where nobody has proved to be anyone."""
+    """Return the current actor, ANONYMOUS if not logged in."""
     chosen = _acting.get()
     if chosen is not None:
         return chosen
-    # An open page keeps the cookies it came with: whether they are still good is looked at each time.
-    return LOCAL if entrance() == Entrance.OPEN else identify(database, cookies_of_page())
+    # An open page keeps its first cookies, so their validity is checked each time.
+    return LOCAL if access_mode() == AccessMode.OPEN else identify(database, cookies_of_page())
 
 
 def cookies_of_page() -> Mapping[str, str]:
@@ -46,36 +46,36 @@ def cookies_of_page() -> Mapping[str, str]:
 
 
 def identify(database: Database, cookies: Mapping[str, str]) -> Actor:
-    """Return whom cookies prove somebody to be; a stranger if nobody, or if their login has ended."""
-    if entrance() == Entrance.OPEN:
+    """Return the actor that cookies identify, ANONYMOUS if there is none or the login has ended."""
+    if access_mode() == AccessMode.OPEN:
         return LOCAL
     proof = _proof(cookies)
     if proof is None:
-        return STRANGER
+        return ANONYMOUS
     with database.reading() as session:
         if people.has_ended(session, proof if isinstance(proof, str) else proof.key):
-            return STRANGER
+            return ANONYMOUS
         if isinstance(proof, str):
             return TOKEN
         person = people.by_subject(session, proof.subject)
-        return people.actor(person) if person is not None else STRANGER
+        return people.actor(person) if person is not None else ANONYMOUS
 
 
-def be_seen(database: Database, who: Actor) -> None:
-    """Write down now and then that a person is here."""
+def record_visit(database: Database, who: Actor) -> None:
+    """Record from time to time that a person is active."""
     if not who.id:
         return
     now = utc_now()
     with database.reading() as session:
         if people.seen_lately(session, who.id, now):
             return
-    # Nobody waits for this, nor is sent away, where another process holds the database for long.
+    # A visit must not fail if another process locks the database for long.
     with suppress(OperationalError), acting_as(APP), database.writing() as session:
         people.touch(session, who.id, now)
 
 
 def log_in(database: Database, cookies: Mapping[str, str]) -> None:
-    """Write down that the person whom new cookies name has logged in; nothing if they name nobody."""
+    """Record the login of the person that new cookies identify, if any."""
     proof, chosen = _proof(cookies), settings()
     if isinstance(proof, Login):
         with acting_as(APP), database.writing() as session:
@@ -83,16 +83,16 @@ def log_in(database: Database, cookies: Mapping[str, str]) -> None:
 
 
 def log_out(database: Database, cookies: Mapping[str, str]) -> None:
-    """End the login that cookies prove, also for whoever else may hold them."""
+    """End the login of these cookies, including all copies of them."""
     proof, who = _proof(cookies), identify(database, cookies)
-    if proof is not None and who is not STRANGER:
+    if proof is not None and who is not ANONYMOUS:
         with acting_as(APP), database.writing() as session:
             people.end_login(session, proof if isinstance(proof, str) else proof.key, who)
 
 
 def _proof(cookies: Mapping[str, str]) -> Login | str | None:
-    """Return the login that cookies prove, or the key of one with the shared token."""
+    """Return the login of cookies, or the key of a login with the shared token."""
     chosen = settings()
-    if entrance() == Entrance.LOGIN:
+    if access_mode() == AccessMode.LOGIN:
         return login_of(cookies, login_origin(), chosen.login_hours)
     return token_cookie.login_key(cookies, chosen.access_token.get_secret_value(), chosen.login_hours)

@@ -1,7 +1,7 @@
-"""Streamlit's login cookie: who is named in it, and whether it is good.
+"""Streamlit's login cookie: its validity and its claims.
 
-Streamlit signs it when somebody comes back from the identity provider, and itself reads it only for the pages. Our
-routes and pages read it here, with Streamlit's own key and signature (docs/adr/0010-who-gets-in.md).
+Streamlit signs it after a login at the identity provider, and itself reads it only for the pages. Our routes and pages
+read it here, with Streamlit's own key and signature (docs/adr/0010-who-gets-in.md).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ LONGEST_SUBJECT = 600
 
 @dataclass(frozen=True)
 class Login:
-    """One login: `subject` is the issuer and its name for the person, `key` stands for this login without telling its
-    cookie. `email` is empty unless the provider says that it belongs to the person.
+    """One login: `subject` is the issuer and its id of the person, `key` identifies this login without revealing its
+    cookie. `email` is empty unless the provider has verified it.
     """
 
     key: str
@@ -33,25 +33,30 @@ class Login:
 
 
 def login_of(cookies: Mapping[str, str], origin: str, hours: float) -> Login | None:
-    """Return the login that cookies prove; None if there is none, or it is forged, too old, or another app's.
+    """Return the login of the cookies; None if there is none, or it is forged, expired, or from another app.
 
     Args:
-        origin: scheme and host that the login must have been made for.
-        hours: how long a login lives.
+        origin: scheme and host that the login must be valid for.
+        hours: how long a login is valid.
     """
     secret, days = get_cookie_secret(), min(hours, HOURS_OF_STREAMLIT) / 24
 
     def piece(name: str) -> bytes | None:
-        # Cookies travel as ISO 8859-1.
+        # Cookies are sent as ISO 8859-1.
         value = cookies.get(name, "").encode("latin-1", errors="replace")
         return decode_signed_value(secret, name, value, max_age_days=days) if value else None
 
     try:
-        signed = get_cookie_with_chunks(piece, USER_COOKIE_NAME)
+        signed = get_cookie_with_chunks(piece, USER_COOKIE_NAME) or b""
         claims = json.loads(signed) if signed else None
     except ValueError:
         return None
-    if not isinstance(claims, dict) or claims.get("is_logged_in") is not True or claims.get("origin") != origin:
+    if (
+        signed is None
+        or not isinstance(claims, dict)
+        or claims.get("is_logged_in") is not True
+        or claims.get("origin") != origin
+    ):
         return None
     issuer, subject = claims.get("iss"), claims.get("sub")
     if not issuer or not subject or len(f"{issuer}|{subject}") > LONGEST_SUBJECT:
@@ -59,7 +64,7 @@ def login_of(cookies: Mapping[str, str], origin: str, hours: float) -> Login | N
     email = str(claims.get("email") or "")[:320]
     name = claims.get("name") or claims.get("preferred_username") or email or subject
     return Login(
-        # Of what was signed, and not of the cookie: one signature can be spelled in several ways.
+        # From the signed claims, not the cookie: the same signature has several encodings.
         key=hashlib.sha256(signed).hexdigest(),
         subject=f"{issuer}|{subject}",
         email=email if claims.get("email_verified") in (True, "true") else "",

@@ -1,6 +1,6 @@
-"""What a page's browser may tell the server, by who is there (Streamlit's messages from the browser to a session).
+"""The messages that a browser may send to its Streamlit session, by role.
 
-Everything a page does begins with such a message: a click, and also a fragment that draws itself anew.
+Everything a page does starts with such a message: a click, and also the rerun of a fragment.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from db.actors import Actor, Role
 
-LARGEST_OF_STRANGER = 65_536
+LARGEST_OF_ANONYMOUS = 65_536
 
 
-def admitted(data: bytes, who: Actor, *, let_in_before: bool) -> bytes | None:
-    """Return the message to hand on, None for one that is dropped.
+def admitted(data: bytes, who: Actor, *, could_view: bool) -> bytes | None:
+    """Return the message to process, None to drop it.
 
-    From somebody who is not let in, only that the page be drawn from its top is handed on: it shows how to get in. If
-    they were let in before, what they pressed belongs to the page that they may not see any more, and goes too. What
-    is kept in memory for everybody only admins may clear.
+    From an actor without permission to view, only a rerun of the whole page is accepted: it shows the sign-in page. If
+    they `could_view` until now, widget states are removed, because they belong to a page that is no longer permitted.
+    Only admins may clear the cache of the process.
     """
-    stranger = not who.role.allows(Role.VIEWER)
-    if stranger and len(data) > LARGEST_OF_STRANGER:
+    outside = not who.role.allows(Role.VIEWER)
+    if outside and len(data) > LARGEST_OF_ANONYMOUS:
         return None
     message = BackMsg()
     try:
@@ -31,11 +31,11 @@ def admitted(data: bytes, who: Actor, *, let_in_before: bool) -> bytes | None:
     kind = message.WhichOneof("type")
     if kind == "clear_cache" and not who.role.allows(Role.ADMIN):
         return None
-    if not stranger:
+    if not outside:
         return data
     if kind != "rerun_script":
         return None
     message.rerun_script.ClearField("fragment_id")
-    if let_in_before:
+    if could_view:
         message.rerun_script.ClearField("widget_states")
     return message.SerializeToString()

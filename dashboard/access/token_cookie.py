@@ -1,7 +1,7 @@
-"""The shared access token: whether what somebody typed is it, and the cookie that spares them from typing it again.
+"""The shared access token: its check, and the cookie that stores the login.
 
-The cookie does not hold the token. It is a random name, signed with a key made of the token: another token ends all
-cookies, and who steals one cannot tell the token to others.
+The cookie does not contain the token. It is a random name, signed with a key derived from the token: a new token
+invalidates all cookies, and a stolen cookie does not reveal the token.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ MOST_ADDRESSES = 1000
 
 
 def is_token(typed: str, token: str) -> bool:
-    """Return whether what was typed is the token, in a time that tells nothing about it."""
+    """Return whether `typed` is the token, compared in constant time."""
     return bool(token) and hmac.compare_digest(typed.encode(), token.encode())
 
 
 def new_cookie(token: str) -> str:
-    """Return a cookie for somebody who knows the token."""
+    """Return a new cookie."""
     return _signer(token).dumps(secrets.token_urlsafe(16))
 
 
 def login_key(cookies: Mapping[str, str], token: str, hours: float) -> str | None:
-    """Return what stands for the login that cookies prove; None if they prove none."""
+    """Return the key of the login in the cookies, None if there is no valid one."""
     try:
         name = _signer(token).loads(cookies.get(COOKIE, ""), max_age=int(hours * 3600))
-    except BadSignature:  # too old is one too
+    except BadSignature:  # raised for expired cookies too
         return None
     return hashlib.sha256(f"token {name}".encode()).hexdigest()
 
@@ -52,9 +52,9 @@ class Patience:
         self._lock = threading.Lock()
 
     def count(self, address: str) -> float:
-        """Count a try and return 0, or return how many seconds the address has to wait before its next.
+        """Count a try and return 0, or return how many seconds the address has to wait before the next.
 
-        Counted before the token is looked at: many tries at once are many tries.
+        Counted before the token is checked, so that concurrent tries count as well.
         """
         with self._lock:
             now = self._clock()
@@ -66,6 +66,6 @@ class Patience:
             return wait_s
 
     def forget(self, address: str) -> None:
-        """Count an address anew: it had the token."""
+        """Reset the count of an address, after a correct token."""
         with self._lock:
             self._tries.pop(address, None)

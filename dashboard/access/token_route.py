@@ -1,4 +1,4 @@
-"""Where the shared access token is typed in, once: a page without anything of the app in it, and where it is sent."""
+"""The routes to enter the shared access token and to log out. The page contains nothing of the app."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from dashboard.access import token_cookie
-from dashboard.access.entrance import Entrance, entrance
+from dashboard.access.mode import AccessMode, access_mode
 from engine.core.settings import settings
 
 PATH = "/access"
@@ -21,22 +21,22 @@ PAGE = Path(__file__).with_name("token_page.html")
 
 
 def asking(status: int, problem: str = "", headers: dict[str, str] | None = None) -> Response:
-    """Return the page that asks for the token."""
-    told = f'<p role="alert">{problem}</p>' if problem else ""
-    page = PAGE.read_text(encoding="utf-8").replace("{action}", PATH).replace("{problem}", told)
+    """Return the page to enter the token."""
+    alert = f'<p role="alert">{problem}</p>' if problem else ""
+    page = PAGE.read_text(encoding="utf-8").replace("{action}", PATH).replace("{problem}", alert)
     kept = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
     return HTMLResponse(page, status, {**kept, **(headers or {})})
 
 
 @lru_cache(maxsize=1)
 def patience() -> token_cookie.Patience:
-    """Return the count of tries of this process."""
+    """Return the counter of tries of this process."""
     return token_cookie.Patience()
 
 
-async def come_in(request: Request) -> Response:
-    """Take what was typed in: the right token gets its cookie, and a wrong one a sentence and, soon, a wait."""
-    if entrance() != Entrance.TOKEN:
+async def log_in(request: Request) -> Response:
+    """Check the token: set the cookie, or show an error and, after some tries, require a wait."""
+    if access_mode() != AccessMode.TOKEN:
         return RedirectResponse("/", 303)
     if request.method == "GET":
         return asking(200)
@@ -44,17 +44,17 @@ async def come_in(request: Request) -> Response:
     wait_s = patience().count(address)
     if wait_s:
         after = str(int(wait_s) + 1)
-        return asking(429, f"Too many wrong tries. Wait {after} seconds.", {"Retry-After": after})
+        return asking(429, f"Too many failed attempts. Wait {after} seconds.", {"Retry-After": after})
     body = b""
     async for piece in request.stream():
         body += piece
         if len(body) > LONGEST_BODY:
-            return asking(413, "That is too long for a token.")
+            return asking(413, "The token is too long.")
     chosen = settings()
     token = chosen.access_token.get_secret_value()
     typed = parse_qs(body.decode("utf-8", errors="replace")).get("token", [""])[0]
     if not token_cookie.is_token(typed.strip(), token):
-        return asking(401, "That is not the token.")
+        return asking(401, "The token is wrong.")
     patience().forget(address)
     answer = RedirectResponse("/", 303)
     answer.set_cookie(
@@ -69,10 +69,10 @@ async def come_in(request: Request) -> Response:
 
 
 async def leave(request: Request) -> Response:
-    """Forget the cookie; the gate has ended it already."""
+    """Delete the cookie; the gate has ended the login already."""
     answer = RedirectResponse("/", 303)
     answer.delete_cookie(token_cookie.COOKIE, httponly=True, samesite="lax")
     return answer
 
 
-TOKEN_ROUTES = [Route(PATH, come_in, methods=["GET", "POST"]), Route(f"{PATH}/leave", leave, methods=["GET"])]
+TOKEN_ROUTES = [Route(PATH, log_in, methods=["GET", "POST"]), Route(f"{PATH}/leave", leave, methods=["GET"])]

@@ -1,4 +1,4 @@
-"""What the datasets page shows: the datasets, one dataset's images page by page, its report, and what hangs on it."""
+"""Data of the Datasets page: the datasets, the images of one by page, its truth, and what is deleted with it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from dashboard.facts.jobs import JobView, job_view
 from db import datasets
 from db.models import Dataset, Image, ImportEntry, Job, Label, LabelSet, Prediction, PredictionSet, Run
 
-PER_PAGE = 48
 THUMBNAILS = 4
 TruthFilter = Literal["all", "with truth", "without truth"]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One dataset in the list. `thumbnails` are addresses of its first pictures."""
+    """One dataset in the list. `thumbnails` are URLs of its first images."""
 
     id: str
     name: str
@@ -48,48 +47,13 @@ class DatasetView:
     truth_version: int
     classes: tuple[str, ...]
     lookup: tuple[int, ...]
-    taken: int
     skipped: int
     job: JobView | None
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One image. The addresses of its truth are None where it has none; `truth_colours` has one colour per class."""
-
-    id: str
-    name: str
-    width_px: int
-    height_px: int
-    thumbnail: str
-    image: str
-    truth_small: str | None
-    truth: str | None
-    truth_colours: str | None
-
-
-@dataclass(frozen=True)
-class PicturePage:
-    """The images of one page of the grid; `found` counts those on all pages."""
-
-    pictures: tuple[Picture, ...]
-    found: int
-    page: int
-    pages: int
-
-
-@dataclass(frozen=True)
-class ReportLine:
-    """What became of one file of an import."""
-
-    name: str
-    taken: bool
-    reason: str
-
-
-@dataclass(frozen=True)
 class Deletion:
-    """What goes when a dataset is deleted. `masks` counts pseudo-labels and predictions; `busy` says why it cannot."""
+    """What is deleted with a dataset. `masks` counts pseudo-labels and predictions; `busy` is what prevents it."""
 
     name: str
     images: int
@@ -101,7 +65,7 @@ class Deletion:
 
 
 def proposed_name(files: Sequence[str]) -> str:
-    """Return a name for uploaded files: the zip's, the folder's they all lie in, or the only file's; else ""."""
+    """Return a name for uploaded files: that of the zip, of their common folder, or of the only file; else ""."""
     if len(files) == 1:
         return PurePosixPath(files[0]).stem
     zips = [name for name in files if name.lower().endswith(".zip")]
@@ -114,7 +78,7 @@ def proposed_name(files: Sequence[str]) -> str:
 def cards(
     session: Session, now: datetime, lost_after_s: float, size_bytes: Callable[[Dataset], int] = lambda dataset: 0
 ) -> tuple[Card, ...]:
-    """Return the datasets, newest first. `size_bytes` tells what the files of a dataset take up."""
+    """Return the datasets, newest first. `size_bytes` returns the size of a dataset's files."""
     found = []
     for dataset in datasets.listing(session):
         first = datasets.images(session, dataset.id, limit=THUMBNAILS)
@@ -138,8 +102,7 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
     dataset = session.get(Dataset, dataset_id) if dataset_id else None
     if dataset is None:
         return None
-    entries = select(ImportEntry.taken, func.count()).where(ImportEntry.dataset_id == dataset.id)
-    counts = dict(session.execute(entries.group_by(ImportEntry.taken)).all())
+    skipped = select(func.count()).where(ImportEntry.dataset_id == dataset.id, ImportEntry.taken.is_(False))
     return DatasetView(
         id=dataset.id,
         name=dataset.name,
@@ -149,39 +112,29 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
         truth_version=dataset.truth_version,
         classes=tuple(entry["name"] for entry in dataset.classes),
         lookup=tuple(dataset.lookup),
-        taken=counts.get(True, 0),
-        skipped=counts.get(False, 0),
+        skipped=session.scalar(skipped) or 0,
         job=_job(session, dataset, now, lost_after_s),
     )
 
 
 def job_of(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> JobView | None:
-    """Return the latest import job of a dataset: one small query, for a page that looks again every second."""
+    """Return the latest import job of a dataset: one small query, for a page that polls every second."""
     dataset = session.get(Dataset, dataset_id)
     return _job(session, dataset, now, lost_after_s) if dataset is not None else None
 
 
-def count_pictures(session: Session, dataset_id: str, search: str = "", truth: TruthFilter = "all") -> int:
-    """Return how many images have `search` in their name and pass the filter."""
+def count_images(session: Session, dataset_id: str, search: str = "", truth: TruthFilter = "all") -> int:
+    """Return how many images have `search` in their name, ignoring case, and pass the filter."""
     return session.scalar(select(func.count()).select_from(Image).where(*_wanted(dataset_id, search, truth))) or 0
 
 
-def picture_page(
-    session: Session,
-    dataset_id: str,
-    page: int = 1,
-    search: str = "",
-    truth: TruthFilter = "all",
-    per_page: int = PER_PAGE,
-) -> PicturePage:
-    """Return a page of images whose name contains `search`, whatever the case; a page too far gives the last one."""
-    found = count_pictures(session, dataset_id, search, truth)
-    pages = max(1, -(-found // per_page))
-    page = min(max(page, 1), pages)
+def images_page(
+    session: Session, dataset_id: str, page: int = 1, search: str = "", truth: TruthFilter = "all", per_page: int = 48
+) -> list[Image]:
+    """Return a page (from 1, clamped to the existing pages) of the images that `count_images` counts."""
+    pages = max(1, -(-count_images(session, dataset_id, search, truth) // per_page))
     query = select(Image).where(*_wanted(dataset_id, search, truth)).order_by(Image.position, Image.id)
-    rows = session.scalars(query.limit(per_page).offset((page - 1) * per_page))
-    version = session.get_one(Dataset, dataset_id).truth_version
-    return PicturePage(tuple(_picture(image, version) for image in rows), found, page, pages)
+    return list(session.scalars(query.limit(per_page).offset((min(max(page, 1), pages) - 1) * per_page)))
 
 
 def _wanted(dataset_id: str, search: str, truth: TruthFilter) -> list[ColumnElement[bool]]:
@@ -191,34 +144,6 @@ def _wanted(dataset_id: str, search: str, truth: TruthFilter) -> list[ColumnElem
     if truth != "all":
         wanted.append(Image.has_truth.is_(truth == "with truth"))
     return wanted
-
-
-def _picture(image: Image, version: int) -> Picture:
-    dataset_id, known = image.dataset_id, image.has_truth
-    return Picture(
-        id=image.id,
-        name=image.name,
-        width_px=image.width,
-        height_px=image.height,
-        thumbnail=urls.thumbnail(dataset_id, image.id),
-        image=urls.image(dataset_id, image.id),
-        truth_small=urls.truth(dataset_id, image.id, 192, version=version) if known else None,
-        truth=urls.truth(dataset_id, image.id, version=version) if known else None,
-        truth_colours=urls.truth(dataset_id, image.id, colour=True, version=version) if known else None,
-    )
-
-
-def picture(session: Session, dataset_id: str, image_id: str | None) -> Picture | None:
-    """Return one image of a dataset, or None if it has none of that id."""
-    found = session.get(Image, image_id) if image_id else None
-    if found is None or found.dataset_id != dataset_id:
-        return None
-    return _picture(found, session.get_one(Dataset, dataset_id).truth_version)
-
-
-def report_lines(session: Session, dataset_id: str) -> tuple[ReportLine, ...]:
-    """Return what became of every file of all imports into a dataset, skipped files first."""
-    return tuple(ReportLine(entry.name, entry.taken, entry.reason) for entry in datasets.report(session, dataset_id))
 
 
 def truth_counts(session: Session, dataset_id: str) -> np.ndarray:
@@ -234,7 +159,7 @@ def example_images(session: Session, dataset_id: str, count: int = 3) -> tuple[t
     """Return (id, name) of up to `count` images with truth, those with the most different truth values first."""
     query = select(Image.id, Image.name, Image.truth_values).where(_of_truth(dataset_id))
     rows = session.execute(query.order_by(Image.position, Image.id)).all()
-    rows.sort(key=lambda row: _clear_values(row.truth_values), reverse=True)
+    rows = sorted(rows, key=lambda row: _clear_values(row.truth_values), reverse=True)
     return tuple((row.id, row.name) for row in rows[:count])
 
 
@@ -243,13 +168,13 @@ def _of_truth(dataset_id: str) -> ColumnElement[bool]:
 
 
 def _clear_values(values: Sequence[tuple[int, int]]) -> int:
-    """Return how many values cover a good part of a mask: stray greys at edges make no example better."""
+    """Return how many values cover at least 0.5 % of a mask: stray greys at edges do not count."""
     whole = sum(pixels for _, pixels in values)
     return sum(pixels >= 0.005 * whole for _, pixels in values)
 
 
 def deletion(session: Session, dataset_id: str) -> Deletion | None:
-    """Return what would go with a dataset, or in `busy` why it cannot be deleted now; None if it is gone already."""
+    """Return what is deleted with a dataset, or in `busy` why it cannot be deleted now; None if it does not exist."""
     dataset = session.get(Dataset, dataset_id)
     if dataset is None:
         return None
@@ -262,6 +187,11 @@ def deletion(session: Session, dataset_id: str) -> Deletion | None:
         .join(PredictionSet, PredictionSet.id == Prediction.prediction_set_id)
         .where((PredictionSet.dataset_id == dataset_id) | PredictionSet.run_id.in_([row.id for row in runs]))
     )
+    busy = ""
+    try:
+        datasets.refuse_if_busy(session, dataset_id)
+    except datasets.InUse as error:
+        busy = str(error)
     return Deletion(
         name=dataset.name,
         images=dataset.image_count,
@@ -269,16 +199,8 @@ def deletion(session: Session, dataset_id: str) -> Deletion | None:
         label_sets=tuple(row.name for row in label_sets),
         runs=tuple(row.name for row in runs),
         masks=(session.scalar(labels) or 0) + (session.scalar(predictions) or 0),
-        busy=_why_busy(session, dataset_id),
+        busy=busy,
     )
-
-
-def _why_busy(session: Session, dataset_id: str) -> str:
-    try:
-        datasets.refuse_if_busy(session, dataset_id)
-    except datasets.InUse as error:
-        return str(error)
-    return ""
 
 
 def _job(session: Session, dataset: Dataset, now: datetime, lost_after_s: float) -> JobView | None:

@@ -1,4 +1,4 @@
-"""The end of every dialog that destroys something: keep it, or delete it for good."""
+"""The buttons of every dialog that deletes something."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from db.datasets import InUse
 
 
 def deletion_buttons(delete: Callable[[], None], done: str, keep: str = "Keep it") -> None:
-    """Draw both buttons. Deleting says `done` and draws the page anew; what is in use stays, with its sentence.
+    """Draw both buttons. After deleting, show `done` and rerun the page; an `InUse` error is shown in the dialog.
 
-    Not a callback of the button: one that shows a toast breaks the page when it runs from inside a dialog.
+    Deletes in the script and not in a callback: a callback that shows a toast from inside a dialog breaks the page.
     """
     left, right = st.columns(2)
     if left.button(keep, key="delete-keep", width="stretch"):
         st.rerun()
-    if not right.button("Delete for good", type="primary", key="delete-go", width="stretch"):
+    if not right.button("Delete permanently", type="primary", key="delete-go", width="stretch"):
         return
     try:
         delete()

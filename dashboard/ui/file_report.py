@@ -1,27 +1,27 @@
-"""What became of every file of an import: counts, a table to filter and search, and the same as CSV."""
+"""The outcome of each file of an import: counts, a table to filter and search, and a CSV download."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.facts import urls, wording
-from dashboard.facts.datasets import report_lines
+from dashboard.facts import urls
 from dashboard.server import resources
+from db import datasets
 
-_WANTED = ("All files", "Skipped", "Taken")
+_WANTED = ("All files", "Skipped", "Imported")
 
 
 def file_report(dataset_id: str, *, key: str) -> None:
     """Draw the report over all imports into a dataset."""
     with resources.database().reading() as session:
-        lines = report_lines(session, dataset_id)
+        lines = datasets.report(session, dataset_id)
     if not lines:
-        st.info("No file has been looked at yet.")
+        st.info("No file has been read yet.")
         return
     skipped = sum(not line.taken for line in lines)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     wanted = left.segmented_control(
-        f"{wording.count(len(lines) - skipped, 'file').capitalize()} taken, {wording.count(skipped, 'file')} skipped",
+        f"{len(lines) - skipped:,} imported, {skipped:,} skipped",
         _WANTED,
         default=_WANTED[0],
         required=True,
@@ -29,11 +29,11 @@ def file_report(dataset_id: str, *, key: str) -> None:
     )
     address = urls.import_report_csv(dataset_id)
     right.link_button("Report as CSV", address, icon=":material/download:", width="stretch")
-    shown = [line for line in lines if wanted == _WANTED[0] or line.taken == (wanted == "Taken")]
+    shown = [line for line in lines if wanted == _WANTED[0] or line.taken == (wanted == "Imported")]
     st.dataframe(
         {
             "File": [line.name for line in shown],
-            "Outcome": ["taken" if line.taken else "skipped" for line in shown],
+            "Outcome": ["imported" if line.taken else "skipped" for line in shown],
             "Why": [line.reason for line in shown],
         },
         hide_index=True,

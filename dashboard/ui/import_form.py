@@ -1,7 +1,7 @@
-"""Where images come from: files, a folder or a zip from the browser, a folder of this machine, or the sample set.
+"""The choice of images to import: files, a folder or a zip from the browser, a folder of the server, or the sample set.
 
 ```python
-source = source_form(key="import", sample=True)        # Source(source, name) once there is something, else None
+source = source_form(key="import", sample=True)        # ChosenSource once complete, else None
 ```
 """
 
@@ -28,7 +28,7 @@ _HELP = (
 
 @dataclass(frozen=True)
 class ChosenSource:
-    """What an import job is given as its source, a name proposed for it ("" for none), and what it is in words."""
+    """The source of an import job, a proposed name ("" for none), and a description."""
 
     source: dict[str, Any]
     name: str
@@ -36,8 +36,8 @@ class ChosenSource:
 
 
 def source_form(*, key: str, sample: bool = False) -> ChosenSource | None:
-    """Draw the choice of where images come from; return it once it is complete, else None."""
-    server = [SERVER] if rights.may(Role.ADMIN) else []  # it reads what the app may read
+    """Draw the choice; return it once it is complete, else None."""
+    server = [SERVER] if rights.may(Role.ADMIN) else []  # the app reads it with its own permissions
     places = [BROWSER, *server, *([SAMPLE] if sample else [])]
     place = st.segmented_control(
         "Where are the images?", places, default=BROWSER, required=True, key=f"{key}-place", wrap=True
@@ -46,7 +46,7 @@ def source_form(*, key: str, sample: bool = False) -> ChosenSource | None:
         return _server_folder(key)
     if place == SAMPLE:
         st.markdown(
-            "About 60 drawn, photograph-like scenes with truth masks: textured ground, shadows, clutter, "
+            "About 60 synthetic, photograph-like scenes with truth masks: textured background, shadows, clutter, "
             "one or several objects. Ready in seconds, good for a first try."
         )
         return ChosenSource({"kind": "sample"}, "Sample scenes", "the sample set")

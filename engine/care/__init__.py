@@ -1,1 +1,1 @@
-"""Care of what is stored: checking it, mending it, backing it up, and telling others what went wrong."""
+"""Care of what is stored: checking it, repairing it, backing it up, and telling others what went wrong."""

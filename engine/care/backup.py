@@ -73,8 +73,12 @@ def write_backup(
     """
     _refuse_bad_place(target, files)
     with replacing(target) as beside, contextlib.ExitStack() as opened:
-        copy = None if snapshot is None else beside.with_name(f"{beside.name}.db")
-        taken = _named(files, live) if copy is None else _copied(files, live, snapshot, copy, opened)
+        copy = None
+        if snapshot is None:
+            taken = _named(files, live)
+        else:
+            copy = beside.with_name(f"{beside.name}.db")
+            taken = _copied(files, live, snapshot, copy, opened)
         sizes = [path.stat().st_size for key in taken.keys if (path := files.root / key).is_file()]
         total = sum(sizes) + (copy.stat().st_size if copy else 0)
         _refuse_full_disk(target, total)
@@ -104,7 +108,8 @@ def _named(files: LocalStore, inventory: Inventory, held: dict[str, BinaryIO] | 
 
 def _copied(files: LocalStore, live: Inventory, snapshot: Snapshot, copy: Path, opened: contextlib.ExitStack) -> _Taken:
     """Copy the database, with the files of every run that trains in it opened before."""
-    opened.callback(lambda: [path.unlink(missing_ok=True) for path in _with_journal(copy)])
+    for suffix in ("", "-wal", "-shm"):
+        opened.callback(copy.with_name(f"{copy.name}{suffix}").unlink, missing_ok=True)
     while True:
         held_runs = _runs_at_work(live)
         held = _held(files, held_runs, opened)
@@ -129,10 +134,6 @@ def _refuse_full_disk(target: Path, total_bytes: int) -> None:
             f"The back-up needs about {total_bytes / 1e6:,.0f} MB, and the disk of {str(target.parent)!r} has "
             f"{free / 1e6:,.0f} MB free."
         )
-
-
-def _with_journal(path: Path) -> list[Path]:
-    return [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
 
 
 def _runs_at_work(inventory: Inventory) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,13 +19,13 @@ Seen = Callable[[int], None]
 KEPT = "Nothing can make it again: restore it from a back-up, or import the image again."
 _PLURALS = {"image": "images", "thumbnail": "thumbnails", "truth": "truth masks", "label": "labels"}
 _PLURALS |= {"prediction": "predictions", "uncertainty": "uncertainty maps"}
-_MENDING = {
+_REPAIRS = {
     "image": "",
     "truth": "",
-    "thumbnail": "make them anew from the images.",
-    "label": "forget these rows, so that Retry draws them again.",
-    "prediction": "forget these rows, so that Retry draws them again.",
-    "uncertainty": "forget these predictions, so that Retry draws them again.",
+    "thumbnail": "create them again from the images.",
+    "label": "delete these rows, so that Retry computes them again.",
+    "prediction": "delete these rows, so that Retry computes them again.",
+    "uncertainty": "delete these predictions, so that Retry computes them again.",
 }
 
 
@@ -85,7 +85,7 @@ def database_findings(inventory: Inventory, quick: bool) -> Iterable[Finding]:
     yield Finding(
         "schema",
         f"The tables are of version {version or 'none'} and this Maskloom needs {needed}.",
-        mending="bring them up to date, as the next start of Maskloom would.",
+        repair="bring them up to date, as the next start of Maskloom would.",
     )
 
 
@@ -96,7 +96,7 @@ def lost_findings(inventory: Inventory, now: datetime, lost_after_s: float) -> I
             "lost_job",
             f"{counted(len(lost), 'job runs', 'jobs run')} without a worker: it died, or the machine was restarted.",
             tuple(sorted(lost)),
-            mending="end them as stopped, so that they can be resumed.",
+            repair="end them as stopped, so that they can be resumed.",
         )
 
 
@@ -105,15 +105,15 @@ def folder_findings(folder: ImageFolder, result: Compared) -> Iterable[Finding]:
         if ids:
             noun = f"{folder.kind} file" if folder.kind != "truth" else "truth mask"
             files = counted(len(ids), f"{noun} is", f"{noun}s are")
-            mending = _MENDING[folder.kind]
-            advice = "" if mending else f" {KEPT}"
+            repair = _REPAIRS[folder.kind]
+            advice = "" if repair else f" {KEPT}"
             yield Finding(
                 f"{kind}_{folder.kind}",
                 f"{files} {how} in {folder.owner}.{advice}",
                 tuple(folder.key(image_id) for image_id in ids),
                 folder.owner_id,
                 folder.datasets,
-                mending,
+                repair,
             )
 
 
@@ -149,6 +149,7 @@ def _is_whole(files: Store, key: str) -> bool:
 def short_sets(inventory: Inventory, busy: set[str]) -> Iterable[Finding]:
     """Yield the sets whose job has ended well and says that it made more masks than there are rows."""
     jobs = {job.id: job for job in inventory.jobs()}
+    sets: list[tuple[str, Any, Callable[[str], Sequence[Any]]]]
     sets = [("labels", found, inventory.labels) for found in inventory.label_sets()]
     sets += [("predictions", found, inventory.predictions) for found in inventory.prediction_sets()]
     for kind, found, rows in sets:
@@ -166,7 +167,7 @@ def short_sets(inventory: Inventory, busy: set[str]) -> Iterable[Finding]:
                 (found.id,),
                 found.id,
                 at_work,
-                "offer Retry for its job, which draws those that are missing.",
+                "offer Retry for its job, which computes those that are missing.",
             )
 
 

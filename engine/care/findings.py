@@ -13,8 +13,8 @@ class Finding:
     """One thing that is not as it should be.
 
     `items` are image ids, job ids or paths below DATA_ROOT, as `kind` has it; `owner_id` is the row they belong to and
-    `datasets` what must not be at work when it is mended. `mending` says what `--repair` does, empty where only a
-    person can help; `harmless` is what takes space but lacks nothing.
+    `datasets` must not be in use by a job when it is repaired. `repair` says what `--repair` does, empty where only a
+    person can help; `harmless` findings take space, but nothing is missing.
     """
 
     kind: str
@@ -22,7 +22,7 @@ class Finding:
     items: tuple[str, ...] = ()
     owner_id: str = ""
     datasets: frozenset[str] = frozenset()
-    mending: str = ""
+    repair: str = ""
     harmless: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -31,7 +31,7 @@ class Finding:
             "sentence": self.sentence,
             "count": len(self.items) or 1,
             "items": list(self.items[:SHOWN]),
-            "mending": self.mending,
+            "mending": self.repair,
             "harmless": self.harmless,
         }
 
@@ -64,7 +64,7 @@ class Report:
         how = "only whether they exist" if self.quick else "existence and content"
         lines = [f"Checked the database and {what} ({how})."]
         for finding in self.findings:
-            lines.append(f"- {finding.sentence}" + (f" With --repair: {finding.mending}" if finding.mending else ""))
+            lines.append(f"- {finding.sentence}" + (f" With --repair: {finding.repair}" if finding.repair else ""))
             lines += [f"    {item}" for item in finding.items[:SHOWN]]
             if len(finding.items) > SHOWN:
                 lines.append(f"    and {len(finding.items) - SHOWN:,} more")
@@ -74,10 +74,10 @@ class Report:
 
 
 def _counted(findings: tuple[Finding, ...]) -> str:
-    mendable = sum(bool(finding.mending) for finding in findings)
-    left = len(findings) - mendable
+    repairable = sum(bool(finding.repair) for finding in findings)
+    left = len(findings) - repairable
     parts = [f"{len(findings)} {'thing is' if len(findings) == 1 else 'things are'} not as they should be"]
-    parts += [f"--repair can mend {mendable}"] if mendable else []
+    parts += [f"--repair can repair {repairable}"] if repairable else []
     parts += [f"{left} {'needs' if left == 1 else 'need'} a person"] if left else []
     return "; ".join(parts) + "."
 

@@ -105,7 +105,7 @@ def _uploads(files: Store, jobs: Iterable[Any], now: datetime) -> Iterator[Findi
     if stale:
         what = counted(len(stale), "upload was", "uploads were")
         sentence = f"{what} brought more than {UPLOADS_KEPT_S / 86400:.0f} days ago and never imported."
-        yield Finding("stale_upload", sentence, tuple(stale), mending=_DELETED, harmless=True)
+        yield Finding("stale_upload", sentence, tuple(stale), repair=_DELETED, harmless=True)
     yield from half_written(half, stored.UPLOADS)
 
 

@@ -1,8 +1,8 @@
-"""Mending what a check-up found, as far as nothing can be lost by it.
+"""Repairing what a check-up found, as far as nothing can be lost by it.
 
 No original image, no truth mask and no model is ever deleted. Files that no row names, and damaged masks that can be
-drawn again, go to DATA_ROOT/lost+found. What a job works on is left alone: each step asks again, in the transaction in
-which it happens, and with SQLite no job can be claimed before that has ended.
+computed again, are moved to DATA_ROOT/lost+found. What a job works on is left alone: each step checks for jobs in its
+own transaction, and with SQLite no job can be claimed before that has ended.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from engine.care.findings import Finding, Report, counted
 from engine.care.leftovers import LOST_AND_FOUND
@@ -19,43 +19,34 @@ from engine.imaging import codec
 from engine.store import keys as stored
 from engine.store.local import LocalStore
 
+if TYPE_CHECKING:
+    from db.repair import RepairTransaction
+
 NOTE = f"""What `python -m engine doctor --repair` has set aside: files that no row of the database names, and damaged
-masks that can be drawn again. Each lies where it lay below DATA_ROOT, in a folder named after the time of the repair.
-Nothing of Maskloom reads {LOST_AND_FOUND}: delete it when you do not miss anything.
+masks that can be computed again. Each keeps its path below DATA_ROOT, in a folder named after the time of the repair.
+Maskloom does not read {LOST_AND_FOUND}: delete it when you do not miss anything.
 """
 
-LOST = "Its worker was gone when the installation was checked. Go on with it: what was finished is kept."
-AGAIN = "Masks of it were gone when the installation was checked. Retry draws those that are missing."
-
-
-class Rows(Protocol):
-    """The changes of rows that mending needs; every call belongs to the transaction of `mending()`."""
-
-    def busy(self) -> set[str]:
-        """Return the ids of datasets that a job works on."""
-
-    def end_lost(self, sentence: str) -> int: ...
-    def forget_predictions(self, prediction_set_id: str, image_ids: Collection[str]) -> int: ...
-    def forget_labels(self, label_set_id: str, image_ids: Collection[str]) -> int: ...
-    def ask_for_retry(self, kind: str, set_id: str, sentence: str) -> bool:
-        """Have pages offer to try the job of a set of "labels" or "predictions" again; False if it has none."""
-
-
-Mending = Callable[[], AbstractContextManager[Rows]]
+LOST = "Its worker was gone when the installation was checked. Resume it: what was finished is kept."
+AGAIN = "Masks of it were gone when the installation was checked. Retry computes those that are missing."
 
 
 def repair(
-    report: Report, files: LocalStore, mending: Mending, migrate: Callable[[], None], moment: str
+    report: Report,
+    files: LocalStore,
+    transaction: Callable[[], AbstractContextManager[RepairTransaction]],
+    migrate: Callable[[], None],
+    moment: str,
 ) -> Iterator[str]:
-    """Mend what can be mended, and yield a sentence for everything that was done or left alone.
+    """Repair what can be repaired, and yield a sentence for everything that was done or left alone.
 
     Args:
-        mending: opens a transaction that writes; its rows see the database as it is then.
+        transaction: opens a transaction that writes (`db.repair.repairing`).
         migrate: brings the tables up to date.
         moment: names the folder in lost+found, such as "2026-11-27T1504".
     """
     aside = PurePosixPath(LOST_AND_FOUND) / moment
-    steps: dict[str, Callable[[Finding, Rows], str]] = {
+    steps: dict[str, Callable[[Finding, RepairTransaction], str]] = {
         "lost_job": lambda finding, rows: f"Ended {counted(rows.end_lost(LOST), 'lost job')} as stopped.",
         "orphan": lambda finding, rows: _set_aside(files, finding.items, aside),
         "half_written": lambda finding, rows: _delete(files, finding),
@@ -64,16 +55,16 @@ def repair(
         "short_predictions": lambda finding, rows: _ask(rows, "predictions", finding),
     }
     for kind in ("label", "prediction", "uncertainty"):
-        steps[f"missing_{kind}"] = steps[f"damaged_{kind}"] = lambda finding, rows: _forget(files, finding, rows, aside)
+        steps[f"missing_{kind}"] = steps[f"damaged_{kind}"] = lambda finding, rows: _remove(files, finding, rows, aside)
     for finding in report.findings:
-        if finding.kind == "schema" and finding.mending:
+        if finding.kind == "schema" and finding.repair:
             migrate()
             yield "Brought the tables up to date. Run the check again: it could not look at the files before."
         elif finding.kind in ("missing_thumbnail", "damaged_thumbnail"):
-            # The same picture gives the same thumbnail, so no job is disturbed, and this may take long: no transaction.
+            # The same image gives the same thumbnail, so no job is disturbed, and this may take long: no transaction.
             yield _thumbnails(files, finding)
         elif finding.kind in steps:
-            with mending() as rows:
+            with transaction() as rows:
                 if finding.datasets & rows.busy():
                     yield f"Left alone, because a job works on it: {finding.sentence}"
                 else:
@@ -81,7 +72,7 @@ def repair(
 
 
 def _thumbnails(files: LocalStore, finding: Finding) -> str:
-    made = 0
+    count = 0
     for image_id in _ids(finding):
         key = stored.image_key(finding.owner_id, image_id)
         try:
@@ -89,27 +80,28 @@ def _thumbnails(files: LocalStore, finding: Finding) -> str:
         except (FileNotFoundError, codec.UnreadableImage):
             continue  # the image itself is a finding of its own
         files.write(stored.thumb_key(finding.owner_id, image_id), codec.thumbnail(image))
-        made += 1
-    return f"Made {counted(made, 'thumbnail')} anew."
+        count += 1
+    return f"Created {counted(count, 'thumbnail')} again."
 
 
-def _forget(files: LocalStore, finding: Finding, rows: Rows, aside: PurePosixPath) -> str:
+def _remove(files: LocalStore, finding: Finding, rows: RepairTransaction, aside: PurePosixPath) -> str:
     """Delete the rows, and move away what is left of their files: damaged ones, and the other map of a prediction."""
     set_id, ids = finding.owner_id, _ids(finding)
+    keys: Collection[str] = finding.items
     if finding.kind.endswith("_label"):
-        kind, noun, count, keys = "labels", "label", rows.forget_labels(set_id, ids), finding.items
+        kind, noun, count = "labels", "label", rows.delete_labels(set_id, ids)
     else:
-        kind, noun, count = "predictions", "prediction", rows.forget_predictions(set_id, ids)
+        kind, noun, count = "predictions", "prediction", rows.delete_predictions(set_id, ids)
         keys = [key(set_id, image_id) for image_id in ids for key in (stored.prediction_key, stored.uncertainty_key)]
     _set_aside(files, keys, aside)
-    again = "Retry draws them again" if rows.ask_for_retry(kind, set_id, AGAIN) else "draw them anew to have them again"
-    return f"Forgot {counted(count, noun)} whose files were gone or damaged; {again}."
+    again = "Retry computes them again" if rows.offer_retry(kind, set_id, AGAIN) else "compute them again"
+    return f"Removed {counted(count, noun)} whose files were gone or damaged; {again}."
 
 
-def _ask(rows: Rows, kind: str, finding: Finding) -> str:
-    if rows.ask_for_retry(kind, finding.owner_id, AGAIN):
+def _ask(rows: RepairTransaction, kind: str, finding: Finding) -> str:
+    if rows.offer_retry(kind, finding.owner_id, AGAIN):
         return f"Retry is offered now. {finding.sentence}"
-    return f"Left alone, because there is no job to try again: {finding.sentence}"
+    return f"Left alone, because there is no job to retry: {finding.sentence}"
 
 
 def _set_aside(files: LocalStore, items: Collection[str], aside: PurePosixPath) -> str:

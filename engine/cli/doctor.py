@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,11 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from db.inventory import DatabaseInventory
 from db.models import utc_now
+from db.repair import repairing
 from db.session import Database
 from engine.care.checkup import check
 from engine.care.findings import Report
 from engine.care.repair import repair
-from engine.cli.care_rows import mending_of
 from engine.cli.commands import AsJson, CommandFailed, app, print_result
 from engine.core import logs
 from engine.core.settings import Settings, settings
@@ -44,7 +45,7 @@ def doctor(
         steps = repair(
             report,
             files,
-            mending_of(database, current.lost_after_s),
+            partial(repairing, database, current.lost_after_s),
             database.migrate,
             f"{utc_now():%Y-%m-%dT%H%M%S}",
         )

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import make_url
 
-from db import mending
 from db.inventory import DatabaseInventory
 from db.models import utc_now
+from db.repair import end_all
 from db.session import Database
 from engine.care.backup import BackupFailed, write_backup
 from engine.care.findings import counted
@@ -136,7 +136,7 @@ def _ready(path: Path) -> int:
             raise BackupFailed(f"The backup was made by a newer Maskloom (tables {version}). Update Maskloom first.")
         database.migrate()
         with database.writing() as session:
-            return mending.end_all(session, utc_now(), CUT_OFF)
+            return end_all(session, CUT_OFF)
     finally:
         database.close()
 

@@ -158,7 +158,7 @@ def _with_drawn(context: JobContext, tasks: Sequence[Task], hashes: dict[str, st
     first = tasks[0]
     key = recipe_key(first.method, first.params, first.seed, first.state)
     with context.reading() as session:
-        found = recipes.drawn_before(session, key, list(hashes.values()))
+        found = recipes.existing_labels(session, key, list(hashes.values()))
     drawn = {
         content_hash: Drawn(label.label_set_id, label.image_id, label.quality, label.quality_parts, label.unclear)
         for content_hash, label in found.items()

@@ -228,7 +228,7 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
             status, error = JobStatus.FAILED, explain(failure, _trained_config(job, context))
         log.info("Ended: %s. %s", status.value, error or "", extra={"event": "job_ended"})
     if not _store_end(database, job, status, error, result):
-        log.warning("Job %s was given to another worker meanwhile.", job.id)
+        log.warning("Job %s was given to another worker.", job.id)
     if job.kind == JobKind.WARM and status == JobStatus.FINISHED:
         context.artifacts.delete(log_key)  # its row goes soon, and nobody started it by hand
     return status
@@ -303,22 +303,23 @@ def _name() -> str:
 
 
 def linger(database: Database, current: Settings) -> int:
-    """Keep the networks in memory and predict with them until nothing came for WARM_WORKER_S seconds.
+    """Keep the networks in memory and predict with them until no job came for WARM_WORKER_S seconds.
 
-    Returns how many jobs were run. Ends at once if another worker does this already, or if its sign is taken down (see
-    `db.warm`): the app does so when it starts and when it ends.
+    Returns how many jobs were run. Ends at once if another worker is registered, or if its own registration is deleted
+    (see `db.warm`): the app deletes it when it starts and when it ends.
     """
     with database.writing() as session:
-        sign_id = warm.hold(session, _name(), kept_networks.run_ids())
-    if sign_id is None:
+        registration_id = warm.register(session, _name(), kept_networks.run_ids())
+    if registration_id is None:
         return 0
     ended = threading.Event()
-    threading.Thread(target=_show_sign, args=(database, sign_id, ended), name="sign", daemon=True).start()
+    renewing = (database, registration_id, ended)
+    threading.Thread(target=_renew_registration, args=renewing, name="registration", daemon=True).start()
     quick = _quick_kinds()
     count, until = 0, time.monotonic() + current.warm_worker_s
     try:
         while time.monotonic() < until and not ended.wait(WARM_POLL_S):
-            with database.reading() as session:  # a look takes no lock, a claim does
+            with database.reading() as session:  # reading takes no lock, claiming does
                 waiting = jobs.queued(session, quick)
             if waiting and (job := _claim(database, current, quick)) is not None:
                 run_job(database, job, current)
@@ -326,16 +327,16 @@ def linger(database: Database, current: Settings) -> int:
     finally:
         ended.set()
         with database.writing() as session:
-            warm.take_down(session, sign_id)
+            warm.unregister(session, registration_id)
     return count
 
 
-def _show_sign(database: Database, sign_id: str, ended: threading.Event) -> None:
-    """Renew the sign until the worker has ended; end it if somebody has taken the sign down."""
+def _renew_registration(database: Database, registration_id: str, ended: threading.Event) -> None:
+    """Renew the registration until the worker has ended; end the worker if its registration was deleted."""
     while not ended.wait(WARM_BEAT_S):
         try:
             with database.writing() as session:
-                if not warm.beat(session, sign_id, kept_networks.run_ids()):
+                if not warm.renew(session, registration_id, kept_networks.run_ids()):
                     ended.set()
         except Exception:
             log.exception("Could not reach the database.")
@@ -355,7 +356,7 @@ def main() -> None:
     database.migrate()
     done = work(database, current)
     if current.warm_worker_s and JobKind.WARM in done and set(done) <= _quick_kinds():
-        signal.signal(signal.SIGTERM, _end)  # so that its sign does not outlive it
+        signal.signal(signal.SIGTERM, _end)  # so that it deletes its registration
         linger(database, current)
     database.close()
 

@@ -175,6 +175,6 @@ def test_filters_are_named_and_cleared_and_the_ranks_are_judged_by_truth(app, ru
     in_address(page, "split", None)
     in_address(page, "search", None)
     page.get_by_text("How reliable are these orders?").click()
-    expect(page.get_by_text("None of these orders knows truth", exact=False)).to_be_visible()
+    expect(page.get_by_text("These orders do not use truth", exact=False)).to_be_visible()
     page.locator(".js-plotly-plot .scatterlayer").last.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

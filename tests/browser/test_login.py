@@ -1,4 +1,4 @@
-"""Logging in for real: a browser, the running app and an identity provider; what a stranger gets, and each role."""
+"""Logging in for real: a browser, the running app and an identity provider; the pages of each role."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def a_picture(app: RunningApp) -> str:
     return f"/files/datasets/{image.dataset_id}/thumbs/{image.id}"
 
 
-def test_a_stranger_sees_how_to_log_in_and_gets_nothing_else(app, context_of):
+def test_an_anonymous_visitor_sees_only_the_sign_in_page(app, context_of):
     page = context_of().new_page()
     for path in ["/", "/datasets", "/people", "/account"]:
         page.goto(app.address + path)
@@ -114,7 +114,7 @@ def test_the_first_person_is_admin_and_lets_the_next_one_work(app, context_of):
     assert status(app.address, picture, bobs) == 200
     assert status(app.address, f"/files/uploads/{'0' * 32}", bobs, "POST") == 403
     bob.goto(f"{app.address}/train")
-    bob.get_by_text("Training takes an editor").wait_for()
+    bob.get_by_text("Training requires the role editor").wait_for()
     expect(bob.get_by_role("button", name="Start training")).to_have_count(0)
     expect(bob.get_by_test_id("stTopNavLink").filter(has_text="People")).to_have_count(0)
 

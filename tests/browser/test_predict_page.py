@@ -31,10 +31,10 @@ def app_with_warm_worker(tmp_path_factory):
 
 @pytest.fixture
 def app(app_with_warm_worker):
-    """The app with a worker that stays, and two networks: one takes less for bright than the other."""
+    """The app with a warm worker and two networks: one marks fewer pixels as bright than the other."""
     app_with_warm_worker.empty()
     installation = app_with_warm_worker.installation
-    dataset = add_discs(installation, 2, name="learned on")
+    dataset = add_discs(installation, 2, name="trained on")
     add_network(installation, dataset, "only light", 170)
     add_network(installation, dataset, "also grey", 110)
     return app_with_warm_worker
@@ -116,7 +116,7 @@ def test_photographs_are_predicted_by_a_worker_that_stays_and_compared(app, open
     assert query(page)["image"] != first
     page.reload()
     expect(page.get_by_text("2 of 4")).to_be_visible()
-    page.get_by_text("Wipe the networks against each other").click()
+    page.get_by_text("Wipe between the networks").click()
     expect(page.get_by_role("slider", name="Wipe")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator(".tile")).to_have_count(4)

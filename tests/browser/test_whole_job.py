@@ -65,7 +65,7 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
     dataset = rows(app, Dataset)[0]
     assert dataset.image_count == dataset.truth_count >= 50
 
-    page.get_by_role("button", name="Draw labels").click()
+    page.get_by_role("button", name="Label images").click()
     page.get_by_role("heading", name="Labels", exact=True).wait_for()
     wait_for_tiles(page, 8)
     expect(page.get_by_text("Dice vs truth").first).to_be_visible(timeout=WORK_MS)  # the default tries all methods
@@ -162,7 +162,7 @@ def test_a_zip_of_real_images_is_uploaded_labelled_and_deleted(app, page, tmp_pa
     page.get_by_role("tab", name="Files (2 skipped)").click()
     expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
 
-    page.get_by_role("button", name="Draw labels").click()
+    page.get_by_role("button", name="Label images").click()
     wait_for_tiles(page, 8)
     page.get_by_role("button", name=re.compile("Label all .* images")).wait_for(timeout=WORK_MS)
     page.get_by_role("button", name=re.compile("Label all .* images")).click()
@@ -174,7 +174,7 @@ def test_a_zip_of_real_images_is_uploaded_labelled_and_deleted(app, page, tmp_pa
     page.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("12 images, 6 with truth")).to_be_visible()
-    dialog.get_by_role("button", name="Delete for good").click()
+    dialog.get_by_role("button", name="Delete permanently").click()
     page.get_by_text("No images yet").wait_for()
     assert rows(app, Dataset) == rows(app, LabelSet) == []
     assert not list((app.installation.files.root / "datasets").iterdir())

@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.access.entrance import Entrance
+from dashboard.access.mode import AccessMode
 from dashboard.pages import page_routes, pages, script
 from dashboard.server import queue_watch
 from db import jobs
@@ -24,7 +24,7 @@ from tests.support.installation import REPOSITORY
 
 DASHBOARD = REPOSITORY / "dashboard"
 NAVIGATION = str(DASHBOARD / "navigation.py")
-PAGES = [name for name, page in pages().items() if page.is_offered(Entrance.OPEN, Role.ADMIN)]
+PAGES = [name for name, page in pages().items() if page.is_offered(AccessMode.OPEN, Role.ADMIN)]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -40,9 +40,9 @@ def test_pages_are_discovered_and_lie_in_the_order_of_the_work():
     assert PAGES == ["home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict"]
     assert [route.path for route in page_routes()] == ["/files/runs/{run}/live.json", "/files/runs/{run}/epoch.json"]
     assert all((DASHBOARD / script(name)).is_file() for name in pages())
-    assert not pages()["people"].is_offered(Entrance.LOGIN, Role.EDITOR)
-    assert pages()["people"].is_offered(Entrance.LOGIN, Role.ADMIN)
-    assert [pages()["account"].is_offered(mode, Role.VIEWER) for mode in Entrance] == [False, True, True]
+    assert not pages()["people"].is_offered(AccessMode.LOGIN, Role.EDITOR)
+    assert pages()["people"].is_offered(AccessMode.LOGIN, Role.ADMIN)
+    assert [pages()["account"].is_offered(mode, Role.VIEWER) for mode in AccessMode] == [False, True, True]
 
 
 def test_every_link_between_pages_names_a_page():

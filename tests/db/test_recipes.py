@@ -3,7 +3,8 @@
 import pytest
 
 from db import datasets, recipes, submissions
-from db.models import KeptRecipe, Label
+from db import session as session_module
+from db.models import Label, SavedRecipe
 from db.names import NameTaken
 from db.submissions import NotReady
 from tests.support.installation import add_discs
@@ -53,7 +54,7 @@ def test_an_image_is_dropped_in_one_label_set_only_and_stays_dropped_when_drawn_
 
 
 def test_more_images_are_dropped_at_once_than_a_statement_holds(installation, monkeypatch):
-    monkeypatch.setattr(recipes, "CHUNK", 2)
+    monkeypatch.setattr(session_module, "IDS_AT_ONCE", 2)
     dataset = add_discs(installation, 5)
     label_set = start_labels(installation, dataset)
     ids = add_labels(installation, dataset, label_set, [0.5] * 5)
@@ -76,7 +77,7 @@ def test_a_label_set_without_a_kept_image_teaches_nobody(installation):
 
 
 def test_what_the_same_recipe_drew_of_the_same_picture_is_found_in_any_dataset(installation, monkeypatch):
-    monkeypatch.setattr(recipes, "CHUNK", 2)
+    monkeypatch.setattr(session_module, "IDS_AT_ONCE", 2)
     dataset = add_discs(installation, 3)
     first = start_labels(installation, dataset, state={"level": 3})
     other = start_labels(installation, dataset, "other")
@@ -87,26 +88,26 @@ def test_what_the_same_recipe_drew_of_the_same_picture_is_found_in_any_dataset(i
         recipes.set_state(session, other.id, None, "b" * 64)
     with installation.database.reading() as session:
         hashes = [image.content_hash for image in datasets.images(session, dataset.id)]
-        found = recipes.drawn_before(session, "a" * 64, [*hashes, "elsewhere"])
+        found = recipes.existing_labels(session, "a" * 64, [*hashes, "elsewhere"])
         assert {content_hash: label.image_id for content_hash, label in found.items()} == dict(
             zip(hashes[:2], ids, strict=True)
         )
-        assert recipes.drawn_before(session, "c" * 64, hashes) == {}
+        assert recipes.existing_labels(session, "c" * 64, hashes) == {}
 
 
 def test_a_recipe_is_kept_renamed_and_forgotten(installation):
     with installation.database.writing() as session:
-        kept = recipes.keep_recipe(session, " cells,  dark ", "threshold", {"foreground": "darker"})
-        recipes.keep_recipe(session, "other", "kmeans", {})
+        kept = recipes.save_recipe(session, " cells,  dark ", "threshold", {"foreground": "darker"})
+        recipes.save_recipe(session, "other", "kmeans", {})
         with pytest.raises(NameTaken, match="'other' is taken"):
             recipes.rename_recipe(session, kept.id, "other")
         with pytest.raises(NameTaken, match="1 to 200 characters"):
-            recipes.keep_recipe(session, " ", "kmeans", {})
+            recipes.save_recipe(session, " ", "kmeans", {})
         recipes.rename_recipe(session, kept.id, "cells, dark")
         recipes.rename_recipe(session, kept.id, "dark cells")
     with installation.database.writing() as session:
-        assert [each.name for each in recipes.kept_recipes(session)] == ["other", "dark cells"]
-        assert session.get_one(KeptRecipe, kept.id).params == {"foreground": "darker"}
+        assert [each.name for each in recipes.saved_recipes(session)] == ["other", "dark cells"]
+        assert session.get_one(SavedRecipe, kept.id).params == {"foreground": "darker"}
         recipes.delete_recipe(session, kept.id)
         recipes.delete_recipe(session, kept.id)
-        assert [each.name for each in recipes.kept_recipes(session)] == ["other"]
+        assert [each.name for each in recipes.saved_recipes(session)] == ["other"]

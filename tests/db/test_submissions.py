@@ -97,15 +97,15 @@ def test_a_dataset_at_work_is_not_deleted_and_a_free_one_takes_all_with_it(insta
             assert session.query(model).count() == 0
 
 
-def test_a_label_set_that_taught_a_run_stays(installation):
+def test_a_label_set_that_a_run_was_trained_on_stays(installation):
     dataset = add_discs(installation, 2)
     label_set, job = start_labels(installation, dataset)
-    with installation.database.writing() as session, pytest.raises(InUse, match="being drawn"):
+    with installation.database.writing() as session, pytest.raises(InUse, match="being computed"):
         recipes.delete_label_set(session, label_set.id)
     end(installation, job)
     add_label_rows(installation, dataset, label_set)
     start_run(installation, dataset, label_set.id, name="pupil")
-    with installation.database.writing() as session, pytest.raises(InUse, match="taught 'pupil'"):
+    with installation.database.writing() as session, pytest.raises(InUse, match="used to train 'pupil'"):
         recipes.delete_label_set(session, label_set.id)
 
 

@@ -20,9 +20,9 @@ def ask(installation, run_id="a", max_running=2):
         return warm.submit(session, run_id, utc_now(), max_running, LOST_S)
 
 
-def hold(installation, worker="first", run_ids=("a",)):
+def register(installation, worker="first", run_ids=("a",)):
     with installation.database.writing() as session:
-        return warm.hold(session, worker, list(run_ids))
+        return warm.register(session, worker, list(run_ids))
 
 
 def test_nobody_is_ready_at_first(installation):
@@ -30,34 +30,34 @@ def test_nobody_is_ready_at_first(installation):
     assert not ready(installation).takes_predictions
 
 
-def test_one_worker_at_most_has_a_sign(installation):
-    assert hold(installation)
-    assert hold(installation, "second") is None
+def test_one_worker_at_most_is_registered(installation):
+    assert register(installation)
+    assert register(installation, "second") is None
     assert ready(installation).worker == "first" and ready(installation).takes_predictions
 
 
-def test_the_sign_of_a_killed_worker_is_no_obstacle(installation):
-    hold(installation)
+def test_the_registration_of_a_killed_worker_is_replaced(installation):
+    register(installation)
     assert ready(installation, later_s=warm.SILENT_S + 1).worker is None
     with installation.database.writing() as session:
         session.query(Job).one().heartbeat_at = utc_now() - timedelta(seconds=warm.SILENT_S + 1)
-    assert hold(installation, "second")
+    assert register(installation, "second")
     assert ready(installation).worker == "second"
 
 
-def test_a_worker_learns_that_its_sign_is_gone(installation):
-    sign_id = hold(installation)
+def test_renewing_a_deleted_registration_reports_it(installation):
+    registration_id = register(installation)
     with installation.database.writing() as session:
-        assert warm.beat(session, sign_id, ["a", "b"])
+        assert warm.renew(session, registration_id, ["a", "b"])
     assert ready(installation).run_ids == ("a", "b")
     with installation.database.writing() as session:
         warm.dismiss(session)
-        assert not warm.beat(session, sign_id, ["a"])
+        assert not warm.renew(session, registration_id, ["a"])
     assert ready(installation).worker is None
 
 
 def test_a_busy_worker_takes_no_prediction_soon(installation):
-    hold(installation)
+    register(installation)
     with installation.database.writing() as session:
         jobs.submit(session, JobKind.PREDICT, {})
         jobs.claim(session, "first", 2, LOST_S)
@@ -74,7 +74,7 @@ def test_a_network_is_asked_for_once(installation):
 
 @pytest.mark.parametrize(("held", "asked"), [("a", False), ("b", True)])
 def test_a_network_that_is_held_is_not_asked_for(installation, held, asked):
-    hold(installation, run_ids=[held])
+    register(installation, run_ids=[held])
     assert (ask(installation, "a") is not None) == asked
 
 

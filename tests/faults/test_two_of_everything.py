@@ -142,7 +142,7 @@ def test_two_apps_on_one_database_run_each_job_once_and_neither_errs_when_the_ot
         second = page.context.new_page()
         second.goto(f"http://127.0.0.1:{port}/datasets?dataset={dataset.id}")
         second.get_by_role("button", name="Delete").click()
-        second.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+        second.get_by_role("dialog").get_by_role("button", name="Delete permanently").click()
         second.get_by_text("No images yet").wait_for()
         page.get_by_role("tab", name="Truth").click()
         page.get_by_text("This dataset does not exist any more.").wait_for()
@@ -166,12 +166,12 @@ def test_what_one_tab_deletes_the_other_is_told_in_a_sentence(rig, page):
         each.goto(address)
         each.get_by_role("button", name="Delete").wait_for()
     second.get_by_role("button", name="Delete").click()
-    second.get_by_role("dialog").get_by_role("button", name="Delete for good").wait_for()
+    second.get_by_role("dialog").get_by_role("button", name="Delete permanently").wait_for()
     third.get_by_role("tab", name="Add images").click()
     page.get_by_role("button", name="Delete").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete permanently").click()
     page.get_by_text("No images yet").wait_for()
-    second.get_by_role("dialog").get_by_role("button", name="Delete for good").click()  # of what is gone
+    second.get_by_role("dialog").get_by_role("button", name="Delete permanently").click()  # of what is gone
     third.get_by_role("tab", name="Truth").click()
     for each in (second, third):
         each.get_by_text("No images yet").wait_for()
@@ -198,7 +198,7 @@ def test_a_dataset_that_trains_is_not_deleted_until_it_is_stopped(rig, page):
     page.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("in use by a job (train). Stop it or wait for it to end")).to_be_visible()
-    expect(dialog.get_by_role("button", name="Delete for good")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Delete permanently")).to_have_count(0)
     with (
         pytest.raises(datasets.InUse, match=r"in use by a job \(train\)"),
         rig.installation.database.writing() as session,
@@ -212,7 +212,7 @@ def test_a_dataset_that_trains_is_not_deleted_until_it_is_stopped(rig, page):
     assert rig.job(job_id).status == JobStatus.STOPPED
     page.goto(f"{rig.address}/datasets?dataset={dataset.id}")
     page.get_by_role("button", name="Delete").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete permanently").click()
     page.get_by_text("No images yet").wait_for()
     no_error(page)
     with rig.installation.database.reading() as session:

@@ -1,4 +1,4 @@
-"""Ways in for tests: an installation with a login or with a token, and cookies as Streamlit and we sign them."""
+"""Access for tests: an installation with a login or a token, and cookies signed as Streamlit and we sign them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
-from dashboard.access import entrance, hosts, identity, login_cookie
+from dashboard.access import hosts, identity, login_cookie, mode
 from engine.core import settings as settings_module
 
 ORIGIN = "http://127.0.0.1"
@@ -21,10 +21,10 @@ USER = "_streamlit_user"
 
 
 def forget() -> None:
-    """Have the way in and the settings read anew."""
+    """Clear the caches of the access mode and the settings."""
     settings_module.settings.cache_clear()
-    entrance.entrance.cache_clear()
-    entrance.login_origin.cache_clear()
+    mode.access_mode.cache_clear()
+    mode.login_origin.cache_clear()
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def login_wanted() -> Iterator[None]:
     forget()
     auth = {"client_id": "x", "redirect_uri": f"{ORIGIN}/oauth2callback"}
     with (
-        patch.object(entrance, "get_secrets_auth_section", lambda: auth),
+        patch.object(mode, "get_secrets_auth_section", lambda: auth),
         patch.object(login_cookie, "get_cookie_secret", lambda: COOKIE_SECRET),
         patch.object(identity, "login_origin", lambda: ORIGIN),
         patch.object(hosts, "login_origin", lambda: ORIGIN),

@@ -15,7 +15,7 @@ NAVIGATION = REPOSITORY / "dashboard" / "navigation.py"
 
 def page_at(path: str, **query: str) -> AppTest:
     """Return a page, such as "views/runs/page.py", before its first run, at an address with these query parameters."""
-    app = AppTest.from_file(str(NAVIGATION), default_timeout=30)
+    app = AppTest.from_file(str(NAVIGATION), default_timeout=120)
     # As `switch_page` does after a first run, which would draw the home page before each page under test
     url_path = Path(path).parent.name
     app._page_hash = calc_hash("" if url_path == next(iter(pages())) else url_path)

@@ -1,4 +1,4 @@
-from dashboard.access.entrance import Entrance
+from dashboard.access.mode import AccessMode
 from dashboard.pages import Page
 
-PAGE = Page("Account", ":material/account_circle:", order=10, access=(Entrance.TOKEN, Entrance.LOGIN))
+PAGE = Page("Account", ":material/account_circle:", order=10, access=(AccessMode.TOKEN, AccessMode.LOGIN))

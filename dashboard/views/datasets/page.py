@@ -1,4 +1,4 @@
-"""Page: bring images in, look at them, say what their truth means, and delete them."""
+"""Page: import images, view them, define the classes of their truth, and delete them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from statistics import median
 import streamlit as st
 
 from dashboard.access import rights
-from dashboard.facts import datasets as vm
-from dashboard.facts import wording
+from dashboard.facts import datasets as facts
+from dashboard.facts import urls
+from dashboard.facts.jobs import JobView
+from dashboard.facts.wording import ago, count, escaped, size
 from dashboard.server import resources
 from dashboard.ui import pictures, status
 from dashboard.ui.confirm import deletion_buttons
@@ -21,17 +23,17 @@ from dashboard.ui.uploader import forget_upload
 from dashboard.ui.viewer import Pane, Reading, viewer
 from dashboard.views.datasets.truth_editor import truth_editor
 from db import datasets, names, submissions
-from db.models import Dataset, utc_now
+from db.models import Dataset, Image, utc_now
 from engine.store import keys as stored
 
 PAGE = "views/datasets/page.py"
 MODES: dict[str, Mode] = {"Fill": "fill", "Outline": "outline", "Images only": "image"}
-TRUTH_FILTERS: dict[str, vm.TruthFilter] = {"All": "all", "With truth": "with truth", "Without": "without truth"}
+TRUTH_FILTERS: dict[str, facts.TruthFilter] = {"All": "all", "With truth": "with truth", "Without": "without truth"}
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
 def stored_bytes(dataset_id: str, fingerprint: str) -> int:
-    """Return what a dataset takes up on disk; the fingerprint makes the number a new one when images come in."""
+    """Return the size of a dataset on disk; it is computed again when the fingerprint changes."""
     return resources.artifacts().size(stored.dataset_folder(dataset_id))
 
 
@@ -40,11 +42,11 @@ def size_of(dataset: Dataset) -> int:
 
 
 def start(job_id: str, dataset_id: str, words: str) -> None:
-    """See that a worker looks at a new import, and show its dataset."""
+    """Start a worker for a new import, and show its dataset."""
     resources.launcher().submit(job_id)
     forget_upload("import")
     forget_upload("more")
-    st.toast(f"Importing {wording.escaped(words)}.", icon=":material/upload:")
+    st.toast(f"Importing {escaped(words)}.", icon=":material/upload:")
     st.switch_page(PAGE, query_params={"dataset": dataset_id})
 
 
@@ -68,20 +70,20 @@ def import_new(name: str, chosen: ChosenSource) -> None:
         with resources.database().writing() as session:
             dataset, job = submissions.submit_import(session, name, chosen.source)
     except names.NameTaken as error:
-        st.error(wording.escaped(str(error)))
+        st.error(escaped(str(error)))
         return
     start(job.id, dataset.id, chosen.words)
 
 
 def list_page() -> None:
     st.title("Datasets")
-    st.caption("A dataset is a set of images, with truth masks where you have some. Everything starts from one.")
+    st.caption("A dataset is a set of images, with truth masks if you have some. Everything starts from one.")
     with resources.database().reading() as session:
-        cards = vm.cards(session, utc_now(), resources.settings().lost_after_s, size_of)
+        cards = facts.cards(session, utc_now(), resources.settings().lost_after_s, size_of)
     if not cards:
         status.empty_state(
             "No images yet",
-            "Drop your images below, name a folder, or take the sample set to look around.",
+            "Drop your images below, enter a folder, or try the sample set.",
             icon=":material/photo_library:",
         )
     with st.expander("Import images", icon=":material/upload:", expanded=not cards):
@@ -95,27 +97,27 @@ def list_page() -> None:
 @st.fragment(run_every=2.0)
 def live_cards() -> None:
     with resources.database().reading() as session:
-        cards = vm.cards(session, utc_now(), resources.settings().lost_after_s, size_of)
+        cards = facts.cards(session, utc_now(), resources.settings().lost_after_s, size_of)
     if not any(card.job is not None and card.job.at_work for card in cards):
         st.rerun()
     draw_cards(cards)
 
 
-def draw_cards(cards: tuple[vm.Card, ...]) -> None:
+def draw_cards(cards: tuple[facts.Card, ...]) -> None:
     grid = st.grid(min_column_width=300, gap="small")
     for card in cards:
         with grid.container(border=True, key=f"card-{card.id}"):
             draw_card(card)
 
 
-def draw_card(card: vm.Card) -> None:
+def draw_card(card: facts.Card) -> None:
     pictures.thumbnails(card.thumbnails)
     badge = status.badge_text(card.job.status) if card.job and card.job.status != "finished" else ""
-    st.markdown(f"**{wording.escaped(card.name)}** {badge}")
+    st.markdown(f"**{escaped(card.name)}** {badge}")
     truth = "no truth" if not card.truth else f"{card.truth:,} with truth"
     st.caption(
-        f"{wording.count(card.images, 'image').capitalize()} · {truth}  \n"
-        f"{wording.size(card.size_bytes)} · {wording.ago(card.created_at, utc_now())}"
+        f"{count(card.images, 'image').capitalize()} · {truth}  \n"
+        f"{size(card.size_bytes)} · {ago(card.created_at, utc_now())}"
     )
     if card.job and card.job.at_work:
         status.progress(card.job, "")
@@ -123,7 +125,7 @@ def draw_card(card: vm.Card) -> None:
         st.switch_page(PAGE, query_params={"dataset": card.id})
 
 
-def detail_page(view: vm.DatasetView) -> None:
+def detail_page(view: facts.DatasetView) -> None:
     if st.button("All datasets", icon=":material/arrow_back:", type="tertiary", key="back"):
         st.switch_page(PAGE, query_params={})
     heading(view)
@@ -149,25 +151,25 @@ def detail_page(view: vm.DatasetView) -> None:
             add_images(view)
 
 
-def job_now(dataset_id: str):
+def job_now(dataset_id: str) -> JobView | None:
     with resources.database().reading() as session:
-        return vm.job_of(session, dataset_id, utc_now(), resources.settings().lost_after_s)
+        return facts.job_of(session, dataset_id, utc_now(), resources.settings().lost_after_s)
 
 
-def heading(view: vm.DatasetView) -> None:
-    st.title(wording.escaped(view.name))
-    parts = [wording.count(view.images, "image"), f"{view.truth:,} with truth" if view.truth else "no truth"]
+def heading(view: facts.DatasetView) -> None:
+    st.title(escaped(view.name))
+    parts = [count(view.images, "image"), f"{view.truth:,} with truth" if view.truth else "no truth"]
     parts += [
         f"{len(view.classes)} classes" if len(view.classes) > 2 else "",
-        f"made {wording.ago(view.created_at, utc_now())}",
+        f"created {ago(view.created_at, utc_now())}",
     ]
     st.caption(" · ".join(part for part in parts if part))
     if view.truth and len(view.classes) < 2:
-        st.warning("The truth masks mark no object: every pixel is background. There is nothing to score or learn by.")
+        st.warning("The truth masks mark no object: every pixel is background. There is nothing to score or train on.")
     with st.container(horizontal=True):
         next_step = bool(view.images)
         if st.button(
-            "Draw labels", icon=":material/auto_fix_high:", disabled=not next_step, type="primary", key="to-labels"
+            "Label images", icon=":material/auto_fix_high:", disabled=not next_step, type="primary", key="to-labels"
         ):
             st.switch_page("views/labels/page.py", query_params={"dataset": view.id})
         if st.button("Train", icon=":material/model_training:", disabled=not next_step, key="to-train"):
@@ -176,11 +178,11 @@ def heading(view: vm.DatasetView) -> None:
             confirm_deletion(view.id)
 
 
-def browse(view: vm.DatasetView) -> None:
+def browse(view: facts.DatasetView) -> None:
     if not view.images:
         at_work = view.job is not None and view.job.at_work
-        waiting = "The images appear here when the import has ended."
-        st.info(waiting if at_work else "There are no images in this dataset. The tab *Add images* takes some.")
+        waiting = "The images appear here when the import is finished."
+        st.info(waiting if at_work else "This dataset has no images. Import some in the tab *Add images*.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input("Search by name", key=f"search-{view.id}", on_change=first_page, width=220)
@@ -198,9 +200,9 @@ def browse(view: vm.DatasetView) -> None:
                 opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", width=160)
     asked = (search or "", TRUTH_FILTERS[wanted or "All"])
     with resources.database().reading() as session:
-        found = vm.count_pictures(session, view.id, *asked)
+        found = facts.count_images(session, view.id, *asked)
     if not found:
-        st.info("No image has that in its name. Clear the search to see all.")
+        st.info("No image has this text in its name. Clear the search to see all.")
         return
     grid, foot = st.container(), st.container()
     with foot:
@@ -209,72 +211,77 @@ def browse(view: vm.DatasetView) -> None:
         draw_grid(view, page, asked, MODES[mode or "Outline"], opacity)
 
 
-def draw_grid(view: vm.DatasetView, page: int, asked: tuple[str, vm.TruthFilter], mode: Mode, opacity: float) -> None:
+def draw_grid(
+    view: facts.DatasetView, page: int, asked: tuple[str, facts.TruthFilter], mode: Mode, opacity: float
+) -> None:
     with resources.database().reading() as session:
-        shown = vm.picture_page(session, view.id, page, *asked).pictures
+        shown = facts.images_page(session, view.id, page, *asked)
     tiles = [
         Tile(
-            id=picture.id,
-            title=picture.name,
-            image=picture.thumbnail,
-            mask=picture.truth_small,
-            subtitle=f"{picture.width_px} × {picture.height_px}",
-            badge="" if picture.truth_small or not view.truth else "no truth",
+            id=image.id,
+            title=image.name,
+            image=urls.thumbnail(view.id, image.id),
+            mask=urls.truth(view.id, image.id, 192, version=view.truth_version) if image.has_truth else None,
+            subtitle=f"{image.width} × {image.height}",
+            badge="" if image.has_truth or not view.truth else "no truth",
         )
-        for picture in shown
+        for image in shown
     ]
-    aspect = median(picture.width_px / picture.height_px for picture in shown)
+    aspect = median(image.width / image.height for image in shown)
     chosen = mask_grid(tiles, mode=mode, opacity=opacity, key=f"grid-{view.id}", aspect=aspect)
     if chosen:
-        look_closer(view, chosen)
+        image_dialog(view, chosen)
 
 
 @st.dialog("Image", width="large")
-def look_closer(view: vm.DatasetView, image_id: str) -> None:
+def image_dialog(view: facts.DatasetView, image_id: str) -> None:
     with resources.database().reading() as session:
-        picture = vm.picture(session, view.id, image_id)
-    if picture is None:
-        st.info("This image is gone.")
+        image = session.get(Image, image_id)
+    if image is None:
+        st.info("This image was deleted.")
         return
-    st.caption(f"{wording.escaped(picture.name)} · {picture.width_px} × {picture.height_px} px")
-    panes = [Pane("Image", picture.image)]
-    if picture.truth:
-        panes.append(Pane("Truth", picture.image, mask=picture.truth))
-    readings = [Reading("Truth", picture.truth, "mask")] if picture.truth else []
-    viewer(panes, key=f"look-{image_id}", readings=readings, full_px=(picture.width_px, picture.height_px))
-    if picture.truth_colours and len(view.classes) > 2:
+    st.caption(f"{escaped(image.name)} · {image.width} × {image.height} px")
+    address = urls.image(view.id, image_id)
+    panes, readings = [Pane("Image", address)], []
+    if image.has_truth:
+        truth = urls.truth(view.id, image_id, version=view.truth_version)
+        panes.append(Pane("Truth", address, mask=truth))
+        readings.append(Reading("Truth", truth, "mask"))
+    viewer(panes, key=f"look-{image_id}", readings=readings, full_px=(image.width, image.height))
+    if image.has_truth and len(view.classes) > 2:
         left, right = st.columns(2)
         with right:
-            pictures.overlaid(picture.image, picture.truth_colours, "Truth by class")
+            colours = urls.truth(view.id, image_id, colour=True, version=view.truth_version)
+            pictures.overlaid(address, colours, "Truth by class")
         with left:
             pictures.class_legend(view.classes)
 
 
-def truth_tab(view: vm.DatasetView) -> None:
+def truth_tab(view: facts.DatasetView) -> None:
     if not view.truth:
         st.info(
-            "This dataset has no truth masks. That is fine: label methods need none. To add some, import the same "
-            "images again into a new dataset, with the masks in a folder *truth* beside *images*."
+            "This dataset has no truth masks. Label methods do not need any. To add some, import the same images "
+            "into a new dataset, with the masks in a folder *truth* beside *images*."
         )
         return
     truth_editor(view, key="classes")
 
 
-def add_images(view: vm.DatasetView) -> None:
+def add_images(view: facts.DatasetView) -> None:
     if rights.only_looking("Importing"):
         return
-    st.caption("Pictures that are in the dataset already are found by their content and skipped.")
+    st.caption("Images that are already in the dataset are recognized by their content and skipped.")
     chosen = source_form(key="more")
     if chosen is None:
         return
     if st.button(
-        f"Add {wording.escaped(chosen.words)}", type="primary", icon=":material/add_photo_alternate:", key="more-start"
+        f"Add {escaped(chosen.words)}", type="primary", icon=":material/add_photo_alternate:", key="more-start"
     ):
         try:
             with resources.database().writing() as session:
                 job = submissions.submit_more_images(session, view.id, chosen.source)
         except datasets.InUse as error:
-            st.error(wording.escaped(str(error)))
+            st.error(escaped(str(error)))
             return
         start(job.id, view.id, chosen.words)
 
@@ -282,20 +289,20 @@ def add_images(view: vm.DatasetView) -> None:
 @st.dialog("Delete this dataset?")
 def confirm_deletion(dataset_id: str) -> None:
     with resources.database().reading() as session:
-        going = vm.deletion(session, dataset_id)
-    if going is None:  # in another tab
+        what = facts.deletion(session, dataset_id)
+    if what is None:  # in another tab
         st.rerun()
-    if going.busy:
-        st.warning(going.busy)
+    if what.busy:
+        st.warning(what.busy)
         return
-    lines = [wording.count(going.images, "image") + (f", {going.truth:,} with truth" if going.truth else "")]
-    lines += [f"label set {wording.escaped(name)}" for name in going.label_sets]
-    lines += [f"run {wording.escaped(name)} with its model" for name in going.runs]
-    lines += [wording.count(going.masks, "pseudo-label or predicted mask", "pseudo-label and predicted masks")]
+    lines = [count(what.images, "image") + (f", {what.truth:,} with truth" if what.truth else "")]
+    lines += [f"label set {escaped(name)}" for name in what.label_sets]
+    lines += [f"run {escaped(name)} with its model" for name in what.runs]
+    lines += [count(what.masks, "pseudo-label or predicted mask", "pseudo-label and predicted masks")]
     lines = [f"- {line}" for line in lines if not line.startswith("no ")]
-    head = f"**{wording.escaped(going.name)}** goes for good"
-    st.markdown("\n".join([f"{head}, and with it:", *lines]) if lines else f"{head}. It holds nothing.")
-    st.caption("The files you imported from stay where they are.")
+    head = f"**{escaped(what.name)}** is deleted permanently"
+    st.markdown("\n".join([f"{head}, together with:", *lines]) if lines else f"{head}. It is empty.")
+    st.caption("The files that you imported are not changed.")
     deletion_buttons(lambda: delete(dataset_id), "The dataset is deleted.")
 
 
@@ -309,7 +316,7 @@ def delete(dataset_id: str) -> None:
 def page() -> None:
     chosen = st.query_params.get("dataset")
     with resources.database().reading() as session:
-        view = vm.dataset_view(session, chosen, utc_now(), resources.settings().lost_after_s)
+        view = facts.dataset_view(session, chosen, utc_now(), resources.settings().lost_after_s)
     if chosen and view is None:
         st.warning("This dataset does not exist any more.")
     if view is None:

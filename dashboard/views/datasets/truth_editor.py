@@ -1,9 +1,10 @@
-"""What the grey values of truth mean: their histogram, the table of classes to edit, and examples that follow it."""
+"""The editor of truth classes: a histogram of grey values, the table of classes, and examples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -21,8 +22,8 @@ from engine.store.base import MissingFile
 
 EXAMPLE_PX = 384
 _ABOUT = (
-    "Which grey values of the truth masks mean which class. The class in the first row is the background; training "
-    "takes every other class as foreground. Add, rename and delete rows in the table."
+    "The class of each grey value of the truth masks. The class in the first row is the background; training treats "
+    "every other class as foreground. Add, rename and delete rows in the table."
 )
 
 
@@ -33,9 +34,9 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
         counts = truth_counts(session, view.id)
         examples = example_images(session, view.id)
     if not counts[1:].any():
-        st.info("All truth masks are black, so there are no values to tell apart.")
+        st.info("All truth masks are black, so there are no values to distinguish.")
         return
-    _tell_of_others(view, key)
+    _warn_of_others(view, key)
     left, right = st.columns([1, 1], gap="medium")
     with left:
         rows = _table(view, key)
@@ -54,8 +55,8 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
             _example(view.id, image_id, name, lookup)
 
 
-def _tell_of_others(view: DatasetView, key: str) -> None:
-    """Say that what was being edited here is gone: the table begins anew with every version of the classes."""
+def _warn_of_others(view: DatasetView, key: str) -> None:
+    """Warn that unsaved edits were lost: the table restarts with every version of the classes."""
     if st.session_state.get(_seen(view, key), view.truth_version) != view.truth_version:
         st.warning(datasets.CHANGED_MEANWHILE, icon=":material/group:")
         st.session_state.pop(f"{key}-proposal-{view.id}", None)
@@ -70,15 +71,16 @@ def _table(view: DatasetView, key: str) -> list[ClassStart]:
     proposed: Mapping | None = st.session_state.get(f"{key}-proposal-{view.id}")
     names = [entry["name"] for entry in proposed.classes] if proposed else view.classes
     start = starts_of(names, proposed.lookup if proposed else view.lookup)
+    table: list[dict[str, Any]] = [{"Class": row.name, "From value": row.first} for row in start]
     edited = st.data_editor(
-        [{"Class": row.name, "From value": row.first} for row in start],
+        table,
         num_rows="dynamic",
         hide_index=True,
         key=f"{key}-{view.id}-{view.truth_version}-{st.session_state.get(f'{key}-revision', 0)}",
         column_config={
             "Class": st.column_config.TextColumn(required=True, max_chars=60),
             "From value": st.column_config.NumberColumn(
-                min_value=0, max_value=255, step=1, required=True, help="The class reaches up to where the next starts."
+                min_value=0, max_value=255, step=1, required=True, help="The class ends where the next one starts."
             ),
         },
     )
@@ -100,22 +102,22 @@ def _buttons(view: DatasetView, mapping: Mapping | None, counts: np.ndarray, key
     pressed = rights.button(
         "Save classes", place=save, type="primary", disabled=not changed, key=f"{key}-save", width="stretch"
     )
-    if pressed and changed:  # it may have been pressed in a table that is not there any more
+    if pressed and mapping is not None and changed:  # the press may belong to an outdated table
         _save(view, mapping, key)
     if propose.button(
-        "Propose",
+        "Guess classes",
         icon=":material/auto_fix_high:",
         key=f"{key}-propose",
         width="stretch",
-        help="Find the peaks of the histogram; every value belongs to the nearest.",
+        help="Find the peaks of the histogram and assign every value to the nearest.",
     ):
         proposal = truth.propose_classes(counts)
         found = [entry.model_dump() for entry in proposal.classes]
-        _start_anew(view, key, Mapping(found, list(proposal.lookup)))
-    if undo.button("Undo", key=f"{key}-undo", width="stretch", help="Back to the saved classes."):
-        _start_anew(view, key, None)
+        _restart(view, key, Mapping(found, list(proposal.lookup)))
+    if undo.button("Undo", key=f"{key}-undo", width="stretch", help="Restore the saved classes."):
+        _restart(view, key, None)
     if changed:
-        st.caption("Scores made before keep the old classes until their masks are made again.")
+        st.caption("Existing scores keep the old classes until their masks are computed again.")
 
 
 def _save(view: DatasetView, mapping: Mapping, key: str) -> None:
@@ -126,12 +128,12 @@ def _save(view: DatasetView, mapping: Mapping, key: str) -> None:
         st.error(wording.escaped(str(error)))
         return
     st.toast("The classes are saved.", icon=":material/check:")
-    del st.session_state[_seen(view, key)]  # the version that comes now is this tab's own
-    _start_anew(view, key, None)
+    del st.session_state[_seen(view, key)]  # the next version is from this tab
+    _restart(view, key, None)
 
 
-def _start_anew(view: DatasetView, key: str, proposal: Mapping | None) -> None:
-    """Give the table new start values: a widget keeps what was typed into it as long as its key stays."""
+def _restart(view: DatasetView, key: str, proposal: Mapping | None) -> None:
+    """Give the table new start values: a widget keeps its edits as long as its key stays the same."""
     st.session_state[f"{key}-proposal-{view.id}"] = proposal
     st.session_state[f"{key}-revision"] = st.session_state.get(f"{key}-revision", 0) + 1
     st.rerun()
@@ -161,6 +163,6 @@ def _example(dataset_id: str, image_id: str, name: str, lookup: Sequence[int]) -
         with resources.artifacts().local(stored.truth_key(dataset_id, image_id)) as path:
             drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX))
     except MissingFile:
-        st.warning(f"The truth mask of {wording.escaped(name)} is gone from the disk.")
+        st.warning(f"The truth mask of {wording.escaped(name)} is missing on disk.")
         return
     pictures.overlaid(urls.image(dataset_id, image_id, EXAMPLE_PX), urls.preview(drawn), name)

@@ -1,4 +1,4 @@
-"""Which grey values of truth masks belong to which class, as a table that a person can edit."""
+"""The classes of the grey values of truth masks, as a table that the user edits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class BadMapping(ValueError):
-    """The table gives no mapping. The message is a sentence that names the row or the values."""
+    """The table is invalid. The message names the row or the values."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ class Mapping:
 
 
 def starts_of(names: Sequence[str], lookup: Sequence[int]) -> tuple[ClassStart, ...]:
-    """Return the mapping as rows, by class and then by value; a class without values has no row."""
+    """Return the mapping as rows, sorted by class and value; a class without values has no row."""
     firsts = [value for value in range(len(lookup)) if value == 0 or lookup[value] != lookup[value - 1]]
     return tuple(ClassStart(names[index], first) for index, first in sorted((lookup[first], first) for first in firsts))
 
 
 def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
-    """Return the mapping that the rows mean: the first row's class is the background, rows of one name are one class.
+    """Return the rows as a mapping: the first row's class is the background, rows with the same name are one class.
 
     Args:
-        counts: how many pixels have each of the 256 values; a class is known by the commonest of its values.
+        counts: number of pixels of each of the 256 values; the value of a class is its most frequent one.
 
     Raises:
         BadMapping: a row is incomplete, two rows start at one value, none starts at 0, or there is only one class.
@@ -59,10 +59,10 @@ def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
     if 0 not in starts:
         raise BadMapping(f"One class must start at 0. Got {', '.join(map(str, sorted(starts))) or 'no class'}.")
     if len(names) < 2:
-        raise BadMapping("Truth needs at least two classes: the background first, then what is looked for.")
+        raise BadMapping("Truth needs at least two classes: the background first, then at least one object class.")
     firsts = np.array(sorted(starts))
     lookup = np.array([starts[first] for first in firsts])[np.searchsorted(firsts, np.arange(256), side="right") - 1]
-    weights = np.asarray(counts, np.int64) + 1  # plus one, so that a class nobody has seen still has a value
+    weights = np.asarray(counts, np.int64) + 1  # plus one, so that a class without pixels still has a value
     classes = [
         {"index": index, "name": name, "value": int(np.argmax(np.where(lookup == index, weights, 0)))}
         for index, name in enumerate(names)

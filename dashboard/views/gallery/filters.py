@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, get_args
 
 import streamlit as st
@@ -20,10 +19,8 @@ from dashboard.views.gallery.order import (
     Choice,
     Measure,
     Nearer,
-    Show,
     Sort,
     Span,
-    Split,
     measure_title,
 )
 
@@ -40,20 +37,8 @@ MEASURE_HELP: dict[Measure, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Order:
-    """The part of a `Choice` that the filters set."""
-
-    show: Show
-    split: Split
-    sort: Sort
-    search: str
-    spans: Mapping[Measure, Span]
-    nearer: Nearer
-
-
-def choose_order(table: ScoreTable, run_id: str, reference: Reference, views: list[str]) -> Order:
-    """Draw the row of filters. The chosen view stays in the session state."""
+def choose_order(table: ScoreTable, run_id: str, choice: Choice, views: list[str]) -> Choice:
+    """Draw the row of filters; return `choice` with what they set. The chosen view stays in the session state."""
     sorts = gallery_order.sorts(table)
     _start_run(run_id, sorts, views)
     bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
@@ -64,8 +49,8 @@ def choose_order(table: ScoreTable, run_id: str, reference: Reference, views: li
         search = st.text_input("Name contains", key="search", type="search", width=130, live=True, **bound)
         st.selectbox("View", views, key="view", bind="query-params", width=190)
         with st.popover("More filters", icon=":material/filter_alt:", key="more-filters"):
-            spans, nearer = _more(table, reference, bound)
-    return Order(show, split, sort, search or "", spans, nearer)
+            spans, nearer = _more(table, choice.reference, bound)
+    return replace(choice, show=show, split=split, sort=sort, search=search or "", spans=spans, nearer=nearer)
 
 
 def _start_run(run_id: str, sorts: list[Sort], views: list[str]) -> None:

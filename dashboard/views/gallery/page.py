@@ -77,8 +77,7 @@ def main() -> None:
             masks=source.predicted,
             unsure=table.has_uncertainty,
         )
-    order = choose_order(table, run_id, reference, _views(table))
-    choice = Choice(reference, threshold, success_from, **vars(order))
+    choice = choose_order(table, run_id, Choice(reference, threshold, success_from), _views(table))
     arrangement = arrange(table, choice)
     with counts:
         _counts(source, table, arrangement, choice)

@@ -1,4 +1,4 @@
-"""What the home page shows: how far along the path one is, what is being worked on, and the machine."""
+"""Data of the Home page: counts for each step, active jobs, and recent runs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts.jobs import JobView, job_view
 from db import jobs
-from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
+from db.models import Base, Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
 from engine.training.run_details import weights_note
 
 SAMPLE_NAME = "Sample scenes"
 RECENT = 5
 
 Step = Literal["images", "labels", "train", "results"]
-_WORK = {
+_WORK: dict[str, str] = {
     JobKind.IMPORT: "Importing images",
-    JobKind.LABEL: "Drawing labels",
+    JobKind.LABEL: "Computing masks",
     JobKind.TRAIN: "Training",
     JobKind.PREDICT: "Predicting",
     JobKind.EXPORT: "Preparing a download",
@@ -29,7 +29,7 @@ _WORK = {
 
 @dataclass(frozen=True)
 class Work:
-    """A job that waits or runs: what it does, to what, and the page and address query that follow it."""
+    """An active job: its task, the name of its object, and the page and URL query that show it."""
 
     what: str
     name: str
@@ -42,7 +42,7 @@ class Work:
 class RecentRun:
     """One recent run. `dice_against` names what the validation images' `best_dice` was measured against.
 
-    `weights` is "encoder weights: ImageNet" and the like where the network did not begin from nothing, else empty.
+    `weights` is a text such as "encoder weights: ImageNet" if the network was pretrained, else empty.
     """
 
     id: str
@@ -57,7 +57,7 @@ class RecentRun:
 
 @dataclass(frozen=True)
 class HomeView:
-    """Counts for each step of the path, and the step to take next."""
+    """Counts for each step, and the next step to take."""
 
     datasets: int
     images: int
@@ -73,35 +73,35 @@ class HomeView:
 
     @property
     def empty(self) -> bool:
+        """Whether there is no dataset yet."""
         return self.datasets == 0
 
 
 def home_view(session: Session, now: datetime, lost_after_s: float) -> HomeView:
-    """Return what the home page shows at the aware moment `now`."""
+    """Return the data of the page at the aware time `now`."""
     datasets, images, truth = session.execute(
         select(func.count(), func.sum(Dataset.image_count), func.sum(Dataset.truth_count)).where(
             Dataset.purpose == "dataset"
         )
     ).one()
-    label_sets = _count(session, LabelSet.id)
-    with_model = session.scalar(select(func.count()).where(Run.best_epoch.is_not(None)))
+
+    def count(table: type[Base], *wanted: ColumnElement[bool]) -> int:
+        return session.scalar(select(func.count()).select_from(table).where(*wanted)) or 0
+
+    label_sets, with_model = count(LabelSet), count(Run, Run.best_epoch.is_not(None))
     return HomeView(
         datasets=datasets,
         images=images or 0,
         truth=truth or 0,
         label_sets=label_sets,
-        labelled_images=_count(session, Label.image_id),
-        runs=_count(session, Run.id),
+        labelled_images=count(Label),
+        runs=count(Run),
         runs_with_model=with_model,
-        prediction_sets=_count(session, PredictionSet.id),
+        prediction_sets=count(PredictionSet),
         next_step=_next_step(images or 0, truth or 0, label_sets, with_model),
         work=_work(session, now, lost_after_s),
         recent=_recent(session, now, lost_after_s),
     )
-
-
-def _count(session: Session, column: object) -> int:
-    return session.scalar(select(func.count(column)))
 
 
 def _next_step(images: int, truth: int, label_sets: int, with_model: int) -> Step:
@@ -109,7 +109,7 @@ def _next_step(images: int, truth: int, label_sets: int, with_model: int) -> Ste
         return "images"
     if with_model:
         return "results"
-    # Truth masks can teach as well, but labels are what this is for; both cards can be opened at any time.
+    # A network can be trained on truth as well; both cards can be opened at any time.
     return "train" if label_sets or truth == images else "labels"
 
 
@@ -117,7 +117,7 @@ def _work(session: Session, now: datetime, lost_after_s: float) -> tuple[Work, .
     found = []
     for job in jobs.active(session):
         if job.kind in (JobKind.MEASURE, JobKind.WARM):
-            continue  # over in a minute, and shown where it was asked for; getting ready is nobody's work
+            continue  # short, and shown on the page that started them
         view = job_view(job, now, lost_after_s)
         if view is not None:
             name, page, query = _target(session, job)
@@ -126,24 +126,21 @@ def _work(session: Session, now: datetime, lost_after_s: float) -> tuple[Work, .
 
 
 def _target(session: Session, job: Job) -> tuple[str, str, dict[str, str]]:
-    """Return (name of what is worked on, page that follows it, its address query)."""
-    run, dataset = job.payload.get("run"), job.payload.get("dataset")
-    if job.kind == JobKind.TRAIN:
+    """Return (name of the job's object, page that shows it, its URL query)."""
+    run, dataset, owner = (str(job.payload.get(key, "")) for key in ("run", "dataset", "owner"))
+    if job.kind == JobKind.TRAIN or owner == "run":
         return _name(session, Run, run), "views/runs/page.py", {"run": run}
+    if owner == "prediction_set":
+        return _name(session, Run, run), "views/predict/page.py", {"set": job.payload["prediction_set"]}
     if job.kind == JobKind.PREDICT:
         return _name(session, Run, run), "views/predict/page.py", {"run": run}
-    if job.kind == JobKind.EXPORT and job.payload["owner"] == "prediction_set":
-        return _name(session, Run, run), "views/predict/page.py", {"set": job.payload["prediction_set"]}
-    if job.kind == JobKind.EXPORT and job.payload["owner"] == "run":
-        return _name(session, Run, run), "views/runs/page.py", {"run": run}
     if job.kind in (JobKind.LABEL, JobKind.EXPORT):
         return _name(session, LabelSet, job.payload.get("label_set")), "views/labels/page.py", {"dataset": dataset}
     return _name(session, Dataset, dataset), "views/datasets/page.py", {"dataset": dataset}
 
 
-def _name(session: Session, table: type, row_id: str | None) -> str:
-    row = session.get(table, row_id) if row_id else None
-    return row.name if row is not None else "something that was deleted"
+def _name(session: Session, table: type[Dataset | LabelSet | Run], row_id: str | None) -> str:
+    return session.scalar(select(table.name).where(table.id == row_id)) or "a deleted object"
 
 
 def _recent(session: Session, now: datetime, lost_after_s: float) -> tuple[RecentRun, ...]:

@@ -1,4 +1,4 @@
-"""What the home page says of the machine: disk, memory, queue, workers, versions, and what is about to run out."""
+"""The state of the machine for the Home page: disk, memory, queue, workers and versions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True)
 class Machine:
-    """What the work runs on. Memory is None where the system does not say; `use` is None while it is being counted."""
+    """The machine that runs the jobs. `use` is None while it is being computed."""
 
     cores: int
     memory_bytes: int
@@ -41,29 +41,29 @@ class Machine:
 
     @property
     def warning(self) -> str:
-        """A sentence while the disk is at or near the floor under which no job starts, else empty."""
+        """A warning while free disk space is near or below the minimum for starting jobs, else empty."""
         free, floor = wording.size(self.free_bytes), wording.size(self.floor_bytes)
         if self.free_bytes < self.floor_bytes:
             return (
-                f"Only {free} of disk are free, and no job starts with less than {floor} (FREE_DISK_FLOOR_MB). Free "
-                "some space, or delete runs and datasets that are not needed."
+                f"Only {free} of disk space are free, and no job starts with less than {floor} (FREE_DISK_FLOOR_MB). "
+                "Free some space, or delete runs and datasets that are not needed."
             )
         if self.free_bytes < 2 * self.floor_bytes:
-            return f"{free} of disk are free. With less than {floor} (FREE_DISK_FLOOR_MB) no job starts any more."
+            return f"{free} of disk space are free. With less than {floor} (FREE_DISK_FLOOR_MB) no job starts."
         return ""
 
     @property
     def used(self) -> str:
-        """What Maskloom itself takes of the disk, by kind, the largest first."""
+        """The disk space that Maskloom uses, by kind, largest first."""
         if self.use is None:
-            return "What Maskloom uses is being counted."
+            return "The disk space that Maskloom uses is being computed."
         kinds = sorted(self.use.by_kind.items(), key=lambda found: found[1], reverse=True)
         parts = ", ".join(f"{kind} {wording.size(count)}" for kind, count in kinds)
         return f"Maskloom uses {wording.size(self.use.total_bytes)}" + (f": {parts}." if parts else ".")
 
 
 def machine(session: Session, current: Settings, use: DiskUse | None, now: datetime) -> Machine:
-    """Return what this installation runs on and how busy it is at the aware moment `now`."""
+    """Return the machine and its load at the aware time `now`."""
     active = jobs.active(session)
     lost = [job for job in active if jobs.is_lost(job, now, current.lost_after_s)]
     running = [job for job in active if job.status == JobStatus.RUNNING]
@@ -86,7 +86,7 @@ def machine(session: Session, current: Settings, use: DiskUse | None, now: datet
 
 
 def _versions() -> str:
-    # The version is read from the package's label: importing TensorFlow here would take seconds and much memory.
+    # From the package metadata: importing TensorFlow here would take seconds and much memory.
     packages = [("Streamlit", "streamlit"), ("TensorFlow", "tensorflow"), ("Keras", "keras")]
     named = [f"{title} {metadata.version(name)}" for title, name in packages]
     return " · ".join([f"Maskloom {VERSION}", f"Python {platform.python_version()}", *named])

@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts.recipes import Recipe, recipe_from_values, short_name
 from db import names
-from db.models import KeptRecipe
+from db.models import SavedRecipe
 from engine.core.parameters import ParameterError
 from engine.labelling import recipe_file
 
 
 def free_name(session: Session, recipe: Recipe, wish: str = "") -> str:
     """Return `wish`, by default a description of the recipe, numbered where another saved recipe has that name."""
-    return names.free_name(session, KeptRecipe, (wish or short_name(recipe))[:180])
+    return names.free_name(session, SavedRecipe, (wish or short_name(recipe))[:180])
 
 
 def recipe_of(content: bytes) -> tuple[str, Recipe]:

@@ -14,7 +14,7 @@ from dashboard.ui.confirm import deletion_buttons
 from dashboard.views.labels import saved_recipe_facts as facts
 from dashboard.views.labels.recipe_slots import load_next
 from db import recipes as stored
-from db.models import KeptRecipe
+from db.models import SavedRecipe
 from db.names import NameTaken
 from engine.core.parameters import ParameterError
 from engine.labelling import recipe_file
@@ -39,7 +39,7 @@ def save_recipe(recipe: Recipe) -> None:
 def _save(recipe: Recipe, name: str) -> None:
     try:
         with resources.database().writing() as session:
-            stored.keep_recipe(session, name, recipe.method, recipe.params.model_dump())
+            stored.save_recipe(session, name, recipe.method, recipe.params.model_dump())
     except NameTaken as error:
         st.error(escaped(str(error)), icon=":material/error:")
         return
@@ -50,7 +50,7 @@ def _save(recipe: Recipe, name: str) -> None:
 def saved_recipes(slots: tuple[str, ...], load: Callable[[str, Recipe], None]) -> None:
     """Draw the list; `load(slot, recipe)` is the callback that puts a recipe into the sliders."""
     with resources.database().reading() as session:
-        rows = stored.kept_recipes(session)
+        rows = stored.saved_recipes(session)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Saved recipes", width="content")
         if rights.button("Import a recipe", icon=":material/upload_file:", key="recipe-import"):
@@ -63,7 +63,7 @@ def saved_recipes(slots: tuple[str, ...], load: Callable[[str, Recipe], None]) -
             _draw_row(row, slots, load)
 
 
-def _draw_row(row: KeptRecipe, slots: tuple[str, ...], load: Callable[[str, Recipe], None]) -> None:
+def _draw_row(row: SavedRecipe, slots: tuple[str, ...], load: Callable[[str, Recipe], None]) -> None:
     recipe, title, changes = describe_stored(row.method, row.params)
     words, buttons = st.columns([3, 2], vertical_alignment="center")
     with words:
@@ -101,7 +101,7 @@ def _download(recipe: Recipe, name: str, label: str, key: str) -> None:
 
 
 @st.dialog("Rename this recipe", icon=":material/edit:")
-def _rename(row: KeptRecipe) -> None:
+def _rename(row: SavedRecipe) -> None:
     name = st.text_input("Name of the recipe", row.name, max_chars=200, key="recipe-new-name")
     if not st.button("Rename", type="primary", key="recipe-rename"):
         return
@@ -115,7 +115,7 @@ def _rename(row: KeptRecipe) -> None:
 
 
 @st.dialog("Delete this recipe?", icon=":material/delete:")
-def _delete(row: KeptRecipe) -> None:
+def _delete(row: SavedRecipe) -> None:
     st.markdown(f"**{escaped(row.name)}** is deleted. Label sets that were computed with it stay.")
 
     def delete() -> None:

@@ -1,5 +1,5 @@
-from dashboard.access.entrance import Entrance
+from dashboard.access.mode import AccessMode
 from dashboard.pages import Page
 from db.actors import Role
 
-PAGE = Page("People", ":material/group:", order=9, role=Role.ADMIN, access=(Entrance.LOGIN,))
+PAGE = Page("People", ":material/group:", order=9, role=Role.ADMIN, access=(AccessMode.LOGIN,))

@@ -1,16 +1,16 @@
-"""What the predict page offers: runs that can predict, images to predict, and the predictions there are."""
+"""What the Predict page offers: runs that can predict, images to predict, and the prediction sets so far."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts.jobs import JobView, job_view
 from db.models import Dataset, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
-from engine.prediction.refine_masks import Refine
+from engine.core.run_parameters import PredictionParams
 from engine.training.run_details import weights_note
 
 
@@ -18,19 +18,19 @@ from engine.training.run_details import weights_note
 class RunChoice:
     """A run whose model can be used. `best_dice` is its best validation Dice, against `reference`.
 
-    `weights` is "encoder weights: ImageNet" and the like where it did not begin from nothing, else empty. `flips` and
-    `refine` are how it predicts its own images.
+    `weights` is like "encoder weights: ImageNet" for a pretrained network, else empty. `prediction` is how the run
+    predicts its own images.
     """
 
     id: str
     name: str
+    dataset_id: str
     dataset_name: str
-    best_epoch: int
+    best_epoch: int | None
     best_dice: float | None
     reference: str
     weights: str
-    flips: bool
-    refine: Refine
+    prediction: PredictionParams
 
     @property
     def title(self) -> str:
@@ -41,35 +41,11 @@ class RunChoice:
 
 
 @dataclass(frozen=True)
-class TargetChoice:
-    """A dataset whose images can be predicted; `own` says that the run learned on it."""
-
-    id: str
-    name: str
-    images: int
-    truth: int
-    own: bool
-
-
-@dataclass(frozen=True)
-class Earlier:
-    """One set of predictions in the list of earlier ones."""
-
-    id: str
-    dataset_id: str
-    dataset_name: str
-    run_id: str
-    run_name: str
-    created_at: datetime
-    images: int
-    predicted: int
-    fresh: bool
-    status: str
-
-
-@dataclass(frozen=True)
 class SetView:
-    """One set of predictions. `predicted` of `images` are done. `weights` as for a `RunChoice`."""
+    """A prediction set: `predicted` of `images` images of a dataset have a mask. `weights` as for a `RunChoice`.
+
+    `fresh` is whether the images were imported only to be predicted, `own` whether the run was trained on them.
+    """
 
     id: str
     run_id: str
@@ -81,30 +57,22 @@ class SetView:
     fresh: bool
     own: bool
     flips: bool
-    refine: Refine
+    refine: str
     created_at: datetime
     images: int
     predicted: int
-    skipped: int
     job: JobView | None
 
-
-@dataclass(frozen=True)
-class Rival:
-    """A network that the predictions of one set can be compared with. `set_id` is None where it has not predicted."""
-
-    run_id: str
-    name: str
-    weights: str
-    set_id: str | None
-    predicted: int
+    @property
+    def at_work(self) -> bool:
+        return self.job is not None and self.job.at_work
 
 
 def usable_runs(session: Session, also: str = "") -> tuple[RunChoice, ...]:
-    """Return the runs that have a model, are not training any more and are not put away, newest first.
+    """Return the runs that have a model, do not train any more and are not archived, newest first.
 
     Args:
-        also: a run to choose from even where it is put away: the address names it.
+        also: the id of a run to include even if it is archived, because the URL names it.
     """
     query = (
         select(Run, Dataset.name)
@@ -114,137 +82,95 @@ def usable_runs(session: Session, also: str = "") -> tuple[RunChoice, ...]:
         .where(Job.status.is_(None) | Job.status.not_in([JobStatus.QUEUED, JobStatus.RUNNING]))
         .order_by(Run.created_at.desc())
     )
-    return tuple(
-        RunChoice(
-            id=run.id,
-            name=run.name,
-            dataset_name=dataset_name,
-            best_epoch=run.best_epoch,
-            best_dice=run.best_val_dice,
-            reference="truth" if run.label_set_id is None else "pseudo-label",
-            weights=weights_note(run.details),
-            flips=bool(run.config.get("prediction", {}).get("flips", False)),
-            refine=run.config.get("prediction", {}).get("refine", "none"),
-        )
-        for run, dataset_name in session.execute(query)
-    )
+    return tuple(_choice(run, dataset_name) for run, dataset_name in session.execute(query))
 
 
-def targets(session: Session, run_id: str) -> tuple[TargetChoice, ...]:
-    """Return the datasets with images, newest first; the run's own comes last, as its gallery shows it already."""
-    own = session.get_one(Run, run_id).dataset_id
-    rows = session.scalars(select(Dataset).where(Dataset.image_count > 0).order_by(Dataset.created_at.desc()))
-    found = [TargetChoice(row.id, row.name, row.image_count, row.truth_count, row.id == own) for row in rows]
-    return tuple(sorted(found, key=lambda target: target.own))
-
-
-def earlier(session: Session, now: datetime, lost_after_s: float) -> tuple[Earlier, ...]:
-    """Return the predictions that were asked for here, newest first: all but those of a run on its own dataset."""
-    done = select(func.count()).where(Prediction.prediction_set_id == PredictionSet.id).scalar_subquery()
-    query = (
-        select(PredictionSet, Dataset, Run, Job, done)
-        .join(Dataset, Dataset.id == PredictionSet.dataset_id)
-        .join(Run, Run.id == PredictionSet.run_id)
-        .outerjoin(Job, Job.id == PredictionSet.job_id)
-        .where(PredictionSet.dataset_id != Run.dataset_id)
-        .order_by(PredictionSet.created_at.desc())
-    )
-    found = []
-    for row, dataset, run, job, predicted in session.execute(query):
-        view = job_view(job, now, lost_after_s)
-        found.append(
-            Earlier(
-                id=row.id,
-                dataset_id=dataset.id,
-                dataset_name=dataset.name,
-                run_id=run.id,
-                run_name=run.name,
-                created_at=row.created_at,
-                images=dataset.image_count,
-                predicted=predicted,
-                fresh=dataset.purpose == "prediction",
-                status=view.status if view else "finished",
-            )
-        )
-    return tuple(found)
-
-
-def uploads_without_predictions(session: Session) -> tuple[TargetChoice, ...]:
-    """Return images that were brought only to be predicted and whose run has been deleted since."""
-    taken = select(PredictionSet.dataset_id)
-    query = select(Dataset).where(Dataset.purpose == "prediction", Dataset.id.not_in(taken))
-    rows = session.scalars(query.order_by(Dataset.created_at.desc()))
-    return tuple(TargetChoice(row.id, row.name, row.image_count, row.truth_count, False) for row in rows)
-
-
-def set_view(session: Session, set_id: str | None, now: datetime, lost_after_s: float) -> SetView | None:
-    """Return one set of predictions, or None if there is none of that id."""
-    found = session.get(PredictionSet, set_id) if set_id else None
-    if found is None:
-        return None
-    run, dataset = session.get_one(Run, found.run_id), session.get_one(Dataset, found.dataset_id)
-    skipped = select(func.count()).where(ImportEntry.dataset_id == dataset.id, ImportEntry.taken.is_(False))
-    return SetView(
-        id=found.id,
-        run_id=run.id,
-        run_name=run.name,
+def _choice(run: Run, dataset_name: str) -> RunChoice:
+    own = run.config.get("prediction", {})  # runs of the first version lack it, and predicted without flips
+    return RunChoice(
+        id=run.id,
+        name=run.name,
+        dataset_id=run.dataset_id,
+        dataset_name=dataset_name,
+        best_epoch=run.best_epoch,
+        best_dice=run.best_val_dice,
+        reference="truth" if run.label_set_id is None else "pseudo-label",
         weights=weights_note(run.details),
-        dataset_id=dataset.id,
-        dataset_name=dataset.name,
-        truth_version=dataset.truth_version,
-        fresh=dataset.purpose == "prediction",
-        own=dataset.id == run.dataset_id,
-        flips=found.flips,
-        refine=found.refine,
-        created_at=found.created_at,
-        images=dataset.image_count,
-        predicted=predicted(session, found.id),
-        skipped=session.scalar(skipped) or 0,
-        job=job_of(session, found.id, now, lost_after_s),
+        prediction=PredictionParams(flips=own.get("flips", False), refine=own.get("refine", "none")),
     )
-
-
-def predicted(session: Session, set_id: str) -> int:
-    """Return how many images of a set have a mask."""
-    return session.scalar(select(func.count()).where(Prediction.prediction_set_id == set_id)) or 0
-
-
-def job_of(session: Session, set_id: str, now: datetime, lost_after_s: float) -> JobView | None:
-    """Return the job of a set of predictions: one small query, for a page that looks again every second."""
-    job = session.scalar(
-        select(Job).join(PredictionSet, PredictionSet.job_id == Job.id).where(PredictionSet.id == set_id)
-    )
-    return job_view(job, now, lost_after_s)
-
-
-def rivals(session: Session, view: SetView) -> tuple[Rival, ...]:
-    """Return the other networks that can be compared with one on its images, those that predicted them first."""
-    done = select(func.count()).where(Prediction.prediction_set_id == PredictionSet.id).scalar_subquery()
-    query = (
-        select(PredictionSet.id, Run, done)
-        .join(Run, Run.id == PredictionSet.run_id)
-        .where(PredictionSet.dataset_id == view.dataset_id, PredictionSet.run_id != view.run_id)
-        .order_by(PredictionSet.created_at.desc())
-    )
-    found = [
-        Rival(run.id, run.name, weights_note(run.details), set_id, count)
-        for set_id, run, count in session.execute(query)
-    ]
-    known = {view.run_id, *(rival.run_id for rival in found)}
-    others = [choice for choice in usable_runs(session) if choice.id not in known]
-    return tuple(found + [Rival(choice.id, choice.name, choice.weights, None, 0) for choice in others])
 
 
 def training_runs(session: Session) -> tuple[str, ...]:
-    """Return the names of runs that cannot predict yet because they train or wait to, newest first."""
-    query = select(Run.name).join(Job, Job.id == Run.job_id)
-    at_work = query.where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
-    return tuple(session.scalars(at_work.order_by(Run.created_at.desc())))
+    """Return the names of runs that cannot predict yet because their training is queued or running, newest first."""
+    query = select(Run.name).join(Job, Job.id == Run.job_id).order_by(Run.created_at.desc())
+    return tuple(session.scalars(query.where(Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))))
 
 
-def skipped_files(session: Session, dataset_id: str, limit: int = 5) -> tuple[tuple[str, str], ...]:
-    """Return (name, reason) of the first files that were not taken into a dataset."""
-    query = select(ImportEntry.name, ImportEntry.reason).where(
-        ImportEntry.dataset_id == dataset_id, ImportEntry.taken.is_(False)
+def targets(session: Session, own_dataset_id: str) -> tuple[Dataset, ...]:
+    """Return the datasets with images, newest first; the run's own comes last, because its gallery shows it already."""
+    query = select(Dataset).where(Dataset.image_count > 0).order_by(Dataset.created_at.desc())
+    return tuple(sorted(session.scalars(query), key=lambda dataset: dataset.id == own_dataset_id))
+
+
+def uploads_without_predictions(session: Session) -> tuple[Dataset, ...]:
+    """Return the datasets that were imported only to be predicted and whose run has been deleted, newest first."""
+    query = select(Dataset).where(Dataset.purpose == "prediction", Dataset.id.not_in(select(PredictionSet.dataset_id)))
+    return tuple(session.scalars(query.order_by(Dataset.created_at.desc())))
+
+
+def earlier(session: Session, now: datetime, lost_after_s: float) -> tuple[SetView, ...]:
+    """Return the prediction sets, newest first, without those of a run on its own dataset."""
+    return _set_views(session, now, lost_after_s, PredictionSet.dataset_id != Run.dataset_id)
+
+
+def set_view(session: Session, set_id: str | None, now: datetime, lost_after_s: float) -> SetView | None:
+    """Return one prediction set, or None if it does not exist."""
+    return next(iter(_set_views(session, now, lost_after_s, PredictionSet.id == set_id)), None)
+
+
+def rivals(session: Session, view: SetView, now: datetime, lost_after_s: float) -> tuple[SetView, ...]:
+    """Return the prediction sets of other runs on the same images, newest first."""
+    others = (PredictionSet.dataset_id == view.dataset_id) & (PredictionSet.run_id != view.run_id)
+    return _set_views(session, now, lost_after_s, others)
+
+
+def _set_views(
+    session: Session, now: datetime, lost_after_s: float, wanted: ColumnElement[bool]
+) -> tuple[SetView, ...]:
+    predicted = select(func.count()).where(Prediction.prediction_set_id == PredictionSet.id).scalar_subquery()
+    query = (
+        select(PredictionSet, Dataset, Run, Job, predicted)
+        .join(Dataset, Dataset.id == PredictionSet.dataset_id)
+        .join(Run, Run.id == PredictionSet.run_id)
+        .outerjoin(Job, Job.id == PredictionSet.job_id)
+        .where(wanted)
+        .order_by(PredictionSet.created_at.desc())
     )
-    return tuple((name, reason) for name, reason in session.execute(query.order_by(ImportEntry.id).limit(limit)))
+    return tuple(
+        SetView(
+            id=row.id,
+            run_id=run.id,
+            run_name=run.name,
+            weights=weights_note(run.details),
+            dataset_id=dataset.id,
+            dataset_name=dataset.name,
+            truth_version=dataset.truth_version,
+            fresh=dataset.purpose == "prediction",
+            own=dataset.id == run.dataset_id,
+            flips=row.flips,
+            refine=row.refine,
+            created_at=row.created_at,
+            images=dataset.image_count,
+            predicted=count,
+            job=job_view(job, now, lost_after_s),
+        )
+        for row, dataset, run, job, count in session.execute(query)
+    )
+
+
+def skipped_files(session: Session, dataset_id: str, limit: int = 5) -> tuple[int, tuple[tuple[str, str], ...]]:
+    """Return how many files an import skipped, and (name, reason) of the first of them."""
+    skipped = (ImportEntry.dataset_id == dataset_id, ImportEntry.taken.is_(False))
+    count = session.scalar(select(func.count()).where(*skipped)) or 0
+    first = select(ImportEntry.name, ImportEntry.reason).where(*skipped).order_by(ImportEntry.id).limit(limit)
+    return count, tuple((name, reason) for name, reason in session.execute(first))

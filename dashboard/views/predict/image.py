@@ -1,42 +1,69 @@
-"""One predicted image, looked at closely: its masks in step, its scores, and the way on to its neighbours."""
+"""One predicted image in detail: its masks side by side or with a wipe, and its scores."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import streamlit as st
 
 from dashboard.facts import urls, wording
 from dashboard.ui.viewer import Pane, viewer
-from dashboard.views.predict.facts import Rival, SetView
+from dashboard.views.predict.facts import SetView
 from dashboard.views.predict.mask_facts import Place, Shown
 
 UNCERTAINTY_HELP = "How far the network is from a clear yes or no: the mean of its map, from 0 (sure) to 1."
-ALIKE_HELP = "Dice between the masks of the two networks, at the same threshold. It says who agrees, not who is right."
+ALIKE_HELP = "Dice between the masks of the two networks at the same threshold: whether they agree, not who is right."
 
 
-def image_bar(image: Shown, rival: Rival | None, place: Place) -> bool:
-    """Draw the ways back and on to the neighbours; return whether two pictures are wiped against each other."""
+def image_bar(image: Shown, rival: SetView | None, place: Place) -> bool:
+    """Draw the buttons to the grid and to the neighbours; return whether two masks are compared with a wipe."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Back to the masks", icon=":material/arrow_back:", shortcut="Escape", key="image-back"):
-            st.query_params.pop("image", None)
+            st.query_params.pop("image", "")
             st.session_state["page"] = place.page
             st.rerun()
-        _step("Previous", ":material/chevron_left:", "P", place.previous_id)
-        _step("Next", ":material/chevron_right:", "N", place.next_id)
+        steps = [("Previous", "chevron_left", "P", place.previous_id), ("Next", "chevron_right", "N", place.next_id)]
+        for label, icon, key, image_id in steps:
+            pressed = st.button(
+                label, icon=f":material/{icon}:", shortcut=key, disabled=image_id is None, key=f"image-{label}"
+            )
+            if pressed and image_id is not None:
+                st.query_params["image"] = image_id
+                st.rerun()
         st.text(image.name, width="content")
         st.caption(f"{place.position + 1:,} of {place.total:,}", width="content")
         if rival is None and not image.has_truth:
             return False
-        words = "Wipe the networks against each other" if rival else "Wipe truth against prediction"
+        words = "Wipe between the networks" if rival else "Wipe between truth and prediction"
         return st.toggle(words, key="wipe", bind="query-params")
 
 
 def prediction_image(
-    view: SetView, rival: Rival | None, image: Shown, threshold: float, opacity: float, wipe: bool
+    view: SetView, rival: SetView | None, image: Shown, threshold: float, opacity: float, wipe: bool
 ) -> None:
-    """Draw one image in place of the grid; `rival` is a second network that has a mask of it."""
+    """Draw one image instead of the grid; `rival` is the set of a second network that has a mask of it."""
     _scores(view, rival, image)
+    pixels = urls.image(view.dataset_id, image.id)
+    truth = urls.truth(view.dataset_id, image.id, version=view.truth_version) if image.has_truth else None
+    networks = [view, rival] if rival else [view]
+    masks = [
+        Pane(each.run_name if rival else "Prediction", pixels, mask=urls.prediction(each.id, image.id))
+        for each in networks
+    ]
+    if wipe:
+        panes = [Pane("Truth", pixels, mask=truth), *masks] if truth and rival is None else masks
+    else:
+        panes = [Pane("Image", pixels), *masks]
+        if truth:
+            for pane in masks:
+                title = f"Errors vs truth: {pane.title}" if rival else "Errors vs truth"
+                panes.append(replace(pane, title=title, reference=truth, mode="errors"))
+        elif rival is None:
+            panes.append(replace(masks[0], title="Probability", mode="probability"))
+        if image.uncertainty is not None and rival is None:
+            panes.append(Pane("Uncertainty", pixels, mask=urls.uncertainty(view.id, image.id), mode="probability"))
     viewer(
-        _layers(view, rival, image) if wipe else _panes(view, rival, image),
+        panes,
         key="prediction-viewer",
         threshold=threshold,
         opacity=opacity,
@@ -45,63 +72,18 @@ def prediction_image(
     )
 
 
-def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
-    if st.button(label, icon=icon, shortcut=key, disabled=image_id is None, key=f"image-{label}"):
-        st.query_params["image"] = image_id
-        st.rerun()
-
-
-def _scores(view: SetView, rival: Rival | None, image: Shown) -> None:
+def _scores(view: SetView, rival: SetView | None, image: Shown) -> None:
     of_run = f" ({wording.escaped(view.run_name)})" if rival else ""
+    of_rival = f" ({wording.escaped(rival.run_name)})" if rival else ""
+    numbers = [
+        (f"Dice vs truth{of_run}", image.dice, wording.score, None),
+        (f"Dice vs truth{of_rival}", image.rival_dice if rival else None, wording.score, None),
+        ("Dice between the two", image.alike, wording.score, ALIKE_HELP),
+        (f"Mask covers{of_run}", image.area, "{:.1%}".format, None),
+        (f"Uncertainty{of_run}", image.uncertainty, wording.score, UNCERTAINTY_HELP),
+    ]
     with st.container(horizontal=True):
-        if image.dice is not None:
-            st.metric(f"Dice vs truth{of_run}", wording.score(image.dice), width="content")
-        if rival is not None and image.rival_dice is not None:
-            st.metric(
-                f"Dice vs truth ({wording.escaped(rival.name)})", wording.score(image.rival_dice), width="content"
-            )
-        if image.alike is not None:
-            st.metric("Dice between the two", wording.score(image.alike), width="content", help=ALIKE_HELP)
-        if image.area is not None:
-            st.metric(f"Mask covers{of_run}", f"{image.area:.1%}", width="content")
-        if image.uncertainty is not None:
-            st.metric(f"Uncertainty{of_run}", wording.score(image.uncertainty), width="content", help=UNCERTAINTY_HELP)
+        for label, value, text, explanation in numbers:
+            if value is not None:
+                st.metric(label, text(value), width="content", help=explanation)
         st.metric("Size", f"{image.width_px} × {image.height_px} px", width="content")
-
-
-def _networks(view: SetView, rival: Rival | None, image: Shown) -> list[Pane]:
-    """Return the mask of each network."""
-    picture = urls.image(view.dataset_id, image.id)
-    own = Pane(view.run_name if rival else "Prediction", picture, mask=urls.prediction(view.id, image.id))
-    return [own] + ([Pane(rival.name, picture, mask=urls.prediction(rival.set_id, image.id))] if rival else [])
-
-
-def _layers(view: SetView, rival: Rival | None, image: Shown) -> list[Pane]:
-    """Return the two pictures that a wipe is between: both networks, or truth and the only one; else fewer."""
-    networks = _networks(view, rival, image)
-    if rival is None and image.has_truth:
-        return [Pane("Truth", networks[0].image, mask=_truth(view, image)), *networks]
-    return networks
-
-
-def _panes(view: SetView, rival: Rival | None, image: Shown) -> list[Pane]:
-    picture, mask = urls.image(view.dataset_id, image.id), urls.prediction(view.id, image.id)
-    panes = [Pane("Image", picture), *_networks(view, rival, image)]
-    if image.has_truth:
-        truth = _truth(view, image)
-        by_name = {"Errors vs truth": mask}
-        if rival is not None:
-            by_name = {
-                f"Errors vs truth: {view.run_name}": mask,
-                f"Errors vs truth: {rival.name}": urls.prediction(rival.set_id, image.id),
-            }
-        panes += [Pane(title, picture, mask=each, reference=truth, mode="errors") for title, each in by_name.items()]
-    elif rival is None:
-        panes.append(Pane("Probability", picture, mask=mask, mode="probability"))
-    if image.uncertainty is not None and rival is None:
-        panes.append(Pane("Uncertainty", picture, mask=urls.uncertainty(view.id, image.id), mode="probability"))
-    return panes
-
-
-def _truth(view: SetView, image: Shown) -> str:
-    return urls.truth(view.dataset_id, image.id, version=view.truth_version)

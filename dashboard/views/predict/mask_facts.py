@@ -1,16 +1,23 @@
-"""The masks of one set of predictions, alone or beside a second network's, in an order and at a threshold."""
+"""The masks of a prediction set, alone or compared with a second network's, in an order and at a threshold."""
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
-from dashboard.facts.scores import Reference, ScoreTable, iou_from_dice, mean
-from engine.imaging import metrics
+from dashboard.facts.scores import Reference, ScoreTable, known, mean
+from engine.imaging import codec, metrics
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
 
 PER_PAGE = 48
+MOST_PIXELS = 250_000
+"""Of a larger image every second, third … pixel is compared: the third decimal of a Dice needs no more."""
 
 Order = Literal[
     "File order",
@@ -25,30 +32,74 @@ Order = Literal[
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 
+class MaskPair:
+    """Dice between the masks of two prediction sets, for the images of the first in its table's order.
+
+    Computed on request from the stored masks. `curves` is float32 (N, 101), one column for each of
+    `engine.imaging.metrics.THRESHOLDS`; NaN before a row is filled, and where one of the two masks is missing.
+    """
+
+    def __init__(self, files: Store, first_id: str, second_id: str, image_ids: tuple[str, ...]) -> None:
+        self._files, self._sets, self._image_ids = files, (first_id, second_id), image_ids
+        self._filled = np.zeros(len(image_ids), bool)
+        self.curves = np.full((len(image_ids), len(metrics.THRESHOLDS)), np.nan, np.float32)
+
+    @property
+    def filled(self) -> int:
+        """How many images have been compared."""
+        return int(self._filled.sum())
+
+    @property
+    def complete(self) -> bool:
+        return bool(self._filled.all())
+
+    def fill(self, rows: Iterable[int] | None = None, budget_s: float = math.inf) -> None:
+        """Compare the images of these rows (all if None), as many as possible in `budget_s` seconds."""
+        deadline = time.monotonic() + budget_s
+        for row in np.flatnonzero(~self._filled) if rows is None else rows:
+            if time.monotonic() > deadline:
+                return
+            if not self._filled[row]:
+                self.curves[row] = self._curve(self._image_ids[row])
+                self._filled[row] = True
+
+    def _curve(self, image_id: str) -> np.ndarray | float:
+        try:
+            first, second = (
+                codec.decode_png(self._files.read(stored.prediction_key(set_id, image_id))) for set_id in self._sets
+            )
+        except (MissingFile, codec.UnreadableImage):
+            return math.nan
+        step = max(1, math.isqrt(first.size // MOST_PIXELS))
+        return metrics.agreement_curve(first[::step, ::step], second[::step, ::step])
+
+
 @dataclass(frozen=True)
 class Masks:
-    """The scores of one set and, where two networks are compared, of the second on the same images.
-
-    `alike` is float32 (N, 101) for the N rows of `table`: Dice between the masks of both at each of
-    `engine.imaging.metrics.THRESHOLDS`, not a number where they have not been compared.
-    """
+    """The scores of one set; to compare two networks also those of the second set, and the comparison of both."""
 
     table: ScoreTable
     rival: ScoreTable | None = None
-    alike: np.ndarray | None = None
+    pair: MaskPair | None = None
 
     @property
     def scored(self) -> bool:
         """Whether any image has truth."""
         return "truth" in self.table.references
 
+    def alike(self, threshold: float) -> np.ndarray:
+        """Return Dice between the masks of both networks at a threshold in [0, 1], (N,), NaN if not compared."""
+        if self.pair is None:
+            return np.full(len(self.table), np.nan)
+        return self.pair.curves[:, metrics.threshold_index(threshold)]
+
 
 @dataclass(frozen=True)
 class Shown:
-    """One image. Scores are against truth at the threshold, None where there is none; `alike` is between networks.
+    """One image. Scores are against truth at the threshold, None without truth; `alike` is between the networks.
 
-    `area` is the foreground's share at the threshold, None where only the picture can tell it. `uncertainty` in [0, 1]
-    is the mean of its map; None for a mask that was drawn before there were any.
+    `area` is the foreground's share at the threshold, None if only the mask itself can tell. `uncertainty` in [0, 1]
+    is the mean of its map, None if there is none.
     """
 
     id: str
@@ -69,7 +120,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image stands in an order: its position from 0, its page from 1, and the ids of its neighbours."""
+    """The position of an image in an order, from 0, its page, from 1, and the ids of its neighbours."""
 
     position: int
     total: int
@@ -105,7 +156,7 @@ class BestThreshold:
 
 
 def orders(masks: Masks) -> tuple[Order, ...]:
-    """Return the orders that mean something for these masks."""
+    """Return the orders that these masks have the numbers for."""
     hidden: set[Order] = set()
     if not masks.scored:
         hidden |= {"Worst vs truth", "Best vs truth"}
@@ -117,18 +168,18 @@ def orders(masks: Masks) -> tuple[Order, ...]:
 
 
 def arrange(masks: Masks, order: Order, threshold: float) -> np.ndarray:
-    """Return the rows of the table in an order at a threshold in [0, 1], int64 (N,); what is unknown comes last.
+    """Return the rows of the table in an order at a threshold in [0, 1], int64 (N,); unknown values come last.
 
-    Where an image has no truth, its area counts as at threshold 0.5.
+    The area of an image without truth is that at threshold 0.5.
     """
     table = masks.table
-    keys = {
+    keys: dict[Order, Callable[[], np.ndarray]] = {
         "File order": lambda: np.arange(len(table)),
         "Name": lambda: table.name_ranks,
         "Largest area": lambda: -table.area(threshold),
         "Smallest area": lambda: table.area(threshold),
         "Least sure first": lambda: -table.uncertainty,
-        "Networks differ most": lambda: _alike(masks, threshold),
+        "Networks differ most": lambda: masks.alike(threshold),
         "Worst vs truth": lambda: table.scores("truth", threshold),
         "Best vs truth": lambda: -table.scores("truth", threshold),
     }
@@ -136,7 +187,7 @@ def arrange(masks: Masks, order: Order, threshold: float) -> np.ndarray:
 
 
 def place(table: ScoreTable, rows: np.ndarray, image_id: str) -> Place:
-    """Return where an image of the table stands in an order of its rows."""
+    """Return the place of an image of the table in an order of its rows."""
     position = int(np.flatnonzero(rows == table.index[image_id])[0])
 
     def at(index: int) -> str | None:
@@ -146,7 +197,7 @@ def place(table: ScoreTable, rows: np.ndarray, image_id: str) -> Place:
 
 
 def page_rows(rows: np.ndarray, page: int) -> np.ndarray:
-    """Return the rows of one page (from 1); a page too far gives the last one."""
+    """Return the rows of one page (from 1); a page after the last gives the last one."""
     last = max(1, -(-len(rows) // PER_PAGE))
     return rows[(min(max(page, 1), last) - 1) * PER_PAGE :][:PER_PAGE]
 
@@ -155,31 +206,32 @@ def shown(masks: Masks, row: int, threshold: float) -> Shown:
     """Return one image by its row, at a threshold in [0, 1]."""
     table = masks.table
     image_id = table.image_ids[row]
-    rival_row = masks.rival.index.get(image_id) if masks.rival is not None else None
-    dice = _known(table.scores("truth", threshold)[row])
+    rival_dice, rival_has_mask = None, masks.rival is not None and image_id in masks.rival.index
+    if masks.rival is not None and rival_has_mask:
+        rival_dice = known(masks.rival.scores("truth", threshold)[masks.rival.index[image_id]])
+    dice = known(table.scores("truth", threshold)[row])
     return Shown(
         id=image_id,
         name=table.names[row],
         width_px=table.sizes[row][0],
         height_px=table.sizes[row][1],
         area=None if dice is None else float(table.area(threshold)[row]),
-        uncertainty=_known(table.uncertainty[row]),
+        uncertainty=known(table.uncertainty[row]),
         dice=dice,
-        rival_dice=None if rival_row is None else _known(masks.rival.scores("truth", threshold)[rival_row]),
-        rival_has_mask=rival_row is not None,
-        alike=None if masks.alike is None else _known(_alike(masks, threshold)[row]),
+        rival_dice=rival_dice,
+        rival_has_mask=rival_has_mask,
+        alike=known(masks.alike(threshold)[row]),
     )
 
 
 def summary(masks: Masks, threshold: float) -> Summary:
-    """Return the means at a threshold in [0, 1], from counts that were stored with the masks."""
+    """Return the means at a threshold in [0, 1], from the counts that are stored with the masks."""
     dice = masks.table.scores("truth", threshold)
-    known = dice[np.isfinite(dice)]
-    alike = _alike(masks, threshold) if masks.alike is not None else np.empty(0)
+    alike = masks.alike(threshold)
     return Summary(
-        scored=len(known),
+        scored=int(np.isfinite(dice).sum()),
         dice=mean(dice),
-        iou=mean(iou_from_dice(known)),
+        iou=mean(dice / (2 - dice)),
         rival_dice=None if masks.rival is None else mean(masks.rival.scores("truth", threshold)),
         compared=int(np.isfinite(alike).sum()),
         alike=mean(alike),
@@ -187,9 +239,9 @@ def summary(masks: Masks, threshold: float) -> Summary:
 
 
 def best_thresholds(own: ScoreTable) -> tuple[BestThreshold, ...]:
-    """Return the best threshold for each reference that a run's validation images have; `own` is its own dataset's.
+    """Return the best threshold for each reference of a run's validation images; `own` is its own set.
 
-    Every score counts the same, whatever the image's size; of equally good thresholds the one nearest to 0.5 is taken.
+    Each image counts the same, whatever its size; of equally good thresholds the one closest to 0.5 is taken.
     """
     found = []
     for reference in own.references:
@@ -207,11 +259,3 @@ def best_thresholds(own: ScoreTable) -> tuple[BestThreshold, ...]:
             )
         )
     return tuple(found)
-
-
-def _alike(masks: Masks, threshold: float) -> np.ndarray:
-    return masks.alike[:, metrics.threshold_index(threshold)]
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

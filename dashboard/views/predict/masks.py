@@ -1,4 +1,4 @@
-"""The masks of a set of predictions: threshold, order and look, a grid of them, or one image of it."""
+"""The masks of a prediction set: threshold, order and display, a grid of them, or one image in detail."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ from dashboard.server.score_tables import score_table
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.paging import first_page, page_numbers
 from dashboard.ui.threshold import mask_threshold
-from dashboard.views.predict import mask_facts as vm
-from dashboard.views.predict import mask_pairs
-from dashboard.views.predict.facts import Rival, SetView
+from dashboard.views.predict import mask_facts as facts
+from dashboard.views.predict.facts import SetView
 from dashboard.views.predict.image import image_bar, prediction_image
-from dashboard.views.predict.mask_facts import Masks, Order, Shown
-from dashboard.views.predict.mask_pairs import MaskPair
-from dashboard.views.predict.rival import choose_rival, follow_rival
+from dashboard.views.predict.mask_facts import MaskPair, Masks, Order, Shown
+from dashboard.views.predict.rival import choose_rival, rival_progress
 from db import predictions
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
+from engine.store.base import MissingFile
 
 AT_ONCE_S, SLICE_S, PAUSE_S = 0.6, 0.4, 0.6
-"""Comparing two networks' masks: what a page waits for, and how the rest is done beside the work of others."""
+"""Comparing two networks' masks: how long a page waits for it, and how the rest is done in slices with pauses."""
 
 
-class Look(NamedTuple):
-    """How tiles are drawn: the mode, and which masks it is given."""
+class Display(NamedTuple):
+    """How tiles are drawn: the mode, and with which mask and reference."""
 
     mode: Mode
     mask: Literal["own", "uncertainty"] = "own"
@@ -40,88 +39,101 @@ class Look(NamedTuple):
 
 
 BOTH, ERRORS = "Both networks", "Errors vs truth"
-LOOKS = {
-    "Fill": Look("fill"),
-    "Outline": Look("outline"),
-    "Probability": Look("probability"),
-    "Side by side": Look("side by side"),
-    BOTH: Look("errors", reference="rival"),
-    "Uncertainty": Look("probability", mask="uncertainty"),
-    ERRORS: Look("errors"),
+DISPLAYS = {
+    "Fill": Display("fill"),
+    "Outline": Display("outline"),
+    "Probability": Display("probability"),
+    "Side by side": Display("side by side"),
+    BOTH: Display("errors", reference="rival"),
+    "Uncertainty": Display("probability", mask="uncertainty"),
+    ERRORS: Display("errors"),
 }
 
 
 def prediction_masks(view: SetView, table: ScoreTable, image_id: str | None = None) -> float:
-    """Draw the masks of a set, or one image of it, beside those of a second network if one is chosen.
+    """Draw the masks of a set, or one of its images, with those of a second network if one is chosen.
 
-    `table` is the set's and not empty. Returns the threshold.
+    `table` has the set's scores and is not empty. Returns the threshold.
     """
     bar = st.container()
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    with row:
+    controls = st.container(horizontal=True, vertical_alignment="bottom")
+    with controls:
         rival = choose_rival(view)
+    masks = Masks(table)
     if rival is not None:
-        follow_rival(view, rival)
+        rival_progress(view, rival)
         rival = rival if rival.predicted else None
-    pair = mask_pairs.mask_pair(view.id, rival.set_id, table.image_ids) if rival else None
-    masks = Masks(table, score_table(rival.set_id) if rival else None, pair.curves if pair else None)
-    with row:
+    if rival is not None:
+        masks = Masks(table, score_table(rival.id), _mask_pair(view.id, rival.id, table.image_ids))
+    with controls:
         threshold, opacity, order = _controls(masks)
-        look = _choose_look(masks) if image_id is None else "Fill"
+        display = _choose_display(masks) if image_id is None else "Fill"
     _best_thresholds(view, threshold)
     summary = st.container()
-    rows = vm.arrange(masks, order, threshold)
+    rows = facts.arrange(masks, order, threshold)
     if image_id is None:
-        _grid(view, rival, masks, pair, rows, threshold, opacity, look)
+        _grid(view, rival, masks, rows, threshold, opacity, display)
         with summary:
             _summary(view, rival, masks, threshold)
     else:
-        if pair is not None:
-            pair.fill([table.index[image_id]])
-        image = _with_area(view, vm.shown(masks, table.index[image_id], threshold), threshold)
+        if masks.pair is not None:
+            masks.pair.fill([table.index[image_id]])
+        image = _with_area(view, facts.shown(masks, table.index[image_id], threshold), threshold)
         rival = rival if image.rival_has_mask else None
         with bar:
-            wipe = image_bar(image, rival, vm.place(table, rows, image_id))
+            wipe = image_bar(image, rival, facts.place(table, rows, image_id))
         prediction_image(view, rival, image, threshold, opacity, wipe)
-    if pair is not None and not pair.complete:
+    if masks.pair is not None and not masks.pair.complete:
         with summary:
-            _compare_the_rest(pair)
+            _compare_the_rest(masks.pair)
     return threshold
 
 
+def _mask_pair(first_id: str, second_id: str, image_ids: tuple[str, ...]) -> MaskPair:
+    """Return the comparison of two sets, shared by all visitors until one of the sets changes."""
+    with resources.database().reading() as session:
+        stamps = predictions.stamp(session, first_id), predictions.stamp(session, second_id)
+    return _cached_pair(first_id, second_id, stamps, image_ids)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _cached_pair(first_id: str, second_id: str, stamps: tuple[str, str], _image_ids: tuple[str, ...]) -> MaskPair:
+    return MaskPair(resources.artifacts(), first_id, second_id, _image_ids)
+
+
 def _controls(masks: Masks) -> tuple[float, float, Order]:
-    threshold = mask_threshold("Areas and scores follow, and so do the downloads.", width=220)
+    threshold = mask_threshold("Areas, scores and downloads follow it.", width=220)
     opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", bind="query-params", width=160)
     order = st.selectbox(
         "Order",
-        vm.orders(masks),
+        facts.orders(masks),
         key="order",
         bind="query-params",
         on_change=first_page,
         width=200,
-        help="Orders by score follow the threshold. Area does where an image has truth; else it is that at 0.50.",
+        help="Orders by score follow the threshold. So does area if an image has truth; otherwise it is that at 0.50.",
     )
     return threshold, opacity, order
 
 
-def _choose_look(masks: Masks) -> str:
-    looks = [
+def _choose_display(masks: Masks) -> str:
+    available = [
         name
-        for name, look in LOOKS.items()
-        if (look.mask != "uncertainty" or masks.table.has_uncertainty)
-        and (look.reference != "rival" or masks.rival is not None)
+        for name, display in DISPLAYS.items()
+        if (display.mask != "uncertainty" or masks.table.has_uncertainty)
+        and (display.reference != "rival" or masks.rival is not None)
         and (name != ERRORS or masks.scored)
     ]
     return st.segmented_control(
-        "Show", looks, default="Fill", required=True, key="overlay", bind="query-params", wrap=True
+        "Show", available, default="Fill", required=True, key="overlay", bind="query-params", wrap=True
     )
 
 
 def _best_thresholds(view: SetView, threshold: float) -> None:
-    """Offer the threshold that suits the run's own validation images best, for each reference they have."""
+    """Offer the best threshold on the run's own validation images, for each reference they have."""
     with resources.database().reading() as session:
         own = predictions.with_masks(session, [view.run_id]).get(view.run_id)
-    for best in vm.best_thresholds(score_table(own)) if own else ():
+    for best in facts.best_thresholds(score_table(own)) if own else ():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             weights = f", {wording.escaped(view.weights)}" if view.weights else ""
             st.caption(
@@ -134,23 +146,24 @@ def _best_thresholds(view: SetView, threshold: float) -> None:
                 st.button(
                     f"Use {best.threshold:.2f}",
                     key=f"best-{best.reference}",
-                    on_click=lambda value=best.threshold: st.session_state.update(threshold=value),
+                    on_click=st.session_state.update,
+                    kwargs={"threshold": best.threshold},
                 )
 
 
-def _summary(view: SetView, rival: Rival | None, masks: Masks, threshold: float) -> None:
-    found = vm.summary(masks, threshold)
+def _summary(view: SetView, rival: SetView | None, masks: Masks, threshold: float) -> None:
+    found = facts.summary(masks, threshold)
     parts = []
     if found.dice is None:
-        st.caption("There is no truth for these images, so there are areas but no scores.")
+        st.caption("These images have no truth, so there are areas but no scores.")
     else:
-        own = f" of *{wording.escaped(view.run_name)}*" if rival else ""
+        of_run = f" of *{wording.escaped(view.run_name)}*" if rival else ""
         words = f"Mean over {wording.count(found.scored, 'image')} with truth: "
-        words += f"**Dice vs truth{own} {found.dice:.3f}**, IoU vs truth {found.iou:.3f}"
-        words += ", images it learned from included" if view.own else ""
+        words += f"**Dice vs truth{of_run} {found.dice:.3f}**, IoU vs truth {found.iou:.3f}"
+        words += ", including its training images" if view.own else ""
         parts.append(words + (wording.escaped(f" · {view.weights}") if view.weights else ""))
     if rival is not None and found.rival_dice is not None:
-        words = f"**Dice vs truth of *{wording.escaped(rival.name)}* {found.rival_dice:.3f}**"
+        words = f"**Dice vs truth of *{wording.escaped(rival.run_name)}* {found.rival_dice:.3f}**"
         parts.append(words + (wording.escaped(f" · {rival.weights}") if rival.weights else ""))
     if found.alike is not None:
         over = wording.count(found.compared, "image")
@@ -161,69 +174,66 @@ def _summary(view: SetView, rival: Rival | None, masks: Masks, threshold: float)
 
 def _compare_the_rest(pair: MaskPair) -> None:
     @st.fragment(run_every=PAUSE_S)
-    def go_on() -> None:
+    def compare() -> None:
         pair.fill(budget_s=SLICE_S)
-        st.progress(
-            pair.filled / len(pair.curves),
-            f"Comparing the two networks' masks: {pair.filled:,} of {len(pair.curves):,} images",
-        )
+        done, total = pair.filled, len(pair.curves)
+        st.progress(done / total, f"Comparing the two networks' masks: {done:,} of {total:,} images")
         if pair.complete:
             st.rerun()
 
-    go_on()
+    compare()
 
 
 def _grid(
     view: SetView,
-    rival: Rival | None,
+    rival: SetView | None,
     masks: Masks,
-    pair: MaskPair | None,
     rows: np.ndarray,
     threshold: float,
     opacity: float,
-    look: str,
+    display: str,
 ) -> None:
     place = st.container()
-    rows = vm.page_rows(rows, page_numbers(len(rows)))
-    if pair is not None:
-        pair.fill(rows, AT_ONCE_S)
-    images = [vm.shown(masks, int(row), threshold) for row in rows]
-    names = (view.run_name, rival.name) if rival else None
+    rows = facts.page_rows(rows, page_numbers(len(rows)))
+    if masks.pair is not None:
+        masks.pair.fill(rows, AT_ONCE_S)
+    images = [facts.shown(masks, int(row), threshold) for row in rows]
+    names = (view.run_name, rival.run_name) if rival else None
     with place:
-        if names and look == "Side by side":
+        if names and display == "Side by side":
             st.caption("Image, {} and {}, from left to right.".format(*map(wording.escaped, names)))
         chosen = mask_grid(
-            [_tile(view, rival, _with_area(view, image, threshold), look) for image in images],
-            mode=LOOKS[look].mode,
+            [_tile(view, rival, _with_area(view, image, threshold), display) for image in images],
+            mode=DISPLAYS[display].mode,
             threshold=threshold,
             opacity=opacity,
             key=f"grid-{view.id}",
             aspect=median(image.width_px / image.height_px for image in images),
-            error_words=("both", f"only {names[0]}", f"only {names[1]}") if names and look == BOTH else None,
+            error_words=("both", f"only {names[0]}", f"only {names[1]}") if names and display == BOTH else None,
         )
     if chosen:
         st.query_params["image"] = chosen
         st.rerun()
 
 
-def _tile(view: SetView, rival: Rival | None, image: Shown, look: str) -> Tile:
-    chosen = LOOKS[look]
+def _tile(view: SetView, rival: SetView | None, image: Shown, display: str) -> Tile:
+    unsure = DISPLAYS[display].mask == "uncertainty"
     reference = urls.truth(view.dataset_id, image.id, 192, version=view.truth_version) if image.has_truth else None
-    if rival is not None and look in (BOTH, "Side by side"):
-        reference = urls.prediction(rival.set_id, image.id, 192) if image.rival_has_mask else None
-    unsure = chosen.mask == "uncertainty" and image.uncertainty is not None
+    if rival is not None and display in (BOTH, "Side by side"):
+        reference = urls.prediction(rival.id, image.id, 192) if image.rival_has_mask else None
+    has_map = unsure and image.uncertainty is not None
     return Tile(
         id=image.id,
         title=image.name,
         image=urls.thumbnail(view.dataset_id, image.id),
-        mask=urls.uncertainty(view.id, image.id, 192) if unsure else urls.prediction(view.id, image.id, 192),
+        mask=urls.uncertainty(view.id, image.id, 192) if has_map else urls.prediction(view.id, image.id, 192),
         reference=reference,
-        subtitle=_subtitle(image, rival is not None, chosen.mask == "uncertainty"),
+        subtitle=_subtitle(image, rival is not None, unsure),
     )
 
 
 def _subtitle(image: Shown, compared: bool, unsure: bool) -> str:
-    parts = ["mask is gone" if image.area is None else f"area {image.area:.1%}"]
+    parts = ["mask is missing" if image.area is None else f"area {image.area:.1%}"]
     if unsure:
         parts.append("no map" if image.uncertainty is None else f"uncertainty {image.uncertainty:.3f}")
     if image.dice is not None:
@@ -235,18 +245,19 @@ def _subtitle(image: Shown, compared: bool, unsure: bool) -> str:
 
 
 def _with_area(view: SetView, image: Shown, threshold: float) -> Shown:
-    """Return an image with how much of it is foreground, from its picture where no stored count tells; None if gone."""
+    """Return an image with its area, read from the mask unless it is known already; None if the mask is missing."""
     files, key = resources.artifacts(), stored.prediction_key(view.id, image.id)
-    if not files.exists(key):
-        return replace(image, area=None)
     if image.area is not None:
+        return image if files.exists(key) else replace(image, area=None)
+    try:
+        levels = _level_counts(files.read(key))
+    except MissingFile:
         return image
-    levels = _level_counts(key, files.version(key))
     foreground = metrics.to_mask(np.arange(256, dtype=np.uint8), threshold)
     return replace(image, area=float(levels[foreground].sum() / levels.sum()))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)
-def _level_counts(key: str, version: str) -> np.ndarray:
-    """Return how many pixels of a stored probability have each of 256 levels, so that a threshold is a sum."""
-    return np.bincount(codec.decode_png(resources.artifacts().read(key)).ravel(), minlength=256)
+def _level_counts(png: bytes) -> np.ndarray:
+    """Return how many pixels of a stored probability have each of 256 levels, so that a threshold needs only a sum."""
+    return np.bincount(codec.decode_png(png).ravel(), minlength=256)

@@ -1,4 +1,4 @@
-"""Page: masks for new images from a trained network, to look at and to take home."""
+"""Page: predict. Masks of new images by a trained network, to inspect and to download."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.server import resources
 from dashboard.ui import status
-from dashboard.ui.import_form import ChosenSource, source_form
+from dashboard.ui.import_form import source_form
+from dashboard.ui.paging import first_page
 from dashboard.ui.uploader import forget_upload
-from dashboard.views.predict import facts as vm
-from dashboard.views.predict.options import prediction_options
-from dashboard.views.predict.set_list import PAGE, prediction_list
-from dashboard.views.predict.set_panel import prediction_set
-from dashboard.views.predict.warm_worker import get_ready, start_prediction
+from dashboard.views.predict import facts
+from dashboard.views.predict.facts import RunChoice, SetView
+from dashboard.views.predict.set_panel import PAGE, REFINE, confirm_deletion, prediction_set
+from dashboard.views.predict.start import load_network, predict_dataset, start_prediction
 from db import datasets, names, submissions
 from db.models import Dataset, utc_now
 from engine.core.run_parameters import PredictionParams
 
 NEW, EXISTING = "New images", "An existing dataset"
-RIVALS = 3
-"""Networks that may predict beside the first: each takes as long as the first."""
+MOST_RIVALS = 3
+"""Networks that may predict the same images in one job: each takes as long as the first."""
 
 
 def page() -> None:
     chosen = st.query_params.get("set")
     with resources.database().reading() as session:
-        view = vm.set_view(session, chosen, utc_now(), resources.settings().lost_after_s)
+        view = facts.set_view(session, chosen, utc_now(), resources.settings().lost_after_s)
     if chosen and view is None:
-        st.warning("These predictions do not exist any more.")
+        st.warning("These predictions no longer exist.")
     if view is None:
         start_page()
     else:
@@ -38,23 +38,23 @@ def page() -> None:
 
 def start_page() -> None:
     st.title("Predict")
-    st.caption("Let a trained network draw masks for images it has never seen, look at them, and take them home.")
+    st.caption("Compute masks of new images with a trained network, inspect them, and download them.")
     with resources.database().reading() as session:
-        choices = vm.usable_runs(session, st.query_params.get("run", ""))
-        training = vm.training_runs(session)
+        choices = facts.usable_runs(session, st.query_params.get("run", ""))
+        training = facts.training_runs(session)
     if choices:
         with st.container(border=True):
             new_prediction({choice.id: choice for choice in choices})
     else:
         no_network(training)
-    prediction_list()
+    earlier_predictions()
 
 
 def no_network(training: tuple[str, ...]) -> None:
     if training:
         status.empty_state(
             "No trained network yet",
-            f"*{wording.escaped(training[0])}* is at work. It can predict once its training has ended, or was stopped "
+            f"*{wording.escaped(training[0])}* is training. It can predict once its training has ended, or was stopped "
             "after its first epoch.",
             button="Follow it",
             page="views/runs/page.py",
@@ -63,121 +63,168 @@ def no_network(training: tuple[str, ...]) -> None:
     else:
         status.empty_state(
             "No trained network yet",
-            "A network can predict once it has finished an epoch and its training has ended. Archived runs are left "
-            "out here.",
+            "A network can predict once it has finished an epoch and its training has ended. Archived runs are not "
+            "listed here.",
             button="Train one",
             page="views/train/page.py",
             icon=":material/image_search:",
         )
 
 
-def new_prediction(choices: dict[str, vm.RunChoice]) -> None:
+def new_prediction(choices: dict[str, RunChoice]) -> None:
     run, also = choose_networks(choices)
     for run_id in (run.id, *also):
-        get_ready(run_id)
+        load_network(run_id)
     what = st.segmented_control("Images", [NEW, EXISTING], default=NEW, required=True, key="predict-what")
+    if rights.only_looking("Predicting"):
+        return
     if what == NEW:
         predict_new(run, also)
     else:
         predict_existing(run, also)
 
 
-def choose_networks(choices: dict[str, vm.RunChoice]) -> tuple[vm.RunChoice, list[str]]:
-    asked = st.query_params.get("run")
-    if asked and asked not in choices:
-        st.warning("The network in the address cannot be used any more. Choose one of these.")
+def choose_networks(choices: dict[str, RunChoice]) -> tuple[RunChoice, list[str]]:
+    wanted = st.query_params.get("run")
+    if wanted and wanted not in choices:
+        st.warning("The network in the address can no longer be used. Choose one of these.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run_id = st.selectbox(
             "Network",
             list(choices),
-            index=list(choices).index(asked) if asked in choices else 0,
+            index=list(choices).index(wanted) if wanted in choices else 0,
             format_func=lambda run_id: choices[run_id].title,
             key="predict-run",
-            help="Runs that have ended and kept a model; the newest first. The best epoch is used.",
+            help="Runs that have ended and have a model, newest first. The model of the best epoch is used.",
         )
         also = st.multiselect(
             "Compare with",
             [other for other in choices if other != run_id],
             format_func=lambda run_id: choices[run_id].title,
-            max_selections=RIVALS,
+            max_selections=MOST_RIVALS,
             placeholder="No other network",
             key=f"predict-also-{run_id}",
-            help="These networks predict the same images, so that their masks can be laid side by side.",
+            help="These networks predict the same images, so that you can compare their masks.",
         )
     st.query_params["run"] = run_id
     run = choices[run_id]
-    st.caption(f"Learned on *{wording.escaped(run.dataset_name)}*, best at epoch {run.best_epoch}.")
+    st.caption(f"Trained on *{wording.escaped(run.dataset_name)}*, best at epoch {run.best_epoch}.")
     return run, also
 
 
-def predict_new(run: vm.RunChoice, also: list[str]) -> None:
-    if rights.only_looking("Predicting"):
-        return
+def predict_new(run: RunChoice, also: list[str]) -> None:
     chosen = source_form(key="predict")
     if chosen is None:
         return
     with resources.database().reading() as session:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
-    place = st.container()  # the button stands right under the files, and needs nothing below it
-    with st.expander("Name and how the masks are made", icon=":material/tune:"):
+    place = st.container()  # the button is right below the files, because nothing below it is required
+    with st.expander("Name and options", icon=":material/tune:"):
         name = st.text_input("Name for these images", proposal, key=f"predict-name-{chosen.source}", max_chars=200)
         how = prediction_options(run)
-    # The network is part of the key: a press that arrives when that network was just deleted starts no other one
+    # The key contains the run, so that a click that arrives after its deletion starts no other network.
     words = f"Predict {wording.escaped(chosen.words)}"
     if place.button(words, type="primary", icon=":material/play_arrow:", key=f"predict-new-{run.id}"):
-        submit_new(run, name, chosen, how, also)
+        source = chosen.source
+        set_id = start_prediction(
+            lambda session: submissions.submit_predict_new(session, run.id, name, source, how.flips, how.refine, also)
+        )
+        if set_id is not None:
+            forget_upload("predict")
+            open_set(set_id, also)
 
 
-def submit_new(run: vm.RunChoice, name: str, chosen: ChosenSource, how: PredictionParams, also: list[str]) -> None:
-    try:
-        with resources.database().writing() as session:
-            made, job = submissions.submit_predict_new(
-                session, run.id, name, chosen.source, how.flips, how.refine, also
-            )
-    except (names.NameTaken, submissions.NotReady) as error:
-        st.error(wording.escaped(str(error)))
-        return
-    forget_upload("predict")
-    show(job.id, made.id, also)
-
-
-def predict_existing(run: vm.RunChoice, also: list[str]) -> None:
-    if rights.only_looking("Predicting"):
-        return
+def predict_existing(run: RunChoice, also: list[str]) -> None:
     with resources.database().reading() as session:
-        targets = vm.targets(session, run.id)
-    by_id = {target.id: target for target in targets}
+        targets = {dataset.id: dataset for dataset in facts.targets(session, run.dataset_id)}
     dataset_id = st.selectbox(
         "Dataset",
-        list(by_id),
-        format_func=lambda target_id: f"{by_id[target_id].name} ({wording.count(by_id[target_id].images, 'image')})",
+        list(targets),
+        format_func=lambda id_: f"{targets[id_].name} ({wording.count(targets[id_].image_count, 'image')})",
         key="predict-dataset",
     )
     if dataset_id is None:
         st.info("There is no dataset with images.")
         return
-    if by_id[dataset_id].own:
-        st.caption(
-            "The network learned on this dataset: scores on its training images flatter it. See the gallery too."
-        )
+    if dataset_id == run.dataset_id:
+        st.caption("The network was trained on this dataset: scores on its training images are too high.")
     how = prediction_options(run)
     if st.button("Predict", type="primary", icon=":material/play_arrow:", key=f"predict-existing-{run.id}"):
-        try:
-            with resources.database().writing() as session:
-                datasets.refuse_if_busy(session, dataset_id)
-                made, job = submissions.submit_predict(
-                    session, run.id, dataset_id, how.flips, refine=how.refine, also=also
-                )
-        except (submissions.NotReady, datasets.InUse) as error:
-            st.error(wording.escaped(str(error)))
-            return
-        show(job.id, made.id, also)
+        set_id = start_prediction(
+            lambda session: predict_dataset(session, run.id, dataset_id, how.flips, how.refine, also)
+        )
+        if set_id is not None:
+            open_set(set_id, also)
 
 
-def show(job_id: str, set_id: str, also: list[str]) -> None:
-    """See that a worker looks at a new prediction, and show it."""
-    start_prediction(job_id)
+def prediction_options(run: RunChoice) -> PredictionParams:
+    """Draw how masks are computed; the defaults are what the run uses for its own images."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        flips = st.toggle(
+            "Average over flips",
+            run.prediction.flips,
+            key=f"predict-flips-{run.id}",
+            help="Predicts each image and its three mirror images, and averages: often a little better, four times as "
+            "slow.",
+        )
+        refine = st.segmented_control(
+            "Refine at edges",
+            list(REFINE),
+            default=run.prediction.refine,
+            required=True,
+            format_func=REFINE.__getitem__,
+            key=f"predict-refine-{run.id}",
+            help="Aligns the outlines of the masks with the edges of the image. GrabCut also separates object and "
+            "background by colour, which is slower and suits few, clear objects.",
+        )
+    return PredictionParams(flips=flips, refine=refine)
+
+
+def open_set(set_id: str, also: list[str]) -> None:
     st.switch_page(PAGE, query_params={"set": set_id} | ({"against": also[0]} if also else {}))
+
+
+def earlier_predictions() -> None:
+    """Draw one row for each prediction set, and for uploaded images whose run was deleted."""
+    with resources.database().reading() as session:
+        earlier = facts.earlier(session, utc_now(), resources.settings().lost_after_s)
+        left_over = facts.uploads_without_predictions(session)
+    if earlier or left_over:
+        st.subheader("Earlier predictions")
+    for view in earlier:
+        set_row(view)
+    for dataset in left_over:
+        with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"left-{dataset.id}"):
+            words = f"{wording.count(dataset.image_count, 'image')} without predictions: the run was deleted"
+            st.markdown(f"**{wording.escaped(dataset.name)}**  \n:small[{words}]", width="stretch")
+            if rights.button("Delete images", icon=":material/delete:", key=f"delete-images-{dataset.id}"):
+                delete_images(dataset.id)
+
+
+def set_row(view: SetView) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"earlier-{view.id}"):
+        state = view.job.status if view.job else "finished"
+        badge, done = "", wording.count(view.predicted, "image")
+        if state != "finished":
+            badge = status.badge_text(state)
+            done = f"{view.predicted:,} of {view.images:,} images" if view.images else done
+        parts = [done, f"by {wording.escaped(view.run_name)}", wording.ago(view.created_at, utc_now())]
+        st.markdown(f"**{wording.escaped(view.dataset_name)}** {badge}  \n:small[{' · '.join(parts)}]", width="stretch")
+        if st.button("Open", key=f"open-{view.id}", on_click=first_page):
+            st.switch_page(PAGE, query_params={"set": view.id})
+        if rights.button("Delete", icon=":material/delete:", key=f"delete-{view.id}"):
+            confirm_deletion(view)
+
+
+def delete_images(dataset_id: str) -> None:
+    try:
+        with resources.database().writing() as session:
+            deleted = datasets.delete_dataset(session, dataset_id)
+    except datasets.InUse as error:
+        st.error(wording.escaped(str(error)))
+        return
+    resources.remove_files(deleted)
+    st.rerun()
 
 
 page()

@@ -1,4 +1,4 @@
-"""One set of predictions: what made it, how far it is, its masks, and what to take home."""
+"""One prediction set: where it comes from, its progress, its masks and downloads."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
+from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
 from dashboard.ui.file_report import file_report
-from dashboard.views.predict import facts as vm
+from dashboard.views.predict import facts
 from dashboard.views.predict.facts import SetView
 from dashboard.views.predict.mask_facts import PER_PAGE
 from dashboard.views.predict.masks import prediction_masks
-from dashboard.views.predict.options import REFINE_WORDS
-from dashboard.views.predict.rival import follow_prediction, poll_s
-from dashboard.views.predict.set_list import PAGE, confirm_deletion
+from dashboard.views.predict.rival import current_set, poll_s, progress
+from db import runs
 from db.models import utc_now
+from engine.prediction.refine_masks import Refine
+
+PAGE = "views/predict/page.py"
+REFINE: dict[Refine, str] = {"none": "Off", "guided_filter": "Guided filter", "grabcut": "GrabCut"}
+REFINED_BY = {"guided_filter": ", refined by a guided filter", "grabcut": ", refined by GrabCut"}
 
 
 def prediction_set(view: SetView) -> None:
-    """Draw the page of one set: its masks, or the one image that the address names."""
+    """Draw a prediction set: all its masks, or the one image that the URL names."""
     image_id = st.query_params.get("image", "")
     table = score_table(view.id) if view.predicted else None
     if table is not None and image_id in table.index:
@@ -33,17 +38,28 @@ def prediction_set(view: SetView) -> None:
     st.title(wording.escaped(view.dataset_name))
     _origin(view)
     actions = st.container(horizontal=True, vertical_alignment="bottom")
-    _follow(view)
-    _name_skipped(view)
-    if st.query_params.pop("image", None):
-        st.warning("The image in the address has no mask here.")
+    progress(view, "Predicting")
+    if view.at_work and view.predicted < PER_PAGE:
+        _fill_page(view)
+    with resources.database().reading() as session:
+        skipped, first = facts.skipped_files(session, view.dataset_id)
+    if view.fresh and skipped:
+        lines = [f"- `{name.replace('`', '')}`: {wording.escaped(reason)}" for name, reason in first]
+        if skipped > len(first):
+            lines.append(f"- and {skipped - len(first):,} more, see the tab *Files*")
+        st.warning(f"{wording.count(skipped, 'file').capitalize()} skipped:\n" + "\n".join(lines))
+    if st.query_params.pop("image", ""):
+        st.warning("The image in the address has no mask in this set.")
     masks, files = st.tabs(
-        ["Masks", f"Files ({view.skipped} skipped)" if view.skipped else "Files"], key="predict-tabs", on_change="rerun"
+        ["Masks", f"Files ({skipped} skipped)" if skipped else "Files"], key="predict-tabs", on_change="rerun"
     )
     threshold = 0.5
     if masks.open:
         with masks:
-            threshold = prediction_masks(view, table) if table is not None else _nothing_yet(view)
+            if table is not None:
+                threshold = prediction_masks(view, table)
+            else:
+                st.info("No mask yet. They appear here automatically." if view.at_work else "There are no masks.")
     if files.open:
         with files:
             file_report(view.dataset_id, key=f"report-{view.id}")
@@ -59,52 +75,44 @@ def prediction_set(view: SetView) -> None:
         if st.button("Open the run", icon=":material/monitoring:", key="to-run"):
             st.switch_page("views/runs/page.py", query_params={"run": view.run_id})
         if not view.own and rights.button("Delete", icon=":material/delete:", key="delete"):
-            confirm_deletion(view.id, view.dataset_name, view.predicted, view.fresh)
+            confirm_deletion(view)
 
 
 def _origin(view: SetView) -> None:
-    how = ", averaged over flips" if view.flips else ""
-    how += f", refined by {REFINE_WORDS[view.refine]}" if view.refine != "none" else ""
-    done = (
-        f"{view.predicted:,} of {wording.count(view.images, 'image')} predicted"
-        if view.images
-        else "No images yet, to be predicted"
-    )
-    made = wording.ago(view.created_at, utc_now())
-    st.caption(f"{done} by *{wording.escaped(view.run_name)}*{how} · {made}")
-
-
-def _follow(view: SetView) -> None:
-    follow_prediction(view, "Predicting")
-    if view.job is not None and view.job.at_work and view.predicted < PER_PAGE:
-        _fill_page(view)
+    how = (", averaged over flips" if view.flips else "") + REFINED_BY.get(view.refine, "")
+    done = "No images yet, to be predicted"
+    if view.images:
+        done = f"{view.predicted:,} of {wording.count(view.images, 'image')} predicted"
+    st.caption(f"{done} by *{wording.escaped(view.run_name)}*{how} · {wording.ago(view.created_at, utc_now())}")
 
 
 def _fill_page(view: SetView) -> None:
-    """Draw the page anew when further masks are stored, until its first page of them is full."""
+    """Rerun the page when more masks are stored, until the first page of the grid is full."""
 
     @st.fragment(run_every=poll_s(view))
-    def look() -> None:
-        with resources.database().reading() as session:
-            predicted = vm.predicted(session, view.id)
-        if predicted > view.predicted:
+    def poll() -> None:
+        now = current_set(view.id)
+        if now is not None and now.predicted > view.predicted:
             st.rerun()
 
-    look()
+    poll()
 
 
-def _name_skipped(view: SetView) -> None:
-    if not (view.fresh and view.skipped):
-        return
-    with resources.database().reading() as session:
-        found = vm.skipped_files(session, view.dataset_id)
-    lines = [f"- `{name.replace('`', '')}`: {wording.escaped(reason)}" for name, reason in found]
-    if view.skipped > len(found):
-        lines.append(f"- and {view.skipped - len(found):,} more, in the tab *Files*")
-    st.warning(f"{wording.count(view.skipped, 'file').capitalize()} left out:\n" + "\n".join(lines))
+@st.dialog("Delete these predictions?")
+def confirm_deletion(view: SetView) -> None:
+    lines = [wording.count(view.predicted, "predicted mask")]
+    if view.fresh:
+        lines.append("the images, if no other run has predicted them")
+    st.markdown(
+        f"Of **{wording.escaped(view.dataset_name)}** are deleted permanently:\n"
+        + "\n".join(f"- {line}" for line in lines)
+    )
+    st.caption("The run and its model stay.")
+    deletion_buttons(lambda: _delete(view.id), "The predictions are deleted.", keep="Keep them")
 
 
-def _nothing_yet(view: SetView) -> float:
-    at_work = view.job is not None and view.job.at_work
-    st.info("No mask yet. The first ones appear here by themselves." if at_work else "There are no masks.")
-    return 0.5
+def _delete(set_id: str) -> None:
+    with resources.database().writing() as session:
+        deleted = runs.delete_prediction_set(session, set_id)
+    resources.remove_files(deleted)
+    st.query_params.from_dict({})  # clear() raises while a widget is bound to the URL

@@ -181,7 +181,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         state=state,
         progress=view.progress if view else Progress(),
         seconds=seconds_trained(run, view),
-        left_s=_left_s(view),
+        left_s=view.left_s if view and state in ("running", "stopping") else None,
         epochs_done=epochs_done or 0,
         epochs_total=_epochs_total(run),
         best_epoch=run.best_epoch,
@@ -222,12 +222,6 @@ def seconds_trained(run: Run | Row[Any], view: JobView | None) -> float | None:
     # `ended_reason` is empty from the first batch until training ends; `train_seconds` then includes this attempt.
     training = view.at_work and not run.ended_reason
     return run.train_seconds + view.elapsed_s if training else run.train_seconds
-
-
-def _left_s(view: JobView | None) -> float | None:
-    if view is None or view.status not in ("running", "stopping"):
-        return None
-    return view.left_s
 
 
 def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done: int) -> str:

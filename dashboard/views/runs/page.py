@@ -9,10 +9,11 @@ import streamlit as st
 from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.facts.run_metrics import DICE_NAME
-from dashboard.server.resources import database, launcher, settings
+from dashboard.server.resources import database, settings
 from dashboard.ui.bug_report import bug_report
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
+from dashboard.ui.job_panel import retry_job, stop_job
 from dashboard.ui.status import badge_text, empty_state
 from dashboard.views.runs import results
 from dashboard.views.runs.facts import LiveStatus, RunHead, live_status, own_prediction_set_id, run_head
@@ -40,24 +41,6 @@ def delete(head: RunHead) -> None:
     st.query_params.pop("run", None)
 
 
-def stop(job_id: str) -> None:
-    with database().writing() as session:
-        jobs.request_stop(session, job_id)
-
-
-def resume(job_id: str) -> None:
-    """Put an ended job back into the queue: it resumes after its last finished epoch."""
-    with database().writing() as session:
-        jobs.requeue(session, job_id)
-    launcher().submit(job_id)
-
-
-def requeue_lost(job_id: str) -> None:
-    with database().writing() as session:
-        jobs.requeue_lost(session, utc_now(), settings().lost_after_s, job_id)
-    launcher().submit(job_id)
-
-
 def end_lost(job_id: str) -> None:
     """End a lost job: with a stop request it is not put back into the queue."""
     with database().writing() as session:
@@ -77,18 +60,18 @@ def actions(head: RunHead, status: LiveStatus) -> None:
 
     if status.can_stop:
         kept = "Ends after the current step. The finished epochs and the best model are kept."
-        button("Stop", "stop_circle", stop, kept, primary=False)
+        button("Stop", "stop_circle", stop_job, kept, primary=False)
     where = "after the last finished epoch" if head.keeps_last else "from the first epoch: it does not keep the last"
     if status.can_resume and job_id:
         if head.keeps_last:
-            button("Resume", "resume", resume, "Continues after the last finished epoch, with its optimizer state.")
+            button("Resume", "resume", retry_job, "Continues after the last finished epoch, with its optimizer state.")
         else:
             again = "This run does not keep its last epoch, so it starts again with the first."
-            button("Start over", "resume", resume, again)
+            button("Start over", "resume", retry_job, again)
     if status.can_retry and job_id:
-        button("Retry", "replay", resume, f"Tries again {where}.")
+        button("Retry", "replay", retry_job, f"Tries again {where}.")
     if status.state == "lost":
-        button("Put back in the queue", "replay", requeue_lost, f"Another worker continues {where}.")
+        button("Put back in the queue", "replay", retry_job, f"Another worker continues {where}.")
         button("End it here", "stop_circle", end_lost, "Keeps what it has learned so far.", primary=False)
 
 

@@ -1,4 +1,4 @@
-"""Every route behind the gate: for whom it answers, and from where it may be asked."""
+"""The gate: which roles and which senders each route accepts."""
 
 import re
 
@@ -10,7 +10,7 @@ from dashboard.access import identity, messages
 from dashboard.access.gate import PAGES
 from dashboard.pages import page_routes
 from dashboard.server.routes import ROUTES
-from db.actors import LOCAL, STRANGER, Actor, Role
+from db.actors import ANONYMOUS, LOCAL, Actor, Role
 from db.models import AuditEntry, Image, Person
 from tests.support.entering import forget, header, login_wanted, user_cookies
 from tests.support.installation import REPOSITORY, add_discs
@@ -55,13 +55,13 @@ def a_thumbnail(installation) -> str:
     return f"/files/datasets/{image.dataset_id}/thumbs/{image.id}"
 
 
-def test_all_routes_are_walked():
+def test_all_routes_are_checked():
     assert len(addresses()) >= 27 and ("POST", f"/files/uploads/{NOBODY}") in addresses()
     stems = {f"/{path.parent.name}" for path in (REPOSITORY / "dashboard" / "views").glob("*/page.py")}
     assert stems | {"/"} == PAGES
 
 
-def test_a_stranger_is_refused_by_every_route(shared):
+def test_every_route_rejects_anonymous_visitors(shared):
     with guarded_serving() as server:
         for method, address in addresses():
             answer = server.ask(address, method)
@@ -72,9 +72,9 @@ def test_a_stranger_is_refused_by_every_route(shared):
             assert server.ask(address).status == 401, address
 
 
-def test_what_a_stranger_may_have_reaches_the_app(shared):
+def test_public_paths_reach_the_app(shared):
     with guarded_serving() as server:
-        # 404 is the routes' own answer here: Streamlit's are not beside them.
+        # 404 is the answer of the routes here: this test server has none of Streamlit's.
         for address in (
             "/",
             "/train",
@@ -91,7 +91,7 @@ def test_what_a_stranger_may_have_reaches_the_app(shared):
 @pytest.mark.parametrize(("role", "reads", "writes"), [
     (Role.NONE, 403, 403), (Role.VIEWER, 200, 403), (Role.EDITOR, 200, 410), (Role.ADMIN, 200, 410),
 ])  # fmt: skip
-def test_each_role_gets_what_it_may(shared, role, reads, writes):
+def test_each_role_gets_its_permissions(shared, role, reads, writes):
     add_discs(shared)
     cookie = header(arrive(shared, role))
     upload = {"x_maskloom_upload": "1", "sec_fetch_site": "same-origin"}
@@ -101,7 +101,7 @@ def test_each_role_gets_what_it_may(shared, role, reads, writes):
         assert server.ask(f"/files/uploads/{NOBODY}", "DELETE", cookie=cookie, **upload).status == writes
 
 
-def test_a_login_counts_until_it_is_ended_and_no_longer(shared):
+def test_a_login_is_valid_until_it_is_ended(shared):
     add_discs(shared)
     cookies = arrive(shared, Role.VIEWER)
     other = user_cookies()
@@ -117,13 +117,13 @@ def test_a_login_counts_until_it_is_ended_and_no_longer(shared):
     assert [(entry.who, entry.action) for entry in told[-2:]] == [("Ada", "logged in"), ("Ada", "logged out")]
 
 
-def test_a_cookie_of_somebody_who_never_came_is_nobody(shared):
+def test_a_cookie_of_an_unknown_person_is_rejected(shared):
     add_discs(shared)
     with guarded_serving() as server:
         assert server.ask(a_thumbnail(shared), cookie=header(user_cookies("carol"))).status == 401
 
 
-def test_a_download_is_written_down_with_who_took_it(shared):
+def test_a_download_is_recorded_with_its_person(shared):
     dataset = add_discs(shared)
     cookie = header(arrive(shared, Role.VIEWER))
     with guarded_serving() as server:
@@ -139,12 +139,12 @@ HOSTS = ["evil.example", "evil.example:80", "127.0.0.1.evil.example", *NUMBERS]
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_name_that_somebody_else_points_here_is_refused(open_installation, host):
+def test_other_host_names_are_rejected(open_installation, host):
     with guarded_serving() as server:
         assert server.ask("/files/preview/" + NOBODY, host=host).status in (400, 421)
 
 
-def test_names_of_this_machine_and_those_allowed_are_answered(dashboard, monkeypatch):
+def test_names_of_this_machine_and_allowed_hosts_are_accepted(dashboard, monkeypatch):
     monkeypatch.setenv("ALLOWED_HOSTS", "Masks.example, lab")
     forget()
     with guarded_serving() as server:
@@ -157,7 +157,7 @@ def test_names_of_this_machine_and_those_allowed_are_answered(dashboard, monkeyp
     {"origin": "null"}, {"origin": ""}, {"origin": "https://127.0.0.1:1"},
     {"sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"},
 ])  # fmt: skip
-def test_another_sites_page_can_neither_upload_nor_look(open_installation, headers):
+def test_a_page_of_another_site_can_neither_upload_nor_read(open_installation, headers):
     upload = {"x_maskloom_upload": "1", **headers}
     with guarded_serving() as server:
         assert server.ask(f"/files/uploads/{NOBODY}?path=a.png", "POST", b"x", **upload).status == 403
@@ -165,13 +165,13 @@ def test_another_sites_page_can_neither_upload_nor_look(open_installation, heade
         assert server.ask("/static/js/index.js", **headers).status == 403
 
 
-def test_a_link_from_elsewhere_opens_a_page(open_installation):
+def test_a_link_of_another_site_opens_a_page(open_installation):
     with guarded_serving() as server:
         assert server.ask("/runs", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 404  # not 403
         assert server.ask("/runs", "POST", sec_fetch_site="cross-site", sec_fetch_mode="navigate").status == 403
 
 
-def test_every_answer_carries_the_headers(open_installation):
+def test_every_response_has_the_headers(open_installation):
     with guarded_serving() as server:
         for answer in (server.ask("/"), server.ask("/", host="evil.example"), server.ask("/files/preview/" + NOBODY)):
             assert answer.headers["x-content-type-options"] == "nosniff"
@@ -184,11 +184,11 @@ def test_every_answer_carries_the_headers(open_installation):
         assert "'unsafe-" not in scripts and "http" not in policy and "frame-ancestors 'none'" in policy
 
 
-def test_whoever_is_at_the_machine_is_at_home_and_written_down_as_local(open_installation):
+def test_the_local_visitor_is_recorded_as_local(open_installation):
     dataset = add_discs(open_installation)
     with guarded_serving() as server:
         assert server.ask(f"/files/datasets/{dataset.id}/report.csv").status == 200
-        # A proxy on this machine says for whom it asks, and that is not this machine.
+        # A proxy on this machine forwards the address of another machine.
         assert server.ask(f"/files/datasets/{dataset.id}/report.csv", x_forwarded_for="192.168.1.7").status == 403
     with open_installation.database.reading() as session:
         assert [entry.who for entry in session.scalars(select(AuditEntry))] == ["local"]
@@ -206,18 +206,18 @@ def message(**fields) -> bytes:
     return made.SerializeToString()
 
 
-def test_a_stranger_can_have_the_page_drawn_from_its_top_and_nothing_else():
+def test_an_anonymous_visitor_can_only_rerun_the_whole_page():
     pressed = message(rerun_script={"fragment_id": "live", "query_string": "run=1", "page_script_hash": "abc"})
     for before in (True, False):
-        handed_on = BackMsg.FromString(messages.admitted(pressed, STRANGER, let_in_before=before)).rerun_script
-        assert (handed_on.query_string, handed_on.page_script_hash, handed_on.fragment_id) == ("run=1", "abc", "")
-        assert bool(handed_on.widget_states.widgets) != before, "the button Log in can be pressed, and no other"
+        accepted = BackMsg.FromString(messages.admitted(pressed, ANONYMOUS, could_view=before)).rerun_script
+        assert (accepted.query_string, accepted.page_script_hash, accepted.fragment_id) == ("run=1", "abc", "")
+        assert bool(accepted.widget_states.widgets) != before, "the button Log in can be pressed, and no other"
     for other in (message(clear_cache=True), message(stop_script=True), b"\xff\xff", b"x" * 70_000, b""):
-        assert messages.admitted(other, STRANGER, let_in_before=False) is None
-    assert messages.admitted(pressed, Actor("v", Role.VIEWER), let_in_before=True) == pressed
+        assert messages.admitted(other, ANONYMOUS, could_view=False) is None
+    assert messages.admitted(pressed, Actor("v", Role.VIEWER), could_view=True) == pressed
 
 
-def test_only_an_admin_clears_what_is_kept_for_everybody():
+def test_only_an_admin_clears_the_cache():
     asked = message(clear_cache=True)
-    assert messages.admitted(asked, Actor("e", Role.EDITOR), let_in_before=True) is None
-    assert messages.admitted(asked, LOCAL, let_in_before=True) == asked
+    assert messages.admitted(asked, Actor("e", Role.EDITOR), could_view=True) is None
+    assert messages.admitted(asked, LOCAL, could_view=True) == asked

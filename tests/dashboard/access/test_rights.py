@@ -5,20 +5,20 @@ from sqlalchemy import select
 from sqlalchemy.exc import NoResultFound
 
 from dashboard.access import identity
-from dashboard.access.entrance import Entrance
-from dashboard.access.refusals import show_refusal
+from dashboard.access.mode import AccessMode
+from dashboard.access.rights import show_error
 from dashboard.pages import pages
 from dashboard.server import resources
 from dashboard.ui import job_panel
 from dashboard.views.runs import marks as run_marks
 from db import jobs, submissions
-from db.actors import LOCAL, STRANGER, TOKEN, Actor, NotAllowed, Role
+from db.actors import ANONYMOUS, LOCAL, TOKEN, Actor, NotAllowed, Role
 from db.models import AuditEntry, Dataset, JobKind, Person
 from tests.support.entering import login_wanted, user_cookies
 from tests.support.installation import add_discs
 
 VIEWER, EDITOR = Actor("Vera", Role.VIEWER, "v" * 32), Actor("Ed", Role.EDITOR, "e" * 32)
-PAGES = [name for name, page in pages().items() if page.is_offered(Entrance.LOGIN, Role.VIEWER)]
+PAGES = [name for name, page in pages().items() if page.is_offered(AccessMode.LOGIN, Role.VIEWER)]
 WRITING = [
     *("Import", "Try the sample set", "Start training", "Delete", "Pin", "Archive", "Label all 6 images", "Predict"),
     *("Save this recipe", "Import a recipe", "Measure"),
@@ -53,7 +53,7 @@ def arrive(role: Role, subject: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", pages())
-def test_a_stranger_sees_nothing_of_any_page(shared, at_the_page, open_page, page):
+def test_an_anonymous_visitor_sees_only_the_sign_in_page(shared, at_the_page, open_page, page):
     add_discs(shared)
     app = (
         open_page(f"views/{page}/page.py")
@@ -75,27 +75,27 @@ def test_a_viewer_sees_pages_without_buttons_that_write(shared, at_the_page, ope
     assert not [label for label in labels if label.startswith(tuple(WRITING))], labels
 
 
-def test_a_viewer_is_told_who_may_train_and_an_editor_may(shared, at_the_page, open_page):
+def test_only_an_editor_may_train(shared, at_the_page, open_page):
     add_discs(shared)
     at_the_page(arrive(Role.VIEWER, "vera"))
     app = open_page("views/train/page.py")
-    assert any("takes an editor, and your role is viewer" in info.value for info in app.info)
+    assert any("requires the role editor, and your role is viewer" in info.value for info in app.info)
     at_the_page(arrive(Role.EDITOR, "ed"))
     app = open_page("views/train/page.py")
     assert "Start training" in [button.label for button in app.button]
-    assert not any("takes an editor" in info.value for info in app.info)
+    assert not any("requires the role editor" in info.value for info in app.info)
 
 
-def test_a_person_without_a_role_is_told_to_ask(shared, at_the_page, open_page):
+def test_a_person_without_a_role_sees_only_the_sign_in_page(shared, at_the_page, open_page):
     add_discs(shared)
     at_the_page(arrive(Role.NONE, "nora"))
     app = open_page("views/datasets/page.py")
-    assert any("An admin has to let you in" in info.value for info in app.info)
+    assert any("You have no role yet" in info.value for info in app.info)
     assert [button.label for button in app.button] == ["Log out"] and "discs" not in str(app)
 
 
-@pytest.mark.parametrize("who", [STRANGER, VIEWER])
-def test_what_no_button_offers_is_refused_too(dashboard, submitted, who):
+@pytest.mark.parametrize("who", [ANONYMOUS, VIEWER])
+def test_actions_without_permission_are_rejected_by_the_database(dashboard, submitted, who):
     dataset = add_discs(dashboard)
     with dashboard.database.writing() as session:
         job_id = jobs.submit(session, JobKind.IMPORT, {}).id
@@ -116,7 +116,7 @@ def test_what_no_button_offers_is_refused_too(dashboard, submitted, who):
 
 
 @pytest.mark.parametrize("who", [EDITOR, TOKEN])
-def test_folders_of_the_machine_are_for_admins(dashboard, who):
+def test_only_admins_import_folders_of_the_server(dashboard, who):
     for kind in ("folder", "zip"):
         with identity.acting_as(who), pytest.raises(NotAllowed), resources.database().writing() as session:
             submissions.submit_import(session, "etc", {"kind": kind, "path": "/etc"})
@@ -126,22 +126,22 @@ def test_folders_of_the_machine_are_for_admins(dashboard, who):
         assert [row.name for row in session.scalars(select(Dataset))] == ["mine"]
 
 
-def test_a_refusal_is_shown_as_its_sentence_and_other_errors_are_not_hidden(monkeypatch):
+def test_missing_permission_is_shown_and_other_errors_are_not_hidden(monkeypatch):
     shown = []
     monkeypatch.setattr("streamlit.error", lambda sentence, icon: shown.append(sentence))
     with pytest.raises(NotAllowed) as caught:
         VIEWER.require(Role.ADMIN)
-    assert show_refusal(caught.value) and shown == [str(caught.value)]
+    assert show_error(caught.value) and shown == [str(caught.value)]
     assert "takes an admin, and your role is viewer" in shown[0]
-    assert not show_refusal(ValueError("x"))
+    assert not show_error(ValueError("x"))
 
 
-def test_what_was_deleted_between_a_look_and_a_press_is_told_in_a_sentence(dashboard, monkeypatch):
+def test_an_object_deleted_meanwhile_gives_a_message(dashboard, monkeypatch):
     shown = []
     monkeypatch.setattr("streamlit.warning", lambda sentence, icon: shown.append(sentence))
     with dashboard.database.reading() as session, pytest.raises(NoResultFound) as caught:
         session.get_one(Dataset, "0" * 32)
-    assert show_refusal(caught.value)
+    assert show_error(caught.value)
     assert "deleted in another tab" in shown[0]
 
 

@@ -1,4 +1,4 @@
-"""The shared access token: its cookie, its page, and how often it may be guessed."""
+"""The shared access token: its cookie, its page, and the limit of tries."""
 
 import time
 
@@ -21,16 +21,16 @@ def installed(dashboard, monkeypatch):
     forget()
 
 
-def come_in(server, typed: str, **headers: str):
+def log_in(server, typed: str, **headers: str):
     return server.ask("/access", "POST", f"token={typed}".encode(), **FORM, **headers)
 
 
-def test_only_the_token_is_the_token():
+def test_only_the_exact_token_is_accepted():
     assert is_token("a" * 20, "a" * 20)
     assert not is_token("a" * 19, "a" * 20) and not is_token("é", "a" * 20) and not is_token("", "")
 
 
-def test_a_cookie_is_good_for_its_hours_and_its_token(monkeypatch):
+def test_a_cookie_is_valid_for_its_hours_and_its_token(monkeypatch):
     cookie = new_cookie(ACCESS_TOKEN)
     assert ACCESS_TOKEN not in cookie
     assert login_key({COOKIE: cookie}, ACCESS_TOKEN, 1)
@@ -45,7 +45,7 @@ def test_a_cookie_is_good_for_its_hours_and_its_token(monkeypatch):
     assert login_key({COOKIE: cookie}, ACCESS_TOKEN, 1) is None
 
 
-def test_an_address_waits_after_some_tries_and_others_do_not():
+def test_an_address_has_to_wait_after_some_tries():
     now = 0.0
     patience = Patience(lambda: now)
     assert [patience.count("a") for _ in range(TRIES)] == [0.0] * TRIES
@@ -59,35 +59,35 @@ def test_an_address_waits_after_some_tries_and_others_do_not():
     assert len(patience._tries) <= token_cookie.MOST_ADDRESSES + 1
 
 
-def test_nothing_is_answered_before_the_token_is_typed_in(installed):
+def test_nothing_is_available_without_the_token(installed):
     with guarded_serving() as server:
         for path in ("/", "/datasets", "/files/preview/" + "0" * 32, "/static/js/index.js", "/access/leave"):
             shown = server.ask(path)
             assert shown.status == 401 and b"Access token" in shown.body and b"static/" not in shown.body
             assert "default-src 'none'" in shown.headers["content-security-policy"]
             assert server.ask(path, sec_fetch_mode="no-cors").headers["content-type"] == "application/json"
-        assert come_in(server, "wrong").status == 401
-        right = come_in(server, ACCESS_TOKEN)
+        assert log_in(server, "wrong").status == 401
+        right = log_in(server, ACCESS_TOKEN)
         assert right.status == 303 and right.headers["location"] == "/"
         set_cookie = right.headers["set-cookie"]
         assert "HttpOnly" in set_cookie and "SameSite=lax" in set_cookie and ACCESS_TOKEN not in set_cookie
         cookie = set_cookie.partition(";")[0]
         assert server.ask("/files/preview/" + "0" * 32, cookie=cookie).status == 404
         assert server.ask("/access/leave", cookie=cookie).status == 303
-        assert server.ask("/files/preview/" + "0" * 32, cookie=cookie).status == 401, "the cookie has ended for good"
+        assert server.ask("/files/preview/" + "0" * 32, cookie=cookie).status == 401, "the login has ended"
 
 
-def test_guessing_is_slowed_down_and_the_token_is_not_taken_from_an_address(installed):
+def test_guessing_is_limited_and_the_token_is_not_read_from_a_url(installed):
     with guarded_serving() as server:
         assert server.ask(f"/?token={ACCESS_TOKEN}").status == 401
         assert server.ask(f"/access?token={ACCESS_TOKEN}").status == 200
-        assert [come_in(server, "wrong").status for _ in range(TRIES)] == [401] * TRIES
-        refused = come_in(server, ACCESS_TOKEN)
+        assert [log_in(server, "wrong").status for _ in range(TRIES)] == [401] * TRIES
+        refused = log_in(server, ACCESS_TOKEN)
         assert refused.status == 429 and 0 < int(refused.headers["retry-after"]) <= WINDOW_S + 1
 
 
-def test_another_sites_form_cannot_type_it_in(installed):
+def test_a_form_of_another_site_is_rejected(installed):
     with guarded_serving() as server:
         for headers in ({"sec_fetch_site": "cross-site"}, {"origin": "http://evil.example"}, {"origin": "null"}):
-            assert come_in(server, ACCESS_TOKEN, **headers).status == 403
-        assert come_in(server, "x" * 5000).status == 413
+            assert log_in(server, ACCESS_TOKEN, **headers).status == 403
+        assert log_in(server, "x" * 5000).status == 413

@@ -1,4 +1,4 @@
-"""The datasets page's view-model on real rows."""
+"""Data of the Datasets page from real rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dashboard.facts import datasets as view
+from dashboard.facts import urls
 from db import datasets, jobs, recipes, runs, submissions
 from db.models import Image, Job, JobStatus, new_id, utc_now
 from tests.support.installation import add_discs
@@ -36,11 +37,10 @@ def add_names(installation, names, truth=()):
 
 def found_names(installation, dataset_id, **asked):
     with installation.database.reading() as session:
-        page = view.picture_page(session, dataset_id, **asked)
-    return [picture.name for picture in page.pictures]
+        return [image.name for image in view.images_page(session, dataset_id, **asked)]
 
 
-def test_cards_are_newest_first_with_their_first_pictures_and_size(installation):
+def test_cards_are_newest_first_with_their_first_images_and_size(installation):
     older = add_discs(installation, count=6, name="older")
     newer = add_discs(installation, count=1, name="newer", truth=False)
     with installation.database.reading() as session:
@@ -51,7 +51,7 @@ def test_cards_are_newest_first_with_their_first_pictures_and_size(installation)
     assert older.id in cards[1].thumbnails[0] and newer.id in cards[0].thumbnails[0]
 
 
-def test_cards_leave_out_images_that_were_brought_only_to_be_predicted(installation):
+def test_cards_leave_out_images_imported_only_for_a_prediction(installation):
     with installation.database.writing() as session:
         datasets.create(session, "for one prediction", purpose="prediction")
     with installation.database.reading() as session:
@@ -93,28 +93,27 @@ def test_an_unknown_dataset_is_none(installation):
         assert view.job_of(session, "0" * 32, utc_now(), LOST_AFTER_S) is None
 
 
-def test_a_view_counts_what_was_taken_and_skipped(installation):
+def test_a_view_counts_images_and_skipped_files(installation):
     dataset = add_discs(installation, count=3)
     with installation.database.writing() as session:
         entries = [{"name": "notes.txt", "taken": False, "reason": "It is a text file."}]
         datasets.add_images(session, dataset.id, new_id(), [], entries)
     with installation.database.reading() as session:
         shown = view.dataset_view(session, dataset.id, utc_now(), LOST_AFTER_S)
-        report = view.report_lines(session, dataset.id)
-    assert (shown.taken, shown.skipped, shown.images, shown.truth) == (3, 1, 3, 3)
+        report = datasets.report(session, dataset.id)
+    assert (shown.skipped, shown.images, shown.truth) == (1, 3, 3)
     assert shown.classes == ("background", "foreground") and len(shown.lookup) == 256
-    assert report[0] == view.ReportLine("notes.txt", False, "It is a text file.")
+    assert (report[0].name, report[0].taken, report[0].reason) == ("notes.txt", False, "It is a text file.")
     assert all(line.taken for line in report[1:]) and len(report) == 4
 
 
-def test_pages_cut_the_images_and_a_page_too_far_is_the_last(installation):
+def test_images_are_paged_and_a_page_too_far_is_the_last(installation):
     dataset_id = add_names(installation, [f"{number:03d}.png" for number in range(10)])
     assert found_names(installation, dataset_id, page=2, per_page=4) == ["004.png", "005.png", "006.png", "007.png"]
     assert found_names(installation, dataset_id, page=99, per_page=4) == ["008.png", "009.png"]
     assert found_names(installation, dataset_id, page=-3, per_page=4)[0] == "000.png"
     with installation.database.reading() as session:
-        page = view.picture_page(session, dataset_id, page=99, per_page=4)
-    assert (page.found, page.page, page.pages) == (10, 3, 3)
+        assert view.count_images(session, dataset_id) == 10
 
 
 @pytest.mark.parametrize(
@@ -127,33 +126,30 @@ def test_pages_cut_the_images_and_a_page_too_far_is_the_last(installation):
         ("none of them", []),
     ],
 )
-def test_search_takes_signs_as_they_are_and_ignores_case(installation, search, expected):
+def test_search_takes_wildcards_literally_and_ignores_case(installation, search, expected):
     dataset_id = add_names(installation, ["Egg_01.png", "egg%02.png", "卵.png", "pan.png"])
     assert found_names(installation, dataset_id, search=search) == expected
 
 
-def test_the_truth_filter_and_the_address_of_truth(installation):
+def test_images_are_filtered_by_truth(installation):
     dataset_id = add_names(installation, ["a.png", "b.png", "c.png"], truth=("b.png",))
     assert found_names(installation, dataset_id, truth="with truth") == ["b.png"]
     assert found_names(installation, dataset_id, truth="without truth") == ["a.png", "c.png"]
-    with installation.database.reading() as session:
-        page = view.picture_page(session, dataset_id)
-    assert [picture.truth is None for picture in page.pictures] == [True, False, True]
 
 
-def test_a_changed_mapping_gives_truth_a_new_address(installation):
+def test_a_changed_mapping_changes_the_truth_version_in_urls(installation):
     dataset = add_discs(installation, count=1)
-    addresses = []
-    for lookup in (None, [0] * 200 + [1] * 56):
-        if lookup:
-            with installation.database.writing() as session:
-                datasets.set_classes(session, dataset.id, dataset.classes, lookup)
-        with installation.database.reading() as session:
-            addresses.append(view.picture_page(session, dataset.id).pictures[0].truth)
-    assert addresses[0] != addresses[1]
+    with installation.database.reading() as session:
+        before = view.dataset_view(session, dataset.id, utc_now(), LOST_AFTER_S)
+    with installation.database.writing() as session:
+        datasets.set_classes(session, dataset.id, dataset.classes, [0] * 200 + [1] * 56)
+    with installation.database.reading() as session:
+        after = view.dataset_view(session, dataset.id, utc_now(), LOST_AFTER_S)
+    [first, second] = [urls.truth(dataset.id, "0" * 32, version=shown.truth_version) for shown in (before, after)]
+    assert first != second
 
 
-def test_examples_are_images_whose_truth_shows_most_classes_whatever_the_stray_greys(installation):
+def test_examples_have_the_most_classes_without_stray_greys(installation):
     dataset_id = add_names(installation, ["a.png", "b.png", "c.png", "d.png"], truth=("a.png", "b.png", "c.png"))
     with installation.database.writing() as session:
         by_name = {image.name: image for image in datasets.images(session, dataset_id)}
@@ -164,14 +160,14 @@ def test_examples_are_images_whose_truth_shows_most_classes_whatever_the_stray_g
     assert examples == ((by_name["c.png"].id, "c.png"), (by_name["a.png"].id, "a.png"))
 
 
-def test_truth_counts_add_up_over_the_set(installation):
+def test_truth_counts_are_summed_over_the_dataset(installation):
     dataset_id = add_names(installation, ["a.png", "b.png", "c.png"], truth=("a.png", "b.png"))
     with installation.database.reading() as session:
         counts = view.truth_counts(session, dataset_id)
     assert counts.shape == (256,) and (counts[0], counts[255], counts.sum()) == (2000, 400, 2400)
 
 
-def test_deletion_names_what_goes(installation):
+def test_a_deletion_lists_what_is_deleted(installation):
     dataset = add_discs(installation, count=3)
     with installation.database.writing() as session:
         image_ids = [image.id for image in datasets.images(session, dataset.id)]
@@ -191,7 +187,7 @@ def test_deletion_names_what_goes(installation):
         assert session.query(Image).count() == 0
 
 
-def test_a_dataset_that_a_job_uses_cannot_go_and_says_why(installation):
+def test_a_dataset_used_by_a_job_cannot_be_deleted(installation):
     with installation.database.writing() as session:
         dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
     with installation.database.reading() as session:
@@ -214,15 +210,15 @@ def test_a_dataset_that_a_job_uses_cannot_go_and_says_why(installation):
         ((), ""),
     ],
 )
-def test_a_name_is_proposed_from_what_was_dropped(files, name):
+def test_a_name_is_proposed_from_the_uploaded_files(files, name):
     assert view.proposed_name(files) == name
 
 
-def test_the_report_has_notes_before_files_with_nothing_to_say(installation):
+def test_the_report_sorts_files_with_notes_first(installation):
     dataset = add_discs(installation, count=1)
     note = {"name": "mask.png", "taken": True, "reason": "It has 64 × 48 pixels; it was resized to fit."}
     with installation.database.writing() as session:
         datasets.add_images(session, dataset.id, new_id(), [], [note])
     with installation.database.reading() as session:
-        reasons = [line.reason for line in view.report_lines(session, dataset.id)]
+        reasons = [line.reason for line in datasets.report(session, dataset.id)]
     assert reasons[0] == note["reason"] and not any(reasons[1:])

@@ -1,4 +1,4 @@
-"""The check-up and what it mends, on real files and a real database."""
+"""The check-up and what it repairs, on real files and a real database."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import sqlite3
 import time
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ from sqlalchemy import text
 from db import datasets, jobs, runs, submissions
 from db.inventory import DatabaseInventory
 from db.models import Job, JobKind, JobStatus, Label, Prediction, new_id, utc_now
+from db.repair import repairing
 from engine.care.checkup import check
 from engine.care.repair import repair
-from engine.cli.care_rows import mending_of
 from engine.imaging import codec
 from engine.labelling.base import find_method
 from engine.store import keys as stored
@@ -34,9 +35,9 @@ def examine(installation, quick=False, now=None):
     return check(DatabaseInventory(installation.database), installation.files, now or utc_now(), LOST_AFTER_S, quick)
 
 
-def mend(installation, report):
-    mending = mending_of(installation.database, LOST_AFTER_S)
-    return list(repair(report, installation.files, mending, installation.database.migrate, "2026-01-01T000000"))
+def repaired(installation, report):
+    transaction = partial(repairing, installation.database, LOST_AFTER_S)
+    return list(repair(report, installation.files, transaction, installation.database.migrate, "2026-01-01T000000"))
 
 
 def kinds(report):
@@ -70,7 +71,7 @@ def test_an_installation_in_order_is_clean(full):
     assert report.sentences()[-1] == "Everything is as it should be."
 
 
-def test_images_truth_and_models_that_are_gone_are_told_and_never_mended(full):
+def test_images_truth_and_models_that_are_gone_are_reported_and_never_repaired(full):
     installation, dataset, _, run, _ = full
     first, second, third = image_ids(installation, dataset)[:3]
     installation.files.delete(stored.image_key(dataset.id, first))
@@ -80,10 +81,10 @@ def test_images_truth_and_models_that_are_gone_are_told_and_never_mended(full):
     model.write_bytes(model.read_bytes()[:-200])
     report = examine(installation)
     assert kinds(report) == ["damaged_image", "damaged_model", "damaged_truth", "missing_image"]
-    assert not any(finding.mending for finding in report.findings)
+    assert not any(finding.repair for finding in report.findings)
     assert any("restore it from a back-up" in finding.sentence for finding in report.findings)
     before = sorted(path.relative_to(installation.files.root) for path in installation.files.root.rglob("*.png"))
-    mend(installation, report)
+    repaired(installation, report)
     assert before == sorted(
         path.relative_to(installation.files.root) for path in installation.files.root.rglob("*.png")
     )
@@ -98,12 +99,12 @@ def test_a_picture_of_another_size_than_its_row_says_is_damaged(full):
     assert [(f.kind, f.items) for f in examine(installation).findings] == [("damaged_image", (key,))]
 
 
-def test_thumbnails_are_made_anew(full):
+def test_thumbnails_are_created_again(full):
     installation, dataset, *_ = full
     gone, damaged = image_ids(installation, dataset)[:2]
     installation.files.delete(stored.thumb_key(dataset.id, gone))
     installation.files.path(stored.thumb_key(dataset.id, damaged)).write_bytes(b"RIFF")
-    mend(installation, examine(installation))
+    repaired(installation, examine(installation))
     assert examine(installation).clean
     expected = codec.thumbnail(codec.decode_png(installation.files.read(stored.image_key(dataset.id, gone))))
     assert installation.files.read(stored.thumb_key(dataset.id, gone)) == expected
@@ -122,7 +123,7 @@ def test_predictions_whose_files_are_gone_are_drawn_again_on_retry(installation)
     installation.files.delete(stored.uncertainty_key(set_id, unsure))
     report = examine(installation)
     assert kinds(report) == ["damaged_prediction", "missing_prediction", "missing_uncertainty"]
-    said = mend(installation, report)
+    said = repaired(installation, report)
     assert any("Retry" in sentence for sentence in said)
     assert examine(installation).clean
     with installation.database.reading() as session:
@@ -153,7 +154,7 @@ def test_labels_that_are_gone_are_drawn_again_but_for_those_a_person_dropped(ins
         session.get_one(Label, (label_set.id, second)).dropped = True
     for image_id in (first, second):
         installation.files.delete(stored.label_key(label_set.id, image_id))
-    mend(installation, examine(installation))
+    repaired(installation, examine(installation))
     with installation.database.writing() as session:
         assert session.get(Label, (label_set.id, first)) is None
         assert session.get_one(Label, (label_set.id, second)).dropped
@@ -180,12 +181,12 @@ def test_what_no_row_names_goes_to_lost_and_found_and_half_written_files_go(full
     report = examine(installation)
     assert {finding.kind for finding in report.findings} == {"orphan", "half_written"}
     assert all(finding.harmless for finding in report.findings)
-    mend(installation, report)
+    repaired(installation, report)
     assert examine(installation).clean
     for item in orphans:
         assert (root / "lost+found/2026-01-01T000000" / item).read_bytes() == item.encode()
     assert not any((root / item).exists() for item in half)
-    assert "Nothing of Maskloom reads" in (root / "lost+found/README.txt").read_text()
+    assert "Maskloom does not read" in (root / "lost+found/README.txt").read_text()
 
 
 def test_stale_uploads_go_but_not_those_that_a_failed_import_may_need(installation):
@@ -205,7 +206,7 @@ def test_stale_uploads_go_but_not_those_that_a_failed_import_may_need(installati
             os.utime(path, (moment, moment))
     report = examine(installation)
     assert [(f.kind, f.items) for f in report.findings] == [("stale_upload", (f"uploads/{stale}",))]
-    mend(installation, report)
+    repaired(installation, report)
     assert sorted(path.name for path in (installation.files.root / "uploads").iterdir()) == sorted([wanted, fresh])
 
 
@@ -218,7 +219,7 @@ def test_a_lost_job_is_ended_so_that_it_can_be_resumed(installation):
         session.get_one(Job, job.id).heartbeat_at = utc_now() - timedelta(hours=1)
     report = examine(installation)
     assert [(f.kind, f.items) for f in report.findings] == [("lost_job", (job.id,))]
-    mend(installation, report)
+    repaired(installation, report)
     assert examine(installation).clean
     assert installation.job(job.id).status == JobStatus.STOPPED
     with installation.database.writing() as session:
@@ -234,7 +235,7 @@ def test_a_set_that_lacks_rows_its_job_has_made_offers_retry(full):
         session.delete(session.query(Prediction).first())
     report = examine(installation)
     assert kinds(report) == ["orphan", "short_predictions"]
-    mend(installation, report)
+    repaired(installation, report)
     assert installation.job(job.id).status == JobStatus.FAILED
 
 
@@ -248,7 +249,7 @@ def test_what_a_job_works_on_is_left_alone_even_if_it_began_after_the_check(full
     assert kinds(report) == ["missing_prediction", "orphan"]
     with installation.database.writing() as session:
         jobs.submit(session, JobKind.PREDICT, {"dataset": dataset.id, "run": run.id})
-    said = mend(installation, report)
+    said = repaired(installation, report)
     assert all(sentence.startswith("Left alone, because a job works on it") for sentence in said)
     assert orphan.exists()
     with installation.database.reading() as session:
@@ -277,7 +278,7 @@ def test_tables_of_another_version_are_told_and_older_ones_brought_up_to_date(in
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     report = examine(installation)
     assert kinds(report) == ["schema"] and "newer Maskloom" in report.findings[0].sentence
-    assert not report.findings[0].mending
+    assert not report.findings[0].repair
 
 
 def test_the_command_ends_with_1_until_all_is_well(full):
@@ -288,9 +289,9 @@ def test_the_command_ends_with_1_until_all_is_well(full):
     assert told.returncode == 1
     finding = json.loads(told.stdout)["findings"][0]
     assert (finding["kind"], finding["count"]) == ("missing_thumbnail", 4)
-    mended = call(installation.settings, "doctor", "--repair")
-    assert mended.returncode == 0, mended.stdout + mended.stderr
-    assert "Made 4 thumbnails anew." in mended.stdout and "Everything is as it should be." in mended.stdout
+    ended = call(installation.settings, "doctor", "--repair")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Created 4 thumbnails again." in ended.stdout and "Everything is as it should be." in ended.stdout
 
 
 def test_no_database_is_made_by_looking_for_one(installation, tmp_path):

@@ -247,7 +247,7 @@ class Crash(BaseException):
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("call", ["set_state", "add_labels", "drawn_before"])
+@pytest.mark.parametrize("call", ["set_state", "add_labels", "existing_labels"])
 def test_a_crash_beside_any_write_is_mended_by_the_next_attempt(installation, one_core, monkeypatch, call, after):
     monkeypatch.setattr(label, "BATCH", 2)
     dataset = add_discs(installation, 5)

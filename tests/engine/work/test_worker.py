@@ -276,7 +276,7 @@ def test_a_worker_that_holds_a_network_predicts_again_and_leaves_other_work_to_o
     assert ready(installation).worker is None
 
 
-def test_a_worker_that_holds_a_network_ends_when_its_sign_is_taken_down(installation, lingering):
+def test_a_worker_that_holds_a_network_ends_when_its_registration_is_deleted(installation, lingering):
     worker, _ = lingering
     with installation.database.writing() as session:
         warm.dismiss(session)

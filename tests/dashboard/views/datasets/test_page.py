@@ -1,4 +1,4 @@
-"""The datasets page, driven as a person would, without a browser."""
+"""The Datasets page without a browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def click(at: AppTest, key: str) -> AppTest:
     return at
 
 
-def test_an_empty_installation_says_what_to_do_next(open_page):
+def test_an_empty_installation_shows_the_import_form(open_page):
     at = open_page(PAGE)
     assert at.title[0].value == "Datasets"
     assert "No images yet" in words(at)
@@ -47,7 +47,7 @@ def test_the_sample_set_is_imported_by_a_job_and_its_page_opens(open_page, submi
     assert "Queued" in words(at)
 
 
-def test_a_server_folder_proposes_its_name_and_a_missing_one_is_named(open_page, installation, tmp_path):
+def test_a_server_folder_proposes_its_name_and_a_missing_one_is_an_error(open_page, installation, tmp_path):
     folder = tmp_path / "kitchen photographs"
     folder.mkdir()
     at = open_page(PAGE)
@@ -66,7 +66,7 @@ def test_a_server_folder_proposes_its_name_and_a_missing_one_is_named(open_page,
     assert source == {"kind": "folder", "path": str(folder)}
 
 
-def test_a_taken_name_is_refused_with_a_sentence_and_nothing_is_made(open_page, submitted, installation):
+def test_a_taken_name_is_rejected_and_nothing_is_created(open_page, submitted, installation):
     add_discs(installation, count=1, name="discs")
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Sample set").run()
@@ -78,7 +78,7 @@ def test_a_taken_name_is_refused_with_a_sentence_and_nothing_is_made(open_page, 
     assert submitted == []
 
 
-def test_cards_lead_to_a_dataset_and_back(open_page, submitted, installation):
+def test_cards_open_a_dataset_and_back(open_page, submitted, installation):
     dataset = add_discs(installation, count=3)
     at = open_page(PAGE)
     assert "**discs**" in words(at)
@@ -89,13 +89,13 @@ def test_cards_lead_to_a_dataset_and_back(open_page, submitted, installation):
     assert at.title[0].value == "Datasets"
 
 
-def test_a_dataset_that_is_gone_says_so_and_shows_the_list(open_page, submitted, installation):
+def test_a_deleted_dataset_gives_a_warning_and_the_list(open_page, submitted, installation):
     at = open_page(PAGE, dataset=new_id())
     assert "does not exist any more" in at.warning[0].value
     assert at.title[0].value == "Datasets"
 
 
-def test_an_import_can_be_stopped_and_gone_on_with(open_page, submitted, installation):
+def test_an_import_can_be_stopped_and_resumed(open_page, submitted, installation):
     with installation.database.writing() as session:
         dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
     at = open_page(PAGE, dataset=dataset.id)
@@ -108,7 +108,7 @@ def test_an_import_can_be_stopped_and_gone_on_with(open_page, submitted, install
     assert submitted == [job.id]
 
 
-def test_a_failed_import_shows_its_sentence(open_page, submitted, installation):
+def test_a_failed_import_shows_its_error(open_page, submitted, installation):
     with installation.database.writing() as session:
         dataset, job = submissions.submit_import(session, "photos", {"kind": "sample"})
         job.status, job.error = JobStatus.FAILED, "The zip is empty."
@@ -124,7 +124,7 @@ def test_the_report_filters_skipped_files(open_page, submitted, installation):
     at = open_page(PAGE, dataset=dataset.id)
     at.session_state["dataset-tabs"] = "Files (1 skipped)"
     at.run()
-    assert list(at.dataframe[0].value["Outcome"]) == ["skipped", "taken", "taken"]
+    assert list(at.dataframe[0].value["Outcome"]) == ["skipped", "imported", "imported"]
     at.segmented_control(f"report-{dataset.id}-wanted").set_value("Skipped").run()
     assert list(at.dataframe[0].value["Why"]) == ["It is a text file."]
 
@@ -159,7 +159,7 @@ def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, s
     click(first, "classes-save")
     assert not first.warning
     click(second, "classes-save")
-    assert "changed meanwhile, in another tab" in second.warning[0].value
+    assert "changed in the meantime, in another tab" in second.warning[0].value
     with installation.database.reading() as session:
         assert session.get_one(Dataset, dataset.id).truth_version == 3
     second.run()
@@ -168,7 +168,7 @@ def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, s
         datasets.set_classes(session, dataset.id, dataset.classes, [0] * 256, seen_version=2)
 
 
-def test_deleting_names_what_goes_and_takes_the_files(open_page, submitted, installation):
+def test_deleting_lists_what_is_deleted_and_removes_the_files(open_page, submitted, installation):
     dataset = add_discs(installation, count=2)
     folder: Path = installation.files.path(stored.dataset_folder(dataset.id))
     at = open_page(PAGE, dataset=dataset.id)
@@ -183,7 +183,7 @@ def test_deleting_names_what_goes_and_takes_the_files(open_page, submitted, inst
         assert session.get(Dataset, dataset.id) is None
 
 
-def test_a_dataset_at_work_is_not_offered_for_deletion(open_page, submitted, installation):
+def test_a_dataset_in_use_is_not_offered_for_deletion(open_page, submitted, installation):
     with installation.database.writing() as session:
         dataset, _ = submissions.submit_import(session, "photos", {"kind": "sample"})
     at = open_page(PAGE, dataset=dataset.id)
@@ -192,13 +192,13 @@ def test_a_dataset_at_work_is_not_offered_for_deletion(open_page, submitted, ins
     assert not any(button.key == "delete-go" for button in at.button)
 
 
-def test_a_name_shows_its_own_signs(open_page, installation):
+def test_markdown_in_a_name_is_escaped(open_page, installation):
     dataset = add_discs(installation, name="$a$ *b* <i>c</i> :red[d]")
     shown = open_page(PAGE, dataset=dataset.id).title[0].value
     assert shown == r"\$a\$ \*b\* \<i\>c\</i\> \:red\[d\]"
 
 
-def test_truth_that_marks_nothing_is_said_once_and_not_as_an_error(open_page, installation):
+def test_truth_without_objects_gives_one_warning_and_no_error(open_page, installation):
     dataset = add_discs(installation, count=2)
     with installation.database.writing() as session:
         stored_set = session.get_one(Dataset, dataset.id)

@@ -16,7 +16,7 @@ def counts(**peaks: int) -> list[int]:
     return values
 
 
-def test_a_table_gives_classes_and_a_lookup_and_comes_back():
+def test_a_table_is_converted_to_a_mapping_and_back():
     mapping = mapping_from(EGGS_AND_PANS, counts(v0=900, v127=40, v130=3, v255=60))
     assert mapping.classes == [
         {"index": 0, "name": "background", "value": 0},
@@ -59,7 +59,7 @@ def test_rows_of_one_name_are_one_class():
         ((ClassStart("a" * 61, 0),), "61 characters"),
     ],
 )
-def test_a_table_that_gives_no_mapping_says_why(rows, sentence):
+def test_an_invalid_table_is_rejected_with_the_reason(rows, sentence):
     with pytest.raises(BadMapping) as caught:
         mapping_from(rows, [0] * 256)
     assert sentence in str(caught.value)

@@ -1,4 +1,4 @@
-"""The machine on the home page: what it says, and what it warns of."""
+"""The machine on the Home page: figures and warnings."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def machine_of(installation, use=None, now=None, **changes):
 
 @pytest.mark.parametrize(
     ("free_mb", "words"),
-    [(1001, ""), (999, "With less than 500 MB (FREE_DISK_FLOOR_MB) no job starts"), (400, "Only 400 MB of disk")],
+    [(1001, ""), (999, "With less than 500 MB (FREE_DISK_FLOOR_MB) no job starts"), (400, "Only 400 MB of disk space")],
 )
-def test_the_disk_floor_is_told_in_a_sentence_before_and_when_it_is_reached(installation, monkeypatch, free_mb, words):
+def test_low_disk_space_gives_a_warning_before_and_below_the_minimum(installation, monkeypatch, free_mb, words):
     monkeypatch.setattr(viewmodel.shutil, "disk_usage", lambda path: Usage(10**10, 0, free_mb * 10**6))
     warning = machine_of(installation, free_disk_floor_mb=500).warning
     assert words in warning if words else not warning
 
 
-def test_queue_and_workers_are_counted_and_the_lost_are_not_alive(installation):
+def test_queue_and_workers_are_counted_without_lost_jobs(installation):
     with installation.database.writing() as session:
         for _ in range(3):
             jobs.submit(session, JobKind.IMPORT, {})
@@ -44,17 +44,17 @@ def test_queue_and_workers_are_counted_and_the_lost_are_not_alive(installation):
     assert (later.waiting, later.running, later.lost) == (2, 0, 1)
 
 
-def test_what_maskloom_uses_is_counted_by_kind(installation):
+def test_disk_use_is_summed_by_kind(installation):
     dataset = add_discs(installation, 2)
     installation.files.write("jobs/" + "a" * 32 + ".log", b"x" * 1000)
     use = disk_use(installation.files.root)
     assert use.by_kind["images"] == installation.files.size(f"datasets/{dataset.id}")
     assert use.by_kind["logs"] == 1000 and use.by_kind["database"] > 0
     assert machine_of(installation, use).used.startswith("Maskloom uses ")
-    assert "being counted" in machine_of(installation).used
+    assert "being computed" in machine_of(installation).used
 
 
-def test_counting_is_done_once_in_the_background_and_kept(installation, monkeypatch):
+def test_disk_use_is_computed_once_in_the_background(installation, monkeypatch):
     add_discs(installation, 2)
     counted = []
 
@@ -79,7 +79,7 @@ def test_the_home_page_shows_the_machine_and_warns(dashboard, open_page, monkeyp
     resources.settings.cache_clear()
     app = open_page("views/home/page.py")
     assert not app.exception
-    assert {metric.label for metric in app.metric} >= {"Disk free", "Memory free", "Jobs waiting", "Workers alive"}
+    assert {metric.label for metric in app.metric} >= {"Disk free", "Memory free", "Jobs waiting", "Workers busy"}
     assert any("no job starts with less than" in warning.value for warning in app.warning)
     words = " ".join(caption.value for caption in app.caption)
     assert "Streamlit 1.67" in words and "TensorFlow" in words and "Maskloom" in words

@@ -1,4 +1,4 @@
-"""The home page and its view-model."""
+"""The Home page and its data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def view_of(installation, now=None):
 
 
 def open_home():
-    return AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=30).run()
+    return AppTest.from_file(str(REPOSITORY / "dashboard" / "navigation.py"), default_timeout=120).run()
 
 
 def submit_run(installation, dataset_id):
@@ -31,24 +31,24 @@ def submit_run(installation, dataset_id):
         return submissions.submit_train(session, dataset_id, None, "first", "fast", config, "1")[0].id
 
 
-def test_an_empty_installation_begins_with_images(installation):
+def test_the_first_step_of_an_empty_installation_is_images(installation):
     view = view_of(installation)
     assert view.empty and view.next_step == "images" and view.work == () and view.recent == ()
 
 
 @pytest.mark.parametrize(("truth", "step"), [(False, "labels"), (True, "train")])
-def test_images_lead_to_labels_unless_truth_can_teach(installation, truth, step):
+def test_the_next_step_after_images_is_labels_unless_all_have_truth(installation, truth, step):
     add_discs(installation, count=2, truth=truth)
     assert view_of(installation).next_step == step
 
 
-def test_images_brought_to_be_predicted_do_not_count(installation):
+def test_images_imported_for_a_prediction_do_not_count(installation):
     with installation.database.writing() as session:
         datasets.create(session, "for one prediction", purpose="prediction")
     assert view_of(installation).empty
 
 
-def test_a_model_leads_to_results_and_says_what_its_dice_was_measured_against(installation):
+def test_the_step_after_a_model_is_results_with_the_reference_of_its_dice(installation):
     run_id = submit_run(installation, add_discs(installation, count=2).id)
     with installation.database.writing() as session:
         run = session.get_one(Run, run_id)
@@ -58,7 +58,7 @@ def test_a_model_leads_to_results_and_says_what_its_dice_was_measured_against(in
     assert [(run.name, run.best_dice, run.dice_against) for run in view.recent] == [("first", 0.75, "truth")]
 
 
-def test_work_leads_to_the_page_that_follows_it_and_is_lost_after_silence(installation):
+def test_an_active_job_links_to_its_page_and_is_lost_after_silence(installation):
     dataset = add_discs(installation, count=2)
     run_id = submit_run(installation, dataset.id)
     with installation.database.writing() as session:
@@ -69,7 +69,7 @@ def test_work_leads_to_the_page_that_follows_it_and_is_lost_after_silence(instal
     assert view_of(installation, utc_now() + timedelta(minutes=2)).work[0].job.status == "lost"
 
 
-def test_one_button_brings_the_sample_set(dashboard, submitted):
+def test_one_button_imports_the_sample_set(dashboard, submitted):
     app = open_home()
     app.button(key="home-sample").click().run()
     with dashboard.database.reading() as session:
@@ -79,7 +79,7 @@ def test_one_button_brings_the_sample_set(dashboard, submitted):
     assert dataset.name == home.SAMPLE_NAME and submitted == [job.id]
 
 
-def test_the_path_shows_counts_and_runs_once_there_is_something(dashboard, submitted):
+def test_the_steps_show_counts_and_runs(dashboard, submitted):
     submit_run(dashboard, add_discs(dashboard, count=2).id)
     app = open_home()
     words = " ".join(element.value for element in app.markdown)
@@ -88,7 +88,7 @@ def test_the_path_shows_counts_and_runs_once_there_is_something(dashboard, submi
     assert not [button for button in app.button if button.key == "home-sample"]
 
 
-def test_measurements_are_not_listed_as_work(installation):
+def test_measurements_are_not_listed_as_active_jobs(installation):
     dataset = add_discs(installation)
     with installation.database.writing() as session:
         submissions.submit_measure(session, dataset.id, None, {}, "trial")

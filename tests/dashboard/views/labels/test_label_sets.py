@@ -67,7 +67,7 @@ def test_a_label_set_used_by_a_run_is_not_deleted(installation, open_page):
     app = open_page(PAGE, a="threshold")
     app.button(key=f"delete-{made.id}").click().run()
     press_in_dialog(app, f"delete-{made.id}", "delete-go")
-    assert "taught 'pupil'" in app.error[0].value
+    assert "used to train 'pupil'" in app.error[0].value
     assert len(stored_sets(installation)) == 1
 
 

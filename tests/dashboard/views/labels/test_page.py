@@ -153,7 +153,7 @@ def test_ticks_are_reset_to_the_proposal(installation, open_page):
 
 def saved(installation: Installation) -> list[str]:
     with installation.database.reading() as session:
-        return [row.name for row in recipes.kept_recipes(session)]
+        return [row.name for row in recipes.saved_recipes(session)]
 
 
 def test_a_recipe_is_saved_loaded_renamed_and_deleted(installation, open_page):
@@ -166,7 +166,7 @@ def test_a_recipe_is_saved_loaded_renamed_and_deleted(installation, open_page):
     assert saved(installation) == ["six clusters"]
     assert "six clusters" in texts(app)
     with installation.database.reading() as session:
-        key = f"kept-{recipes.kept_recipes(session)[0].id}"
+        key = f"kept-{recipes.saved_recipes(session)[0].id}"
     app.selectbox(key="labels-a-method").set_value("threshold").run()
     app.button(key=f"{key}-a").click().run()
     assert not app.exception
@@ -184,7 +184,7 @@ def test_a_recipe_is_saved_loaded_renamed_and_deleted(installation, open_page):
 def test_ticks_of_a_saved_recipe_give_a_warning(installation, open_page):
     add_discs(installation)
     with installation.database.writing() as session:
-        made = recipes.keep_recipe(session, "ticks", "dataset_clusters", {"ticked": "0"})
+        made = recipes.save_recipe(session, "ticks", "dataset_clusters", {"ticked": "0"})
     app = open_page(PAGE, a="threshold")
     app.button(key=f"kept-{made.id}-a").click().run()
     assert not app.exception
@@ -197,7 +197,7 @@ def test_ticks_of_a_saved_recipe_give_a_warning(installation, open_page):
 def test_a_taken_recipe_name_is_rejected(installation, open_page):
     add_discs(installation)
     with installation.database.writing() as session:
-        recipes.keep_recipe(session, "mine", "kmeans", {})
+        recipes.save_recipe(session, "mine", "kmeans", {})
     app = open_page(PAGE, a="threshold")
     app.button(key="labels-a-keep").click().run()
     app.text_input(key="recipe-name").set_value("mine")

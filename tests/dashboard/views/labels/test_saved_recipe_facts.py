@@ -19,7 +19,7 @@ SIX = recipe_from_values("kmeans", {"clusters": 6})
 def test_the_proposed_name_is_free(installation: Installation):
     with installation.database.writing() as session:
         assert saved_recipes.free_name(session, SIX) == "kmeans · clusters 6"
-        recipes.keep_recipe(session, "kmeans · clusters 6", "kmeans", {})
+        recipes.save_recipe(session, "kmeans · clusters 6", "kmeans", {})
         assert saved_recipes.free_name(session, SIX) == "kmeans · clusters 6 2"
 
 

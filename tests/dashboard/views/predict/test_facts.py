@@ -1,4 +1,4 @@
-"""The predict page's view-model on real rows and counts of real pixels."""
+"""The facts of the Predict page on real rows and counts of real pixels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_only_runs_that_ended_with_a_model_can_predict_and_their_score_names_its
     assert found[0].dataset_name == "discs"
 
 
-def test_runs_that_are_put_away_do_not_predict_unless_the_address_names_them(installation):
+def test_archived_runs_do_not_predict_unless_the_url_names_them(installation):
     dataset = add_discs(installation, count=2)
     add_run(installation, dataset, "kept")
     away = add_run(installation, dataset, "away")
@@ -38,7 +38,7 @@ def test_runs_that_are_put_away_do_not_predict_unless_the_address_names_them(ins
         assert {choice.name for choice in view.usable_runs(session, away.id)} == {"kept", "away"}
 
 
-def test_a_run_that_learned_from_labels_agrees_with_them_and_no_more(installation):
+def test_the_score_of_a_run_trained_on_labels_names_the_pseudo_label(installation):
     dataset = add_discs(installation, count=2)
     with installation.database.writing() as session:
         label_set, _ = submissions.submit_label(session, dataset.id, "labels", "kmeans", {}, 0, "1")
@@ -54,8 +54,8 @@ def test_targets_have_images_and_the_runs_own_set_comes_last(installation):
     with installation.database.writing() as session:
         datasets.create(session, "empty")
     with installation.database.reading() as session:
-        found = view.targets(session, run.id)
-    assert [(target.id, target.own) for target in found] == [(other.id, False), (own.id, True)]
+        found = view.targets(session, run.dataset_id)
+    assert [target.id for target in found] == [other.id, own.id]
 
 
 def test_earlier_predictions_leave_out_a_runs_own_set(installation):
@@ -65,7 +65,9 @@ def test_earlier_predictions_leave_out_a_runs_own_set(installation):
     set_id = add_predictions(installation, run, other)
     with installation.database.reading() as session:
         found = view.earlier(session, utc_now(), LOST_AFTER_S)
-    assert [(entry.id, entry.images, entry.predicted, entry.fresh) for entry in found] == [(set_id, 3, 3, False)]
+    assert [(entry.id, entry.images, entry.predicted, entry.fresh, entry.own) for entry in found] == [
+        (set_id, 3, 3, False, False)
+    ]
 
 
 def test_a_fresh_upload_is_listed_with_the_state_of_its_job(installation):
@@ -78,7 +80,7 @@ def test_a_fresh_upload_is_listed_with_the_state_of_its_job(installation):
     with installation.database.reading() as session:
         entry = view.earlier(session, utc_now(), LOST_AFTER_S)[0]
         shown = view.set_view(session, made.id, utc_now(), LOST_AFTER_S)
-    assert (entry.dataset_name, entry.status, entry.fresh) == ("holiday", "failed", True)
+    assert (entry.dataset_name, entry.job.status, entry.fresh) == ("holiday", "failed", True)
     assert (shown.job.status, shown.job.error, shown.job.can_retry) == ("failed", "The zip is empty.", True)
     assert (shown.images, shown.predicted) == (0, 0)
 
@@ -86,11 +88,11 @@ def test_a_fresh_upload_is_listed_with_the_state_of_its_job(installation):
 def test_an_unknown_set_is_none(installation):
     with installation.database.reading() as session:
         assert view.set_view(session, "0" * 32, utc_now(), LOST_AFTER_S) is None
-        assert view.job_of(session, "0" * 32, utc_now(), LOST_AFTER_S) is None
+        assert view.set_view(session, None, utc_now(), LOST_AFTER_S) is None
 
 
 @pytest.mark.parametrize("purpose", ["dataset", "prediction"])
-def test_deleting_predictions_takes_images_along_that_nothing_else_needs(installation, purpose):
+def test_deleting_predictions_deletes_images_that_nothing_else_needs(installation, purpose):
     run = add_run(installation, add_discs(installation, name="own"))
     dataset = add_discs(installation, name="new")
     with installation.database.writing() as session:
@@ -116,7 +118,7 @@ def test_images_that_two_runs_predicted_stay_until_both_are_deleted(installation
         assert ("dataset", new.id) in runs.delete_prediction_set(session, second)
 
 
-def test_predictions_that_are_being_made_cannot_be_deleted(installation):
+def test_running_predictions_cannot_be_deleted(installation):
     run = add_run(installation, add_discs(installation))
     with installation.database.writing() as session:
         made, _ = submissions.submit_predict_new(session, run.id, "holiday", {"kind": "sample"})
@@ -124,7 +126,7 @@ def test_predictions_that_are_being_made_cannot_be_deleted(installation):
         runs.delete_prediction_set(session, made.id)
 
 
-def test_uploads_whose_run_is_gone_are_still_found(installation):
+def test_uploads_whose_run_was_deleted_are_listed(installation):
     run = add_run(installation, add_discs(installation, name="own"))
     new = add_discs(installation, count=2, name="new")
     with installation.database.writing() as session:
@@ -139,24 +141,23 @@ def test_uploads_whose_run_is_gone_are_still_found(installation):
         assert [target.name for target in view.uploads_without_predictions(session)] == ["new"]
 
 
-def test_rivals_are_those_that_predicted_the_images_and_those_that_could(installation):
+def test_rivals_are_the_sets_of_other_runs_on_the_same_images(installation):
     own, new = add_discs(installation, name="own"), add_discs(installation, count=2, name="new")
     first, second, third = (add_run(installation, own, name) for name in ("one", "two", "three"))
     add_run(installation, own, "training", status=JobStatus.RUNNING)
     set_id, other = add_predictions(installation, first, new), add_predictions(installation, second, new)
     with installation.database.reading() as session:
-        found = view.rivals(session, view.set_view(session, set_id, utc_now(), LOST_AFTER_S))
+        first_set = view.set_view(session, set_id, utc_now(), LOST_AFTER_S)
+        found = view.rivals(session, first_set, utc_now(), LOST_AFTER_S)
         assert view.training_runs(session) == ("training",)
-    assert [(rival.run_id, rival.set_id, rival.predicted) for rival in found] == [
-        (second.id, other, 2),
-        (third.id, None, 0),
-    ]
+        assert {choice.id for choice in view.usable_runs(session)} == {first.id, second.id, third.id}
+    assert [(rival.run_id, rival.id, rival.predicted) for rival in found] == [(second.id, other, 2)]
 
 
-def test_files_that_were_left_out_are_named(installation):
+def test_skipped_files_are_counted_and_named(installation):
     with installation.database.writing() as session:
         dataset = datasets.create(session, "new", purpose="prediction")
         entries = [{"name": "a.png", "taken": True}, {"name": "b.png", "taken": False, "reason": "It is broken."}]
         datasets.add_images(session, dataset.id, new_id(), [], entries)
     with installation.database.reading() as session:
-        assert view.skipped_files(session, dataset.id) == (("b.png", "It is broken."),)
+        assert view.skipped_files(session, dataset.id) == (1, (("b.png", "It is broken."),))

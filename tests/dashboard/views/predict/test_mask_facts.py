@@ -7,8 +7,7 @@ import pytest
 
 from dashboard.facts.scores import read_scores
 from dashboard.views.predict import mask_facts as view
-from dashboard.views.predict.mask_facts import Masks
-from dashboard.views.predict.mask_pairs import MaskPair
+from dashboard.views.predict.mask_facts import MaskPair, Masks
 from db.models import Image, Prediction
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
@@ -60,7 +59,7 @@ def test_without_truth_there_is_no_score_and_no_order_by_it(installation):
     assert (view.shown(masks, 0, 0.5).dice, view.shown(masks, 0, 0.5).area) == (None, None)
 
 
-def test_orders_follow_the_threshold_and_what_is_unknown_comes_last(installation):
+def test_orders_follow_the_threshold_and_unknown_values_come_last(installation):
     dataset = add_discs(installation, count=4)
     set_id = add_predictions(installation, add_run(installation, dataset), dataset, shift_px=9)
     with installation.database.writing() as session:
@@ -85,7 +84,7 @@ def test_pages():
     assert list(view.page_rows(rows, 2)) == [1, 0] == list(view.page_rows(rows, 9))
 
 
-def test_an_image_knows_its_place_and_its_neighbours(installation):
+def test_the_place_of_an_image_names_its_neighbours(installation):
     dataset = add_discs(installation, count=3)
     found = table(installation, add_predictions(installation, add_run(installation, dataset), dataset))
     ids, backwards = found.image_ids, np.array([2, 1, 0])
@@ -93,10 +92,10 @@ def test_an_image_knows_its_place_and_its_neighbours(installation):
     assert view.place(found, backwards, ids[0]) == view.Place(2, 3, 1, ids[1], None)
 
 
-def test_networks_that_differ_most_come_first(installation, compared):
+def test_images_on_which_the_networks_differ_most_come_first(installation, compared):
     first, second, left = compared
     pair = MaskPair(installation.files, first, second, left.image_ids)
-    masks = Masks(left, table(installation, second), pair.curves)
+    masks = Masks(left, table(installation, second), pair)
     pair.fill([0])
     assert pair.filled == 1 and not pair.complete
     assert view.shown(masks, 0, 0.5).alike == 1 and view.shown(masks, 1, 0.5).alike is None
@@ -113,7 +112,7 @@ def test_networks_that_differ_most_come_first(installation, compared):
     assert view.shown(masks, 1, 0.05).alike == 1  # everything is foreground to both
 
 
-def test_a_mask_that_is_missing_is_never_compared(installation, compared):
+def test_a_missing_mask_is_never_compared(installation, compared):
     first, second, left = compared
     installation.files.delete(stored.prediction_key(second, left.image_ids[1]))
     pair = MaskPair(installation.files, first, second, left.image_ids)
@@ -121,7 +120,7 @@ def test_a_mask_that_is_missing_is_never_compared(installation, compared):
     assert pair.complete and np.isnan(pair.curves[1]).all() and np.isfinite(pair.curves[[0, 2]]).all()
 
 
-def test_no_time_compares_nothing_more(installation, compared):
+def test_without_time_nothing_is_compared(installation, compared):
     first, second, left = compared
     pair = MaskPair(installation.files, first, second, left.image_ids)
     pair.fill(budget_s=-1)
@@ -136,7 +135,7 @@ def test_the_best_threshold_is_that_of_the_validation_images(installation):
         for number, row in enumerate(rows):
             row.split = "validation" if number < 2 else "train"
             truth = codec.decode_png(installation.files.read(stored.truth_key(dataset.id, row.image_id))) > 0
-            # The object at 0.3 on ground at 0.2 where it was validated, exact at 0.5 where it learned
+            # The object at 0.3 on background at 0.2 for validation images, exact at 0.5 for training images
             levels = np.where(truth, 77 if number < 2 else 178, 51).astype(np.uint8)
             row.truth_counts = metrics.pack_counts(metrics.threshold_counts(levels, truth))
     (best,) = view.best_thresholds(table(installation, set_id))

@@ -1,4 +1,4 @@
-"""The predict page, driven as a person would, without a browser."""
+"""The Predict page, with its real widgets but without a browser."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def click(at: AppTest, key: str) -> AppTest:
     return at
 
 
-def test_without_a_network_the_page_leads_to_training(open_page):
+def test_without_a_network_the_page_links_to_training(open_page):
     at = open_page(PAGE)
     assert at.title[0].value == "Predict"
     assert "No trained network yet" in words(at)
     assert any(button.label == "Train one" for button in at.button)
 
 
-def test_a_network_from_the_address_is_chosen(open_page, installation):
+def test_a_network_named_by_the_url_is_chosen(open_page, installation):
     dataset = add_discs(installation)
     run_id = add_run(installation, dataset).id
     at = open_page(PAGE, run=run_id)
     assert not at.exception
     assert at.selectbox("predict-run").value == run_id
-    assert "Learned on *discs*" in words(at)
+    assert "Trained on *discs*" in words(at)
 
 
 def test_a_server_folder_becomes_images_for_prediction_and_a_job(open_page, submitted, installation, tmp_path):
@@ -103,7 +103,7 @@ def test_scores_name_truth_and_follow_the_threshold(open_page, installation):
     assert "Dice vs truth 0.000" in words(at)
 
 
-def test_the_options_begin_with_what_the_run_does_for_its_own_images(open_page, installation):
+def test_the_default_options_are_those_of_the_run_for_its_own_images(open_page, installation):
     run_id = add_run(installation, add_discs(installation, name="own")).id
     with installation.database.writing() as session:
         run = session.get_one(Run, run_id)
@@ -116,7 +116,7 @@ def test_the_options_begin_with_what_the_run_does_for_its_own_images(open_page, 
     assert "encoder weights: ImageNet" in at.selectbox("predict-run").options[0]
 
 
-def test_masks_can_be_looked_at_least_sure_first_where_there_is_a_map(open_page, installation):
+def test_masks_with_uncertainty_maps_can_be_sorted_least_sure_first(open_page, installation):
     set_id = add_predictions(
         installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
     )
@@ -130,7 +130,7 @@ def test_masks_can_be_looked_at_least_sure_first_where_there_is_a_map(open_page,
     assert any("uncertainty (zip)" in text.value for text in at.run().markdown)
 
 
-def test_without_a_map_there_is_no_order_by_it(open_page, installation):
+def test_without_uncertainty_maps_there_is_no_order_by_uncertainty(open_page, installation):
     set_id = add_predictions(
         installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
     )
@@ -139,7 +139,7 @@ def test_without_a_map_there_is_no_order_by_it(open_page, installation):
     assert "Uncertainty" not in at.segmented_control("overlay").options
 
 
-def test_links_carry_the_threshold(open_page, installation):
+def test_download_links_contain_the_threshold(open_page, installation):
     set_id = add_predictions(
         installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
     )
@@ -152,7 +152,7 @@ def test_links_carry_the_threshold(open_page, installation):
     assert any(address.endswith("model.keras") for address in addresses)
 
 
-def test_a_failed_prediction_shows_its_sentence_and_can_be_tried_again(open_page, submitted, installation):
+def test_a_failed_prediction_shows_its_error_and_can_be_retried(open_page, submitted, installation):
     run_id = add_run(installation, add_discs(installation)).id
     with installation.database.writing() as session:
         job = Job(kind="predict", payload={"run": run_id}, status=JobStatus.FAILED, error="The zip is empty.")
@@ -186,13 +186,13 @@ def test_earlier_predictions_are_listed_opened_and_deleted_with_their_images(ope
 
 
 @pytest.mark.parametrize("gone", ["0" * 32, "not an id"])
-def test_predictions_that_are_gone_say_so(open_page, gone):
+def test_the_url_of_deleted_predictions_shows_a_warning(open_page, gone):
     at = open_page(PAGE, set=gone)
-    assert "do not exist any more" in at.warning[0].value
+    assert "no longer exist" in at.warning[0].value
 
 
 @pytest.mark.parametrize("way_out", ["back", "delete"])
-def test_a_threshold_in_the_address_does_not_hold_the_page_back(open_page, installation, way_out):
+def test_a_set_with_a_threshold_in_the_url_can_be_left(open_page, installation, way_out):
     set_id = add_predictions(
         installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
     )
@@ -206,14 +206,14 @@ def test_a_threshold_in_the_address_does_not_hold_the_page_back(open_page, insta
     assert "set" not in at.query_params
 
 
-def test_a_network_that_trains_is_named_where_none_can_predict(open_page, installation):
+def test_a_training_network_is_named_if_none_can_predict(open_page, installation):
     add_run(installation, add_discs(installation), "busy net", status=JobStatus.RUNNING)
     at = open_page(PAGE)
     assert "busy net" in words(at)
     assert any(button.label == "Follow it" for button in at.button)
 
 
-def test_a_network_that_was_deleted_meanwhile_starts_no_other(open_page, submitted, installation):
+def test_a_click_for_a_deleted_network_starts_no_other(open_page, submitted, installation):
     own = add_discs(installation, name="own")
     add_discs(installation, name="other")
     add_run(installation, own, "older")
@@ -225,13 +225,13 @@ def test_a_network_that_was_deleted_meanwhile_starts_no_other(open_page, submitt
         runs.delete_run(session, gone.id)
     press.run()
     assert not at.exception
-    assert "cannot be used any more" in at.warning[0].value
+    assert "can no longer be used" in at.warning[0].value
     assert submitted == []
     with installation.database.reading() as session:
         assert session.query(PredictionSet).count() == 0
 
 
-def test_two_networks_are_asked_for_the_same_images(open_page, submitted, installation, tmp_path):
+def test_two_networks_predict_the_same_images_in_one_job(open_page, submitted, installation, tmp_path):
     own = add_discs(installation, name="own")
     second, first = add_run(installation, own, "second"), add_run(installation, own, "first")
     at = open_page(PAGE, run=first.id)
@@ -286,7 +286,7 @@ def test_a_second_network_can_predict_the_same_images_later(open_page, submitted
     assert "Predicting with second" in words(at)
 
 
-def test_an_image_is_looked_at_closely_and_its_neighbours_too(open_page, installation):
+def test_an_image_opens_in_detail_with_buttons_to_its_neighbours(open_page, installation):
     new = add_discs(installation, name="new")
     set_id = add_predictions(installation, add_run(installation, add_discs(installation, name="own")), new)
     with installation.database.reading() as session:
@@ -300,15 +300,15 @@ def test_an_image_is_looked_at_closely_and_its_neighbours_too(open_page, install
     assert "image" not in at.query_params
 
 
-def test_an_image_of_the_address_that_has_no_mask_says_so(open_page, installation):
+def test_an_image_without_mask_in_the_url_shows_a_warning(open_page, installation):
     set_id = add_predictions(
         installation, add_run(installation, add_discs(installation, name="own")), add_discs(installation, name="new")
     )
     at = open_page(PAGE, set=set_id, image="0" * 32)
-    assert "has no mask here" in at.warning[0].value
+    assert "has no mask in this set" in at.warning[0].value
 
 
-def test_the_best_threshold_of_the_run_is_offered_and_its_reference_named(open_page, installation):
+def test_the_best_threshold_of_the_run_is_offered_with_its_reference(open_page, installation):
     own, new = add_discs(installation, name="own"), add_discs(installation, name="new")
     run = add_run(installation, own)
     own_set = add_predictions(installation, run, own)
@@ -323,7 +323,7 @@ def test_the_best_threshold_of_the_run_is_offered_and_its_reference_named(open_p
     assert not [button for button in at.button if button.key == "best-truth"]
 
 
-def test_files_that_were_left_out_name_themselves(open_page, installation):
+def test_skipped_files_are_named(open_page, installation):
     new = add_discs(installation, name="new")
     with installation.database.writing() as session:
         session.get_one(Dataset, new.id).purpose = "prediction"
@@ -346,7 +346,7 @@ def warm_jobs(installation):
         return [job for job in session.query(Job) if job.kind == JobKind.WARM]
 
 
-def test_choosing_a_network_gets_it_ready_once(warm_settings, open_page, submitted, installation):
+def test_choosing_a_network_loads_it_once(warm_settings, open_page, submitted, installation):
     run = add_run(installation, add_discs(installation))
     at = open_page(PAGE)
     at.run()
@@ -355,19 +355,19 @@ def test_choosing_a_network_gets_it_ready_once(warm_settings, open_page, submitt
     assert open_page("views/home/page.py").exception == []
 
 
-def test_a_prediction_is_left_to_the_worker_that_is_ready(warm_settings, open_page, submitted, installation):
+def test_a_prediction_is_left_to_the_warm_worker(warm_settings, open_page, submitted, installation):
     run_id = add_run(installation, add_discs(installation, name="own")).id
     add_discs(installation, name="other")
     with installation.database.writing() as session:
-        warm.hold(session, "machine:1", [run_id])
+        warm.register(session, "machine:1", [run_id])
     at = open_page(PAGE)
     at.segmented_control("predict-what").set_value("An existing dataset").run()
     click(at, f"predict-existing-{run_id}")
     assert submitted == []
 
 
-def test_the_worker_that_is_ready_ends_with_the_app(dashboard, installation):
+def test_the_warm_worker_ends_with_the_app(dashboard, installation):
     with installation.database.writing() as session:
-        warm.hold(session, "machine:1", [])
+        warm.register(session, "machine:1", [])
     queue_watch.dismiss_warm_worker()
     assert warm_jobs(installation) == []

@@ -1,16 +1,17 @@
 """The routes that open pages of a run poll: their answers, who may request them, and that they are read once."""
 
-import asyncio
 import gzip
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from urllib.parse import quote
 
 import pytest
 
 from dashboard.facts import urls
-from dashboard.views.runs.routes import AnswerCache
+from dashboard.views.runs import routes
+from dashboard.views.runs.curves import latest_news
 from db import datasets, jobs, runs, submissions
 from db.models import JobStatus, new_id
 from engine import VERSION
@@ -125,40 +126,35 @@ def test_the_first_epoch_is_a_new_stage_and_the_second_is_not(dashboard, run):
         assert json.loads(ask(server, run.id).body)["stage"] == first["stage"]
 
 
-def in_its_own_thread(work):
-    """Run a coroutine function to its end; a thread that has driven a browser has an event loop of its own already."""
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(lambda: asyncio.run(work())).result()
+def test_concurrent_requests_share_one_read(dashboard, run, monkeypatch):
+    reads, crowd = [], 20
+    together = Barrier(crowd)
 
-
-def test_concurrent_requests_share_one_read():
-    reads = []
-
-    def read(run_id):
+    def read(run_id, chosen):
         reads.append(run_id)
-        return run_id.encode(), 60.0
+        return latest_news(run_id, chosen)
 
-    async def crowd():
-        cache = AnswerCache(read)
-        answers = await asyncio.gather(*(cache.answer(run_id) for run_id in ["a", "b"] * 20))
-        assert set(answers) == {b"a", b"b"}
+    def request(number):
+        together.wait()
+        return routes.read_news(run.id, True, 0.5, "running/1/0")
 
-    in_its_own_thread(crowd)
-    assert sorted(reads) == ["a", "b"]
+    monkeypatch.setattr(routes, "latest_news", read)
+    with ThreadPoolExecutor(crowd) as threads:
+        answers = set(threads.map(request, range(crowd)))
+    assert len(answers) == 1 and json.loads(gzip.decompress(answers.pop()))["epoch"] == 0
+    assert reads == [run.id]
 
 
-def test_answers_expire_and_the_cache_stays_small():
+def test_answers_expire(dashboard, run, monkeypatch):
     reads = []
+    monkeypatch.setattr(routes, "live_status", lambda *arguments: reads.append(arguments))
+    routes.read_live.clear()
 
-    async def later():
-        cache = AnswerCache(lambda run_id: reads.append(run_id) or (b"x", 0.0))
-        for number in range(300):
-            await cache.answer(str(number))
-        await cache.answer("299")
-        assert len(cache._cached) <= 64
+    def read_again():
+        assert routes.read_live(run.id) is None
+        return len(reads) == 2
 
-    in_its_own_thread(later)
-    assert reads[-2:] == ["299", "299"]
+    until(read_again)
 
 
 def until(condition, tries=500):

@@ -1,7 +1,7 @@
-"""How this installation is entered: by whoever sits at the machine, by a shared token, or by logging in.
+"""The access mode of the installation: open to the local machine, a shared token, or a login.
 
-Told from Streamlit's secrets and our settings once, when the app starts: a secrets file that is removed later opens
-nothing.
+Read from Streamlit's secrets and our settings once, when the app starts: removing the secrets file later does not
+open the app.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SHORTEST_SECRET = 32
 LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
 
 
-class Entrance(enum.StrEnum):
-    """OPEN: only this machine reaches the app, and whoever does is at home. TOKEN: who knows the shared access token
-    is let in. LOGIN: an identity provider says who somebody is, and the database what they may do.
+class AccessMode(enum.StrEnum):
+    """OPEN: the app is reachable only from this machine, and every visitor is an admin. TOKEN: visitors need the shared
+    access token. LOGIN: visitors log in at an identity provider, and the database has their roles.
     """
 
     OPEN = "open"
@@ -34,25 +34,25 @@ class Entrance(enum.StrEnum):
 
 
 @lru_cache(maxsize=1)
-def entrance() -> Entrance:
-    """Return how this process is entered."""
-    return _entrance(get_secrets_auth_section(), settings())
+def access_mode() -> AccessMode:
+    """Return the access mode of this process."""
+    return _access_mode(get_secrets_auth_section(), settings())
 
 
-def _entrance(auth: Mapping[str, Any], chosen: Settings) -> Entrance:
+def _access_mode(auth: Mapping[str, Any], chosen: Settings) -> AccessMode:
     if auth:
-        return Entrance.LOGIN
-    return Entrance.TOKEN if chosen.access_token.get_secret_value() else Entrance.OPEN
+        return AccessMode.LOGIN
+    return AccessMode.TOKEN if chosen.access_token.get_secret_value() else AccessMode.OPEN
 
 
 @lru_cache(maxsize=1)
 def login_origin() -> str:
-    """Return scheme and host under which people log in, as the secrets name it; empty without a login."""
+    """Return scheme and host of the login, from the secrets; empty without a login."""
     return get_origin_from_redirect_uri() or ""
 
 
 def is_loopback(address: str | None) -> bool:
-    """Return whether an address or a host name can only mean this machine itself."""
+    """Return whether an address or a host name can only refer to this machine."""
     if not address:
         return False
     try:
@@ -62,10 +62,10 @@ def is_loopback(address: str | None) -> bool:
 
 
 def reason_not_to_start(address: str, auth: Mapping[str, Any], chosen: Settings) -> str | None:
-    """Return the sentence that ends the start of an app that strangers could enter, None if none could.
+    """Return why an app that would be open to other machines must not start, None if it may start.
 
     Args:
-        address: what Streamlit is told to listen on.
+        address: the address that Streamlit listens on.
         auth: the section [auth] of Streamlit's secrets; empty where there is none.
     """
     if auth:
@@ -79,8 +79,8 @@ def reason_not_to_start(address: str, auth: Mapping[str, Any], chosen: Settings)
         name for name, given in (("ALLOW_REMOTE=1", chosen.allow_remote), ("an ACCESS_TOKEN", token)) if not given
     )
     return (
-        f"Listening on {address!r} would let everybody in who reaches this machine. Set {missing}, or a login in "
-        ".streamlit/secrets.toml (docs/how-to/share-with-others.md), or listen on 127.0.0.1."
+        f"Listening on {address!r} would give access to everybody who reaches this machine. Set {missing}, or a login "
+        "in .streamlit/secrets.toml (docs/how-to/share-with-others.md), or listen on 127.0.0.1."
     )
 
 
@@ -100,7 +100,8 @@ def _fault_of_login(auth: Mapping[str, Any]) -> str | None:
 
 def providers(auth: Mapping[str, Any]) -> list[str | None]:
     """Return the names of the identity providers; None is the one without a name."""
-    named = [name for name, value in auth.items() if isinstance(value, Mapping) and "client_id" in value]
+    named: list[str | None] = []
+    named += [name for name, value in auth.items() if isinstance(value, Mapping) and "client_id" in value]
     return [None, *named] if auth.get("client_id") else named
 
 

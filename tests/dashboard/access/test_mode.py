@@ -1,4 +1,4 @@
-"""An app that strangers could enter does not start, and says why."""
+"""An app that would be open to other machines does not start."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dashboard.access.entrance import Entrance, _entrance, is_loopback, providers, reason_not_to_start
+from dashboard.access.mode import AccessMode, _access_mode, is_loopback, providers, reason_not_to_start
 from engine.core.settings import Settings
 from tests.support.installation import REPOSITORY
 
@@ -23,29 +23,29 @@ def chosen(**values) -> Settings:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.1", "localhost", "::1", "[::1]"])
-def test_listening_on_this_machine_needs_nothing(address):
+def test_listening_on_this_machine_needs_no_setting(address):
     assert is_loopback(address)
     assert reason_not_to_start(address, {}, chosen()) is None
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "masks.example", "unix:/tmp/a", ""])
-def test_listening_elsewhere_takes_the_setting_and_a_token_together(address):
+def test_listening_elsewhere_requires_the_setting_and_a_token(address):
     both = {"allow_remote": True, "access_token": LONG}
     assert reason_not_to_start(address, {}, chosen(**both)) is None
-    for missing, told in (("allow_remote", "Set ALLOW_REMOTE=1,"), ("access_token", "Set an ACCESS_TOKEN,")):
+    for missing, words in (("allow_remote", "Set ALLOW_REMOTE=1,"), ("access_token", "Set an ACCESS_TOKEN,")):
         given = {name: value for name, value in both.items() if name != missing}
-        assert told in reason_not_to_start(address, {}, chosen(**given))
+        assert words in reason_not_to_start(address, {}, chosen(**given))
     assert "ALLOW_REMOTE=1 and an ACCESS_TOKEN" in reason_not_to_start(address, {}, chosen())
     assert reason_not_to_start(address, LOGIN, chosen()) is None
 
 
-def test_a_short_token_is_refused_without_being_told():
+def test_a_short_token_is_rejected_without_showing_it():
     reason = reason_not_to_start("127.0.0.1", {}, chosen(access_token="nineteen characters"))
     assert "at least 20" in reason and "Got 19" in reason and "nineteen" not in reason
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         ({"cookie_secret": "short"}, "cookie_secret"),
         ({"redirect_uri": "https://masks.example/"}, "redirect_uri"),
@@ -53,8 +53,8 @@ def test_a_short_token_is_refused_without_being_told():
         ({"client_id": ""}, "identity provider"),
     ],
 )
-def test_half_a_login_is_refused(change, told):
-    assert told in reason_not_to_start("127.0.0.1", LOGIN | change, chosen())
+def test_an_incomplete_login_is_rejected(change, words):
+    assert words in reason_not_to_start("127.0.0.1", LOGIN | change, chosen())
 
 
 def test_named_providers_are_found():
@@ -68,10 +68,10 @@ def test_named_providers_are_found():
     assert providers(LOGIN) == [None]
 
 
-def test_a_login_comes_before_a_token():
-    assert _entrance(LOGIN, chosen(access_token=LONG)) == Entrance.LOGIN
-    assert _entrance({}, chosen(access_token=LONG)) == Entrance.TOKEN
-    assert _entrance({}, chosen()) == Entrance.OPEN
+def test_a_login_has_priority_over_a_token():
+    assert _access_mode(LOGIN, chosen(access_token=LONG)) == AccessMode.LOGIN
+    assert _access_mode({}, chosen(access_token=LONG)) == AccessMode.TOKEN
+    assert _access_mode({}, chosen()) == AccessMode.OPEN
 
 
 def test_the_app_itself_refuses_to_start(tmp_path):

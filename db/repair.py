@@ -1,0 +1,72 @@
+"""Changes that repair and restore make. Each is guarded: it never touches what a job is working on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from db import jobs
+from db.inventory import busy_datasets
+from db.models import Job, JobStatus, Label, LabelSet, Prediction, PredictionSet, utc_now
+from db.session import Database, changed_rows, chunked
+
+
+class RepairTransaction:
+    """One writing transaction of a repair (see `repairing`)."""
+
+    def __init__(self, session: Session, lost_after_s: float) -> None:
+        self._session, self._lost_after_s = session, lost_after_s
+
+    def busy(self) -> set[str]:
+        """Return the ids of datasets that a queued or living job reads or writes."""
+        return busy_datasets(self._session, utc_now(), self._lost_after_s)
+
+    def end_lost(self, sentence: str) -> int:
+        """End running jobs whose worker is silent as stopped, so that they can be resumed. Returns how many."""
+        now = utc_now()
+        lost = [job.id for job in jobs.active(self._session) if jobs.is_lost(job, now, self._lost_after_s)]
+        return _stop(self._session, lost, sentence)
+
+    def delete_predictions(self, prediction_set_id: str, image_ids: Collection[str]) -> int:
+        """Delete rows of predictions whose files are gone. Returns how many."""
+        of_set = delete(Prediction).where(Prediction.prediction_set_id == prediction_set_id)
+        return sum(
+            changed_rows(self._session, of_set.where(Prediction.image_id.in_(ids))) for ids in chunked(image_ids)
+        )
+
+    def delete_labels(self, label_set_id: str, image_ids: Collection[str]) -> int:
+        """Delete rows of labels whose files are gone, except those that a person has dropped. Returns how many."""
+        of_set = delete(Label).where(Label.label_set_id == label_set_id, Label.dropped.is_(False))
+        return sum(changed_rows(self._session, of_set.where(Label.image_id.in_(ids))) for ids in chunked(image_ids))
+
+    def offer_retry(self, kind: str, set_id: str, sentence: str) -> bool:
+        """Mark the job of a set of "labels" or "predictions" as failed, so that pages offer to retry it.
+
+        Returns False if there is no such job or it has not ended.
+        """
+        table = LabelSet if kind == "labels" else PredictionSet
+        job_id = self._session.scalar(select(table.job_id).where(table.id == set_id))
+        ended = [JobStatus.FINISHED, JobStatus.STOPPED, JobStatus.FAILED]
+        change = update(Job).where(Job.id == job_id, Job.status.in_(ended))
+        return changed_rows(self._session, change.values(status=JobStatus.FAILED, error=sentence)) == 1
+
+
+@contextmanager
+def repairing(database: Database, lost_after_s: float) -> Iterator[RepairTransaction]:
+    """Open a transaction for one step of a repair; it commits at the end of the block."""
+    with database.writing() as session:
+        yield RepairTransaction(session, lost_after_s)
+
+
+def end_all(session: Session, sentence: str) -> int:
+    """End every queued and running job as stopped: their workers belong to another machine or time."""
+    return _stop(session, [job.id for job in jobs.active(session)], sentence)
+
+
+def _stop(session: Session, job_ids: Collection[str], sentence: str) -> int:
+    active = [JobStatus.QUEUED, JobStatus.RUNNING]
+    values = {"status": JobStatus.STOPPED, "finished_at": utc_now(), "stop_requested": False, "error": sentence}
+    return changed_rows(session, update(Job).where(Job.id.in_(job_ids), Job.status.in_(active)).values(**values))
