@@ -37,7 +37,7 @@ def zips(
 ) -> list[dict[str, Any]]:
     """Seconds to the first byte and in all, and how much memory the app took more than before: one client, then more.
 
-    Meanwhile another client asks for something small; `other_request_s` is its longest wait.
+    At the same time another client asks for something small; `other_request_s` is its longest wait.
     """
     count = func.count()
     query = select(Prediction.prediction_set_id, count).group_by(Prediction.prediction_set_id).order_by(count.desc())

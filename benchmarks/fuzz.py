@@ -167,7 +167,7 @@ class Importer:
 
 
 def serve(connection: Connection, work: Work) -> None:
-    """Bring in what comes through the pipe, until it is closed."""
+    """Import what comes through the pipe, until it is closed."""
     loading = [bad_images.TAKEN[name]() for name in ("float colour TIFF", "16-bit PNG", "animated WebP")]
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary).resolve()

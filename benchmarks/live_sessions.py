@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -58,11 +58,13 @@ def watch(
     """Seconds of an epoch without and with pages that watch it, latencies, and the app's own processor time."""
     with data_root() as root:
         dataset_id = engine(root, "import", str(folder.resolve()), "--name", "watched")["dataset"]
-        with running(root) as served, training(served.installation, dataset_id, params or []) as run_id:
-            written = Epochs(served.installation.database, run_id)
+        with (
+            running(root) as served,
+            training(served.installation, dataset_id, params or []) as run_id,
+            closing(Epochs(served.installation.database, run_id)) as written,
+        ):
             written.wait_for(2)  # the first compiles
-            address = f"{served.address}/runs?run={run_id}"
-            return compare(written, served.pid, address, sessions, pairs, epochs)
+            return compare(written, served.pid, f"{served.address}/runs?run={run_id}", sessions, pairs, epochs)
 
 
 @contextmanager
@@ -74,8 +76,7 @@ def training(installation: Installation, dataset_id: str, params: list[str]) -> 
         run, _ = submissions.submit_train(session, dataset_id, None, "watched", "fast", values, VERSION)
     environment = {**os.environ, "DATA_ROOT": str(installation.settings.data_root), "DATABASE_URL": ""}
     command = [sys.executable, "-m", "engine.work.worker"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    worker = subprocess.Popen(command, cwd=REPOSITORY, env=environment, **quiet)
+    worker = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stderr=subprocess.DEVNULL)
     try:
         yield run.id
     finally:
@@ -90,7 +91,12 @@ class Epochs:
         self.written: Sightings = {}
         self._database, self._run_id = database, run_id
         self._ended = threading.Event()
-        threading.Thread(target=self._watch, daemon=True).start()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
 
     def _watch(self) -> None:
         query = select(func.max(Metric.epoch)).where(Metric.run_id == self._run_id)
@@ -157,7 +163,7 @@ def compare(epochs: Epochs, app_pid: int, address: str, sessions: int, pairs: in
 
 @contextmanager
 def conversations(address: str, count: int) -> Iterator[list[Sightings]]:
-    """Hold `count` conversations with the app as its pages do; what they saw is filled in meanwhile."""
+    """Hold `count` conversations with the app as its pages do; what they see is added to the list."""
     seen: list[Sightings] = [{} for _ in range(count)]
     faults: list[object] = []
     ready, enough, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()

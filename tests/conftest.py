@@ -81,6 +81,12 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a label job work in this process: starting others takes longer than a few small discs."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+
+
+@pytest.fixture
 def installation(tmp_path: Path, empty_database: Path) -> Iterator[Installation]:
     settings = Settings(data_root=tmp_path / "data", database_url="", free_disk_floor_mb=0, heartbeat_s=0.5)
     settings.data_root.mkdir()

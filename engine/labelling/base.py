@@ -1,4 +1,4 @@
-"""What a pseudo-label method is, where the methods are found, and the one way to draw a mask with one of them."""
+"""The interface of label methods, their registry, and computing a mask with one of them."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ T = TypeVar("T")
 
 
 class LabelParams(Params):
-    """What every method has: the size it works at."""
+    """Parameters of every method: the image size at which it works."""
 
     longest_side_px: int = number(
         400,
         64,
         1600,
-        "Larger images are shrunk to this longest side before the method runs; it bounds time and memory.",
+        "Larger images are reduced to this longest side before the method runs, which limits time and memory.",
         unit="px",
     )
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to draw a mask without a person.
+    """A way to compute a mask without manual work.
 
     `label(image, params, rng)` returns the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image
     (H, W, 3).
 
-    A method that needs to see the dataset first has two more steps. `look(image, params, rng)` returns what it wants
-    to know of one image (anything that can be pickled; it runs on all cores). `fit(looks, params, rng)` makes of
-    these the state, a dict that JSON can hold, and must be quick: it runs again at each move of a slider. `label`
-    takes the state as fourth argument. At most `fit_images` images, evenly spread over the dataset, are looked at.
-    None of the three may draw random numbers from anything but `rng`.
+    A method that depends on the whole dataset has two more steps. `look(image, params, rng)` extracts data from one
+    image (anything that can be pickled); it runs on all cores. `fit(looks, params, rng)` combines these into the state,
+    a dict that JSON can represent; it must be fast, as it runs again at each movement of a slider. `label` takes the
+    state as its fourth argument. At most `fit_images` images, evenly spread over the dataset, are analysed. All random
+    numbers must come from `rng`.
 
-    A method that leaves the drawing to another one has no `label` but `chosen(params, state)`, which returns the name
-    of that method, its parameters and its state: the masks are the very same as that method's.
+    A method that delegates to another one has no `label` but `chosen(params, state)`, which returns the name of that
+    method, its parameters and its state: the masks are identical to that method's.
     """
 
     name: str
@@ -75,7 +75,7 @@ def find_method(name: str) -> Method:
     """Return the method called `name`.
 
     Raises:
-        ParameterError: if there is none; the sentence lists those there are.
+        ParameterError: there is none; the message lists the known ones.
     """
     if name not in methods():
         raise ParameterError(f"There is no label method '{name}'. Known: {', '.join(methods())}.")
@@ -83,15 +83,15 @@ def find_method(name: str) -> Method:
 
 
 def fit_sample(dataset: Sequence[T], method: Method) -> list[T]:
-    """Return the images of a dataset, in its order, that `method` looks at: at most `fit_images`, evenly spread."""
+    """Return the images of a dataset, in its order, that `method` analyses: at most `fit_images`, evenly spread."""
     count = min(len(dataset), method.fit_images)
     return [dataset[index * len(dataset) // count] for index in range(count)]
 
 
 def values_for(params: LabelParams, stage: Stage) -> dict[str, Any]:
-    """Return {name: value} of the parameters that "look", or "look" and "fit", or all three steps depend on.
+    """Return {name: value} of the parameters on which the steps up to `stage` depend: "look", "fit", then "label".
 
-    What was seen or fitted with the same values can be used again.
+    The results of these steps can be reused for the same values.
     """
     stages = ("look", "fit", "label")
     until = stages[: stages.index(stage) + 1]
@@ -104,20 +104,26 @@ def values_for(params: LabelParams, stage: Stage) -> dict[str, Any]:
 
 
 def look_at(method: Method, image: np.ndarray, params: LabelParams, seed: int) -> Any:
-    """Return what `method` wants to know of one image (uint8 RGB) of the dataset, seen at its working size."""
+    """Return the data that `method` extracts from one image (uint8 RGB) of the dataset, at its working size.
+
+    Raises:
+        ValueError: the method does not analyse the dataset.
+    """
+    if method.look is None:
+        raise ValueError(f"'{method.name}' has no step that analyses the dataset.")
     working = shrink(image, params.longest_side_px)
     with _blas().limit(limits=1):
         return method.look(working, params, np.random.default_rng([seed, _fingerprint(working)]))
 
 
 def fit_state(method: Method, looks: Sequence[Any], params: LabelParams, seed: int) -> dict[str, Any]:
-    """Return what `method` learns from what it has seen of the dataset, as JSON gives it back.
+    """Return the state that `method` fits to the results of `look_at`, as decoded from JSON.
 
     Raises:
-        ValueError: there is nothing to learn from.
+        ValueError: there are no results, or the method does not analyse the dataset.
     """
-    if not looks:
-        raise ValueError(f"'{method.name}' must see at least one image of the dataset.")
+    if method.fit is None or not looks:
+        raise ValueError(f"'{method.name}' needs at least one image of the dataset.")
     with _blas().limit(limits=1):
         return json.loads(json.dumps(method.fit(looks, params, np.random.default_rng(seed))))
 
@@ -125,7 +131,7 @@ def fit_state(method: Method, looks: Sequence[Any], params: LabelParams, seed: i
 def drawing(
     method: Method, params: LabelParams, state: dict[str, Any] | None
 ) -> tuple[Method, LabelParams, dict[str, Any] | None]:
-    """Return the method that draws in the end, with its parameters and state."""
+    """Return the method that computes the masks, which may be another one, with its parameters and state."""
     if method.chosen is None:
         return method, params, state
     name, params, state = method.chosen(params, state)
@@ -137,12 +143,12 @@ def draw(
 ) -> np.ndarray:
     """Return the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image (H, W, 3), at its own size.
 
-    The random numbers come from `seed` and the image's content: an image gets the same mask whatever was drawn
-    before it and in whatever process.
+    The random numbers depend on `seed` and the image's content only, so that an image gets the same mask in any order
+    and in any process.
 
     Raises:
-        ValueError: if the image is not uint8 (H, W, 3) with at least one pixel, the parameters are another
-            method's, the state is missing, or the method returns anything but probabilities of that shape.
+        ValueError: the image is not uint8 (H, W, 3) with at least one pixel, the parameters are another
+            method's, the state is missing, or the method returns anything except probabilities of that shape.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"An image to label is uint8 (H, W, 3). Got {image.dtype} {image.shape}.")
@@ -151,21 +157,23 @@ def draw(
     if method.fit is not None and state is None:
         raise ValueError(f"'{method.name}' must be fitted to the dataset before it can label an image.")
     method, params, state = drawing(method, params, state)
+    if method.label is None:
+        raise ValueError(f"'{method.name}' does not compute masks.")
     working = shrink(image, params.longest_side_px)
     rng = np.random.default_rng([seed, _fingerprint(working)])
     arguments = (working, params, rng) if method.fit is None else (working, params, rng, state)
-    # One thread: small matrices gain nothing from two, lose tenfold when the cores are busy, and sums stay the same.
+    # One thread: more do not help small matrices, are ten times slower on busy cores, and change the order of sums.
     with _blas().limit(limits=1):
         probability = _checked(method.name, method.label(*arguments), working.shape[:2])
     height, width = image.shape[:2]
     if probability.shape != (height, width):
-        # Linear interpolation stays between its neighbours, so the result needs no clipping.
+        # Linear interpolation stays within [0, 1].
         probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
     return probability
 
 
 def shrink(image: np.ndarray, longest_side_px: int) -> np.ndarray:
-    """Return the image with its longest side at most `longest_side_px`, by area averaging; small ones as they are."""
+    """Return the image with its longest side at most `longest_side_px`, by area averaging; never enlarged."""
     height, width = image.shape[:2]
     scale = longest_side_px / max(height, width)
     if scale >= 1:
@@ -181,14 +189,14 @@ def _blas() -> ThreadpoolController:
 
 def _fingerprint(image: np.ndarray) -> int:
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=8)
-    digest.update(image)
+    digest.update(image.data)
     return int.from_bytes(digest.digest())
 
 
 def _checked(name: str, probability: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if probability.shape != shape:
         raise ValueError(f"The method '{name}' must return the image's shape {shape}. Got {probability.shape}.")
-    # Written so that NaN fails too.
+    # This form fails for NaN too.
     if not (probability.min() >= 0 and probability.max() <= 1):
         raise ValueError(
             f"The method '{name}' must return values in [0, 1]. Got {probability.min()} to {probability.max()}."

@@ -1,6 +1,6 @@
-"""How far a drawn mask can be trusted, told from the image alone: no truth is read.
+"""An estimate of the quality of a mask from the image alone, without truth.
 
-Each part is a number in [0, 1], larger for better; the score is their weighted mean.
+It has parts, each in [0, 1] and larger for better; the score is their weighted mean.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from engine.labelling.cues.features import to_lab
 from engine.labelling.rivals import rivals
 
 SIDE_PX = 200
-"""Masks are judged at this longest side."""
+"""Masks are assessed at this longest side."""
 THIN_SIDE_PX = 400
 GREATEST_LOSS = 0.15
-"""A mask that changes its area by more than this share when shrunk to SIDE_PX is thin, and judged at THIN_SIDE_PX."""
+"""A mask whose area changes by more than this share at SIDE_PX is thin, and assessed at THIN_SIDE_PX."""
 
 WEIGHTS = {
     "colour": 1.0,
@@ -33,29 +33,29 @@ WEIGHTS = {
     "confidence": 0.25,
     "area": 0.25,
 }
-"""What each part counts, found on half of the images of two sets (docs/methods.md)."""
+"""The weight of each part, fitted on half of the images of two datasets (docs/methods.md)."""
 
 NEARBY = 0.2
-"""How far the surroundings of a place reach, as a share of the longer side."""
+"""The extent of the surroundings of a pixel, as a share of the longer side."""
 
 LEAST_STEP = 2.0
-"""Lab units between mask and ground, about what an eye can tell apart."""
+"""Lab units between mask and background, about the smallest visible difference."""
 LEAST_EDGES = 0.25
 LEAST_EVIDENCE = 0.6
-"""Edges and colour together: a mask may lack one where the other is strong."""
+"""For the sum of edges and colour: one may be weak if the other is strong."""
 EVEN_SPREAD = 0.4
-"""Spread over mean of the mask's share in 16 blocks, below which it covers the image evenly."""
+"""Standard deviation over mean of the mask's share in 16 blocks, below which it covers the image evenly."""
 ONE_CLASS = 0.67
-"""Otsu's threshold explains 0.64 of the variance of one Gaussian: no more is no sign of two classes."""
+"""Otsu's threshold explains 0.64 of the variance of a single Gaussian: less is no evidence of two classes."""
 
 LEAST_AREA = 0.0005
 GREATEST_AREA = 0.97
-"""Shares of the image outside which a mask is none."""
+"""Shares of the image outside which a mask counts as empty or full."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """`score` in [0, 1]; `parts` by name, each in [0, 1]; `clear` is False where no foreground stands out."""
+    """`score` in [0, 1]; `parts` by name, each in [0, 1]; `clear` is False if there is no clear foreground."""
 
     score: float
     parts: dict[str, float]
@@ -63,13 +63,14 @@ class Quality:
 
 
 def assess(image: np.ndarray, probability: np.ndarray, redraw: Callable[[np.ndarray], np.ndarray]) -> Quality:
-    """Return the quality of a foreground probability float32 (H, W) that a recipe drew on a uint8 RGB image (H, W, 3).
+    """Return the quality of a recipe's foreground probability float32 (H, W) for a uint8 RGB image (H, W, 3).
 
-    `redraw(image)` draws another view of the image (mirrored and smaller) with the same recipe; it is called once.
+    `redraw(image)` computes the mask of another view of the image (mirrored and smaller) with the same recipe; it is
+    called once.
     """
     small, probability = at_judging_size(image, probability)
     mask = probability >= 0.5
-    if not LEAST_AREA <= mask.mean() <= GREATEST_AREA or mask.all():
+    if _trivial(mask):
         return Quality(0.0, dict.fromkeys(WEIGHTS, 0.0), clear=False)
     again = redraw(np.ascontiguousarray(small[:, ::-1]))[:, ::-1]
     parts = judge(small, probability, again)
@@ -78,20 +79,22 @@ def assess(image: np.ndarray, probability: np.ndarray, redraw: Callable[[np.ndar
 
 
 def appearance(image: np.ndarray, probability: np.ndarray) -> float:
-    """Return the quality in [0, 1] of a probability float32 (H, W) that no recipe could draw again: no part of it tells
-    how stable it is. Masks of any origin compare by it.
-    """
+    """Return the quality in [0, 1] of a probability float32 (H, W) of any origin: as `assess`, without stability."""
     small, probability = at_judging_size(image, probability)
     mask = probability >= 0.5
-    if not LEAST_AREA <= mask.mean() <= GREATEST_AREA or mask.all():
+    if _trivial(mask):
         return 0.0
     parts = judge(small, probability, probability)
     del parts["stability"]
     return sum(WEIGHTS[name] * value for name, value in parts.items()) / sum(WEIGHTS[name] for name in parts)
 
 
+def _trivial(mask: np.ndarray) -> bool:
+    return not LEAST_AREA <= mask.mean() <= GREATEST_AREA or bool(mask.all())
+
+
 def at_judging_size(image: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return image and probability at SIDE_PX, or at THIN_SIDE_PX where much of the mask would vanish or swell."""
+    """Return image and probability at SIDE_PX, or at THIN_SIDE_PX if the area of the mask would change too much."""
     share = np.count_nonzero(probability >= 0.5) / probability.size
     for side in (SIDE_PX, THIN_SIDE_PX):
         small = shrink(image, side)
@@ -103,11 +106,11 @@ def at_judging_size(image: np.ndarray, probability: np.ndarray) -> tuple[np.ndar
 
 
 def judge(small: np.ndarray, probability: np.ndarray, again: np.ndarray) -> dict[str, float]:
-    """Return the parts for an image uint8 (H, W, 3), its probability and that of the other view, turned back."""
+    """Return the parts for an image uint8 (H, W, 3), its probability and that of the other view, mirrored back."""
     mask = probability >= 0.5
     lab = cv2.GaussianBlur(to_lab(small), (0, 0), 0.8)
     codes = quantised(lab)
-    # Against its surroundings a dark crack has one colour, though the concrete may be darker elsewhere.
+    # Relative to its surroundings a dark crack has one colour, even if the concrete is darker elsewhere.
     level = quantised(lab - cv2.blur(lab, (int(max(mask.shape) * NEARBY) | 1,) * 2))
     parts = {
         "agreement": agreement(lab, mask),
@@ -125,18 +128,18 @@ def judge(small: np.ndarray, probability: np.ndarray, again: np.ndarray) -> dict
 
 
 def stands_out(small: np.ndarray, mask: np.ndarray, parts: dict[str, float]) -> bool:
-    """Return whether the mask shows something, rather than noise, a gradient or a piece of an even texture."""
+    """Return whether the mask is an object, rather than noise, a gradient or part of an even texture."""
     lab = to_lab(small)
     step = float(np.linalg.norm(lab[mask].mean(0) - lab[~mask].mean(0)))
     if step < LEAST_STEP or parts["edges"] < LEAST_EDGES or parts["edges"] + parts["colour"] < LEAST_EVIDENCE:
         return False
-    # The same everywhere, and of one kind of grey: grass, gravel. Cells may lie everywhere, but part from their ground.
+    # Evenly spread and of one class of grey: grass, gravel. Cells may be everywhere, but differ from their background.
     blocks = cv2.resize(mask.astype(np.float32), (4, 4), interpolation=cv2.INTER_AREA)
     return bool(blocks.std() > EVEN_SPREAD * blocks.mean() or parts["separation"] > ONE_CLASS)
 
 
 def agreement(lab: np.ndarray, mask: np.ndarray) -> float:
-    """Return the mean IoU of the mask with the two rivals that agree with it most."""
+    """Return the mean IoU of the mask with the two simple masks (`rivals`) that are most similar."""
     return float(np.mean(sorted(overlap(mask, rival) for rival in rivals(lab))[-2:]))
 
 
@@ -147,24 +150,24 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def sameness(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the share of each mask that lies within 2 px of the other, the smaller share; 0 if one is empty."""
+    """Return the share of one mask that lies within 2 px of the other, the smaller of both; 0 if one is empty."""
     if not (a.any() and b.any()):
         return 0.0
     return float(min(_dilated(b, 2)[a].mean(), _dilated(a, 2)[b].mean()))
 
 
 def border(mask: np.ndarray) -> float:
-    """Return 1 for a mask that keeps away from the image border, 1/2 for one that holds as large a share of it as of
-    the image, towards 0 for one that lies along it.
+    """Return 1 for a mask away from the image border, 1/2 for one with the same share of the border as of the image,
+    towards 0 for one along the border.
     """
-    held = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean()
-    return float(0.5 ** (held / mask.mean()))
+    share = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean()
+    return float(0.5 ** (share / mask.mean()))
 
 
 def edges(lab: np.ndarray, mask: np.ndarray) -> float:
-    """Return how much likelier a place on the mask's outline has the stronger image gradient than a place elsewhere.
+    """Return how well the image gradient separates the mask's outline from other pixels, as 2 AUC − 1.
 
-    1 if the outline always has, 0 if it is a coin's toss (the area under the ROC curve, from one half on).
+    AUC is the area under the ROC curve. The result is 1 if the gradient is always stronger on the outline, 0 at chance.
     """
     gradient = cv2.dilate(_gradient(lab), np.ones((3, 3)))
     outline = mask & ~_eroded(mask, 1)
@@ -177,14 +180,14 @@ def edges(lab: np.ndarray, mask: np.ndarray) -> float:
 def quantised(lab: np.ndarray) -> np.ndarray:
     """Return int (H, W), 0..511: each Lab colour as one of 8 x 8 x 8, each axis over the image's own range.
 
-    A range is at least 8 Lab units wide, so that noise in an even image does not count as colour.
+    A range is at least 8 Lab units, so that noise in an even image does not count as colour.
     """
     low, high = np.percentile(lab.reshape(-1, 3), [1, 99], axis=0)
     return np.clip((lab - low) / np.maximum(high - low, 8) * 8, 0, 7).astype(int) @ np.array([64, 8, 1])
 
 
 def colour(codes: np.ndarray, mask: np.ndarray) -> float:
-    """Return how much of the mask its colours alone give back: IoU with the pixels whose colour is mostly inside it."""
+    """Return how well colour alone reproduces the mask: IoU with the pixels whose colour is mostly inside it."""
     inside = np.bincount(codes[mask], minlength=512)
     share = (inside / np.maximum(np.bincount(codes.ravel(), minlength=512), 1))[codes].astype(np.float32)
     return overlap(cv2.GaussianBlur(share, (0, 0), 1) >= 0.5, mask)
@@ -200,7 +203,7 @@ def ring(codes: np.ndarray, mask: np.ndarray) -> float:
 
 
 def separation(lab: np.ndarray, mask: np.ndarray) -> float:
-    """Return the share of variance that the mask explains along the colour axis that parts it best (Fisher's)."""
+    """Return the share of variance that the mask explains along Fisher's discriminant axis of colour."""
     inside, outside = lab[mask], lab[~mask]
     pixels = lab.reshape(-1, 3)
     axis = np.linalg.solve(np.cov(pixels.T) + np.eye(3), inside.mean(0) - outside.mean(0))
@@ -211,11 +214,11 @@ def separation(lab: np.ndarray, mask: np.ndarray) -> float:
 
 
 def shape(mask: np.ndarray) -> float:
-    """Return the mean solidity of the mask's pieces, larger ones counting more."""
+    """Return the mean solidity of the mask's components, weighted by their area."""
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = hulls = 0.0
     for outline in outlines:
-        # Outlines run through pixel centres: half a pixel is missing all around.
+        # Contours run through pixel centres, so half a pixel is missing on all sides.
         filled += cv2.contourArea(outline) + len(outline) / 2 + 1
         hull = cv2.convexHull(outline)
         hulls += cv2.contourArea(hull) + cv2.arcLength(hull, True) / 2 + 1
@@ -223,7 +226,7 @@ def shape(mask: np.ndarray) -> float:
 
 
 def area(mask: np.ndarray) -> float:
-    """Return 1 for a mask of a usual size, less below 0.2 % and above 60 % of the image."""
+    """Return 1 for a mask of a common size, less below 0.2 % and above 60 % of the image."""
     share = float(mask.mean())
     return min(share / 0.002, (1 - share) / 0.4, 1.0)
 

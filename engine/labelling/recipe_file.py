@@ -1,4 +1,4 @@
-"""A recipe as a JSON file, to carry from one machine to another: {"maskloom_recipe": 1, "name", "method", "params"}."""
+"""A recipe as a JSON file, for export and import: {"maskloom_recipe": 1, "name", "method", "params"}."""
 
 from __future__ import annotations
 
@@ -18,29 +18,27 @@ def to_json(name: str, method: str, params: LabelParams) -> str:
 
 
 def from_json(text: str) -> tuple[str, str, dict[str, Any]]:
-    """Return (name, method, every parameter by name) of a recipe file; parameters that it leaves out get defaults.
+    """Return (name, method, all parameters by name) of a recipe file; missing parameters get their defaults.
 
     Raises:
-        ParameterError: it is no recipe, its version, method or a parameter is not known here, or a value is wrong.
+        ParameterError: it is not a recipe, its version, method or a parameter is unknown, or a value is invalid.
     """
     try:
         recipe = json.loads(text)
-    # A number of more digits than Python takes is a ValueError, and brackets without end are a RecursionError.
+    # Numbers with too many digits raise a ValueError, deeply nested brackets a RecursionError.
     except (ValueError, RecursionError) as error:
-        raise ParameterError(f"This is no recipe: it is not JSON ({error}).") from None
+        raise ParameterError(f"This is not a recipe: it is not JSON ({error}).") from None
     if not isinstance(recipe, dict) or "maskloom_recipe" not in recipe:
-        raise ParameterError('This is no recipe: a recipe file begins with {"maskloom_recipe": 1, ….')
+        raise ParameterError('This is not a recipe: a recipe file starts with {"maskloom_recipe": 1, ….')
     if recipe["maskloom_recipe"] is True or recipe["maskloom_recipe"] != VERSION:
         raise ParameterError(
             f"This version reads recipe files of version {VERSION}. Got {recipe['maskloom_recipe']!r}."
         )
-    name, method, params = recipe.get("name", ""), recipe.get("method"), recipe.get("params", {})
-    for key, value, kind, what in (
-        ("name", name, str, "text"),
-        ("method", method, str, "text"),
-        ("params", params, dict, "an object"),
-    ):
-        if not isinstance(value, kind):
-            raise ParameterError(f"The '{key}' of a recipe file is {what}. Got {value!r}.")
-    name = name.encode("utf-8", "replace").decode()  # half a surrogate pair is JSON, but no text that can be stored
-    return name, method, parse(find_method(method).params, params).model_dump(mode="json")
+    recipe.setdefault("name", "")
+    recipe.setdefault("params", {})
+    for key, kind, description in (("name", str, "text"), ("method", str, "text"), ("params", dict, "an object")):
+        if not isinstance(recipe.get(key), kind):
+            raise ParameterError(f"The '{key}' of a recipe file is {description}. Got {recipe.get(key)!r}.")
+    name = recipe["name"].encode("utf-8", "replace").decode()  # JSON allows lone surrogates, which cannot be stored
+    params = parse(find_method(recipe["method"]).params, recipe["params"])
+    return name, recipe["method"], params.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""A name for all that a mask depends on but the picture: what was drawn under the same name need not be drawn again."""
+"""A key for everything except the image that determines a mask, so that masks can be cached."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from engine.labelling.base import LabelParams, drawing, find_method
 
 
 def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any] | None) -> str:
-    """Return 64 hex digits: SHA-256 of method, parameters, seed, what was learned of the dataset, and the code."""
-    if state is not None:  # before it has learned, a method cannot say what draws for it
-        drawn_by, params, state = drawing(find_method(method), params, state)
-        method = drawn_by.name
+    """Return 64 hex digits: the SHA-256 of method, parameters, seed, state and code."""
+    if state is not None:  # a method can delegate only once it has its state
+        delegate, params, state = drawing(find_method(method), params, state)
+        method = delegate.name
     parts = [method, params.model_dump(mode="json"), seed, state, _code(inspect.getfile(find_method(method).params))]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @cache
 def _code(module_file: str) -> str:
-    """Return a digest of the methods' sources, so that no mask outlives a change of the code that drew it.
+    """Return a digest of the methods' sources, so that a change of the code invalidates cached masks.
 
     Args:
         module_file: declares the method's parameters; for a method of another package it is counted beside ours.

@@ -51,7 +51,7 @@ def test_an_image_and_a_zip_are_imported():
         assert importer.try_file("image", bad_images.png_bomb())["outcome"] == "refused"
         assert importer.try_file("zip", bad_zips.beside("x.png", b"no"))["outcome"] == "taken"
         bomb = importer.try_file("zip", bad_zips.bomb_that_says_little())
-    assert bomb["outcome"] == "taken" and bomb["mb"] < 100  # the good picture beside it
+    assert bomb["outcome"] == "taken" and bomb["mb"] < 100  # the good picture next to it
 
 
 def test_outcomes_are_counted_and_the_largest_figures_reported():
@@ -62,6 +62,6 @@ def test_outcomes_are_counted_and_the_largest_figures_reported():
 
 def test_changes_are_many_and_the_same_for_a_seed():
     data = encoded(picture())
-    made = [mutated(data, bad_zips.good(), random.Random(seed)) for seed in range(50)]
-    assert len(set(made)) > 45 and made[3] == mutated(data, bad_zips.good(), random.Random(3))
+    changed = [mutated(data, bad_zips.good(), random.Random(seed)) for seed in range(50)]
+    assert len(set(changed)) > 45 and changed[3] == mutated(data, bad_zips.good(), random.Random(3))
     assert with_right_checksums(data) == data

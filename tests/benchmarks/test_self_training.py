@@ -77,11 +77,11 @@ def trained(installation: Installation) -> str:
             found = {"truth_iou": MASKS[name], "truth_dice": MASKS[name], "label_dice": 1.0}
             shape = {"area": 0.1, "mean_probability": 0.1}
             session.add(Prediction(prediction_set_id=own.id, image_id=image.id, **shape, **found))
-        told = {"agreement": 0.5, "labels_quality": 0.5, "masks_quality": 0.6, "reason": "It rose."}
-        told |= {"labels_truth_iou": 0.5, "labels_truth_dice": 0.5, "masks_truth_iou": 0.6, "masks_truth_dice": 0.6}
+        scores = {"agreement": 0.5, "labels_quality": 0.5, "masks_quality": 0.6, "reason": "It rose."}
+        scores |= {"labels_truth_iou": 0.5, "labels_truth_dice": 0.5, "masks_truth_iou": 0.6, "masks_truth_dice": 0.6}
         for number in (2, 1):
             epochs = {"first_epoch": number, "last_epoch": number}
-            session.add(Round(run_id=run.id, number=number, accepted=number == 1, images=4, **epochs, **told))
+            session.add(Round(run_id=run.id, number=number, accepted=number == 1, images=4, **epochs, **scores))
         return run.id
 
 

@@ -21,6 +21,8 @@ from engine.work.worker import work
 from tests.support.installation import REPOSITORY, add_discs
 from tests.support.training_job import Context
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 120
 LARGEST_FILE_BYTES = 12 * 2**20  # the database and its journal fit below it, the model of WIDE does not
 WIDE = {"image_size": 16, "depth": 2, "base_filters": 128}

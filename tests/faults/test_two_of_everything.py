@@ -183,8 +183,11 @@ def test_what_one_tab_deletes_the_other_is_told_in_a_sentence(rig, page):
 
 def test_a_dataset_that_trains_is_not_deleted_until_it_is_stopped(rig, page):
     dataset = add_discs(rig.installation, 12)
-    values = {"training": {"epochs": 400}, "model": {"image_size": 32, "depth": 1, "base_filters": 4}}
-    values |= {"early_stopping": {"enabled": False}}
+    values = {
+        "training": {"epochs": 10_000},  # it does not end before it is stopped
+        "model": {"image_size": 32, "depth": 1, "base_filters": 4},
+        "early_stopping": {"enabled": False},
+    }
     config = config_from("fast", values).model_dump(mode="json")
 
     def add(session):

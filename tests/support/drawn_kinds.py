@@ -103,8 +103,8 @@ def cells(index: int) -> Drawn:
         image = np.array([232.0, 222.0, 230.0]) + 0.6 * _shade(rng, 40)[..., None]
         image = image * (1 - texture * np.array([0.55, 0.75, 0.35]))
     else:
-        ground = 22 + 0.5 * np.clip(_shade(rng, 40), -30, None)[..., None]
-        image = ground + 150 * texture * np.ones(3)
+        background = 22 + 0.5 * np.clip(_shade(rng, 40), -30, None)[..., None]
+        image = background + 150 * texture * np.ones(3)
     grain = rng.normal(0, 3, (*SHAPE, 1))
     return _image(image + grain), cover >= 0.5
 

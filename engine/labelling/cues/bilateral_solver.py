@@ -1,4 +1,4 @@
-"""An edge-aware smoother: the map nearest to a target among those that change little between pixels of like colour.
+"""An edge-aware smoother: the map nearest to a target that varies little between pixels of similar colour.
 
 Source: Barron and Poole, "The fast bilateral solver", ECCV 2016, doi:10.1007/978-3-319-46487-9_38; the grid is made
 doubly stochastic as in Barron, Adams, Shih and Hernandez, "Fast bilateral-space stereo for synthetic defocus",
@@ -27,30 +27,30 @@ def bilateral_solver(image: np.ndarray, target: np.ndarray, confidence: float | 
     Args:
         image: uint8 RGB (H, W, 3); its edges are kept.
         target: float (H, W) in [0, 1].
-        confidence: in [0, 1), one number or (H, W): how much each pixel's target is trusted.
+        confidence: in [0, 1), one number or (H, W): the weight of each pixel's target.
     """
     vertex, blur = bilateral_grid(image)
     count = blur.shape[0]
     normal, mass = _bistochastised(vertex, blur)
     trust = np.broadcast_to(np.asarray(confidence, np.float64), target.shape).ravel()
-    gathered = np.bincount(vertex, trust, count)
-    wanted = np.bincount(vertex, trust * target.ravel(), count)
+    total_trust = np.bincount(vertex, trust, count)
+    weighted_target = np.bincount(vertex, trust * target.ravel(), count)
     laplacian = diags_array(mass) - diags_array(normal) @ blur @ diags_array(normal)
-    system = (SMOOTHNESS * laplacian + diags_array(gathered)).tocsr()
+    system = (SMOOTHNESS * laplacian + diags_array(total_trust)).tocsr()
     jacobi = diags_array(1 / np.maximum(system.diagonal(), 1e-9))
-    start = wanted / np.maximum(gathered, 1e-9)
-    solution, _ = cg(system, wanted, x0=start, rtol=1e-5, maxiter=STEPS, M=jacobi)
+    start = weighted_target / np.maximum(total_trust, 1e-9)
+    solution, _ = cg(system, weighted_target, x0=start, rtol=1e-5, maxiter=STEPS, M=jacobi)
     return np.clip(solution[vertex].reshape(target.shape), 0, 1).astype(np.float32)
 
 
 def bilateral_grid(image: np.ndarray) -> tuple[np.ndarray, csr_array]:
-    """Return int (H*W,): each pixel's vertex 0..V-1, and the blur (V, V): 2 on the diagonal per axis, 1 beside it."""
+    """Return int (H*W,), each pixel's vertex 0..V-1, and the blur (V, V): 2 per axis on the diagonal, 1 for links."""
     height, width = image.shape[:2]
     luma_chroma = cv2.cvtColor(image, cv2.COLOR_RGB2YUV).reshape(-1, 3)
     rows, columns = np.divmod(np.arange(height * width), width)
-    places = np.stack([columns, rows], axis=1) / SIGMA_SPACE_PX
+    positions = np.stack([columns, rows], axis=1) / SIGMA_SPACE_PX
     levels = luma_chroma / np.array([SIGMA_LUMA, SIGMA_CHROMA, SIGMA_CHROMA])
-    cells = np.concatenate([places, levels], axis=1).astype(np.int64)
+    cells = np.concatenate([positions, levels], axis=1).astype(np.int64)
     # One number for each cell; a margin of one on both sides of each axis keeps neighbours from wrapping around.
     strides = np.concatenate([[1], np.cumprod(cells.max(0) + 3)[:-1]])
     keys, vertex = np.unique((cells + 1) @ strides, return_inverse=True)

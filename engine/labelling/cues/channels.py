@@ -1,4 +1,4 @@
-"""One number per pixel in which object and ground differ.
+"""Channels: one value per pixel, in which object and background differ.
 
 Source of `contrast`: Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7(2), 1936,
 doi:10.1111/j.1469-1809.1936.tb02137.x, with Otsu's level in place of given classes.
@@ -19,17 +19,17 @@ SAMPLE_PIXELS = 16384
 ROUNDS = 4
 LUMA = np.array([0.299, 0.587, 0.114])
 LEAST_GAIN = 2.0
-"""How many times better than grey a mix must part the pixels: anything less is as often stain or blood as object."""
+"""How much better than grey a mix must separate the pixels: a smaller gain is often due to stains, not objects."""
 NOISE = 4.0
-"""Variance in grey levels below which a spread of colours is noise; it keeps the mix from following next to nothing."""
+"""Variance in grey levels below which a variation of colour is noise, so that the mix does not follow noise."""
 
 
 def one_channel(image: np.ndarray, channel: Channel) -> np.ndarray:
     """Return float32 (H, W), in grey levels, of an RGB uint8 image (H, W, 3).
 
-    `colourful` is the largest less the smallest of red, green and blue. `contrast` is the mix of them that parts the
-    pixels best into two classes (their means far apart for the spread within), turned so that lighter is more; where
-    no mix parts them twice as well as grey does, it is grey.
+    `colourful` is the maximum minus the minimum of red, green and blue. `contrast` is the mix of them that separates
+    the pixels best into two classes (a large distance of means relative to the variance within), with a sign such that
+    lighter is more. If no mix separates them LEAST_GAIN times better than grey, it is grey.
     """
     if channel == "grey":
         return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
@@ -41,10 +41,10 @@ def one_channel(image: np.ndarray, channel: Channel) -> np.ndarray:
 
 
 def _best_mix(image: np.ndarray) -> np.ndarray:
-    """Return grey, or the pixels along Fisher's direction between two classes where that parts them far better.
+    """Return the pixels along Fisher's direction between two classes, or grey if it does not separate them better.
 
-    The direction and the classes are found in turn. The classes begin as Otsu's along each principal axis of the
-    colours; the start whose end parts best is taken.
+    Direction and classes are computed alternately. The classes start as Otsu's along each principal axis of the
+    colours, and the best of the results is used.
     """
     pixels = image.reshape(-1, 3)
     sample = pixels[:: max(1, len(pixels) // SAMPLE_PIXELS)].astype(np.float64)
@@ -59,7 +59,7 @@ def _best_mix(image: np.ndarray) -> np.ndarray:
 
 
 def _follow(sample: np.ndarray, spread: np.ndarray, mix: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return how well the direction parts the sample that is reached from `mix`, and that direction (3,)."""
+    """Return the separation of the sample in the direction reached from `mix`, and that direction (3,)."""
     for _ in range(ROUNDS):
         _, gap, within = _separation(sample, spread, mix)
         if not gap.any():
@@ -70,7 +70,7 @@ def _follow(sample: np.ndarray, spread: np.ndarray, mix: np.ndarray) -> tuple[fl
 
 
 def _separation(sample: np.ndarray, spread: np.ndarray, mix: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return, for Otsu's two classes along `mix`: variance between over variance within, mean gap, spread within."""
+    """Return, for Otsu's classes along `mix`: ratio of variances, difference of means, covariance within."""
     values = sample @ mix
     level = otsu(values)
     if level is None:

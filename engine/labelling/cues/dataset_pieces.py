@@ -1,10 +1,10 @@
-"""An image in a few dozen pieces, and what each looks like to the clustering of a whole dataset.
+"""Division of an image into a few dozen pieces, and their features for clustering a whole dataset.
 
-Superpixels are merged, each step joining the two neighbours whose union adds least variance of colour (Ward,
+Superpixels are merged; each step merges the two neighbours whose union adds the least variance of colour (Ward,
 "Hierarchical grouping to optimize an objective function", J. American Statistical Association 58(301), 1963,
-doi:10.1080/01621459.1963.10500845). So a small object of its own colour is one piece, and so is a wide even ground.
+doi:10.1080/01621459.1963.10500845). A small object of distinct colour becomes one piece, and so does a large even area.
 
-Every number is comparable between images of a dataset, whatever their size.
+All features are comparable between images of different sizes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LEAST_PIECES, MOST_PIECES = 10, 250
 SALIENCY_SIDE_PX = 200
 SALIENCY_SUPERPIXELS = 250
 CONTRAST_FLOOR = 2.0
-"""Lab units: an image that varies less than this has no contrast worth stretching."""
+"""Lab units: the contrast of an image that varies less than this is not amplified."""
 
 GROUPS = {
     "colour": slice(0, 3),
@@ -37,7 +37,7 @@ GROUPS = {
     "enclosure": slice(17, 20),
     "position": slice(20, 23),
 }
-"""Which columns of the features belong together; the sliders weigh groups."""
+"""Columns of the features by group; the parameters are weights of groups."""
 
 WIDTH = 23
 
@@ -47,7 +47,7 @@ class Pieces:
     """N pieces of an image (H, W)."""
 
     labels: np.ndarray
-    """int32 (H, W), 0..N-1, every number in use."""
+    """int32 (H, W), 0..N-1, each at least once."""
     features: np.ndarray
     """float32 (N, WIDTH): columns as in GROUPS."""
     areas: np.ndarray
@@ -59,10 +59,10 @@ class Pieces:
 
 
 def find_pieces(image: np.ndarray, merging: float) -> Pieces:
-    """Return the pieces of a uint8 RGB image (H, W, 3), LEAST_PIECES to MOST_PIECES where there are enough pixels.
+    """Return the pieces of a uint8 RGB image (H, W, 3), LEAST_PIECES to MOST_PIECES if there are enough pixels.
 
-    Neighbours merge as long as that costs less than `merging` times the spread of colour in the image: an image of
-    many small objects has many pieces, one of few wide surfaces few.
+    Neighbours are merged as long as that costs less than `merging` times the standard deviation of colour in the image:
+    an image of many small objects has many pieces, one of few large surfaces has few.
     """
     lab = to_lab(image)
     superpixels = find_superpixels(image, SUPERPIXELS)
@@ -90,8 +90,8 @@ def find_pieces(image: np.ndarray, merging: float) -> Pieces:
 
 
 def merge(superpixels: Superpixels, merging: float) -> np.ndarray:
-    """Return int32 (N,): the piece that each of N superpixels belongs to; each piece hangs together."""
-    # Here, because scikit-learn takes over a second to import and pages only need to know the parameters.
+    """Return int32 (N,): the piece of each of N superpixels; each piece is connected."""
+    # Not above, because scikit-learn takes over a second to import and pages only need the parameters.
     from sklearn.cluster import ward_tree
 
     count = len(superpixels.areas)
@@ -101,7 +101,7 @@ def merge(superpixels: Superpixels, merging: float) -> np.ndarray:
     children, *_, costs = ward_tree(superpixels.colours, connectivity=links, return_distance=True)
     spread = max(float(np.linalg.norm(superpixels.colours.std(0))), CONTRAST_FLOOR)
     pieces = int(np.clip(np.count_nonzero(costs >= merging * spread) + 1, LEAST_PIECES, min(MOST_PIECES, count)))
-    # Step i makes node count + i of its two children; what no step has joined is a piece.
+    # Step i merges its two children into node count + i; nodes that no step has merged are pieces.
     top = np.arange(2 * count - pieces)
     for step in reversed(range(count - pieces)):
         top[children[step]] = top[count + step]
@@ -109,14 +109,14 @@ def merge(superpixels: Superpixels, merging: float) -> np.ndarray:
 
 
 def inner_points(superpixels: Superpixels, owner: np.ndarray, pieces: Superpixels) -> np.ndarray:
-    """Return float32 (N, 2): for each piece the centre of that of its superpixels which lies most in the middle."""
+    """Return float32 (N, 2): for each piece the centre of its most central superpixel."""
     away = ((superpixels.centres - pieces.centres[owner]) ** 2).sum(1)
     order = np.lexsort((away, owner))
     return superpixels.centres[order[np.unique(owner[order], return_index=True)[1]]]
 
 
 def contrast(lab: np.ndarray, pieces: Superpixels, shared: np.ndarray) -> np.ndarray:
-    """Return (N, 6): Lab against the neighbours, by shared outline; Lab against the image's median, in its spreads."""
+    """Return (N, 6): Lab relative to the neighbours, by shared outline, and to the image's median, standardised."""
     around = (shared @ pieces.colours) / np.maximum(shared.sum(1, keepdims=True), 1)
     around[shared.sum(1) == 0] = pieces.colours[shared.sum(1) == 0]
     pixels = lab.reshape(-1, 3)
@@ -136,10 +136,10 @@ def texture(lab: np.ndarray, pieces: Superpixels) -> np.ndarray:
 
 
 def shape(pieces: Superpixels, outline: np.ndarray) -> np.ndarray:
-    """Return (N, 3): logarithms of the share of the image, of likeness to an ellipse, and of compactness.
+    """Return (N, 3): logarithms of the share of the image, of similarity to an ellipse, and of compactness.
 
-    The likeness is the area over that of the ellipse with the same second moments, the compactness 4 pi area over the
-    square of the outline: 0 for a disc, below for what is ragged, hollow or thin.
+    The similarity is the area over that of the ellipse with the same second moments, the compactness is 4 pi area over
+    the square of the outline: their logarithms are 0 for a disc and negative for ragged, hollow or thin shapes.
     """
     height, width = pieces.labels.shape
     rows = np.repeat(np.arange(height, dtype=np.float64), width).reshape(height, width)
@@ -155,7 +155,7 @@ def shape(pieces: Superpixels, outline: np.ndarray) -> np.ndarray:
 
 
 def salience(image: np.ndarray, pieces: Superpixels) -> np.ndarray:
-    """Return float64 (N,) in [0, 1]: mean saliency by robust background detection, found on the small image."""
+    """Return float64 (N,) in [0, 1]: mean saliency by robust background detection, computed at a small size."""
     small = find_superpixels(shrink(image, SALIENCY_SIDE_PX), SALIENCY_SUPERPIXELS)
     salient = saliency(small).astype(np.float32)[small.labels]
     height, width = pieces.labels.shape
@@ -164,18 +164,18 @@ def salience(image: np.ndarray, pieces: Superpixels) -> np.ndarray:
 
 
 def barriers(superpixels: Superpixels) -> np.ndarray:
-    """Return float64 (N,): the colour step that no way to the image border can avoid (the minimax path).
+    """Return float64 (N,): the largest colour step on the minimax path to the image border.
 
-    It is what the minimum barrier distance becomes on a graph: high for what an outline encloses on all sides.
+    It corresponds to the minimum barrier distance on a graph: high for what an outline encloses on all sides.
     """
     n = len(superpixels.areas)
     rows, columns = np.nonzero(np.triu(superpixels.neighbours))
-    # A step of 0 would count as no link at all.
+    # A step of 0 would count as no link.
     steps = distances(superpixels.colours)[rows, columns] + 1e-6
     outer = np.flatnonzero(superpixels.at_border)
     rows, columns = np.concatenate([rows, outer]), np.concatenate([columns, np.full(len(outer), n)])
     graph = csr_array((np.concatenate([steps, np.full(len(outer), 1e-6)]), (rows, columns)), shape=(n + 1, n + 1))
-    # Ways in the minimum spanning tree are minimax ways.
+    # Paths in the minimum spanning tree are minimax paths.
     tree = minimum_spanning_tree(graph)
     order, before = breadth_first_order(tree, n, directed=False)
     tree = (tree + tree.T).tocsr()
@@ -188,7 +188,7 @@ def barriers(superpixels: Superpixels) -> np.ndarray:
 
 
 def shared_outline(labels: np.ndarray, count: int) -> np.ndarray:
-    """Return float64 (count, count): how many pixel sides two pieces of `labels` (H, W) share; 0 on the diagonal."""
+    """Return float64 (count, count): the number of pixel sides that two pieces of `labels` (H, W) share; diagonal 0."""
     first = np.concatenate([labels[:, 1:].ravel(), labels[1:].ravel()]).astype(np.int64)
     second = np.concatenate([labels[:, :-1].ravel(), labels[:-1].ravel()])
     differ = first != second
@@ -196,6 +196,6 @@ def shared_outline(labels: np.ndarray, count: int) -> np.ndarray:
     return (pairs + pairs.T).astype(np.float64)
 
 
-def piece_means(picture: np.ndarray, pieces: Superpixels) -> np.ndarray:
+def piece_means(values: np.ndarray, pieces: Superpixels) -> np.ndarray:
     """Return float64 (N,): the mean of (H, W) over each piece."""
-    return np.bincount(pieces.labels.ravel(), picture.ravel(), minlength=len(pieces.areas)) / pieces.areas
+    return np.bincount(pieces.labels.ravel(), values.ravel(), minlength=len(pieces.areas)) / pieces.areas

@@ -1,8 +1,8 @@
-"""Which clusters of a dataset are foreground, guessed without truth.
+"""Proposal of the clusters of a dataset that are foreground, without truth.
 
-Four cues look at every image by itself: what is salient, what departs from the median colour, what is the smaller side
-when colour is parted in two, and how little of the image border a cluster holds. None is right everywhere, but errors
-differ from image to image while a cluster is one kind of thing in all of them: its mean over the dataset counts.
+It uses four cues for each image: saliency, distance from the median colour, the smaller of two classes of colour, and
+a small share of the image border. Each cue has errors, but these differ between images, while a cluster is the same
+kind of object in all of them. So the mean over the dataset is used.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 from engine.labelling.cues.dataset_pieces import GROUPS, Pieces
 
 LEAST_VOTE = 0.45
-"""Mean of the cues from which a cluster is proposed (chosen on the even files of ecssd and nuclei)."""
+"""Mean of the cues above which a cluster is proposed (chosen on the even files of ecssd and nuclei)."""
 
 
 def propose(looks: Sequence[Pieces], owner: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return bool (count,), the clusters proposed as foreground, and float64 (count,), the mean of the cues in [0, 1].
 
-    `owner` (N,) is the cluster of each piece, over all looks. Never are all proposed; none where nothing differs.
+    `owner` (N,) is the cluster of each piece, over all looks. Never all are proposed; none if nothing differs.
     """
     proposed = np.zeros(count, bool)
     if count < 2:
@@ -40,7 +40,7 @@ def propose(looks: Sequence[Pieces], owner: np.ndarray, count: int) -> tuple[np.
 
 
 def image_votes(pieces: Pieces) -> np.ndarray:
-    """Return float64 (N, 3), 0 or 1: is a piece salient, far from the median colour, on the smaller side of colour."""
+    """Return float64 (N, 3), 0 or 1: a piece is salient, far from the median colour, in the smaller class of colour."""
     areas = pieces.areas.astype(np.float64)
     colours = pieces.features[:, GROUPS["colour"]].astype(np.float64)
     if len(areas) < 2 or np.ptp(colours, axis=0).max() < 1:
@@ -56,7 +56,7 @@ def image_votes(pieces: Pieces) -> np.ndarray:
 
 
 def above_otsu(values: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """Return bool (N,): the values above the cut that parts them with most variance between, each counting its area."""
+    """Return bool (N,): the values above Otsu's threshold, weighted by area."""
     order = np.argsort(values, kind="stable")
     below = np.cumsum(areas[order])[:-1] / areas.sum()
     sums = np.cumsum((areas * values)[order]) / areas.sum()

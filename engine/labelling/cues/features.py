@@ -1,4 +1,4 @@
-"""What a pixel looks like to the clustering methods: smoothed Lab colour and weighted position."""
+"""Features of a pixel for clustering, smoothed Lab colour and weighted position, and k-means on them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from engine.core.parameters import number
 from engine.labelling.cues.foreground import RegionParams
 
 SAMPLE_PIXELS = 8192
-"""Clusters are found on at most this many pixels and then given to all: 4 times faster at 400 px, hardly different."""
+"""Clusters are computed from at most this many pixels: 4 times faster at 400 px, with nearly the same result."""
 
 
 class ClusterParams(RegionParams):
-    """What the methods share that group pixels by colour and position."""
+    """Common parameters of the methods that group pixels by colour and position."""
 
-    clusters: int = number(4, 2, 16, "How many groups of pixels to look for.")
+    clusters: int = number(4, 2, 16, "Number of groups of pixels.")
     position_weight: float = number(
-        0.3, 0, 2, "0 groups by colour alone; 1 counts the image's longest side like the way from black to white."
+        0.3,
+        0,
+        2,
+        "0 groups by colour alone; at 1 the image's longest side counts as much as the difference of black and white.",
     )
     smoothing_px: float = number(
-        2.0, 0, 10, "Blur before grouping: more of it ignores texture and noise, less keeps fine parts.", unit="px"
+        2.0,
+        0,
+        10,
+        "Blur before grouping: a stronger blur ignores texture and noise, a weaker one keeps fine parts.",
+        unit="px",
     )
 
 
@@ -44,20 +51,28 @@ def lab_and_position(image: np.ndarray, params: ClusterParams) -> np.ndarray:
 
 
 def find_clusters(features: np.ndarray, clusters: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return a sample of the features float32 (S, D) and the cluster centres (K, D) that k-means finds in it.
+    """Return a sample of the features float32 (S, D) and the cluster centres (K, D) of k-means in it.
 
-    K is smaller than `clusters` where there are fewer distinct colours: a flat image is one cluster.
+    K is smaller than `clusters` if there are fewer distinct colours: a flat image is one cluster.
     """
     count = len(features)
     sample = features[rng.choice(count, SAMPLE_PIXELS, replace=False)] if count > SAMPLE_PIXELS else features
     distinct = len(np.unique(sample[:, :3], axis=0))
     if distinct == 1:
         return sample, sample.mean(0, keepdims=True)
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 30, 0.1)
-    # OpenCV draws from a generator of its own, one per thread; seeding it here makes the call repeatable.
+    return sample, kmeans(sample, min(clusters, distinct), rng, iterations=30, epsilon=0.1, attempts=2)[1]
+
+
+def kmeans(
+    points: np.ndarray, clusters: int, rng: np.random.Generator, iterations: int, epsilon: float, attempts: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cluster of each point float32 (N, D), int (N,), and the centres float32 (K, D), by k-means++."""
+    # OpenCV has its own random generator for each thread; seeding it here makes the result reproducible.
     cv2.setRNGSeed(int(rng.integers(2**31)))
-    _, _, centres = cv2.kmeans(sample, min(clusters, distinct), None, stop, 2, cv2.KMEANS_PP_CENTERS)
-    return sample, centres
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, iterations, epsilon)
+    unused = np.empty(0, np.int32)
+    _, owner, centres = cv2.kmeans(points, clusters, unused, stop, attempts, cv2.KMEANS_PP_CENTERS)
+    return np.asarray(owner).ravel(), np.asarray(centres)
 
 
 def squared_distances(features: np.ndarray, centres: np.ndarray) -> np.ndarray:

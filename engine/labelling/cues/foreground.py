@@ -1,4 +1,4 @@
-"""Which regions of an image are the object: the one choice that clusters and segments leave open."""
+"""The choice of foreground among the regions of a clustering or segmentation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Rule = Literal["border_contact", "minority", "darker", "lighter"]
 
 
 class RegionParams(LabelParams):
-    """What every method that finds regions has: the rule that says which of them are the object."""
+    """Parameters of every method that divides the image into regions: the rule that selects the foreground."""
 
     foreground: Rule = Field(
         "border_contact",
         description=(
-            "Which regions are the object: those that touch the image border least for their size, "
-            "all but the largest, the darker ones or the lighter ones."
+            "Which regions are foreground: those with the least contact to the image border for their size, "
+            "all except the largest, the darker ones or the lighter ones."
         ),
     )
 
@@ -27,7 +27,7 @@ class RegionParams(LabelParams):
 def choose(regions: np.ndarray, lightness: np.ndarray, rule: Rule) -> np.ndarray:
     """Return bool (K,): which of the regions 0..K-1 (int (H, W)) are foreground. Never all; none if K is 1.
 
-    Regions are ordered by the rule and cut in two where the halves differ most: for `darker` and `lighter` by
+    Regions are ordered by the rule and divided where both sides differ most: for `darker` and `lighter` by
     Otsu's between-class variance of `lightness` (H, W), for `border_contact` by boundary connectivity.
     """
     areas = np.bincount(regions.ravel()).astype(np.float64)
@@ -54,15 +54,15 @@ def choose(regions: np.ndarray, lightness: np.ndarray, rule: Rule) -> np.ndarray
 
 
 def border_lengths(regions: np.ndarray) -> np.ndarray:
-    """Return float (K,): how many pixel sides of each region 0..K-1 lie on the image border."""
+    """Return float (K,): the number of pixel sides of each region 0..K-1 on the image border."""
     sides = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
     return np.bincount(sides, minlength=int(regions.max()) + 1).astype(np.float64)
 
 
 def _connectivity_gap(area: np.ndarray, border: np.ndarray) -> np.ndarray:
-    """Return, for each cut of the ordered shares, boundary connectivity of what comes after minus what comes before.
+    """Return, for each cut of the ordered shares, boundary connectivity after the cut minus that before it.
 
-    Boundary connectivity is border length over the root of area: large for ground, small for objects
+    Boundary connectivity is border length over the root of area: large for background, small for objects
     (Zhu et al., CVPR 2014, doi:10.1109/CVPR.2014.360).
     """
     area, border = np.cumsum(area)[:-1], np.cumsum(border)[:-1]

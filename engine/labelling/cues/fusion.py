@@ -1,4 +1,4 @@
-"""Several opinions about the same superpixels as one: those count most that the others agree with."""
+"""Fusion of several saliency cues for the same superpixels, weighted by their agreement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.labelling.cues.robust_background import distances, smoothness
 from engine.labelling.cues.superpixels import Superpixels
 
 LEAST_AGREEMENT = 0.02
-"""What an opinion counts that agrees with no other: almost nothing, but they cannot all count nothing."""
+"""Lower limit of a cue's agreement with the others, so that the weights cannot all be 0."""
 
 COLOUR_SIGMA = 7.0
 
@@ -29,7 +29,7 @@ def fuse(cues: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def smooth(superpixels: Superpixels, values: np.ndarray) -> np.ndarray:
-    """Return the s (N,) in [0, 1] nearest to `values` (N,) that changes little between neighbours of like colour.
+    """Return the s (N,) in [0, 1] nearest to `values` (N,) that varies little between neighbours of similar colour.
 
     Minimises sum (s - values)^2 + sum over pairs W (s_i - s_j)^2 with the weights W of `robust_background.smoothness`.
     """

@@ -1,8 +1,8 @@
-"""Where to part light from dark: one level for the image, then a level for each place.
+"""Thresholds between light and dark: one level for the image, and one for each pixel.
 
 Sources: Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. Systems, Man, and Cybernetics
 9(1), 1979, doi:10.1109/TSMC.1979.4310076; Kittler and Illingworth, "Minimum error thresholding", Pattern Recognition
-19(1), 1986, doi:10.1016/0031-3203(86)90030-0; the means around each place follow Li, Kao, Gore and Ding, "Minimization
+19(1), 1986, doi:10.1016/0031-3203(86)90030-0; the means around each pixel follow Li, Kao, Gore and Ding, "Minimization
 of region-scalable fitting energy for image segmentation", IEEE Trans. Image Processing 17(10), 2008,
 doi:10.1109/TIP.2008.2002304, without the term for the length of the outline.
 """
@@ -14,13 +14,13 @@ import numpy as np
 
 BINS = 256
 ROUNDS = 3
-"""Rounds of `adapt`; more hardly move a pixel."""
+"""Iterations of `adapt`; more change hardly any pixel."""
 PRIOR = 0.02
-"""What the means over the image weigh against those around a place, as a share of the places around it."""
+"""Weight of the means over the image relative to the local means."""
 
 
 def otsu(values: np.ndarray) -> float | None:
-    """Return the level that makes both sides of it most even in themselves; None if all values are the same."""
+    """Return the level that minimises the variance within both classes; None if all values are equal."""
     histogram = _histogram(values)
     if histogram is None:
         return None
@@ -31,16 +31,16 @@ def otsu(values: np.ndarray) -> float | None:
 
 
 def minimum_error(values: np.ndarray, least_share: float = 0.002) -> float | None:
-    """Return the level at which two Gaussians, each with its own share and spread, explain the values best.
+    """Return the level between two Gaussians, each with its own share and variance, that fit the values best.
 
-    It finds what is rare, where Otsu's level would cut through the ground. Each side holds at least `least_share`.
-    None if all values are the same.
+    It suits rare objects, where Otsu's level would divide the background. Each class has at least `least_share` of the
+    values. None if all values are equal.
     """
     histogram = _histogram(values)
     if histogram is None:
         return None
     share, centres, tops = histogram
-    # Whole grey levels leave empty bins, and a spread of nothing would explain such values perfectly.
+    # Integer grey levels leave empty bins, and a class of a single value would have no variance.
     share = np.convolve(share, np.full(3, 1 / 3), "same")
     share /= share.sum()
     below, mass, square = (np.cumsum(share * centres**power)[:-1] for power in range(3))
@@ -57,9 +57,10 @@ def minimum_error(values: np.ndarray, least_share: float = 0.002) -> float | Non
 
 
 def adapt(values: np.ndarray, level: float, radius_px: float) -> np.ndarray:
-    """Return a level float32 (H, W) for each place: halfway between the means of both sides around it.
+    """Return a level float32 (H, W) for each pixel: halfway between the means of both classes around it.
 
-    Both sides begin as what lies above and below `level`. Where one side is not near, its mean over the image counts.
+    The classes start as the values above and below `level`. If a class does not occur nearby, its mean over the image
+    is used.
     """
     levels = np.full(values.shape, level, np.float32)
     around = local_mean(values, radius_px)
@@ -78,7 +79,7 @@ def adapt(values: np.ndarray, level: float, radius_px: float) -> np.ndarray:
 def local_mean(values: np.ndarray, radius_px: float) -> np.ndarray:
     """Return the mean of float32 (H, W) around each pixel, weighted by a Gaussian of standard deviation `radius_px`.
 
-    It is computed on a smaller image, so that a large radius costs no more than a small one.
+    It is computed at a lower resolution, so that a large radius takes no longer than a small one.
     """
     height, width = values.shape
     step = max(1.0, radius_px / 3)
@@ -89,9 +90,9 @@ def local_mean(values: np.ndarray, radius_px: float) -> np.ndarray:
 
 
 def local_median(values: np.ndarray, radius_px: float) -> np.ndarray:
-    """Return the median of float32 (H, W) around each pixel, as (H, W): the ground, where objects cover less than half.
+    """Return the median of float32 (H, W) around each pixel: the background, if objects cover less than half.
 
-    It is computed on a smaller image and on 256 levels, then blurred, so that it is smooth and quick at every radius.
+    It is computed at a lower resolution and with 256 levels, then blurred, so that it is smooth and fast at any radius.
     """
     height, width = values.shape
     step = max(1.0, radius_px / 8)
@@ -105,7 +106,7 @@ def local_median(values: np.ndarray, radius_px: float) -> np.ndarray:
 
 
 def _histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return, for each bin, its share of the values, its centre and its upper end."""
+    """Return the share of the values, the centre and the upper edge of each bin."""
     lowest, highest = float(values.min()), float(values.max())
     if highest - lowest < 1e-3:
         return None
@@ -115,6 +116,6 @@ def _histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] 
 
 
 def _middle_of_the_best(score: np.ndarray) -> int:
-    """Return the index of the greatest score; the middle one where many tie, as in the gap between two classes."""
+    """Return the index of the greatest score; the middle one of equals, as in a gap between two classes."""
     best = np.flatnonzero(score >= score.max() - 1e-9 * abs(score.max()))
     return int(best[len(best) // 2])

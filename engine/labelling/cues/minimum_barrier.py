@@ -1,9 +1,9 @@
-"""How high a barrier lies between each superpixel and the image border: low for ground, high for what stands out.
+"""The minimum barrier distance of each superpixel to the image border: low for background, high for salient objects.
 
 Source: Strand, Ciesielski, Malmberg and Saha, "The minimum barrier distance", Computer Vision and Image Understanding
 117(4), 2013, doi:10.1016/j.cviu.2012.10.014. The barrier of a path is the difference between the largest and the
-smallest value on it. Found here by best-first search on the superpixel graph, one channel at a time, which may miss
-the best path as the raster scans in use elsewhere do.
+smallest value on it. It is approximated by best-first search on the superpixel graph, one channel at a time, which may
+miss the best path, as may the raster scans of other implementations.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from engine.labelling.cues.superpixels import Superpixels
 
 
 def barrier_distance(superpixels: Superpixels) -> np.ndarray:
-    """Return float64 (N,): the barrier to the border in the unit of the colours, summed over the channels."""
+    """Return float64 (N,): the barrier to the border in units of the colours, summed over the channels."""
     neighbours = [np.flatnonzero(row).tolist() for row in superpixels.neighbours]
     border = np.flatnonzero(superpixels.at_border).tolist()
-    return sum(_barriers(channel.tolist(), neighbours, border) for channel in superpixels.colours.T.astype(np.float64))
+    channels = superpixels.colours.T.astype(np.float64)
+    return np.sum([_barriers(channel.tolist(), neighbours, border) for channel in channels], axis=0)
 
 
 def _barriers(values: list[float], neighbours: list[list[int]], border: list[int]) -> np.ndarray:
@@ -43,5 +44,5 @@ def _barriers(values: list[float], neighbours: list[list[int]], border: list[int
             if high - low < barrier[other]:
                 barrier[other], highest[other], lowest[other] = high - low, high, low
                 heapq.heappush(queue, (high - low, other))
-    # A superpixel is always reached: every image has a border and superpixels hang together.
+    # Every superpixel is reached: every image has a border, and the graph is connected.
     return np.asarray(barrier)

@@ -1,6 +1,6 @@
-"""A mask as objects: drop what is too small, too large or cut off by the frame, fill holes, part what touches.
+"""Operations on the objects of a mask: removal by size or at the border, filling of holes, splitting at necks.
 
-Source of the split: Beucher and Lantuejoul, "Use of watersheds in contour detection", Int. Workshop on Image
+Sources of the split: Beucher and Lantuejoul, "Use of watersheds in contour detection", Int. Workshop on Image
 Processing, Rennes, 1979; Vincent and Soille, "Watersheds in digital spaces", IEEE Trans. Pattern Analysis and Machine
 Intelligence 13(6), 1991, doi:10.1109/34.87344; peaks by their dynamics: Grimaud, SPIE 1769, 1992.
 """
@@ -29,9 +29,9 @@ def drop_at_border(mask: np.ndarray) -> np.ndarray:
 
 
 def fill_holes(mask: np.ndarray, greatest_px: float) -> np.ndarray:
-    """Return the mask bool (H, W) with those holes filled that have at most `greatest_px` pixels.
+    """Return the mask bool (H, W) with holes of at most `greatest_px` pixels filled.
 
-    A hole is ground that does not reach the image border.
+    A hole is background that does not reach the image border.
     """
     labels, areas = _objects(~mask, 4)
     fill = areas <= greatest_px
@@ -41,19 +41,19 @@ def fill_holes(mask: np.ndarray, greatest_px: float) -> np.ndarray:
 
 
 def split_at_necks(mask: np.ndarray, neck: float) -> np.ndarray:
-    """Return the mask bool (H, W) with a line of ground, one pixel wide, through each narrow neck.
+    """Return the mask bool (H, W) with a line of background, one pixel wide, through each narrow neck.
 
-    A neck is narrow if it is thinner than `neck`, in (0, 1), times the thinner of the two parts it joins: a ratio, so
-    that objects of every size are parted alike. Parts are peaks of the distance to the ground; in its logarithm a
-    ratio is a depth, and peaks less deep than that are one.
+    A neck is narrow if it is thinner than `neck`, in (0, 1), times the thinner of the two parts that it connects, so
+    that the result does not depend on the size of the objects. Parts are peaks of the distance to the background. In
+    the logarithm of the distance a ratio is a depth; peaks of a smaller depth belong to one part.
     """
-    # Here, because scikit-image's morphology takes long to import and most recipes split nothing.
+    # Not above, because scikit-image's morphology is slow to import and most recipes do not split.
     from skimage.morphology import reconstruction
     from skimage.segmentation import watershed
 
     if not mask.any():
         return mask
-    # One more, because a width of one or two pixels says little. The frame is no ground: what it cuts ends in no neck.
+    # log1p, as widths of one or two pixels are inaccurate. The image border is not background, so it makes no neck.
     distance = np.log1p(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
     least = -np.log(neck)
     above = distance - reconstruction(np.maximum(distance - least, 0), distance)
@@ -61,16 +61,16 @@ def split_at_necks(mask: np.ndarray, neck: float) -> np.ndarray:
     deep = np.zeros(int(peaks.max()) + 1, bool)
     deep[peaks[above > least - 1e-6]] = True
     regions = watershed(-distance, np.where(deep[peaks], peaks, 0), mask=mask)
-    parted = mask.copy()
-    # A pixel gives way where the next one right, below or across is another part's: parts touch at no corner either.
+    split = mask.copy()
+    # A pixel becomes background if its right, lower or diagonal neighbour belongs to another part.
     for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
         here, there = _shifted(regions, down, across)
-        parted[: len(here), max(0, -across) : max(0, -across) + here.shape[1]] &= (here == there) | (there == 0)
-    return parted
+        split[: len(here), max(0, -across) : max(0, -across) + here.shape[1]] &= (here == there) | (there == 0)
+    return split
 
 
 def _shifted(regions: np.ndarray, down: int, across: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return two views of the regions: each pixel that has such a neighbour, and that neighbour."""
+    """Return two views of the regions: each pixel that has a neighbour at this offset, and that neighbour."""
     height, width = regions.shape
     left, right = max(0, -across), width - max(0, across)
     return regions[: height - down, left:right], regions[down:, left + across : right + across]

@@ -1,4 +1,4 @@
-"""Sharpening a coarse foreground probability with the image itself: guided filter, then GrabCut with a guard.
+"""Refinement of a coarse foreground probability by the image: guided filter, and GrabCut with a plausibility check.
 
 Sources: He, Sun and Tang, "Guided image filtering", IEEE Trans. Pattern Analysis and Machine Intelligence 35(6), 2013,
 doi:10.1109/TPAMI.2012.213; Rother, Kolmogorov and Blake, "GrabCut: interactive foreground extraction using iterated
@@ -10,25 +10,25 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-SURE_SHARE = 0.5
-"""Share of the mask, and of the ground, that GrabCut may not change: where the probability is surest."""
+FIXED_SHARE = 0.5
+"""Share of the mask, and of the background, that is fixed in GrabCut: where the probability is most certain."""
 
 GREATEST_AREA_CHANGE = 2.5
-"""A GrabCut that makes the mask larger or smaller than by this factor has followed the wrong colours."""
+"""A GrabCut that changes the area of the mask by more than this factor has followed the wrong colours."""
 
 GRABCUT_SHARE = 0.8
-"""What GrabCut's hard mask counts in the result of `cut_again`; the rest is the probability it started from."""
+"""Weight of GrabCut's mask in the result of `cut_again`; the rest is that of the original probability."""
 
 GRABCUT_ROUNDS = 3
 
 FILTER_CONTRAST = 0.1
-"""The step, as a share of full contrast, from which the guided filter takes the image for an edge."""
+"""The step, as a share of full contrast, from which the guided filter preserves an edge."""
 
 
 def cut_again(image: np.ndarray, probability: np.ndarray, longest_side_px: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the probability (H, W) drawn most of the way to GrabCut's mask; unchanged where that is not to be trusted.
+    """Return the mean of the probability (H, W) and GrabCut's mask, weighted by GRABCUT_SHARE.
 
-    Image and size as for `grabcut`.
+    The probability is unchanged if `grabcut`, which defines the arguments, returns None.
     """
     cut = grabcut(image, probability, GRABCUT_ROUNDS, longest_side_px, rng)
     if cut is None:
@@ -55,10 +55,10 @@ def guided_filter(image: np.ndarray, probability: np.ndarray, radius_px: int, ed
 def grabcut(
     image: np.ndarray, probability: np.ndarray, iterations: int, longest_side_px: int, rng: np.random.Generator
 ) -> np.ndarray | None:
-    """Return the foreground bool (H, W) that GrabCut finds when it starts from a probability (H, W) in [0, 1].
+    """Return the foreground bool (H, W) of GrabCut, initialised with a probability (H, W) in [0, 1].
 
-    It runs on the image shrunk to `longest_side_px`. None if it must not be trusted: no foreground or no ground to
-    start from, no ground left, or an area that has changed by more than GREATEST_AREA_CHANGE.
+    It runs on the image reduced to `longest_side_px`. None if the result is implausible: no foreground or no background
+    before or after, or an area that has changed by more than GREATEST_AREA_CHANGE.
     """
     height, width = probability.shape
     scale = min(1.0, longest_side_px / max(height, width))
@@ -70,13 +70,13 @@ def grabcut(
     if before in (0, start.size):
         return None
     trimap = np.where(inside, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    # By rank, not by level: how sure a recipe sounds differs from image to image. Of equals the deeper ones are surer.
-    sure = np.abs(start - 0.5) + 1e-3 * _depth(inside)
-    for side, certain in ((inside, cv2.GC_FGD), (~inside, cv2.GC_BGD)):
-        trimap[side & (sure >= np.quantile(sure[side], 1 - SURE_SHARE))] = certain
-    # OpenCV draws from a generator of its own, one per thread; seeding it here makes the call repeatable.
+    # By rank, not by value, as the range of probabilities differs between images. Ties are broken by depth.
+    certainty = np.abs(start - 0.5) + 1e-3 * _depth(inside)
+    for side, fixed in ((inside, cv2.GC_FGD), (~inside, cv2.GC_BGD)):
+        trimap[side & (certainty >= np.quantile(certainty[side], 1 - FIXED_SHARE))] = fixed
+    # OpenCV has its own random generator for each thread; seeding it here makes the result reproducible.
     cv2.setRNGSeed(int(rng.integers(2**31)))
-    cv2.grabCut(small, trimap, None, np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(small, trimap, (0, 0, 0, 0), np.zeros((1, 65)), np.zeros((1, 65)), iterations, cv2.GC_INIT_WITH_MASK)
     foreground = (trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD)
     after = np.count_nonzero(foreground)
     if after == start.size or not before / GREATEST_AREA_CHANGE <= after <= before * GREATEST_AREA_CHANGE:
@@ -85,6 +85,7 @@ def grabcut(
 
 
 def _depth(mask: np.ndarray) -> np.ndarray:
-    """Return float32 (H, W) in [0, 1]: how far each pixel lies from the other side of the mask's outline."""
-    depth = sum(cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, 3) for side in (mask, ~mask))
+    """Return float32 (H, W) in [0, 1]: the distance of each pixel from the outline of the mask."""
+    inside, outside = (cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, 3) for side in (mask, ~mask))
+    depth = inside + outside
     return depth / depth.max()

@@ -1,7 +1,7 @@
-"""Superpixels merged step by step into ever larger regions, and what these regions say about the object.
+"""Hierarchical merging of superpixels into regions, and a saliency cue from these regions.
 
 Source: Ward, "Hierarchical grouping to optimize an objective function", J. American Statistical Association 58, 1963,
-doi:10.1080/01621459.1963.10500845: of all neighbours those two are merged that raise the variance within least.
+doi:10.1080/01621459.1963.10500845: the two neighbours are merged that increase the variance within regions least.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from engine.labelling.cues.foreground import choose
 from engine.labelling.cues.superpixels import Superpixels
 
 COUNTS = (6, 9, 13, 18)
-"""Into how many regions the tree is cut; each cut has one vote."""
+"""Numbers of regions into which the tree is cut; the result is the mean over the cuts."""
 
 
 def region_votes(superpixels: Superpixels, counts: tuple[int, ...] = COUNTS) -> np.ndarray:
-    """Return float64 (N,): the share in [0, 1] of cuts in which a superpixel's region hardly touches the border."""
+    """Return float64 (N,): the share in [0, 1] of cuts in which a superpixel's region has little border contact."""
     n = len(superpixels.areas)
     merges = merge_order(superpixels)
     lightness = superpixels.colours[:, 0][superpixels.labels]
@@ -30,7 +30,7 @@ def region_votes(superpixels: Superpixels, counts: tuple[int, ...] = COUNTS) -> 
 
 
 def merge_order(superpixels: Superpixels) -> list[tuple[int, int]]:
-    """Return the pairs in the order they are merged: the i-th makes region N + i of two of the regions before it."""
+    """Return the pairs in the order in which they are merged: the i-th pair becomes region N + i."""
     n = len(superpixels.areas)
     colours = np.concatenate([superpixels.colours, np.zeros_like(superpixels.colours)]).astype(np.float64)
     areas = np.concatenate([superpixels.areas, np.zeros(n)])
@@ -39,19 +39,19 @@ def merge_order(superpixels: Superpixels) -> list[tuple[int, int]]:
     queue = list(zip(_costs(colours, areas, first, second).tolist(), first.tolist(), second.tolist(), strict=True))
     heapq.heapify(queue)
     merges: list[tuple[int, int]] = []
-    gone: set[int] = set()
+    merged: set[int] = set()
     while queue:
         _, a, b = heapq.heappop(queue)
-        if a in gone or b in gone:
+        if a in merged or b in merged:
             continue
-        gone |= {a, b}
+        merged |= {a, b}
         new = n + len(merges)
         merges.append((a, b))
         areas[new] = areas[a] + areas[b]
         colours[new] = (colours[a] * areas[a] + colours[b] * areas[b]) / areas[new]
         neighbours.append((neighbours[a] | neighbours[b]) - {a, b})
-        beside = list(neighbours[new])
-        for other, cost in zip(beside, _costs(colours, areas, new, beside).tolist(), strict=True):
+        around = list(neighbours[new])
+        for other, cost in zip(around, _costs(colours, areas, new, around).tolist(), strict=True):
             neighbours[other] -= {a, b}
             neighbours[other].add(new)
             heapq.heappush(queue, (cost, other, new))
@@ -69,6 +69,6 @@ def cut(merges: list[tuple[int, int]], n: int, count: int) -> np.ndarray:
 
 
 def _costs(colours: np.ndarray, areas: np.ndarray, first, second) -> np.ndarray:
-    """Return by how much the variance within rises when each of `first` joins each of `second`."""
+    """Return the increase of the variance within regions when each of `first` is merged with each of `second`."""
     weight = areas[first] * areas[second] / (areas[first] + areas[second])
     return weight * ((colours[first] - colours[second]) ** 2).sum(-1)

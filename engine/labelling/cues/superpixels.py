@@ -1,4 +1,4 @@
-"""An image as a few hundred superpixels: their colours, places and neighbours.
+"""Superpixels of an image with their colours, positions and neighbours.
 
 Source: Achanta et al., "SLIC superpixels compared to state-of-the-art superpixel methods", IEEE Trans. Pattern
 Analysis and Machine Intelligence 34(11), 2012, doi:10.1109/TPAMI.2012.120 (SLICO, the variant without compactness).
@@ -14,7 +14,7 @@ import numpy as np
 from engine.labelling.cues.features import to_lab
 
 ITERATIONS = 6
-"""Rounds of SLICO; more cost time and hardly move a border."""
+"""Iterations of SLICO; more take time and hardly change the borders."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class Superpixels:
     """N superpixels of an image (H, W)."""
 
     labels: np.ndarray
-    """int32 (H, W), 0..N-1, every number in use."""
+    """int32 (H, W), 0..N-1, each at least once."""
     colours: np.ndarray
-    """float32 (N, C): the mean of each channel that was described; the first three are CIE Lab."""
+    """float32 (N, C): the mean of each channel; the first three are CIE Lab."""
     centres: np.ndarray
     """float32 (N, 2): mean row and column, each in [0, 1]."""
     areas: np.ndarray
@@ -36,20 +36,20 @@ class Superpixels:
 
     @property
     def within_two_steps(self) -> np.ndarray:
-        """bool (N, N): True for neighbours and neighbours of neighbours; each superpixel is its own, too."""
+        """bool (N, N): True for neighbours, neighbours of neighbours, and the superpixel itself."""
         near = self.neighbours.astype(np.float32)
         return near + near @ near > 0
 
 
 def find_superpixels(image: np.ndarray, count: int) -> Superpixels:
-    """Return about `count` superpixels of a uint8 RGB image (H, W, 3); fewer where there are too few pixels."""
+    """Return about `count` superpixels of a uint8 RGB image (H, W, 3); fewer if there are too few pixels."""
     return describe(slico(image, count), to_lab(image))
 
 
 def describe(labels: np.ndarray, channels: np.ndarray) -> Superpixels:
-    """Return colours, places and neighbours of the regions 0..N-1 that `labels` (H, W) marks.
+    """Return colours, positions and neighbours of the regions 0..N-1 of `labels` (H, W).
 
-    `channels` float32 (H, W, C) is the image in CIE Lab, with further channels behind it if they shall count as colour.
+    `channels` float32 (H, W, C) is the image in CIE Lab, followed by any further channels to treat as colour.
     """
     height, width = labels.shape
     flat = labels.ravel()
@@ -74,11 +74,11 @@ def slico(image: np.ndarray, count: int) -> np.ndarray:
     height, width = image.shape[:2]
     side = round(np.sqrt(height * width / count))
     if side < 3 or min(height, width) < 2 * side:
-        # Too few pixels across for SLICO, which needs a grid of seeds both ways: cut into equal tiles instead.
+        # Too few pixels for SLICO, which needs a two-dimensional grid of seeds: divide into equal tiles instead.
         return _tiles(height, width, max(side, 1))
     slic = cv2.ximgproc.createSuperpixelSLIC(cv2.cvtColor(image, cv2.COLOR_RGB2Lab), cv2.ximgproc.SLICO, side, 10.0)
     slic.iterate(ITERATIONS)
-    slic.enforceLabelConnectivity(25)  # a piece below a quarter of the mean size joins its neighbour
+    slic.enforceLabelConnectivity(25)  # a superpixel below a quarter of the mean size is merged with a neighbour
     return np.unique(slic.getLabels(), return_inverse=True)[1].reshape(height, width).astype(np.int32)
 
 

@@ -1,7 +1,7 @@
-"""One clustering of the pieces of a whole dataset: cluster 3 means the same in every image.
+"""Clustering of the pieces of a whole dataset, so that a cluster has the same meaning in every image.
 
-Each image is parted into pieces (dataset_pieces.py), the pieces of all images into clusters (dataset_mixture.py). A
-person ticks the clusters that are foreground; a proposal, made without truth, is ticked already (dataset_proposal.py).
+Each image is divided into pieces (dataset_pieces.py), and the pieces of all images into clusters (dataset_mixture.py).
+The user ticks the clusters that are foreground, starting from a proposal made without truth (dataset_proposal.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from engine.labelling.cues.refine import guided_filter
 SAMPLE_PIECES = 8000
 EXAMPLES = 6
 EDGE_CONTRAST = 0.1
-"""A share of full contrast: the step in the image from which the guided filter keeps an outline."""
+"""A share of full contrast: the step in the image from which the guided filter preserves an edge."""
 
 
 class DatasetClustersParams(LabelParams):
@@ -31,7 +31,7 @@ class DatasetClustersParams(LabelParams):
         1.5,
         0.3,
         6,
-        "How unlike neighbours may be to become one piece: less of it gives more and smaller pieces.",
+        "Largest difference of neighbours that are merged into one piece: lower values give more and smaller pieces.",
         stage="look",
         unit="spreads of colour",
     )
@@ -39,71 +39,71 @@ class DatasetClustersParams(LabelParams):
         32,
         2,
         128,
-        "How many kinds of pieces to tell apart in the whole dataset; many where scenes or objects vary.",
+        "Number of clusters in the whole dataset; more if scenes or objects vary.",
         stage="fit",
     )
     model: Literal["gaussian_mixture", "kmeans"] = Field(
         "gaussian_mixture",
-        description="Clusters that each have a spread of their own, or round ones that all have the same.",
+        description="Gaussian mixture: each cluster has its own variance; k-means: round clusters of the same size.",
         json_schema_extra={"stage": "fit"},
     )
     colour_weight: float = number(
-        1.0, 0, 2, "What the colour of a piece counts; 0 where the same thing comes in any colour.", stage="fit"
+        1.0, 0, 2, "Weight of the colour of a piece; 0 if objects can have any colour.", stage="fit"
     )
     contrast_weight: float = number(
-        1.0, 0, 2, "What the difference to the pieces around and to the rest of the image counts.", stage="fit"
+        1.0, 0, 2, "Weight of the difference from neighbouring pieces and from the rest of the image.", stage="fit"
     )
     texture_weight: float = number(
-        0.3, 0, 2, "What texture counts: how rough a piece is, and how much its colour varies.", stage="fit"
+        0.3, 0, 2, "Weight of texture: roughness and variation of colour within a piece.", stage="fit"
     )
-    shape_weight: float = number(0.3, 0, 2, "What size, likeness to an ellipse and compactness count.", stage="fit")
+    shape_weight: float = number(0.3, 0, 2, "Weight of size, similarity to an ellipse and compactness.", stage="fit")
     enclosure_weight: float = number(
         1.0,
         0,
         2,
-        "What counts that a piece stands out and is enclosed rather than open to the image border.",
+        "Weight of saliency and of being enclosed rather than connected to the image border.",
         stage="fit",
     )
     position_weight: float = number(
         0.5,
         0,
         2,
-        "What the place in the image counts; 0 where objects lie anywhere, more for a fixed camera.",
+        "Weight of the position in the image; 0 if objects can be anywhere, more for a fixed camera.",
         stage="fit",
     )
     ticked: str = Field(
         "",
         max_length=500,
         pattern=r"^(none|[0-9 ]*)$",
-        description="Numbers of the clusters that are foreground, like `2 5 7`, or `none`; empty takes the proposal.",
+        description="Numbers of the clusters that are foreground, such as `2 5 7`, or `none`; if empty, the proposal.",
     )
     filter_radius_px: int = number(
         4,
         0,
         40,
-        "How far the guided filter moves outlines to edges of the image; 0 leaves the pieces' outlines.",
+        "How far the guided filter moves outlines to edges of the image; 0 keeps the outlines of the pieces.",
         unit="px",
     )
 
 
 def look(image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator) -> Pieces:
-    """Return the pieces of a uint8 RGB image (H, W, 3); where they lie in it is left out, `fit` has no need of it."""
+    """Return the pieces of a uint8 RGB image (H, W, 3), without their label image, which `fit` does not need."""
     return replace(find_pieces(image, params.merging), labels=np.zeros((0, 0), np.int32))
 
 
 def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.Generator) -> dict[str, Any]:
     """Return the clusters of the pieces of all images, largest first, as JSON.
 
-    Keys: `clusters` (a list of share of the area, whether proposed as foreground, the cues' vote for that in [0, 1],
-    mean Lab, and examples as index of the look, row and column in [0, 1]), `images` (how many were looked at) and
-    `mixture` (what `label` needs).
+    Keys: `clusters` (a list of share of the area, whether proposed as foreground, the mean of the cues for that in
+    [0, 1], mean Lab, and examples as index of the look, row and column in [0, 1]), `images` (their number) and
+    `mixture` (for `label`).
     """
     features = np.concatenate([each.features for each in looks])
     weights = np.zeros(WIDTH)
     for name, columns in GROUPS.items():
         weights[columns] = getattr(params, f"{name}_weight")
     if not weights.any():
-        weights[:] = 1  # everything left out is the same as nothing left out
+        weights[:] = 1  # all weights 0 is treated like all weights 1
     areas = np.concatenate([each.areas for each in looks]).astype(np.float64)
     mixture = find_mixture(sample(features, areas, rng), weights, params.clusters, params.model, rng)
     owner = mixture.log_densities(features).argmax(1)
@@ -130,14 +130,14 @@ def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.G
 
 
 def sample(features: np.ndarray, areas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return rows (S, D) drawn by the root of their area, half-way between counting things and counting pixels."""
+    """Return rows (S, D), sampled by the root of their area: a compromise between equal objects and equal pixels."""
     chance = np.sqrt(areas)
     count = min(SAMPLE_PIECES, 4 * len(features))
     return features[rng.choice(len(features), count, p=chance / chance.sum())]
 
 
 def mean_colour(features: np.ndarray, areas: np.ndarray, members: np.ndarray) -> list[float]:
-    """Return the mean Lab of the members' area."""
+    """Return the mean Lab of the members, weighted by area."""
     if not members.any():
         return [0.0, 0.0, 0.0]
     colour = np.average(features[members][:, GROUPS["colour"]], axis=0, weights=areas[members])
@@ -145,7 +145,7 @@ def mean_colour(features: np.ndarray, areas: np.ndarray, members: np.ndarray) ->
 
 
 def examples(looks: Sequence[Pieces], members: np.ndarray, density: np.ndarray) -> list[list[float]]:
-    """Return [look index, row, column] of up to EXAMPLES typical members, from as many images as there are."""
+    """Return [look index, row, column] of up to EXAMPLES typical members, from different images where possible."""
     image = np.repeat(np.arange(len(looks)), [len(each.areas) for each in looks])
     centre = np.concatenate([each.centres for each in looks])
     typical = members[np.argsort(-density[members], kind="stable")]
@@ -171,10 +171,10 @@ def label(
 
 
 def ticked_clusters(ticked: str, state: dict[str, Any]) -> np.ndarray:
-    """Return bool (K,): the clusters that `ticked` names; the proposal where it is empty.
+    """Return bool (K,): the clusters listed in `ticked`, or the proposal if it is empty.
 
     Raises:
-        ParameterError: `ticked` names a cluster that the state does not have.
+        ParameterError: `ticked` lists a cluster that does not exist.
     """
     clusters = state["clusters"]
     if not ticked.strip():
@@ -194,5 +194,5 @@ METHOD = Method(
     label,
     look,
     fit,
-    summary="Datasets of like scenes, with many or few objects: one tick per kind of surface serves every image.",
+    summary="Datasets of similar scenes, with many or few objects: one tick per cluster applies to every image.",
 )

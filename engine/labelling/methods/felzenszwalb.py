@@ -1,4 +1,4 @@
-"""Regions grown along the weakest edges; regions that hang together with the image border are ground.
+"""Regions merged across the weakest edges; regions connected to the image border are background.
 
 Sources: Felzenszwalb and Huttenlocher, "Efficient graph-based image segmentation", Int. J. Computer Vision 59(2),
 2004, doi:10.1023/B:VISI.0000022288.19776.77; the boundary connectivity of regions is that of Zhu et al., CVPR 2014,
@@ -18,21 +18,28 @@ from engine.labelling.cues.foreground import RegionParams, choose
 
 
 class FelzenszwalbParams(RegionParams):
-    scale: float = number(200, 10, 2000, "How strong an edge must be to part two regions: more of it, larger regions.")
+    scale: float = number(
+        200, 10, 2000, "How strong an edge must be to separate two regions: higher values give larger regions."
+    )
     smoothing_px: float = number(
-        0.8, 0, 5, "Blur before regions are grown: more of it ignores texture and noise.", unit="px"
+        0.8, 0, 5, "Blur before regions are computed: a stronger blur ignores texture and noise.", unit="px"
     )
     least_area_percent: float = number(
-        1.0, 0, 10, "Regions smaller than this share of the image join a neighbour.", unit="%"
+        1.0,
+        0,
+        10,
+        "Regions smaller than this share of the image are merged with a neighbour.",
+        title="Smallest region",
+        unit="%",
     )
 
 
 def label(image: np.ndarray, params: FelzenszwalbParams, rng: np.random.Generator) -> np.ndarray:
-    """Return the share (H, W) in [0, 1] of foreground regions around each pixel; 1 and 0 but for their outlines."""
+    """Return the blurred mask (H, W) in [0, 1]: 1 and 0 except near the outlines of the regions."""
     least_area = max(1, round(image.shape[0] * image.shape[1] * params.least_area_percent / 100))
     regions = felzenszwalb(image, scale=params.scale, sigma=params.smoothing_px, min_size=least_area)
     chosen = choose(regions, to_lab(image)[..., 0], params.foreground)
-    # The blur's weights add up to one only up to rounding.
+    # The blur's weights sum to one only approximately.
     return np.minimum(cv2.GaussianBlur(chosen[regions].astype(np.float32), (0, 0), 1.0), 1)
 
 

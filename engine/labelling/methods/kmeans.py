@@ -1,7 +1,7 @@
 """K-means in Lab colour and position; the foreground is chosen among the clusters.
 
 Source: Lloyd, "Least squares quantization in PCM", IEEE Trans. Information Theory 28(2), 1982,
-doi:10.1109/TIT.1982.1056489; started as in Arthur and Vassilvitskii, "k-means++", SODA 2007.
+doi:10.1109/TIT.1982.1056489; initialised as in Arthur and Vassilvitskii, "k-means++", SODA 2007.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class KMeansParams(ClusterParams):
 def label(image: np.ndarray, params: KMeansParams, rng: np.random.Generator) -> np.ndarray:
     """Return the probability (H, W) in [0, 1] that a pixel belongs to a foreground cluster.
 
-    Membership is soft: clusters are taken for round Gaussians with the mean variance found.
+    Membership is soft: clusters are treated as round Gaussians with the mean variance.
     """
     features = lab_and_position(image, params)
     _, centres = find_clusters(features, params.clusters, rng)
@@ -38,5 +38,5 @@ METHOD = Method(
     "K-means (colour and position)",
     KMeansParams,
     label,
-    summary="Objects of a colour of their own on a ground of few colours.",
+    summary="Objects of a distinct colour on a background of few colours.",
 )

@@ -1,8 +1,8 @@
 """Thin lines, darker or lighter than both sides: cracks, scratches, vessels, fibres, hairs.
 
-What is wider than a line is taken away by a top-hat, which leaves nothing at a mere step of light. Ridges are found by
-the second derivatives over several scales, kept where they are strong or hang together with strong ones, and are long;
-at last they are widened to half the contrast of the line.
+A top-hat removes structures wider than a line, including steps of brightness. Ridges are detected by second derivatives
+at several scales, and kept if they are strong or connected to strong ones, and long. Finally they are widened to half
+the contrast of the line.
 
 Sources: Lindeberg, "Edge detection and ridge detection with automatic scale selection", Int. J. Computer Vision 30(2),
 1998, doi:10.1023/A:1008097225773 (strength of ridges, comparable over scales with gamma = 3/4); Meyer, "Contrast
@@ -27,42 +27,49 @@ from engine.labelling.cues.levels import local_mean
 
 SCALES = 4
 LEAST_NOISE = 0.2
-"""Ridge strength, in grey levels, that no line needs to exceed by `strength` times to count: rounding makes as much."""
+"""Smallest estimate of noise in ridge strength, in grey levels: about that of rounding."""
 WEAK_SHARE = 0.7
-"""What hangs together with a strong ridge counts from this share of its strength."""
+"""Pixels connected to a strong ridge count from this share of the required strength."""
 REACH_PX = 2
-"""How far from its ridge a pixel may lie to belong to the line."""
+"""The largest distance of a pixel of the line from its ridge."""
 STEEPNESS = 8.0
-"""How fast certainty falls around half the contrast of a line; at its middle and beside it, it is 0.98 and 0.02."""
+"""Slope of the probability at half the contrast of a line; it is 0.98 at the centre and 0.02 beside the line."""
 
 
 class LinesParams(LabelParams):
-    # Larger than elsewhere: what is thin vanishes first.
+    # Larger than elsewhere, as thin structures vanish first.
     longest_side_px: int = number(800, 64, 1600, LabelParams.model_fields["longest_side_px"].description, unit="px")
     lines: Literal["stronger", "both", "darker", "lighter"] = Field(
         "stronger",
-        description="Which lines: the darker or the lighter ones, whichever of them stand out more, or both.",
+        description="Which lines: the darker ones, the lighter ones, the stronger of these two, or both.",
     )
-    channel: Channel = Field("grey", description="What is light and what is dark; green suits vessels in the eye.")
-    greatest_width_px: float = number(9.0, 2, 40, "The widest line to look for; what is wider is ground.", unit="px")
+    channel: Channel = Field(
+        "grey", description="The channel in which lines are darker or lighter; green suits vessels of the retina."
+    )
+    greatest_width_px: float = number(
+        9.0, 2, 40, "Width of the widest line; wider structures are background.", unit="px"
+    )
     strength: float = number(
-        12.0, 2, 50, "How many times the usual strength of ridges in the image a line must reach: more, fewer lines."
+        12.0,
+        2,
+        50,
+        "Required strength of a line, in multiples of the noise in the image: higher values give fewer lines.",
     )
-    least_length_px: float = number(20.0, 0, 400, "Shorter lines are dropped: pores, specks, grain.", unit="px")
+    least_length_px: float = number(20.0, 0, 400, "Shorter lines are removed: pores, specks, grain.", unit="px")
 
 
 def label(image: np.ndarray, params: LinesParams, rng: np.random.Generator) -> np.ndarray:
     """Return the probability (H, W) in [0, 1] that a pixel lies on a line; 0 away from lines."""
     values = one_channel(image, params.channel)
     signs = {"darker": (-1,), "lighter": (1,)}.get(params.lines, (-1, 1))
-    found = [_find(values * sign, params) for sign in signs]
+    results = [_lighter_lines(values * sign, params) for sign in signs]
     if params.lines == "both":
-        return np.maximum(found[0][1], found[1][1])
-    return max(found, key=lambda each: each[0])[1]
+        return np.maximum(results[0][1], results[1][1])
+    return max(results, key=lambda result: result[0])[1]
 
 
-def _find(values: np.ndarray, params: LinesParams) -> tuple[float, np.ndarray]:
-    """Return how strong the lighter lines of float32 (H, W) are together, and the probability of each pixel."""
+def _lighter_lines(values: np.ndarray, params: LinesParams) -> tuple[float, np.ndarray]:
+    """Return the total strength of the lighter lines of float32 (H, W), and the probability of each pixel."""
     strength = ridges(_narrow(values, params.greatest_width_px), params.greatest_width_px)
     usual = float(np.median(strength))
     spread = 1.4826 * float(np.median(np.abs(strength - usual)))
@@ -74,18 +81,19 @@ def _find(values: np.ndarray, params: LinesParams) -> tuple[float, np.ndarray]:
 
 
 def _narrow(values: np.ndarray, width_px: float) -> np.ndarray:
-    """Return what is lighter than its surroundings and at most about `width_px` wide, float32 (H, W), 0 elsewhere."""
+    """Return structures lighter than their surroundings and at most about `width_px` wide, float32 (H, W)."""
     side = 2 * max(1, round(0.65 * width_px)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    # As if the picture went on as it ends: a strip along the frame is no line, and a line that leaves it is one.
-    wider = cv2.copyMakeBorder(cv2.GaussianBlur(values, (0, 0), 1.0), *[side] * 4, cv2.BORDER_REPLICATE)
+    # Replicate the border: a strip along the border is not a line, but a line that crosses the border is one.
+    smooth = cv2.GaussianBlur(values, (0, 0), 1.0)
+    wider = cv2.copyMakeBorder(smooth, side, side, side, side, cv2.BORDER_REPLICATE)
     return cv2.morphologyEx(wider, cv2.MORPH_TOPHAT, disc)[side:-side, side:-side]
 
 
 def ridges(values: np.ndarray, width_px: float) -> np.ndarray:
-    """Return the strength float32 (H, W), at least 0, of light ridges up to `width_px` wide, the best over all scales.
+    """Return the strength float32 (H, W), at least 0, of light ridges up to `width_px` wide: the maximum over scales.
 
-    It is the curvature across the ridge less that along it, so that a spot, curved all ways, is none.
+    It is the curvature across the ridge minus that along it, so that spots, curved in both directions, have none.
     """
     best = np.zeros_like(values)
     across = np.array([[1, -2, 1]], np.float32)
@@ -103,7 +111,7 @@ def ridges(values: np.ndarray, width_px: float) -> np.ndarray:
 
 
 def _connected(strength: np.ndarray, weak: float, strong: float) -> np.ndarray:
-    """Return bool (H, W): where it exceeds `weak`, in pieces that somewhere exceed `strong`."""
+    """Return bool (H, W): components above `weak` that contain a pixel above `strong`."""
     count, pieces = cv2.connectedComponents((strength > weak).astype(np.uint8), connectivity=8)
     keep = np.zeros(count, bool)
     keep[pieces[strength > strong]] = True
@@ -112,7 +120,7 @@ def _connected(strength: np.ndarray, weak: float, strong: float) -> np.ndarray:
 
 
 def _long(mask: np.ndarray, least_px: float) -> np.ndarray:
-    """Return the mask bool (H, W) without pieces whose box has a diagonal below `least_px`."""
+    """Return the mask bool (H, W) without components whose bounding box has a diagonal below `least_px`."""
     _, pieces, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     keep = np.hypot(boxes[:, cv2.CC_STAT_WIDTH], boxes[:, cv2.CC_STAT_HEIGHT]) >= least_px
     keep[0] = False
@@ -120,16 +128,16 @@ def _long(mask: np.ndarray, least_px: float) -> np.ndarray:
 
 
 def _widened(values: np.ndarray, core: np.ndarray, width_px: float) -> np.ndarray:
-    """Return, near the ridges `core`, how far each pixel is from the ground's value to the line's, as a probability."""
+    """Return the probability near the ridges `core`, from each pixel's value relative to background and line."""
     near = cv2.dilate(core.astype(np.uint8), np.ones((2 * REACH_PX + 1,) * 2, np.uint8)) > 0
     radius = 0.7 * width_px
-    line, ground = (
+    line, background = (
         local_mean(values * side, radius) / np.maximum(local_mean(side, radius), 1e-4)
         for side in (core.astype(np.float32), (~near).astype(np.float32))
     )
-    # Where no ground is near, or it is as light as the line, half the contrast means nothing: the ridge stays as it is.
-    contrast = line - ground
-    height = (values - ground) / np.maximum(contrast, 1e-3) - 0.5
+    # Without contrast to a background nearby, the ridge itself is used.
+    contrast = line - background
+    height = (values - background) / np.maximum(contrast, 1e-3) - 0.5
     probability = np.where(contrast > 1e-3, expit(STEEPNESS * np.clip(height, -2, 2)), core)
     return np.where(near, probability, 0).astype(np.float32)
 
@@ -139,5 +147,5 @@ METHOD = Method(
     "Lines (cracks, vessels, scratches)",
     LinesParams,
     label,
-    summary="Thin lines on any ground: cracks, scratches, blood vessels, fibres, hairs, roads from above.",
+    summary="Thin lines on any background: cracks, scratches, blood vessels, fibres, hairs, roads from above.",
 )

@@ -1,19 +1,19 @@
-"""Superpixels, their region adjacency graph, and the groups that normalised cuts part it into.
+"""Superpixels grouped by normalised cuts of their region adjacency graph.
 
 Sources: Shi and Malik, "Normalized cuts and image segmentation", IEEE Trans. Pattern Analysis and Machine Intelligence
 22(8), 2000, doi:10.1109/34.868688: (D - W) y = lambda D y, here solved densely for a few hundred superpixels; several
-groups are read from the eigenvectors' rows, each brought to length 1, by k-means as in Ng, Jordan and Weiss, "On
+groups are computed from the eigenvectors' rows, each normalised to length 1, by k-means as in Ng, Jordan and Weiss, "On
 spectral clustering", NIPS 2001.
 """
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from scipy.linalg import eigh
 
 from engine.core.parameters import number
 from engine.labelling.base import Method
+from engine.labelling.cues.features import kmeans
 from engine.labelling.cues.foreground import RegionParams, choose
 from engine.labelling.cues.refine import guided_filter
 from engine.labelling.cues.robust_background import distances
@@ -21,33 +21,36 @@ from engine.labelling.cues.superpixels import Superpixels, find_superpixels
 
 
 class NormalisedCutParams(RegionParams):
-    superpixels: int = number(250, 20, 600, "How many pieces the image is cut into first.")
+    superpixels: int = number(250, 20, 600, "Number of superpixels into which the image is divided first.")
     groups: int = number(
-        10, 2, 24, "Into how many groups the pieces are gathered; two more and two fewer are tried too, and all vote."
+        10,
+        2,
+        24,
+        "Number of groups of superpixels. Two more and two fewer are computed too, and the results are averaged.",
     )
     colour_sigma: float = number(
         10,
         1,
         60,
-        "Colour difference at which neighbours come apart: small for faint objects, large for gaudy ones.",
+        "Colour difference that separates neighbours: small for faint objects, large for colourful ones.",
         unit="Lab units",
     )
-    position_sigma: float = number(0.1, 0.03, 2, "Distance at which pieces come apart.", unit="share of the image side")
+    position_sigma: float = number(0.1, 0.03, 2, "Distance that separates superpixels.", unit="share of the image side")
 
 
 def label(image: np.ndarray, params: NormalisedCutParams, rng: np.random.Generator) -> np.ndarray:
-    """Return the share (H, W) in [0, 1] of the votes, one for each number of groups, that call a pixel foreground."""
+    """Return the share (H, W) in [0, 1] of groupings, one for each number of groups, in which a pixel is foreground."""
     superpixels = find_superpixels(image, params.superpixels)
     votes = group_votes(superpixels, params, rng)
     return guided_filter(image, votes.astype(np.float32)[superpixels.labels], 4, 0.1)
 
 
 def group_votes(superpixels: Superpixels, params: NormalisedCutParams, rng: np.random.Generator) -> np.ndarray:
-    """Return float64 (N,): for each superpixel the share in [0, 1] of the numbers of groups that call it foreground."""
+    """Return float64 (N,): the share in [0, 1] of groupings in which a superpixel is foreground."""
     counts = sorted({max(params.groups - 2, 2), params.groups, params.groups + 2})
     votes = np.zeros(len(superpixels.areas))
     if len(votes) <= counts[-1] or np.ptp(superpixels.colours, axis=0).max() < 1:
-        return votes  # too few pieces to group, or all of one colour
+        return votes  # too few superpixels, or all of one colour
     embedding = eigenvectors(superpixels, counts[-1] - 1, params.colour_sigma, params.position_sigma)
     lightness = superpixels.colours[:, 0][superpixels.labels]
     for count in counts:
@@ -59,12 +62,12 @@ def group_votes(superpixels: Superpixels, params: NormalisedCutParams, rng: np.r
 def eigenvectors(superpixels: Superpixels, count: int, colour_sigma: float, position_sigma: float) -> np.ndarray:
     """Return (N, count): solutions of (D - W) y = lambda D y from the second smallest on, for N superpixels.
 
-    W is exp(-colour distance^2 / colour_sigma^2 - place distance^2 / position_sigma^2) between neighbours and their
-    neighbours, with a faint link between all others so that the graph always hangs together.
+    W is exp(-colour distance^2 / colour_sigma^2 - centre distance^2 / position_sigma^2) between neighbours and their
+    neighbours, with a weak link between all others so that the graph is connected.
     """
     links = superpixels.within_two_steps + 1e-4
-    colour, place = distances(superpixels.colours), distances(superpixels.centres)
-    weights = links * (np.exp(-((colour / colour_sigma) ** 2) - (place / position_sigma) ** 2) + 1e-6)
+    colour, centre = distances(superpixels.colours), distances(superpixels.centres)
+    weights = links * (np.exp(-((colour / colour_sigma) ** 2) - (centre / position_sigma) ** 2) + 1e-6)
     np.fill_diagonal(weights, 0)
     degrees = np.diag(weights.sum(1))
     return eigh(degrees - weights, degrees, subset_by_index=[1, count])[1]
@@ -74,10 +77,7 @@ def group(embedding: np.ndarray, count: int, rng: np.random.Generator) -> np.nda
     """Return int (N,): the group 0..count-1 of each row (N, D) by k-means on the rows' directions."""
     length = np.linalg.norm(embedding, axis=1, keepdims=True)
     directions = (embedding / np.maximum(length, 1e-9)).astype(np.float32)
-    # OpenCV draws from a generator of its own, one per thread; seeding it here makes the call repeatable.
-    cv2.setRNGSeed(int(rng.integers(2**31)))
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-4)
-    return cv2.kmeans(directions, count, None, stop, 4, cv2.KMEANS_PP_CENTERS)[1].ravel()
+    return kmeans(directions, count, rng, iterations=50, epsilon=1e-4, attempts=4)[0]
 
 
 METHOD = Method(
@@ -85,5 +85,5 @@ METHOD = Method(
     "Normalised cut (superpixel graph)",
     NormalisedCutParams,
     label,
-    summary="Objects of several colours that lie together inside the frame.",
+    summary="Objects of several colours that are connected and lie inside the frame.",
 )

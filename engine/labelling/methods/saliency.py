@@ -1,8 +1,8 @@
-"""What stands out from the ground: four opinions on one superpixel graph, fused by agreement and cut at the edges.
+"""Saliency: four cues on one superpixel graph, fused by agreement and refined at the edges.
 
 Sources: Zhu, Liang, Wei and Sun, "Saliency optimization from robust background detection", CVPR 2014,
-doi:10.1109/CVPR.2014.360; for the other opinions see normalised_cut.py, region_tree.py and minimum_barrier.py, for the
-refinements refine.py and bilateral_solver.py.
+doi:10.1109/CVPR.2014.360; for the other cues see normalised_cut.py, region_tree.py and minimum_barrier.py, for the
+refinement refine.py and bilateral_solver.py.
 """
 
 from __future__ import annotations
@@ -26,44 +26,42 @@ from engine.labelling.cues.superpixels import describe, slico
 from engine.labelling.methods import normalised_cut
 
 ANALYSIS_SIDE_PX = 200
-"""The opinions are formed at this size; only the outline is drawn at the size asked for."""
+"""The cues are computed at this size; only the outline is computed at the working size."""
 
 TEXTURE_WEIGHT = 3.0
-"""Lab units that one unit of local contrast counts, as a fourth channel of colour."""
+"""Factor, in Lab units, of local contrast as a fourth channel of colour."""
 
 LEAST_SPREAD = 0.5
-"""Lab units that the pieces must differ by; below it the image is flat, and only their places would tell them apart."""
+"""Lab units by which superpixels must differ; otherwise the image is flat, and only positions would differ."""
 
 
-def _weight(default: float, description: str) -> float:
-    return number(default, 0, 1, description)
+def _weight(default: float, description: str, title: str | None = None) -> float:
+    return number(default, 0, 1, description, title=title)
 
 
 class SaliencyParams(LabelParams):
-    superpixels: int = number(
-        300, 50, 1000, "Pieces the image is cut into: more of them follow small and thin objects."
-    )
+    superpixels: int = number(300, 50, 1000, "Number of superpixels: more of them follow small and thin objects.")
     ground_weight: float = _weight(
-        0.4, "What robust background detection counts: colours that do not run along the image border."
+        0.4, "Weight of robust background detection: colours that do not occur along the border.", "Background weight"
     )
     groups_weight: float = _weight(
-        0.2, "What the groups of the normalised cut count: pieces that hang together inside the frame."
+        0.2, "Weight of the groups of the normalised cut: connected superpixels inside the frame."
     )
     regions_weight: float = _weight(
-        0.2, "What regions merged by colour count: those with little contact to the image border."
+        0.2, "Weight of regions merged by colour: those with little contact to the image border."
     )
     barrier_weight: float = _weight(
-        0.2, "What the minimum barrier distance counts: places cut off from the border by a change of colour."
+        0.2, "Weight of the minimum barrier distance: areas separated from the border by a change of colour."
     )
     strictness: float = number(
-        1.0, 0.3, 2, "Factor on the level above which a place is object: above 1 masks shrink, below 1 they grow."
+        1.0, 0.3, 2, "Factor on the saliency threshold of the foreground: above 1 masks shrink, below 1 they grow."
     )
     grabcut: bool = Field(
         True,
-        description="Let GrabCut learn the colours of object and ground and cut again; dropped where it runs away.",
+        description="Segment again with GrabCut by foreground and background colours, if the result is plausible.",
     )
     grabcut_side_px: int = number(
-        200, 64, 400, "GrabCut runs on the image at this longest side: more is finer and slower.", unit="px"
+        200, 64, 400, "GrabCut runs on the image at this longest side: a larger one is finer and slower.", unit="px"
     )
     outline: Literal["guided_filter", "bilateral_solver", "as_found"] = Field(
         "guided_filter",
@@ -72,7 +70,7 @@ class SaliencyParams(LabelParams):
 
 
 def label(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
-    """Return the probability (H, W) in [0, 1] that a pixel stands out; 0.5 lies at Otsu's threshold of the saliency."""
+    """Return the probability (H, W) in [0, 1] that a pixel is salient; 0.5 is at Otsu's threshold of the saliency."""
     height, width = image.shape[:2]
     small = shrink(image, ANALYSIS_SIDE_PX)
     salient = guided_filter(small, fused_saliency(small, params, rng), 3, FILTER_CONTRAST)
@@ -88,26 +86,26 @@ def label(image: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -
 
 
 def fused_saliency(small: np.ndarray, params: SaliencyParams, rng: np.random.Generator) -> np.ndarray:
-    """Return the fused saliency float32 (H, W) in [0, 1] of a uint8 RGB image; 0 where it is flat or has few pieces."""
+    """Return the fused saliency float32 (H, W) in [0, 1] of a uint8 RGB image; 0 if it is flat or tiny."""
     superpixels = describe(slico(small, params.superpixels), colour_and_texture(small))
     if len(superpixels.areas) < 3 or np.ptp(superpixels.colours, axis=0).max() < LEAST_SPREAD:
         return np.zeros(small.shape[:2], np.float32)
-    opinions = {
+    cues = {
         "ground": lambda: saliency(superpixels),
         "groups": lambda: normalised_cut.group_votes(superpixels, normalised_cut.NormalisedCutParams(), rng),
         "regions": lambda: region_votes(superpixels),
         "barrier": lambda: barrier_distance(superpixels),
     }
-    weights = {name: getattr(params, f"{name}_weight") for name in opinions}
-    asked = [name for name, weight in weights.items() if weight]
-    if not asked:
+    weights = {name: getattr(params, f"{name}_weight") for name in cues}
+    used = [name for name, weight in weights.items() if weight]
+    if not used:
         return np.zeros(small.shape[:2], np.float32)
-    fused = fuse(np.stack([opinions[name]() for name in asked]), np.array([weights[name] for name in asked]))
+    fused = fuse(np.stack([cues[name]() for name in used]), np.array([weights[name] for name in used]))
     return smooth(superpixels, fused).astype(np.float32)[superpixels.labels]
 
 
 def colour_and_texture(image: np.ndarray) -> np.ndarray:
-    """Return float32 (H, W, 4): CIE Lab, and local contrast: how much lightness differs from its surroundings."""
+    """Return float32 (H, W, 4): CIE Lab, and local contrast: the difference of lightness from its surroundings."""
     lab = to_lab(image)
     lightness = lab[..., 0]
     contrast = cv2.GaussianBlur(np.abs(lightness - cv2.GaussianBlur(lightness, (0, 0), 1.5)), (0, 0), 2)
@@ -115,9 +113,9 @@ def colour_and_texture(image: np.ndarray) -> np.ndarray:
 
 
 def centre_on_threshold(salient: np.ndarray, strictness: float) -> np.ndarray:
-    """Return the saliency (H, W) bent by a power so that `strictness` times its Otsu threshold becomes 0.5.
+    """Return the saliency (H, W) raised to a power such that `strictness` times its Otsu threshold becomes 0.5.
 
-    Where saliency is the same everywhere (a flat image, two equal halves) there is no object: all is 0.
+    It is 0 if the saliency is the same everywhere (a flat image, two equal halves).
     """
     peak = float(salient.max())
     if peak - float(salient.min()) < 1e-3:
@@ -130,7 +128,7 @@ def centre_on_threshold(salient: np.ndarray, strictness: float) -> np.ndarray:
 
 METHOD = Method(
     "saliency",
-    "Saliency (four opinions fused)",
+    "Saliency (four cues fused)",
     SaliencyParams,
     label,
     summary="One or a few objects that stand out in a photograph.",

@@ -1,11 +1,11 @@
-"""Things that lie on a surface: a table, a belt, a plate, a sheet. What an even surface surrounds is an object.
+"""Objects on a surface: a table, a belt, a plate, a sheet. What an even surface surrounds is an object.
 
-Unlike the methods that ask which colours run along the image border, this one does not care where in the image the
-surface lies, nor what is beside it. Surfaces are connected areas without strong edges; what they enclose, wholly or
-but for a short stretch of the image border, is an object. That is asked at several strengths of edge, and each has a
-vote: the idea of stable regions of Matas, Chum, Urban and Pajdla, "Robust wide-baseline stereo from maximally stable
-extremal regions", Image and Vision Computing 22(10), 2004, doi:10.1016/j.imavis.2004.02.006. The contact with the image
-border is measured as in Zhu et al., CVPR 2014, doi:10.1109/CVPR.2014.360.
+Unlike methods that compare with the colours along the image border, this one does not depend on the position of the
+surface or on what is beside it. Surfaces are connected areas without strong edges. What they enclose, entirely or
+except for a short part of the image border, is an object. This is repeated for several edge strengths, and the result
+is the share of them: the idea of stable regions of Matas, Chum, Urban and Pajdla, "Robust wide-baseline stereo from
+maximally stable extremal regions", Image and Vision Computing 22(10), 2004, doi:10.1016/j.imavis.2004.02.006. The
+contact with the image border is measured as in Zhu et al., CVPR 2014, doi:10.1109/CVPR.2014.360.
 """
 
 from __future__ import annotations
@@ -18,31 +18,36 @@ from engine.labelling.base import LabelParams, Method
 from engine.labelling.cues.features import to_lab
 
 STRENGTHS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
-"""Edges from which a surface ends, in times the image's median gradient."""
+"""Edge strengths that bound a surface, in multiples of the image's median gradient."""
 
 NOISE = 0.15
-"""Lab units per pixel that are no edge in any image."""
+"""Lab units per pixel; weaker gradients are never edges."""
 
 
 class SurfaceParams(LabelParams):
-    # Larger than elsewhere: on a table seen from above the objects are small.
+    # Larger than elsewhere, as objects on a table seen from above are small.
     longest_side_px: int = number(640, 64, 1600, LabelParams.model_fields["longest_side_px"].description, unit="px")
     smoothing_px: float = number(
-        1.0, 0.3, 6, "Blur before edges are looked for: more of it ignores the grain of the surface.", unit="px"
+        1.0, 0.3, 6, "Blur before edge detection: a stronger blur ignores the grain of the surface.", unit="px"
     )
     agreement: float = number(
-        0.33, 0.1, 1, "Share of the edge strengths at which a thing must be found: less finds more, also by mistake."
+        0.33,
+        0.1,
+        1,
+        "Share of the edge strengths at which an object must be found: lower values find more, including errors.",
     )
-    least_surface_percent: float = number(8, 1, 60, "Even areas smaller than this are no surface.", unit="%")
-    least_area_percent: float = number(0.03, 0, 5, "Things smaller than this are dropped.", unit="%")
-    greatest_area_percent: float = number(40, 1, 100, "Things larger than this are dropped.", unit="%")
+    least_surface_percent: float = number(
+        8, 1, 60, "Smaller even areas are not surfaces.", title="Smallest surface", unit="%"
+    )
+    least_area_percent: float = number(0.03, 0, 5, "Smaller objects are removed.", title="Smallest object", unit="%")
+    greatest_area_percent: float = number(40, 1, 100, "Larger objects are removed.", title="Largest object", unit="%")
     border_contact: float = number(
-        0.5, 0, 4, "Length along the image border, over the root of its area, that a thing may have; 0: none."
+        0.5, 0, 4, "Largest length of an object along the image border, relative to the root of its area; 0: none."
     )
 
 
 def label(image: np.ndarray, params: SurfaceParams, rng: np.random.Generator) -> np.ndarray:
-    """Return the probability (H, W) in [0, 1] that a pixel belongs to a thing; 0.5 lies at the wanted agreement."""
+    """Return the probability (H, W) in [0, 1] that a pixel belongs to an object; 0.5 is at `agreement`."""
     edges = gradient(image, params.smoothing_px)
     level = float(np.median(edges))
     votes = np.zeros(edges.shape, np.uint8)
@@ -51,9 +56,9 @@ def label(image: np.ndarray, params: SurfaceParams, rng: np.random.Generator) ->
     share = np.zeros(edges.shape, np.float32)
     for count in range(1, len(STRENGTHS) + 1):
         share += whole(votes >= count) / len(STRENGTHS)
-    # Half a vote below what is wanted, so that a share that just reaches it does.
-    wanted = min(max(params.agreement, 1 / len(STRENGTHS)), 1) - 0.5 / len(STRENGTHS)
-    return np.where(share < wanted, 0.5 * share / wanted, 0.5 + 0.5 * (share - wanted) / (1 - wanted))
+    # Half a vote below the agreement, so that a share equal to it counts as foreground.
+    threshold = min(max(params.agreement, 1 / len(STRENGTHS)), 1) - 0.5 / len(STRENGTHS)
+    return np.where(share < threshold, 0.5 * share / threshold, 0.5 + 0.5 * (share - threshold) / (1 - threshold))
 
 
 def gradient(image: np.ndarray, smoothing_px: float) -> np.ndarray:
@@ -65,33 +70,33 @@ def gradient(image: np.ndarray, smoothing_px: float) -> np.ndarray:
 
 
 def enclosed(even: np.ndarray, params: SurfaceParams) -> np.ndarray:
-    """Return bool (H, W): what is enclosed by one of the surfaces among the even places (bool (H, W))."""
-    count, parts, facts, _ = cv2.connectedComponentsWithStats(even.astype(np.uint8), connectivity=4)
-    found = np.zeros(even.shape, bool)
+    """Return bool (H, W): the pixels enclosed by one of the surfaces among the even areas (bool (H, W))."""
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(even.astype(np.uint8), connectivity=4)
+    objects = np.zeros(even.shape, bool)
     for part in range(1, count):
-        if facts[part, cv2.CC_STAT_AREA] >= params.least_surface_percent / 100 * even.size:
-            found |= _beside((parts == part).astype(np.uint8), params)
-    # An edge is as wide as the blur made it, and half of that lies outside the thing.
-    return cv2.erode(found.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        if stats[part, cv2.CC_STAT_AREA] >= params.least_surface_percent / 100 * even.size:
+            objects |= _enclosed_by((parts == part).astype(np.uint8), params)
+    # The blur widens an edge, and half of it lies outside the object.
+    return cv2.erode(objects.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
 
 
-def _beside(surface: np.ndarray, params: SurfaceParams) -> np.ndarray:
+def _enclosed_by(surface: np.ndarray, params: SurfaceParams) -> np.ndarray:
     surface = cv2.morphologyEx(surface, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    count, pieces, facts, _ = cv2.connectedComponentsWithStats(1 - surface, connectivity=4)
-    areas = facts[:, cv2.CC_STAT_AREA]
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(1 - surface, connectivity=4)
+    areas = stats[:, cv2.CC_STAT_AREA]
     sides = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
     contact = np.bincount(sides, minlength=count) / np.sqrt(np.maximum(areas, 1))
     share = 100 * areas / surface.size
-    taken = (share >= params.least_area_percent) & (share <= params.greatest_area_percent)
-    taken &= contact <= params.border_contact
-    taken[0] = False  # the surface itself
-    return taken[pieces]
+    selected = (share >= params.least_area_percent) & (share <= params.greatest_area_percent)
+    selected &= contact <= params.border_contact
+    selected[0] = False  # the surface itself
+    return selected[pieces]
 
 
 def whole(mask: np.ndarray) -> np.ndarray:
-    """Return the mask (H, W) with cracks closed, holes filled and threads cut off.
+    """Return the mask (H, W) with gaps closed, holes filled and thin lines removed.
 
-    The inside of a pan is as even as the table: of some things only the rim is found.
+    The inside of a pan is as even as the table, so that only the rim of some objects is found.
     """
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, disc)
@@ -104,8 +109,8 @@ def whole(mask: np.ndarray) -> np.ndarray:
 
 METHOD = Method(
     "surface",
-    "Things on a surface",
+    "Objects on a surface",
     SurfaceParams,
     label,
-    summary="Things that lie on a table, a belt or a sheet, wherever in the image that is.",
+    summary="Objects on a table, a belt or a sheet, anywhere in the image.",
 )

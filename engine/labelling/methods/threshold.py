@@ -1,8 +1,8 @@
-"""Objects against ground: light parted from dark at a level, cleaned up object by object.
+"""Threshold between light and dark, followed by operations on the objects.
 
-The level is found on one channel, over the whole image or against the ground nearby (engine.labelling.cues.levels),
-then moved at each place to halfway between object and ground there. What comes out is cleaned by size, filled and split
-(engine.labelling.cues.objects).
+The level is computed for one channel, over the whole image or relative to the background nearby
+(engine.labelling.cues.levels), then moved for each pixel to halfway between object and background there. Objects are
+then removed by size, filled and split (engine.labelling.cues.objects).
 """
 
 from __future__ import annotations
@@ -23,74 +23,84 @@ from engine.labelling.cues.objects import drop_at_border, drop_by_area, fill_hol
 
 
 class ThresholdParams(RegionParams):
-    # Another default than elsewhere: a single grey level suits even grounds, where objects may well touch the border.
+    # Another default than elsewhere: a threshold suits even backgrounds, where objects may touch the border.
     foreground: Rule = Field("minority", description=RegionParams.model_fields["foreground"].description)
     channel: Channel = Field(
         "contrast",
         description=(
-            "What is light and what is dark: grey, one colour of the camera, how colourful a pixel is, or the mix "
-            "of colours that parts the image best (grey, where no mix is far better)."
+            "The channel to threshold: grey, one colour of the camera, how colourful a pixel is, or the mix of colours "
+            "that separates the image best (grey, if no mix is much better)."
         ),
     )
     smoothing_px: float = number(
-        1.0, 0, 10, "Blur before the threshold: more of it ignores texture and noise, less keeps fine parts.", unit="px"
+        1.0,
+        0,
+        10,
+        "Blur before the threshold: a stronger blur ignores texture and noise, a weaker one keeps fine parts.",
+        unit="px",
     )
     ground: Literal["even", "uneven"] = Field(
-        "even", description="Uneven takes the ground nearby away first: for shading, stains and thin structures."
+        "even",
+        title="Background",
+        description="Uneven subtracts the background nearby first: for shading, stains and thin structures.",
     )
     ground_radius_px: float = number(
         75.0,
         2,
         200,
-        "How far around a pixel its ground is looked for: wider than the widest object is thick.",
+        "Radius in which the background of a pixel is estimated: more than the thickness of the widest object.",
+        title="Background radius",
         unit="px",
     )
     level: Literal["otsu", "minimum_error"] = Field(
         "otsu",
-        description="How the level is found: Otsu's suits objects that cover much, minimum error also what is rare.",
+        description="How the level is computed: Otsu's suits objects that cover much, minimum error also rare objects.",
     )
     offset: int = number(
         0,
         -100,
         100,
-        "Moves the level that was found: above 0 fewer pixels count as light, below 0 more do.",
+        "Moves the computed level: above 0 fewer pixels count as light, below 0 more.",
         unit="grey levels",
     )
     adaptation_radius_px: float = number(
         8.0,
         0,
         100,
-        "Moves the level to halfway between object and ground within this radius; 0 keeps one level.",
+        "Moves the level to halfway between object and background within this radius; 0 keeps one level.",
         unit="px",
     )
     softness: int = number(
         8,
         0,
         64,
-        "Grey levels from the threshold within which a pixel is called uncertain; 0 gives a hard mask.",
+        "Grey levels around the threshold within which a pixel is uncertain; 0 gives a hard mask.",
         unit="grey levels",
     )
     least_area_percent: float = number(
-        0.02, 0, 5, "Objects smaller than this share of the image are dropped.", unit="%"
+        0.02, 0, 5, "Objects smaller than this share of the image are removed.", title="Smallest object", unit="%"
     )
     greatest_area_percent: float = number(
-        100.0, 0.1, 100, "Objects larger than this share of the image are dropped.", unit="%"
+        100.0, 0.1, 100, "Objects larger than this share of the image are removed.", title="Largest object", unit="%"
     )
     greatest_hole_percent: float = number(
-        0.1, 0, 10, "Holes in objects up to this share of the image are filled.", unit="%"
+        0.1, 0, 10, "Holes in objects up to this share of the image are filled.", title="Largest filled hole", unit="%"
     )
     split_neck: float = number(
         0.0,
         0,
         0.99,
-        "Touching objects are parted by a line of ground where they are thinner than this share of the thinner "
-        "one; 0 parts nothing.",
+        "Touching objects are separated by a line of background where they are thinner than this share of the thinner "
+        "one; 0: never.",
+        title="Split at necks",
     )
-    drop_at_border: bool = Field(False, description="Drop objects that the image border cuts.")
+    drop_at_border: bool = Field(
+        False, title="Drop objects at the border", description="Remove objects that touch the image border."
+    )
 
 
 def label(image: np.ndarray, params: ThresholdParams, rng: np.random.Generator) -> np.ndarray:
-    """Return the probability (H, W) in [0, 1] that a pixel lies on the object's side of the level at its place."""
+    """Return the probability (H, W) in [0, 1] that a pixel is on the object's side of the level at its position."""
     if params.smoothing_px:
         image = cv2.GaussianBlur(image, (0, 0), params.smoothing_px)
     values = one_channel(image, params.channel)
@@ -111,7 +121,7 @@ def label(image: np.ndarray, params: ThresholdParams, rng: np.random.Generator) 
 
 
 def clean(probability: np.ndarray, mask: np.ndarray, params: ThresholdParams) -> np.ndarray:
-    """Return the probability (H, W), 0 where an object of the mask is dropped or parted, 1 where a hole is filled."""
+    """Return the probability (H, W), 0 where an object of the mask is removed or split, 1 where a hole is filled."""
     kept, percent = mask, mask.size / 100
     if params.greatest_hole_percent:
         kept = fill_holes(kept, params.greatest_hole_percent * percent)
@@ -126,8 +136,8 @@ def clean(probability: np.ndarray, mask: np.ndarray, params: ThresholdParams) ->
 
 METHOD = Method(
     "threshold",
-    "Threshold (objects against ground)",
+    "Threshold (objects and background)",
     ThresholdParams,
     label,
-    summary="Objects darker or lighter than their ground: cells, coins, parts on a table, cracks and other defects.",
+    summary="Objects darker or lighter than the background: cells, coins, parts on a table, cracks and other defects.",
 )

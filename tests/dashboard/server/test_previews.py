@@ -89,6 +89,7 @@ def test_another_mapping_of_truth_scores_anew(pool, sources):
     assert after.counts.reference == 160 * 160 - before.counts.reference
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(sources):
     small = PreviewPool(workers=1, memory_bytes=200_000)
     try:
@@ -122,6 +123,7 @@ def test_a_newer_position_drops_what_has_not_begun(pool, sources):
     assert sum(pool._drawn.get(key) is not None for key in list(pool._drawn._entries) if "many" in repr(key)) < 20
 
 
+@pytest.mark.slow
 def test_killed_processes_are_replaced(pool, sources):
     pool.draw("threshold", params("threshold"), sources)
     for pid in list(pool._processes._executor._processes):
@@ -131,11 +133,13 @@ def test_killed_processes_are_replaced(pool, sources):
 
 
 def test_after_closing_it_draws_with_new_processes(sources):
+    before = set(multiprocessing.active_children())
     short = PreviewPool(workers=1)
     short.draw("threshold", params("threshold"), sources[:1])
     processes = list(short._processes._executor._processes.values())
     short.close()
     assert not any(process.is_alive() for process in processes)
+    assert set(multiprocessing.active_children()) <= before
     assert short.draw("threshold", params("threshold", offset=9), sources[:1])[0].png
     short.close()
 
@@ -207,14 +211,6 @@ def test_a_preview_is_no_larger_than_asked(pool, sources):
     whole = pool.draw("threshold", params("threshold"), sources[:1], limit_px=None)[0]
     assert codec.decode_png(small.png).shape == (64, 64)
     assert codec.decode_png(whole.png).shape == (160, 160)
-
-
-def test_no_process_is_left_behind(sources):
-    before = set(multiprocessing.active_children())
-    short = PreviewPool(workers=2)
-    short.draw("threshold", params("threshold"), sources)
-    short.close()
-    assert set(multiprocessing.active_children()) <= before
 
 
 def bare(sources: list[Source]) -> list[Source]:
@@ -306,6 +302,7 @@ def test_looking_is_given_up_when_a_newer_position_waits_and_goes_on_where_it_wa
     assert before[-1] == 30
 
 
+@pytest.mark.slow
 def test_killed_processes_are_replaced_while_looking(pool, sources):
     pool.draw("threshold", params("threshold"), sources)
     for pid in list(pool._processes._executor._processes):

@@ -72,6 +72,7 @@ def backed_up(installation, tmp_path):
     return target
 
 
+@pytest.mark.slow
 def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(
     installation, tmp_path, restored_settings
 ):

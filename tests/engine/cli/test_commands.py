@@ -5,7 +5,6 @@ does not import TensorFlow again.
 """
 
 import json
-import os
 import subprocess
 import sys
 
@@ -41,8 +40,7 @@ def process(installation):
 
 
 @pytest.fixture
-def command(installation, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # starting label processes takes longer than a few small discs
+def command(installation, one_core):
     return lambda *arguments: call(installation.settings, *arguments)
 
 
@@ -135,6 +133,7 @@ def test_a_run_names_what_its_encoder_had_learned_before(command, ask, installat
     assert "(truth; encoder weights: ImageNet)  helped" in command("runs").stdout
 
 
+@pytest.mark.slow
 def test_measure_tells_what_a_run_would_take_and_leaves_no_run(command, ask, installation):
     add_discs(installation, 10)
     tried = ask("measure", "discs", "--truth", *TINY)
@@ -186,7 +185,7 @@ def test_a_recipe_file_is_drawn_with_and_single_parameters_change_it(command, as
     assert "There is no recipe file" in command("label", "discs", "--recipe", tmp_path / "none.json").stderr
     recipe.write_text("{}")
     broken = command("label", "discs", "--recipe", recipe)
-    assert "light.recipe.json' cannot be used. This is no recipe" in broken.stderr
+    assert "light.recipe.json' cannot be used. This is not a recipe" in broken.stderr
     recipe.write_bytes(bytes(range(128, 256)))
     assert "cannot be read as text" in command("label", "discs", "--recipe", recipe).stderr
 

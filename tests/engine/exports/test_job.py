@@ -166,6 +166,7 @@ def test_a_report_tells_best_and_worst_against_truth(installation, dataset):
     assert "mean of the masks of 2 validation images with truth" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "framing"),
     [

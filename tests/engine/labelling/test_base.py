@@ -154,5 +154,5 @@ def test_a_step_depends_on_the_parameters_of_its_stage_and_of_those_before() -> 
 
 def test_a_parameter_table_names_default_limits_unit_and_help() -> None:
     table = markdown_table(FakeParams)
-    assert "| `longest_side_px` | `400` | 64 to 1600 | px | Larger images are shrunk" in table
+    assert "| `longest_side_px` | `400` | 64 to 1600 | px | Larger images are reduced" in table
     assert table.endswith("| `level` | `0.5` | 0 to 1 |  | What every pixel gets. |")

@@ -29,12 +29,6 @@ CLUSTERS = {"clusters": 3, "longest_side_px": 64}
 PATIENCE_S = 120
 
 
-@pytest.fixture
-def one_core(monkeypatch):
-    """The job then works in this process: starting others takes longer than a few small discs."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
-
-
 def submit(installation, dataset, name="set", method="threshold", values=None, **more):
     params = parse(find_method(method).params, values or {}).model_dump(mode="json")
     with installation.database.writing() as session:
@@ -84,7 +78,7 @@ def test_each_mask_is_what_the_recipe_draws_with_its_quality(installation):
         assert rows[image_id][1] > 0.9  # Dice against truth
 
 
-def test_a_method_that_learns_looks_first_and_all_masks_are_drawn_with_what_it_learned(installation):
+def test_a_method_that_learns_looks_first_and_all_masks_are_drawn_with_what_it_learned(installation, one_core):
     dataset = add_discs(installation, 5)
     label_set, job = submit(installation, dataset, method="dataset_clusters", values=CLUSTERS, seed=2)
     context = Context(installation)
@@ -202,7 +196,7 @@ def test_automatic_shares_masks_with_the_recipe_that_it_chose(installation, one_
         assert np.array_equal(codec.decode_png(masks[image_id]), metrics.probability_to_u8(drawn))
 
 
-def test_a_stop_while_looking_leaves_nothing_and_the_job_starts_over(installation):
+def test_a_stop_while_looking_leaves_nothing_and_the_job_starts_over(installation, one_core):
     dataset = add_discs(installation, 12)
     label_set, job = submit(installation, dataset, method="dataset_clusters", values=CLUSTERS)
     with pytest.raises(JobStopped) as stopped:
@@ -229,7 +223,7 @@ def test_a_stop_while_drawing_keeps_the_state_and_the_job_goes_on_with_it(instal
     assert len(rows_of(installation, label_set)[0]) == 6
 
 
-def test_a_retry_deletes_partial_masks_and_leaves_the_file_that_an_export_is_writing(installation):
+def test_a_retry_deletes_partial_masks_and_leaves_the_file_that_an_export_is_writing(installation, one_core):
     label_set, job = submit(installation, add_discs(installation, 2))
     folder = installation.files.path(stored.label_folder(label_set.id))
     partial_mask = folder / f"{'a' * 32}.1234abcd.part.png"
@@ -246,6 +240,7 @@ class Crash(BaseException):
     """Stands for a process that ends between two statements."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("call", ["set_state", "add_labels", "existing_labels"])
 def test_a_crash_beside_any_write_is_mended_by_the_next_attempt(installation, one_core, monkeypatch, call, after):
@@ -314,6 +309,7 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_stay_drawn(install
     assert broken.id not in rows_of(installation, label_set)[0]
 
 
+@pytest.mark.slow
 def test_a_killed_drawing_process_ends_in_a_sentence_and_the_job_goes_on_later(installation):
     dataset = add_discs(installation, 30, size_px=256)
     label_set, job = submit(installation, dataset, method="kmeans")
@@ -339,6 +335,7 @@ def test_a_killed_drawing_process_ends_in_a_sentence_and_the_job_goes_on_later(i
     assert len(rows_of(installation, label_set)[0]) == 30
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_looking_leaves_no_process_and_another_does_the_job(installation):
     dataset = add_discs(installation, 30, size_px=192)
     label_set, job = submit(installation, dataset, method="dataset_clusters", values=CLUSTERS)
@@ -363,6 +360,7 @@ def test_a_worker_killed_while_looking_leaves_no_process_and_another_does_the_jo
     assert len(rows_of(installation, label_set)[0]) == 30
 
 
+@pytest.mark.slow
 def test_what_is_looked_at_is_the_methods_sample_of_the_dataset(installation, one_core):
     dataset = add_discs(installation, 30)
     label_set, job = submit(installation, dataset, method="auto", values={"longest_side_px": 64})

@@ -21,7 +21,7 @@ from engine.labelling.quality import (
     separation,
     shape,
 )
-from engine.labelling.rivals import rivals, unlike_border
+from engine.labelling.rivals import border_distance, rivals
 from tests.support.shared_data import SHARED_DATA
 
 
@@ -163,7 +163,7 @@ def test_one_of_the_rivals_finds_the_object() -> None:
     image, mask = scene()
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     assert max(metrics.iou(rival, mask) for rival in rivals(lab)) > 0.9
-    unlike = unlike_border(lab)
+    unlike = border_distance(lab)
     assert unlike[mask].mean() > 3 * unlike[~mask].mean()
 
 

@@ -69,8 +69,8 @@ def test_a_savedmodel_agrees_with_keras(name, tmp_path: Path):
     assert conversion.checked_difference(said, conversion.keras_answer(model, squares())) < 1e-5
 
 
-def test_a_network_that_says_otherwise_is_not_handed_out():
+def test_a_converted_network_with_another_prediction_is_refused():
     right = np.zeros((1, 2, 2, 1), np.float32)
     for wrong in (right + 0.01, right * np.nan):
-        with pytest.raises(conversion.ConversionError, match="is not handed out"):
+        with pytest.raises(conversion.ConversionError, match="is not exported"):
             conversion.checked_difference(wrong, right)

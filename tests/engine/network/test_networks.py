@@ -130,6 +130,7 @@ def test_fused_normalisation_is_the_same_mathematics(training):
         np.testing.assert_allclose(found, expected, rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", architectures())
 def test_weights_travel_from_the_training_network_to_the_stored_one(architecture):
     images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.float32)

@@ -208,6 +208,7 @@ def test_only_files_of_weights_are_opened_as_weights(tmp_path):
             check_weights_file(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_the_encoders_own_weights_pass(encoder, tmp_path):
     theirs = keras.applications.MobileNetV2(input_shape=(64, 64, 3), include_top=False, weights=None)
     for name in ("x.weights.h5", "x.keras"):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import keras
 import numpy as np
@@ -16,6 +17,8 @@ from engine.training.rate_schedule import scheduled_rate
 from engine.training.samples import TrainingError
 from engine.training.state import STATE_FILE, load_state
 from tests.support.training_samples import discs, tiny
+
+ENDED = tiny(training={"epochs": 3, "precision": "float32"})
 
 
 class Log:
@@ -65,6 +68,7 @@ def test_discs_are_learned_and_everything_is_left_in_place(tmp_path):
     assert decode_png((folder / f"probe/0008/{16:032x}.png").read_bytes()).shape == (64, 64)
 
 
+@pytest.mark.slow
 def test_stopping_and_resuming_ends_where_an_uninterrupted_run_ends(tmp_path):
     config = tiny(training={"epochs": 3, "schedule": "cosine", "precision": "float32"}, model={"dropout": 0.3})
     samples = discs(tmp_path / "files")
@@ -84,33 +88,48 @@ def test_stopping_and_resuming_ends_where_an_uninterrupted_run_ends(tmp_path):
         assert all(np.allclose(a, b, atol=1e-4) for a, b in pairs)
 
 
-@pytest.mark.parametrize("last_too", [False, True])
-def test_a_best_model_that_is_damaged_while_a_run_is_stopped_is_replaced(tmp_path, last_too):
-    config, samples, folder = tiny(training={"epochs": 3}), discs(tmp_path / "files"), tmp_path / "run"
-    fit(config, samples, folder, Log(stop_after=6).hooks())
-    for name in ["best.keras", "last.keras"] if last_too else ["best.keras"]:
-        data = (folder / name).read_bytes()
-        (folder / name).write_bytes(data[: len(data) // 2])
-    result = fit(config, samples, folder)
-    assert result.ended == "finished"
-    assert result.best_epoch is not None
-    assert len(weights(folder / "best.keras")) > 0
+@pytest.mark.slow
+def test_a_best_model_that_is_damaged_while_a_run_is_stopped_is_replaced(tmp_path):
+    config, samples = tiny(training={"epochs": 3}), discs(tmp_path / "files")
+    fit(config, samples, tmp_path / "stopped", Log(stop_after=6).hooks())
+    for damaged in (["best.keras"], ["best.keras", "last.keras"]):
+        folder = shutil.copytree(tmp_path / "stopped", tmp_path / f"{len(damaged)} damaged")
+        for name in damaged:
+            data = (folder / name).read_bytes()
+            (folder / name).write_bytes(data[: len(data) // 2])
+        result = fit(config, samples, folder)
+        assert result.ended == "finished"
+        assert result.best_epoch is not None
+        assert len(weights(folder / "best.keras")) > 0
 
 
-def test_a_run_whose_best_model_is_damaged_after_its_end_keeps_the_last_one(tmp_path):
-    samples, folder = discs(tmp_path / "files"), tmp_path / "run"
-    first = fit(tiny(), samples, folder)
+@pytest.fixture(scope="module")
+def ended_once(tmp_path_factory):
+    """A finished run, trained once for all tests that only need one: (its folder, its samples, its result)."""
+    folder = tmp_path_factory.mktemp("ended")
+    samples = discs(folder / "files")
+    return folder / "run", samples, fit(ENDED, samples, folder / "run")
+
+
+@pytest.fixture
+def ended(ended_once, tmp_path):
+    """A copy of it."""
+    folder, samples, result = ended_once
+    return shutil.copytree(folder, tmp_path / "ended"), samples, result
+
+
+def test_a_run_whose_best_model_is_damaged_after_its_end_keeps_the_last_one(ended):
+    folder, samples, first = ended
     (folder / "best.keras").write_bytes(b"")
-    again = fit(tiny(), samples, folder)
+    again = fit(ENDED, samples, folder)
     assert again.best_epoch == again.epochs_done == first.epochs_done
     assert same(weights(folder / "best.keras"), weights(folder / "last.keras"))
 
 
-def test_a_run_that_ended_is_not_trained_again(tmp_path):
-    samples = discs(tmp_path / "files")
-    first = fit(tiny(), samples, tmp_path / "run")
+def test_a_run_that_ended_is_not_trained_again(ended):
+    folder, samples, first = ended
     log = Log()
-    assert fit(tiny(), samples, tmp_path / "run", log.hooks()) == first
+    assert fit(ENDED, samples, folder, log.hooks()) == first
     assert log.batches == []
 
 
@@ -122,6 +141,7 @@ def test_a_stop_before_the_first_epoch_leaves_usable_models(tmp_path):
     assert not (tmp_path / "run" / STATE_FILE).exists()
 
 
+@pytest.mark.slow
 def test_early_stopping_says_when_and_why_and_restores_the_best(tmp_path):
     config = tiny(
         training={"epochs": 20, "learning_rate": 1e-7},
@@ -134,6 +154,7 @@ def test_early_stopping_says_when_and_why_and_restores_the_best(tmp_path):
     assert same(weights(tmp_path / "run" / "last.keras"), weights(tmp_path / "run" / "best.keras"))
 
 
+@pytest.mark.slow
 def test_patience_is_counted_across_a_resume(tmp_path):
     config = tiny(
         training={"epochs": 20, "learning_rate": 1e-7},
@@ -145,6 +166,7 @@ def test_patience_is_counted_across_a_resume(tmp_path):
     assert fit(config, samples, tmp_path / "run").reason.startswith("Early stopping at epoch 4 ")
 
 
+@pytest.mark.slow
 def test_the_rate_falls_on_a_plateau_down_to_its_minimum(tmp_path):
     config = tiny(
         training={"epochs": 4, "learning_rate": 1e-6},
@@ -156,6 +178,7 @@ def test_the_rate_falls_on_a_plateau_down_to_its_minimum(tmp_path):
     assert rates == pytest.approx([1e-6, 1e-6, 1e-7, 5e-8], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_lost_loss_ends_the_run_with_advice_and_keeps_the_good_model(tmp_path, monkeypatch):
     def lost_later(target, probability):
         loss = keras.ops.mean(keras.ops.square(target - probability), axis=(1, 2, 3))
@@ -174,6 +197,7 @@ def test_a_lost_loss_ends_the_run_with_advice_and_keeps_the_good_model(tmp_path,
         fit(tiny(training={"loss": "dice"}), discs(tmp_path / "files"), tmp_path / "other", hooks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("train", "validation", "batch_size"), [(1, 0, 4), (3, 1, 64)], ids=["one image", "batch larger than the set"]
 )
@@ -185,6 +209,7 @@ def test_few_images_work(tmp_path, train, validation, batch_size):
     assert ("val_dice" in log.epochs[0][1]) == bool(validation)
 
 
+@pytest.mark.slow
 def test_all_empty_masks_and_soft_labels_train(tmp_path):
     samples = discs(tmp_path / "files", truth=False)
     for sample in samples:
@@ -250,6 +275,7 @@ def test_a_stalled_metric_is_named_in_words():
     assert words == ["the validation loss", "the training loss", "the validation Dice", "the training IoU"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "training",
     [
@@ -267,9 +293,10 @@ def test_every_way_of_learning_learns(tmp_path, training):
     assert result.best_metrics["dice"] > 0.5
 
 
-def test_an_average_of_weights_is_what_is_validated_and_stored_and_survives_a_stop(tmp_path):
+@pytest.mark.slow
+def test_an_average_of_weights_is_what_is_validated_and_stored_and_survives_a_stop(ended, tmp_path):
+    _, samples, plain = ended
     config = tiny(training={"epochs": 3, "ema": 0.9, "precision": "float32"})
-    samples = discs(tmp_path / "files")
     whole = fit(config, samples, tmp_path / "whole")
     fit(config, samples, tmp_path / "parts", Log(stop_after=3).hooks())
     parts = fit(config, samples, tmp_path / "parts")
@@ -277,6 +304,5 @@ def test_an_average_of_weights_is_what_is_validated_and_stored_and_survives_a_st
     assert same(weights(tmp_path / "whole" / "last.keras"), weights(tmp_path / "parts" / "last.keras"))
     state, arrays = load_state(tmp_path / "whole")
     assert state.ended == "finished"
-    plain = fit(tiny(training={"epochs": 3, "precision": "float32"}), samples, tmp_path / "plain")
     assert plain.best_metrics["val_loss"] != whole.best_metrics["val_loss"]
     assert not arrays

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from engine.training.hardware import hardware
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,6 +44,7 @@ def test_this_machine_is_described():
     assert found.stored()["devices"] == list(found.devices)
 
 
+@pytest.mark.slow
 def test_a_network_on_two_devices_learns_stops_and_goes_on(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", SPREAD, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False

@@ -61,6 +61,7 @@ def test_a_run_on_truth_leaves_metrics_models_probes_and_a_scored_gallery(instal
     assert any("Epoch 2 of 2: 7 of 7 images" in text for text in context.texts)
 
 
+@pytest.mark.slow
 def test_a_run_on_labels_scores_agreement_and_truth_apart(installation):
     dataset = add_discs(installation, 6)
     label_set_id = add_label_set(installation, dataset)
@@ -71,6 +72,7 @@ def test_a_run_on_labels_scores_agreement_and_truth_apart(installation):
     assert all(len(row.label_counts) == 812 for row in rows)
 
 
+@pytest.mark.slow
 def test_dropped_images_are_neither_trained_on_nor_validated_with_but_are_in_the_gallery(installation):
     dataset = add_discs(installation, 8)
     label_set_id = add_label_set(installation, dataset)
@@ -103,6 +105,7 @@ def test_a_run_whose_images_were_all_dropped_meanwhile_says_so(installation):
         train.run(job, Context(installation))
 
 
+@pytest.mark.slow
 def test_a_stopped_run_has_its_gallery_and_goes_on_where_it_was(installation):
     dataset = add_discs(installation, 8)
     run, job = submit_train(installation, dataset, epochs=3)
@@ -152,6 +155,7 @@ def test_truth_that_marks_nothing_is_refused_with_a_sentence(installation):
         train.run(job, Context(installation))
 
 
+@pytest.mark.slow
 def test_rounds_on_labels_are_stored_with_scores_that_decided_nothing(installation, monkeypatch):
     from engine.training import self_training
 

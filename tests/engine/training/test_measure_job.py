@@ -15,6 +15,8 @@ from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set
 from tests.support.training_job import Context
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "training": {"epochs": 3, "batch_size": 4, "precision": "float32"},
     "model": {"image_size": 32, "depth": 1, "base_filters": 4},

@@ -122,6 +122,7 @@ print(held_mb() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from Linux's /proc")
 def test_many_images_need_no_more_memory_than_a_few(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}

@@ -15,6 +15,8 @@ from engine.training.self_training import train_rounds, weighed
 from tests.support.installation import disc
 from tests.support.training_samples import discs, tiny
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = {"rounds": 2, "keep": 0.0, "refine": "none"}
 
 
@@ -112,13 +114,12 @@ def test_a_first_network_that_looks_worse_than_its_labels_teaches_nobody_and_is_
 def test_rounds_go_on_where_they_were_stopped(tmp_path):
     samples = spoilt(tmp_path / "files", 8, 2)
     whole = train_rounds(config(epochs=2), samples, tmp_path / "whole", Hooks())
-    for stop_after in (1, 3, 5, 8):  # batches of each attempt: in the first round, at its end, in the second
+    for stop_after in (3, 2, 3):  # batches of each attempt: in the first round, at its end, in the second
         seen = []
         hooks = Hooks(
             on_batch=lambda *v, seen=seen: seen.append(v), should_stop=lambda s=seen, n=stop_after: len(s) >= n
         )
-        part = train_rounds(config(epochs=2), samples, tmp_path / "parts", hooks)
-        assert part.ended == "stopped" or stop_after == 8
+        assert train_rounds(config(epochs=2), samples, tmp_path / "parts", hooks).ended == "stopped"
     last = train_rounds(config(epochs=2), samples, tmp_path / "parts", Hooks())
     assert (last.ended, last.epochs_done, last.best_epoch) == ("finished", 4, whole.best_epoch)
     assert last.best_metrics == whole.best_metrics

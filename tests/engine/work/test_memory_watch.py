@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from db import runs
 from db.models import JobStatus
@@ -48,6 +49,7 @@ def _hold(connection, megabytes):
     connection.recv()
 
 
+@pytest.mark.slow
 def test_memory_of_processes_below_counts():
     before = held_bytes()
     ours, theirs = multiprocessing.Pipe()
@@ -71,6 +73,7 @@ def run_worker(installation, limit_mb):
     )
 
 
+@pytest.mark.slow
 def test_a_job_that_needs_far_more_than_its_limit_is_ended_at_once(installation):
     _, job = submit_train(installation, add_discs(installation, 6), epochs=5000)
     run_worker(installation, 100)  # TensorFlow alone holds more than 1.5 times this
@@ -79,6 +82,7 @@ def test_a_job_that_needs_far_more_than_its_limit_is_ended_at_once(installation)
     assert "MEMORY_PER_JOB_MB" in ended.error and "100 MB" in ended.error
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_passed_while_training_ends_after_the_step_at_hand(installation, monkeypatch):
     dataset = add_discs(installation, 6)
     run, job = submit_train(installation, dataset, epochs=5000)

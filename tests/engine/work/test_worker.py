@@ -63,15 +63,17 @@ def test_a_worker_process_draws_every_mask_and_exits(installation):
     assert "Ended: finished" in installation.files.read(stored.job_log_key(job.id)).decode()
 
 
+@pytest.mark.slow
 def test_the_launcher_starts_a_worker_that_takes_the_whole_queue(installation):
-    dataset = add_discs(installation, 3)
+    dataset = add_discs(installation, 1)
     submitted = [submit_label(installation, dataset, f"set {number}")[1].id for number in range(3)]
     launcher(installation.settings).submit(submitted[0])
     wait_until(lambda: all(installation.job(job_id).status == JobStatus.FINISHED for job_id in submitted))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_another_finishes_the_job(installation):
-    dataset = add_discs(installation, 40, size_px=256)
+    dataset = add_discs(installation, 20, size_px=256)
     label_set, job = submit_label(installation, dataset, method="kmeans")
 
     def drawn():
@@ -88,12 +90,13 @@ def test_a_killed_worker_loses_nothing_and_another_finishes_the_job(installation
         jobs.requeue_lost(session, utc_now(), lost_after_s=-1)
     work(installation.database, installation.settings)
     assert installation.job(job.id).status == JobStatus.FINISHED
-    assert kept < drawn() or len(kept) == 40
-    assert len(drawn()) == 40
+    assert kept < drawn() or len(kept) == 20
+    assert len(drawn()) == 20
 
 
+@pytest.mark.slow
 def test_a_job_that_cannot_work_fails_with_its_sentence(installation):
-    dataset = add_discs(installation, 2)
+    dataset = add_discs(installation, 1)
     _, job = submit_label(installation, dataset)
     installation.files.delete(stored.dataset_folder(dataset.id))
     assert start_worker(installation).wait(PATIENCE_S) == 0
@@ -110,8 +113,9 @@ def test_no_job_starts_on_a_full_disk(installation):
     assert "FREE_DISK_FLOOR_MB" in installation.job(job.id).error
 
 
+@pytest.mark.slow
 def test_a_stop_request_ends_a_running_job_and_keeps_what_is_drawn(installation):
-    dataset = add_discs(installation, 40, size_px=256)
+    dataset = add_discs(installation, 20, size_px=256)
     label_set, job = submit_label(installation, dataset, method="kmeans")
     worker = start_worker(installation)
     wait_until(lambda: installation.job(job.id).progress_done > 0 or installation.job(job.id).status.ended)
@@ -122,7 +126,7 @@ def test_a_stop_request_ends_a_running_job_and_keeps_what_is_drawn(installation)
     assert job.status in (JobStatus.STOPPED, JobStatus.FINISHED)
     with installation.database.reading() as session:
         drawn = len(recipes.labelled_images(session, label_set.id))
-    assert drawn == (job.result["images"] if job.status == JobStatus.STOPPED else 40)
+    assert drawn == (job.result["images"] if job.status == JobStatus.STOPPED else 20)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +185,7 @@ def test_a_full_disk_is_no_fault_of_the_image_that_was_drawn_then(installation, 
     assert installation.job(job.id).error.startswith("The disk is full")
 
 
-def test_how_a_job_ended_is_stored_once_the_database_takes_it(installation, monkeypatch):
+def test_how_a_job_ended_is_stored_once_the_database_takes_it(installation, one_core, monkeypatch):
     _, job = submit_label(installation, add_discs(installation, 2))
     tries, finish = [], jobs.finish
 
@@ -198,7 +202,7 @@ def test_how_a_job_ended_is_stored_once_the_database_takes_it(installation, monk
     assert installation.job(job.id).status == JobStatus.FINISHED
 
 
-def test_a_bar_or_a_log_that_cannot_be_written_fails_no_job(installation, monkeypatch):
+def test_a_bar_or_a_log_that_cannot_be_written_fails_no_job(installation, one_core, monkeypatch):
     dataset = add_discs(installation, 2)
     submitted = [submit_label(installation, dataset, name)[1] for name in ("first", "second")]
     log = installation.files.path(stored.job_log_key(submitted[0].id))
@@ -258,10 +262,11 @@ def lingering(installation):
     worker.wait()
 
 
+@pytest.mark.slow
 def test_a_worker_that_holds_a_network_predicts_again_and_leaves_other_work_to_others(installation, lingering):
     worker, run = lingering
     other = with_network(installation, "another")
-    _, label = submit_label(installation, add_discs(installation, 2))
+    _, label = submit_label(installation, add_discs(installation, 1))
     submitted = [predict(installation, run), predict(installation, other)]
     wait_until(lambda: all(finished(installation, job) for job in submitted))
     assert {installation.job(job.id).worker.rpartition(":")[2] for job in submitted} == {str(worker.pid)}
@@ -276,6 +281,7 @@ def test_a_worker_that_holds_a_network_predicts_again_and_leaves_other_work_to_o
     assert ready(installation).worker is None
 
 
+@pytest.mark.slow
 def test_a_worker_that_holds_a_network_ends_when_its_registration_is_deleted(installation, lingering):
     worker, _ = lingering
     with installation.database.writing() as session:
@@ -283,6 +289,7 @@ def test_a_worker_that_holds_a_network_ends_when_its_registration_is_deleted(ins
     assert worker.wait(PATIENCE_S) == 0
 
 
+@pytest.mark.slow
 def test_a_killed_worker_that_held_a_network_leaves_the_queue_to_others(installation, lingering):
     worker, run = lingering
     worker.kill()
@@ -292,6 +299,7 @@ def test_a_killed_worker_that_held_a_network_leaves_the_queue_to_others(installa
     assert finished(installation, job)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0, 0.5])
 def test_a_worker_ends_when_nothing_came_for_its_time(installation, seconds):
     installation.settings = installation.settings.model_copy(update={"warm_worker_s": seconds})
@@ -318,6 +326,7 @@ def test_a_network_that_learned_more_is_loaded_anew(installation):
     kept_networks.forget()
 
 
+@pytest.mark.slow
 def test_two_networks_predict_the_same_new_images_in_one_job(installation):
     first, second = with_network(installation, "first"), with_network(installation, "second")
     target = add_discs(installation, 4, name="new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import namedtuple
 from datetime import timedelta
@@ -56,16 +57,17 @@ def test_disk_use_is_summed_by_kind(installation):
 
 def test_disk_use_is_computed_once_in_the_background(installation, monkeypatch):
     add_discs(installation, 2)
-    counted = []
+    counted, asked = [], threading.Event()
 
     def slow(root):
         counted.append(root)
-        time.sleep(0.2)
+        asked.wait(30)
         return disk_use(root)
 
     monkeypatch.setattr("engine.care.disk_use.disk_use", slow)
     watch = DiskWatch(installation.files.root)
     assert watch.latest() is None and watch.latest() is None
+    asked.set()
     give_up = time.monotonic() + 30
     while watch.latest() is None and time.monotonic() < give_up:
         time.sleep(0.05)

@@ -37,6 +37,7 @@ def look(**parts_by_method: dict[str, float]) -> auto.Look:
     return auto.Look(np.zeros((1, 1, 3), np.uint8), tuple(qualities), (None,) * len(qualities))
 
 
+@pytest.mark.slow
 def test_photographs_get_saliency_and_a_printed_page_a_threshold() -> None:
     assert chosen_for([data.astronaut(), data.coffee(), data.chelsea()])["method"] == "saliency"
     page = rgb(data.page())
@@ -79,7 +80,7 @@ def test_the_sentence_names_what_speaks_for_the_choice_and_the_next_method() -> 
     looks = [look(threshold={"edges": 0.99, "border": 0.5}, saliency={"edges": 0.5, "border": 1})] * 3 + [look()]
     sentence = fit_state(METHOD, looks, METHOD.params(), 0)["sentence"]
     assert "4 images" in sentence
-    assert "outlines lie where the image has edges" in sentence
+    assert "its outlines follow edges of the image" in sentence
     assert "keep away from the image border" not in sentence
     assert "Saliency" in sentence
     assert "without a clear foreground: 1 of 4" in sentence
@@ -130,4 +131,4 @@ def test_a_recipe_judged_on_fewer_images_gains_nothing_where_these_are_easier() 
 def test_a_poor_best_is_not_sold_as_a_good_one() -> None:
     poor = dict.fromkeys(PARTS, 0.3)
     sentence = fit_state(METHOD, [look(threshold=poor)], METHOD.params(), 0)["sentence"]
-    assert "suits the image looked at least badly" in sentence
+    assert "is the best available for the image tried, with low quality" in sentence
