@@ -141,10 +141,8 @@ def decodes(files: Store, key: str, shape: tuple[int, int] | None = None) -> boo
     """Whether a stored picture decodes, to (height, width) `shape` where one is given."""
     try:
         data = files.read(key)
-        if key.endswith(".png"):
-            pixels = codec.decode_png(data)
-        else:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+        webp = np.frombuffer(data, np.uint8)
+        pixels = codec.decode_png(data) if key.endswith(".png") else cv2.imdecode(webp, cv2.IMREAD_UNCHANGED)
     except (OSError, codec.UnreadableImage, cv2.error):
         return False
     return pixels is not None and (shape is None or pixels.shape[:2] == tuple(shape))

@@ -1,4 +1,4 @@
-"""What the environment sets: read once, checked once."""
+"""Settings from environment variables: read and validated once."""
 
 from __future__ import annotations
 

@@ -274,6 +274,8 @@ def _label(task: Task) -> dict[str, Any]:
 def copy_mask(task: Task) -> dict[str, Any]:
     """Store the mask that was drawn before as this image's, or draw it where it is gone; return its row."""
     drawn = task.drawn
+    if drawn is None:
+        return label_image(task)
     try:
         png = task.files.read(stored.label_key(drawn.label_set_id, drawn.image_id))
     except MissingFile:  # its label set has just been deleted

@@ -239,7 +239,7 @@ class _References:
         return row
 
     def _label(self, image: Image) -> np.ndarray | None:
-        if image.id not in self._labelled:
+        if self._label_set_id is None or image.id not in self._labelled:
             return None
         return metrics.to_mask(_read(self._files, stored.label_key(self._label_set_id, image.id), image.name), 0.5)
 

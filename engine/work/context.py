@@ -1,4 +1,4 @@
-"""What a job is given, how it ends, and how a module declares one.
+"""The contract of jobs: what a job gets, how it ends, and how a module declares one.
 
 Each kind of job is one module, `engine/<package>/job.py` or `…_job.py`, that exports `JOB`. Its `run` returns the job's
 result. A job writes files first and rows second, can be run again after a crash at any line without duplicating

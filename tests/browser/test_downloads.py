@@ -56,7 +56,7 @@ def test_a_file_is_prepared_by_a_worker_and_downloaded(app, open_tab):
     page.goto(f"{app.address}/gallery?run={run.id}&threshold=0.6")
     page.get_by_role("button", name="Download").click()
     page.get_by_role("tab", name="Annotations").click()
-    page.get_by_text("It was made at threshold 0.30, and the page is at 0.60.").wait_for()
+    page.get_by_text("It was exported at threshold 0.30, and the page is at 0.60.").wait_for()
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_truth_and_label_sets_are_offered_with_counts_and_named_scores(installat
 
 def test_a_label_set_still_being_drawn_says_so(installation, dataset):
     label(installation, dataset, drawn=2)
-    assert "still being drawn" in offered(installation, dataset)["by k-means"].problem
+    assert "still being computed" in offered(installation, dataset)["by k-means"].problem
 
 
 def test_truth_without_foreground_cannot_teach(installation, dataset):
@@ -202,8 +202,7 @@ def test_preview_of_a_label_set_shows_its_probability(installation, dataset):
     assert mask.shape == (64, 64) and (mask == 90).all()
 
 
-def test_every_preset_has_its_sentence():
-    assert set(PRESETS) <= set(train.PRESET_SENTENCES)
+def test_the_default_parameters_are_a_preset():
     assert RunConfig() == PRESETS["fast"]
 
 
