@@ -24,6 +24,7 @@ from engine.imaging import codec, metrics
 from engine.imaging.metrics import ThresholdCounts
 from engine.labelling.base import LabelParams, draw, find_method, fit_state, look_at, shrink, values_for
 from engine.labelling.quality import Quality, assess
+from engine.store.base import StoredFile
 
 PREVIEW_PX = 256
 DIED = "The drawing process died. Memory may be short: try a smaller size."
@@ -37,8 +38,8 @@ class Source:
 
     content_hash: str
     longest_side_px: int
-    image_path: Path
-    truth_path: Path | None = None
+    image: Path | StoredFile
+    truth: Path | StoredFile | None = None
     lookup: tuple[int, ...] = ()
 
 
@@ -283,7 +284,7 @@ class _Recent(Generic[V]):
 
 def _look(task: _Looking) -> bytes | _Failure:
     try:
-        image = codec.decode_png(task.source.image_path.read_bytes())
+        image = codec.decode_png(task.source.image.read_bytes())
         return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed))
     except Exception as error:
         return _Failure(str(error) or type(error).__name__)
@@ -320,10 +321,10 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
 
 
 def _load(source: Source, longest_side_px: int) -> _Picture:
-    image = shrink(codec.decode_png(source.image_path.read_bytes()), longest_side_px)
-    if source.truth_path is None:
+    image = shrink(codec.decode_png(source.image.read_bytes()), longest_side_px)
+    if source.truth is None:
         return _Picture(image, None)
-    values = codec.decode_png(source.truth_path.read_bytes())
+    values = codec.decode_png(source.truth.read_bytes())
     truth = np.asarray(source.lookup, np.uint8)[values] > 0
     return _Picture(image, codec.resize_mask(truth, image.shape[:2]))
 
