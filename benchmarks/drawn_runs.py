@@ -31,8 +31,8 @@ from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.core.settings import Settings
 from engine.datasets import sample
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 from tests.support.installation import Installation, add_dataset, finish_dataset, image_row
 from tests.support.predicted import label_row, prediction_row
 
@@ -53,7 +53,7 @@ def opened(data_root: Path) -> Iterator[Installation]:
     database = Database(settings.resolved_database_url)
     database.migrate()
     try:
-        yield Installation(settings, database, Artifacts(settings.data_root))
+        yield Installation(settings, database, LocalStore(settings.data_root))
     finally:
         database.close()
 
@@ -102,7 +102,7 @@ def _shrunk(image: np.ndarray, truth: np.ndarray) -> Pair:
 
 
 def _add_mask(
-    files: Artifacts, dataset_id: str, label_set_id: str, set_id: str, pair: Pair, number: int
+    files: LocalStore, dataset_id: str, label_set_id: str, set_id: str, pair: Pair, number: int
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Write all files of one image; return the rows of the image, its label and its prediction."""
     rng = np.random.default_rng(number)

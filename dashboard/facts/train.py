@@ -24,8 +24,8 @@ from engine.imaging import codec
 from engine.labelling.base import methods
 from engine.network import augmentation as augment
 from engine.network.framing import Shape
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
 from engine.training.workload import Workload, workload
 
 TRUTH = "truth"
@@ -211,7 +211,7 @@ def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: in
     return tuple(_pair(dataset, image, teacher) for image in chosen)
 
 
-def read_pair(files: Artifacts, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+def read_pair(files: Store, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Return image uint8 (H, W, 3) and foreground probability uint8, in their original sizes, which framing needs."""
     image = codec.decode_png(files.read(pair.image_key))
     mask = codec.decode_png(files.read(pair.mask_key))

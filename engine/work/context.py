@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.store.artifacts import Artifacts
+from engine.store.base import Store
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -35,7 +35,7 @@ class JobStopped(Exception):
 class JobContext(Protocol):
     """How a job reaches files, rows and its worker."""
 
-    artifacts: Artifacts
+    artifacts: Store
 
     def reading(self) -> AbstractContextManager[Session]:
         """Return a session for queries. Its rows stay readable after the block; changing them changes nothing."""

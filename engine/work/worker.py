@@ -27,8 +27,10 @@ from db.session import Database
 from engine.core import logs
 from engine.core.settings import Settings, settings
 from engine.network import loaded as kept_networks
-from engine.store import artifacts as stored
-from engine.store.artifacts import NO_SPACE, Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
+from engine.store.disk import NO_SPACE
+from engine.store.local import LocalStore
 from engine.training.memory_advice import memory_advice
 from engine.work.context import JobFailed, JobStopped
 from engine.work.memory_watch import MemoryWatch, child_processes
@@ -46,7 +48,7 @@ class WorkerContext:
     """The context of a running job (the contract is `engine.work.context.JobContext`)."""
 
     def __init__(self, database: Database, job: Job, current: Settings) -> None:
-        self.artifacts = Artifacts(current.data_root)
+        self.artifacts: Store = LocalStore(current.data_root)
         self._database = database
         self._job_id, self._attempt = job.id, job.attempt
         self._heartbeat_s = current.heartbeat_s
@@ -207,7 +209,8 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
     """Run one claimed job to its end and store how it ended. Does not raise when the job fails."""
     context = WorkerContext(database, job, current)
     status, error, result = JobStatus.FINISHED, None, None
-    with logs.about(job.id), _output_to(context.artifacts.path(stored.job_log_key(job.id))):
+    log_key = stored.job_log_key(job.id)
+    with logs.about(job.id), context.artifacts.workspace(log_key) as path, _output_to(path):
         log.info("Attempt %d of %s job %s.", job.attempt, job.kind, job.id, extra={"event": "job_started"})
         try:
             with context.alive():
@@ -227,7 +230,7 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
     if not _store_end(database, job, status, error, result):
         log.warning("Job %s was given to another worker.", job.id)
     if job.kind == JobKind.WARM and status == JobStatus.FINISHED:
-        context.artifacts.delete(stored.job_log_key(job.id))  # its row goes soon, and nobody started it by hand
+        context.artifacts.delete(log_key)  # its row is deleted soon, and no person started it
     return status
 
 
@@ -265,7 +268,7 @@ def _lower(job: Job, context: WorkerContext) -> str:
     return f"Raise the limit, or duplicate the run with {memory_advice(config)}." if config else ""
 
 
-def _refuse_full_disk(files: Artifacts, current: Settings) -> None:
+def _refuse_full_disk(files: Store, current: Settings) -> None:
     free_mb = files.free_bytes() // 1_000_000
     if free_mb < current.free_disk_floor_mb:
         raise JobFailed(

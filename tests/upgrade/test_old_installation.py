@@ -26,7 +26,7 @@ from dashboard.facts import urls
 from db import datasets, jobs, runs, submissions
 from db.models import Image, Job, JobStatus, PredictionSet, Run, utc_now
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.progress_words import progress_count, progress_words
 from tests.support.calling import call
 from tests.support.entering import login_wanted, user_cookies

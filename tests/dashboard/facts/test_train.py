@@ -11,7 +11,7 @@ from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.datasets.split import split
 from engine.imaging.codec import encode_png
 from engine.network.plan import network_plan
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import Installation, add_discs
 
 LOST_AFTER_S = 60.0
