@@ -18,14 +18,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from engine import VERSION
 from engine.care.image_folders import image_folders
-from engine.care.inventory import Inventory
 from engine.store import keys as stored
 from engine.store.disk import PART, replacing
 from engine.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from db.inventory import Inventory
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -35,7 +37,7 @@ PACKED = (".db", ".json", ".log", ".csv", ".txt")
 """Suffixes of files that deflate well; PNG, WebP and .keras are compressed already."""
 
 Progress = Callable[[int, int], None]
-Snapshot = Callable[[Path], contextlib.AbstractContextManager[Inventory]]
+Snapshot: TypeAlias = "Callable[[Path], contextlib.AbstractContextManager[Inventory]]"
 
 
 class BackupFailed(Exception):

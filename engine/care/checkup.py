@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.care import leftovers
 from engine.care.findings import Finding, Report, counted
 from engine.care.image_folders import Compared, ImageFolder, compared, decodes, image_folders
-from engine.care.inventory import Inventory
 from engine.store import keys as stored
 from engine.store.base import Store
 from engine.store.disk import zip_is_whole
+
+if TYPE_CHECKING:
+    from db.inventory import Inventory
 
 Seen = Callable[[int], None]
 

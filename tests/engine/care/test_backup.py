@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from db import jobs, runs, submissions
-from db.inventory import DatabaseInventory
+from db.inventory import Inventory
 from db.models import JobStatus, utc_now
 from db.session import Database
 from engine.care.backup import MANIFEST, BackupFailed
@@ -118,7 +118,7 @@ def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(
     assert ended.attempt == 2
     assert "Attempt 1" in other.files.read(stored.job_log_key(job.id)).decode()
     assert load_model(other.files.path(stored.best_model_key(run.id)))
-    report = check(DatabaseInventory(database), other.files, utc_now(), 60.0)
+    report = check(Inventory(database), other.files, utc_now(), 60.0)
     assert report.clean, report.sentences()
     _every_page_draws(restored_settings)
     database.close()
@@ -290,8 +290,8 @@ def test_another_database_is_for_its_own_tools_and_its_files_alone_can_be_backed
     installation, tmp_path, monkeypatch
 ):
     add_discs(installation, 2)
-    monkeypatch.setattr(DatabaseInventory, "dialect", "postgresql")
-    monkeypatch.setattr(DatabaseInventory, "is_sqlite", False)
+    monkeypatch.setattr(Inventory, "dialect", "postgresql")
+    monkeypatch.setattr(Inventory, "is_sqlite", False)
     refused = call(installation.settings, "backup", tmp_path / "backup.zip")
     assert refused.returncode == 1 and "pg_dump" in refused.stderr and "--files-only" in refused.stderr
     assert call(installation.settings, "backup", tmp_path / "backup.zip", "--files-only").returncode == 0

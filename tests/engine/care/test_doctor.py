@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from db import datasets, jobs, runs, submissions
-from db.inventory import DatabaseInventory
+from db.inventory import Inventory
 from db.models import Job, JobKind, JobStatus, Label, Prediction, new_id, utc_now
 from db.repair import repairing
 from engine.care.checkup import check
@@ -32,7 +32,7 @@ LOST_AFTER_S = 60.0
 
 
 def examine(installation, quick=False, now=None):
-    return check(DatabaseInventory(installation.database), installation.files, now or utc_now(), LOST_AFTER_S, quick)
+    return check(Inventory(installation.database), installation.files, now or utc_now(), LOST_AFTER_S, quick)
 
 
 def repaired(installation, report):
