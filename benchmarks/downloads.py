@@ -48,10 +48,12 @@ def zips(
     set_id, masks = largest
     rows = []
     with running(data_root.resolve()) as served:
-        download(served.address + urls.prediction_csv(set_id))  # what the first request of a process loads counts apart
+        # A first request, so that the imports of the process are not measured.
+        download(served.address + urls.scores_csv("prediction_set", set_id))
+        zip_url = served.address + urls.masks_zip("prediction_set", set_id)
         for number in (1, clients):
             with memory_growth(served.pid) as growth:
-                found, wait_s = several(served.address, served.address + urls.prediction_zip(set_id), number, masks)
+                found, wait_s = several(served.address, zip_url, number, masks)
             firsts, totals, sizes = zip(*found, strict=True)
             row = {"clients": number, "masks": masks, "megabytes": sizes[0] / 1e6, "first_byte_s": max(firsts)}
             rows.append({**row, "all_s": max(totals), "memory_mib": max(growth), "other_request_s": wait_s})

@@ -1,4 +1,4 @@
-"""What the automatic method found when it looked at a dataset: its choice, why, and the runners-up."""
+"""The result of the automatic method: its choice, the reason, and the other candidates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.labelling.base import methods
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe that was tried, with its label-free quality; `recipe` is None where this version no longer has it."""
+    """A recipe that was tried, with its estimated score; `recipe` is None if this version does not have it."""
 
     title: str
     quality: float | None
@@ -22,7 +22,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class AutoChoice:
-    """`sentence` says what was chosen and why; `candidates` stand best first, the chosen one among them."""
+    """`sentence` is the choice with its reason; `candidates` are sorted best first and include the chosen one."""
 
     title: str
     sentence: str
@@ -31,7 +31,7 @@ class AutoChoice:
 
 
 def auto_choice(state: dict[str, Any] | None) -> AutoChoice | None:
-    """Return the choice that a fitted state holds, or None where the state is no choice between recipes."""
+    """Return the choice in a fitted state, or None if the state is not from the automatic method."""
     if not state or "ranking" not in state:
         return None
     picked = (state["method"], state["params"])

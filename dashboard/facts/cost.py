@@ -1,4 +1,4 @@
-"""What chosen settings mean, told at once: size, work, memory, and where an encoder's weights come from."""
+"""The cost of training settings: parameters, operations, memory, and the source of an encoder's weights."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from pathlib import Path
 
 from dashboard.facts import wording
 from engine.core import machine
-from engine.core.run_config import ModelParams, RunConfig
+from engine.core.network_parameters import ModelParams
+from engine.core.run_config import RunConfig
 from engine.network.plan import Layer, NetworkPlan, network_plan, readable
 from engine.training.memory_advice import memory_advice
 
 IMAGENET_FILE = "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-"""Where Keras keeps the weights that it downloaded, below its own folder."""
+"""Where Keras stores the downloaded weights, below its own folder."""
 
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer as the table shows it."""
+    """One row of the table of layers."""
 
     layer: str
     kind: str
@@ -29,9 +30,9 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network takes. `memory_bytes` is an estimate; `warning` says what to lower where it is too much.
+    """The cost of a network. `memory_bytes` is an estimate; `warning` is what to lower if it is too much.
 
-    `note` tells of pretrained weights; `problem` why they cannot be had, and then training cannot begin.
+    `note` describes pretrained weights; `problem` is why they are not available, which prevents training.
     """
 
     layers: tuple[LayerRow, ...]
@@ -48,12 +49,12 @@ class Cost:
         free = f" ({wording.size(self.free_bytes)} free now)" if self.free_bytes is not None else ""
         return (
             f"**{wording.millions(self.parameters)} parameters** · **{wording.gigaflops(self.flops)}** for an image, "
-            f"three times that to learn from it · about **{wording.size(self.memory_bytes)} of memory** to train{free}"
+            f"three times that to train on it · about **{wording.size(self.memory_bytes)} of memory** to train{free}"
         )
 
 
 def cost(config: RunConfig, free_bytes: int | None) -> Cost:
-    """Return what training with `config` takes, `free_bytes` of memory being free (None: the system does not say)."""
+    """Return the cost of training with `config`, with `free_bytes` of free memory (None: unknown)."""
     plan = network_plan(config.model)
     half = config.training.precision.startswith("mixed") or (
         config.training.precision == "auto" and machine.multiplies_bfloat16()
@@ -73,25 +74,25 @@ def cost(config: RunConfig, free_bytes: int | None) -> Cost:
 
 
 def encoder_weights(model: ModelParams, keras_home: Path | None = None) -> tuple[str, str]:
-    """Return (what starting from these weights means, why they cannot be had); either may be empty."""
+    """Return (a description of the encoder's start weights, why they are not available); either may be empty."""
     if not model.uses("encoder_weights"):
         return "", ""
     if model.encoder_weights == "none":
-        return "The encoder starts from random numbers: choose weights for it, or expect it to need many images.", ""
+        return "The encoder starts from random weights: choose pretrained weights, or expect to need many images.", ""
     if model.encoder_weights == "imagenet":
         home = keras_home or Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-        where = "They are on this machine already."
+        where = "They are already on this machine."
         if not (home / IMAGENET_FILE).exists():
             where = "They are downloaded once (9 MB) to the machine that trains."
         return (
-            "The encoder starts from weights that were learned from ImageNet's labels, so this run is not label-free: "
-            f"people made those labels. {where}",
+            "The encoder starts from weights that were trained on ImageNet's labels, so this run is not label-free: "
+            f"people created those labels. {where}",
             "",
         )
     if not Path(model.encoder_weights).expanduser().is_file():
         name = wording.escaped(model.encoder_weights)
-        return "", f"There is no weights file {name} on this machine. Give its path, or choose none or imagenet."
-    return "The encoder starts from the weights of a file. What they were learned from is not known here.", ""
+        return "", f"There is no weights file {name} on this machine. Enter its path, or choose none or imagenet."
+    return "The encoder starts from the weights of a file. What they were trained on is unknown.", ""
 
 
 def _memory_warning(config: RunConfig, plan: NetworkPlan, half: bool, needed: int, free_bytes: int | None) -> str:

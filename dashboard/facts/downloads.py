@@ -1,4 +1,4 @@
-"""What a job can prepare to take home of masks or of a run, how that stands, and whether it is still true."""
+"""The formats that a job can export from masks or a run, with their state."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from dashboard.facts.jobs import JobView, job_view
 from db import exports
 from db.models import Job
-from engine.exports.formats import Format, Owner, formats_of
+from engine.exports.base import Format, Owner, formats_of
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One format of one thing. `job` is what was last asked for; `bytes` is the size of the file that came of it.
+    """One format of one owner. `job` is its latest export; `bytes` is the size of the file, None without one.
 
-    `out_of_date` says in a sentence why that file is not what one would get now; empty while it is.
+    `out_of_date` is why that file is outdated; empty if it is current.
     """
 
     format: Format
@@ -25,34 +25,26 @@ class Offer:
     bytes: int | None
     out_of_date: str
 
-    @property
-    def at_work(self) -> bool:
-        return self.job is not None and self.job.at_work
-
-    @property
-    def ready(self) -> bool:
-        return self.bytes is not None
-
 
 def offers(
     session: Session, owner: Owner, owner_id: str, threshold: float, now: datetime, lost_after_s: float
 ) -> tuple[Offer, ...]:
-    """Return every format of a thing, as its pages show them at a mask threshold."""
+    """Return every format of an owner at a mask threshold."""
     latest = exports.latest(session, owner, owner_id)
     stamp = exports.stamp(session, owner, owner_id)
     found = []
-    for made in formats_of(owner):
-        job = latest.get(made.name)
+    for offered in formats_of(owner):
+        job = latest.get(offered.name)
         size = job.result.get("bytes") if job is not None else None
-        stale = "" if job is None or size is None else _out_of_date(made, job, threshold, stamp)
-        found.append(Offer(made, job_view(job, now, lost_after_s), size, stale))
+        stale = "" if job is None or size is None else _out_of_date(offered, job, threshold, stamp)
+        found.append(Offer(offered, job_view(job, now, lost_after_s), size, stale))
     return tuple(found)
 
 
-def _out_of_date(made: Format, job: Job, threshold: float, stamp: str) -> str:
+def _out_of_date(offered: Format, job: Job, threshold: float, stamp: str) -> str:
     if job.payload["stamp"] != stamp:
-        changed = "The masks or the classes have changed" if made.thresholded else "The run has changed"
-        return f"{changed} since it was made."
-    if made.thresholded and abs(job.payload["threshold"] - threshold) > 1e-9:
-        return f"It was made at threshold {job.payload['threshold']:.2f}, and the page is at {threshold:.2f}."
+        changed = "The masks or the classes have changed" if offered.thresholded else "The run has changed"
+        return f"{changed} since it was exported."
+    if offered.thresholded and abs(job.payload["threshold"] - threshold) > 1e-9:
+        return f"It was exported at threshold {job.payload['threshold']:.2f}, and the page is at {threshold:.2f}."
     return ""

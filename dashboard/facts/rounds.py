@@ -1,6 +1,6 @@
-"""What the Runs page shows of self-training: a round's labels (the teacher) beside its network's masks (the student).
+"""Data of self-training rounds: the labels of a round (the teacher) and the masks of its network (the student).
 
-Whether a round is accepted is decided without truth, and its reason says why. Scores against truth only tell.
+Whether a round is accepted is decided without truth; scores against truth are only shown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from db.models import Round, Run
 
 @dataclass(frozen=True)
 class Comparison:
-    """One measure of both sides in [0, 1]; a side is None where it is not known."""
+    """One measure of both sides in [0, 1]; None where it is unknown."""
 
     name: str
     teacher: float | None
@@ -25,7 +25,7 @@ class Comparison:
 
     @property
     def gain(self) -> float | None:
-        """How much higher the student's value is."""
+        """The student's value minus the teacher's."""
         return None if self.teacher is None or self.student is None else self.student - self.teacher
 
 
@@ -48,7 +48,7 @@ class RoundView:
 
 
 def round_views(session: Session, run_id: str) -> tuple[RoundView, ...]:
-    """Return the finished rounds of a run, the first first; none for a run that truth teaches."""
+    """Return the finished rounds of a run in order; none for a run trained on truth."""
     return tuple(_view(row) for row in rounds.rounds(session, run_id))
 
 
@@ -72,12 +72,12 @@ def _view(row: Round) -> RoundView:
 
 
 def rounds_total(run: Run) -> int:
-    """Return how many rounds a run was asked for; truth teaches in a single one."""
+    """Return the number of rounds in a run's settings; training on truth has one."""
     return int(run.config.get("self_training", {}).get("rounds", 1)) if run.label_set_id else 1
 
 
 def round_starts(views: tuple[RoundView, ...], epochs_done: int, total: int) -> dict[int, str]:
-    """Return {first epoch: words} of every round after the first that has begun, the one at work included."""
+    """Return {first epoch: label} of every started round after the first, including the current one."""
     starts = {view.first_epoch: f"round {view.number}" for view in views if view.number > 1}
     if views and views[-1].number < total and epochs_done > views[-1].last_epoch:
         starts[views[-1].last_epoch + 1] = f"round {views[-1].number + 1}"
@@ -85,7 +85,7 @@ def round_starts(views: tuple[RoundView, ...], epochs_done: int, total: int) -> 
 
 
 def teacher_url(run_id: str, label_set_id: str | None, number: int, image_id: str, size: int | None = None) -> str:
-    """Return the address of the label that taught a round: in the first round the label set's own."""
+    """Return the URL of a label that a round was trained on: in the first round that of the label set."""
     if number == 1 and label_set_id:
         return urls.label(label_set_id, image_id, size)
     return urls.round_label(run_id, number, image_id, size)

@@ -1,4 +1,4 @@
-"""The numbers of a run, epoch by epoch, under names that say what they were measured against."""
+"""The metrics of a run by epoch, under names with their reference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.training.run_details import DICE_NAME, IOU_NAME, Reference
 
 
 def metric_names(reference: Reference) -> dict[str, str]:
-    """Return {stored metric: words for it}, in the order of the per-epoch table."""
+    """Return {stored metric: title}, in the order of the per-epoch table."""
     dice, iou = DICE_NAME[reference], IOU_NAME[reference]
     return {
         "loss": "Loss, training",
@@ -26,16 +26,16 @@ def metric_names(reference: Reference) -> dict[str, str]:
 
 @dataclass
 class MetricHistory:
-    """The metrics of one run as fetched so far, so that a look asks the database only for newer epochs.
+    """The metrics of one run fetched so far, so that an update only queries newer epochs.
 
-    Many visitors may read one history: what `by_epoch` held when it was taken never changes.
+    Several threads may read one history: `by_epoch` is replaced and never modified.
     """
 
     attempt: int = -1
     by_epoch: dict[int, dict[str, float]] = field(default_factory=dict)
 
     def fetch(self, session: Session, run_id: str, attempt: int, epochs_done: int) -> None:
-        """Bring the history up to `epochs_done`. A resumed run forgets and repeats epochs, so it is read anew."""
+        """Update the history to `epochs_done`. A resumed run repeats epochs, so all its metrics are read again."""
         if attempt != self.attempt or epochs_done < self.last_epoch:
             self.attempt, self.by_epoch = attempt, {}
         if epochs_done == self.last_epoch:
@@ -50,12 +50,12 @@ class MetricHistory:
         return max(self.by_epoch, default=0)
 
     def series(self, name: str) -> tuple[list[int], list[float]]:
-        """Return (epochs, values) of one metric where it is known."""
+        """Return (epochs, values) of one metric, for the epochs that have it."""
         known = [(epoch, values[name]) for epoch, values in sorted(self.by_epoch.items()) if name in values]
         return [epoch for epoch, _ in known], [value for _, value in known]
 
     def table(self, names: dict[str, str]) -> list[dict[str, float | int | None]]:
-        """Return one line for each epoch, newest first, under the words of `names`."""
+        """Return one line for each epoch, newest first, with the titles of `names`."""
         return [
             {"Epoch": epoch, **{words: values.get(name) for name, words in names.items()}}
             for epoch, values in sorted(self.by_epoch.items(), reverse=True)

@@ -1,4 +1,4 @@
-"""What the Train page shows: what a network can learn from, what a preset is, and what pressing Start will do."""
+"""Data of the Train page: what a network can be trained on, presets, and the plan of a run."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from engine.imaging import codec
 from engine.labelling.base import methods
 from engine.network import augmentation as augment
 from engine.network.framing import Shape
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
 from engine.training.workload import Workload, workload
 
 TRUTH = "truth"
-"""The key of truth among the teachers; every other key is a label set's id."""
+"""The key of truth among the teachers; all other keys are ids of label sets."""
 
 NO_FOREGROUND = (
-    "The truth masks mark nothing as foreground, so there is nothing to learn from them. "
+    "The truth masks mark nothing as foreground, so no network can be trained on them. "
     "Check the classes on the Datasets page, or choose a label set."
 )
 PREVIEW_PX = 256
@@ -40,7 +40,7 @@ PREVIEW_PX = 256
 
 @dataclass(frozen=True)
 class DatasetOption:
-    """A dataset to choose: `title` says how many images and truth masks it has."""
+    """A dataset to choose: `title` has its numbers of images and truth masks."""
 
     id: str
     name: str
@@ -49,7 +49,7 @@ class DatasetOption:
 
 @dataclass(frozen=True)
 class Teacher:
-    """What a network can learn from. `images` is how many; `problem` says why it cannot be chosen yet."""
+    """Truth or a label set to train on, with its number of images. `problem` is why it cannot be chosen yet."""
 
     key: str
     title: str
@@ -77,7 +77,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Plan:
-    """What pressing Start will do."""
+    """The work and the cost of a run."""
 
     work: Workload
     network: str
@@ -88,7 +88,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Pair:
-    """Where an image and its mask lie. `lookup` turns truth values into classes; empty for a pseudo-label."""
+    """The keys of an image and its mask. `lookup` maps truth values to classes; empty for a pseudo-label."""
 
     name: str
     image_key: str
@@ -97,7 +97,7 @@ class Pair:
 
 
 def dataset_options(session: Session) -> tuple[DatasetOption, ...]:
-    """Return the datasets that hold images, newest first."""
+    """Return the datasets that have images, newest first."""
     return tuple(
         DatasetOption(
             dataset.id,
@@ -111,7 +111,7 @@ def dataset_options(session: Session) -> tuple[DatasetOption, ...]:
 
 
 def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> tuple[Teacher, ...]:
-    """Return what a network can learn from in a dataset: label sets, newest first, then truth where there is any."""
+    """Return what a network can be trained on in a dataset: label sets, newest first, then truth if there is any."""
     dataset = session.get_one(Dataset, dataset_id)
     found = [_label_teacher(session, each, dataset, now, lost_after_s) for each in recipes.listing(session, dataset_id)]
     if dataset.truth_count:
@@ -122,7 +122,7 @@ def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: flo
 
 
 def source(session: Session, run_id: str | None) -> Source | None:
-    """Return the run that a new one should start from, or None if there is none of that id."""
+    """Return the run whose settings a new one starts from, or None if it does not exist."""
     run = session.get(Run, run_id) if run_id else None
     if run is None:
         return None
@@ -136,10 +136,10 @@ def source(session: Session, run_id: str | None) -> Source | None:
 
 
 def start_config(preset: str, assignments: Sequence[str], origin: Source | None) -> tuple[RunConfig, str]:
-    """Return the config that the form starts with, and a sentence if `assignments` had to be ignored.
+    """Return the start values of the form, and a message if `assignments` were ignored.
 
     Args:
-        assignments: what differs from the preset, as the page keeps it in its address: "training.epochs=3".
+        assignments: the differences to the preset, as in the page's URL: "training.epochs=3".
     """
     base = origin.config if origin else PRESETS[preset]
     if not assignments:
@@ -147,21 +147,21 @@ def start_config(preset: str, assignments: Sequence[str], origin: Source | None)
     try:
         return config_from(preset, from_assignments(list(assignments))), ""
     except ParameterError as error:
-        return base, f"The settings in the address were ignored. {error}"
+        return base, f"The settings in the URL were ignored. {error}"
 
 
 def assignments(preset: str, config: RunConfig) -> list[str]:
-    """Return what differs from the preset, in the form that `start_config` reads."""
+    """Return the differences to the preset in the format of `start_config`."""
     return [f"{path}={value}" for path, _, value in differences(PRESETS[preset], config)]
 
 
 def form_key(preset: str, origin_id: str | None) -> str:
-    """Return the key of the form of settings; what it starts with is kept in the session under `<key>-begin`."""
+    """Return the key of the form of settings; the session has its start values under `<key>-begin`."""
     return f"train-form-{preset}-{origin_id or ''}"
 
 
 def proposed_name(session: Session, dataset_name: str, teacher: Teacher, preset: str, origin: Source | None) -> str:
-    """Return a name for the run that is still free."""
+    """Return a free name for the run."""
     teacher_name = TRUTH if teacher.key == TRUTH else teacher.title.removeprefix(dataset_name).strip(" ,")
     parts = (dataset_name, teacher_name, preset)
     wish = origin.name if origin else ", ".join(part for part in parts if part)
@@ -169,11 +169,11 @@ def proposed_name(session: Session, dataset_name: str, teacher: Teacher, preset:
 
 
 def plan(config: RunConfig, images: int, shapes: Mapping[Shape, int] | None = None, from_labels: bool = False) -> Plan:
-    """Return what training on `images` images will do.
+    """Return the plan of training on `images` images.
 
     Args:
-        shapes: how many images of each (height, width) the dataset has.
-        from_labels: whether pseudo-labels teach.
+        shapes: the number of images of each (height, width) in the dataset.
+        from_labels: whether the network is trained on pseudo-labels.
     """
     work = workload(config, images, shapes or {}, from_labels)
     return Plan(
@@ -186,17 +186,17 @@ def plan(config: RunConfig, images: int, shapes: Mapping[Shape, int] | None = No
 
 
 def idle_settings(teacher: Teacher) -> dict[str, str]:
-    """Return the groups and fields that do nothing with what teaches, each with the sentence that says why."""
+    """Return {group or field: reason} of the settings that have no effect with this teacher."""
     if teacher.key != TRUTH:
         return {}
-    sure = "Truth masks are taken as they are, so this does nothing."
+    sure = "Truth masks are used unchanged, so this has no effect."
     doubted = ("training.confidence_weights", "training.ignore_band", "data.quality_weights", "data.drop_worst")
-    rounds = "Truth masks need no correction, so a single network learns from them, once."
+    rounds = "Truth masks need no correction, so there is only one round."
     return dict.fromkeys(doubted, sure) | {"self_training": rounds}
 
 
 def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: int) -> tuple[Pair, ...]:
-    """Return up to `count` images that the teacher has a mask for, spread over the dataset."""
+    """Return up to `count` images that have a mask of the teacher, spread over the dataset."""
     dataset = session.get_one(Dataset, dataset_id)
     everything = datasets.images(session, dataset_id)
     taught: list[Image]
@@ -211,8 +211,8 @@ def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: in
     return tuple(_pair(dataset, image, teacher) for image in chosen)
 
 
-def read_pair(files: Artifacts, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """Return image uint8 (H, W, 3) and foreground probability uint8, in their own sizes: framing needs them."""
+def read_pair(files: Store, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Return image uint8 (H, W, 3) and foreground probability uint8, in their original sizes, which framing needs."""
     image = codec.decode_png(files.read(pair.image_key))
     mask = codec.decode_png(files.read(pair.mask_key))
     if pair.lookup:
@@ -223,9 +223,9 @@ def read_pair(files: Artifacts, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 def augmented(
     image: np.ndarray, mask: np.ndarray, config: RunConfig, count: int, draw: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the pair as it is, then `count` squares as training shows them, at most PREVIEW_PX wide.
+    """Return the unchanged pair, then `count` augmented squares of it, at most PREVIEW_PX wide.
 
-    `draw` chooses which.
+    `draw` is the seed.
     """
     shape = codec.fit_longest_side(image.shape[:2], PREVIEW_PX)
     whole = codec.resize_image(image, shape), codec.resize_image(mask, shape)
@@ -252,9 +252,9 @@ def _label_teacher(
     job = job_view(jobs.find(session, label_set.job_id), now, lost_after_s)
     problem = ""
     if job is not None and job.at_work:
-        problem = f"The label set {label_set.name!r} is still being drawn. Wait until it is done, or stop it first."
+        problem = f"The label set {label_set.name!r} is still being computed. Wait for it to finish, or stop it."
     elif not summary.images:
-        problem = f"The label set {label_set.name!r} has no masks. Draw it again on the Labels page."
+        problem = f"The label set {label_set.name!r} has no masks. Compute it again on the Labels page."
     elif not kept:
         problem = f"Every image of the label set {label_set.name!r} is dropped. Keep some of them on the Labels page."
     return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem)
@@ -270,11 +270,9 @@ def _pair(dataset: Dataset, image: Image, teacher: Teacher) -> Pair:
 def _warnings(config: RunConfig, train: int, validation: int) -> tuple[str, ...]:
     found = []
     if not validation:
-        found.append(
-            "No image is kept for validation, so nothing will tell how well the network does on images it has not seen."
-        )
+        found.append("No image is used for validation, so the quality on unseen images will be unknown.")
     if train + validation < 8:
-        found.append("With so few images the network will mostly learn them by heart.")
+        found.append("With so few images the network will mostly memorize them.")
     if config.training.batch_size > train:
         found.append(f"The batch size is larger than the {wording.count(train, 'training image')}.")
     return tuple(found)

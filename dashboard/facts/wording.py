@@ -1,4 +1,4 @@
-"""Numbers as people read them: durations, sizes, counts, and how long ago."""
+"""Numbers as text: durations, sizes, counts, and times ago."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import datetime
 
 
 def time_left(done: int, total: int, elapsed_s: float) -> float | None:
-    """Return the seconds still to go at the pace so far, or None while too little is done to know it."""
-    # The time that a job needs to get going counts into its pace: after 1 of 300 masks that would promise an hour.
+    """Return the remaining seconds at the rate so far, or None while too little is done to estimate it."""
+    # The start-up time of a job is part of the rate: after 1 of 300 masks the estimate would be an hour.
     if done <= 0 or total <= 0 or elapsed_s <= 0 or done < min(10, 0.02 * total):
         return None
     return max(total - done, 0) * elapsed_s / done
@@ -70,9 +70,9 @@ def score(value: float | None) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a name that people gave as Markdown that shows its own signs."""
+    """Return a user-defined name as Markdown that shows it literally."""
     shown = "".join(f"\\{sign}" if sign in r"\`*_{}[]<>#+-!|~$:&=" else sign for sign in text)
-    return re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", shown)  # "1. harvest" would begin a list
+    return re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", shown)  # "1. harvest" would start a list
 
 
 def millions(number: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,8 +18,8 @@ from dashboard.server.guard import REVALIDATE, file_tag, get, guarded, row_of, s
 from db import predictions
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
 from engine.exports.pictures import MASK_KINDS, MaskKind
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
 
 
 @guarded
@@ -26,9 +27,7 @@ def model(request: Request) -> Response:
     run_id = request.path_params["run"]
     with resources.database().reading() as session:
         name = row_of(session, Run, run_id).name
-    path = resources.artifacts().path(stored.best_model_key(run_id))
-    if not path.is_file():
-        raise HTTPException(404, "This run has not kept a model yet.")
+    path = _path(stored.best_model_key(run_id), "This run has not kept a model yet.")
     return FileResponse(
         path, filename=f"{name}.keras", media_type="application/octet-stream", headers={"Cache-Control": REVALIDATE}
     )
@@ -38,9 +37,7 @@ def model(request: Request) -> Response:
 def run_log(request: Request) -> Response:
     with resources.database().reading() as session:
         job_id = row_of(session, Run, request.path_params["run"]).job_id
-    path = resources.artifacts().path(stored.job_log_key(job_id or "0" * 32))
-    if not path.is_file():
-        raise HTTPException(404, "There is no log yet.")
+    path = _path(stored.job_log_key(job_id or "0" * 32), "There is no log yet.")
     return FileResponse(path, media_type="text/plain; charset=utf-8", headers={"Cache-Control": REVALIDATE})
 
 
@@ -122,13 +119,21 @@ def prepared(request: Request) -> Response:
         job = row_of(session, Job, job_id)
         if job.kind != JobKind.EXPORT or "key" not in job.result:
             raise HTTPException(404, "It is not ready yet.")
-        path = resources.artifacts().path(job.result["key"])
-        if not path.is_file():
-            raise HTTPException(404, "It was prepared anew since, or deleted. Open the page again.")
+        key = job.result["key"]
+        path = _path(key, "It was prepared again since, or deleted. Open the page again.")
         name = exports.prepared_name(session, job)
-    headers = {"Cache-Control": REVALIDATE, "ETag": file_tag(path, "")}
+    headers = {"Cache-Control": REVALIDATE, "ETag": file_tag(key, "")}
     kept = unchanged(request, headers["ETag"], REVALIDATE)
     return kept or FileResponse(path, media_type="application/octet-stream", headers=_named(name) | headers)
+
+
+def _path(key: str, otherwise: str) -> Path:
+    """Return where a stored file can be read, or answer 404 with the sentence `otherwise`."""
+    try:
+        with resources.artifacts().local(key) as path:
+            return path
+    except MissingFile:
+        raise HTTPException(404, otherwise) from None
 
 
 def _threshold(request: Request) -> float:
@@ -151,7 +156,7 @@ def _csv(name: str, text: str) -> Response:
     return Response("\ufeff" + text, media_type="text/csv; charset=utf-8", headers=_attachment(name))
 
 
-def _levels(store: Artifacts, masks: Sequence[exports.Mask]) -> Iterator[exports.Member]:
+def _levels(store: Store, masks: Sequence[exports.Mask]) -> Iterator[exports.Member]:
     return exports.map_members(store, "probabilities", ((mask.key, mask.name) for mask in masks))
 
 

@@ -1,6 +1,6 @@
 """Routes beside the pages: pictures and downloads. `urls.py` makes the addresses; `uploads.py` takes uploads.
 
-A path is made only from ids (32 hex digits) by `engine.store.artifacts`; no name that a person gave ever reaches
+A path is made only from ids (32 hex digits) by `engine.store.keys`; no name that a person gave ever reaches
 the disk.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from importlib.resources import files
+from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,7 +23,7 @@ from dashboard.server.guard import FOREVER, REVALIDATE, file_tag, get, guarded, 
 from dashboard.server.picture_bundle import bundle_route
 from dashboard.server.uploads import UPLOAD_ROUTE
 from db.models import Dataset
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 
 
 @guarded
@@ -46,8 +47,7 @@ def patch(request: Request) -> Response:
     ids = request.path_params
     row, column = share(request, "row", 0.5), share(request, "column", 0.5)
     key = stored.image_key(ids["dataset"], ids["image"])
-    path = resources.artifacts().path(key)
-    make = functools.partial(renditions.patch, path, row, column)
+    make = functools.partial(renditions.patch, row=row, column=column)
     return _made(request, key, f"patch{row:g},{column:g}", "image/webp", FOREVER, make)
 
 
@@ -60,8 +60,8 @@ def truth(request: Request) -> Response:
     renders = {"colour": renditions.coloured_truth, "classes": renditions.class_truth}
     how = next((name for name in renders if request.query_params.get(name) == "1"), "grey")
     render = renders.get(how, renditions.grey_truth)
-    store, tag = resources.artifacts(), f"{how}{size}{hash(tuple(lookup))}"
-    return _made(request, key, tag, "image/png", REVALIDATE, lambda: render(store.path(key), lookup, size))
+    tag = f"{how}{size}{hash(tuple(lookup))}"
+    return _made(request, key, tag, "image/png", REVALIDATE, lambda path: render(path, lookup, size))
 
 
 @guarded
@@ -122,23 +122,26 @@ def _picture(
     smaller_type: str = "",
 ) -> Response:
     """Answer with a stored file, or with a smaller copy of it when a size is asked for."""
-    size, path = _size(request), resources.artifacts().path(key)
+    size = _size(request)
     if smaller is None or size is None:
-        return unchanged(request, file_tag(path, ""), caching) or FileResponse(
-            path, media_type=media_type, headers={"Cache-Control": caching, "ETag": file_tag(path, "")}
-        )
-    return _made(request, key, f"{size}", smaller_type, caching, lambda: smaller(path, size))
+        tag = file_tag(key, "")
+        with resources.artifacts().local(key) as path:
+            return unchanged(request, tag, caching) or FileResponse(
+                path, media_type=media_type, headers={"Cache-Control": caching, "ETag": tag}
+            )
+    return _made(request, key, f"{size}", smaller_type, caching, lambda path: smaller(path, size))
 
 
 def _made(
-    request: Request, key: str, variant: str, media_type: str, caching: str, make: Callable[[], bytes]
+    request: Request, key: str, variant: str, media_type: str, caching: str, make: Callable[[Path], bytes]
 ) -> Response:
     """Answer with something made from a stored file, from memory if it was made before."""
-    tag = file_tag(resources.artifacts().path(key), variant)
+    tag = file_tag(key, variant)
     kept = unchanged(request, tag, caching)
     if kept is not None:
         return kept
-    data = resources.renditions().get_or_make(f"{key} {tag}", make)
+    with resources.artifacts().local(key) as path:
+        data = resources.renditions().get_or_make(f"{key} {tag}", lambda: make(path))
     return Response(data, media_type=media_type, headers={"Cache-Control": caching, "ETag": tag})
 
 

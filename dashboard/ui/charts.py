@@ -1,9 +1,9 @@
-"""Charts with one look: the page's theme, Okabe-Ito colours, one hover line, little margin.
+"""Charts in one style: the page's theme, Okabe-Ito colours, one hover line, small margins.
 
 ```python
 charts.show(charts.curves_figure([Curve("loss", epochs, values, group="train"), ...], log=True), key="loss")
 ```
-The key keeps zoom and hidden curves while new epochs arrive.
+The key preserves zoom and hidden curves while new epochs arrive.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import streamlit as st
 from dashboard.ui import palette
 
 FAINT = 0.35
-# With more names than this a legend beside the title would press the curves flat.
+# With more names than this, a legend beside the title would take too much height.
 FEW_CURVES, LEGEND_COLUMNS, LONGEST_NAME = 4, 3, 34
 DASHES, TRAINING_DASHES = ("solid", "dash", "longdashdot", "longdash"), ("dot", "1px,5px", "3px,3px,1px,3px", "1px,8px")
 # A longer curve is thinned to about this many points: more than the chart has pixels across.
@@ -31,8 +31,8 @@ MOST_POINTS = 2000
 class Curve:
     """One line: `values[i]` belongs to `epochs[i]`.
 
-    With `run` set, each run has its colour, training is dotted and validation solid; where there are more runs than
-    colours, the colours come again with other dashes. Without it, training and validation have two colours.
+    With `run` set, each run has its colour, training is dotted and validation solid; with more runs than colours, the
+    colours repeat with other dashes. Without it, training and validation have two colours.
     """
 
     metric: str
@@ -53,15 +53,15 @@ def curves_figure(
     height_px: int = 300,
     x_title: str = "Epoch",
 ) -> dict[str, Any]:
-    """Return curves over epochs, or over what `x_title` names, as Plotly's {"data": traces, "layout": …}.
+    """Return curves over epochs, or over the quantity of `x_title`, as Plotly's {"data": traces, "layout": …}.
 
-    Plain values: a page that trains draws these for each epoch, and graph objects take twenty times as long.
+    Plain values: the page of a training run draws these for each epoch, and graph objects take twenty times as long.
 
     Args:
         log: a logarithmic value axis.
-        smoothing: weight of the past in an exponential moving average, 0 (none) to 0.99; raw values stay, faint.
+        smoothing: weight of the past in an exponential moving average, 0 (none) to 0.99; raw values remain, faint.
         best_epoch: marked with a thin line.
-        starts: {first epoch: words} of stretches that begin there, each marked with a thin line before it.
+        starts: {first epoch: label} of rounds, each marked with a thin line before it.
     """
     layout = _layout(height_px, title, x_title)
     layout |= {"shapes": [], "annotations": []}
@@ -83,7 +83,7 @@ def curves_figure(
 
 
 def _legend_below(layout: dict[str, Any], count: int) -> None:
-    """Put many names under the chart in columns, where they take no room from the curves."""
+    """Put many names in columns below the chart, where they do not cover the curves."""
     rows = -(-count // LEGEND_COLUMNS)
     width = {"entrywidth": 0.98 / LEGEND_COLUMNS, "entrywidthmode": "fraction"}
     place = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top", "font": {"size": 12}}
@@ -91,14 +91,14 @@ def _legend_below(layout: dict[str, Any], count: int) -> None:
 
 
 def _mark(layout: dict[str, Any], x: float, words: str, dash: str, yanchor: Literal["top", "bottom"]) -> None:
-    """Draw a thin upright line, with words to its right at the chart's top or bottom."""
-    layout["shapes"].append(_upright(x, {"width": 1, "dash": dash, "color": "gray"}))
+    """Draw a thin vertical line, with a label to its right at the chart's top or bottom."""
+    layout["shapes"].append(_vertical_line(x, {"width": 1, "dash": dash, "color": "gray"}))
     y = 1 if yanchor == "top" else 0
     place = {"x": x, "y": y, "yref": "paper", "xanchor": "left", "yanchor": yanchor, "xshift": 3}
     layout["annotations"].append({"text": words, "showarrow": False, **place})
 
 
-def _upright(x: float, line: dict[str, Any]) -> dict[str, Any]:
+def _vertical_line(x: float, line: dict[str, Any]) -> dict[str, Any]:
     return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain", "line": line}
 
 
@@ -112,7 +112,7 @@ def rate_range(
     height_px: int = 260,
 ) -> None:
     """Draw smoothed losses over learning rates on a logarithmic axis, those of single batches faint behind them."""
-    figure = _figure(height_px, "", x_title="Learning rate")
+    figure = go.Figure(layout=_layout(height_px, "", "Learning rate"))
     line = {"color": palette.BLUE, "width": 2}
     batches = go.Scatter(
         x=rates, y=raw_losses, line={**line, "width": 1}, opacity=FAINT, name="each batch", hoverinfo="skip"
@@ -124,7 +124,7 @@ def rate_range(
         place = {"x": np.log10(suggestion), "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top", "xshift": 3}
         figure.add_annotation(text="suggested", showarrow=False, **place)
     figure.update_xaxes(type="log", dtick=1, exponentformat="power", hoverformat=".1e")
-    # A last loss far above the rest would press the curve flat
+    # A last loss far above the rest would flatten the curve.
     shown = np.asarray(losses, dtype=float)
     low, high = float(shown.min()), float(max(shown[0], np.quantile(shown, 0.9)))
     figure.update_yaxes(range=[low - 0.1 * (high - low), high + 0.25 * (high - low)])
@@ -141,7 +141,7 @@ def histogram(
     threshold: float | None = None,
     height_px: int = 220,
 ) -> None:
-    """Draw how often values occur; those below `threshold` in another colour."""
+    """Draw a histogram; values below `threshold` in another colour."""
     finite = np.asarray(values, dtype=float)
     finite = finite[np.isfinite(finite)]
     counts, edges = np.histogram(finite, bins=bins, range=span)
@@ -158,15 +158,15 @@ def histogram(
     }
     layout = _layout(height_px, "", x_title) | {"hovermode": "closest", "showlegend": False}
     if threshold is not None:
-        layout["shapes"] = [_upright(threshold, {"width": 1.5, "dash": "dot", "color": "gray"})]
+        layout["shapes"] = [_vertical_line(threshold, {"width": 1.5, "dash": "dot", "color": "gray"})]
     show({"data": [bars], "layout": layout}, key=key)
 
 
-def smooth(values: Sequence[float], weight: float) -> np.ndarray:
-    """Return the exponential moving average of `values`, float64 (N,); NaN stay NaN and count for nothing.
+def smooth(values: Sequence[float] | np.ndarray, weight: float) -> np.ndarray:
+    """Return the exponential moving average of `values`, float64 (N,); NaN stay NaN and are ignored.
 
-    The start's bias is taken out as in Kingma and Ba, "Adam", ICLR 2015, section 3, so the curve begins at its
-    first value and not at 0.
+    The bias at the start is corrected as in Kingma and Ba, "Adam", ICLR 2015, section 3, so that the curve starts at
+    its first value and not at 0.
     """
     smoothed = np.full(len(values), np.nan)
     average, seen = 0.0, 0
@@ -178,7 +178,7 @@ def smooth(values: Sequence[float], weight: float) -> np.ndarray:
 
 
 def _traces(curve: Curve, runs: list[str], smoothing: float) -> list[dict[str, Any]]:
-    """Return a curve; where it is smoothed, its raw values faint behind it."""
+    """Return the traces of a curve; if it is smoothed, with its raw values faint behind it."""
     kept = slice(None, None, max(1, len(curve.epochs) // MOST_POINTS))
     x, raw = np.asarray(curve.epochs)[kept].tolist(), np.asarray(curve.values, dtype=float)
     many_runs = any(runs)
@@ -198,12 +198,12 @@ def _traces(curve: Curve, runs: list[str], smoothing: float) -> list[dict[str, A
 
 
 def _known(values: np.ndarray) -> list[float | None]:
-    """Return values as JSON can hold them: None where there is no finite one."""
+    """Return values for JSON: None for those that are not finite."""
     return [value if np.isfinite(value) else None for value in values.tolist()]
 
 
 def _shortened(name: str) -> str:
-    """Return a name with its middle left out where it is long: runs of a series differ at the end."""
+    """Return a long name without its middle: runs of a series differ at the end."""
     half = LONGEST_NAME // 2
     return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half + 1 :]}"
 
@@ -211,10 +211,6 @@ def _shortened(name: str) -> str:
 def _spans_decades(curves: Sequence[Curve]) -> bool:
     positive = [value for curve in curves for value in curve.values if value > 0]
     return bool(positive) and max(positive) / min(positive) > 20
-
-
-def _figure(height_px: int, title: str, x_title: str) -> go.Figure:
-    return go.Figure(layout=_layout(height_px, title, x_title))
 
 
 def _layout(height_px: int, title: str, x_title: str) -> dict[str, Any]:
@@ -226,7 +222,7 @@ def _layout(height_px: int, title: str, x_title: str) -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"},
         "xaxis": {"title": {"text": x_title, "standoff": 4}, "automargin": True},
         "yaxis": {"automargin": True, "exponentformat": "e"},
-        # Zoom and hidden curves stay as they are while epochs arrive.
+        # Preserve zoom and hidden curves while epochs arrive.
         "uirevision": "keep",
     }
 
@@ -235,6 +231,6 @@ CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"
 
 
 def show(figure: go.Figure | dict[str, Any], *, key: str) -> None:
-    """Draw a figure that is finished."""
+    """Draw a figure."""
     drawn = go.Figure(figure) if isinstance(figure, dict) else figure
     st.plotly_chart(drawn, key=key, config=CONFIG, width="stretch")

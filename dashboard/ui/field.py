@@ -1,4 +1,4 @@
-"""Which widget a declared field gets, and with which step, format and words."""
+"""The widget of a declared field, with its step, format, label and help."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from engine.core.run_config_text import choice_words
 
 LONGEST_INT_SLIDER = 64
 MOST_SEGMENTS = 4
-# Below this share of its upper limit a default asks for scientific notation: learning rates, weight decay.
+# A default below this share of its upper limit uses scientific notation: learning rates, weight decay.
 TINY_SHARE = 2e-3
 
 
-# Names and choices, or parts of them, that capitals alone do not spell.
 @dataclass(frozen=True)
 class Limits:
-    """Smallest and largest value that a widget may offer; None where there is none."""
+    """The smallest and largest value of a widget, None for no limit, and its step."""
 
     low: float | None
     high: float | None
@@ -33,11 +32,11 @@ def draw_field(name: str, field: FieldInfo, key: str, start: Any, *, disabled: b
     """Draw the widget of one field, whose state is already in `st.session_state[key]`; return its value.
 
     Args:
-        note: one more sentence for its help.
+        note: an additional sentence for its help.
     """
     kind = _kind(field)
     words = " ".join(part for part in (help_text(field), note) if part) or None
-    common = {"key": key, "help": words, "disabled": disabled, "persist_state": "session"}
+    common: dict[str, Any] = {"key": key, "help": words, "disabled": disabled, "persist_state": "session"}
     label = label_text(name, field)
     if get_origin(kind) is Literal:
         return _choice(label, field, get_args(kind), common)
@@ -49,7 +48,7 @@ def draw_field(name: str, field: FieldInfo, key: str, start: Any, *, disabled: b
 
 
 def is_fixed(field: FieldInfo) -> bool:
-    """Whether a field can only have one value, so that there is nothing to choose."""
+    """Return whether a field has only one possible value."""
     return get_origin(_kind(field)) is Literal and len(get_args(_kind(field))) == 1
 
 
@@ -61,7 +60,7 @@ def label_text(name: str, field: FieldInfo) -> str:
 
 
 def help_text(field: FieldInfo) -> str | None:
-    """Return the description and, for a number, what it may be."""
+    """Return the description and, for a number, its range."""
     low, high = _bound(field, "ge", "gt"), _bound(field, "le", "lt")
     parts = [field.description] if field.description else []
     if low is not None and high is not None:
@@ -72,12 +71,12 @@ def help_text(field: FieldInfo) -> str | None:
 
 
 def limits(field: FieldInfo, start: float) -> Limits:
-    """Return what a number's widget may offer, with a step that suits the range and the start value."""
+    """Return the limits of a number's widget, with a step that suits the range and the start value."""
     whole = _kind(field) is int
     low, high = _bound(field, "ge", "gt"), _bound(field, "le", "lt")
     scientific = not whole and high is not None and start != 0 and abs(start) < TINY_SHARE * high
     step = extra(field).get("step") or _step(low, high, start, whole, scientific)
-    # A slider cannot leave out its own end: it starts one step inside.
+    # A slider cannot exclude its own end: it starts one step inside.
     if low is not None and _constraint(field, "gt") is not None:
         low = low + (1 if whole else min(step, start - low))
     if high is not None and _constraint(field, "lt") is not None:
@@ -89,9 +88,11 @@ def _number(label: str, field: FieldInfo, kind: type, start: Any, common: dict[s
     chosen = limits(field, start if start is not None else 0)
     low, high = (None if bound is None else kind(bound) for bound in (chosen.low, chosen.high))
     step = kind(chosen.step)
-    bounded = low is not None and high is not None and not chosen.scientific and start is not None
-    if bounded and (kind is float or high - low <= LONGEST_INT_SLIDER * step) and _on_grid(start, low, step):
-        return st.slider(label, low, high, step=step, format=None if kind is int else _decimals(step), **common)
+    if low is not None and high is not None and start is not None and not chosen.scientific:
+        short = kind is float or high - low <= LONGEST_INT_SLIDER * step
+        if short and _on_grid(start, low, step):
+            form = None if kind is int else _decimals(step)
+            return st.slider(label, low, high, step=step, format=form, **common)
     shown = "%d" if kind is int else "%.1e" if chosen.scientific else _decimals(min(step, _finest(start)))
     if chosen.scientific and f"{start:.1e}" != f"{start:.6e}".replace("00000e", "e"):
         shown = "%.3e"
@@ -122,7 +123,7 @@ def _on_grid(start: float, low: float, step: float) -> bool:
 
 
 def _finest(start: float | None) -> float:
-    """Return the decimal place of the last digit of a start value, so that it is shown whole."""
+    """Return the decimal place of the last digit of a start value, so that it is shown in full."""
     digits = f"{start or 0:.6f}".rstrip("0").partition(".")[2]
     return 10.0 ** -len(digits)
 
@@ -148,5 +149,5 @@ def _constraint(field: FieldInfo, name: str) -> float | None:
 
 
 def extra(field: FieldInfo) -> dict[str, Any]:
-    """Return what a field's declaration says beyond pydantic: unit, step, labels, only_with."""
+    """Return the options of a field's declaration beyond pydantic: unit, step, labels, only_with."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}

@@ -1,15 +1,15 @@
-"""A form drawn from a declared parameter set: one widget for each field, checked as a whole.
+"""A form for a declared parameter set: one widget for each field, validated as a whole.
 
 ```python
 form = params_form(KMeansParams, key="labels-kmeans", start=stored_params)
 if form.params is None:
-    st.stop()                    # the sentence that says what is wrong is already on the page
+    st.stop()                    # the error is already on the page
 ```
-The form keeps what was typed across page switches. It starts anew when `start` changes (another preset), and
-`reset_form("labels-kmeans")` puts the start values back. Widget keys are `<key>.<field>`, nested
-`<key>.<group>.<field>`. A field may say more through `json_schema_extra`: `unit`, `step`, and `labels` ({value: text})
-for a choice. In a group with a field `enabled`, switching that off greys out the rest; a field declared `only_with`
-certain values of its neighbours is grey while they have others.
+The form keeps its values across page switches. It restarts when `start` changes (another preset), and
+`reset_form("labels-kmeans")` restores the start values. Widget keys are `<key>.<field>`, nested
+`<key>.<group>.<field>`. A field may have more options in `json_schema_extra`: `unit`, `step`, and `labels`
+({value: text}) for a choice. In a group with a field `enabled`, switching that off disables the rest; a field declared
+`only_with` certain values of its neighbours is disabled while they have others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WRAPPED_PX = 165
 
 @dataclass(frozen=True)
 class Form(Generic[P]):
-    """What stands in the form: `values` as typed in, `params` checked (None when `error` says what is wrong)."""
+    """The content of the form: raw `values`, and validated `params`, None if there is an `error`."""
 
     values: dict[str, Any]
     params: P | None
@@ -50,16 +50,15 @@ def params_form(
     open_groups: Collection[str] = (),
     idle: Mapping[str, str] | None = None,
 ) -> Form[P]:
-    """Draw a widget for each field and return what stands in them.
+    """Draw a widget for each field and return their values.
 
     Args:
-        start: the values to begin with; the model's defaults when None.
+        start: the start values; the model's defaults when None.
         groups: how nested parameter sets are drawn.
-        columns: how many widgets stand side by side; "wrap" takes as many as the width allows.
+        columns: the number of widgets side by side; "wrap" puts as many as the width allows.
         leave_out: dotted names of fields that keep their start value and are not drawn.
         open_groups: names of groups that start expanded.
-        idle: dotted names of fields, and names of groups, that do nothing here, with the sentence that says why; they
-            are grey.
+        idle: {dotted name of a field, or name of a group: reason} of those without effect here; they are disabled.
     """
     begin = start if start is not None else model()
     _fill(model, begin, key)
@@ -71,7 +70,8 @@ def params_form(
         with container:
             if name in idle:
                 st.caption(idle[name])
-            values[name] = drawn.fields(nested[name].annotation, getattr(begin, name), f"{name}.")
+            group = getattr(begin, name)
+            values[name] = drawn.fields(type(group), group, f"{name}.")
     for name in leave_out:
         if name in model.model_fields and _is_group(model.model_fields[name]):
             values[name] = getattr(begin, name).model_dump()
@@ -83,7 +83,7 @@ def params_form(
 
 
 def reset_form(key: str) -> None:
-    """Forget what was typed into the form `key`, so that the next rerun shows its start values."""
+    """Discard the values of the form `key`, so that the next rerun shows its start values."""
     st.session_state.pop(_start_name(key), None)
 
 
@@ -98,7 +98,7 @@ class _Drawn:
     def fields(self, model: type[BaseModel], begin: BaseModel, path: str) -> dict[str, Any]:
         """Draw the fields of `model` that are not groups; return their values by name.
 
-        `enabled` comes first on a line of its own, switches come last, the rest stands in columns between them.
+        `enabled` is first on its own line, toggles are last, the rest is in columns between them.
         """
         own = {name: field for name, field in model.model_fields.items() if not _is_group(field)}
         values = {name: getattr(begin, name) for name in own}
@@ -123,15 +123,15 @@ class _Drawn:
         return values
 
     def _why_idle(self, own: dict[str, FieldInfo], path: str, name: str) -> str:
-        """Return why a field does nothing as things stand, or an empty text if it does something."""
+        """Return why a field has no effect with the current values, or an empty text if it has one."""
         for place in (path.removesuffix("."), path + name):
             if place in self._idle:
                 return self._idle[place]
         for neighbour, wanted in extra(own[name]).get("only_with", {}).items():
-            # A neighbour further down is not drawn yet; what stands in it is in the state already
+            # A neighbour further down is not drawn yet, but its value is already in the session state.
             if st.session_state[f"{self._key}.{path}{neighbour}"] not in wanted:
                 words = " or ".join(choice_words(value) for value in wanted[:3]) + (" or more" if wanted[3:] else "")
-                return f"Does something only with {label_text(neighbour, own[neighbour])}: {words}."
+                return f"Has an effect only with {label_text(neighbour, own[neighbour])}: {words}."
         return ""
 
     def _places(self, count: int) -> list[Any]:
@@ -149,13 +149,13 @@ def _rows(names: list[str], size: int) -> list[list[str]]:
 
 
 def _fill(model: type[BaseModel], begin: BaseModel, key: str) -> None:
-    """Put the start values into the widgets' state when the form is new, reset, or starts from something else."""
+    """Put the start values into the widgets' state when the form is new, reset, or has other start values."""
     fingerprint = begin.model_dump_json()
-    anew = st.session_state.get(_start_name(key)) != fingerprint
+    restart = st.session_state.get(_start_name(key)) != fingerprint
     st.session_state[_start_name(key)] = fingerprint
     for path, value in _leaves(begin):
         name = f"{key}.{path}"
-        if anew or name not in st.session_state:
+        if restart or name not in st.session_state:
             st.session_state[name] = value
 
 

@@ -1,7 +1,7 @@
-"""One job, followed live: its state, how far it is, time left, and buttons to stop it or to go on.
+"""One job, updated live: its state, progress, time left, and buttons to stop or resume it.
 
 ```python
-job_panel(lambda: job_of(...), key="import")     # polls while the job is at work, then reruns the page once
+job_panel(lambda: job_of(...), key="import")     # polls while the job is active, then reruns the page once
 ```
 """
 
@@ -31,12 +31,12 @@ def job_panel(
     kept: str = "What is finished is kept.",
     poll_s: float = POLL_S,
 ) -> None:
-    """Draw a job that is at work, or that ended other than well; nothing for a finished one or none.
+    """Draw a job that is active or did not finish; nothing for a finished one or none.
 
     Args:
-        read: reads the job anew; called every `poll_s` seconds while it is at work.
-        what: the work as a headline, such as "Importing images".
-        kept: what stopping keeps, for the button's help.
+        read: reads the job; called every `poll_s` seconds while it is active.
+        what: the task as a headline, such as "Importing images".
+        kept: what is kept after stopping, for the button's help.
     """
     first = read()
     if first is None or first.status == "finished":
@@ -46,8 +46,9 @@ def job_panel(
     def live() -> None:
         job = read()
         if first.at_work and (job is None or not job.at_work):
-            st.rerun()  # the whole page: pictures, counts and buttons have changed
-        _draw(job, key, what, kept)
+            st.rerun()  # the whole page: images, counts and buttons have changed
+        if job is not None:
+            _draw(job, key, what, kept)
 
     live()
 
@@ -62,22 +63,22 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
             ):
                 stop_job(job.id)
                 st.rerun()
-            again = "Try again" if job.status == "failed" else "Go on"
+            again = "Try again" if job.status == "failed" else "Resume"
             if job.can_retry and rights.button(again, icon=":material/replay:", key=f"{key}-retry", width="stretch"):
                 retry_job(job.id)
                 st.rerun()
         if job.status == "queued":
-            st.caption("It waits for a free worker and starts by itself.")
+            st.caption("Waiting for a free worker.")
         elif job.status in ("running", "stopping"):
             status.progress(job, job.text or "Starting")
         elif job.status == "lost":
-            st.warning("Its worker has fallen silent: it crashed or the machine was asleep. Press *Go on* to continue.")
+            st.warning("Its worker does not respond: it crashed or the machine was asleep. Press *Resume* to continue.")
         elif job.status == "stopped":
             done, total = job.progress.done, job.progress.total
             at = f" after {done:,} of {total:,}" if total else ""
             st.info(wording.escaped(job.error) or f"Stopped by a person{at}. {kept}")
         elif job.status == "failed":
-            st.error(wording.escaped(job.error or "It failed without a reason. The job's log has the details."))
+            st.error(wording.escaped(job.error or "It failed without a message. The job's log has the details."))
             bug_report(job.id, key=key)
         if job.elapsed_s is not None and not job.can_retry:
             st.caption(f"Running for {wording.duration(job.elapsed_s)}.")
@@ -90,7 +91,7 @@ def stop_job(job_id: str) -> None:
 
 
 def retry_job(job_id: str) -> None:
-    """Put a failed, stopped or lost job back into the queue and see that a worker looks at it."""
+    """Put a failed, stopped or lost job back into the queue and start a worker for it."""
     with resources.database().writing() as session:
         job = jobs.find(session, job_id)
         if job is not None and job.status == JobStatus.RUNNING:

@@ -1,4 +1,4 @@
-// The grid of tiles. State lives with the root element, so that a rerun changes what is there and rebuilds nothing.
+// The grid of tiles. A rerun updates the existing tiles instead of rebuilding them.
 
 const PAINT_MS = 12; // of a frame's 16
 
@@ -18,7 +18,7 @@ class Grid {
     this.leave = followNews(() => this.given?.follows && this.showGiven());
   }
 
-  // Draw what the script gave, with the masks of a newer epoch if there are any.
+  // Draw the data of the script, with the masks of a newer epoch if there are any.
   give(data, choose) {
     this.choose = choose;
     this.given = data;
@@ -50,7 +50,7 @@ class Grid {
       this.describe(tile, content);
       this.refresh(tile);
     });
-    // A page is turned below its tiles, and the next one begins above what is seen.
+    // The page numbers are below the tiles, so the start of a new page may be above the visible area.
     if (turned && this.list.getBoundingClientRect().top < 0) this.list.scrollIntoView({ block: "start" });
   }
 
@@ -103,7 +103,7 @@ class Grid {
     }
   }
 
-  // Load what the tile shows now and draw it; until that has come, the old picture stays.
+  // Load the current content of a tile and draw it; the old content stays until it is loaded.
   async refresh(tile) {
     if (!tile.visible) return;
     const { image, mask, reference, teacher } = tile.content;
@@ -188,7 +188,7 @@ class Grid {
     this.frame ??= requestAnimationFrame(() => this.paintDue());
   }
 
-  // A few tiles a frame, so that the numbers beside a slider need not wait for the pictures.
+  // A few tiles per frame, so that the numbers beside a slider need not wait for the tiles.
   paintDue() {
     this.frame = null;
     const until = performance.now() + PAINT_MS;
@@ -214,7 +214,7 @@ class Grid {
   }
 }
 
-// Where a picture lies when it fills a box without being cut: [x, y, width, height].
+// The place of an image that fits into a box: [x, y, width, height].
 function fit(picture, left, top, width, height) {
   const scale = Math.min(width / picture.width, height / picture.height);
   const shownWidth = picture.width * scale;
@@ -222,7 +222,7 @@ function fit(picture, left, top, width, height) {
   return [left + (width - shownWidth) / 2, top + (height - shownHeight) / 2, shownWidth, shownHeight];
 }
 
-// Twice as large and more, a picture shows its own pixels; below that they would be of unequal sizes.
+// From twice its size on, an image is drawn with visible pixels; below that they would have unequal sizes.
 function isSmooth([, , width], picture) {
   return width < 2 * picture.width;
 }

@@ -1,11 +1,11 @@
-"""A reflowing grid of images with their masks drawn over them in the browser.
+"""A responsive grid of images with their masks, drawn in the browser.
 
 ```python
 tiles = [Tile(id, title, image=urls.thumbnail(d, id), mask=urls.label(s, id, 192), reference=urls.truth(d, id, 192))]
 chosen = mask_grid(tiles, mode="errors", threshold=0.5, opacity=0.6, tile_px=192, key="labels-grid")
 ```
-Moving the threshold, the opacity or the mode redraws what is there and loads nothing again. A tile whose
-`mask` address changes keeps its old picture until the new one has come, so nothing flickers.
+A change of threshold, opacity or mode redraws the tiles and loads nothing. A tile whose `mask` URL changes shows its
+old content until the new mask is loaded, so that nothing flickers.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _render = component("mask_grid", *SCRIPTS, style="ui/mask_grid.css")
 
 @dataclass(frozen=True)
 class Tile:
-    """One image. `mask` and `reference` are addresses of 8-bit grey pictures (probability or 0/255).
+    """One image. `mask`, `reference` and `teacher` are URLs of 8-bit grey images (probability or 0/255).
 
-    So is `teacher`, which stands between image and mask where they are shown side by side, and nowhere else.
+    `teacher` is shown only side by side, between image and mask.
     """
 
     id: str
@@ -57,18 +57,18 @@ def mask_grid(
     error_words: tuple[str, str, str] | None = None,
     follows: Mapping[str, str] | None = None,
 ) -> str | None:
-    """Draw the grid; return the id of the tile just clicked (or entered), on that one rerun only, else None.
+    """Draw the grid; return the id of the tile that was just clicked, on that rerun only, else None.
 
     Args:
-        threshold: foreground is probability >= threshold, for mask and reference alike.
+        threshold: foreground is probability >= threshold, for mask and reference.
         opacity: of the overlay, 0 to 1.
-        tile_px: the width that tiles aim at; they stretch to fill the row.
-        aspect: width over height of a tile's picture; best the median of the images shown.
-        selected: the id of the tile to mark as chosen.
-        selectable: False draws tiles that do not react to clicks.
-        error_words: what the legend calls foreground in both, in the mask alone and in the reference alone, where the
-            reference is no truth to be right or wrong by.
-        follows: on the page of a run that trains, `Page.follows`: the masks of new epochs then come by themselves.
+        tile_px: the minimum width of tiles; they stretch to fill the row.
+        aspect: width over height of a tile's image; preferably the median of the images.
+        selected: the id of the tile to mark as selected.
+        selectable: whether tiles can be clicked.
+        error_words: legend of foreground in both, in the mask only and in the reference only, if the reference is not
+            truth.
+        follows: on the page of a training run, `Page.follows`: masks of new epochs are then loaded automatically.
     """
     data = {
         "tiles": [asdict(tile) for tile in tiles],
@@ -89,4 +89,4 @@ def mask_grid(
 
 
 def _noop() -> None:
-    """A trigger is only part of the result when it has a callback."""
+    """The result has a trigger only if it has a callback."""

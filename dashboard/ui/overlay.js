@@ -1,16 +1,16 @@
-// Loading pictures and drawing a mask over an image. Shared by the mask grid and the viewer.
+// Loading images and drawing a mask over an image. Shared by the mask grid and the viewer.
 
 const KEPT_BYTES = 160e6;
-const kept = new Map(); // key -> promise of a picture, oldest use first
+const kept = new Map(); // key -> promise of an image, least recently used first
 let keptBytes = 0;
 let ask = (address) => fetch(address, { credentials: "same-origin" });
 
-// A picture is {bitmap, width, height, bytes, grey()}; null where the server has none.
+// An image is {bitmap, width, height, bytes, grey()}; null where the server has none.
 function loadPicture(address) {
   return loadOnce(address, () => fetchPicture(address));
 }
 
-// Return the promise kept under a key, or that of `fetchIt()`. What it brings says how many `bytes` it holds.
+// Return the cached promise of a key, or that of `fetchIt()`. The `bytes` of its result count for the cache size.
 function loadOnce(key, fetchIt) {
   const known = kept.get(key);
   if (known) {
@@ -19,7 +19,7 @@ function loadOnce(key, fetchIt) {
     return known;
   }
   const promise = fetchIt().then((picture) => {
-    if (picture === null) kept.delete(key); // it may come yet: ask again next time
+    if (picture === null) kept.delete(key); // it may exist later: fetch again next time
     else keptBytes += picture.bytes;
     forgetOldest();
     return picture;
@@ -32,7 +32,7 @@ async function fetchPicture(address) {
   try {
     const response = await ask(address);
     if (!response.ok) {
-      await response.body?.cancel(); // an answer left unread keeps its connection
+      await response.body?.cancel(); // an unread response keeps its connection open
       return null;
     }
     const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
@@ -61,16 +61,16 @@ function canvasOf(width, height) {
   return canvas;
 }
 
-// The context of a canvas that is used up before the next call: making one for each of many pictures takes longer than
-// drawing them. It is in memory, not on a graphics card, so that reading it is quick.
+// The context of a shared canvas, valid until the next call: creating one for each of many images takes longer than
+// drawing them. It is in main memory, not on a graphics card, so that reading it is fast.
 let scratch = null;
 function scratchContext(width, height) {
   scratch ??= canvasOf(width, height).getContext("2d", { willReadFrequently: true });
-  Object.assign(scratch.canvas, { width, height }); // clears it, too
+  Object.assign(scratch.canvas, { width, height }); // this also clears it
   return scratch;
 }
 
-// The red channel of a picture, nearest neighbour at the size wanted.
+// The red channel of an image at the given size, nearest neighbour.
 function greyValues(bitmap, width, height) {
   const context = scratchContext(width, height);
   context.imageSmoothingEnabled = false;
@@ -81,7 +81,7 @@ function greyValues(bitmap, width, height) {
   return values;
 }
 
-// The one rule for thresholds, as engine/imaging/metrics.py has it.
+// The same threshold rule as in engine/imaging/metrics.py.
 function levelOf(threshold) {
   return Math.ceil(threshold * 255 - 1e-6);
 }
@@ -90,7 +90,7 @@ function rgbOf(code) {
   return [1, 3, 5].map((start) => parseInt(code.slice(start, start + 2), 16));
 }
 
-// Stops of the magma colour map (Smith and van der Walt, 2015): dark is 0, light is 1, even in lightness.
+// Stops of the magma colour map (Smith and van der Walt, 2015): dark is 0, light is 1, perceptually uniform.
 const MAGMA = ["#000004", "#221150", "#5f187f", "#982d80", "#d3436e", "#f8765c", "#febb81", "#fcfdbf"].map(rgbOf);
 
 function magma(value) {
@@ -114,13 +114,13 @@ function maskOf(values, level) {
   return inside;
 }
 
-// A colour as ImageData keeps it: red in the lowest byte, opacity in the highest (browsers' machines are little endian).
+// A colour in the format of ImageData: red in the lowest byte, opacity in the highest (browsers' machines are little endian).
 function pixelOf([red, green, blue], opacity) {
   return ((opacity << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
-// Return a canvas in the mask's own size with what is to lie over the image, or null when there is nothing to draw.
-// Use it before the next call.
+// Return a canvas of the mask's size with the overlay of the image, or null when there is nothing to draw.
+// It is valid until the next call.
 function drawOverlay(mask, reference, mode, settings, colours, pixelsPerMaskPixel) {
   const leading = mask ?? (mode === "outline" || mode === "fill" ? reference : null);
   if (!leading || mode === "image") return null;
@@ -163,8 +163,7 @@ function drawOverlay(mask, reference, mode, settings, colours, pixelsPerMaskPixe
   return context.canvas;
 }
 
-// Return a canvas with a mask alone, white on black, for showing it beside its image. Use it before the
-// next call.
+// Return a canvas with only a mask, white on black, to show it beside its image. It is valid until the next call.
 function drawMaskAlone(mask, level) {
   const values = mask.grey();
   const context = scratchContext(mask.width, mask.height);

@@ -10,7 +10,7 @@ PER_PAGE = 48
 
 
 def page_numbers(found: int, noun: str = "image") -> int:
-    """Draw how many there are and, where one page does not hold them, the page numbers; return the chosen page."""
+    """Draw the total and the page numbers if there is more than one page; return the chosen page."""
     pages = max(1, -(-found // PER_PAGE))
     if pages == 1:
         return 1
@@ -20,5 +20,5 @@ def page_numbers(found: int, noun: str = "image") -> int:
 
 
 def first_page() -> None:
-    """A callback for filters and orders: what they change starts at its first page."""
+    """A callback for filters and orders: go to the first page."""
     st.session_state["page"] = 1

@@ -1,6 +1,6 @@
-"""Colours that mean something, the same on every page and in every chart.
+"""Colours with a meaning, the same on every page and in every chart.
 
-Okabe and Ito, "Color Universal Design", 2008: eight colours told apart under every common colour vision.
+Okabe and Ito, "Color Universal Design", 2008: eight colours that are distinct with all common types of colour vision.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
 )
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
-# Of all bright triples these stay furthest apart for protanopes and deuteranopes (CIE76 distance 49).
+# Of all bright triples these are the most distinct for protanopes and deuteranopes (CIE76 distance 49).
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, SKY
 MASK = VERMILION
-# A class map's classes 1, 2, …; background stays clear.
+# A class map's classes 1, 2, …; background is transparent.
 CLASSES = (VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE)
 
 
 def overlay() -> dict[str, str]:
-    """Return the colours that masks are drawn with, by the names that overlay.js uses."""
+    """Return the colours of masks, by the names in overlay.js."""
     return {"mask": MASK, "tp": TRUE_POSITIVE, "fp": FALSE_POSITIVE, "fn": FALSE_NEGATIVE}

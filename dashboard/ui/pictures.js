@@ -1,7 +1,7 @@
-// Asks for the pictures of many tiles with few requests (see dashboard/server/picture_bundle.py).
+// Fetches the images of many tiles with few requests (see dashboard/server/picture_bundle.py).
 
 const TOGETHER = 24;
-let waiting = []; // [address, what to do with its answer]
+let waiting = []; // [address, resolve function]
 
 ask = (address) =>
   new Promise((resolve) => {

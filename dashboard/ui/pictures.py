@@ -1,4 +1,4 @@
-"""Small pictures in a line, by their address: thumbnails of a card, or an image with a coloured map over it."""
+"""Images by URL: the thumbnails of a card, and an image with a coloured map over it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard.ui import palette
 
 
 def thumbnails(addresses: Sequence[str], height_px: int = 72) -> None:
-    """Draw pictures side by side, each filling an equal share of the width; with none, an empty strip as high."""
+    """Draw images side by side with equal widths; without any, an empty strip of the same height."""
     style = f"flex:1;min-width:0;height:{height_px}px;object-fit:cover;border-radius:4px"
     inner = "".join(f'<img src="{escape(address)}" alt="" loading="lazy" style="{style}">' for address in addresses)
     empty = "" if addresses else ";border-radius:4px;background:rgba(128,128,128,.12)"
@@ -19,7 +19,7 @@ def thumbnails(addresses: Sequence[str], height_px: int = 72) -> None:
 
 
 def overlaid(image: str, over: str, caption: str, opacity: float = 0.75) -> None:
-    """Draw an image, and over it another of the same proportions with clear parts; the caption goes below."""
+    """Draw an image, over it another of the same proportions with transparent parts, and a caption below."""
     st.html(
         f'<figure style="margin:0"><div style="position:relative;line-height:0">'
         f'<img src="{escape(image)}" alt="{escape(caption)}" style="width:100%;border-radius:4px">'
@@ -31,7 +31,7 @@ def overlaid(image: str, over: str, caption: str, opacity: float = 0.75) -> None
 
 
 def class_legend(names: Sequence[str]) -> None:
-    """Draw the classes of a class map with their colours; the first, the background, is clear."""
+    """Draw the classes of a class map with their colours; the first, the background, is transparent."""
     entries = []
     for index, name in enumerate(names):
         colour = palette.CLASSES[(index - 1) % len(palette.CLASSES)] if index else "transparent"

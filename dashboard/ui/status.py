@@ -1,4 +1,4 @@
-"""What state a thing is in, how far it is, and what to do when there is nothing yet."""
+"""Badges of job states, progress bars, and the empty state of a page."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def progress(job: JobView, text: str | None = None) -> None:
 def empty_state(
     title: str, what_next: str, *, button: str | None = None, page: str | None = None, icon: str = ":material/inbox:"
 ) -> None:
-    """Say that there is nothing here yet and what to do, with a button to the page where it is done.
+    """Draw a message that there is nothing yet, what to do, and a button to the page for it.
 
     Args:
         page: a file under dashboard/, such as "views/datasets/page.py".

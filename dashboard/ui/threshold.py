@@ -1,4 +1,4 @@
-"""The mask threshold, the same slider on every page, kept in the address as `?threshold=`."""
+"""The slider of the mask threshold, the same on every page, bound to the URL as `?threshold=`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import streamlit as st
 
 
 def mask_threshold(follows: str, width: int | Literal["stretch"] = "stretch") -> float:
-    """Draw the slider; return the threshold in [0, 1]. `follows` is a sentence on what else changes with it."""
+    """Draw the slider; return the threshold in [0, 1]. `follows` is a sentence on what else changes."""
     return st.slider(
         "Mask threshold",
         0.0,

@@ -1,4 +1,4 @@
-"""A score that needs no truth against true Dice: a point for each image, and a click opens one."""
+"""A scatter chart of a score without truth against true Dice: a click on a point opens the image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_POINTS = 1500
 
 def trust_chart(trust: Trust, *, key: str, title: str) -> str | None:
     """Draw the chart of a score named by `title`; return the id of an image whose point was just clicked."""
-    # A new chart after each click, so that the click is forgotten and its point can be clicked again.
+    # A new chart after each click clears the selection, so that the same point can be clicked again.
     clicks = st.session_state.setdefault(f"{key}-clicks", 0)
     event = st.plotly_chart(
         _figure(trust, title),

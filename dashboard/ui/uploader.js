@@ -1,4 +1,4 @@
-// Files, folders and zips from the browser to the upload route, a few at a time, each streamed by the browser itself.
+// Uploads files, folders and zips, a few at a time, each streamed by the browser.
 
 const AT_ONCE = 4;
 const TRIES = 3;
@@ -64,8 +64,8 @@ class Uploader {
     const wanted = real.filter(({ path }) => accept.some((suffix) => path.toLowerCase().endsWith(suffix)));
     const refused = real.filter((entry) => !wanted.includes(entry)).map(({ path }) => path);
     const total = wanted.reduce((sum, { file }) => sum + file.size, 0);
-    if (total > limit) return this.say([`This is ${sizeText(total)}, and one upload may have ${sizeText(limit)}.`], "bad");
-    if (!wanted.length) return this.say([real.length ? `None of these files is one of ${accept.join(", ")}.` : "There is no file in it."], "bad");
+    if (total > limit) return this.say([`This is ${sizeText(total)}; the limit of an upload is ${sizeText(limit)}.`], "bad");
+    if (!wanted.length) return this.say([real.length ? `None of these files is one of ${accept.join(", ")}.` : "It contains no file."], "bad");
     this.job = { total, files: wanted.length, sent: new Map(), failed: [], refused, done: 0, bytes: 0, started: performance.now(), requests: new Set() };
     this.sending = true;
     this.show();
@@ -176,7 +176,7 @@ class Uploader {
   }
 }
 
-// The files of a drop, with those inside of dropped folders.
+// The dropped files, including those in dropped folders.
 async function droppedFiles(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   const found = [];

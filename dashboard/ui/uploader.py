@@ -1,12 +1,12 @@
-"""Files, a whole folder or a zip from the browser, streamed to disk past Streamlit's memory.
+"""Upload of files, a folder or a zip, streamed to disk without Streamlit's memory.
 
 ```python
-upload = uploader(key="import")          # Upload(token, files, bytes) once all files have arrived, else None
+upload = uploader(key="import")          # Upload(token, files, bytes) once complete, else None
 if upload and st.button("Import"):
-    ...                                  # the files lie under resources.upload_folder(upload.token)
-    forget_upload("import")              # the next files get a folder of their own
+    ...                                  # the files are in resources.upload_folder(upload.token)
+    forget_upload("import")              # the next files get a new folder
 ```
-The result stays until `forget_upload`, and comes from what lies on disk, not from what the browser says.
+The result stays until `forget_upload`. It is read from disk and not reported by the browser.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _render = component("uploader", "ui/uploader.js", style="ui/uploader.css")
 
 @dataclass(frozen=True)
 class Upload:
-    """What has arrived: `files` are names relative to the upload's folder, `bytes` their sum."""
+    """A complete upload: `files` are names relative to its folder, `bytes` their total size."""
 
     token: str
     files: tuple[str, ...]
@@ -57,7 +57,7 @@ def uploader(
 
 
 def forget_upload(key: str) -> None:
-    """Start afresh: the next rerun draws an empty drop zone with a new token. The files stay where they are."""
+    """Start a new upload: the next rerun draws an empty drop zone with a new token. The files are kept."""
     st.session_state.pop(_name(key), None)
 
 
@@ -73,4 +73,4 @@ def _name(key: str) -> str:
 
 
 def _noop() -> None:
-    """A value is only part of the result when it has a callback."""
+    """The result has a value only if it has a callback."""

@@ -1,8 +1,8 @@
-// Panes that zoom and pan as one, or two pictures upon each other with a wipe slider.
+// Panes that zoom and pan together, or two stacked images with a wipe slider.
 
 const LEAST_PANE_PX = 300;
-const GREATEST_SCALE = 64; // pixels of the screen, across, that one pixel of the image may take
-const SQUARES_FROM = 2; // from so many on, a pixel of the image is shown as the square that it is
+const GREATEST_SCALE = 64; // maximum width of an image pixel in screen pixels
+const SQUARES_FROM = 2; // from this scale on, image pixels are drawn as squares
 const ZOOMS = [0.25, 0.5, 1, 2, 4, 8, 16, 32];
 const KEYS_HELP = "Arrows move, + and - zoom, 0 shows the whole image, 1 its pixels one to one, Shift and arrows move the cross.";
 const FRAME =
@@ -21,7 +21,7 @@ const PANE =
 class Viewer {
   constructor(root) {
     this.root = root;
-    this.view = { x: 0.5, y: 0.5, zoom: 1 }; // the middle of the pane in shares of the image; 1 shows all of it
+    this.view = { x: 0.5, y: 0.5, zoom: 1 }; // centre of the pane in shares of the image; zoom 1 shows all of it
     this.wipeAt = 0.5;
     this.cursor = null; // [x, y] in pixels of the image
     this.pinned = false;
@@ -55,7 +55,7 @@ class Viewer {
     this.load();
   }
 
-  // Load what the panes show and change all of them at once; until then the old pictures stay.
+  // Load the content of all panes and then change them together; until then the old content stays.
   async load() {
     const { asked, groups, whole } = this;
     this.busy.textContent = "Loading …";
@@ -70,10 +70,10 @@ class Viewer {
     if (this.asked !== asked || this.whole !== whole) return;
     this.busy.textContent = "";
     this.setPanes(groups, pictures);
-    ahead.forEach(layer); // so that the next image is there at once
+    ahead.forEach(layer); // so that the next image is shown immediately
   }
 
-  // Before there is anything to see, each pane comes as soon as it can.
+  // At first, each pane is shown as soon as it is loaded.
   paintFirst(loaded) {
     const { groups } = this;
     this.setPanes(groups, groups.map(() => []));
@@ -91,7 +91,7 @@ class Viewer {
     this.apply();
   }
 
-  // The place stays from one image to the next of the same size, so that the same place can be compared.
+  // The view is kept for the next image of the same size, so that the same region can be compared.
   fitTo(image) {
     if (!image) return;
     const [width, height] = this.data.settings.full_px ?? [image.width, image.height];
@@ -103,7 +103,7 @@ class Viewer {
     this.size = { width, height };
   }
 
-  // Show titles, notes and legend of what is loaded, and paint it.
+  // Show titles, notes and legend of the loaded content, and paint it.
   apply() {
     this.panes.forEach((pane, index) => {
       pane.layers = this.groups[index] ?? pane.layers;
@@ -131,7 +131,7 @@ class Viewer {
     pane.note.hidden = !note;
   }
 
-  // As few rows as panes of a useful width need, and the panes of all rows as wide as the fullest row lets them be.
+  // The fewest rows with panes of a useful width; all panes are as wide as those of the fullest row.
   arrange() {
     const rows = Math.ceil((this.panes.length * LEAST_PANE_PX) / Math.max(this.row.clientWidth, LEAST_PANE_PX));
     this.row.style.setProperty("--across", String(Math.ceil(this.panes.length / rows)));
@@ -161,7 +161,7 @@ class Viewer {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => {
       if (!this.size) return;
-      this.seen = new Map(); // what one pane of a frame has drawn or read and others can use
+      this.seen = new Map(); // results of one pane that the other panes of a frame reuse
       this.panes.forEach((pane) => this.paint(pane));
       this.showZoom();
     });
@@ -173,7 +173,7 @@ class Viewer {
     const [width, height] = [box.width, box.height].map((length) => Math.max(1, Math.floor(length * density)));
     if (pane.canvas.width !== width || pane.canvas.height !== height) {
       Object.assign(pane.canvas, { width, height });
-      // Whole pixels of the screen, or the browser would blur what is drawn pixel by pixel.
+      // Whole screen pixels, or the browser would blur the canvas.
       Object.assign(pane.canvas.style, { width: `${width / density}px`, height: `${height / density}px` });
     }
     const context = pane.canvas.getContext("2d");
@@ -200,14 +200,14 @@ class Viewer {
     const scale = place[2] / this.size.width;
     context.drawImage(this.scaled(image, place, context.canvas, scale >= SQUARES_FROM), 0, 0);
     paintOverlay(context, mask, reference, layer.mode, this.data.settings, this.data.colours, place, density, this.seen);
-    // The smaller copies no longer do once one of their pixels is larger than one of the screen.
+    // The smaller copies are not sufficient once one of their pixels is larger than a screen pixel.
     if (!this.whole && image.width < this.size.width && scale > (1.25 * image.width) / this.size.width) {
       this.whole = true;
       this.load();
     }
   }
 
-  // The image as a canvas of the given size shows it: once for all panes of a frame, as making it smaller takes long.
+  // The image in a canvas of the given size, once for all panes of a frame, because scaling it down takes long.
   scaled(image, place, { width, height }, squares) {
     return once(this.seen, image, [place, width, height], () => {
       const canvas = canvasOf(width, height);
@@ -219,14 +219,14 @@ class Viewer {
     });
   }
 
-  // Where the image lies in a box: [x, y, width, height], in the box's own unit.
+  // The place of the image in a box: [x, y, width, height], in the unit of the box.
   placeIn(width, height, zoom = this.view.zoom) {
     const scale = Math.min(width / this.size.width, height / this.size.height) * zoom;
     const shown = [this.size.width * scale, this.size.height * scale];
     return [width / 2 - this.view.x * shown[0], height / 2 - this.view.y * shown[1], ...shown];
   }
 
-  // Pixels of the screen, across, that a pixel of the image takes.
+  // The width of an image pixel in screen pixels.
   scale(zoom = this.view.zoom) {
     const { canvas } = this.panes[0];
     return (this.placeIn(canvas.clientWidth, canvas.clientHeight, zoom)[2] / this.size.width) * (window.devicePixelRatio || 1);
@@ -244,7 +244,7 @@ class Viewer {
     this.move(held[0] - (at[0] - after[0]) / after[2], held[1] - (at[1] - after[1]) / after[3]);
   }
 
-  // Zoom about the cursor where it was kept, else about the middle.
+  // Zoom around the cursor if it is pinned, else around the centre.
   zoomBy(factor) {
     const pane = this.panes[0];
     if (!pane || !this.size) return;

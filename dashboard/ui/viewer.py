@@ -1,14 +1,14 @@
-"""One or more pictures side by side that zoom and pan as one, or two with a wipe slider between them.
+"""Images side by side that zoom and pan together, or two with a wipe slider between them.
 
 ```python
 panes = [Pane("Image", url), Pane("Truth", url, mask=t), Pane("Errors", url, mask=p, reference=t, mode="errors")]
 viewer(panes, threshold=0.5, opacity=0.5, key="detail")
 viewer([Pane("Run A", url, mask=a), Pane("Run B", url, mask=b)], wipe=True, key="wipe")
 ```
-Wheel or pinch zooms, drag pans, double click zooms in or shows the whole image again; from the keyboard + - 0 1 and
-arrows. A line under the panes tells what the pixel under the mouse, or under the cross that Shift and arrows move,
-holds. Threshold, opacity and modes redraw what is there and load nothing. From two pixels of the screen for one of the
-image on, pixels are shown as squares; contours are a pixel of the screen wide at any zoom.
+Wheel or pinch zooms, drag pans, double click zooms in or shows the whole image again; on the keyboard + - 0 1 and
+arrows. A line below the panes shows the values of the pixel under the mouse, or under the cross that Shift and arrows
+move. Threshold, opacity and modes redraw and load nothing. From two screen pixels per image pixel on, pixels are shown
+as squares; contours are one screen pixel wide at any zoom.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dashboard.ui import palette
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.web import component
 
-# Of larger images the browser gets small copies first, and the pixels themselves when it is zoomed in: five maps of
-# 48 megapixels would take two seconds to decode and half a gigabyte to hold.
+# For larger images the browser loads small copies first, and full resolution when zoomed in: five maps of
+# 48 megapixels take two seconds to decode and half a gigabyte of memory.
 WHOLE_UP_TO_PX = 16_000_000
 SMALLER_PX = urls.SIZES_PX[-1]
 
@@ -34,10 +34,10 @@ _render = component("viewer", *_SCRIPTS, style="ui/viewer.css")
 
 @dataclass(frozen=True)
 class Pane:
-    """One picture: an image and what is drawn over it. Addresses as for a mask grid's tile.
+    """An image with its mask and reference; URLs as in `mask_grid.Tile`.
 
-    `words` are what the legend calls the colours of mode "errors": in both, in the mask alone, in the reference alone.
-    A `note` stands in place of the picture and says why there is none.
+    `words` is the legend of mode "errors": in both, in the mask only, in the reference only. A `note` is shown instead
+    of the image and says why there is none.
     """
 
     title: str
@@ -51,11 +51,11 @@ class Pane:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the line under the panes tells of the grey picture at `address`, as `kind` says.
+    """How the line below the panes shows a pixel of the grey image at `address`.
 
-    "probability" is a share from 0 to 1 and in or out at the mask threshold; "label" the same at 0.5, where labels
-    teach; "share" is the number alone; "mask" is foreground or background; "class" is a number and its name of
-    `classes`.
+    "probability" is a value from 0 to 1 with foreground or background at the mask threshold; "label" the same at 0.5,
+    the threshold of training; "share" is only the value; "mask" is foreground or background; "class" is a number with
+    its name in `classes`.
     """
 
     name: str
@@ -76,14 +76,14 @@ def viewer(
     full_px: tuple[int, int] | None = None,
     ahead: Sequence[Pane] = (),
 ) -> None:
-    """Draw the panes; with `wipe` the first two lie upon each other.
+    """Draw the panes; with `wipe` the first two are stacked.
 
     Args:
-        threshold: foreground is probability >= threshold; a reference's foreground is from 0.5 on.
-        height_px: each pane's greatest height.
-        readings: what is told of the pixel under the pointer beside its colour; else the panes' masks and references.
-        full_px: width and height of the image. Of a large one the panes then show smaller copies until zoomed in.
-        ahead: panes that are likely to be wanted next; their pictures are loaded when all else is there.
+        threshold: foreground is probability >= threshold; for a reference >= 0.5.
+        height_px: maximum height of a pane.
+        readings: values shown for a pixel in addition to its colour; by default the panes' masks and references.
+        full_px: width and height of the image. A large one is shown as smaller copies until zoomed in.
+        ahead: panes that are likely to be opened next; their images are loaded last.
     """
     chosen = derived_readings(panes) if readings is None else readings
     addresses = {address for pane in panes for address in (pane.image, pane.mask, pane.reference) if address}

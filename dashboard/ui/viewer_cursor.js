@@ -1,4 +1,4 @@
-// The cross that marks the same pixel in every pane: it follows the mouse, or stays where a click or the keyboard put it.
+// The cross at the same pixel in every pane: it follows the mouse, or stays where a click or the keyboard pinned it.
 
 const CursorMoves = {
   pixelAt(pane, event) {
@@ -19,7 +19,7 @@ const CursorMoves = {
     if (!this.pinned) this.setCursor(null);
   },
 
-  // Keep the cross at a clicked pixel; a second click lets it follow the mouse again.
+  // Pin the cross to a clicked pixel; a second click releases it.
   pinAt(pane, event) {
     if (!this.size) return;
     this.pinned = !this.pinned;
@@ -28,7 +28,7 @@ const CursorMoves = {
     this.pinned &&= this.cursor !== null;
   },
 
-  // One pixel of the image; seen from afar, where that is nothing, one of the screen.
+  // One image pixel, or one screen pixel if that is larger.
   moveCursor(x, y) {
     if (!this.size) return;
     const { width, height } = this.size;

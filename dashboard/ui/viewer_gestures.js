@@ -1,4 +1,4 @@
-// What a person does with wheel, fingers, mouse and keys, told to a viewer.
+// Wheel, touch, mouse and keyboard input of a viewer.
 
 const CLICK_PX = 4;
 const ZOOM_STEP = 1.25;
@@ -41,7 +41,7 @@ function listenToPane(viewer, pane) {
   });
 }
 
-// One finger or the mouse pans; two fingers zoom about the point between them, and pan with it.
+// One finger or the mouse pans; two fingers zoom around the point between them, and pan with it.
 function drag(viewer, pane, event) {
   const before = viewer.pointers.get(event.pointerId);
   const now = { clientX: event.clientX, clientY: event.clientY };

@@ -1,15 +1,15 @@
-// What lies over an image, drawn at the resolution of the screen: only the part in sight, and as sharp at any zoom.
+// The overlays of an image, drawn at screen resolution: only the visible part, sharp at any zoom.
 
-const STRIP_PIXELS = 1e6; // that are read at a stretch, so that large pictures do not hold up the page
+const STRIP_PIXELS = 1e6; // read at a time, so that large images do not block the page
 
-// A map is a grey picture as bytes, {width, height, bytes, levels}: level k holds means over squares of 2^k pixels.
+// A map is a grey image as bytes, {width, height, bytes, levels}: level k holds means over squares of 2^k pixels.
 function loadMap(address) {
   return loadOnce(`map ${address}`, async () => {
     const picture = await fetchPicture(address);
     if (!picture) return null;
     const { bitmap, width, height } = picture;
     const levels = [{ width, height, values: await greyInStrips(bitmap) }];
-    bitmap.close(); // four bytes a pixel that nothing needs any more
+    bitmap.close(); // free four bytes per pixel
     while (levels.at(-1).width * levels.at(-1).height > STRIP_PIXELS) {
       await pause();
       levels.push(halved(levels.at(-1)));
@@ -37,7 +37,7 @@ async function greyInStrips(bitmap) {
   return values;
 }
 
-// The level whose pixels come closest to one pixel of the screen: `shown` is how many of those a map's pixel takes.
+// The level whose pixels are closest to a screen pixel: `shown` is the width of a map's pixel in screen pixels.
 function levelFor(map, shown) {
   const wanted = Math.max(0, Math.round(Math.log2(1 / shown)));
   while (map.levels.length <= wanted) map.levels.push(halved(map.levels.at(-1)));
@@ -59,7 +59,7 @@ function halved({ width, height, values }) {
   return { width: across, height: down, values: means };
 }
 
-// The pixels of the screen that show the image, with a margin beyond the canvas so that lines there have neighbours.
+// The screen pixels that show the image, with a margin beyond the canvas so that lines there have neighbours.
 function windowOf(place, width, height, margin) {
   const first = (start, least) => Math.max(-margin, Math.ceil(start - 0.5), least);
   const x = first(place[0], -margin);
@@ -84,7 +84,7 @@ function valuesIn(map, place, area, seen) {
   });
 }
 
-// Return what `make()` gave for a thing and a key; the last key's result is kept in the Map `seen`.
+// Return the result of `make()` for an object and a key; the result of the last key is cached in the Map `seen`.
 function once(seen, thing, key, make) {
   const asked = JSON.stringify(key);
   const known = seen.get(thing);
@@ -94,7 +94,7 @@ function once(seen, thing, key, make) {
   return made;
 }
 
-// Which of `most` squares of `size` each of `count` pixels of the screen lies in, the first of them at `start`.
+// The index among `most` squares of width `size` for each of `count` screen pixels, the first of them at `start`.
 function indices(start, count, size, most) {
   const found = new Int32Array(count);
   for (let i = 0; i < count; i++) found[i] = clamp(Math.floor((start + i + 0.5) / size), 0, most - 1);
@@ -115,7 +115,7 @@ function colourBy(pixels, indices, shades) {
 function shadeBorder(pixels, inside, area, reach, outer, shade) {
   const { width, height } = area;
   const wanted = outer ? 0 : 1;
-  const beyond = 0; // outside the image nothing is inside
+  const beyond = 0; // outside of the image
   const row = reach * width;
   for (let y = 0, i = 0; y < height; y++) {
     const [above, below] = [y >= reach, y + reach < height];
@@ -130,7 +130,7 @@ function shadeBorder(pixels, inside, area, reach, outer, shade) {
 }
 
 // Draw a layer's mask and reference over the image at `place` ([x, y, width, height] in pixels of the canvas). `seen`
-// is a Map that lasts for a frame.
+// is a Map for one frame.
 function paintOverlay(context, mask, reference, mode, settings, colours, place, density, seen) {
   const line = Math.max(1, Math.round(density));
   const area = windowOf(place, context.canvas.width, context.canvas.height, 2 * line);
@@ -166,17 +166,17 @@ function paintOverlay(context, mask, reference, mode, settings, colours, place, 
   context.drawImage(canvas, area.x, area.y);
 }
 
-// Contours are drawn in pixels of the screen: the mask's just inside its border and the reference's just outside, so
-// that both are seen where they agree. A dark line beside each shows it on ground of its own colour.
+// Contours are drawn in screen pixels: the mask's just inside its border and the reference's just outside, so that both
+// are visible where they agree. A dark line beside each makes it visible on a background of the same colour.
 function shadeContours(pixels, inMask, inReference, area, line, colours) {
   const lines = [[inReference, true, colours.fn], [inMask, false, colours.mask]].filter(([inside]) => inside);
   for (const [inside, outer] of lines) shadeBorder(pixels, inside, area, 2 * line, outer, pixelOf([0, 0, 0], 110));
   for (const [inside, outer, code] of lines) shadeBorder(pixels, inside, area, line, outer, pixelOf(rgbOf(code), 255));
 }
 
-// What the colours of the panes mean. Where panes mean different things by them, each meaning stands after its pane's name.
+// The legend of the panes. If colours differ in meaning, each entry has the name of its pane.
 function viewerLegend(panes, colours) {
-  const meanings = new Map(); // the words of a pane -> its first title
+  const meanings = new Map(); // legend of a pane -> its first title
   for (const pane of panes) {
     if (pane.mode !== "errors" || !pane.mask || !pane.reference) continue;
     const words = (pane.words ?? ERROR_WORDS).map((text, index) => [text, [colours.tp, colours.fp, colours.fn][index]]);

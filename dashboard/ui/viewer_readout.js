@@ -1,11 +1,11 @@
-// The line that tells what the pixel under the pointer or the cursor holds, out of pictures that are here already.
+// The line with the values of the pixel under the pointer or the cursor, from images that are already loaded.
 
 const READOUT_HINT = "Point at a pixel to read it; click keeps it. Shift + arrows move the cross from the keyboard.";
 
 class Readout {
   constructor(element, spoken) {
     this.element = element;
-    this.spoken = spoken; // read aloud: only what the keyboard asked for
+    this.spoken = spoken; // for screen readers: only after keyboard input
     this.point = canvasOf(1, 1).getContext("2d", { willReadFrequently: true });
     this.maps = [];
     this.clear();
@@ -23,7 +23,7 @@ class Readout {
     this.element.classList.add("idle");
   }
 
-  // `cursor` is [x, y] in pixels of the image, `rough` whether only a smaller copy of it is here.
+  // `cursor` is [x, y] in image pixels, `rough` whether only a smaller copy of the image is loaded.
   show(cursor, image, full, rough, threshold, aloud) {
     const [x, y] = cursor;
     const about = rough ? "≈ " : "";

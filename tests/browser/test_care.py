@@ -52,7 +52,7 @@ def test_a_restored_installation_is_whole_resumes_its_run_and_reports_a_failure(
             name = datasets.listing(session)[0].name
         page.goto(f"{app.address}/runs?run={run.id}")
         with page.expect_download() as download:
-            page.get_by_role("link", name="Download what a bug report needs").click()
+            page.get_by_role("link", name="Download bug report").click()
         data = Path(download.value.path()).read_bytes()
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             assert "job.log" in archive.namelist()

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from db import datasets, runs
 from engine.exports import job as export
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.engine.exports.test_job import submit
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
@@ -56,7 +56,7 @@ def test_a_file_is_prepared_by_a_worker_and_downloaded(app, open_tab):
     page.goto(f"{app.address}/gallery?run={run.id}&threshold=0.6")
     page.get_by_role("button", name="Download").click()
     page.get_by_role("tab", name="Annotations").click()
-    page.get_by_text("It was made at threshold 0.30, and the page is at 0.60.").wait_for()
+    page.get_by_text("It was exported at threshold 0.30, and the page is at 0.60.").wait_for()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from tests.faults.jobs_at_work import Work
 from tests.faults.rig import Rig
 
-AGAIN = re.compile(r"\b(Retry|Resume|Start over|Put back in the queue|Try again|Go on)$")
+AGAIN = re.compile(r"\b(Retry|Resume|Start over|Put back in the queue|Try again)$")
 HALTED = ("failed", "stopped", "lost")
 CLICK_MS = 60_000
 

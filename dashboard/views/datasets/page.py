@@ -24,7 +24,7 @@ from dashboard.ui.viewer import Pane, Reading, viewer
 from dashboard.views.datasets.truth_editor import truth_editor
 from db import datasets, names, submissions
 from db.models import Dataset, Image, utc_now
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 
 PAGE = "views/datasets/page.py"
 MODES: dict[str, Mode] = {"Fill": "fill", "Outline": "outline", "Images only": "image"}

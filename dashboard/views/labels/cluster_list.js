@@ -1,5 +1,5 @@
-// The clusters of a dataset with a tick each. A tick shows at once; until Python has answered with the same ticks, what
-// the person clicked stands, so that two quick clicks do not undo each other.
+// The clusters of a dataset with a checkbox each. A tick is shown immediately; the local ticks are kept until the script
+// returns the same ones, so that two quick clicks do not undo each other.
 
 class ClusterList {
   constructor(root) {

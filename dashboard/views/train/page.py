@@ -19,7 +19,7 @@ from engine import VERSION
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
 from engine.core.run_config_text import preset_text
 from engine.imaging import codec
-from engine.store.artifacts import MissingFile
+from engine.store.base import MissingFile
 
 PREVIEW_IMAGES, PREVIEW_COPIES = 3, 3
 PREVIEW_MODES: dict[Mode, str] = {

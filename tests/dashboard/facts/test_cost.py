@@ -34,15 +34,15 @@ def test_too_much_memory_names_the_setting_to_lower_and_what_would_fit():
     assert cost(classic(batch_size=8), needed[8]).warning == ""
 
 
-def test_pretrained_weights_are_told_for_what_they_are(tmp_path):
-    def told(weights, architecture="mobilenet_v2"):
+def test_pretrained_weights_are_described(tmp_path):
+    def described(weights, architecture="mobilenet_v2"):
         return encoder_weights(ModelParams(architecture=architecture, encoder_weights=weights), tmp_path)
 
-    assert told("imagenet", "unet") == ("", "")
-    assert "random numbers" in told("none")[0]
-    assert "not label-free" in told("imagenet")[0] and "9 MB" in told("imagenet")[0]
+    assert described("imagenet", "unet") == ("", "")
+    assert "random weights" in described("none")[0]
+    assert "not label-free" in described("imagenet")[0] and "9 MB" in described("imagenet")[0]
     (tmp_path / IMAGENET_FILE).parent.mkdir()
     (tmp_path / IMAGENET_FILE).touch()
-    assert "already" in told("imagenet")[0]
-    assert "There is no weights file" in told(str(tmp_path / "none.h5"))[1]
-    assert told(str(tmp_path / IMAGENET_FILE))[1] == ""
+    assert "already" in described("imagenet")[0]
+    assert "There is no weights file" in described(str(tmp_path / "none.h5"))[1]
+    assert described(str(tmp_path / IMAGENET_FILE))[1] == ""

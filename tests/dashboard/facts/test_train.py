@@ -11,7 +11,7 @@ from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.datasets.split import split
 from engine.imaging.codec import encode_png
 from engine.network.plan import network_plan
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import Installation, add_discs
 
 LOST_AFTER_S = 60.0
@@ -56,7 +56,7 @@ def test_truth_and_label_sets_are_offered_with_counts_and_named_scores(installat
 
 def test_a_label_set_still_being_drawn_says_so(installation, dataset):
     label(installation, dataset, drawn=2)
-    assert "still being drawn" in offered(installation, dataset)["by k-means"].problem
+    assert "still being computed" in offered(installation, dataset)["by k-means"].problem
 
 
 def test_truth_without_foreground_cannot_teach(installation, dataset):

@@ -8,7 +8,7 @@ from dashboard.facts import urls
 from db import jobs, runs
 from db.models import Job, JobKind, JobStatus, utc_now
 from db.submissions import submit_export
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.serving import serving
@@ -56,10 +56,10 @@ def test_the_list_is_drawn_only_while_it_is_open_and_its_links_carry_the_thresho
     at = opened(open_page, GALLERY, set_id, run=run.id, threshold="0.3")
     assert not at.exception
     addresses = [link.url for link in at.get("link_button")]
-    assert urls.prediction_zip(set_id, 0.3) in addresses
-    assert urls.prediction_zip(set_id, 0.3, kind="cutouts") in addresses
-    assert urls.prediction_zip(set_id, 0.3, kind="classes") in addresses
-    assert urls.prediction_csv(set_id, 0.3) in addresses and urls.model(run.id) in addresses
+    assert urls.masks_zip("prediction_set", set_id, 0.3) in addresses
+    assert urls.masks_zip("prediction_set", set_id, 0.3, kind="cutouts") in addresses
+    assert urls.masks_zip("prediction_set", set_id, 0.3, kind="classes") in addresses
+    assert urls.scores_csv("prediction_set", set_id, 0.3) in addresses and urls.model(run.id) in addresses
 
 
 def test_a_press_prepares_a_file_at_the_pages_threshold(open_page, predicted, installation, submitted):
@@ -84,8 +84,8 @@ def test_a_prepared_file_can_be_taken_and_says_when_it_is_out_of_date(open_page,
     with pytest.raises(KeyError):
         at.button(key="prepare-prediction_set-coco")
     at = opened(open_page, GALLERY, set_id, run=run.id, threshold="0.4")
-    assert any("made at threshold 0.50" in caption.value for caption in at.caption)
-    assert at.button(key="prepare-prediction_set-coco").label == "Prepare anew"
+    assert any("exported at threshold 0.50" in caption.value for caption in at.caption)
+    assert at.button(key="prepare-prediction_set-coco").label == "Prepare again"
     with installation.database.writing() as session:
         runs.clear_predictions(session, set_id)
         runs.add_predictions(
@@ -126,7 +126,8 @@ def test_a_failure_is_told_and_can_be_tried_again(open_page, predicted, installa
 def test_the_pages_of_labels_and_runs_have_the_list_too(open_page, predicted, installation):
     run, set_id = predicted
     at = opened(open_page, "views/labels/page.py", run.label_set_id, dataset=run.dataset_id)
-    assert not at.exception and urls.label_zip(run.label_set_id) in [link.url for link in at.get("link_button")]
+    links = [link.url for link in at.get("link_button")]
+    assert not at.exception and urls.masks_zip("label_set", run.label_set_id) in links
     at = opened(open_page, "views/runs/page.py", set_id, run=run.id)
     assert not at.exception and urls.metrics_csv(run.id) in [link.url for link in at.get("link_button")]
 

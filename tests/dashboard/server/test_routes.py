@@ -17,7 +17,7 @@ from db import datasets, recipes, runs
 from db.models import Dataset, Label, LabelSet, Run, new_id
 from engine.core.run_config import PRESETS
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.serving import serving
 
@@ -191,7 +191,7 @@ def test_a_preview_is_served_under_a_key_that_its_bytes_decide(dashboard, served
 
 def test_a_zip_of_predictions_has_masks_at_the_threshold_a_table_and_probabilities(dashboard, discs, served):
     _, set_id = add_predictions(dashboard, discs)
-    answer = served.ask(urls.prediction_zip(set_id, 0.25, probabilities=True))
+    answer = served.ask(urls.masks_zip("prediction_set", set_id, 0.25, probabilities=True))
     assert "L%C3%A4ufe%2F1%20on%20discs.zip" in answer.headers["content-disposition"]
     archive = zipfile.ZipFile(io.BytesIO(answer.body))
     assert archive.testzip() is None
@@ -206,7 +206,7 @@ def test_a_zip_of_predictions_has_masks_at_the_threshold_a_table_and_probabiliti
     assert rows[0]["pseudo_label_dice"] == "" and rows[0]["mean_uncertainty"] == ""
     image_id = image_ids(dashboard, discs.id)[0]
     dashboard.files.write(stored.uncertainty_key(set_id, image_id), codec.encode_png(ramp()))
-    answer = served.ask(urls.prediction_zip(set_id, probabilities=True))
+    answer = served.ask(urls.masks_zip("prediction_set", set_id, probabilities=True))
     archive = zipfile.ZipFile(io.BytesIO(answer.body))
     assert (codec.decode_png(archive.read("uncertainty/disc 0.png")) == ramp()).all()
     assert "uncertainty/disc 1.png" not in archive.namelist()
@@ -233,7 +233,7 @@ def test_rounds_and_uncertainty_come_whole_and_smaller(dashboard, discs, served)
 def test_a_zip_leaves_out_a_mask_whose_file_is_gone(dashboard, discs, served):
     label_set_id = add_labels(dashboard, discs)
     dashboard.files.delete(stored.label_key(label_set_id, image_ids(dashboard, discs.id)[1]))
-    archive = zipfile.ZipFile(io.BytesIO(served.ask(urls.label_zip(label_set_id)).body))
+    archive = zipfile.ZipFile(io.BytesIO(served.ask(urls.masks_zip("label_set", label_set_id)).body))
     assert set(archive.namelist()) == {"scores.csv", "masks/disc 0.png", "masks/disc 2.png"}
 
 
@@ -241,7 +241,7 @@ def test_tables_and_the_model_come_as_files(dashboard, discs, served):
     run_id, set_id = add_predictions(dashboard, discs)
     table = list(csv.reader(io.StringIO(served.ask(urls.metrics_csv(run_id)).body.decode("utf-8-sig"))))
     assert table == [["epoch", "loss", "val_dice"], ["1", "0.5", "0.25"], ["2", "0.25", ""]]
-    assert served.ask(urls.prediction_csv(set_id)).body.count(b"\n") == 4
+    assert served.ask(urls.scores_csv("prediction_set", set_id)).body.count(b"\n") == 4
     assert b"disc 1.png,taken," in served.ask(urls.import_report_csv(discs.id)).body
     assert served.ask(urls.model(run_id)).status == 404
     dashboard.files.write(stored.best_model_key(run_id), b"weights")
@@ -266,7 +266,7 @@ def test_rows_that_are_deleted_take_their_pictures_out_of_reach(dashboard, discs
         session.execute(delete(Run))
         session.execute(delete(Dataset))
     assert served.ask(urls.truth(discs.id, image_id)).status == 404
-    assert served.ask(urls.label_zip(label_set_id)).status == 404
+    assert served.ask(urls.masks_zip("label_set", label_set_id)).status == 404
 
 
 def test_the_chart_library_comes_from_the_installed_package(served):

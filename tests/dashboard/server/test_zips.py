@@ -17,7 +17,7 @@ from dashboard.facts import urls
 from dashboard.server import exports
 from db import datasets, runs
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.serving import serving
@@ -49,9 +49,9 @@ def pixels(archive, name):
 
 def test_masks_come_as_classes_and_as_cut_outs(dashboard, predicted, served):
     dataset, _, set_id = predicted
-    masks = archive_of(served.ask(urls.prediction_zip(set_id, 0.3)))
-    classes = archive_of(served.ask(urls.prediction_zip(set_id, 0.3, kind="classes")))
-    cutouts = archive_of(served.ask(urls.prediction_zip(set_id, 0.3, kind="cutouts")))
+    masks = archive_of(served.ask(urls.masks_zip("prediction_set", set_id, 0.3)))
+    classes = archive_of(served.ask(urls.masks_zip("prediction_set", set_id, 0.3, kind="classes")))
+    cutouts = archive_of(served.ask(urls.masks_zip("prediction_set", set_id, 0.3, kind="cutouts")))
     mask = pixels(masks, "masks/disc 0.png")
     assert set(np.unique(mask)) == {0, 255}
     assert (pixels(classes, "classes/disc 0.png") * 255 == mask).all()
@@ -66,16 +66,16 @@ def test_masks_come_as_classes_and_as_cut_outs(dashboard, predicted, served):
 
 def test_labels_come_in_the_same_ways(dashboard, predicted, served):
     _, run, _ = predicted
-    classes = archive_of(served.ask(urls.label_zip(run.label_set_id, kind="classes", probabilities=True)))
+    classes = archive_of(served.ask(urls.masks_zip("label_set", run.label_set_id, kind="classes", probabilities=True)))
     folders = {name.partition("/")[0] for name in classes.namelist()}
     assert folders == {"classes", "probabilities", "scores.csv"}
-    table = served.ask(urls.label_csv(run.label_set_id)).body.decode("utf-8-sig")
+    table = served.ask(urls.scores_csv("label_set", run.label_set_id)).body.decode("utf-8-sig")
     assert next(csv.reader(io.StringIO(table)))[4] == "quality"
 
 
 def test_the_table_comes_last_and_names_each_reference(dashboard, predicted, served):
     _, _, set_id = predicted
-    archive = archive_of(served.ask(urls.prediction_zip(set_id)))
+    archive = archive_of(served.ask(urls.masks_zip("prediction_set", set_id)))
     assert archive.namelist()[-1] == "scores.csv"
     rows = list(csv.DictReader(io.StringIO(archive.read("scores.csv").decode("utf-8-sig"))))
     assert len(rows) == 6 and rows[0]["split"] == "validation"
@@ -130,7 +130,7 @@ def test_a_slow_client_is_waited_for_and_one_that_leaves_ends_the_work(dashboard
     monkeypatch.setattr(exports, "mask_members", endless)
     _, _, set_id = predicted
     connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=30)
-    connection.request("GET", urls.prediction_zip(set_id))
+    connection.request("GET", urls.masks_zip("prediction_set", set_id))
     response = connection.getresponse()
     response.read(1000)
     before = -1
@@ -138,7 +138,7 @@ def test_a_slow_client_is_waited_for_and_one_that_leaves_ends_the_work(dashboard
         before = len(made)
         time.sleep(0.5)
     assert len(made) < 200
-    small = served.ask(urls.prediction_csv(set_id))  # the server is not held up by it
+    small = served.ask(urls.scores_csv("prediction_set", set_id))  # the server is not held up by it
     assert small.status == 200
     response.close()
     connection.close()

@@ -247,7 +247,7 @@ def test_labelling_saves_the_recipe_and_submits_its_job(installation, open_page,
     job = installation.job(made.job_id)
     assert (job.kind, submitted) == (JobKind.LABEL, [job.id])
     assert "my labels" in texts(app)
-    assert "waits for a free worker" in texts(app)
+    assert "Waiting for a free worker" in texts(app)
 
 
 def test_a_taken_name_is_rejected_and_nothing_starts(installation, open_page, submitted):
