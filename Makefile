@@ -7,7 +7,8 @@
 # make audit  ask PyPI for known vulnerabilities of the pinned packages (needs internet access)
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
-PYTEST = PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadscope
+# Tests in a browser mostly wait for it: with them two cores have work for three processes.
+PYTEST = PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest --dist loadscope
 
 .PHONY: run check test soak docs lint audit clean
 
@@ -18,18 +19,18 @@ check: .venv/test.stamp
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	$(PYTEST) -m "not slow and not browser and not soak"
+	$(PYTEST) -n 2 -m "not slow and not browser and not soak"
 
 test: .venv/test.stamp
 	sh .ci/install-browser
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	$(PYTEST) -m "not soak"
+	$(PYTEST) -n 3 -m "not soak"
 
 soak: .venv/test.stamp
 	sh .ci/install-browser
-	$(PYTEST) -m soak
+	$(PYTEST) -n 3 -m soak
 
 docs: .venv/test.stamp
 	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -32,8 +31,8 @@ from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.core.settings import Settings
 from engine.datasets import sample
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 from tests.support.installation import Installation, add_dataset, finish_dataset, image_row
 from tests.support.predicted import label_row, prediction_row
 
@@ -54,7 +53,7 @@ def opened(data_root: Path) -> Iterator[Installation]:
     database = Database(settings.resolved_database_url)
     database.migrate()
     try:
-        yield Installation(settings, database, Artifacts(settings.data_root))
+        yield Installation(settings, database, LocalStore(settings.data_root))
     finally:
         database.close()
 
@@ -74,7 +73,7 @@ def add_masks(data_root: Path, images: int = 10_000, folder: Path = ECSSD) -> di
             config = RunConfig().model_dump(mode="json")
             run = runs.create(session, dataset, label_set.id, name, "fast", config, "benchmark")
             set_id = runs.ensure_prediction_set(session, run.id, dataset.id, None, flips=False)
-        add = partial(_add_mask, _Place(installation.settings.data_root, dataset.id, label_set.id, set_id))
+        add = partial(_add_mask, installation.files, dataset.id, label_set.id, set_id)
         photographs = [_shrunk(*pair) for pair in pairs(folder, foreground=128)]
         splits = []
         for start in range(0, images, CHUNK):
@@ -97,24 +96,16 @@ def add_masks(data_root: Path, images: int = 10_000, folder: Path = ECSSD) -> di
     return {"run": run.id}
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where everything of one image goes."""
-
-    data_root: Path
-    dataset_id: str
-    label_set_id: str
-    set_id: str
-
-
 def _shrunk(image: np.ndarray, truth: np.ndarray) -> Pair:
     shape = codec.fit_longest_side(image.shape[:2], LONGEST_SIDE_PX)
     return codec.resize_image(image, shape), codec.resize_mask(truth, shape)
 
 
-def _add_mask(place: _Place, pair: Pair, number: int) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _add_mask(
+    files: LocalStore, dataset_id: str, label_set_id: str, set_id: str, pair: Pair, number: int
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Write all files of one image; return the rows of the image, its label and its prediction."""
-    rng, files = np.random.default_rng(number), Artifacts(place.data_root)
+    rng = np.random.default_rng(number)
     image, truth = _moved(pair, rng)
     label = unsteady(truth, rng, stray_px=5, sharpness=50)
     levels = unsteady(truth, rng, stray_px=float(rng.exponential(8)), sharpness=0.4)
@@ -123,13 +114,11 @@ def _add_mask(place: _Place, pair: Pair, number: int) -> tuple[dict[str, Any], d
     share = np.clip(levels / 255, 1e-9, 1 - 1e-9)
     unsure = metrics.probability_to_u8(-(share * np.log2(share) + (1 - share) * np.log2(1 - share)))
     mask = metrics.to_mask(levels, 0.5)
-    row = image_row(
-        files, place.dataset_id, f"photographs/{number:05d}.png", f"{place.dataset_id}{number}", image, truth
-    )
-    files.write(stored.uncertainty_key(place.set_id, row["id"]), codec.encode_png(unsure))
-    labelled = label_row(files, place.label_set_id, row["id"], label, truth)
+    row = image_row(files, dataset_id, f"photographs/{number:05d}.png", f"{dataset_id}{number}", image, truth)
+    files.write(stored.uncertainty_key(set_id, row["id"]), codec.encode_png(unsure))
+    labelled = label_row(files, label_set_id, row["id"], label, truth)
     labelled["quality"] = float(np.clip(rng.normal(0.7, 0.1), 0, 1))
-    predicted = prediction_row(files, place.set_id, row["id"], levels, metrics.to_mask(label, 0.5), truth)
+    predicted = prediction_row(files, set_id, row["id"], levels, metrics.to_mask(label, 0.5), truth)
     predicted |= {
         "split": "validation" if number % 10 < 3 else "train",
         "uncertainty": float(unsure.mean() / 255),

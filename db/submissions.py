@@ -193,7 +193,7 @@ def submit_export(session: Session, owner: str, owner_id: str, what: str, thresh
 
     Args:
         owner: what is exported: "run", "prediction_set" or "label_set".
-        what: one of `engine.exports.formats`.
+        what: one of `engine.exports.base.formats`.
         threshold: of the masks, where the format has masks in it.
 
     Raises:

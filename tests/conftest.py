@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from db.session import Database
 from engine.core.settings import Settings
-from engine.store.artifacts import Artifacts
+from engine.store.local import LocalStore
 from tests.support.chromium import chromium
 from tests.support.installation import Installation
 
@@ -92,5 +92,5 @@ def installation(tmp_path: Path, empty_database: Path) -> Iterator[Installation]
     settings.data_root.mkdir()
     shutil.copyfile(empty_database, settings.data_root / "app.db")
     database = Database(settings.resolved_database_url)
-    yield Installation(settings, database, Artifacts(settings.data_root))
+    yield Installation(settings, database, LocalStore(settings.data_root))
     database.close()

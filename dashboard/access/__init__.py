@@ -1,1 +1,1 @@
-"""Access control: the access mode, identities, and roles (docs/adr/0010-who-gets-in.md)."""
+"""Access control: the access mode, identities, and roles (docs/adr/0010-access-control.md)."""

@@ -1,7 +1,7 @@
 """Streamlit's login cookie: its validity and its claims.
 
 Streamlit signs it after a login at the identity provider, and itself reads it only for the pages. Our routes and pages
-read it here, with Streamlit's own key and signature (docs/adr/0010-who-gets-in.md).
+read it here, with Streamlit's own key and signature (docs/adr/0010-access-control.md).
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dashboard.facts import wording
 from engine.core import machine
-from engine.core.run_config import ModelParams, RunConfig
+from engine.core.network_parameters import ModelParams
+from engine.core.run_config import RunConfig
 from engine.network.plan import Layer, NetworkPlan, network_plan, readable
 from engine.training.memory_advice import memory_advice
 

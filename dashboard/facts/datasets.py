@@ -34,6 +34,11 @@ class Card:
     thumbnails: tuple[str, ...]
     job: JobView | None
 
+    @property
+    def active(self) -> bool:
+        """Whether its import is queued or running."""
+        return self.job is not None and self.job.at_work
+
 
 @dataclass(frozen=True)
 class DatasetView:

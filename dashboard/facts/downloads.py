@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from dashboard.facts.jobs import JobView, job_view
 from db import exports
 from db.models import Job
-from engine.exports.formats import Format, Owner, formats_of
+from engine.exports.base import Format, Owner, formats_of
 
 
 @dataclass(frozen=True)

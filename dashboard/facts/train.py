@@ -24,8 +24,8 @@ from engine.imaging import codec
 from engine.labelling.base import methods
 from engine.network import augmentation as augment
 from engine.network.framing import Shape
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
 from engine.training.workload import Workload, workload
 
 TRUTH = "truth"
@@ -36,17 +36,6 @@ NO_FOREGROUND = (
     "Check the classes on the Datasets page, or choose a label set."
 )
 PREVIEW_PX = 256
-
-PRESET_SENTENCES = {
-    "fast": "A small U-Net with batch normalisation, light augmentation and a learning rate that falls to zero: "
-    "minutes on an ordinary computer.",
-    "classic": "The full-size U-Net: 64 base filters at 256 × 256, batches of 4, Adam at 1e-4, cross-entropy, patience "
-    "10, no augmentation. Hours on an ordinary computer.",
-    "thorough": "The small U-Net one level deeper at 448 × 448, 100 epochs, and on pseudo-labels a second round that "
-    "trains on corrected labels: half an hour on an ordinary computer for a few hundred images.",
-    "encoder": "MobileNetV2 as the encoder, which starts from weights that were trained on ImageNet's labels and "
-    "are downloaded once; on pseudo-labels with a second round. The best masks of photographs, in minutes.",
-}
 
 
 @dataclass(frozen=True)
@@ -222,7 +211,7 @@ def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: in
     return tuple(_pair(dataset, image, teacher) for image in chosen)
 
 
-def read_pair(files: Artifacts, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+def read_pair(files: Store, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Return image uint8 (H, W, 3) and foreground probability uint8, in their original sizes, which framing needs."""
     image = codec.decode_png(files.read(pair.image_key))
     mask = codec.decode_png(files.read(pair.mask_key))

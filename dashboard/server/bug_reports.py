@@ -15,7 +15,7 @@ from db.inventory import DatabaseInventory
 from db.models import Dataset, Job, LabelSet, Person, Run, utc_now
 from engine.care.bug_report import IMAGES, Facts, bug_report
 from engine.care.checkup import check
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 
 WORDS = ((Dataset, "dataset"), (Run, "run"), (LabelSet, "label_set"), (Person, "person"))
 
@@ -35,7 +35,7 @@ def facts_of(session: Session, job: Job, with_images: bool) -> Facts:
     run = session.get(Run, job.payload.get("run") or "")
     label_set = session.get(LabelSet, job.payload.get("label_set") or "")
     dataset_id = job.payload.get("dataset") or (run.dataset_id if run else "")
-    recipe = None
+    recipe: dict[str, Any] | None = None
     if run is not None:
         recipe = {"preset": run.preset, "config": run.config, "details": run.details}
     elif label_set is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db import datasets, recipes, runs
@@ -19,12 +19,13 @@ from engine.exports import pictures
 from engine.exports.pictures import MaskKind
 from engine.exports.tables import as_csv
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
 
 Member = tuple[str, bytes]
 PIECE_BYTES = 1 << 16
 ROWS = 500
+IN_ORDER = (Image.position, Image.id)
 
 
 class Mask(NamedTuple):
@@ -78,7 +79,7 @@ def zip_stream(members: Iterable[Member]) -> Generator[bytes, None, None]:
 
 
 def mask_members(
-    store: Artifacts, dataset_id: str, masks: Iterable[Mask], kind: MaskKind, threshold: float
+    store: Store, dataset_id: str, masks: Iterable[Mask], kind: MaskKind, threshold: float
 ) -> Iterator[Member]:
     """Yield <kind>/<name>.png of each mask: "masks" are PNG 0/255, "classes" 0/1, "cutouts" the image's foreground.
 
@@ -96,7 +97,7 @@ def mask_members(
         yield f"{kind}/{mask.name}.png", data
 
 
-def map_members(store: Artifacts, folder: str, keyed_names: Iterable[tuple[str, str]]) -> Iterator[Member]:
+def map_members(store: Store, folder: str, keyed_names: Iterable[tuple[str, str]]) -> Iterator[Member]:
     """Yield <folder>/<name>.png of (key, name), as they are stored: 8-bit maps. What has none is left out."""
     for key, name in keyed_names:
         if store.exists(key):
@@ -126,11 +127,7 @@ def _masks(session: Session, dataset_id: str, there: set[str], key_of: Callable[
     return [Mask(image_id, key_of(image_id), stem) for (_, image_id), stem in zip(named, stems, strict=True)]
 
 
-def _in_order(query: Select[Any]) -> Select[Any]:
-    return query.order_by(Image.position, Image.id)
-
-
-def prediction_csv(session: Session, store: Artifacts, prediction_set_id: str, threshold: float) -> str:
+def prediction_csv(session: Session, store: Store, prediction_set_id: str, threshold: float) -> str:
     """Return areas and scores at `threshold`, one line for each image; what has no reference stays empty.
 
     The two kinds of score keep their names: against truth, and agreement with the pseudo-label that taught the run.
@@ -143,12 +140,13 @@ def prediction_csv(session: Session, store: Artifacts, prediction_set_id: str, t
         select(Prediction, Image.name, Image.width, Image.height)
         .join(Image, Image.id == Prediction.image_id)
         .where(Prediction.prediction_set_id == prediction_set_id)
+        .order_by(*IN_ORDER)
         .execution_options(yield_per=ROWS)
     )
     quality = _label_quality(session, prediction_set_id)
 
     def rows() -> Iterator[list[Any]]:
-        for prediction, name, width, height in session.execute(_in_order(query)):
+        for prediction, name, width, height in session.execute(query):
             share = _foreground_share(store, prediction, width * height, threshold)
             scores = [*_scores(prediction.truth_counts, threshold), *_scores(prediction.label_counts, threshold)]
             means = [prediction.mean_probability, prediction.uncertainty, prediction.flip_agreement]
@@ -162,8 +160,9 @@ def prediction_csv(session: Session, store: Artifacts, prediction_set_id: str, t
 def _label_quality(session: Session, prediction_set_id: str) -> dict[str, float | None]:
     found = session.get_one(PredictionSet, prediction_set_id)
     run = session.get_one(Run, found.run_id)
-    own = run.label_set_id is not None and run.dataset_id == found.dataset_id
-    return recipes.label_quality(session, run.label_set_id) if own else {}
+    if run.label_set_id is None or run.dataset_id != found.dataset_id:
+        return {}
+    return recipes.label_quality(session, run.label_set_id)
 
 
 def _number(value: float | None) -> str:
@@ -174,18 +173,19 @@ def label_csv(session: Session, label_set_id: str) -> str:
     """Return areas and label-free quality and, where there is truth, scores against it at threshold 0.5."""
     header = ["file", "width_px", "height_px", "foreground_share", "quality", "unclear", "dropped"]
     header += ["truth_dice", "truth_iou"]
-    query = select(Image, Label).join(Label, Label.image_id == Image.id).where(Label.label_set_id == label_set_id)
+    query = select(Image, Label).join(Label, Label.image_id == Image.id)
+    query = query.where(Label.label_set_id == label_set_id).order_by(*IN_ORDER)
     table = [
         (
             *(image.name, image.width, image.height),
             *(label.area, label.quality, int(label.unclear), int(label.dropped), label.dice, label.iou),
         )
-        for image, label in session.execute(_in_order(query))
+        for image, label in session.execute(query)
     ]
     return as_csv(header, table)
 
 
-def _foreground_share(store: Artifacts, prediction: Prediction, pixels: int, threshold: float) -> str:
+def _foreground_share(store: Store, prediction: Prediction, pixels: int, threshold: float) -> str:
     counts = prediction.truth_counts or prediction.label_counts
     key = stored.prediction_key(prediction.prediction_set_id, prediction.image_id)
     if counts:

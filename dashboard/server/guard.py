@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dashboard.facts import urls
-from engine.store import artifacts as stored
-from engine.store.artifacts import BadKey
+from dashboard.server import resources
+from engine.store import keys as stored
+from engine.store.keys import BadKey
 
 GUARDS = {
     "X-Content-Type-Options": "nosniff",
@@ -52,9 +53,8 @@ def plain(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status, {**GUARDS, "Cache-Control": "no-store"})
 
 
-def file_tag(path: Any, variant: str) -> str:
-    state = path.stat()
-    return f'"{state.st_mtime_ns:x}-{state.st_size:x}-{variant}"'
+def file_tag(key: str, variant: str) -> str:
+    return f'"{resources.artifacts().version(key)}-{variant}"'
 
 
 def unchanged(request: Request, tag: str, caching: str) -> Response | None:

@@ -45,7 +45,7 @@ def _picture(routes: Sequence[Route], request: Request, address: str) -> bytes:
     for route in routes:
         match, more = route.matches(scope)
         if match == Match.FULL:
-            response = route.endpoint(Request(scope | more))
+            response = route.endpoint(Request({**scope, **more}))
             return _bytes_of(response) if response.status_code == 200 else b""
     return b""
 

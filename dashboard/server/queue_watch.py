@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,9 +16,9 @@ from dashboard.server import connections, resources, web_log
 from db import jobs, warm
 from db.actors import APP
 from db.models import JobStatus, utc_now
+from engine.care.leftovers import UPLOADS_KEPT_S, uploads_by_age
 
 INTERVAL_S = 10.0
-UPLOADS_KEPT_S = 7 * 24 * 3600.0
 
 log = logging.getLogger("maskloom.dashboard")
 
@@ -93,8 +92,8 @@ def look_after_queue(with_lost: bool) -> bool:
 
 def remove_old_uploads(kept_s: float = UPLOADS_KEPT_S) -> int:
     """Delete the folders of uploads that nobody imported and that are older than `kept_s`. Returns how many."""
-    folder = resources.artifacts().root / "uploads"
-    old = [path for path in folder.glob("*") if time.time() - path.stat().st_mtime > kept_s]
-    for path in old:
-        shutil.rmtree(path, ignore_errors=True)
+    files = resources.artifacts()
+    old = [key for key, silent_s in uploads_by_age(files, time.time()) if silent_s > kept_s]
+    for key in old:
+        files.delete(key)
     return len(old)

@@ -18,8 +18,9 @@ from db.models import new_id
 from db.session import Database
 from engine.care.disk_use import DiskWatch
 from engine.core.settings import Settings, settings
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
+from engine.store.local import LocalStore
 from engine.work import launchers
 from engine.work.launchers.base import Launcher
 
@@ -67,9 +68,9 @@ def _database(url: str) -> Database:
     return opened
 
 
-def artifacts() -> Artifacts:
+def artifacts() -> Store:
     """Return the store of files."""
-    return Artifacts(settings().data_root)
+    return LocalStore(settings().data_root)
 
 
 def disk_watch() -> DiskWatch:
@@ -189,7 +190,8 @@ def place_upload(token: str, path: str, wished: PurePosixPath) -> PurePosixPath 
 
 def upload_folder(token: str) -> Path:
     """Return the folder in which the files of an upload lie."""
-    return artifacts().path(stored.upload_folder(token))
+    with artifacts().workspace(stored.upload_folder(token)) as folder:
+        return folder
 
 
 def uploaded_files(token: str) -> tuple[tuple[str, ...], int]:

@@ -24,7 +24,7 @@ from dashboard.ui.job_panel import retry_job, stop_job
 from db.actors import Role
 from db.models import utc_now
 from db.submissions import NotReady, submit_export
-from engine.exports.formats import Owner
+from engine.exports.base import Owner
 
 POLL_S = 1.0
 WIDTH_PX = 560

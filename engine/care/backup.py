@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine import VERSION
+from engine.care.image_folders import image_folders
 from engine.care.inventory import Inventory
-from engine.care.leftovers import EXPORTS
-from engine.care.shelves import shelves
-from engine.store import artifacts as stored
-from engine.store.artifacts import PART, Artifacts, replacing
+from engine.store import keys as stored
+from engine.store.disk import PART, replacing
+from engine.store.local import LocalStore
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -55,7 +55,7 @@ class BackedUp:
 
 def write_backup(
     target: Path,
-    files: Artifacts,
+    files: LocalStore,
     live: Inventory,
     snapshot: Snapshot | None,
     now: datetime,
@@ -101,12 +101,12 @@ class _Taken:
     held: dict[str, BinaryIO]
 
 
-def _named(files: Artifacts, inventory: Inventory, held: dict[str, BinaryIO] | None = None) -> _Taken:
+def _named(files: LocalStore, inventory: Inventory, held: dict[str, BinaryIO] | None = None) -> _Taken:
     keys = list(dict.fromkeys(named_keys(inventory, files)))
     return _Taken(keys, inventory.schema()[0], _runs_at_work(inventory), held or {})
 
 
-def _copied(files: Artifacts, live: Inventory, snapshot: Snapshot, copy: Path, opened: contextlib.ExitStack) -> _Taken:
+def _copied(files: LocalStore, live: Inventory, snapshot: Snapshot, copy: Path, opened: contextlib.ExitStack) -> _Taken:
     """Copy the database, with the files of every run that trains in it opened before."""
     for suffix in ("", "-wal", "-shm"):
         opened.callback(copy.with_name(f"{copy.name}{suffix}").unlink, missing_ok=True)
@@ -118,7 +118,7 @@ def _copied(files: Artifacts, live: Inventory, snapshot: Snapshot, copy: Path, o
                 return _named(files, inventory, held)
 
 
-def _refuse_bad_place(target: Path, files: Artifacts) -> None:
+def _refuse_bad_place(target: Path, files: LocalStore) -> None:
     if target.exists():
         raise BackupFailed(f"{str(target)!r} is there already. Choose another name, or delete it first.")
     if not target.parent.is_dir():
@@ -140,7 +140,7 @@ def _runs_at_work(inventory: Inventory) -> set[str]:
     return {job.payload["run"] for job in inventory.jobs() if job.status == "running" and job.payload.get("run")}
 
 
-def _held(files: Artifacts, run_ids: Iterable[str], opened: contextlib.ExitStack) -> dict[str, BinaryIO]:
+def _held(files: LocalStore, run_ids: Iterable[str], opened: contextlib.ExitStack) -> dict[str, BinaryIO]:
     """Open models and states of runs that train, so that they can be read as they are now."""
     held: dict[str, BinaryIO] = {}
     for run_id in run_ids:
@@ -154,27 +154,27 @@ def _held(files: Artifacts, run_ids: Iterable[str], opened: contextlib.ExitStack
     return held
 
 
-def named_keys(inventory: Inventory, files: Artifacts) -> Iterator[str]:
+def named_keys(inventory: Inventory, files: LocalStore) -> Iterator[str]:
     """Yield the key of every file that the rows name: pictures by their ids, runs and exports by their folders."""
     jobs = {job.id for job in inventory.jobs()}
     folders: dict[str, None] = {}
-    for shelf in shelves(inventory):
-        yield from (shelf.key(image_id) for image_id in shelf.shapes)
-        folders["/".join(shelf.folder.split("/")[:2])] = None
+    for images in image_folders(inventory):
+        yield from (images.key(image_id) for image_id in images.shapes)
+        folders[stored.owner_folder(images.path)] = None
     for run in inventory.runs():
         yield from _finished_files(files, stored.run_folder(run.id))
     for folder in folders:
         yield from (
-            key for key in _finished_files(files, f"{folder}/{EXPORTS}") if Path(key).name.partition(".")[0] in jobs
+            key for key in _finished_files(files, stored.exports_folder(folder)) if stored.job_of_export(key) in jobs
         )
     yield from (key for job_id in sorted(jobs) if files.exists(key := stored.job_log_key(job_id)))
 
 
-def _finished_files(files: Artifacts, folder: str) -> list[str]:
+def _finished_files(files: LocalStore, folder: str) -> list[str]:
     return [key for key in files.keys(folder) if _is_key(files, key)]
 
 
-def _is_key(files: Artifacts, key: str) -> bool:
+def _is_key(files: LocalStore, key: str) -> bool:
     try:
         files.path(key)
     except stored.BadKey:

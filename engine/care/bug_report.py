@@ -26,8 +26,8 @@ from engine.core.machine import free_memory_bytes, multiplies_bfloat16
 from engine.core.redaction import HIDDEN, is_secret, redacted, secrets_of, without_places
 from engine.core.settings import REPOSITORY_ROOT, Settings
 from engine.datasets.source import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts, MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
 
 LOG_BYTES = 1_000_000
 LOG_LINES = 2_000
@@ -72,7 +72,7 @@ class Facts:
     image_keys: tuple[str, ...] = ()
 
 
-def bug_report(facts: Facts, report: Report, files: Artifacts, current: Settings, with_images: bool) -> bytes:
+def bug_report(facts: Facts, report: Report, files: Store, current: Settings, with_images: bool) -> bytes:
     """Return the zip. Its members have fixed names; images, where asked for, are numbered."""
     clean = Cleaner(facts.names, current)
     job_id = facts.job["id"]
@@ -80,7 +80,7 @@ def bug_report(facts: Facts, report: Report, files: Artifacts, current: Settings
         log = files.tail(stored.job_log_key(job_id), LOG_BYTES)
     except MissingFile:
         log = ""
-    lines = logs.lines_of_job(files.root / logs.FOLDER, job_id, LOG_LINES)
+    lines = logs.lines_of_job(current.data_root / logs.FOLDER, job_id, LOG_LINES)
     members = {
         "README.txt": README.format(images=WITH_IMAGES if with_images else NO_IMAGES),
         "job.json": _json(clean.value(facts.job)),
@@ -89,7 +89,7 @@ def bug_report(facts: Facts, report: Report, files: Artifacts, current: Settings
         "settings.json": _json(settings_told(current)),
         "recipe.json": _json(clean.value(facts.recipe)) if facts.recipe else "",
         "versions.json": _json(versions()),
-        "machine.json": _json(machine(files)),
+        "machine.json": _json(machine(current.data_root)),
         "doctor.json": _json(clean.value(report.as_dict())),
     }
     target = io.BytesIO()
@@ -186,9 +186,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def machine(files: Artifacts) -> dict[str, Any]:
+def machine(root: Path) -> dict[str, Any]:
     """Return what the machine is, without its name."""
-    disk = shutil.disk_usage(files.root)
+    disk = shutil.disk_usage(root)
     return {
         "system": platform.system(),
         "release": platform.release(),
@@ -201,7 +201,7 @@ def machine(files: Artifacts) -> dict[str, Any]:
     }
 
 
-def _images(keys: Iterable[str], files: Artifacts) -> Iterable[bytes]:
+def _images(keys: Iterable[str], files: Store) -> Iterable[bytes]:
     total = 0
     for key in list(keys)[:IMAGES]:
         try:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from engine.care import leftovers
 from engine.care.findings import Finding, Report, counted
+from engine.care.image_folders import Compared, ImageFolder, compared, decodes, image_folders
 from engine.care.inventory import Inventory
-from engine.care.shelves import Compared, Shelf, compared, decodes, scanned, shelves
-from engine.store import artifacts as stored
-from engine.store.artifacts import PART, Artifacts, zip_is_whole
+from engine.store import keys as stored
+from engine.store.base import Store
+from engine.store.disk import zip_is_whole
 
 Seen = Callable[[int], None]
 
@@ -31,7 +31,7 @@ _REPAIRS = {
 
 def check(
     inventory: Inventory,
-    files: Artifacts,
+    files: Store,
     now: datetime,
     lost_after_s: float,
     quick: bool = False,
@@ -51,13 +51,13 @@ def check(
     busy = inventory.busy_datasets(now, lost_after_s)
     checked: dict[str, int] = {}
     found += lost_findings(inventory, now, lost_after_s)
-    for shelf in shelves(inventory):
-        result = compared(shelf, files, quick, seen)
-        plural = _PLURALS[shelf.kind]
-        checked[plural] = checked.get(plural, 0) + len(shelf.shapes)
-        found += shelf_findings(shelf, result)
-        if not shelf.datasets & busy:
-            found += leftovers.on_shelf(shelf, result)
+    for folder in image_folders(inventory):
+        result = compared(folder, files, quick, seen)
+        plural = _PLURALS[folder.kind]
+        checked[plural] = checked.get(plural, 0) + len(folder.shapes)
+        found += folder_findings(folder, result)
+        if not folder.datasets & busy:
+            found += leftovers.in_folder(folder, result)
     runs = inventory.runs()
     checked["runs"] = len(runs)
     for run in runs:
@@ -100,50 +100,50 @@ def lost_findings(inventory: Inventory, now: datetime, lost_after_s: float) -> I
         )
 
 
-def shelf_findings(shelf: Shelf, result: Compared) -> Iterable[Finding]:
+def folder_findings(folder: ImageFolder, result: Compared) -> Iterable[Finding]:
     for ids, kind, how in ((result.missing, "missing", "gone"), (result.damaged, "damaged", "damaged")):
         if ids:
-            noun = f"{shelf.kind} file" if shelf.kind != "truth" else "truth mask"
+            noun = f"{folder.kind} file" if folder.kind != "truth" else "truth mask"
             files = counted(len(ids), f"{noun} is", f"{noun}s are")
-            repair = _REPAIRS[shelf.kind]
+            repair = _REPAIRS[folder.kind]
             advice = "" if repair else f" {KEPT}"
             yield Finding(
-                f"{kind}_{shelf.kind}",
-                f"{files} {how} in {shelf.owner}.{advice}",
-                tuple(shelf.key(image_id) for image_id in ids),
-                shelf.owner_id,
-                shelf.datasets,
+                f"{kind}_{folder.kind}",
+                f"{files} {how} in {folder.owner}.{advice}",
+                tuple(folder.key(image_id) for image_id in ids),
+                folder.owner_id,
+                folder.datasets,
                 repair,
             )
 
 
-def run_findings(run: Any, files: Artifacts, quick: bool) -> Iterable[Finding]:
+def run_findings(run: Any, files: Store, quick: bool) -> Iterable[Finding]:
     """Yield what is wrong with the models and pictures of one run."""
-    folder = files.root / stored.run_folder(run.id)
+    keys = [] if quick else files.keys(stored.run_folder(run.id))
     name, at_work = f"run {run.name!r}", frozenset({run.dataset_id})
-    best = folder / Path(stored.best_model_key(run.id)).name
-    if run.best_epoch is not None and not best.is_file():
+    if run.best_epoch is not None and not files.exists(stored.best_model_key(run.id)):
         advice = "Its scores and masks stay; train it again to have a model."
         key = stored.best_model_key(run.id)
         yield Finding("missing_model", f"The model of {name} is gone. {advice}", (key,), run.id, at_work)
     if quick:
         return
-    packed = [path for pattern in ("*.keras", "*.npz") for path in sorted(folder.rglob(pattern))]
-    bad = [path for path in packed if PART not in path.name and not zip_is_whole(path)]
+    bad = [key for suffix in (".keras", ".npz") for key in keys if key.endswith(suffix) and not _is_whole(files, key)]
     if bad:
         advice = "A damaged best.keras cannot predict: train it again."
-        items = tuple(path.relative_to(files.root).as_posix() for path in bad)
-        yield Finding("damaged_model", f"Models of {name} are damaged. {advice}", items, run.id, at_work)
-    pictures = [path for path in sorted(folder.rglob("*.png")) if PART not in path.name]
-    bad = [path for path in pictures if not decodes(path)]
+        yield Finding("damaged_model", f"Models of {name} are damaged. {advice}", tuple(bad), run.id, at_work)
+    bad = [key for key in keys if key.endswith(".png") and not decodes(files, key)]
     if bad:
-        items = tuple(path.relative_to(files.root).as_posix() for path in bad)
-        advice = "The run's results do not need them."
-        yield Finding("damaged_picture", f"Pictures of {name}'s progress are damaged. {advice}", items, run.id, at_work)
-    empty = [n for n in range(1, (run.rounds or 0) + 1) if not scanned(folder / "rounds" / str(n) / "masks")]
-    if empty:
-        items = tuple(f"{stored.round_folder(run.id, number)}/masks" for number in empty)
+        sentence = f"Pictures of {name}'s progress are damaged. The run's results do not need them."
+        yield Finding("damaged_picture", sentence, tuple(bad), run.id, at_work)
+    masks = [stored.round_masks_folder(run.id, number) for number in range(1, (run.rounds or 0) + 1)]
+    items = tuple(folder for folder in masks if not any(files.listing(folder)))
+    if items:
         yield Finding("missing_round", f"The masks of rounds of {name} are gone.", items, run.id, at_work)
+
+
+def _is_whole(files: Store, key: str) -> bool:
+    with files.local(key) as path:
+        return zip_is_whole(path)
 
 
 def short_sets(inventory: Inventory, busy: set[str]) -> Iterable[Finding]:
@@ -171,7 +171,7 @@ def short_sets(inventory: Inventory, busy: set[str]) -> Iterable[Finding]:
             )
 
 
-def _notes(inventory: Inventory, files: Artifacts, busy: set[str]) -> Iterable[str]:
+def _notes(inventory: Inventory, files: Store, busy: set[str]) -> Iterable[str]:
     if not inventory.is_sqlite:
         yield f"The database is {inventory.dialect}: its own files are for its own tools to check."
     jobs = inventory.jobs()
@@ -183,6 +183,6 @@ def _notes(inventory: Inventory, files: Artifacts, busy: set[str]) -> Iterable[s
     logs = leftovers.forgotten_logs(files, {job.id for job in jobs})
     if logs:
         yield f"{counted(len(logs), 'log is', 'logs are')} of jobs that are over and forgotten."
-    aside = leftovers.size(files.root / leftovers.LOST_AND_FOUND)
+    aside = files.size(leftovers.LOST_AND_FOUND)
     if aside:
         yield f"{aside / 1e6:,.1f} MB lie in {leftovers.LOST_AND_FOUND}. Delete them when you do not miss them."

@@ -8,15 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.care.leftovers import LOST_AND_FOUND, size
+from engine.care.leftovers import LOST_AND_FOUND
+from engine.core.logs import FOLDER as LOGS
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 
 KINDS = {
-    "images": ("datasets",),
-    "labels": ("labels",),
-    "runs": ("runs",),
-    "predictions": ("predictions",),
-    "uploads": ("uploads",),
-    "logs": ("logs", "jobs"),
+    "images": (stored.DATASETS,),
+    "labels": (stored.LABELS,),
+    "runs": (stored.RUNS,),
+    "predictions": (stored.PREDICTIONS,),
+    "uploads": (stored.UPLOADS,),
+    "logs": (LOGS, stored.JOBS),
     "set aside": (LOST_AND_FOUND,),
 }
 
@@ -34,7 +37,7 @@ class DiskUse:
 
 def disk_use(root: Path) -> DiskUse:
     """Walk through DATA_ROOT and return what takes how much."""
-    found = {kind: sum(size(root / folder) for folder in folders) for kind, folders in KINDS.items()}
+    found = {kind: sum(LocalStore(root).size(folder) for folder in folders) for kind, folders in KINDS.items()}
     beside = [path for path in root.iterdir() if path.is_file()] if root.is_dir() else []
     for path in beside:
         kind = "database" if ".db" in path.name else "other"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from engine.care.findings import Finding, Report, counted
 from engine.care.leftovers import LOST_AND_FOUND
 from engine.imaging import codec
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 
 if TYPE_CHECKING:
     from db.repair import RepairTransaction
@@ -33,7 +33,7 @@ AGAIN = "Masks of it were gone when the installation was checked. Retry computes
 
 def repair(
     report: Report,
-    files: Artifacts,
+    files: LocalStore,
     transaction: Callable[[], AbstractContextManager[RepairTransaction]],
     migrate: Callable[[], None],
     moment: str,
@@ -71,20 +71,20 @@ def repair(
                     yield steps[finding.kind](finding, rows)
 
 
-def _thumbnails(files: Artifacts, finding: Finding) -> str:
+def _thumbnails(files: LocalStore, finding: Finding) -> str:
     count = 0
     for image_id in _ids(finding):
         key = stored.image_key(finding.owner_id, image_id)
         try:
             image = codec.decode_png(files.read(key))
-        except (LookupError, codec.UnreadableImage):
+        except (FileNotFoundError, codec.UnreadableImage):
             continue  # the image itself is a finding of its own
         files.write(stored.thumb_key(finding.owner_id, image_id), codec.thumbnail(image))
         count += 1
     return f"Created {counted(count, 'thumbnail')} again."
 
 
-def _remove(files: Artifacts, finding: Finding, rows: RepairTransaction, aside: PurePosixPath) -> str:
+def _remove(files: LocalStore, finding: Finding, rows: RepairTransaction, aside: PurePosixPath) -> str:
     """Delete the rows, and move away what is left of their files: damaged ones, and the other map of a prediction."""
     set_id, ids = finding.owner_id, _ids(finding)
     keys: Collection[str] = finding.items
@@ -104,7 +104,7 @@ def _ask(rows: RepairTransaction, kind: str, finding: Finding) -> str:
     return f"Left alone, because there is no job to retry: {finding.sentence}"
 
 
-def _set_aside(files: Artifacts, items: Collection[str], aside: PurePosixPath) -> str:
+def _set_aside(files: LocalStore, items: Collection[str], aside: PurePosixPath) -> str:
     """Move files or folders below DATA_ROOT to `aside`, where each keeps its path."""
     moved = 0
     for item in items:
@@ -119,7 +119,7 @@ def _set_aside(files: Artifacts, items: Collection[str], aside: PurePosixPath) -
     return f"Moved {counted(moved, 'file or folder', 'files or folders')} to {aside}."
 
 
-def _delete(files: Artifacts, finding: Finding) -> str:
+def _delete(files: LocalStore, finding: Finding) -> str:
     for item in finding.items:
         path = files.root / item
         if path.is_dir() and not path.is_symlink():

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.care.backup import DATABASE, FORMAT, MANIFEST, PIECE_BYTES, BackupFailed, Progress
-from engine.store.artifacts import Artifacts, BadKey
+from engine.store.keys import BadKey
+from engine.store.local import LocalStore
 
 STAGE = "restore.part"
 LARGEST_MANIFEST_BYTES = 1 << 30
@@ -20,7 +21,7 @@ DAMAGED = "The back-up is damaged or cut short, or is no back-up of Maskloom"
 
 def restore_files(
     source: Path,
-    files: Artifacts,
+    files: LocalStore,
     database: Path | None,
     prepare: Callable[[Path], None],
     progress: Progress = lambda done, total: None,
@@ -44,7 +45,7 @@ def restore_files(
             manifest = _manifest(archive)
             _check_kind(manifest, database)
             _refuse_full_disk(files.root, sum(size for size, _ in manifest["files"].values()))
-            _unpack(archive, manifest["files"], Artifacts(stage), progress)
+            _unpack(archive, manifest["files"], LocalStore(stage), progress)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         shutil.rmtree(stage, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
@@ -108,7 +109,9 @@ def _refuse_full_disk(root: Path, needed: int) -> None:
         )
 
 
-def _unpack(archive: zipfile.ZipFile, listed: dict[str, tuple[int, str]], stage: Artifacts, progress: Progress) -> None:
+def _unpack(
+    archive: zipfile.ZipFile, listed: dict[str, tuple[int, str]], stage: LocalStore, progress: Progress
+) -> None:
     done, total = 0, sum(size for size, _ in listed.values())
     for key, (size, sha256) in listed.items():
         try:

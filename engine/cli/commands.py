@@ -29,8 +29,9 @@ from engine.labelling import recipe_file
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
 from engine.prediction.refine_masks import Refine
 from engine.prediction.score import score as score_folders
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
+from engine.store.local import LocalStore
 from engine.training.run_details import encoder_weights
 
 app = typer.Typer(
@@ -58,7 +59,7 @@ class Installation:
 
     def __init__(self) -> None:
         self.settings: Settings = settings()
-        self.files = Artifacts(self.settings.data_root)
+        self.files = LocalStore(self.settings.data_root)
         self.database = Database(self.settings.resolved_database_url, actor=lambda: COMMAND_LINE)
         self.database.migrate()
 
@@ -344,7 +345,7 @@ def predict(
 
 
 def write_masks(
-    files: Artifacts, keyed: Sequence[tuple[str, str]], out: Path, threshold: float, probabilities: bool
+    files: Store, keyed: Sequence[tuple[str, str]], out: Path, threshold: float, probabilities: bool
 ) -> None:
     """Write a mask PNG (0/255) for each (name, key) of an 8-bit probability, and optionally the probability itself."""
 
@@ -358,7 +359,7 @@ def write_masks(
 
 
 def write_files(
-    files: Artifacts, keyed: Sequence[tuple[str, str]], out: Path, convert: Callable[[bytes], bytes] = bytes
+    files: Store, keyed: Sequence[tuple[str, str]], out: Path, convert: Callable[[bytes], bytes] = bytes
 ) -> None:
     """Write each stored PNG of (name, key), converted, into a folder."""
     out.mkdir(parents=True, exist_ok=True)

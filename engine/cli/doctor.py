@@ -22,7 +22,7 @@ from engine.care.repair import repair
 from engine.cli.commands import AsJson, CommandFailed, app, print_result
 from engine.core import logs
 from engine.core.settings import Settings, settings
-from engine.store.artifacts import Artifacts
+from engine.store.local import LocalStore
 
 log = logging.getLogger("maskloom.doctor")
 
@@ -37,7 +37,7 @@ def doctor(
 ):
     """Check the database against the files. Exit status 0: no fault; 1: faults remain."""
     current = settings()
-    database, files = _opened(current), Artifacts(current.data_root)
+    database, files = _opened(current), LocalStore(current.data_root)
     report = _checked(database, files, current, quick, as_json)
     done: list[str] = []
     if mend and not report.clean:
@@ -70,7 +70,7 @@ def _opened(current: Settings) -> Database:
     return Database(url)
 
 
-def _checked(database: Database, files: Artifacts, current: Settings, quick: bool, quiet: bool) -> Report:
+def _checked(database: Database, files: LocalStore, current: Settings, quick: bool, quiet: bool) -> Report:
     columns = (TextColumn("Looking at files: {task.completed:,.0f}"), TimeElapsedColumn())
     console = Console(file=sys.stderr)
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:

@@ -14,14 +14,14 @@ from db import runs, submissions
 from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
-from engine.exports.formats import FORMATS, Format, find_format
-from engine.store.artifacts import replacing
+from engine.exports.base import Format, find_format, formats
+from engine.store.disk import replacing
 
 
 @app.command("export")
 def export_(
     name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a label set with --labels.")],
-    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")],
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(formats())}.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
     on: Annotated[str | None, typer.Option(metavar="DATASET", help="Masks of another dataset than its own.")] = None,
     labels: Annotated[bool, typer.Option("--labels", help="Export the masks of a label set instead of a run.")] = False,
@@ -43,8 +43,8 @@ def export_(
     if job.status == JobStatus.STOPPED:
         raise CommandFailed("Stopped. Nothing was written.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as beside:
-        shutil.copyfile(installation.files.path(job.result["key"]), beside)
+    with installation.files.local(job.result["key"]) as stored, replacing(out) as beside:
+        shutil.copyfile(stored, beside)
     facts = {name: value for name, value in job.result.items() if name not in ("key", "suffix")}
     print_result(
         {"format": what.name, "out": str(out)} | facts, as_json, f"Wrote {out} ({job.result['bytes']:,} bytes)."

@@ -24,7 +24,7 @@ from engine.care.findings import counted
 from engine.care.restore import restore_files
 from engine.cli.commands import AsJson, Installation, app, print_result
 from engine.core.settings import Settings, settings
-from engine.store.artifacts import Artifacts
+from engine.store.local import LocalStore
 
 CUT_OFF = "It ran or waited when the backup was made. Resume it: what was finished is kept."
 
@@ -73,7 +73,11 @@ def restore(file: Path, as_json: AsJson = False):
     ended: list[int] = []
     with _clean_exit(), _bar("Restoring", as_json) as progress:
         manifest = restore_files(
-            file, Artifacts(current.data_root), _sqlite_file(current), lambda path: ended.append(_ready(path)), progress
+            file,
+            LocalStore(current.data_root),
+            _sqlite_file(current),
+            lambda path: ended.append(_ready(path)),
+            progress,
         )
     stopped = sum(ended)
     result = {"files": len(manifest["files"]), "stopped": stopped, "made_at": manifest["made_at"]}

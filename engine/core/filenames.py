@@ -1,4 +1,4 @@
-"""Names of exported files: what people called their images, made safe for every file system."""
+"""Names of exported files: the names of the images, made safe for every file system."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def safe_stems(names: Sequence[str]) -> list[str]:
 
 
 def safe_part(part: str, longest_bytes: int = LONGEST_STEM_BYTES) -> str:
-    """Return one part of a path, without its suffix or with it, as every file system takes it; "" if nothing is left.
+    """Return one part of a path, with or without its suffix, as every file system accepts it; "" if nothing is left.
 
-    What some file system refuses becomes "_", names that Windows keeps for itself begin with "_", and what is longer
-    than `longest_bytes` of UTF-8 loses its end.
+    Characters that some file system refuses become "_", names that Windows reserves get a "_" in front, and the end is
+    cut off at `longest_bytes` of UTF-8.
     """
     part = _EDGES.sub("", _UNSAFE.sub("_", unicodedata.normalize("NFC", part)))
     if _RESERVED.fullmatch(part):

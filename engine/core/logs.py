@@ -1,10 +1,9 @@
 """Structured logs: one JSON object a line in DATA_ROOT/logs, from all processes, without secrets.
 
-All processes of a day append to one file. Each line is one write to a file opened for appending, which a local disk
-keeps whole however many processes write; renaming a full file under the others, as rotating handlers do, would lose
-lines. A full file is therefore left as it is and the next number begun, and the oldest files are deleted once all
-together exceed LOG_LIMIT_MB. Workers come and go by the hundred, so a file for each process would be a folder nobody
-reads.
+All processes of a day append to one file. Each line is one write to a file opened for appending, which is atomic on a
+local disk however many processes write; renaming a full file, as rotating handlers do, would lose lines of the others.
+A full file is therefore closed and the next number started, and the oldest files are deleted once all together exceed
+LOG_LIMIT_MB. There is no file for each process, because workers start and end by the hundred.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _about: str | None = None
 
 @contextlib.contextmanager
 def about(job_id: str) -> Iterator[None]:
-    """Mark every line that this process logs meanwhile, from whatever thread, as being about a job."""
+    """Mark every line that this process logs during the block, from any thread, as being about a job."""
     global _about
     before, _about = _about, job_id
     try:
@@ -57,11 +56,11 @@ class StructuredFile(logging.Handler):
         self._opening = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Leave out what the migrations say at every start."""
+        """Drop what Alembic logs at every start."""
         return record.levelno >= logging.WARNING or not record.name.startswith("alembic")
 
     def emit(self, record: logging.LogRecord) -> None:
-        # A log that cannot be written, on a full disk for one, is no reason to end the work that it tells of.
+        # A log that cannot be written, on a full disk for one, is no reason to end the work that it is about.
         with contextlib.suppress(OSError, ValueError, TypeError):
             line = json.dumps(self.entry(record), ensure_ascii=False) + "\n"
             data = line.encode("utf-8", "replace")
@@ -106,7 +105,7 @@ class StructuredFile(logging.Handler):
                 os.close(self._descriptor)
                 self._descriptor = None
                 self._number += 1
-        self._forget_oldest()
+        self._delete_oldest()
         return self._descriptor
 
     def _has_room(self, descriptor: int, more_bytes: int) -> bool:
@@ -114,11 +113,11 @@ class StructuredFile(logging.Handler):
         full = state.st_size > 0 and state.st_size + more_bytes > self._limit_bytes // FILES_IN_ALL
         return state.st_nlink > 0 and not full
 
-    def _forget_oldest(self) -> None:
-        written = [(path, path.stat()) for path in self._folder.glob("*.jsonl")]
-        written.sort(key=lambda found: found[1].st_mtime, reverse=True)
+    def _delete_oldest(self) -> None:
+        files = [(path, path.stat()) for path in self._folder.glob("*.jsonl")]
+        files.sort(key=lambda file: file[1].st_mtime, reverse=True)
         total = 0
-        for index, (path, state) in enumerate(written):
+        for index, (path, state) in enumerate(files):
             total += state.st_size
             if index and total > self._limit_bytes:
                 path.unlink(missing_ok=True)

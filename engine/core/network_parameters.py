@@ -1,4 +1,4 @@
-"""The settings of the network itself; `engine.core.run_parameters` has a run's other groups.
+"""The parameters of the network; `engine.core.run_parameters` has the other groups of a run.
 
 Nothing here imports TensorFlow.
 """
@@ -18,73 +18,68 @@ ARCHITECTURE_TITLES = {
     "mobilenet_v2": "U-Net on a MobileNetV2 encoder",
 }
 U_NETS = ["unet", "residual", "attention"]
-ENCODER_STRIDE = 32  # how far MobileNetV2 shrinks an image
-MAX_FILTERS = 2048  # twice the classic bottom; more is a slip of the hand and would exhaust memory
+ENCODER_STRIDE = 32  # the factor by which MobileNetV2 reduces an image
+MAX_FILTERS = 2048  # twice those of the published U-Net; more would exhaust memory
 
 
 def _whole_number(value: Any) -> Any:
-    """Return "2" from the command line as 2: a Literal of numbers is not converted from text by itself."""
+    """Return "2" from the command line as 2: pydantic does not convert text for a Literal of numbers."""
     return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 
 class ModelParams(Params):
-    """The network: how large its input is and how much it can hold."""
+    """The network, the size of its input, and its capacity."""
 
     architecture: Literal["unet", "residual", "attention", "mobilenet_v2"] = Field(
         "unet",
         title="Network",
-        description="The plain U-Net; one with residual blocks; one with attention gates on its skips; or one whose "
-        "way down is MobileNetV2, which can start from pretrained weights.",
+        description="The plain U-Net; one with residual blocks; one with attention gates on its skip connections; or "
+        "one with MobileNetV2 as encoder, which can start from pretrained weights.",
     )
     encoder_weights: str = Field(
         "none",
         max_length=500,
         title="Encoder weights",
-        description="For MobileNetV2: none, imagenet (downloaded by Keras once; learned from ImageNet's labels), or "
-        "the path of a weights file.",
+        description="For MobileNetV2: none, imagenet (downloaded by Keras once; trained on ImageNet's labels), or the "
+        "path of a weights file.",
         json_schema_extra=only_with(architecture=["mobilenet_v2"]),
     )
     image_size: int = number(
-        256, 16, 2048, "Width and height of the square that the network sees.", title="Image size", unit="px"
+        256, 16, 2048, "Width and height of the square that the network takes.", title="Image size", unit="px"
     )
     depth: int = number(
-        4,
-        1,
-        7,
-        "How many times the image is halved on the way down.",
-        title="Depth",
-        only_with={"architecture": U_NETS},
+        4, 1, 7, "How often the encoder halves the image.", title="Depth", only_with={"architecture": U_NETS}
     )
     base_filters: int = number(
         16,
         1,
         256,
-        "Filters at the top; each level down doubles them.",
+        "Filters at the first level; each further level doubles them.",
         title="Base filters",
         only_with={"architecture": U_NETS},
     )
     first_stride: Annotated[Literal[1, 2, 4], BeforeValidator(_whole_number)] = Field(
         2,
         title="First stride",
-        description="1 works at full size as the classic U-Net does; 2 or 4 works on a coarser grid and is faster.",
+        description="1 works at full resolution, as the published U-Net; 2 or 4 at a lower one, which is faster.",
         json_schema_extra={"unit": "px"} | only_with(architecture=U_NETS),
     )
     batch_normalization: bool = Field(
         True,
         title="Batch normalisation",
-        description="Normalises every layer's output, which makes learning faster and steadier.",
+        description="Normalises the output of every convolution, which makes training faster and more stable.",
     )
     dropout: float = number(
         0.0,
         0,
         0.9,
-        "Share of the features at the bottom that is switched off at random while training.",
+        "Share of the features at the lowest resolution that are set to 0 at random during training.",
         title="Dropout",
     )
 
     @property
     def size_step_px(self) -> int:
-        """The image size must be a multiple of this: how far the network shrinks an image."""
+        """The image size must be a multiple of this, the factor by which the network reduces an image."""
         return self.first_stride * 2**self.depth if self.uses("depth") else ENCODER_STRIDE
 
     @model_validator(mode="after")

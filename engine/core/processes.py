@@ -1,4 +1,4 @@
-"""What every process does first that works for another one of ours."""
+"""Preparing a child process that works for another process of Maskloom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking secrets out of text before it is logged or sent to somebody, and places and people before it is sent."""
+"""Removing secrets from text before it is logged or sent, and paths and people's names before it is sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.core.settings import REPOSITORY_ROOT, Settings
 
 HIDDEN = "***"
 _SECRET_NAME = r"(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|xsrf)"
-# None begins with a repetition that could start at every letter of a long word: time grows with a text's length alone.
+# None begins with a repetition that could start at every letter of a long word: the time is linear in a text's length.
 _PATTERNS = (
     # A password in a URL: scheme://name:password@host
     (re.compile(r"((?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]*://[^\s/:@]*:)[^\s@]+(?=@)", re.IGNORECASE), rf"\1{HIDDEN}"),
@@ -34,12 +34,12 @@ SHORTEST_SECRET = 4
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a setting of this name holds what nobody else may read."""
+    """Return whether a setting of this name holds a secret."""
     return re.search(_SECRET_NAME, name, re.IGNORECASE) is not None
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """Return the values of an installation's settings that nobody else may read, the longest first."""
+    """Return the secret values of an installation's settings, the longest first."""
     values = (getattr(settings, name) for name in type(settings).model_fields if is_secret(name))
     found = {value.get_secret_value() if isinstance(value, SecretStr) else str(value) for value in values}
     password = urlsplit(settings.database_url).password
@@ -49,7 +49,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
 
 
 def redacted(text: str, secrets: tuple[str, ...] = ()) -> str:
-    """Return a text without passwords, tokens and cookies: known ones, and whatever is written like one."""
+    """Return a text without passwords, tokens and cookies: known ones, and everything that looks like one."""
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
     for pattern, replacement in _PATTERNS:
@@ -58,9 +58,9 @@ def redacted(text: str, secrets: tuple[str, ...] = ()) -> str:
 
 
 def without_places(text: str, data_root: Path) -> str:
-    """Return a text in which folders of this machine are called DATA_ROOT, MASKLOOM, PYTHON and ~.
+    """Return a text in which folders of this machine are replaced by DATA_ROOT, MASKLOOM, PYTHON and ~.
 
-    Home folders are named after people, and so are mail addresses, which go as well.
+    Home folders are named after people; mail addresses are removed as well.
     """
     places = {
         str(data_root): "DATA_ROOT",

@@ -1,7 +1,7 @@
-"""What a training run is made of: every parameter declared once, with its limits, unit and one-sentence help.
+"""The parameters of a training run, each declared once with its limits, unit and a one-sentence description.
 
 The form in the browser, the command line (`-p training.epochs=3`), the JSON stored with a run, the difference between
-two runs and the table in the documentation are all made from these declarations. Nothing here imports TensorFlow.
+two runs and the tables in the documentation are derived from these declarations. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from engine.core.run_parameters import (
 
 
 class RunConfig(Params):
-    """Everything that decides how a run goes, apart from the images it learns from."""
+    """All parameters of a run, except for its images."""
 
     version: Literal[2] = Field(2, title="Version", description="Version of this set of parameters.")
     training: TrainingParams = Field(default_factory=TrainingParams, title="Training")
@@ -41,7 +41,7 @@ class RunConfig(Params):
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, values: Any) -> Any:
-        """Read the settings of a run of version 1 as what they did: it stretched images and predicted once."""
+        """Upgrade the settings of version 1, which stretched images and predicted without flips."""
         if not isinstance(values, dict) or values.get("version") != 1:
             return values
         before = {
@@ -63,7 +63,7 @@ class RunConfig(Params):
 DEFAULT_PRESET = "fast"
 PRESETS: dict[str, RunConfig] = {
     "fast": RunConfig(),
-    # Chosen on eggs-and-pans with truth: what half an hour on two cores can hold (docs/benchmarks.md)
+    # Chosen on eggs-and-pans with truth, for half an hour on two cores (docs/benchmarks.md)
     "thorough": RunConfig(
         training=TrainingParams(epochs=100, learning_rate=2e-3, warmup_epochs=1),
         model=ModelParams(image_size=448, depth=5),
@@ -99,10 +99,10 @@ PRESETS: dict[str, RunConfig] = {
 
 
 def config_from(preset: str = DEFAULT_PRESET, values: dict[str, Any] | None = None) -> RunConfig:
-    """Return the preset with `values` (nested by group, as `parameters.from_assignments` gives them) laid over it.
+    """Return the preset, overridden by `values` (nested by group, as from `parameters.from_assignments`).
 
     Raises:
-        ParameterError: if there is no such preset, or a sentence for each wrong parameter.
+        ParameterError: there is no such preset, or one sentence for each invalid parameter.
     """
     if preset not in PRESETS:
         raise ParameterError(f"There is no preset '{preset}'. Known: {', '.join(PRESETS)}.")

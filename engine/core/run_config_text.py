@@ -23,6 +23,29 @@ _SPELLINGS = ARCHITECTURE_TITLES | {
 }
 
 
+PRESET_PURPOSES = {
+    "fast": "A quick first result: minutes on an ordinary computer.",
+    "classic": "The published U-Net, as a baseline: hours on an ordinary computer.",
+    "thorough": "Better masks in half an hour on an ordinary computer, for a few hundred images.",
+    "encoder": "The best masks of photographs, in minutes. Its weights were trained on ImageNet's labels and are "
+    "downloaded once.",
+}
+
+
+def preset_text(name: str) -> str:
+    """Return the purpose of a preset and its main parameters."""
+    config = PRESETS[name]
+    model, rounds = config.model, config.self_training.rounds
+    filters = f" with {model.base_filters} base filters" if model.uses("base_filters") else ""
+    size = f"{model.image_size} × {model.image_size} px"
+    parts = [f"{ARCHITECTURE_TITLES[model.architecture]}{filters} at {size}", f"up to {config.training.epochs} epochs"]
+    if rounds > 1:
+        parts.append(f"{rounds} rounds on pseudo-labels")
+    if not config.augmentation.enabled:
+        parts.append("no augmentation")
+    return f"{PRESET_PURPOSES[name]} {', '.join(parts)}."
+
+
 @dataclass(frozen=True)
 class ConfigRow:
     """One parameter of a run as text, and its preset's value where that differs."""

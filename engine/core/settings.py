@@ -1,4 +1,4 @@
-"""What the environment sets: read once, checked once."""
+"""Settings from environment variables: read and validated once."""
 
 from __future__ import annotations
 
@@ -34,33 +34,34 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in DATA_ROOT/app.db.")
     launcher: str = Field("local", description="How workers are started.")
     max_workers: int = Field(2, ge=1, le=64, description="Jobs that run at the same time.")
-    heartbeat_s: float = Field(5.0, gt=0, le=30, description="Seconds between two signs of life of a worker.")
-    lost_after_s: float = Field(60.0, ge=1, description="Seconds of silence after which a running job counts as lost.")
+    heartbeat_s: float = Field(5.0, gt=0, le=30, description="Seconds between two heartbeats of a worker.")
+    lost_after_s: float = Field(60.0, ge=1, description="Seconds without a heartbeat until a job counts as lost.")
     warm_worker_s: float = Field(
         300.0,
         ge=0,
         description="Seconds for which a worker keeps networks in memory for the Predict page; 0 switches this off.",
     )
-    upload_limit_mb: int = Field(4096, ge=1, description="Largest total size of one upload.")
+    upload_limit_mb: int = Field(4096, ge=1, description="Maximum total size of one upload.")
     image_limit_megapixels: float = Field(100.0, gt=0, description="Images with more pixels are refused.")
-    import_limit_files: int = Field(100_000, ge=1, description="Most files in one import.")
-    free_disk_floor_mb: int = Field(500, ge=0, description="No job starts with less free disk than this.")
+    import_limit_files: int = Field(100_000, ge=1, description="Maximum number of files in one import.")
+    free_disk_floor_mb: int = Field(500, ge=0, description="No job starts with less free disk space.")
     memory_per_job_mb: int = Field(
-        0, ge=0, description="A job that takes more memory is ended, and what it finished is kept; 0 sets no limit."
+        0, ge=0, description="A job that uses more memory is ended, and its results so far are kept; 0 sets no limit."
     )
     log_limit_mb: int = Field(
-        100, ge=1, description="Largest size of the structured logs in DATA_ROOT/logs; the oldest go first."
+        100, ge=1, description="Maximum size of the logs in DATA_ROOT/logs; the oldest are deleted first."
     )
-    allow_remote: bool = Field(False, description="Lets other machines in without a login; takes an ACCESS_TOKEN too.")
+    allow_remote: bool = Field(False, description="Allows other machines without a login; needs an ACCESS_TOKEN.")
     access_token: SecretStr = Field(
-        SecretStr(""), description="What everybody types in once to be let in, where there is no login; 20 characters."
+        SecretStr(""), description="Token that everybody enters once, if there is no login; at least 20 characters."
     )
-    allowed_hosts: str = Field("", description="Further host names, with commas, under which browsers reach the app.")
-    login_hours: float = Field(24.0, gt=0, le=720, description="Hours after which a person logs in again.")
+    allowed_hosts: str = Field("", description="More host names of the app in browsers, separated by commas.")
+    login_hours: float = Field(24.0, gt=0, le=720, description="Hours after which a person has to log in again.")
     new_people: Literal["none", "viewer", "editor"] = Field(
-        "viewer", description="Role of a person who logs in for the first time; none lets nobody in by themselves."
+        "viewer",
+        description="Role of a person who logs in for the first time; with none, an admin has to grant access.",
     )
-    admin_emails: str = Field("", description="Addresses, with commas, of the admins; else the first person is one.")
+    admin_emails: str = Field("", description="Email addresses of the admins, with commas; if empty, the first person.")
 
     @field_validator("data_root")
     @classmethod

@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,8 @@ from engine.datasets import ingest, sample, truth
 from engine.datasets.ingest import Decoded
 from engine.datasets.source import Entry, Limits, Source, UnreadableSource
 from engine.imaging import codec
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
 BATCH = 20
@@ -65,11 +65,11 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     if source["kind"] == "sample":
         readers = [lambda index=index: _drawn(index) for index in range(sample.COUNT)]
         return _take(job, context, readers, [])
-    try:
-        opened = _open(source, context.artifacts)
-    except UnreadableSource as error:
-        raise JobFailed(str(error)) from None
-    with closing(opened):
+    with ExitStack() as opening:
+        try:
+            opened = _open(source, context.artifacts, opening)
+        except UnreadableSource as error:
+            raise JobFailed(str(error)) from None
         items, skipped = ingest.plan(opened)
         sizes = codec.Limits(max_pixels=round(settings().image_limit_megapixels * 1e6))
         result = _take(job, context, [partial(ingest.read, opened, item, sizes) for item in items], skipped)
@@ -78,12 +78,14 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     return result
 
 
-def _open(source: dict[str, Any], files: Artifacts) -> Source:
+def _open(source: dict[str, Any], files: Store, opening: ExitStack) -> Source:
+    """Return the source, which `opening` closes."""
     limits = Limits(max_files=settings().import_limit_files)
     if source["kind"] == "upload":
-        return ingest.open_upload(files.path(stored.upload_folder(source["token"])), limits)
+        folder = opening.enter_context(files.workspace(stored.upload_folder(source["token"])))
+        return opening.enter_context(closing(ingest.open_upload(folder, limits)))
     if source["kind"] in ("folder", "zip"):
-        return ingest.open_zip_or_folder(Path(source["path"]), limits)
+        return opening.enter_context(closing(ingest.open_zip_or_folder(Path(source["path"]), limits)))
     raise JobFailed(f"An import comes from a folder, a zip, an upload or the sample. Got {source['kind']!r}.")
 
 
@@ -98,7 +100,7 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
     """Read, store and report everything; return the job's result."""
     dataset_id = job.payload["dataset"]
     if job.attempt > 1:  # a killed attempt may have been writing; one import at a time writes to a dataset
-        context.artifacts.delete_half_written(stored.dataset_folder(dataset_id))
+        context.artifacts.delete_unfinished(stored.dataset_folder(dataset_id))
     with context.reading() as session:
         images = datasets.images(session, dataset_id)
     known = {image.content_hash: image.name for image in images}
@@ -187,7 +189,7 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
     )
 
 
-def _store(files: Artifacts, dataset_id: str, encoded: Encoded) -> None:
+def _store(files: Store, dataset_id: str, encoded: Encoded) -> None:
     image_id = encoded.row["id"]
     files.write(stored.image_key(dataset_id, image_id), encoded.image_png)
     files.write(stored.thumb_key(dataset_id, image_id), encoded.thumb_webp)
@@ -195,7 +197,7 @@ def _store(files: Artifacts, dataset_id: str, encoded: Encoded) -> None:
         files.write(stored.truth_key(dataset_id, image_id), encoded.truth_png)
 
 
-def _bring_back(files: Artifacts, dataset_id: str, encoded: Encoded, with_truth: bool) -> None:
+def _bring_back(files: Store, dataset_id: str, encoded: Encoded, with_truth: bool) -> None:
     """Store what is gone of an image that the dataset has: it was deleted outside of Maskloom."""
     wanted = [(stored.image_key, encoded.image_png), (stored.thumb_key, encoded.thumb_webp)]
     wanted += [(stored.truth_key, encoded.truth_png)] if with_truth and encoded.truth_png else []

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,23 +12,22 @@ import numpy as np
 
 from db import datasets, recipes, rounds, runs
 from db.models import Dataset, Job, JobKind, LabelSet, Run
-from engine.exports import coco, model_pack, yolo
+from engine.exports import model_pack
 from engine.exports.annotated import Annotated
-from engine.exports.formats import Format, find_format
+from engine.exports.base import Format, MaskFormat, ModelFormat, RunFormat, find_format
 from engine.exports.model_card import model_card
 from engine.exports.model_example import example
-from engine.exports.report import report
-from engine.exports.run_facts import RunFacts, framing_sentence
+from engine.exports.run_facts import RunFacts
 from engine.exports.sources import RunRows, label_note, masked_images, prediction_note, run_facts, tile_rows
 from engine.imaging import codec
 from engine.network.framing import cut, scaled_shape, windows
-from engine.store import artifacts as stored
-from engine.store.artifacts import PART, Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
+from engine.store.disk import PART
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
 
 FOLDERS = {"run": stored.run_folder, "prediction_set": stored.prediction_folder, "label_set": stored.label_folder}
-COCO_SHAPES: dict[str, coco.Shapes] = {"coco": "polygons", "coco-rle": "rle", "coco-image": "image"}
 CHECKED_IMAGES = 4
 """On so many of the run's own images a converted model is compared with the Keras model."""
 
@@ -49,21 +46,34 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     what = find_format(payload["what"])
     folder = FOLDERS[payload["owner"]](payload[payload["owner"]])
     key = stored.export_key(folder, what.name, job.id, what.suffix)
-    context.artifacts.delete_half_written(stored.export_folder(folder, what.name), job.id)
+    context.artifacts.delete_unfinished(stored.export_folder(folder, what.name), job.id)
     with context.artifacts.writing(key) as beside:
-        told = (
-            _annotations(context, payload, what, beside)
-            if what.thresholded
-            else _of_run(context, payload, what, beside)
-        )
+        told = _write(context, payload, what, beside)
     for other in context.artifacts.keys(stored.export_folder(folder, what.name)):
         # What another job made meanwhile was asked for at another threshold, and somebody waits for it
-        if other != key and context.artifacts.path(other).stat().st_mtime < began:
+        if other != key and context.artifacts.modified(other) < began:
             context.artifacts.delete(other)
     return {"key": key, "suffix": what.suffix, "bytes": context.artifacts.size(key)} | told
 
 
-def _annotations(context: JobContext, payload: dict[str, Any], what: Format, target: Path) -> dict[str, Any]:
+def _write(context: JobContext, payload: dict[str, Any], what: Format, target: Path) -> dict[str, Any]:
+    if isinstance(what, MaskFormat):
+        return _annotations(context, payload, what, target)
+    rows = _run_rows(context, payload["run"])
+    facts = run_facts(rows)
+    if isinstance(what, RunFormat):
+        context.progress(0, 1, unit="reports", phase="writing_the_report")
+        what.write(facts, tile_rows(rows, context.artifacts), target)
+        context.progress(1, 1, unit="reports", phase="writing_the_report")
+        return {}
+    if not isinstance(what, ModelFormat):
+        raise TypeError(f"The format {what.name!r} is none of the three kinds in engine.exports.base.")
+    prefix = f"{target.name.partition('.')[0]}{PART}"  # the job's id, as in the name of its file
+    with TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as temporary:
+        return _packed(context, rows, facts, what, Path(temporary), target)
+
+
+def _annotations(context: JobContext, payload: dict[str, Any], what: MaskFormat, target: Path) -> dict[str, Any]:
     source = _masked_images(context, payload)
     total, pace = len(source.images), Pace()
     context.progress(0, total, phase="tracing_outlines")
@@ -72,11 +82,7 @@ def _annotations(context: JobContext, payload: dict[str, Any], what: Format, tar
         context.progress(done, total, phase="tracing_outlines", rate=pace.rate(done))
         _end_if_asked(context)
 
-    if what.name == "yolo":
-        count = yolo.write(source, target, progress)
-    else:
-        count = coco.write(source, target, COCO_SHAPES[what.name], progress)
-    return {"images": total, "annotations": count}
+    return {"images": total, "annotations": what.write(source, target, progress)}
 
 
 def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
@@ -98,19 +104,6 @@ def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
     return masked_images(context.artifacts, dataset, images, masked, key_of, threshold, splits=splits, note=note)
 
 
-def _of_run(context: JobContext, payload: dict[str, Any], what: Format, target: Path) -> dict[str, Any]:
-    rows = _run_rows(context, payload["run"])
-    facts = run_facts(rows)
-    if what.name == "report":
-        context.progress(0, 1, unit="reports", phase="writing_the_report")
-        target.write_text(report(facts, tile_rows(rows, context.artifacts)), "utf-8")
-        context.progress(1, 1, unit="reports", phase="writing_the_report")
-        return {}
-    prefix = f"{target.name.partition('.')[0]}{PART}"  # the job's id, as in the name of its file
-    with TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as temporary:
-        return _packed(context, rows, facts, what.name, Path(temporary), target)
-
-
 def _run_rows(context: JobContext, run_id: str) -> RunRows:
     with context.reading() as session:
         run = session.get_one(Run, run_id)
@@ -123,29 +116,29 @@ def _run_rows(context: JobContext, run_id: str) -> RunRows:
             splits=[row.split for row in runs.split(session, run.id)],
             metrics=runs.metrics(session, run.id),
             rounds=len(rounds.rounds(session, run.id)),
-            prediction_set_id=own.id if own else "",
             predictions=runs.predictions(session, own.id) if own else [],
         )
 
 
 def _packed(
-    context: JobContext, rows: RunRows, facts: RunFacts, kind: str, folder: Path, target: Path
+    context: JobContext, rows: RunRows, facts: RunFacts, what: ModelFormat, folder: Path, target: Path
 ) -> dict[str, Any]:
     """Convert, compare and pack a run's model."""
     from engine.network import conversion  # TensorFlow: seconds that a report need not wait
-    from engine.network.inference import ModelError, load_model
+    from engine.network.inference import ModelError
+    from engine.network.loaded import load_best
 
     steps = _Steps(context, 4)
     steps.next("reading_the_model")
     try:
-        model = load_model(context.artifacts.path(stored.best_model_key(rows.run.id)))
+        model = load_best(rows.run.id, context.artifacts)
     except ModelError as error:
         raise JobFailed(str(error)) from None
     steps.next("converting_the_model")
     squares = _squares(context.artifacts, rows, facts, model.input_shape[1])
-    file, answer = _converted(conversion, model, kind, folder, facts)
-    steps.next("comparing_it_with_the_model")
     try:
+        file, answer = what.convert(model, folder, facts)
+        steps.next("comparing_it_with_the_model")
         apart = conversion.checked_difference(answer(squares), conversion.keras_answer(model, squares))
     except conversion.ConversionError as error:
         raise JobFailed(str(error)) from None
@@ -154,39 +147,12 @@ def _packed(
         f"Compared with the run's own model on {len(squares)} squares of its images: the largest difference of a "
         f"probability was {apart:.2g}."
     )
-    model_pack.write(target, file, model_card(kind, facts, check), example(kind, facts.data, model.input_shape[1]))
+    model_pack.write(target, file, model_card(what, facts, check), example(what, facts.data, model.input_shape[1]))
     steps.done()
     return {"difference": apart, "images": len(squares)}
 
 
-def _converted(
-    conversion: Any, model: Any, kind: str, folder: Path, facts: RunFacts
-) -> tuple[Path, Callable[[np.ndarray], np.ndarray]]:
-    """Return what was written, and a function that asks it about squares uint8 (B, S, S, 3)."""
-    if kind == "onnx":
-        file = folder / "model.onnx"
-        notes = {
-            "run": facts.name,
-            "input": "RGB, 0 to 255, float32 (batch, height, width, 3)",
-            "framing": framing_sentence(facts),
-            "scores": json.dumps([[score.name, score.value, score.on] for score in facts.scores], ensure_ascii=False),
-            "threshold": "0.5",
-        }
-        try:
-            conversion.save_onnx(model, file, notes)
-        except conversion.ConversionError as error:
-            raise JobFailed(str(error)) from None
-        return file, lambda squares: conversion.onnx_answer(file, squares)
-    if kind == "savedmodel":
-        file = folder / "model"
-        conversion.save_savedmodel(model, file)
-        return file, lambda squares: conversion.savedmodel_answer(file, squares)
-    file = folder / "model.keras"
-    conversion.save_keras(model, file)
-    return file, lambda squares: conversion.keras_file_answer(file, squares)
-
-
-def _squares(files: Artifacts, rows: RunRows, facts: RunFacts, side: int) -> np.ndarray:
+def _squares(files: Store, rows: RunRows, facts: RunFacts, side: int) -> np.ndarray:
     """Return what the network sees of a few of the run's images, uint8 (B, S, S, 3); noise where none is left."""
     found = []
     for image in rows.images[:CHECKED_IMAGES]:

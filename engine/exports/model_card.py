@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from engine.exports.base import ModelFormat
 from engine.exports.run_facts import RunFacts, framing_sentence, teacher_sentence, weights_sentence
 
-_FILES = {
-    "keras": "`model.keras` for Keras 3 (any backend that has its layers)",
-    "savedmodel": "`model/`, a TensorFlow SavedModel with the endpoint `serve`",
-    "onnx": "`model.onnx`, opset 17, with the input `image` and the output `probability`",
-}
 
-
-def model_card(kind: str, facts: RunFacts, check: str) -> str:
-    """Return the card of a model of `kind`: "keras", "savedmodel" or "onnx". `check` tells how it was compared."""
+def model_card(what: ModelFormat, facts: RunFacts, check: str) -> str:
+    """Return the card of a model in the format `what`. `check` is a sentence on how it was compared."""
     side = facts.model.image_size
     parts = [
         f"# {_plain(facts.name)}",
@@ -20,7 +15,7 @@ def model_card(kind: str, facts: RunFacts, check: str) -> str:
         f"{facts.code_version} on {facts.created_at:%Y-%m-%d}.",
         "## What it is",
         _list(
-            f"File: {_FILES[kind]}.",
+            f"File: {what.contents}.",
             f"Network: {facts.model.architecture}, {_count(facts.parameters)} parameters, float32.",
             weights_sentence(facts),
             check,

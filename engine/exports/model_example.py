@@ -7,27 +7,7 @@ put together.
 from __future__ import annotations
 
 from engine.core.run_parameters import DataParams
-
-PACKAGES = {"keras": "tensorflow keras", "savedmodel": "tensorflow", "onnx": "onnxruntime"}
-
-_NETWORKS = {
-    "keras": (
-        "import keras",
-        'model = keras.saving.load_model("model.keras", compile=False)',
-        "model(batch, training=False).numpy()",
-    ),
-    "savedmodel": (
-        "import tensorflow as tf",
-        'model = tf.saved_model.load("model")',
-        "model.serve(batch).numpy()",
-    ),
-    "onnx": (
-        "import onnxruntime",
-        'model = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])',
-        'model.run(["probability"], {"image": batch})[0]',
-    ),
-}
-
+from engine.exports.base import ModelFormat
 
 _SCALED = (
     "size = [max(1, round(scale * side)) for side in picture.size]\n"
@@ -36,15 +16,15 @@ _SCALED = (
 )
 
 
-def example(kind: str, data: DataParams, side_px: int, threshold: float = 0.5) -> str:
-    """Return the program for a model of `kind`: "keras", "savedmodel" or "onnx"."""
-    load, model, ask = _NETWORKS[kind]
+def example(what: ModelFormat, data: DataParams, side_px: int, threshold: float = 0.5) -> str:
+    """Return the program for a model in the format `what`."""
+    ask = what.predict
     head = (
-        f'"""Draw the mask of a picture: python example.py PICTURE MASK.png (needs {PACKAGES[kind]} numpy pillow)"""\n'
+        f'"""Draw the mask of a picture: python example.py PICTURE MASK.png (needs {what.packages} numpy pillow)"""\n'
         "import sys\n\n"
-        f"{_imports(load)}\n\n"
+        f"{_imports(what.imports)}\n\n"
         f"SIDE, THRESHOLD = {side_px}, {threshold:g}\n"
-        f"{model}\n"
+        f"{what.load}\n"
         'picture = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")\n'
     )
     body = _one_square(data, ask) if data.framing in ("pad", "stretch") else _many_squares(data, ask)

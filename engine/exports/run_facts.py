@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+import numpy as np
 
 from engine.core.network_parameters import ModelParams
 from engine.core.run_config_text import ConfigRow
@@ -62,6 +65,26 @@ class RunFacts:
     metrics: dict[int, dict[str, float]]
     model: ModelParams
     data: DataParams
+
+
+@dataclass(frozen=True)
+class ReportTile:
+    """An image and its mask against a reference. `image` is uint8 (H, W, 3); `mask` and `reference` bool (H, W)."""
+
+    name: str
+    score: float
+    image: np.ndarray
+    mask: np.ndarray
+    reference: np.ndarray
+
+
+@dataclass(frozen=True)
+class TileRow:
+    """Tiles under a heading; `score_name` says what their scores were measured against."""
+
+    heading: str
+    score_name: str
+    tiles: Sequence[ReportTile]
 
 
 def framing_sentence(facts: RunFacts) -> str:

@@ -12,11 +12,10 @@ from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_config_text import config_rows
 from engine.exports.annotated import Annotated, MaskedImage, foreground_category
-from engine.exports.report import ReportTile, TileRow
-from engine.exports.run_facts import RunFacts, Score
+from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts, MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
 from engine.training.run_details import (
     DICE_NAME,
     IOU_NAME,
@@ -48,7 +47,6 @@ class RunRows:
     splits: Sequence[str]
     metrics: Sequence[Metric]
     rounds: int
-    prediction_set_id: str
     predictions: Sequence[Prediction]
 
 
@@ -64,7 +62,7 @@ def label_note(label_set: LabelSet, threshold: float) -> str:
 
 
 def masked_images(
-    files: Artifacts,
+    files: Store,
     dataset: Dataset,
     images: Sequence[Image],
     masked: Collection[str],
@@ -148,46 +146,46 @@ def _scores(rows: RunRows, best: dict[str, float], reference: Reference) -> tupl
     return tuple(scores)
 
 
-def tile_rows(rows: RunRows, files: Artifacts) -> list[TileRow]:
+def tile_rows(rows: RunRows, files: Store) -> list[TileRow]:
     """Return the best and the worst masks of a run's own validation images, or of all where it had none.
 
     Against truth where there is any, else against the pseudo-label that the run was trained on.
     """
     by_truth = any(row.truth_dice is not None for row in rows.predictions)
-    dice = {row.image_id: row.truth_dice if by_truth else row.label_dice for row in rows.predictions}
-    scores = {image_id: score for image_id, score in dice.items() if score is not None}
-    scored = [row for row in rows.predictions if row.image_id in scores]
-    kept_out = [row for row in scored if row.split == "validation"]
-    ranked = sorted(kept_out or scored, key=lambda row: (scores[row.image_id], row.image_id))
+    scores = [(row.truth_dice if by_truth else row.label_dice, row) for row in rows.predictions]
+    scored = [(score, row) for score, row in scores if score is not None]
+    kept_out = [(score, row) for score, row in scored if row.split == "validation"]
+    ranked = sorted(kept_out or scored, key=lambda pair: (pair[0], pair[1].image_id))
     few = min(TILES, len(ranked) // 2 + len(ranked) % 2)
     which = "validation masks" if kept_out else "masks, of images it learned from"
     name = "Dice vs truth" if by_truth else "agreement with the pseudo-label (Dice)"
     images = {image.id: image for image in rows.images}
     found = []
     for word, chosen in (("Worst", ranked[:few]), ("Best", ranked[::-1][: min(few, len(ranked) - few)])):
-        tiles = [_tile(rows, files, images[row.image_id], by_truth, scores[row.image_id]) for row in chosen]
+        tiles = [_tile(rows, files, images[row.image_id], row, by_truth, score) for score, row in chosen]
         found.append(TileRow(f"{word} {which}", name, [tile for tile in tiles if tile is not None]))
     return found
 
 
-def _tile(rows: RunRows, files: Artifacts, image: Image, by_truth: bool, score: float) -> ReportTile | None:
+def _tile(
+    rows: RunRows, files: Store, image: Image, prediction: Prediction, by_truth: bool, score: float
+) -> ReportTile | None:
     """Return a tile, or None where one of its files is gone."""
     run = rows.run
     try:
         pixels = _decoded(files, stored.image_key(run.dataset_id, image.id))
-        mask = metrics.to_mask(_decoded(files, stored.prediction_key(rows.prediction_set_id, image.id)), 0.5)
+        mask = metrics.to_mask(_decoded(files, stored.prediction_key(prediction.prediction_set_id, image.id)), 0.5)
         if by_truth:
             lookup = np.asarray(rows.dataset.lookup, np.uint8)
             reference = lookup[_decoded(files, stored.truth_key(run.dataset_id, image.id))] > 0
         else:
-            assert run.label_set_id, "without truth, a mask has a score only where the run has a label set"
-            reference = metrics.to_mask(_decoded(files, stored.label_key(run.label_set_id, image.id)), 0.5)
+            reference = metrics.to_mask(_decoded(files, stored.label_key(run.label_set_id or "", image.id)), 0.5)
     except JobFailed:
         return None
     return ReportTile(image.name, score, pixels, mask, reference)
 
 
-def _decoded(files: Artifacts, key: str) -> np.ndarray:
+def _decoded(files: Store, key: str) -> np.ndarray:
     try:
         return codec.decode_png(files.read(key))
     except (MissingFile, codec.UnreadableImage) as error:

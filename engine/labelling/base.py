@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +14,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from engine.core.parameters import ParameterError, Params, Stage, field_schemas, number
+from engine.core.plugins import plugins
 from engine.labelling import methods as method_modules
 
 DEFAULT_METHOD = "auto"
@@ -65,11 +64,11 @@ class Method:
 
 @cache
 def methods() -> dict[str, Method]:
-    """Return every method by name: one for each module of `engine.labelling.methods` with a METHOD, sorted by name."""
-    modules = pkgutil.iter_modules(method_modules.__path__)
-    names = [f"{method_modules.__name__}.{module.name}" for module in modules]
-    available = [getattr(importlib.import_module(name), "METHOD", None) for name in names]
-    return {method.name: method for method in sorted(filter(None, available), key=lambda method: method.name)}
+    """Return every method by name, sorted: the METHOD of each module of `engine.labelling.methods`.
+
+    Installed packages may add some by entry points of the group `maskloom.methods`.
+    """
+    return dict(sorted(plugins(method_modules, "METHOD", Method).items()))
 
 
 def find_method(name: str) -> Method:

@@ -14,7 +14,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,8 +26,9 @@ from engine.imaging import codec, metrics
 from engine.labelling.base import LabelParams, draw, find_method, fit_sample, fit_state, look_at
 from engine.labelling.quality import assess
 from engine.labelling.recipe_key import recipe_key
-from engine.store import artifacts as stored
-from engine.store.artifacts import NO_SPACE, Artifacts, MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
+from engine.store.disk import NO_SPACE
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
 BATCH = 16
@@ -58,7 +58,7 @@ class Drawn:
 class Task:
     """One image to look at or to label, as plain values that travel to a worker process."""
 
-    root: Path
+    files: Store
     dataset_id: str
     label_set_id: str
     image_id: str
@@ -72,7 +72,7 @@ class Task:
 
     def image(self) -> np.ndarray:
         """Return the picture, uint8 RGB (H, W, 3)."""
-        return codec.decode_png(Artifacts(self.root).read(stored.image_key(self.dataset_id, self.image_id)))
+        return codec.decode_png(self.files.read(stored.image_key(self.dataset_id, self.image_id)))
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
@@ -92,12 +92,12 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         images = datasets.images(session, dataset.id)
         done = recipes.labelled_images(session, label_set.id)
     if job.attempt > 1:  # a killed attempt may have been writing; exports below the folder are written by other jobs
-        context.artifacts.delete_half_written(stored.label_folder(label_set.id), subfolders=False)
+        context.artifacts.delete_unfinished(stored.label_folder(label_set.id), subfolders=False)
     if not images:
         raise JobFailed(f"The dataset {dataset.name!r} has no images. Import some first.")
     tasks = [
         Task(
-            root=context.artifacts.root,
+            files=context.artifacts,
             dataset_id=dataset.id,
             label_set_id=label_set.id,
             image_id=image.id,
@@ -274,8 +274,10 @@ def _label(task: Task) -> dict[str, Any]:
 def copy_mask(task: Task) -> dict[str, Any]:
     """Store the mask that was drawn before as this image's, or draw it where it is gone; return its row."""
     drawn = task.drawn
+    if drawn is None:
+        return label_image(task)
     try:
-        png = Artifacts(task.root).read(stored.label_key(drawn.label_set_id, drawn.image_id))
+        png = task.files.read(stored.label_key(drawn.label_set_id, drawn.image_id))
     except MissingFile:  # its label set has just been deleted
         return label_image(task)
     judged = {"quality": drawn.quality, "quality_parts": drawn.quality_parts, "unclear": drawn.unclear}
@@ -284,12 +286,11 @@ def copy_mask(task: Task) -> dict[str, Any]:
 
 def _store(task: Task, png: bytes, levels: np.ndarray) -> dict[str, Any]:
     """Store a mask uint8 (H, W) as `png`; return {image_id, area, dice, iou}, scores against truth or None."""
-    files = Artifacts(task.root)
-    files.write(stored.label_key(task.label_set_id, task.image_id), png)
+    task.files.write(stored.label_key(task.label_set_id, task.image_id), png)
     mask = metrics.to_mask(levels, 0.5)
     row = {"image_id": task.image_id, "area": float(mask.mean()), "dice": None, "iou": None}
     if task.lookup is not None:
-        values = codec.decode_png(files.read(stored.truth_key(task.dataset_id, task.image_id)))
+        values = codec.decode_png(task.files.read(stored.truth_key(task.dataset_id, task.image_id)))
         truth = np.asarray(task.lookup, np.uint8)[values] > 0
         row |= {"dice": metrics.dice(mask, truth), "iou": metrics.iou(mask, truth)}
     return row

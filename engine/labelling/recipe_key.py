@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from functools import cache
 from pathlib import Path
@@ -17,14 +18,18 @@ def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any
     if state is not None:  # a method can delegate only once it has its state
         delegate, params, state = drawing(find_method(method), params, state)
         method = delegate.name
-    parts = [method, params.model_dump(mode="json"), seed, state, _code()]
+    parts = [method, params.model_dump(mode="json"), seed, state, _code(inspect.getfile(find_method(method).params))]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @cache
-def _code() -> str:
-    """Return a digest of the methods' sources, so that a change of the code invalidates cached masks."""
+def _code(module_file: str) -> str:
+    """Return a digest of the methods' sources, so that a change of the code invalidates cached masks.
+
+    Args:
+        module_file: declares the method's parameters; for a method of another package it is counted beside ours.
+    """
     digest = hashlib.sha256(VERSION.encode())
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    for path in sorted({*Path(__file__).parent.rglob("*.py"), Path(module_file)}):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from engine.store.base import MissingFile, Store
+from engine.store.keys import best_model_key
 
 KEPT = 2
 """Number of networks in memory: the two that the Predict page compares."""
@@ -17,27 +19,43 @@ class KeptNetwork(NamedTuple):
     network: Any
 
 
-_kept: dict[str, tuple[tuple[int, int], KeptNetwork]] = {}  # the most recently used is last
+_kept: dict[str, tuple[str, KeptNetwork]] = {}  # the most recently used is last
 
 
-def network_of(run_id: str, path: Path) -> KeptNetwork:
-    """Return the network of a run from its model file, or from memory if the file has not changed.
+def network_of(run_id: str, files: Store) -> KeptNetwork:
+    """Return the best network of a run, from memory if its file has not changed.
 
     Raises:
         engine.network.inference.ModelError: the file is missing, damaged or not a usable network.
     """
     # Not above: importing TensorFlow takes seconds, and not every job needs it
-    from engine.network.inference import compiled, load_model
+    from engine.network.inference import compiled
 
-    stamp = _stamp(path)
+    key = best_model_key(run_id)
+    version = files.version(key) if files.exists(key) else ""
     held = _kept.pop(run_id, None)
-    if held is None or held[0] != stamp:
+    if held is None or held[0] != version:
         while len(_kept) >= KEPT:
             del _kept[next(iter(_kept))]
-        model = load_model(path)
-        held = stamp, KeptNetwork(model, compiled(model))
+        model = load_best(run_id, files)
+        held = version, KeptNetwork(model, compiled(model))
     _kept[run_id] = held
     return held[1]
+
+
+def load_best(run_id: str, files: Store) -> Any:
+    """Return the Keras model of a run's best epoch.
+
+    Raises:
+        engine.network.inference.ModelError: the file is missing, damaged or not a usable network.
+    """
+    from engine.network.inference import ModelError, load_model
+
+    try:
+        with files.local(best_model_key(run_id)) as path:
+            return load_model(path)
+    except MissingFile:
+        raise ModelError("There is no model file best.keras. The run has not finished an epoch yet.") from None
 
 
 def run_ids() -> list[str]:
@@ -49,10 +67,3 @@ def forget() -> None:
     """Release all networks."""
     _kept.clear()
     gc.collect()
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    if not path.exists():
-        return 0, 0
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size

@@ -22,8 +22,8 @@ from engine.datasets import job as import_images
 from engine.imaging import codec, metrics
 from engine.network.loaded import KeptNetwork, network_of
 from engine.prediction.refine_masks import refined
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts, MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
 
@@ -106,7 +106,7 @@ def predict_dataset(
         phase = {"phase": "predicting_with", "subject": run.name}
     context.progress(len(done), len(images), **phase)
     try:
-        network = network_of(run.id, files.path(stored.best_model_key(run.id)))
+        network = network_of(run.id, files)
     except ModelError as error:
         raise JobFailed(str(error)) from None
 
@@ -146,7 +146,7 @@ class _Drawn(NamedTuple):
 
 def _drawn(
     network: KeptNetwork,
-    files: Artifacts,
+    files: Store,
     dataset_id: str,
     images: list[Image],
     data: DataParams,
@@ -239,7 +239,7 @@ class _References:
         return row
 
     def _label(self, image: Image) -> np.ndarray | None:
-        if image.id not in self._labelled:
+        if self._label_set_id is None or image.id not in self._labelled:
             return None
         return metrics.to_mask(_read(self._files, stored.label_key(self._label_set_id, image.id), image.name), 0.5)
 
@@ -257,7 +257,7 @@ def _already_imported(job: Job, context: JobContext) -> bool:
     return not context.artifacts.exists(stored.upload_folder(source["token"]))
 
 
-def _read(files: Artifacts, key: str, name: str) -> np.ndarray:
+def _read(files: Store, key: str, name: str) -> np.ndarray:
     try:
         return codec.decode_png(files.read(key))
     except MissingFile:

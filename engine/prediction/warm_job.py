@@ -9,7 +9,6 @@ import numpy as np
 
 from db.models import Job, JobKind
 from engine.network.loaded import network_of
-from engine.store import artifacts as stored
 from engine.work.context import JobContext, JobFailed, JobType
 
 
@@ -24,7 +23,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     began = time.monotonic()
     run_id = job.payload["network"]
     try:
-        kept = network_of(run_id, context.artifacts.path(stored.best_model_key(run_id)))
+        kept = network_of(run_id, context.artifacts)
     except ModelError as error:
         raise JobFailed(str(error)) from None
     kept.network(np.zeros((1, *kept.model.input_shape[1:]), np.uint8))

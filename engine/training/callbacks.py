@@ -19,7 +19,8 @@ from engine.core.run_parameters import EarlyStoppingParams, ReduceLRParams, Trai
 from engine.imaging.codec import encode_png, fit_longest_side, resize_probability
 from engine.imaging.metrics import probability_to_u8
 from engine.network.framing import Canvas, cut, windows
-from engine.store.artifacts import replacing
+from engine.store.disk import replacing
+from engine.store.keys import probe_path
 from engine.training.compiled import Averaged
 from engine.training.rate_schedule import scheduled_rate
 from engine.training.samples import Pixels
@@ -213,12 +214,12 @@ class Probes:
         ]
 
     def __call__(self, epoch: int, metrics: Metrics) -> None:
-        folder = self._folder / "probe" / f"{self._epoch_offset + epoch:04d}"
-        folder.mkdir(parents=True, exist_ok=True)
         for pixels, index in self._probes:
             probability = self._whole(pixels.pair(index)[..., :3], pixels.size)
             shape = fit_longest_side(pixels.shapes[index], PROBE_PX)
-            with replacing(folder / f"{pixels.samples[index].id}.png") as beside:
+            path = self._folder / probe_path(self._epoch_offset + epoch, pixels.samples[index].id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as beside:
                 beside.write_bytes(encode_png(probability_to_u8(resize_probability(probability, shape))))
 
     def _whole(self, image: np.ndarray, size: int) -> np.ndarray:

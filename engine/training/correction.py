@@ -19,7 +19,8 @@ from engine.imaging.codec import decode_png, encode_png, resize_probability
 from engine.labelling.quality import appearance
 from engine.network.inference import Prediction, load_model, predict_many
 from engine.prediction.refine_masks import refined
-from engine.store.artifacts import replacing
+from engine.store.disk import replacing
+from engine.store.keys import label_path, mask_path
 from engine.training.callbacks import Hooks
 from engine.training.samples import Sample
 
@@ -56,8 +57,6 @@ def correct(
     are written to `ahead`/labels: a moving average of the old label and the network's probability, refined likewise,
     with their quality in `ahead`/quality.json.
     """
-    for folder in (masks / "masks", *([ahead / "labels"] if ahead else [])):
-        folder.mkdir(parents=True, exist_ok=True)
     scores: list[_Scores] = []
     images = (decode_png(sample.image.read_bytes()) for sample in samples)
     predictions = predict_many(load_model(model), images, config.data, flips=True)
@@ -92,16 +91,17 @@ def _correct_one(config: RunConfig, sample: Sample, prediction: Prediction, mask
         label = resize_probability(label, probability.shape)
     agreement = metrics.dice(metrics.to_mask(probability, 0.5), metrics.to_mask(label, 0.5))
     mask = refined(image, probability, params.refine, np.random.default_rng(SEED))
-    _write(masks / "masks" / f"{sample.id}.png", mask)
+    _write(masks / mask_path(sample.id), mask)
     new_quality = 0.0
     if ahead:
         blend = params.keep * label + (1 - params.keep) * probability
         new = refined(image, blend, params.refine, np.random.default_rng(SEED))
-        _write(ahead / "labels" / f"{sample.id}.png", new)
+        _write(ahead / label_path(sample.id), new)
         new_quality = appearance(image, new)
     return _Scores(appearance(image, label), appearance(image, mask), new_quality, agreement)
 
 
 def _write(path: Path, probability: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as beside:
         beside.write_bytes(encode_png(metrics.probability_to_u8(probability)))

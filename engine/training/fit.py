@@ -15,7 +15,7 @@ import tensorflow as tf
 from engine.core.run_config import RunConfig
 from engine.network.encoder_weights import EncoderWeightsError
 from engine.network.networks import network
-from engine.store.artifacts import replacing, zip_is_whole
+from engine.store.disk import replacing, zip_is_whole
 from engine.training import callbacks as steps
 from engine.training import pipeline
 from engine.training.callbacks import Hooks

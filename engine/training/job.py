@@ -15,8 +15,8 @@ from engine.core.run_config import RunConfig
 from engine.core.run_parameters import SelfTrainingParams
 from engine.datasets.split import split
 from engine.prediction.job import predict_dataset
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store, StoredFile
 from engine.training.round_records import round_values
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
@@ -55,7 +55,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         dataset = session.get_one(Dataset, chosen.dataset_id)
         images = datasets.images(session, dataset.id)
     config = parse(RunConfig, chosen.config)
-    context.artifacts.delete_half_written(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
+    context.artifacts.delete_unfinished(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
     rows = _split_rows(context, chosen, config, images)
     samples = _weighed(context, chosen, config, training_samples(context, chosen, rows))
     if not chosen.label_set_id:  # truth is not to be corrected
@@ -79,8 +79,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             rounds.save_round(session, chosen.id, finished.number, **values)
 
     try:
-        folder = context.artifacts.path(stored.run_folder(chosen.id))
-        result = train_rounds(config, samples, folder, hooks, store_round)
+        with context.artifacts.workspace(stored.run_folder(chosen.id)) as folder:
+            result = train_rounds(config, samples, folder, hooks, store_round)
     except TrainingError as error:
         report.update(ended_reason=str(error))
         raise JobFailed(str(error)) from None
@@ -184,7 +184,7 @@ def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str,
     """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run."""
     from engine.training.samples import Sample
 
-    files: Artifacts = context.artifacts
+    files: Store = context.artifacts
     lookup = None if run.label_set_id else tuple(run.lookup)
 
     def target(image_id: str) -> str:
@@ -195,8 +195,8 @@ def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str,
     return [
         Sample(
             id=row["image_id"],
-            image=files.path(stored.image_key(run.dataset_id, row["image_id"])),
-            target=files.path(target(row["image_id"])),
+            image=StoredFile(files, stored.image_key(run.dataset_id, row["image_id"])),
+            target=StoredFile(files, target(row["image_id"])),
             split=row["split"],
             lookup=lookup,
             probe=row["probe"],

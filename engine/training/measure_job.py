@@ -25,7 +25,7 @@ from engine.core.parameters import parse
 from engine.core.processes import prepare_process
 from engine.core.run_config import RunConfig
 from engine.datasets.split import split
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.training.job import teachable, training_samples
 from engine.training.memory_advice import memory_advice
 from engine.training.workload import workload
@@ -66,10 +66,10 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     images, _ = teachable(context, teacher, all_images)
     what = job.payload["what"]
     samples = training_samples(context, teacher, _few_rows(images, config, what))
-    folder = context.artifacts.path(stored.job_log_key(job.id)).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="measure.part", dir=folder, ignore_cleanup_errors=True) as temporary:
-        result = _measured(context, what, config, samples, Path(temporary))
+    with context.artifacts.workspace(stored.JOBS) as folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix="measure.part", dir=folder, ignore_cleanup_errors=True) as temporary:
+            result = _measured(context, what, config, samples, Path(temporary))
     if what == "trial" and result["steps"]:
         shapes: dict[tuple[int, int], int] = {}
         for image in images:

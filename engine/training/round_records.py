@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
 
 if TYPE_CHECKING:
     from db.models import Image, Run
@@ -29,7 +29,7 @@ _STORED = (
 
 
 def round_values(
-    files: Artifacts, run: Run, images: Sequence[Image], lookup: Sequence[int], finished: Round
+    files: Store, run: Run, images: Sequence[Image], lookup: Sequence[int], finished: Round
 ) -> dict[str, Any]:
     """Return the columns of a round (see `db.models.Round`). Its scores against truth do not influence the training.
 
@@ -56,7 +56,7 @@ def round_values(
 
 
 def _truth_scores(
-    files: Artifacts, images: Sequence[Image], lookup: np.ndarray, key_of: Callable[[str], str]
+    files: Store, images: Sequence[Image], lookup: np.ndarray, key_of: Callable[[str], str]
 ) -> tuple[float | None, float | None]:
     """Return mean Dice and IoU at threshold 0.5 of the stored probabilities, or None where there is no truth."""
     scores = []

@@ -24,6 +24,7 @@ from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams
 from engine.imaging.codec import UnreadableImage, decode_png, resize_image, resize_mask
 from engine.network.framing import foreground_points, scaled_shape, squares_per_epoch
+from engine.store.base import StoredFile
 
 CHANNELS = 4
 _NO_POINTS = np.empty((0, 2), np.int32)
@@ -43,8 +44,8 @@ class Sample:
     """
 
     id: str
-    image: Path
-    target: Path
+    image: Path | StoredFile
+    target: Path | StoredFile
     split: Literal["train", "validation"]
     lookup: tuple[int, ...] | None = None
     probe: bool = False
@@ -155,10 +156,10 @@ def _in_order(
                 future.cancel()
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(file: Path | StoredFile) -> np.ndarray:
     try:
-        return decode_png(path.read_bytes())
+        return decode_png(file.read_bytes())
     except FileNotFoundError:
-        raise TrainingError(f"The file {path.name} of a training pair is missing from the store.") from None
+        raise TrainingError(f"The file {file.name} of a training pair is missing from the store.") from None
     except UnreadableImage as error:
-        raise TrainingError(f"The file {path.name} of a training pair is damaged: {error}") from None
+        raise TrainingError(f"The file {file.name} of a training pair is damaged: {error}") from None

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.core.run_config import RunConfig
-from engine.store.artifacts import replacing
+from engine.store.disk import replacing
+from engine.store.keys import label_path, round_path
 from engine.training.callbacks import Hooks
 from engine.training.correction import Correction, correct
 from engine.training.fit import BEST_FILE, LAST_FILE, FitResult, fit
@@ -72,7 +73,7 @@ def train_rounds(
     seconds = 0.0
     kept: FitResult | None = None
     for number in range(1, config.self_training.rounds + 1):
-        place = folder if number == 1 else _round_folder(folder, number) / "model"
+        place = folder if number == 1 else folder / round_path(number) / "model"
         training = list(samples) if number == 1 else _relabelled(config, samples, folder, number)
         offset = finished[number - 2].last_epoch if number > 1 else 0
         used = [each for each in training if each.weight > 0]
@@ -81,8 +82,8 @@ def train_rounds(
         if result.ended in ("stopped", "nan"):
             return _whole(result, offset, seconds, finished, f"Round {number}: {result.reason}", kept)
         if len(finished) < number:
-            masks = _round_folder(folder, number)
-            ahead = _round_folder(folder, number + 1) if number < config.self_training.rounds else None
+            masks = folder / round_path(number)
+            ahead = folder / round_path(number + 1) if number < config.self_training.rounds else None
             correction = correct(config, training, place / BEST_FILE, masks, ahead, hooks)
             if correction is None:
                 reason = f"Stopped by a person while round {number} was assessed."
@@ -182,9 +183,9 @@ def weighed(
 
 def _relabelled(config: RunConfig, samples: Sequence[Sample], folder: Path, number: int) -> list[Sample]:
     """Return the samples with the labels from the previous round, weighted by the quality of those."""
-    base = _round_folder(folder, number)
+    base = folder / round_path(number)
     quality = json.loads((base / "quality.json").read_text())
-    relabelled = [replace(sample, target=base / "labels" / f"{sample.id}.png") for sample in samples]
+    relabelled = [replace(sample, target=base / label_path(sample.id)) for sample in samples]
     return weighed(relabelled, quality, config.data.quality_weights == "weighted", config.self_training.drop_worst)
 
 
@@ -192,10 +193,6 @@ def _round_config(config: RunConfig, number: int) -> RunConfig:
     """Return the settings of one round: only the seed, for weights and order, differs."""
     training = config.training.model_copy(update={"seed": config.training.seed + number - 1})
     return config.model_copy(update={"training": training})
-
-
-def _round_folder(folder: Path, number: int) -> Path:
-    return folder / "rounds" / str(number)
 
 
 def _shifted(hooks: Hooks, offset: int) -> Hooks:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.store.artifacts import replacing
+from engine.store.disk import replacing
 
 Ended = Literal["", "finished", "early", "stopped", "nan"]
 STATE_FILE, EARLIER_FILE = "state.npz", "state.earlier.npz"

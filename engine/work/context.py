@@ -1,4 +1,4 @@
-"""What a job is given, how it ends, and how a module declares one.
+"""The contract of jobs: what a job gets, how it ends, and how a module declares one.
 
 Each kind of job is one module, `engine/<package>/job.py` or `…_job.py`, that exports `JOB`. Its `run` returns the job's
 result. A job writes files first and rows second, can be run again after a crash at any line without duplicating
@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.store.artifacts import Artifacts
+from engine.store.base import Store
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -35,7 +35,7 @@ class JobStopped(Exception):
 class JobContext(Protocol):
     """How a job reaches files, rows and its worker."""
 
-    artifacts: Artifacts
+    artifacts: Store
 
     def reading(self) -> AbstractContextManager[Session]:
         """Return a session for queries. Its rows stay readable after the block; changing them changes nothing."""

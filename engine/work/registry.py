@@ -1,4 +1,4 @@
-"""The kinds of job that this installation can run, found by the names of their modules."""
+"""The kinds of job that this installation can run, discovered by module name."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def job_types() -> dict[str, JobType]:
     Raises:
         ValueError: two modules declare the same kind.
     """
-    found: dict[str, JobType] = {}
+    types: dict[str, JobType] = {}
     root = Path(engine.__file__).parent
     for file in sorted([*root.glob("*/job.py"), *root.glob("*/*_job.py")]):
         job: JobType = importlib.import_module(f"engine.{file.parent.name}.{file.stem}").JOB
-        if job.kind in found:
+        if job.kind in types:
             raise ValueError(f"Two modules declare the job kind {job.kind!r}; one of them is {file.name}.")
-        found[str(job.kind)] = job
-    return found
+        types[str(job.kind)] = job
+    return types

@@ -1,7 +1,7 @@
 """The process that claims jobs from the database and runs them: `python -m engine.work.worker`.
 
-It claims until the queue is empty (or MAX_WORKERS jobs run elsewhere), then exits. If it was asked to load a network,
-it keeps that for WARM_WORKER_S seconds more, for predictions only.
+It claims jobs until the queue is empty (or MAX_WORKERS jobs run elsewhere), then exits. If it loaded a network for a
+warm job, it keeps that for WARM_WORKER_S seconds more, for predictions only.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from db.session import Database
 from engine.core import logs
 from engine.core.settings import Settings, settings
 from engine.network import loaded as kept_networks
-from engine.store import artifacts as stored
-from engine.store.artifacts import NO_SPACE, Artifacts
+from engine.store import keys as stored
+from engine.store.base import Store
+from engine.store.disk import NO_SPACE
+from engine.store.local import LocalStore
 from engine.training.memory_advice import memory_advice
 from engine.work.context import JobFailed, JobStopped
 from engine.work.memory_watch import MemoryWatch, child_processes
@@ -43,10 +45,10 @@ log = logging.getLogger("maskloom.worker")
 
 
 class WorkerContext:
-    """What a running job is given (the contract is `engine.work.context.JobContext`)."""
+    """The context of a running job (the contract is `engine.work.context.JobContext`)."""
 
     def __init__(self, database: Database, job: Job, current: Settings) -> None:
-        self.artifacts = Artifacts(current.data_root)
+        self.artifacts: Store = LocalStore(current.data_root)
         self._database = database
         self._job_id, self._attempt = job.id, job.attempt
         self._heartbeat_s = current.heartbeat_s
@@ -100,7 +102,7 @@ class WorkerContext:
             self._end_at_once()
 
     def _end_at_once(self) -> None:
-        """Fail the job and end this process and those below it, as a kill would: what is stored is whole."""
+        """Fail the job and end this process and those below it, as a kill would: what is stored is consistent."""
         try:
             with self._database.writing() as session:
                 jobs.finish(session, self._job_id, self._attempt, JobStatus.FAILED, self.memory.sentence)
@@ -123,7 +125,7 @@ class WorkerContext:
         finally:
             self._ended.set()
             self._thread.join()
-            with contextlib.suppress(Exception):  # how far the bar stands is no reason to fail work that is done
+            with contextlib.suppress(Exception):  # a missing last progress is no reason to fail a finished job
                 self._write(self._latest)
 
 
@@ -141,14 +143,14 @@ def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> st
         return _out_of_memory(config)
     if type(error).__module__.partition(".")[0] in ("engine", "db") and str(error):
         return str(error)  # our own errors are sentences for people
-    what = str(error).partition("\n")[0].rstrip(".")[:300]  # a database error goes on with its SQL
+    what = str(error).partition("\n")[0].rstrip(".")[:300]  # the SQL follows on further lines
     return f"Unexpected error, {type(error).__name__}: {what}. The job's log has the details."
 
 
 def _is_full_disk(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return True
-    # TensorFlow and SQLite have their own ways to say so; of a limit, SQLite only knows an error of input and output
+    # TensorFlow and SQLite report it in their own ways; a quota is an I/O error for SQLite
     return os.strerror(errno.ENOSPC) in str(error) or _sqlite_says(error, "SQLITE_FULL", "SQLITE_IOERR_WRITE")
 
 
@@ -174,9 +176,9 @@ def _out_of_memory(config: Mapping[str, Any] | None) -> str:
 
 @contextlib.contextmanager
 def _output_to(path: Any) -> Iterator[None]:
-    """Send everything that this process prints, native libraries included, to a job's log file.
+    """Redirect everything that this process prints, native libraries included, to a job's log file.
 
-    A log that cannot be written, on a full disk, ends no work: the job itself says then that the disk is full.
+    A log that cannot be written, on a full disk, does not end the job: the job itself reports then that it is full.
     """
     _flush()
     saved = os.dup(1), os.dup(2)
@@ -204,10 +206,11 @@ def _flush() -> None:
 
 
 def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
-    """Run one claimed job to its end and store how it ended. Never raises for what the job does wrong."""
+    """Run one claimed job to its end and store how it ended. Does not raise when the job fails."""
     context = WorkerContext(database, job, current)
     status, error, result = JobStatus.FINISHED, None, None
-    with logs.about(job.id), _output_to(context.artifacts.path(stored.job_log_key(job.id))):
+    log_key = stored.job_log_key(job.id)
+    with logs.about(job.id), context.artifacts.workspace(log_key) as path, _output_to(path):
         log.info("Attempt %d of %s job %s.", job.attempt, job.kind, job.id, extra={"event": "job_started"})
         try:
             with context.alive():
@@ -227,16 +230,16 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
     if not _store_end(database, job, status, error, result):
         log.warning("Job %s was given to another worker.", job.id)
     if job.kind == JobKind.WARM and status == JobStatus.FINISHED:
-        context.artifacts.delete(stored.job_log_key(job.id))  # its row goes soon, and nobody started it by hand
+        context.artifacts.delete(log_key)  # its row is deleted soon, and no person started it
     return status
 
 
 def _store_end(
     database: Database, job: Job, status: JobStatus, error: str | None, result: dict[str, Any] | None
 ) -> bool:
-    """Store how a job ended, trying again while the disk is full or the database busy. False if it is not ours now.
+    """Store how a job ended, retrying while the disk is full or the database busy. False if another worker has it.
 
-    Without this, work that is done, or has failed for a reason, would be shown as lost.
+    Without this, a job that has finished or failed would be shown as lost.
     """
     give_up = time.monotonic() + END_PATIENCE_S
     while True:
@@ -256,7 +259,7 @@ def _trained_config(job: Job, context: WorkerContext) -> dict[str, Any] | None:
     try:
         with context.reading() as session:
             return session.get_one(Run, job.payload["run"]).config
-    except Exception:  # a disk or database in trouble is what is being explained
+    except Exception:  # a failing disk or database may be the error being explained
         return None
 
 
@@ -265,7 +268,7 @@ def _lower(job: Job, context: WorkerContext) -> str:
     return f"Raise the limit, or duplicate the run with {memory_advice(config)}." if config else ""
 
 
-def _refuse_full_disk(files: Artifacts, current: Settings) -> None:
+def _refuse_full_disk(files: Store, current: Settings) -> None:
     free_mb = files.free_bytes() // 1_000_000
     if free_mb < current.free_disk_floor_mb:
         raise JobFailed(

@@ -17,7 +17,7 @@ from dashboard.ui.mask_grid import SCRIPTS
 from dashboard.ui.web import module_text
 from db import datasets
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.running_app import running
 

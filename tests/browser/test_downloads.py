@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from db import datasets, runs
 from engine.exports import job as export
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.engine.exports.test_job import submit
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from db import datasets, warm
 from db.models import Job, JobKind, PredictionSet, utc_now
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs, disc
 from tests.support.network import add_network
 from tests.support.running_app import running

@@ -15,7 +15,7 @@ from dashboard.ui import palette
 from db import datasets, runs
 from db.models import new_id
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.browser.test_components import drawn, share_of, until
 from tests.support.nuclei import nuclei
 from tests.support.predicted import add_label_set, add_run

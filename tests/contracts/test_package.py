@@ -51,6 +51,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(folder.glob("*.whl")))
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_packages_and_streamlits_configuration(wheel):
     expected = {name for name in files_of_the_repository() if name.startswith(PACKAGES)}
     packaged = {name for name in wheel.namelist() if ".dist-info/" not in name}
@@ -58,6 +59,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_streamlits_configuration
     assert wheel.read(f"{LINKED}/config.toml") == (ROOT / ".streamlit/config.toml").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_wheel_names_version_licence_dependencies_and_command(wheel):
     package = PathDistribution(zipfile.Path(wheel, f"maskloom-{VERSION}.dist-info/"))
     assert package.version == VERSION

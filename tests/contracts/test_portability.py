@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.installation import REPOSITORY
 
 IMPORT_ALL = """
@@ -26,6 +28,7 @@ print("imported")
 """
 
 
+@pytest.mark.slow
 def test_every_module_is_imported_without_posix_only_modules():
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL], cwd=REPOSITORY, capture_output=True, text=True, timeout=240

@@ -21,7 +21,7 @@ from db import datasets, submissions
 from db.models import Job
 from engine import VERSION
 from engine.core.run_config import config_from
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.faults.invariants import opened
 from tests.faults.rig import Rig
 from tests.support.installation import disc

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.models import JobStatus
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.faults.jobs_at_work import Work, done
 from tests.faults.rig import Rig
 

@@ -31,7 +31,7 @@ from db.models import Job, utc_now
 from db.session import Database
 from engine.core import settings as settings_module
 from engine.core.settings import Settings
-from engine.store.artifacts import Artifacts
+from engine.store.local import LocalStore
 from engine.work.launchers.local import LocalLauncher
 from tests.faults.disk import Disk
 from tests.support.installation import REPOSITORY, Installation
@@ -62,7 +62,7 @@ class Rig:
             settings = Settings()
         database = Database(settings.resolved_database_url)
         database.migrate()
-        self.installation = Installation(settings, database, Artifacts(settings.data_root))
+        self.installation = Installation(settings, database, LocalStore(settings.data_root))
 
     def __enter__(self) -> Rig:
         return self

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from db import runs
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.faults import invariants
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
@@ -112,7 +112,7 @@ def keys_of(ids):
 PICTURES = ("image", "thumbnail", "truth", "label", "prediction")
 
 
-# What is in a model is for `engine.store.artifacts.zip_is_whole`, which has its own tests.
+# What is in a model is for `engine.store.disk.zip_is_whole`, which has its own tests.
 @pytest.mark.parametrize(
     ("what", "how"),
     [

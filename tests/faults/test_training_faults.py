@@ -14,7 +14,7 @@ from db import jobs, runs, submissions
 from db.models import JobStatus, utc_now
 from engine.core.run_config import config_from
 from engine.network.inference import load_model
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.training import job as train
 from engine.work.context import JobStopped
 from engine.work.worker import work

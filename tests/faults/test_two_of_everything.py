@@ -20,7 +20,7 @@ from playwright.sync_api import expect
 from db import datasets, jobs, submissions
 from db.models import AuditEntry, Dataset, Job, JobKind, JobStatus, Label, LabelSet, Run
 from engine.core.run_config import config_from
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.faults.invariants import broken_database, broken_files, doubled_rows, half_written
 from tests.faults.rig import Rig, free_port
 from tests.support.chromium import tab

@@ -15,8 +15,8 @@ from db.models import Dataset, Job, new_id
 from db.session import Database
 from engine.core.settings import Settings
 from engine.imaging import codec
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -27,7 +27,7 @@ class Installation:
 
     settings: Settings
     database: Database
-    files: Artifacts
+    files: LocalStore
 
     def job(self, job_id: str) -> Job:
         with self.database.reading() as session:
@@ -72,7 +72,7 @@ def add_dataset(
 
 
 def image_row(
-    files: Artifacts, dataset_id: str, name: str, content_hash: str, image: np.ndarray, truth: np.ndarray | None
+    files: LocalStore, dataset_id: str, name: str, content_hash: str, image: np.ndarray, truth: np.ndarray | None
 ) -> dict[str, Any]:
     """Write the files of one image; return its row."""
     image_id = new_id()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from db import datasets, recipes, submissions
 from db.models import Job, JobStatus, LabelSet
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import Installation
 
 PAGE = "views/labels/page.py"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from db import runs
 from db.models import Dataset, Run
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import Installation
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from db import datasets, runs
 from db.models import Job, JobStatus
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 
 
 def add_run(installation, dataset, name="net", best_epoch=3, status=JobStatus.FINISHED, label_set_id=None):

@@ -10,8 +10,8 @@ from db import datasets, recipes, runs
 from db.models import Dataset, Run
 from engine.core.run_config import RunConfig
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 from tests.support.installation import Installation
 
 
@@ -92,7 +92,7 @@ def _prediction(
 
 
 def label_row(
-    files: Artifacts, label_set_id: str, image_id: str, levels: np.ndarray, truth: np.ndarray | None = None
+    files: LocalStore, label_set_id: str, image_id: str, levels: np.ndarray, truth: np.ndarray | None = None
 ) -> dict[str, Any]:
     """Store a pseudo-label, uint8 (H, W); return its row, with scores against truth, bool (H, W), where it is given."""
     files.write(stored.label_key(label_set_id, image_id), codec.encode_png(levels))
@@ -102,7 +102,7 @@ def label_row(
 
 
 def prediction_row(
-    files: Artifacts,
+    files: LocalStore,
     set_id: str,
     image_id: str,
     levels: np.ndarray,

@@ -21,7 +21,7 @@ from sqlalchemy import text
 from db.models import Base
 from db.session import Database
 from engine.core.settings import Settings
-from engine.store.artifacts import Artifacts
+from engine.store.local import LocalStore
 from tests.support.installation import REPOSITORY, Installation
 
 APP = REPOSITORY / "dashboard" / "app.py"
@@ -87,7 +87,7 @@ def running(data_root: Path, *options: str, script: Path = APP, **environment: s
             stderr=output,
         )
     app = RunningApp(
-        f"http://127.0.0.1:{port}", Installation(settings, database, Artifacts(data_root)), log, server.pid
+        f"http://127.0.0.1:{port}", Installation(settings, database, LocalStore(data_root)), log, server.pid
     )
     try:
         wait_until_it_answers(port, server, log)

@@ -10,7 +10,7 @@ import pytest
 
 from db.session import Database
 from engine.core.settings import Settings
-from engine.store.artifacts import Artifacts
+from engine.store.local import LocalStore
 from tests.dashboard.conftest import open_page, submitted
 from tests.support.installation import Installation
 
@@ -26,7 +26,7 @@ def upgraded(root: Path) -> Installation:
     settings = Settings(data_root=root, database_url="", free_disk_floor_mb=0, heartbeat_s=0.5, warm_worker_s=0)
     database = Database(settings.resolved_database_url)
     database.migrate()
-    return Installation(settings, database, Artifacts(root))
+    return Installation(settings, database, LocalStore(root))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from dashboard.facts import urls
 from db import datasets, jobs, runs, submissions
 from db.models import Image, Job, JobStatus, PredictionSet, Run, utc_now
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.progress_words import progress_count, progress_words
 from tests.support.calling import call
 from tests.support.entering import login_wanted, user_cookies
@@ -204,6 +204,7 @@ def pictures_of_more(installation: Installation, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_half_trained_run_resumes_after_its_last_epoch(resumed, stored_database):
     with resumed.installation.database.reading() as session:
         run = session.get_one(Run, HALF_TRAINED)
@@ -221,6 +222,7 @@ def test_the_half_trained_run_resumes_after_its_last_epoch(resumed, stored_datab
     assert {epoch for epoch, _ in now} == set(range(1, EPOCHS + 1))
 
 
+@pytest.mark.slow
 def test_no_finished_epoch_was_trained_again(resumed):
     """The same seed would give the same numbers, so that only files tell a resumed run from one begun anew."""
     of_done = {path: at for path, at in resumed.probes.items() if int(path.parent.name) <= EPOCHS_DONE}
@@ -229,6 +231,7 @@ def test_no_finished_epoch_was_trained_again(resumed):
     assert [path.name for path in sorted(folder.iterdir())] == [f"{epoch:04d}" for epoch in range(1, EPOCHS + 1)]
 
 
+@pytest.mark.slow
 def test_the_resumed_run_has_its_gallery(resumed):
     with resumed.installation.database.reading() as session:
         own = runs.own_prediction_set(session, session.get_one(Run, HALF_TRAINED))
@@ -238,6 +241,7 @@ def test_the_resumed_run_has_its_gallery(resumed):
     assert all(resumed.installation.files.exists(stored.prediction_key(own.id, each.image_id)) for each in predicted)
 
 
+@pytest.mark.slow
 def test_nothing_else_changed_and_doctor_finds_nothing_wrong(resumed):
     now = listed(resumed.installation)
     assert now.pop("half trained")[:2] == ("finished", EPOCHS)
@@ -245,6 +249,7 @@ def test_nothing_else_changed_and_doctor_finds_nothing_wrong(resumed):
     assert findings(resumed.installation) == set()
 
 
+@pytest.mark.slow
 def test_a_stored_network_draws_the_masks_that_it_drew_before(resumed):
     with resumed.installation.database.reading() as session:
         new = session.get_one(PredictionSet, resumed.again)
@@ -257,6 +262,7 @@ def test_a_stored_network_draws_the_masks_that_it_drew_before(resumed):
         assert np.abs(drawn - expected).max() <= 2  # of 255: another processor rounds otherwise
 
 
+@pytest.mark.slow
 def test_a_stored_network_is_exported(resumed):
     assert (resumed.keras.status, resumed.keras.error) == (JobStatus.FINISHED, None)
     assert resumed.keras.result["difference"] < 1e-5
@@ -264,6 +270,7 @@ def test_a_stored_network_is_exported(resumed):
         assert any(name.endswith("model.keras") for name in archive.namelist())
 
 
+@pytest.mark.slow
 def test_annotations_come_out_as_before(resumed):
     assert (resumed.coco.status, resumed.coco.error) == (JobStatus.FINISHED, None)
     before = json.loads(stored_file(f"predictions/{GALLERY}/exports/coco/{COCO_JOB}.json"))

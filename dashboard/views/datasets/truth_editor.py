@@ -17,7 +17,8 @@ from dashboard.ui import charts, palette, pictures
 from dashboard.views.datasets.truth_facts import BadMapping, ClassStart, Mapping, mapping_from, starts_of
 from db import datasets
 from engine.datasets import truth
-from engine.store import artifacts as stored
+from engine.store import keys as stored
+from engine.store.base import MissingFile
 
 EXAMPLE_PX = 384
 _ABOUT = (
@@ -158,9 +159,10 @@ def _histogram(counts: np.ndarray, lookup: Sequence[int], names: Sequence[str], 
 
 
 def _example(dataset_id: str, image_id: str, name: str, lookup: Sequence[int]) -> None:
-    path = resources.artifacts().path(stored.truth_key(dataset_id, image_id))
-    if not path.exists():
+    try:
+        with resources.artifacts().local(stored.truth_key(dataset_id, image_id)) as path:
+            drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX))
+    except MissingFile:
         st.warning(f"The truth mask of {wording.escaped(name)} is missing on disk.")
         return
-    drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX))
     pictures.overlaid(urls.image(dataset_id, image_id, EXAMPLE_PX), urls.preview(drawn), name)

@@ -25,7 +25,8 @@ from dashboard.views.labels.cluster_panel import cluster_panel
 from dashboard.views.labels.facts import Outcome, ProbeImage, Workplace
 from dashboard.views.labels.recipe_slots import load_recipe, note_on, remember, set_ticks, with_ticks
 from engine.labelling.base import find_method, methods
-from engine.store import artifacts as stored
+from engine.store import keys as stored
+from engine.store.base import StoredFile
 
 SEED = 0
 PATIENCE_S = 0.4
@@ -122,12 +123,16 @@ def _sample(dataset_id: str, fingerprint: str, method: str) -> tuple[ProbeImage,
 def sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) -> list[Source]:
     """Return the files of images of a dataset."""
     files = resources.artifacts()
+
+    def truth_of(image: ProbeImage) -> StoredFile | None:
+        return StoredFile(files, stored.truth_key(place.dataset_id, image.id)) if truth and image.has_truth else None
+
     return [
         Source(
             content_hash=image.content_hash,
             longest_side_px=max(image.width_px, image.height_px),
-            image_path=files.path(stored.image_key(place.dataset_id, image.id)),
-            truth_path=files.path(stored.truth_key(place.dataset_id, image.id)) if truth and image.has_truth else None,
+            image=StoredFile(files, stored.image_key(place.dataset_id, image.id)),
+            truth=truth_of(image),
             lookup=place.lookup if truth and image.has_truth else (),
         )
         for image in images

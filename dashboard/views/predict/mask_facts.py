@@ -12,8 +12,8 @@ import numpy as np
 
 from dashboard.facts.scores import Reference, ScoreTable, known, mean
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts, MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
 
 PER_PAGE = 48
 MOST_PIXELS = 250_000
@@ -39,7 +39,7 @@ class MaskPair:
     `engine.imaging.metrics.THRESHOLDS`; NaN before a row is filled, and where one of the two masks is missing.
     """
 
-    def __init__(self, files: Artifacts, first_id: str, second_id: str, image_ids: tuple[str, ...]) -> None:
+    def __init__(self, files: Store, first_id: str, second_id: str, image_ids: tuple[str, ...]) -> None:
         self._files, self._sets, self._image_ids = files, (first_id, second_id), image_ids
         self._filled = np.zeros(len(image_ids), bool)
         self.curves = np.full((len(image_ids), len(metrics.THRESHOLDS)), np.nan, np.float32)

@@ -23,8 +23,8 @@ from dashboard.views.predict.mask_facts import MaskPair, Masks, Order, Shown
 from dashboard.views.predict.rival import choose_rival, rival_progress
 from db import predictions
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
-from engine.store.artifacts import MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile
 
 AT_ONCE_S, SLICE_S, PAUSE_S = 0.6, 0.4, 0.6
 """Comparing two networks' masks: how long a page waits for it, and how the rest is done in slices with pauses."""

@@ -16,7 +16,7 @@ from db.datasets import InUse
 from db.models import Run
 from db.names import NameTaken
 from db.runs import MarkRefused
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 
 TICKED, CLEARED, UNDO = "runs-ticked", "runs-ticks-cleared", "runs-undo"
 MOST_COMPARED = 60

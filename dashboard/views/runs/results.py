@@ -21,8 +21,8 @@ from dashboard.views.runs.live_facts import Number, numbers, version
 from dashboard.views.runs.story import Story, story
 from db import predictions, runs
 from db.models import Run, utc_now
-from engine.store import artifacts as stored
-from engine.store.artifacts import MissingFile
+from engine.store import keys as stored
+from engine.store.base import MissingFile
 
 LOG_TAIL_BYTES = 16_000
 ROUND_PX = 330

@@ -21,7 +21,7 @@ from dashboard.views.runs.curves import MOST_SMOOTHING, CurveSettings, latest_ne
 from dashboard.views.runs.facts import live_status
 from dashboard.views.runs.live_facts import snapshot
 from db.models import utc_now
-from engine.store.artifacts import checked_id
+from engine.store.keys import checked_id
 
 FRESH_S = 0.25
 MOST_CACHED = 64

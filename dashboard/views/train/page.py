@@ -17,8 +17,9 @@ from db.names import NameTaken
 from db.submissions import NotReady
 from engine import VERSION
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
+from engine.core.run_config_text import preset_text
 from engine.imaging import codec
-from engine.store.artifacts import MissingFile
+from engine.store.base import MissingFile
 
 PREVIEW_IMAGES, PREVIEW_COPIES = 3, 3
 PREVIEW_MODES: dict[Mode, str] = {
@@ -86,8 +87,7 @@ def choose_preset(origin: facts.Source | None) -> str:
         on_change=discard,
     )
     st.query_params["preset"] = chosen
-    if sentence := facts.PRESET_SENTENCES.get(chosen):
-        st.caption(sentence)
+    st.caption(preset_text(chosen))
     return chosen
 
 

@@ -13,7 +13,7 @@ class Launcher(Protocol):
     def __init__(self, settings: Settings) -> None: ...
 
     def submit(self, job_id: str) -> None:
-        """Make sure that a worker will look at the queue, in which `job_id` now waits. Returns at once.
+        """Ensure that a worker will claim from the queue, in which `job_id` now waits. Returns at once.
 
-        Calling it too often does no harm: a worker that has nothing to claim ends.
+        Calling it too often is harmless: a worker that has nothing to claim ends.
         """

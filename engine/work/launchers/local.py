@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from engine.core.settings import REPOSITORY_ROOT, Settings
+from engine.store import keys as stored
 
 
 class LocalLauncher:
@@ -18,7 +19,7 @@ class LocalLauncher:
 
     def submit(self, job_id: str) -> None:
         """Start a worker. Its output outside of jobs goes to DATA_ROOT/jobs/workers.log."""
-        log = self._settings.data_root / "jobs" / "workers.log"
+        log = self._settings.data_root / stored.JOBS / stored.WORKERS_LOG
         log.parent.mkdir(parents=True, exist_ok=True)
         apart: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":

@@ -11,7 +11,7 @@ from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.datasets.split import split
 from engine.imaging.codec import encode_png
 from engine.network.plan import network_plan
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import Installation, add_discs
 
 LOST_AFTER_S = 60.0
@@ -202,8 +202,7 @@ def test_preview_of_a_label_set_shows_its_probability(installation, dataset):
     assert mask.shape == (64, 64) and (mask == 90).all()
 
 
-def test_every_preset_has_a_description():
-    assert set(PRESETS) <= set(train.PRESET_SENTENCES)
+def test_the_default_parameters_are_a_preset():
     assert RunConfig() == PRESETS["fast"]
 
 

@@ -14,7 +14,7 @@ from db.models import Job, JobStatus, new_id
 from engine.core import logs
 from engine.core.settings import REPOSITORY_ROOT
 from engine.core.settings import settings as engine_settings
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.worker import work
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set

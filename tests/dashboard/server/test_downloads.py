@@ -8,7 +8,7 @@ from dashboard.facts import urls
 from db import jobs, runs
 from db.models import Job, JobKind, JobStatus, utc_now
 from db.submissions import submit_export
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.serving import serving

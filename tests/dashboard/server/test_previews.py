@@ -67,14 +67,14 @@ def test_a_preview_is_what_the_method_draws_at_that_size_and_scores_against_trut
 
 
 def test_without_truth_there_is_no_score(pool, sources):
-    bare = [replace(source, truth_path=None, lookup=()) for source in sources]
+    bare = [replace(source, truth=None, lookup=()) for source in sources]
     assert all(preview.counts is None for preview in pool.draw("threshold", params("threshold"), bare))
 
 
 def test_what_was_drawn_is_not_drawn_again_and_pictures_are_loaded_once(pool, sources):
     first = pool.draw("threshold", params("threshold"), sources)
     for source in sources:
-        source.image_path.unlink()
+        source.image.unlink()
     assert pool.draw("threshold", params("threshold"), sources) == first
     moved = pool.draw("threshold", params("threshold", offset=20), sources)
     assert not any(preview.error for preview in moved)
@@ -103,7 +103,7 @@ def test_memory_is_bounded(sources):
 
 
 def test_one_bad_picture_is_named_and_takes_no_other_mask_away(pool, sources):
-    gone = replace(sources[0], content_hash="gone", image_path=Path("/nowhere/gone.png"))
+    gone = replace(sources[0], content_hash="gone", image=Path("/nowhere/gone.png"))
     previews = pool.draw("threshold", params("threshold"), [gone, sources[1]])
     assert "gone.png" in previews[0].error
     assert not previews[0].png
@@ -214,7 +214,7 @@ def test_a_preview_is_no_larger_than_asked(pool, sources):
 
 
 def bare(sources: list[Source]) -> list[Source]:
-    return [replace(source, truth_path=None, lookup=()) for source in sources]
+    return [replace(source, truth=None, lookup=()) for source in sources]
 
 
 def test_a_preview_has_the_quality_that_the_mask_has_without_truth(pool, sources):
@@ -244,7 +244,7 @@ def test_a_mask_is_drawn_first_and_judged_later_without_being_drawn_anew(pool, s
 def test_the_state_is_what_the_method_fits_to_these_images_and_draws_their_masks(pool, sources):
     method, chosen = find_method("dataset_clusters"), params("dataset_clusters", clusters=3)
     state = pool.fit(method.name, chosen, bare(sources), seed=5)
-    images = [codec.decode_png(source.image_path.read_bytes()) for source in sources]
+    images = [codec.decode_png(source.image.read_bytes()) for source in sources]
     assert state == fit_state(method, [look_at(method, image, chosen, 5) for image in images], chosen, 5)
     preview = pool.draw(method.name, chosen, sources[:1], seed=5, state=state)[0]
     assert np.array_equal(
@@ -268,7 +268,7 @@ def test_images_are_looked_at_once_and_a_fit_is_done_once(pool, sources):
     pool.fit("dataset_clusters", chosen, bare(sources), while_waiting=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (4, 4)
     for source in sources:
-        source.image_path.unlink()
+        source.image.unlink()
     again = pool.fit("dataset_clusters", params("dataset_clusters", clusters=2), bare(sources))
     assert len(again["clusters"]) <= 2
     ticked = params("dataset_clusters", clusters=2, ticked="0")
@@ -280,7 +280,7 @@ def test_a_method_that_learns_nothing_has_no_state(pool, sources):
 
 
 def test_an_image_that_cannot_be_looked_at_is_named(pool, sources):
-    gone = replace(sources[0], content_hash="gone", image_path=Path("/nowhere/gone.png"))
+    gone = replace(sources[0], content_hash="gone", image=Path("/nowhere/gone.png"))
     with pytest.raises(ValueError, match=r"gone\.png"):
         pool.fit("dataset_clusters", params("dataset_clusters"), bare([sources[1], gone]))
     with pytest.raises(ValueError, match="at least one image"):

@@ -17,7 +17,7 @@ from db import datasets, recipes, runs
 from db.models import Dataset, Label, LabelSet, Run, new_id
 from engine.core.run_config import PRESETS
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.serving import serving
 

@@ -17,7 +17,7 @@ from dashboard.facts import urls
 from dashboard.server import exports
 from db import datasets, runs
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.serving import serving

@@ -22,8 +22,8 @@ from engine.care.restore import restore_files
 from engine.core import settings as settings_module
 from engine.core.run_config import config_from
 from engine.network.inference import load_model
-from engine.store import artifacts as stored
-from engine.store.artifacts import Artifacts
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 from engine.work.worker import work
 from tests.support.calling import call
 from tests.support.installation import REPOSITORY, Installation, add_discs
@@ -103,7 +103,7 @@ def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(
     assert json.loads(told.stdout)["stopped"] == 2
     assert call(restored_settings, "doctor").returncode == 0
     database = Database(restored_settings.resolved_database_url)
-    other = Installation(restored_settings, database, Artifacts(restored_settings.data_root))
+    other = Installation(restored_settings, database, LocalStore(restored_settings.data_root))
     before = epochs_done(other, run)
     assert before == list(range(1, len(before) + 1)) and len(before) >= 3
     assert other.job(job.id).status == JobStatus.STOPPED
@@ -263,7 +263,7 @@ def test_a_zip_that_is_not_what_was_backed_up_restores_nothing(backed_up, tmp_pa
     bad = changed(backed_up, tmp_path, change)
     root = tmp_path / "restored"
     with pytest.raises(BackupFailed, match=words):
-        restore_files(bad, Artifacts(root), root / "app.db", lambda path: None)
+        restore_files(bad, LocalStore(root), root / "app.db", lambda path: None)
     assert not list(root.iterdir())
     assert not (tmp_path / "escaped.png").exists() and not Path("/tmp/escaped.png").exists()
 
@@ -273,7 +273,7 @@ def test_what_is_no_back_up_is_refused_with_a_sentence(tmp_path, data):
     (tmp_path / "bad.zip").write_bytes(data)
     root = tmp_path / "restored"
     with pytest.raises(BackupFailed, match="is no back-up of Maskloom"):
-        restore_files(tmp_path / "bad.zip", Artifacts(root), root / "app.db", lambda path: None)
+        restore_files(tmp_path / "bad.zip", LocalStore(root), root / "app.db", lambda path: None)
     assert not list(root.iterdir())
 
 
@@ -298,5 +298,5 @@ def test_another_database_is_for_its_own_tools_and_its_files_alone_can_be_backed
     with zipfile.ZipFile(tmp_path / "backup.zip") as archive:
         names = archive.namelist()
     assert "app.db" not in names and len([name for name in names if name.endswith(".png")]) == 4
-    restore_files(tmp_path / "backup.zip", Artifacts(tmp_path / "restored"), None, lambda path: None)
-    assert len(Artifacts(tmp_path / "restored").keys("datasets")) == 6
+    restore_files(tmp_path / "backup.zip", LocalStore(tmp_path / "restored"), None, lambda path: None)
+    assert len(LocalStore(tmp_path / "restored").keys("datasets")) == 6

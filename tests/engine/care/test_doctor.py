@@ -21,7 +21,7 @@ from engine.care.checkup import check
 from engine.care.repair import repair
 from engine.imaging import codec
 from engine.labelling.base import find_method
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.worker import work
 from tests.support.calling import call
 from tests.support.installation import add_discs

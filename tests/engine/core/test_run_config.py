@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import PRESETS, RunConfig, config_from, differences, flattened
+from engine.core.run_config_text import preset_text
 
 
 def test_classic_is_the_published_recipe():
@@ -23,6 +24,15 @@ def test_classic_is_the_published_recipe():
 def test_fast_is_the_default_and_has_batch_normalisation():
     assert config_from() == PRESETS["fast"] == RunConfig()
     assert PRESETS["fast"].model.batch_normalization
+
+
+@pytest.mark.parametrize(("name", "config"), PRESETS.items(), ids=PRESETS)
+def test_a_preset_is_described_by_its_declared_numbers(name, config):
+    text = preset_text(name)
+    assert f"{config.model.image_size} × {config.model.image_size} px" in text
+    assert f"up to {config.training.epochs} epochs" in text
+    assert ("no augmentation" in text) is not config.augmentation.enabled
+    assert (f"{config.model.base_filters} base filters" in text) is (config.model.architecture == "unet")
 
 
 def test_assignments_of_text_are_laid_over_the_preset():

@@ -14,7 +14,7 @@ from db.models import Dataset, Image, Job, new_id
 from engine.datasets import ingest, sample
 from engine.datasets import job as import_images
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
 from tests.assets import bad_files
 from tests.assets.bad_files import disk, encoded, picture

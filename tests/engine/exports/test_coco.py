@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from engine.exports import coco
 from engine.exports.annotated import Annotated, MaskedImage, foreground_category
+from engine.exports.formats import coco
 from tests.support.drawn_masks import ADVERSARIAL, real_masks
 
 NAMED = {**ADVERSARIAL, **{f"real {number}": mask for number, mask in enumerate(real_masks(3))}}
@@ -24,7 +24,7 @@ def source():
 
 def read(source, path, shapes):
     done = []
-    count = coco.write(source, path, shapes, done.append)
+    count = coco.write(source, path, done.append, shapes)
     assert done == list(range(1, len(NAMED) + 1))
     assert json.loads(path.read_text("utf-8"))["info"]["description"] == "Masks for a test."
     found = COCO(str(path))

@@ -21,11 +21,11 @@ from engine.core.network_parameters import ModelParams
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams
 from engine.exports import job as export
-from engine.exports.formats import FORMATS, UnknownFormat, find_format
+from engine.exports.base import UnknownFormat, find_format, formats
 from engine.imaging import codec
 from engine.network.inference import predict_many
 from engine.network.networks import network
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
@@ -257,5 +257,6 @@ def test_the_stamp_follows_what_the_file_is_made_of(installation, dataset):
 
 
 def test_every_format_says_what_it_is():
-    assert len({made.title for made in FORMATS.values()}) == len(FORMATS)
-    assert all(made.sentence.endswith(".") for made in FORMATS.values())
+    assert len({made.title for made in formats().values()}) == len(formats())
+    assert all(made.sentence.endswith(".") for made in formats().values())
+    assert list(formats()) == ["coco", "coco-rle", "coco-image", "yolo", "report", "keras", "savedmodel", "onnx"]

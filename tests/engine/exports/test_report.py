@@ -9,9 +9,10 @@ import pytest
 
 from engine.core.run_config import PRESETS
 from engine.core.run_config_text import ConfigRow
+from engine.exports.base import find_format
+from engine.exports.formats.report import report
 from engine.exports.model_card import model_card
-from engine.exports.report import ReportTile, TileRow, report
-from engine.exports.run_facts import RunFacts, Score, story
+from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow, story
 from engine.exports.svg_chart import Curve, chart
 
 NASTY = "<script>alert(1)</script>\" onload='x' & ‮"
@@ -72,7 +73,7 @@ def test_a_name_cannot_become_markup():
     page = report(nasty, [TileRow("Worst", "Dice vs truth", [tile(NASTY)])])
     assert "<script" not in page and "onload='" not in page
     assert page.count("&lt;script&gt;") >= 6
-    card = model_card("onnx", nasty, "")
+    card = model_card(find_format("onnx"), nasty, "")
     assert "\\<script\\>" in card and "<script" not in card.replace("\\<script", "")
 
 
@@ -101,7 +102,7 @@ def test_a_run_that_has_nothing_yet_has_a_report_too():
 
 @pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
 def test_the_card_says_how_to_feed_the_network_and_what_it_is_worth(kind):
-    card = model_card(kind, facts(), "Compared.")
+    card = model_card(find_format(kind), facts(), "Compared.")
     for words in ("0.5432", "encoder weights: ImageNet", "values 0 to 255", "longer side is 256 px", "at least 0.5"):
         assert words in card
     assert "## Limits" in card and "## Licence" in card and "kmeans" in card

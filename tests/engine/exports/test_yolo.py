@@ -7,8 +7,8 @@ import zipfile
 import cv2
 import numpy as np
 
-from engine.exports import yolo
 from engine.exports.annotated import Annotated, MaskedImage
+from engine.exports.formats import yolo
 from tests.support.drawn_masks import ADVERSARIAL, real_masks
 
 SCALE = 4

@@ -19,7 +19,7 @@ from engine.labelling import job as label
 from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
 from engine.labelling.quality import assess
 from engine.labelling.recipe_key import recipe_key
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
 from engine.work.worker import work
 from tests.support.installation import REPOSITORY, add_discs

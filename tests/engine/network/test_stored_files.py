@@ -77,7 +77,13 @@ def weights(write: Callable[[h5py.File], object]) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow if params.architecture == "mobilenet_v2" else ())
+        for kind, params in KINDS.items()
+    ],
+)
 def test_our_models_hold_nothing_but_layers_of_keras(tmp_path, kind):
     path = tmp_path / "best.keras"
     network(KINDS[kind]).save(path)

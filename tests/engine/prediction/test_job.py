@@ -12,7 +12,8 @@ from engine.imaging import codec
 from engine.network.inference import BATCH_SIZE
 from engine.network.networks import network
 from engine.prediction import job as predict
-from engine.store import artifacts as stored
+from engine.store import keys as stored
+from engine.store.local import LocalStore
 from engine.work.context import JobFailed, JobStopped
 from tests.support.installation import add_discs, disc
 from tests.support.training_job import Context, submit_train
@@ -122,9 +123,9 @@ def test_a_job_takes_the_runs_own_settings_unless_told_otherwise(installation, r
 def test_a_long_folder_is_read_only_a_few_images_ahead(installation, run, monkeypatch):
     dataset = add_discs(installation, 70, "long", truth=False)
     context = Context(installation)
-    ahead, read = [], installation.files.read
+    ahead, read = [], LocalStore.read
     monkeypatch.setattr(
-        installation.files, "read", lambda key: ahead.append(len(ahead) + 1 - len(context.said)) or read(key)
+        LocalStore, "read", lambda *args: ahead.append(len(ahead) + 1 - len(context.said)) or read(*args)
     )
     assert predict.run(submit(installation, run, dataset), context)["images"] == 70
     assert len(ahead) == 70

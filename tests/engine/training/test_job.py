@@ -7,7 +7,7 @@ from db import datasets, recipes, rounds, runs
 from db.models import Dataset, Label, Prediction, Run
 from engine.core.run_config import config_from
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.training import job as train
 from engine.work.context import JobFailed, JobStopped
 from tests.support.installation import add_discs

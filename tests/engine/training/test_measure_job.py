@@ -24,12 +24,12 @@ TINY = {
 
 
 class LiveContext(Context):
-    """Asks for a stop once some progress says `stop_at`."""
+    """Requests a stop once `stop_at` units are done; 0 is never."""
 
-    stop_at = ""
+    stop_at = 0
 
     def should_stop(self) -> bool:
-        return bool(self.stop_at) and any(self.stop_at in text for text in self.texts)
+        return 0 < self.stop_at <= max((progress.done for progress in self.said), default=0)
 
 
 def submit(installation, dataset, what="trial", label_set_id=None, **changes):
@@ -73,11 +73,12 @@ def test_rates_rise_until_the_loss_explodes_and_one_is_suggested(installation):
 
 def test_a_stop_between_two_batches_keeps_what_was_measured(installation):
     context = LiveContext(installation)
-    context.stop_at = "batch 3 of"
+    context.stop_at = 3
     with pytest.raises(JobStopped) as stopped:
         measure.run(submit(installation, add_discs(installation, 6), "rate_range"), context)
     assert 3 <= len(stopped.value.result["rates"]) < 90
     assert stopped.value.result["stopped"]
+    assert {progress.unit for progress in context.said} == {"batches"}
 
 
 def test_weights_that_cannot_be_had_are_a_sentence(installation, tmp_path):

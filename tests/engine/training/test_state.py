@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from engine.store.artifacts import replacing
+from engine.store.disk import replacing
 from engine.training.state import EARLIER_FILE, STATE_FILE, Patience, TrainingState, load_state, save_state
 
 

@@ -10,7 +10,7 @@ import pytest
 from db import runs
 from db.models import JobStatus
 from engine.network.inference import load_model
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.memory_watch import GRACE_S, MemoryWatch, child_processes, held_bytes
 from engine.work.worker import work
 from tests.support.installation import REPOSITORY, add_discs

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from db import datasets, jobs, recipes, runs, submissions, warm
 from db.models import Job, JobStatus, PredictionSet, utc_now
 from engine.imaging import codec
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from engine.work.launchers import launcher
 from engine.work.worker import explain, work
 from tests.support.installation import REPOSITORY, add_discs
@@ -180,7 +180,7 @@ def test_a_full_disk_is_no_fault_of_the_image_that_was_drawn_then(installation, 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("engine.store.artifacts.Artifacts.write", full)
+    monkeypatch.setattr("engine.store.local.LocalStore.write", full)
     work(installation.database, installation.settings)
     assert installation.job(job.id).error.startswith("The disk is full")
 
@@ -315,14 +315,13 @@ def test_a_network_that_learned_more_is_loaded_anew(installation):
     from engine.network import loaded as kept_networks
 
     run = with_network(installation)
-    path = installation.files.path(stored.best_model_key(run.id))
-    first = kept_networks.network_of(run.id, path)
-    assert kept_networks.network_of(run.id, path) is first
-    first.model.save(path)
-    assert kept_networks.network_of(run.id, path) is not first
+    first = kept_networks.network_of(run.id, installation.files)
+    assert kept_networks.network_of(run.id, installation.files) is first
+    first.model.save(installation.files.path(stored.best_model_key(run.id)))
+    assert kept_networks.network_of(run.id, installation.files) is not first
     others = [with_network(installation, name) for name in ("second", "third")]
     for other in others:
-        kept_networks.network_of(other.id, installation.files.path(stored.best_model_key(other.id)))
+        kept_networks.network_of(other.id, installation.files)
     assert kept_networks.run_ids() == [other.id for other in others]
     kept_networks.forget()
 

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from db import datasets, submissions
 from db.models import Dataset, Image, Job, JobStatus, new_id
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.pressing import press_in_dialog
 

@@ -13,7 +13,7 @@ from db import predictions, runs
 from db.models import Image, Label, Prediction, PredictionSet, utc_now
 from db.submissions import submit_predict
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run, truth_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db import recipes, runs
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import Installation, add_discs
 from tests.support.labels_page import PAGE, add_label_set, finish_jobs, stored_sets, texts
 from tests.support.pressing import press_in_dialog

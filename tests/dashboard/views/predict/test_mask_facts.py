@@ -10,7 +10,7 @@ from dashboard.views.predict import mask_facts as view
 from dashboard.views.predict.mask_facts import MaskPair, Masks
 from db.models import Image, Prediction
 from engine.imaging import codec, metrics
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.predict_page import add_predictions, add_run
 

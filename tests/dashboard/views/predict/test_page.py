@@ -9,7 +9,7 @@ from dashboard.server import queue_watch
 from db import datasets, runs, warm
 from db.models import Dataset, Job, JobKind, JobStatus, Prediction, PredictionSet, Run
 from engine.core.settings import settings
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.predict_page import add_predictions, add_run
 from tests.support.pressing import press_in_dialog

@@ -8,7 +8,7 @@ from db import datasets, jobs, rounds, runs, submissions
 from db.models import Job, JobStatus, Run, new_id, utc_now
 from engine import VERSION
 from engine.core.run_config import PRESETS, config_from
-from engine.store import artifacts as stored
+from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.live_page import bar, given, masks, metrics, newest_epoch
 from tests.support.predicted import add_label_set

@@ -18,6 +18,7 @@ import numpy as np
 
 from engine.core.filenames import safe_stems
 from engine.exports.annotated import Annotated, Progress
+from engine.exports.base import MaskFormat
 from engine.exports.outlines import bridged, objects
 from engine.exports.tables import as_csv
 
@@ -79,3 +80,13 @@ def _data_yaml(source: Annotated, sides: dict[str, list[str]]) -> str:
 def _suffix(name: str) -> str:
     suffix = PurePosixPath(name.replace("\\", "/")).suffix
     return suffix if suffix[1:].isalnum() and suffix.isascii() else SOME_SUFFIX
+
+
+FORMAT = MaskFormat(
+    name="yolo",
+    title="YOLO segmentation (zip)",
+    sentence="One text file for each image with a polygon for each object, data.yaml and the lists of images.",
+    suffix="zip",
+    order=40,
+    write=write,
+)

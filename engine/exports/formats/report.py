@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 
 import cv2
 import numpy as np
 
-from engine.exports.run_facts import RunFacts, story
+from engine.exports.base import RunFormat
+from engine.exports.run_facts import ReportTile, RunFacts, TileRow, story
 from engine.exports.svg_chart import Curve, chart
 from engine.imaging import codec
 from engine.training.run_details import DICE_NAME, IOU_NAME
@@ -28,29 +29,13 @@ OPACITY = 0.6
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-@dataclass(frozen=True)
-class ReportTile:
-    """An image and its mask against a reference. `image` is uint8 (H, W, 3); `mask` and `reference` bool (H, W)."""
-
-    name: str
-    score: float
-    image: np.ndarray
-    mask: np.ndarray
-    reference: np.ndarray
-
-
-@dataclass(frozen=True)
-class TileRow:
-    """Tiles under a heading; `score_name` says what their scores were measured against."""
-
-    heading: str
-    score_name: str
-    tiles: Sequence[ReportTile]
+def write(facts: RunFacts, rows: Sequence[TileRow], target: Path) -> None:
+    target.write_text(report(facts, rows), "utf-8")
 
 
 def report(facts: RunFacts, rows: Sequence[TileRow]) -> str:
     """Return the page. Every name that a person gave is escaped."""
-    style = (files("engine.exports") / "report.css").read_text("utf-8")
+    style = (files("engine.exports.formats") / "report.css").read_text("utf-8")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -192,3 +177,13 @@ def _epochs(facts: RunFacts) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+FORMAT = RunFormat(
+    name="report",
+    title="Report (HTML)",
+    sentence="One page that opens without a network: scores, curves, settings, best and worst masks.",
+    suffix="html",
+    order=50,
+    write=write,
+)

@@ -16,13 +16,14 @@ import numpy as np
 
 from engine.exports import rle
 from engine.exports.annotated import Annotated, Progress
+from engine.exports.base import MaskFormat
 from engine.exports.outlines import MaskObject, objects
 
 CATEGORY_ID = 1  # as in our class maps, where 0 is background
 Shapes = Literal["polygons", "rle", "image"]
 
 
-def write(source: Annotated, target: Path, shapes: Shapes, progress: Progress) -> int:
+def write(source: Annotated, target: Path, progress: Progress, shapes: Shapes = "polygons") -> int:
     """Write a COCO file; return how many annotations it has. Masks are read, and annotations written, one by one.
 
     Args:
@@ -77,3 +78,13 @@ def _runs(found: MaskObject, shape: tuple[int, ...]) -> dict[str, object]:
 
 def _flat(ring: np.ndarray) -> list[float]:
     return np.round(ring.astype(np.float64), 2).ravel().tolist()
+
+
+FORMAT = MaskFormat(
+    name="coco",
+    title="COCO JSON, objects",
+    sentence="One annotation for each object: polygons, and RLE where an object has holes.",
+    suffix="json",
+    order=10,
+    write=write,
+)

@@ -1,0 +1,1 @@
+"""Export formats: one module for each, which exports a FORMAT."""

@@ -1,0 +1,17 @@
+"""COCO JSON with one annotation for each image."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from engine.exports.base import MaskFormat
+from engine.exports.formats import coco
+
+FORMAT = MaskFormat(
+    name="coco-image",
+    title="COCO JSON, whole images",
+    sentence="One annotation for each image: its whole mask as RLE, marked as a crowd where it is several objects.",
+    suffix="json",
+    order=30,
+    write=partial(coco.write, shapes="image"),
+)

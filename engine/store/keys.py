@@ -1,0 +1,177 @@
+"""The key of every stored file: this is the only module that builds them.
+
+A key is a relative path with forward slashes, built from ids of 32 hexadecimal digits. Names that people give never
+become part of a key.
+"""
+
+from __future__ import annotations
+
+import re
+
+DATASETS, LABELS, RUNS, PREDICTIONS, UPLOADS, JOBS = "datasets", "labels", "runs", "predictions", "uploads", "jobs"
+OWNERS = (DATASETS, LABELS, RUNS, PREDICTIONS)
+"""Folders that hold one folder for each row of a kind."""
+
+EXPORTS = "exports"
+SUBFOLDERS = {DATASETS: ("images", "thumbs", "truth"), PREDICTIONS: ("uncertainty",)}
+"""Folders of images inside the folder of a row; each may have `EXPORTS` as well."""
+
+BEST_MODEL = "best.keras"
+WORKERS_LOG = "workers.log"
+"""Written by workers between jobs, beside the logs of the jobs."""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]{0,120}")
+
+
+class BadKey(ValueError):
+    """A key that this module did not build."""
+
+
+def checked(key: str) -> str:
+    """Return `key` if it can be one: no part of it is empty, hidden, absolute or "..".
+
+    Raises:
+        BadKey: it cannot.
+    """
+    if not all(_SEGMENT.fullmatch(part) for part in key.split("/")):
+        raise BadKey(f"Not a key of the store: {key!r}.")
+    return key
+
+
+def checked_id(value: str) -> str:
+    """Return `value` if it is an id (32 lower-case hex digits).
+
+    Raises:
+        BadKey: it is not.
+    """
+    if not _ID.fullmatch(value):
+        raise BadKey(f"An id is 32 hexadecimal digits. Got {value!r}.")
+    return value
+
+
+def dataset_folder(dataset_id: str) -> str:
+    return f"{DATASETS}/{checked_id(dataset_id)}"
+
+
+def image_key(dataset_id: str, image_id: str) -> str:
+    """The decoded image: RGB uint8 PNG."""
+    return f"{dataset_folder(dataset_id)}/images/{checked_id(image_id)}.png"
+
+
+def thumb_key(dataset_id: str, image_id: str) -> str:
+    """The image at 192 px on its longest side: WebP."""
+    return f"{dataset_folder(dataset_id)}/thumbs/{checked_id(image_id)}.webp"
+
+
+def truth_key(dataset_id: str, image_id: str) -> str:
+    """The truth as imported: grey values, uint8 PNG. `dataset.lookup[values]` is the class map."""
+    return f"{dataset_folder(dataset_id)}/truth/{checked_id(image_id)}.png"
+
+
+def label_folder(label_set_id: str) -> str:
+    return f"{LABELS}/{checked_id(label_set_id)}"
+
+
+def label_key(label_set_id: str, image_id: str) -> str:
+    """A pseudo-label: foreground probability, 8-bit PNG."""
+    return f"{label_folder(label_set_id)}/{checked_id(image_id)}.png"
+
+
+def run_folder(run_id: str) -> str:
+    return f"{RUNS}/{checked_id(run_id)}"
+
+
+def best_model_key(run_id: str) -> str:
+    return f"{run_folder(run_id)}/{BEST_MODEL}"
+
+
+def probe_path(epoch: int, image_id: str) -> str:
+    """Return where a probe image of an epoch (counted from 1) lies inside the folder of its run."""
+    return f"probe/{int(epoch):04d}/{image_id}.png"
+
+
+def probe_key(run_id: str, epoch: int, image_id: str) -> str:
+    """The probability of a probe image after an epoch (counted from 1): 8-bit PNG, longest side at most 256 px."""
+    return f"{run_folder(run_id)}/{probe_path(epoch, checked_id(image_id))}"
+
+
+def round_path(number: int) -> str:
+    """Return where a round (counted from 1) of self-training lies inside the folder of its run."""
+    return f"rounds/{int(number)}"
+
+
+def label_path(image_id: str) -> str:
+    """Return where a label that a round is trained on lies inside the folder of that round."""
+    return f"labels/{image_id}.png"
+
+
+def mask_path(image_id: str) -> str:
+    """Return where a mask computed by the network of a round lies inside the folder of that round."""
+    return f"masks/{image_id}.png"
+
+
+def round_folder(run_id: str, number: int) -> str:
+    return f"{run_folder(run_id)}/{round_path(number)}"
+
+
+def round_masks_folder(run_id: str, number: int) -> str:
+    return f"{round_folder(run_id, number)}/masks"
+
+
+def round_label_key(run_id: str, number: int, image_id: str) -> str:
+    """A label that a round (counted from 1) of self-training is trained on: foreground probability, 8-bit PNG."""
+    return f"{round_folder(run_id, number)}/{label_path(checked_id(image_id))}"
+
+
+def round_mask_key(run_id: str, number: int, image_id: str) -> str:
+    """A mask computed by the network of a round, refined: foreground probability, 8-bit PNG."""
+    return f"{round_folder(run_id, number)}/{mask_path(checked_id(image_id))}"
+
+
+def prediction_folder(prediction_set_id: str) -> str:
+    return f"{PREDICTIONS}/{checked_id(prediction_set_id)}"
+
+
+def prediction_key(prediction_set_id: str, image_id: str) -> str:
+    """A predicted foreground probability in the image's own size: 8-bit PNG."""
+    return f"{prediction_folder(prediction_set_id)}/{checked_id(image_id)}.png"
+
+
+def uncertainty_key(prediction_set_id: str, image_id: str) -> str:
+    """The uncertainty of a prediction at each pixel, in the image's own size: 8-bit PNG, 255 is 1."""
+    return f"{prediction_folder(prediction_set_id)}/uncertainty/{checked_id(image_id)}.png"
+
+
+def owner_folder(key: str) -> str:
+    """Return the folder of the row that a file belongs to: a dataset's, label set's, run's or prediction set's."""
+    return "/".join(key.split("/")[:2])
+
+
+def exports_folder(owner_folder: str) -> str:
+    """Return the folder of exports, below what they are made from, so that both are deleted together."""
+    return f"{owner_folder}/{EXPORTS}"
+
+
+def export_folder(owner_folder: str, what: str) -> str:
+    """Return the folder of exports in the format `what`."""
+    return f"{exports_folder(owner_folder)}/{what}"
+
+
+def export_key(owner_folder: str, what: str, job_id: str, suffix: str) -> str:
+    """A file that an export job wrote."""
+    return f"{export_folder(owner_folder, what)}/{checked_id(job_id)}.{suffix}"
+
+
+def job_of_export(key: str) -> str:
+    """Return the id of the job that wrote an export."""
+    return key.rpartition("/")[2].partition(".")[0]
+
+
+def upload_folder(token: str) -> str:
+    """The files of one upload from the browser, until they are imported."""
+    return f"{UPLOADS}/{checked_id(token)}"
+
+
+def job_log_key(job_id: str) -> str:
+    return f"{JOBS}/{checked_id(job_id)}.log"
