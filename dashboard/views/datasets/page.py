@@ -197,13 +197,13 @@ def browse(view: facts.DatasetView) -> None:
                 opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", width=160)
     asked = (search or "", TRUTH_FILTERS[wanted or "All"])
     with resources.database().reading() as session:
-        found = facts.count_images(session, view.id, *asked)
-    if not found:
+        total = facts.count_images(session, view.id, *asked)
+    if not total:
         st.info("No image has this text in its name. Clear the search to see all.")
         return
     grid, foot = st.container(), st.container()
     with foot:
-        page = page_numbers(found)
+        page = page_numbers(total)
     with grid:
         draw_grid(view, page, asked, MODES[mode or "Outline"], opacity)
 
