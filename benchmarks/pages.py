@@ -192,7 +192,7 @@ def gallery(chosen: DataRoot = None, images: int = 10_000, pages: int = 100) -> 
     """A run with 10,000 masks: page after page, then the mask threshold step by step, and the app's memory.
 
     Seconds from the click to the next page until all 48 tiles are painted, and from a key on the threshold slider
-    until successes, failures and mean Dice have changed.
+    until successes, failures and mean Dice have changed; of a few hundred images a step may change none of them.
     """
     with data_root(chosen) as root:
         run_id = _stored(root, 1, lambda: [add_masks(root, images)["run"]])[0]

@@ -8,16 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 
+from dashboard.server.byte_cache import RecentValues
 from dashboard.server.processes import Processes
 from engine.core.parameters import field_schemas
 from engine.imaging import codec, metrics
@@ -28,8 +27,6 @@ from engine.store.base import StoredFile
 
 PREVIEW_PX = 256
 DIED = "The drawing process died. Memory may be short: try a smaller size."
-
-V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -154,10 +151,10 @@ class PreviewPool:
 
     def __init__(self, workers: int = 2, memory_bytes: int = 64_000_000) -> None:
         self._processes = Processes(workers)
-        self._drawn: _Recent[Preview] = _Recent(memory_bytes)
-        self._pictures: _Recent[_Picture] = _Recent(memory_bytes)
-        self._looks: _Recent[bytes] = _Recent(memory_bytes)
-        self._states: _Recent[dict[str, Any]] = _Recent(memory_bytes // 8)
+        self._drawn: RecentValues[Preview] = RecentValues(memory_bytes)
+        self._pictures: RecentValues[_Picture] = RecentValues(memory_bytes)
+        self._looks: RecentValues[bytes] = RecentValues(memory_bytes)
+        self._states: RecentValues[dict[str, Any]] = RecentValues(memory_bytes // 8)
 
     def fit(
         self,
@@ -191,7 +188,7 @@ class PreviewPool:
             fitting = _Fitting(method, params, seed, tuple(looks[task.key] for task in tasks))
             made = self._processes.run(_fit, [fitting], lambda: while_waiting(len(tasks), len(tasks)))
             [state] = [_unless_failed(state) for _, state in made]
-            self._states.put(key, state, len(json.dumps(state)))
+            self._states.keep(key, state, len(json.dumps(state)))
         return state
 
     def _look(self, tasks: Sequence[_Looking], while_waiting: Callable[[int, int], None]) -> dict[Hashable, bytes]:
@@ -199,7 +196,7 @@ class PreviewPool:
         missing = {task.key: task for task in tasks if task.key not in found}
         for task, made in self._processes.run(_look, missing.values(), lambda: while_waiting(len(found), len(tasks))):
             look = found[task.key] = _unless_failed(made)
-            self._looks.put(task.key, look, len(look))
+            self._looks.keep(task.key, look, len(look))
         return found
 
     def draw(
@@ -239,9 +236,9 @@ class PreviewPool:
 
     def _keep(self, task: _Task, preview: Preview, loaded: _Picture | None) -> Preview:
         if loaded is not None:
-            self._pictures.put((task.source, task.params.longest_side_px), loaded, loaded.bytes)
+            self._pictures.keep((task.source, task.params.longest_side_px), loaded, loaded.bytes)
         if not preview.error:
-            self._drawn.put(task.key, preview, len(preview.png) + 2048)
+            self._drawn.keep(task.key, preview, len(preview.png) + 2048)
         return preview
 
     def close(self) -> None:
@@ -253,30 +250,6 @@ def _unless_failed(made: Any) -> Any:
     if made is None or isinstance(made, _Failure):
         raise ValueError(DIED if made is None else made.sentence)
     return made
-
-
-class _Recent(Generic[V]):
-    """Values by key, at most `limit_bytes` together; what was used longest ago goes first."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
-        self._total_bytes = 0
-        self._entries: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable) -> V | None:
-        with self._lock:
-            if key not in self._entries:
-                return None
-            self._entries.move_to_end(key)
-            return self._entries[key][0]
-
-    def put(self, key: Hashable, value: V, size_bytes: int) -> None:
-        with self._lock:
-            self._total_bytes += size_bytes - self._entries.pop(key, (None, 0))[1]
-            self._entries[key] = value, size_bytes
-            while self._total_bytes > self._limit_bytes and len(self._entries) > 1:
-                self._total_bytes -= self._entries.popitem(last=False)[1][1]
 
 
 # What follows runs in the processes.
