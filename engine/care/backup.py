@@ -163,24 +163,10 @@ def named_keys(inventory: Inventory, files: LocalStore) -> Iterator[str]:
         yield from (images.key(image_id) for image_id in images.shapes)
         folders[stored.owner_folder(images.path)] = None
     for run in inventory.runs():
-        yield from _finished_files(files, stored.run_folder(run.id))
+        yield from files.keys(stored.run_folder(run.id))
     for folder in folders:
-        yield from (
-            key for key in _finished_files(files, stored.exports_folder(folder)) if stored.job_of_export(key) in jobs
-        )
+        yield from (key for key in files.keys(stored.exports_folder(folder)) if stored.job_of_export(key) in jobs)
     yield from (key for job_id in sorted(jobs) if files.exists(key := stored.job_log_key(job_id)))
-
-
-def _finished_files(files: LocalStore, folder: str) -> list[str]:
-    return [key for key in files.keys(folder) if _is_key(files, key)]
-
-
-def _is_key(files: LocalStore, key: str) -> bool:
-    try:
-        files.path(key)
-    except stored.BadKey:
-        return False
-    return True
 
 
 class _Writer:
