@@ -75,7 +75,7 @@ def test_an_empty_folder_is_a_fresh_start_and_so_is_the_next_try_once_nothing_is
     assert load_state(tmp_path) == (TrainingState(), {})
     for name in (STATE_FILE, EARLIER_FILE):
         (tmp_path / name).write_bytes(b"PK half a file")
-    with pytest.raises(ValueError, match="damaged, so it cannot go on"):
+    with pytest.raises(ValueError, match="damaged, so it cannot resume"):
         load_state(tmp_path)
     assert load_state(tmp_path) == (TrainingState(), {})
     assert {path.name for path in tmp_path.iterdir()} == {f"{STATE_FILE}.damaged", f"{EARLIER_FILE}.damaged"}
