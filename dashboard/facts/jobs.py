@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Row
 
 from db import jobs
 from db.jobs import Progress
@@ -48,7 +45,7 @@ class JobView:
         return self.status in ("failed", "stopped", "lost")
 
 
-def job_view(job: Job | Row[Any] | None, now: datetime, lost_after_s: float) -> JobView | None:
+def job_view(job: Job | None, now: datetime, lost_after_s: float) -> JobView | None:
     """Return what to show of `job` at the aware moment `now`; None for no job.
 
     Args:
@@ -66,7 +63,7 @@ def job_view(job: Job | Row[Any] | None, now: datetime, lost_after_s: float) -> 
     )
 
 
-def _status(job: Job | Row[Any], now: datetime, lost_after_s: float) -> str:
+def _status(job: Job, now: datetime, lost_after_s: float) -> str:
     if jobs.is_lost(job, now, lost_after_s):
         return "lost"
     if job.status == JobStatus.RUNNING and job.stop_requested:

@@ -1,7 +1,6 @@
-"""Routes beside the pages: pictures and downloads. `urls.py` makes the addresses; `uploads.py` takes uploads.
+"""Routes beside the pages: images, masks and downloads. `urls.py` builds their URLs; `uploads.py` accepts uploads.
 
-A path is made only from ids (32 hex digits) by `engine.store.keys`; no name that a person gave ever reaches
-the disk.
+A key is built only from ids (32 hex digits) by `engine.store.keys`; no name entered by a user ever reaches the disk.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import functools
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,130 +19,67 @@ from dashboard.facts import urls
 from dashboard.server import renditions, resources
 from dashboard.server.bug_reports import BUG_REPORT_ROUTE
 from dashboard.server.downloads import DOWNLOAD_ROUTES
-from dashboard.server.guard import FOREVER, REVALIDATE, file_tag, get, guarded, row_of, share, unchanged
+from dashboard.server.guard import FOREVER, REVALIDATE, Answer, file_tag, get, guarded, row_of, share, unchanged
 from dashboard.server.picture_bundle import bundle_route
 from dashboard.server.uploads import UPLOAD_ROUTE
 from db.models import Dataset
 from engine.store import keys as stored
 
 
-@guarded
-def image(request: Request) -> Response:
-    ids = request.path_params
-    size = _size(request)
+class Rendition(NamedTuple):
+    """What a request asks for: a stored file, or what `render` computes from it, named by `variant`."""
+
+    key: str
+    media_type: str
+    caching: str
+    variant: str = ""
+    render: Callable[[Path], bytes] | None = None
+
+
+def _probability(key_of: Callable[..., str], caching: str = REVALIDATE) -> Callable[[Request], Rendition]:
+    """Return the source of 8-bit probabilities. `key_of` takes the ids in the URL, in their order."""
+
+    def source(request: Request) -> Rendition:
+        key, size = key_of(*request.path_params.values()), _size(request)
+        if size is None:
+            return Rendition(key, "image/png", caching)
+        return Rendition(key, "image/png", caching, f"{size}", lambda path: renditions.smaller_probability(path, size))
+
+    return source
+
+
+def _image(request: Request) -> Rendition:
+    key, size = stored.image_key(**_image_ids(request)), _size(request)
+    if size is None:
+        return Rendition(key, "image/png", FOREVER)
     if size == 192:
-        return thumbnail(request)
-    key = stored.image_key(ids["dataset"], ids["image"])
-    return _picture(request, key, "image/png", FOREVER, renditions.smaller_image, "image/webp")
+        return _thumbnail(request)
+    return Rendition(key, "image/webp", FOREVER, f"{size}", lambda path: renditions.smaller_image(path, size))
 
 
-@guarded
-def thumbnail(request: Request) -> Response:
-    ids = request.path_params
-    return _picture(request, stored.thumb_key(ids["dataset"], ids["image"]), "image/webp", FOREVER)
+def _thumbnail(request: Request) -> Rendition:
+    return Rendition(stored.thumb_key(**_image_ids(request)), "image/webp", FOREVER)
 
 
-@guarded
-def patch(request: Request) -> Response:
-    ids = request.path_params
+def _patch(request: Request) -> Rendition:
     row, column = share(request, "row", 0.5), share(request, "column", 0.5)
-    key = stored.image_key(ids["dataset"], ids["image"])
-    make = functools.partial(renditions.patch, row=row, column=column)
-    return _made(request, key, f"patch{row:g},{column:g}", "image/webp", FOREVER, make)
+    render = functools.partial(renditions.patch, row=row, column=column)
+    return Rendition(stored.image_key(**_image_ids(request)), "image/webp", FOREVER, f"patch{row:g},{column:g}", render)
 
 
-@guarded
-def truth(request: Request) -> Response:
-    ids, size = request.path_params, _size(request)
-    key = stored.truth_key(ids["dataset"], ids["image"])
+def _truth(request: Request) -> Rendition:
+    ids, size = _image_ids(request), _size(request)
     with resources.database().reading() as session:
-        lookup = row_of(session, Dataset, ids["dataset"]).lookup
+        lookup = row_of(session, Dataset, ids["dataset_id"]).lookup
     renders = {"colour": renditions.coloured_truth, "classes": renditions.class_truth}
     how = next((name for name in renders if request.query_params.get(name) == "1"), "grey")
     render = renders.get(how, renditions.grey_truth)
-    tag = f"{how}{size}{hash(tuple(lookup))}"
-    return _made(request, key, tag, "image/png", REVALIDATE, lambda path: render(path, lookup, size))
+    variant = f"{how}{size}{hash(tuple(lookup))}"
+    return Rendition(stored.truth_key(**ids), "image/png", REVALIDATE, variant, lambda path: render(path, lookup, size))
 
 
-@guarded
-def label(request: Request) -> Response:
-    ids = request.path_params
-    return _probability(request, stored.label_key(ids["label_set"], ids["image"]), FOREVER)
-
-
-@guarded
-def prediction(request: Request) -> Response:
-    ids = request.path_params
-    # A run that was resumed predicts anew under the same ids.
-    return _probability(request, stored.prediction_key(ids["prediction_set"], ids["image"]), REVALIDATE)
-
-
-@guarded
-def probe(request: Request) -> Response:
-    ids = request.path_params
-    return _probability(request, stored.probe_key(ids["run"], ids["epoch"], ids["image"]), REVALIDATE)
-
-
-@guarded
-def uncertainty(request: Request) -> Response:
-    ids = request.path_params
-    return _probability(request, stored.uncertainty_key(ids["prediction_set"], ids["image"]), REVALIDATE)
-
-
-@guarded
-def round_label(request: Request) -> Response:
-    ids = request.path_params
-    return _probability(request, stored.round_label_key(ids["run"], ids["number"], ids["image"]), REVALIDATE)
-
-
-@guarded
-def round_mask(request: Request) -> Response:
-    ids = request.path_params
-    return _probability(request, stored.round_mask_key(ids["run"], ids["number"], ids["image"]), REVALIDATE)
-
-
-@guarded
-def preview(request: Request) -> Response:
-    found = resources.previews().get(request.path_params["key"])
-    if found is None:
-        raise HTTPException(404, "This preview is no longer kept.")
-    return Response(found, media_type="image/png", headers={"Cache-Control": FOREVER})
-
-
-def _probability(request: Request, key: str, caching: str) -> Response:
-    return _picture(request, key, "image/png", caching, renditions.smaller_probability, "image/png")
-
-
-def _picture(
-    request: Request,
-    key: str,
-    media_type: str,
-    caching: str,
-    smaller: Callable[..., bytes] | None = None,
-    smaller_type: str = "",
-) -> Response:
-    """Answer with a stored file, or with a smaller copy of it when a size is asked for."""
-    size = _size(request)
-    if smaller is None or size is None:
-        tag = file_tag(key, "")
-        with resources.artifacts().local(key) as path:
-            return unchanged(request, tag, caching) or FileResponse(
-                path, media_type=media_type, headers={"Cache-Control": caching, "ETag": tag}
-            )
-    return _made(request, key, f"{size}", smaller_type, caching, lambda path: smaller(path, size))
-
-
-def _made(
-    request: Request, key: str, variant: str, media_type: str, caching: str, make: Callable[[Path], bytes]
-) -> Response:
-    """Answer with something made from a stored file, from memory if it was made before."""
-    tag = file_tag(key, variant)
-    kept = unchanged(request, tag, caching)
-    if kept is not None:
-        return kept
-    with resources.artifacts().local(key) as path:
-        data = resources.renditions().get_or_make(f"{key} {tag}", lambda: make(path))
-    return Response(data, media_type=media_type, headers={"Cache-Control": caching, "ETag": tag})
+def _image_ids(request: Request) -> dict[str, str]:
+    return {"dataset_id": request.path_params["dataset"], "image_id": request.path_params["image"]}
 
 
 def _size(request: Request) -> int | None:
@@ -154,29 +91,61 @@ def _size(request: Request) -> int | None:
     return int(text)
 
 
+PICTURES: dict[str, Callable[[Request], Rendition]] = {
+    "datasets/{dataset}/images/{image}": _image,
+    "datasets/{dataset}/thumbs/{image}": _thumbnail,
+    "datasets/{dataset}/patches/{image}": _patch,
+    "datasets/{dataset}/truth/{image}": _truth,
+    "labels/{label_set}/{image}": _probability(stored.label_key, FOREVER),
+    # A run that was resumed predicts again under the same ids.
+    "predictions/{prediction_set}/{image}": _probability(stored.prediction_key),
+    "predictions/{prediction_set}/uncertainty/{image}": _probability(stored.uncertainty_key),
+    "runs/{run}/rounds/{number:int}/labels/{image}": _probability(stored.round_label_key),
+    "runs/{run}/rounds/{number:int}/masks/{image}": _probability(stored.round_mask_key),
+    "runs/{run}/probe/{epoch:int}/{image}": _probability(stored.probe_key),
+}
+
+
+def _answer(source: Callable[[Request], Rendition]) -> Answer:
+    @guarded
+    def answer(request: Request) -> Response:
+        key, media_type, caching, variant, render = source(request)
+        tag = file_tag(key, variant)
+        if (kept := unchanged(request, tag, caching)) is not None:
+            return kept
+        headers = {"Cache-Control": caching, "ETag": tag}
+        with resources.artifacts().local(key) as path:
+            if render is None:
+                return FileResponse(path, media_type=media_type, headers=headers)
+            data = resources.renditions().get_or_make(f"{key} {tag}", functools.partial(render, path))
+        return Response(data, media_type=media_type, headers=headers)
+
+    return answer
+
+
+@guarded
+def preview(request: Request) -> Response:
+    """Answer with an image that a page rendered and keeps in memory."""
+    found = resources.previews().get(request.path_params["key"])
+    if found is None:
+        raise HTTPException(404, "This preview is no longer kept.")
+    return Response(found, media_type="image/png", headers={"Cache-Control": FOREVER})
+
+
 @guarded
 def plotly(request: Request) -> Response:
-    """Answer with the chart library of the installed plotly package; its version is part of the address."""
+    """Answer with the chart library of the installed plotly package; its version is part of the URL."""
     path = files("plotly") / "package_data" / "plotly.min.js"
     return FileResponse(str(path), media_type="text/javascript", headers={"Cache-Control": FOREVER})
 
 
+_PICTURE_ROUTES = [*(get(path, _answer(source)) for path, source in PICTURES.items()), get("preview/{key}", preview)]
 ROUTES = [
-    # Before those that take any name for an image
+    # Before those that accept any name for an image
     *DOWNLOAD_ROUTES,
     BUG_REPORT_ROUTE,
-    get("datasets/{dataset}/images/{image}", image),
-    get("datasets/{dataset}/thumbs/{image}", thumbnail),
-    get("datasets/{dataset}/patches/{image}", patch),
-    get("datasets/{dataset}/truth/{image}", truth),
-    get("labels/{label_set}/{image}", label),
-    get("predictions/{prediction_set}/{image}", prediction),
-    get("predictions/{prediction_set}/uncertainty/{image}", uncertainty),
-    get("runs/{run}/rounds/{number:int}/labels/{image}", round_label),
-    get("runs/{run}/rounds/{number:int}/masks/{image}", round_mask),
-    get("runs/{run}/probe/{epoch:int}/{image}", probe),
-    get("preview/{key}", preview),
+    *_PICTURE_ROUTES,
     get(urls.plotly().removeprefix(f"{urls.PREFIX}/"), plotly),
     UPLOAD_ROUTE,
+    bundle_route(_PICTURE_ROUTES),
 ]
-ROUTES.append(bundle_route(route for route in ROUTES if route.path.endswith(("{image}", "preview/{key}"))))

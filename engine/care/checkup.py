@@ -16,7 +16,7 @@ from engine.store.disk import zip_is_whole
 
 Seen = Callable[[int], None]
 
-KEPT = "Nothing can make it again: restore it from a back-up, or import the image again."
+KEPT = "Nothing can make it again: restore it from a backup, or import the image again."
 _PLURALS = {"image": "images", "thumbnail": "thumbnails", "truth": "truth masks", "label": "labels"}
 _PLURALS |= {"prediction": "predictions", "uncertainty": "uncertainty maps"}
 _REPAIRS = {
@@ -70,7 +70,7 @@ def check(
 def database_findings(inventory: Inventory, quick: bool) -> Iterable[Finding]:
     faults = inventory.faults(quick)
     if faults:
-        advice = "Stop Maskloom, keep a copy of app.db, and restore a back-up."
+        advice = "Stop Maskloom, keep a copy of app.db, and restore a backup."
         yield Finding("database", f"SQLite finds its file damaged. {advice}", tuple(faults))
         return
     version, needed = inventory.schema()

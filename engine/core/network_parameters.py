@@ -48,12 +48,7 @@ class ModelParams(Params):
         256, 16, 2048, "Width and height of the square that the network takes.", title="Image size", unit="px"
     )
     depth: int = number(
-        4,
-        1,
-        7,
-        "How often the encoder halves the image.",
-        title="Depth",
-        only_with={"architecture": U_NETS},
+        4, 1, 7, "How often the encoder halves the image.", title="Depth", only_with={"architecture": U_NETS}
     )
     base_filters: int = number(
         16,

@@ -256,11 +256,7 @@ class SelfTrainingParams(Params):
     """Rounds in which a new network is trained on labels corrected by the previous network. Truth needs none."""
 
     rounds: int = number(
-        1,
-        1,
-        MOST_ROUNDS,
-        "Number of networks that are trained one after the other on pseudo-labels.",
-        title="Rounds",
+        1, 1, MOST_ROUNDS, "Number of networks that are trained one after the other on pseudo-labels.", title="Rounds"
     )
     keep: float = number(
         0.3,

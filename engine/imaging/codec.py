@@ -27,22 +27,6 @@ from engine.imaging.bit_depth import alpha_or_over_black, luma, over_white, to_8
 from engine.imaging.limits import Limits, UnreadableImage, check_jpeg_scans, check_size
 from engine.imaging.tiff import decode_tiff
 
-__all__ = [
-    "THUMBNAIL_PX",
-    "Limits",
-    "UnreadableImage",
-    "decode_image",
-    "decode_png",
-    "decode_truth",
-    "encode_png",
-    "fit_longest_side",
-    "resize_class_map",
-    "resize_image",
-    "resize_mask",
-    "resize_probability",
-    "thumbnail",
-]
-
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 THUMBNAIL_PX = 192
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from engine.labelling.base import shrink
+
 FIXED_SHARE = 0.5
 """Share of the mask, and of the background, that is fixed in GrabCut: where the probability is most certain."""
 
@@ -60,11 +62,8 @@ def grabcut(
     It runs on the image reduced to `longest_side_px`. None if the result is implausible: no foreground or no background
     before or after, or an area that has changed by more than GREATEST_AREA_CHANGE.
     """
-    height, width = probability.shape
-    scale = min(1.0, longest_side_px / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    start = cv2.resize(probability, size, interpolation=cv2.INTER_AREA)
+    small = shrink(image, longest_side_px)
+    start = cv2.resize(probability, small.shape[1::-1], interpolation=cv2.INTER_AREA)
     inside = start > 0.5
     before = np.count_nonzero(inside)
     if before in (0, start.size):
@@ -81,7 +80,7 @@ def grabcut(
     after = np.count_nonzero(foreground)
     if after == start.size or not before / GREATEST_AREA_CHANGE <= after <= before * GREATEST_AREA_CHANGE:
         return None
-    return cv2.resize(foreground.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) >= 0.5
+    return cv2.resize(foreground.astype(np.float32), probability.shape[::-1], interpolation=cv2.INTER_LINEAR) >= 0.5
 
 
 def _depth(mask: np.ndarray) -> np.ndarray:

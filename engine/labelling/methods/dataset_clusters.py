@@ -36,11 +36,7 @@ class DatasetClustersParams(LabelParams):
         unit="spreads of colour",
     )
     clusters: int = number(
-        32,
-        2,
-        128,
-        "Number of clusters in the whole dataset; more if scenes or objects vary.",
-        stage="fit",
+        32, 2, 128, "Number of clusters in the whole dataset; more if scenes or objects vary.", stage="fit"
     )
     model: Literal["gaussian_mixture", "kmeans"] = Field(
         "gaussian_mixture",
@@ -58,11 +54,7 @@ class DatasetClustersParams(LabelParams):
     )
     shape_weight: float = number(0.3, 0, 2, "Weight of size, similarity to an ellipse and compactness.", stage="fit")
     enclosure_weight: float = number(
-        1.0,
-        0,
-        2,
-        "Weight of saliency and of being enclosed rather than connected to the image border.",
-        stage="fit",
+        1.0, 0, 2, "Weight of saliency and of being enclosed rather than connected to the image border.", stage="fit"
     )
     position_weight: float = number(
         0.5,

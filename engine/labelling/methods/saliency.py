@@ -57,8 +57,7 @@ class SaliencyParams(LabelParams):
         1.0, 0.3, 2, "Factor on the saliency threshold of the foreground: above 1 masks shrink, below 1 they grow."
     )
     grabcut: bool = Field(
-        True,
-        description="Segment again with GrabCut by foreground and background colours, if the result is plausible.",
+        True, description="Segment again with GrabCut by foreground and background colours, if the result is plausible."
     )
     grabcut_side_px: int = number(
         200, 64, 400, "GrabCut runs on the image at this longest side: a larger one is finer and slower.", unit="px"

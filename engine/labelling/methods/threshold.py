@@ -57,11 +57,7 @@ class ThresholdParams(RegionParams):
         description="How the level is computed: Otsu's suits objects that cover much, minimum error also rare objects.",
     )
     offset: int = number(
-        0,
-        -100,
-        100,
-        "Moves the computed level: above 0 fewer pixels count as light, below 0 more.",
-        unit="grey levels",
+        0, -100, 100, "Moves the computed level: above 0 fewer pixels count as light, below 0 more.", unit="grey levels"
     )
     adaptation_radius_px: float = number(
         8.0,

@@ -63,7 +63,7 @@ def restored_settings(installation, tmp_path):
 
 @pytest.fixture
 def backed_up(installation, tmp_path):
-    """An installation with one dataset and its label set, and a back-up of it."""
+    """An installation with one dataset and its label set, and a backup of it."""
     dataset = add_discs(installation, 4)
     add_label_set(installation, dataset)
     target = tmp_path / "backup.zip"
@@ -208,7 +208,7 @@ def test_an_interrupted_backup_leaves_nothing(installation, tmp_path, how):
 
 
 def changed(backed_up: Path, tmp_path: Path, change) -> Path:
-    """Return a copy of a back-up with {name: content} changed by `change(members, manifest)`."""
+    """Return a copy of a backup with {name: content} changed by `change(members, manifest)`."""
     with zipfile.ZipFile(backed_up) as archive:
         members = {name: archive.read(name) for name in archive.namelist() if name != MANIFEST}
         manifest = json.loads(archive.read(MANIFEST))
@@ -272,7 +272,7 @@ def test_a_zip_that_is_not_what_was_backed_up_restores_nothing(backed_up, tmp_pa
 def test_what_is_no_back_up_is_refused_with_a_sentence(tmp_path, data):
     (tmp_path / "bad.zip").write_bytes(data)
     root = tmp_path / "restored"
-    with pytest.raises(BackupFailed, match="is no back-up of Maskloom"):
+    with pytest.raises(BackupFailed, match="is no backup of Maskloom"):
         restore_files(tmp_path / "bad.zip", LocalStore(root), root / "app.db", lambda path: None)
     assert not list(root.iterdir())
 

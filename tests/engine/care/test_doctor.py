@@ -82,7 +82,7 @@ def test_images_truth_and_models_that_are_gone_are_reported_and_never_repaired(f
     report = examine(installation)
     assert kinds(report) == ["damaged_image", "damaged_model", "damaged_truth", "missing_image"]
     assert not any(finding.repair for finding in report.findings)
-    assert any("restore it from a back-up" in finding.sentence for finding in report.findings)
+    assert any("restore it from a backup" in finding.sentence for finding in report.findings)
     before = sorted(path.relative_to(installation.files.root) for path in installation.files.root.rglob("*.png"))
     repaired(installation, report)
     assert before == sorted(
