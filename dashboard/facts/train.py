@@ -201,15 +201,15 @@ def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: in
     """Return up to `count` images that have a mask of the teacher, spread over the dataset."""
     dataset = session.get_one(Dataset, dataset_id)
     everything = datasets.images(session, dataset_id)
-    taught: list[Image]
+    labelled: list[Image]
     if teacher.label_set_id is None:
-        taught = [image for image in everything if image.has_truth]
+        labelled = [image for image in everything if image.has_truth]
     else:
         known = recipes.labelled_images(session, teacher.label_set_id)
         known -= recipes.dropped_images(session, teacher.label_set_id)
-        taught = [image for image in everything if image.id in known]
-    count = min(count, len(taught))
-    chosen = [taught[(2 * i + 1) * len(taught) // (2 * count)] for i in range(count)]
+        labelled = [image for image in everything if image.id in known]
+    count = min(count, len(labelled))
+    chosen = [labelled[(2 * i + 1) * len(labelled) // (2 * count)] for i in range(count)]
     return tuple(_pair(dataset, image, teacher) for image in chosen)
 
 

@@ -1,4 +1,4 @@
-"""What people take home: zips of masks streamed as they are made, and tables as CSV."""
+"""Downloads: zips of masks, streamed while they are built, and CSV tables."""
 
 from __future__ import annotations
 
@@ -130,8 +130,8 @@ def _masks(session: Session, dataset_id: str, there: set[str], key_of: Callable[
 def prediction_csv(session: Session, store: Store, prediction_set_id: str, threshold: float) -> str:
     """Return areas and scores at `threshold`, one line for each image; what has no reference stays empty.
 
-    The two kinds of score keep their names: against truth, and agreement with the pseudo-label that taught the run.
-    `pseudo_label_quality` is that label's own, told from the image alone.
+    The two kinds of score keep their names: against truth, and agreement with the pseudo-label used in training.
+    `pseudo_label_quality` is the label's estimated quality, computed without truth.
     """
     header = ["file", "width_px", "height_px", "split", "foreground_share", "mean_probability", "mean_uncertainty"]
     header += ["flip_agreement", "truth_dice", "truth_iou", "pseudo_label_dice", "pseudo_label_iou"]

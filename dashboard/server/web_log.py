@@ -64,8 +64,8 @@ class RequestLog:
         async def watched(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start" and message["status"] >= 400 and PROBE not in what:
                 level = logging.ERROR if message["status"] >= 500 else logging.INFO
-                told = {"event": "request_failed" if level == logging.ERROR else "request_refused"}
-                log.log(level, "%s was answered with %d.", what, message["status"], extra=told)
+                fields = {"event": "request_failed" if level == logging.ERROR else "request_refused"}
+                log.log(level, "%s was answered with %d.", what, message["status"], extra=fields)
             await send(message)
 
         try:

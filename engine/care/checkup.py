@@ -43,7 +43,7 @@ def check(
 
     Args:
         quick: look only whether files exist, not whether they decode.
-        seen: is told how many files more were looked at.
+        seen: called with the number of files checked since the last call.
     """
     found = list(database_findings(inventory, quick))
     if any(finding.kind in ("database", "schema") for finding in found):

@@ -30,7 +30,7 @@ log = logging.getLogger("maskloom.doctor")
 @app.command()
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Check only that files exist, not their content.")] = False,
-    mend: Annotated[
+    repairs: Annotated[
         bool, typer.Option("--repair", help="Repair what can be repaired without losing anything.")
     ] = False,
     as_json: AsJson = False,
@@ -40,7 +40,7 @@ def doctor(
     database, files = _opened(current), LocalStore(current.data_root)
     report = _checked(database, files, current, quick, as_json)
     done: list[str] = []
-    if mend and not report.clean:
+    if repairs and not report.clean:
         logs.configure("cli", current)
         steps = repair(
             report,

@@ -1,1 +1,1 @@
-"""What people take home, as pure code: masks and numbers in, files out. No database, no TensorFlow."""
+"""Export formats as pure code: masks and numbers in, files out. No database, no TensorFlow."""

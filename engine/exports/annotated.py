@@ -43,7 +43,7 @@ class Annotated:
 
 
 Progress = Callable[[int], None]
-"""Is told how many images are done; may raise to end the work."""
+"""Called with the number of images done; may raise to end the work."""
 
 
 def foreground_category(classes: Iterable[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Job: make a file to take home: annotations of a set of masks, a report of a run, or its model in some format."""
+"""Job: create a download: annotations of a set of masks, a report of a run, or its model in some format."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 
     Raises:
         JobFailed: a stored file is gone, or the network cannot be converted.
-        JobStopped: a person stopped it; nothing is kept.
+        JobStopped: a user stopped it; nothing is kept.
     """
     payload, began = job.payload, time.time()
     what = find_format(payload["what"])
@@ -48,12 +48,12 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     key = stored.export_key(folder, what.name, job.id, what.suffix)
     context.artifacts.delete_unfinished(stored.export_folder(folder, what.name), job.id)
     with context.artifacts.writing(key) as beside:
-        told = _write(context, payload, what, beside)
+        details = _write(context, payload, what, beside)
     for other in context.artifacts.keys(stored.export_folder(folder, what.name)):
-        # What another job made meanwhile was asked for at another threshold, and somebody waits for it
+        # A newer file of another job has another threshold, and a user waits for it
         if other != key and context.artifacts.modified(other) < began:
             context.artifacts.delete(other)
-    return {"key": key, "suffix": what.suffix, "bytes": context.artifacts.size(key)} | told
+    return {"key": key, "suffix": what.suffix, "bytes": context.artifacts.size(key)} | details
 
 
 def _write(context: JobContext, payload: dict[str, Any], what: Format, target: Path) -> dict[str, Any]:

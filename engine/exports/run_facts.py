@@ -1,4 +1,4 @@
-"""What a report and a model card tell of a run: what taught it, how it went, and its scores with their reference."""
+"""Contents of the report and the model card of a run: training data, course, and scores with their reference."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Score:
 class RunFacts:
     """A run as it stands. `metrics` are {epoch, counted from 1: {name: value}}; Dice in them is against `reference`.
 
-    `method` is the recipe of the label set that taught it; empty where truth did. `weights` names what its encoder had
-    learned from before; empty if nothing.
+    `method` is the recipe of the label set that it was trained on; empty for truth. `weights` names the data that its
+    encoder was pretrained on; empty if it was not.
     """
 
     name: str
@@ -46,7 +46,7 @@ class RunFacts:
     images: int
     train_images: int
     validation_images: int
-    taught_by: str
+    trained_on: str
     method: str
     reference: Reference
     preset: str
@@ -98,8 +98,8 @@ def teacher_sentence(facts: RunFacts) -> str:
         return f"It learned from the truth masks of {facts.dataset!r}: scores against truth say how often it is right."
     recipe = f" ({facts.method})" if facts.method else ""
     return (
-        f"It learned from pseudo-labels: {facts.taught_by}{recipe}, drawn without a person. Agreement with them says "
-        "how well they were learned, not whether they are right; only scores against truth say that."
+        f"It was trained on pseudo-labels: {facts.trained_on}{recipe}, computed without manual work. "
+        "Agreement with them measures how well they were learned, not whether they are right; only truth shows that."
     )
 
 

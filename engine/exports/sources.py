@@ -108,7 +108,7 @@ def run_facts(rows: RunRows) -> RunFacts:
         images=len(rows.images),
         train_images=rows.splits.count("train"),
         validation_images=rows.splits.count("validation"),
-        taught_by=f"the label set {label_set.name!r}" if label_set else "truth",
+        trained_on=f"the label set {label_set.name!r}" if label_set else "truth",
         method=label_set.method if label_set else "",
         reference=reference,
         preset=run.preset,

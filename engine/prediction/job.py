@@ -122,8 +122,8 @@ def predict_dataset(
             levels, unsure = metrics.probability_to_u8(drawn.probability), metrics.probability_to_u8(drawn.uncertainty)
             files.write(stored.uncertainty_key(set_id, image.id), codec.encode_png(unsure))
             files.write(stored.prediction_key(set_id, image.id), codec.encode_png(levels))
-            told = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
-            rows.append(references.scored(image, levels) | told)
+            scores = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
+            rows.append(references.scored(image, levels) | scores)
             means.add(rows[-1])
             context.progress(means.images, len(images), rate=pace.rate(means.images), **phase)
             stopping = should_stop()
@@ -206,7 +206,7 @@ class _Means:
 
 
 class _References:
-    """What a prediction is compared with: truth, and the pseudo-label that taught the run."""
+    """What a prediction is compared with: truth, and the pseudo-label that the run was trained on."""
 
     def __init__(self, context: JobContext, run: Run, dataset_id: str) -> None:
         self._files = context.artifacts

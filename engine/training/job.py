@@ -103,7 +103,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         details={**details, "best_metrics": result.best_metrics, "best_score": result.best_score},
     )
     if result.best_epoch is not None:
-        # Whoever stops a run does not want to wait: its gallery is drawn once, and anew when it goes on
+        # A stopped run should end soon: its gallery is predicted without flips, and again when the run is resumed
         quick = result.ended == "stopped"
         how = config.prediction.model_copy(update={"flips": False}) if quick else config.prediction
         with context.writing() as session:
@@ -256,24 +256,24 @@ def teachable(context: JobContext, run: Teacher, images: Sequence[Image]) -> tup
         JobFailed: nothing is left to learn from.
     """
     if not run.label_set_id:
-        taught, dropped = [image for image in images if image.has_truth], []
-        if taught and not any(run.lookup):
+        chosen, dropped = [image for image in images if image.has_truth], []
+        if chosen and not any(run.lookup):
             raise JobFailed(
                 "The truth masks mark nothing as foreground, so there is nothing to learn from them. Check the "
-                "dataset's classes, then train anew."
+                "dataset's classes, then start a new run."
             )
     else:
         with context.reading() as session:
             known = recipes.labelled_images(session, run.label_set_id)
             marked = recipes.dropped_images(session, run.label_set_id)
-        taught = [image for image in images if image.id in known - marked]
+        chosen = [image for image in images if image.id in known - marked]
         dropped = [image for image in images if image.id in known & marked]
-    if not taught and dropped:
+    if not chosen and dropped:
         raise JobFailed("Every image of the label set is dropped, so there is nothing to learn from. Keep some first.")
-    if not taught:
+    if not chosen:
         what = "pseudo-label masks" if run.label_set_id else "truth masks"
         raise JobFailed(f"The dataset has no images with {what}, so there is nothing to learn from.")
-    return taught, dropped
+    return chosen, dropped
 
 
 def _choose_probes(rows: list[dict[str, Any]]) -> None:

@@ -41,7 +41,7 @@ OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 @dataclass(frozen=True)
 class _Teacher:
-    """What teaches, with the attributes of a run that `training_samples` reads."""
+    """What the network is trained on, with the attributes of a run that `training_samples` reads."""
 
     dataset_id: str
     label_set_id: str | None

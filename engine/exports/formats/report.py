@@ -25,7 +25,7 @@ TILE_PX = 320
 RIGHT, TOO_MUCH, MISSED = (0, 158, 115), (230, 159, 0), (86, 180, 233)
 OPACITY = 0.6
 
-# Whoever opens the page is told so by the page itself: nothing may be asked of any server.
+# The page itself forbids requests: it has to work offline and must not report who opens it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -52,7 +52,7 @@ def report(facts: RunFacts, rows: Sequence[TileRow]) -> str:
 def _head(facts: RunFacts) -> str:
     parts = [
         f"Dataset {escape(facts.dataset)}",
-        f"taught by {escape(facts.taught_by)}",
+        f"trained on {escape(facts.trained_on)}",
         f"preset {escape(facts.preset)}",
         f"{facts.train_images:,} training and {facts.validation_images:,} validation images",
         f"{facts.created_at:%Y-%m-%d %H:%M} UTC",

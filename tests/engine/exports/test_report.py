@@ -30,7 +30,7 @@ def facts(**changes):
         images=10,
         train_images=7,
         validation_images=3,
-        taught_by="the label set 'kmeans'",
+        trained_on="the label set 'kmeans'",
         method="kmeans",
         reference="pseudo-label",
         preset="fast",
@@ -69,7 +69,7 @@ def test_nothing_in_it_asks_for_anything():
 
 
 def test_a_name_cannot_become_markup():
-    nasty = facts(name=NASTY, dataset=NASTY, taught_by=NASTY, ended=NASTY)
+    nasty = facts(name=NASTY, dataset=NASTY, trained_on=NASTY, ended=NASTY)
     page = report(nasty, [TileRow("Worst", "Dice vs truth", [tile(NASTY)])])
     assert "<script" not in page and "onload='" not in page
     assert page.count("&lt;script&gt;") >= 6
