@@ -22,7 +22,7 @@ from db.actors import Role
 class Page:
     """One page of the app. Pages appear in the navigation by `order`; the first one is the start page.
 
-    The page is offered to whoever has at least `role`, in the access modes named. `icon` is a Material symbol.
+    The page is offered to visitors with at least `role`, in the access modes named. `icon` is a Material symbol.
     """
 
     title: str

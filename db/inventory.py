@@ -24,7 +24,7 @@ MOST_FAULTS = 20
 AnyRow = Row[*tuple[Any, ...]]
 
 
-class DatabaseInventory:
+class Inventory:
     """Reads one database, each query in a short transaction. Rows have the attributes that each method names."""
 
     def __init__(self, database: Database) -> None:

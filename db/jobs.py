@@ -214,7 +214,7 @@ def _requeue(session: Session, *where: ColumnElement[bool]) -> int:
     )
 
 
-def is_lost(job: Job, now: datetime, lost_after_s: float) -> bool:
+def is_lost(job: Job | Row[Any], now: datetime, lost_after_s: float) -> bool:
     """Whether a job counts as running but its worker has fallen silent (see `_silent` for clocks that were set)."""
     if job.status != JobStatus.RUNNING or job.heartbeat_at is None:
         return False

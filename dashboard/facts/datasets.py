@@ -34,6 +34,11 @@ class Card:
     thumbnails: tuple[str, ...]
     job: JobView | None
 
+    @property
+    def active(self) -> bool:
+        """Whether its import is queued or running."""
+        return self.job is not None and self.job.at_work
+
 
 @dataclass(frozen=True)
 class DatasetView:
@@ -79,10 +84,10 @@ def cards(
     session: Session, now: datetime, lost_after_s: float, size_bytes: Callable[[Dataset], int] = lambda dataset: 0
 ) -> tuple[Card, ...]:
     """Return the datasets, newest first. `size_bytes` returns the size of a dataset's files."""
-    found = []
+    shown = []
     for dataset in datasets.listing(session):
         first = datasets.images(session, dataset.id, limit=THUMBNAILS)
-        found.append(
+        shown.append(
             Card(
                 id=dataset.id,
                 name=dataset.name,
@@ -94,7 +99,7 @@ def cards(
                 job=_job(session, dataset, now, lost_after_s),
             )
         )
-    return tuple(found)
+    return tuple(shown)
 
 
 def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_after_s: float) -> DatasetView | None:

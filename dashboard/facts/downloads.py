@@ -32,13 +32,13 @@ def offers(
     """Return every format of an owner at a mask threshold."""
     latest = exports.latest(session, owner, owner_id)
     stamp = exports.stamp(session, owner, owner_id)
-    found = []
+    result = []
     for offered in formats_of(owner):
         job = latest.get(offered.name)
         size = job.result.get("bytes") if job is not None else None
         stale = "" if job is None or size is None else _out_of_date(offered, job, threshold, stamp)
-        found.append(Offer(offered, job_view(job, now, lost_after_s), size, stale))
-    return tuple(found)
+        result.append(Offer(offered, job_view(job, now, lost_after_s), size, stale))
+    return tuple(result)
 
 
 def _out_of_date(offered: Format, job: Job, threshold: float, stamp: str) -> str:

@@ -112,9 +112,9 @@ def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
     """Return the scores of a prediction set. They are valid until `db.predictions.stamp` changes."""
     columns: list[tuple[Any, ...]] = []
     curves: dict[str, list[np.ndarray]] = {"truth": [], "label": [], "areas": []}
-    for found in predictions.rows(session, prediction_set_id):
-        columns += [_columns(row) for row in found]
-        for name, part in _curves(found).items():
+    for rows in predictions.rows(session, prediction_set_id):
+        columns += [_columns(row) for row in rows]
+        for name, part in _curves(rows).items():
             curves[name].append(part)
     ids, names, hashes, sizes, splits, *numbers = zip(*columns, strict=True) if columns else [()] * 8
     empty = np.empty((0, len(metrics.THRESHOLDS)), np.float32)
@@ -140,15 +140,15 @@ def _columns(row: Any) -> tuple[Any, ...]:
     return (row.image_id, row.name, row.content_hash, size, row.split, *numbers)
 
 
-def _curves(found: Sequence[Any]) -> dict[str, np.ndarray]:
+def _curves(rows: Sequence[Any]) -> dict[str, np.ndarray]:
     """Return {"truth", "label", "areas": float32 (N, 101)} of N rows of `db.predictions.rows`."""
-    shape = (len(found), len(metrics.THRESHOLDS))
+    shape = (len(rows), len(metrics.THRESHOLDS))
     curves = {name: np.full(shape, np.nan, np.float32) for name in ("truth", "label")}
     # Without counts only the share at threshold 0.5 is known.
-    areas = np.repeat(np.array([row.area for row in found], np.float32)[:, np.newaxis], shape[1], axis=1)
-    pixels = np.array([row.width * row.height for row in found])[:, np.newaxis]
+    areas = np.repeat(np.array([row.area for row in rows], np.float32)[:, np.newaxis], shape[1], axis=1)
+    pixels = np.array([row.width * row.height for row in rows])[:, np.newaxis]
     for name in ("label", "truth"):
-        packed = [getattr(row, f"{name}_counts") for row in found]
+        packed = [getattr(row, f"{name}_counts") for row in rows]
         there = np.flatnonzero([counts is not None for counts in packed])
         counts = metrics.unpack_many([packed[row] for row in there])
         curves[name][there] = metrics.dice_curve(counts)

@@ -113,12 +113,14 @@ def dataset_options(session: Session) -> tuple[DatasetOption, ...]:
 def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> tuple[Teacher, ...]:
     """Return what a network can be trained on in a dataset: label sets, newest first, then truth if there is any."""
     dataset = session.get_one(Dataset, dataset_id)
-    found = [_label_teacher(session, each, dataset, now, lost_after_s) for each in recipes.listing(session, dataset_id)]
+    options = [
+        _label_teacher(session, each, dataset, now, lost_after_s) for each in recipes.listing(session, dataset_id)
+    ]
     if dataset.truth_count:
         sentence = f"{dataset.truth_count:,} of {wording.count(dataset.image_count, 'image')} have a truth mask."
         problem = "" if any(dataset.lookup) else NO_FOREGROUND
-        found.append(Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count, problem))
-    return tuple(found)
+        options.append(Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count, problem))
+    return tuple(options)
 
 
 def source(session: Session, run_id: str | None) -> Source | None:
@@ -268,11 +270,11 @@ def _pair(dataset: Dataset, image: Image, teacher: Teacher) -> Pair:
 
 
 def _warnings(config: RunConfig, train: int, validation: int) -> tuple[str, ...]:
-    found = []
+    warnings = []
     if not validation:
-        found.append("No image is used for validation, so the quality on unseen images will be unknown.")
+        warnings.append("No image is used for validation, so the quality on unseen images will be unknown.")
     if train + validation < 8:
-        found.append("With so few images the network will mostly memorize them.")
+        warnings.append("With so few images the network will mostly memorize them.")
     if config.training.batch_size > train:
-        found.append(f"The batch size is larger than the {wording.count(train, 'training image')}.")
-    return tuple(found)
+        warnings.append(f"The batch size is larger than the {wording.count(train, 'training image')}.")
+    return tuple(warnings)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from dashboard.server import resources
 from dashboard.server.guard import get, guarded, row_of
 from db import datasets
-from db.inventory import DatabaseInventory
+from db.inventory import Inventory
 from db.models import Dataset, Job, LabelSet, Person, Run, utc_now
 from engine.care.bug_report import IMAGES, Facts, bug_report
 from engine.care.checkup import check
@@ -25,7 +25,7 @@ def report_of(job: Job, with_images: bool) -> bytes:
     database, files, current = resources.database(), resources.artifacts(), resources.settings()
     with database.reading() as session:
         facts = facts_of(session, job, with_images)
-    report = check(DatabaseInventory(database), files, utc_now(), current.lost_after_s, quick=True)
+    report = check(Inventory(database), files, utc_now(), current.lost_after_s, quick=True)
     return bug_report(facts, report, files, current, with_images)
 
 

@@ -140,8 +140,8 @@ def _kind(field: FieldInfo) -> Any:
 
 
 def _bound(field: FieldInfo, closed: str, open_: str) -> float | None:
-    found = _constraint(field, closed)
-    return found if found is not None else _constraint(field, open_)
+    bound = _constraint(field, closed)
+    return bound if bound is not None else _constraint(field, open_)
 
 
 def _constraint(field: FieldInfo, name: str) -> float | None:

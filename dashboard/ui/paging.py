@@ -9,13 +9,13 @@ from dashboard.facts import wording
 PER_PAGE = 48
 
 
-def page_numbers(found: int, noun: str = "image") -> int:
+def page_numbers(total: int, noun: str = "image") -> int:
     """Draw the total and the page numbers if there is more than one page; return the chosen page."""
-    pages = max(1, -(-found // PER_PAGE))
+    pages = max(1, -(-total // PER_PAGE))
     if pages == 1:
         return 1
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(wording.count(found, noun).capitalize())
+        st.caption(wording.count(total, noun).capitalize())
         return st.pagination(pages, key="page", bind="query-params")
 
 

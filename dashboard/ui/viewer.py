@@ -108,12 +108,12 @@ def viewer(
 
 def derived_readings(panes: Sequence[Pane]) -> tuple[Reading, ...]:
     """Return a reading of every mask and reference of the panes, each named by the first pane that shows it."""
-    found: dict[str, Reading] = {}
+    readings: dict[str, Reading] = {}
     for pane in panes:
         name = pane.title.partition(" · ")[0]  # scores may follow a run's name
-        if pane.mask and pane.mask not in found:
-            found[pane.mask] = Reading(name, pane.mask, "share" if pane.mode == "probability" else "probability")
-        if pane.reference and pane.reference not in found:
+        if pane.mask and pane.mask not in readings:
+            readings[pane.mask] = Reading(name, pane.mask, "share" if pane.mode == "probability" else "probability")
+        if pane.reference and pane.reference not in readings:
             alone = pane.mask is None and pane.mode == "fill"
-            found[pane.reference] = Reading(name if alone else "Reference", pane.reference, "mask")
-    return tuple(found.values())
+            readings[pane.reference] = Reading(name if alone else "Reference", pane.reference, "mask")
+    return tuple(readings.values())

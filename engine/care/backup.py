@@ -1,10 +1,9 @@
-"""Writing a back-up: one zip with a copy of the database, every file that this copy names, and what they hash to.
+"""Writing a backup: one zip with a copy of the database, every file that this copy names, and their hashes.
 
-Work may go on meanwhile. The database's copy is taken at one moment. Models and states of runs that train are opened
-just before that moment, and a file that is replaced later can still be read to its end: the copy never knows fewer
-epochs than the state beside it, and that is what a run can be resumed from. All other files are written before their
-rows, so they can be read afterwards; masks that a run at work draws anew meanwhile are drawn once more when it is
-resumed.
+Jobs may run during a backup. The database is copied at one moment. Models and states of runs that train are opened just
+before that moment, and a file that is replaced later can still be read to its end: the copy never has fewer epochs than
+the stored state, so that the run can be resumed. All other files are written before their rows, so they can be read
+afterwards; masks that a running job computes during the backup are computed again when it is resumed.
 """
 
 from __future__ import annotations
@@ -19,33 +18,35 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from engine import VERSION
 from engine.care.image_folders import image_folders
-from engine.care.inventory import Inventory
 from engine.store import keys as stored
 from engine.store.disk import PART, replacing
 from engine.store.local import LocalStore
+
+if TYPE_CHECKING:
+    from db.inventory import Inventory
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "app.db"
 PIECE_BYTES = 1 << 20
 PACKED = (".db", ".json", ".log", ".csv", ".txt")
-"""Endings that deflate well; PNG, WebP and .keras are packed already."""
+"""Suffixes of files that deflate well; PNG, WebP and .keras are compressed already."""
 
 Progress = Callable[[int, int], None]
-Snapshot = Callable[[Path], contextlib.AbstractContextManager[Inventory]]
+Snapshot: TypeAlias = "Callable[[Path], contextlib.AbstractContextManager[Inventory]]"
 
 
 class BackupFailed(Exception):
-    """The back-up cannot be made or read. The message is a sentence."""
+    """The backup cannot be made or read. The message is a sentence."""
 
 
 @dataclass(frozen=True)
 class BackedUp:
-    """What a back-up holds; `gone` are keys that rows name and the disk did not have."""
+    """The content of a backup; `gone` are keys that rows name but that were missing on the disk."""
 
     files: int
     bytes: int
@@ -61,12 +62,12 @@ def write_backup(
     now: datetime,
     progress: Progress = lambda done, total: None,
 ) -> BackedUp:
-    """Write a back-up to `target`, whole or not at all.
+    """Write a backup to `target`, completely or not at all.
 
     Args:
-        live: the database as it is, to know which runs are at work.
-        snapshot: copies the database to a path and opens the copy; None for a back-up of files alone.
-        progress: is told (bytes done, bytes in all).
+        live: the database in use, to know which runs are being trained.
+        snapshot: copies the database to a path and opens the copy; None for a backup of files alone.
+        progress: is called with (bytes done, bytes in total).
 
     Raises:
         BackupFailed: the target exists, lies inside DATA_ROOT, or its disk has too little room.
@@ -93,7 +94,7 @@ def write_backup(
 
 @dataclass(frozen=True)
 class _Taken:
-    """What one moment's database names, and the files of runs at work that were opened before it."""
+    """The keys that a copy of the database names, and the files of running trainings that were opened before it."""
 
     keys: list[str]
     schema: str | None
@@ -122,16 +123,16 @@ def _refuse_bad_place(target: Path, files: LocalStore) -> None:
     if target.exists():
         raise BackupFailed(f"{str(target)!r} is there already. Choose another name, or delete it first.")
     if not target.parent.is_dir():
-        raise BackupFailed(f"There is no folder {str(target.parent)!r} to write the back-up into.")
+        raise BackupFailed(f"There is no folder {str(target.parent)!r} to write the backup into.")
     if files.root.resolve() in target.resolve().parents:
-        raise BackupFailed("A back-up cannot lie inside of what it backs up. Choose a place outside of DATA_ROOT.")
+        raise BackupFailed("A backup cannot be inside what it backs up. Choose a place outside of DATA_ROOT.")
 
 
 def _refuse_full_disk(target: Path, total_bytes: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < total_bytes:
         raise BackupFailed(
-            f"The back-up needs about {total_bytes / 1e6:,.0f} MB, and the disk of {str(target.parent)!r} has "
+            f"The backup needs about {total_bytes / 1e6:,.0f} MB, and the disk of {str(target.parent)!r} has "
             f"{free / 1e6:,.0f} MB free."
         )
 
@@ -155,35 +156,21 @@ def _held(files: LocalStore, run_ids: Iterable[str], opened: contextlib.ExitStac
 
 
 def named_keys(inventory: Inventory, files: LocalStore) -> Iterator[str]:
-    """Yield the key of every file that the rows name: pictures by their ids, runs and exports by their folders."""
+    """Yield the key of every file that the rows name: images by their ids, runs and exports by their folders."""
     jobs = {job.id for job in inventory.jobs()}
     folders: dict[str, None] = {}
     for images in image_folders(inventory):
         yield from (images.key(image_id) for image_id in images.shapes)
         folders[stored.owner_folder(images.path)] = None
     for run in inventory.runs():
-        yield from _finished_files(files, stored.run_folder(run.id))
+        yield from files.keys(stored.run_folder(run.id))
     for folder in folders:
-        yield from (
-            key for key in _finished_files(files, stored.exports_folder(folder)) if stored.job_of_export(key) in jobs
-        )
+        yield from (key for key in files.keys(stored.exports_folder(folder)) if stored.job_of_export(key) in jobs)
     yield from (key for job_id in sorted(jobs) if files.exists(key := stored.job_log_key(job_id)))
 
 
-def _finished_files(files: LocalStore, folder: str) -> list[str]:
-    return [key for key in files.keys(folder) if _is_key(files, key)]
-
-
-def _is_key(files: LocalStore, key: str) -> bool:
-    try:
-        files.path(key)
-    except stored.BadKey:
-        return False
-    return True
-
-
 class _Writer:
-    """The zip while it is written, and what is in it so far."""
+    """Writes the zip and records what it contains."""
 
     def __init__(self, path: Path, total_bytes: int, progress: Progress) -> None:
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True)
@@ -209,7 +196,7 @@ class _Writer:
             self.gone.append(key)
 
     def add(self, key: str, source: BinaryIO) -> None:
-        """Copy a file into the zip piece by piece, as it is at this moment; a log may grow meanwhile."""
+        """Copy a file into the zip in pieces, up to its size now; a log may grow while it is copied."""
         info = zipfile.ZipInfo(key, (1980, 1, 1, 0, 0, 0))
         info.compress_type = zipfile.ZIP_DEFLATED if Path(key).suffix in PACKED else zipfile.ZIP_STORED
         info.external_attr = 0o644 << 16

@@ -1,7 +1,7 @@
-"""What a bug report needs, as one small zip: built from plain values, cleaned of secrets, places and names.
+"""A bug report as one small zip: built from plain values, without secrets, paths and names.
 
-Names that people gave (of datasets, runs, label sets and files) become words like "image 12": a name of a file can be
-the name of a patient. Pictures are added only when asked for.
+Names that people gave (of datasets, runs, label sets and files) become words like "image 12": a file name can be the
+name of a patient. Images are added only on request.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ MOST_WORDS = 12
 """Words of a name with spaces that are looked for before its last one."""
 _OUR_FILE = re.compile(r"(?:.*/)?(?:[0-9a-f]{32}|\w+\.[0-9a-f]{8}\.part)\.(?:png|webp)")
 
-README = """This is what a report about a job that failed needs. It was made by Maskloom and holds:
+README = """A report about a job that failed, created by Maskloom. It contains:
 
-job.json         the job: kind, state, times, what it was given and how it ended
+job.json         the job: kind, state, times, input and how it ended
 job.log          its log
 log.jsonl        what was logged about it in DATA_ROOT/logs
 settings.json    the settings of this installation, without secrets
@@ -55,16 +55,15 @@ versions.json    versions of Python and of the packages that Maskloom uses
 machine.json     processor, memory and disk
 doctor.json      a quick check of the database against the files
 {images}
-Passwords, tokens, folders of this machine and names that people gave were taken out. Look through it before you send
-it.
+Passwords, tokens, folders of this machine and names that people gave were removed. Check it before you send it.
 """
-WITH_IMAGES = "images/          some of the images that the job worked on, because that was ticked\n"
-NO_IMAGES = "No image is in it.\n"
+WITH_IMAGES = "images/          some of the images that the job worked on, because that was selected\n"
+NO_IMAGES = "It contains no images.\n"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the database knows of a job. `names` maps what people called things to a neutral word for each."""
+    """The rows about a job. `names` maps names that people gave to neutral words."""
 
     job: Mapping[str, Any]
     recipe: Mapping[str, Any] | None
@@ -73,7 +72,7 @@ class Facts:
 
 
 def bug_report(facts: Facts, report: Report, files: Store, current: Settings, with_images: bool) -> bytes:
-    """Return the zip. Its members have fixed names; images, where asked for, are numbered."""
+    """Return the zip. Its members have fixed names; images, where requested, are numbered."""
     clean = Cleaner(facts.names, current)
     job_id = facts.job["id"]
     try:
@@ -86,7 +85,7 @@ def bug_report(facts: Facts, report: Report, files: Store, current: Settings, wi
         "job.json": _json(clean.value(facts.job)),
         "job.log": clean(log),
         "log.jsonl": "".join(_line(clean, line) for line in lines),
-        "settings.json": _json(settings_told(current)),
+        "settings.json": _json(shown_settings(current)),
         "recipe.json": _json(clean.value(facts.recipe)) if facts.recipe else "",
         "versions.json": _json(versions()),
         "machine.json": _json(machine(current.data_root)),
@@ -104,7 +103,7 @@ def bug_report(facts: Facts, report: Report, files: Store, current: Settings, wi
 
 
 class Cleaner:
-    """Takes secrets, places and names out of text."""
+    """Removes secrets, paths and names from text."""
 
     def __init__(self, names: Mapping[str, str], current: Settings) -> None:
         self._names, self._root, self._secrets = names, current.data_root, secrets_of(current)
@@ -148,22 +147,22 @@ class Cleaner:
 
     def _file(self, name: str) -> str:
         if _OUR_FILE.fullmatch(name):
-            return name  # an id says nothing of anybody
+            return name  # an id reveals no name
         return self._names.get(name) or self._names.get(Path(name).name) or A_FILE
 
 
 OF_PEOPLE = ("admin_emails", "allowed_hosts")
-"""Settings that say who, and where."""
+"""Settings that name people and hosts."""
 
 
-def settings_told(current: Settings) -> dict[str, Any]:
-    """Return the settings without what nobody else should know: of a database's URL only what kind it is."""
+def shown_settings(current: Settings) -> dict[str, Any]:
+    """Return the settings without secrets and names; of a database's URL only its kind."""
     values = current.model_dump(mode="json")
     kind = current.resolved_database_url.partition(":")[0]
-    told = {
+    shown = {
         name: HIDDEN if value and (is_secret(name) or name in OF_PEOPLE) else value for name, value in values.items()
     }
-    return told | {"data_root": "DATA_ROOT", "database_url": f"{kind}://…" if current.database_url else ""}
+    return shown | {"data_root": "DATA_ROOT", "database_url": f"{kind}://…" if current.database_url else ""}
 
 
 def _requirements() -> list[str]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.care import leftovers
 from engine.care.findings import Finding, Report, counted
 from engine.care.image_folders import Compared, ImageFolder, compared, decodes, image_folders
-from engine.care.inventory import Inventory
 from engine.store import keys as stored
 from engine.store.base import Store
 from engine.store.disk import zip_is_whole
 
+if TYPE_CHECKING:
+    from db.inventory import Inventory
+
 Seen = Callable[[int], None]
 
-KEPT = "Nothing can make it again: restore it from a back-up, or import the image again."
+KEPT = "Nothing can make it again: restore it from a backup, or import the image again."
 _PLURALS = {"image": "images", "thumbnail": "thumbnails", "truth": "truth masks", "label": "labels"}
 _PLURALS |= {"prediction": "predictions", "uncertainty": "uncertainty maps"}
 _REPAIRS = {
@@ -70,7 +72,7 @@ def check(
 def database_findings(inventory: Inventory, quick: bool) -> Iterable[Finding]:
     faults = inventory.faults(quick)
     if faults:
-        advice = "Stop Maskloom, keep a copy of app.db, and restore a back-up."
+        advice = "Stop Maskloom, keep a copy of app.db, and restore a backup."
         yield Finding("database", f"SQLite finds its file damaged. {advice}", tuple(faults))
         return
     version, needed = inventory.schema()

@@ -1,4 +1,4 @@
-"""What takes the disk, by kind: walked through in the background, because a full installation has 100,000s of files."""
+"""Disk use by kind, counted in the background, because a large installation has several 100,000 files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Bytes by kind; "database" and "other" are what lies beside the folders."""
+    """Bytes by kind; "database" and "other" are the files outside of the folders."""
 
     by_kind: Mapping[str, int]
 
@@ -36,7 +36,7 @@ class DiskUse:
 
 
 def disk_use(root: Path) -> DiskUse:
-    """Walk through DATA_ROOT and return what takes how much."""
+    """Return the disk use of DATA_ROOT by kind."""
     found = {kind: sum(LocalStore(root).size(folder) for folder in folders) for kind, folders in KINDS.items()}
     beside = [path for path in root.iterdir() if path.is_file()] if root.is_dir() else []
     for path in beside:
@@ -46,7 +46,7 @@ def disk_use(root: Path) -> DiskUse:
 
 
 class DiskWatch:
-    """Knows the last count, and counts again in a thread of its own when that is asked for and old."""
+    """Holds the last count, and counts again in a background thread when an old one is requested."""
 
     def __init__(self, root: Path, every_s: float = 300.0) -> None:
         self._root, self._every_s = root, every_s

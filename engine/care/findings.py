@@ -1,4 +1,4 @@
-"""What a check-up found, in sentences for people and as plain data for machines."""
+"""The findings of a check-up, as sentences for people and as plain data for programs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """A check-up: what was looked at, what was found, and what is worth knowing though nothing is wrong with it."""
+    """A check-up: what was checked, the findings, and notes about what is not a fault."""
 
     checked: dict[str, int]
     quick: bool

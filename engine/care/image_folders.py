@@ -8,15 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from engine.care.inventory import Inventory
 from engine.imaging import codec
 from engine.store import keys as stored
 from engine.store.base import Store
+
+if TYPE_CHECKING:
+    from db.inventory import Inventory
 
 THREADS = min(4, os.cpu_count() or 1)
 """OpenCV decodes outside of Python's lock."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.care.findings import Finding, counted
 from engine.care.image_folders import Compared, ImageFolder
-from engine.care.inventory import Inventory
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 from engine.store.disk import PART
+
+if TYPE_CHECKING:
+    from db.inventory import Inventory
 
 LOST_AND_FOUND = "lost+found"
 UPLOADS_KEPT_S = 7 * 24 * 3600.0

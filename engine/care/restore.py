@@ -1,4 +1,4 @@
-"""Reading a back-up into an empty folder. Nothing in the zip is believed: names, sizes and hashes are checked."""
+"""Reading a backup into an empty folder. Nothing in the zip is trusted: names, sizes and hashes are checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.store.local import LocalStore
 
 STAGE = "restore.part"
 LARGEST_MANIFEST_BYTES = 1 << 30
-DAMAGED = "The back-up is damaged or cut short, or is no back-up of Maskloom"
+DAMAGED = "The backup is damaged or cut short, or is no backup of Maskloom"
 
 
 def restore_files(
@@ -26,17 +26,17 @@ def restore_files(
     prepare: Callable[[Path], None],
     progress: Progress = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Bring a back-up into an empty DATA_ROOT, whole or not at all; return its manifest.
+    """Restore a backup into an empty DATA_ROOT, completely or not at all; return its manifest.
 
-    Everything is unpacked and checked in a folder beside its place; only what is whole is moved to where it belongs,
+    Everything is unpacked and checked in a temporary folder in DATA_ROOT; only a complete backup is moved out of it,
     the database last.
 
     Args:
-        database: where the SQLite file belongs; None where the database is another one and only files are restored.
-        prepare: is given the unpacked database before it is moved: checks it and puts its queue in order.
+        database: the path of the SQLite file; None for another database, where only files are restored.
+        prepare: is called with the unpacked database before it is moved: checks it and ends its unfinished jobs.
 
     Raises:
-        BackupFailed: the folder is not empty, or the back-up is damaged or of another kind. Nothing was restored.
+        BackupFailed: the folder is not empty, or the backup is damaged or of another kind. Nothing was restored.
     """
     stage = files.root / STAGE
     _refuse_unless_empty(files.root, stage, database)
@@ -49,9 +49,9 @@ def restore_files(
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         shutil.rmtree(stage, ignore_errors=True)
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            raise BackupFailed(f"The back-up could not be unpacked: {error.strerror or error}.") from None
+            raise BackupFailed(f"The backup could not be unpacked: {error.strerror or error}.") from None
         missing = isinstance(error, FileNotFoundError)
-        raise BackupFailed(f"There is no back-up {str(source)!r}." if missing else f"{DAMAGED}.") from None
+        raise BackupFailed(f"There is no backup {str(source)!r}." if missing else f"{DAMAGED}.") from None
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
@@ -66,13 +66,13 @@ def restore_files(
 
 def _refuse_unless_empty(root: Path, stage: Path, database: Path | None) -> None:
     if database is not None and database.exists():
-        raise BackupFailed(f"There is a database {str(database)!r} already. A back-up is restored beside none.")
+        raise BackupFailed(f"There is already a database {str(database)!r}. Move it away before a restore.")
     if root.exists() and any(entry != stage for entry in root.iterdir()):
         raise BackupFailed(
-            f"{str(root)!r} is not empty, and a back-up is restored into an empty folder only. Set DATA_ROOT to a new "
+            f"{str(root)!r} is not empty, and a backup is restored into an empty folder only. Set DATA_ROOT to a new "
             "folder, or move away what is there."
         )
-    shutil.rmtree(stage, ignore_errors=True)  # of a restore that was cut off
+    shutil.rmtree(stage, ignore_errors=True)  # of an interrupted restore
     stage.mkdir(parents=True)
 
 
@@ -86,7 +86,7 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
     except (KeyError, ValueError, TypeError, AttributeError):
         raise BackupFailed(f"{DAMAGED}: it has no list of files.") from None
     if version != FORMAT:
-        raise BackupFailed(f"The back-up has format {version!r}, and this Maskloom reads {FORMAT}. Update Maskloom.")
+        raise BackupFailed(f"The backup has format {version!r}, and this Maskloom reads {FORMAT}. Update Maskloom.")
     names = [info.filename for info in archive.infolist()]
     if not sizes_fit or len(names) != len(set(names)) or set(names) != {*listed, MANIFEST}:
         raise BackupFailed(f"{DAMAGED}: its list of files does not fit what is in it.")
@@ -95,16 +95,16 @@ def _manifest(archive: zipfile.ZipFile) -> dict[str, Any]:
 
 def _check_kind(manifest: dict[str, Any], database: Path | None) -> None:
     if database is not None and DATABASE not in manifest["files"]:
-        raise BackupFailed("This back-up holds files only. Its database was another: set DATABASE_URL to it first.")
+        raise BackupFailed("This backup holds files only. Its database was another: set DATABASE_URL to it first.")
     if database is None and DATABASE in manifest["files"]:
-        raise BackupFailed("This back-up holds a SQLite database. Leave DATABASE_URL empty to restore it.")
+        raise BackupFailed("This backup holds a SQLite database. Leave DATABASE_URL empty to restore it.")
 
 
 def _refuse_full_disk(root: Path, needed: int) -> None:
     free = shutil.disk_usage(root).free
     if free < needed:
         raise BackupFailed(
-            f"The back-up unpacks to {needed / 1e6:,.0f} MB, and the disk of {str(root)!r} has {free / 1e6:,.0f} MB "
+            f"The backup unpacks to {needed / 1e6:,.0f} MB, and the disk of {str(root)!r} has {free / 1e6:,.0f} MB "
             "free."
         )
 

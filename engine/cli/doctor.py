@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from db.inventory import DatabaseInventory
+from db.inventory import Inventory
 from db.models import utc_now
 from db.repair import repairing
 from db.session import Database
@@ -76,7 +76,7 @@ def _checked(database: Database, files: LocalStore, current: Settings, quick: bo
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as bar:
         task = bar.add_task("", total=None)
         return check(
-            DatabaseInventory(database),
+            Inventory(database),
             files,
             utc_now(),
             current.lost_after_s,

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import make_url
 
-from db.inventory import DatabaseInventory
+from db.inventory import Inventory
 from db.models import utc_now
 from db.repair import end_all
 from db.session import Database
@@ -39,7 +39,7 @@ def backup(
 ):
     """Write database, images, masks, models and job logs into one zip. Jobs may run meanwhile."""
     installation = Installation()
-    live = DatabaseInventory(installation.database)
+    live = Inventory(installation.database)
     if not live.is_sqlite and not files_only:
         raise BackupFailed(
             f"The database is {live.dialect}: back it up with its own tool (pg_dump for PostgreSQL), and then the "
@@ -108,16 +108,16 @@ def _sqlite_file(current: Settings) -> Path | None:
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
-def _snapshot(path: Path) -> Callable[[Path], AbstractContextManager[DatabaseInventory]]:
+def _snapshot(path: Path) -> Callable[[Path], AbstractContextManager[Inventory]]:
     """Return a function that copies the SQLite database to a path, at one moment, and opens the copy to read."""
 
     @contextmanager
-    def copied(target: Path) -> Iterator[DatabaseInventory]:
+    def copied(target: Path) -> Iterator[Inventory]:
         with closing(sqlite3.connect(path, timeout=30)) as source, closing(sqlite3.connect(target)) as copy:
             source.backup(copy)  # in one step: writers continue in the WAL
         database = Database(f"sqlite:///{target}")
         try:
-            yield DatabaseInventory(database)
+            yield Inventory(database)
         finally:
             database.close()
 
@@ -127,7 +127,7 @@ def _snapshot(path: Path) -> Callable[[Path], AbstractContextManager[DatabaseInv
 def _ready(path: Path) -> int:
     """Check a restored database, migrate it, and end its unfinished jobs. Returns how many jobs that were."""
     database = Database(f"sqlite:///{path}")
-    inventory = DatabaseInventory(database)
+    inventory = Inventory(database)
     try:
         if faults := inventory.faults(quick=False):
             raise BackupFailed(f"The database in the backup is damaged: {faults[0]}.")

@@ -16,6 +16,7 @@ from engine.exports.annotated import Annotated, Progress
 from engine.exports.run_facts import RunFacts, TileRow
 
 Owner = Literal["run", "prediction_set", "label_set"]
+Network = Callable[[np.ndarray], np.ndarray]
 
 
 class UnknownFormat(ValueError):
@@ -65,16 +66,17 @@ class RunFormat(Format):
 class ModelFormat(Format):
     """The model of a run's best epoch, in a zip with a model card and an example program.
 
-    `convert(model, folder, facts)` writes a Keras model to a file or folder in `folder`. It returns that path and a
-    function that runs what was written: images uint8 (B, S, S, 3) to probabilities float32 (B, S, S, 1). The job
-    compares these with the probabilities of the Keras model. It may raise `engine.network.conversion.ConversionError`.
+    `convert(model, path, facts)` writes a Keras model to a file or folder, which `file` names. It returns a function
+    that runs what was written: images uint8 (B, S, S, 3) to probabilities float32 (B, S, S, 1). The job compares these
+    with the probabilities of the Keras model. It may raise `engine.network.conversion.ConversionError`.
 
     `contents` describes the file in the model card. The example installs `packages`, runs the line `imports`, then
     `load`, and computes the probabilities of `batch`, float32 (1, S, S, 3), by the expression `predict`.
     """
 
     suffix: str = "zip"
-    convert: Callable[[Any, Path, RunFacts], tuple[Path, Callable[[np.ndarray], np.ndarray]]]
+    file: str
+    convert: Callable[[Any, Path, RunFacts], Network]
     contents: str
     packages: str
     imports: str

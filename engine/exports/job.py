@@ -137,7 +137,7 @@ def _packed(
     steps.next("converting_the_model")
     squares = _squares(context.artifacts, rows, facts, model.input_shape[1])
     try:
-        file, answer = what.convert(model, folder, facts)
+        answer = what.convert(model, folder / what.file, facts)
         steps.next("comparing_it_with_the_model")
         apart = conversion.checked_difference(answer(squares), conversion.keras_answer(model, squares))
     except conversion.ConversionError as error:
@@ -147,7 +147,9 @@ def _packed(
         f"Compared with the run's own model on {len(squares)} squares of its images: the largest difference of a "
         f"probability was {apart:.2g}."
     )
-    model_pack.write(target, file, model_card(what, facts, check), example(what, facts.data, model.input_shape[1]))
+    model_pack.write(
+        target, folder / what.file, model_card(what, facts, check), example(what, facts.data, model.input_shape[1])
+    )
     steps.done()
     return {"difference": apart, "images": len(squares)}
 

@@ -30,11 +30,6 @@ class ConversionError(ValueError):
     """The network could not be converted. The message is a sentence the user can act on."""
 
 
-def save_keras(model: keras.Model, path: Path) -> None:
-    """Write a .keras file of weights and layers, without an optimizer."""
-    model.save(path)
-
-
 def save_savedmodel(model: keras.Model, folder: Path) -> None:
     """Write a SavedModel; its endpoint `serve` takes a batch of any length."""
     model.export(folder, format="tf_saved_model", verbose=False)

@@ -71,7 +71,7 @@ class Store(Protocol):
         """Return a short text that changes whenever a file does."""
 
     def keys(self, folder: str) -> list[str]:
-        """Return the keys of all files below a folder, sorted."""
+        """Return the keys of all files below a folder, sorted; files with names that no key has are left out."""
 
     def listing(self, folder: str) -> Listing:
         """Return the names of files and folders directly inside a folder, unfinished ones included."""

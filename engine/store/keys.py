@@ -28,13 +28,18 @@ class BadKey(ValueError):
     """A key that this module did not build."""
 
 
+def is_key(path: str) -> bool:
+    """Whether a relative path can be a key: no part of it is empty, hidden, absolute or ".."."""
+    return all(_SEGMENT.fullmatch(part) for part in path.split("/"))
+
+
 def checked(key: str) -> str:
-    """Return `key` if it can be one: no part of it is empty, hidden, absolute or "..".
+    """Return `key` if it can be one.
 
     Raises:
         BadKey: it cannot.
     """
-    if not all(_SEGMENT.fullmatch(part) for part in key.split("/")):
+    if not is_key(key):
         raise BadKey(f"Not a key of the store: {key!r}.")
     return key
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.store.base import Listing, MissingFile
 from engine.store.disk import PART, replacing
-from engine.store.keys import checked
+from engine.store.keys import checked, is_key
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class LocalStore:
         return f"{state.st_mtime_ns:x}-{state.st_size:x}"
 
     def keys(self, folder: str) -> list[str]:
-        files = (path for path in self.path(folder).rglob("*") if path.is_file())
-        return sorted(key for path in files if PART not in (key := self._relative(path)))
+        paths = (self._relative(path) for path in self.path(folder).rglob("*") if path.is_file())
+        return sorted(path for path in paths if PART not in path and is_key(path))
 
     def listing(self, folder: str) -> Listing:
         path = self.path(folder)

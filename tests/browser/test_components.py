@@ -122,7 +122,7 @@ def test_a_change_of_mode_redraws_and_loads_nothing_again(components, open_tab):
     assert [url for url in asked if "0" * 32 not in url] == []
 
 
-def test_a_tile_is_chosen_by_mouse_and_by_keyboard(components, open_tab):
+def test_a_tile_is_selected_by_mouse_and_keyboard(components, open_tab):
     page = open_tab(f"{components.address}/?show=grid")
     first_canvas(page)
     page.locator(".tile").nth(1).click()
@@ -132,13 +132,13 @@ def test_a_tile_is_chosen_by_mouse_and_by_keyboard(components, open_tab):
     expect(page.get_by_text("Chosen: disc 2.png")).to_be_visible()
 
 
-def test_an_image_that_is_gone_says_so(components, open_tab):
+def test_a_missing_image_shows_a_message(components, open_tab):
     page = open_tab(f"{components.address}/?show=grid")
     page.locator(".tile").last.scroll_into_view_if_needed()
     expect(page.get_by_text("The image is gone")).to_be_visible()
 
 
-def test_the_panes_zoom_as_one_and_come_back(components, open_tab):
+def test_the_panes_zoom_together_and_reset(components, open_tab):
     page = open_tab(f"{components.address}/?show=viewer")
     canvases = page.locator(".pane canvas")
     until(page, lambda: canvases.count() == 3 and drawn(canvases.nth(0)).any() and drawn(canvases.nth(1)).any())
@@ -154,7 +154,7 @@ def test_the_panes_zoom_as_one_and_come_back(components, open_tab):
     until(page, lambda: np.array_equal(drawn(canvases.nth(0)), whole[0]))
 
 
-def test_the_wipe_uncovers_the_second_picture(components, open_tab):
+def test_the_wipe_uncovers_the_second_image(components, open_tab):
     page = open_tab(f"{components.address}/?show=viewer")
     canvas = page.locator(".pane canvas").nth(2)
     until(page, lambda: drawn(canvas).any())
@@ -165,7 +165,7 @@ def test_the_wipe_uncovers_the_second_picture(components, open_tab):
     until(page, lambda: share_of(drawn(canvas), palette.MASK) == 0)
 
 
-def test_files_and_a_zip_are_uploaded_and_others_are_named(components, open_tab, tmp_path):
+def test_files_and_a_zip_are_uploaded_and_others_are_listed(components, open_tab, tmp_path):
     page = open_tab(f"{components.address}/?show=upload")
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
@@ -182,7 +182,7 @@ def test_files_and_a_zip_are_uploaded_and_others_are_named(components, open_tab,
     expect(page.get_by_text("Arrived: nothing")).to_be_visible()
 
 
-def test_two_thousand_files_of_a_folder_arrive(components, open_tab, tmp_path):
+def test_two_thousand_files_of_a_folder_are_uploaded(components, open_tab, tmp_path):
     folder = tmp_path / "many"
     (folder / "images").mkdir(parents=True)
     small = io.BytesIO()

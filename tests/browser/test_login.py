@@ -106,7 +106,7 @@ def test_an_anonymous_visitor_sees_only_the_sign_in_page(app, context_of):
     assert status(app.address, a_picture(app)) == 401
 
 
-def test_the_first_person_is_admin_and_lets_the_next_one_work(app, context_of):
+def test_the_first_person_is_admin_and_gives_the_next_one_a_role(app, context_of):
     adas, bobs = context_of(), context_of()
     ada = log_in(adas, app.address, ADA[0])
     bob = log_in(bobs, app.address, "Bob")
@@ -123,8 +123,8 @@ def test_the_first_person_is_admin_and_lets_the_next_one_work(app, context_of):
     expect(ada.locator("b", has_text="Ross")).to_have_count(0)
     ada.get_by_label("Role of Bob").click()
     ada.get_by_role("option", name="Editor").click()
-    ada.get_by_role("heading", name="What was done").wait_for()
-    expect(ada.get_by_label("Role of Bob")).to_have_count(1)  # what was drawn before goes once all is drawn anew
+    ada.get_by_role("heading", name="Audit log").wait_for()
+    expect(ada.get_by_label("Role of Bob")).to_have_count(1)  # the old element disappears after the rerun
     expect(ada.get_by_label("Role of Bob")).to_have_value("Editor")
     bob.reload()
     bob.get_by_role("button", name="Start training").wait_for()

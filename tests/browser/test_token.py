@@ -1,4 +1,4 @@
-"""The shared access token in a real browser: asked for once, good for pages and pictures, and given up."""
+"""The shared access token in a real browser: entered once, valid for pages and images, and logged out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.running_app import running
 TOKEN = "a token of 24 characters"
 
 
-def test_the_token_is_typed_in_once_and_given_up(tmp_path, open_tab):
+def test_the_token_is_entered_once_until_logging_out(tmp_path, open_tab):
     with running(tmp_path / "data", ACCESS_TOKEN=TOKEN) as app:
         add_discs(app.installation)
         page = open_tab(f"{app.address}/datasets")
@@ -24,6 +24,6 @@ def test_the_token_is_typed_in_once_and_given_up(tmp_path, open_tab):
         page.locator("img[src*='/thumbs/'], .tile .frame:not(.loading)").first.wait_for()
         assert TOKEN not in page.url and TOKEN not in app.log.read_text()
         page.get_by_test_id("stTopNavLink").filter(has_text="Account").first.click()
-        page.get_by_role("link", name="Leave").click()
+        page.get_by_role("link", name="Log out").click()
         page.get_by_label("Access token").wait_for()
         expect(page.get_by_test_id("stTopNavLink")).to_have_count(0)

@@ -90,7 +90,7 @@ def ready(page, panes=PANES):
 
 def zoom_to(page, percent):
     page.locator("select.zoom").select_option(f"{percent} %")
-    page.wait_for_timeout(200)
+    page.evaluate("() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
 
 
 def zoom_of(page):

@@ -149,6 +149,14 @@ def test_what_a_killed_writer_left_is_deleted_and_nothing_else(tmp_path):
     files.delete_unfinished("runs/gone")
 
 
+def test_a_file_whose_name_is_no_key_is_not_among_the_keys(tmp_path):
+    files = LocalStore(tmp_path)
+    files.write("runs/a/best.keras", b"model")
+    (tmp_path / "runs/a/my copy.keras").write_bytes(b"model")
+    assert files.keys("runs/a") == ["runs/a/best.keras"]
+    assert files.listing("runs/a").files == ["best.keras", "my copy.keras"]
+
+
 def test_a_link_to_a_folder_is_deleted_without_what_it_points_to(tmp_path):
     files = LocalStore(tmp_path / "root")
     (tmp_path / "elsewhere").mkdir()

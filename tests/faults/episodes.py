@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from db import datasets, recipes, runs, submissions
-from db.inventory import DatabaseInventory
+from db.inventory import Inventory
 from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run, utc_now
 from engine.care.checkup import check
 from tests.faults import invariants, jobs_at_work
@@ -203,7 +203,7 @@ class Episodes:
 
     def _doctor(self, excused: Collection[str]) -> tuple[set[str], list[str]]:
         """Return which of `excused` the product itself says are gone or damaged, and what else it finds."""
-        inventory = DatabaseInventory(self.rig.installation.database)
+        inventory = Inventory(self.rig.installation.database)
         report = check(inventory, self.rig.installation.files, utc_now(), self.rig.lost_after_s)
         said: set[str] = set()
         told = []

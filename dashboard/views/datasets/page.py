@@ -27,6 +27,7 @@ from db.models import Dataset, Image, utc_now
 from engine.store import keys as stored
 
 PAGE = "views/datasets/page.py"
+POLL_S = 2.0
 MODES: dict[str, Mode] = {"Fill": "fill", "Outline": "outline", "Images only": "image"}
 TRUTH_FILTERS: dict[str, facts.TruthFilter] = {"All": "all", "With truth": "with truth", "Without": "without truth"}
 
@@ -78,8 +79,7 @@ def import_new(name: str, chosen: ChosenSource) -> None:
 def list_page() -> None:
     st.title("Datasets")
     st.caption("A dataset is a set of images, with truth masks if you have some. Everything starts from one.")
-    with resources.database().reading() as session:
-        cards = facts.cards(session, utc_now(), resources.settings().lost_after_s, size_of)
+    cards = read_cards()
     if not cards:
         status.empty_state(
             "No images yet",
@@ -88,22 +88,19 @@ def list_page() -> None:
         )
     with st.expander("Import images", icon=":material/upload:", expanded=not cards):
         import_section()
-    if any(card.job is not None and card.job.at_work for card in cards):
-        live_cards()
-    elif cards:
-        draw_cards(cards)
+    active = any(card.active for card in cards)
+    st.fragment(draw_cards, run_every=POLL_S if active else None)(active)
 
 
-@st.fragment(run_every=2.0)
-def live_cards() -> None:
+def read_cards() -> tuple[facts.Card, ...]:
     with resources.database().reading() as session:
-        cards = facts.cards(session, utc_now(), resources.settings().lost_after_s, size_of)
-    if not any(card.job is not None and card.job.at_work for card in cards):
-        st.rerun()
-    draw_cards(cards)
+        return facts.cards(session, utc_now(), resources.settings().lost_after_s, size_of)
 
 
-def draw_cards(cards: tuple[facts.Card, ...]) -> None:
+def draw_cards(was_active: bool) -> None:
+    cards = read_cards()
+    if was_active and not any(card.active for card in cards):
+        st.rerun()  # to stop polling
     grid = st.grid(min_column_width=300, gap="small")
     for card in cards:
         with grid.container(border=True, key=f"card-{card.id}"):
@@ -119,7 +116,7 @@ def draw_card(card: facts.Card) -> None:
         f"{count(card.images, 'image').capitalize()} · {truth}  \n"
         f"{size(card.size_bytes)} · {ago(card.created_at, utc_now())}"
     )
-    if card.job and card.job.at_work:
+    if card.job and card.active:
         status.progress(card.job, "")
     if st.button("Open", key=f"open-{card.id}", width="stretch", on_click=first_page):
         st.switch_page(PAGE, query_params={"dataset": card.id})
@@ -200,13 +197,13 @@ def browse(view: facts.DatasetView) -> None:
                 opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", width=160)
     asked = (search or "", TRUTH_FILTERS[wanted or "All"])
     with resources.database().reading() as session:
-        found = facts.count_images(session, view.id, *asked)
-    if not found:
+        total = facts.count_images(session, view.id, *asked)
+    if not total:
         st.info("No image has this text in its name. Clear the search to see all.")
         return
     grid, foot = st.container(), st.container()
     with foot:
-        page = page_numbers(found)
+        page = page_numbers(total)
     with grid:
         draw_grid(view, page, asked, MODES[mode or "Outline"], opacity)
 

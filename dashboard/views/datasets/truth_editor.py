@@ -112,8 +112,8 @@ def _buttons(view: DatasetView, mapping: Mapping | None, counts: np.ndarray, key
         help="Find the peaks of the histogram and assign every value to the nearest.",
     ):
         proposal = truth.propose_classes(counts)
-        found = [entry.model_dump() for entry in proposal.classes]
-        _restart(view, key, Mapping(found, list(proposal.lookup)))
+        classes = [entry.model_dump() for entry in proposal.classes]
+        _restart(view, key, Mapping(classes, list(proposal.lookup)))
     if undo.button("Undo", key=f"{key}-undo", width="stretch", help="Restore the saved classes."):
         _restart(view, key, None)
     if changed:

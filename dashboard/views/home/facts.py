@@ -114,15 +114,15 @@ def _next_step(images: int, truth: int, label_sets: int, with_model: int) -> Ste
 
 
 def _work(session: Session, now: datetime, lost_after_s: float) -> tuple[Work, ...]:
-    found = []
+    active = []
     for job in jobs.active(session):
         if job.kind in (JobKind.MEASURE, JobKind.WARM):
             continue  # short, and shown on the page that started them
         view = job_view(job, now, lost_after_s)
         if view is not None:
             name, page, query = _target(session, job)
-            found.append(Work(_WORK[job.kind], name, page, query, view))
-    return tuple(found)
+            active.append(Work(_WORK[job.kind], name, page, query, view))
+    return tuple(active)
 
 
 def _target(session: Session, job: Job) -> tuple[str, str, dict[str, str]]:

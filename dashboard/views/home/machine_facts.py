@@ -57,7 +57,7 @@ class Machine:
         """The disk space that Maskloom uses, by kind, largest first."""
         if self.use is None:
             return "The disk space that Maskloom uses is being computed."
-        kinds = sorted(self.use.by_kind.items(), key=lambda found: found[1], reverse=True)
+        kinds = sorted(self.use.by_kind.items(), key=lambda item: item[1], reverse=True)
         parts = ", ".join(f"{kind} {wording.size(count)}" for kind, count in kinds)
         return f"Maskloom uses {wording.size(self.use.total_bytes)}" + (f": {parts}." if parts else ".")
 

@@ -98,11 +98,11 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
 
 def fit_images(session: Session, dataset_id: str, method: str) -> tuple[ProbeImage, ...]:
     """Return the images of a dataset that a method is fitted to, the same as in its job; none for most methods."""
-    found = find_method(method)
-    if found.look is None:
+    chosen_method = find_method(method)
+    if chosen_method.look is None:
         return ()
     order = select(Image.id).where(Image.dataset_id == dataset_id).order_by(Image.position, Image.id)
-    chosen = fit_sample(session.scalars(order).all(), found)
+    chosen = fit_sample(session.scalars(order).all(), chosen_method)
     rows = {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(chosen)))}
     return tuple(_probe_image(rows[image_id]) for image_id in chosen)
 

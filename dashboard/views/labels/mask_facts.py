@@ -64,10 +64,10 @@ class Mask:
 
 @dataclass(frozen=True)
 class MaskPage:
-    """One page of a label set's masks; `found` counts the masks of all pages."""
+    """One page of a label set's masks; `total` counts the masks of all pages."""
 
     masks: tuple[Mask, ...]
-    found: int
+    total: int
     page: int
     pages: int
 
@@ -93,12 +93,12 @@ def mask_page(
 ) -> MaskPage:
     """Return one page (counted from 1, clamped to the existing pages) of a label set's masks."""
     wanted = [Label.label_set_id == label_set_id, *_FILTERS[show]]
-    found = session.scalar(select(func.count()).select_from(Label).where(*wanted)) or 0
-    pages = max(1, -(-found // PER_PAGE))
+    total = session.scalar(select(func.count()).select_from(Label).where(*wanted)) or 0
+    pages = max(1, -(-total // PER_PAGE))
     page = min(max(page, 1), pages)
     query = _masks().where(*wanted).order_by(*_COLUMNS[order], Image.position, Image.id)
     rows = session.execute(query.limit(PER_PAGE).offset((page - 1) * PER_PAGE))
-    return MaskPage(tuple(_mask(row) for row in rows), found, page, pages)
+    return MaskPage(tuple(_mask(row) for row in rows), total, page, pages)
 
 
 def one_mask(session: Session, label_set_id: str, image_id: str) -> Mask | None:

@@ -57,16 +57,16 @@ def history() -> None:
     """Draw the audit log with search and download."""
     search = st.text_input("Search", key="audit", bind="query-params", placeholder="A person, an action, a name …")
     with database().reading() as session:
-        found = audit.count(session, search)
-    if not found:
+        total = audit.count(session, search)
+    if not total:
         st.info("No entry contains all these words. Search for fewer.", icon=":material/search_off:")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{count(found, 'entry', 'entries').capitalize()}, newest first.", width="stretch")
+        st.caption(f"{count(total, 'entry', 'entries').capitalize()}, newest first.", width="stretch")
         st.download_button(
             "CSV", lambda: csv_of(search), "audit.csv", "text/csv", icon=":material/download:", key="audit-csv"
         )
-    pages = -(-found // PER_PAGE)
+    pages = -(-total // PER_PAGE)
     number = st.pagination(pages, key=f"audit-page-{search}") if pages > 1 else 1
     with database().reading() as session:
         rows = audit.entries(session, search, PER_PAGE, (number - 1) * PER_PAGE)

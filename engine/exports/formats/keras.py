@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from engine.exports.base import ModelFormat
+from engine.exports.base import ModelFormat, Network
 from engine.exports.run_facts import RunFacts
 
 
-def convert(model: Any, folder: Path, facts: RunFacts) -> tuple[Path, Callable[[np.ndarray], np.ndarray]]:
+def convert(model: Any, path: Path, facts: RunFacts) -> Network:
     from engine.network import conversion  # TensorFlow: only where a model is exported
 
-    file = folder / "model.keras"
-    conversion.save_keras(model, file)
-    return file, partial(conversion.keras_file_answer, file)
+    model.save(path)
+    return partial(conversion.keras_file_answer, path)
 
 
 FORMAT = ModelFormat(
@@ -26,6 +22,7 @@ FORMAT = ModelFormat(
     title="Model for Keras (zip)",
     sentence="The .keras file, a model card and an example that runs.",
     order=60,
+    file="model.keras",
     convert=convert,
     contents="`model.keras` for Keras 3 (any backend that has its layers)",
     packages="tensorflow keras",

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from engine.exports.base import ModelFormat
+from engine.exports.base import ModelFormat, Network
 from engine.exports.run_facts import RunFacts, framing_sentence
 
 
-def convert(model: Any, folder: Path, facts: RunFacts) -> tuple[Path, Callable[[np.ndarray], np.ndarray]]:
+def convert(model: Any, path: Path, facts: RunFacts) -> Network:
     from engine.network import conversion  # TensorFlow: only where a model is exported
 
-    file = folder / "model.onnx"
     notes = {
         "run": facts.name,
         "input": "RGB, 0 to 255, float32 (batch, height, width, 3)",
@@ -25,8 +21,8 @@ def convert(model: Any, folder: Path, facts: RunFacts) -> tuple[Path, Callable[[
         "scores": json.dumps([[score.name, score.value, score.on] for score in facts.scores], ensure_ascii=False),
         "threshold": "0.5",
     }
-    conversion.save_onnx(model, file, notes)
-    return file, partial(conversion.onnx_answer, file)
+    conversion.save_onnx(model, path, notes)
+    return partial(conversion.onnx_answer, path)
 
 
 FORMAT = ModelFormat(
@@ -34,6 +30,7 @@ FORMAT = ModelFormat(
     title="Model as ONNX (zip)",
     sentence="For ONNX Runtime and others, compared with the Keras model, with a model card and an example that runs.",
     order=80,
+    file="model.onnx",
     convert=convert,
     contents="`model.onnx`, opset 17, with the input `image` and the output `probability`",
     packages="onnxruntime",

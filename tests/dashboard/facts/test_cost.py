@@ -10,7 +10,7 @@ def classic(**training):
     return config_from("classic", {"training": training})
 
 
-def test_the_sentence_tells_size_work_and_memory():
+def test_the_sentence_has_size_operations_and_memory():
     shown = cost(classic(), ENOUGH)
     assert "31 million parameters" in shown.sentence and "109 GFLOPs" in shown.sentence
     assert "GB of memory" in shown.sentence and "free now" in shown.sentence
@@ -18,7 +18,7 @@ def test_the_sentence_tells_size_work_and_memory():
     assert shown.warning == shown.note == shown.problem == ""
 
 
-def test_the_table_holds_every_parameter():
+def test_the_table_has_all_parameters():
     shown = cost(PRESETS["fast"], ENOUGH)
     assert sum(row.parameters for row in shown.layers) == shown.parameters
     assert shown.layers[0].output == "256 × 256 × 3"

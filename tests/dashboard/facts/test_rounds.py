@@ -28,7 +28,7 @@ def views(installation, run):
         return round_views(session, run.id)
 
 
-def test_scores_against_truth_are_named_so_beside_the_quality(installation, run):
+def test_scores_against_truth_are_named_beside_the_quality(installation, run):
     save(installation, run, 1, **QUALITY, **TRUTH, left_out=1)
     (view,) = views(installation, run)
     assert [(pair.name, pair.by_truth) for pair in view.comparisons] == [
@@ -41,14 +41,14 @@ def test_scores_against_truth_are_named_so_beside_the_quality(installation, run)
     assert view.has_truth and view.accepted and view.left_out == 1
 
 
-def test_without_truth_there_is_no_word_of_it(installation, run):
+def test_without_truth_there_is_no_score_against_it(installation, run):
     save(installation, run, 1, **QUALITY)
     (view,) = views(installation, run)
     assert [pair.name for pair in view.comparisons] == ["Label-free quality"]
     assert not view.has_truth
 
 
-def test_curves_are_marked_where_a_round_begins_the_one_at_work_included(installation, run):
+def test_curves_are_marked_where_each_round_starts(installation, run):
     assert round_starts((), 3, 3) == {}
     save(installation, run, 1, last_epoch=7)
     assert round_starts(views(installation, run), 7, 3) == {}
@@ -59,7 +59,7 @@ def test_curves_are_marked_where_a_round_begins_the_one_at_work_included(install
     assert round_starts(views(installation, run), 15, 3) == {8: "round 2", 13: "round 3"}
 
 
-def test_the_first_round_was_taught_by_the_label_set_and_later_ones_by_their_own_labels():
+def test_the_first_round_uses_the_label_set_and_later_ones_their_own_labels():
     run_id, set_id, image_id = "a" * 32, "b" * 32, "c" * 32
     assert teacher_url(run_id, set_id, 1, image_id, 384) == f"/files/labels/{set_id}/{image_id}?size=384"
     assert teacher_url(run_id, set_id, 2, image_id) == f"/files/runs/{run_id}/rounds/2/labels/{image_id}"

@@ -54,24 +54,24 @@ def test_truth_and_label_sets_are_offered_with_counts_and_named_scores(installat
     assert found["by k-means"].problem == "" and found["Truth masks"].label_set_id is None
 
 
-def test_a_label_set_still_being_drawn_says_so(installation, dataset):
+def test_an_unfinished_label_set_cannot_be_chosen(installation, dataset):
     label(installation, dataset, drawn=2)
     assert "still being computed" in offered(installation, dataset)["by k-means"].problem
 
 
-def test_truth_without_foreground_cannot_teach(installation, dataset):
+def test_truth_without_foreground_cannot_be_chosen(installation, dataset):
     with installation.database.writing() as session:
         session.get_one(Dataset, dataset.id).lookup = [0] * 256
     assert "mark nothing as foreground" in offered(installation, dataset)["Truth masks"].problem
 
 
-def test_a_label_set_without_masks_cannot_teach(installation, dataset):
+def test_a_label_set_without_masks_cannot_be_chosen(installation, dataset):
     label(installation, dataset, drawn=0)
     end(installation)
     assert "no masks" in offered(installation, dataset)["by k-means"].problem
 
 
-def test_without_truth_only_label_sets_teach(installation):
+def test_without_truth_only_label_sets_are_offered(installation):
     bare = add_discs(installation, name="bare", truth=False)
     assert offered(installation, bare) == {}
     with installation.database.reading() as session:
@@ -87,7 +87,7 @@ def test_the_plan_counts_images_and_steps():
     assert (plan.network, plan.cost.parameters) == ("a U-Net", network_plan(config.model).parameters)
 
 
-def test_what_does_nothing_for_truth_is_named_with_a_reason(installation, dataset):
+def test_settings_without_effect_for_truth_have_a_reason(installation, dataset):
     label(installation, dataset)
     end(installation)
     found = offered(installation, dataset)
@@ -110,23 +110,23 @@ def test_one_image_leaves_no_validation_and_the_plan_warns():
     plan = train.plan(PRESETS["fast"], 1)
     assert (plan.work.train_images, plan.work.validation_images) == (1, 0)
     assert any("validation" in warning for warning in plan.warnings)
-    assert any("by heart" in warning for warning in plan.warnings)
+    assert any("memorize" in warning for warning in plan.warnings)
 
 
-def test_what_was_typed_survives_in_the_address():
+def test_settings_are_stored_in_the_url():
     config = config_from("fast", {"training": {"epochs": 3, "learning_rate": 2e-4}, "augmentation": {"enabled": False}})
     kept = train.assignments("fast", config)
     assert set(kept) == {"training.epochs=3", "training.learning_rate=0.0002", "augmentation.enabled=False"}
     assert train.start_config("fast", kept, None) == (config, "")
 
 
-def test_a_spoilt_address_is_ignored_with_a_sentence():
+def test_an_invalid_url_is_ignored_with_a_message():
     config, sentence = train.start_config("fast", ["training.epochs=many"], None)
     assert config == PRESETS["fast"]
     assert "ignored" in sentence and "training.epochs" in sentence
 
 
-def test_a_run_can_be_the_start_of_the_next(installation, dataset):
+def test_a_run_provides_the_start_values_of_the_next(installation, dataset):
     config = config_from("classic", {"training": {"epochs": 7}})
     with installation.database.writing() as session:
         run = runs.create(session, dataset, None, "seven", "classic", config.model_dump(), VERSION)

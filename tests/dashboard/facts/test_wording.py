@@ -38,7 +38,7 @@ def test_counts():
     assert [wording.count(n, "image") for n in (0, 1, 1204)] == ["no images", "1 image", "1,204 images"]
 
 
-def test_time_left_is_not_told_from_the_first_of_many_steps():
+def test_time_left_is_not_estimated_from_the_first_of_many_steps():
     assert wording.time_left(1, 306, 14) is None and wording.time_left(10, 306, 20) == 592
     assert wording.time_left(1, 30, 60) == 1740  # an epoch tells more than a mask
 

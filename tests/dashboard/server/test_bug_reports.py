@@ -107,7 +107,7 @@ def test_it_holds_what_is_needed_and_no_image_secret_name_or_place(failed):
     assert json.loads(line)["event"] == "job_failed" and json.loads(line)["job"] == job_id
     assert json.loads(found["doctor.json"])["checked"]["images"] == 3
     assert {"tensorflow", "streamlit", "maskloom"} <= set(json.loads(found["versions.json"]))
-    assert "No image is in it." in found["README.txt"].decode()
+    assert "It contains no images." in found["README.txt"].decode()
 
 
 def test_images_are_in_it_only_when_asked_for_and_then_without_their_names(failed):

@@ -10,13 +10,13 @@ from streamlit.testing.v1 import AppTest
 from dashboard.ui.charts import Curve, curves_figure, smooth
 
 
-def test_smoothing_starts_at_the_first_value_and_keeps_a_constant():
+def test_smoothing_starts_at_the_first_value_and_preserves_a_constant():
     assert np.allclose(smooth([3.0, 3.0, 3.0], 0.9), 3.0)
     assert smooth([2.0, 0.0], 0.9)[0] == 2.0
     assert np.array_equal(smooth([1.0, 5.0], 0.0), [1.0, 5.0])
 
 
-def test_what_is_not_a_number_stays_and_counts_for_nothing():
+def test_nan_stays_and_is_ignored():
     smoothed = smooth([1.0, float("nan"), 1.0], 0.5)
     assert np.isnan(smoothed[1]) and smoothed[2] == 1.0
 
@@ -33,12 +33,12 @@ def page():
     charts.histogram([], key="e", x_title="Dice")
 
 
-def test_charts_draw_with_much_little_and_nothing():
+def test_charts_draw_any_number_of_values():
     app = AppTest.from_function(page, default_timeout=30).run()
     assert not app.exception and len(app.get("plotly_chart")) == 5
 
 
-def test_curves_are_plain_values_that_json_holds():
+def test_curves_are_plain_json_values():
     curves = [Curve("loss", [1, 2, 3], [1.0, float("nan"), 0.1], group) for group in ("train", "validation")]
     figure = curves_figure(curves, log=True, smoothing=0.5, best_epoch=2, starts={3: "round 2"})
     assert json.loads(json.dumps(figure, allow_nan=False)) == figure

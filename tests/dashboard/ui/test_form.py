@@ -34,12 +34,12 @@ def test_steps_suit_the_range_and_tiny_numbers_are_scientific():
     assert rate.scientific and rate.step == pytest.approx(1e-4)
 
 
-def test_an_open_limit_is_not_offered():
+def test_an_exclusive_limit_is_not_offered():
     factor = limits_of("factor", 0.5)
     assert factor.low > 0 and factor.high < 1
 
 
-def test_help_says_the_limits_and_labels_the_unit():
+def test_help_has_the_limits_and_the_label_has_the_unit():
     assert field.help_text(Sample.model_fields["share"]) == "A share. From 0 to 0.9."
     assert field.label_text("angle", Sample.model_fields["angle"]) == "Angle (°)"
     assert field.label_text("side_px", Sample.model_fields["side_px"]) == "Side (px)"
@@ -65,12 +65,12 @@ def form_page(dashboard):
     return AppTest.from_function(page, default_timeout=30).run()
 
 
-def test_an_untouched_form_gives_back_its_start(form_page):
+def test_an_unchanged_form_returns_its_start_values(form_page):
     assert not form_page.exception
     assert form_page.session_state["outcome"].params == PRESETS["fast"]
 
 
-def test_what_is_typed_arrives_checked_and_reset_takes_it_back(form_page):
+def test_values_are_validated_and_reset(form_page):
     form_page.number_input(key="f.training.epochs").set_value(7).run()
     form_page.toggle(key="f.training.tensorboard").set_value(True).run()
     params = form_page.session_state["outcome"].params
@@ -79,7 +79,7 @@ def test_what_is_typed_arrives_checked_and_reset_takes_it_back(form_page):
     assert form_page.session_state["outcome"].params == PRESETS["fast"]
 
 
-def test_another_preset_starts_the_form_anew(form_page):
+def test_another_preset_restarts_the_form(form_page):
     form_page.number_input(key="f.training.epochs").set_value(7).run()
     form_page.selectbox(key="preset").set_value("classic").run()
     params = form_page.session_state["outcome"].params
@@ -88,7 +88,7 @@ def test_another_preset_starts_the_form_anew(form_page):
     assert params.model == PRESETS["classic"].model
 
 
-def test_a_rule_between_fields_is_one_sentence_on_the_page(form_page):
+def test_a_rule_between_fields_gives_one_error(form_page):
     form_page.toggle(key="f.reduce_lr.enabled").set_value(True).run()
     form_page.number_input(key="f.reduce_lr.min_lr").set_value(0.5).run()
     outcome = form_page.session_state["outcome"]
@@ -96,7 +96,7 @@ def test_a_rule_between_fields_is_one_sentence_on_the_page(form_page):
     assert form_page.error[0].value == outcome.error
 
 
-def test_a_group_that_is_switched_off_is_greyed_out(form_page):
+def test_a_disabled_group_is_greyed_out(form_page):
     assert form_page.number_input(key="f.reduce_lr.patience").disabled
     form_page.toggle(key="f.reduce_lr.enabled").set_value(True).run()
     assert not form_page.number_input(key="f.reduce_lr.patience").disabled
@@ -126,7 +126,7 @@ def idle_page():
     params_form(RunConfig, key="f", columns=2, idle=idle)
 
 
-def test_fields_that_do_nothing_with_what_is_chosen_are_grey_and_say_when_they_would():
+def test_fields_without_effect_are_disabled_with_their_condition():
     app = AppTest.from_function(page, default_timeout=30).run()
     alpha = app.slider(key="f.training.tversky_alpha")
     assert alpha.disabled and "only with Loss: Tversky" in alpha.help
@@ -140,7 +140,7 @@ def test_fields_that_do_nothing_with_what_is_chosen_are_grey_and_say_when_they_w
     assert not app.slider(key="f.self_training.keep").disabled
 
 
-def test_fields_and_groups_that_do_nothing_here_are_grey_and_say_why():
+def test_idle_fields_and_groups_are_disabled_with_the_reason():
     app = AppTest.from_function(idle_page, default_timeout=30).run()
     assert not app.exception
     assert app.slider(key="f.self_training.rounds").disabled

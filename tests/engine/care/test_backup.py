@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from db import jobs, runs, submissions
-from db.inventory import DatabaseInventory
+from db.inventory import Inventory
 from db.models import JobStatus, utc_now
 from db.session import Database
 from engine.care.backup import MANIFEST, BackupFailed
@@ -63,7 +63,7 @@ def restored_settings(installation, tmp_path):
 
 @pytest.fixture
 def backed_up(installation, tmp_path):
-    """An installation with one dataset and its label set, and a back-up of it."""
+    """An installation with one dataset and its label set, and a backup of it."""
     dataset = add_discs(installation, 4)
     add_label_set(installation, dataset)
     target = tmp_path / "backup.zip"
@@ -118,7 +118,7 @@ def test_a_training_that_is_backed_up_at_work_is_restored_resumed_and_finished(
     assert ended.attempt == 2
     assert "Attempt 1" in other.files.read(stored.job_log_key(job.id)).decode()
     assert load_model(other.files.path(stored.best_model_key(run.id)))
-    report = check(DatabaseInventory(database), other.files, utc_now(), 60.0)
+    report = check(Inventory(database), other.files, utc_now(), 60.0)
     assert report.clean, report.sentences()
     _every_page_draws(restored_settings)
     database.close()
@@ -208,7 +208,7 @@ def test_an_interrupted_backup_leaves_nothing(installation, tmp_path, how):
 
 
 def changed(backed_up: Path, tmp_path: Path, change) -> Path:
-    """Return a copy of a back-up with {name: content} changed by `change(members, manifest)`."""
+    """Return a copy of a backup with {name: content} changed by `change(members, manifest)`."""
     with zipfile.ZipFile(backed_up) as archive:
         members = {name: archive.read(name) for name in archive.namelist() if name != MANIFEST}
         manifest = json.loads(archive.read(MANIFEST))
@@ -272,7 +272,7 @@ def test_a_zip_that_is_not_what_was_backed_up_restores_nothing(backed_up, tmp_pa
 def test_what_is_no_back_up_is_refused_with_a_sentence(tmp_path, data):
     (tmp_path / "bad.zip").write_bytes(data)
     root = tmp_path / "restored"
-    with pytest.raises(BackupFailed, match="is no back-up of Maskloom"):
+    with pytest.raises(BackupFailed, match="is no backup of Maskloom"):
         restore_files(tmp_path / "bad.zip", LocalStore(root), root / "app.db", lambda path: None)
     assert not list(root.iterdir())
 
@@ -290,8 +290,8 @@ def test_another_database_is_for_its_own_tools_and_its_files_alone_can_be_backed
     installation, tmp_path, monkeypatch
 ):
     add_discs(installation, 2)
-    monkeypatch.setattr(DatabaseInventory, "dialect", "postgresql")
-    monkeypatch.setattr(DatabaseInventory, "is_sqlite", False)
+    monkeypatch.setattr(Inventory, "dialect", "postgresql")
+    monkeypatch.setattr(Inventory, "is_sqlite", False)
     refused = call(installation.settings, "backup", tmp_path / "backup.zip")
     assert refused.returncode == 1 and "pg_dump" in refused.stderr and "--files-only" in refused.stderr
     assert call(installation.settings, "backup", tmp_path / "backup.zip", "--files-only").returncode == 0

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from db import datasets, jobs, runs, submissions
-from db.inventory import DatabaseInventory
+from db.inventory import Inventory
 from db.models import Job, JobKind, JobStatus, Label, Prediction, new_id, utc_now
 from db.repair import repairing
 from engine.care.checkup import check
@@ -32,7 +32,7 @@ LOST_AFTER_S = 60.0
 
 
 def examine(installation, quick=False, now=None):
-    return check(DatabaseInventory(installation.database), installation.files, now or utc_now(), LOST_AFTER_S, quick)
+    return check(Inventory(installation.database), installation.files, now or utc_now(), LOST_AFTER_S, quick)
 
 
 def repaired(installation, report):
@@ -82,7 +82,7 @@ def test_images_truth_and_models_that_are_gone_are_reported_and_never_repaired(f
     report = examine(installation)
     assert kinds(report) == ["damaged_image", "damaged_model", "damaged_truth", "missing_image"]
     assert not any(finding.repair for finding in report.findings)
-    assert any("restore it from a back-up" in finding.sentence for finding in report.findings)
+    assert any("restore it from a backup" in finding.sentence for finding in report.findings)
     before = sorted(path.relative_to(installation.files.root) for path in installation.files.root.rglob("*.png"))
     repaired(installation, report)
     assert before == sorted(

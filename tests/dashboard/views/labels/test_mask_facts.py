@@ -70,7 +70,7 @@ def test_masks_are_sorted_with_missing_scores_last(session, label_set_id, order,
 def test_masks_are_paged(session, label_set_id, monkeypatch):
     monkeypatch.setattr(label_masks, "PER_PAGE", 4)
     first = label_masks.mask_page(session, label_set_id, 1)
-    assert (first.found, first.pages, len(first.masks)) == (6, 2, 4)
+    assert (first.total, first.pages, len(first.masks)) == (6, 2, 4)
     last = label_masks.mask_page(session, label_set_id, 9)
     assert (last.page, len(last.masks)) == (2, 2)
 
