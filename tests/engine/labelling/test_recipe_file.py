@@ -27,8 +27,8 @@ def test_parameters_that_are_left_out_get_defaults():
     [
         ("", "it is not JSON"),
         ("[" * 100_000, "it is not JSON"),
-        ("[1]", "a recipe file begins with"),
-        ('{"method": "kmeans"}', "a recipe file begins with"),
+        ("[1]", "a recipe file starts with"),
+        ('{"method": "kmeans"}', "a recipe file starts with"),
         ('{"maskloom_recipe": 2, "method": "kmeans"}', r"files of version 1\. Got 2"),
         ('{"maskloom_recipe": true, "method": "kmeans"}', r"files of version 1\. Got True"),
         ('{"maskloom_recipe": 1}', r"The 'method' of a recipe file is text\. Got None"),
