@@ -19,7 +19,8 @@ from dashboard.pages import page_routes, pages, script
 from dashboard.server import queue_watch
 from db import jobs
 from db.actors import Role
-from db.models import JobKind, JobStatus, utc_now
+from db.models import JobKind, JobStatus, new_id, utc_now
+from engine.store import keys as stored
 from tests.support.installation import REPOSITORY
 
 DASHBOARD = REPOSITORY / "dashboard"
@@ -119,7 +120,7 @@ def test_a_job_that_was_lost_is_put_back_only_when_asked(dashboard, submitted):
 
 
 def test_uploads_that_nobody_imported_are_cleared_after_a_week(dashboard):
-    folders = [dashboard.files.root / "uploads" / name for name in ("old", "fresh")]
+    folders = [dashboard.files.path(stored.upload_folder(new_id())) for _ in ("old", "fresh")]
     for folder in folders:
         folder.mkdir(parents=True)
     long_ago = time.time() - 8 * 24 * 3600

@@ -118,7 +118,7 @@ def test_a_worker_killed_for_its_memory_shows_as_lost_with_advice_and_another_go
     assert installation.job(job.id).status == JobStatus.RUNNING
     lost = status(installation, run, lost_after_s=-1)
     assert lost.state == "lost" and lost.has_model
-    assert "memory has probably run out" in lost.sentence and "batch size (now 4)" in lost.sentence
+    assert "probably ran out of memory" in lost.sentence and "batch size (now 4)" in lost.sentence
     kept = lost.epochs_done
     assert load_model(installation.files.path(stored.best_model_key(run.id)))
     with installation.database.writing() as session:

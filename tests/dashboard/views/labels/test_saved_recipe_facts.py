@@ -34,7 +34,7 @@ def test_a_recipe_is_written_to_and_read_from_a_file():
     ("content", "words"),
     [
         (b"\xff\xfe\x00", "not text"),
-        (b"{}", "no recipe"),
+        (b"{}", "not a recipe"),
         (b'{"maskloom_recipe": 1, "method": "kmeans", "params": {"clusters": 900}}', "clusters"),
         (b'{"maskloom_recipe": 1, "method": "magic", "params": {}}', "magic"),
     ],
