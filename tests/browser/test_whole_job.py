@@ -97,7 +97,7 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
 
     page.goto(f"{app.address}/compare?runs={by_name['from labels'].id},{by_name['from truth'].id}")
     page.get_by_role("heading", name="The same image in each run").wait_for()
-    expect(page.get_by_role("heading", name="What was set differently")).to_be_visible()
+    expect(page.get_by_role("heading", name="Different settings")).to_be_visible()
 
     predict_new_images(app, page, by_name["from truth"], tmp_path)
 
