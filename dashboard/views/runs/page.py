@@ -54,8 +54,9 @@ def actions(head: RunHead, status: LiveStatus) -> None:
 
     def button(label: str, icon: str, act: Callable[[str], None], help: str, primary: bool = True) -> None:
         kind = "primary" if primary else "secondary"
-        if rights.button(label, icon=f":material/{icon}:", help=help, type=kind, key=f"run-{label}"):
-            act(job_id)
+        # A callback: `live_part` may redraw the whole page before it reaches the button, and the click would be lost.
+        options = {"on_click": act, "args": (job_id,)}
+        if rights.button(label, icon=f":material/{icon}:", help=help, type=kind, key=f"run-{label}", **options):
             st.rerun()
 
     if status.can_stop:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from dashboard.views.runs.facts import LiveStatus
 from db import datasets, jobs, rounds, runs, submissions
 from db.models import Job, JobStatus, Run, new_id, utc_now
 from engine import VERSION
@@ -127,6 +128,19 @@ def test_stop_is_requested_and_shown(installation, open_page, dataset):
     app.button(key="run-Stop").click().run()
     assert installation.job(run.job_id).stop_requested
     assert "Stopping" in texts(app) and "Stop" not in labels(app)
+
+
+def test_a_click_on_stop_counts_although_the_page_is_drawn_again_at_that_moment(
+    installation, open_page, dataset, monkeypatch
+):
+    run = start(installation, dataset)
+    work(installation, run)
+    app = open_page(PAGE)
+    changing = iter(["before the first epoch", "after it"])  # as the page is drawn, then as its live part is
+    monkeypatch.setattr(LiveStatus, "stage", property(lambda self: next(changing, "settled")))
+    app.button(key="run-Stop").click().run()
+    assert next(changing, None) is None
+    assert installation.job(run.job_id).stop_requested
 
 
 def test_a_stopped_run_resumes(installation, open_page, dataset, submitted):
