@@ -301,6 +301,7 @@ class Viewer {
 
   close() {
     this.resized.disconnect();
+    this.asked = this.groups = null; // what is still loading finds nothing to draw into
   }
 }
 
