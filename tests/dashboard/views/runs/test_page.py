@@ -1,19 +1,17 @@
 """The Runs page: the table, one run in all its states, and what its buttons do."""
 
-from datetime import timedelta
-
 import pytest
 
 from dashboard.views.runs.facts import LiveStatus
-from db import datasets, jobs, rounds, runs, submissions
-from db.models import Job, JobStatus, Run, new_id, utc_now
-from engine import VERSION
-from engine.core.run_config import PRESETS, config_from
+from db import datasets, jobs, rounds, runs
+from db.models import JobStatus, Run, new_id
+from engine.core.run_config import PRESETS
 from engine.store import keys as stored
 from tests.support.installation import add_discs
 from tests.support.live_page import bar, given, masks, metrics, newest_epoch
 from tests.support.predicted import add_label_set
 from tests.support.pressing import press_in_dialog
+from tests.support.run_states import fall_silent, start, work
 from tests.support.training_job import training_progress
 
 PAGE = "views/runs/page.py"
@@ -22,34 +20,6 @@ PAGE = "views/runs/page.py"
 @pytest.fixture
 def dataset(installation):
     return add_discs(installation, count=4)
-
-
-def start(installation, dataset, name="first", label_set_id=None, epochs=5):
-    config = config_from("fast", {"training": {"epochs": epochs}}).model_dump()
-    with installation.database.writing() as session:
-        run, _ = submissions.submit_train(session, dataset.id, label_set_id, name, "fast", config, VERSION)
-    return run
-
-
-def work(installation, run: Run, epochs=3, status=None, error=None) -> None:
-    """Claim the run's job, store some epochs, and end it where `status` says so."""
-    with installation.database.writing() as session:
-        job = jobs.claim(session, "test", 9, 60.0)
-        assert job.id == run.job_id
-        for epoch in range(1, epochs + 1):
-            values = {"loss": 1 / epoch, "dice": 0.5, "iou": 0.4, "learning_rate": 1e-3}
-            runs.save_metrics(
-                session, run.id, epoch, values | {"val_loss": 1 / epoch, "val_dice": epoch / 10, "val_iou": 0.2}
-            )
-        if epochs:
-            runs.update_run(session, run.id, best_epoch=epochs, best_val_dice=epochs / 10)
-        if status is not None:
-            jobs.finish(session, job.id, job.attempt, status, error)
-
-
-def fall_silent(installation, run: Run) -> None:
-    with installation.database.writing() as session:
-        session.get_one(Job, run.job_id).heartbeat_at = utc_now() - timedelta(minutes=5)
 
 
 def texts(app) -> str:

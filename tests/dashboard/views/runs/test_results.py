@@ -4,10 +4,11 @@ import pytest
 
 from db import runs
 from engine.core.run_config import config_from
-from tests.dashboard.views.runs.test_page import PAGE, start, texts, work
+from tests.dashboard.views.runs.test_page import PAGE, texts
 from tests.support.installation import add_discs
 from tests.support.live_page import given
 from tests.support.predicted import add_run
+from tests.support.run_states import start, work
 
 
 @pytest.fixture
