@@ -228,7 +228,6 @@ function isSmooth([, , width], picture) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const [grid, unmount] = mount(parentElement, (root) => new Grid(root));
-  grid.give(data, (id) => setTriggerValue("chosen", id));
-  return unmount;
+  const choose = (id) => setTriggerValue("chosen", id);
+  return mount(parentElement, (root) => new Grid(root), (grid) => grid.give(data, choose));
 }

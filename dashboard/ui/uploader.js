@@ -229,6 +229,6 @@ function timeText(seconds) {
 }
 
 export default function ({ data, parentElement, setStateValue }) {
-  const [uploader] = mount(parentElement, (root) => new Uploader(root));
-  uploader.update(data, (value) => setStateValue("finished", value));
+  const finished = (value) => setStateValue("finished", value);
+  return mount(parentElement, (root) => new Uploader(root), (uploader) => uploader.update(data, finished));
 }

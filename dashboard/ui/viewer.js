@@ -308,7 +308,5 @@ class Viewer {
 Object.assign(Viewer.prototype, CursorMoves);
 
 export default function ({ data, parentElement }) {
-  const [viewer, unmount] = mount(parentElement, (root) => new Viewer(root));
-  viewer.update(data);
-  return unmount;
+  return mount(parentElement, (root) => new Viewer(root), (viewer) => viewer.update(data));
 }

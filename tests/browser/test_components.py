@@ -76,11 +76,12 @@ def test_the_grid_fills_a_mask_pixel_for_pixel(components, open_tab):
     until(page, lambda: share_of(drawn(canvas), palette.MASK) == pytest.approx(disc_share(components), abs=0.01))
 
 
-def test_a_late_cleanup_of_an_older_call_leaves_the_newer_tiles(components, open_tab):
-    """Streamlit calls cleanup 1 after call 2 if the data change while the module is loaded."""
+@pytest.mark.parametrize(("calls", "cleanups"), [("ABC", "AB"), ("CAB", "AB"), ("BCA", "BA"), ("ACB", "AB"), ("C", "")])
+def test_overtaken_calls_of_a_component_leave_the_newest_tiles(components, open_tab, calls, cleanups):
+    """If the data change while the module is loaded, the calls run in any order and all but the newest are cleaned up."""
     page = open_tab(f"{components.address}/?show=grid")
     shown = page.evaluate(
-        """async (script) => {
+        """async ([script, calls, cleanups]) => {
             const parent = document.createElement("div");
             parent.innerHTML = '<div class="root"></div>';
             document.body.append(parent);
@@ -90,18 +91,19 @@ def test_a_late_cleanup_of_an_older_call_leaves_the_newer_tiles(components, open
             const tile = (id) => ({ id, title: id, image: "", subtitle: "", badge: "", tone: "good" });
             const data = (ids) => ({ tiles: ids.map(tile), settings, colours: {}, follows: null });
             const call = (ids) => draw({ data: data(ids), parentElement: parent, setTriggerValue: () => {} });
-            const count = () => parent.querySelectorAll(".tile").length;
-            const [first, second] = [call(["a", "b"]), call(["a", "b", "c"])];
-            const counts = [count()];
-            for (const cleanup of [first, second]) {
-                cleanup();
-                counts.push(count());
-            }
-            return counts;
+            const shown = () => [...parent.querySelectorAll(".tile")].map((tile) => tile.dataset.id).join(" ");
+            const tiles = { A: ["a"], B: ["a", "b"], C: ["a", "b", "c"] };
+            const cleanup = {};
+            for (const name of calls) cleanup[name] = call(tiles[name]);
+            for (const name of cleanups) cleanup[name]();
+            const before = shown();
+            parent.remove();
+            cleanup.C();
+            return [before, shown()];
         }""",
-        module_text(*SCRIPTS),
+        [module_text(*SCRIPTS), calls, cleanups],
     )
-    assert shown == [3, 3, 0]
+    assert shown == ["a b c", ""]
 
 
 def test_a_change_of_mode_redraws_and_loads_nothing_again(components, open_tab):

@@ -71,7 +71,6 @@ class ClusterList {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const [list, unmount] = mount(parentElement, (root) => new ClusterList(root));
-  list.update(data, (numbers) => setTriggerValue("ticks", { numbers }));
-  return unmount;
+  const tick = (numbers) => setTriggerValue("ticks", { numbers });
+  return mount(parentElement, (root) => new ClusterList(root), (list) => list.update(data, tick));
 }

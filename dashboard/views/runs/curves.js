@@ -59,17 +59,18 @@ class Curves {
     this.shown = new Map(); // chart -> key of its content
     this.resized = new ResizeObserver(() => this.shown.forEach((_, chart) => window.Plotly.Plots.resize(chart)));
     this.resized.observe(root);
-    this.leave = followNews(() => this.show());
+    this.leave = followNews(() => this.show(this.data));
   }
 
-  async show() {
-    const { sentence, figures } = newsSince(this.data.follows) ?? this.data;
+  async show(data) {
+    this.data = data;
+    const { sentence, figures } = newsSince(data.follows) ?? data;
     // Every second part was enclosed in two asterisks.
     const parts = sentence.split("**").map((text, index) => Object.assign(document.createElement(index % 2 ? "strong" : "span"), { textContent: text }));
     this.sentence.replaceChildren(...parts);
     this.sentence.hidden = !sentence;
     const charts = Object.keys(figures).map((name) => this.chart(name));
-    const Plotly = await plotly(this.data.library);
+    const Plotly = await plotly(data.library);
     adoptRules(this.tree);
     Object.values(figures).forEach((figure, index) => this.draw(Plotly, charts[index], figure));
   }
@@ -102,8 +103,5 @@ class Curves {
 }
 
 export default function ({ data, parentElement }) {
-  const [curves, unmount] = mount(parentElement, (root) => new Curves(root, parentElement));
-  curves.data = data;
-  curves.show();
-  return unmount;
+  return mount(parentElement, (root) => new Curves(root, parentElement), (curves) => curves.show(data));
 }

@@ -99,7 +99,6 @@ class Follower {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const [follower, unmount] = mount(parentElement, (root) => new Follower(root));
-  follower.update(data, (version) => setTriggerValue("outdated", version));
-  return unmount;
+  const outdated = (version) => setTriggerValue("outdated", version);
+  return mount(parentElement, (root) => new Follower(root), (follower) => follower.update(data, outdated));
 }

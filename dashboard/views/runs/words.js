@@ -19,11 +19,12 @@ function numberElement({ label, value, note, help }) {
 class Words {
   constructor(root) {
     this.root = root;
-    this.close = followNews(() => this.draw());
+    this.close = followNews(() => this.draw(this.data));
   }
 
-  draw() {
-    const { root, data } = this;
+  draw(data) {
+    const { root } = this;
+    this.data = data;
     const news = newsSince(data.follows) ?? data;
     if (data.part === "numbers") root.replaceChildren(...news.numbers.map(numberElement));
     else root.replaceChildren("Epoch ", element("strong", "epoch", String(news.epoch)));
@@ -32,8 +33,5 @@ class Words {
 }
 
 export default function ({ data, parentElement }) {
-  const [words, unmount] = mount(parentElement, (root) => new Words(root));
-  words.data = data;
-  words.draw();
-  return unmount;
+  return mount(parentElement, (root) => new Words(root), (words) => words.draw(data));
 }
