@@ -78,7 +78,7 @@ def test_the_grid_fills_a_mask_pixel_for_pixel(components, open_tab):
 
 @pytest.mark.parametrize(("calls", "cleanups"), [("ABC", "AB"), ("CAB", "AB"), ("BCA", "BA"), ("ACB", "AB"), ("C", "")])
 def test_overtaken_calls_of_a_component_leave_the_newest_tiles(components, open_tab, calls, cleanups):
-    """If the data change while the module is loaded, the calls run in any order and all but the newest are cleaned up."""
+    """While the module is loaded, calls run in any order, and all but the newest are cleaned up."""
     page = open_tab(f"{components.address}/?show=grid")
     shown = page.evaluate(
         """async ([script, calls, cleanups]) => {
