@@ -19,8 +19,7 @@ from engine.core import machine
 from engine.core.network_parameters import ARCHITECTURE_TITLES
 from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences
-from engine.datasets import truth
-from engine.imaging import codec
+from engine.imaging import class_maps, codec
 from engine.labelling.base import methods
 from engine.network import augmentation as augment
 from engine.network.framing import Shape
@@ -118,7 +117,7 @@ def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: flo
     ]
     if dataset.truth_count:
         sentence = f"{dataset.truth_count:,} of {wording.count(dataset.image_count, 'image')} have a truth mask."
-        problem = "" if any(dataset.lookup) else NO_FOREGROUND
+        problem = "" if class_maps.has_foreground(dataset.lookup) else NO_FOREGROUND
         options.append(Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count, problem))
     return tuple(options)
 
@@ -218,7 +217,7 @@ def read_pair(files: Store, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     image = codec.decode_png(files.read(pair.image_key))
     mask = codec.decode_png(files.read(pair.mask_key))
     if pair.lookup:
-        mask = (truth.class_map(mask, pair.lookup) > 0).astype(np.uint8) * 255
+        mask = class_maps.reference(mask, pair.lookup).foreground.astype(np.uint8) * 255
     return image, mask
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from dashboard.server.byte_cache import RecentValues
 from dashboard.server.processes import Processes
 from engine.core.parameters import field_schemas
-from engine.imaging import codec, metrics
+from engine.imaging import class_maps, codec, metrics
+from engine.imaging.class_maps import Reference
 from engine.imaging.metrics import ThresholdCounts
 from engine.labelling.base import LabelParams, draw, find_method, fit_state, look_at, shrink, values_for
 from engine.labelling.quality import Quality, assess
@@ -58,14 +59,14 @@ class Preview:
 
 @dataclass(frozen=True)
 class _Picture:
-    """Image uint8 (H, W, 3) and truth bool (H, W), or None, at the size of the preview."""
+    """Image uint8 (H, W, 3) and its truth, or None, at the size of the preview."""
 
     image: np.ndarray
-    truth: np.ndarray | None
+    truth: Reference | None
 
     @property
     def bytes(self) -> int:
-        return self.image.nbytes + (0 if self.truth is None else self.truth.nbytes)
+        return self.image.nbytes + (0 if self.truth is None else self.truth.foreground.nbytes)
 
 
 @dataclass(frozen=True)
@@ -289,7 +290,7 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
     if task.drawn:
         return replace(task.drawn, seconds=task.drawn.seconds + seconds, quality=quality), kept
     levels = metrics.probability_to_u8(probability)
-    counts = None if picture.truth is None else metrics.threshold_counts(levels, picture.truth)
+    counts = None if picture.truth is None else metrics.threshold_counts(*picture.truth.beside(levels))
     return Preview(codec.encode_png(levels), counts, seconds, quality=quality), kept
 
 
@@ -298,8 +299,7 @@ def _load(source: Source, longest_side_px: int) -> _Picture:
     if source.truth is None:
         return _Picture(image, None)
     values = codec.decode_png(source.truth.read_bytes())
-    truth = np.asarray(source.lookup, np.uint8)[values] > 0
-    return _Picture(image, codec.resize_mask(truth, image.shape[:2]))
+    return _Picture(image, class_maps.reference(values, source.lookup).resized(image.shape[:2]))
 
 
 def _failed(sentence: str) -> Preview:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from dashboard.ui import palette
+from engine.imaging.class_maps import IGNORE
 
 PATCH_PX, PATCH_LEAST_PX = 64, 24
 
@@ -43,7 +44,8 @@ def smaller_probability(path: Path, size_px: int) -> bytes:
 
 def grey_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
     """Return stored truth values as PNG: 0 where `lookup` says background, 255 for any other class."""
-    foreground = (_classes(path, lookup) > 0).astype(np.uint8) * 255
+    classes = _classes(path, lookup)
+    foreground = ((classes > 0) & (classes != IGNORE)).astype(np.uint8) * 255
     picture = Image.fromarray(foreground)
     # Averaged, so that "at least 0.5" means the larger part of the area that a pixel stands for.
     return _png(_fitted(picture, size_px, Image.Resampling.BOX) if size_px else picture)
@@ -58,8 +60,9 @@ def class_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes
 def coloured_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
     """Return stored truth values as PNG with one colour for each class and clear background."""
     classes = _classes(path, lookup)
-    colours = np.array([(0, 0, 0), *(_rgb(code) for code in palette.CLASSES)], dtype=np.uint8)
+    colours = np.array([(0, 0, 0), *(_rgb(code) for code in (*palette.CLASSES, palette.IGNORED))], dtype=np.uint8)
     index = np.where(classes == 0, 0, (classes.astype(int) - 1) % len(palette.CLASSES) + 1).astype(np.uint8)
+    index[classes == IGNORE] = len(palette.CLASSES) + 1
     picture = Image.fromarray(index)
     picture.putpalette(colours.tobytes())
     if size_px:

@@ -21,6 +21,8 @@ TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, SKY
 MASK = VERMILION
 # A class map's classes 1, 2, …; background is transparent.
 CLASSES = (VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE)
+# Pixels that are left out of training and scores.
+IGNORED = "#808080"
 
 
 def overlay() -> dict[str, str]:

@@ -1,5 +1,6 @@
 // The line with the values of the pixel under the pointer or the cursor, from images that are already loaded.
 
+const IGNORE = 255; // the class of pixels that are left out of training and scores
 const READOUT_HINT = "Point at a pixel to read it; click keeps it. Shift + arrows move the cross from the keyboard.";
 
 class Readout {
@@ -53,7 +54,7 @@ function valueAt(map, [x, y], full) {
 }
 
 function inWords({ kind, classes }, value, threshold) {
-  if (kind === "class") return `${value} ${classes[value] ?? "no class"}`;
+  if (kind === "class") return `${value} ${classes[value] ?? (value === IGNORE ? "ignored" : "no class")}`;
   if (kind === "mask") return value >= 128 ? "foreground" : "background";
   const share = (value / 255).toFixed(3);
   if (kind === "share") return share;

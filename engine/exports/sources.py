@@ -13,7 +13,7 @@ from engine.core.run_config import RunConfig
 from engine.core.run_config_text import config_rows
 from engine.exports.annotated import Annotated, MaskedImage, foreground_category
 from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow
-from engine.imaging import codec, metrics
+from engine.imaging import class_maps, codec, metrics
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 from engine.training.run_details import (
@@ -176,8 +176,11 @@ def _tile(
         pixels = _decoded(files, stored.image_key(run.dataset_id, image.id))
         mask = metrics.to_mask(_decoded(files, stored.prediction_key(prediction.prediction_set_id, image.id)), 0.5)
         if by_truth:
-            lookup = np.asarray(rows.dataset.lookup, np.uint8)
-            reference = lookup[_decoded(files, stored.truth_key(run.dataset_id, image.id))] > 0
+            values = _decoded(files, stored.truth_key(run.dataset_id, image.id))
+            truth = class_maps.reference(values, rows.dataset.lookup)
+            reference = truth.foreground
+            if truth.ignored is not None:  # shown as neither right nor wrong
+                mask = mask & ~truth.ignored
         else:
             reference = metrics.to_mask(_decoded(files, stored.label_key(run.label_set_id or "", image.id)), 0.5)
     except JobFailed:

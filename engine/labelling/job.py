@@ -22,7 +22,7 @@ from db import datasets, recipes
 from db.models import Dataset, Job, JobKind, LabelSet
 from engine.core.parameters import parse
 from engine.core.processes import prepare_process
-from engine.imaging import codec, metrics
+from engine.imaging import class_maps, codec, metrics
 from engine.labelling.base import LabelParams, draw, find_method, fit_sample, fit_state, look_at
 from engine.labelling.quality import assess
 from engine.labelling.recipe_key import recipe_key
@@ -291,7 +291,7 @@ def _store(task: Task, png: bytes, levels: np.ndarray) -> dict[str, Any]:
     row = {"image_id": task.image_id, "area": float(mask.mean()), "dice": None, "iou": None}
     if task.lookup is not None:
         values = codec.decode_png(task.files.read(stored.truth_key(task.dataset_id, task.image_id)))
-        truth = np.asarray(task.lookup, np.uint8)[values] > 0
+        mask, truth = class_maps.reference(values, task.lookup).beside(mask)
         row |= {"dice": metrics.dice(mask, truth), "iou": metrics.iou(mask, truth)}
     return row
 

@@ -19,7 +19,8 @@ from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams, PredictionParams
 from engine.datasets import job as import_images
-from engine.imaging import codec, metrics
+from engine.imaging import class_maps, codec, metrics
+from engine.imaging.class_maps import Reference
 from engine.network.loaded import KeptNetwork, network_of
 from engine.prediction.refine_masks import refined
 from engine.store import keys as stored
@@ -216,7 +217,7 @@ class _References:
         with context.reading() as session:
             self._splits = {row.image_id: row.split for row in runs.split(session, run.id)} if own else {}
             self._labelled = recipes.labelled_images(session, self._label_set_id) if self._label_set_id else set()
-            self._lookup = np.asarray(session.get_one(Dataset, dataset_id).lookup, np.uint8)
+            self._lookup = session.get_one(Dataset, dataset_id).lookup
 
     def scored(self, image: Image, levels: np.ndarray) -> dict[str, Any]:
         """Return the row of a prediction, uint8 (H, W), with every score that has a reference."""
@@ -231,22 +232,24 @@ class _References:
             if reference is None:
                 row |= dict.fromkeys((f"{name}_dice", f"{name}_iou", f"{name}_counts"))
                 continue
-            if reference.shape != mask.shape:
-                reference = codec.resize_mask(reference, mask.shape)
-            row[f"{name}_dice"] = metrics.dice(mask, reference)
-            row[f"{name}_iou"] = metrics.iou(mask, reference)
-            row[f"{name}_counts"] = metrics.pack_counts(metrics.threshold_counts(levels, reference))
+            compared, foreground = reference.beside(mask)
+            row[f"{name}_dice"] = metrics.dice(compared, foreground)
+            row[f"{name}_iou"] = metrics.iou(compared, foreground)
+            counts = metrics.threshold_counts(*reference.beside(levels))
+            row[f"{name}_counts"] = metrics.pack_counts(counts)
         return row
 
-    def _label(self, image: Image) -> np.ndarray | None:
+    def _label(self, image: Image) -> Reference | None:
         if self._label_set_id is None or image.id not in self._labelled:
             return None
-        return metrics.to_mask(_read(self._files, stored.label_key(self._label_set_id, image.id), image.name), 0.5)
+        levels = _read(self._files, stored.label_key(self._label_set_id, image.id), image.name)
+        return Reference(metrics.to_mask(levels, 0.5))
 
-    def _truth(self, image: Image) -> np.ndarray | None:
+    def _truth(self, image: Image) -> Reference | None:
         if not image.has_truth or not len(self._lookup):
             return None
-        return self._lookup[_read(self._files, stored.truth_key(self._dataset_id, image.id), image.name)] > 0
+        values = _read(self._files, stored.truth_key(self._dataset_id, image.id), image.name)
+        return class_maps.reference(values, self._lookup)
 
 
 def _already_imported(job: Job, context: JobContext) -> bool:

@@ -14,6 +14,7 @@ from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import SelfTrainingParams
 from engine.datasets.split import split
+from engine.imaging import class_maps
 from engine.prediction.job import predict_dataset
 from engine.store import keys as stored
 from engine.store.base import Store, StoredFile
@@ -257,7 +258,7 @@ def teachable(context: JobContext, run: Teacher, images: Sequence[Image]) -> tup
     """
     if not run.label_set_id:
         chosen, dropped = [image for image in images if image.has_truth], []
-        if chosen and not any(run.lookup):
+        if chosen and not class_maps.has_foreground(run.lookup):
             raise JobFailed(
                 "The truth masks mark nothing as foreground, so there is nothing to learn from them. Check the "
                 "dataset's classes, then start a new run."

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import TrainingParams
+from engine.imaging.class_maps import IGNORED_LEVEL
 from engine.network.augmentation import draw_square
 from engine.network.framing import cut, shares
 from engine.training.samples import CHANNELS, Pixels
@@ -27,6 +28,10 @@ Arrays = tuple[np.ndarray, np.ndarray]  # pairs uint8 (B, S, S, 4), weights floa
 def batch_size(config: RunConfig, pixels: Pixels) -> int:
     """Return the batch size: that of the parameters, or the number of squares if that is smaller."""
     return min(config.training.batch_size, pixels.squares)
+
+
+_UNDECIDED = (np.abs(np.arange(256) - IGNORED_LEVEL) > 63).astype(np.float32)
+"""The weight of truth by its target where pixels are ignored: those and their interpolated edges have 0."""
 
 
 def steps_per_epoch(config: RunConfig, pixels: Pixels) -> int:
@@ -41,7 +46,7 @@ def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) ->
     """
     steps, size, seed = steps_per_epoch(config, pixels), batch_size(config, pixels), config.training.seed
     side = config.model.image_size
-    weights = [pixel_weights(config.training, truth) for truth in (False, True)]
+    pseudo, truth = (pixel_weights(config.training, truth) for truth in (False, True))
     shown = np.repeat(np.arange(len(pixels.samples)), pixels.counts)  # the image of each square
 
     @lru_cache(maxsize=2)
@@ -58,8 +63,8 @@ def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) ->
             pair, points = pixels.pair(index), pixels.points[index]
             pairs[row] = draw_square(pair, points, side, config.data, config.augmentation, rng)
             sample = pixels.samples[index]
-            values = weights[sample.lookup is not None] * np.float32(sample.weight)
-            counted[row] = values[pairs[row, ..., 3]]
+            values = pseudo if sample.lookup is None else _UNDECIDED if sample.ignores else truth
+            counted[row] = values[pairs[row, ..., 3]] * np.float32(sample.weight)
         return pairs, counted
 
     stream = tf.data.Dataset.range(first_epoch * steps, config.training.epochs * steps)
@@ -69,8 +74,8 @@ def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) ->
 def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
     """Return every image once, without augmentation and in order, as squares that cover it.
 
-    The last batch may be smaller. Each pixel of a scaled image has weight 1 in one square; mirrored pixels and
-    repetitions have weight 0.
+    The last batch may be smaller. Each pixel of a scaled image has weight 1 in one square; mirrored pixels,
+    repetitions and ignored pixels have weight 0.
     """
     size, side = config.training.batch_size, config.model.image_size
     squares = [(index, *share) for index, shape in enumerate(pixels.scaled) for share in shares(shape, side)]
@@ -78,9 +83,10 @@ def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
     def batch(start: np.int64) -> Arrays:
         chosen = squares[start : start + size]
         counted = np.zeros((len(chosen), side, side), np.float32)
-        for row, (_, _, part) in enumerate(chosen):
-            counted[row][part] = 1
-        return np.stack([cut(pixels.pair(index), corner, side) for index, corner, _ in chosen]), counted
+        pairs = np.stack([cut(pixels.pair(index), corner, side) for index, corner, _ in chosen])
+        for row, (index, _, part) in enumerate(chosen):
+            counted[row][part] = _UNDECIDED[pairs[row, ..., 3][part]] if pixels.samples[index].ignores else 1
+        return pairs, counted
 
     return _as_tensors(tf.data.Dataset.range(0, len(squares), size), batch, side, None, ahead=2)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.imaging import codec, metrics
+from engine.imaging import class_maps, codec, metrics
 from engine.store import keys as stored
 from engine.store.base import Store
 
@@ -50,22 +50,21 @@ def round_values(
     values = {name: getattr(finished, name) for name in _STORED}
     with_truth = [image for image in images if image.has_truth] if len(lookup) else []
     for side, key_of in (("labels", label_key), ("masks", mask_key)):
-        dice, iou = _truth_scores(files, with_truth, np.asarray(lookup, np.uint8), key_of)
+        dice, iou = _truth_scores(files, with_truth, lookup, key_of)
         values |= {f"{side}_truth_dice": dice, f"{side}_truth_iou": iou}
     return values
 
 
 def _truth_scores(
-    files: Store, images: Sequence[Image], lookup: np.ndarray, key_of: Callable[[str], str]
+    files: Store, images: Sequence[Image], lookup: Sequence[int], key_of: Callable[[str], str]
 ) -> tuple[float | None, float | None]:
     """Return mean Dice and IoU at threshold 0.5 of the stored probabilities, or None where there is no truth."""
     scores = []
     for image in images:
         if files.exists(key_of(image.id)):
-            truth = lookup[codec.decode_png(files.read(stored.truth_key(image.dataset_id, image.id)))] > 0
+            values = codec.decode_png(files.read(stored.truth_key(image.dataset_id, image.id)))
             mask = metrics.to_mask(codec.decode_png(files.read(key_of(image.id))), 0.5)
-            if mask.shape != truth.shape:
-                truth = codec.resize_mask(truth, mask.shape)
+            mask, truth = class_maps.reference(values, lookup).beside(mask)
             scores.append((metrics.dice(mask, truth), metrics.iou(mask, truth)))
     if not scores:
         return None, None

@@ -22,7 +22,9 @@ import numpy as np
 
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams
-from engine.imaging.codec import UnreadableImage, decode_png, resize_image, resize_mask
+from engine.imaging import class_maps
+from engine.imaging.class_maps import IGNORE, IGNORED_LEVEL
+from engine.imaging.codec import UnreadableImage, decode_png, resize_image
 from engine.network.framing import foreground_points, scaled_shape, squares_per_epoch
 from engine.store.base import StoredFile
 
@@ -39,8 +41,8 @@ class Sample:
     """One image and its target.
 
     Without `lookup` the target file is an 8-bit foreground probability. With `lookup`, 256 class indices, it contains
-    truth values, and any class except 0 is foreground. `probe`: store the prediction after every epoch. `weight` is the
-    image's weight in training, at most 1.
+    truth values, read as in `class_maps.reference`; ignored pixels become `IGNORED_LEVEL`. `probe`: store the
+    prediction after every epoch. `weight` is the image's weight in training, at most 1.
     """
 
     id: str
@@ -50,6 +52,11 @@ class Sample:
     lookup: tuple[int, ...] | None = None
     probe: bool = False
     weight: float = 1.0
+
+    @property
+    def ignores(self) -> bool:
+        """Whether pixels of the target may have `IGNORED_LEVEL`, which are to be left out."""
+        return self.lookup is not None and IGNORE in self.lookup
 
 
 @dataclass(frozen=True)
@@ -96,8 +103,10 @@ def read_pair(sample: Sample, data: DataParams, size: int) -> tuple[np.ndarray, 
     if sample.lookup is None:
         levels = resize_image(target, shape)
     else:
-        foreground = np.asarray(sample.lookup, np.uint8)[target] > 0
-        levels = resize_mask(foreground, shape).astype(np.uint8) * 255
+        truth = class_maps.reference(target, sample.lookup).resized(shape)
+        levels = truth.foreground.astype(np.uint8) * 255
+        if truth.ignored is not None:
+            levels[truth.ignored] = IGNORED_LEVEL
     return np.dstack([resize_image(image, shape), levels]), image.shape[:2]
 
 
