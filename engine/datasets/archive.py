@@ -6,6 +6,7 @@ import stat
 import zipfile
 from pathlib import Path
 
+from engine.datasets.code_pages import decoded
 from engine.datasets.source import (
     SAME_NAME,
     Entry,
@@ -50,7 +51,7 @@ class Zip:
         self.skipped: list[Entry] = []
         self._names = Names()
         try:
-            members = [member for member in self._zip.infolist() if not member.filename.endswith("/")]
+            members = [member for member in self._zip.infolist() if not _is_folder(member)]
             self._check_whole(members, path.stat().st_size, limits)
             for member in members:
                 self._add(member, limits)
@@ -111,13 +112,18 @@ class Zip:
 
 
 def _name(member: zipfile.ZipInfo) -> str:
-    """Return the name of a member as its maker meant it: many tools write UTF-8 and do not say so."""
-    if not member.flag_bits & _UTF8_NAME:
-        try:
-            return member.orig_filename.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
-    return member.orig_filename
+    """Return the name of a member as its maker meant it: zips name UTF-8 at most, and no code page."""
+    if member.flag_bits & _UTF8_NAME or member.orig_filename.isascii():
+        return member.orig_filename
+    try:
+        return decoded(member.orig_filename.encode("cp437")) or member.orig_filename
+    except UnicodeEncodeError:
+        return member.orig_filename
+
+
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    # Old tools of Windows write folders with a backslash at the end.
+    return member.orig_filename.endswith("/") or (member.orig_filename.endswith("\\") and not member.file_size)
 
 
 def _why_refused(member: zipfile.ZipInfo, path: str) -> str:

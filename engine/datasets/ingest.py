@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from engine.datasets.archive import Zip
-from engine.datasets.pairing import pair
-from engine.datasets.source import Entry, Folder, Joined, Limits, Source, SourceFile, UnreadableSource
+from engine.datasets.foreign_formats import foreign_format
+from engine.datasets.plan import Item, Plan, plan
+from engine.datasets.source import (
+    ARCHIVE_SUFFIXES,
+    Entry,
+    Folder,
+    Joined,
+    Limits,
+    OneFile,
+    Source,
+    UnreadableSource,
+    is_picture_name,
+)
 from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
 
+__all__ = ["Decoded", "Item", "Plan", "as_duplicate", "content_hash", "fit_truth", "open_upload", "plan", "read"]
+
 ASPECT_TOLERANCE = 0.02
 """Truth of another size is brought to the image's size if width / height differs by no more than this share."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One image to read, and the truth mask that goes with it."""
-
-    image: SourceFile
-    truth: SourceFile | None
 
 
 @dataclass(frozen=True)
@@ -42,16 +49,24 @@ class Decoded:
 
 
 def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
-    """Return a source for a folder, or for a zip by content, whatever it is called.
+    """Return a source for a folder, for a zip by content, whatever it is called, or for one picture.
 
     Raises:
-        UnreadableSource: there is neither; the sentence says why.
+        UnreadableSource: there is none of these; the sentence says why.
     """
     if path.is_dir():
         return Folder(path, limits)
-    if path.is_file():
-        return Zip(path, limits)
-    raise UnreadableSource(f"There is no folder or zip {str(path)!r}.")
+    if not path.is_file():
+        raise UnreadableSource(f"There is no folder, zip or picture {str(path)!r}.")
+    return Zip(path, limits) if _is_meant_as_zip(path) else OneFile(path, limits)
+
+
+def _is_meant_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head[:2] == b"PK" or path.suffix.lower() in ARCHIVE_SUFFIXES:
+        return path.suffixes[-2:] != [".nii", ".gz"]
+    return not is_picture_name(path.name) and zipfile.is_zipfile(path)
 
 
 def open_upload(folder: Path, limits: Limits | None = None) -> Source:
@@ -81,30 +96,31 @@ def open_upload(folder: Path, limits: Limits | None = None) -> Source:
     return parts[0][1] if len(parts) == 1 else Joined(parts)
 
 
-def plan(source: Source) -> tuple[list[Item], list[Entry]]:
-    """Return the images of a source with their truth, and the entries of all files that are out already."""
-    by_name = {file.name: file for file in source.files}
-    pairs, orphans = pair(by_name)
-    items = [Item(by_name[pair.image], by_name[pair.truth] if pair.truth else None) for pair in pairs]
-    return items, [*source.skipped, *orphans]
-
-
 def read(source: Source, item: Item, limits: codec.Limits | None = None) -> Decoded:
     """Return one image of a plan with its truth. Never raises for what is wrong with a file: the entries say it."""
+    data = b""
     try:
-        image = codec.decode_image(source.read(item.image), limits)
+        data = source.read(item.image)
+        image = codec.decode_image(data, limits)
     except (UnreadableImage, UnreadableSource) as error:
-        return Decoded(item.image.name, None, None, "", tuple(_without_image(item, str(error))))
-    truth, entries = None, [Entry(item.image.name, True)]
-    if item.truth is not None:
+        return Decoded(item.image.name, None, None, "", tuple(_without_image(item, foreign_format(data) or str(error))))
+    entries = [Entry(item.image.name, True, item.note)]
+    masks: list[np.ndarray] = []
+    for file in item.truth:
         try:
-            truth = codec.decode_truth(source.read(item.truth), limits)
-            truth, note = fit_truth(truth, image.shape[:2])
-            entries.append(Entry(item.truth.name, True, note))
+            values, note = fit_truth(codec.decode_truth(source.read(file), limits), image.shape[:2])
         except (UnreadableImage, UnreadableSource) as error:
-            truth = None
-            entries.append(Entry(item.truth.name, False, str(error)))
+            entries.append(Entry(file.name, False, str(error)))
+        else:
+            masks.append(values)
+            entries.append(Entry(file.name, True, note))
+    truth = join_truth(masks) if masks else None
     return Decoded(item.image.name, image, truth, content_hash(image), tuple(entries))
+
+
+def join_truth(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """Return several masks of one image, each uint8 (H, W), as one: the largest value of each pixel."""
+    return reduce(np.maximum, masks)
 
 
 def fit_truth(truth: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, str]:
@@ -143,7 +159,5 @@ def as_duplicate(decoded: Decoded, first: str) -> tuple[Entry, ...]:
 
 
 def _without_image(item: Item, reason: str) -> list[Entry]:
-    entries = [Entry(item.image.name, False, reason)]
-    if item.truth is not None:
-        entries.append(Entry(item.truth.name, False, f"Its image {item.image.name} could not be read."))
-    return entries
+    lost = [Entry(file.name, False, f"Its image {item.image.name} could not be read.") for file in item.truth]
+    return [Entry(item.image.name, False, reason), *lost]

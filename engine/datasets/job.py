@@ -50,9 +50,9 @@ class Encoded:
 def run(job: Job, context: JobContext) -> dict[str, Any]:
     """Import what the payload names: {"dataset": id, "source": {"kind": …}}.
 
-    The kinds are "folder" and "zip" with a "path" of this machine, "upload" with a "token", and "sample". Returns
-    {"dataset", "images", "truth", "taken", "skipped"}: images and truth masks that the dataset has now, files that
-    this import took and skipped.
+    The kinds are "folder" and "zip" (or one picture) with a "path" of this machine, "upload" with a "token", and
+    "sample". Returns {"dataset", "images", "truth", "taken", "skipped", "notes"}: images and truth masks that the
+    dataset has now, files that this import took and skipped, and sentences on how images and truth were paired.
 
     An image's id comes from the dataset's id and its pixels, so a second attempt writes the same files and adds no
     row twice, and a picture that is imported again brings back those of its files that are gone.
@@ -70,9 +70,10 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             opened = _open(source, context.artifacts, opening)
         except UnreadableSource as error:
             raise JobFailed(str(error)) from None
-        items, skipped = ingest.plan(opened)
         sizes = codec.Limits(max_pixels=round(settings().image_limit_megapixels * 1e6))
-        result = _take(job, context, [partial(ingest.read, opened, item, sizes) for item in items], skipped)
+        planned = ingest.plan(opened, sizes)
+        readers = [partial(ingest.read, opened, item, sizes) for item in planned.items]
+        result = _take(job, context, readers, planned.entries, planned.notes)
     if source["kind"] == "upload":  # its files are in the dataset now
         context.artifacts.delete(stored.upload_folder(source["token"]))
     return result
@@ -96,7 +97,9 @@ def _drawn(index: int) -> Decoded:
     return Decoded(name, image, values, ingest.content_hash(image), (Entry(name, True),))
 
 
-def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Sequence[Entry]) -> dict[str, Any]:
+def _take(
+    job: Job, context: JobContext, readers: Sequence[Reader], skipped: Sequence[Entry], notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Read, store and report everything; return the job's result."""
     dataset_id = job.payload["dataset"]
     if job.attempt > 1:  # a killed attempt may have been writing; one import at a time writes to a dataset
@@ -142,7 +145,7 @@ def _take(job: Job, context: JobContext, readers: Sequence[Reader], skipped: Seq
             if stopped:
                 break
     commit()
-    result = _finish(context, dataset_id, report)
+    result = _finish(context, dataset_id, report) | {"notes": list(notes)}
     if stopped:
         raise JobStopped(result)
     if not result["images"]:

@@ -1,120 +1,253 @@
-"""Which file is truth of which image, by folder and name alone.
+"""Which files are truth of which image, by the names of folders and files.
 
-A file is truth if a folder on its way is called truth, masks, labels, gt … in any case, or if its name ends in `_mask`
-or the like. It belongs to the image with the same stem in the same place, where images/ and the truth folder itself
-do not count as places: train/images/a.jpg has train/truth/a.png, and images/train/a.jpg has masks/train/a.png.
-A truth mask that finds nothing there belongs to the one image of its stem anywhere, if there is only one.
+A file is truth if a folder on its way is called truth, masks, labels, gt … (`folders.py`), or if its name says so
+beside an image of the same name (`naming.py`): a_mask.png beside a.jpg. It belongs to the image that has its name in
+its place; else to the only image of its name in a place that differs by one folder; else to the only one anywhere.
+Several masks of one image are joined; of several codings of the same truth the one of classes is taken.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from engine.datasets.source import IMAGE_SUFFIXES, Entry
+from engine.datasets import content_rules
+from engine.datasets.claims import Claim, choose
+from engine.datasets.content_rules import Content
+from engine.datasets.folders import Folders, Path, Source, folder_of
+from engine.datasets.image_index import Group, ImageIndex
+from engine.datasets.naming import FileName, file_name, stem
+from engine.datasets.number_rules import by_number, by_only_image
+from engine.datasets.source import Entry
 
-TRUTH_FOLDERS = frozenset(
-    {"truth", "truths", "mask", "masks", "label", "labels", "gt", "groundtruth", "ground_truth", "ground-truth"}
-    | {"annotation", "annotations", "segmentation", "segmentations", "segmentationclass"}
-)
-IMAGE_FOLDERS = frozenset(
-    {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "input", "inputs", "jpegimages"}
-)
-_TRUTH_ENDING = re.compile(r"[ _-](mask|truth|gt|label|labels|seg|segmentation)$", re.IGNORECASE)
-_UNLABELLED = re.compile(r"un-?_?labell?ed", re.IGNORECASE)
-
-Place = tuple[str, ...]
+_CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The name of an image and of its truth mask, if it has one."""
+    """The name of an image and of the files that are its truth; () if it has none."""
 
     image: str
-    truth: str | None
+    truth: tuple[str, ...]
 
 
-def pair(names: Iterable[str]) -> tuple[list[Pair], list[Entry]]:
-    """Return all images in the order given, each with its truth, and the entries for truth that belongs to none.
+@dataclass(frozen=True)
+class Pairing:
+    """All images with their truth, in the order of their names, and an entry for each file that is out.
 
-    Names are relative paths with forward slashes.
+    `rules` says how many images were paired in which way: {"masks/ beside images/": 12}; `alternatives` how many files
+    hold the same truth in another coding.
+    """
+
+    pairs: list[Pair]
+    entries: list[Entry]
+    rules: dict[str, int] = field(default_factory=dict)
+    alternatives: dict[str, int] = field(default_factory=dict)
+
+
+def pair(names: Iterable[str], looks_like_mask: Content | None = None, left_out: Collection[str] = ()) -> Pairing:
+    """Return all images in the order given, each with its truth, and the entries for files that are neither.
+
+    Args:
+        names: relative paths with forward slashes, each once.
+        looks_like_mask: whether a file looks like a mask, where names leave that open; by default nothing does.
+        left_out: names of files that are not imported, to say so of truth whose image is among them.
     """
     names = list(names)
-    in_folder = [name for name in names if _truth_depth(name) is not None]
-    beside = _named_as_truth(sorted(set(names) - set(in_folder)))
-    truths = sorted([*in_folder, *beside])
-    is_truth = set(truths)
-    images = [name for name in names if name not in is_truth]
-    owner_of_place: dict[tuple[Place, str], list[str]] = defaultdict(list)
-    owner_of_stem: dict[str, list[str]] = defaultdict(list)
-    for image in images:
-        owner_of_place[_place(image), _stem(image)].append(image)
-        if not any(_UNLABELLED.fullmatch(part) for part in PurePosixPath(image).parts):
-            owner_of_stem[_stem(image)].append(image)
-
-    truth_of: dict[str, str] = {}
-    entries: list[Entry] = []
-    leftover: list[str] = []
-    for truth in truths:
-        found = next((f for stem in _truth_stems(truth) if (f := owner_of_place.get((_place(truth), stem)))), None)
-        if found:
-            _assign(truth, found, truth_of, entries)
+    content = looks_like_mask or (lambda name: None)
+    not_truth: frozenset[Path] = frozenset()
+    forced: frozenset[Path] = frozenset()
+    by_last = {last: file_name(last) for last in {name.rpartition("/")[2] for name in names}}
+    said = {name: by_last[name.rpartition("/")[2]] for name in names}
+    while True:
+        match = _Match(names, said, Folders(names, not_truth=not_truth, forced=forced), content)
+        if wrong := match.folders_without_any_pair() - not_truth:
+            not_truth |= wrong
+        elif found := content_rules.folders_of_masks(match.unpaired(), content) - forced:
+            forced |= found
         else:
-            leftover.append(truth)
-    for truth in leftover:
-        found = next((f for stem in _truth_stems(truth) if len(f := owner_of_stem.get(stem, [])) == 1), None)
-        if found:
-            _assign(truth, found, truth_of, entries)
-        else:
-            entries.append(Entry(truth, False, "It is truth, and there is no image of the same name for it."))
-    return [Pair(image, truth_of.get(image)) for image in images], entries
+            match.pair_by_content()
+            return match.pairing(left_out)
 
 
-def _assign(truth: str, images: list[str], truth_of: dict[str, str], entries: list[Entry]) -> None:
-    if images[0] in truth_of:  # then all of them are
-        entries.append(Entry(truth, False, f"The image already has its truth from {truth_of[images[0]]}."))
-        return
-    truth_of.update(dict.fromkeys(images, truth))
+class _Truth(NamedTuple):
+    name: str
+    source: Source
+    label: str
 
 
-def _named_as_truth(names: list[str]) -> list[str]:
-    """Return the names that end like truth, if any of them has its image beside it.
+class _Match:
+    """One attempt to pair all files, with folders understood in one way."""
 
-    Only then is the ending a convention: a single party_mask.jpg is a photograph.
-    """
-    known = {(PurePosixPath(name).parent, _stem(name)) for name in names}
-    ending = [name for name in names if _TRUTH_ENDING.search(_stem(name))]
-    if any((PurePosixPath(name).parent, _TRUTH_ENDING.sub("", _stem(name))) in known for name in ending):
-        return ending
-    return []
+    def __init__(self, names: Sequence[str], said: dict[str, FileName], folders: Folders, content: Content) -> None:
+        self._said, self._folders, self._content = said, folders, content
+        self._rules: dict[str, str] = {}
+        in_folder = [name for name in names if folders.of(name).source]
+        beside = self._named_as_truth([name for name in names if not folders.of(name).source])
+        self._truths = [self._truth(name) for name in sorted([*in_folder, *beside])]
+        is_truth = {truth.name for truth in self._truths}
+        self._images = [name for name in names if name not in is_truth]
+        self._index = ImageIndex(self._images, folders, said.__getitem__)
+        self._channels = self._further_channels()
+        self._claims: dict[str, Claim] = {}
+        for truth in self._truths:
+            if found := self._by_name(truth.name):
+                self._claim(truth, *found)
+        self._claim_leftovers()
 
+    def unpaired(self) -> list[str]:
+        """Return the images that nothing claims to be the truth of."""
+        claimed = {claim.group for claim in self._claims.values()}
+        return [image for image in self._images if (self._folders.of(image).place, stem(image)) not in claimed]
 
-def _truth_depth(name: str) -> int | None:
-    """Return which of the folders on the way makes a file truth: the innermost that is called so."""
-    folders = PurePosixPath(name).parts[:-1]
-    return max((depth for depth, folder in enumerate(folders) if folder.lower() in TRUTH_FOLDERS), default=None)
+    def folders_without_any_pair(self) -> frozenset[Path]:
+        """Return folders whose names may say truth or something else, and that hold the truth of no image.
 
+        If no image is left at all, that is true of every folder: labels/a.jpg beside labels/a_mask.jpg.
+        """
+        useful = {path[:depth] for path in map(folder_of, self._claims) for depth in range(1, len(path) + 1)}
+        doubtful = {path for path, unsure in self._folders.truths() if unsure and path not in useful}
+        if not self._images and not doubtful:
+            names = [truth.name for truth in self._truths]
+            if self._named_as_truth(names):
+                doubtful = {path for path, _ in self._folders.truths()}
+        return frozenset(doubtful)
 
-def _place(name: str) -> Place:
-    """Return the folders of a file without the one that says what kind of file it is."""
-    folders = PurePosixPath(name).parts[:-1]
-    depth = _truth_depth(name)
-    if depth is None:
-        kinds = [depth for depth, folder in enumerate(folders) if folder.lower() in IMAGE_FOLDERS]
-        depth = kinds[-1] if kinds else None
-    return tuple(folder.casefold() for index, folder in enumerate(folders) if index != depth)
+    def pair_by_content(self) -> None:
+        """Pair what names leave open: files that differ by their suffix or by an unknown word."""
+        found = {
+            mask: (image, "same name, another suffix, by content")
+            for mask, image in content_rules.by_suffix(self.unpaired(), self._content).items()
+        }
+        left = [image for image in self.unpaired() if image not in found]
+        found |= content_rules.by_unknown_word(left, self._folders, self._index, self._content)
+        if not found:
+            return
+        self._images = [image for image in self._images if image not in found]
+        self._index = ImageIndex(self._images, self._folders, self._said.__getitem__)
+        for mask, (image, rule) in found.items():
+            group = self._folders.of(image).place, stem(image)
+            if group in self._index.groups:
+                truth = _Truth(mask, Source(folder_of(mask), "", (), ""), rule)
+                self._truths.append(truth)
+                self._rules[mask] = rule
+                self._claim(truth, group, "")
 
+    def pairing(self, left_out: Collection[str]) -> Pairing:
+        """Return the outcome."""
+        choice = choose(self._claims.values(), lambda group: self._index.groups[group][0])
+        pairs, entries = [], list(choice.entries)
+        for image in self._images:
+            if image in self._channels:
+                reason = f"It is another channel of {self._channels[image]}, which is imported alone."
+                entries.append(Entry(image, False, reason))
+                continue
+            pairs.append(Pair(image, choice.truth_of.get((self._folders.of(image).place, stem(image)), ())))
+        without = {stem(name): name for name in left_out}
+        for truth in self._truths:
+            if truth.name not in self._claims:
+                entries.append(Entry(truth.name, False, self._why_alone(truth.name, without)))
+        return Pairing(pairs, entries, dict(choice.rules), dict(choice.alternatives))
 
-def _stem(name: str) -> str:
-    path = PurePosixPath(name)
-    return (path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name).casefold()
+    def _truth(self, name: str) -> _Truth:
+        folder, said = self._folders.of(name), self._said[name]
+        if folder.source is None:
+            label = f"*_{'_'.join(said.words)}" if said.where == "end" else f"{'_'.join(said.words)}_*"
+            return _Truth(name, Source(folder_of(name), "", said.words, ""), label)
+        source = folder.source
+        words = tuple(dict.fromkeys(source.words + said.words))
+        label = f"{folder.label}/"
+        if said.words:
+            label += f"*_{'_'.join(said.words)}"
+        return _Truth(name, Source(source.parent, source.folder, words, source.part), label)
 
+    def _named_as_truth(self, names: list[str]) -> list[str]:
+        """Return the names that say truth, if some that say it in the same words have their image beside them.
 
-def _truth_stems(name: str) -> list[str]:
-    """Return the image stems that a truth mask may belong to, likeliest first: a, a from a_mask, a from a.jpg.png."""
-    stem = _stem(name)
-    stems = [stem, _TRUTH_ENDING.sub("", stem)]
-    return list(dict.fromkeys([*stems, *(_stem(other) for other in stems)]))
+        Only then do these words mean truth: a single party_mask.jpg is a photograph.
+        """
+        saying = [name for name in names if self._said[name].where]
+        if not saying:
+            return []
+        index = ImageIndex(sorted(set(names) - set(saying)), self._folders, self._said.__getitem__)
+        elsewhere: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+        meant: set[tuple[str, ...]] = set()
+        for name in saying:
+            said = self._said[name]
+            convention = said.where, *said.words
+            if convention in meant:
+                continue
+            place = self._folders.of(name).place
+            if any(index.in_place(place, key.name) for key in said.truth_keys):
+                meant.add(convention)
+            elif group := next((g for key in said.truth_keys if (g := index.anywhere(key.name))), None):
+                elsewhere[convention][name] = index.groups[group][0]
+        for convention, found in elsewhere.items():
+            if convention not in meant and content_rules.are_masks([*found], [*found.values()], self._content):
+                meant.add(convention)
+        return [name for name in saying if (self._said[name].where, *self._said[name].words) in meant]
+
+    def _by_name(self, name: str) -> tuple[Group, str, str] | None:
+        """Return the images that a truth file is named after, which part of their truth it is, and where they are."""
+        place, keys = self._folders.of(name).place, self._said[name].truth_keys
+        for key in keys:
+            if group := self._index.in_place(place, key.name):
+                return group, key.part, ""
+        if place and (group := self._index.in_place(place[:-1], stem(place[-1]))):
+            return group, stem(name), ""  # masks/a/1.png, masks/a/2.png of images/a.jpg
+        for key in keys:
+            if group := self._index.near(place, key.name):
+                return group, key.part, ""
+        for key in keys:
+            if group := self._index.anywhere(key.name):
+                return group, key.part, ", by the only image of its name"
+        return None
+
+    def _claim(self, truth: _Truth, group: Group, part: str, how: str = "") -> None:
+        place = self._folders.of(truth.name).place
+        image = self._index.groups[group][0]
+        beside = self._folders.of(image).label if self._folders.of(truth.name).source else ""
+        rule = self._rules.get(truth.name) or f"{truth.label} beside {f'{beside}/' if beside else 'the images'}{how}"
+        extra = [step for step in place if step not in group[0]]
+        self._claims[truth.name] = Claim(truth.name, group, "/".join([*extra, part]), truth.source, truth.label, rule)
+
+    def _claim_leftovers(self) -> None:
+        by_name = {truth.name: truth for truth in self._truths}
+        leftover = [name for name in by_name if name not in self._claims]
+        for name, group in by_only_image(leftover, self._folders, self._index).items():
+            self._claim(by_name[name], group, stem(name), ", all masks beside one image")
+        leftover = [name for name in leftover if name not in self._claims]
+        claimed = {claim.group for claim in self._claims.values()}
+        for name, group in by_number(leftover, self._folders, self._index, claimed).items():
+            self._claim(by_name[name], group, "", ", by number")
+
+    def _further_channels(self) -> dict[str, str]:
+        """Add the names without _0000 that nnU-Net gives to images; return {a_0001.png: a_0000.png}."""
+        first: dict[tuple[Path, str], str] = {}
+        further: dict[str, str] = {}
+        stems = {(self._folders.of(truth.name).place, stem(truth.name)) for truth in self._truths}
+        channels = [(image, found) for image in self._images if (found := _CHANNEL.fullmatch(stem(image)))]
+        for image, found in channels:
+            place = self._folders.of(image).place
+            if found[2] == "0000" and (place, found[1]) in stems and (place, found[1]) not in self._index.groups:
+                first[folder_of(image), found[1]] = image
+                self._index.add_name(found[1], (place, stem(image)))
+        for image, found in channels:
+            if found[2] != "0000" and (folder_of(image), found[1]) in first:
+                further[image] = first[folder_of(image), found[1]]
+        return further
+
+    def _why_alone(self, name: str, left_out: dict[str, str]) -> str:
+        keys = [key.name for key in self._said[name].truth_keys if key.name]
+        of_name = next((groups for key in keys if (groups := self._index.of_name(key))), [])
+        if of_name:
+            images = [self._index.groups[group][0] for group in of_name]
+            if len(images) > 1:
+                return f"It is truth, and no folder says whether of {images[0]} or of {images[1]}."
+            return f"It is truth, and {images[0]} is not in a place that belongs to it."
+        if out := next((left_out[key] for key in keys if key in left_out), ""):
+            return f"It is truth, and its image {out} is not imported."
+        return "It is truth, and there is no image of the same name for it."

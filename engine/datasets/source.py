@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif"})
+from engine.datasets.foreign_formats import foreign_suffix
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".avif", ".jp2"}
+    | {".heic", ".heif"}
+)
+FORMAT_NAMES = "JPEG, PNG, TIFF, WebP, AVIF, JPEG 2000, BMP or GIF"
 ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"})
 LONGEST_NAME = 500
 SAME_NAME = "Another file of the same name came first."
@@ -126,17 +132,7 @@ class Folder:
         self.files.sort(key=lambda file: file.name)
 
     def read(self, file: SourceFile) -> bytes:
-        try:
-            # What was a file when it was listed may be a link or a pipe by now.
-            with open(file.handle, "rb", opener=_open_no_link) as opened:
-                if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                    raise UnreadableSource("It is no ordinary file.")
-                data = opened.read(file.size_bytes + 1)
-        except OSError as error:
-            raise UnreadableSource(f"It cannot be read: {error.strerror}.") from None
-        if len(data) > file.size_bytes:
-            raise UnreadableSource("It grew while it was imported; import it again when it is finished.")
-        return data
+        return _read_whole(file)
 
     def close(self) -> None:
         pass
@@ -186,6 +182,22 @@ class Folder:
             self.zips.append((self.skipped[-1], place))
 
 
+class OneFile:
+    """One file as a source: a picture that was given in place of a folder."""
+
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+        size, name = path.stat().st_size, shown(path.name)
+        reason = why_not(name, size, limits or Limits())
+        self.files = [] if reason else [SourceFile(name, size, path)]
+        self.skipped = [Entry(name, False, reason)] if reason else []
+
+    def read(self, file: SourceFile) -> bytes:
+        return _read_whole(file)
+
+    def close(self) -> None:
+        pass
+
+
 class Joined:
     """Several sources as one; each is a folder of its own, so that images.zip and masks.zip pair like folders."""
 
@@ -212,6 +224,20 @@ class Joined:
     def close(self) -> None:
         for part in self._parts:
             part.close()
+
+
+def _read_whole(file: SourceFile) -> bytes:
+    try:
+        # What was a file when it was listed may be a link or a pipe by now.
+        with open(file.handle, "rb", opener=_open_no_link) as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise UnreadableSource("It is no ordinary file.")
+            data = opened.read(file.size_bytes + 1)
+    except OSError as error:
+        raise UnreadableSource(f"It cannot be read: {error.strerror}.") from None
+    if len(data) > file.size_bytes:
+        raise UnreadableSource("It grew while it was imported; import it again when it is finished.")
+    return data
 
 
 def _open_no_link(path: str, flags: int) -> int:
@@ -242,15 +268,24 @@ def is_silent(name: str) -> bool:
 
 
 def why_not(name: str, size_bytes: int, limits: Limits) -> str:
-    """Return why a file cannot be a picture, by its name and size alone, or "" if it may be one.
-
-    A file without a suffix may be one: its content decides.
-    """
+    """Return why a file cannot be a picture, by its name and size alone, or "" if it may be one."""
     suffix = PurePosixPath(name).suffix.lower()
+    if foreign := foreign_suffix(name):
+        return foreign
     if suffix in ARCHIVE_SUFFIXES:
         return ARCHIVE
-    if suffix and suffix not in IMAGE_SUFFIXES:
-        return f"Files ending in {suffix} are not read; images are JPEG, PNG, TIFF, WebP, BMP or GIF."
+    if not is_picture_name(name):
+        return f"Files ending in {suffix} are not read; images are {FORMAT_NAMES}."
     if size_bytes > limits.max_file_bytes:
         return f"It has {size_bytes / 1e6:,.0f} MB; the limit for one file is {limits.max_file_bytes / 1e6:,.0f} MB."
     return ""
+
+
+def is_picture_name(name: str) -> bool:
+    """Return whether a file may be a picture by its name.
+
+    Without a suffix it may be, and with a number in place of one, as scanners and microscopes write it (img.001): its
+    content decides.
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    return not suffix or suffix in IMAGE_SUFFIXES or suffix[1:].isdigit()

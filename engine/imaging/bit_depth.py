@@ -14,27 +14,63 @@ IGNORE_NON_FINITE = np.errstate(over="ignore", invalid="ignore")
 """Infinite and undefined results become 0 in the end, so they need no warning."""
 
 
-def to_8_bit(pixels: np.ndarray) -> np.ndarray:
-    """Return an image of any real dtype, (H, W, C), as uint8: stretched, unless its values fit into 8 bits."""
+FILL_GAP, SENTINEL_GAP = 3.0, 1e4
+"""A lowest value that many pixels share, further below all others than so many times their range, fills a border; a
+greatest value is the mark of missing data only if it lies absurdly far off, as it may be an object."""
+
+
+def to_8_bit(pixels: np.ndarray, nodata: float | None = None) -> np.ndarray:
+    """Return an image of any real dtype, (H, W, C), as uint8: stretched, unless its values fit into 8 bits.
+
+    Pixels that are `nodata`, not finite, or of a value that fills a border become 0 and do not count for the stretch.
+    """
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * 255
-    low, high = _span(pixels)
+    low, high = _span(pixels, nodata)
     if low >= 0 and high <= 1 and pixels.dtype.kind == "f":
-        return _in_strips(pixels, np.uint8, lambda strip: np.rint(_finite(strip) * 255))
+        return _in_strips(pixels, np.uint8, lambda strip: np.rint(_measured(strip, nodata) * 255))
     if low >= 0 and high <= 255 and pixels.dtype.kind != "f":
-        return pixels.astype(np.uint8)
+        return _in_strips(pixels, np.uint8, lambda strip: _measured(strip, nodata))
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / 1e6) ** 0.5))  # a million pixels suffice for the quantiles
-    lower, upper = np.percentile(_finite(pixels[::step, ::step]).astype(np.float64), (0.1, 99.9)).tolist()
+    sample = pixels[::step, ::step]
+    sample = sample[_is_measured(sample, nodata)].astype(np.result_type(pixels.dtype, np.uint16), copy=False)
+    fill = _fill_value(sample)
+    sample = sample if fill is None else sample[sample != fill]
+    lower, upper = np.percentile(sample, (0.1, 99.9)).tolist() if sample.size else (low, high)
     if upper <= lower:  # nearly all pixels have one value: use the full range, so that the few others are visible
         lower, upper = low, high
     width = upper - lower or 1.0
 
+    @IGNORE_NON_FINITE
     def stretched(strip: np.ndarray) -> np.ndarray:
-        return np.rint(np.clip((_finite(strip).astype(np.float64) - lower) / width, 0, 1) * 255)
+        values = strip.astype(np.float64)
+        values -= lower
+        values /= width
+        np.clip(values, 0, 1, out=values)
+        values *= 255
+        np.rint(values, out=values)
+        values[~_is_measured(strip, nodata) | (strip == fill)] = 0
+        return values
 
     return _in_strips(pixels, np.uint8, stretched)
+
+
+def _fill_value(sample: np.ndarray) -> float | None:
+    """Return the value, of measured values (N,), that fills a border or marks missing data, or None."""
+    if sample.size < 2:
+        return None
+    lowest, greatest = float(sample.min()), float(sample.max())
+    for value, gap in ((lowest, FILL_GAP), (greatest, SENTINEL_GAP)):
+        others = sample[sample != value]
+        if len(others) < len(sample) / 20 or sample.size - len(others) < 2:
+            continue
+        near, middle, far = np.percentile(others, (1, 50, 99)).tolist()
+        edge = near if value == lowest else far
+        if middle not in (near, far) and abs(edge - value) > gap * (far - near):
+            return value
+    return None
 
 
 def truth_to_8_bit(values: np.ndarray) -> np.ndarray:
@@ -68,23 +104,32 @@ def _in_strips(pixels: np.ndarray, dtype: np.dtype | type, convert: Callable[[np
     return result
 
 
-def _span(pixels: np.ndarray) -> tuple[float, float]:
-    """Return the minimum and the maximum; NaN and infinity count as 0."""
-    if pixels.dtype.kind != "f":
+def _span(pixels: np.ndarray, nodata: float | None = None) -> tuple[float, float]:
+    """Return the minimum and the maximum of what is measured; (0, 0) if nothing is."""
+    if pixels.dtype.kind != "f" and nodata is None:
         return float(pixels.min()), float(pixels.max())
     rows = max(1, STRIP_PIXELS // pixels.shape[1])
-    strips = (_finite(pixels[top : top + rows]) for top in range(0, len(pixels), rows))
-    ends = [(float(strip.min()), float(strip.max())) for strip in strips]
-    return min(low for low, _ in ends), max(high for _, high in ends)
+    strips = (pixels[top : top + rows] for top in range(0, len(pixels), rows))
+    measured = (strip[_is_measured(strip, nodata)] for strip in strips)
+    ends = [(float(values.min()), float(values.max())) for values in measured if values.size]
+    return min((low for low, _ in ends), default=0.0), max((high for _, high in ends), default=0.0)
+
+
+def _is_measured(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    measured = np.isfinite(values)
+    return measured if nodata is None else measured & (values != nodata)
+
+
+def _measured(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    return np.where(_is_measured(values, nodata), values, 0)
 
 
 def _finite(pixels: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # values beyond float32 become infinite, then 0
-        return np.nan_to_num(pixels.astype(np.float32), nan=0, posinf=0, neginf=0)
+    return np.nan_to_num(pixels.astype(np.float64), nan=0, posinf=0, neginf=0)
 
 
 def _not_below_0(values: np.ndarray) -> np.ndarray:
-    # Through `_finite`, so that NaN and infinity count as 0, as in `_span`
+    # Through `_finite`, so that NaN and infinity count as 0
     return np.maximum(_finite(values) if values.dtype.kind == "f" else values.astype(np.float64), 0)
 
 

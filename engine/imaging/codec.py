@@ -2,50 +2,160 @@
 
 Rules for decoding, the same for all formats:
 
-- The EXIF orientation is applied, so that the result is upright. Of several frames or pages the first is used.
-- Transparent parts of an image are composited over white, as a browser shows them on an empty page.
+- The EXIF orientation is applied, so that the result is upright. Of several frames or pages the first is used, unless
+  another one or their maximum is asked for.
+- Transparent parts of an image are composited over white, as a browser shows them on an empty page. A channel is
+  opacity only where the file says so.
+- Of other than 1 or 3 channels the first three, or the first of two, are used, unless others are asked for.
 - Pixels of more than 8 bits are scaled. Integers that all fit into 8 bits are kept, and floats that all lie in [0, 1]
   are multiplied by 255. Other values are stretched so that their 0.1 % and 99.9 % quantiles become 0 and 255, all
-  channels alike, because such images often use only the dark part of their range. NaN and infinity become 0.
+  channels alike, because such images often use only the dark part of their range. NaN, infinity and the value that
+  the file or a large gap in the values marks as no data become 0 and do not count.
 - Limits are checked on the header, before a pixel is decoded.
 """
 
 from __future__ import annotations
 
-import io
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import UnidentifiedImageError
 
 from engine.imaging.bit_depth import alpha_or_over_black, luma, over_white, to_8_bit, truth_to_8_bit
-from engine.imaging.limits import Limits, UnreadableImage, check_jpeg_scans, check_size
-from engine.imaging.tiff import decode_tiff
+from engine.imaging.limits import Limits, UnreadableImage
+from engine.imaging.pictures import read_picture
+from engine.imaging.pixels import Pixels, PixelSize
+from engine.imaging.refusal import DAMAGED, refusal
+from engine.imaging.tiff import MAGIC as TIFF_MAGIC
+from engine.imaging.tiff import read_tiff
 
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 THUMBNAIL_PX = 192
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
-_ARCHIVES = ((b"PK\3\4", "a zip archive"), (b"\x1f\x8b", "a gzip file"), (b"%PDF", "a PDF document"))
-_DAMAGED = "It is damaged or cut short and cannot be decoded."
+MOST_PAGES = 10_000
+"""Pages of one file that are read for a projection or as images of their own."""
 
 
-def decode_image(data: bytes, limits: Limits | None = None) -> np.ndarray:
-    """Return an image file as RGB uint8 (H, W, 3). The module docstring defines the treatment of depth and alpha.
+@dataclass(frozen=True)
+class ImageOptions:
+    """What to take of a file: channels (0-based, one to three, or "mix", the mean of all) and a page.
+
+    `channels` None means the default. `page` counts from 0, or is "max", the greatest value of all pages; None means
+    the first, with a note if there are others.
+    """
+
+    channels: tuple[int, ...] | Literal["mix"] | None = None
+    page: int | Literal["max"] | None = None
+
+
+def decode_pixels(data: bytes, limits: Limits | None = None, *, page: int = 0, keep_palette: bool = False) -> Pixels:
+    """Return one page of an image file as it is, upright. With `keep_palette`, indices and palette where it has one.
 
     Raises:
         UnreadableImage: not an image, damaged, or outside the limits.
     """
-    pixels = _decode(data, limits or Limits())
-    if pixels.shape[2] in (2, 4):
-        pixels = over_white(pixels)
-    pixels = to_8_bit(pixels)
-    return np.ascontiguousarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels)
+    limits = limits or Limits()
+    if not data:
+        raise UnreadableImage("It is empty (0 bytes).")
+    try:
+        pixels = _decoded(data, limits, page, keep_palette)
+    except UnreadableImage:
+        raise
+    except UnidentifiedImageError:
+        raise UnreadableImage(refusal(data)) from None
+    except MemoryError:
+        raise UnreadableImage("It needs more memory than this machine has.") from None
+    except Exception as error:  # decoders raise anything from SyntaxError to struct.error on damaged files
+        raise UnreadableImage(DAMAGED) from error
+    values = pixels.values
+    if values.ndim != 3 or not values.size or values.dtype.kind not in "buif":
+        raise UnreadableImage(DAMAGED)
+    return pixels
+
+
+def _decoded(data: bytes, limits: Limits, page: int, keep_palette: bool) -> Pixels:
+    if data[:4] not in TIFF_MAGIC:
+        return read_picture(data, limits, page, keep_palette)
+    try:
+        return read_tiff(data, limits, page, keep_palette)
+    except (UnreadableImage, MemoryError):
+        raise
+    except Exception as error:  # libtiff, which Pillow uses, tolerates some of what tifffile does not
+        try:
+            return read_picture(data, limits, page, keep_palette)
+        except UnidentifiedImageError:
+            raise error from None
+
+
+def decode_image(data: bytes, limits: Limits | None = None, options: ImageOptions | None = None) -> np.ndarray:
+    """Return an image file as RGB uint8 (H, W, 3). The module docstring defines the treatment of depth and alpha.
+
+    Raises:
+        UnreadableImage: not an image, damaged, outside the limits, or without the channels or page asked for.
+    """
+    return read_image(data, limits, options)[0]
+
+
+def read_image(
+    data: bytes, limits: Limits | None = None, options: ImageOptions | None = None
+) -> tuple[np.ndarray, str, PixelSize | None]:
+    """Return an image file as RGB uint8 (H, W, 3), a note on what was taken of it ("" if all), and its pixel size.
+
+    Raises:
+        UnreadableImage: not an image, damaged, outside the limits, or without the channels or page asked for.
+    """
+    options = options or ImageOptions()
+    pixels = _projected(data, limits) if options.page == "max" else decode_pixels(data, limits, page=options.page or 0)
+    notes = []
+    if pixels.pages > 1 and options.page is None:
+        notes.append(f"It has {pixels.pages:,} pages; page 1 was taken.")
+    values, note = _chosen_channels(pixels, options.channels)
+    image = to_8_bit(values, pixels.nodata)
+    image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    return np.ascontiguousarray(image), " ".join([*notes, *([note] if note else [])]), pixels.pixel_size
+
+
+def count_pages(data: bytes, limits: Limits | None = None) -> int:
+    """Return how many pages a file has; 1 where it cannot be read, which reading the page will explain."""
+    try:
+        return min(decode_pixels(data, limits).pages, MOST_PAGES)
+    except UnreadableImage:
+        return 1
+
+
+def _projected(data: bytes, limits: Limits | None) -> Pixels:
+    """Return the greatest value of each pixel over all pages of one shape."""
+    first = decode_pixels(data, limits)
+    values = first.values
+    for page in range(1, min(first.pages, MOST_PAGES)):
+        other = decode_pixels(data, limits, page=page).values
+        if other.shape != values.shape or other.dtype != values.dtype:
+            raise UnreadableImage(f"Its pages differ in size or depth (page {page + 1}), so they have no maximum.")
+        values = np.fmax(values, other)
+    return replace(first, values=values)
+
+
+def _chosen_channels(pixels: Pixels, channels: tuple[int, ...] | Literal["mix"] | None) -> tuple[np.ndarray, str]:
+    """Return values (H, W, 1 or 3) and a note, if something was left out that nobody asked to leave out."""
+    values, count = pixels.values, pixels.values.shape[2]
+    if channels is None:
+        if pixels.alpha:
+            return over_white(values), ""
+        if count in (1, 3):
+            return values, ""
+        kept = "channel 1 was taken as grey" if count == 2 else "channels 1, 2 and 3 were taken as red, green and blue"
+        return values[..., : 1 if count == 2 else 3], f"It has {count} channels; {kept}. Choose others when importing."
+    if channels == "mix":
+        colours = values[..., :-1] if pixels.alpha else values
+        mean = colours.mean(axis=2, keepdims=True, dtype=np.float32)
+        return (mean if values.dtype.kind == "f" else np.rint(mean).astype(values.dtype)), ""
+    absent = [channel + 1 for channel in channels if not 0 <= channel < count]
+    if absent:
+        raise UnreadableImage(f"It has no channel {absent[0]}; it has {count}.")
+    chosen = values[..., list(channels)]
+    if len(channels) == 2:  # the third colour stays dark
+        chosen = np.concatenate([chosen, np.zeros_like(chosen[..., :1])], axis=2)
+    return chosen, ""
 
 
 def decode_truth(data: bytes, limits: Limits | None = None) -> np.ndarray:
@@ -59,13 +169,25 @@ def decode_truth(data: bytes, limits: Limits | None = None) -> np.ndarray:
     Raises:
         UnreadableImage: not an image, damaged, or outside the limits.
     """
-    pixels = _decode(data, limits or Limits(), palette_as_index=True)
-    if pixels.shape[2] in (2, 4):
+    found = decode_pixels(data, limits, keep_palette=True)
+    pixels = found.values
+    if found.palette is not None and _is_grey(found.palette, pixels):
+        pixels = found.palette[pixels[..., 0]]
+    if found.alpha:
         pixels = alpha_or_over_black(pixels)
-    if pixels.shape[2] == 3:
+    if pixels.shape[2] >= 3:
+        pixels = pixels[..., :3]
         same = (pixels[..., :1] == pixels).all()
         pixels = pixels[..., :1] if same else luma(pixels)
     return np.ascontiguousarray(truth_to_8_bit(pixels[..., 0]))
+
+
+def _is_grey(palette: np.ndarray, indices: np.ndarray) -> bool:
+    """Return whether all colours that occur are grey."""
+    used = np.unique(indices)
+    if used[-1] >= len(palette):
+        return False
+    return bool((palette[used] == palette[used, :1]).all())
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
@@ -84,7 +206,7 @@ def decode_png(data: bytes) -> np.ndarray:
     """
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if pixels is None:
-        raise UnreadableImage(_DAMAGED)
+        raise UnreadableImage(DAMAGED)
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if pixels.ndim == 3 else pixels
 
 
@@ -134,141 +256,3 @@ def _encode(extension: str, pixels: np.ndarray, options: list[int]) -> bytes:
     if not done:
         raise ValueError(f"OpenCV could not write {pixels.shape} as {extension}.")
     return encoded.tobytes()
-
-
-def _decode(data: bytes, limits: Limits, palette_as_index: bool = False) -> np.ndarray:
-    """Return the upright pixels (H, W, C), C in 1 to 4 (grey, grey and alpha, RGB, RGBA), of any real dtype."""
-    if not data:
-        raise UnreadableImage("It is empty (0 bytes).")
-    try:
-        with _pillow_settings():
-            try:
-                image = Image.open(io.BytesIO(data), formats=FORMATS)
-            except UnidentifiedImageError:
-                if data[:4] not in _TIFF_MAGIC:
-                    raise UnreadableImage(_refusal(data)) from None
-                pixels = decode_tiff(data, limits)  # Pillow knows fewer kinds of TIFF than tifffile
-            else:
-                with image:
-                    check_size(image.width, image.height, limits)
-                    if image.format == "JPEG":
-                        check_jpeg_scans(data)
-                    pixels = _pillow_pixels(image, data, palette_as_index)
-    except UnreadableImage:
-        raise
-    except MemoryError:
-        raise UnreadableImage("It needs more memory than this machine has.") from None
-    except Exception as error:  # decoders raise anything from SyntaxError to struct.error on damaged files
-        raise UnreadableImage(_DAMAGED) from error
-    if pixels.ndim != 3 or not 1 <= pixels.shape[2] <= 4 or not pixels.size or pixels.dtype.kind not in "buif":
-        raise UnreadableImage(_DAMAGED)
-    return pixels
-
-
-def _pillow_pixels(image: Image.Image, data: bytes, palette_as_index: bool) -> np.ndarray:
-    deep_colour, size = _is_deep_colour(image, data), image.size
-    orientation = 1
-    with suppress(Exception):  # the metadata may be damaged though the pixels are not
-        orientation = image.getexif().get(0x0112, 1)
-    image.load()
-    if deep_colour:  # Pillow reads these at 8 bits; `load` has just checked that the file is complete
-        return _deep_colour_pixels(image.format, data, orientation, size)
-    with suppress(Exception):
-        ImageOps.exif_transpose(image, in_place=True)
-    mode = image.mode
-    if mode == "P" and palette_as_index and not _palette_is_grey(image):
-        image = Image.frombytes("L", image.size, image.tobytes())
-    elif mode in ("F", "I") or mode.startswith("I;16"):
-        pass  # grey of more than 8 bits
-    elif image.has_transparency_data:
-        image = image.convert("LA" if mode in ("L", "LA", "1") else "RGBA")
-    elif mode in ("1", "L") or (mode == "P" and palette_as_index):
-        image = image.convert("L")
-    elif mode == "LAB":
-        raise UnreadableImage("Its colours are CIE Lab, which is not supported; save it as RGB.")
-    else:
-        image = image.convert("RGB")  # palette, CMYK, YCbCr
-    pixels = np.asarray(image)
-    return pixels if pixels.ndim == 3 else pixels[..., np.newaxis]
-
-
-def _palette_is_grey(image: Image.Image) -> bool:
-    palette = np.asarray(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
-    used = np.flatnonzero(image.histogram()[:256])
-    used = used[used < len(palette)]
-    return bool((palette[used] == palette[used, :1]).all())
-
-
-def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
-    """Return whether a file has several channels of more than 8 bits, by its header."""
-    if image.format == "PNG":
-        return data[24] == 16 and data[25] in (2, 4, 6)
-    if isinstance(image, TiffImageFile):
-        bits = image.tag_v2.get(258, (1,))
-        return len(bits) > 1 and max(bits) > 8
-    return False
-
-
-def _deep_colour_pixels(format_name: str | None, data: bytes, orientation: int, size: tuple[int, int]) -> np.ndarray:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or sorted(pixels.shape[:2]) != sorted(size):  # compared without regard to orientation
-        raise UnreadableImage(_DAMAGED)
-    if pixels.ndim == 2:
-        return pixels[..., np.newaxis]
-    pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-    return pixels if format_name == "TIFF" else _upright(pixels, orientation)  # OpenCV turns TIFF itself
-
-
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return the pixels with the EXIF orientation, 1 to 8, applied."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
-
-
-def _refusal(data: bytes) -> str:
-    head = data[:512]
-    if head.startswith(_MAGIC) and not _is_text(head):
-        return _DAMAGED
-    kind = "a text file" if _is_text(head) else "not an image in a supported format"
-    kind = next((words for magic, words in _ARCHIVES if head.startswith(magic)), kind)
-    return f"It is {kind}; images are JPEG, PNG, TIFF, WebP, BMP or GIF."
-
-
-def _is_text(head: bytes) -> bool:
-    text = head.decode("utf-8", errors="replace").rstrip("\ufffd")  # a character may be cut at the end
-    return bool(text) and all(c.isprintable() or c in "\r\n\t" for c in text) and "\ufffd" not in text
-
-
-_decoding = 0
-_decoding_lock = threading.Lock()
-_saved: list = []
-
-
-@contextmanager
-def _pillow_settings() -> Iterator[None]:
-    """Silence Pillow's warnings and lift its own size limit (ours is checked instead) while any thread decodes.
-
-    Both settings are process-wide: the first thread to decode sets them and the last one restores them.
-    """
-    global _decoding
-    with _decoding_lock:
-        if _decoding == 0:
-            silence = warnings.catch_warnings()
-            silence.__enter__()
-            warnings.simplefilter("ignore")
-            _saved.extend([silence, Image.MAX_IMAGE_PIXELS])
-            Image.MAX_IMAGE_PIXELS = None
-        _decoding += 1
-    try:
-        yield
-    finally:
-        with _decoding_lock:
-            _decoding -= 1
-            if _decoding == 0:
-                Image.MAX_IMAGE_PIXELS = _saved.pop()
-                _saved.pop().__exit__(None, None, None)

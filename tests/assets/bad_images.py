@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import zlib
+from functools import partial
 
 import numpy as np
 import tifffile
@@ -127,8 +129,12 @@ def tiff_directories_in_a_loop() -> bytes:
 def odd_tiff_bomb(megabytes: int = 400) -> bytes:
     """Return a TIFF of 32-bit float colour whose one strip unpacks to far more than its header says."""
     pixels = tiff(np.ones((32, 32, 3), np.float32), compression="zlib", photometric="rgb")
-    strip = zlib.compress(b"\0" * (megabytes << 20), 9)
-    data = bytearray(pixels)
+    return with_strip(pixels, zlib.compress(b"\0" * (megabytes << 20), 9))
+
+
+def with_strip(tiff_file: bytes, strip: bytes) -> bytes:
+    """Return a TIFF of one strip with another one in its place."""
+    data = bytearray(tiff_file)
     at = struct.unpack_from("<I", data, 4)[0]
     for number in range(struct.unpack_from("<H", data, at)[0]):
         entry = at + 2 + 12 * number
@@ -136,6 +142,35 @@ def odd_tiff_bomb(megabytes: int = 400) -> bytes:
         if tag in (273, 279):
             struct.pack_into("<HII", data, entry + 2, 4, 1, len(data) if tag == 273 else len(strip))
     return bytes(data) + strip
+
+
+COMPRESSIONS = ("lzw", "zlib", "packbits", "zstd", "lzma", "lerc", "jpeg", "jpeg2000", "png", "webp")
+
+
+def packed_tiff(method: str) -> bytes:
+    """Return a tiled TIFF of colours that is compressed."""
+    options = {"predictor": True} if method in ("lzw", "zlib", "zstd") else {}
+    return tiff(picture(), photometric="rgb", compression=method, tile=(32, 32), **options)
+
+
+def coded_bomb() -> bytes:
+    """Return a TIFF of 48 × 64 pixels whose one strip is a JPEG of 9 megapixels."""
+    small, large = tiff(picture(), photometric="rgb", compression="jpeg"), np.zeros((3000, 3000, 3), np.uint8)
+    return with_strip(small, encoded(large, "JPEG"))
+
+
+def tiff_pyramid() -> bytes:
+    """Return a TIFF whose further pages are smaller levels of the first."""
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        for level in (1, 2, 4):
+            pixels = np.ascontiguousarray(picture()[::level, ::level])
+            writer.write(pixels, photometric="rgb", subfiletype=0 if level == 1 else 1)
+    return buffer.getvalue()
+
+
+def nifti_header() -> bytes:
+    return struct.pack("<i", 348) + bytes(340) + b"n+1\0" + bytes(100)
 
 
 def not_numbers() -> np.ndarray:
@@ -177,6 +212,16 @@ TAKEN = {
     "half float TIFF": lambda: tiff(picture().astype(np.float16), photometric="rgb"),
     "TIFF of planes": lambda: tiff(np.moveaxis(picture(), -1, 0), photometric="rgb", planarconfig="separate"),
     "BigTIFF": lambda: tiff(picture(), bigtiff=True, photometric="rgb"),
+    **{f"TIFF, {method}": partial(packed_tiff, method) for method in COMPRESSIONS},
+    "TIFF, Lab": lambda: encoded(Image.fromarray(picture()).convert("LAB"), "TIFF"),
+    "TIFF of five channels": lambda: tiff(
+        np.zeros((5, 48, 64), np.float32), planarconfig="separate", photometric="minisblack"
+    ),
+    "TIFF pyramid": tiff_pyramid,
+    "TIFF stack of ImageJ": lambda: tiff(np.stack([disk()] * 3), imagej=True),
+    "TIFF stack behind one directory": lambda: tiff(np.stack([disk()] * 3), truncate=True, photometric="minisblack"),
+    "AVIF": lambda: encoded(picture(), "AVIF"),
+    "JPEG 2000": lambda: encoded(picture(), "JPEG2000"),
     "palette with alpha": palette_with_alpha,
     "EXIF orientation 9": lambda: with_exif(orientation(9)),
     "EXIF of noise": lambda: with_exif(bytes(range(256)) * 8),
@@ -211,11 +256,13 @@ REFUSED = {
     "WebP claiming 16,383 a side": (webp_claiming_16383, TOO_LARGE + "|damaged"),
     "TIFF claiming 65,535 a side": (lambda: tiff_claiming(t256=65535, t257=65535), TOO_LARGE),
     "TIFF bomb": (odd_tiff_bomb, "unpacks to more than its header says|damaged"),
-    "TIFF of five channels": (
-        lambda: tiff(np.zeros((5, 48, 64), np.float32), planarconfig="separate", photometric=1),
-        "shape|damaged",
-    ),
-    "TIFF of complex numbers": (lambda: tiff(np.ones((48, 64), np.complex64)), "damaged"),
+    "TIFF of complex numbers": (lambda: tiff(np.ones((48, 64), np.complex64)), "complex"),
+    "TIFF whose JPEG is larger than it says": (coded_bomb, "unpacks to more than its header says"),
+    "DICOM": (lambda: bytes(128) + b"DICM" + bytes(300), "DICOM is not read; export slices"),
+    "NIfTI": (lambda: gzip.compress(nifti_header()), "NIfTI is not read; export slices"),
+    "NIfTI, not packed": (nifti_header, "NIfTI is not read; export slices"),
+    "video": (lambda: b"\0\0\0\x18ftypmp42" + bytes(300), "a video"),
+    "AVIF cut short": (lambda: encoded(picture(), "AVIF")[:200], "damaged or cut short"),
     "HTML named JPEG": (lambda: b"<!doctype html><script>alert(1)</script>", "a text file"),
     "SVG named PNG": (lambda: b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', "a text file"),
     "text named JPEG": (text_named_jpg, "a text file"),

@@ -1,0 +1,128 @@
+"""Decoding of picture files by Pillow, and of 16-bit colour PNG by OpenCV, because Pillow reads that at 8 bits."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+from engine.imaging.limits import Limits, UnreadableImage, check_jpeg_scans, check_size
+from engine.imaging.pixels import Pixels, PixelSize, size_from_resolution, upright
+from engine.imaging.refusal import DAMAGED, HEIC, is_heic
+
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "DIB", "GIF", "AVIF", "JPEG2000")
+_ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 274, 282, 283, 296
+
+
+def read_picture(data: bytes, limits: Limits, page: int = 0, keep_palette: bool = False) -> Pixels:
+    """Return a frame of a picture file; with `keep_palette`, indices and palette where it has one.
+
+    Raises:
+        PIL.UnidentifiedImageError: no decoder knows it.
+        UnreadableImage: outside the limits, or of a kind that is not read. A damaged file can raise any exception.
+    """
+    with _pillow_settings():
+        formats = (*FORMATS, "HEIF") if is_heic(data) and _register_heic() else FORMATS
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            check_size(image.width, image.height, limits)
+            if image.format == "JPEG":
+                check_jpeg_scans(data)
+            pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # else previews and depth maps
+            if page >= pages:
+                raise UnreadableImage(f"It has no page {page + 1}; it has {pages}.")
+            if page:
+                image.seek(page)
+                check_size(image.width, image.height, limits)
+            return _pixels(image, data, pages, keep_palette)
+
+
+def _register_heic() -> bool:
+    try:
+        from pi_heif import register_heif_opener
+    except ImportError:
+        raise UnreadableImage(HEIC) from None
+    register_heif_opener()
+    return True
+
+
+def _pixels(image: Image.Image, data: bytes, pages: int, keep_palette: bool) -> Pixels:
+    deep_colour, size = image.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6), image.size
+    orientation, scale = 1, None
+    with suppress(Exception):  # the metadata may be damaged though the pixels are not
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    with suppress(Exception):
+        scale = _pixel_size(image, orientation)
+    image.load()
+    if deep_colour:  # `load` has just checked that the file is complete
+        values = _deep_colour_pixels(data, orientation, size)
+        return Pixels(values, values.shape[2] in (2, 4), None, pages, scale)
+    with suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+    palette = None
+    mode = image.mode
+    if mode == "P" and keep_palette:
+        palette = np.asarray(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+        image = Image.frombytes("L", image.size, image.tobytes())
+    elif mode in ("F", "I") or mode.startswith("I;16"):
+        pass  # grey of more than 8 bits
+    elif image.has_transparency_data:
+        image = image.convert("LA" if mode in ("L", "LA", "1") else "RGBA")
+    else:
+        image = image.convert("L" if mode in ("1", "L") else "RGB")  # palette, CMYK, YCbCr
+    values = np.asarray(image)
+    values = values if values.ndim == 3 else values[..., np.newaxis]
+    return Pixels(values, image.mode in ("LA", "RGBA"), palette, pages, scale)
+
+
+def _deep_colour_pixels(data: bytes, orientation: int, size: tuple[int, int]) -> np.ndarray:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or sorted(pixels.shape[:2]) != sorted(size):  # compared without regard to orientation
+        raise UnreadableImage(DAMAGED)
+    if pixels.ndim == 2:
+        return pixels[..., np.newaxis]
+    pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    return upright(pixels, orientation)
+
+
+def _pixel_size(image: Image.Image, orientation: int) -> PixelSize | None:
+    """Return the pixel size that EXIF gives; JFIF and pHYs hold print resolutions, which Pillow's `dpi` mixes in."""
+    exif = image.getexif()
+    if _X_RESOLUTION not in exif:
+        return None
+    return size_from_resolution((exif[_X_RESOLUTION], exif[_Y_RESOLUTION]), exif.get(_UNIT, 2), "EXIF", orientation)
+
+
+_decoding = 0
+_decoding_lock = threading.Lock()
+_saved: list = []
+
+
+@contextmanager
+def _pillow_settings() -> Iterator[None]:
+    """Silence Pillow's warnings and lift its own size limit (ours is checked instead) while any thread decodes.
+
+    Both settings are process-wide: the first thread to decode sets them and the last one restores them.
+    """
+    global _decoding
+    with _decoding_lock:
+        if _decoding == 0:
+            silence = warnings.catch_warnings()
+            silence.__enter__()
+            warnings.simplefilter("ignore")
+            _saved.extend([silence, Image.MAX_IMAGE_PIXELS])
+            Image.MAX_IMAGE_PIXELS = None
+        _decoding += 1
+    try:
+        yield
+    finally:
+        with _decoding_lock:
+            _decoding -= 1
+            if _decoding == 0:
+                Image.MAX_IMAGE_PIXELS = _saved.pop()
+                _saved.pop().__exit__(None, None, None)
