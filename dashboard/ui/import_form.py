@@ -64,7 +64,7 @@ def _from_browser(key: str) -> ChosenSource | None:
 
 def _server_folder(key: str) -> ChosenSource | None:
     typed = st.text_input(
-        "Folder or zip on the machine that runs Maskloom",
+        "Folder, zip or picture on the machine that runs Maskloom",
         key=f"{key}-path",
         placeholder="/home/me/photographs",
         help="An absolute path. Its files are copied; the folder itself is never changed.",
@@ -78,7 +78,7 @@ def _server_folder(key: str) -> ChosenSource | None:
             f"The folder must be an absolute path, such as /home/me/photographs. Got {wording.escaped(repr(typed))}."
         )
     elif not path.exists():
-        st.error(f"There is no folder or zip {wording.escaped(repr(typed))} on this machine.")
+        st.error(f"There is no folder, zip or picture {wording.escaped(repr(typed))} on this machine.")
     else:
         kind = "folder" if path.is_dir() else "zip"
         return ChosenSource({"kind": kind, "path": str(path)}, path.stem if kind == "zip" else path.name, str(path))

@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from engine.datasets.archive import Zip
-from engine.datasets.foreign_formats import foreign_format
 from engine.datasets.plan import Item, Plan, plan
 from engine.datasets.source import (
     ARCHIVE_SUFFIXES,
@@ -98,12 +97,10 @@ def open_upload(folder: Path, limits: Limits | None = None) -> Source:
 
 def read(source: Source, item: Item, limits: codec.Limits | None = None) -> Decoded:
     """Return one image of a plan with its truth. Never raises for what is wrong with a file: the entries say it."""
-    data = b""
     try:
-        data = source.read(item.image)
-        image = codec.decode_image(data, limits)
+        image = codec.decode_image(source.read(item.image), limits)
     except (UnreadableImage, UnreadableSource) as error:
-        return Decoded(item.image.name, None, None, "", tuple(_without_image(item, foreign_format(data) or str(error))))
+        return Decoded(item.image.name, None, None, "", tuple(_without_image(item, str(error))))
     entries = [Entry(item.image.name, True, item.note)]
     masks: list[np.ndarray] = []
     for file in item.truth:
