@@ -213,7 +213,8 @@ def import_file(kind: str, data: bytes, place: Path) -> str:
     taken = False
     try:
         source = ingest.open_zip_or_folder(path if kind == "zip" else place)
-        items, entries = ingest.plan(source)
+        planned = ingest.plan(source)
+        items, entries = planned.items, list(planned.entries)
         with contextlib.closing(source):
             for item in items[:50]:
                 decoded = ingest.read(source, item)

@@ -7,20 +7,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    DateTime,
-    Enum,
-    ForeignKey,
-    Index,
-    LargeBinary,
-    MetaData,
-    String,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-)
+from sqlalchemy import ForeignKey, Index, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import JSON, DateTime, Enum, LargeBinary, String, Text, TypeDecorator
 
 from db.actors import Role
 
@@ -136,7 +125,11 @@ class Dataset(Base):
 
 
 class Image(Base):
-    """One image of a dataset. `name` is display text and never part of a path."""
+    """One image of a dataset. `name` is display text and never part of a path.
+
+    `pixel_width_um` and `pixel_height_um` are the size of one pixel in micrometres, empty where the file did not say;
+    `pixel_size_source` is what said so, such as "OME".
+    """
 
     __tablename__ = "images"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -148,6 +141,9 @@ class Image(Base):
     height: Mapped[int]
     has_truth: Mapped[bool] = mapped_column(default=False)
     truth_values: Mapped[list[Any]] = mapped_column(default=list)
+    pixel_width_um: Mapped[float | None]
+    pixel_height_um: Mapped[float | None]
+    pixel_size_source: Mapped[str | None] = mapped_column(String(32))
     __table_args__ = (
         UniqueConstraint("dataset_id", "content_hash"),
         Index("ix_images_dataset_id_position", "dataset_id", "position"),

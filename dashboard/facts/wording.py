@@ -42,6 +42,14 @@ def size(byte_count: float) -> str:
     return f"{value:.{digits}f} {units[0]}"
 
 
+def pixel_size(width_um: float | None, height_um: float | None, source: str | None) -> str:
+    """Return "0.25 µm per pixel (OME)", "0.2 × 0.4 µm per pixel (EXIF)", or "" where a file did not say."""
+    if width_um is None or height_um is None:
+        return ""
+    sides = [f"{width_um:.3g}", f"{height_um:.3g}"]
+    return f"{' × '.join(dict.fromkeys(sides))} µm per pixel ({source})"
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return "1 image", "1,204 images" or "no images"."""
     many = plural or f"{noun}s"

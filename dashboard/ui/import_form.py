@@ -7,7 +7,7 @@ source = source_form(key="import", sample=True)        # ChosenSource once compl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,19 @@ from dashboard.facts import wording
 from dashboard.facts.datasets import proposed_name
 from dashboard.ui.uploader import uploader
 from db.actors import Role
+from engine.datasets.reading import PAGE_CHOICES, BadReading, PageChoice, Reading, with_reading
 
 BROWSER, SERVER, SAMPLE = "From this computer", "Folder on the server", "Sample set"
 _HELP = (
-    "Images as JPEG, PNG, TIFF (8 or 16 bit), WebP, BMP or GIF. Truth masks are optional: put them into a folder "
-    "*truth* or *masks* beside *images*, with the same names."
+    "Images as JPEG, PNG, TIFF of any depth, WebP, AVIF, JPEG 2000, BMP or GIF. Truth masks are optional: put them "
+    "into a folder *truth* or *masks* beside *images*, with the same names."
 )
+
+_PAGES: dict[PageChoice, str] = {
+    "first": "The first page",
+    "all": "Each page as an image",
+    "max": "The greatest value of each pixel (maximum projection)",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,11 @@ class ChosenSource:
     name: str
     words: str
 
+    @property
+    def place(self) -> str:
+        """Where the files come from, whatever is read of them: for keys of widgets."""
+        return str({key: value for key, value in self.source.items() if key != "reading"})
+
 
 def source_form(*, key: str, sample: bool = False) -> ChosenSource | None:
     """Draw the choice; return it once it is complete, else None."""
@@ -42,15 +54,42 @@ def source_form(*, key: str, sample: bool = False) -> ChosenSource | None:
     place = st.segmented_control(
         "Where are the images?", places, default=BROWSER, required=True, key=f"{key}-place", wrap=True
     )
-    if place == SERVER:
-        return _server_folder(key)
     if place == SAMPLE:
         st.markdown(
             "About 60 synthetic, photograph-like scenes with truth masks: textured background, shadows, clutter, "
             "one or several objects. Ready in seconds, good for a first try."
         )
         return ChosenSource({"kind": "sample"}, "Sample scenes", "the sample set")
-    return _from_browser(key)
+    chosen = _server_folder(key) if place == SERVER else _from_browser(key)
+    reading = _reading(key)
+    if chosen is None or reading is None:
+        return None
+    return replace(chosen, source=with_reading(chosen.source, reading))
+
+
+def _reading(key: str) -> Reading | None:
+    """Draw what few imports need; return None while what was entered cannot be used."""
+    with st.expander("Microscope files: channels and pages", icon=":material/biotech:"):
+        left, right = st.columns(2)
+        channels = left.text_input(
+            "Channels",
+            key=f"{key}-channels",
+            placeholder="1,2,3",
+            help="One channel is shown as grey, three as red, green and blue, counted from 1; *mix* is the mean of "
+            "all. Left empty, the first three are taken, or the first of two.",
+        )
+        pages = right.selectbox(
+            "Pages of a stack",
+            PAGE_CHOICES,
+            format_func=_PAGES.__getitem__,
+            key=f"{key}-pages",
+            help="Slices, time points and frames of a file are its pages.",
+        )
+        try:
+            return Reading.chosen(channels, pages)
+        except BadReading as error:
+            st.error(wording.escaped(str(error)))
+    return None
 
 
 def _from_browser(key: str) -> ChosenSource | None:
@@ -64,7 +103,7 @@ def _from_browser(key: str) -> ChosenSource | None:
 
 def _server_folder(key: str) -> ChosenSource | None:
     typed = st.text_input(
-        "Folder or zip on the machine that runs Maskloom",
+        "Folder, zip or picture on the machine that runs Maskloom",
         key=f"{key}-path",
         placeholder="/home/me/photographs",
         help="An absolute path. Its files are copied; the folder itself is never changed.",
@@ -78,7 +117,7 @@ def _server_folder(key: str) -> ChosenSource | None:
             f"The folder must be an absolute path, such as /home/me/photographs. Got {wording.escaped(repr(typed))}."
         )
     elif not path.exists():
-        st.error(f"There is no folder or zip {wording.escaped(repr(typed))} on this machine.")
+        st.error(f"There is no folder, zip or picture {wording.escaped(repr(typed))} on this machine.")
     else:
         kind = "folder" if path.is_dir() else "zip"
         return ChosenSource({"kind": kind, "path": str(path)}, path.stem if kind == "zip" else path.name, str(path))

@@ -18,8 +18,7 @@ import streamlit as st
 from dashboard.facts import urls
 from dashboard.server import resources
 from dashboard.ui.web import component
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
+from engine.datasets.source import IMAGE_SUFFIXES
 
 _render = component("uploader", "ui/uploader.js", style="ui/uploader.css")
 
@@ -37,7 +36,7 @@ def uploader(
     *,
     key: str,
     label: str = "Drop images, a folder or a zip here",
-    accept: tuple[str, ...] = (*IMAGE_SUFFIXES, ".zip"),
+    accept: tuple[str, ...] = (*sorted(IMAGE_SUFFIXES), ".zip"),
     note: str = "",
 ) -> Upload | None:
     """Draw the drop zone; return the upload once it is complete, else None."""

@@ -9,8 +9,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from db import datasets, jobs, recipes, runs, submissions
 from db.actors import COMMAND_LINE
@@ -20,10 +18,12 @@ from db.session import Database
 from engine import VERSION
 from engine.cli.following import follow
 from engine.cli.label_report import label_result, label_sentences
+from engine.cli.reading_options import Channels, Pages
 from engine.core.filenames import safe_stems
 from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, config_from
 from engine.core.settings import Settings, settings
+from engine.datasets.reading import Reading, with_reading
 from engine.imaging import codec, metrics
 from engine.labelling import recipe_file
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
@@ -84,7 +84,8 @@ def require_one_source(labels: str | None, truth: bool) -> None:
         raise CommandFailed("Choose what to train on: either --labels LABEL_SET or --truth.")
 
 
-def _existing(path: Path, what: str) -> Path:
+def existing(path: Path, what: str) -> Path:
+    """Return a path that was given, absolute, or refuse it: there is no such `what`."""
     if not path.exists():
         raise CommandFailed(f"There is no {what} {str(path)!r}.")
     return path.resolve()
@@ -92,53 +93,6 @@ def _existing(path: Path, what: str) -> Path:
 
 def _score(value: float | None) -> str:
     return "no truth" if value is None else f"{value:.4f}"
-
-
-@app.command("import")
-def import_(folder: Path, name: Annotated[str, typer.Option(help="Name of the dataset.")], as_json: AsJson = False):
-    """Import a folder (or a zip) of images, with truth masks beside them where there are any."""
-    path = _existing(folder, "folder or zip")
-    installation = Installation()
-    source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
-    with installation.database.writing() as session:
-        dataset, job = _unfinished_import(session, name, source) or submissions.submit_import(session, name, source)
-    try:
-        installation.finish(job.id, as_json)
-    except CommandFailed:
-        _free_name_of_empty(installation, dataset.id)
-        raise
-    with installation.database.reading() as session:
-        dataset = session.get_one(Dataset, dataset.id)
-        skipped = [{"name": e.name, "reason": e.reason} for e in datasets.report(session, dataset.id, taken=False)]
-    result = {
-        "dataset": dataset.id,
-        "name": dataset.name,
-        "images": dataset.image_count,
-        "truth": dataset.truth_count,
-        "skipped": skipped,
-    }
-    lines = [f"Imported {dataset.image_count} images, {dataset.truth_count} with truth, as {dataset.name!r}."]
-    lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
-    print_result(result, as_json, "\n".join(lines))
-
-
-def _unfinished_import(session: Session, name: str, source: dict[str, str]) -> tuple[Dataset, Job] | None:
-    """Requeue the same import if it failed or was stopped before: repeating the command resumes it."""
-    dataset = session.scalar(select(Dataset).where(Dataset.name == name))
-    job = jobs.find(session, dataset.job_id) if dataset else None
-    if dataset is None or job is None or job.payload.get("source") != source or not jobs.requeue(session, job.id):
-        return None
-    return dataset, job
-
-
-def _free_name_of_empty(installation: Installation, dataset_id: str) -> None:
-    # Count rows: the dataset's own image count is set only when an import has finished.
-    with installation.database.reading() as session:
-        if datasets.images(session, dataset_id, limit=1):
-            return
-    with installation.database.writing() as session:
-        datasets.delete_dataset(session, dataset_id)
-    installation.files.delete(stored.dataset_folder(dataset_id))
 
 
 @app.command("methods")
@@ -214,7 +168,7 @@ def _chosen_recipe(method: str | None, recipe: Path | None, values: dict[str, An
     if method is not None:
         raise CommandFailed("A recipe file names its method. Give either --method or --recipe.")
     try:
-        _, method, params = recipe_file.from_json(_existing(recipe, "recipe file").read_text("utf-8-sig"))
+        _, method, params = recipe_file.from_json(existing(recipe, "recipe file").read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError):
         raise CommandFailed(f"{str(recipe)!r} is no recipe: it cannot be read as text.") from None
     except ParameterError as error:
@@ -306,14 +260,17 @@ def predict(
     refine: Annotated[
         Refine | None, typer.Option(help="Align mask outlines with image edges; default: as the run does.")
     ] = None,
+    channels: Channels = "",
+    pages: Pages = "first",
     as_json: AsJson = False,
 ):
-    """Predict masks for a folder (or a zip) of new images with a run's best model."""
-    path = _existing(folder, "folder or zip")
+    """Predict masks for new images: a folder, a zip or one picture, with a run's best model."""
+    path = existing(folder, "folder, zip or picture")
+    reading = Reading.chosen(channels, pages)
     installation = Installation()
     with installation.database.writing() as session:
         row = by_id_or_name(session, Run, run)
-        source = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
+        source = with_reading({"kind": "folder" if path.is_dir() else "zip", "path": str(path)}, reading)
         name = free_name(session, Dataset, f"{path.stem} predicted by {row.name}")
         prediction_set, job = submissions.submit_predict_new(session, row.id, name, source, flips, refine)
     installation.finish(job.id, as_json)
@@ -370,7 +327,7 @@ def write_files(
 @app.command()
 def score(masks: Path, truth: Path, as_json: AsJson = False):
     """Score a folder of masks against a folder of truth masks, paired by stem."""
-    result = score_folders(_existing(masks, "folder"), _existing(truth, "folder"))
+    result = score_folders(existing(masks, "folder"), existing(truth, "folder"))
     sentence = "{images} images against truth: Dice {dice:.4f}, IoU {iou:.4f}, F-beta {fbeta:.4f}, MAE {mae:.4f}."
     print_result(result, as_json, sentence.format_map(result))
 

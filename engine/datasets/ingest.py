@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from engine.datasets.archive import Zip
-from engine.datasets.foreign_formats import foreign_format
 from engine.datasets.plan import Item, Plan, plan
+from engine.datasets.reading import Reading, page_name
 from engine.datasets.source import (
     ARCHIVE_SUFFIXES,
     Entry,
@@ -22,13 +22,26 @@ from engine.datasets.source import (
     Limits,
     OneFile,
     Source,
+    SourceFile,
     UnreadableSource,
     is_picture_name,
 )
 from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
+from engine.imaging.pixels import PixelSize
 
-__all__ = ["Decoded", "Item", "Plan", "as_duplicate", "content_hash", "fit_truth", "open_upload", "plan", "read"]
+__all__ = [
+    "Decoded",
+    "Item",
+    "Plan",
+    "as_duplicate",
+    "content_hash",
+    "fit_truth",
+    "open_upload",
+    "plan",
+    "read",
+    "readers",
+]
 
 ASPECT_TOLERANCE = 0.02
 """Truth of another size is brought to the image's size if width / height differs by no more than this share."""
@@ -46,6 +59,7 @@ class Decoded:
     truth: np.ndarray | None
     content_hash: str
     entries: tuple[Entry, ...]
+    pixel_size: PixelSize | None = None
 
 
 def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
@@ -96,26 +110,67 @@ def open_upload(folder: Path, limits: Limits | None = None) -> Source:
     return parts[0][1] if len(parts) == 1 else Joined(parts)
 
 
-def read(source: Source, item: Item, limits: codec.Limits | None = None) -> Decoded:
-    """Return one image of a plan with its truth. Never raises for what is wrong with a file: the entries say it."""
-    data = b""
+def readers(
+    source: Source, items: Sequence[Item], limits: codec.Limits | None = None, reading: Reading | None = None
+) -> Iterator[Callable[[], Decoded]]:
+    """Yield a call for each image of a plan that returns it by `read`; one for each page where all are wanted.
+
+    A file of several pages is read once, when the first of its calls is wanted.
+    """
+    reading = reading or Reading()
+    for item in items:
+        held = _Held(source)
+        pages = _page_count(held, item) if reading.pages == "all" else 1
+        if pages == 1:
+            yield partial(read, source, item, limits, reading)
+        for page in range(pages) if pages > 1 else ():
+            yield partial(read, held, replace(item, page=page), limits, reading)
+
+
+class _Held:
+    """The files of one item, read once for all of its pages."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._contents: dict[str, bytes] = {}
+
+    def read(self, file: SourceFile) -> bytes:
+        if file.name not in self._contents:
+            self._contents[file.name] = self._source.read(file)
+        return self._contents[file.name]
+
+
+def _page_count(source: _Held, item: Item) -> int:
     try:
-        data = source.read(item.image)
-        image = codec.decode_image(data, limits)
+        return codec.count_pages(source.read(item.image))
+    except UnreadableSource:
+        return 1  # `read` says why
+
+
+def read(
+    source: Source | _Held, item: Item, limits: codec.Limits | None = None, reading: Reading | None = None
+) -> Decoded:
+    """Return one image of a plan with its truth. Never raises for what is wrong with a file: the entries say it."""
+    name = page_name(item.image.name, item.page)
+    try:
+        options = (reading or Reading()).options(item.page)
+        image, note, pixel_size = codec.read_image(source.read(item.image), limits, options)
     except (UnreadableImage, UnreadableSource) as error:
-        return Decoded(item.image.name, None, None, "", tuple(_without_image(item, foreign_format(data) or str(error))))
-    entries = [Entry(item.image.name, True, item.note)]
+        return Decoded(name, None, None, "", tuple(_without_image(item, str(error))))
+    entries = [Entry(name, True, " ".join(filter(None, (item.note, note))))]
     masks: list[np.ndarray] = []
     for file in item.truth:
         try:
-            values, note = fit_truth(codec.decode_truth(source.read(file), limits), image.shape[:2])
+            data = source.read(file)
+            page = item.page if item.page is not None and codec.count_pages(data) > 1 else 0
+            values, note = fit_truth(codec.decode_truth(data, limits, page), image.shape[:2])
         except (UnreadableImage, UnreadableSource) as error:
-            entries.append(Entry(file.name, False, str(error)))
+            entries.append(Entry(page_name(file.name, item.page), False, str(error)))
         else:
             masks.append(values)
-            entries.append(Entry(file.name, True, note))
+            entries.append(Entry(page_name(file.name, item.page), True, note))
     truth = join_truth(masks) if masks else None
-    return Decoded(item.image.name, image, truth, content_hash(image), tuple(entries))
+    return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
 
 
 def join_truth(masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -159,5 +214,6 @@ def as_duplicate(decoded: Decoded, first: str) -> tuple[Entry, ...]:
 
 
 def _without_image(item: Item, reason: str) -> list[Entry]:
-    lost = [Entry(file.name, False, f"Its image {item.image.name} could not be read.") for file in item.truth]
-    return [Entry(item.image.name, False, reason), *lost]
+    name = page_name(item.image.name, item.page)
+    lost = [page_name(file.name, item.page) for file in item.truth]
+    return [Entry(name, False, reason), *(Entry(mask, False, f"Its image {name} could not be read.") for mask in lost)]

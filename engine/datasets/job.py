@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +19,7 @@ from db.models import Job, JobKind
 from engine.core.settings import settings
 from engine.datasets import ingest, sample, truth
 from engine.datasets.ingest import Decoded
+from engine.datasets.reading import Reading
 from engine.datasets.source import Entry, Limits, Source, UnreadableSource
 from engine.imaging import codec
 from engine.store import keys as stored
@@ -48,7 +49,7 @@ class Encoded:
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
-    """Import what the payload names: {"dataset": id, "source": {"kind": …}}.
+    """Import what the payload names: {"dataset": id, "source": {"kind": …, "reading": {"channels", "pages"}?}}.
 
     The kinds are "folder" and "zip" (or one picture) with a "path" of this machine, "upload" with a "token", and
     "sample". Returns {"dataset", "images", "truth", "taken", "skipped", "notes"}: images and truth masks that the
@@ -63,8 +64,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     """
     source = job.payload["source"]
     if source["kind"] == "sample":
-        readers = [lambda index=index: _drawn(index) for index in range(sample.COUNT)]
-        return _take(job, context, readers, [])
+        return _take(job, context, [partial(_drawn, index) for index in range(sample.COUNT)], sample.COUNT)
     with ExitStack() as opening:
         try:
             opened = _open(source, context.artifacts, opening)
@@ -72,8 +72,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             raise JobFailed(str(error)) from None
         sizes = codec.Limits(max_pixels=round(settings().image_limit_megapixels * 1e6))
         planned = ingest.plan(opened, sizes)
-        readers = [partial(ingest.read, opened, item, sizes) for item in planned.items]
-        result = _take(job, context, readers, planned.entries, planned.notes)
+        readers = ingest.readers(opened, planned.items, sizes, Reading.from_payload(source.get("reading")))
+        result = _take(job, context, readers, len(planned.items), planned.entries, planned.notes)
     if source["kind"] == "upload":  # its files are in the dataset now
         context.artifacts.delete(stored.upload_folder(source["token"]))
     return result
@@ -98,9 +98,14 @@ def _drawn(index: int) -> Decoded:
 
 
 def _take(
-    job: Job, context: JobContext, readers: Sequence[Reader], skipped: Sequence[Entry], notes: Sequence[str] = ()
+    job: Job,
+    context: JobContext,
+    readers: Iterable[Reader],
+    total: int,
+    skipped: Sequence[Entry] = (),
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Read, store and report everything; return the job's result."""
+    """Read, store and report everything; return the job's result. There are `total` readers, or more with pages."""
     dataset_id = job.payload["dataset"]
     if job.attempt > 1:  # a killed attempt may have been writing; one import at a time writes to a dataset
         context.artifacts.delete_unfinished(stored.dataset_folder(dataset_id))
@@ -138,7 +143,7 @@ def _take(
                     rows.append(encoded.row)
             else:
                 entries.extend(ingest.as_duplicate(decoded, first))
-            context.progress(number, len(readers), unit="files", phase="importing", subject=decoded.name)
+            context.progress(number, max(total, number), unit="files", phase="importing", subject=decoded.name)
             stopped = context.should_stop()
             if stopped or len(entries) >= BATCH:
                 commit()
@@ -153,7 +158,7 @@ def _take(
     return result
 
 
-def _encoded(readers: Sequence[Reader], dataset_id: str) -> Generator[Encoded, None, None]:
+def _encoded(readers: Iterable[Reader], dataset_id: str) -> Generator[Encoded, None, None]:
     """Yield every image in order, decoded and encoded by a few threads: OpenCV and Pillow let them run together."""
     waiting: deque[Future[Encoded]] = deque()
     with ThreadPoolExecutor(THREADS) as pool:
@@ -174,6 +179,7 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
     if decoded.image is None:
         return Encoded(decoded, {})
     counts = np.zeros(0, int) if decoded.truth is None else truth.value_counts(decoded.truth)
+    size = decoded.pixel_size
     row = {
         "id": hashlib.sha256(f"{dataset_id}:{decoded.content_hash}".encode()).hexdigest()[:32],
         "name": decoded.name,
@@ -182,6 +188,9 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
         "height": decoded.image.shape[0],
         "has_truth": decoded.truth is not None,
         "truth_values": [[value, int(count)] for value, count in enumerate(counts) if count],
+        "pixel_width_um": size and size.width_um,
+        "pixel_height_um": size and size.height_um,
+        "pixel_size_source": size and size.source,
     }
     return Encoded(
         replace(decoded, image=None, truth=None),  # the pixels are not needed any more, and are large

@@ -54,7 +54,9 @@ _GLUED_FOLDER = re.compile(
     rf"(\w*?)({'|'.join(sorted(TRUTH_WORDS | IMAGE_WORDS - {'im', 'x'}, key=len, reverse=True))})"
 )
 _NUMBERED_WORD = re.compile(r"([a-z]+)(\d+)")
-_CAMEL_TRUTH = re.compile(r"(?<=[a-z0-9)])(?=(?:Masks?|Labels?|GT|Seg|Segmentation|Truth|Annotation)(?:$|[\W_\d]))")
+_CAMEL_WORD = re.compile(
+    r"(?<=[a-z0-9)])(?=(?:Masks?|Labels?|GT|Seg|Segmentation|Truth|Annotation|Raw|Image|Img)(?:$|[\W_\d]))"
+)
 _ENUMERATION = re.compile(r"^\w{1,2}\. +")
 _SEPARATORS = re.compile(r"[\s_.\-]+")
 
@@ -182,7 +184,7 @@ def file_name(name: str) -> FileName:
         keys += [Key(" ".join(before + after)), Key(_bare(before + after))]
         if first < last and numbered:
             keys += [Key(" ".join(before), after[0]), Key(_bare(before), after[0])]
-    if len(said) > 1 and said[-1] in TRUTH_ENDINGS:
+    if len(said) > 1 and said[-1] in TRUTH_ENDINGS | CODING_WORDS:
         keys += [Key(" ".join(said[:-1])), Key(_bare(said[:-1]))]
     rest = said[: wide[0]] + said[wide[1] :]
     for parts in (1, 2):  # cell_01_02_03 may be a part of cell_01_02, or of cell_01
@@ -195,7 +197,7 @@ def file_name(name: str) -> FileName:
 def tokens(name: str) -> list[str]:
     """Return the words and numbers of a file's name in lower case, without folders and the suffix of an image."""
     found: list[str] = []
-    for token in _SEPARATORS.split(_CAMEL_TRUTH.sub(" ", _split(name)[0])):
+    for token in _SEPARATORS.split(_CAMEL_WORD.sub(" ", _split(name)[0])):
         token = token.casefold()
         numbered = _NUMBERED_WORD.fullmatch(token)
         if token in _WORDS or not numbered:

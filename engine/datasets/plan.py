@@ -24,11 +24,15 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Item:
-    """One image to read, the files that are its truth, and a note for the report."""
+    """One image to read, the files that are its truth, and a note for the report.
+
+    `page`, counted from 0, is the one page of the image file to read, where each is an image of its own.
+    """
 
     image: SourceFile
     truth: tuple[SourceFile, ...] = ()
     note: str = ""
+    page: int | None = None
 
 
 @dataclass(frozen=True)

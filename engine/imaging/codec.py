@@ -25,10 +25,11 @@ from PIL import UnidentifiedImageError
 
 from engine.imaging.bit_depth import alpha_or_over_black, luma, over_white, to_8_bit, truth_to_8_bit
 from engine.imaging.limits import Limits, UnreadableImage
-from engine.imaging.pictures import read_picture
+from engine.imaging.pictures import count_frames, read_picture
 from engine.imaging.pixels import Pixels, PixelSize
 from engine.imaging.refusal import DAMAGED, refusal
 from engine.imaging.tiff import MAGIC as TIFF_MAGIC
+from engine.imaging.tiff import count_pages as count_directories
 from engine.imaging.tiff import read_tiff
 
 THUMBNAIL_PX = 192
@@ -115,11 +116,12 @@ def read_image(
     return np.ascontiguousarray(image), " ".join([*notes, *([note] if note else [])]), pixels.pixel_size
 
 
-def count_pages(data: bytes, limits: Limits | None = None) -> int:
-    """Return how many pages a file has; 1 where it cannot be read, which reading the page will explain."""
+def count_pages(data: bytes) -> int:
+    """Return how many pages a file has, by its headers; 1 where it cannot be read, which reading it will explain."""
+    count = count_directories if data[:4] in TIFF_MAGIC else count_frames
     try:
-        return min(decode_pixels(data, limits).pages, MOST_PAGES)
-    except UnreadableImage:
+        return min(max(count(data), 1), MOST_PAGES)
+    except Exception:
         return 1
 
 
@@ -158,7 +160,7 @@ def _chosen_channels(pixels: Pixels, channels: tuple[int, ...] | Literal["mix"] 
     return chosen, ""
 
 
-def decode_truth(data: bytes, limits: Limits | None = None) -> np.ndarray:
+def decode_truth(data: bytes, limits: Limits | None = None, page: int = 0) -> np.ndarray:
     """Return a truth mask as grey values, uint8 (H, W), the same value for the same class in every file.
 
     Grey stays as it is. A palette with colours gives its indices (class maps are stored so); a palette of greys gives
@@ -169,7 +171,7 @@ def decode_truth(data: bytes, limits: Limits | None = None) -> np.ndarray:
     Raises:
         UnreadableImage: not an image, damaged, or outside the limits.
     """
-    found = decode_pixels(data, limits, keep_palette=True)
+    found = decode_pixels(data, limits, page=page, keep_palette=True)
     pixels = found.values
     if found.palette is not None and _is_grey(found.palette, pixels):
         pixels = found.palette[pixels[..., 0]]

@@ -33,13 +33,24 @@ def read_picture(data: bytes, limits: Limits, page: int = 0, keep_palette: bool 
             check_size(image.width, image.height, limits)
             if image.format == "JPEG":
                 check_jpeg_scans(data)
-            pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # else previews and depth maps
+            pages = _frames(image)
             if page >= pages:
                 raise UnreadableImage(f"It has no page {page + 1}; it has {pages}.")
             if page:
                 image.seek(page)
                 check_size(image.width, image.height, limits)
             return _pixels(image, data, pages, keep_palette)
+
+
+def count_frames(data: bytes) -> int:
+    """Return how many frames a picture file has. A damaged file can raise any exception."""
+    with _pillow_settings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        return _frames(image)
+
+
+def _frames(image: Image.Image) -> int:
+    # The further pictures of an MPO are previews and depth maps
+    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
 
 
 def _register_heic() -> bool:

@@ -40,17 +40,12 @@ def read_tiff(data: bytes, limits: Limits, page: int = 0, keep_palette: bool = F
     Raises:
         UnreadableImage: outside the limits, or of a kind that is not read. A damaged file can raise any exception.
     """
-    import tifffile  # slow to import
-
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # we raise our own message
-    with tifffile.TiffFile(io.BytesIO(data)) as file:
-        indices = _page_indices(file)
-        first = file.pages[indices[0]]
-        slices = _slices(file, first, len(data)) if len(indices) == 1 else 1
+    with _opened(data) as file:
+        indices, slices = _layout(file, len(data))
         pages = len(indices) * slices
         if page >= pages:
             raise UnreadableImage(f"It has no page {page + 1}; it has {pages}.")
-        directory: Any = file.pages[indices[page // slices]]
+        directory = file.pages[indices[page // slices]]
         check_size(directory.imagewidth, directory.imagelength, limits)
         _check_memory(directory, data, limits)
         values = _samples(directory, data, page % slices)
@@ -61,6 +56,26 @@ def read_tiff(data: bytes, limits: Limits, page: int = 0, keep_palette: bool = F
         nodata = float(directory.nodata) if 42113 in directory.tags else None
         values, alpha, palette = _as_light(directory, values, keep_palette)
     return Pixels(upright(values, orientation), alpha, palette, pages, size, nodata)
+
+
+def count_pages(data: bytes) -> int:
+    """Return how many pages a TIFF has. A damaged file can raise any exception."""
+    with _opened(data) as file:
+        indices, slices = _layout(file, len(data))
+        return len(indices) * slices
+
+
+def _opened(data: bytes) -> Any:
+    import tifffile  # slow to import
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # we raise our own message
+    return tifffile.TiffFile(io.BytesIO(data))
+
+
+def _layout(file: Any, length: int) -> tuple[list[int], int]:
+    """Return the indices of the directories that are pages, and how many slices each has."""
+    indices = _page_indices(file)
+    return indices, _slices(file, file.pages[indices[0]], length) if len(indices) == 1 else 1
 
 
 def _page_indices(file: Any) -> list[int]:

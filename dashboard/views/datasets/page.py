@@ -10,7 +10,7 @@ from dashboard.access import rights
 from dashboard.facts import datasets as facts
 from dashboard.facts import urls
 from dashboard.facts.jobs import JobView
-from dashboard.facts.wording import ago, count, escaped, size
+from dashboard.facts.wording import ago, count, escaped, pixel_size, size
 from dashboard.server import resources
 from dashboard.ui import pictures, status
 from dashboard.ui.confirm import deletion_buttons
@@ -61,7 +61,7 @@ def import_section() -> None:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     # The key follows the source, so that another folder or zip proposes its own name.
-    name = left.text_input("Name of the dataset", proposal, key=f"import-name-{chosen.source}", max_chars=200)
+    name = left.text_input("Name of the dataset", proposal, key=f"import-name-{chosen.place}", max_chars=200)
     if right.button("Import", type="primary", icon=":material/download:", key="import-start", width="stretch"):
         import_new(name, chosen)
 
@@ -237,7 +237,8 @@ def image_dialog(view: facts.DatasetView, image_id: str) -> None:
     if image is None:
         st.info("This image was deleted.")
         return
-    st.caption(f"{escaped(image.name)} · {image.width} × {image.height} px")
+    scale = pixel_size(image.pixel_width_um, image.pixel_height_um, image.pixel_size_source)
+    st.caption(" · ".join(filter(None, (escaped(image.name), f"{image.width} × {image.height} px", scale))))
     address = urls.image(view.id, image_id)
     panes, readings = [Pane("Image", address)], []
     if image.has_truth:

@@ -120,7 +120,7 @@ def predict_new(run: RunChoice, also: list[str]) -> None:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
     place = st.container()  # the button is right below the files, because nothing below it is required
     with st.expander("Name and options", icon=":material/tune:"):
-        name = st.text_input("Name for these images", proposal, key=f"predict-name-{chosen.source}", max_chars=200)
+        name = st.text_input("Name for these images", proposal, key=f"predict-name-{chosen.place}", max_chars=200)
         how = prediction_options(run)
     # The key contains the run, so that a click that arrives after its deletion starts no other network.
     words = f"Predict {wording.escaped(chosen.words)}"

@@ -26,6 +26,12 @@ def test_durations(seconds, text):
     assert wording.duration(seconds) == text
 
 
+def test_pixel_sizes():
+    assert wording.pixel_size(None, None, None) == ""
+    assert wording.pixel_size(0.25, 0.25, "OME") == "0.25 µm per pixel (OME)"
+    assert wording.pixel_size(0.2, 0.4001, "EXIF") == "0.2 × 0.4 µm per pixel (EXIF)"
+
+
 @pytest.mark.parametrize(
     ("byte_count", "text"),
     [(0, "0 B"), (999, "999 B"), (4200, "4.2 kB"), (999_600, "1.0 MB"), (17e6, "17 MB"), (3.4e12, "3.4 TB")],

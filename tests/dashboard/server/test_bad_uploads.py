@@ -116,7 +116,8 @@ def test_the_good_picture_in_a_bad_zip_is_taken(tmp_path, kind):
     before = snapshot(tmp_path, tmp_path / "data")
     with watched() as seen:
         source = ingest.open_zip_or_folder(path)
-        items, entries = ingest.plan(source)
+        planned = ingest.plan(source)
+        items, entries = planned.items, list(planned.entries)
         for item in items:
             entries.extend(ingest.read(source, item).entries)
         source.close()
@@ -142,7 +143,8 @@ def test_a_zip_that_cannot_be_trusted_as_a_whole_is_refused_with_a_sentence(tmp_
         except UnreadableSource as error:
             said = str(error)
         else:
-            items, entries = ingest.plan(source)
+            planned = ingest.plan(source)
+            items, entries = planned.items, list(planned.entries)
             read = [ingest.read(source, item) for item in items]
             assert all(decoded.image is None for decoded in read)
             said = " ".join(entry.reason for entry in (*entries, *(entry for one in read for entry in one.entries)))

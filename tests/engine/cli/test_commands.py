@@ -230,7 +230,7 @@ def test_methods_lists_every_parameter_with_its_help(ask):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["import", "no/such/folder", "--name", "x"], "There is no folder or zip 'no/such/folder'"),
+        (["import", "no/such/folder", "--name", "x"], "There is no folder, zip or picture 'no/such/folder'"),
         (["label", "frogs", "--method", "kmeans"], "There is no dataset 'frogs'"),
         (["label", "frogs", "--method", "magic"], "There is no label method 'magic'"),
         (["label", "frogs", "--method", "kmeans", "-p", "clusters=1"], "The 'clusters' parameter is wrong"),

@@ -53,7 +53,7 @@ def test_a_server_folder_proposes_its_name_and_a_missing_one_is_an_error(open_pa
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Folder on the server").run()
     at.text_input("import-path").input(str(folder / "nowhere")).run()
-    assert "There is no folder or zip" in at.error[0].value
+    assert "There is no folder, zip or picture" in at.error[0].value
     at.text_input("import-path").input("photographs").run()
     assert "absolute path" in at.error[0].value
     at.text_input("import-path").input(str(folder)).run()
