@@ -14,6 +14,9 @@ from db.jobs import active, uses_run
 from db.models import Dataset, Image, ImportEntry, Job, Label, LabelSet, PredictionSet, Probe, Run
 from db.names import checked_name
 
+IGNORED_CLASS = 255
+"""In a lookup: pixels that are left out of loss and scores (`engine.imaging.class_maps.IGNORE`)."""
+
 
 class InUse(ValueError):
     """What should be deleted or changed is used by a job, or other rows depend on it. The sentence names them."""
@@ -70,8 +73,14 @@ def add_images(
     job_id: str,
     new_images: Sequence[dict[str, Any]],
     entries: Sequence[dict[str, Any]],
+    truth_codes: Sequence[tuple[int, int | str]] | None = None,
 ) -> None:
-    """Add image rows (their files are stored already) and report entries. Existing rows are not changed."""
+    """Add image rows (their files are stored already) and report entries. Existing rows are not changed.
+
+    `truth_codes` replaces the table of codes, which the truth of the new images uses, if it is given.
+    """
+    if truth_codes is not None:
+        session.get_one(Dataset, dataset_id).truth_codes = [[code, key] for code, key in truth_codes]
     known = content_hashes(session, dataset_id)
     position = session.scalar(select(func.max(Image.position)).where(Image.dataset_id == dataset_id)) or 0
     for offset, values in enumerate(new_images, start=1):
@@ -82,6 +91,11 @@ def add_images(
         if values["name"] not in reported:
             session.add(ImportEntry(dataset_id=dataset_id, job_id=job_id, **values))
             reported.add(values["name"])
+
+
+def truth_codes(session: Session, dataset_id: str) -> list[tuple[int, int | str]]:
+    """Return (code, id or "#rrggbb") of a dataset's stored truth, where a code does not stand for itself."""
+    return [(code, key) for code, key in session.get_one(Dataset, dataset_id).truth_codes or []]
 
 
 def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, lookup: list[int] | None) -> Dataset:
@@ -123,8 +137,8 @@ def set_classes(
         InUse: a job is working on the dataset.
         ValueError: the lookup does not have 256 entries that name existing classes.
     """
-    if len(lookup) != 256 or not all(0 <= index < len(classes) for index in lookup):
-        raise ValueError(f"A class lookup has 256 entries, each below {len(classes)}. Got {len(lookup)}.")
+    if len(lookup) != 256 or not all(0 <= index < len(classes) or index == IGNORED_CLASS for index in lookup):
+        raise ValueError(f"A class lookup has 256 entries, each below {len(classes)} or 255. Got {len(lookup)}.")
     refuse_if_busy(session, dataset_id)
     dataset = session.get_one(Dataset, dataset_id)
     if seen_version is not None and dataset.truth_version != seen_version:

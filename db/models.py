@@ -121,6 +121,7 @@ class Dataset(Base):
     fingerprint: Mapped[str] = mapped_column(String(64), default="")
     classes: Mapped[list[Any]] = mapped_column(default=list)
     lookup: Mapped[list[Any]] = mapped_column(default=list)
+    truth_codes: Mapped[list[Any] | None]
     truth_version: Mapped[int] = mapped_column(default=0)
 
 

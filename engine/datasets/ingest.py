@@ -6,7 +6,7 @@ import hashlib
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -26,6 +26,7 @@ from engine.datasets.source import (
     UnreadableSource,
     is_picture_name,
 )
+from engine.datasets.truth_file import TruthFile, join, read_truth
 from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
 from engine.imaging.pixels import PixelSize
@@ -49,14 +50,14 @@ ASPECT_TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class Decoded:
-    """One image read: RGB uint8 (H, W, 3), its truth values uint8 (H, W) or None, and what to report about both.
+    """One image read: RGB uint8 (H, W, 3), its truth of the same size or None, and what to report about both.
 
     `image` is None where the image could not be read; the entries then say why.
     """
 
     name: str
     image: np.ndarray | None
-    truth: np.ndarray | None
+    truth: TruthFile | None
     content_hash: str
     entries: tuple[Entry, ...]
     pixel_size: PixelSize | None = None
@@ -158,39 +159,36 @@ def read(
     except (UnreadableImage, UnreadableSource) as error:
         return Decoded(name, None, None, "", tuple(_without_image(item, str(error))))
     entries = [Entry(name, True, " ".join(filter(None, (item.note, note))))]
-    masks: list[np.ndarray] = []
+    masks: list[TruthFile] = []
     for file in item.truth:
         try:
             data = source.read(file)
-            page = item.page if item.page is not None and codec.count_pages(data) > 1 else 0
-            values, note = fit_truth(codec.decode_truth(data, limits, page), image.shape[:2])
+            page = item.page if item.page is not None and codec.count_pages(data) > 1 else None
+            mask, note = fit_truth(read_truth(data, limits, page), image.shape[:2])
         except (UnreadableImage, UnreadableSource) as error:
             entries.append(Entry(page_name(file.name, item.page), False, str(error)))
         else:
-            masks.append(values)
+            masks.append(mask)
             entries.append(Entry(page_name(file.name, item.page), True, note))
-    truth = join_truth(masks) if masks else None
+    truth = join(masks) if masks else None
     return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
 
 
-def join_truth(masks: Sequence[np.ndarray]) -> np.ndarray:
-    """Return several masks of one image, each uint8 (H, W), as one: the largest value of each pixel."""
-    return reduce(np.maximum, masks)
-
-
-def fit_truth(truth: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, str]:
-    """Return truth values at the image's (height, width), and a note if they had another size.
+def fit_truth(truth: TruthFile, shape: tuple[int, int]) -> tuple[TruthFile, str]:
+    """Return truth at the image's (height, width), and a note if it had another size or was joined.
 
     Raises:
         UnreadableImage: the proportions differ, so the mask cannot be of this picture.
     """
-    if truth.shape == tuple(shape):
-        return truth, ""
-    sizes = f"{truth.shape[1]} × {truth.shape[0]} pixels and the image {shape[1]} × {shape[0]}"
-    ratio = (truth.shape[1] * shape[0]) / (truth.shape[0] * shape[1])
+    height, width = truth.values.shape
+    if (height, width) == tuple(shape):
+        return truth, truth.note
+    sizes = f"{width} × {height} pixels and the image {shape[1]} × {shape[0]}"
+    ratio = (width * shape[0]) / (height * shape[1])
     if not 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE:
         raise UnreadableImage(f"It has {sizes}, so it is no truth of it; the image is kept without.")
-    return codec.resize_class_map(truth, shape), f"It has {sizes}; it was resized to fit."
+    note = f"{truth.note} It has {sizes}; it was resized to fit.".lstrip()
+    return replace(truth, values=codec.resize_class_map(truth.values, shape)), note
 
 
 def content_hash(image: np.ndarray) -> str:

@@ -21,6 +21,8 @@ from engine.datasets import ingest, sample, truth
 from engine.datasets.ingest import Decoded
 from engine.datasets.reading import Reading
 from engine.datasets.source import Entry, Limits, Source, UnreadableSource
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import TruthFile
 from engine.imaging import codec
 from engine.store import keys as stored
 from engine.store.base import Store
@@ -93,7 +95,7 @@ def _open(source: dict[str, Any], files: Store, opening: ExitStack) -> Source:
 def _drawn(index: int) -> Decoded:
     image, mask = sample.scene(index)
     name = sample.name(index)
-    values = mask.astype(np.uint8) * 255
+    values = TruthFile(mask.astype(np.uint8) * 255)
     return Decoded(name, image, values, ingest.content_hash(image), (Entry(name, True),))
 
 
@@ -111,6 +113,7 @@ def _take(
         context.artifacts.delete_unfinished(stored.dataset_folder(dataset_id))
     with context.reading() as session:
         images = datasets.images(session, dataset_id)
+        codes = TruthCodes(datasets.truth_codes(session, dataset_id))
     known = {image.content_hash: image.name for image in images}
     has_truth = {image.id: image.has_truth for image in images}
     rows: list[dict[str, Any]] = []
@@ -119,7 +122,7 @@ def _take(
 
     def store(new: Sequence[Entry]) -> None:
         with context.writing() as session:
-            datasets.add_images(session, dataset_id, job.id, rows, [asdict(entry) for entry in new])
+            datasets.add_images(session, dataset_id, job.id, rows, [asdict(entry) for entry in new], codes.table)
 
     def commit() -> None:
         store(entries)
@@ -131,6 +134,7 @@ def _take(
     stopped = False
     with closing(_encoded(readers, dataset_id)) as decoded_images:
         for number, encoded in enumerate(decoded_images, start=1):
+            encoded = _with_truth(encoded, codes) if encoded.decoded.truth else encoded
             decoded = encoded.decoded
             if encoded.row.get("id") in has_truth:
                 _bring_back(context.artifacts, dataset_id, encoded, has_truth[encoded.row["id"]])
@@ -150,7 +154,7 @@ def _take(
             if stopped:
                 break
     commit()
-    result = _finish(context, dataset_id, report) | {"notes": list(notes)}
+    result = _finish(context, dataset_id, report, notes)
     if stopped:
         raise JobStopped(result)
     if not result["images"]:
@@ -178,7 +182,6 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
     decoded = read()
     if decoded.image is None:
         return Encoded(decoded, {})
-    counts = np.zeros(0, int) if decoded.truth is None else truth.value_counts(decoded.truth)
     size = decoded.pixel_size
     row = {
         "id": hashlib.sha256(f"{dataset_id}:{decoded.content_hash}".encode()).hexdigest()[:32],
@@ -187,17 +190,31 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
         "width": decoded.image.shape[1],
         "height": decoded.image.shape[0],
         "has_truth": decoded.truth is not None,
-        "truth_values": [[value, int(count)] for value, count in enumerate(counts) if count],
         "pixel_width_um": size and size.width_um,
         "pixel_height_um": size and size.height_um,
         "pixel_size_source": size and size.source,
     }
-    return Encoded(
-        replace(decoded, image=None, truth=None),  # the pixels are not needed any more, and are large
+    encoded = Encoded(
+        replace(decoded, image=None),  # the pixels are not needed any more, and are large
         row,
         image_png=codec.encode_png(decoded.image),
         thumb_webp=codec.thumbnail(decoded.image),
-        truth_png=b"" if decoded.truth is None else codec.encode_png(decoded.truth),
+    )
+    # Ids and colours get their codes in the order of the files.
+    return _with_truth(encoded) if decoded.truth is None or decoded.truth.keys is None else encoded
+
+
+def _with_truth(encoded: Encoded, codes: TruthCodes | None = None) -> Encoded:
+    """Return an image whose truth, if it has any, is encoded."""
+    decoded = encoded.decoded
+    if decoded.truth is None:
+        return replace(encoded, row=encoded.row | {"truth_values": []}) if encoded.row else encoded
+    values = (codes or TruthCodes()).encode(decoded.truth)
+    return replace(
+        encoded,
+        decoded=replace(decoded, truth=None),
+        row=encoded.row | {"truth_values": truth.value_rows(values)},
+        truth_png=codec.encode_png(values),
     )
 
 
@@ -219,18 +236,17 @@ def _bring_back(files: Store, dataset_id: str, encoded: Encoded, with_truth: boo
             files.write(key, data)
 
 
-def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry]) -> dict[str, Any]:
+def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry], notes: Sequence[str]) -> dict[str, Any]:
     """Recount the dataset and propose classes from all of its truth; return the job's result."""
-    counts = np.zeros(256, np.int64)
     with context.reading() as session:
         images = datasets.images(session, dataset_id)
-    for image in images:
-        for value, count in image.truth_values:
-            counts[value] += count
-    found = truth.propose_classes(counts) if counts.any() else None
-    classes = [entry.model_dump() for entry in found.classes] if found else None
+        keys = dict(datasets.truth_codes(session, dataset_id))
+    found = truth.facts(image.truth_values for image in images if image.has_truth)
+    proposed = truth.propose_classes(found, keys) if found.counts.any() else None
+    classes = [entry.model_dump() for entry in proposed.classes] if proposed else None
     with context.writing() as session:
-        dataset = datasets.finish_import(session, dataset_id, classes, list(found.lookup) if found else None)
+        dataset = datasets.finish_import(session, dataset_id, classes, list(proposed.lookup) if proposed else None)
+        lookup = list(dataset.lookup)
     taken = sum(entry.taken for entry in report)
     return {
         "dataset": dataset_id,
@@ -238,6 +254,7 @@ def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry]) -> di
         "truth": dataset.truth_count,
         "taken": taken,
         "skipped": len(report) - taken,
+        "notes": [*notes, *truth.concerns(found, lookup, keys)],
     }
 
 

@@ -1,26 +1,32 @@
-"""What the grey values of truth masks mean: a histogram over a whole set, and a proposal of classes.
+"""What the values of truth masks mean: facts about each mask, and the classes that they suggest for a whole set.
 
-The store keeps truth as it was imported, grey values in uint8. A dataset keeps a lookup of 256 class indices, so the
-class map is `lookup[values]`, and another meaning for the values is a change of one row.
+The store keeps one byte per pixel: a grey level, or the code of an id or colour (`truth_codes`). A dataset keeps a
+lookup of 256 class indices, so the class map is `lookup[values]`, and another meaning is a change of one row.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from engine.datasets.truth_codes import OTHERS
+from engine.datasets.truth_file import Key, are_scattered, ragged
+from engine.imaging.class_maps import IGNORE
+
 INDEX_LIMIT = 64
-"""Masks whose values all lie below this hold class indices (0/1, or 0 to 20), not grey values."""
+"""Masks whose values all lie below this hold class indices (0/1, or 0 to 20), not grey levels."""
 
 VOID = 255
-"""Beside class indices, this value marks what nobody labelled (Pascal VOC, Cityscapes)."""
+"""Beside class indices in one mask, this value marks what nobody labelled (Pascal VOC, Cityscapes)."""
 
 FEW_VALUES = 8
 MIN_DISTANCE = 8
-"""Two classes are at least this many grey values apart."""
+"""Two classes are at least this many grey levels apart."""
 
 MIN_SHARE, MIN_SHARE_OF_NONZERO = 0.0005, 0.02
 """A peak holds at least these shares of all pixels; edges that a resize or JPEG made grey hold less per value."""
@@ -28,9 +34,23 @@ MIN_SHARE, MIN_SHARE_OF_NONZERO = 0.0005, 0.02
 ISOLATION = 4.0
 """A peak stands out from the values around it at least so many times."""
 
+MOST_CLASSES = 20
+"""More ids than this are objects, not classes, unless the same ones return in image after image."""
+
+FEWEST_OBJECTS = 5
+RETURNING = 0.5
+"""Ids of classes occur in at least this share of the masks, on average; those of objects, in few or in low numbers."""
+
+MOSTLY_FOREGROUND = 0.75
+IGNORE_NAMES = frozenset({"ignore", "void", "unlabelled", "unlabeled"})
+"""Classes called so are left out of loss and scores."""
+
+ValueRow = Sequence[int]
+"""(value, pixels[, ragged pixels, border pixels, regions]) of one value in one mask; older rows have two numbers."""
+
 
 class TruthClass(BaseModel):
-    """One class: its index in class maps, a name to show, and the grey value where it peaks."""
+    """One class: its index in class maps, a name to show, and the value that stands for it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     index: int
@@ -39,7 +59,7 @@ class TruthClass(BaseModel):
 
 
 class TruthClasses(BaseModel):
-    """Classes by index (0 is background), and for each of the 256 grey values the index of its class."""
+    """Classes by index (0 is background), and for each of the 256 values the index of its class, or `IGNORE`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     classes: tuple[TruthClass, ...]
@@ -49,14 +69,56 @@ class TruthClasses(BaseModel):
     def _complete(self) -> TruthClasses:
         if [entry.index for entry in self.classes] != list(range(len(self.classes))) or not self.classes:
             raise ValueError("The classes must be numbered 0, 1, 2 … without gaps.")
-        if len(self.lookup) != 256 or not set(self.lookup) <= set(range(len(self.classes))):
+        if len(self.lookup) != 256 or not set(self.lookup) <= {*range(len(self.classes)), IGNORE}:
             raise ValueError(f"The lookup must give one of {len(self.classes)} classes for each of 256 values.")
         return self
 
 
-def value_counts(values: np.ndarray) -> np.ndarray:
-    """Return how many pixels of truth values, uint8 (H, W), have each value: int64 (256,). Sum them over a set."""
-    return np.bincount(values.ravel(), minlength=256).astype(np.int64)
+@dataclass(frozen=True)
+class ValueFacts:
+    """The sums over all masks of a set, each int64 (256,), and the values of each mask."""
+
+    counts: np.ndarray
+    ragged: np.ndarray
+    border: np.ndarray
+    regions: np.ndarray
+    masks: tuple[frozenset[int], ...]
+
+
+def value_rows(values: np.ndarray) -> list[list[int]]:
+    """Return a `ValueRow` for each value of a mask, uint8 (H, W). Regions are counted where there are few enough."""
+    counts = np.bincount(values.ravel(), minlength=256)
+    edges = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+    border = np.bincount(edges, minlength=256)
+    rough, regions = np.zeros(256, int), np.zeros(256, int)
+    if np.count_nonzero(counts) > 2:
+        rough = np.bincount(values[ragged(values)], minlength=256)
+        if not are_scattered(counts, rough):
+            regions = _count_regions(values, counts)
+    found = np.flatnonzero(counts)
+    return np.column_stack([found, counts[found], rough[found], border[found], regions[found]]).tolist()
+
+
+def _count_regions(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    regions = np.zeros(256, int)
+    for value in np.flatnonzero(counts):
+        if value:
+            rows, columns = np.flatnonzero((values == value).any(axis=1)), np.flatnonzero((values == value).any(axis=0))
+            part = values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] == value
+            regions[value] = cv2.connectedComponents(part.astype(np.uint8))[0] - 1
+    return regions
+
+
+def facts(masks: Iterable[Sequence[ValueRow]]) -> ValueFacts:
+    """Return the facts about a set, from the rows of each of its masks."""
+    sums = np.zeros((4, 256), np.int64)
+    found = []
+    for rows in masks:
+        for value, *numbers in rows:
+            # Nothing is known about where the values of older rows lie, so no label map is seen in them.
+            sums[:, value] += numbers if len(numbers) == 4 else [numbers[0], numbers[0], 0, 0]
+        found.append(frozenset(row[0] for row in rows))
+    return ValueFacts(sums[0], sums[1], sums[2], sums[3], tuple(found))
 
 
 def class_map(values: np.ndarray, lookup: Sequence[int]) -> np.ndarray:
@@ -64,29 +126,62 @@ def class_map(values: np.ndarray, lookup: Sequence[int]) -> np.ndarray:
     return np.asarray(lookup, np.uint8)[values]
 
 
-def propose_classes(counts: np.ndarray) -> TruthClasses:
-    """Return the classes that a histogram (256,) over all truth masks of a set suggests.
+def propose_classes(found: ValueFacts, keys: Mapping[int, Key] | None = None) -> TruthClasses:
+    """Return the classes that the facts about a set suggest. `keys` has the id or colour of each code.
 
-    Value 0 is always background, whether it occurs or not. Small values throughout are class indices. Otherwise the
-    classes are peaks of the histogram, and each value belongs to the nearest peak, so stray greys at edges find a
-    class and make none.
+    Codes, few values that lie apart, class indices and the ids of a label map are classes as they are; many ids that
+    are one region each are objects, all of one class. Otherwise the classes are peaks of the histogram, and each
+    value belongs to the nearest, so that stray greys at edges make none. Value 0 is background where it occurs;
+    elsewhere, it is the value that touches the borders most.
     """
-    counts = np.asarray(counts, np.int64)
-    values = np.flatnonzero(counts)
+    keys = keys or {}
+    counts = found.counts
+    values = [int(value) for value in np.flatnonzero(counts)]
+    if keys:
+        return _exact(found, keys)
+    if {value for mask in found.masks for value in mask} - {0} == {1, VOID} and all(
+        len(mask - {0}) <= 1 for mask in found.masks
+    ):  # some masks are 0/1, the others 0/255
+        return TruthClasses(classes=from_peaks([0, VOID]).classes, lookup=(0, *[1] * 255))
     few_and_apart = len(values) <= FEW_VALUES and (np.diff(values) >= MIN_DISTANCE).all()
-    if few_and_apart or _holds_indices(counts):
-        return from_peaks(sorted({0, *values.tolist()}))
-    return from_peaks(_peaks(counts))
+    if few_and_apart or _holds_indices(found) or holds_label_map(found):
+        return _exact(found, keys)
+    inside = counts - found.ragged  # without edges; nothing is left of rows that do not say where their values lie
+    return _with_background(found, from_peaks(_peaks(inside if inside.sum() * 2 > counts.sum() else counts)))
+
+
+def concerns(found: ValueFacts, lookup: Sequence[int], keys: Mapping[int, Key] | None = None) -> list[str]:
+    """Return sentences on what is doubtful about the classes of a set and should be looked at before training."""
+    total = int(found.counts.sum())
+    if not total or len(lookup) != 256:
+        return []
+    classes = np.asarray(lookup)
+    sentences = []
+    background = classes == 0
+    if not found.counts[background].any():
+        return ["The truth masks have no background: every pixel is foreground. Choose which value is background."]
+    if not found.counts[0]:
+        value = int(np.argmax(np.where(background, found.counts, 0)))
+        sentences.append(
+            f"No truth mask contains the value 0. {_shown(value, keys or {})} is taken as background, because it "
+            "touches the borders most: check this."
+        )
+    share = found.counts[~background & (classes != IGNORE)].sum() / total
+    if share > MOSTLY_FOREGROUND:
+        sentences.append(
+            f"Foreground covers {share:.0%} of the truth masks. If it should be the background, exchange the classes."
+        )
+    return sentences
 
 
 def from_peaks(peaks: Sequence[int], names: Sequence[str] | None = None) -> TruthClasses:
-    """Return classes at these grey values, ascending; every other value belongs to the nearest, ties upwards."""
+    """Return classes at these grey levels, ascending; every other value belongs to the nearest, ties upwards."""
     peaks = list(peaks)
     if peaks != sorted(set(peaks)) or not peaks or not 0 <= peaks[0] <= peaks[-1] <= 255:
         raise ValueError(f"The class values must ascend within 0 to 255. Got {peaks}.")
     borders = [(low + high) / 2 for low, high in itertools.pairwise(peaks)]
     lookup = np.searchsorted(borders, np.arange(256), side="right")
-    names = names or _names(peaks)
+    names = names or _names(len(peaks))
     return TruthClasses(
         classes=tuple(
             TruthClass(index=index, name=name, value=value)
@@ -96,20 +191,124 @@ def from_peaks(peaks: Sequence[int], names: Sequence[str] | None = None) -> Trut
     )
 
 
-def _names(peaks: Sequence[int]) -> list[str]:
-    if len(peaks) <= 2:
-        return ["background", "foreground"][: len(peaks)]
-    names = ["background", *(f"class {index}" for index in range(1, len(peaks)))]
-    if peaks[-1] == VOID and peaks[-2] < INDEX_LIMIT:
-        names[-1] = "void"
-    return names
+def from_names(names: Mapping[int, str], occurring: Iterable[int]) -> TruthClasses:
+    """Return the classes that give each value of `names` its class; values without one belong to the nearest.
+
+    "background" is class 0, names of `IGNORE_NAMES` are ignored, and values of one name are one class.
+
+    Raises:
+        ValueError: nothing is called background, or nothing else is named. The sentence lists the names.
+    """
+    order = list(dict.fromkeys(name for _, name in sorted(names.items()) if name.lower() not in IGNORE_NAMES))
+    background = next((name for name in order if name.lower() == "background"), None)
+    given = ", ".join(f"{value}={name}" for value, name in sorted(names.items())) or "nothing"
+    if background is None:
+        raise ValueError(f"One value must be called background. Got {given}.")
+    order.remove(background)
+    if not order:
+        raise ValueError(f"At least one value must have a class other than background and ignore. Got {given}.")
+    index = {background: 0} | {name: number for number, name in enumerate(order, start=1)}
+    known = sorted(names)
+    nearest = np.abs(np.arange(256)[:, np.newaxis] - known).argmin(axis=1)
+    lookup = [index.get(names[known[place]], IGNORE) for place in nearest]
+    common = {value: value in set(occurring) for value in known}
+    classes = []
+    for name, number in index.items():
+        values = [value for value in known if names[value] == name]
+        classes.append(TruthClass(index=number, name=name, value=max(values, key=common.__getitem__)))
+    return TruthClasses(classes=tuple(classes), lookup=tuple(lookup))
 
 
-def _holds_indices(counts: np.ndarray) -> bool:
+def _exact(found: ValueFacts, keys: Mapping[int, Key]) -> TruthClasses:
+    """Return one class for each value that occurs, or one for all objects."""
+    values = [int(value) for value in np.flatnonzero(found.counts)]
+    void = {VOID} & set(values) if _has_void(found) or keys else set()
+    if len(values) == 1 and values != [0]:
+        return from_peaks([0, *values])
+    background = 0 if 0 in values or not values else _border_value(found, set(values) - void)
+    others = [value for value in values if value != background and value not in void]
+    lookup = np.zeros(256, int)
+    if _are_objects(found, others):
+        classes = [("background", background), ("object", others[0])]
+        lookup[others] = 1
+    else:
+        names = [_shown(value, keys) for value in others] if keys else _names(len(others) + 1)[1:]
+        classes = [("background", background), *zip(names, others, strict=True)]
+        levels = from_peaks(sorted({background, *others}))
+        order = {value: index for index, (_, value) in enumerate(classes)}
+        lookup = np.array([order[levels.classes[index].value] for index in levels.lookup])
+    lookup[list(void)] = IGNORE
+    return TruthClasses(
+        classes=tuple(TruthClass(index=index, name=name, value=value) for index, (name, value) in enumerate(classes)),
+        lookup=tuple(lookup.tolist()),
+    )
+
+
+def _with_background(found: ValueFacts, classes: TruthClasses) -> TruthClasses:
+    """Return peaks with the one first that is background: the darkest, unless nothing is dark."""
+    if found.counts[:MIN_DISTANCE].any() or len(classes.classes) < 3:
+        return classes
+    values = [entry.value for entry in classes.classes if entry.value]
+    background = _border_value(found, set(values))
+    others = [value for value in values if value != background]
+    levels = from_peaks(values)
+    order = {value: index for index, value in enumerate([background, *others])}
+    return TruthClasses(
+        classes=tuple(
+            TruthClass(index=index, name=name, value=value)
+            for (value, index), name in zip(order.items(), _names(len(order)), strict=True)
+        ),
+        lookup=tuple(order[levels.classes[index].value] for index in levels.lookup),
+    )
+
+
+def _border_value(found: ValueFacts, values: set[int]) -> int:
+    touching = found.border if found.border.any() else found.counts
+    return max(sorted(values), key=lambda value: touching[value])
+
+
+def _shown(value: int, keys: Mapping[int, Key]) -> str:
+    key = keys.get(value, value)
+    return key if isinstance(key, str) else f"Value {key}"
+
+
+def _names(count: int) -> list[str]:
+    if count <= 2:
+        return ["background", "foreground"][:count]
+    return ["background", *(f"class {index}" for index in range(1, count))]
+
+
+def holds_label_map(found: ValueFacts) -> bool:
+    """Return whether there are more than FEW_VALUES values and they form regions: ids, not levels."""
+    return int(np.count_nonzero(found.counts)) > FEW_VALUES and not are_scattered(found.counts, found.ragged)
+
+
+def _has_void(found: ValueFacts) -> bool:
+    """Return whether 255 stands beside class indices in one mask."""
+    return any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
+
+
+def _holds_indices(found: ValueFacts) -> bool:
     """Return whether all values are small, but for 255 where it is rarer than what it could be the edge of."""
+    counts = found.counts
     if counts[INDEX_LIMIT:VOID].any():
         return False
     return not counts[VOID] or counts[1:INDEX_LIMIT].sum() * 2 >= counts[VOID]
+
+
+def _are_objects(found: ValueFacts, values: Sequence[int]) -> bool:
+    """Return whether ids are objects, one region each, and not classes that return from image to image."""
+    masks = [mask & set(values) for mask in found.masks]
+    masks = [mask for mask in masks if mask]
+    if len(values) < FEWEST_OBJECTS or not masks:
+        return False
+    in_masks = sum(len(mask) for mask in masks)
+    regions = sum(found.regions[value] for value in values if value != OTHERS)
+    if regions > 1.5 * in_masks:
+        return False
+    dense = sum(max(mask) <= 1.5 * len(mask) for mask in masks) >= 0.9 * len(masks)
+    returning = in_masks / (len(values) * len(masks))
+    return len(values) > MOST_CLASSES or dense or returning < RETURNING
 
 
 def _peaks(counts: np.ndarray) -> list[int]:

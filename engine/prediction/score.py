@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from engine.datasets import truth as truth_values
+from engine.datasets import truth
+from engine.datasets.ingest import ASPECT_TOLERANCE
 from engine.datasets.source import Folder, SourceFile, UnreadableSource
-from engine.imaging import codec, metrics
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import TruthFile, read_truth
+from engine.imaging import class_maps, codec, metrics
 
 THRESHOLD = 0.5
+_SHOWN = 4
 _SIZES = codec.Limits(min_side_px=1)
 
 
@@ -19,17 +25,31 @@ class CannotScore(ValueError):
     """The two folders cannot be compared. The message is a sentence that gives the reason."""
 
 
-def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | list[str]]:
-    """Return {"images", "dice", "iou", "fbeta", "mae", "unmatched"} of the masks in one folder against another.
+@dataclass(frozen=True)
+class _Side:
+    """One folder: its files by stem, the codes of their values, the class of each code, and how it was read."""
 
-    Files are paired by stem, ignoring case. Masks are 0/255 or an 8-bit probability; 128 and above is foreground, and
-    the mean absolute error is that of the probability. A mask of another size is resized to the truth's size. The
-    meaning of the truth's grey values is detected over the whole folder as in an import (`engine.datasets.truth`):
-    every class except the background is foreground, so 0/1, 0/255 and 0/127/255 with stray greys are all supported.
+    files: Mapping[str, SourceFile]
+    codes: TruthCodes
+    lookup: tuple[int, ...]
+    read_as: str
+
+    def values(self, stem: str) -> np.ndarray:
+        return self.codes.encode(_read(self.files[stem]))
+
+
+def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | str | list[str]]:
+    """Return {"images", "dice", "iou", "fbeta", "mae", "unmatched", "masks_read_as", "truth_read_as"}.
+
+    Files are paired by stem, ignoring case. The meaning of truth is detected over the whole folder as in an import
+    (`engine.datasets.truth`): every class except background is foreground, and ignored pixels are left out. Masks are
+    read likewise if they are label maps, class numbers such as 0/1, or colours; other masks are 0/255 or a
+    probability, of which 128 and above is foreground. A mask of another size is resized to the truth's size.
     Scores are means over images; an image where both are empty scores 1. `unmatched` lists the files without a partner.
 
     Raises:
-        CannotScore: a folder is missing or empty, no stems match, two files share a stem, or a file cannot be read.
+        CannotScore: a folder is missing or empty, no stems match, two files share a stem, or a file cannot be read,
+            has other proportions than its truth, or is a photograph.
     """
     masks = _by_stem(Path(masks_folder))
     truths = _by_stem(Path(truth_folder))
@@ -38,22 +58,60 @@ def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | lis
         raise CannotScore(
             f"No file in {str(masks_folder)!r} has the same name, without suffix, as one in {str(truth_folder)!r}."
         )
-    counts = np.sum([truth_values.value_counts(_read(truths[stem])) for stem in stems], axis=0)
-    lookup = truth_values.propose_classes(counts).lookup
+    mask_side, truth_side = _side(masks, stems, soft=True), _side(truths, stems, soft=False)
     totals: dict[str, float] = defaultdict(float)
     for stem in stems:
-        reference = truth_values.class_map(_read(truths[stem]), lookup) > 0
-        probability = codec.resize_image(_read(masks[stem]), reference.shape)
+        reference = class_maps.reference(truth_side.values(stem), truth_side.lookup)
+        values = mask_side.values(stem)
+        _check_proportions(masks[stem], values.shape, reference.foreground.shape)
+        if mask_side.lookup:
+            predicted = class_maps.reference(values, mask_side.lookup).foreground
+            values = codec.resize_mask(predicted, reference.foreground.shape).astype(np.uint8) * 255
+        probability, foreground = reference.beside(codec.resize_image(values, reference.foreground.shape))
         mask = metrics.to_mask(probability, THRESHOLD)
-        totals["dice"] += metrics.dice(mask, reference)
-        totals["iou"] += metrics.iou(mask, reference)
-        totals["fbeta"] += metrics.fbeta(mask, reference)
-        totals["mae"] += metrics.mae(probability, reference)
+        totals["dice"] += metrics.dice(mask, foreground)
+        totals["iou"] += metrics.iou(mask, foreground)
+        totals["fbeta"] += metrics.fbeta(mask, foreground)
+        totals["mae"] += metrics.mae(probability, foreground) if foreground.size else 0.0
     unmatched = [
         files[stem].name for files, other in ((masks, truths), (truths, masks)) for stem in files.keys() - other
     ]
-    means = {name: total / len(stems) for name, total in totals.items()}
-    return {"images": len(stems), **means, "unmatched": sorted(unmatched)}
+    return {
+        "images": len(stems),
+        **{name: total / len(stems) for name, total in totals.items()},
+        "unmatched": sorted(unmatched),
+        "masks_read_as": mask_side.read_as,
+        "truth_read_as": truth_side.read_as,
+    }
+
+
+def _side(files: Mapping[str, SourceFile], stems: Sequence[str], soft: bool) -> _Side:
+    """Return what the values of a folder mean. `soft`: levels may be a probability, which has no classes."""
+    codes = TruthCodes()
+    rows = [truth.value_rows(codes.encode(_read(files[stem]))) for stem in stems]
+    found, keys = truth.facts(rows), dict(codes.table)
+    levels = np.flatnonzero(found.counts)
+    if soft and not keys and (levels[-1] >= truth.INDEX_LIMIT) and not truth.holds_label_map(found):
+        few = len(levels) <= 2
+        return _Side(files, codes, (), "0/255" if few else "a probability: 128 and above is foreground")
+    classes = truth.propose_classes(found, keys)
+    names = ", ".join(f"{_shown(entry.value, keys)} = {entry.name}" for entry in classes.classes[:_SHOWN]) + (
+        ", …" if len(classes.classes) > _SHOWN else ""
+    )
+    return _Side(files, codes, classes.lookup, names)
+
+
+def _shown(value: int, keys: Mapping[int, int | str]) -> str:
+    return str(keys.get(value, value))
+
+
+def _check_proportions(file: SourceFile, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    ratio = (shape[1] * wanted[0]) / (shape[0] * wanted[1])
+    if not 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE:
+        raise CannotScore(
+            f"{file.handle} has {shape[1]} × {shape[0]} pixels and its truth {wanted[1]} × {wanted[0]}, so it is no "
+            "mask of the same image."
+        )
 
 
 def _by_stem(folder: Path) -> dict[str, SourceFile]:
@@ -72,8 +130,8 @@ def _by_stem(folder: Path) -> dict[str, SourceFile]:
     return by_stem
 
 
-def _read(file: SourceFile) -> np.ndarray:
+def _read(file: SourceFile) -> TruthFile:
     try:
-        return codec.decode_truth(file.handle.read_bytes(), _SIZES)
+        return read_truth(file.handle.read_bytes(), _SIZES)
     except (OSError, codec.UnreadableImage) as error:
         raise CannotScore(f"{file.handle} cannot be scored: {error}") from None
