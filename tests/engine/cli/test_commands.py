@@ -14,6 +14,7 @@ import pytest
 from db import datasets, runs
 from db.models import Dataset, Job, JobStatus
 from engine.imaging import codec
+from tests.assets.bad_images import tiff
 from tests.support.calling import call
 from tests.support.installation import REPOSITORY, add_discs, disc
 from tests.support.predicted import add_run
@@ -257,3 +258,20 @@ def test_an_empty_folder_fails_with_a_sentence_and_leaves_the_name_free(process,
     assert ended.stderr.strip().startswith("Error: ") and "There are no images in it." in ended.stderr
     assert "Traceback" not in ended.stderr
     assert command("import", folder, "--name", "nothing").returncode == 0
+
+
+def test_channels_and_pages_of_an_import(ask, command, tmp_path):
+    ramp = (np.arange(600) % 99).reshape(20, 30).astype(np.uint8)
+    stack = np.stack([ramp, ramp + np.uint8(100)])
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    (folder / "a.tif").write_bytes(tiff(stack, photometric="minisblack"))
+    first = ask("import", folder, "--name", "first")
+    assert (first["images"], first["noted"]) == (
+        1,
+        [{"name": "a.tif", "reason": "It has 2 pages; page 1 was taken."}],
+    )
+    assert ask("import", folder, "--name", "all", "--pages", "all", "--channels", "1")["images"] == 2
+    refused = command("import", folder, "--name", "bad", "--channels", "0")
+    assert refused.returncode == 1 and "Channels must be one to three numbers from 1" in refused.stderr
+    assert "page 1 was taken" in command("import", folder, "--name", "words").stdout

@@ -66,6 +66,22 @@ def test_a_server_folder_proposes_its_name_and_a_missing_one_is_an_error(open_pa
     assert source == {"kind": "folder", "path": str(folder)}
 
 
+def test_channels_and_pages_are_part_of_the_import(open_page, submitted, installation, tmp_path):
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    at = open_page(PAGE)
+    at.segmented_control("import-place").set_value("Folder on the server").run()
+    at.text_input("import-path").input(str(folder)).run()
+    at.text_input("import-channels").input("green").run()
+    assert "Channels must be one to three numbers" in at.error[0].value
+    at.text_input("import-channels").input("2").run()
+    at.selectbox("import-pages").select("max").run()
+    click(at, "import-start")
+    with installation.database.reading() as session:
+        source = session.get_one(Job, session.query(Dataset).one().job_id).payload["source"]
+    assert source == {"kind": "folder", "path": str(folder), "reading": {"channels": "2", "pages": "max"}}
+
+
 def test_a_taken_name_is_rejected_and_nothing_is_created(open_page, submitted, installation):
     add_discs(installation, count=1, name="discs")
     at = open_page(PAGE)
