@@ -55,7 +55,7 @@ _GLUED_FOLDER = re.compile(
 )
 _NUMBERED_WORD = re.compile(r"([a-z]+)(\d+)")
 _CAMEL_WORD = re.compile(
-    r"(?<=[a-z0-9)])(?=(?:Masks?|Labels?|GT|Seg|Segmentation|Truth|Annotation|Raw|Image|Img)(?:$|[\W_\d]))"
+    r"(?<=[a-z0-9)])(?=(?:Masks?|Labels?|GT|Seg|Segmentation|Truth|Annotation|Raw|Image)(?:$|[\W_\d]))"
 )
 _ENUMERATION = re.compile(r"^\w{1,2}\. +")
 _SEPARATORS = re.compile(r"[\s_.\-]+")
