@@ -36,7 +36,7 @@ def test_channels_that_cannot_be(channels):
 
 
 def test_pages_that_cannot_be():
-    with pytest.raises(BadReading, match="Pages must be one of first, all, max. Got 'last'"):
+    with pytest.raises(BadReading, match=r"Pages must be one of first, all, max\. Got 'last'"):
         Reading.chosen("", "last")
 
 
