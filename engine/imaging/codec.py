@@ -28,13 +28,12 @@ from engine.imaging.limits import Limits, UnreadableImage
 from engine.imaging.pictures import count_frames, read_picture
 from engine.imaging.pixels import Pixels, PixelSize
 from engine.imaging.refusal import DAMAGED, refusal
-from engine.imaging.tiff import MAGIC as TIFF_MAGIC
 from engine.imaging.tiff import count_pages as count_directories
 from engine.imaging.tiff import read_tiff
+from engine.imaging.tiff_directories import MAGIC as TIFF_MAGIC
+from engine.imaging.tiff_directories import MOST_PAGES
 
 THUMBNAIL_PX = 192
-MOST_PAGES = 10_000
-"""Pages of one file that are read for a projection or as images of their own."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,8 @@ def read_image(
     pixels = _projected(data, limits) if options.page == "max" else decode_pixels(data, limits, page=options.page or 0)
     notes = []
     if pixels.pages > 1 and options.page is None:
-        notes.append(f"It has {pixels.pages:,} pages; page 1 was taken.")
+        at_least = "at least " if pixels.pages >= MOST_PAGES else ""
+        notes.append(f"It has {at_least}{pixels.pages:,} pages; page 1 was taken.")
     values, note = _chosen_channels(pixels, options.channels)
     image = to_8_bit(values, pixels.nodata)
     image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
