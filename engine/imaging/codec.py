@@ -24,14 +24,13 @@ import numpy as np
 from PIL import UnidentifiedImageError
 
 from engine.imaging.bit_depth import alpha_or_over_black, luma, over_white, to_8_bit, truth_to_8_bit
-from engine.imaging.limits import Limits, UnreadableImage
+from engine.imaging.limits import MOST_PAGES, Limits, UnreadableImage
 from engine.imaging.pictures import count_frames, read_picture
 from engine.imaging.pixels import Pixels, PixelSize
 from engine.imaging.refusal import DAMAGED, refusal
 from engine.imaging.tiff import count_pages as count_directories
 from engine.imaging.tiff import read_tiff
 from engine.imaging.tiff_directories import MAGIC as TIFF_MAGIC
-from engine.imaging.tiff_directories import MOST_PAGES
 
 THUMBNAIL_PX = 192
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from engine.imaging.limits import Limits, UnreadableImage, check_jpeg_scans, check_size
+from engine.imaging.limits import MOST_PAGES, Limits, UnreadableImage, check_jpeg_scans, check_size
 from engine.imaging.pixels import UM, Pixels, PixelSize, pixel_size, size_from_resolution, upright
-from engine.imaging.tiff_directories import MOST_PAGES, Directory, read_directories
+from engine.imaging.tiff_directories import Directory, read_directories
 
 BYTES_PER_PIXEL = 8
 """Memory allowed for each pixel of the limit: that of 16-bit RGBA."""

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.imaging.limits import UnreadableImage
+from engine.imaging.limits import MOST_PAGES, UnreadableImage
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-MOST_PAGES = 10_000
-"""Directories of one file that are read; the others count as none."""
-
 MOST_NUMBERS = 4_000_000
 """Numbers of one directory: offsets and sizes of 400,000 tiles of 16 × 16 pixels are 800,000."""
 
