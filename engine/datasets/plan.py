@@ -71,6 +71,12 @@ class Plan:
             notes.append(f"{_count(joined, 'image has', 'images have')} several masks, which are joined.")
         if self.alternatives:
             notes.append("Left out: " + "; ".join(f"{name} ({n:,})" for name, n in self.alternatives.items()) + ".")
+        return [*notes, *self.doubts]
+
+    @property
+    def doubts(self) -> list[str]:
+        """What looks wrong about the pairs, in sentences: images that look like masks."""
+        doubts = []
         of_why: dict[str, list[str]] = defaultdict(list)
         for suspect in self.suspects:
             of_why[suspect.why].append(suspect.name)
@@ -79,11 +85,11 @@ class Plan:
             what = _count(len(names), "file looks like a mask", "files look like masks")
             them, are = ("it", "it is") if len(names) == 1 else ("them", "they are")
             examples = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-            notes.append(
+            doubts.append(
                 f"{some}{what}: {why} ({examples}). No name or folder pairs {them} with an image, so {are} imported "
                 f"as {'an image' if len(names) == 1 else 'images'}."
             )
-        return notes
+        return doubts
 
     def sentences(self) -> list[str]:
         """Return all facts in sentences, the counts first."""
