@@ -109,12 +109,17 @@ class _Match:
         If no image is left at all, that is true of every folder: labels/a.jpg beside labels/a_mask.jpg.
         """
         useful = {path[:depth] for path in map(folder_of, self._claims) for depth in range(1, len(path) + 1)}
-        doubtful = {path for path, unsure in self._folders.truths() if unsure and path not in useful}
-        if not self._images and not doubtful:
-            names = [truth.name for truth in self._truths]
-            if self._named_as_truth(names):
-                doubtful = {path for path, _ in self._folders.truths()}
-        return frozenset(doubtful)
+        perhaps = self._folders.perhaps()
+        wrong = {path for path in [*self._folders.compound(), *perhaps] if path not in useful}
+        wrong |= {path for path in perhaps if self._holds_photographs(path)}
+        if not self._images and not wrong and self._named_as_truth([truth.name for truth in self._truths]):
+            wrong = set(self._folders.truths())
+        return frozenset(wrong)
+
+    def _holds_photographs(self, path: Path) -> bool:
+        """Return whether a folder such as target/ holds no masks: pairs of pictures have such names, too."""
+        names = [name for name in self._claims if folder_of(name)[: len(path)] == path]
+        return content_rules.are_pictures(names, self._content)
 
     def pair_by_content(self) -> None:
         """Pair what names leave open: files that differ by their suffix or by an unknown word."""
@@ -172,23 +177,29 @@ class _Match:
         saying = [name for name in names if self._said[name].where]
         if not saying:
             return []
-        index = ImageIndex(sorted(set(names) - set(saying)), self._folders, self._said.__getitem__)
+        index = ImageIndex(names, self._folders, self._said.__getitem__)
         elsewhere: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
         meant: set[tuple[str, ...]] = set()
         for name in saying:
             said = self._said[name]
-            convention = said.where, *said.words
+            convention = self._convention(name)
             if convention in meant:
                 continue
             place = self._folders.of(name).place
-            if any(index.in_place(place, key.name) for key in said.truth_keys):
+            found = [index.groups[g][0] for key in said.truth_keys if (g := index.in_place(place, key.name))]
+            if any(self._convention(image) != convention for image in found):
                 meant.add(convention)
-            elif group := next((g for key in said.truth_keys if (g := index.anywhere(key.name))), None):
-                elsewhere[convention][name] = index.groups[group][0]
-        for convention, found in elsewhere.items():
-            if convention not in meant and content_rules.are_masks([*found], [*found.values()], self._content):
+                continue
+            found = [index.groups[g][0] for key in said.truth_keys if (g := index.anywhere(key.name))]
+            if image := next((image for image in found if self._convention(image) != convention), ""):
+                elsewhere[convention][name] = image
+        for convention, pairs in elsewhere.items():
+            if convention not in meant and content_rules.are_masks([*pairs], [*pairs.values()], self._content):
                 meant.add(convention)
-        return [name for name in saying if (self._said[name].where, *self._said[name].words) in meant]
+        return [name for name in saying if self._convention(name) in meant]
+
+    def _convention(self, name: str) -> tuple[str, ...]:
+        return self._said[name].where, *self._said[name].words
 
     def _by_name(self, name: str) -> tuple[Group, str, str] | None:
         """Return the images that a truth file is named after, which part of their truth it is, and where they are."""

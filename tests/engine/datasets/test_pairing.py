@@ -12,8 +12,8 @@ Truth = str | tuple[str, ...] | None
 
 
 def understood(*names: str, masks: Collection[str] = ()) -> Pairing:
-    """Pair files of which `masks` look like masks and all others do not."""
-    return pair(sorted(names), lambda name: name in masks)
+    """Pair files; if any look like `masks`, all others do not."""
+    return pair(sorted(names), (lambda name: name in masks) if masks else None)
 
 
 def paired(*names: str, masks: Collection[str] = ()) -> dict[str, Truth]:
@@ -103,6 +103,20 @@ LAYOUTS: dict[str, dict[str, Truth]] = {
     "a data set called segmentation": {"segmentation/images/a.png": "segmentation/masks/a.png"},
     "all in a folder of a doubtful name": {"mask_project/a.png": "mask_project/a_mask.png", "mask_project/b.png": None},
     "truth of the name of a file": {"images/a.jpg": "masks/a.jpg.png"},
+    "BDD100K": {"images/10k/train/a.jpg": "labels/sem_seg/masks/train/a.png"},
+    "Mapillary": {"training/images/a.jpg": "training/v1.2/labels/a.png"},
+    "Potsdam": {"2_Ortho_RGB/top_potsdam_2_10_RGB.tif": "5_Labels_all/top_potsdam_2_10_label.tif"},
+    "SYNTHIA": {"RGB/0.png": "GT/LABELS/0.png"},
+    "colour, depth and labels": {"v1/rgb/0.png": "v1/seg/0.png", "v2/rgb/0.png": "v2/seg/0.png"},
+    "volumes": {"train-volume.tif": "train-labels.tif", "test-volume.tif": "test-labels.tif"},
+    "ilastik": {"a.png": "a_Simple Segmentation.png", "b.png": "b_Simple Segmentation.png"},
+    "ImageJ": {"cells 1.tif": "Mask of cells 1.tif"},
+    "photographs of masks": {"mask_wearing_1.jpg": "mask_wearing_1_mask.png"},
+    "iSAID": {"images/P0.png": "Semantic_masks/images/P0_instance_color_RGB.png"},
+    "abbreviations": {"train_img/a.jpg": "train_msk/a.png", "val_img/a.jpg": "val_msk/a.png"},
+    "a second suffix inside": {"images/a.jpg": "masks/a.jpg_mask.png"},
+    "DAVIS": {f"JPEGImages/480p/{v}/0.jpg": f"Annotations/480p/{v}/0.png" for v in ("bear", "bus")},
+    "frames": {f"{v}/frames/0.jpg": f"{v}/masks/0.png" for v in ("v1", "v2")},
     "a second suffix": {"a.png": "a.mask.png", "b.png": "b.mask.png"},
 }
 
@@ -142,6 +156,23 @@ def test_of_several_codings_the_classes_are_taken():
     found = understood("JPEGImages/a.jpg", "SegmentationClass/a.png", "SegmentationObject/a.png")
     assert found.pairs[0].truth == ("SegmentationClass/a.png",)
     assert "SegmentationClass/a.png is taken" in found.entries[0].reason
+
+
+def test_codings_in_folders():
+    found = paired("RGB/0.png", "GT/COLOR/0.png", "GT/LABELS/0.png")
+    assert found == {"RGB/0.png": "GT/LABELS/0.png"}
+    roads = ["images/10k/train/a.jpg", "labels/sem_seg/colormaps/train/a.png", "labels/sem_seg/masks/train/a.png"]
+    assert paired(*roads) == {roads[0]: roads[2]}
+    streets = [
+        "training/images/a.jpg",
+        *(f"training/v1.2/{kind}/a.png" for kind in ("instances", "labels", "panoptic")),
+    ]
+    assert paired(*streets) == {streets[0]: "training/v1.2/labels/a.png"}
+
+
+def test_overlays_are_neither_truth_nor_images():
+    assert paired("images/a.png", "masks/a.png", "overlay/a.png") == {"images/a.png": "masks/a.png"}
+    assert paired("images/a.png", "overlays/a.png") == {"images/a.png": None}
 
 
 def test_the_field_of_view_is_no_truth_even_where_there_is_no_other_mask():
@@ -192,13 +223,21 @@ def test_a_mask_ending_alone_is_a_photograph():
 def test_what_names_leave_open_is_decided_by_content():
     twins = ["Imgs/1.jpg", "Imgs/1.png", "Imgs/2.jpg", "Imgs/2.png"]
     assert paired(*twins, masks=twins[1::2]) == {"Imgs/1.jpg": "Imgs/1.png", "Imgs/2.jpg": "Imgs/2.png"}
-    assert paired(*twins) == dict.fromkeys(twins)
+    assert paired(*twins, masks=["none of them"]) == dict.fromkeys(twins)
     folders = ["train/photos/1.jpg", "train/outlines/1.png", "test/photos/1.jpg", "test/outlines/1.png"]
     assert paired(*folders, masks=folders[1::2]) == {folders[0]: folders[1], folders[2]: folders[3]}
-    assert paired(*folders) == dict.fromkeys(sorted(folders))
+    assert paired(*folders, masks=["none of them"]) == dict.fromkeys(sorted(folders))
     words = ["a.png", "a_bw.png", "b.png", "b_bw.png"]
     assert paired(*words, masks=words[1::2]) == {"a.png": "a_bw.png", "b.png": "b_bw.png"}
-    assert paired(*words) == dict.fromkeys(words)
+    assert paired(*words, masks=["none of them"]) == dict.fromkeys(words)
+    two = ["a.png", "a_instance_color.png"]
+    assert paired(*two, masks=two[1:]) == {"a.png": "a_instance_color.png"}
+    photographs = ["input/1.png", "target/1.png", "input/2.png", "target/2.png"]
+    assert paired(*photographs, masks=["none of them"]) == dict.fromkeys(sorted(photographs))
+    assert paired(*photographs, masks=photographs[1::2]) == {
+        "input/1.png": "target/1.png",
+        "input/2.png": "target/2.png",
+    }
     elsewhere = ["photos/a.png", "drawn/a_mask.png"]
     assert paired(*elsewhere, masks=elsewhere[1:]) == {"photos/a.png": "drawn/a_mask.png"}
 
