@@ -18,8 +18,12 @@ _RANKS = (
     (3.0, ("contour", "contours", "pred", "predicted", "prediction", "predictions")),
     (4.0, ("instance", "instances", "instanceids", "instancetrainids", "object", "objects", "panoptic")),
     (6.0, ("track", "tra")),
+    (8.0, ("by content",)),
     (100.0, ("overlay", "overlays")),
 )
+BY_CONTENT = "by content"
+"""A word of sources that names do not tell: a_fov.png beside a.png and a_mask.png is not the truth."""
+
 _NO_TRUTH = 50.0
 """An overlay of a mask on its image is no truth, even where there is no other."""
 

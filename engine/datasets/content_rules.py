@@ -69,7 +69,8 @@ def by_unknown_word(
             for more, rest, rule in ((words[at:], words[:at], "*_{}"), (words[:at], words[at:], "{}_*")):
                 if len(more) > _MOST_WORDS or not all(word[0].isalpha() for word in more):
                     continue
-                group = index.in_place(folders.of(image).place, " ".join(rest))
+                place, name = folders.of(image).place, " ".join(rest)
+                group = index.in_place(place, name) or index.near(place, name) or index.anywhere(name)
                 if group is not None and image not in index.groups[group]:
                     found[f"{rule.format('_'.join(more))} beside *, by content"][image] = index.groups[group][0]
     return {
@@ -90,11 +91,13 @@ def folders_of_masks(images: Iterable[str], looks_like_mask: Content) -> frozens
         for at in range(len(path)):
             alike[at, path[:at] + path[at + 1 :]].append(path)
     found: set[Path] = set()
-    for (at, _), paths in alike.items():
+    for (at, without), paths in alike.items():
+        if without in stems:  # maps/train beside train
+            paths = [*paths, without]
         if not 2 <= len(paths) <= _MOST_FOLDERS:
             continue
         for path in paths:
-            for other in paths:
+            for other in paths if path != without else ():
                 common = stems[path].keys() & stems[other].keys() if other != path else set()
                 if not common or 2 * len(common) < len(stems[path]) or other[: at + 1] in found:
                     continue

@@ -193,6 +193,8 @@ def file_name(name: str) -> FileName:
     for parts in (1, 2):  # cell_01_02_03 may be a part of cell_01_02, or of cell_01
         if len(rest) > parts and all(_is_number(token) for token in rest[-parts:]):
             keys.append(Key(" ".join(rest[:-parts]), " ".join(rest[-parts:])))
+    if len(rest) > 1 and rest[-1].isalpha():  # what it shows: retina_01_vessels of retina_01
+        keys.append(Key(" ".join(rest[:-1]), rest[-1]))
     return FileName(tuple(said[slice(*wide)]), where, tuple(dict.fromkeys(keys)), tuple(dict.fromkeys(_shorter(said))))
 
 

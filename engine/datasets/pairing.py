@@ -9,15 +9,15 @@ Several masks of one image are joined; of several codings of the same truth the 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.datasets import content_rules
-from engine.datasets.claims import Claim, choose
+from engine.datasets.claims import BY_CONTENT, Claim, choose
 from engine.datasets.content_rules import Content
-from engine.datasets.folders import Folders, Path, Source, folder_of
+from engine.datasets.folders import Folders, Path, Place, Source, folder_of
 from engine.datasets.image_index import Group, ImageIndex
 from engine.datasets.naming import FileName, file_name, stem
 from engine.datasets.number_rules import by_number, by_only_image
@@ -136,7 +136,7 @@ class _Match:
         for mask, (image, rule) in found.items():
             group = self._folders.of(image).place, stem(image)
             if group in self._index.groups:
-                truth = _Truth(mask, Source(folder_of(mask), "", (), ""), rule)
+                truth = _Truth(mask, Source(folder_of(mask), "", (BY_CONTENT, rule), ""), rule)
                 self._truths.append(truth)
                 self._rules[mask] = rule
                 self._claim(truth, group, "")
@@ -193,10 +193,21 @@ class _Match:
             found = [index.groups[g][0] for key in said.truth_keys if (g := index.anywhere(key.name))]
             if image := next((image for image in found if self._convention(image) != convention), ""):
                 elsewhere[convention][name] = image
+        alone = self._alone_in_their_places(names, set(saying))
+        beside_one: dict[tuple[str, ...], set[Place]] = defaultdict(set)
+        for name in saying:
+            if (place := self._folders.of(name).place) in alone:
+                beside_one[self._convention(name)].add(place)
+        meant |= {convention for convention, places in beside_one.items() if len(places) > 1}
         for convention, pairs in elsewhere.items():
             if convention not in meant and content_rules.are_masks([*pairs], [*pairs.values()], self._content):
                 meant.add(convention)
         return [name for name in saying if self._convention(name) in meant]
+
+    def _alone_in_their_places(self, names: list[str], saying: set[str]) -> set[Place]:
+        """Return places with one file that does not say truth: 1/cell.png beside 1/mask_a.png and 1/mask_b.png."""
+        counts = Counter(self._folders.of(name).place for name in names if name not in saying)
+        return {place for place, count in counts.items() if place and count == 1}
 
     def _convention(self, name: str) -> tuple[str, ...]:
         return self._said[name].where, *self._said[name].words

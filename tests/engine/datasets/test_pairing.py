@@ -117,6 +117,16 @@ LAYOUTS: dict[str, dict[str, Truth]] = {
     "a second suffix inside": {"images/a.jpg": "masks/a.jpg_mask.png"},
     "DAVIS": {f"JPEGImages/480p/{v}/0.jpg": f"Annotations/480p/{v}/0.png" for v in ("bear", "bus")},
     "frames": {f"{v}/frames/0.jpg": f"{v}/masks/0.png" for v in ("v1", "v2")},
+    "IDRiD": {
+        "A. Segmentation/1. Original Images/a. Training Set/IDRiD_01.jpg": (
+            "A. Segmentation/2. All Segmentation Groundtruths/a. Training Set/1. Microaneurysms/IDRiD_01_MA.tif",
+            "A. Segmentation/2. All Segmentation Groundtruths/a. Training Set/2. Haemorrhages/IDRiD_01_HE.tif",
+        )
+    },
+    "one image and its masks in a folder": {
+        "1/cell.png": ("1/mask_a.png", "1/mask_b.png"),
+        "2/cell.png": "2/mask_a.png",
+    },
     "a second suffix": {"a.png": "a.mask.png", "b.png": "b.mask.png"},
 }
 
@@ -232,6 +242,14 @@ def test_what_names_leave_open_is_decided_by_content():
     assert paired(*words, masks=["none of them"]) == dict.fromkeys(words)
     two = ["a.png", "a_instance_color.png"]
     assert paired(*two, masks=two[1:]) == {"a.png": "a_instance_color.png"}
+    lesions = [
+        f"PH2/{n}/{n}_{kind}/{n}{end}.bmp" for n in ("I1", "I2") for kind, end in (("Photo", ""), ("wound", "_w"))
+    ]
+    assert paired(*lesions, masks=lesions[1::2]) == {lesions[0]: lesions[1], lesions[2]: lesions[3]}
+    maps = ["train/1.jpg", "stuffmaps/train/1.png", "val/1.jpg", "stuffmaps/val/1.png"]
+    assert paired(*maps, masks=maps[1::2]) == {maps[0]: maps[1], maps[2]: maps[3]}
+    view = ["1.png", "1_gt.png", "1_fov.png", "2.png", "2_fov.png"]
+    assert paired(*view, masks=[name for name in view if "_" in name]) == {"1.png": "1_gt.png", "2.png": None}
     photographs = ["input/1.png", "target/1.png", "input/2.png", "target/2.png"]
     assert paired(*photographs, masks=["none of them"]) == dict.fromkeys(sorted(photographs))
     assert paired(*photographs, masks=photographs[1::2]) == {

@@ -43,7 +43,7 @@ def test_the_facts_of_a_plan(tmp_path):
 
 def test_files_that_look_like_masks_are_named(tmp_path):
     files = {f"photos/{n}.png": encoded(picture(seed=n)) for n in range(4)}
-    files |= {f"drawn by hand/outline of {n}.png": encoded(disk(value=200 + n)) for n in range(3)}
+    files |= {f"drawn by hand/{'abc'[n]}.png": encoded(disk(value=200 + n)) for n in range(3)}
     found = planned(tmp_path, files)
     assert [suspect.name for suspect in found.suspects] == sorted(files)[:3]
     assert found.doubts[0].startswith("3 files look like masks: two grey values, same size as an image (drawn by hand/")
