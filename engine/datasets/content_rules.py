@@ -24,11 +24,11 @@ _MOST_FOLDERS = 20
 
 
 def are_masks(names: Sequence[str], others: Sequence[str], looks_like_mask: Content) -> bool:
-    """Return whether the files of `names` look like masks, and the `others` do not."""
+    """Return whether the files of `names` look like masks, and the `others`, if any, do not."""
     share = _share(names, looks_like_mask)
     if share is None or share < _MOST:
         return False
-    return are_pictures(others, looks_like_mask)
+    return not others or are_pictures(others, looks_like_mask)
 
 
 def are_pictures(names: Sequence[str], looks_like_mask: Content) -> bool:

@@ -23,6 +23,9 @@ from engine.datasets.naming import FileName, file_name, stem
 from engine.datasets.number_rules import by_number, by_only_image
 from engine.datasets.source import Entry
 
+ATTEMPTS = 6
+"""So often folders are understood in another way at most; two or three times are enough for what people have."""
+
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 
@@ -62,15 +65,17 @@ def pair(names: Iterable[str], looks_like_mask: Content | None = None, left_out:
     forced: frozenset[Path] = frozenset()
     by_last = {last: file_name(last) for last in {name.rpartition("/")[2] for name in names}}
     said = {name: by_last[name.rpartition("/")[2]] for name in names}
-    while True:
-        match = _Match(names, said, Folders(names, not_truth=not_truth, forced=forced), content)
-        if wrong := match.folders_without_any_pair() - not_truth:
+    match = _Match(names, said, Folders(names, not_truth=not_truth, forced=forced), content)
+    for _ in range(ATTEMPTS):
+        if wrong := match.folders_without_truth() - not_truth:
             not_truth |= wrong
         elif found := content_rules.folders_of_masks(match.unpaired(), content) - forced:
             forced |= found
         else:
-            match.pair_by_content()
-            return match.pairing(left_out)
+            break
+        match = _Match(names, said, Folders(names, not_truth=not_truth, forced=forced), content)
+    match.pair_by_content()
+    return match.pairing(left_out)
 
 
 class _Truth(NamedTuple):
@@ -103,23 +108,29 @@ class _Match:
         claimed = {claim.group for claim in self._claims.values()}
         return [image for image in self._images if (self._folders.of(image).place, stem(image)) not in claimed]
 
-    def folders_without_any_pair(self) -> frozenset[Path]:
-        """Return folders whose names may say truth or something else, and that hold the truth of no image.
+    def folders_without_truth(self) -> frozenset[Path]:
+        """Return folders whose names may say truth or something else, and that hold none.
 
-        If no image is left at all, that is true of every folder: labels/a.jpg beside labels/a_mask.jpg.
+        Those of which no file belongs to an image, unless their files look like masks, and target/ and the like if
+        their files look like photographs. If no image is left at all, that is so for every folder: labels/a.jpg beside
+        labels/a_mask.jpg.
         """
-        useful = {path[:depth] for path in map(folder_of, self._claims) for depth in range(1, len(path) + 1)}
-        perhaps = self._folders.perhaps()
-        wrong = {path for path in [*self._folders.compound(), *perhaps] if path not in useful}
-        wrong |= {path for path in perhaps if self._holds_photographs(path)}
+        inside: dict[Path, list[str]] = defaultdict(list)
+        for truth in self._truths:
+            path = folder_of(truth.name)
+            for depth in range(1, len(path) + 1):
+                inside[path[:depth]].append(truth.name)
+        wrong = set()
+        for path in self._folders.perhaps():
+            if content_rules.are_pictures(inside[path], self._content):  # input/ and target/ of an image filter
+                wrong.add(path)
+        for path in (*self._folders.compound(), *self._folders.perhaps()):
+            useless = self._claims.keys().isdisjoint(inside[path])
+            if useless and not content_rules.are_masks(inside[path], [], self._content):
+                wrong.add(path)
         if not self._images and not wrong and self._named_as_truth([truth.name for truth in self._truths]):
             wrong = set(self._folders.truths())
         return frozenset(wrong)
-
-    def _holds_photographs(self, path: Path) -> bool:
-        """Return whether a folder such as target/ holds no masks: pairs of pictures have such names, too."""
-        names = [name for name in self._claims if folder_of(name)[: len(path)] == path]
-        return content_rules.are_pictures(names, self._content)
 
     def pair_by_content(self) -> None:
         """Pair what names leave open: files that differ by their suffix or by an unknown word."""

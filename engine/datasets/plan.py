@@ -17,8 +17,9 @@ from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
 
 MOST_LOOKS = 400
-"""So many files are decoded for a plan at most."""
-MOST_LOOK_BYTES = 64 << 20
+"""So many files are decoded for a plan at most …"""
+MOST_PIXELS = 400_000_000
+"""… and not another one after so many pixels: a few seconds."""
 _SHOWN = 3
 
 
@@ -127,16 +128,17 @@ def plan(source: Source, limits: codec.Limits | None = None) -> Plan:
 
 
 class _Looks:
-    """What files look like, each decoded once, and no more than MOST_LOOKS of them."""
+    """What files look like, each decoded once, within the limits of a plan."""
 
     def __init__(self, source: Source, files: dict[str, SourceFile], limits: codec.Limits | None) -> None:
         self._source, self._files, self._limits = source, files, limits
         self._likeness: dict[str, str | None] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
+        self._pixels = 0
 
     @property
     def exhausted(self) -> bool:
-        return len(self._likeness) >= MOST_LOOKS
+        return len(self._likeness) >= MOST_LOOKS or self._pixels >= MOST_PIXELS
 
     def like_mask(self, name: str) -> bool | None:
         likeness = self.likeness(name)
@@ -145,7 +147,7 @@ class _Looks:
     def likeness(self, name: str) -> str | None:
         """Return why a file looks like a mask, "" if it does not; None if that cannot be told."""
         if name not in self._likeness:
-            if self.exhausted or self._files[name].size_bytes > MOST_LOOK_BYTES:
+            if self.exhausted:
                 return None
             self._likeness[name] = self._look(name)
         return self._likeness[name]
@@ -160,6 +162,7 @@ class _Looks:
         except (UnreadableImage, UnreadableSource):
             return None
         self._sizes[name] = image.shape[:2]
+        self._pixels += image.shape[0] * image.shape[1]
         return mask_likeness(image)
 
 

@@ -180,6 +180,12 @@ def test_codings_in_folders():
     assert paired(*streets) == {streets[0]: "training/v1.2/labels/a.png"}
 
 
+def test_masks_in_a_folder_of_a_doubtful_name_are_no_images_even_if_none_belongs_to_one():
+    lost = ["photos/IMG_1.jpg", "wound_masks/x.png", "wound_masks/y.png"]
+    assert paired(*lost, masks=lost[1:]) == {lost[0]: None}
+    assert paired(*lost, masks=["none of them"]) == dict.fromkeys(lost)
+
+
 def test_overlays_are_neither_truth_nor_images():
     assert paired("images/a.png", "masks/a.png", "overlay/a.png") == {"images/a.png": "masks/a.png"}
     assert paired("images/a.png", "overlays/a.png") == {"images/a.png": None}
