@@ -14,6 +14,7 @@ import pytest
 from db import datasets, runs
 from db.models import Dataset, Job, JobStatus
 from engine.imaging import codec
+from tests.assets.bad_images import tiff
 from tests.support.calling import call
 from tests.support.installation import REPOSITORY, add_discs, disc
 from tests.support.predicted import add_run
@@ -201,6 +202,23 @@ def test_two_files_of_one_picture_both_get_a_mask(ask, folder, tmp_path):
     assert (out / "the same.png").read_bytes() == (out / "scene 3.png").read_bytes()
 
 
+def test_a_dry_run_says_what_an_import_would_do_and_stores_nothing(installation, command, ask, folder):
+    would = ask("import", folder, "--dry-run")
+    assert (would["images"], would["truth"]) == (11, 10)  # of which one cannot be read
+    assert would["rules"] == {"truth/ beside images/": 10}
+    said = command("import", folder, "--dry-run").stdout.splitlines()
+    assert said[0] == "11 images, 10 with truth."
+    assert said[-1] == "Nothing was stored."
+    with installation.database.reading() as session:
+        assert session.query(Dataset).count() == 0
+    assert "Give the dataset a name" in command("import", folder).stderr
+
+
+def test_one_picture_is_imported(ask, folder):
+    imported = ask("import", folder / "images" / "scene 3.png", "--name", "one")
+    assert (imported["images"], imported["truth"], imported["skipped"]) == (1, 0, [])
+
+
 def test_an_import_that_broke_off_keeps_its_images_and_the_same_command_goes_on(command, ask, installation, folder):
     dataset_id = ask("import", folder, "--name", "discs")["dataset"]
     with installation.database.writing() as session:  # as a full disk leaves it: rows, but no end
@@ -257,3 +275,20 @@ def test_an_empty_folder_fails_with_a_sentence_and_leaves_the_name_free(process,
     assert ended.stderr.strip().startswith("Error: ") and "There are no images in it." in ended.stderr
     assert "Traceback" not in ended.stderr
     assert command("import", folder, "--name", "nothing").returncode == 0
+
+
+def test_channels_and_pages_of_an_import(ask, command, tmp_path):
+    ramp = (np.arange(600) % 99).reshape(20, 30).astype(np.uint8)
+    stack = np.stack([ramp, ramp + np.uint8(100)])
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    (folder / "a.tif").write_bytes(tiff(stack, photometric="minisblack"))
+    first = ask("import", folder, "--name", "first")
+    assert (first["images"], first["noted"]) == (
+        1,
+        [{"name": "a.tif", "reason": "It has 2 pages; page 1 was taken."}],
+    )
+    assert ask("import", folder, "--name", "all", "--pages", "all", "--channels", "1")["images"] == 2
+    refused = command("import", folder, "--name", "bad", "--channels", "0")
+    assert refused.returncode == 1 and "Channels must be one to three numbers from 1" in refused.stderr
+    assert "page 1 was taken" in command("import", folder, "--name", "words").stdout
