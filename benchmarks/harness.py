@@ -29,6 +29,7 @@ import psutil
 import typer
 from playwright.sync_api import Page
 
+from engine.datasets.truth_file import read_truth
 from engine.imaging import codec
 from tests.support.chromium import chromium, tab
 from tests.support.installation import REPOSITORY

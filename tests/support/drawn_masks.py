@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from skimage import data, filters, morphology, transform
 
-from engine.imaging import codec
+from engine.datasets.truth_file import read_truth
 from tests.support.shared_data import SHARED_DATA
 
 

@@ -18,6 +18,8 @@ from hypothesis.extra import numpy as arrays
 from engine.datasets import ingest
 from engine.datasets.pairing import pair
 from engine.datasets.source import Limits, UnreadableSource, shown
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import read_truth
 from engine.imaging import codec
 from tests.assets import bad_images, bad_zips
 from tests.assets.bad_files import picture
@@ -178,6 +180,8 @@ def test_pairing_thousands_of_files_of_one_name():
 WORST = """
 import json, resource, sys, time
 from pathlib import Path
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import read_truth
 from engine.imaging import codec
 from engine.datasets import ingest
 from engine.datasets.source import UnreadableSource

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 from skimage import data
 
+from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
 from engine.labelling.base import draw, find_method
 from engine.labelling.quality import (
