@@ -43,11 +43,12 @@ def to_8_bit(pixels: np.ndarray, nodata: float | None = None) -> np.ndarray:
     lower, upper = np.percentile(sample, (0.1, 99.9)).tolist() if sample.size else (low, high)
     if upper <= lower:  # nearly all pixels have one value: use the full range, so that the few others are visible
         lower, upper = low, high
-    width = upper - lower or 1.0
+    lower, width = lower / 2, upper / 2 - lower / 2 or 1.0  # halves: the span of the largest floats is no number
 
     @IGNORE_NON_FINITE
     def stretched(strip: np.ndarray) -> np.ndarray:
         values = strip.astype(np.float64)
+        values /= 2
         values -= lower
         values /= width
         np.clip(values, 0, 1, out=values)

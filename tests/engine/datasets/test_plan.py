@@ -77,7 +77,7 @@ def test_several_masks_of_one_image_are_joined(tmp_path):
     found = planned(tmp_path, files | {"a_mask_2.png": encoded(left)[:-30]})
     with closing(ingest.open_zip_or_folder(tmp_path)) as source:
         decoded = ingest.read(source, found.items[0])
-    np.testing.assert_array_equal(decoded.truth, np.maximum(left, right))
+    np.testing.assert_array_equal(decoded.truth.values, np.maximum(left, right))
     assert {entry.name: entry.taken for entry in decoded.entries} == {
         "a.png": True,
         "a_mask.png": True,
