@@ -28,19 +28,7 @@ from engine.datasets.source import (
 from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
 
-__all__ = [
-    "Decoded",
-    "Item",
-    "Plan",
-    "as_duplicate",
-    "content_hash",
-    "fit_truth",
-    "join_truth",
-    "open_upload",
-    "open_zip_or_folder",
-    "plan",
-    "read",
-]
+__all__ = ["Decoded", "Item", "Plan", "as_duplicate", "content_hash", "fit_truth", "open_upload", "plan", "read"]
 
 ASPECT_TOLERANCE = 0.02
 """Truth of another size is brought to the image's size if width / height differs by no more than this share."""
