@@ -9,6 +9,9 @@ from sqlalchemy.orm import Session
 from db import runs
 from engine.training.run_details import DICE_NAME, IOU_NAME, Reference
 
+SOFT_DICE: dict[Reference, str] = {reference: name[:1].lower() + name[1:] for reference, name in DICE_NAME.items()}
+"""The Dice of an epoch inside a sentence. It is never said in shares of pixels: probabilities are no masks."""
+
 
 def metric_names(reference: Reference) -> dict[str, str]:
     """Return {stored metric: title}, in the order of the per-epoch table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,9 @@ from engine.prediction.score import score as score_folders
 from engine.store import keys as stored
 from engine.store.base import Store
 from engine.store.local import LocalStore
+from engine.training.job import concerns, teachable
 from engine.training.run_details import encoder_weights
+from engine.work.context import JobFailed
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -203,10 +206,14 @@ def train(
             config.model_dump(mode="json"),
             VERSION,
         )
+    with installation.database.reading() as session, suppress(JobFailed):  # the job says why it has nothing to learn
+        images, _ = teachable(session, run, datasets.images(session, row.id))
+        for note in concerns(session, installation.files, run, images, config):
+            typer.echo(f"Note: {note}", err=True)
     job = installation.finish(job.id, as_json)
     with installation.database.reading() as session:
         result = _run_result(session, session.get_one(Run, run.id))
-    sentence = f"{result['ended']} Best epoch {result['best_epoch']}: validation Dice {_score(result['val_dice'])}"
+    sentence = f"{result['ended']} Best epoch {result['best_epoch']}: validation soft Dice {_score(result['val_dice'])}"
     print_result(result, as_json, f"{result['name']!r}: {sentence} ({_against(result)}), {result['minutes']} minutes.")
 
 
@@ -221,6 +228,7 @@ def _run_result(session: Any, run: Run) -> dict[str, Any]:
         "dataset": run.dataset_id,
         "labels": run.label_set_id,
         "status": job.status.value if job else "unknown",
+        "notes": run.details.get("notes", []),
         "ended": run.ended_reason or (job.error if job else "") or "",
         "epochs": epochs,
         "best_epoch": run.best_epoch,
@@ -343,7 +351,7 @@ def runs_(as_json: AsJson = False):
         result = [_run_result(session, run) for run in runs.listing(session)]
     lines = [
         f"{entry['run']}  {entry['status']:<8}  {entry['epochs']:>3} epochs  "
-        f"validation Dice {_score(entry['val_dice'])} ({_against(entry)})  {entry['name']}"
+        f"validation soft Dice {_score(entry['val_dice'])} ({_against(entry)})  {entry['name']}"
         for entry in result
     ]
     print_result(result, as_json, "\n".join(lines) or "No runs yet.")

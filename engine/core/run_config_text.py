@@ -14,10 +14,12 @@ _SPELLINGS = ARCHITECTURE_TITLES | {
     "auto": "Automatic",
     "bce_dice": "Cross-entropy + Dice",
     "binary_crossentropy": "Binary cross-entropy",
+    "dice": "Soft Dice",
     "grabcut": "GrabCut",
     "iou": "IoU",
     "kmeans": "K-means",
     "val": "validation",
+    "val_dice": "Validation soft Dice",
     "rag": "RAG",
     "sgd": "SGD",
 }

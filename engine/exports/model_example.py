@@ -1,10 +1,12 @@
 """A short program that draws the mask of a picture with an exported model: it is packed beside the model.
 
 It does in a few lines what `engine.network.inference` does once, without mirror images: scale, cut squares, ask,
-put together.
+put together. It reads pictures as an import does, by the functions of `picture_reading`.
 """
 
 from __future__ import annotations
+
+from importlib import resources
 
 from engine.core.run_parameters import DataParams
 from engine.exports.base import ModelFormat
@@ -22,10 +24,11 @@ def example(what: ModelFormat, data: DataParams, side_px: int, threshold: float 
     head = (
         f'"""Draw the mask of a picture: python example.py PICTURE MASK.png (needs {what.packages} numpy pillow)"""\n'
         "import sys\n\n"
-        f"{_imports(what.imports)}\n\n"
+        f"{_imports(what.imports)}\n\n\n"
+        f"{_reading()}\n\n"
         f"SIDE, THRESHOLD = {side_px}, {threshold:g}\n"
         f"{what.load}\n"
-        'picture = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("RGB")\n'
+        "picture = read_picture(sys.argv[1])\n"
     )
     body = _one_square(data, ask) if data.framing in ("pad", "stretch") else _many_squares(data, ask)
     tail = (
@@ -33,6 +36,12 @@ def example(what: ModelFormat, data: DataParams, side_px: int, threshold: float 
         "Image.fromarray(np.uint8(255 * (np.asarray(whole) >= THRESHOLD))).save(sys.argv[2])\n"
     )
     return head + body + tail
+
+
+def _reading() -> str:
+    """Return the functions that read a picture, without the docstring and the imports of their module."""
+    source = resources.files("engine.exports").joinpath("picture_reading.py").read_text("utf-8")
+    return source[source.index("def read_picture") :].rstrip() + "\n"
 
 
 def _imports(load: str) -> str:

@@ -117,9 +117,10 @@ def story(facts: RunFacts) -> list[str]:
         found.append(facts.ended)
     best = facts.metrics.get(facts.best_epoch or 0, {})
     if "val_dice" in best:
+        name = DICE_NAME[facts.reference]
         found.append(
-            f"Its best epoch is {facts.best_epoch} of {facts.epochs}, with a validation "
-            f"{DICE_NAME[facts.reference]} of {best['val_dice']:.3f}."
+            f"Its best epoch is {facts.best_epoch} of {facts.epochs}: {name[:1].lower()}{name[1:]} of "
+            f"{best['val_dice']:.3f} over all validation pixels."
         )
     if "dice" in best and "val_dice" in best:
         found.append(_gap_sentence(best["dice"], best["val_dice"]))

@@ -32,15 +32,26 @@ class _Ratio(keras.metrics.Metric):
 
 
 class SoftDice(_Ratio):
-    """2 Σpm / (Σp + Σm): the Dice coefficient of probabilities without a threshold."""
+    """2 Σpm / (Σp + Σm): the Dice coefficient of probabilities without a threshold.
+
+    Where the target is empty and no probability reaches 0.5, it is 1, as that of the masks is.
+    """
 
     def __init__(self, name: str = "dice") -> None:
         super().__init__(name)
+        self.marked = self.add_weight(name="marked", initializer="zeros", dtype="float64")
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         truth, weight = _mask_and_weight(y_true)
         probability = weight * y_pred
-        self._add(2 * ops.sum(truth * probability), ops.sum(weight * truth) + ops.sum(probability))
+        marked = ops.sum(weight * truth)
+        self._add(2 * ops.sum(truth * probability), marked + ops.sum(probability))
+        predicted = ops.sum(weight * ops.cast(y_pred >= 0.5, "float32"))
+        self.marked.assign_add(ops.cast(marked + predicted, "float64"))
+
+    def result(self):
+        ratio = super().result()
+        return ops.where(self.marked > 0, ratio, ops.ones_like(ratio))
 
 
 class BinaryIoU(_Ratio):

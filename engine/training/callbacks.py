@@ -23,6 +23,7 @@ from engine.store.disk import replacing
 from engine.store.keys import probe_path
 from engine.training.compiled import Averaged
 from engine.training.rate_schedule import scheduled_rate
+from engine.training.run_details import metric_in_words
 from engine.training.samples import Pixels
 from engine.training.state import Patience, TrainingState
 
@@ -61,13 +62,6 @@ def monitored(monitor: str, metrics: Metrics) -> tuple[str, float]:
     """Return the monitored metric and its value; without validation images, the training metric of the same name."""
     name = monitor if monitor in metrics else monitor.removeprefix("val_")
     return name, metrics[name]
-
-
-def in_words(name: str) -> str:
-    """Return a metric as part of a sentence: "val_iou" as "the validation IoU"."""
-    side = "validation" if name.startswith("val_") else "training"
-    title = {"loss": "loss", "dice": "Dice", "iou": "IoU"}[name.removeprefix("val_")]
-    return f"the {side} {title}"
 
 
 class Batches(keras.callbacks.Callback):
@@ -179,7 +173,7 @@ class StopEarly:
         if patience.waited >= self.params.patience:
             self.state.ended = "early"
             self.state.reason = (
-                f"Early stopping at epoch {epoch} because {in_words(name)} had not improved "
+                f"Early stopping at epoch {epoch} because {metric_in_words(name)} had not improved "
                 f"for {patience.waited} epoch{'s' if patience.waited > 1 else ''}."
             )
 

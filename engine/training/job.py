@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +14,7 @@ from engine.core import machine
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import SelfTrainingParams
+from engine.datasets import truth
 from engine.datasets.split import split
 from engine.imaging import class_maps
 from engine.prediction.job import predict_dataset
@@ -23,8 +25,12 @@ from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from engine.training.samples import Sample
     from engine.training.self_training import Round
+
+log = logging.getLogger("maskloom.training")
 
 PROBES = {"validation": 6, "train": 2}
 """Unseen images tell more; two that are trained on show what the network can do at best."""
@@ -62,7 +68,16 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     if not chosen.label_set_id:  # truth is not to be corrected
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
     report = _Report(context, chosen.id, config)
-    details = {"hardware": hardware(config.training.precision).stored(), "weights": _named(pretrained_weights(config))}
+    details: dict[str, Any] = {
+        "hardware": hardware(config.training.precision).stored(),
+        "weights": _named(pretrained_weights(config)),
+    }
+    with context.reading() as session:
+        taught = {sample.id for sample in samples}
+        notes = concerns(session, context.artifacts, chosen, [image for image in images if image.id in taught], config)
+    for note in notes:
+        log.warning(note)
+    details["notes"] = notes
     report.update(details={**chosen.details, **details})
     hooks = Hooks(
         on_prepare=report.prepared,
@@ -188,22 +203,39 @@ def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str,
     files: Store = context.artifacts
     lookup = None if run.label_set_id else tuple(run.lookup)
 
-    def target(image_id: str) -> str:
-        if run.label_set_id:
-            return stored.label_key(run.label_set_id, image_id)
-        return stored.truth_key(run.dataset_id, image_id)
-
     return [
         Sample(
             id=row["image_id"],
             image=StoredFile(files, stored.image_key(run.dataset_id, row["image_id"])),
-            target=StoredFile(files, target(row["image_id"])),
+            target=StoredFile(files, _target_key(run, row["image_id"])),
             split=row["split"],
             lookup=lookup,
             probe=row["probe"],
         )
         for row in rows
     ]
+
+
+def _target_key(teacher: Teacher, image_id: str) -> str:
+    if teacher.label_set_id:
+        return stored.label_key(teacher.label_set_id, image_id)
+    return stored.truth_key(teacher.dataset_id, image_id)
+
+
+def concerns(session: Session, files: Store, teacher: Teacher, images: Sequence[Image], config: RunConfig) -> list[str]:
+    """Return what a person should know of the masks before a network is trained on `images`, as sentences."""
+    from engine.training.vanishing import vanishing_note
+
+    lookup = None if teacher.label_set_id else teacher.lookup
+    found = []
+    if lookup is not None:
+        keys = dict(datasets.truth_codes(session, teacher.dataset_id))
+        values = truth.facts(image.truth_values for image in images if image.truth_values)
+        found += truth.concerns(values, lookup, keys)
+    targets = [StoredFile(files, _target_key(teacher, image.id)) for image in images]
+    if note := vanishing_note(targets, [(image.height, image.width) for image in images], lookup, config):
+        found.append(note)
+    return found
 
 
 def _weighed(context: JobContext, run: Run, config: RunConfig, samples: Sequence[Sample]) -> list[Sample]:
@@ -234,7 +266,8 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
             for image in images
             if image.id in before and before[image.id].split != DROPPED
         ]
-    images, dropped = teachable(context, run, images)
+    with context.reading() as session:
+        images, dropped = teachable(session, run, images)
     validation: set[str] = set()
     if config.training.validation_split:
         keys = [image.content_hash for image in images]
@@ -250,7 +283,7 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
     return rows
 
 
-def teachable(context: JobContext, run: Teacher, images: Sequence[Image]) -> tuple[list[Image], list[Image]]:
+def teachable(session: Session, run: Teacher, images: Sequence[Image]) -> tuple[list[Image], list[Image]]:
     """Return the images that have a mask to learn from, and those whose mask a person dropped.
 
     Raises:
@@ -264,9 +297,8 @@ def teachable(context: JobContext, run: Teacher, images: Sequence[Image]) -> tup
                 "dataset's classes, then start a new run."
             )
     else:
-        with context.reading() as session:
-            known = recipes.labelled_images(session, run.label_set_id)
-            marked = recipes.dropped_images(session, run.label_set_id)
+        known = recipes.labelled_images(session, run.label_set_id)
+        marked = recipes.dropped_images(session, run.label_set_id)
         chosen = [image for image in images if image.id in known - marked]
         dropped = [image for image in images if image.id in known & marked]
     if not chosen and dropped:

@@ -61,9 +61,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     config = parse(RunConfig, job.payload["config"])
     with context.reading() as session:
         dataset = session.get_one(Dataset, job.payload["dataset"])
-        all_images = datasets.images(session, dataset.id)
-    teacher = _Teacher(dataset.id, job.payload["label_set"], list(dataset.lookup))
-    images, _ = teachable(context, teacher, all_images)
+        teacher = _Teacher(dataset.id, job.payload["label_set"], list(dataset.lookup))
+        images, _ = teachable(session, teacher, datasets.images(session, dataset.id))
     what = job.payload["what"]
     samples = training_samples(context, teacher, _few_rows(images, config, what))
     with context.artifacts.workspace(stored.JOBS) as folder:

@@ -7,8 +7,20 @@ from typing import Any, Literal
 
 Reference = Literal["truth", "pseudo-label"]
 """What the scores of a run's epochs compare with: the targets it is trained on."""
-DICE_NAME: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "Agreement with the pseudo-label (Dice)"}
+DICE_NAME: dict[Reference, str] = {
+    "truth": "Soft Dice vs truth",
+    "pseudo-label": "Agreement with the pseudo-label (soft Dice)",
+}
+"""Soft Dice is that of an epoch: of probabilities, over all pixels at the network's size. It is not that of masks."""
 IOU_NAME: dict[Reference, str] = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
+
+_METRICS = {"loss": "loss", "dice": "soft Dice", "iou": "IoU"}
+
+
+def metric_in_words(name: str) -> str:
+    """Return a stored metric as part of a sentence: "val_iou" as "the validation IoU"."""
+    side = "validation" if name.startswith("val_") else "training"
+    return f"the {side} {_METRICS[name.removeprefix('val_')]}"
 
 
 def encoder_weights(details: Mapping[str, Any]) -> str:

@@ -98,16 +98,23 @@ def read_pair(sample: Sample, data: DataParams, size: int) -> tuple[np.ndarray, 
     Raises:
         TrainingError: a file is missing or damaged.
     """
-    image, target = _read(sample.image), _read(sample.target)
+    image, target = read_stored(sample.image), read_stored(sample.target)
     shape = scaled_shape(image.shape[:2], data, size)
-    if sample.lookup is None:
-        levels = resize_image(target, shape)
-    else:
-        truth = class_maps.reference(target, sample.lookup).resized(shape)
-        levels = truth.foreground.astype(np.uint8) * 255
-        if truth.ignored is not None:
-            levels[truth.ignored] = IGNORED_LEVEL
-    return np.dstack([resize_image(image, shape), levels]), image.shape[:2]
+    return np.dstack([resize_image(image, shape), scaled_levels(target, sample.lookup, shape)]), image.shape[:2]
+
+
+def scaled_levels(target: np.ndarray, lookup: Sequence[int] | None, shape: tuple[int, int]) -> np.ndarray:
+    """Return the foreground probability of a target, uint8 (H, W), at (height, width): 128 and above is foreground.
+
+    `lookup` is that of `Sample`.
+    """
+    if lookup is None:
+        return resize_image(target, shape)
+    truth = class_maps.reference(target, lookup).resized(shape)
+    levels = truth.foreground.astype(np.uint8) * 255
+    if truth.ignored is not None:
+        levels[truth.ignored] = IGNORED_LEVEL
+    return levels
 
 
 @contextmanager
@@ -165,7 +172,12 @@ def _in_order(
                 future.cancel()
 
 
-def _read(file: Path | StoredFile) -> np.ndarray:
+def read_stored(file: Path | StoredFile) -> np.ndarray:
+    """Return a stored image, uint8 (H, W, 3), or a target, uint8 (H, W).
+
+    Raises:
+        TrainingError: the file is missing or damaged.
+    """
     try:
         return decode_png(file.read_bytes())
     except FileNotFoundError:

@@ -14,7 +14,7 @@ from dashboard.ui.charts import Curve
 from dashboard.views.compare import facts
 from dashboard.views.compare.facts import ComparedRun, Series
 
-TITLES = {"dice": "Dice", "loss": "Loss", "iou": "IoU", "learning_rate": "Learning rate"}
+TITLES = {"dice": "Soft Dice", "loss": "Loss", "iou": "IoU", "learning_rate": "Learning rate"}
 EPOCHS, MINUTES = "Epochs", "Minutes"
 Group = Literal["train", "validation", ""]
 

@@ -140,7 +140,7 @@ def cautions(compared: Sequence[ComparedRun], shared: SharedImages | None) -> tu
     found = []
     if len({(run.reference, run.label_set_id) for run in compared}) > 1:
         found.append(
-            "The runs were trained on different references, so their curves and validation Dice measure different "
+            "The runs were trained on different references, so their curves and validation soft Dice measure different "
             "things. Compare the scores over shared images below instead."
         )
     datasets = list(dict.fromkeys(run.dataset_name for run in compared))

@@ -25,7 +25,7 @@ def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> Non
     if any(run.weights for run in compared):
         columns["Encoder weights"] = [run.weights or "none" for run in compared]
     columns["Epochs measured against"] = [run.measured_against for run in compared]
-    for words, name in (("Dice", "val_dice"), ("IoU", "val_iou"), ("Loss", "val_loss")):
+    for words, name in (("Soft Dice", "val_dice"), ("IoU", "val_iou"), ("Loss", "val_loss")):
         columns[f"{words}, best epoch"] = [run.best.get(name) for run in compared]
         columns[f"{words}, last"] = [run.last.get(name) for run in compared]
     scores = [name for name in columns if name not in ("Run", "Encoder weights", "Epochs measured against")]
@@ -39,7 +39,10 @@ def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> Non
     formats["Run"] = st.column_config.TextColumn(pinned=True)
     formats["Parameters"] = st.column_config.NumberColumn(format="localized")
     st.dataframe(pd.DataFrame(columns), hide_index=True, column_config=formats)
-    st.caption("Dice, IoU and loss of the epochs are means over each run's own validation images.")
+    st.caption(
+        "Soft Dice and IoU of the epochs are over all pixels of each run's own validation images together; the loss is "
+        "the mean over these images."
+    )
 
 
 def _shared_means(shared: SharedImages) -> dict[str, dict[str, float | None]]:

@@ -120,7 +120,7 @@ def recent_runs(view: HomeView) -> None:
         )
         on.markdown(f"on {escaped(run.dataset)}")
         state.markdown(status.badge_text(run.status))
-        measured = "Dice vs truth" if run.dice_against == "truth" else "agreement with the pseudo-label"
+        measured = "soft Dice vs truth" if run.dice_against == "truth" else "agreement with the pseudo-label"
         note = escaped(f" · {run.weights}") if run.weights else ""
         known = run.best_dice is not None
         dice.markdown(f"**{score(run.best_dice)}** validation {measured}{note}" if known else "–")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dashboard.facts import wording
-from dashboard.facts.run_metrics import Reference
+from dashboard.facts.run_metrics import SOFT_DICE, Reference
 from dashboard.facts.train import assignments
 from dashboard.views.runs.curve_facts import CurveFacts
 from dashboard.views.runs.facts import RunFacts
@@ -112,8 +112,8 @@ def _more_epochs(facts: RunFacts, config: RunConfig) -> Advice | None:
     evidence = _not_learned(curves, facts)
     if curves.verdict == "improving" and curves.trend is not None:
         evidence = (
-            f"Validation Dice still rose by {curves.trend.per_epoch:.4f} per epoch (± {curves.trend.unsure:.4f}) over "
-            f"the last {curves.trend.epochs} epochs."
+            f"Validation soft Dice still rose by {curves.trend.per_epoch:.4f} per epoch (± {curves.trend.unsure:.4f}) "
+            f"over the last {curves.trend.epochs} epochs."
         )
     if not evidence:
         return None
@@ -125,7 +125,7 @@ def _not_learned(curves: CurveFacts, facts: RunFacts) -> str:
     if curves.train_dice is None or curves.train_dice >= UNLEARNED or curves.overfit is not None:
         return ""
     return (
-        f"Even on its own training images, its last epoch only reaches {SCORE_NAME[facts.head.reference]} "
+        f"Even on its own training images, its last epoch only reaches {SOFT_DICE[facts.head.reference]} "
         f"{curves.train_dice:.3f}: it has not learned them yet."
     )
 

@@ -96,6 +96,8 @@ class LiveStatus:
     weights: str
     attempt: int
     sentence: str
+    notes: tuple[str, ...] = ()
+    """What was doubtful about its masks when it started."""
 
     @property
     def live(self) -> bool:
@@ -193,6 +195,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         weights=weights_note(run.details),
         attempt=job.attempt if job else 0,
         sentence=_sentence(run, job, state, now, epochs_done or 0),
+        notes=tuple(run.details.get("notes") or ()),
     )
 
 

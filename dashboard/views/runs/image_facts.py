@@ -55,7 +55,8 @@ class Masks:
 class Overlap:
     """Means at threshold 0.5. `interval` is the 95 % confidence interval of the mean Dice, None for one image.
 
-    `recall` and `precision` are over all pixels together, None where nothing is marked.
+    `recall` and `precision` are over all pixels together, None where the reference or the masks mark nothing. In
+    `empty` of the images the reference marks nothing.
     """
 
     images: int
@@ -63,6 +64,7 @@ class Overlap:
     interval: tuple[float, float] | None
     recall: float | None
     precision: float | None
+    empty: int = 0
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,7 @@ def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
         interval=interval,
         recall=float(found / marked) if marked else None,
         precision=float(found / predicted) if predicted else None,
+        empty=int((masks.marked == 0).sum()),
     )
 
 

@@ -56,6 +56,7 @@ def run_live(head: RunHead, status: LiveStatus) -> None:
         _live_bar(head.id, page, snapshot(status), script_draws_epochs=not alone)
         numbers = [asdict(number) for number in page.news.numbers]
         _words(key=f"runs-head-{head.id}", data={"part": "numbers", "numbers": numbers, "follows": page.follows})
+        results.notes(status)
         results.hardware(status)
 
 

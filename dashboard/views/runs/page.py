@@ -97,6 +97,7 @@ def live_part(head: RunHead, drawn_stage: tuple[str, bool, int], prediction_set_
         return
     if status.state == "failed" and head.job_id:
         bug_report(head.job_id, key="run")
+    results.notes(status)
     results.headline(head, status)
     results.run_story(head, status, prediction_set_id)
     results.results(head, status)

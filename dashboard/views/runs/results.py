@@ -58,6 +58,12 @@ def headline(head: RunHead, status: LiveStatus) -> None:
     hardware(status)
 
 
+def notes(status: LiveStatus) -> None:
+    """Draw what was doubtful about the masks of a run when it started."""
+    for note in status.notes:
+        st.warning(wording.escaped(note), icon=":material/warning:")
+
+
 def hardware(status: LiveStatus) -> None:
     """Draw what a run trains on, once it is known."""
     if status.hardware:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from dashboard.facts import wording
 from dashboard.facts.rounds import RoundView
-from dashboard.facts.run_metrics import Reference
-from dashboard.facts.scores import iou_from_dice, upper_first
+from dashboard.facts.run_metrics import SOFT_DICE, Reference
+from dashboard.facts.scores import upper_first
 from dashboard.views.runs.advice import Advice, advice
 from dashboard.views.runs.curve_facts import CurveFacts, RateCut, RatePath
 from dashboard.views.runs.facts import RunFacts
 from dashboard.views.runs.image_facts import BetterThreshold, Difference, ImageFacts, Overlap, WeakImage
 from engine.core.run_config import RunConfig
-from engine.core.run_config_text import choice_words
+from engine.training.run_details import metric_in_words
 
 SCORE: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "agreement with the pseudo-label (Dice)"}
 SIDE: dict[Reference, str] = {"truth": "truth", "pseudo-label": "the pseudo-label"}
@@ -67,7 +67,7 @@ def so_far(curves: CurveFacts | None, reference: Reference, best_epoch: int | No
         return ""
     verbs = {"improving": "is still rising", "falling": "is falling", "settled": "has settled"}
     verb = verbs.get(curves.verdict, "fluctuates too much to show a trend")
-    return f"{upper_first(SCORE[reference])} on validation {verb} {_slope(curves)}."
+    return f"{upper_first(SOFT_DICE[reference])} on validation {verb} {_slope(curves)}."
 
 
 def _ending(facts: RunFacts) -> str:
@@ -85,23 +85,19 @@ def _best(facts: RunFacts) -> list[str]:
     if status.best_epoch is None:
         return ["It has no model yet, so there is no score."]
     chosen = f"Its best epoch was **{status.best_epoch}**"
+    unseen = status.best_val_dice is not None
     if facts.config is not None:
         name = facts.config.checkpoint.monitor
         way = "lowest" if name.endswith("loss") else "highest"
-        chosen += f", the one with the {way} {choice_words(name).replace('Validation', 'validation')}"
-    if status.best_val_dice is None:
+        # Without validation images training follows the metric of the same name on training images
+        chosen += f", the one with the {way} {metric_in_words(name if unseen else name.removeprefix('val_'))[4:]}"
+    if not unseen:
         return [f"{chosen}. No image was kept for validation, so there is no score on unseen images."]
     note = f" ({status.weights})" if status.weights else ""
     return [
-        f"{chosen}: **{SCORE[reference]} {wording.score(status.best_val_dice)}**{note} over all validation pixels "
-        f"together. {overlap_in_words(status.best_val_dice, reference)}"
+        f"{chosen}: **{SOFT_DICE[reference]} {wording.score(status.best_val_dice)}**{note}, of probabilities without "
+        "a threshold, over all validation pixels together at the network's size."
     ]
-
-
-def overlap_in_words(dice: float, reference: Reference) -> str:
-    """Return a sentence that explains a Dice score through the equivalent IoU."""
-    both = round(100 * iou_from_dice(dice))
-    return f"Of 100 pixels that the network or {SIDE[reference]} marks, **{both}** are marked by both."
 
 
 def _masks(images: ImageFacts) -> list[str]:
@@ -112,15 +108,29 @@ def _masks(images: ImageFacts) -> list[str]:
         sure = f" (between {low:.2f} and {high:.2f} for images like these, with 95 % certainty)"
     many = wording.count(overlap.images, "validation image")
     return [
-        f"Image by image, **{name} is {overlap.dice:.3f}** on average over {many}{sure}. "
-        f"{_errors(overlap, images.reference)}",
+        f"Image by image, **{name} of the masks is {overlap.dice:.3f}** on average over {many}{sure}. "
+        f"{_empty(overlap, images.reference)}{_errors(overlap, images.reference)}",
         _threshold(images.better, overlap, name),
     ]
 
 
+def _empty(overlap: Overlap, reference: Reference) -> str:
+    """Return what the mean owes to images in which the reference marks nothing."""
+    if not overlap.empty:
+        return ""
+    which = "all of them" if overlap.empty == overlap.images else f"{overlap.empty} of them"
+    return (
+        f"In **{which}** {SIDE[reference]} marks nothing: such an image scores 1 where the mask is empty too, else 0. "
+    )
+
+
 def _errors(overlap: Overlap, reference: Reference) -> str:
-    if overlap.recall is None or overlap.precision is None:
-        return "Nothing is marked, so misses and additions cannot be counted."
+    if overlap.recall is None and overlap.precision is None:
+        return "The network marks nothing either. Whether it finds objects cannot be told from these images."
+    if overlap.recall is None:
+        return "All that the network marks there is added. Whether it finds objects cannot be told from these images."
+    if overlap.precision is None:
+        return f"The network marks nothing in any of them, so it misses all that {SIDE[reference]} marks."
     difference = overlap.recall - overlap.precision
     verdict = "it misses about as much as it adds"
     if abs(difference) >= BALANCE:
@@ -152,7 +162,7 @@ def _curves(curves: CurveFacts, facts: RunFacts) -> list[str]:
 
 
 def _course(curves: CurveFacts, reference: Reference) -> str:
-    name, slope = f"{SCORE[reference]} on validation", _slope(curves)
+    name, slope = f"{SOFT_DICE[reference]} on validation", _slope(curves)
     if (overfit := curves.overfit) is not None:
         return (
             f"**It overfits from epoch {overfit.epoch} on**: the training loss kept falling from "
@@ -198,7 +208,7 @@ def _cut(cut: RateCut, reference: Reference) -> str:
     if cut.dice is None:
         return change
     helped = "it helped" if cut.helped else "it made no clear difference"
-    return f"{change}, and {SCORE[reference]} went from {cut.dice[0]:.3f} to {cut.dice[1]:.3f} around it: {helped}"
+    return f"{change}, and {SOFT_DICE[reference]} went from {cut.dice[0]:.3f} to {cut.dice[1]:.3f} around it: {helped}"
 
 
 def _rounds(views: tuple[RoundView, ...], total: int) -> list[str]:

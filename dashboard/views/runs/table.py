@@ -23,6 +23,7 @@ COLUMNS = {
     "Epochs": True,
     "Curve": True,
     "Dice vs truth": True,
+    "Soft Dice vs truth": True,
     "Agreement with pseudo-label": True,
     "Encoder weights": True,
     "Trained on": True,
@@ -162,6 +163,7 @@ def _data(shown: Sequence[RunRow]) -> pa.Table:
         "Epochs": (text, [f"{row.epochs_done} / {row.epochs_total}" for row in shown]),
         "Curve": (pa.list_(pa.float32()), [row.val_dice for row in shown]),
         "Dice vs truth": (number, [row.dice_vs_truth for row in shown]),
+        "Soft Dice vs truth": (number, [row.soft_dice for row in shown]),
         "Agreement with pseudo-label": (number, [row.agreement for row in shown]),
         "Encoder weights": (text, [row.weights or "none" for row in shown]),
         "Trained on": (text, [row.trained_on for row in shown]),
@@ -191,20 +193,25 @@ def _column_config() -> dict[str, Any]:
             width="small",
             y_min=0,
             y_max=1,
-            help="Validation Dice over the epochs, against what the run was trained on: truth or pseudo-labels.",
+            help="Validation soft Dice over the epochs, against what the run was trained on: truth or pseudo-labels.",
         ),
         "Encoder weights": column.TextColumn(
             help="What the network's encoder was pretrained on; every score of the run benefits from it."
         ),
         "Dice vs truth": column.NumberColumn(
             format="%.3f",
-            help="On validation images. For a run trained on truth: at its best epoch. For a run trained on "
-            "pseudo-labels: of its finished predictions, where truth exists.",
+            help="Mean Dice of the masks of its validation images at threshold 0.5, where truth exists and the run has "
+            "been predicted.",
+        ),
+        "Soft Dice vs truth": column.NumberColumn(
+            format="%.3f",
+            help="Of probabilities without a threshold, over all validation pixels together at the network's size, at "
+            "the best epoch of a run trained on truth.",
         ),
         "Agreement with pseudo-label": column.NumberColumn(
             format="%.3f",
-            help="Dice between prediction and pseudo-label on validation images at the best epoch. It measures how "
-            "well the labels were learned, not whether they are right.",
+            help="Soft Dice between prediction and pseudo-label on validation images at the best epoch. It measures "
+            "how well the labels were learned, not whether they are right.",
         ),
         "Minutes": column.NumberColumn(format="%.1f", width="small", help="Time spent in training."),
         "Created": column.DatetimeColumn(format="distance", width="small"),

@@ -1,7 +1,7 @@
 """The table of all runs: one small row each, filters and orders.
 
-Best Dice of a run is measured against what it was trained on. For a label set that is agreement with the pseudo-label,
-which has its own column; a score against truth then comes from the stored predictions.
+Dice vs truth is that of the stored masks, whatever a run was trained on, so that it is one measure in one column. The
+soft Dice of the best epoch is against what the run was trained on: truth, or a label set, where it is agreement.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ ARCHIVED: tuple[Archived, ...] = get_args(Archived)
 
 @dataclass(frozen=True)
 class RunRow:
-    """One row of the table. `dice_vs_truth` and `agreement` are of validation images; either may be unknown.
+    """One row of the table. `dice_vs_truth`, of masks, and `soft_dice` and `agreement`, of its
+    best epoch, are of validation images; each may be unknown.
 
     `weights` names what the encoder was pretrained on, if anything. `val_dice` is thinned to about `SPARKLINE_POINTS`
     epochs including the last.
@@ -51,6 +52,7 @@ class RunRow:
     epochs_total: int
     best_epoch: int | None
     dice_vs_truth: float | None
+    soft_dice: float | None
     agreement: float | None
     weights: str
     seconds: float | None
@@ -165,7 +167,8 @@ def _row(
         epochs_done=learned.last_epoch,
         epochs_total=(run.epochs or 0) * (1 if by_truth else run.rounds or 1),
         best_epoch=run.best_epoch,
-        dice_vs_truth=best if by_truth else truth,
+        dice_vs_truth=truth,
+        soft_dice=best if by_truth else None,
         agreement=None if by_truth else best,
         weights=encoder_weights({"weights": run.weights}),
         seconds=seconds_trained(run, view),
@@ -240,7 +243,7 @@ def _truth_dice_by_run(session: Session) -> dict[str, float]:
         select(Run.id, func.avg(Prediction.truth_dice))
         .join(PredictionSet, (PredictionSet.run_id == Run.id) & (PredictionSet.dataset_id == Run.dataset_id))
         .join(Prediction, Prediction.prediction_set_id == PredictionSet.id)
-        .where(Prediction.split == "validation", Run.label_set_id.is_not(None))
+        .where(Prediction.split == "validation")
         .group_by(Run.id)
     )
     return {run_id: value for run_id, value in session.execute(query) if value is not None}
@@ -270,13 +273,18 @@ _ORDERS: dict[Sort, Callable[[RunRow], Any]] = {
 def as_csv(rows: Sequence[RunRow]) -> str:
     """Return rows as CSV, in their order. Cells that a spreadsheet would run as a formula are escaped."""
     header = ["run", "status", "epochs_done", "epochs_asked", "best_epoch"]
-    header += ["validation_dice_vs_truth", "validation_agreement_with_pseudo_label", "encoder_weights"]
+    header += [
+        "validation_dice_vs_truth",
+        "validation_soft_dice_vs_truth",
+        "validation_agreement_with_pseudo_label",
+        "encoder_weights",
+    ]
     header += ["taught_by", "dataset", "preset", "tags", "pinned", "archived"]
     header += ["training_seconds", "parameters", "created", "note"]
     table = [
         [
             *(row.name, row.status, row.epochs_done, row.epochs_total, row.best_epoch),
-            *(row.dice_vs_truth, row.agreement, row.weights or "none"),
+            *(row.dice_vs_truth, row.soft_dice, row.agreement, row.weights or "none"),
             *(row.trained_on, row.dataset, row.preset, ", ".join(row.tags), row.pinned, row.archived),
             *(row.seconds, row.parameter_count, row.created_at.isoformat(timespec="seconds"), row.note),
         ]

@@ -10,9 +10,9 @@ from dashboard.server.resources import artifacts, database, launcher, previews, 
 from dashboard.ui.form import Form, params_form, reset_form
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.status import empty_state
-from dashboard.views.train import network_panel
+from dashboard.views.train import concern_facts, network_panel
 from db import datasets, submissions
-from db.models import utc_now
+from db.models import Dataset, utc_now
 from db.names import NameTaken
 from db.submissions import NotReady
 from engine import VERSION
@@ -186,6 +186,26 @@ def summary(plan: facts.Plan) -> None:
         st.warning(warning, icon=":material/warning:")
 
 
+def concerns(dataset_id: str, teacher: facts.Teacher, truth_version: int, config: RunConfig) -> None:
+    """Draw what is doubtful about the masks of the teacher, at the network's size."""
+    scaling = config.data.framing, config.data.tile_scale, config.model.image_size
+    for sentence in _concerns(dataset_id, teacher.label_set_id, (truth_version, teacher.images), scaling, config):
+        st.warning(wording.escaped(sentence), icon=":material/warning:")
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking at the masks …")
+def _concerns(
+    dataset_id: str,
+    label_set_id: str | None,
+    stamp: tuple[int, int],
+    scaling: tuple[str, float, int],
+    _config: RunConfig,
+) -> tuple[str, ...]:
+    """Return the sentences. `stamp` and `scaling` only identify the masks, and what of the settings matters here."""
+    with database().reading() as session:
+        return concern_facts.concerns(session, artifacts(), dataset_id, label_set_id, _config)
+
+
 def run_name(proposal: str) -> str:
     """Draw the name field. It follows the proposal until the user changes it."""
     if st.session_state.get("train-name") in (None, st.session_state.get("train-name-proposed")):
@@ -258,6 +278,7 @@ with database().reading() as session:
     proposal = facts.proposed_name(session, dataset_name, teacher, preset, origin)
     pairs = facts.preview_pairs(session, dataset_id, teacher, PREVIEW_IMAGES)
     shapes = datasets.shapes(session, dataset_id)
+    truth_version = session.get_one(Dataset, dataset_id).truth_version
 with right:
     st.subheader("Start")
     name = run_name(proposal)
@@ -265,6 +286,8 @@ with right:
     if config is not None:
         plan = facts.plan(config, teacher.images, shapes, teacher.label_set_id is not None)
         summary(plan)
+        if not teacher.problem:
+            concerns(dataset_id, teacher, truth_version, config)
         subject = network_panel.Subject(dataset_id, teacher.label_set_id, config, blocked=bool(teacher.problem))
         network_panel.cost(plan.cost)
         network_panel.trial(subject, plan.work)

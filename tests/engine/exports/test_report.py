@@ -80,14 +80,14 @@ def test_a_name_cannot_become_markup():
 def test_every_score_stands_with_its_reference_and_the_encoders_weights():
     page = report(facts(), [])
     assert "Dice vs truth<b>0.543</b><small>3 validation images; encoder weights: ImageNet" in page
-    assert "Agreement with the pseudo-label (Dice)" in page
+    assert "Agreement with the pseudo-label (soft Dice)" in page
     assert "how well they were learned, not whether they are right" in page
     assert "Its encoder began from weights learned on ImageNet" in page
 
 
 def test_the_story_follows_from_the_numbers():
     sentences = " ".join(story(facts()))
-    assert "best epoch is 2 of 3, with a validation Agreement with the pseudo-label (Dice) of 0.400" in sentences
+    assert "best epoch is 2 of 3: agreement with the pseudo-label (soft Dice) of 0.400" in sentences
     assert "better on the images it learned from (0.900) than on those it never saw (0.400)" in sentences
     even = facts(metrics={2: {"dice": 0.41, "val_dice": 0.4}})
     assert "about as well on the images it learned from (0.410) as on those" in " ".join(story(even))

@@ -47,6 +47,17 @@ def test_nothing_where_nothing_is_scores_one_and_reset_forgets():
         assert float(metric.result()) == 1
 
 
+def test_doubt_below_the_threshold_where_nothing_is_scores_one_like_the_mask():
+    empty = np.zeros((2, 4, 4, 1), np.float32)
+    for metric in (SoftDice(), BinaryIoU()):
+        metric.update_state(weighed(empty), empty + 0.3)
+        assert float(metric.result()) == 1
+        one_pixel = empty.copy()
+        one_pixel[0, 0, 0] = 0.6
+        metric.update_state(weighed(empty), one_pixel)
+        assert float(metric.result()) == 0
+
+
 def test_pixels_of_no_weight_do_not_count_and_others_count_fully():
     target, probability = drawn()
     weight = np.zeros_like(target)

@@ -10,7 +10,8 @@ import pytest
 
 from engine.imaging.codec import decode_png, encode_png
 from engine.training import compiled, hardware
-from engine.training.callbacks import Hooks, in_words
+from engine.training.callbacks import Hooks
+from engine.training.run_details import metric_in_words
 from engine.training.fit import fit
 from engine.training.hardware import dtype_policy
 from engine.training.rate_schedule import scheduled_rate
@@ -271,8 +272,8 @@ def test_weights_that_break_in_the_last_step_of_an_epoch_are_noticed(tmp_path, m
 
 
 def test_a_stalled_metric_is_named_in_words():
-    words = [in_words(name) for name in ("val_loss", "loss", "val_dice", "iou")]
-    assert words == ["the validation loss", "the training loss", "the validation Dice", "the training IoU"]
+    words = [metric_in_words(name) for name in ("val_loss", "loss", "val_dice", "iou")]
+    assert words == ["the validation loss", "the training loss", "the validation soft Dice", "the training IoU"]
 
 
 @pytest.mark.slow

@@ -207,8 +207,8 @@ def test_the_table_never_calls_agreement_with_a_pseudo_label_a_dice_against_trut
     learn(installation, by_labels, 1, 2)
     with installation.database.reading() as session:
         rows = {row.name: row for row in run_rows(session, utc_now(), LOST_AFTER_S)}
-    assert (rows["by truth"].dice_vs_truth, rows["by truth"].agreement) == (0.3, None)
-    assert (rows["by labels"].dice_vs_truth, rows["by labels"].agreement) == (None, 0.2)
+    assert (rows["by truth"].soft_dice, rows["by truth"].agreement) == (0.3, None)
+    assert (rows["by labels"].soft_dice, rows["by labels"].agreement) == (None, 0.2)
     assert rows["by labels"].trained_on == "k-means"
     assert rows["by truth"].val_dice == (0.1, 0.2, 0.3)
     assert (rows["by truth"].epochs_done, rows["by truth"].epochs_total) == (3, PRESETS["fast"].training.epochs)
@@ -245,7 +245,7 @@ def test_predictions_of_validation_images_add_the_score_against_truth(installati
 
 
 def test_metric_names_say_the_reference():
-    assert metric_names("truth")["val_dice"] == "Dice vs truth, validation"
+    assert metric_names("truth")["val_dice"] == "Soft Dice vs truth, validation"
     pseudo = metric_names("pseudo-label")
     assert all("truth" not in words for words in pseudo.values())
     assert "pseudo-label" in pseudo["val_dice"] and "pseudo-label" in pseudo["val_iou"]

@@ -75,7 +75,7 @@ def test_a_running_run_shows_progress_curves_and_scores_against_truth(installati
     app = open_page(PAGE)
     assert not app.exception
     assert metrics(app)["Epochs"] == "3 / 5"
-    assert metrics(app)["Dice vs truth, validation, best epoch (3)"] == "0.300"
+    assert metrics(app)["Soft Dice vs truth, validation, best epoch (3)"] == "0.300"
     drawn = bar(app)["drawn"]
     assert drawn["text"] == "Epoch 4 of 5: 0 of 3 images, 3.0 images/s · about 2 s left"
     assert drawn["share"] == 9 / 15
@@ -87,7 +87,7 @@ def test_a_running_run_shows_progress_curves_and_scores_against_truth(installati
     numbers = open_numbers(app, run).dataframe[1].value
     assert bar(app)["script_draws"] == "version"  # only a script can add the next epoch to the table
     assert list(numbers["Epoch"]) == [3, 2, 1]
-    assert "Dice vs truth, validation" in numbers.columns
+    assert "Soft Dice vs truth, validation" in numbers.columns
     assert "Stop" in labels(app) and app.button(key="run-delete").disabled
 
 
@@ -176,7 +176,7 @@ def test_a_run_trained_on_pseudo_labels_never_claims_truth(installation, open_pa
     work(installation, run, status=JobStatus.FINISHED)
     app = open_page(PAGE)
     assert not app.exception
-    assert metrics(app)["Agreement with the pseudo-label (Dice), validation, best epoch (3)"] == "0.300"
+    assert metrics(app)["Agreement with the pseudo-label (soft Dice), validation, best epoch (3)"] == "0.300"
     assert not any("truth" in label for label in metrics(app))
     row = app.dataframe[0].value.iloc[0]
     assert row["Agreement with pseudo-label"] == 0.3 and row.isna()["Dice vs truth"]
@@ -222,7 +222,7 @@ def test_encoder_weights_are_shown_with_every_score_and_the_hardware_below(insta
     app = open_page(PAGE)
     assert "2 threads of AMD EPYC · float32 · XLA off" in texts(app)
     notes = {metric.label: metric.delta for metric in app.metric}
-    assert notes["Dice vs truth, validation, best epoch (3)"] == "encoder weights: ImageNet"
+    assert notes["Soft Dice vs truth, validation, best epoch (3)"] == "encoder weights: ImageNet"
     assert list(app.dataframe[0].value["Encoder weights"]) == ["ImageNet"]
 
 

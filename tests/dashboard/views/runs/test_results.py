@@ -21,7 +21,7 @@ def test_an_ended_run_is_summarised_with_links_to_its_weakest_images(installatio
     app = open_page(PAGE, run=run.id)
     assert not app.exception
     assert "What happened" in [header.value for header in app.subheader]
-    assert "Image by image, **Dice vs truth is" in texts(app)
+    assert "Image by image, **Dice vs truth of the masks is" in texts(app)
     links = [link.proto for link in app.get("page_link") if "image=" in link.proto.query_string]
     assert len(links) == 4  # a fifth of 20 validation images
     assert all(f"run={run.id}" in link.query_string and ".png (" in link.label for link in links)
@@ -33,7 +33,7 @@ def test_a_training_run_has_one_sentence_instead_of_a_summary(installation, open
     app = open_page(PAGE)
     assert "What happened" not in [header.value for header in app.subheader]
     (sentence,) = [data["sentence"] for data in given(app) if "sentence" in data]
-    assert "Dice vs truth on validation is still rising" in sentence
+    assert "Soft Dice vs truth on validation is still rising" in sentence
 
 
 def test_advice_opens_the_train_page_with_it_set_despite_earlier_input(installation, open_page):

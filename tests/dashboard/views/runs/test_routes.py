@@ -84,7 +84,7 @@ def test_news_hold_what_an_epoch_changed_with_the_requested_curve_settings(dashb
         assert news["epoch"] == 2
         assert [(number["label"], number["value"]) for number in news["numbers"]] == [
             ("Epochs", "2 / 5"),
-            ("Dice vs truth, validation, best epoch (2)", "0.400"),
+            ("Soft Dice vs truth, validation, best epoch (2)", "0.400"),
         ]
         raw, smoothed, *_ = news["figures"]["loss"]["data"]
         assert raw["y"] == [1.0, 0.5] and smoothed["y"] == [1.0, pytest.approx((0.5 * 0.5 + 0.25) / 0.75)]

@@ -11,7 +11,7 @@ from dashboard.views.runs.advice import advice
 from dashboard.views.runs.curve_facts import curve_facts
 from dashboard.views.runs.facts import LiveStatus, RunFacts, RunHead, run_facts
 from dashboard.views.runs.image_facts import BetterThreshold, Difference, image_facts
-from dashboard.views.runs.story import overlap_in_words, so_far, story
+from dashboard.views.runs.story import so_far, story
 from db import runs
 from db.jobs import Progress
 from db.models import new_id, utc_now
@@ -100,24 +100,42 @@ def test_it_states_how_the_run_ended_what_was_best_and_what_that_means():
     text = summary(weights="encoder weights: ImageNet")
     assert "It finished after **40 of 40 epochs** and **4 min 10 s**. All 40 epochs are done." in text
     assert "best epoch was **33**, the one with the lowest validation loss" in text
-    assert "**Dice vs truth 0.800** (encoder weights: ImageNet)" in text
-    assert "Of 100 pixels that the network or truth marks, **67** are marked by both." in text
+    assert "**soft Dice vs truth 0.800** (encoder weights: ImageNet), of probabilities without a threshold" in text
+    assert "**Dice vs truth of the masks is" in text and "100 pixels" not in text
     assert "had **settled**" in text and "No other mask threshold" in text
 
 
-@pytest.mark.parametrize("dice", [0.0, 0.25, 0.5, 0.8, 1.0])
-def test_overlap_in_words_is_the_share_that_both_mark(dice):
-    both = round(100 * dice)
-    a, b = set(range(100)), set(range(100 - both, 200 - both))  # Dice of two sets of 100 that share `both`
-    words = overlap_in_words(dice, "truth")
-    assert f"**{round(100 * len(a & b) / len(a | b))}** are marked by both" in words
+def test_without_validation_it_names_the_training_metric_and_no_unseen_score():
+    text = summary(best_val_dice=None, images=None, validation_images=0)
+    assert "the one with the lowest training loss. No image was kept for validation" in text
+    assert "validation loss" not in text
+
+
+@pytest.mark.parametrize(
+    ("found", "predicted", "marked", "sentences"),
+    [
+        (0, 0, 0, ("of the masks is 1.000", "In **all of them** truth marks nothing", "marks nothing either")),
+        (0, 40, 0, ("of the masks is 0.000", "In **all of them** truth marks nothing", "is added")),
+        (0, 0, 100, ("of the masks is 0.000", "it misses all that truth marks")),
+    ],
+)
+def test_empty_masks_and_empty_truth_are_told_apart(found, predicted, marked, sentences):
+    counts = (np.full(6, number) for number in (found, predicted, marked))
+    text = summary(images=image_facts(masks(*counts)))
+    assert all(sentence in text for sentence in sentences)
+
+
+def test_the_mean_tells_how_many_images_have_an_empty_truth():
+    marked = np.array([0, 0, 0, 100])
+    text = summary(images=image_facts(masks(np.array([0, 0, 0, 90]), np.array([0, 0, 30, 100]), marked)))
+    assert "In **3 of them** truth marks nothing" in text and "It finds 90% of what truth marks" in text
 
 
 def test_agreement_is_never_called_truth():
     by_labels = image_facts(masks(np.full(30, 90), np.full(30, 100), np.full(30, 100), reference="pseudo-label"))
     text = summary(reference="pseudo-label", label_set_id=new_id(), images=by_labels, truth_dice=None, agreement=0.9)
     assert "truth" not in text
-    assert "**agreement with the pseudo-label (Dice) 0.800**" in text
+    assert "**agreement with the pseudo-label (soft Dice) 0.800**" in text
 
 
 def test_missed_and_added_pixels_are_told_apart():
@@ -168,9 +186,9 @@ def test_a_run_whose_rate_ran_out_before_it_had_learned_is_given_more_epochs():
     flat = curve_facts(history(saturating(40), dice=saturating(40, 0.58)), CONFIG)
     assert settings(curves=flat) == {"Training · Epochs": ("40", "80")}
     assert "has not learned them yet" in advice(facts(curves=flat))[0].evidence
-    assert "Dice vs truth 0.580" in advice(facts(curves=flat))[0].evidence
+    assert "soft Dice vs truth 0.580" in advice(facts(curves=flat))[0].evidence
     by_labels = facts(curves=flat, reference="pseudo-label", label_set_id=new_id())
-    assert "agreement with the pseudo-label 0.580" in advice(by_labels)[0].evidence
+    assert "agreement with the pseudo-label (soft Dice) 0.580" in advice(by_labels)[0].evidence
     assert settings(curves=curve_facts(history(saturating(40), dice=saturating(40, 0.75)), CONFIG)) == {}
 
 
@@ -262,7 +280,7 @@ def test_a_cut_of_the_learning_rate_is_reported_with_its_effect():
 
 def test_a_running_run_gets_one_sentence():
     rising = curve_facts(history(0.3 + 0.01 * np.arange(40)), None)
-    assert so_far(rising, "truth", 40).startswith("Dice vs truth on validation is still rising (+0.0100 per epoch")
+    assert so_far(rising, "truth", 40).startswith("Soft Dice vs truth on validation is still rising (+0.0100 per epoch")
     assert "no longer follows training" in so_far(overfitted(), "truth", 15)
     assert so_far(curve_facts(history([0.5]), None), "truth", 1) == so_far(None, "truth", None) == ""
 
@@ -287,8 +305,8 @@ def test_a_stored_run_is_read_with_its_own_validation_images(installation, label
     assert (found.agreement is not None) == labelled
     assert len(found.curves.epochs) == 8
     sentences = "\n".join(story(found).sentences)
-    assert "Dice vs truth is" in sentences
-    assert ("agreement with the pseudo-label (Dice)" in sentences) == labelled
+    assert "Dice vs truth of the masks is" in sentences
+    assert ("agreement with the pseudo-label (soft Dice)" in sentences) == labelled
 
 
 def test_without_truth_the_pseudo_label_is_the_reference(installation):

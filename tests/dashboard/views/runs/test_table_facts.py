@@ -77,7 +77,7 @@ def test_a_running_run_without_a_best_model_shows_its_highest_epoch(installation
         for epoch, value in enumerate((0.2, 0.6, 0.4), start=1):
             runs.save_metrics(session, run.id, epoch, {"loss": 1.0, "val_dice": value})
     (row,) = rows(installation)
-    assert (row.dice_vs_truth, row.status, row.best_epoch) == (0.6, "queued", None)
+    assert (row.soft_dice, row.status, row.best_epoch) == (0.6, "queued", None)
 
 
 def test_metrics_of_ended_runs_are_read_once_and_those_of_a_run_at_work_each_time(installation, dataset):
@@ -124,7 +124,7 @@ def test_no_whole_settings_and_no_counts_are_read(installation, several):
 
 def test_scores_are_listed_under_their_own_reference(installation, several):
     found = by_name(installation)
-    assert found["Alpha"].agreement is None and found["Alpha"].dice_vs_truth == pytest.approx(1 - 0.5 / 3)
+    assert found["Alpha"].agreement is None and found["Alpha"].soft_dice == pytest.approx(1 - 0.5 / 3)
     assert found["beta"].agreement == pytest.approx(0.9)
     assert 0.4 < found["beta"].dice_vs_truth < 0.9  # of its predictions, moved by 8 px
     assert (found["beta"].trained_on, found["Alpha"].trained_on) == ("recipe", "truth")
@@ -169,7 +169,7 @@ def test_orders(installation, several):
         runs.mark(session, [several[0].id], pinned=False)
     assert names(installation, "Oldest first") == ["Alpha", "beta", "gamma"]
     assert names(installation, "Name") == ["Alpha", "beta", "gamma"]
-    assert names(installation, "Best Dice vs truth") == ["Alpha", "gamma", "beta"]
+    assert names(installation, "Best Dice vs truth") == ["gamma", "Alpha", "beta"]
     assert names(installation, "Best agreement")[0] == "beta"
 
 
