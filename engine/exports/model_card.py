@@ -34,12 +34,12 @@ def model_card(what: ModelFormat, facts: RunFacts, check: str) -> str:
             f"In: a batch of RGB squares, float32 (B, {side}, {side}, 3), values 0 to 255. The network scales them "
             "itself; do not divide by 255.",
             "Pictures were read like this, and `example.py` reads them so: upright by their EXIF orientation; "
-            "transparent parts over white; grey as three equal channels. Grey of 16 or 32 bits and floats are stretched "
-            "so that their 0.1 % and 99.9 % quantiles become 0 and 255, unless they fit into 8 bits or, as floats, into "
-            "0 to 1. Of several pages or frames it takes the first.",
-            "`example.py` refuses what Pillow cannot read so: colours of more than 8 bits, TIFF with separate planes, "
-            "CMYK, or other than one or three channels besides opacity. Save those as 8-bit RGB first; if other "
-            "channels were chosen when the images were imported, save the same ones.",
+            "transparent parts over white; grey as three equal channels. Integers above 255 and floats outside 0 to 1 "
+            "are stretched so that their 0.1 % and 99.9 % quantiles become 0 and 255. Of several pages or frames the "
+            "first is taken.",
+            "`example.py` refuses what Pillow cannot read so: colours of more than 8 bits, and TIFF in separate "
+            "planes, in CMYK, or with other than one or three channels besides opacity. Save those as 8-bit RGB first; "
+            "if other channels were chosen when the images were imported, save the same ones.",
             framing_sentence(facts),
             f"Out: float32 (B, {side}, {side}, 1), the probability in [0, 1] that a pixel is foreground.",
             "Mask: foreground where the probability is at least 0.5. A lower threshold finds more, a higher one less; "

@@ -12,21 +12,23 @@ from PIL import Image, ImageOps
 
 def read_picture(path):
     """Return a picture as an upright RGB image: alpha over white, 16-bit and float values stretched to 8 bits."""
-    with open(path, "rb") as file:
-        head = file.read(32)
-    picture = Image.open(path)
-    if picture.format == "PNG" and head[24] == 16 and head[25] in (2, 4, 6):
-        refuse(path, "it has 16 bits per colour, of which Pillow reads 8; save it as 8-bit PNG")
-    if picture.format == "TIFF":
-        check_tiff(path, picture.tag_v2)
-    picture = ImageOps.exif_transpose(picture)
+    try:
+        opened = Image.open(path)
+    except (OSError, SyntaxError) as error:
+        refuse(path, f"Pillow cannot open it ({error})")
+    head = np.fromfile(path, np.uint8, 26)
+    if opened.format == "PNG" and head[24] == 16 and head[25] in (2, 4, 6):
+        refuse(path, "it has 16 bits per channel, of which Pillow reads 8; save it with 8 bits")
+    if opened.format == "TIFF":
+        check_tiff(path, getattr(opened, "tag_v2", {}))
+    picture = ImageOps.exif_transpose(opened)
     if picture.mode in ("F", "I") or picture.mode.startswith("I;16"):
         return Image.fromarray(to_8_bit(np.asarray(picture))).convert("RGB")
-    if picture.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in picture.info:
+    if picture.has_transparency_data:
         values = np.asarray(picture.convert("LA" if picture.mode in ("L", "LA", "1") else "RGBA"), np.float32)
         alpha = values[..., -1:] / np.float32(255)
-        picture = np.uint8(np.rint(values[..., :-1] * alpha + 255 * (1 - alpha)))
-        return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert("RGB")
+        colours = np.rint(values[..., :-1] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+        return Image.fromarray(colours[..., 0] if colours.shape[2] == 1 else colours).convert("RGB")
     return picture.convert("RGB")
 
 
@@ -34,8 +36,8 @@ def check_tiff(path, tags):
     """Refuse a TIFF whose pixels Pillow reads in another way than the network was trained on."""
     bits, colours, samples = set(tags.get(258, (1,))), tags.get(262, 1), tags.get(277, 1)
     extra = tuple(tags.get(338, ()))
-    if 42113 in tags:
-        refuse(path, "it marks pixels without data; fill them and save it again")
+    if 42113 in tags or tags.get(254, 0) & 1:
+        refuse(path, "it marks pixels without data, or begins with a reduced copy; save it as a plain TIFF or PNG")
     if colours not in (0, 1, 2, 3) or samples - len(extra) not in (1, 3):
         refuse(path, f"it has {samples} channels of a kind that is not read here; save it as grey or RGB")
     if len(extra) > 1 or set(extra) - {1, 2}:
@@ -44,7 +46,7 @@ def check_tiff(path, tags):
         refuse(path, "its colours have more than 8 bits or lie in separate planes; save it as 8-bit RGB")
     kind = set(tags.get(339, (1,)))
     one = (bits, kind) if colours == 1 else (bits & {1, 8}, kind & {1})
-    if samples == 1 and one not in (({1}, {1}), ({8}, {1}), ({16}, {1}), ({32}, {1}), ({32}, {2}), ({32}, {3})):
+    if samples == 1 and one not in (({1}, {1}), ({8}, {1}), ({16}, {1}), ({32}, {2}), ({32}, {3})):
         refuse(path, "its values are of a kind that is not read here; save it as grey of 8 or 16 bits")
 
 

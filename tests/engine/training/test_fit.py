@@ -11,10 +11,10 @@ import pytest
 from engine.imaging.codec import decode_png, encode_png
 from engine.training import compiled, hardware
 from engine.training.callbacks import Hooks
-from engine.training.run_details import metric_in_words
 from engine.training.fit import fit
 from engine.training.hardware import dtype_policy
 from engine.training.rate_schedule import scheduled_rate
+from engine.training.run_details import metric_in_words
 from engine.training.samples import TrainingError
 from engine.training.state import STATE_FILE, load_state
 from tests.support.training_samples import discs, tiny
