@@ -14,7 +14,7 @@ from engine.network.framing import Shape, scaled_shape
 from engine.store.base import StoredFile
 from engine.training.samples import TrainingError, read_stored, scaled_levels
 
-MOST_IMAGES, MOST_PIXELS = 64, 40_000_000
+MOST_IMAGES, MOST_PIXELS = 64, 24_000_000
 """So many masks, of so many pixels together, are read: about a second, however large the set."""
 
 LARGEST_PX, LARGEST_TILE_SCALE = 2048, 2.0

@@ -1,5 +1,6 @@
 """The training job on a real database with drawn discs: rows, files, stop, resume."""
 
+import numpy as np
 import pytest
 from sqlalchemy.orm import Session
 
@@ -10,7 +11,7 @@ from engine.imaging import codec
 from engine.store import keys as stored
 from engine.training import job as train
 from engine.work.context import JobFailed, JobStopped
-from tests.support.installation import add_discs
+from tests.support.installation import add_dataset, add_discs
 from tests.support.predicted import add_label_set
 from tests.support.training_job import Context, submit_train
 
@@ -209,3 +210,15 @@ def test_labels_that_look_bad_count_less_and_the_worst_are_left_out(installation
     assert weighed[0].weight == 1  # it validates
     assert [sample.weight == 0 for sample in weighed] == [False, True, True, False, False, False, False, False]
     assert 0 < weighed[3].weight < weighed[-1].weight == 1
+
+
+def test_what_is_doubtful_about_the_masks_is_noted_at_the_start_and_kept(installation, caplog):
+    image, speck = np.full((200, 200, 3), 90, np.uint8), np.zeros((200, 200), bool)
+    speck[50:51, 50:52] = True
+    pairs = [(image + np.uint8(number), speck) for number in range(3)]
+    dataset = add_dataset(installation, "specks", [*pairs, (image, np.ones((200, 200), bool))])
+    run, job = submit_train(installation, dataset, epochs=1)
+    context = Context(installation)
+    train.run(job, context)
+    (note,) = context.read(Session.get_one, Run, run.id).details["notes"]
+    assert note.startswith("In 3 of 4 images with objects no object is left at 32 px") and note in caplog.messages

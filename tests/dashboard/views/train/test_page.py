@@ -1,11 +1,13 @@
 """The Train page: from choosing to a queued job."""
 
+import numpy as np
+
 from db import datasets, recipes, runs
 from db.models import JobKind, Run
 from engine import VERSION
 from engine.core.run_config import PRESETS, config_from
 from engine.network.plan import network_plan
-from tests.support.installation import add_discs
+from tests.support.installation import add_dataset, add_discs
 from tests.support.measured import RATES, measured
 
 PAGE = "views/train/page.py"
@@ -193,3 +195,17 @@ def test_settings_for_pseudo_labels_are_disabled_for_truth(installation, open_pa
     assert "Truth masks need no correction" in texts(app)
     rounds = next(field for field in (*app.slider, *app.number_input) if field.label == "Rounds")
     assert rounds.disabled
+
+
+def test_objects_too_small_for_the_network_and_truth_that_is_all_foreground_are_warned_of(installation, open_page):
+    image = np.full((200, 200, 3), 90, np.uint8)
+    speck = np.zeros((200, 200), bool)
+    speck[50:51, 50:52] = True
+    add_dataset(installation, "full", [(image, np.ones((64, 64), bool))] * 3)
+    add_dataset(installation, "specks", [(image + np.uint8(number), speck) for number in range(4)])
+    app = open_page(PAGE, p="model.image_size=64")
+    warned = "\n".join(warning.value for warning in app.warning)
+    assert "In 4 of 4 images with objects no object is left at 64 px" in warned and "background" not in warned
+    app.selectbox[0].select_index(1).run()
+    warned = "\n".join(warning.value for warning in app.warning)
+    assert "every pixel is foreground" in warned and "no object is left" not in warned
