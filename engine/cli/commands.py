@@ -94,10 +94,6 @@ def existing(path: Path, what: str) -> Path:
     return path.resolve()
 
 
-def _score(value: float | None) -> str:
-    return "no truth" if value is None else f"{value:.4f}"
-
-
 @app.command("methods")
 def methods_(as_json: AsJson = False):
     """List the label methods and their parameters."""
@@ -213,7 +209,7 @@ def train(
     job = installation.finish(job.id, as_json)
     with installation.database.reading() as session:
         result = _run_result(session, session.get_one(Run, run.id))
-    sentence = f"{result['ended']} Best epoch {result['best_epoch']}: validation soft Dice {_score(result['val_dice'])}"
+    sentence = f"{result['ended']} Best epoch {result['best_epoch']}: {_validation(result)}"
     print_result(result, as_json, f"{result['name']!r}: {sentence} ({_against(result)}), {result['minutes']} minutes.")
 
 
@@ -244,6 +240,11 @@ def _run_result(session: Any, run: Run) -> dict[str, Any]:
             "iou": masks.truth_iou if masks else None,
         },
     }
+
+
+def _validation(result: dict[str, Any]) -> str:
+    score = result["val_dice"]
+    return "no score on validation images" if score is None else f"validation soft Dice {score:.4f}"
 
 
 def _against(result: dict[str, Any]) -> str:
@@ -351,7 +352,7 @@ def runs_(as_json: AsJson = False):
         result = [_run_result(session, run) for run in runs.listing(session)]
     lines = [
         f"{entry['run']}  {entry['status']:<8}  {entry['epochs']:>3} epochs  "
-        f"validation soft Dice {_score(entry['val_dice'])} ({_against(entry)})  {entry['name']}"
+        f"{_validation(entry)} ({_against(entry)})  {entry['name']}"
         for entry in result
     ]
     print_result(result, as_json, "\n".join(lines) or "No runs yet.")

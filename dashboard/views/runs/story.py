@@ -96,8 +96,18 @@ def _best(facts: RunFacts) -> list[str]:
     note = f" ({status.weights})" if status.weights else ""
     return [
         f"{chosen}: **{SOFT_DICE[reference]} {wording.score(status.best_val_dice)}**{note}, of probabilities without "
-        "a threshold, over all validation pixels together at the network's size."
+        f"a threshold, over all validation pixels together at the network's size.{_nothing_to_find(facts)}"
     ]
+
+
+def _nothing_to_find(facts: RunFacts) -> str:
+    """Return why soft Dice is 1 though nothing was found: with a target of any foreground it would be below 0.7."""
+    if facts.status.best_val_dice != 1 or facts.images is None or facts.images.overlap.precision is not None:
+        return ""
+    return (
+        " It is 1 because the network marks nothing, and at that size no validation image has anything to find: "
+        "**it says nothing about objects**."
+    )
 
 
 def _masks(images: ImageFacts) -> list[str]:

@@ -125,6 +125,14 @@ def test_empty_masks_and_empty_truth_are_told_apart(found, predicted, marked, se
     assert all(sentence in text for sentence in sentences)
 
 
+def test_a_soft_dice_of_one_where_nothing_was_to_be_found_is_explained():
+    missed = image_facts(masks(np.zeros(6, int), np.zeros(6, int), np.full(6, 100)))
+    text = summary(images=missed, best_val_dice=1.0)
+    assert "no validation image has anything to find" in text and "it misses all that truth marks" in text
+    assert "anything to find" not in summary(images=missed, best_val_dice=0.6)
+    assert "anything to find" not in summary(best_val_dice=1.0)
+
+
 def test_the_mean_tells_how_many_images_have_an_empty_truth():
     marked = np.array([0, 0, 0, 100])
     text = summary(images=image_facts(masks(np.array([0, 0, 0, 90]), np.array([0, 0, 30, 100]), marked)))
