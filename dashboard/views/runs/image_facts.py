@@ -26,6 +26,8 @@ WORST_SHOWN = 5
 FEWEST_COMPARED, FEWEST_WORST = 15, 4
 """Fewest images to compare the weakest fifth with the rest, and fewest weak images that a shared group must contain."""
 ALPHA = 0.05
+LEAST_SHOWN = 0.001
+"""Scores are shown with three digits: a smaller difference would read as none."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Masks:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Means at threshold 0.5. `interval` is the 95 % confidence interval of the mean Dice, None for one image.
+    """Means at threshold 0.5. `interval` is the 95 % confidence interval of the mean Dice, None if all are equal.
 
     `recall` and `precision` are over all pixels together, None where the reference or the masks mark nothing. In
     `empty` of the images the reference marks nothing.
@@ -191,12 +193,13 @@ def image_facts(masks: Masks) -> ImageFacts:
     compared = len(dice) >= FEWEST_COMPARED
     weak = np.zeros(len(dice), bool)
     weak[order[: max(len(dice) // 5, FEWEST_WORST)]] = True
+    without = float(np.delete(dice, shown).mean()) if len(shown) and len(shown) < len(dice) else 0.0
     return ImageFacts(
         reference=masks.reference,
         overlap=_overlap(masks, dice),
         better=_better_threshold(curves),
         weakest=tuple(WeakImage(masks.image_ids[row], masks.names[row], float(dice[row])) for row in shown),
-        mean_without=float(np.delete(dice, shown).mean()) if len(shown) and len(shown) < len(dice) else None,
+        mean_without=without if without - dice.mean() >= LEAST_SHOWN else None,
         compared=compared,
         differences=_differences(masks.columns, weak) if compared else (),
         group=_shared_group(masks.names, weak) if compared else None,
@@ -205,7 +208,7 @@ def image_facts(masks: Masks) -> ImageFacts:
 
 def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
     interval = None
-    if len(dice) > 1:
+    if len(dice) > 1 and dice.min() < dice.max():  # equal scores of a few images are no certainty
         error = float(stats.t.ppf(0.975, len(dice) - 1) * dice.std(ddof=1) / np.sqrt(len(dice)))
         interval = (max(float(dice.mean()) - error, 0.0), min(float(dice.mean()) + error, 1.0))
     found, marked, predicted = masks.true_positive[:, HALF].sum(), masks.marked.sum(), masks.predicted[:, HALF].sum()
