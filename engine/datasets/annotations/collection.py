@@ -91,6 +91,12 @@ class Collection:
         special = _SPECIAL.get(text.casefold())
         return special if special is not None else _provisional(self._classes.setdefault(text, len(self._classes)))
 
+    def class_of(self, report: Report, name: object) -> int:
+        """Return what is drawn for an object's class; one without a name is reported."""
+        if not isinstance(name, str) or not name.strip():
+            report.problem("Objects without a class became the class “object”")
+        return self.value(name)
+
     def image(self, report: Report, name: str, size: tuple[int, int] | None = None) -> None:
         """Note that a document describes an image; it is all background until a shape is added."""
         report.images.add(name)

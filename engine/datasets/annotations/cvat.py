@@ -58,7 +58,7 @@ def _read(image: Element, document: Document, found: Collection, report: Report)
             found.incomplete(known)
         elif entry.tag in ("polygon", "ellipse", "mask"):
             try:
-                shape = _shape(entry, found.value(entry.get("label")))
+                shape = _shape(entry, found.class_of(report, entry.get("label")))
             except AnnotationError as error:
                 report.problem(str(error), name)
                 found.incomplete(known)

@@ -56,13 +56,13 @@ def _read(document: Document, found: Collection, report: Report) -> None:
     found.image(report, image, declared_size(content.get("imageHeight"), content.get("imageWidth")))
     left = [MAX_PIXELS]
     for at, entry in enumerate(dicts(content["shapes"]), start=1):
-        kind = entry.get("shape_type") or "polygon"
-        if isinstance(kind, str) and kind in _WITHOUT_AREA:
+        kind = str(entry.get("shape_type") or "polygon")
+        if kind in _WITHOUT_AREA:
             report.problem("Points and lines, which enclose no area, were left out")
             found.incomplete(image)
             continue
         try:
-            shape = _shape(entry, kind, found.value(entry.get("label")), left)
+            shape = _shape(entry, kind, found.class_of(report, entry.get("label")), left)
         except AnnotationError as error:
             report.problem(str(error), at)
             found.incomplete(image)
@@ -70,7 +70,7 @@ def _read(document: Document, found: Collection, report: Report) -> None:
             found.add(report, image, shape)
 
 
-def _shape(entry: dict[str, Any], kind: object, value: int, left: list[int]) -> Shape:
+def _shape(entry: dict[str, Any], kind: str, value: int, left: list[int]) -> Shape:
     points = entry.get("points")
     if kind == "mask":
         return Shape(value, runs=mask_runs(*_mask(entry.get("mask"), points, left)))

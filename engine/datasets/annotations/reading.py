@@ -57,10 +57,11 @@ def _joined(read: Sequence[tuple[Annotations, AnnotationSet]]) -> AnnotationSet:
                 if image in found.sizes:
                     sizes[image] = found.sizes[image]
         entries.extend(found.entries)
-        entries.extend(
-            Entry(kind.title, False, f"Images that {title} also describes have the objects of that file ({count:,}).")
-            for title, count in twice.items()
-        )
+        if twice:
+            reason = (
+                f"Images that {' and '.join(twice)} describe too have only their objects ({sum(twice.values()):,})."
+            )
+            entries.append(Entry(kind.title, False, reason))
     return AnnotationSet(classes, shapes, tuple(entries), sizes)
 
 

@@ -50,7 +50,7 @@ def _read(root: Element, document: Document, found: Collection, report: Report) 
     image = found.images.find(name, document.name) or found.images.of_stem(document.name)
     shapes = []
     for at, entry in enumerate(root.findall("object"), start=1):
-        value = found.value(entry.findtext("name"))
+        value = found.class_of(report, entry.findtext("name"))
         outline = entry.find("polygon")
         if outline is None:
             report.boxes += 1

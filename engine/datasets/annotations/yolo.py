@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import yaml
 
-from engine.datasets.annotations.base import Annotations, AnnotationSet
+from engine.datasets.annotations.base import HEAD_BYTES, Annotations, AnnotationSet
 from engine.datasets.annotations.collection import Collection, Report
 from engine.datasets.annotations.documents import AnnotationError, Document, text
 from engine.datasets.annotations.shapes import Shape, polygon
@@ -28,8 +28,7 @@ LARGEST_FRACTION = 1.5
 """Coordinates beyond an edge are clipped; beyond this they are pixels, or no coordinates."""
 
 LARGEST_CLASS = 1_000_000
-_NUMBER = rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
-_LABEL_LINE = re.compile(rb"\s*\d+(\.0*)?([ \t]+" + _NUMBER + rb"){4}")
+_NUMBER = re.compile(rb"[0-9.eE+-]{1,40}")
 _CLASS_LISTS = frozenset({"classes.txt", "_classes.txt"})
 _NAMES_KEY = re.compile(rb"^(names|nc)\s*:", re.MULTILINE)
 _TABLE_HEAD = b"image,file"
@@ -48,7 +47,7 @@ def recognises(name: str, head: bytes) -> bool:
         return path.name == "names.csv" and head.startswith(_TABLE_HEAD)
     if path.suffix == ".names" or path.name in _CLASS_LISTS:
         return True
-    return path.suffix == ".txt" and (not head.strip() or bool(_LABEL_LINE.match(head)) or _lists_images(head))
+    return path.suffix == ".txt" and (not head.strip() or _is_label(head) or _lists_images(head))
 
 
 def read(documents: Sequence[Document], images: Sequence[str]) -> AnnotationSet:
@@ -69,7 +68,7 @@ def read(documents: Sequence[Document], images: Sequence[str]) -> AnnotationSet:
                 files |= _table(document)
             else:
                 lists.append((document.folder, _class_names(document)))
-    in_use = bool(lists) or any(_LABEL_LINE.match(document.data) for document in labels)
+    in_use = bool(lists) or any(_is_label(document.data[:HEAD_BYTES]) for document in labels)
     for document in labels:
         with found.document(document) as report:
             if _lists_images(document.data):
@@ -176,6 +175,12 @@ def _table(document: Document) -> dict[str, str]:
 
 def _listed(files: dict[str, str], document: Document) -> str | None:
     return files.get(PurePosixPath(document.name).stem)
+
+
+def _is_label(head: bytes) -> bool:
+    """Return whether the first line is a class number and four numbers or more."""
+    words = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0].split()[:5]
+    return len(words) == 5 and words[0][:1].isdigit() and all(_NUMBER.fullmatch(word) for word in words)
 
 
 def _lists_images(head: bytes) -> bool:
