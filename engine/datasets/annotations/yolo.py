@@ -21,8 +21,8 @@ from engine.datasets.annotations.documents import AnnotationError, Document, tex
 from engine.datasets.annotations.shapes import Shape, polygon
 from engine.datasets.source import IMAGE_SUFFIXES
 
-LARGEST_YAML_BYTES = 256 << 10
-"""The reader of YAML takes seconds for each megabyte; a thousand class names have 20 kB."""
+LARGEST_YAML_BYTES = 128 << 10
+"""The reader of YAML takes ten seconds for a megabyte; a thousand class names have 20 kB."""
 
 LARGEST_FRACTION = 1.5
 """Coordinates beyond an edge are clipped; beyond this they are pixels, or no coordinates."""
