@@ -1,7 +1,8 @@
 """COCO JSON for detection and segmentation: polygons and run lengths.
 
 Source: "Data format", cocodataset.org, sections 0 and 1. A region with `iscrowd` 1 covers several objects that nobody
-separated: which of its pixels are of an object is unknown, so it is ignored.
+separated, often roughly, so it is ignored. Some tools, and our export of whole images, mark every mask like that: where
+most annotations of a file are crowds, or an image has nothing else, they are read as objects.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ def _read(document: Document, found: Collection, report: Report) -> None:
     images = _images(content.get("images"), document.name, found, report)
     seen: set[_Id] = set()
     annotations = dicts(content.pop("annotations", None))
+    crowds = [annotation for annotation in annotations if _is_crowd(annotation)]
+    beside = {_id(annotation.get("image_id")) for annotation in annotations if not _is_crowd(annotation)}
+    if 2 * len(crowds) > len(annotations):
+        beside = set()
     for annotation in annotations:
         number = _id(annotation.get("id"))
         if number is not None and number in seen:
@@ -55,7 +60,8 @@ def _read(document: Document, found: Collection, report: Report) -> None:
         if _id(annotation.get("image_id")) not in images:
             report.problem("Annotations of an image that the file does not list were left out", number)
         elif image := images[_id(annotation.get("image_id"))]:
-            _add(annotation, image, names, found, report)
+            ignored = _is_crowd(annotation) and _id(annotation["image_id"]) in beside
+            _add(annotation, image, ignored, names, found, report)
 
 
 def _categories(categories: Any, found: Collection, report: Report) -> dict[_Id, int]:
@@ -92,7 +98,13 @@ def _images(images: Any, document: str, found: Collection, report: Report) -> di
     return by_id
 
 
-def _add(annotation: dict[str, Any], image: str, names: dict[_Id, int], found: Collection, report: Report) -> None:
+def _is_crowd(annotation: dict[str, Any]) -> bool:
+    return annotation.get("iscrowd") in (1, True)
+
+
+def _add(
+    annotation: dict[str, Any], image: str, ignored: bool, names: dict[_Id, int], found: Collection, report: Report
+) -> None:
     number = _id(annotation.get("id"))
     rings, mask = _geometry(annotation.get("segmentation"), number, report)
     if not rings and mask is None:
@@ -103,7 +115,11 @@ def _add(annotation: dict[str, Any], image: str, names: dict[_Id, int], found: C
             report.problem("Annotations without an outline or mask were left out", number)
         return
     value = IGNORE
-    if annotation.get("iscrowd") not in (1, True):
+    if ignored:
+        report.problem("Crowds, regions of several objects, count neither as object nor as background")
+    else:
+        if _is_crowd(annotation):
+            report.problem("Crowds without single objects beside them were read as objects")
         category = _id(annotation.get("category_id"))
         if category not in names:
             report.problem("Categories that the file does not list became classes of their own", category)

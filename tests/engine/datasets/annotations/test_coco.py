@@ -56,10 +56,8 @@ def test_an_export_comes_back(tmp_path, shapes):
         assert found.size_note(f"photos/{image.name}", mask.shape) == ""
         if shapes == "polygons":  # outlines of large objects are simplified
             assert ((back == 1) == mask).mean() > 0.985
-        elif shapes == "rle":
+        else:
             assert ((back == 1) == mask).all()
-        else:  # several objects in one annotation are a crowd
-            assert ((back != 0) == mask).all() and set(np.unique(back)) <= {0, 1, 255}
 
 
 def test_classes_are_the_categories_and_images_without_objects_are_background():
@@ -71,12 +69,23 @@ def test_classes_are_the_categories_and_images_without_objects_are_background():
 
 def test_small_objects_stay_visible_and_crowds_are_ignored_below_them():
     whole = [0, 0, 20, 0, 20, 12, 0, 12]
-    found, _ = read_one(changed(segmentation=[whole], iscrowd=1))
+    found, entry = read_one(changed(segmentation=[whole], iscrowd=1))
     assert (drawn(found) == np.where(class_map(0) == 2, 2, 255)).all()
+    assert "Crowds, regions of several objects, count neither as object nor as background (1)." in entry.reason
     content = coco()
     content["annotations"].append({"id": 3, "image_id": 1, "category_id": 1, "segmentation": [whole]})
     found, _ = read_one(content)
     assert (drawn(found) == np.maximum(class_map(), 1)).all()
+
+
+def test_crowds_alone_are_objects():
+    content = changed(iscrowd=1)
+    content["annotations"][1] |= {"image_id": 2, "iscrowd": 0}
+    found, entry = read_one(content)
+    assert (drawn(found) == class_map(1, 0)).all()
+    assert "Crowds without single objects beside them were read as objects (1)." in entry.reason
+    content["annotations"][1] |= {"image_id": 1, "iscrowd": 1}
+    assert (drawn(read_one(content)[0]) == class_map()).all()
 
 
 def test_run_lengths_compressed_and_not():
