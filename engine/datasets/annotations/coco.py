@@ -43,11 +43,11 @@ def read(documents: Sequence[Document], images: Sequence[str]) -> AnnotationSet:
 
 
 def _read(document: Document, found: Collection, report: Report) -> None:
-    content = json_object(document)
-    names = _categories(content.get("categories"), found, report)
-    images = _images(content.get("images"), document.name, found, report)
+    parts = json_object(document)
+    names = _categories(parts.get("categories"), found, report)
+    images = _images(parts.get("images"), document.name, found, report)
     seen: set[_Id] = set()
-    annotations = dicts(content.pop("annotations", None))
+    annotations = dicts(parts.pop("annotations", None))
     crowds = [annotation for annotation in annotations if _is_crowd(annotation)]
     beside = {_id(annotation.get("image_id")) for annotation in annotations if not _is_crowd(annotation)}
     if 2 * len(crowds) > len(annotations):

@@ -30,6 +30,7 @@ class Report:
     boxes: int = 0
     images: set[str] = field(default_factory=set)
     supplies_classes: bool = False
+    refusal: str = ""
     problems: dict[str, list[str | int]] = field(default_factory=dict)
 
     def problem(self, sentence: str, example: object = None) -> None:
@@ -42,6 +43,8 @@ class Report:
 
     def entry(self, empty: int, single: bool) -> Entry:
         """Return the line of the report. `empty` images have no object; a `single` file describes one image only."""
+        if self.refusal:
+            return Entry(self.name, False, self.refusal)
         sentences = [
             f"{problem} ({count:,}{f', the first: {example}' if example else ''})."
             for problem, (count, example) in self.problems.items()
@@ -70,20 +73,19 @@ class Collection:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._source: dict[str, str] = {}
         self._incomplete: set[str] = set()
-        self._reports: list[Report | Entry] = []
+        self._reports: list[Report] = []
 
     @contextmanager
     def document(self, document: Document) -> Iterator[Report]:
         """Report on one document; an AnnotationError inside ends it with its sentence."""
         report = Report(document.name)
-        at = len(self._reports)
         self._reports.append(report)
         try:
             yield report
         except AnnotationError as error:
-            self._reports[at] = Entry(document.name, False, str(error))
+            report.refusal = str(error)
         except MemoryError:
-            self._reports[at] = Entry(document.name, False, "It needs more memory than this machine has.")
+            report.refusal = "It needs more memory than this machine has."
 
     def value(self, name: object, otherwise: str = "object") -> int:
         """Return what is drawn for a class of this name; `otherwise` is its name if it has none."""
@@ -138,9 +140,7 @@ class Collection:
         values = {_provisional(self._classes[name]): min(at, MOST_CLASSES) for at, name in enumerate(names, start=1)}
         return tuple(kept), values | {BACKGROUND: BACKGROUND, IGNORE: IGNORE}
 
-    def _entry(self, report: Report | Entry, shapes: dict[str, list[Shape]], single: bool) -> Entry:
-        if isinstance(report, Entry):
-            return report
+    def _entry(self, report: Report, shapes: dict[str, list[Shape]], single: bool) -> Entry:
         empty = sum(1 for name in report.images if name in shapes and not shapes[name])
         return report.entry(empty, single)
 

@@ -6,13 +6,15 @@ can define entities that expand without end or name other files.
 
 from __future__ import annotations
 
+import codecs
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from engine.datasets.source import shown
+from engine.datasets.source import UnreadableSource, shown
 
 MAX_BYTES = 256 << 20
 MAX_PARSED_BYTES = 1 << 30
@@ -27,10 +29,14 @@ class AnnotationError(ValueError):
 
 @dataclass(frozen=True)
 class Document:
-    """One annotation file: its name in the source, a relative path with forward slashes, and its content."""
+    """One annotation file: its name in the source, a relative path with forward slashes, and its content.
+
+    `data` is the content, or a function that reads it: ten thousand files with pictures in them fit in no memory. The
+    function may raise `UnreadableSource`.
+    """
 
     name: str
-    data: bytes
+    data: bytes | Callable[[], bytes]
 
     @property
     def folder(self) -> str:
@@ -39,23 +45,36 @@ class Document:
         return "" if parent == "." else parent
 
 
-def text(document: Document) -> str:
-    """Return the content of a document as text; a byte order mark of UTF-8 is left out.
+def content(document: Document) -> bytes:
+    """Return the content of a document, without a byte order mark of UTF-8.
 
     Raises:
-        AnnotationError: it is empty, too large, or not UTF-8.
+        AnnotationError: it is too large or cannot be read.
     """
-    if len(document.data) > MAX_BYTES:
-        raise AnnotationError(
-            f"It has {len(document.data) / 1e6:,.0f} MB; the limit for an annotation file is {MAX_BYTES / 1e6:,.0f} MB."
-        )
     try:
-        content = document.data.decode("utf-8-sig")
+        data = document.data if isinstance(document.data, bytes) else document.data()
+    except UnreadableSource as error:
+        raise AnnotationError(str(error)) from None
+    if len(data) > MAX_BYTES:
+        raise AnnotationError(
+            f"It has {len(data) / 1e6:,.0f} MB; the limit for an annotation file is {MAX_BYTES / 1e6:,.0f} MB."
+        )
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def text(document: Document) -> str:
+    """Return the content of a document as text, without a byte order mark.
+
+    Raises:
+        AnnotationError: it is empty, too large, not UTF-8, or cannot be read.
+    """
+    try:
+        found = content(document).decode()
     except UnicodeDecodeError:
         raise AnnotationError("It is not UTF-8 text; save it with that encoding.") from None
-    if not content.strip():
+    if not found.strip():
         raise AnnotationError("It is empty.")
-    return content
+    return found
 
 
 def json_object(document: Document) -> dict[str, Any]:
@@ -64,10 +83,10 @@ def json_object(document: Document) -> dict[str, Any]:
     Raises:
         AnnotationError: it is no JSON, no object, nested too deeply, or too large.
     """
-    content = text(document)
-    _check_parsed_bytes(80 * content.count("[") + 250 * content.count("{") + 40 * content.count(","))
+    source = text(document)
+    _check_parsed_bytes(80 * source.count("[") + 250 * source.count("{") + 40 * source.count(","))
     try:
-        found = json.loads(content)
+        found = json.loads(source)
     except RecursionError:
         raise AnnotationError("Its JSON is nested too deeply.") from None
     except json.JSONDecodeError as error:
@@ -85,12 +104,12 @@ def xml_root(document: Document) -> ElementTree.Element:
     Raises:
         AnnotationError: it is no XML, too large, or declares a document type.
     """
-    content = text(document)
-    if "<!DOCTYPE" in content or "<!ENTITY" in content:
+    source = text(document)
+    if "<!DOCTYPE" in source or "<!ENTITY" in source:
         raise AnnotationError("Its XML declares a document type, which is refused.")
-    _check_parsed_bytes(400 * content.count("<"))
+    _check_parsed_bytes(400 * source.count("<"))
     try:
-        return ElementTree.fromstring(content)
+        return ElementTree.fromstring(source)
     except ElementTree.ParseError as error:
         raise AnnotationError(f"It is damaged: line {error.position[0]} is not valid XML.") from None
     except ValueError:  # an encoding that the parser does not know, or a character that XML does not allow

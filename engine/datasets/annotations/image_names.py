@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 MOST_CANDIDATES = 200
 """Of more images of one name none is chosen: comparing each with each would take minutes."""
@@ -35,7 +36,7 @@ class ImageNames:
         """
         if not isinstance(reference, str) or not reference.strip():
             return None
-        path = reference.strip().replace("\\", "/").casefold()
+        path = unquote(reference).strip().replace("\\", "/").casefold()  # some tools write URLs
         folder = posixpath.dirname(document.casefold())
         for whole in (posixpath.join(folder, path), path):
             if found := self._by_path.get(posixpath.normpath(whole)):

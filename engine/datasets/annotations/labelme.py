@@ -45,17 +45,17 @@ def read(documents: Sequence[Document], images: Sequence[str]) -> AnnotationSet:
 
 
 def _read(document: Document, found: Collection, report: Report) -> None:
-    content = json_object(document)
-    if not isinstance(content.get("shapes"), list):
+    parts = json_object(document)
+    if not isinstance(parts.get("shapes"), list):
         raise AnnotationError("Its JSON has no list of shapes.")
-    path = content.get("imagePath")
+    path = parts.get("imagePath")
     image = found.images.find(path, document.name) or found.images.of_stem(document.name)
     if image is None:
         report.problem(UNMATCHED, path)
         return
-    found.image(report, image, declared_size(content.get("imageHeight"), content.get("imageWidth")))
+    found.image(report, image, declared_size(parts.get("imageHeight"), parts.get("imageWidth")))
     left = [MAX_PIXELS]
-    for at, entry in enumerate(dicts(content["shapes"]), start=1):
+    for at, entry in enumerate(dicts(parts["shapes"]), start=1):
         kind = str(entry.get("shape_type") or "polygon")
         if kind in _WITHOUT_AREA:
             report.problem("Points and lines, which enclose no area, were left out")

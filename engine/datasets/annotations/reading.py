@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from engine.datasets.annotations.base import HEAD_BYTES, Annotations, AnnotationSet, annotation_formats, format_of
 from engine.datasets.annotations.collection import OTHERS
-from engine.datasets.annotations.documents import Document
+from engine.datasets.annotations.documents import AnnotationError, Document, content
 from engine.datasets.annotations.shapes import BACKGROUND, IGNORE, MOST_CLASSES, Shape
 from engine.datasets.source import Entry
 
@@ -23,7 +23,11 @@ def read_annotations(documents: Sequence[Document], images: Sequence[str]) -> An
     by_format: dict[str, list[Document]] = defaultdict(list)
     unknown = []
     for document in documents:
-        found = format_of(document.name, document.data[:HEAD_BYTES])
+        try:
+            found = format_of(document.name, content(document)[:HEAD_BYTES])
+        except AnnotationError as error:
+            unknown.append(Entry(document.name, False, str(error)))
+            continue
         if found is None:
             titles = ", ".join(each.title for each in annotation_formats().values())
             unknown.append(Entry(document.name, False, NO_FORMAT.format(formats=titles)))

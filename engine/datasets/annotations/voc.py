@@ -50,6 +50,8 @@ def _read(root: Element, document: Document, found: Collection, report: Report) 
     image = found.images.find(name, document.name) or found.images.of_stem(document.name)
     shapes = []
     for at, entry in enumerate(root.findall("object"), start=1):
+        if entry.findtext("deleted") == "1":  # LabelMe keeps what was deleted
+            continue
         value = found.class_of(report, entry.findtext("name"))
         outline = entry.find("polygon")
         if outline is None:

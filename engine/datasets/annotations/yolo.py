@@ -15,9 +15,9 @@ from pathlib import PurePosixPath
 import numpy as np
 import yaml
 
-from engine.datasets.annotations.base import HEAD_BYTES, Annotations, AnnotationSet
+from engine.datasets.annotations.base import Annotations, AnnotationSet
 from engine.datasets.annotations.collection import Collection, Report
-from engine.datasets.annotations.documents import AnnotationError, Document, text
+from engine.datasets.annotations.documents import AnnotationError, Document, content, text
 from engine.datasets.annotations.shapes import Shape, polygon
 from engine.datasets.source import IMAGE_SUFFIXES
 
@@ -56,7 +56,6 @@ def read(documents: Sequence[Document], images: Sequence[str]) -> AnnotationSet:
     lists: list[tuple[str, Names]] = []
     files: dict[str, str] = {}
     labels = []
-    described: list[tuple[Report, str, list[Row]]] = []
     for document in documents:
         path = PurePosixPath(document.name.lower())
         if path.suffix == ".txt" and path.name not in _CLASS_LISTS:
@@ -68,27 +67,39 @@ def read(documents: Sequence[Document], images: Sequence[str]) -> AnnotationSet:
                 files |= _table(document)
             else:
                 lists.append((document.folder, _class_names(document)))
-    in_use = bool(lists) or any(_is_label(document.data[:HEAD_BYTES]) for document in labels)
+    _read_labels(labels, lists, files, found)
+    return found.annotations(single=True)
+
+
+def _read_labels(
+    labels: Sequence[Document], lists: Sequence[tuple[str, Names]], files: dict[str, str], found: Collection
+) -> None:
+    """Read label files, given the lists of class names with their folders, and the images by stem of our own export."""
+    described: list[tuple[Report, str, list[Row]]] = []
+    in_use = bool(lists)
     for document in labels:
         with found.document(document) as report:
-            if _lists_images(document.data):
+            data = content(document)
+            if _lists_images(data):
                 report.supplies_classes = True  # the list of a split, which imports do not need
                 continue
             image = found.images.of_stem(document.name) or found.images.find(_listed(files, document), "")
             if image is None:
                 raise AnnotationError("There is no image of the same name, or more than one.")
-            empty = not document.data.removeprefix(b"\xef\xbb\xbf").strip()
-            if empty and not in_use:
-                raise AnnotationError("It is empty.")
-            rows = [] if empty else _rows(text(document), report)
+            rows = _rows(data.decode("utf-8", "replace"), report)
+            in_use |= bool(rows or report.boxes)
             if rows or not (report.boxes or report.problems):
-                found.image(report, image)
                 described.append((report, image, rows))
-    _add(described, lists, found)
-    return found.annotations(single=True)
+    if in_use:
+        _add(described, lists, found)
+    else:
+        for report, _, _ in described:
+            report.refusal = "It is empty."
 
 
-def _add(described: Sequence[tuple[Report, str, list[Row]]], lists: list[tuple[str, Names]], found: Collection) -> None:
+def _add(
+    described: Sequence[tuple[Report, str, list[Row]]], lists: Sequence[tuple[str, Names]], found: Collection
+) -> None:
     values = [
         {number: found.value(name, f"class {number}") for number, name in sorted(names.items())} for _, names in lists
     ]
@@ -101,6 +112,7 @@ def _add(described: Sequence[tuple[Report, str, list[Row]]], lists: list[tuple[s
     }
     without = {number: found.value(None, f"class {number}") for number in sorted(unnamed)}
     for at, (report, image, rows) in zip(nearest, described, strict=True):
+        found.image(report, image)
         known = values[at] if at is not None else {}
         for number, ring in rows:
             if at is not None and number not in known:
@@ -108,10 +120,10 @@ def _add(described: Sequence[tuple[Report, str, list[Row]]], lists: list[tuple[s
             found.add(report, image, Shape(known.get(number, without.get(number, 0)), (ring,), fractions=True))
 
 
-def _rows(content: str, report: Report) -> list[Row]:
+def _rows(lines: str, report: Report) -> list[Row]:
     """Return the class and the ring of each line that has an outline."""
     rows: list[Row] = []
-    for at, line in enumerate(content.splitlines(), start=1):
+    for at, line in enumerate(lines.splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -134,14 +146,14 @@ def _rows(content: str, report: Report) -> list[Row]:
 
 
 def _class_names(document: Document) -> Names:
-    content = text(document)
+    source = text(document)
     if PurePosixPath(document.name.lower()).suffix not in (".yaml", ".yml"):
-        return dict(enumerate(line.strip() for line in content.splitlines() if line.strip()))
-    if len(content) > LARGEST_YAML_BYTES:
+        return dict(enumerate(line.strip() for line in source.splitlines() if line.strip()))
+    if len(source) > LARGEST_YAML_BYTES:
         raise AnnotationError(f"It has more than {LARGEST_YAML_BYTES >> 10} kB, which is the limit for class names.")
     try:
         # Without types, so that a class called "no" or "1e3" keeps its name; nothing but text, lists and mappings
-        found = yaml.load(content, Loader=yaml.BaseLoader)
+        found = yaml.load(source, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError, ValueError):
         raise AnnotationError("It is damaged and not valid YAML.") from None
     names = found.get("names") if isinstance(found, dict) else None
