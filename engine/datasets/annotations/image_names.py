@@ -36,7 +36,12 @@ class ImageNames:
         """
         if not isinstance(reference, str) or not reference.strip():
             return None
-        path = unquote(reference).strip().replace("\\", "/").casefold()  # some tools write URLs
+        # Some tools write names as they are in URLs
+        names = dict.fromkeys((reference, unquote(reference)))
+        return next((image for name in names if (image := self._find(name, document))), None)
+
+    def _find(self, reference: str, document: str) -> str | None:
+        path = reference.strip().replace("\\", "/").casefold()
         folder = posixpath.dirname(document.casefold())
         for whole in (posixpath.join(folder, path), path):
             if found := self._by_path.get(posixpath.normpath(whole)):

@@ -6,6 +6,7 @@ import pytest
 
 from engine.datasets.annotations.image_names import ImageNames
 
+NAMED_LIKE_URLS = ["my photo.jpg", "50%20.png"]
 SPLITS = ["images/train/1.jpg", "images/val/1.jpg", "images/val/2.jpg"]
 
 
@@ -49,6 +50,12 @@ def test_the_innermost_folders_decide():
     images = ["one/train/images/1.png", "two/train/images/1.png", "two/images/train/1.png"]
     assert ImageNames(images).of_stem("two/train/labels/1.txt") is None
     assert ImageNames(images[:2]).of_stem("two/train/labels/1.txt") == images[1]
+
+
+def test_names_as_in_urls():
+    names = ImageNames(NAMED_LIKE_URLS)
+    assert names.find("data/upload/my%20photo.jpg", "x.json") == "my photo.jpg"
+    assert names.find("50%20.png", "x.json") == "50%20.png"
 
 
 def test_many_images_of_one_name_are_found_by_path_alone():

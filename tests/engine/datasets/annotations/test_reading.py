@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from engine.datasets.annotations.base import annotation_formats, format_of
+from engine.datasets.annotations.documents import Document
 from engine.datasets.annotations.reading import read_annotations
 from engine.datasets.annotations.shapes import draw
+from engine.datasets.source import Entry, UnreadableSource
 from tests.assets.annotation_files import IMAGES, SHAPE, class_map, coco, document, files, labelme
 
 A, B = IMAGES
@@ -50,6 +52,16 @@ def test_an_image_that_two_formats_describe_has_the_objects_of_one():
     assert (draw(found.shapes[A], SHAPE) == class_map()).all()
     assert found.entries[-1].name == "YOLO text"
     assert found.entries[-1].reason == "Images that COCO JSON describe too have only their objects (1)."
+
+
+def test_documents_may_be_read_when_they_are_needed():
+    def fail():
+        raise UnreadableSource("It cannot be read: no such file.")
+
+    data = files()["coco"][0].data
+    found = read_annotations([Document("x.json", lambda: data), Document("y.json", fail)], IMAGES)
+    assert (draw(found.shapes[A], SHAPE) == class_map()).all()
+    assert found.entries[1] == Entry("y.json", False, "It cannot be read: no such file.")
 
 
 def test_a_file_of_no_format_is_reported():

@@ -54,6 +54,11 @@ def test_a_wrong_polygon_leaves_the_others():
     assert (draw(found.shapes[IMAGES[0]], SHAPE) == class_map(0, 2)).all()
 
 
+def test_deleted_objects_are_left_out():
+    found = read([document("a.xml", VOC.replace("<name>egg</name>", "<name>egg</name><deleted>1</deleted>"))], IMAGES)
+    assert (draw(found.shapes[IMAGES[0]], SHAPE) == class_map(0, 1)).all()
+
+
 def test_files_are_recognised_by_their_root():
     assert format_of("a.xml", b'<?xml version="1.0"?>\n<annotation verified="yes">').name == "voc"
     assert format_of("a.xml", b"<annotations>").name == "cvat"
