@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-MOST_CANDIDATES = 200
-"""Of more images of one name none is chosen: comparing each with each would take minutes."""
+MOST_CANDIDATES = 32
+"""Of more images of one name none is chosen by its folders: to compare each with each would take minutes."""
 
 _WORDS = re.compile(r"[^\W_]+")
 

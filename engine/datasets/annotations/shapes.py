@@ -70,14 +70,15 @@ def draw(shapes: Iterable[Shape], shape: tuple[int, int]) -> np.ndarray:
 
     Later shapes are drawn over earlier ones. What lies outside of the image is clipped.
     """
-    canvas = np.zeros(shape, np.uint8)
+    # Column by column, as pycocotools decodes: several times faster than by rows
+    canvas = np.zeros(shape, np.uint8, order="F")
     for each in shapes:
         scale = (shape[1], shape[0]) if each.fractions else (1, 1)
         for ring in each.rings:
             _fill(canvas, ring.astype(np.float64) * scale, each.value)
         if each.runs is not None:
             _fill_runs(canvas, each.runs, each.value)
-    return canvas
+    return np.ascontiguousarray(canvas)
 
 
 def polygon(points: object) -> np.ndarray:
@@ -180,7 +181,8 @@ def _fill(canvas: np.ndarray, ring: np.ndarray, value: int) -> None:
     right, bottom = np.ceil(ring.max(0)).astype(int).tolist()
     if right > left and bottom > top:
         encoded = coco_mask.frPyObjects([(ring - (left, top)).ravel()], bottom - top, right - left)
-        canvas[top:bottom, left:right][coco_mask.decode(encoded)[..., 0] != 0] = value
+        inside = coco_mask.decode(encoded)[..., 0].view(bool)
+        np.copyto(canvas[top:bottom, left:right], value, where=inside, casting="unsafe")
 
 
 def _clipped(ring: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -234,7 +236,7 @@ def _paste(canvas: np.ndarray, crop: np.ndarray, left: int, top: int, value: int
     crop = crop[max(0, -top) :, max(0, -left) :]
     left, top = max(0, left), max(0, top)
     target = canvas[top : top + crop.shape[0], left : left + crop.shape[1]]
-    target[crop[: target.shape[0], : target.shape[1]]] = value
+    np.copyto(target, value, where=crop[: target.shape[0], : target.shape[1]], casting="unsafe")
 
 
 def _area(ring: np.ndarray) -> float:
