@@ -117,7 +117,9 @@ def xml_root(document: Document) -> ElementTree.Element:
 
 
 def dicts(found: Any) -> list[dict[str, Any]]:
-    """Return the objects of a JSON list; what is no list has none."""
+    """Return the objects of a JSON list, or of an object that holds them by id; anything else has none."""
+    if isinstance(found, dict):
+        found = list(found.values())
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 

@@ -103,6 +103,11 @@ def test_polygons_in_other_lists(segmentation):
     assert (drawn(read_one(changed(segmentation=segmentation))[0]) == class_map()).all()
 
 
+def test_lists_that_are_objects_by_id():
+    content = {name: {str(part["id"]): part for part in parts} for name, parts in coco().items()}
+    assert (drawn(read_one(content)[0]) == class_map()).all()
+
+
 def test_several_rings_are_one_object():
     found, entry = read_one(changed(segmentation=[SQUARE, TRIANGLE], category_id=2))
     assert (drawn(found) == class_map(2)).all() and "objects: 2" in entry.reason
