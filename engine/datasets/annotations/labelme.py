@@ -115,6 +115,8 @@ def _mask(encoded: object, points: object, left: list[int]) -> tuple[np.ndarray,
         pixels = codec.decode_png(data)
     except UnreadableImage:
         raise AnnotationError(_BAD_MASK) from None
+    if pixels.shape[:2] != (height, width):
+        raise AnnotationError(_BAD_MASK)
     return np.asarray((pixels > 0).reshape(height, width, -1).any(2)), (int(x), int(y))
 
 
