@@ -39,6 +39,7 @@ __all__ = [
     "content_hash",
     "fit_truth",
     "open_upload",
+    "open_zip_or_folder",
     "plan",
     "read",
     "readers",

@@ -42,11 +42,11 @@ def test_what_would_be_imported_is_shown_before_it_is(open_page, tmp_path):
         "masks/b.png": encoded(disk()),
         "sketches/c.png": encoded(disk()),
     }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(data)
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(data)
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Folder on the server").run()
-    at.text_input("import-path").input(str(tmp_path)).run()
+    at.text_input("import-path").input(str(tmp_path / "in")).run()
     assert not at.exception
     assert "2 images, 1 with truth" in words(at)
     assert "masks/ beside images/ (1)" in words(at)
