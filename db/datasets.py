@@ -147,6 +147,16 @@ def set_classes(
     dataset.truth_version += 1
 
 
+def extend_classes(session: Session, dataset_id: str, classes: list[Any], lookup: list[int]) -> None:
+    """Store classes that an import has added to those of a dataset; what they mean for its other images is unchanged.
+
+    Unlike `set_classes` it is for the import itself, while it is at work.
+    """
+    dataset = session.get_one(Dataset, dataset_id)
+    dataset.classes, dataset.lookup = classes, lookup
+    dataset.truth_version += 1
+
+
 def report(session: Session, dataset_id: str, taken: bool | None = None) -> list[ImportEntry]:
     """Return the per-file import report: skipped files first, then those taken with a note."""
     query = select(ImportEntry).where(ImportEntry.dataset_id == dataset_id)
