@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from engine.datasets.annotations.base import BOXES_ONLY, AnnotationSet
+from engine.datasets.annotations.collection import EMPTY
 from engine.datasets.annotations.documents import Document
 from engine.datasets.annotations.image_names import ImageNames
 from engine.datasets.annotations.reading import read_annotations
@@ -18,6 +19,7 @@ MOST_SHOWN = 8
 """So many class names are in a sentence at most."""
 
 _BESIDE_MASKS = "It contains boxes only, and its image has its truth from {mask}."
+_ELSEWHERE = "It has no object; those of {image} are in another file."
 _MASKS_TAKEN = "The images that it describes have their truth from masks, which are taken."
 
 
@@ -69,8 +71,7 @@ def read_outlines(source: Source, masks: Mapping[str, str]) -> OutlineSet:
     of_image = {name: Outlines(name, found) for name in masks if name in found.shapes and not masks[name]}
     beside = sum(1 for name in found.shapes if masks[name])
     names = {document.name for document in documents}
-    with_masks = ImageNames([name for name, mask in masks.items() if mask])
-    entries = [_explained(entry, with_masks, masks) for entry in found.entries if entry.name in names]
+    entries = _explained([entry for entry in found.entries if entry.name in names], found, masks)
     if beside and not of_image:
         entries = [Entry(entry.name, False, _MASKS_TAKEN) if entry.taken else entry for entry in entries]
     taken = tuple(entry for entry in entries if entry.taken)
@@ -86,10 +87,18 @@ def read_outlines(source: Source, masks: Mapping[str, str]) -> OutlineSet:
     return OutlineSet(of_image, classes, taken, left_out, tuple(notes))
 
 
-def _explained(entry: Entry, with_masks: ImageNames, masks: Mapping[str, str]) -> Entry:
-    if not entry.reason.startswith(BOXES_ONLY) or (image := with_masks.of_stem(entry.name)) is None:
-        return entry
-    return replace(entry, reason=_BESIDE_MASKS.format(mask=masks[image]))
+def _explained(entries: list[Entry], found: AnnotationSet, masks: Mapping[str, str]) -> list[Entry]:
+    """Return entries whose reasons are true beside the masks and the files of other formats."""
+    with_masks = ImageNames([name for name, mask in masks.items() if mask])
+    with_shapes = ImageNames([name for name, shapes in found.shapes.items() if shapes])
+    explained = []
+    for entry in entries:
+        if entry.reason.startswith(BOXES_ONLY) and (image := with_masks.of_stem(entry.name)):
+            entry = replace(entry, reason=_BESIDE_MASKS.format(mask=masks[image]))
+        elif entry.reason.endswith(EMPTY) and (image := with_shapes.of_stem(entry.name)):
+            entry = replace(entry, reason=entry.reason.replace(EMPTY, _ELSEWHERE.format(image=image)))
+        explained.append(entry)
+    return explained
 
 
 def _summary(count: int, files: list[str], found: AnnotationSet) -> str:
