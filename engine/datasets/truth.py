@@ -21,6 +21,9 @@ from engine.imaging.class_maps import IGNORE
 VOID = 255
 """Beside class indices in one mask, this value marks what nobody labelled (Pascal VOC, Cityscapes)."""
 
+VOID_GAP = 200
+"""Class numbers beside a void 255 lie below this."""
+
 FEW_VALUES = 8
 MIN_DISTANCE = 8
 """Two classes are at least this many grey levels apart."""
@@ -123,8 +126,14 @@ def class_map(values: np.ndarray, lookup: Sequence[int]) -> np.ndarray:
     return np.asarray(lookup, np.uint8)[values]
 
 
-def propose_classes(found: ValueFacts, keys: Mapping[int, Key] | None = None) -> TruthClasses:
-    """Return the classes that the facts about a set suggest. `keys` has the id, colour or name of each code.
+def propose_classes(
+    found: ValueFacts, keys: Mapping[int, Key] | None = None, objects: bool | None = None
+) -> TruthClasses:
+    """Return the classes that the facts about a set suggest.
+
+    Args:
+        keys: the id, colour or name of each code.
+        objects: whether values are objects (True) or classes (False); None finds out.
 
     Classes that have names are classes by these. Codes, few values that lie apart, class indices and the ids of a label
     map are classes as they are; many ids that are one region each are objects, all of one class. Otherwise the classes
@@ -136,8 +145,8 @@ def propose_classes(found: ValueFacts, keys: Mapping[int, Key] | None = None) ->
         return _named(found, keys)
     counts = found.counts
     values = [int(value) for value in np.flatnonzero(counts)]
-    if keys:
-        return _exact(found, keys)
+    if keys or objects is not None:
+        return _exact(found, keys, objects)
     if {value for mask in found.masks for value in mask} - {0} == {1, VOID} and all(
         len(mask - {0}) <= 1 for mask in found.masks
     ):  # some masks are 0/1, the others 0/255
@@ -249,16 +258,16 @@ def _named(found: ValueFacts, keys: Mapping[int, Key]) -> TruthClasses:
     return TruthClasses(classes=from_peaks([0]).classes, lookup=tuple(lookup))
 
 
-def _exact(found: ValueFacts, keys: Mapping[int, Key]) -> TruthClasses:
+def _exact(found: ValueFacts, keys: Mapping[int, Key], objects: bool | None = None) -> TruthClasses:
     """Return one class for each value that occurs, or one for all objects."""
     values = [int(value) for value in np.flatnonzero(found.counts)]
-    void = {VOID} & set(values) if _has_void(found) or keys else set()
+    void = _void(found, keys)
     if len(values) == 1 and values != [0]:
         return from_peaks([0, *values])
     background = 0 if 0 in values or not values else _border_value(found, set(values) - void)
     others = [value for value in values if value != background and value not in void]
     lookup = np.zeros(256, int)
-    if _are_objects(found, others):
+    if others and (_are_objects(found, others) if objects is None else objects):
         classes = [("background", background), ("object", others[0])]
         lookup[others] = 1
     else:
@@ -313,9 +322,15 @@ def holds_label_map(found: ValueFacts) -> bool:
     return int(np.count_nonzero(found.counts)) > FEW_VALUES and not are_scattered(found.counts, found.ragged)
 
 
-def _has_void(found: ValueFacts) -> bool:
-    """Return whether 255 stands beside class indices in one mask."""
-    return any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
+def _void(found: ValueFacts, keys: Mapping[int, Key]) -> set[int]:
+    """Return {255} if it means that nobody decided: beside class numbers in one mask, not as one of many ids."""
+    if not found.counts[VOID] or (keys and VOID not in keys):  # a negative id, or a colour that means this
+        return {VOID} if found.counts[VOID] else set()
+    numbers = {int(value) for value in np.flatnonzero(found.counts) if 0 < value < VOID}
+    if any(value > VOID_GAP for value in numbers) or _are_objects(found, [*numbers, VOID]):
+        return set()
+    beside = any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
+    return {VOID} if beside else set()
 
 
 def _holds_indices(found: ValueFacts) -> bool:

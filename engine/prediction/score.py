@@ -92,8 +92,8 @@ def _side(files: Mapping[str, SourceFile], stems: Sequence[str], soft: bool) -> 
     found, keys = truth.facts(rows), dict(codes.table)
     levels = np.flatnonzero(found.counts)
     if soft and not keys and (levels[-1] >= truth.INDEX_LIMIT) and not truth.holds_label_map(found):
-        few = len(levels) <= 2
-        return _Side(files, codes, (), "0/255" if few else "a probability: 128 and above is foreground")
+        binary = set(levels.tolist()) <= {0, 255}
+        return _Side(files, codes, (), "0/255" if binary else "a probability: 128 and above is foreground")
     classes = truth.propose_classes(found, keys)
     names = ", ".join(f"{_shown(entry.value, keys)} = {entry.name}" for entry in classes.classes[:_SHOWN]) + (
         ", …" if len(classes.classes) > _SHOWN else ""

@@ -99,7 +99,7 @@ def test_one_picture(tmp_path):
         found = ingest.plan(source)
         assert ingest.read(source, found.items[0]).image is not None
     assert truth(found) == {"a.jfif": []}
-    for name, words in (("a.dcm", "DICOM"), ("a.nii.gz", "NIfTI"), ("a.npy", "Files ending in .npy")):
+    for name, words in (("a.dcm", "DICOM"), ("a.NII.gz", "NIfTI"), ("a.npy", "Files ending in .npy")):
         (tmp_path / name).write_bytes(b"x" * 400)
         with closing(ingest.open_zip_or_folder(tmp_path / name)) as source:
             assert words in ingest.plan(source).entries[0].reason

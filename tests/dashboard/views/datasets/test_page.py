@@ -178,7 +178,7 @@ def test_the_truth_tab_shows_classes_and_a_proposal_can_be_saved(open_page, subm
     at.session_state["dataset-tabs"] = "Truth"
     at.run()
     assert at.button("classes-save").disabled
-    click(at, "classes-propose")
+    click(at, "classes-propose-None")
     assert not at.button("classes-save").disabled
     click(at, "classes-save")
     with installation.database.reading() as session:
@@ -195,7 +195,7 @@ def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, s
     for at in tabs:
         at.session_state["dataset-tabs"] = "Truth"
         at.run()
-        click(at, "classes-propose")
+        click(at, "classes-propose-None")
     first, second = tabs
     click(first, "classes-save")
     assert not first.warning
