@@ -94,7 +94,7 @@ def add_images(
 
 
 def truth_codes(session: Session, dataset_id: str) -> list[tuple[int, int | str]]:
-    """Return (code, id or "#rrggbb") of a dataset's stored truth, where a code does not stand for itself."""
+    """Return (code, id, "#rrggbb" or class name) of a dataset's stored truth, unless a code stands for itself."""
     return [(code, key) for code, key in session.get_one(Dataset, dataset_id).truth_codes or []]
 
 

@@ -199,9 +199,14 @@ def test_a_later_import_keeps_classes_by_name(installation, tmp_path):
     reversed_classes = coco(categories=[{"id": 2, "name": "pan"}, {"id": 1, "name": "egg"}, {"id": 3, "name": "cup"}])
     others = {"images/d.png": encoded(picture(HEIGHT, WIDTH, 8))}
     reversed_classes["images"][0]["file_name"] = "d.png"
-    add(installation, job, tmp_path / "3", others | {"x.json": document("x", reversed_classes).data})
+    job = add(installation, job, tmp_path / "3", others | {"x.json": document("x", reversed_classes).data})
     assert classes(installation, job) == ["background", "foreground", "egg", "pan", "cup"]
     np.testing.assert_array_equal(truths(installation, job)["images/d.png"], class_map(2, 3))
+
+    levels = {"images/e.png": encoded(picture(HEIGHT, WIDTH, 7)), "truth/e.png": encoded(disk(HEIGHT, WIDTH))}
+    add(installation, job, tmp_path / "4", levels)
+    assert classes(installation, job) == ["background", "foreground", "egg", "pan", "cup"]
+    np.testing.assert_array_equal(truths(installation, job)["images/e.png"], disk(HEIGHT, WIDTH) > 0)
 
 
 @pytest.mark.parametrize("format_", ["coco", "yolo"])
