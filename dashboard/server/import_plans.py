@@ -57,6 +57,6 @@ def _read(kind: str, place: str, stamp: str) -> ImportPlan:
     return ImportPlan(
         sentences=tuple(sentence for sentence in planned.sentences() if sentence not in planned.doubts),
         doubts=tuple(planned.doubts),
-        pairs=tuple((item.image.name, ", ".join(file.name for file in item.truth)) for item in planned.items),
+        pairs=tuple((item.image.name, ", ".join(item.truth_names)) for item in planned.items),
         left_out=tuple((entry.name, entry.reason) for entry in planned.entries),
     )

@@ -23,7 +23,8 @@ from engine.datasets.reading import PAGE_CHOICES, BadReading, PageChoice, Readin
 BROWSER, SERVER, SAMPLE = "From this computer", "Folder on the server", "Sample set"
 _HELP = (
     "Images as JPEG, PNG, TIFF of any depth, WebP, AVIF, JPEG 2000, BMP or GIF. Truth masks are optional: put them "
-    "into a folder *truth* or *masks* beside *images*, with the same names."
+    "into a folder *truth* or *masks* beside *images*, with the same names, or add annotation files of COCO, YOLO, "
+    "labelme, CVAT or Pascal VOC."
 )
 
 _PAGES: dict[PageChoice, str] = {

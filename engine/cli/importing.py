@@ -83,7 +83,11 @@ def _print_plan(path: Path, as_json: bool) -> None:
     current = settings()
     with closing(ingest.open_zip_or_folder(path, Limits(max_files=current.import_limit_files))) as source:
         planned = ingest.plan(source, codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6)))
-    lines = [*planned.sentences(), *(f"  left out {entry.name}: {entry.reason}" for entry in planned.entries)]
+    lines = [
+        *planned.sentences(),
+        *(f"  {entry.name}: {entry.reason}" for entry in planned.outlines.taken if entry.reason),
+        *(f"  left out {entry.name}: {entry.reason}" for entry in planned.entries),
+    ]
     print_result(planned.as_json(), as_json, "\n".join([*lines, "Nothing was stored."]))
 
 

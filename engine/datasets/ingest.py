@@ -11,8 +11,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from engine.datasets.annotations.shapes import MAX_PIXELS
 from engine.datasets.archive import Zip
 from engine.datasets.foreign_formats import foreign_suffix
+from engine.datasets.outlines import Outlines
 from engine.datasets.plan import Item, Plan, plan
 from engine.datasets.reading import Reading, page_name
 from engine.datasets.source import (
@@ -40,6 +42,7 @@ __all__ = [
     "content_hash",
     "fit_truth",
     "open_upload",
+    "open_zip_or_folder",
     "plan",
     "read",
     "readers",
@@ -109,7 +112,7 @@ def open_upload(folder: Path, limits: Limits | None = None) -> Source:
         else:
             alone = len(zips) == 1 and not loose.files
             parts.append(("" if alone else str(PurePosixPath(entry.name).with_suffix("")) + "/", opened))
-    if loose.files or loose.skipped or not parts:
+    if loose.files or loose.documents or loose.skipped or not parts:
         parts.insert(0, ("", loose))
     return parts[0][1] if len(parts) == 1 else Joined(parts)
 
@@ -161,7 +164,8 @@ def read(
         image, note, pixel_size = codec.read_image(source.read(item.image), limits, options)
     except (UnreadableImage, UnreadableSource) as error:
         return Decoded(name, None, None, "", tuple(_without_image(item, str(error))))
-    entries = [Entry(name, True, " ".join(filter(None, (item.note, note))))]
+    drawn, size_note = _drawn(item.outlines, image.shape[:2]) if item.outlines else (None, "")
+    entries = [Entry(name, True, " ".join(filter(None, (item.note, note, size_note))))]
     masks: list[TruthFile] = []
     for file in item.truth:
         try:
@@ -173,7 +177,7 @@ def read(
         else:
             masks.append(mask)
             entries.append(Entry(page_name(file.name, item.page), True, note))
-    truth = join(masks) if masks else None
+    truth = join(masks) if masks else drawn
     return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
 
 
@@ -187,11 +191,26 @@ def fit_truth(truth: TruthFile, shape: tuple[int, int]) -> tuple[TruthFile, str]
     if (height, width) == tuple(shape):
         return truth, truth.note
     sizes = f"{width} × {height} pixels and the image {shape[1]} × {shape[0]}"
-    ratio = (width * shape[0]) / (height * shape[1])
-    if not 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE:
+    if not same_proportions((height, width), shape):
         raise UnreadableImage(f"It has {sizes}, so it is no truth of it; the image is kept without.")
     note = f"{truth.note} It has {sizes}; it was resized to fit.".lstrip()
     return replace(truth, values=codec.resize_class_map(truth.values, shape)), note
+
+
+def _drawn(outlines: Outlines, shape: tuple[int, int]) -> tuple[TruthFile, str]:
+    """Return the truth that outlines are at (height, width), and a note if they were drawn for another size."""
+    declared = outlines.size or shape
+    if declared == tuple(shape) or not same_proportions(declared, shape) or declared[0] * declared[1] > MAX_PIXELS:
+        return outlines.truth(shape), outlines.found.size_note(outlines.image, shape)
+    truth, _ = fit_truth(outlines.truth(declared), shape)
+    sizes = f"{declared[1]} × {declared[0]} pixels, and it has {shape[1]} × {shape[0]}"
+    return truth, f"Its annotations are for an image of {sizes}; they were resized to fit."
+
+
+def same_proportions(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Return whether the width / height of two (height, width, …) differ by no more than ASPECT_TOLERANCE."""
+    ratio = (shape[1] * wanted[0]) / (shape[0] * wanted[1])
+    return 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE
 
 
 def content_hash(image: np.ndarray) -> str:

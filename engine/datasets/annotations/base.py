@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import PurePosixPath
 
 from engine.core.plugins import plugins
 from engine.datasets import annotations as annotation_modules
 from engine.datasets.annotations.documents import Document
 from engine.datasets.annotations.shapes import Shape
-from engine.datasets.source import Entry
+from engine.datasets.source import Entry, is_document_name
 
 HEAD_BYTES = 16 << 10
 """How much of the beginning of a file `recognises` is given, at least; less only if the file is shorter."""
-
-SUFFIXES = frozenset({".json", ".xml", ".txt", ".yaml", ".yml", ".names", ".csv"})
-"""Files that may hold annotations. Of others the head need not be read."""
 
 BOXES_ONLY = "It contains boxes only; Maskloom needs outlines or masks."
 
@@ -29,13 +25,14 @@ class AnnotationSet:
     `classes` names class 1…K, at most 254. `shapes` are by image name, in the order in which they are drawn
     (`engine.datasets.annotations.shapes.draw`); an image with no shape is all background, and one that is not a key has
     no annotations. `entries` are the lines of the report. `sizes` are the (height, width) that the files declare, where
-    they do.
+    they do. `formats` are the titles of the formats that were read.
     """
 
     classes: tuple[str, ...]
     shapes: Mapping[str, tuple[Shape, ...]]
     entries: tuple[Entry, ...]
     sizes: Mapping[str, tuple[int, int]]
+    formats: tuple[str, ...] = ()
 
     def size_note(self, image: str, shape: tuple[int, int]) -> str:
         """Return a sentence if the size that was declared for an image is not its (height, width), else ""."""
@@ -72,6 +69,6 @@ def annotation_formats() -> dict[str, Annotations]:
 
 def format_of(name: str, head: bytes) -> Annotations | None:
     """Return the format that recognises a file by its name and first bytes, or None."""
-    if PurePosixPath(name).suffix.lower() not in SUFFIXES:
+    if not is_document_name(name):
         return None
     return next((each for each in annotation_formats().values() if each.recognises(name, head)), None)

@@ -14,6 +14,7 @@ from engine.datasets.source import Entry, shown
 
 LONGEST_CLASS = 80
 OTHERS = "other classes"
+EMPTY = "It has no object, so its image counts as background."
 UNMATCHED = "Image names that match no image of this import were left out"
 _SPECIAL = {
     **dict.fromkeys(("background", "_background_", "__background__"), BACKGROUND),
@@ -58,8 +59,7 @@ class Report:
         if self.images and not single:
             sentences.insert(0, f"Images described: {len(self.images):,}; objects: {self.objects:,}.")
         if empty:
-            what = "It has no object, so its image" if single else f"Images without an object ({empty:,})"
-            sentences.append(f"{what} {'counts' if single else 'count'} as background.")
+            sentences.append(EMPTY if single else f"Images without an object ({empty:,}) count as background.")
         return Entry(self.name, True, " ".join(sentences))
 
 

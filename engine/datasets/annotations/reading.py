@@ -36,7 +36,7 @@ def read_annotations(documents: Sequence[Document], images: Sequence[str]) -> An
     formats = [annotation_formats()[name] for name in sorted(by_format)]
     read = [(each, each.read(by_format[each.name], images)) for each in formats]
     joined = read[0][1] if len(read) == 1 else _joined(read)
-    return replace(joined, entries=(*joined.entries, *unknown))
+    return replace(joined, entries=(*joined.entries, *unknown), formats=tuple(each.title for each in formats))
 
 
 def _joined(read: Sequence[tuple[Annotations, AnnotationSet]]) -> AnnotationSet:
