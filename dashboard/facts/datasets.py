@@ -42,7 +42,10 @@ class Card:
 
 @dataclass(frozen=True)
 class DatasetView:
-    """One dataset. `classes` are names by class index, 0 the background; empty as long as there is no truth."""
+    """One dataset. `classes` are names by class index, 0 the background; empty as long as there is no truth.
+
+    `notes` are sentences on how the latest import paired images and truth.
+    """
 
     id: str
     name: str
@@ -54,6 +57,7 @@ class DatasetView:
     lookup: tuple[int, ...]
     skipped: int
     job: JobView | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
     dataset = session.get(Dataset, dataset_id) if dataset_id else None
     if dataset is None:
         return None
+    job = session.get(Job, dataset.job_id) if dataset.job_id else None
     skipped = select(func.count()).where(ImportEntry.dataset_id == dataset.id, ImportEntry.taken.is_(False))
     return DatasetView(
         id=dataset.id,
@@ -119,6 +124,7 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
         lookup=tuple(dataset.lookup),
         skipped=session.scalar(skipped) or 0,
         job=_job(session, dataset, now, lost_after_s),
+        notes=tuple(job.result.get("notes", ())) if job else (),
     )
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-from dashboard.facts import urls
+from dashboard.facts import urls, wording
 from dashboard.server import resources
 from db import datasets
 
 _WANTED = ("All files", "Skipped", "Imported")
 
 
-def file_report(dataset_id: str, *, key: str) -> None:
-    """Draw the report over all imports into a dataset."""
+def file_report(dataset_id: str, *, key: str, notes: Sequence[str] = ()) -> None:
+    """Draw the report over all imports into a dataset; `notes` are sentences on the latest one."""
     with resources.database().reading() as session:
         lines = datasets.report(session, dataset_id)
     if not lines:
         st.info("No file has been read yet.")
         return
+    if notes:
+        st.markdown("\n".join(f"- {wording.escaped(note)}" for note in notes))
     skipped = sum(not line.taken for line in lines)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     wanted = left.segmented_control(

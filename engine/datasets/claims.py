@@ -13,12 +13,20 @@ from engine.datasets.source import Entry
 _RANKS = (
     (-2.0, ("manual", "manuals")),
     (1.0, ("labeltrainids", "gtcoarse", "coarse", "2nd", "2ndho", "vk", "2", "machine")),
-    (2.0, ("color", "colors", "colour", "colours", "rgb", "human")),
-    (3.0, ("viz", "vis", "visualization", "overlay", "overlays", "edge", "edges", "boundary", "boundaries")),
+    (2.0, ("color", "colors", "colour", "colours", "rgb", "human", "colored", "coloured", "colormap", "colormaps")),
+    (3.0, ("viz", "vis", "visualization", "edge", "edges", "boundary", "boundaries")),
     (3.0, ("contour", "contours", "pred", "predicted", "prediction", "predictions")),
     (4.0, ("instance", "instances", "instanceids", "instancetrainids", "object", "objects", "panoptic")),
     (6.0, ("track", "tra")),
+    (8.0, ("by content",)),
+    (100.0, ("overlay", "overlays")),
 )
+BY_CONTENT = "by content"
+"""A word of sources that names do not tell: a_fov.png beside a.png and a_mask.png is not the truth."""
+
+_NO_TRUTH = 50.0
+"""An overlay of a mask on its image is no truth, even where there is no other."""
+
 _PENALTY = {word: penalty for penalty, words in _RANKS for word in words}
 
 
@@ -70,6 +78,10 @@ def choose(claims: Iterable[Claim], image_of: Callable[[Group], str]) -> Choice:
     for group, found in ordered.items():
         winner = found[0][0]
         image = image_of(group)
+        if winner.rank > _NO_TRUTH:
+            reason = f"It shows {image} with something drawn on it, by its name, and is no truth."
+            choice.entries += [Entry(claim.truth, False, reason) for claims in found for claim in claims]
+            continue
         if winner.source.words in beaten:
             better = beaten[winner.source.words].label
             reason = f"It is not the truth: other images of this import have theirs from {better}. {image} has none."

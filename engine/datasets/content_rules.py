@@ -18,16 +18,22 @@ Content = Callable[[str], bool | None]
 
 SAMPLE = 8
 _MOST, _FEW = 0.75, 0.25
+_MOST_WORDS = 3
 _MOST_FOLDERS = 20
 """So many folders that differ in one name are compared with each other."""
 
 
 def are_masks(names: Sequence[str], others: Sequence[str], looks_like_mask: Content) -> bool:
-    """Return whether the files of `names` look like masks, and the `others` do not."""
+    """Return whether the files of `names` look like masks, and the `others`, if any, do not."""
     share = _share(names, looks_like_mask)
     if share is None or share < _MOST:
         return False
-    share = _share(others, looks_like_mask)
+    return not others or are_pictures(others, looks_like_mask)
+
+
+def are_pictures(names: Sequence[str], looks_like_mask: Content) -> bool:
+    """Return whether files are known to look like no masks."""
+    share = _share(names, looks_like_mask)
     return share is not None and share <= _FEW
 
 
@@ -55,14 +61,18 @@ def by_suffix(images: Iterable[str], looks_like_mask: Content) -> dict[str, str]
 def by_unknown_word(
     images: Iterable[str], folders: Folders, index: ImageIndex, looks_like_mask: Content
 ) -> dict[str, tuple[str, str]]:
-    """Return {mask: (its image, rule)} for files named like an image and one word more: a_bw.png beside a.png."""
+    """Return {mask: (its image, rule)} for files named like an image and a few words more: a_bw.png beside a.png."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for image in images:
         words = tokens(image)
-        for word, rest, rule in ((words[-1:], words[:-1], "*_{}"), (words[:1], words[1:], "{}_*")):
-            group = index.in_place(folders.of(image).place, " ".join(rest)) if rest and word[0].isalpha() else None
-            if group is not None and image not in index.groups[group]:
-                found[f"{rule.format(word[0])} beside *, by content"][image] = index.groups[group][0]
+        for at in range(1, len(words)):
+            for more, rest, rule in ((words[at:], words[:at], "*_{}"), (words[:at], words[at:], "{}_*")):
+                if len(more) > _MOST_WORDS or not all(word[0].isalpha() for word in more):
+                    continue
+                place, name = folders.of(image).place, " ".join(rest)
+                group = index.in_place(place, name) or index.near(place, name) or index.anywhere(name)
+                if group is not None and image not in index.groups[group]:
+                    found[f"{rule.format('_'.join(more))} beside *, by content"][image] = index.groups[group][0]
     return {
         mask: (image, rule)
         for rule, pairs in found.items()
@@ -81,11 +91,13 @@ def folders_of_masks(images: Iterable[str], looks_like_mask: Content) -> frozens
         for at in range(len(path)):
             alike[at, path[:at] + path[at + 1 :]].append(path)
     found: set[Path] = set()
-    for (at, _), paths in alike.items():
+    for (at, without), paths in alike.items():
+        if without in stems:  # maps/train beside train
+            paths = [*paths, without]
         if not 2 <= len(paths) <= _MOST_FOLDERS:
             continue
         for path in paths:
-            for other in paths:
+            for other in paths if path != without else ():
                 common = stems[path].keys() & stems[other].keys() if other != path else set()
                 if not common or 2 * len(common) < len(stems[path]) or other[: at + 1] in found:
                     continue

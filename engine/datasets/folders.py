@@ -53,11 +53,11 @@ class Folders:
         ways = {name.rpartition("/")[0]: name for name in names}
         paths = {path[:depth] for path in set(map(folder_of, ways.values())) for depth in range(len(path) + 1)}
         self._said: dict[Path, FolderName] = {path: folder_name(path[-1]) for path in paths if path}
-        images_in: set[Path] = {path[:-1] for path, said in self._said.items() if said.kind == "image"}
-        self._truths = {path for path in self._said if self._says_truth(path, images_in)}
+        known = {path[:-1] for path, said in self._said.items() if said.kind in ("image", "truth")}
+        self._truths = {path for path in self._said if self._says_truth(path, known)}
         inner: dict[Path, set[str]] = defaultdict(set)
         for path, said in self._said.items():
-            kind = "truth" if path in self._truths else said.kind
+            kind = "truth" if path in self._truths else "" if said.words == ("rgb",) else said.kind
             for depth in range(1, len(path)):
                 inner[path[:depth]].add(kind)
         # labels/images beside labels/masks: labels is the name of a data set
@@ -71,28 +71,39 @@ class Folders:
             self._folders[path] = self._folder(folder_of(name))
         return self._folders[path]
 
-    def truths(self) -> list[tuple[Path, bool]]:
-        """Return the folders that hold truth, and whether the name of each may well mean something else."""
-        return [(p, self._said[p].compound or self._said[p].kind == "perhaps truth") for p in sorted(self._truths)]
+    def truths(self) -> list[Path]:
+        """Return the folders that hold truth."""
+        return sorted(self._truths)
 
-    def _says_truth(self, path: Path, images_in: set[Path]) -> bool:
+    def compound(self) -> list[Path]:
+        """Return the folders that hold truth by a word of their name beside which there are others."""
+        return [path for path in self.truths() if self._said[path].compound and path not in self._forced]
+
+    def perhaps(self) -> list[Path]:
+        """Return the folders that hold truth by a name that may mean something else, such as target/ and y/."""
+        of_kind = [path for path in self.truths() if self._said[path].kind == "perhaps truth"]
+        return [path for path in of_kind if path not in self._forced]
+
+    def _says_truth(self, path: Path, known: set[Path]) -> bool:
         if path in self._forced:
             return True
         kind = self._said[path].kind
-        beside = path[:-1] in images_in
+        beside = path[:-1] in known  # y beside x, instances beside labels
         return path not in self._not_truth and (kind == "truth" or (kind == "perhaps truth" and beside))
 
     def _folder(self, path: Path) -> Folder:
         steps = [path[:depth] for depth in range(1, len(path) + 1)]
+        truths = [step for step in steps if step in self._truths]
+        below = [step for step in steps if truths and len(step) >= len(truths[0])]
         place: list[str] = []
         for step in steps:
-            rest = self._rest(step)
+            coding = step in below and not self._said[step].kind and self._said[step].words  # GT/COLOR
+            rest = "" if coding else self._rest(step)
             if rest and (not place or place[-1] != rest):  # train.zip with a folder train in it
                 place.append(rest)
-        truths = [step for step in steps if step in self._truths]
         source = None
         if truths:
-            words = dict.fromkeys(word for step in truths for word in self._said[step].words)
+            words = dict.fromkeys(word for step in below for word in self._said[step].words)
             folder = truths[0][-1] if truths[0] in self._forced else ""
             source = Source(truths[0][:-1], folder, tuple(words), self._rest(truths[0]))
         kinds = truths or [step for step in steps if self._said[step].kind == "image"] or steps

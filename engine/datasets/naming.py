@@ -14,13 +14,13 @@ Kind = Literal["image", "truth", "perhaps truth", ""]
 TRUTH_WORDS = frozenset(
     {"truth", "truths", "mask", "masks", "label", "labels", "gt", "gts", "groundtruth", "groundtruths"}
     | {"annotation", "annotations", "annot", "annots", "anno", "annos", "segmentation", "segmentations"}
-    | {"seg", "segs", "segm", "labelmap", "labelmaps", "trimap", "trimaps"}
+    | {"seg", "segs", "segm", "labelmap", "labelmaps", "trimap", "trimaps", "msk", "msks", "lbl", "lbls"}
     | {"gtfine", "gtcoarse", "labelids", "labeltrainids", "instanceids", "instancetrainids", "1stho", "2ndho"}
 )
 PERHAPS_TRUTH_WORDS = frozenset(
     {"y", "target", "targets", "output", "outputs", "manual", "manuals", "reference", "references", "semantic"}
     | {"instance", "instances", "panoptic", "lab", "labs", "labeled", "labelled", "annotated", "segmented", "matte"}
-    | {"mattes", "foreground"}
+    | {"mattes", "foreground", "overlay", "overlays"}
 )
 """Folders of these names hold truth only beside a folder of images in which their names recur."""
 
@@ -30,32 +30,32 @@ TRUTH_ENDINGS = frozenset({"l", "y", "target", "bw", "bin", "binary", "output", 
 IMAGE_WORDS = frozenset(
     {"image", "images", "img", "imgs", "im", "ims", "photo", "photos", "picture", "pictures", "pic", "pics", "input"}
     | {"inputs", "raw", "raws", "x", "original", "originals", "orig", "source", "sources", "src", "leftimg8bit", "sat"}
-    | {"rgb", "frame", "frames", "scan"}
+    | {"rgb", "frame", "frames", "scan", "volume", "vol", "ortho"}
 )
-_IMAGE_FOLDER_WORDS = IMAGE_WORDS - {"sat", "rgb", "frame", "frames", "scan"}
+_IMAGE_FOLDER_WORDS = IMAGE_WORDS - {"sat", "rgb", "frame", "frames", "scan", "volume", "vol", "ortho"}
 CODING_WORDS = frozenset(
     {"color", "colors", "colour", "colours", "rgb", "viz", "vis", "visualization", "instance", "instances", "object"}
     | {"objects", "class", "classes", "semantic", "binary", "bw", "ids", "panoptic", "track", "tra", "man", "manual"}
     | {"human", "machine", "1st", "2nd", "ah", "vk", "cp", "coarse", "fine", "pred", "predicted", "prediction"}
-    | {"predictions", "overlay", "overlays", "edge", "edges", "boundary", "boundaries", "contour", "contours"}
+    | {"predictions", "edge", "edges", "boundary", "boundaries", "contour", "contours", "id", "simple", "of"}
+    | {"colormap", "colormaps", "colored", "coloured", "overlay", "overlays"}
 )
 """Words beside a truth word that say how the truth is coded or who drew it, not which image it is of."""
 
 _SPLITS = {"training": "train", "testing": "test", "valid": "val", "validation": "val", "validate": "val"}
 _SPLIT_WORDS = frozenset({"train", "test", "val", *_SPLITS})
-_FORMAT_WORDS = frozenset(
-    {"png", "pngs", "jpg", "jpgs", "jpeg", "jpegs", "tif", "tiff", "bmp", "gif", "all", "the", "of"}
-)
+_FORMAT_WORDS = frozenset({"png", "pngs", "jpg", "jpgs", "jpeg", "jpegs", "tif", "tiff", "bmp", "gif"})
+_FILLERS = _FORMAT_WORDS | {"all", "the", "of"}
+_BARE_OF = IMAGE_WORDS | _FORMAT_WORDS | {"t", "man"}
 _NUMBERED_WORDS = TRUTH_WORDS | IMAGE_WORDS | CODING_WORDS | {"t"}
 _TRUTH_AND_CODING = TRUTH_WORDS | CODING_WORDS
 _WORDS = TRUTH_WORDS | PERHAPS_TRUTH_WORDS | IMAGE_WORDS | CODING_WORDS
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
-_GLUED_FOLDER = re.compile(
-    rf"(\w*?)({'|'.join(sorted(TRUTH_WORDS | IMAGE_WORDS - {'im', 'x'}, key=len, reverse=True))})"
-)
+_LONG_WORDS = sorted(TRUTH_WORDS | IMAGE_WORDS - {"im", "x"}, key=len, reverse=True)
+_GLUED_FOLDER = re.compile(rf"(\w*?)({'|'.join(_LONG_WORDS)})")
 _NUMBERED_WORD = re.compile(r"([a-z]+)(\d+)")
 _CAMEL_WORD = re.compile(
-    r"(?<=[a-z0-9)])(?=(?:Masks?|Labels?|GT|Seg|Segmentation|Truth|Annotation|Raw|Image|Img)(?:$|[\W_\d]))"
+    r"(?<=[a-z0-9)])(?=(?:Masks?|Labels?|GT|Seg|Segmentation|Truth|Annotation|Raw|Image)(?:$|[\W_\d]))"
 )
 _ENUMERATION = re.compile(r"^\w{1,2}\. +")
 _SEPARATORS = re.compile(r"[\s_.\-]+")
@@ -65,7 +65,7 @@ _SEPARATORS = re.compile(r"[\s_.\-]+")
 class FolderName:
     """What the name of one folder says.
 
-    `words` are those that make it a folder of truth and say how it is coded; `rest` is what remains of the name, which
+    `words` are those that make it a folder of truth or say how that is coded; `rest` is what remains of the name, which
     a folder of images may share: "train" of train_masks. `compound` names have such a rest besides train, val, test.
     """
 
@@ -87,10 +87,12 @@ def folder_name(name: str) -> FolderName:
         kind = "image"
     elif any(word in PERHAPS_TRUTH_WORDS for word in words):
         kind = "perhaps truth"
+    elif words == ["rgb"]:
+        kind = "image"
     if not kind:
-        return FolderName(kind, (), plain, False)
+        return FolderName(kind, tuple(words) if set(words) <= CODING_WORDS else (), plain, False)
     said = TRUTH_WORDS | PERHAPS_TRUTH_WORDS | IMAGE_WORDS | CODING_WORDS if kind != "image" else IMAGE_WORDS
-    rest = [_SPLITS.get(word, word) for word in words if word not in said and word not in _FORMAT_WORDS]
+    rest = [_SPLITS.get(word, word) for word in words if word not in said and word not in _FILLERS]
     manual = kind == "perhaps truth" and "manual" in words
     if manual:
         rest = [word for word in rest if not word.isdigit()]
@@ -181,17 +183,19 @@ def file_name(name: str) -> FileName:
             where = "start"
         elif first < last and (not after or numbered):
             where = "end"
-        keys += [Key(" ".join(before + after)), Key(_bare(before + after))]
+        keys += [Key(name) for name in _shorter(before + after)]
         if first < last and numbered:
-            keys += [Key(" ".join(before), after[0]), Key(_bare(before), after[0])]
-    if len(said) > 1 and said[-1] in TRUTH_ENDINGS | CODING_WORDS:
-        keys += [Key(" ".join(said[:-1])), Key(_bare(said[:-1]))]
+            keys += [Key(name, after[0]) for name in _shorter(before)]
+    ending = next((at for at, word in enumerate(reversed(said)) if word not in TRUTH_ENDINGS | CODING_WORDS), len(said))
+    if 0 < ending < len(said):
+        keys += [Key(name) for name in _shorter(said[:-ending])]
     rest = said[: wide[0]] + said[wide[1] :]
     for parts in (1, 2):  # cell_01_02_03 may be a part of cell_01_02, or of cell_01
         if len(rest) > parts and all(_is_number(token) for token in rest[-parts:]):
             keys.append(Key(" ".join(rest[:-parts]), " ".join(rest[-parts:])))
-    image_keys = dict.fromkeys([" ".join(said), _bare(said)])
-    return FileName(tuple(said[slice(*wide)]), where, tuple(dict.fromkeys(keys)), tuple(image_keys))
+    if len(rest) > 1 and rest[-1].isalpha():  # what it shows: retina_01_vessels of retina_01
+        keys.append(Key(" ".join(rest[:-1]), rest[-1]))
+    return FileName(tuple(said[slice(*wide)]), where, tuple(dict.fromkeys(keys)), tuple(dict.fromkeys(_shorter(said))))
 
 
 def tokens(name: str) -> list[str]:
@@ -225,9 +229,10 @@ def _said_by(tokens: list[str], words: frozenset[str]) -> tuple[int, int]:
     return first, last
 
 
-def _bare(tokens: list[str]) -> str:
-    """Return the tokens without those that say image, training or test: what an image and its truth have in common."""
-    return " ".join(t for t in tokens if t not in IMAGE_WORDS and t not in _SPLIT_WORDS and t not in ("t", "man"))
+def _shorter(tokens: list[str]) -> tuple[str, str, str]:
+    """Return a name as it is, without the words that say image, and without those that say training or test as well."""
+    without = [token for token in tokens if token not in _BARE_OF]
+    return " ".join(tokens), " ".join(without), " ".join(token for token in without if token not in _SPLIT_WORDS)
 
 
 def _is_number(token: str) -> bool:

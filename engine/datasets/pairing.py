@@ -9,19 +9,22 @@ Several masks of one image are joined; of several codings of the same truth the 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine.datasets import content_rules
-from engine.datasets.claims import Claim, choose
+from engine.datasets.claims import BY_CONTENT, Claim, choose
 from engine.datasets.content_rules import Content
-from engine.datasets.folders import Folders, Path, Source, folder_of
+from engine.datasets.folders import Folders, Path, Place, Source, folder_of
 from engine.datasets.image_index import Group, ImageIndex
 from engine.datasets.naming import FileName, file_name, stem
 from engine.datasets.number_rules import by_number, by_only_image
 from engine.datasets.source import Entry
+
+ATTEMPTS = 6
+"""So often folders are understood in another way at most; two or three times are enough for what people have."""
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
@@ -62,15 +65,17 @@ def pair(names: Iterable[str], looks_like_mask: Content | None = None, left_out:
     forced: frozenset[Path] = frozenset()
     by_last = {last: file_name(last) for last in {name.rpartition("/")[2] for name in names}}
     said = {name: by_last[name.rpartition("/")[2]] for name in names}
-    while True:
-        match = _Match(names, said, Folders(names, not_truth=not_truth, forced=forced), content)
-        if wrong := match.folders_without_any_pair() - not_truth:
+    match = _Match(names, said, Folders(names, not_truth=not_truth, forced=forced), content)
+    for _ in range(ATTEMPTS):
+        if wrong := match.folders_without_truth() - not_truth:
             not_truth |= wrong
         elif found := content_rules.folders_of_masks(match.unpaired(), content) - forced:
             forced |= found
         else:
-            match.pair_by_content()
-            return match.pairing(left_out)
+            break
+        match = _Match(names, said, Folders(names, not_truth=not_truth, forced=forced), content)
+    match.pair_by_content()
+    return match.pairing(left_out)
 
 
 class _Truth(NamedTuple):
@@ -103,18 +108,29 @@ class _Match:
         claimed = {claim.group for claim in self._claims.values()}
         return [image for image in self._images if (self._folders.of(image).place, stem(image)) not in claimed]
 
-    def folders_without_any_pair(self) -> frozenset[Path]:
-        """Return folders whose names may say truth or something else, and that hold the truth of no image.
+    def folders_without_truth(self) -> frozenset[Path]:
+        """Return folders whose names may say truth or something else, and that hold none.
 
-        If no image is left at all, that is true of every folder: labels/a.jpg beside labels/a_mask.jpg.
+        Those of which no file belongs to an image, unless their files look like masks, and target/ and the like if
+        their files look like photographs. If no image is left at all, that is so for every folder: labels/a.jpg beside
+        labels/a_mask.jpg.
         """
-        useful = {path[:depth] for path in map(folder_of, self._claims) for depth in range(1, len(path) + 1)}
-        doubtful = {path for path, unsure in self._folders.truths() if unsure and path not in useful}
-        if not self._images and not doubtful:
-            names = [truth.name for truth in self._truths]
-            if self._named_as_truth(names):
-                doubtful = {path for path, _ in self._folders.truths()}
-        return frozenset(doubtful)
+        inside: dict[Path, list[str]] = defaultdict(list)
+        for truth in self._truths:
+            path = folder_of(truth.name)
+            for depth in range(1, len(path) + 1):
+                inside[path[:depth]].append(truth.name)
+        wrong = set()
+        for path in self._folders.perhaps():
+            if content_rules.are_pictures(inside[path], self._content):  # input/ and target/ of an image filter
+                wrong.add(path)
+        for path in (*self._folders.compound(), *self._folders.perhaps()):
+            useless = self._claims.keys().isdisjoint(inside[path])
+            if useless and not content_rules.are_masks(inside[path], [], self._content):
+                wrong.add(path)
+        if not self._images and not wrong and self._named_as_truth([truth.name for truth in self._truths]):
+            wrong = set(self._folders.truths())
+        return frozenset(wrong)
 
     def pair_by_content(self) -> None:
         """Pair what names leave open: files that differ by their suffix or by an unknown word."""
@@ -131,7 +147,7 @@ class _Match:
         for mask, (image, rule) in found.items():
             group = self._folders.of(image).place, stem(image)
             if group in self._index.groups:
-                truth = _Truth(mask, Source(folder_of(mask), "", (), ""), rule)
+                truth = _Truth(mask, Source(folder_of(mask), "", (BY_CONTENT, rule), ""), rule)
                 self._truths.append(truth)
                 self._rules[mask] = rule
                 self._claim(truth, group, "")
@@ -172,23 +188,40 @@ class _Match:
         saying = [name for name in names if self._said[name].where]
         if not saying:
             return []
-        index = ImageIndex(sorted(set(names) - set(saying)), self._folders, self._said.__getitem__)
+        index = ImageIndex(names, self._folders, self._said.__getitem__)
         elsewhere: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
         meant: set[tuple[str, ...]] = set()
         for name in saying:
             said = self._said[name]
-            convention = said.where, *said.words
+            convention = self._convention(name)
             if convention in meant:
                 continue
             place = self._folders.of(name).place
-            if any(index.in_place(place, key.name) for key in said.truth_keys):
+            found = [index.groups[g][0] for key in said.truth_keys if (g := index.in_place(place, key.name))]
+            if any(self._convention(image) != convention for image in found):
                 meant.add(convention)
-            elif group := next((g for key in said.truth_keys if (g := index.anywhere(key.name))), None):
-                elsewhere[convention][name] = index.groups[group][0]
-        for convention, found in elsewhere.items():
-            if convention not in meant and content_rules.are_masks([*found], [*found.values()], self._content):
+                continue
+            found = [index.groups[g][0] for key in said.truth_keys if (g := index.anywhere(key.name))]
+            if image := next((image for image in found if self._convention(image) != convention), ""):
+                elsewhere[convention][name] = image
+        alone = self._alone_in_their_places(names, set(saying))
+        beside_one: dict[tuple[str, ...], set[Place]] = defaultdict(set)
+        for name in saying:
+            if (place := self._folders.of(name).place) in alone:
+                beside_one[self._convention(name)].add(place)
+        meant |= {convention for convention, places in beside_one.items() if len(places) > 1}
+        for convention, pairs in elsewhere.items():
+            if convention not in meant and content_rules.are_masks([*pairs], [*pairs.values()], self._content):
                 meant.add(convention)
-        return [name for name in saying if (self._said[name].where, *self._said[name].words) in meant]
+        return [name for name in saying if self._convention(name) in meant]
+
+    def _alone_in_their_places(self, names: list[str], saying: set[str]) -> set[Place]:
+        """Return places with one file that does not say truth: 1/cell.png beside 1/mask_a.png and 1/mask_b.png."""
+        counts = Counter(self._folders.of(name).place for name in names if name not in saying)
+        return {place for place, count in counts.items() if place and count == 1}
+
+    def _convention(self, name: str) -> tuple[str, ...]:
+        return self._said[name].where, *self._said[name].words
 
     def _by_name(self, name: str) -> tuple[Group, str, str] | None:
         """Return the images that a truth file is named after, which part of their truth it is, and where they are."""

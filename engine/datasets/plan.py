@@ -17,8 +17,9 @@ from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
 
 MOST_LOOKS = 400
-"""So many files are decoded for a plan at most."""
-MOST_LOOK_BYTES = 64 << 20
+"""So many files are decoded for a plan at most …"""
+MOST_PIXELS = 400_000_000
+"""… and not another one after so many pixels: a few seconds."""
 _SHOWN = 3
 
 
@@ -75,6 +76,12 @@ class Plan:
             notes.append(f"{_count(joined, 'image has', 'images have')} several masks, which are joined.")
         if self.alternatives:
             notes.append("Left out: " + "; ".join(f"{name} ({n:,})" for name, n in self.alternatives.items()) + ".")
+        return [*notes, *self.doubts]
+
+    @property
+    def doubts(self) -> list[str]:
+        """What looks wrong about the pairs, in sentences: images that look like masks."""
+        doubts = []
         of_why: dict[str, list[str]] = defaultdict(list)
         for suspect in self.suspects:
             of_why[suspect.why].append(suspect.name)
@@ -83,11 +90,11 @@ class Plan:
             what = _count(len(names), "file looks like a mask", "files look like masks")
             them, are = ("it", "it is") if len(names) == 1 else ("them", "they are")
             examples = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-            notes.append(
+            doubts.append(
                 f"{some}{what}: {why} ({examples}). No name or folder pairs {them} with an image, so {are} imported "
                 f"as {'an image' if len(names) == 1 else 'images'}."
             )
-        return notes
+        return doubts
 
     def sentences(self) -> list[str]:
         """Return all facts in sentences, the counts first."""
@@ -125,16 +132,17 @@ def plan(source: Source, limits: codec.Limits | None = None) -> Plan:
 
 
 class _Looks:
-    """What files look like, each decoded once, and no more than MOST_LOOKS of them."""
+    """What files look like, each decoded once, within the limits of a plan."""
 
     def __init__(self, source: Source, files: dict[str, SourceFile], limits: codec.Limits | None) -> None:
         self._source, self._files, self._limits = source, files, limits
         self._likeness: dict[str, str | None] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
+        self._pixels = 0
 
     @property
     def exhausted(self) -> bool:
-        return len(self._likeness) >= MOST_LOOKS
+        return len(self._likeness) >= MOST_LOOKS or self._pixels >= MOST_PIXELS
 
     def like_mask(self, name: str) -> bool | None:
         likeness = self.likeness(name)
@@ -143,7 +151,7 @@ class _Looks:
     def likeness(self, name: str) -> str | None:
         """Return why a file looks like a mask, "" if it does not; None if that cannot be told."""
         if name not in self._likeness:
-            if self.exhausted or self._files[name].size_bytes > MOST_LOOK_BYTES:
+            if self.exhausted:
                 return None
             self._likeness[name] = self._look(name)
         return self._likeness[name]
@@ -158,6 +166,7 @@ class _Looks:
         except (UnreadableImage, UnreadableSource):
             return None
         self._sizes[name] = image.shape[:2]
+        self._pixels += image.shape[0] * image.shape[1]
         return mask_likeness(image)
 
 

@@ -16,6 +16,7 @@ from dashboard.ui import pictures, status
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.file_report import file_report
 from dashboard.ui.import_form import ChosenSource, source_form
+from dashboard.ui.import_plan import draw_import_plan
 from dashboard.ui.job_panel import job_panel
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.paging import first_page, page_numbers
@@ -57,6 +58,7 @@ def import_section() -> None:
     chosen = source_form(key="import", sample=True)
     if chosen is None:
         return
+    draw_import_plan(chosen)
     with resources.database().reading() as session:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
     left, right = st.columns([4, 1], vertical_alignment="bottom")
@@ -142,7 +144,7 @@ def detail_page(view: facts.DatasetView) -> None:
             truth_tab(view)
     if files.open:
         with files:
-            file_report(view.id, key=f"report-{view.id}")
+            file_report(view.id, key=f"report-{view.id}", notes=view.notes)
     if more.open:
         with more:
             add_images(view)
@@ -272,6 +274,7 @@ def add_images(view: facts.DatasetView) -> None:
     chosen = source_form(key="more")
     if chosen is None:
         return
+    draw_import_plan(chosen)
     if st.button(
         f"Add {escaped(chosen.words)}", type="primary", icon=":material/add_photo_alternate:", key="more-start"
     ):

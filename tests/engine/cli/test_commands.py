@@ -201,6 +201,23 @@ def test_two_files_of_one_picture_both_get_a_mask(ask, folder, tmp_path):
     assert (out / "the same.png").read_bytes() == (out / "scene 3.png").read_bytes()
 
 
+def test_a_dry_run_says_what_an_import_would_do_and_stores_nothing(installation, command, ask, folder):
+    would = ask("import", folder, "--dry-run")
+    assert (would["images"], would["truth"]) == (11, 10)  # of which one cannot be read
+    assert would["rules"] == {"truth/ beside images/": 10}
+    said = command("import", folder, "--dry-run").stdout.splitlines()
+    assert said[0] == "11 images, 10 with truth."
+    assert said[-1] == "Nothing was stored."
+    with installation.database.reading() as session:
+        assert session.query(Dataset).count() == 0
+    assert "Give the dataset a name" in command("import", folder).stderr
+
+
+def test_one_picture_is_imported(ask, folder):
+    imported = ask("import", folder / "images" / "scene 3.png", "--name", "one")
+    assert (imported["images"], imported["truth"], imported["skipped"]) == (1, 0, [])
+
+
 def test_an_import_that_broke_off_keeps_its_images_and_the_same_command_goes_on(command, ask, installation, folder):
     dataset_id = ask("import", folder, "--name", "discs")["dataset"]
     with installation.database.writing() as session:  # as a full disk leaves it: rows, but no end

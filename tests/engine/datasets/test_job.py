@@ -83,7 +83,8 @@ def test_files_rows_and_report(installation, tmp_path):
     context = Context(installation)
     result = import_images.run(job, context)
     dataset, images, report = rows(installation, job)
-    assert result == {"dataset": dataset.id, "images": 2, "truth": 1, "taken": 3, "skipped": 4}
+    notes = ["Paired: truth/ beside images/ (2)."]
+    assert result == {"dataset": dataset.id, "images": 2, "truth": 1, "taken": 3, "skipped": 4, "notes": notes}
     assert [image.name for image in images] == ["images/second.bmp", "images/third.png"]
     assert report["images/первый.png"] == (False, "It is the same picture as images/third.png, pixel for pixel.")
     assert not report["truth/первый.png"][0]
@@ -130,6 +131,7 @@ def test_the_sample(installation, monkeypatch):
         "truth": 3,
         "taken": 3,
         "skipped": 0,
+        "notes": [],
     }
     dataset, images, _ = rows(installation, job)
     image, mask = sample.scene(0)

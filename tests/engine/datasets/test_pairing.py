@@ -12,8 +12,8 @@ Truth = str | tuple[str, ...] | None
 
 
 def understood(*names: str, masks: Collection[str] = ()) -> Pairing:
-    """Pair files of which `masks` look like masks and all others do not."""
-    return pair(sorted(names), lambda name: name in masks)
+    """Pair files; if any look like `masks`, all others do not."""
+    return pair(sorted(names), (lambda name: name in masks) if masks else None)
 
 
 def paired(*names: str, masks: Collection[str] = ()) -> dict[str, Truth]:
@@ -103,6 +103,30 @@ LAYOUTS: dict[str, dict[str, Truth]] = {
     "a data set called segmentation": {"segmentation/images/a.png": "segmentation/masks/a.png"},
     "all in a folder of a doubtful name": {"mask_project/a.png": "mask_project/a_mask.png", "mask_project/b.png": None},
     "truth of the name of a file": {"images/a.jpg": "masks/a.jpg.png"},
+    "BDD100K": {"images/10k/train/a.jpg": "labels/sem_seg/masks/train/a.png"},
+    "Mapillary": {"training/images/a.jpg": "training/v1.2/labels/a.png"},
+    "Potsdam": {"2_Ortho_RGB/top_potsdam_2_10_RGB.tif": "5_Labels_all/top_potsdam_2_10_label.tif"},
+    "SYNTHIA": {"RGB/0.png": "GT/LABELS/0.png"},
+    "colour, depth and labels": {"v1/rgb/0.png": "v1/seg/0.png", "v2/rgb/0.png": "v2/seg/0.png"},
+    "volumes": {"train-volume.tif": "train-labels.tif", "test-volume.tif": "test-labels.tif"},
+    "ilastik": {"a.png": "a_Simple Segmentation.png", "b.png": "b_Simple Segmentation.png"},
+    "ImageJ": {"cells 1.tif": "Mask of cells 1.tif"},
+    "photographs of masks": {"mask_wearing_1.jpg": "mask_wearing_1_mask.png"},
+    "iSAID": {"images/P0.png": "Semantic_masks/images/P0_instance_color_RGB.png"},
+    "abbreviations": {"train_img/a.jpg": "train_msk/a.png", "val_img/a.jpg": "val_msk/a.png"},
+    "a second suffix inside": {"images/a.jpg": "masks/a.jpg_mask.png"},
+    "DAVIS": {f"JPEGImages/480p/{v}/0.jpg": f"Annotations/480p/{v}/0.png" for v in ("bear", "bus")},
+    "frames": {f"{v}/frames/0.jpg": f"{v}/masks/0.png" for v in ("v1", "v2")},
+    "IDRiD": {
+        "A. Segmentation/1. Original Images/a. Training Set/IDRiD_01.jpg": (
+            "A. Segmentation/2. All Segmentation Groundtruths/a. Training Set/1. Microaneurysms/IDRiD_01_MA.tif",
+            "A. Segmentation/2. All Segmentation Groundtruths/a. Training Set/2. Haemorrhages/IDRiD_01_HE.tif",
+        )
+    },
+    "one image and its masks in a folder": {
+        "1/cell.png": ("1/mask_a.png", "1/mask_b.png"),
+        "2/cell.png": "2/mask_a.png",
+    },
     "a second suffix": {"a.png": "a.mask.png", "b.png": "b.mask.png"},
 }
 
@@ -142,6 +166,29 @@ def test_of_several_codings_the_classes_are_taken():
     found = understood("JPEGImages/a.jpg", "SegmentationClass/a.png", "SegmentationObject/a.png")
     assert found.pairs[0].truth == ("SegmentationClass/a.png",)
     assert "SegmentationClass/a.png is taken" in found.entries[0].reason
+
+
+def test_codings_in_folders():
+    found = paired("RGB/0.png", "GT/COLOR/0.png", "GT/LABELS/0.png")
+    assert found == {"RGB/0.png": "GT/LABELS/0.png"}
+    roads = ["images/10k/train/a.jpg", "labels/sem_seg/colormaps/train/a.png", "labels/sem_seg/masks/train/a.png"]
+    assert paired(*roads) == {roads[0]: roads[2]}
+    streets = [
+        "training/images/a.jpg",
+        *(f"training/v1.2/{kind}/a.png" for kind in ("instances", "labels", "panoptic")),
+    ]
+    assert paired(*streets) == {streets[0]: "training/v1.2/labels/a.png"}
+
+
+def test_masks_in_a_folder_of_a_doubtful_name_are_no_images_even_if_none_belongs_to_one():
+    lost = ["photos/IMG_1.jpg", "wound_masks/x.png", "wound_masks/y.png"]
+    assert paired(*lost, masks=lost[1:]) == {lost[0]: None}
+    assert paired(*lost, masks=["none of them"]) == dict.fromkeys(lost)
+
+
+def test_overlays_are_neither_truth_nor_images():
+    assert paired("images/a.png", "masks/a.png", "overlay/a.png") == {"images/a.png": "masks/a.png"}
+    assert paired("images/a.png", "overlays/a.png") == {"images/a.png": None}
 
 
 def test_the_field_of_view_is_no_truth_even_where_there_is_no_other_mask():
@@ -192,13 +239,29 @@ def test_a_mask_ending_alone_is_a_photograph():
 def test_what_names_leave_open_is_decided_by_content():
     twins = ["Imgs/1.jpg", "Imgs/1.png", "Imgs/2.jpg", "Imgs/2.png"]
     assert paired(*twins, masks=twins[1::2]) == {"Imgs/1.jpg": "Imgs/1.png", "Imgs/2.jpg": "Imgs/2.png"}
-    assert paired(*twins) == dict.fromkeys(twins)
+    assert paired(*twins, masks=["none of them"]) == dict.fromkeys(twins)
     folders = ["train/photos/1.jpg", "train/outlines/1.png", "test/photos/1.jpg", "test/outlines/1.png"]
     assert paired(*folders, masks=folders[1::2]) == {folders[0]: folders[1], folders[2]: folders[3]}
-    assert paired(*folders) == dict.fromkeys(sorted(folders))
+    assert paired(*folders, masks=["none of them"]) == dict.fromkeys(sorted(folders))
     words = ["a.png", "a_bw.png", "b.png", "b_bw.png"]
     assert paired(*words, masks=words[1::2]) == {"a.png": "a_bw.png", "b.png": "b_bw.png"}
-    assert paired(*words) == dict.fromkeys(words)
+    assert paired(*words, masks=["none of them"]) == dict.fromkeys(words)
+    two = ["a.png", "a_instance_color.png"]
+    assert paired(*two, masks=two[1:]) == {"a.png": "a_instance_color.png"}
+    lesions = [
+        f"PH2/{n}/{n}_{kind}/{n}{end}.bmp" for n in ("I1", "I2") for kind, end in (("Photo", ""), ("wound", "_w"))
+    ]
+    assert paired(*lesions, masks=lesions[1::2]) == {lesions[0]: lesions[1], lesions[2]: lesions[3]}
+    maps = ["train/1.jpg", "stuffmaps/train/1.png", "val/1.jpg", "stuffmaps/val/1.png"]
+    assert paired(*maps, masks=maps[1::2]) == {maps[0]: maps[1], maps[2]: maps[3]}
+    view = ["1.png", "1_gt.png", "1_fov.png", "2.png", "2_fov.png"]
+    assert paired(*view, masks=[name for name in view if "_" in name]) == {"1.png": "1_gt.png", "2.png": None}
+    photographs = ["input/1.png", "target/1.png", "input/2.png", "target/2.png"]
+    assert paired(*photographs, masks=["none of them"]) == dict.fromkeys(sorted(photographs))
+    assert paired(*photographs, masks=photographs[1::2]) == {
+        "input/1.png": "target/1.png",
+        "input/2.png": "target/2.png",
+    }
     elsewhere = ["photos/a.png", "drawn/a_mask.png"]
     assert paired(*elsewhere, masks=elsewhere[1:]) == {"photos/a.png": "drawn/a_mask.png"}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.datasets.archive import Zip
-from engine.datasets.source import Folder, Limits, UnreadableSource, shown
+from engine.datasets.source import Folder, Limits, UnreadableSource, shown, why_not
 from tests.assets import bad_files
 
 PNG = bad_files.encoded(bad_files.picture())
@@ -182,3 +182,28 @@ def test_zips_that_cannot_be_opened(tmp_path, data, sentence):
 def test_a_zip_that_is_not_there(tmp_path):
     with pytest.raises(UnreadableSource, match="not there"):
         Zip(tmp_path / "gone.zip")
+
+
+def test_folders_that_windows_marks_with_a_backslash_are_not_files(tmp_path):
+    files = {"set\\": b"", "set\\images\\": b"", "set\\images\\a.png": PNG}
+    with closing(Zip(zip_file(tmp_path, files))) as source:
+        assert [file.name for file in source.files] == ["set/images/a.png"]
+        assert source.skipped == []
+
+
+@pytest.mark.parametrize(("page", "name"), [("gbk", "细胞"), ("cp1252", "Präparat"), ("cp850", "Präparat")])
+def test_names_in_the_code_page_of_the_packing_machine(tmp_path, page, name):
+    raw = name.encode(page)
+    data = bad_files.zipped({f"{'#' * len(raw)}.png": PNG}).replace(b"#" * len(raw), raw)
+    with closing(Zip(zip_file(tmp_path, data))) as source:
+        assert [file.name for file in source.files] == [f"{name}.png"]
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.JPE", "a.dib", "a.avif", "a.jp2", "a.heic", "img.001", "noname"])
+def test_names_that_pictures_have(name):
+    assert why_not(name, 1, Limits()) == ""
+
+
+@pytest.mark.parametrize(("name", "words"), [("a.dcm", "DICOM"), ("a.nii", "NIfTI"), ("a.NII.GZ", "NIfTI")])
+def test_medical_formats_are_named(name, words):
+    assert f"{words} is not read; export slices as PNG or TIFF" in why_not(name, 1, Limits())

@@ -1,0 +1,62 @@
+"""What an import would do, read before it is submitted: names, and the content of a few files."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard.server import resources
+from engine.datasets import ingest
+from engine.datasets.source import Limits, UnreadableSource
+from engine.imaging import codec
+
+KEEP_S = 120
+"""A folder of the server may change; a plan is read again after this time."""
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """The facts of a plan: sentences, (image, truth) pairs, and (file, reason) of what is left out.
+
+    `doubts` are sentences on images that look like masks; `error` is why the source cannot be read at all, or "".
+    """
+
+    sentences: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    error: str = ""
+
+
+def import_plan(source: dict[str, Any], stamp: str) -> ImportPlan | None:
+    """Return the plan for the source of an import job, or None for the sample set.
+
+    Args:
+        stamp: anything that changes when the files of the source do.
+    """
+    if source["kind"] == "sample":
+        return None
+    place = str(resources.upload_folder(source["token"])) if source["kind"] == "upload" else source["path"]
+    return _read(source["kind"], place, stamp)
+
+
+@st.cache_data(max_entries=20, ttl=KEEP_S, show_spinner="Looking at the files")
+def _read(kind: str, place: str, stamp: str) -> ImportPlan:
+    current = resources.settings()
+    limits = Limits(max_files=current.import_limit_files)
+    open_source = ingest.open_upload if kind == "upload" else ingest.open_zip_or_folder
+    try:
+        with closing(open_source(Path(place), limits)) as source:
+            planned = ingest.plan(source, codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6)))
+    except UnreadableSource as error:
+        return ImportPlan(error=str(error))
+    return ImportPlan(
+        sentences=tuple(sentence for sentence in planned.sentences() if sentence not in planned.doubts),
+        doubts=tuple(planned.doubts),
+        pairs=tuple((item.image.name, ", ".join(file.name for file in item.truth)) for item in planned.items),
+        left_out=tuple((entry.name, entry.reason) for entry in planned.entries),
+    )
