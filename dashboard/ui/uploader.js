@@ -65,7 +65,10 @@ class Uploader {
     const refused = real.filter((entry) => !wanted.includes(entry)).map(({ path }) => path);
     const total = wanted.reduce((sum, { file }) => sum + file.size, 0);
     if (total > limit) return this.say([`This is ${sizeText(total)}; the limit of an upload is ${sizeText(limit)}.`], "bad");
-    if (!wanted.length) return this.say([real.length ? `None of these files is one of ${accept.join(", ")}.` : "It contains no file."], "bad");
+    if (!wanted.length) {
+      const none = real.length ? `None of these files is one of ${accept.join(", ")}.` : "It contains no file.";
+      return this.say([none, ...this.explained(refused)], "bad");
+    }
     this.job = { total, files: wanted.length, sent: new Map(), failed: [], refused, done: 0, bytes: 0, started: performance.now(), requests: new Set() };
     this.sending = true;
     this.show();
@@ -129,11 +132,22 @@ class Uploader {
     this.arrived.bytes += job.bytes;
     const lines = [`${countText(this.arrived.files)} uploaded, ${sizeText(this.arrived.bytes)}.`];
     if (job.refused.length) lines.push(`Left out, not an image or a zip: ${listText(job.refused)}.`);
+    lines.push(...this.explained(job.refused));
     if (job.failed.length) {
       lines.push(`Not uploaded: ${listText(job.failed.map(({ path }) => path))}. ${job.failed[0].reason}`);
     }
     this.say(lines, job.failed.length ? "bad" : "good");
     if (this.arrived.files) this.finished({ ...this.arrived, failed: job.failed.length });
+  }
+
+  // What to do with files of a known format that is not read, once for each format.
+  explained(paths) {
+    const lines = new Map();
+    for (const path of paths) {
+      const found = this.data.formats.find(([suffix]) => path.toLowerCase().endsWith(suffix));
+      if (found && !lines.has(found[1])) lines.set(found[1], `${path}: ${found[1]}`);
+    }
+    return [...lines.values()];
   }
 
   cancel() {

@@ -18,6 +18,7 @@ import streamlit as st
 from dashboard.facts import urls
 from dashboard.server import resources
 from dashboard.ui.web import component
+from engine.datasets.foreign_formats import FOREIGN_SUFFIXES
 from engine.datasets.source import IMAGE_SUFFIXES
 
 _render = component("uploader", "ui/uploader.js", style="ui/uploader.css")
@@ -46,6 +47,7 @@ def uploader(
         "label": label,
         "note": note,
         "accept": list(accept),
+        "formats": [list(entry) for entry in FOREIGN_SUFFIXES],
         "limit_bytes": resources.upload_limit_bytes(),
     }
     result = _render(key=f"{key}-{token}", data=data, on_finished_change=_noop)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from engine.datasets.folders import Folders, Path, folder_of
 from engine.datasets.image_index import ImageIndex
-from engine.datasets.naming import stem, suffix, tokens
+from engine.datasets.naming import CODING_WORDS, TRUTH_ENDINGS, stem, suffix, tokens
 
 Content = Callable[[str], bool | None]
 """Returns whether the file of a name looks like a mask; None if that cannot be told."""
@@ -61,8 +61,12 @@ def by_suffix(images: Iterable[str], looks_like_mask: Content) -> dict[str, str]
 def by_unknown_word(
     images: Iterable[str], folders: Folders, index: ImageIndex, looks_like_mask: Content
 ) -> dict[str, tuple[str, str]]:
-    """Return {mask: (its image, rule)} for files named like an image and a few words more: a_bw.png beside a.png."""
+    """Return {mask: (its image, rule)} for files named like an image and a few words more: a_bw.png beside a.png.
+
+    Words that nobody knows must recur: one file alone may have its name by chance.
+    """
     found: dict[str, dict[str, str]] = defaultdict(dict)
+    known: set[str] = set()
     for image in images:
         words = tokens(image)
         for at in range(1, len(words)):
@@ -72,11 +76,13 @@ def by_unknown_word(
                 place, name = folders.of(image).place, " ".join(rest)
                 group = index.in_place(place, name) or index.near(place, name) or index.anywhere(name)
                 if group is not None and image not in index.groups[group]:
-                    found[f"{rule.format('_'.join(more))} beside *, by content"][image] = index.groups[group][0]
+                    label = f"{rule.format('_'.join(more))} beside *, by content"
+                    found[label][image] = index.groups[group][0]
+                    known |= {label} if set(more) <= TRUTH_ENDINGS | CODING_WORDS else set()
     return {
         mask: (image, rule)
         for rule, pairs in found.items()
-        if are_masks(list(pairs), list(pairs.values()), looks_like_mask)
+        if (len(pairs) > 1 or rule in known) and are_masks(list(pairs), list(pairs.values()), looks_like_mask)
         for mask, image in pairs.items()
     }
 
