@@ -41,6 +41,7 @@ __all__ = [
     "open_upload",
     "plan",
     "read",
+    "read_masks",
     "readers",
 ]
 
@@ -158,20 +159,35 @@ def read(
         image, note, pixel_size = codec.read_image(source.read(item.image), limits, options)
     except (UnreadableImage, UnreadableSource) as error:
         return Decoded(name, None, None, "", tuple(_without_image(item, str(error))))
-    entries = [Entry(name, True, " ".join(filter(None, (item.note, note))))]
+    truth, entries = read_masks(source, item.truth, image.shape[:2], limits, item.page)
+    entries = [Entry(name, True, " ".join(filter(None, (item.note, note)))), *entries]
+    return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
+
+
+def read_masks(
+    source: Source | _Held,
+    files: Sequence[SourceFile],
+    shape: tuple[int, int],
+    limits: codec.Limits | None = None,
+    page: int | None = None,
+) -> tuple[TruthFile | None, list[Entry]]:
+    """Return the masks of one image of (height, width), joined, or None, and an entry for each file.
+
+    `page`, counted from 0, is taken of files that have several pages.
+    """
     masks: list[TruthFile] = []
-    for file in item.truth:
+    entries = []
+    for file in files:
         try:
             data = source.read(file)
-            page = item.page if item.page is not None and codec.count_pages(data) > 1 else None
-            mask, note = fit_truth(read_truth(data, limits, page), image.shape[:2])
+            own = page if page is not None and codec.count_pages(data) > 1 else None
+            mask, note = fit_truth(read_truth(data, limits, own), shape)
         except (UnreadableImage, UnreadableSource) as error:
-            entries.append(Entry(page_name(file.name, item.page), False, str(error)))
+            entries.append(Entry(page_name(file.name, page), False, str(error)))
         else:
             masks.append(mask)
-            entries.append(Entry(page_name(file.name, item.page), True, note))
-    truth = join(masks) if masks else None
-    return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
+            entries.append(Entry(page_name(file.name, page), True, note))
+    return (join(masks) if masks else None), entries
 
 
 def fit_truth(truth: TruthFile, shape: tuple[int, int]) -> tuple[TruthFile, str]:

@@ -50,7 +50,7 @@ class Plan:
 
     `entries` are the files that are out already; `rules` counts images by how they were paired with their truth;
     `alternatives` counts files that hold the same truth in another coding; `suspects` are images that look like masks,
-    of which there may be more than were looked at unless `every_suspect`.
+    of which there may be more than were looked at unless `every_suspect`. `alone` is truth of no image.
     """
 
     items: tuple[Item, ...]
@@ -59,6 +59,7 @@ class Plan:
     alternatives: dict[str, int]
     suspects: tuple[Suspect, ...]
     every_suspect: bool = True
+    alone: tuple[SourceFile, ...] = ()
 
     @property
     def with_truth(self) -> int:
@@ -128,7 +129,8 @@ def plan(source: Source, limits: codec.Limits | None = None) -> Plan:
         for found in paired.pairs
     ]
     entries = (*source.skipped, *paired.entries)
-    return Plan(tuple(items), entries, paired.rules, paired.alternatives, tuple(suspects), every)
+    alone = tuple(by_name[name] for name in paired.alone)
+    return Plan(tuple(items), entries, paired.rules, paired.alternatives, tuple(suspects), every, alone)
 
 
 class _Looks:
