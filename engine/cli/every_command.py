@@ -1,6 +1,6 @@
 """The application with every command: each module adds its own when it is imported."""
 
-from engine.cli import doctor, exporting, importing, keeping, measuring, people
+from engine.cli import adding, doctor, exporting, importing, keeping, measuring, people
 from engine.cli.commands import app
 
-__all__ = ["app", "doctor", "exporting", "importing", "keeping", "measuring", "people"]
+__all__ = ["adding", "app", "doctor", "exporting", "importing", "keeping", "measuring", "people"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +32,8 @@ from engine.datasets.truth_file import TruthFile, join, read_truth
 from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
 from engine.imaging.pixels import PixelSize
+from engine.store import keys as stored
+from engine.store.base import Store
 
 __all__ = [
     "Decoded",
@@ -39,6 +43,8 @@ __all__ = [
     "content_hash",
     "fit_truth",
     "open_upload",
+    "open_zip_or_folder",
+    "opened",
     "plan",
     "read",
     "read_masks",
@@ -62,6 +68,25 @@ class Decoded:
     content_hash: str
     entries: tuple[Entry, ...]
     pixel_size: PixelSize | None = None
+
+
+@contextmanager
+def opened(source: dict[str, Any], files: Store, max_files: int) -> Iterator[Source]:
+    """Open the source of a job for as long as a block runs: {"kind": "folder" | "zip", "path"} or "upload" of "token".
+
+    Raises:
+        UnreadableSource: it cannot be read at all; the sentence says why.
+    """
+    limits = Limits(max_files=max_files)
+    with ExitStack() as opening:
+        if source["kind"] == "upload":
+            folder = opening.enter_context(files.workspace(stored.upload_folder(source["token"])))
+            yield opening.enter_context(closing(open_upload(folder, limits)))
+        elif source["kind"] in ("folder", "zip"):
+            yield opening.enter_context(closing(open_zip_or_folder(Path(source["path"]), limits)))
+        else:
+            kinds = "a folder, a zip, an upload or the sample"
+            raise UnreadableSource(f"Files to import come from {kinds}. Got {source['kind']!r}.")
 
 
 def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from engine.datasets import ingest
 from engine.datasets.pairing import pair_known
 from engine.datasets.plan import plan
-from engine.datasets.source import Entry, Source, SourceFile
+from engine.datasets.source import Entry, Source, SourceFile, UnreadableSource
+from engine.datasets.truth_file import FEW_COLOURS, TruthFile
 from engine.imaging import codec
 
 _NOT_A_MASK = "It is an image, not a mask; images are added without --as or by 'Add images'."
@@ -71,6 +75,32 @@ def plan_masks(source: Source, images: Sequence[tuple[str, str]], limits: codec.
         elif not item.truth:
             entries.append(Entry(item.image.name, False, _NOT_A_MASK))
     return _matched(images, units, with_own, entries)
+
+
+def read_mask(
+    source: Source, item: MaskItem, shape: tuple[int, int], content_hash: str, limits: codec.Limits | None = None
+) -> tuple[TruthFile | None, list[Entry]]:
+    """Return the mask of an image of (height, width), or None, and an entry for each file.
+
+    A file that is the image itself, by its `content_hash`, is no mask.
+    """
+    mask, entries = ingest.read_masks(source, item.files, shape, limits)
+    if mask is None or len(item.files) > 1 or not _may_be_photograph(mask):
+        return mask, entries
+    (file,) = item.files
+    try:
+        image = codec.decode_image(source.read(file), limits)
+    except (codec.UnreadableImage, UnreadableSource):
+        return mask, entries
+    if image.shape[:2] == shape and ingest.content_hash(image) == content_hash:
+        return None, [Entry(file.name, False, f"It is the image {item.image_name} itself, not a mask of it.")]
+    return mask, entries
+
+
+def _may_be_photograph(mask: TruthFile) -> bool:
+    if mask.keys is None:
+        return len(np.unique(mask.values)) > FEW_COLOURS
+    return isinstance(mask.keys[0], str)
 
 
 def _matched(

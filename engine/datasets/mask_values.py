@@ -1,4 +1,4 @@
-"""What the values of a folder of masks mean: 0/255, a probability, class numbers, the ids of a label map, or colours."""
+"""What the values of a folder of masks mean: 0/255, a probability, class numbers, ids of a label map, or colours."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def mask_values(files: Iterable[TruthFile], soft: bool) -> MaskValues:
     rows = [truth.value_rows(codes.encode(file)) for file in files]
     found, keys = truth.facts(rows), dict(codes.table)
     levels = np.flatnonzero(found.counts).tolist()
-    high = bool(levels) and levels[-1] >= truth.INDEX_LIMIT and not {1, 255} == set(levels) - {0}
+    high = bool(levels) and levels[-1] >= truth.INDEX_LIMIT and {1, 255} != set(levels) - {0}
     if soft and not keys and high and not truth.holds_label_map(found):
         return MaskValues(codes, (), "0/255" if len(levels) <= 2 else PROBABILITY)
     classes = truth.propose_classes(found, keys)
