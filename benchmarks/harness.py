@@ -29,6 +29,7 @@ import psutil
 import typer
 from playwright.sync_api import Page
 
+from engine.datasets.truth_file import read_truth
 from engine.imaging import codec
 from tests.support.chromium import chromium, tab
 from tests.support.installation import REPOSITORY
@@ -162,7 +163,7 @@ def paths(folder: Path, part: str = "all") -> list[tuple[Path, Path]]:
 def pairs(folder: Path, part: str = "all", foreground: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield image (uint8 RGB (H, W, 3)) and truth (bool (H, W)) of each pair, in the order of their names."""
     for image, truth in paths(folder, part):
-        yield codec.decode_image(image.read_bytes()), codec.decode_truth(truth.read_bytes()) >= foreground
+        yield codec.decode_image(image.read_bytes()), read_truth(truth.read_bytes()).values >= foreground
 
 
 @contextmanager

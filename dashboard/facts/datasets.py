@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Literal
 
-import numpy as np
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
@@ -16,6 +15,7 @@ from dashboard.facts import urls
 from dashboard.facts.jobs import JobView, job_view
 from db import datasets
 from db.models import Dataset, Image, ImportEntry, Job, Label, LabelSet, Prediction, PredictionSet, Run
+from engine.datasets import truth as truth_values
 
 THUMBNAILS = 4
 TruthFilter = Literal["all", "with truth", "without truth"]
@@ -157,13 +157,9 @@ def _wanted(dataset_id: str, search: str, truth: TruthFilter) -> list[ColumnElem
     return wanted
 
 
-def truth_counts(session: Session, dataset_id: str) -> np.ndarray:
-    """Return how many pixels of all truth masks have each grey value: int64 (256,)."""
-    counts = np.zeros(256, np.int64)
-    for values in session.scalars(select(Image.truth_values).where(_of_truth(dataset_id))):
-        for value, pixels in values:
-            counts[value] += pixels
-    return counts
+def truth_facts(session: Session, dataset_id: str) -> truth_values.ValueFacts:
+    """Return the facts about the values of all truth masks."""
+    return truth_values.facts(session.scalars(select(Image.truth_values).where(_of_truth(dataset_id))))
 
 
 def example_images(session: Session, dataset_id: str, count: int = 3) -> tuple[tuple[str, str], ...]:
@@ -178,10 +174,10 @@ def _of_truth(dataset_id: str) -> ColumnElement[bool]:
     return and_(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
 
 
-def _clear_values(values: Sequence[tuple[int, int]]) -> int:
+def _clear_values(values: Sequence[truth_values.ValueRow]) -> int:
     """Return how many values cover at least 0.5 % of a mask: stray greys at edges do not count."""
-    whole = sum(pixels for _, pixels in values)
-    return sum(pixels >= 0.005 * whole for _, pixels in values)
+    whole = sum(row[1] for row in values)
+    return sum(row[1] >= 0.005 * whole for row in values)
 
 
 def deletion(session: Session, dataset_id: str) -> Deletion | None:

@@ -328,7 +328,10 @@ def write_files(
 def score(masks: Path, truth: Path, as_json: AsJson = False):
     """Score a folder of masks against a folder of truth masks, paired by stem."""
     result = score_folders(existing(masks, "folder"), existing(truth, "folder"))
-    sentence = "{images} images against truth: Dice {dice:.4f}, IoU {iou:.4f}, F-beta {fbeta:.4f}, MAE {mae:.4f}."
+    sentence = (
+        "{images} images against truth: Dice {dice:.4f}, IoU {iou:.4f}, F-beta {fbeta:.4f}, MAE {mae:.4f}. "
+        "Masks were read as {masks_read_as}; truth as {truth_read_as}."
+    )
     print_result(result, as_json, sentence.format_map(result))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from engine.datasets.archive import Zip
+from engine.datasets.foreign_formats import foreign_suffix
 from engine.datasets.plan import Item, Plan, plan
 from engine.datasets.reading import Reading, page_name
 from engine.datasets.source import (
@@ -103,10 +104,12 @@ def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
 
 
 def _is_meant_as_zip(path: Path) -> bool:
+    if foreign_suffix(path.name):  # such as .nii.gz
+        return False
     with path.open("rb") as file:
-        head = file.read(4)
-    if head[:2] == b"PK" or path.suffix.lower() in ARCHIVE_SUFFIXES:
-        return path.suffixes[-2:] != [".nii", ".gz"]
+        head = file.read(2)
+    if head == b"PK" or path.suffix.lower() in ARCHIVE_SUFFIXES:
+        return True
     return not is_picture_name(path.name) and zipfile.is_zipfile(path)
 
 

@@ -46,7 +46,7 @@ def mask_values(files: Iterable[TruthFile], soft: bool) -> MaskValues:
     levels = np.flatnonzero(found.counts).tolist()
     high = bool(levels) and levels[-1] >= truth.INDEX_LIMIT and {1, 255} != set(levels) - {0}
     if soft and not keys and high and not truth.holds_label_map(found):
-        return MaskValues(codes, (), "0/255" if len(levels) <= 2 else PROBABILITY)
+        return MaskValues(codes, (), "0/255" if set(levels) <= {0, 255} else PROBABILITY)
     classes = truth.propose_classes(found, keys)
     names = ", ".join(f"{_shown(entry.value, keys)} = {entry.name}" for entry in classes.classes[:_SHOWN])
     return MaskValues(codes, classes.lookup, names + (", …" if len(classes.classes) > _SHOWN else ""))

@@ -126,8 +126,14 @@ def class_map(values: np.ndarray, lookup: Sequence[int]) -> np.ndarray:
     return np.asarray(lookup, np.uint8)[values]
 
 
-def propose_classes(found: ValueFacts, keys: Mapping[int, Key] | None = None) -> TruthClasses:
-    """Return the classes that the facts about a set suggest. `keys` has the id or colour of each code.
+def propose_classes(
+    found: ValueFacts, keys: Mapping[int, Key] | None = None, objects: bool | None = None
+) -> TruthClasses:
+    """Return the classes that the facts about a set suggest.
+
+    Args:
+        keys: the id or colour of each code.
+        objects: whether values are objects (True) or classes (False); None finds out.
 
     Codes, few values that lie apart, class indices and the ids of a label map are classes as they are; many ids that
     are one region each are objects, all of one class. Otherwise the classes are peaks of the histogram, and each
@@ -137,8 +143,8 @@ def propose_classes(found: ValueFacts, keys: Mapping[int, Key] | None = None) ->
     keys = keys or {}
     counts = found.counts
     values = [int(value) for value in np.flatnonzero(counts)]
-    if keys:
-        return _exact(found, keys)
+    if keys or objects is not None:
+        return _exact(found, keys, objects)
     if {value for mask in found.masks for value in mask} - {0} == {1, VOID} and all(
         len(mask - {0}) <= 1 for mask in found.masks
     ):  # some masks are 0/1, the others 0/255
@@ -219,7 +225,7 @@ def from_names(names: Mapping[int, str], occurring: Iterable[int]) -> TruthClass
     return TruthClasses(classes=tuple(classes), lookup=tuple(lookup))
 
 
-def _exact(found: ValueFacts, keys: Mapping[int, Key]) -> TruthClasses:
+def _exact(found: ValueFacts, keys: Mapping[int, Key], objects: bool | None = None) -> TruthClasses:
     """Return one class for each value that occurs, or one for all objects."""
     values = [int(value) for value in np.flatnonzero(found.counts)]
     void = {VOID} & set(values) if _has_void(found) or keys else set()
@@ -228,7 +234,7 @@ def _exact(found: ValueFacts, keys: Mapping[int, Key]) -> TruthClasses:
     background = 0 if 0 in values or not values else _border_value(found, set(values) - void)
     others = [value for value in values if value != background and value not in void]
     lookup = np.zeros(256, int)
-    if _are_objects(found, others):
+    if others and (_are_objects(found, others) if objects is None else objects):
         classes = [("background", background), ("object", others[0])]
         lookup[others] = 1
     else:

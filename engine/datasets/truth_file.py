@@ -38,7 +38,12 @@ SCATTERED_PIXELS, SCATTERED_VALUES = 0.05, 0.1
 LOSSY_DISTANCE, SMOOTH_DISTANCE = 40, 16
 """Main colours of one file differ by more than this in some channel, after JPEG or with smooth edges."""
 
-LOSSY_SHARE = 0.001
+MAIN_SHARE = 0.0005
+"""A main colour fills at least this share of an image, away from edges."""
+
+FLAT_SHARE = 0.2
+"""A photograph has less that is flat."""
+
 GREY_SPREAD = 24
 """JPEG gives grey this much colour."""
 
@@ -221,15 +226,15 @@ def _main_colours(
     rgb: np.ndarray, packed: np.ndarray, found: np.ndarray, index: np.ndarray, lossy: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the main colours, packed int (N,), and the nearest of them for each pixel, int32 (H, W)."""
-    if lossy:
-        square = np.ones((3, 3), np.uint8)
-        flat = (cv2.dilate(rgb, square).astype(np.int16) - cv2.erode(rgb, square)).max(axis=2) <= GREY_SPREAD
-    else:
-        flat = ~ragged(packed)
+    square = np.ones((3, 3), np.uint8)
+    spread = (cv2.dilate(rgb, square).astype(np.int16) - cv2.erode(rgb, square)).max(axis=2)
+    flat = spread <= (GREY_SPREAD if lossy else 0)
+    if len(found) > MOST_COLOURS and flat.mean() < FLAT_SHARE:
+        raise UnreadableImage(f"It has {len(found):,} colours, so it is no mask; the image is kept without.")
     counts = np.bincount(index[flat], minlength=len(found))
     colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1)
     distance = LOSSY_DISTANCE if lossy else SMOOTH_DISTANCE
-    least = max(4, LOSSY_SHARE * packed.size) if lossy else 4
+    least = max(4, MAIN_SHARE * packed.size)
     order = np.argsort(-counts, kind="stable")[:MOST_COLOURS]
     mains = sorted(_clusters(colours, counts, order.tolist(), distance, least))
     chosen = np.array(mains or [int(order[0])])

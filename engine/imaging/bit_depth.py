@@ -14,6 +14,7 @@ IGNORE_NON_FINITE = np.errstate(over="ignore", invalid="ignore")
 """Infinite and undefined results become 0 in the end, so they need no warning."""
 
 
+FILL_SAMPLE = 50_000
 FILL_GAP, SENTINEL_GAP = 3.0, 1e4
 """A lowest value that many pixels share, further below all others than so many times their range, fills a border; a
 greatest value is the mark of missing data only if it lies absurdly far off, as it may be an object."""
@@ -36,22 +37,25 @@ def to_8_bit(pixels: np.ndarray, nodata: float | None = None) -> np.ndarray:
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / 1e6) ** 0.5))  # a million pixels suffice for the quantiles
     sample = pixels[::step, ::step]
     sample = sample[_is_measured(sample, nodata)].astype(np.result_type(pixels.dtype, np.uint16), copy=False)
-    fill = _fill_value(sample)
+    fill = _fill_value(sample[:: 1 + len(sample) // FILL_SAMPLE])
+    whole = fill is None and nodata is None and pixels.dtype.kind != "f"
     sample = sample if fill is None else sample[sample != fill]
     lower, upper = np.percentile(sample, (0.1, 99.9)).tolist() if sample.size else (low, high)
     if upper <= lower:  # nearly all pixels have one value: use the full range, so that the few others are visible
         lower, upper = low, high
-    width = upper - lower or 1.0
+    lower, width = lower / 2, upper / 2 - lower / 2 or 1.0  # halves: the span of the largest floats is no number
 
     @IGNORE_NON_FINITE
     def stretched(strip: np.ndarray) -> np.ndarray:
         values = strip.astype(np.float64)
+        values /= 2
         values -= lower
         values /= width
         np.clip(values, 0, 1, out=values)
         values *= 255
         np.rint(values, out=values)
-        values[~_is_measured(strip, nodata) | (strip == fill)] = 0
+        if not whole:
+            values[~_is_measured(strip, nodata) | (strip == fill)] = 0
         return values
 
     return _in_strips(pixels, np.uint8, stretched)
@@ -146,24 +150,5 @@ def over_white(pixels: np.ndarray) -> np.ndarray:
     return _in_strips(pixels, pixels.dtype, composited)
 
 
-def alpha_or_over_black(pixels: np.ndarray) -> np.ndarray:
-    """Return alpha (H, W, 1) if only alpha varies in (H, W, 2 or 4), else the colour, black where transparent."""
-    colour, alpha = pixels[..., :-1], pixels[..., -1:]
-    visible = colour[alpha[..., 0] > 0]
-    if alpha.min() == alpha.max():
-        return colour
-    if (visible == visible[:1]).all():
-        return alpha
-    return np.where(alpha > 0, colour, 0).astype(colour.dtype)
-
-
 def _largest(dtype: np.dtype) -> float:
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
-
-
-@IGNORE_NON_FINITE
-def luma(pixels: np.ndarray) -> np.ndarray:
-    """Return the brightness (H, W, 1) of RGB (H, W, 3) by ITU-R 601, in the same dtype."""
-    weights = np.array([[0.299], [0.587], [0.114]])
-    whole = (lambda luma: luma) if pixels.dtype.kind == "f" else np.rint
-    return _in_strips(pixels, pixels.dtype, lambda strip: whole(strip.astype(np.float64) @ weights))

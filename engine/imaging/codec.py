@@ -23,18 +23,16 @@ import cv2
 import numpy as np
 from PIL import UnidentifiedImageError
 
-from engine.imaging.bit_depth import alpha_or_over_black, luma, over_white, to_8_bit, truth_to_8_bit
-from engine.imaging.limits import Limits, UnreadableImage
+from engine.imaging.bit_depth import over_white, to_8_bit
+from engine.imaging.limits import MOST_PAGES, Limits, UnreadableImage
 from engine.imaging.pictures import count_frames, read_picture
 from engine.imaging.pixels import Pixels, PixelSize
 from engine.imaging.refusal import DAMAGED, refusal
-from engine.imaging.tiff import MAGIC as TIFF_MAGIC
 from engine.imaging.tiff import count_pages as count_directories
 from engine.imaging.tiff import read_tiff
+from engine.imaging.tiff_directories import MAGIC as TIFF_MAGIC
 
 THUMBNAIL_PX = 192
-MOST_PAGES = 10_000
-"""Pages of one file that are read for a projection or as images of their own."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,8 @@ def read_image(
     pixels = _projected(data, limits) if options.page == "max" else decode_pixels(data, limits, page=options.page or 0)
     notes = []
     if pixels.pages > 1 and options.page is None:
-        notes.append(f"It has {pixels.pages:,} pages; page 1 was taken.")
+        at_least = "at least " if pixels.pages >= MOST_PAGES else ""
+        notes.append(f"It has {at_least}{pixels.pages:,} pages; page 1 was taken.")
     values, note = _chosen_channels(pixels, options.channels)
     image = to_8_bit(values, pixels.nodata)
     image = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
@@ -158,38 +157,6 @@ def _chosen_channels(pixels: Pixels, channels: tuple[int, ...] | Literal["mix"] 
     if len(channels) == 2:  # the third colour stays dark
         chosen = np.concatenate([chosen, np.zeros_like(chosen[..., :1])], axis=2)
     return chosen, ""
-
-
-def decode_truth(data: bytes, limits: Limits | None = None, page: int = 0) -> np.ndarray:
-    """Return a truth mask as grey values, uint8 (H, W), the same value for the same class in every file.
-
-    Grey stays as it is. A palette with colours gives its indices (class maps are stored so); a palette of greys gives
-    its greys. Colour gives its luma (ITU-R 601), so one colour is one value. Where only the alpha channel varies,
-    alpha is the mask; otherwise transparent parts are black. 1 bit becomes 0 and 255. Deep integers up to 255 stay;
-    above that 16-bit values are divided by 257, but never to 0. Floats in [0, 1] are multiplied by 255.
-
-    Raises:
-        UnreadableImage: not an image, damaged, or outside the limits.
-    """
-    found = decode_pixels(data, limits, page=page, keep_palette=True)
-    pixels = found.values
-    if found.palette is not None and _is_grey(found.palette, pixels):
-        pixels = found.palette[pixels[..., 0]]
-    if found.alpha:
-        pixels = alpha_or_over_black(pixels)
-    if pixels.shape[2] >= 3:
-        pixels = pixels[..., :3]
-        same = (pixels[..., :1] == pixels).all()
-        pixels = pixels[..., :1] if same else luma(pixels)
-    return np.ascontiguousarray(truth_to_8_bit(pixels[..., 0]))
-
-
-def _is_grey(palette: np.ndarray, indices: np.ndarray) -> bool:
-    """Return whether all colours that occur are grey."""
-    used = np.unique(indices)
-    if used[-1] >= len(palette):
-        return False
-    return bool((palette[used] == palette[used, :1]).all())
 
 
 def encode_png(pixels: np.ndarray) -> bytes:

@@ -9,6 +9,9 @@ MOST_SCANS = 100
 """Progressive JPEGs of cameras and editors have about ten scans. Each scan is a pass over the whole image, and an empty
 one takes a few bytes, so a small file with thousands of scans would take hours to decode."""
 
+MOST_PAGES = 10_000
+"""Pages or frames of one file that are counted and read; the others are ignored."""
+
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _SCAN, _END, _ALONE = 0xDA, 0xD9, (0x01, 0xD8)
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from engine.imaging.limits import Limits, UnreadableImage, check_jpeg_scans, check_size
+from engine.imaging.limits import MOST_PAGES, Limits, UnreadableImage, check_jpeg_scans, check_size
 from engine.imaging.pixels import Pixels, PixelSize, size_from_resolution, upright
 from engine.imaging.refusal import DAMAGED, HEIC, is_heic
 
@@ -33,7 +33,7 @@ def read_picture(data: bytes, limits: Limits, page: int = 0, keep_palette: bool 
             check_size(image.width, image.height, limits)
             if image.format == "JPEG":
                 check_jpeg_scans(data)
-            pages = _frames(image)
+            pages = _frames(image, data)
             if page >= pages:
                 raise UnreadableImage(f"It has no page {page + 1}; it has {pages}.")
             if page:
@@ -45,12 +45,35 @@ def read_picture(data: bytes, limits: Limits, page: int = 0, keep_palette: bool 
 def count_frames(data: bytes) -> int:
     """Return how many frames a picture file has. A damaged file can raise any exception."""
     with _pillow_settings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        return _frames(image)
+        return _frames(image, data)
 
 
-def _frames(image: Image.Image) -> int:
-    # The further pictures of an MPO are previews and depth maps
-    return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+def _frames(image: Image.Image, data: bytes) -> int:
+    if image.format == "GIF":
+        return _gif_frames(data)
+    # The further pictures of an MPO are previews and depth maps; a TIFF comes here only where tifffile reads none
+    return 1 if image.format in ("MPO", "TIFF") else min(getattr(image, "n_frames", 1), MOST_PAGES)
+
+
+def _gif_frames(data: bytes) -> int:
+    """Return how many frames a GIF has, at most MOST_PAGES: Pillow takes a minute for a file of millions."""
+    at, frames = 13 + _colour_table_bytes(data[10]), 0
+    while at + 10 < len(data) and frames < MOST_PAGES:
+        if data[at] == 0x2C:  # a frame
+            frames += 1
+            at += 11 + _colour_table_bytes(data[at + 9])
+        elif data[at] == 0x21:  # an extension
+            at += 2
+        else:
+            break
+        while at < len(data) and data[at]:
+            at += 1 + data[at]
+        at += 1
+    return max(frames, 1)
+
+
+def _colour_table_bytes(flags: int) -> int:
+    return 3 << (1 + (flags & 7)) if flags & 0x80 else 0
 
 
 def _register_heic() -> bool:

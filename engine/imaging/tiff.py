@@ -11,16 +11,17 @@ import json
 import logging
 import math
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from engine.imaging.limits import Limits, UnreadableImage, check_jpeg_scans, check_size
+from engine.imaging.limits import MOST_PAGES, Limits, UnreadableImage, check_jpeg_scans, check_size
 from engine.imaging.pixels import UM, Pixels, PixelSize, pixel_size, size_from_resolution, upright
+from engine.imaging.tiff_directories import Directory, read_directories
 
-MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BYTES_PER_PIXEL = 8
 """Memory allowed for each pixel of the limit: that of 16-bit RGBA."""
 
@@ -40,9 +41,10 @@ def read_tiff(data: bytes, limits: Limits, page: int = 0, keep_palette: bool = F
     Raises:
         UnreadableImage: outside the limits, or of a kind that is not read. A damaged file can raise any exception.
     """
+    directories = read_directories(data)
     with _opened(data) as file:
-        indices, slices = _layout(file, len(data))
-        pages = len(indices) * slices
+        indices, slices = _layout(file, directories, len(data))
+        pages = min(len(indices) * slices, MOST_PAGES)
         if page >= pages:
             raise UnreadableImage(f"It has no page {page + 1}; it has {pages}.")
         directory = file.pages[indices[page // slices]]
@@ -60,9 +62,10 @@ def read_tiff(data: bytes, limits: Limits, page: int = 0, keep_palette: bool = F
 
 def count_pages(data: bytes) -> int:
     """Return how many pages a TIFF has. A damaged file can raise any exception."""
+    directories = read_directories(data)
     with _opened(data) as file:
-        indices, slices = _layout(file, len(data))
-        return len(indices) * slices
+        indices, slices = _layout(file, directories, len(data))
+        return min(len(indices) * slices, MOST_PAGES)
 
 
 def _opened(data: bytes) -> Any:
@@ -72,22 +75,12 @@ def _opened(data: bytes) -> Any:
     return tifffile.TiffFile(io.BytesIO(data))
 
 
-def _layout(file: Any, length: int) -> tuple[list[int], int]:
+def _layout(file: Any, directories: Sequence[Directory], length: int) -> tuple[list[int], int]:
     """Return the indices of the directories that are pages, and how many slices each has."""
-    indices = _page_indices(file)
-    return indices, _slices(file, file.pages[indices[0]], length) if len(indices) == 1 else 1
-
-
-def _page_indices(file: Any) -> list[int]:
-    """Return the indices of the directories that are pages."""
-    count = len(file.pages)
+    indices = [directory.index for directory in directories if not directory.reduced] or [0]
     if any(getattr(file, f"is_{kind}", False) for kind in _PYRAMIDS):
-        return [0]
-    # Every directory is read only where the first two suggest it, as a stack may have many thousands
-    if count > 1 and any(file.pages[index].subfiletype & 5 for index in (0, 1)):
-        kinds = [file.pages[index].subfiletype for index in range(count)]
-        return [index for index, kind in enumerate(kinds) if not kind & 5] or [0]
-    return list(range(count))
+        indices = [0]
+    return indices, _slices(file, file.pages[indices[0]], length) if len(indices) == 1 else 1
 
 
 def _slices(file: Any, page: Any, length: int) -> int:

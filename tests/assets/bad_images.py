@@ -159,6 +159,15 @@ def coded_bomb() -> bytes:
     return with_strip(small, encoded(large, "JPEG"))
 
 
+def tiff_of_many_numbers() -> bytes:
+    """Return a TIFF whose tags all point to the same 1 MB, as lists of 500,000 numbers each."""
+    data = bytearray(tiff(picture()))
+    place, directory = len(data), len(data) + (1 << 20)
+    tags = [struct.pack("<HHII", 40_000 + number, 3, 500_000, place) for number in range(80)]
+    struct.pack_into("<I", data, 4, directory)
+    return bytes(data) + b"\1" * (1 << 20) + struct.pack("<H", len(tags)) + b"".join(tags) + bytes(4)
+
+
 def tiff_pyramid() -> bytes:
     """Return a TIFF whose further pages are smaller levels of the first."""
     buffer = io.BytesIO()
@@ -258,6 +267,7 @@ REFUSED = {
     "TIFF bomb": (odd_tiff_bomb, "unpacks to more than its header says|damaged"),
     "TIFF of complex numbers": (lambda: tiff(np.ones((48, 64), np.complex64)), "complex"),
     "TIFF whose JPEG is larger than it says": (coded_bomb, "unpacks to more than its header says"),
+    "TIFF of millions of numbers": (tiff_of_many_numbers, "directory lists 40,0.*more than it can hold"),
     "DICOM": (lambda: bytes(128) + b"DICM" + bytes(300), "DICOM is not read; export slices"),
     "NIfTI": (lambda: gzip.compress(nifti_header()), "NIfTI is not read; export slices"),
     "NIfTI, not packed": (nifti_header, "NIfTI is not read; export slices"),

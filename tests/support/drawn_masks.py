@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from skimage import data, filters, morphology, transform
 
-from engine.imaging import codec
+from engine.datasets.truth_file import read_truth
 from tests.support.shared_data import SHARED_DATA
 
 
@@ -51,7 +51,7 @@ def real_masks(count: int = 6) -> list[np.ndarray]:
     files = sorted((SHARED_DATA / "ecssd" / "truth").glob("*.png"))[:count]
     files += sorted((SHARED_DATA / "nuclei" / "truth").glob("*.png"))[:count]
     if files:
-        return [codec.decode_truth(file.read_bytes()) >= 128 for file in files]
+        return [read_truth(file.read_bytes()).values >= 128 for file in files]
     coins, camera = transform.rescale(data.coins(), 2), data.camera() / 255
     return [_smooth(coins, 0.42), _smooth(-camera, -0.3), _smooth(data.astronaut()[..., 0] / 255, 0.5)]
 

@@ -11,19 +11,30 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import urls, wording
-from dashboard.facts.datasets import DatasetView, example_images, truth_counts
+from dashboard.facts.datasets import DatasetView, example_images, truth_facts
 from dashboard.server import renditions, resources
 from dashboard.ui import charts, palette, pictures
 from dashboard.views.datasets.truth_facts import BadMapping, ClassStart, Mapping, mapping_from, starts_of
 from db import datasets
 from engine.datasets import truth
+from engine.datasets.truth_file import Key
 from engine.store import keys as stored
 from engine.store.base import MissingFile
 
 EXAMPLE_PX = 384
+_GUESSES = (
+    (
+        "From all masks",
+        None,
+        "Class numbers, ids and colours are taken as they are; grey levels go to the nearest peak.",
+    ),
+    ("Each value is a class", False, "For class maps: the same number or colour means the same in every mask."),
+    ("Values are objects", True, "For label maps: each id is one object, and all objects are one class."),
+)
 _ABOUT = (
-    "The class of each grey value of the truth masks. The class in the first row is the background; training treats "
-    "every other class as foreground. Add, rename and delete rows in the table."
+    "The class of each value of the truth masks. The class in the first row is the background; training treats "
+    "every other class as foreground, and leaves out pixels of a class called *ignore*. Add, rename and delete rows "
+    "in the table."
 )
 
 
@@ -31,20 +42,24 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
     """Draw the editor for a dataset that has truth."""
     st.caption(_ABOUT)
     with resources.database().reading() as session:
-        counts = truth_counts(session, view.id)
+        found = truth_facts(session, view.id)
+        keys = dict(datasets.truth_codes(session, view.id))
         examples = example_images(session, view.id)
+    counts = found.counts
     if not counts[1:].any():
         st.info("All truth masks are black, so there are no values to distinguish.")
         return
     _warn_of_others(view, key)
+    for sentence in truth.concerns(found, view.lookup, keys):
+        st.warning(wording.escaped(sentence), icon=":material/help:")
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        rows = _table(view, key)
+        rows = _table(view, keys, key)
     mapping, error = _checked(rows, counts)
     with left:
         if error:
             st.error(wording.escaped(error))
-        _buttons(view, mapping, counts, key)
+        _buttons(view, mapping, found, keys, key)
     lookup = mapping.lookup if mapping else view.lookup
     names = [entry["name"] for entry in mapping.classes] if mapping else view.classes
     with right:
@@ -67,11 +82,14 @@ def _seen(view: DatasetView, key: str) -> str:
     return f"{key}-seen-{view.id}"
 
 
-def _table(view: DatasetView, key: str) -> list[ClassStart]:
+def _table(view: DatasetView, keys: dict[int, Key], key: str) -> list[ClassStart]:
     proposed: Mapping | None = st.session_state.get(f"{key}-proposal-{view.id}")
     names = [entry["name"] for entry in proposed.classes] if proposed else view.classes
     start = starts_of(names, proposed.lookup if proposed else view.lookup)
     table: list[dict[str, Any]] = [{"Class": row.name, "From value": row.first} for row in start]
+    if keys:  # which id or colour is meant cannot be read off a code
+        for row in table:
+            row["Stands for"] = _stands_for(row["From value"], keys)
     edited = st.data_editor(
         table,
         num_rows="dynamic",
@@ -81,6 +99,9 @@ def _table(view: DatasetView, key: str) -> list[ClassStart]:
             "Class": st.column_config.TextColumn(required=True, max_chars=60),
             "From value": st.column_config.NumberColumn(
                 min_value=0, max_value=255, step=1, required=True, help="The class ends where the next one starts."
+            ),
+            "Stands for": st.column_config.TextColumn(
+                disabled=True, help="The ids or colours of the files, which are stored as values from 1 on."
             ),
         },
     )
@@ -95,7 +116,15 @@ def _checked(rows: Sequence[ClassStart], counts: np.ndarray) -> tuple[Mapping | 
         return None, str(error)
 
 
-def _buttons(view: DatasetView, mapping: Mapping | None, counts: np.ndarray, key: str) -> None:
+def _stands_for(first: int, keys: dict[int, Key]) -> str:
+    """Return the id or colour of the first code from `first` on."""
+    code = next((code for code in sorted(keys) if code >= first), None)
+    return "background" if first == 0 else "" if code is None else str(keys[code])
+
+
+def _buttons(
+    view: DatasetView, mapping: Mapping | None, found: truth.ValueFacts, keys: dict[int, Key], key: str
+) -> None:
     names = tuple(entry["name"] for entry in mapping.classes) if mapping else ()
     changed = mapping is not None and (tuple(mapping.lookup), names) != (view.lookup, view.classes)
     save, propose, undo = st.columns([1.2, 1.2, 1])
@@ -104,16 +133,12 @@ def _buttons(view: DatasetView, mapping: Mapping | None, counts: np.ndarray, key
     )
     if pressed and mapping is not None and changed:  # the press may belong to an outdated table
         _save(view, mapping, key)
-    if propose.button(
-        "Guess classes",
-        icon=":material/auto_fix_high:",
-        key=f"{key}-propose",
-        width="stretch",
-        help="Find the peaks of the histogram and assign every value to the nearest.",
-    ):
-        proposal = truth.propose_classes(counts)
-        classes = [entry.model_dump() for entry in proposal.classes]
-        _restart(view, key, Mapping(classes, list(proposal.lookup)))
+    with propose.popover("Guess classes", icon=":material/auto_fix_high:", width="stretch"):
+        for words, objects, about in _GUESSES:
+            if st.button(words, key=f"{key}-propose-{objects}", help=about, width="stretch"):
+                proposal = truth.propose_classes(found, keys, objects)
+                classes = [entry.model_dump() for entry in proposal.classes]
+                _restart(view, key, Mapping(classes, list(proposal.lookup)))
     if undo.button("Undo", key=f"{key}-undo", width="stretch", help="Restore the saved classes."):
         _restart(view, key, None)
     if changed:

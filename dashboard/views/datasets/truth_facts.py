@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from engine.datasets import truth
+from engine.imaging.class_maps import IGNORE
+
 
 class BadMapping(ValueError):
     """The table is invalid. The message names the row or the values."""
@@ -32,11 +35,16 @@ class Mapping:
 def starts_of(names: Sequence[str], lookup: Sequence[int]) -> tuple[ClassStart, ...]:
     """Return the mapping as rows, sorted by class and value; a class without values has no row."""
     firsts = [value for value in range(len(lookup)) if value == 0 or lookup[value] != lookup[value - 1]]
-    return tuple(ClassStart(names[index], first) for index, first in sorted((lookup[first], first) for first in firsts))
+    return tuple(
+        ClassStart("ignore" if index == IGNORE else names[index], first)
+        for index, first in sorted((lookup[first], first) for first in firsts)
+    )
 
 
 def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
     """Return the rows as a mapping: the first row's class is the background, rows with the same name are one class.
+
+    Rows called "ignore" or "void" are left out of training and scores.
 
     Args:
         counts: number of pixels of each of the 256 values; the value of a class is its most frequent one.
@@ -49,12 +57,15 @@ def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
     for number, row in enumerate(rows, start=1):
         _check(row, number)
         name = " ".join(row.name.split())
+        if row.first in starts:
+            other = starts[row.first]
+            known = "ignore" if other == IGNORE else names[other]
+            raise BadMapping(f"Both {known!r} and {name!r} start at {row.first}. Change one of them.")
+        if name.lower() in truth.IGNORE_NAMES:
+            starts[row.first] = IGNORE
+            continue
         if name not in names:
             names.append(name)
-        if row.first in starts:
-            raise BadMapping(
-                f"Both {names[starts[row.first]]!r} and {name!r} start at {row.first}. Change one of them."
-            )
         starts[row.first] = names.index(name)
     if 0 not in starts:
         raise BadMapping(f"One class must start at 0. Got {', '.join(map(str, sorted(starts))) or 'no class'}.")

@@ -163,7 +163,7 @@ def test_examples_have_the_most_classes_without_stray_greys(installation):
 def test_truth_counts_are_summed_over_the_dataset(installation):
     dataset_id = add_names(installation, ["a.png", "b.png", "c.png"], truth=("a.png", "b.png"))
     with installation.database.reading() as session:
-        counts = view.truth_counts(session, dataset_id)
+        counts = view.truth_facts(session, dataset_id).counts
     assert counts.shape == (256,) and (counts[0], counts[255], counts.sum()) == (2000, 400, 2400)
 
 

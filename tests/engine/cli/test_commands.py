@@ -14,6 +14,8 @@ import pytest
 from db import datasets, runs
 from db.models import Dataset, Job, JobStatus
 from engine.imaging import codec
+from tests.assets.bad_files import disk, encoded, picture
+from tests.assets.bad_images import tiff
 from tests.support.calling import call
 from tests.support.installation import REPOSITORY, add_discs, disc
 from tests.support.predicted import add_run
@@ -274,3 +276,82 @@ def test_an_empty_folder_fails_with_a_sentence_and_leaves_the_name_free(process,
     assert ended.stderr.strip().startswith("Error: ") and "There are no images in it." in ended.stderr
     assert "Traceback" not in ended.stderr
     assert command("import", folder, "--name", "nothing").returncode == 0
+
+
+def test_channels_and_pages_of_an_import(ask, command, tmp_path):
+    ramp = (np.arange(600) % 99).reshape(20, 30).astype(np.uint8)
+    stack = np.stack([ramp, ramp + np.uint8(100)])
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    (folder / "a.tif").write_bytes(tiff(stack, photometric="minisblack"))
+    first = ask("import", folder, "--name", "first")
+    assert (first["images"], first["noted"]) == (
+        1,
+        [{"name": "a.tif", "reason": "It has 2 pages; page 1 was taken."}],
+    )
+    assert ask("import", folder, "--name", "all", "--pages", "all", "--channels", "1")["images"] == 2
+    refused = command("import", folder, "--name", "bad", "--channels", "0")
+    assert refused.returncode == 1 and "Channels must be one to three numbers from 1" in refused.stderr
+    assert "page 1 was taken" in command("import", folder, "--name", "words").stdout
+
+
+def test_classes_are_shown_and_changed(command, ask, tmp_path):
+    trimap = np.full((48, 64), 2, np.uint8)
+    trimap[10:30, 10:40], trimap[10:30, 8:10] = 1, 3
+    for number in range(2):
+        for kind, pixels in (("images", picture(seed=number)), ("masks", np.roll(trimap, number, axis=1))):
+            path = tmp_path / "pets" / kind / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(pixels))
+    imported = ask("import", tmp_path / "pets", "--name", "pets")
+    assert any("Value 2 is taken as background" in note for note in imported["notes"])
+    shown = ask("classes", "pets")
+    assert {entry["value"]: entry["class"] for entry in shown["values"]} == {
+        1: "class 1",
+        2: "background",
+        3: "class 2",
+    }
+    changed = ask("classes", "pets", "--map", "1=pet,2=background,3=ignore")
+    assert {entry["value"]: entry["class"] for entry in changed["values"]} == {1: "pet", 2: "background", 3: "ignore"}
+    assert changed["classes"] == ["background", "pet"]
+    assert "pet" in command("classes", "pets").stdout
+    for wrong, word in (("1=pet", "background"), ("x=pet,2=background", "x=pet"), ("1,2=background", "VALUE=CLASS")):
+        refused = command("classes", "pets", "--map", wrong)
+        assert refused.returncode == 1
+        assert word in refused.stderr
+    assert ask("classes", "pets") == changed
+
+
+def test_classes_of_colours_are_named_by_the_colour(ask, tmp_path):
+    colours = np.uint8([[0, 0, 0], [64, 0, 128], [192, 192, 128]])
+    classes = np.where(disk() > 0, 1, 0)
+    classes[:10, :10] = 2
+    for number in range(2):
+        for kind, pixels in (("images", picture(seed=number)), ("masks", colours[classes])):
+            path = tmp_path / "roads" / kind / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(pixels))
+    ask("import", tmp_path / "roads", "--name", "roads")
+    shown = ask("classes", "roads")
+    assert [entry["value"] for entry in shown["values"]] == [0, "#400080", "#c0c080"]
+    changed = ask("classes", "roads", "--map", "0=background,#400080=car,#c0c080=pole")
+    assert changed["classes"] == ["background", "car", "pole"]
+
+
+def test_masks_are_scored_as_they_are_meant(ask, command, tmp_path):
+    mask = (disk() > 0).astype(np.uint8)
+    ids = mask.astype(np.uint16) * 300
+    half = np.where(mask > 0, 200, 40).astype(np.uint8)
+    for name, pixels in (("truth", mask * 255), ("ones", mask), ("ids", ids), ("probability", half)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "a.png").write_bytes(encoded(pixels))
+    read_as = {"ones": "1 = foreground", "ids": "300 = ", "probability": "128 and above", "truth": "0/255"}
+    for name, words in read_as.items():
+        result = ask("score", tmp_path / name, tmp_path / "truth")
+        assert result["dice"] == 1
+        assert words in result["masks_read_as"]
+    (tmp_path / "truth" / "a.png").write_bytes(encoded(np.pad(mask, ((0, 0), (0, 90))) * 255))
+    refused = command("score", tmp_path / "ones", tmp_path / "truth")
+    assert refused.returncode == 1
+    assert "no mask of the same image" in refused.stderr

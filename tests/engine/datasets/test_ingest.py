@@ -59,7 +59,7 @@ def test_every_file_gets_one_entry_whatever_it_is(tmp_path):
     assert "images/cut.jpg could not be read" in report["truth/cut.png"][1]
     good = next(one for one in decoded if one.name == "images/good.png")
     np.testing.assert_array_equal(good.image, picture(seed=1))
-    np.testing.assert_array_equal(good.truth, disk())
+    np.testing.assert_array_equal(good.truth.values, disk())
 
 
 def test_a_zip_reads_like_the_folder(tmp_path):
@@ -80,8 +80,8 @@ def test_truth_of_another_size(tmp_path):
     }
     decoded, report = read_all(write(tmp_path, files))
     fitted = next(one for one in decoded if "same" in one.name)
-    assert fitted.truth.shape == (48, 64)
-    assert np.unique(fitted.truth).tolist() == [0, 127]
+    assert fitted.truth.values.shape == (48, 64)
+    assert np.unique(fitted.truth.values).tolist() == [0, 127]
     taken, note = report["truth/same shape.png"]
     assert taken
     assert "128 × 96" in note
@@ -105,7 +105,7 @@ def test_all_black_truth_is_truth(tmp_path):
     files = {"images/a.png": encoded(picture()), "truth/a.png": encoded(disk(value=0))}
     decoded, _ = read_all(write(tmp_path, files))
     assert decoded[0].truth is not None
-    assert not decoded[0].truth.any()
+    assert not decoded[0].truth.values.any()
 
 
 def test_the_hash_is_of_the_picture_and_not_of_the_file():

@@ -18,6 +18,7 @@ from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
 from tests.assets import bad_files
 from tests.assets.bad_files import disk, encoded, picture
+from tests.assets.bad_images import tiff
 from tests.support.installation import Installation
 from tests.support.shared_data import SHARED_DATA
 
@@ -100,7 +101,7 @@ def test_files_rows_and_report(installation, tmp_path):
     )
     assert installation.files.read(stored.thumb_key(dataset.id, third.id))[8:12] == b"WEBP"
     assert (third.width, third.height, third.has_truth) == (64, 48, True)
-    assert third.truth_values == [[0, int((disk() == 0).sum())], [255, int((disk() > 0).sum())]]
+    assert [row[:2] for row in third.truth_values] == [[0, int((disk() == 0).sum())], [255, int((disk() > 0).sum())]]
     assert third.content_hash == ingest.content_hash(picture(seed=1))
     assert [entry["name"] for entry in dataset.classes] == ["background", "foreground"]
     assert dataset.lookup[255] == 1
@@ -278,3 +279,17 @@ def test_a_picture_that_is_imported_again_brings_back_its_files_that_are_gone(in
     result = import_images.run(again, Context(installation))
     assert [installation.files.read(key) for key in keys] == before
     assert result["images"] == 3
+
+
+def test_each_page_is_stored_with_its_pixel_size(installation, tmp_path):
+    pages = np.stack([np.full((20, 30), value, np.uint8) + disk(20, 30, value=9) for value in (10, 60)])
+    data = tiff(pages, imagej=True, resolution=(4, 4), metadata={"unit": "um"})
+    job = folder_job(installation, tmp_path, {"a.tif": data, "b.png": encoded(picture())})
+    job.payload = job.payload | {"source": job.payload["source"] | {"reading": {"channels": "1", "pages": "all"}}}
+    context = Context(installation)
+    import_images.run(job, context)
+    _, images, _ = rows(installation, job)
+    sizes = {image.name: (image.pixel_width_um, image.pixel_height_um, image.pixel_size_source) for image in images}
+    page = (0.25, 0.25, "ImageJ")
+    assert sizes == {"a, page 1.tif": page, "a, page 2.tif": page, "b.png": (None, None, None)}
+    assert context.seen[-1][:2] == (3, 3)

@@ -18,6 +18,8 @@ from hypothesis.extra import numpy as arrays
 from engine.datasets import ingest
 from engine.datasets.pairing import pair
 from engine.datasets.source import Limits, UnreadableSource, shown
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import read_truth
 from engine.imaging import codec
 from tests.assets import bad_images, bad_zips
 from tests.assets.bad_files import picture
@@ -53,7 +55,7 @@ def is_sentence(text: str) -> bool:
 @given(st.randoms(use_true_random=False))
 def test_nearly_pictures(rng: random.Random):
     data = mutated(rng.choice(pictures()), rng.choice(pictures()), rng)
-    for decode, shape in ((codec.decode_image, 3), (codec.decode_truth, 2)):
+    for decode, shape in ((codec.decode_image, 3), (lambda data: TruthCodes().encode(read_truth(data)), 2)):
         try:
             pixels = decode(data)
         except codec.UnreadableImage as error:
@@ -105,7 +107,7 @@ def test_nearly_zips(tmp_path: Path, rng: random.Random):
 def test_any_numbers_are_a_picture(values: np.ndarray):
     data = tiff(values, photometric="rgb" if values.ndim == 3 else "minisblack")
     assert codec.decode_image(data).shape == (*values.shape[:2], 3)
-    assert codec.decode_truth(data).shape == values.shape[:2]
+    assert read_truth(data).values.shape == values.shape[:2]
 
 
 @SHORT
@@ -151,6 +153,8 @@ def test_pairing_thousands_of_files_of_one_name():
 WORST = """
 import json, resource, sys, time
 from pathlib import Path
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import read_truth
 from engine.imaging import codec
 from engine.datasets import ingest
 from engine.datasets.source import UnreadableSource

@@ -77,7 +77,7 @@ def test_several_masks_of_one_image_are_joined(tmp_path):
     found = planned(tmp_path, files | {"a_mask_2.png": encoded(left)[:-30]})
     with closing(ingest.open_zip_or_folder(tmp_path)) as source:
         decoded = ingest.read(source, found.items[0])
-    np.testing.assert_array_equal(decoded.truth, np.maximum(left, right))
+    np.testing.assert_array_equal(decoded.truth.values, np.maximum(left, right))
     assert {entry.name: entry.taken for entry in decoded.entries} == {
         "a.png": True,
         "a_mask.png": True,
@@ -98,7 +98,7 @@ def test_one_picture(tmp_path):
         found = ingest.plan(source)
         assert ingest.read(source, found.items[0]).image is not None
     assert truth(found) == {"a.jfif": []}
-    for name, words in (("a.dcm", "DICOM"), ("a.nii.gz", "NIfTI"), ("a.npy", "Files ending in .npy")):
+    for name, words in (("a.dcm", "DICOM"), ("a.NII.gz", "NIfTI"), ("a.npy", "Files ending in .npy")):
         (tmp_path / name).write_bytes(b"x" * 400)
         with closing(ingest.open_zip_or_folder(tmp_path / name)) as source:
             assert words in ingest.plan(source).entries[0].reason

@@ -11,13 +11,20 @@ from PIL import Image
 from pydantic import ValidationError
 
 from engine.datasets import truth
-from engine.imaging.codec import decode_truth
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import read_truth
+from engine.imaging.class_maps import IGNORE
+from tests.assets import bad_images
 from tests.assets.bad_files import disk, encoded
 from tests.support.shared_data import SHARED_DATA
 
 
+def facts_of(*masks: np.ndarray) -> truth.ValueFacts:
+    return truth.facts(truth.value_rows(mask) for mask in masks)
+
+
 def propose(*masks: np.ndarray) -> truth.TruthClasses:
-    return truth.propose_classes(sum(truth.value_counts(mask) for mask in masks))
+    return truth.propose_classes(facts_of(*masks))
 
 
 def peaks(found: truth.TruthClasses) -> list[int]:
@@ -71,22 +78,96 @@ def test_class_indices_keep_every_class_even_a_rare_one():
     indices[:, :] = np.repeat(np.arange(21), 10)
     indices[indices == 13] = 0
     indices[3, 7] = 13
+    indices = np.vstack([indices, indices[:, ::-1]])
     found = propose(indices)
     assert peaks(found) == list(range(21))
     np.testing.assert_array_equal(truth.class_map(indices, found.lookup), indices)
 
 
-def test_void_beside_class_indices_is_a_class_of_its_own():
+def test_255_beside_class_indices_is_ignored():
     indices = np.repeat([[0, 1, 2, 15, 255]], 20, axis=0).astype(np.uint8)
     found = propose(indices)
-    assert peaks(found) == [0, 1, 2, 15, 255]
-    assert found.classes[-1].name == "void"
+    assert peaks(found) == [0, 1, 2, 15]
+    assert [found.lookup[value] for value in (0, 1, 2, 15, 255)] == [0, 1, 2, 3, IGNORE]
 
 
-def test_masks_of_ones_beside_masks_of_255_both_count_as_foreground():
-    found = propose(disk(value=1), disk(value=255))
-    assert found.lookup[1] > 0
-    assert found.lookup[255] > 0
+@pytest.mark.parametrize("ones", [1, 6, 11])
+def test_masks_of_0_and_1_among_masks_of_0_and_255_are_the_same_foreground(ones):
+    found = propose(*[disk(value=1)] * ones, *[disk(value=255)] * (12 - ones))
+    assert len(found.classes) == 2
+    assert (found.lookup[0], found.lookup[1], found.lookup[255]) == (0, 1, 1)
+
+
+def cells(count: int, first: int = 1, side: int = 12, seed: int = 0) -> np.ndarray:
+    """Return `count` squares on a grid with different ids from `first` on, int32."""
+    across = int(np.ceil(np.sqrt(count)))
+    rows, columns = np.mgrid[: across * side, : across * side]
+    number = (rows // side) * across + columns // side
+    inside = (rows % side >= 2) & (columns % side >= 2) & (number < count)
+    ids = np.random.default_rng(seed).permutation(np.arange(first, first + max(count, across**2)))
+    return np.where(inside, ids[np.minimum(number, len(ids) - 1)], 0).astype(np.int32)
+
+
+@pytest.mark.parametrize("counts", [(36, 40), (169, 150), (6, 9, 5)])
+def test_ids_of_one_region_each_are_objects_of_one_class(counts):
+    found = propose(*(cells(count, seed=count).astype(np.uint8) for count in counts))
+    assert [entry.name for entry in found.classes] == ["background", "object"]
+    for count in counts:
+        mask = cells(count, seed=count)
+        np.testing.assert_array_equal(truth.class_map(mask.astype(np.uint8), found.lookup) > 0, mask > 0)
+
+
+def test_numbers_that_return_in_several_regions_are_classes():
+    masks = [cells(36, seed=seed) % 6 for seed in range(3)]
+    found = propose(*(mask.astype(np.uint8) for mask in masks))
+    assert peaks(found) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("counts", [(400, 400), (20, 400)])
+def test_more_ids_than_codes_are_all_kept_as_foreground(counts):
+    codes = TruthCodes()
+    masks = [cells(count, seed=count) for count in counts]
+    stored = [codes.encode(read_truth(bad_images.tiff(mask.astype(np.uint16)))) for mask in masks]
+    found = truth.propose_classes(facts_of(*stored), dict(codes.table))
+    assert [entry.name for entry in found.classes] == ["background", "object"]
+    for mask, values in zip(masks, stored, strict=True):
+        np.testing.assert_array_equal(truth.class_map(values, found.lookup) > 0, mask > 0)
+
+
+def test_without_0_the_value_at_the_borders_is_background_and_is_said():
+    trimap = np.full((48, 64), 2, np.uint8)
+    trimap[10:30, 10:40], trimap[10:30, 8:10] = 1, 3
+    facts = facts_of(trimap)
+    found = truth.propose_classes(facts)
+    assert [found.lookup[value] for value in (1, 2, 3)] == [1, 0, 2]
+    assert found.classes[0].value == 2
+    [sentence] = truth.concerns(facts, found.lookup)
+    assert "Value 2 is taken as background" in sentence
+
+
+def test_truth_that_is_mostly_or_wholly_foreground_is_a_concern():
+    inverted = facts_of(255 - disk())
+    [sentence] = truth.concerns(inverted, truth.propose_classes(inverted).lookup)
+    assert "Foreground covers" in sentence
+    full = facts_of(np.full((9, 9), 255, np.uint8))
+    [sentence] = truth.concerns(full, truth.propose_classes(full).lookup)
+    assert "no background" in sentence
+    assert not truth.concerns(facts_of(disk()), propose(disk()).lookup)
+
+
+def test_names_give_classes_that_may_share_values_and_be_ignored():
+    found = truth.from_names({0: "background", 1: "pet", 2: "background", 3: "Ignore", 4: "pet"}, range(5))
+    assert [entry.name for entry in found.classes] == ["background", "pet"]
+    assert [found.lookup[value] for value in range(5)] == [0, 1, 0, IGNORE, 1]
+    for names in ({0: "pet"}, {0: "background"}, {0: "background", 1: "ignore"}):
+        with pytest.raises(ValueError, match="Got"):
+            truth.from_names(names, [0, 1])
+
+
+def test_rows_of_an_older_version_suggest_the_same_classes():
+    masks = [pan_and_egg(), pan_and_egg()]
+    rows = [[row[:2] for row in truth.value_rows(mask)] for mask in masks]
+    assert peaks(truth.propose_classes(truth.facts(rows))) == [0, 128, 255]
 
 
 def test_well_separated_greys_are_classes_however_rare():
@@ -96,8 +177,8 @@ def test_well_separated_greys_are_classes_however_rare():
 
 
 def test_all_black_and_no_truth_at_all_are_one_class():
-    for counts in (truth.value_counts(np.zeros((9, 9), np.uint8)), np.zeros(256, int)):
-        found = truth.propose_classes(counts)
+    for facts in (facts_of(np.zeros((9, 9), np.uint8)), facts_of()):
+        found = truth.propose_classes(facts)
         assert peaks(found) == [0]
         assert set(found.lookup) == {0}
 
@@ -140,7 +221,20 @@ def test_real_sets(name, expected):
     files = sorted((SHARED_DATA / name / "truth").glob("*.png"))
     if not files:
         pytest.skip(f"no real {name} here")
-    found = propose(*(decode_truth(file.read_bytes()) for file in files))
+    found = propose(*(read_truth(file.read_bytes()).values for file in files))
     assert len(found.classes) == expected
     if expected == 3:
         assert [found.lookup[value] for value in (0, 7, 120, 136, 248, 255)] == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.shared
+def test_real_label_maps_keep_every_nucleus():
+    files = sorted((SHARED_DATA / "nuclei" / "instances").glob("*.png"))[::20]
+    if not files:
+        pytest.skip("no real nuclei here")
+    codes = TruthCodes()
+    stored = [codes.encode(read_truth(file.read_bytes())) for file in files]
+    found = truth.propose_classes(facts_of(*stored), dict(codes.table))
+    for file, values in zip(files, stored, strict=True):
+        ids = np.asarray(Image.open(file))
+        np.testing.assert_array_equal(truth.class_map(values, found.lookup) > 0, ids > 0)

@@ -197,11 +197,10 @@ def test_only_the_first_page_of_a_tiff_is_read():
     ],
 )
 def test_what_cannot_be_read_is_one_sentence(data, sentence):
-    for decode in (codec.decode_image, codec.decode_truth):
-        with pytest.raises(UnreadableImage, match=sentence) as caught:
-            decode(data)
-        assert str(caught.value).endswith(".")
-        assert "\n" not in str(caught.value)
+    with pytest.raises(UnreadableImage, match=sentence) as caught:
+        codec.decode_image(data)
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
 
 
 def test_limits_can_be_chosen():
@@ -220,47 +219,6 @@ def test_nothing_process_wide_is_left_changed():
     with pytest.raises(UnreadableImage):
         codec.decode_image(bad_files.truncated_jpeg())
     assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == before
-
-
-def test_truth_keeps_its_values():
-    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    for kind in ("PNG", "TIFF", "BMP"):
-        np.testing.assert_array_equal(codec.decode_truth(encoded(values, kind)), values)
-    as_colour = np.repeat(values[..., None], 3, axis=2)
-    np.testing.assert_array_equal(codec.decode_truth(encoded(as_colour)), values)
-
-
-def test_truth_in_a_palette():
-    classes = (np.arange(400).reshape(20, 20) % 21).astype(np.uint8)
-    coloured = Image.fromarray(classes).convert("P")
-    coloured.putpalette([value for index in range(21) for value in (index * 9, 255 - index, 7)])
-    np.testing.assert_array_equal(codec.decode_truth(encoded(coloured)), classes)
-    greys = Image.fromarray(np.where(classes > 10, 1, 0).astype(np.uint8)).convert("P")
-    greys.putpalette([0, 0, 0, 255, 255, 255])
-    assert np.unique(codec.decode_truth(encoded(greys))).tolist() == [0, 255]
-
-
-def test_truth_of_other_kinds():
-    disk = bad_files.disk()
-    red = np.zeros((*disk.shape, 3), np.uint8)
-    red[disk > 0] = (255, 0, 0)
-    assert np.unique(codec.decode_truth(encoded(red))).tolist() == [0, 76]
-    cut_out = np.dstack([np.zeros((*disk.shape, 3), np.uint8), disk])  # black, and the mask is the alpha channel
-    np.testing.assert_array_equal(codec.decode_truth(encoded(cut_out)), disk)
-    opaque = np.dstack([disk, disk, disk, np.full_like(disk, 255)])
-    np.testing.assert_array_equal(codec.decode_truth(encoded(opaque)), disk)
-    bits = Image.fromarray(disk).convert("1")
-    np.testing.assert_array_equal(codec.decode_truth(encoded(bits)), disk)
-
-
-def test_deep_truth():
-    disk = bad_files.disk(value=1).astype(np.uint16)
-    np.testing.assert_array_equal(codec.decode_truth(tiff(disk)), disk)
-    np.testing.assert_array_equal(codec.decode_truth(encoded(disk * 65535)), disk * 255)
-    faint = codec.decode_truth(tiff(disk * 256 + 1))
-    np.testing.assert_array_equal(faint, 1)
-    np.testing.assert_array_equal(codec.decode_truth(tiff(disk.astype(np.float32))), disk * 255)
-    np.testing.assert_array_equal(codec.decode_truth(tiff(disk.astype(np.float32) * 20)), disk * 20)
 
 
 def test_png_round_trip():

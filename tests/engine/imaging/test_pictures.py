@@ -6,9 +6,11 @@ import builtins
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
+from engine.imaging.limits import MOST_PAGES
 from tests.assets.bad_files import encoded, picture
 
 
@@ -53,3 +55,12 @@ def test_damaged_heic_with_its_package():
 def test_other_kinds_are_named(data, sentence):
     with pytest.raises(UnreadableImage, match=f"{sentence}; images are JPEG"):
         codec.decode_image(data)
+
+
+def test_frames_of_a_gif_are_counted_up_to_a_limit():
+    frames = [Image.fromarray(picture(seed=seed)) for seed in range(5)]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert codec.count_pages(data) == codec.decode_pixels(data).pages == 5
+    one = encoded(Image.new("L", (8, 8)), "GIF")
+    at = one.index(b"\x2c", 13 + 3 * 2)
+    assert codec.count_pages(one[:at] + one[at:-1] * 1_000_000 + b";") == MOST_PAGES

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 from skimage import data
 
+from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
 from engine.labelling.base import draw, find_method
 from engine.labelling.quality import (
@@ -183,7 +184,7 @@ def test_on_real_images_better_masks_get_better_scores(name: str, method: str) -
     scores, dices = [], []
     for path in sorted((folder / "images").iterdir())[1::10]:
         image = codec.decode_image(path.read_bytes())
-        truth = codec.decode_truth((folder / "truth" / f"{path.stem}.png").read_bytes()) > 0
+        truth = read_truth((folder / "truth" / f"{path.stem}.png").read_bytes()).values > 0
         probability = draw(chosen, image, params, 0)
         scores.append(assess(image, probability, lambda view: draw(chosen, view, params, 0)).score)
         dices.append(metrics.dice(probability >= 0.5, truth))

@@ -42,11 +42,11 @@ def test_what_would_be_imported_is_shown_before_it_is(open_page, tmp_path):
         "masks/b.png": encoded(disk()),
         "sketches/c.png": encoded(disk()),
     }.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(data)
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(data)
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Folder on the server").run()
-    at.text_input("import-path").input(str(tmp_path)).run()
+    at.text_input("import-path").input(str(tmp_path / "in")).run()
     assert not at.exception
     assert "2 images, 1 with truth" in words(at)
     assert "masks/ beside images/ (1)" in words(at)
@@ -89,6 +89,22 @@ def test_a_server_folder_proposes_its_name_and_a_missing_one_is_an_error(open_pa
         source = session.get_one(Job, dataset.job_id).payload["source"]
     assert dataset.name == "kitchen photographs"
     assert source == {"kind": "folder", "path": str(folder)}
+
+
+def test_channels_and_pages_are_part_of_the_import(open_page, submitted, installation, tmp_path):
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    at = open_page(PAGE)
+    at.segmented_control("import-place").set_value("Folder on the server").run()
+    at.text_input("import-path").input(str(folder)).run()
+    at.text_input("import-channels").input("green").run()
+    assert "Channels must be one to three numbers" in at.error[0].value
+    at.text_input("import-channels").input("2").run()
+    at.selectbox("import-pages").select("max").run()
+    click(at, "import-start")
+    with installation.database.reading() as session:
+        source = session.get_one(Job, session.query(Dataset).one().job_id).payload["source"]
+    assert source == {"kind": "folder", "path": str(folder), "reading": {"channels": "2", "pages": "max"}}
 
 
 def test_a_taken_name_is_rejected_and_nothing_is_created(open_page, submitted, installation):
@@ -162,7 +178,7 @@ def test_the_truth_tab_shows_classes_and_a_proposal_can_be_saved(open_page, subm
     at.session_state["dataset-tabs"] = "Truth"
     at.run()
     assert at.button("classes-save").disabled
-    click(at, "classes-propose")
+    click(at, "classes-propose-None")
     assert not at.button("classes-save").disabled
     click(at, "classes-save")
     with installation.database.reading() as session:
@@ -179,7 +195,7 @@ def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, s
     for at in tabs:
         at.session_state["dataset-tabs"] = "Truth"
         at.run()
-        click(at, "classes-propose")
+        click(at, "classes-propose-None")
     first, second = tabs
     click(first, "classes-save")
     assert not first.warning
