@@ -54,6 +54,25 @@ def forget_classes(session: Session, dataset_id: str, codes: Codes = ()) -> None
     dataset.truth_codes = [[code, key] for code, key in codes] or None
 
 
+def masks_of(session: Session, image_ids: Sequence[str]) -> list[tuple[type[Label] | type[Prediction], str, str]]:
+    """Return (table, id of the set, id of the image) of every pseudo-label and prediction of images."""
+    found: list[tuple[type[Label] | type[Prediction], str, str]] = []
+    for some in chunked(image_ids):
+        labels = select(Label.label_set_id, Label.image_id).where(Label.image_id.in_(some))
+        found += [(Label, set_id, image_id) for set_id, image_id in session.execute(labels)]
+        predicted = select(Prediction.prediction_set_id, Prediction.image_id).where(Prediction.image_id.in_(some))
+        found += [(Prediction, set_id, image_id) for set_id, image_id in session.execute(predicted)]
+    return found
+
+
+def set_scores(
+    session: Session, table: type[Label] | type[Prediction], set_id: str, image_id: str, scores: dict[str, Any]
+) -> None:
+    """Store the scores of one mask against truth, {column: value}."""
+    of_set = Label.label_set_id if table is Label else Prediction.prediction_set_id
+    session.execute(update(table).where(of_set == set_id, table.image_id == image_id).values(**scores))
+
+
 def remove_truth(session: Session, dataset_id: str) -> list[str]:
     """Remove the truth of all images, its classes and all scores against it; return the ids of the images.
 

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from db import dataset_truth, datasets
-from db.models import Dataset, Job, JobKind
+from db.models import Dataset, Job, JobKind, Label
 from engine.core.settings import settings
 from engine.datasets import ingest, truth
 from engine.datasets.mask_plan import MaskPlan, plan_masks, read_mask
 from engine.datasets.source import Entry, Source, UnreadableSource
 from engine.datasets.truth_codes import TruthCodes
-from engine.imaging import class_maps, codec
+from engine.imaging import class_maps, codec, metrics
 from engine.store import keys as stored
+from engine.store.base import MissingFile
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
 BATCH = 20
@@ -30,7 +31,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     """Store the masks as truth. A second attempt writes the same files and rows again.
 
     Classes are proposed where the dataset has none, and where no truth is left of what it had and the new one has
-    classes of other values.
+    classes of other values. What label sets and runs predicted of these images is scored against the new truth.
 
     Raises:
         JobFailed: the source cannot be read, or none of its files is a mask of an image of the dataset.
@@ -92,7 +93,9 @@ class _Taking:
                 raise JobStopped(self._finish(planned, whole=False))
         if not self._values:
             raise JobFailed(_why_none(self._report, planned))
-        return self._finish(planned, whole=True)
+        result = self._finish(planned, whole=True)
+        self._score(result)
+        return result
 
     def _commit(self, rows: dict[str, list[Any]], entries: Sequence[Entry]) -> None:
         with self._context.writing() as session:
@@ -129,13 +132,47 @@ class _Taking:
             "notes": [planned.sentence, *self._notes(dataset.lookup), *truth.concerns(found, dataset.lookup, keys)],
         }
 
+    def _score(self, result: dict[str, Any]) -> None:
+        """Compare the masks that label sets and predictions have of these images with their new truth."""
+        with self._context.reading() as session:
+            lookup = session.get_one(Dataset, self._dataset_id).lookup
+            masks = dataset_truth.masks_of(session, list(self._values)) if len(lookup) else []
+        scores: list[tuple[Any, ...]] = []
+        for number, (table, set_id, image_id) in enumerate(masks, start=1):
+            key_of = stored.label_key if table is Label else stored.prediction_key
+            found = self._compared(image_id, key_of(set_id, image_id), lookup)
+            if found is not None:
+                dice, iou, counts = found
+                row = {"dice": dice, "iou": iou}
+                of_prediction = {"truth_dice": dice, "truth_iou": iou, "truth_counts": counts}
+                scores.append((table, set_id, image_id, row if table is Label else of_prediction))
+            self._context.progress(number, len(masks), unit="masks", phase="scoring")
+            stopped = self._context.should_stop()
+            if stopped or len(scores) >= BATCH or number == len(masks):
+                with self._context.writing() as session:
+                    for score in scores:
+                        dataset_truth.set_scores(session, *score)
+                scores = []
+            if stopped and number < len(masks):
+                raise JobStopped(result)
+
+    def _compared(self, image_id: str, key: str, lookup: Sequence[int]) -> tuple[float, float, bytes] | None:
+        """Return Dice, IoU and packed counts of a stored mask; None where its file is gone or damaged."""
+        files = self._context.artifacts
+        values = codec.decode_png(files.read(stored.truth_key(self._dataset_id, image_id)))
+        try:
+            levels = codec.decode_png(files.read(key))
+        except (MissingFile, codec.UnreadableImage):
+            return None
+        reference = class_maps.reference(values, lookup)
+        mask, foreground = reference.beside(metrics.to_mask(levels, 0.5))
+        counts = metrics.pack_counts(metrics.threshold_counts(*reference.beside(levels)))
+        return metrics.dice(mask, foreground), metrics.iou(mask, foreground), counts
+
     def _notes(self, lookup: Sequence[int]) -> list[str]:
         notes = []
         if self._replaced:
-            notes.append(
-                f"The truth of {self._replaced:,} images was replaced. Their scores against the old truth were "
-                "removed; predict again to compute new ones."
-            )
+            notes.append(f"The truth of {self._replaced:,} images was replaced; masks are scored against the new one.")
         dark = [rows for rows in self._values.values() if _without_foreground(rows, lookup)]
         if dark:
             values = sorted({value for rows in dark for value, *_ in rows} - {0})

@@ -20,8 +20,8 @@ class LabelSetCard:
     """A label set. Dice and IoU are means against truth at threshold 0.5; `runs` are the names of runs trained on it.
 
     Quality is the mask plausibility in [0, 1]; None where it was not computed. `unclear` counts images without clear
-    foreground, `dropped` those excluded from training. `choice` is the choice of the automatic method. `imported` masks are from
-    elsewhere: `changes` says from where, and there is no recipe.
+    foreground, `dropped` those excluded from training. `choice` is the choice of the automatic method. `imported` masks
+    have no recipe: `changes` says from where they are.
     """
 
     id: str

@@ -10,7 +10,7 @@ import pytest
 
 from db import datasets, recipes, submissions
 from db.models import Dataset, Image, LabelSet, Prediction
-from engine.imaging import codec
+from engine.imaging import codec, metrics
 from engine.store import keys as stored
 from tests.support.calling import call
 from tests.support.installation import add_discs, disc
@@ -55,8 +55,12 @@ def truth_of(installation, image: Image) -> np.ndarray:
 def test_truth_is_added_to_images_that_are_there(installation, ask, tmp_path):
     dataset = add_discs(installation, count=3, truth=False)
     folder = write(tmp_path / "drawn", masks(2) | {"nobody_mask.png": np.eye(64, dtype=np.uint8) * 255})
+    labelled = ask("label", dataset.id, "--method", "threshold")
+    assert labelled["scored_against_truth"] == 0
     added = ask("import", folder, "--into", "discs", "--as", "truth")
     assert (added["images"], added["truth"]) == (3, 2)
+    with installation.database.reading() as session:
+        assert recipes.summary(session, labelled["label_set"]).scored == 2
     assert added["notes"][0] == "2 mask files for 2 of 3 images of the dataset, paired by name."
     assert [entry["name"] for entry in added["skipped"]] == ["nobody_mask.png"]
     row, images = state(installation, dataset)
@@ -66,12 +70,13 @@ def test_truth_is_added_to_images_that_are_there(installation, ask, tmp_path):
     assert (row.lookup[0], row.lookup[255], row.truth_version) == (0, 1, 2)
 
 
-def test_replaced_truth_takes_its_scores_along_and_new_values_get_new_classes(installation, ask, tmp_path):
+def test_masks_are_scored_against_replaced_truth_and_new_values_get_new_classes(installation, ask, tmp_path):
     dataset = add_discs(installation, count=2)
     add_run(installation, dataset, "run")
     before, images = state(installation, dataset)
     ids = {"disc 0_mask.png": 7, "disc 1_mask.png": 9}
-    folder = write(tmp_path / "ids", {name: disc(seed=int(name[5]))[1].astype(np.uint8) * ids[name] for name in ids})
+    turned = {name: np.rot90(disc(seed=int(name[5]))[1]).copy() for name in ids}
+    folder = write(tmp_path / "ids", {name: turned[name] * np.uint8(ids[name]) for name in ids})
     replaced = ask("import", folder, "--into", dataset.id, "--as", "truth")
     after, _ = state(installation, dataset)
     assert "The truth of 2 images was replaced" in replaced["notes"][1]
@@ -79,7 +84,12 @@ def test_replaced_truth_takes_its_scores_along_and_new_values_get_new_classes(in
     assert set(np.unique(truth_of(installation, images[0]))) == {0, 7}
     assert {after.lookup[7] > 0, after.lookup[9] > 0, after.lookup[0] == 0} == {True}
     with installation.database.reading() as session:
-        assert {row.truth_dice for row in session.query(Prediction)} == {None}
+        predicted = {row.image_id: row for row in session.query(Prediction)}
+    for image, mask in zip(images, turned.values(), strict=True):
+        row = predicted[image.id]
+        levels = codec.decode_png(installation.files.read(stored.prediction_key(row.prediction_set_id, image.id)))
+        assert row.truth_dice == pytest.approx(metrics.dice(metrics.to_mask(levels, 0.5), mask))
+        assert row.truth_counts == metrics.pack_counts(metrics.threshold_counts(levels, mask))
 
 
 def test_replaced_truth_of_the_same_values_keeps_the_names_of_the_classes(installation, ask, tmp_path):
@@ -170,12 +180,14 @@ def test_nothing_is_added_while_a_job_uses_the_dataset(installation, command, tm
 
 def test_truth_is_removed_with_its_classes_and_can_be_added_again(installation, command, ask, tmp_path):
     dataset = add_discs(installation, count=2)
-    _, images = state(installation, dataset)
+    add_run(installation, dataset, "run")
     assert "Add --yes" in command("remove-truth", "discs").stderr
     assert ask("remove-truth", "discs", "--yes")["removed"] == 2
     row, images = state(installation, dataset)
     assert (row.truth_count, row.classes, row.lookup) == (0, [], [])
     assert not any(image.has_truth for image in images)
+    with installation.database.reading() as session:
+        assert {(row.truth_dice, row.truth_counts) for row in session.query(Prediction)} == {(None, None)}
     assert not installation.files.exists(stored.truth_key(dataset.id, images[0].id))
     assert "has no truth" in command("remove-truth", "discs", "--yes").stderr
     before = row.truth_version
