@@ -24,6 +24,9 @@ INDEX_LIMIT = 64
 VOID = 255
 """Beside class indices in one mask, this value marks what nobody labelled (Pascal VOC, Cityscapes)."""
 
+VOID_GAP = 200
+"""Class numbers beside a void 255 lie below this."""
+
 FEW_VALUES = 8
 MIN_DISTANCE = 8
 """Two classes are at least this many grey levels apart."""
@@ -228,7 +231,7 @@ def from_names(names: Mapping[int, str], occurring: Iterable[int]) -> TruthClass
 def _exact(found: ValueFacts, keys: Mapping[int, Key], objects: bool | None = None) -> TruthClasses:
     """Return one class for each value that occurs, or one for all objects."""
     values = [int(value) for value in np.flatnonzero(found.counts)]
-    void = {VOID} & set(values) if _has_void(found) or keys else set()
+    void = _void(found, keys)
     if len(values) == 1 and values != [0]:
         return from_peaks([0, *values])
     background = 0 if 0 in values or not values else _border_value(found, set(values) - void)
@@ -289,9 +292,15 @@ def holds_label_map(found: ValueFacts) -> bool:
     return int(np.count_nonzero(found.counts)) > FEW_VALUES and not are_scattered(found.counts, found.ragged)
 
 
-def _has_void(found: ValueFacts) -> bool:
-    """Return whether 255 stands beside class indices in one mask."""
-    return any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
+def _void(found: ValueFacts, keys: Mapping[int, Key]) -> set[int]:
+    """Return {255} if it means that nobody decided: beside class numbers in one mask, not as one of many ids."""
+    if not found.counts[VOID] or (keys and VOID not in keys):  # a negative id, or a colour that means this
+        return {VOID} if found.counts[VOID] else set()
+    numbers = {int(value) for value in np.flatnonzero(found.counts) if 0 < value < VOID}
+    if any(value > VOID_GAP for value in numbers) or _are_objects(found, [*numbers, VOID]):
+        return set()
+    beside = any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
+    return {VOID} if beside else set()
 
 
 def _holds_indices(found: ValueFacts) -> bool:

@@ -117,6 +117,11 @@ def test_ids_of_one_region_each_are_objects_of_one_class(counts):
         np.testing.assert_array_equal(truth.class_map(mask.astype(np.uint8), found.lookup) > 0, mask > 0)
 
 
+def test_the_id_255_among_many_is_an_object():
+    masks = [cells(225, first=31, seed=seed).astype(np.uint8) for seed in range(2)]
+    assert propose(*masks).lookup[255] == 1
+
+
 def test_numbers_that_return_in_several_regions_are_classes():
     masks = [cells(36, seed=seed) % 6 for seed in range(3)]
     found = propose(*(mask.astype(np.uint8) for mask in masks))
@@ -130,6 +135,7 @@ def test_more_ids_than_codes_are_all_kept_as_foreground(counts):
     stored = [codes.encode(read_truth(bad_images.tiff(mask.astype(np.uint16)))) for mask in masks]
     found = truth.propose_classes(facts_of(*stored), dict(codes.table))
     assert [entry.name for entry in found.classes] == ["background", "object"]
+    assert IGNORE not in found.lookup
     for mask, values in zip(masks, stored, strict=True):
         np.testing.assert_array_equal(truth.class_map(values, found.lookup) > 0, mask > 0)
 
