@@ -72,8 +72,8 @@ def source_form(*, key: str, sample: bool = False, masks: bool = False) -> Chose
             "one or several objects. Ready in seconds, good for a first try."
         )
         return ChosenSource({"kind": "sample"}, "Sample scenes", "the sample set")
-    about = _MASKS_HELP if masks else _HELP
-    chosen = _server_folder(key, about) if place == SERVER else _from_browser(key, about)
+    chosen = _server_folder(key) if place == SERVER else _from_browser(key, "masks" if masks else "images")
+    st.caption(_MASKS_HELP if masks else _HELP)
     reading = Reading() if masks else _reading(key)
     if chosen is None or reading is None:
         return None
@@ -105,23 +105,21 @@ def _reading(key: str) -> Reading | None:
     return None
 
 
-def _from_browser(key: str, about: str) -> ChosenSource | None:
-    upload = uploader(key=key)
-    st.caption(about)
+def _from_browser(key: str, what: str) -> ChosenSource | None:
+    upload = uploader(key=key, label=f"Drop {what}, a folder or a zip here")
     if upload is None:
         return None
     words = f"{wording.count(len(upload.files), 'file')}, {wording.size(upload.bytes)}"
     return ChosenSource({"kind": "upload", "token": upload.token}, proposed_name(upload.files), words)
 
 
-def _server_folder(key: str, about: str) -> ChosenSource | None:
+def _server_folder(key: str) -> ChosenSource | None:
     typed = st.text_input(
         "Folder, zip or picture on the machine that runs Maskloom",
         key=f"{key}-path",
         placeholder="/home/me/photographs",
         help="An absolute path. Its files are copied; the folder itself is never changed.",
     ).strip()
-    st.caption(about)
     if not typed:
         return None
     path = Path(typed).expanduser()
