@@ -110,7 +110,7 @@ def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, 
     dataset.fingerprint = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     if classes is not None and lookup is not None and not dataset.classes:
         dataset.classes, dataset.lookup = classes, lookup
-        dataset.truth_version = 1
+        dataset.truth_version += 1
     return dataset
 
 

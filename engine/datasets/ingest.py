@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +35,8 @@ from engine.datasets.truth_file import TruthFile, join, read_truth
 from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
 from engine.imaging.pixels import PixelSize
+from engine.store import keys as stored
+from engine.store.base import Store
 
 __all__ = [
     "Decoded",
@@ -43,8 +47,10 @@ __all__ = [
     "fit_truth",
     "open_upload",
     "open_zip_or_folder",
+    "opened",
     "plan",
     "read",
+    "read_masks",
     "readers",
 ]
 
@@ -65,6 +71,25 @@ class Decoded:
     content_hash: str
     entries: tuple[Entry, ...]
     pixel_size: PixelSize | None = None
+
+
+@contextmanager
+def opened(source: dict[str, Any], files: Store, max_files: int) -> Iterator[Source]:
+    """Open the source of a job for as long as a block runs: {"kind": "folder" | "zip", "path"} or "upload" of "token".
+
+    Raises:
+        UnreadableSource: it cannot be read at all; the sentence says why.
+    """
+    limits = Limits(max_files=max_files)
+    with ExitStack() as opening:
+        if source["kind"] == "upload":
+            folder = opening.enter_context(files.workspace(stored.upload_folder(source["token"])))
+            yield opening.enter_context(closing(open_upload(folder, limits)))
+        elif source["kind"] in ("folder", "zip"):
+            yield opening.enter_context(closing(open_zip_or_folder(Path(source["path"]), limits)))
+        else:
+            kinds = "a folder, a zip, an upload or the sample"
+            raise UnreadableSource(f"Files to import come from {kinds}. Got {source['kind']!r}.")
 
 
 def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
@@ -164,21 +189,37 @@ def read(
         image, note, pixel_size = codec.read_image(source.read(item.image), limits, options)
     except (UnreadableImage, UnreadableSource) as error:
         return Decoded(name, None, None, "", tuple(_without_image(item, str(error))))
+    truth, entries = read_masks(source, item.truth, image.shape[:2], limits, item.page)
     drawn, size_note = _drawn(item.outlines, image.shape[:2]) if item.outlines else (None, "")
-    entries = [Entry(name, True, " ".join(filter(None, (item.note, note, size_note))))]
+    entries = [Entry(name, True, " ".join(filter(None, (item.note, note, size_note)))), *entries]
+    truth = truth or drawn
+    return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
+
+
+def read_masks(
+    source: Source | _Held,
+    files: Sequence[SourceFile],
+    shape: tuple[int, int],
+    limits: codec.Limits | None = None,
+    page: int | None = None,
+) -> tuple[TruthFile | None, list[Entry]]:
+    """Return the masks of one image of (height, width), joined, or None, and an entry for each file.
+
+    `page`, counted from 0, is taken of files that have several pages.
+    """
     masks: list[TruthFile] = []
-    for file in item.truth:
+    entries = []
+    for file in files:
         try:
             data = source.read(file)
-            page = item.page if item.page is not None and codec.count_pages(data) > 1 else None
-            mask, note = fit_truth(read_truth(data, limits, page), image.shape[:2])
+            own = page if page is not None and codec.count_pages(data) > 1 else None
+            mask, note = fit_truth(read_truth(data, limits, own), shape)
         except (UnreadableImage, UnreadableSource) as error:
-            entries.append(Entry(page_name(file.name, item.page), False, str(error)))
+            entries.append(Entry(page_name(file.name, page), False, str(error)))
         else:
             masks.append(mask)
-            entries.append(Entry(page_name(file.name, item.page), True, note))
-    truth = join(masks) if masks else drawn
-    return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
+            entries.append(Entry(page_name(file.name, page), True, note))
+    return (join(masks) if masks else None), entries
 
 
 def fit_truth(truth: TruthFile, shape: tuple[int, int]) -> tuple[TruthFile, str]:

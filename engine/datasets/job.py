@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from engine.core.settings import settings
 from engine.datasets import ingest, sample, truth
 from engine.datasets.ingest import Decoded, Plan
 from engine.datasets.reading import Reading
-from engine.datasets.source import Entry, Limits, Source, UnreadableSource
+from engine.datasets.source import Entry, UnreadableSource
 from engine.datasets.truth_codes import TruthCodes
 from engine.datasets.truth_file import TruthFile
 from engine.imaging import codec
@@ -72,7 +71,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         return _take(job, context, [partial(_drawn, index) for index in range(sample.COUNT)], sample.COUNT)
     with ExitStack() as opening:
         try:
-            opened = _open(source, context.artifacts, opening)
+            opened = opening.enter_context(ingest.opened(source, context.artifacts, settings().import_limit_files))
         except UnreadableSource as error:
             raise JobFailed(str(error)) from None
         sizes = codec.Limits(max_pixels=round(settings().image_limit_megapixels * 1e6))
@@ -82,17 +81,6 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     if source["kind"] == "upload":  # its files are in the dataset now
         context.artifacts.delete(stored.upload_folder(source["token"]))
     return result
-
-
-def _open(source: dict[str, Any], files: Store, opening: ExitStack) -> Source:
-    """Return the source, which `opening` closes."""
-    limits = Limits(max_files=settings().import_limit_files)
-    if source["kind"] == "upload":
-        folder = opening.enter_context(files.workspace(stored.upload_folder(source["token"])))
-        return opening.enter_context(closing(ingest.open_upload(folder, limits)))
-    if source["kind"] in ("folder", "zip"):
-        return opening.enter_context(closing(ingest.open_zip_or_folder(Path(source["path"]), limits)))
-    raise JobFailed(f"An import comes from a folder, a zip, an upload or the sample. Got {source['kind']!r}.")
 
 
 def _drawn(index: int) -> Decoded:

@@ -60,7 +60,8 @@ class Plan:
 
     `entries` are the files that are out already; `rules` counts images by how they were paired with their truth;
     `alternatives` counts files that hold the same truth in another coding; `suspects` are images that look like masks,
-    of which there may be more than were looked at unless `every_suspect`; `outlines` is what annotation files give.
+    of which there may be more than were looked at unless `every_suspect`; `outlines` is what annotation files give, and
+    `alone` is truth of no image.
     """
 
     items: tuple[Item, ...]
@@ -70,6 +71,7 @@ class Plan:
     suspects: tuple[Suspect, ...]
     every_suspect: bool = True
     outlines: OutlineSet = field(default_factory=lambda: OutlineSet({}))
+    alone: tuple[SourceFile, ...] = ()
 
     @property
     def with_truth(self) -> int:
@@ -151,7 +153,8 @@ def plan(source: Source, limits: codec.Limits | None = None) -> Plan:
         for found in paired.pairs
     ]
     entries = (*source.skipped, *paired.entries, *outlines.left_out)
-    return Plan(tuple(items), entries, paired.rules, paired.alternatives, tuple(suspects), every, outlines)
+    alone = tuple(by_name[name] for name in paired.alone)
+    return Plan(tuple(items), entries, paired.rules, paired.alternatives, tuple(suspects), every, outlines, alone)
 
 
 class _Looks:
