@@ -1,23 +1,31 @@
-"""The zip of a large set of masks through the real app: first byte, whole download, and memory of the web process.
+"""Many files in and out: an import by the real command line, and a zip of masks through the real app.
 
+    python -m benchmarks.downloads imports --count 10000
     python -m benchmarks.downloads zips --data-root /tmp/many/masks
 
-The folder is one that `benchmarks.drawn_runs masks` has filled; its largest set of predictions is taken.
+The folder of `zips` is one that `benchmarks.drawn_runs masks` has filled; its largest set of predictions is taken.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import resource
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Annotated, Any
 from urllib.request import urlopen
 
+import cv2
+import numpy as np
 import typer
 from sqlalchemy import func, select
 
@@ -25,6 +33,7 @@ from benchmarks.drawn_runs import opened
 from benchmarks.harness import resident_mib, suite
 from dashboard.facts import urls
 from db.models import Prediction
+from tests.support.installation import REPOSITORY
 from tests.support.running_app import running
 
 CHUNK = 1 << 16
@@ -58,6 +67,41 @@ def zips(
             row = {"clients": number, "masks": masks, "megabytes": sizes[0] / 1e6, "first_byte_s": max(firsts)}
             rows.append({**row, "all_s": max(totals), "memory_mib": max(growth), "other_request_s": wait_s})
     return rows
+
+
+@app.command()
+def imports(count: int = 10_000, size_px: int = 512, project: Path = REPOSITORY) -> dict[str, Any]:
+    """Seconds and processor seconds of an import of PNG pairs, and the most memory that one of its processes held.
+
+    `project` is the checkout that imports, to compare two versions.
+    """
+    with TemporaryDirectory() as folder:
+        write_pairs(Path(folder) / "in", count, size_px)
+        command = [sys.executable, "-m", "engine", "import", f"{folder}/in", "--name", "pairs", "--json"]
+        environment = {**os.environ, "DATA_ROOT": f"{folder}/data"}
+        before, started = os.times(), time.perf_counter()
+        done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=True)
+        seconds, after = time.perf_counter() - started, os.times()
+    result = json.loads(done.stdout)
+    if (result["images"], result["truth"]) != (count, count):
+        raise SystemExit(f"{result['images']} images and {result['truth']} truth masks were imported, not {count}.")
+    processor = after.children_user + after.children_system - before.children_user - before.children_system
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"pairs": count, "seconds": seconds, "processor_s": processor, "peak_mib": peak}
+
+
+def write_pairs(folder: Path, count: int, size_px: int) -> None:
+    """Write `count` different pairs of a smooth picture with noise and a disc."""
+    rng = np.random.default_rng(0)
+    coarse = cv2.resize(rng.integers(0, 256, (9, 9, 3), np.uint8), (size_px, size_px), interpolation=cv2.INTER_CUBIC)
+    base = cv2.add(coarse, rng.integers(0, 12, coarse.shape, np.uint8))
+    mask = cv2.circle(np.zeros((size_px, size_px), np.uint8), (size_px // 2, size_px // 2), size_px // 5, 255, -1)
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number in range(count):
+        shift = divmod(number, size_px)
+        cv2.imwrite(f"{folder}/images/{number:05}.png", np.roll(base, shift, (0, 1)))
+        cv2.imwrite(f"{folder}/masks/{number:05}.png", np.roll(mask, shift, (0, 1)))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Files that are nearly images and nearly zips, imported one by one: what is imported, refused, crashes or hangs.
+"""Files that are nearly images, zips or annotations, imported one by one: what is imported, refused, crashes or hangs.
 
     python -m benchmarks.fuzz files --minutes 10 [--seed 1] [--processes 2] [--keep FOLDER]
 
@@ -29,9 +29,12 @@ import typer
 
 from benchmarks.harness import Failed, note, processor_s, suite
 from engine.datasets import ingest
+from engine.datasets.annotations.base import annotation_formats
+from engine.datasets.annotations.documents import Document
+from engine.datasets.annotations.shapes import draw
 from engine.datasets.source import UnreadableSource
 from engine.imaging import codec
-from tests.assets import bad_images, bad_zips
+from tests.assets import annotation_files, bad_images, bad_zips
 from tests.assets.mutations import mutated
 from tests.support.shared_data import SHARED_DATA
 from tests.support.watching import watched
@@ -99,12 +102,13 @@ def corpus() -> dict[str, list[tuple[str, bytes]]]:
     real = [path for path in real if path.stat().st_size <= LARGEST_SEED]
     images += [(path.name, path.read_bytes()) for path in real[:: max(1, len(real) // REAL_IMAGES)]]
     kinds = {"image": images, "zip": zips}
+    kinds |= {kind: [(each.name, each.data) for each in several] for kind, several in annotation_files.files().items()}
     return {kind: [(name, data) for name, data in seeds if len(data) <= LARGEST_SEED] for kind, seeds in kinds.items()}
 
 
 def chosen(seeds: dict[str, list[tuple[str, bytes]]], rng: random.Random) -> tuple[str, str, bytes]:
     """Return (kind, the name of the seed, a changed copy of it)."""
-    kind = rng.choice(("image", "image", "zip"))
+    kind = rng.choice(("image", "image", "zip", rng.choice(list(annotation_files.files()))))
     name, data = rng.choice(seeds[kind])
     return kind, name, mutated(data, rng.choice(seeds[rng.choice(list(seeds))])[1], rng)
 
@@ -205,6 +209,8 @@ def memory(what: str) -> int:
 
 def import_file(kind: str, data: bytes, place: Path) -> str:
     """Import one file as a job does, up to what would be stored; return "taken" or "refused"."""
+    if kind in annotation_formats():
+        return import_annotations(kind, data)
     path = place / ("x.zip" if kind == "zip" else "x.png")
     path.write_bytes(data)
     if kind == "image":
@@ -230,6 +236,20 @@ def import_file(kind: str, data: bytes, place: Path) -> str:
         check(str(error), False)
     finally:
         path.unlink()
+    return "taken" if taken else "refused"
+
+
+def import_annotations(kind: str, data: bytes) -> str:
+    """Read annotation files of a format, each replaced by `data` in turn, and draw what they say."""
+    documents, taken = annotation_files.files()[kind], False
+    for each in documents:
+        changed = [Document(other.name, data) if other is each else other for other in documents]
+        found = annotation_formats()[kind].read(changed, annotation_files.IMAGES)
+        for shapes in found.shapes.values():
+            draw(shapes, annotation_files.SHAPE)
+        for entry in found.entries:
+            check(entry.reason, entry.taken)
+            taken |= entry.taken and entry.name == each.name
     return "taken" if taken else "refused"
 
 

@@ -94,7 +94,7 @@ def add_images(
 
 
 def truth_codes(session: Session, dataset_id: str) -> list[tuple[int, int | str]]:
-    """Return (code, id or "#rrggbb") of a dataset's stored truth, where a code does not stand for itself."""
+    """Return (code, id, "#rrggbb" or class name) of a dataset's stored truth, unless a code stands for itself."""
     return [(code, key) for code, key in session.get_one(Dataset, dataset_id).truth_codes or []]
 
 
@@ -110,7 +110,7 @@ def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, 
     dataset.fingerprint = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     if classes is not None and lookup is not None and not dataset.classes:
         dataset.classes, dataset.lookup = classes, lookup
-        dataset.truth_version = 1
+        dataset.truth_version += 1
     return dataset
 
 
@@ -143,6 +143,16 @@ def set_classes(
     dataset = session.get_one(Dataset, dataset_id)
     if seen_version is not None and dataset.truth_version != seen_version:
         raise ChangedMeanwhile(CHANGED_MEANWHILE)
+    dataset.classes, dataset.lookup = classes, lookup
+    dataset.truth_version += 1
+
+
+def extend_classes(session: Session, dataset_id: str, classes: list[Any], lookup: list[int]) -> None:
+    """Store classes that an import has added to those of a dataset; what they mean for its other images is unchanged.
+
+    Unlike `set_classes` it is for the import itself, while it is at work.
+    """
+    dataset = session.get_one(Dataset, dataset_id)
     dataset.classes, dataset.lookup = classes, lookup
     dataset.truth_version += 1
 

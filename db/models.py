@@ -55,6 +55,8 @@ class JobKind(enum.StrEnum):
     """The kinds of job that Maskloom itself submits; a module may declare another (`engine.work.context.JobType`)."""
 
     IMPORT = "import"
+    TRUTH = "truth"
+    MASKS = "masks"
     LABEL = "label"
     TRAIN = "train"
     PREDICT = "predict"

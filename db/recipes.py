@@ -15,6 +15,9 @@ from db.models import Dataset, Image, Job, JobStatus, Label, LabelSet, Run, Save
 from db.names import checked_name
 from db.session import chunked
 
+IMPORTED = "imported"
+"""The method of label sets whose masks come from elsewhere; `params` say from where and how they were read."""
+
 
 def create(
     session: Session,
@@ -77,6 +80,12 @@ def set_dropped(session: Session, label_set_id: str, image_ids: Sequence[str] | 
         return
     for ids in chunked(image_ids):
         session.execute(change.where(Label.image_id.in_(ids)))
+
+
+def set_read_as(session: Session, label_set_id: str, read_as: str) -> None:
+    """Store in words how the masks of an imported label set were read."""
+    label_set = session.get_one(LabelSet, label_set_id)
+    label_set.params = label_set.params | {"read_as": read_as}
 
 
 def set_state(session: Session, label_set_id: str, state: dict[str, Any] | None, recipe_key: str) -> None:

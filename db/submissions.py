@@ -47,6 +47,40 @@ def submit_more_images(session: Session, dataset_id: str, source: dict[str, Any]
     return _submit(session, dataset, JobKind.IMPORT, {"dataset": dataset.id, "source": source})
 
 
+def submit_truth(session: Session, dataset_id: str, source: dict[str, Any]) -> Job:
+    """Add the job that gives images of a dataset the masks of a source as their truth, or replaces it.
+
+    Raises:
+        InUse: a job is working on the dataset.
+        NotReady: the dataset has no images.
+    """
+    _check_source(session, source)
+    datasets.refuse_if_busy(session, dataset_id)
+    dataset = _with_images(session, dataset_id)
+    audit.record(session, "imported", "dataset", dataset.id, dataset.name, f"truth, from {_place(source)}")
+    return _submit(session, dataset, JobKind.TRUTH, {"dataset": dataset.id, "source": source})
+
+
+def submit_masks(
+    session: Session, dataset_id: str, name: str, source: dict[str, Any], origin: str, code_version: str
+) -> tuple[LabelSet, Job]:
+    """Add a label set and the job that fills it with the masks of a source. `origin` names the source for people.
+
+    Raises:
+        InUse: a job is working on the dataset.
+        NameTaken: the name is empty, too long or taken.
+        NotReady: the dataset has no images.
+    """
+    _check_source(session, source)
+    datasets.refuse_if_busy(session, dataset_id)
+    dataset = _with_images(session, dataset_id)
+    params = {"source": origin}
+    label_set = recipes.create(session, dataset, name, recipes.IMPORTED, params, 0, code_version)
+    audit.record(session, "imported", "label set", label_set.id, label_set.name, f"from {_place(source)}")
+    payload = {"dataset": dataset.id, "label_set": label_set.id, "source": source}
+    return label_set, _submit(session, label_set, JobKind.MASKS, payload)
+
+
 def submit_label(
     session: Session,
     dataset_id: str,

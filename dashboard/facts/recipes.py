@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from db import names
 from db.models import LabelSet
+from db.recipes import IMPORTED
 from engine.core.parameters import ParameterError, parse
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
 
@@ -79,7 +80,13 @@ def known_recipe(method: str, values: dict[str, Any]) -> Recipe | None:
 
 
 def describe_stored(method: str, values: dict[str, Any]) -> tuple[Recipe | None, str, str]:
-    """Return a stored recipe as `known_recipe` does, the title of its method, and its changed parameters as text."""
+    """Return a stored recipe as `known_recipe` does, the title of its method, and its changed parameters as text.
+
+    Imported masks have no recipe; they are described by where they are from and how they were read.
+    """
+    if method == IMPORTED:
+        read_as = f", read as {values['read_as']}" if "read_as" in values else ""
+        return None, "Imported masks", f"from {values.get('source', 'an unknown source')}{read_as}"
     recipe = known_recipe(method, values)
     if recipe is None:
         return None, method, "this version does not have its method or parameters"

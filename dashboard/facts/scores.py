@@ -146,13 +146,12 @@ def _curves(rows: Sequence[Any]) -> dict[str, np.ndarray]:
     curves = {name: np.full(shape, np.nan, np.float32) for name in ("truth", "label")}
     # Without counts only the share at threshold 0.5 is known.
     areas = np.repeat(np.array([row.area for row in rows], np.float32)[:, np.newaxis], shape[1], axis=1)
-    pixels = np.array([row.width * row.height for row in rows])[:, np.newaxis]
     for name in ("label", "truth"):
         packed = [getattr(row, f"{name}_counts") for row in rows]
         there = np.flatnonzero([counts is not None for counts in packed])
         counts = metrics.unpack_many([packed[row] for row in there])
         curves[name][there] = metrics.dice_curve(counts)
-        areas[there] = counts.predicted / pixels[there]
+        areas[there] = counts.predicted / counts.predicted[:, :1]  # at threshold 0: all pixels that are compared
     return {**curves, "areas": areas}
 
 

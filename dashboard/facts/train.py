@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from dashboard.facts import wording
 from dashboard.facts.cost import Cost, cost
 from dashboard.facts.jobs import job_view
+from dashboard.facts.recipes import describe_stored
 from db import datasets, jobs, recipes
 from db.models import Dataset, Image, LabelSet, Run
 from db.names import free_name
@@ -20,7 +21,6 @@ from engine.core.network_parameters import ARCHITECTURE_TITLES
 from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences
 from engine.imaging import class_maps, codec
-from engine.labelling.base import methods
 from engine.network import augmentation as augment
 from engine.network.framing import Shape
 from engine.store import keys as stored
@@ -239,8 +239,8 @@ def _label_teacher(
     session: Session, label_set: LabelSet, dataset: Dataset, now: datetime, lost_after_s: float
 ) -> Teacher:
     summary = recipes.summary(session, label_set.id)
-    method = methods().get(label_set.method)
-    parts = [method.title if method else label_set.method]
+    _, title, changes = describe_stored(label_set.method, label_set.params)
+    parts = [f"{title} {changes}" if label_set.method == recipes.IMPORTED else title]
     kept = summary.images - summary.dropped
     parts.append(f"{kept:,} of {wording.count(dataset.image_count, 'image')}")
     if summary.dropped:

@@ -147,7 +147,7 @@ def prediction_csv(session: Session, store: Store, prediction_set_id: str, thres
 
     def rows() -> Iterator[list[Any]]:
         for prediction, name, width, height in session.execute(query):
-            share = _foreground_share(store, prediction, width * height, threshold)
+            share = _foreground_share(store, prediction, threshold)
             scores = [*_scores(prediction.truth_counts, threshold), *_scores(prediction.label_counts, threshold)]
             means = [prediction.mean_probability, prediction.uncertainty, prediction.flip_agreement]
             size = [name, width, height, prediction.split, share]
@@ -185,11 +185,12 @@ def label_csv(session: Session, label_set_id: str) -> str:
     return as_csv(header, table)
 
 
-def _foreground_share(store: Store, prediction: Prediction, pixels: int, threshold: float) -> str:
+def _foreground_share(store: Store, prediction: Prediction, threshold: float) -> str:
     counts = prediction.truth_counts or prediction.label_counts
     key = stored.prediction_key(prediction.prediction_set_id, prediction.image_id)
     if counts:
-        share = metrics.unpack_counts(counts).predicted[metrics.threshold_index(threshold)] / pixels
+        predicted = metrics.unpack_counts(counts).predicted
+        share = predicted[metrics.threshold_index(threshold)] / predicted[0]  # of the pixels that are compared
     elif threshold == 0.5 or not store.exists(key):
         share = prediction.area
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import streamlit as st
 
 from dashboard.server import resources
 from engine.datasets import ingest
+from engine.datasets.mask_plan import MaskPlan, plan_masks
 from engine.datasets.source import Limits, UnreadableSource
 from engine.imaging import codec
 
@@ -32,6 +34,11 @@ class ImportPlan:
     error: str = ""
 
 
+def mask_plan(source: dict[str, Any], stamp: str, images: Sequence[tuple[str, str]]) -> ImportPlan:
+    """Return the plan for masks of images that are there, given as (name, id); `stamp` as for `import_plan`."""
+    return _read(source["kind"], _place(source), stamp, tuple(images))
+
+
 def import_plan(source: dict[str, Any], stamp: str) -> ImportPlan | None:
     """Return the plan for the source of an import job, or None for the sample set.
 
@@ -40,23 +47,37 @@ def import_plan(source: dict[str, Any], stamp: str) -> ImportPlan | None:
     """
     if source["kind"] == "sample":
         return None
-    place = str(resources.upload_folder(source["token"])) if source["kind"] == "upload" else source["path"]
-    return _read(source["kind"], place, stamp)
+    return _read(source["kind"], _place(source), stamp, None)
+
+
+def _place(source: dict[str, Any]) -> str:
+    return str(resources.upload_folder(source["token"])) if source["kind"] == "upload" else source["path"]
 
 
 @st.cache_data(max_entries=20, ttl=KEEP_S, show_spinner="Looking at the files")
-def _read(kind: str, place: str, stamp: str) -> ImportPlan:
+def _read(kind: str, place: str, stamp: str, images: tuple[tuple[str, str], ...] | None) -> ImportPlan:
     current = resources.settings()
     limits = Limits(max_files=current.import_limit_files)
     open_source = ingest.open_upload if kind == "upload" else ingest.open_zip_or_folder
+    sizes = codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6))
     try:
         with closing(open_source(Path(place), limits)) as source:
-            planned = ingest.plan(source, codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6)))
+            if images is not None:
+                return _of_masks(plan_masks(source, images, sizes))
+            planned = ingest.plan(source, sizes)
     except UnreadableSource as error:
         return ImportPlan(error=str(error))
     return ImportPlan(
         sentences=tuple(sentence for sentence in planned.sentences() if sentence not in planned.doubts),
         doubts=tuple(planned.doubts),
-        pairs=tuple((item.image.name, ", ".join(file.name for file in item.truth)) for item in planned.items),
+        pairs=tuple((item.image.name, ", ".join(item.truth_names)) for item in planned.items),
+        left_out=tuple((entry.name, entry.reason) for entry in planned.entries),
+    )
+
+
+def _of_masks(planned: MaskPlan) -> ImportPlan:
+    return ImportPlan(
+        sentences=(planned.sentence,),
+        pairs=tuple((item.image_name, ", ".join(file.name for file in item.files)) for item in planned.items),
         left_out=tuple((entry.name, entry.reason) for entry in planned.entries),
     )

@@ -23,7 +23,12 @@ from engine.datasets.reading import PAGE_CHOICES, BadReading, PageChoice, Readin
 BROWSER, SERVER, SAMPLE = "From this computer", "Folder on the server", "Sample set"
 _HELP = (
     "Images as JPEG, PNG, TIFF of any depth, WebP, AVIF, JPEG 2000, BMP or GIF. Truth masks are optional: put them "
-    "into a folder *truth* or *masks* beside *images*, with the same names."
+    "into a folder *truth* or *masks* beside *images*, with the same names, or add annotation files of COCO, YOLO, "
+    "labelme, CVAT or Pascal VOC."
+)
+_MASKS_HELP = (
+    "Masks with the names of their images, such as *a.png* or *a_mask.png* for *a.jpg*, in the same folders or in one. "
+    "They may be 0/1, 0/255, a probability, ids or colours."
 )
 
 _PAGES: dict[PageChoice, str] = {
@@ -47,12 +52,20 @@ class ChosenSource:
         return str({key: value for key, value in self.source.items() if key != "reading"})
 
 
-def source_form(*, key: str, sample: bool = False) -> ChosenSource | None:
-    """Draw the choice; return it once it is complete, else None."""
+def source_form(*, key: str, sample: bool = False, masks: bool = False) -> ChosenSource | None:
+    """Draw the choice; return it once it is complete, else None.
+
+    `masks`: the files are masks of images that are there, so there is no choice of channels and pages.
+    """
     server = [SERVER] if rights.may(Role.ADMIN) else []  # the app reads it with its own permissions
     places = [BROWSER, *server, *([SAMPLE] if sample else [])]
     place = st.segmented_control(
-        "Where are the images?", places, default=BROWSER, required=True, key=f"{key}-place", wrap=True
+        f"Where are the {'masks' if masks else 'images'}?",
+        places,
+        default=BROWSER,
+        required=True,
+        key=f"{key}-place",
+        wrap=True,
     )
     if place == SAMPLE:
         st.markdown(
@@ -60,8 +73,9 @@ def source_form(*, key: str, sample: bool = False) -> ChosenSource | None:
             "one or several objects. Ready in seconds, good for a first try."
         )
         return ChosenSource({"kind": "sample"}, "Sample scenes", "the sample set")
-    chosen = _server_folder(key) if place == SERVER else _from_browser(key)
-    reading = _reading(key)
+    chosen = _server_folder(key) if place == SERVER else _from_browser(key, "masks" if masks else "images")
+    st.caption(_MASKS_HELP if masks else _HELP)
+    reading = Reading() if masks else _reading(key)
     if chosen is None or reading is None:
         return None
     return replace(chosen, source=with_reading(chosen.source, reading))
@@ -92,9 +106,8 @@ def _reading(key: str) -> Reading | None:
     return None
 
 
-def _from_browser(key: str) -> ChosenSource | None:
-    upload = uploader(key=key)
-    st.caption(_HELP)
+def _from_browser(key: str, what: str) -> ChosenSource | None:
+    upload = uploader(key=key, label=f"Drop {what}, a folder or a zip here")
     if upload is None:
         return None
     words = f"{wording.count(len(upload.files), 'file')}, {wording.size(upload.bytes)}"
@@ -108,7 +121,6 @@ def _server_folder(key: str) -> ChosenSource | None:
         placeholder="/home/me/photographs",
         help="An absolute path. Its files are copied; the folder itself is never changed.",
     ).strip()
-    st.caption(_HELP)
     if not typed:
         return None
     path = Path(typed).expanduser()

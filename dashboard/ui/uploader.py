@@ -19,7 +19,7 @@ from dashboard.facts import urls
 from dashboard.server import resources
 from dashboard.ui.web import component
 from engine.datasets.foreign_formats import FOREIGN_SUFFIXES
-from engine.datasets.source import IMAGE_SUFFIXES
+from engine.datasets.source import DOCUMENT_SUFFIXES, IMAGE_SUFFIXES
 
 _render = component("uploader", "ui/uploader.js", style="ui/uploader.css")
 
@@ -37,7 +37,7 @@ def uploader(
     *,
     key: str,
     label: str = "Drop images, a folder or a zip here",
-    accept: tuple[str, ...] = (*sorted(IMAGE_SUFFIXES), ".zip"),
+    accept: tuple[str, ...] = (*sorted(IMAGE_SUFFIXES), *sorted(DOCUMENT_SUFFIXES), ".zip"),
     note: str = "",
 ) -> Upload | None:
     """Draw the drop zone; return the upload once it is complete, else None."""

@@ -25,7 +25,7 @@ from engine.core import logs
 from engine.core.machine import free_memory_bytes, multiplies_bfloat16
 from engine.core.redaction import HIDDEN, is_secret, redacted, secrets_of, without_places
 from engine.core.settings import REPOSITORY_ROOT, Settings
-from engine.datasets.source import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES
+from engine.datasets.source import ARCHIVE_SUFFIXES, DOCUMENT_SUFFIXES, IMAGE_SUFFIXES
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 
@@ -36,7 +36,7 @@ IMAGES_BYTES = 40_000_000
 A_FILE = "a file"
 OF_FILES = ("image ", "file ")
 """How the words for names of files begin."""
-_SUFFIXES = "|".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES | ARCHIVE_SUFFIXES))
+_SUFFIXES = "|".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES | ARCHIVE_SUFFIXES | DOCUMENT_SUFFIXES))
 _QUOTED_FILE = re.compile(rf"(['\"])([^'\"\n]{{0,500}}\.(?:{_SUFFIXES}))\1", re.IGNORECASE)
 _BARE_FILE = re.compile(rf"(?<![\w/])[^\s'\",;:()\[\]{{}}]{{1,200}}\.(?:{_SUFFIXES})(?!\w)", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\w/])[\w\-]{6,}(?![\w/.])")

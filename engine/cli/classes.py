@@ -25,8 +25,8 @@ def classes(
         typer.Option(
             "--map",
             metavar="VALUE=CLASS,…",
-            help="The class of each value, id or colour, such as 0=background,1=pet,2=background,3=ignore. Values of "
-            "one name are one class; pixels of ignore are left out of training and scores.",
+            help="The class of each value, id, colour or name, such as 0=background,1=pet,2=background,3=ignore. "
+            "Values of one name are one class; pixels of ignore are left out of training and scores.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -47,7 +47,7 @@ def classes(
 
 
 def _change(session: Session, row: Dataset, text: str) -> None:
-    codes = {str(key): code for code, key in datasets.truth_codes(session, row.id)}
+    codes = {str(key).lower(): code for code, key in datasets.truth_codes(session, row.id)}
     names: dict[int, str] = {}
     for part in text.split(","):
         value, separator, name = (piece.strip() for piece in part.partition("="))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db import datasets, jobs, submissions
-from db.models import Dataset, Job
+from db.models import Dataset, Job, JobKind
+from engine.cli.adding import What, add_to_dataset, report_lines, report_result, source_of
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, existing, print_result
 from engine.cli.reading_options import Channels, Pages
 from engine.core.settings import settings
@@ -26,22 +26,39 @@ from engine.store import keys as stored
 @app.command("import")
 def import_(
     folder: Path,
-    name: Annotated[str | None, typer.Option(help="Name of the dataset; needed unless --dry-run.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the new dataset, or of the label set.")] = None,
+    into: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="Add to this dataset, in place of a new one.")
+    ] = None,
+    what: Annotated[
+        What, typer.Option("--as", help="With --into: images, or masks as truth or as a label set.")
+    ] = What.IMAGES,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be imported; store nothing.")] = False,
     channels: Channels = "",
     pages: Pages = "first",
     as_json: AsJson = False,
 ):
-    """Import a folder, a zip or one picture, with truth masks beside the images where there are any."""
+    """Import a folder, a zip or one picture, with truth masks beside the images where there are any.
+
+    With --into, add images, truth or masks of another tool to a dataset that exists. Masks are paired with its images
+    by name.
+    """
     path = existing(folder, "folder, zip or picture")
     reading = Reading.chosen(channels, pages)
+    if what is not What.IMAGES and into is None:
+        raise CommandFailed(f"--as {what.value} adds to a dataset: name it by --into DATASET.")
+    if into is not None and name is not None and what is not What.LABELS:
+        raise CommandFailed("--name names a new dataset or, with --as labels, a label set. Leave it out with --into.")
+    if into is not None and not (dry_run and what is What.IMAGES):
+        add_to_dataset(path, into, what, name, reading, dry_run, as_json)
+        return
     if dry_run:
         _print_plan(path, as_json)
         return
     if name is None:
         raise CommandFailed("Give the dataset a name: --name NAME. To see what would be imported, add --dry-run.")
     installation = Installation()
-    source = with_reading({"kind": "folder" if path.is_dir() else "zip", "path": str(path)}, reading)
+    source = with_reading(source_of(path), reading)
     with installation.database.writing() as session:
         dataset, job = _unfinished_import(session, name, source) or submissions.submit_import(session, name, source)
     try:
@@ -52,38 +69,26 @@ def import_(
     with installation.database.reading() as session:
         dataset = session.get_one(Dataset, dataset.id)
         report = datasets.report(session, dataset.id)
-    skipped = [{"name": entry.name, "reason": entry.reason} for entry in report if not entry.taken]
-    noted = [{"name": entry.name, "reason": entry.reason} for entry in report if entry.taken and entry.reason]
     result: dict[str, Any] = {
         "dataset": dataset.id,
         "name": dataset.name,
         "images": dataset.image_count,
         "truth": dataset.truth_count,
-        "notes": job.result.get("notes", []),
-        "noted": noted,
-        "skipped": skipped,
+        **report_result(report, job),
     }
     lines = [f"Imported {dataset.image_count} images, {dataset.truth_count} with truth, as {dataset.name!r}."]
-    lines += result["notes"]
-    lines += _by_reason(noted)
-    lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
-    print_result(result, as_json, "\n".join(lines))
-
-
-def _by_reason(noted: list[dict[str, str]]) -> list[str]:
-    """Return one line for each note, however many files it is about."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for entry in noted:
-        names[entry["reason"]].append(entry["name"])
-    others = {reason: f" and {len(files) - 1:,} more" if len(files) > 1 else "" for reason, files in names.items()}
-    return [f"  {files[0]}{others[reason]}: {reason}" for reason, files in names.items()]
+    print_result(result, as_json, "\n".join([*lines, *report_lines(result)]))
 
 
 def _print_plan(path: Path, as_json: bool) -> None:
     current = settings()
     with closing(ingest.open_zip_or_folder(path, Limits(max_files=current.import_limit_files))) as source:
         planned = ingest.plan(source, codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6)))
-    lines = [*planned.sentences(), *(f"  left out {entry.name}: {entry.reason}" for entry in planned.entries)]
+    lines = [
+        *planned.sentences(),
+        *(f"  {entry.name}: {entry.reason}" for entry in planned.outlines.taken if entry.reason),
+        *(f"  left out {entry.name}: {entry.reason}" for entry in planned.entries),
+    ]
     print_result(planned.as_json(), as_json, "\n".join([*lines, "Nothing was stored."]))
 
 
@@ -91,7 +96,9 @@ def _unfinished_import(session: Session, name: str, source: dict[str, Any]) -> t
     """Requeue the same import if it failed or was stopped before: repeating the command resumes it."""
     dataset = session.scalar(select(Dataset).where(Dataset.name == name))
     job = jobs.find(session, dataset.job_id) if dataset else None
-    if dataset is None or job is None or job.payload.get("source") != source or not jobs.requeue(session, job.id):
+    if dataset is None or job is None or job.kind != JobKind.IMPORT:
+        return None
+    if job.payload.get("source") != source or not jobs.requeue(session, job.id):
         return None
     return dataset, job
 

@@ -14,6 +14,7 @@ from engine.datasets.source import (
     Names,
     SourceFile,
     UnreadableSource,
+    is_document_name,
     is_silent,
     shown,
     why_not,
@@ -27,7 +28,7 @@ _OTHER_METHODS = {9: "deflate64", zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: 
 
 
 class Zip:
-    """The pictures in a zip file. Close it when done."""
+    """The pictures and annotation files in a zip. Close it when done."""
 
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
         """List the zip.
@@ -48,6 +49,7 @@ class Zip:
         except Exception:  # a damaged list of files raises anything from BadZipFile and OSError to struct.error
             raise UnreadableSource(what_instead(path)) from None
         self.files: list[SourceFile] = []
+        self.documents: list[SourceFile] = []
         self.skipped: list[Entry] = []
         self._names = Names()
         try:
@@ -59,6 +61,7 @@ class Zip:
             self._zip.close()
             raise
         self.files.sort(key=lambda file: file.name)
+        self.documents.sort(key=lambda file: file.name)
 
     def close(self) -> None:
         self._zip.close()
@@ -108,7 +111,8 @@ class Zip:
         if reason:
             self.skipped.append(Entry(name, False, reason))
         else:
-            self.files.append(SourceFile(name, member.file_size, member))
+            listed = self.documents if is_document_name(name) else self.files
+            listed.append(SourceFile(name, member.file_size, member))
 
 
 def _name(member: zipfile.ZipInfo) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
+from engine.datasets.annotations.shapes import MAX_PIXELS
 from engine.datasets.archive import Zip
 from engine.datasets.foreign_formats import foreign_suffix
+from engine.datasets.outlines import Outlines
 from engine.datasets.plan import Item, Plan, plan
 from engine.datasets.reading import Reading, page_name
 from engine.datasets.source import (
@@ -31,6 +35,8 @@ from engine.datasets.truth_file import TruthFile, join, read_truth
 from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
 from engine.imaging.pixels import PixelSize
+from engine.store import keys as stored
+from engine.store.base import Store
 
 __all__ = [
     "Decoded",
@@ -40,8 +46,11 @@ __all__ = [
     "content_hash",
     "fit_truth",
     "open_upload",
+    "open_zip_or_folder",
+    "opened",
     "plan",
     "read",
+    "read_masks",
     "readers",
 ]
 
@@ -62,6 +71,25 @@ class Decoded:
     content_hash: str
     entries: tuple[Entry, ...]
     pixel_size: PixelSize | None = None
+
+
+@contextmanager
+def opened(source: dict[str, Any], files: Store, max_files: int) -> Iterator[Source]:
+    """Open the source of a job for as long as a block runs: {"kind": "folder" | "zip", "path"} or "upload" of "token".
+
+    Raises:
+        UnreadableSource: it cannot be read at all; the sentence says why.
+    """
+    limits = Limits(max_files=max_files)
+    with ExitStack() as opening:
+        if source["kind"] == "upload":
+            folder = opening.enter_context(files.workspace(stored.upload_folder(source["token"])))
+            yield opening.enter_context(closing(open_upload(folder, limits)))
+        elif source["kind"] in ("folder", "zip"):
+            yield opening.enter_context(closing(open_zip_or_folder(Path(source["path"]), limits)))
+        else:
+            kinds = "a folder, a zip, an upload or the sample"
+            raise UnreadableSource(f"Files to import come from {kinds}. Got {source['kind']!r}.")
 
 
 def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
@@ -109,7 +137,7 @@ def open_upload(folder: Path, limits: Limits | None = None) -> Source:
         else:
             alone = len(zips) == 1 and not loose.files
             parts.append(("" if alone else str(PurePosixPath(entry.name).with_suffix("")) + "/", opened))
-    if loose.files or loose.skipped or not parts:
+    if loose.files or loose.documents or loose.skipped or not parts:
         parts.insert(0, ("", loose))
     return parts[0][1] if len(parts) == 1 else Joined(parts)
 
@@ -161,20 +189,37 @@ def read(
         image, note, pixel_size = codec.read_image(source.read(item.image), limits, options)
     except (UnreadableImage, UnreadableSource) as error:
         return Decoded(name, None, None, "", tuple(_without_image(item, str(error))))
-    entries = [Entry(name, True, " ".join(filter(None, (item.note, note))))]
+    truth, entries = read_masks(source, item.truth, image.shape[:2], limits, item.page)
+    drawn, size_note = _drawn(item.outlines, image.shape[:2]) if item.outlines else (None, "")
+    entries = [Entry(name, True, " ".join(filter(None, (item.note, note, size_note)))), *entries]
+    truth = truth or drawn
+    return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
+
+
+def read_masks(
+    source: Source | _Held,
+    files: Sequence[SourceFile],
+    shape: tuple[int, int],
+    limits: codec.Limits | None = None,
+    page: int | None = None,
+) -> tuple[TruthFile | None, list[Entry]]:
+    """Return the masks of one image of (height, width), joined, or None, and an entry for each file.
+
+    `page`, counted from 0, is taken of files that have several pages.
+    """
     masks: list[TruthFile] = []
-    for file in item.truth:
+    entries = []
+    for file in files:
         try:
             data = source.read(file)
-            page = item.page if item.page is not None and codec.count_pages(data) > 1 else None
-            mask, note = fit_truth(read_truth(data, limits, page), image.shape[:2])
+            own = page if page is not None and codec.count_pages(data) > 1 else None
+            mask, note = fit_truth(read_truth(data, limits, own), shape)
         except (UnreadableImage, UnreadableSource) as error:
-            entries.append(Entry(page_name(file.name, item.page), False, str(error)))
+            entries.append(Entry(page_name(file.name, page), False, str(error)))
         else:
             masks.append(mask)
-            entries.append(Entry(page_name(file.name, item.page), True, note))
-    truth = join(masks) if masks else None
-    return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
+            entries.append(Entry(page_name(file.name, page), True, note))
+    return (join(masks) if masks else None), entries
 
 
 def fit_truth(truth: TruthFile, shape: tuple[int, int]) -> tuple[TruthFile, str]:
@@ -187,11 +232,26 @@ def fit_truth(truth: TruthFile, shape: tuple[int, int]) -> tuple[TruthFile, str]
     if (height, width) == tuple(shape):
         return truth, truth.note
     sizes = f"{width} × {height} pixels and the image {shape[1]} × {shape[0]}"
-    ratio = (width * shape[0]) / (height * shape[1])
-    if not 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE:
+    if not same_proportions((height, width), shape):
         raise UnreadableImage(f"It has {sizes}, so it is no truth of it; the image is kept without.")
     note = f"{truth.note} It has {sizes}; it was resized to fit.".lstrip()
     return replace(truth, values=codec.resize_class_map(truth.values, shape)), note
+
+
+def _drawn(outlines: Outlines, shape: tuple[int, int]) -> tuple[TruthFile, str]:
+    """Return the truth that outlines are at (height, width), and a note if they were drawn for another size."""
+    declared = outlines.size or shape
+    if declared == tuple(shape) or not same_proportions(declared, shape) or declared[0] * declared[1] > MAX_PIXELS:
+        return outlines.truth(shape), outlines.found.size_note(outlines.image, shape)
+    truth, _ = fit_truth(outlines.truth(declared), shape)
+    sizes = f"{declared[1]} × {declared[0]} pixels, and it has {shape[1]} × {shape[0]}"
+    return truth, f"Its annotations are for an image of {sizes}; they were resized to fit."
+
+
+def same_proportions(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Return whether the width / height of two (height, width, …) differ by no more than ASPECT_TOLERANCE."""
+    ratio = (shape[1] * wanted[0]) / (shape[0] * wanted[1])
+    return 1 / (1 + ASPECT_TOLERANCE) <= ratio <= 1 + ASPECT_TOLERANCE
 
 
 def content_hash(image: np.ndarray) -> str:

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from db import datasets
-from db.models import Job, JobKind
+from db.models import Dataset, Job, JobKind
 from engine.core.settings import settings
 from engine.datasets import ingest, sample, truth
-from engine.datasets.ingest import Decoded
+from engine.datasets.ingest import Decoded, Plan
 from engine.datasets.reading import Reading
-from engine.datasets.source import Entry, Limits, Source, UnreadableSource
+from engine.datasets.source import Entry, UnreadableSource
 from engine.datasets.truth_codes import TruthCodes
 from engine.datasets.truth_file import TruthFile
 from engine.imaging import codec
@@ -35,6 +34,9 @@ THREADS = 2
 AHEAD = 2 * THREADS
 """Images decoded before their turn: more would only fill memory, as one may take 300 MB."""
 
+
+_NO_FILES = Plan((), (), {}, {}, ())
+"""The plan of an import that has no files."""
 
 Reader = Callable[[], Decoded]
 
@@ -69,27 +71,16 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         return _take(job, context, [partial(_drawn, index) for index in range(sample.COUNT)], sample.COUNT)
     with ExitStack() as opening:
         try:
-            opened = _open(source, context.artifacts, opening)
+            opened = opening.enter_context(ingest.opened(source, context.artifacts, settings().import_limit_files))
         except UnreadableSource as error:
             raise JobFailed(str(error)) from None
         sizes = codec.Limits(max_pixels=round(settings().image_limit_megapixels * 1e6))
         planned = ingest.plan(opened, sizes)
         readers = ingest.readers(opened, planned.items, sizes, Reading.from_payload(source.get("reading")))
-        result = _take(job, context, readers, len(planned.items), planned.entries, planned.notes)
+        result = _take(job, context, readers, len(planned.items), planned)
     if source["kind"] == "upload":  # its files are in the dataset now
         context.artifacts.delete(stored.upload_folder(source["token"]))
     return result
-
-
-def _open(source: dict[str, Any], files: Store, opening: ExitStack) -> Source:
-    """Return the source, which `opening` closes."""
-    limits = Limits(max_files=settings().import_limit_files)
-    if source["kind"] == "upload":
-        folder = opening.enter_context(files.workspace(stored.upload_folder(source["token"])))
-        return opening.enter_context(closing(ingest.open_upload(folder, limits)))
-    if source["kind"] in ("folder", "zip"):
-        return opening.enter_context(closing(ingest.open_zip_or_folder(Path(source["path"]), limits)))
-    raise JobFailed(f"An import comes from a folder, a zip, an upload or the sample. Got {source['kind']!r}.")
 
 
 def _drawn(index: int) -> Decoded:
@@ -100,12 +91,7 @@ def _drawn(index: int) -> Decoded:
 
 
 def _take(
-    job: Job,
-    context: JobContext,
-    readers: Iterable[Reader],
-    total: int,
-    skipped: Sequence[Entry] = (),
-    notes: Sequence[str] = (),
+    job: Job, context: JobContext, readers: Iterable[Reader], total: int, planned: Plan = _NO_FILES
 ) -> dict[str, Any]:
     """Read, store and report everything; return the job's result. There are `total` readers, or more with pages."""
     dataset_id = job.payload["dataset"]
@@ -113,12 +99,16 @@ def _take(
         context.artifacts.delete_unfinished(stored.dataset_folder(dataset_id))
     with context.reading() as session:
         images = datasets.images(session, dataset_id)
-        codes = TruthCodes(datasets.truth_codes(session, dataset_id))
+        occupied = {row[0] for image in images for row in image.truth_values or ()}
+        codes = TruthCodes(datasets.truth_codes(session, dataset_id), occupied)
     known = {image.content_hash: image.name for image in images}
     has_truth = {image.id: image.has_truth for image in images}
     rows: list[dict[str, Any]] = []
     entries: list[Entry] = []
-    report = list(skipped)
+    report = [*planned.entries, *planned.outlines.taken]
+    added = codes.add_names(planned.outlines.classes)
+    if codes.names and any(item.truth for item in planned.items):
+        added |= codes.add_names([codes.foreground])
 
     def store(new: Sequence[Entry]) -> None:
         with context.writing() as session:
@@ -130,9 +120,11 @@ def _take(
         rows.clear()
         entries.clear()
 
-    store(skipped)
+    if added:
+        _add_classes(context, dataset_id, added)
+    store(report)
     stopped = False
-    with closing(_encoded(readers, dataset_id)) as decoded_images:
+    with closing(_encoded(readers, dataset_id, codes)) as decoded_images:
         for number, encoded in enumerate(decoded_images, start=1):
             encoded = _with_truth(encoded, codes) if encoded.decoded.truth else encoded
             decoded = encoded.decoded
@@ -154,7 +146,7 @@ def _take(
             if stopped:
                 break
     commit()
-    result = _finish(context, dataset_id, report, notes)
+    result = _finish(context, dataset_id, report, planned.notes)
     if stopped:
         raise JobStopped(result)
     if not result["images"]:
@@ -162,13 +154,14 @@ def _take(
     return result
 
 
-def _encoded(readers: Iterable[Reader], dataset_id: str) -> Generator[Encoded, None, None]:
+def _encoded(readers: Iterable[Reader], dataset_id: str, codes: TruthCodes) -> Generator[Encoded, None, None]:
     """Yield every image in order, decoded and encoded by a few threads: OpenCV and Pillow let them run together."""
     waiting: deque[Future[Encoded]] = deque()
+    in_order = bool(codes.names)
     with ThreadPoolExecutor(THREADS) as pool:
         try:
             for read in readers:
-                waiting.append(pool.submit(_encode, read, dataset_id))
+                waiting.append(pool.submit(_encode, read, dataset_id, in_order))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft().result()
             while waiting:
@@ -178,7 +171,8 @@ def _encoded(readers: Iterable[Reader], dataset_id: str) -> Generator[Encoded, N
                 future.cancel()
 
 
-def _encode(read: Reader, dataset_id: str) -> Encoded:
+def _encode(read: Reader, dataset_id: str, in_order: bool) -> Encoded:
+    """Return an image encoded, with its truth unless the codes of that are given in the order of the files."""
     decoded = read()
     if decoded.image is None:
         return Encoded(decoded, {})
@@ -200,8 +194,8 @@ def _encode(read: Reader, dataset_id: str) -> Encoded:
         image_png=codec.encode_png(decoded.image),
         thumb_webp=codec.thumbnail(decoded.image),
     )
-    # Ids and colours get their codes in the order of the files.
-    return _with_truth(encoded) if decoded.truth is None or decoded.truth.keys is None else encoded
+    levels = decoded.truth is not None and decoded.truth.keys is None and not in_order
+    return _with_truth(encoded) if decoded.truth is None or levels else encoded
 
 
 def _with_truth(encoded: Encoded, codes: TruthCodes | None = None) -> Encoded:
@@ -234,6 +228,16 @@ def _bring_back(files: Store, dataset_id: str, encoded: Encoded, with_truth: boo
         key = key_of(dataset_id, encoded.row["id"])
         if not files.exists(key):
             files.write(key, data)
+
+
+def _add_classes(context: JobContext, dataset_id: str, added: Mapping[str, int]) -> None:
+    """Add classes that are new to those that the dataset has; where it has none, `_finish` proposes all."""
+    with context.writing() as session:
+        dataset = session.get_one(Dataset, dataset_id)
+        if dataset.classes:
+            before = truth.TruthClasses.model_validate({"classes": dataset.classes, "lookup": dataset.lookup})
+            after = truth.with_names(before, added)
+            datasets.extend_classes(session, dataset_id, [c.model_dump() for c in after.classes], list(after.lookup))
 
 
 def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry], notes: Sequence[str]) -> dict[str, Any]:

@@ -42,13 +42,14 @@ class Pairing:
     """All images with their truth, in the order of their names, and an entry for each file that is out.
 
     `rules` says how many images were paired in which way: {"masks/ beside images/": 12}; `alternatives` how many files
-    hold the same truth in another coding.
+    hold the same truth in another coding; `alone` names truth without an image.
     """
 
     pairs: list[Pair]
     entries: list[Entry]
     rules: dict[str, int] = field(default_factory=dict)
     alternatives: dict[str, int] = field(default_factory=dict)
+    alone: tuple[str, ...] = ()
 
 
 def pair(names: Iterable[str], looks_like_mask: Content | None = None, left_out: Collection[str] = ()) -> Pairing:
@@ -78,6 +79,31 @@ def pair(names: Iterable[str], looks_like_mask: Content | None = None, left_out:
     return match.pairing(left_out)
 
 
+def pair_known(images: Iterable[str], masks: Iterable[str]) -> Pairing:
+    """Return the images in the order given, each with those of `masks` that are of it, by names alone.
+
+    Here it is known which are images, whatever their folders are called, and which masks; a name may be in both.
+    """
+    images = list(images)
+    own = {_APART + name: name for name in masks}
+    names = [*images, *own]
+    said = {name: file_name(name.rpartition("/")[2]) for name in names}
+    ways = frozenset(folder[:depth] for folder in map(folder_of, images) for depth in range(1, len(folder) + 1))
+    folders = Folders(names, not_truth=ways, forced=frozenset([folder_of(_APART)]))
+    found = _Match(names, said, folders, lambda name: None, frozenset(own)).pairing(())
+    pairs = [Pair(each.image, tuple(own[name] for name in each.truth)) for each in found.pairs]
+    entries = [Entry(own.get(each.name, each.name), False, _of_mask(each.reason)) for each in found.entries]
+    return Pairing(pairs, entries, alone=tuple(own[name] for name in found.alone))
+
+
+_APART = "\0/"
+"""A folder that no name has."""
+
+
+def _of_mask(reason: str) -> str:
+    return reason.replace(_APART, "").replace("It is truth,", "It is a mask,")
+
+
 class _Truth(NamedTuple):
     name: str
     source: Source
@@ -87,12 +113,21 @@ class _Truth(NamedTuple):
 class _Match:
     """One attempt to pair all files, with folders understood in one way."""
 
-    def __init__(self, names: Sequence[str], said: dict[str, FileName], folders: Folders, content: Content) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        said: dict[str, FileName],
+        folders: Folders,
+        content: Content,
+        known: Collection[str] | None = None,
+    ) -> None:
+        """Pair the files; those of `known` are the truth, or those that names say to be truth."""
         self._said, self._folders, self._content = said, folders, content
         self._rules: dict[str, str] = {}
-        in_folder = [name for name in names if folders.of(name).source]
-        beside = self._named_as_truth([name for name in names if not folders.of(name).source])
-        self._truths = [self._truth(name) for name in sorted([*in_folder, *beside])]
+        if known is None:
+            in_folder = [name for name in names if folders.of(name).source]
+            known = [*in_folder, *self._named_as_truth([name for name in names if not folders.of(name).source])]
+        self._truths = [self._truth(name) for name in sorted(known)]
         is_truth = {truth.name for truth in self._truths}
         self._images = [name for name in names if name not in is_truth]
         self._index = ImageIndex(self._images, folders, said.__getitem__)
@@ -163,10 +198,9 @@ class _Match:
                 continue
             pairs.append(Pair(image, choice.truth_of.get((self._folders.of(image).place, stem(image)), ())))
         without = {stem(name): name for name in left_out}
-        for truth in self._truths:
-            if truth.name not in self._claims:
-                entries.append(Entry(truth.name, False, self._why_alone(truth.name, without)))
-        return Pairing(pairs, entries, dict(choice.rules), dict(choice.alternatives))
+        alone = [truth.name for truth in self._truths if truth.name not in self._claims]
+        entries += [Entry(name, False, self._why_alone(name, without)) for name in alone]
+        return Pairing(pairs, entries, dict(choice.rules), dict(choice.alternatives), tuple(alone))
 
     def _truth(self, name: str) -> _Truth:
         folder, said = self._folders.of(name), self._said[name]

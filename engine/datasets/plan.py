@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from engine.datasets.content_rules import spread
 from engine.datasets.mask_likeness import mask_likeness
 from engine.datasets.naming import stem
+from engine.datasets.outlines import Outlines, OutlineSet, read_outlines
 from engine.datasets.pairing import Pairing, pair
 from engine.datasets.source import Entry, Source, SourceFile, UnreadableSource
 from engine.imaging import codec
@@ -21,12 +22,15 @@ MOST_LOOKS = 400
 MOST_PIXELS = 400_000_000
 """… and not another one after so many pixels: a few seconds."""
 _SHOWN = 3
+OUTLINES = "outlines"
+"""What the truth of an image is called in a plan that comes from annotation files."""
 
 
 @dataclass(frozen=True)
 class Item:
     """One image to read, the files that are its truth, and a note for the report.
 
+    `outlines` are its truth where no file is: what annotation files say of it.
     `page`, counted from 0, is the one page of the image file to read, where each is an image of its own.
     """
 
@@ -34,6 +38,12 @@ class Item:
     truth: tuple[SourceFile, ...] = ()
     note: str = ""
     page: int | None = None
+    outlines: Outlines | None = None
+
+    @property
+    def truth_names(self) -> list[str]:
+        """What its truth is, to show."""
+        return [file.name for file in self.truth] or ([OUTLINES] if self.outlines else [])
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,8 @@ class Plan:
 
     `entries` are the files that are out already; `rules` counts images by how they were paired with their truth;
     `alternatives` counts files that hold the same truth in another coding; `suspects` are images that look like masks,
-    of which there may be more than were looked at unless `every_suspect`.
+    of which there may be more than were looked at unless `every_suspect`; `outlines` is what annotation files give, and
+    `alone` is truth of no image.
     """
 
     items: tuple[Item, ...]
@@ -59,11 +70,13 @@ class Plan:
     alternatives: dict[str, int]
     suspects: tuple[Suspect, ...]
     every_suspect: bool = True
+    outlines: OutlineSet = field(default_factory=lambda: OutlineSet({}))
+    alone: tuple[SourceFile, ...] = ()
 
     @property
     def with_truth(self) -> int:
         """How many images have truth."""
-        return sum(bool(item.truth) for item in self.items)
+        return sum(bool(item.truth or item.outlines) for item in self.items)
 
     @property
     def notes(self) -> list[str]:
@@ -71,6 +84,7 @@ class Plan:
         notes = []
         if self.rules:
             notes.append("Paired: " + "; ".join(f"{rule} ({count:,})" for rule, count in self.rules.items()) + ".")
+        notes += self.outlines.notes
         joined = sum(len(item.truth) > 1 for item in self.items)
         if joined:
             notes.append(f"{_count(joined, 'image has', 'images have')} several masks, which are joined.")
@@ -109,8 +123,13 @@ class Plan:
             "truth": self.with_truth,
             "rules": self.rules,
             "alternatives": self.alternatives,
+            "annotations": {
+                "images": len(self.outlines.of_image),
+                "classes": list(self.outlines.classes),
+                "files": [{"name": entry.name, "note": entry.reason} for entry in self.outlines.taken],
+            },
             "look_like_masks": [{"name": suspect.name, "why": suspect.why} for suspect in self.suspects],
-            "pairs": [{"image": item.image.name, "truth": [file.name for file in item.truth]} for item in self.items],
+            "pairs": [{"image": item.image.name, "truth": item.truth_names} for item in self.items],
             "left_out": [{"name": entry.name, "reason": entry.reason} for entry in self.entries],
             "sentences": self.sentences(),
         }
@@ -123,12 +142,19 @@ def plan(source: Source, limits: codec.Limits | None = None) -> Plan:
     paired = pair(by_name, looks.like_mask, [entry.name for entry in source.skipped])
     suspects, every = _suspects(paired, looks)
     notes = {suspect.name: f"It looks like a mask: {suspect.why}." for suspect in suspects}
+    outlines = read_outlines(source, {found.image: next(iter(found.truth), "") for found in paired.pairs})
     items = [
-        Item(by_name[found.image], tuple(by_name[name] for name in found.truth), notes.get(found.image, ""))
+        Item(
+            by_name[found.image],
+            tuple(by_name[name] for name in found.truth),
+            notes.get(found.image, ""),
+            outlines=outlines.of_image.get(found.image),
+        )
         for found in paired.pairs
     ]
-    entries = (*source.skipped, *paired.entries)
-    return Plan(tuple(items), entries, paired.rules, paired.alternatives, tuple(suspects), every)
+    entries = (*source.skipped, *paired.entries, *outlines.left_out)
+    alone = tuple(by_name[name] for name in paired.alone)
+    return Plan(tuple(items), entries, paired.rules, paired.alternatives, tuple(suspects), every, outlines, alone)
 
 
 class _Looks:

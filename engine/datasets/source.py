@@ -1,4 +1,7 @@
-"""Where files to import come from: a folder here; a zip in `archive.py`. A source lists its files and reads one."""
+"""Where files to import come from: a folder here; a zip in `archive.py`. A source lists its files and reads one.
+
+Pictures and files that may be annotations are listed apart, each by its name alone.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dib", ".gif", ".avif", ".jp2"}
     | {".heic", ".heif"}
 )
+DOCUMENT_SUFFIXES = frozenset({".json", ".xml", ".txt", ".yaml", ".yml", ".names", ".csv"})
+"""Files that may hold annotations; their content decides."""
+
 FORMAT_NAMES = "JPEG, PNG, TIFF, WebP, AVIF, JPEG 2000, BMP or GIF"
 ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"})
 LONGEST_NAME = 500
@@ -48,7 +54,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file that may be a picture. `name` is text to show and to pair by; `handle` is for the source alone."""
+    """One file of a source. `name` is text to show and to pair by; `handle` is for the source alone."""
 
     name: str
     size_bytes: int
@@ -69,15 +75,20 @@ class Entry:
 
 
 class Source(Protocol):
-    """Files to import, in the order of their names, and those that are out from the start."""
+    """Files to import, in the order of their names, and those that are out from the start.
+
+    `files` may be pictures, and `documents` annotations.
+    """
 
     @property
     def files(self) -> Sequence[SourceFile]: ...
     @property
+    def documents(self) -> Sequence[SourceFile]: ...
+    @property
     def skipped(self) -> Sequence[Entry]: ...
 
     def read(self, file: SourceFile) -> bytes:
-        """Return the content of one of `files`. May be called from several threads.
+        """Return the content of one of `files` or `documents`. May be called from several threads.
 
         Raises:
             UnreadableSource: this one file cannot be read.
@@ -120,16 +131,18 @@ class Folder:
         if not path.is_dir():
             raise UnreadableSource(f"There is no folder {str(path)!r}.")
         self.files: list[SourceFile] = []
+        self.documents: list[SourceFile] = []
         self.skipped: list[Entry] = []
         self.zips: list[tuple[Entry, Path]] = []
         """The zips among the skipped: who takes uploads opens them."""
         self._root = path = path.resolve()
         self._names = Names()
         for place, name in self._walk(path):
-            if len(self.files) + len(self.skipped) >= limits.max_files:
+            if len(self.files) + len(self.documents) + len(self.skipped) >= limits.max_files:
                 raise UnreadableSource(f"The folder holds more than {limits.max_files:,} files, which is the limit.")
             self._add(place, name, limits)
         self.files.sort(key=lambda file: file.name)
+        self.documents.sort(key=lambda file: file.name)
 
     def read(self, file: SourceFile) -> bytes:
         return _read_whole(file)
@@ -175,7 +188,8 @@ class Folder:
         elif not place.is_relative_to(self._root):
             reason = OUTWARD_LINK
         if not reason:
-            self.files.append(SourceFile(name, status.st_size, place))
+            listed = self.documents if is_document_name(name) else self.files
+            listed.append(SourceFile(name, status.st_size, place))
             return
         self.skipped.append(Entry(name, False, reason))
         if reason == ARCHIVE and name.lower().endswith(".zip"):
@@ -188,7 +202,9 @@ class OneFile:
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
         size, name = path.stat().st_size, shown(path.name)
         reason = why_not(name, size, limits or Limits())
-        self.files = [] if reason else [SourceFile(name, size, path)]
+        file = SourceFile(name, size, path)
+        self.files = [] if reason or is_document_name(name) else [file]
+        self.documents = [file] if not reason and is_document_name(name) else []
         self.skipped = [Entry(name, False, reason)] if reason else []
 
     def read(self, file: SourceFile) -> bytes:
@@ -204,15 +220,17 @@ class Joined:
     def __init__(self, parts: Sequence[tuple[str, Source]]) -> None:
         self._parts = [part for _, part in parts]
         self.files: list[SourceFile] = []
+        self.documents: list[SourceFile] = []
         self.skipped: list[Entry] = []
         names = Names()
         for prefix, part in parts:
-            for file in part.files:
-                name, free = names.take(prefix + file.name)
-                if free:
-                    self.files.append(SourceFile(name, file.size_bytes, (part, file)))
-                else:  # set/a.png beside set.zip with a.png in it
-                    self.skipped.append(Entry(name, False, SAME_NAME))
+            for listed, files in ((self.files, part.files), (self.documents, part.documents)):
+                for file in files:
+                    name, free = names.take(prefix + file.name)
+                    if free:
+                        listed.append(SourceFile(name, file.size_bytes, (part, file)))
+                    else:  # set/a.png beside set.zip with a.png in it
+                        self.skipped.append(Entry(name, False, SAME_NAME))
         for prefix, part in parts:
             for entry in part.skipped:
                 self.skipped.append(Entry(names.take(prefix + entry.name)[0], False, entry.reason))
@@ -268,13 +286,13 @@ def is_silent(name: str) -> bool:
 
 
 def why_not(name: str, size_bytes: int, limits: Limits) -> str:
-    """Return why a file cannot be a picture, by its name and size alone, or "" if it may be one."""
+    """Return why a file is neither a picture nor annotations, by its name and size alone, or "" if it may be."""
     suffix = PurePosixPath(name).suffix.lower()
     if foreign := foreign_suffix(name):
         return foreign
     if suffix in ARCHIVE_SUFFIXES:
         return ARCHIVE
-    if not is_picture_name(name):
+    if not is_picture_name(name) and not is_document_name(name):
         return f"Files ending in {suffix} are not read; images are {FORMAT_NAMES}."
     if size_bytes > limits.max_file_bytes:
         return f"It has {size_bytes / 1e6:,.0f} MB; the limit for one file is {limits.max_file_bytes / 1e6:,.0f} MB."
@@ -289,3 +307,8 @@ def is_picture_name(name: str) -> bool:
     """
     suffix = PurePosixPath(name).suffix.lower()
     return not suffix or suffix in IMAGE_SUFFIXES or suffix[1:].isdigit()
+
+
+def is_document_name(name: str) -> bool:
+    """Return whether a file may hold annotations by its name."""
+    return PurePosixPath(name).suffix.lower() in DOCUMENT_SUFFIXES

@@ -15,14 +15,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from engine.datasets.truth_codes import OTHERS
-from engine.datasets.truth_file import Key, are_scattered, ragged
+from engine.datasets.truth_file import IGNORED, INDEX_LIMIT, Key, are_scattered, is_name, ragged
 from engine.imaging.class_maps import IGNORE
-
-INDEX_LIMIT = 64
-"""Masks whose values all lie below this hold class indices (0/1, or 0 to 20), not grey levels."""
 
 VOID = 255
 """Beside class indices in one mask, this value marks what nobody labelled (Pascal VOC, Cityscapes)."""
+
+VOID_GAP = 200
+"""Class numbers beside a void 255 lie below this."""
 
 FEW_VALUES = 8
 MIN_DISTANCE = 8
@@ -132,15 +132,17 @@ def propose_classes(
     """Return the classes that the facts about a set suggest.
 
     Args:
-        keys: the id or colour of each code.
+        keys: the id, colour or name of each code.
         objects: whether values are objects (True) or classes (False); None finds out.
 
-    Codes, few values that lie apart, class indices and the ids of a label map are classes as they are; many ids that
-    are one region each are objects, all of one class. Otherwise the classes are peaks of the histogram, and each
-    value belongs to the nearest, so that stray greys at edges make none. Value 0 is background where it occurs;
-    elsewhere, it is the value that touches the borders most.
+    Classes that have names are classes by these. Codes, few values that lie apart, class indices and the ids of a label
+    map are classes as they are; many ids that are one region each are objects, all of one class. Otherwise the classes
+    are peaks of the histogram, and each value belongs to the nearest, so that stray greys at edges make none. Value 0
+    is background where it occurs; elsewhere, it is the value that touches the borders most.
     """
     keys = keys or {}
+    if any(map(is_name, keys.values())):
+        return _named(found, keys)
     counts = found.counts
     values = [int(value) for value in np.flatnonzero(counts)]
     if keys or objects is not None:
@@ -225,10 +227,41 @@ def from_names(names: Mapping[int, str], occurring: Iterable[int]) -> TruthClass
     return TruthClasses(classes=tuple(classes), lookup=tuple(lookup))
 
 
+def with_names(classes: TruthClasses, added: Mapping[str, int]) -> TruthClasses:
+    """Return classes in which each of the codes `added`, by name, is the class of this name; of a new one if needed."""
+    entries, lookup = list(classes.classes), list(classes.lookup)
+    for name, code in added.items():
+        index = next((entry.index for entry in entries if entry.name.casefold() == name.casefold()), None)
+        if name.lower() in IGNORE_NAMES:
+            index = IGNORE
+        elif index is None:
+            index = len(entries)
+            entries.append(TruthClass(index=index, name=name, value=code))
+        lookup[code] = index
+    return TruthClasses(classes=tuple(entries), lookup=tuple(lookup))
+
+
+def _named(found: ValueFacts, keys: Mapping[int, Key]) -> TruthClasses:
+    """Return the classes that annotation files name, in the order of their codes, and what stands beside them."""
+    values = [int(value) for value in np.flatnonzero(found.counts)]
+    others = [value for value in values if value and not is_name(keys.get(value, value))]
+    names = {0: "background"} | {code: str(key) for code, key in keys.items() if is_name(key)}
+    if VOID in others and VOID not in keys:
+        others.remove(VOID)
+        names[VOID] = IGNORED
+    objects = _are_objects(found, others)
+    names |= {value: "object" if objects else _shown(value, keys) for value in others}
+    ignored = [value for value, name in names.items() if name.lower() in IGNORE_NAMES]
+    if len(ignored) < len(names) - 1:
+        return from_names(names, values)
+    lookup = [IGNORE if value in ignored else 0 for value in range(256)]
+    return TruthClasses(classes=from_peaks([0]).classes, lookup=tuple(lookup))
+
+
 def _exact(found: ValueFacts, keys: Mapping[int, Key], objects: bool | None = None) -> TruthClasses:
     """Return one class for each value that occurs, or one for all objects."""
     values = [int(value) for value in np.flatnonzero(found.counts)]
-    void = {VOID} & set(values) if _has_void(found) or keys else set()
+    void = _void(found, keys)
     if len(values) == 1 and values != [0]:
         return from_peaks([0, *values])
     background = 0 if 0 in values or not values else _border_value(found, set(values) - void)
@@ -289,9 +322,15 @@ def holds_label_map(found: ValueFacts) -> bool:
     return int(np.count_nonzero(found.counts)) > FEW_VALUES and not are_scattered(found.counts, found.ragged)
 
 
-def _has_void(found: ValueFacts) -> bool:
-    """Return whether 255 stands beside class indices in one mask."""
-    return any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
+def _void(found: ValueFacts, keys: Mapping[int, Key]) -> set[int]:
+    """Return {255} if it means that nobody decided: beside class numbers in one mask, not as one of many ids."""
+    if not found.counts[VOID] or (keys and VOID not in keys):  # a negative id, or a colour that means this
+        return {VOID} if found.counts[VOID] else set()
+    numbers = {int(value) for value in np.flatnonzero(found.counts) if 0 < value < VOID}
+    if any(value > VOID_GAP for value in numbers) or _are_objects(found, [*numbers, VOID]):
+        return set()
+    beside = any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
+    return {VOID} if beside else set()
 
 
 def _holds_indices(found: ValueFacts) -> bool:

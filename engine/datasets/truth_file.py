@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,9 +23,17 @@ from engine.imaging.limits import Limits, UnreadableImage
 from engine.imaging.pixels import Pixels
 
 Key = int | str
-"""The id of a label map, or a colour "#rrggbb"."""
+"""The id of a label map, a colour "#rrggbb", or the name of a class of an annotation file."""
+
+IGNORED = "ignore"
+"""The name of what is neither a class nor background."""
+
+COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 BLACK = "#000000"
+INDEX_LIMIT = 64
+"""Masks whose values all lie below this hold class indices (0/1, or 0 to 20), not grey levels."""
+
 MOST_PARTS = 1000
 """Pages of one file that are joined as objects."""
 
@@ -53,8 +62,8 @@ class TruthFile:
     """The content of a truth file.
 
     Attributes:
-        values: uint8 (H, W), levels, if `keys` is None; else int32 (H, W), indices of `keys`.
-        keys: the ids or colours that occur.
+        values: uint8 (H, W), levels, if `keys` is None; else integers (H, W), indices of `keys`.
+        keys: the ids, colours or names that may occur.
         numbers: for each key the palette index that it had, or -1.
         lossy: whether the colours went through a lossy compression.
         note: what was done that may surprise, or "".
@@ -124,6 +133,25 @@ def _foreground(part: TruthFile) -> np.ndarray:
     if part.keys is None:
         return part.values > (0 if part.values.max() < 128 else 127)
     return ~np.isin(part.values, [place for place, key in enumerate(part.keys) if key in (0, BLACK)])
+
+
+def named_levels(file: TruthFile, foreground: str) -> TruthFile:
+    """Return levels with keys, to stand beside truth with named classes: `foreground` for what is not background.
+
+    Class indices and the ids of a label map stay ids; 255 beside them is what nobody labelled.
+    """
+    values = np.unique(file.values).tolist()
+    if len(values) > 2 and is_label_map(file.values):
+        index = np.searchsorted(values, np.arange(256)).astype(np.uint8)
+        indices = any(0 < value < INDEX_LIMIT for value in values)
+        keys = tuple(IGNORED if indices and value == 255 else value for value in values)
+        return TruthFile(index[file.values], keys, (-1,) * len(keys), note=file.note)
+    return TruthFile(_foreground(file).astype(np.uint8), (0, foreground), (-1, -1), note=file.note)
+
+
+def is_name(key: Key) -> bool:
+    """Return whether a key is the name of a class."""
+    return isinstance(key, str) and not COLOUR.fullmatch(key)
 
 
 def of_numbers(values: np.ndarray) -> TruthFile:

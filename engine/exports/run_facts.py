@@ -38,7 +38,7 @@ class RunFacts:
     """A run as it stands. `metrics` are {epoch, counted from 1: {name: value}}; Dice in them is against `reference`.
 
     `method` is the recipe of the label set that it was trained on; empty for truth. `weights` names the data that its
-    encoder was pretrained on; empty if it was not.
+    encoder was pretrained on; empty if it was not. `imported_from` says where imported masks are from, else empty.
     """
 
     name: str
@@ -65,6 +65,7 @@ class RunFacts:
     metrics: dict[int, dict[str, float]]
     model: ModelParams
     data: DataParams
+    imported_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ def teacher_sentence(facts: RunFacts) -> str:
     """Return what it learned from, and what its scores therefore mean."""
     if facts.reference == "truth":
         return f"It learned from the truth masks of {facts.dataset!r}: scores against truth say how often it is right."
+    if facts.imported_from:
+        return (
+            f"It was trained on {facts.trained_on}: masks imported from {facts.imported_from}. Agreement with them "
+            "measures how well they were learned, not whether they are right; only truth shows that."
+        )
     recipe = f" ({facts.method})" if facts.method else ""
     return (
         f"It was trained on pseudo-labels: {facts.trained_on}{recipe}, computed without manual work. "

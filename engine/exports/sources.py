@@ -58,7 +58,14 @@ def prediction_note(run: Run, threshold: float) -> str:
 
 def label_note(label_set: LabelSet, threshold: float) -> str:
     """Return the sentence that names the source of pseudo-labels."""
+    if origin := imported_from(label_set):
+        return f"Masks {label_set.name!r}, imported from {origin}, at threshold {threshold:g}, with Maskloom."
     return f"Pseudo-labels {label_set.name!r} (method {label_set.method}) at threshold {threshold:g}, with Maskloom."
+
+
+def imported_from(label_set: LabelSet | None) -> str:
+    """Return where the masks of an imported label set are from, or "" if a method computed them."""
+    return str(label_set.params.get("source", "")) if label_set and label_set.method == "imported" else ""
 
 
 def masked_images(
@@ -110,6 +117,7 @@ def run_facts(rows: RunRows) -> RunFacts:
         validation_images=rows.splits.count("validation"),
         trained_on=f"the label set {label_set.name!r}" if label_set else "truth",
         method=label_set.method if label_set else "",
+        imported_from=imported_from(label_set),
         reference=reference,
         preset=run.preset,
         weights=encoder_weights(run.details),

@@ -6,6 +6,7 @@ The rules for scaling are in the docstring of `engine.imaging.codec`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,10 @@ FILL_SAMPLE = 50_000
 FILL_GAP, SENTINEL_GAP = 3.0, 1e4
 """A lowest value that many pixels share, further below all others than so many times their range, fills a border; a
 greatest value is the mark of missing data only if it lies absurdly far off, as it may be an object."""
+
+HOT_GAP, HOT_SHARE = 10.0, 0.01
+"""A greatest value of fewer pixels, so many times the range of all others above them, is that of hot pixels: they stay
+white, and the others keep their contrast."""
 
 
 def to_8_bit(pixels: np.ndarray, nodata: float | None = None) -> np.ndarray:
@@ -37,9 +42,10 @@ def to_8_bit(pixels: np.ndarray, nodata: float | None = None) -> np.ndarray:
     step = max(1, int((pixels.shape[0] * pixels.shape[1] / 1e6) ** 0.5))  # a million pixels suffice for the quantiles
     sample = pixels[::step, ::step]
     sample = sample[_is_measured(sample, nodata)].astype(np.result_type(pixels.dtype, np.uint16), copy=False)
-    fill = _fill_value(sample[:: 1 + len(sample) // FILL_SAMPLE])
+    fill, hot = _fill_and_hot_value(sample[:: 1 + len(sample) // FILL_SAMPLE])
     whole = fill is None and nodata is None and pixels.dtype.kind != "f"
-    sample = sample if fill is None else sample[sample != fill]
+    for extreme in (fill, hot):
+        sample = sample if extreme is None else sample[sample != extreme]
     lower, upper = np.percentile(sample, (0.1, 99.9)).tolist() if sample.size else (low, high)
     if upper <= lower:  # nearly all pixels have one value: use the full range, so that the few others are visible
         lower, upper = low, high
@@ -61,20 +67,29 @@ def to_8_bit(pixels: np.ndarray, nodata: float | None = None) -> np.ndarray:
     return _in_strips(pixels, np.uint8, stretched)
 
 
-def _fill_value(sample: np.ndarray) -> float | None:
-    """Return the value, of measured values (N,), that fills a border or marks missing data, or None."""
-    if sample.size < 2:
-        return None
-    lowest, greatest = float(sample.min()), float(sample.max())
-    for value, gap in ((lowest, FILL_GAP), (greatest, SENTINEL_GAP)):
-        others = sample[sample != value]
-        if len(others) < len(sample) / 20 or sample.size - len(others) < 2:
-            continue
-        near, middle, far = np.percentile(others, (1, 50, 99)).tolist()
-        edge = near if value == lowest else far
-        if middle not in (near, far) and abs(edge - value) > gap * (far - near):
-            return value
-    return None
+def _fill_and_hot_value(sample: np.ndarray) -> tuple[float | None, float | None]:
+    """Return the values, of measured values (N,), that fill a border and that hot pixels have, each if there is one."""
+    fill = hot = None
+    if _stands_apart(sample, np.min, FILL_GAP):
+        fill = float(sample.min())
+    elif _stands_apart(sample, np.max, SENTINEL_GAP):
+        fill = float(sample.max())
+    others = sample if fill is None else sample[sample != fill]
+    if _stands_apart(others, np.max, HOT_GAP) and (others == others.max()).mean() < HOT_SHARE:
+        hot = float(others.max())
+    return fill, hot
+
+
+def _stands_apart(sample: np.ndarray, extreme: Callable[[np.ndarray], Any], gap: float) -> bool:
+    """Return whether several share the least or greatest value, and it is further from 98 % than `gap` their range."""
+    if not sample.size:
+        return False
+    value = float(extreme(sample))
+    others = sample[sample != value]
+    if sample.size - others.size < 2 or others.size < sample.size / 20:
+        return False
+    near, middle, far = np.percentile(others, (1, 50, 99)).tolist()
+    return middle not in (near, far) and min(abs(near - value), abs(far - value)) > gap * (far - near)
 
 
 def truth_to_8_bit(values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ Rules for decoding, the same for all formats:
 - Pixels of more than 8 bits are scaled. Integers that all fit into 8 bits are kept, and floats that all lie in [0, 1]
   are multiplied by 255. Other values are stretched so that their 0.1 % and 99.9 % quantiles become 0 and 255, all
   channels alike, because such images often use only the dark part of their range. NaN, infinity and the value that
-  the file or a large gap in the values marks as no data become 0 and do not count.
+  the file or a large gap in the values marks as no data become 0 and do not count; hot pixels become 255.
 - Limits are checked on the header, before a pixel is decoded.
 """
 

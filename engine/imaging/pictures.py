@@ -1,4 +1,4 @@
-"""Decoding of picture files by Pillow, and of 16-bit colour PNG by OpenCV, because Pillow reads that at 8 bits."""
+"""Decoding of picture files by Pillow; of deep colour by OpenCV and imagecodecs, because Pillow reads it at 8 bits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import cv2
+import imagecodecs
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -86,7 +87,7 @@ def _register_heic() -> bool:
 
 
 def _pixels(image: Image.Image, data: bytes, pages: int, keep_palette: bool) -> Pixels:
-    deep_colour, size = image.format == "PNG" and data[24] == 16 and data[25] in (2, 4, 6), image.size
+    deep_colour, size = _is_deep_colour(image, data), image.size
     orientation, scale = 1, None
     with suppress(Exception):  # the metadata may be damaged though the pixels are not
         orientation = image.getexif().get(_ORIENTATION, 1)
@@ -94,7 +95,7 @@ def _pixels(image: Image.Image, data: bytes, pages: int, keep_palette: bool) -> 
         scale = _pixel_size(image, orientation)
     image.load()
     if deep_colour:  # `load` has just checked that the file is complete
-        values = _deep_colour_pixels(data, orientation, size)
+        values = _deep_colour_pixels(image.format, data, orientation, size)
         return Pixels(values, values.shape[2] in (2, 4), None, pages, scale)
     with suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
@@ -114,14 +115,26 @@ def _pixels(image: Image.Image, data: bytes, pages: int, keep_palette: bool) -> 
     return Pixels(values, image.mode in ("LA", "RGBA"), palette, pages, scale)
 
 
-def _deep_colour_pixels(data: bytes, orientation: int, size: tuple[int, int]) -> np.ndarray:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
+    """Return whether a file has several channels of more than 8 bits, by its header."""
+    if image.format == "PNG":
+        return data[24] == 16 and data[25] in (2, 4, 6)
+    if image.format == "JPEG2000":
+        start = data.find(b"\xff\x4f\xff\x51")  # the codestream; 42 bytes on is the depth, less 1, of its first channel
+        return data[start + 42] & 0x7F > 7 and image.mode in ("RGB", "RGBA", "LA")
+    return False
+
+
+def _deep_colour_pixels(kind: str | None, data: bytes, orientation: int, size: tuple[int, int]) -> np.ndarray:
+    if kind == "JPEG2000":
+        pixels: np.ndarray | None = imagecodecs.jpeg2k_decode(data)
+    else:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is not None and pixels.ndim == 3:
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
     if pixels is None or sorted(pixels.shape[:2]) != sorted(size):  # compared without regard to orientation
         raise UnreadableImage(DAMAGED)
-    if pixels.ndim == 2:
-        return pixels[..., np.newaxis]
-    pixels = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-    return upright(pixels, orientation)
+    return pixels[..., np.newaxis] if pixels.ndim == 2 else upright(pixels, orientation)
 
 
 def _pixel_size(image: Image.Image, orientation: int) -> PixelSize | None:

@@ -128,7 +128,8 @@ def _check_memory(page: Any, data: bytes, limits: Limits) -> None:
     if method in _BOUNDED:
         return
     if method not in _JPEG and method not in _CODED_SIZE:
-        raise UnreadableImage(f"Its pixels are compressed by TIFF method {method}, which is not supported.")
+        name = getattr(page.compression, "name", "unknown")
+        raise UnreadableImage(f"Its pixels are compressed by TIFF method {method} ({name}), which is not read.")
     for offset, length in zip(page.dataoffsets, page.databytecounts, strict=True):
         if length:
             _check_coded_size(data[offset : offset + length], method, samples)

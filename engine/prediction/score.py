@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from engine.datasets import truth
 from engine.datasets.ingest import ASPECT_TOLERANCE
+from engine.datasets.mask_values import mask_values
 from engine.datasets.source import Folder, SourceFile, UnreadableSource
-from engine.datasets.truth_codes import TruthCodes
 from engine.datasets.truth_file import TruthFile, read_truth
 from engine.imaging import class_maps, codec, metrics
 
 THRESHOLD = 0.5
-_SHOWN = 4
 _SIZES = codec.Limits(min_side_px=1)
 
 
 class CannotScore(ValueError):
     """The two folders cannot be compared. The message is a sentence that gives the reason."""
-
-
-@dataclass(frozen=True)
-class _Side:
-    """One folder: its files by stem, the codes of their values, the class of each code, and how it was read."""
-
-    files: Mapping[str, SourceFile]
-    codes: TruthCodes
-    lookup: tuple[int, ...]
-    read_as: str
-
-    def values(self, stem: str) -> np.ndarray:
-        return self.codes.encode(_read(self.files[stem]))
 
 
 def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | str | list[str]]:
@@ -58,16 +41,17 @@ def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | str
         raise CannotScore(
             f"No file in {str(masks_folder)!r} has the same name, without suffix, as one in {str(truth_folder)!r}."
         )
-    mask_side, truth_side = _side(masks, stems, soft=True), _side(truths, stems, soft=False)
+    mask_side = mask_values((_read(masks[stem]) for stem in stems), soft=True)
+    truth_side = mask_values((_read(truths[stem]) for stem in stems), soft=False)
     totals: dict[str, float] = defaultdict(float)
     for stem in stems:
-        reference = class_maps.reference(truth_side.values(stem), truth_side.lookup)
-        values = mask_side.values(stem)
-        _check_proportions(masks[stem], values.shape, reference.foreground.shape)
+        reference = class_maps.reference(truth_side.codes.encode(_read(truths[stem])), truth_side.lookup)
+        shape = reference.foreground.shape
+        values = mask_side.probability(_read(masks[stem]))
+        _check_proportions(masks[stem], values.shape, shape)
         if mask_side.lookup:
-            predicted = class_maps.reference(values, mask_side.lookup).foreground
-            values = codec.resize_mask(predicted, reference.foreground.shape).astype(np.uint8) * 255
-        probability, foreground = reference.beside(codec.resize_image(values, reference.foreground.shape))
+            values = codec.resize_mask(values > 0, shape).astype(np.uint8) * 255
+        probability, foreground = reference.beside(codec.resize_image(values, shape))
         mask = metrics.to_mask(probability, THRESHOLD)
         totals["dice"] += metrics.dice(mask, foreground)
         totals["iou"] += metrics.iou(mask, foreground)
@@ -83,26 +67,6 @@ def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | str
         "masks_read_as": mask_side.read_as,
         "truth_read_as": truth_side.read_as,
     }
-
-
-def _side(files: Mapping[str, SourceFile], stems: Sequence[str], soft: bool) -> _Side:
-    """Return what the values of a folder mean. `soft`: levels may be a probability, which has no classes."""
-    codes = TruthCodes()
-    rows = [truth.value_rows(codes.encode(_read(files[stem]))) for stem in stems]
-    found, keys = truth.facts(rows), dict(codes.table)
-    levels = np.flatnonzero(found.counts)
-    if soft and not keys and (levels[-1] >= truth.INDEX_LIMIT) and not truth.holds_label_map(found):
-        few = len(levels) <= 2
-        return _Side(files, codes, (), "0/255" if few else "a probability: 128 and above is foreground")
-    classes = truth.propose_classes(found, keys)
-    names = ", ".join(f"{_shown(entry.value, keys)} = {entry.name}" for entry in classes.classes[:_SHOWN]) + (
-        ", …" if len(classes.classes) > _SHOWN else ""
-    )
-    return _Side(files, codes, classes.lookup, names)
-
-
-def _shown(value: int, keys: Mapping[int, int | str]) -> str:
-    return str(keys.get(value, value))
 
 
 def _check_proportions(file: SourceFile, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:

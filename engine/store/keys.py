@@ -69,6 +69,10 @@ def thumb_key(dataset_id: str, image_id: str) -> str:
     return f"{dataset_folder(dataset_id)}/thumbs/{checked_id(image_id)}.webp"
 
 
+def truth_folder(dataset_id: str) -> str:
+    return f"{dataset_folder(dataset_id)}/truth"
+
+
 def truth_key(dataset_id: str, image_id: str) -> str:
     """The truth as imported: grey values, uint8 PNG. `dataset.lookup[values]` is the class map."""
     return f"{dataset_folder(dataset_id)}/truth/{checked_id(image_id)}.png"

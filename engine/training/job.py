@@ -261,6 +261,8 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
     with context.reading() as session:
         before = {row.image_id: row for row in runs.split(session, run.id)}
     if before:
+        if not run.label_set_id and not all(image.has_truth for image in images if image.id in before):
+            raise JobFailed("The truth that this run is trained on was removed, so it cannot go on. Start a new run.")
         return [
             {"image_id": image.id, "split": before[image.id].split, "probe": before[image.id].probe}
             for image in images

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import fuzz
-from tests.assets import bad_images, bad_zips
+from tests.assets import annotation_files, bad_images, bad_zips
 from tests.assets.bad_files import encoded, picture
 from tests.assets.mutations import mutated, with_right_checksums
 
@@ -45,8 +45,11 @@ def test_what_goes_wrong_is_counted_and_the_next_file_is_tried(monkeypatch):
     assert found == ["taken", "crashes", "crashes", "taken", "hangs", "crashes", "outside", "outside", "taken"]
 
 
-def test_an_image_and_a_zip_are_imported():
+def test_an_image_a_zip_and_annotations_are_imported():
     with closing(fuzz.Importer()) as importer:
+        for kind, documents in annotation_files.files().items():
+            assert importer.try_file(kind, documents[0].data)["outcome"] == "taken"
+            assert importer.try_file(kind, b"[" * 100_000)["outcome"] == "refused"
         assert importer.try_file("image", bad_zips.good())["outcome"] == "taken"
         assert importer.try_file("image", bad_images.png_bomb())["outcome"] == "refused"
         assert importer.try_file("zip", bad_zips.beside("x.png", b"no"))["outcome"] == "taken"

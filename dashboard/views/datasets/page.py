@@ -22,7 +22,9 @@ from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.paging import first_page, page_numbers
 from dashboard.ui.uploader import forget_upload
 from dashboard.ui.viewer import Pane, Reading, viewer
+from dashboard.views.datasets.masks_form import masks_form
 from dashboard.views.datasets.truth_editor import truth_editor
+from dashboard.views.datasets.truth_removal import confirm_truth_removal
 from db import datasets, names, submissions
 from db.models import Dataset, Image, utc_now
 from engine.store import keys as stored
@@ -131,7 +133,7 @@ def detail_page(view: facts.DatasetView) -> None:
     job_panel(
         lambda: job_now(view.id),
         key=f"job-{view.id}",
-        what="Importing images",
+        what="Importing files",
         kept="What has been imported is kept.",
     )
     titles = ["Images", "Truth", f"Files ({view.skipped} skipped)" if view.skipped else "Files", "Add images"]
@@ -147,7 +149,7 @@ def detail_page(view: facts.DatasetView) -> None:
             file_report(view.id, key=f"report-{view.id}", notes=view.notes)
     if more.open:
         with more:
-            add_images(view)
+            add_files(view)
 
 
 def job_now(dataset_id: str) -> JobView | None:
@@ -260,16 +262,25 @@ def image_dialog(view: facts.DatasetView, image_id: str) -> None:
 def truth_tab(view: facts.DatasetView) -> None:
     if not view.truth:
         st.info(
-            "This dataset has no truth masks. Label methods do not need any. To add some, import the same images "
-            "into a new dataset, with the masks in a folder *truth* beside *images*."
+            "This dataset has no truth masks. Label methods do not need any. To add some, open *Add truth or masks* in "
+            "the tab *Add images*."
         )
         return
     truth_editor(view, key="classes")
+    if rights.button("Remove truth", icon=":material/delete:", key="remove-truth"):
+        confirm_truth_removal(view)
+
+
+def add_files(view: facts.DatasetView) -> None:
+    if rights.only_looking("Importing"):
+        return
+    add_images(view)
+    if view.images:
+        with st.expander("Add truth or masks", icon=":material/stacks:"):
+            masks_form(view, key="masks")
 
 
 def add_images(view: facts.DatasetView) -> None:
-    if rights.only_looking("Importing"):
-        return
     st.caption("Images that are already in the dataset are recognized by their content and skipped.")
     chosen = source_form(key="more")
     if chosen is None:

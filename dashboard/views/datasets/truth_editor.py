@@ -133,7 +133,7 @@ def _buttons(
     )
     if pressed and mapping is not None and changed:  # the press may belong to an outdated table
         _save(view, mapping, key)
-    with propose.popover("Guess classes", icon=":material/auto_fix_high:", width="stretch"):
+    with propose.popover("Guess", icon=":material/auto_fix_high:", width="stretch"):
         for words, objects, about in _GUESSES:
             if st.button(words, key=f"{key}-propose-{objects}", help=about, width="stretch"):
                 proposal = truth.propose_classes(found, keys, objects)
@@ -172,12 +172,13 @@ def _histogram(counts: np.ndarray, lookup: Sequence[int], names: Sequence[str], 
         colour = palette.CLASSES[(index - 1) % len(palette.CLASSES)] if index else "gray"
         bars = {"marker": {"color": colour, "line": {"width": 0}}, "width": 1.6}
         figure.add_bar(x=values, y=counts[values], name=escape(name), **bars)
+    last = max(int(np.flatnonzero(counts)[-1]), 10)
     figure.update_layout(
         height=300,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         barmode="overlay",
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        xaxis={"title": "Grey value in the truth masks", "range": [-3, 258]},
+        xaxis={"title": "Value in the truth masks", "range": [-0.02 * last, 1.02 * last]},
         yaxis={"title": "Pixels", "type": "log"},
     )
     st.plotly_chart(figure, key=f"{key}-histogram", config={"displayModeBar": False})

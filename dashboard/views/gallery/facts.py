@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from dashboard.facts import urls
 from dashboard.facts.auto_choice import auto_choice
 from dashboard.facts.jobs import JobView, job_view
-from dashboard.facts.recipes import describe_changes, known_recipe
+from dashboard.facts.recipes import describe_stored
 from dashboard.facts.rounds import rounds_total
 from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, iou_from_dice, known
 from dashboard.views.gallery.order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Arrangement, Choice
@@ -294,8 +294,8 @@ def _network(session: Session, run: Run) -> str:
 
 
 def _recipe(label_set: LabelSet) -> str:
-    recipe = known_recipe(label_set.method, label_set.params)
+    recipe, title, changes = describe_stored(label_set.method, label_set.params)
     if recipe is None:
-        return label_set.method
+        return f"{title}: {changes}"
     chosen = auto_choice(label_set.state)
-    return f"{recipe.title}: {describe_changes(recipe.params)}" + (f"; chose {chosen.title}" if chosen else "")
+    return f"{title}: {changes}" + (f"; chose {chosen.title}" if chosen else "")

@@ -20,6 +20,8 @@ RECENT = 5
 Step = Literal["images", "labels", "train", "results"]
 _WORK: dict[str, str] = {
     JobKind.IMPORT: "Importing images",
+    JobKind.TRUTH: "Importing truth",
+    JobKind.MASKS: "Importing masks",
     JobKind.LABEL: "Computing masks",
     JobKind.TRAIN: "Training",
     JobKind.PREDICT: "Predicting",
@@ -134,7 +136,7 @@ def _target(session: Session, job: Job) -> tuple[str, str, dict[str, str]]:
         return _name(session, Run, run), "views/predict/page.py", {"set": job.payload["prediction_set"]}
     if job.kind == JobKind.PREDICT:
         return _name(session, Run, run), "views/predict/page.py", {"run": run}
-    if job.kind in (JobKind.LABEL, JobKind.EXPORT):
+    if job.kind in (JobKind.LABEL, JobKind.MASKS, JobKind.EXPORT):
         return _name(session, LabelSet, job.payload.get("label_set")), "views/labels/page.py", {"dataset": dataset}
     return _name(session, Dataset, dataset), "views/datasets/page.py", {"dataset": dataset}
 

@@ -20,7 +20,8 @@ class LabelSetCard:
     """A label set. Dice and IoU are means against truth at threshold 0.5; `runs` are the names of runs trained on it.
 
     Quality is the mask plausibility in [0, 1]; None where it was not computed. `unclear` counts images without clear
-    foreground, `dropped` those excluded from training. `choice` is the choice of the automatic method.
+    foreground, `dropped` those excluded from training. `choice` is the choice of the automatic method. `imported` masks
+    have no recipe: `changes` says from where they are.
     """
 
     id: str
@@ -39,6 +40,7 @@ class LabelSetCard:
     created_at: datetime
     runs: tuple[str, ...]
     job: JobView | None
+    imported: bool = False
 
 
 def label_set_cards(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> tuple[LabelSetCard, ...]:
@@ -61,6 +63,7 @@ def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: fl
         created_at=label_set.created_at,
         runs=tuple(runs),
         job=job_view(jobs.find(session, label_set.job_id), now, lost_after_s),
+        imported=label_set.method == recipes.IMPORTED,
         **scores,
     )
 

@@ -64,8 +64,8 @@ def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe
         job_panel(
             partial(_read_job, card.id),
             key=f"label-job-{card.id}",
-            what="Computing masks",
-            kept="The masks computed so far are kept.",
+            what="Importing masks" if card.imported else "Computing masks",
+            kept="The masks stored so far are kept.",
         )
 
 

@@ -53,6 +53,7 @@ def failed(dashboard, monkeypatch):
             "INFO Attempt 1 of label job.",
             "File '/home/ada/maskloom/x.py', line 3: cannot read disc 1.png of Ward 7",
             "No image could be taken. tumour of Doe.tif: it is damaged. Then disc 2.png; and scan-of-doe too",
+            "Outlines in labels of Doe/tumour.json (COCO JSON).",
             f"File {dashboard.settings.data_root}/datasets/{dataset.id}/images/x",
             "postgresql://maskloom:hunter2@db/x  Authorization: Bearer-abcdef-0123456789",
             "Cookie: session=cookie-value-42",

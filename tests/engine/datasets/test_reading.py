@@ -74,7 +74,7 @@ def test_each_page_is_an_image_with_its_page_of_the_truth(tmp_path):
         "images/b.png",
     ]
     assert [int(image.image.min()) for image in images[:3]] == [50, 100, 150]
-    assert [int(image.truth.max()) for image in images[:3]] == [1, 2, 3]
+    assert [int(image.truth.values.max()) for image in images[:3]] == [1, 2, 3]
     assert {entry.name for entry in images[1].entries} == {"images/a, page 2.tif", "masks/a, page 2.tif"}
     assert not any(entry.reason for image in images for entry in image.entries)
 

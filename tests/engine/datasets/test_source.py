@@ -36,12 +36,16 @@ def reasons(source: Folder | Zip) -> dict[str, str]:
 
 
 def test_a_folder_lists_pictures_and_says_what_else_it_holds(tmp_path):
-    fill(tmp_path, ["b.png", "a/c.JPG", "no suffix", "notes.txt", "more.zip", ".DS_Store", ".git/x.png", "Thumbs.db"])
+    fill(
+        tmp_path,
+        ["b.png", "a/c.JPG", "no suffix", "notes.txt", "notes.md", "more.zip", ".DS_Store", ".git/x.png", "Thumbs.db"],
+    )
     source = Folder(tmp_path)
     assert [file.name for file in source.files] == ["a/c.JPG", "b.png", "no suffix"]
     assert source.read(source.files[0]) == PNG
-    assert reasons(source).keys() == {"notes.txt", "more.zip"}
-    assert ".txt" in reasons(source)["notes.txt"]
+    assert [file.name for file in source.documents] == ["notes.txt"]
+    assert reasons(source).keys() == {"notes.md", "more.zip"}
+    assert ".md" in reasons(source)["notes.md"]
     assert "archive" in reasons(source)["more.zip"]
 
 
@@ -90,12 +94,14 @@ def test_a_zip_lists_like_a_folder(tmp_path):
         "__MACOSX/set/._b.png": b"x",
         "set/.DS_Store": b"x",
         "set/readme.md": b"x",
+        "set/labels.json": b"{}",
         "set/inner.zip": bad_files.zipped({"c.png": PNG}),
         "写真/é.png": PNG,
     }
     with closing(Zip(zip_file(tmp_path, members))) as source:
         assert [file.name for file in source.files] == ["set/images/a.png", "set/images/b.png", "写真/é.png"]
         assert source.read(source.files[1]) == PNG
+        assert source.read(source.documents[0]) == b"{}"
         assert reasons(source).keys() == {"set/readme.md", "set/inner.zip"}
 
 

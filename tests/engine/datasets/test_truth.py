@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from engine.datasets import truth
 from engine.datasets.truth_codes import TruthCodes
-from engine.datasets.truth_file import read_truth
+from engine.datasets.truth_file import TruthFile, read_truth
 from engine.imaging.class_maps import IGNORE
 from tests.assets import bad_images
 from tests.assets.bad_files import disk, encoded
@@ -117,6 +117,11 @@ def test_ids_of_one_region_each_are_objects_of_one_class(counts):
         np.testing.assert_array_equal(truth.class_map(mask.astype(np.uint8), found.lookup) > 0, mask > 0)
 
 
+def test_the_id_255_among_many_is_an_object():
+    masks = [cells(225, first=31, seed=seed).astype(np.uint8) for seed in range(2)]
+    assert propose(*masks).lookup[255] == 1
+
+
 def test_numbers_that_return_in_several_regions_are_classes():
     masks = [cells(36, seed=seed) % 6 for seed in range(3)]
     found = propose(*(mask.astype(np.uint8) for mask in masks))
@@ -130,6 +135,7 @@ def test_more_ids_than_codes_are_all_kept_as_foreground(counts):
     stored = [codes.encode(read_truth(bad_images.tiff(mask.astype(np.uint16)))) for mask in masks]
     found = truth.propose_classes(facts_of(*stored), dict(codes.table))
     assert [entry.name for entry in found.classes] == ["background", "object"]
+    assert IGNORE not in found.lookup
     for mask, values in zip(masks, stored, strict=True):
         np.testing.assert_array_equal(truth.class_map(values, found.lookup) > 0, mask > 0)
 
@@ -238,3 +244,21 @@ def test_real_label_maps_keep_every_nucleus():
     for file, values in zip(files, stored, strict=True):
         ids = np.asarray(Image.open(file))
         np.testing.assert_array_equal(truth.class_map(values, found.lookup) > 0, ids > 0)
+
+
+def test_classes_of_annotation_files_beside_masks():
+    codes = TruthCodes(occupied=[0, 1, 255])
+    assert codes.add_names(["egg", "pan", "ignore"]) == {"egg": 2, "pan": 3, "ignore": 4}
+    assert codes.add_names(["pan", "cup"]) == {"cup": 5}
+    values = np.zeros((40, 40), np.uint8)
+    values[5:9, 5:9], values[20:30, 20:30], values[0, :9] = 1, 2, 255
+    stored = codes.encode(TruthFile(values))  # class numbers stay apart from the names
+    assert stored[0, 0] == codes.names["ignore"] and len({2, 3, 5, stored[6, 6], stored[25, 25]}) == 5
+    soft = np.clip(np.hypot(*(np.indices((40, 40)) - 20)) * -20 + 300, 0, 255).astype(np.uint8)
+    np.testing.assert_array_equal(codes.encode(TruthFile(soft)) > 0, soft > 127)
+    found = truth.propose_classes(truth.facts([truth.value_rows(stored)]), dict(codes.table))
+    index = {entry.name: entry.index for entry in found.classes}
+    assert {name: found.lookup[code] for name, code in codes.names.items() if name != "ignore"} == {
+        name: index[name] for name in ("egg", "pan", "cup", "foreground")
+    }
+    assert found.lookup[codes.names["ignore"]] == IGNORE and index.keys() >= {"background", "Value 1", "Value 2"}

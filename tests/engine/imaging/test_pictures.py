@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,6 +19,12 @@ from tests.assets.bad_files import encoded, picture
 def test_newer_kinds(kind):
     image = codec.decode_image(encoded(picture(), kind))
     assert np.abs(image.astype(int) - picture()).mean() < 12
+
+
+def test_deep_colour_of_jpeg_2000_keeps_its_depth():
+    dark = picture().astype(np.uint16) * 3
+    image = codec.decode_image(imagecodecs.jpeg2k_encode(dark, level=0))
+    assert np.abs(image.astype(int) - picture()).max() < 14
 
 
 def test_a_second_picture_of_a_photograph_is_no_page():

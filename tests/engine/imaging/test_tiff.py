@@ -128,6 +128,14 @@ def test_a_border_of_zeros_takes_no_contrast_and_an_object_far_above_stays_white
     assert codec.decode_image(tiff(bright))[20:30, 20:30].min() == 255
 
 
+def test_hot_pixels_take_no_contrast():
+    values = (GREY * 300).astype(np.uint16)
+    hot = np.random.default_rng(1).random(values.shape) < 0.004
+    values[hot] = 65535
+    image = codec.decode_image(tiff(values))
+    assert resembles(image, GREY, ~hot) and image[hot].min() == 255
+
+
 def test_a_pyramid_is_its_largest_level():
     image, note, _ = codec.read_image(tiff_pyramid())
     np.testing.assert_array_equal(image, picture())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sqlalchemy.orm import Session
 
-from db import datasets, recipes, rounds, runs
+from db import dataset_truth, datasets, jobs, recipes, rounds, runs
 from db.models import Dataset, Label, Prediction, Run
 from engine.core.run_config import config_from
 from engine.imaging import codec
@@ -153,6 +153,18 @@ def test_truth_that_marks_nothing_is_refused_with_a_sentence(installation):
         session.get_one(Dataset, dataset.id).lookup = [0] * 256
     _, job = submit_train(installation, dataset)
     with pytest.raises(JobFailed, match="mark nothing as foreground"):
+        train.run(job, Context(installation))
+
+
+def test_a_run_whose_truth_was_removed_meanwhile_says_so(installation):
+    dataset = add_discs(installation, count=2)
+    run, job = submit_train(installation, dataset)
+    with installation.database.writing() as session:
+        images = datasets.images(session, dataset.id)
+        runs.set_split(session, run.id, [{"image_id": image.id, "split": "train"} for image in images])
+        jobs.request_stop(session, job.id)
+        dataset_truth.remove_truth(session, dataset.id)
+    with pytest.raises(JobFailed, match="truth that this run is trained on was removed"):
         train.run(job, Context(installation))
 
 

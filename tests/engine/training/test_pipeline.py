@@ -7,6 +7,7 @@ import pytest
 
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import TrainingParams
+from engine.imaging.class_maps import IGNORE
 from engine.imaging.codec import encode_png
 from engine.training import pipeline
 from engine.training.samples import Sample, prepared
@@ -176,3 +177,28 @@ def test_weights_follow_the_target_through_the_changes(tmp_path):
             probability, weight = np.moveaxis(np.asarray(targets), -1, 0)
             doubt = np.abs(probability - 0.5)
             np.testing.assert_allclose(weight, np.where(doubt < 0.1, 0, doubt), atol=1e-6)
+
+
+def test_ignored_pixels_of_truth_have_no_weight(tmp_path):
+    values = np.zeros((32, 32), np.uint8)
+    values[:, 8:16], values[:, 24:] = 255, 9
+    lookup = tuple(IGNORE if value == 9 else int(value > 9) for value in range(256))
+    config = tiny(**STILL)
+    with drawn(tmp_path, config, np.zeros((32, 32, 3), np.uint8), values, lookup=lookup) as (train, validation):
+        for batches in (pipeline.training_batches(config, train), pipeline.validation_batches(config, validation)):
+            _, targets = next(iter(batches))
+            target, weight = np.moveaxis(np.asarray(targets)[0], -1, 0)
+            np.testing.assert_array_equal(weight, values != 9)
+            np.testing.assert_array_equal(target[values != 9] > 0.5, values[values != 9] == 255)
+
+
+def test_edges_of_ignored_regions_have_no_weight_after_interpolation(tmp_path):
+    values = np.zeros((32, 32), np.uint8)
+    values[8:24, 8:24] = 9
+    lookup = tuple(IGNORE if value == 9 else int(value > 9) for value in range(256))
+    config = tiny(augmentation={"rotation_range": 40.0, "zoom_range": 0.2})
+    with drawn(tmp_path, config, np.zeros((32, 32, 3), np.uint8), values, lookup=lookup) as (train, _):
+        _, targets = next(iter(pipeline.training_batches(config, train)))
+        target, weight = np.moveaxis(np.asarray(targets)[0], -1, 0)
+    assert 0 < (weight == 0).sum() < weight.size
+    assert target[weight > 0].max() < 0.26

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from db import datasets, submissions
-from db.models import Dataset, Image, Job, JobStatus, new_id
+from db.models import Dataset, Image, Job, JobStatus, LabelSet, new_id
 from engine.store import keys as stored
 from tests.assets.bad_files import disk, encoded, picture
 from tests.support.installation import add_discs
@@ -248,3 +248,63 @@ def test_truth_without_objects_gives_one_warning_and_no_error(open_page, install
             image.truth_values = [[0, 100]]
     at = open_page(PAGE, dataset=dataset.id)
     assert "mark no object" in at.warning[0].value and not at.error
+
+
+def mask_form(open_page, dataset: Dataset, folder: Path, what: str) -> AppTest:
+    at = open_page(PAGE, dataset=dataset.id)
+    at.session_state["dataset-tabs"] = "Add images"
+    at.run()
+    at.segmented_control("masks-what").set_value(what).run()
+    at.segmented_control("masks-place").set_value("Folder on the server").run()
+    at.text_input("masks-path").input(str(folder)).run()
+    assert not at.exception
+    return at
+
+
+def test_truth_can_be_added_to_images_that_are_there(open_page, submitted, installation, tmp_path):
+    dataset = add_discs(installation, count=2, truth=False)
+    (tmp_path / "drawn").mkdir()
+    for name in ("disc 1_mask.png", "nobody_mask.png"):
+        (tmp_path / "drawn" / name).write_bytes(encoded(disk()))
+    at = mask_form(open_page, dataset, tmp_path / "drawn", "Truth")
+    assert "1 mask file for 1 of 2 images of the dataset" in words(at)
+    pairs, left_out = (frame.value for frame in at.dataframe)
+    assert (list(pairs["Mask"]), list(left_out["File"])) == (["disc 1_mask.png"], ["nobody_mask.png"])
+    click(at, "masks-start")
+    assert installation.job(submitted[0]).kind == "truth"
+    assert "Importing files" in words(at)
+
+
+def test_masks_of_another_tool_become_a_label_set(open_page, submitted, installation, tmp_path):
+    dataset = add_discs(installation, count=2)
+    (tmp_path / "sam").mkdir()
+    (tmp_path / "sam" / "disc 0.png").write_bytes(encoded(disk()))
+    at = mask_form(open_page, dataset, tmp_path / "sam", "Label set")
+    assert next(box for box in at.text_input if box.label == "Name of the label set").value == "discs sam"
+    click(at, "masks-start")
+    job = installation.job(submitted[0])
+    with installation.database.reading() as session:
+        label_set = session.get_one(LabelSet, job.payload["label_set"])
+    assert (job.kind, label_set.name, label_set.params) == ("masks", "discs sam", {"source": "sam"})
+
+
+def test_masks_of_no_image_cannot_be_added(open_page, submitted, installation, tmp_path):
+    dataset = add_discs(installation, count=2)
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "nobody.png").write_bytes(encoded(disk()))
+    assert mask_form(open_page, dataset, tmp_path / "drawn", "Truth").button("masks-start").disabled
+
+
+def test_truth_is_removed_after_a_confirmation(open_page, submitted, installation):
+    dataset = add_discs(installation, count=2)
+    at = open_page(PAGE, dataset=dataset.id)
+    at.session_state["dataset-tabs"] = "Truth"
+    at.run()
+    click(at, "remove-truth")
+    assert "The 2 truth masks of **discs**" in words(at)
+    press_in_dialog(at, "remove-truth", "delete-go")
+    assert not at.exception
+    with installation.database.reading() as session:
+        row, images = session.get_one(Dataset, dataset.id), datasets.images(session, dataset.id)
+    assert (row.truth_count, row.classes, [image.has_truth for image in images]) == (0, [], [False, False])
+    assert not installation.files.exists(stored.truth_key(dataset.id, images[0].id))

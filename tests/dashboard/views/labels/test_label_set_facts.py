@@ -81,6 +81,16 @@ def test_a_label_set_of_an_unknown_recipe_is_listed(installation, session):
     assert card.method_title == "retired"
 
 
+def test_imported_masks_are_described_by_their_source_and_have_no_recipe(installation, session):
+    dataset = add_discs(installation)
+    source = {"kind": "upload", "token": "a" * 32}
+    with installation.database.writing() as writing:
+        submissions.submit_masks(writing, dataset.id, "SAM", source, "sam.zip", "0.1.0")
+    card = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0]
+    assert (card.recipe, card.imported) == (None, True)
+    assert (card.method_title, card.changes) == ("Imported masks", "from sam.zip")
+
+
 def test_a_label_set_has_quality_and_counts_unclear_and_dropped_images(installation, session):
     dataset = add_discs(installation)
     made = label_set(installation, dataset)

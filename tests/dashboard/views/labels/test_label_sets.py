@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dashboard.facts.train import teachers
 from db import recipes, runs
+from db.models import utc_now
 from engine.store import keys as stored
-from tests.support.installation import Installation, add_discs
+from tests.support.calling import call
+from tests.support.installation import Installation, add_discs, disc, mask_png
 from tests.support.labels_page import PAGE, add_label_set, finish_jobs, stored_sets, texts
 from tests.support.pressing import press_in_dialog
 
@@ -115,3 +118,23 @@ def test_the_page_shows_how_far_the_plausibility_can_be_trusted(installation, op
     app = open_page(PAGE, a="threshold", labels=made.id)
     assert "On the 6 images with truth" in texts(app)
     assert "Spearman 1.00 (1 = same order, 0 = no relation)" in texts(app)
+
+
+def test_imported_masks_are_browsed_and_trained_on_but_have_no_recipe_to_edit(installation, open_page, tmp_path):
+    dataset = add_discs(installation, count=3)
+    folder = tmp_path / "sam"
+    folder.mkdir()
+    for number in range(2):
+        (folder / f"disc {number}.png").write_bytes(mask_png(disc(seed=number)[1]))
+    call(installation.settings, "import", folder, "--into", "discs", "--as", "labels", "--name", "SAM")
+    (made,) = stored_sets(installation)
+    app = open_page(PAGE, a="threshold", labels=made.id)
+    assert not app.exception
+    assert "Imported masks: from sam, read as 0/255 · 2 of 3 masks" in texts(app)
+    assert "Masks of SAM" in texts(app)
+    assert "Dice vs truth **1.000**" in texts(app)
+    assert not any(button.key == f"load-{made.id}" for button in app.button)
+    with installation.database.reading() as session:
+        teacher = teachers(session, dataset.id, utc_now(), 60)[0]
+    assert (teacher.title, teacher.images, teacher.problem) == ("SAM", 2, "")
+    assert teacher.sentence.startswith("Imported masks from sam, read as 0/255 · 2 of 3 images")

@@ -1,0 +1,1 @@
+"""Annotation files as truth: one module for each format, which exports ANNOTATIONS."""

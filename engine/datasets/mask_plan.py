@@ -1,0 +1,132 @@
+"""Which files of a source are masks of which images of a dataset, by names.
+
+Where the source has images of its own beside their masks, the masks belong to the image of the dataset that bears the
+name of theirs; other masks bear it themselves, as in an import (`pairing.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.datasets import ingest
+from engine.datasets.pairing import pair_known
+from engine.datasets.plan import plan
+from engine.datasets.source import Entry, Source, SourceFile, UnreadableSource
+from engine.datasets.truth_file import FEW_COLOURS, TruthFile
+from engine.imaging import codec
+
+_NOT_A_MASK = "It is an image, not a mask; images are added without --as or by 'Add images'."
+_OWN_IMAGE = "It is the image of masks; only the masks are taken."
+
+
+@dataclass(frozen=True)
+class MaskItem:
+    """One image of a dataset, by its id and name, and the files that are its mask."""
+
+    image_id: str
+    image_name: str
+    files: tuple[SourceFile, ...]
+
+
+@dataclass(frozen=True)
+class MaskPlan:
+    """The masks that a source has for a dataset of `images` images, and the files that are left out."""
+
+    items: tuple[MaskItem, ...]
+    entries: tuple[Entry, ...]
+    images: int
+
+    @property
+    def sentence(self) -> str:
+        """How many images get a mask."""
+        files = sum(len(item.files) for item in self.items)
+        masks = f"{files:,} mask file{'' if files == 1 else 's'}"
+        return f"{masks} for {len(self.items):,} of {self.images:,} images of the dataset, paired by name."
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all facts as JSON values."""
+        return {
+            "images": self.images,
+            "with_mask": len(self.items),
+            "pairs": [{"image": item.image_name, "masks": [file.name for file in item.files]} for item in self.items],
+            "left_out": [{"name": entry.name, "reason": entry.reason} for entry in self.entries],
+            "sentences": [self.sentence],
+        }
+
+
+def plan_masks(source: Source, images: Sequence[tuple[str, str]], limits: codec.Limits | None = None) -> MaskPlan:
+    """Return which masks a source has for images, given as (name, id); an image may have several names.
+
+    Reads a few files where names leave open what they are.
+    """
+    planned = plan(source, limits)
+    alone = {file.name for file in planned.alone}
+    entries = [entry for entry in planned.entries if entry.name not in alone]
+    with_own = {item.image.name: item.truth for item in planned.items if item.truth}
+    units: dict[str, tuple[SourceFile, ...]] = {file.name: (file,) for file in planned.alone} | with_own
+    suspects = {suspect.name for suspect in planned.suspects}
+    for item in planned.items:
+        if (not with_own and not alone) or (item.image.name in suspects and not item.truth):
+            units[item.image.name] = (item.image,)
+        elif not item.truth:
+            entries.append(Entry(item.image.name, False, _NOT_A_MASK))
+    return _matched(images, units, with_own, entries)
+
+
+def read_mask(
+    source: Source, item: MaskItem, shape: tuple[int, int], content_hash: str, limits: codec.Limits | None = None
+) -> tuple[TruthFile | None, list[Entry]]:
+    """Return the mask of an image of (height, width), or None, and an entry for each file.
+
+    A file that is the image itself, by its `content_hash`, is no mask.
+    """
+    mask, entries = ingest.read_masks(source, item.files, shape, limits)
+    if mask is None or len(item.files) > 1 or not _may_be_photograph(mask):
+        return mask, entries
+    (file,) = item.files
+    try:
+        image = codec.decode_image(source.read(file), limits)
+    except (codec.UnreadableImage, UnreadableSource):
+        return mask, entries
+    if image.shape[:2] == shape and ingest.content_hash(image) == content_hash:
+        return None, [Entry(file.name, False, f"It is the image {item.image_name} itself, not a mask of it.")]
+    return mask, entries
+
+
+def _may_be_photograph(mask: TruthFile) -> bool:
+    if mask.keys is None:
+        return len(np.unique(mask.values)) > FEW_COLOURS
+    return isinstance(mask.keys[0], str)
+
+
+def _matched(
+    images: Sequence[tuple[str, str]],
+    units: dict[str, tuple[SourceFile, ...]],
+    with_own: dict[str, tuple[SourceFile, ...]],
+    entries: list[Entry],
+) -> MaskPlan:
+    ids = dict(images)
+    paired = pair_known(ids, units)
+    for entry in paired.entries:
+        if entry.name in ids and entry.name not in units:
+            continue  # another channel of an image
+        reason = entry.reason
+        if entry.name in with_own:
+            entries.append(Entry(entry.name, False, _OWN_IMAGE))
+            reason = f"Its image {entry.name} has no counterpart of that name in the dataset."
+        entries += [Entry(file.name, False, reason) for file in units.get(entry.name, ())]
+    items: dict[str, MaskItem] = {}
+    for pair in paired.pairs:
+        files = tuple(file for unit in pair.truth for file in units[unit])
+        entries += [Entry(unit, False, _OWN_IMAGE) for unit in pair.truth if unit in with_own]
+        image_id = ids[pair.image]
+        if image_id in items:
+            reason = f"{pair.image} is the same picture as {items[image_id].image_name}, which has its mask already."
+            entries += [Entry(file.name, False, reason) for file in files]
+        elif files:
+            items[image_id] = MaskItem(image_id, pair.image, files)
+    return MaskPlan(tuple(items.values()), tuple(entries), len(set(ids.values())))

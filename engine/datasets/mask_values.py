@@ -1,0 +1,56 @@
+"""What the values of a folder of masks mean: 0/255, a probability, class numbers, ids of a label map, or colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.datasets import truth
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import TruthFile
+from engine.imaging import class_maps
+
+PROBABILITY = "a probability: 128 and above is foreground"
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class MaskValues:
+    """The codes of the values of some masks, the class of each code, and in words how the masks are read.
+
+    `lookup` is empty where the values are levels: 0/255 or a probability.
+    """
+
+    codes: TruthCodes
+    lookup: tuple[int, ...]
+    read_as: str
+
+    def probability(self, file: TruthFile) -> np.ndarray:
+        """Return how likely each pixel is foreground: levels as they are, else 0 and 255, uint8 (H, W)."""
+        values = self.codes.encode(file)
+        if not self.lookup:
+            return values
+        return class_maps.reference(values, self.lookup).foreground.astype(np.uint8) * 255
+
+
+def mask_values(files: Iterable[TruthFile], soft: bool) -> MaskValues:
+    """Return what the values of a set of masks mean. Each file is needed once and may be dropped then.
+
+    `soft`: levels may be a probability, which has no classes.
+    """
+    codes = TruthCodes()
+    rows = [truth.value_rows(codes.encode(file)) for file in files]
+    found, keys = truth.facts(rows), dict(codes.table)
+    levels = np.flatnonzero(found.counts).tolist()
+    high = bool(levels) and levels[-1] >= truth.INDEX_LIMIT and {1, 255} != set(levels) - {0}
+    if soft and not keys and high and not truth.holds_label_map(found):
+        return MaskValues(codes, (), "0/255" if set(levels) <= {0, 255} else PROBABILITY)
+    classes = truth.propose_classes(found, keys)
+    names = ", ".join(f"{_shown(entry.value, keys)} = {entry.name}" for entry in classes.classes[:_SHOWN])
+    return MaskValues(codes, classes.lookup, names + (", …" if len(classes.classes) > _SHOWN else ""))
+
+
+def _shown(value: int, keys: Mapping[int, int | str]) -> str:
+    return str(keys.get(value, value))
