@@ -107,7 +107,12 @@ def _overfit(facts: RunFacts, config: RunConfig) -> Advice | None:
 def _more_epochs(facts: RunFacts, config: RunConfig) -> Advice | None:
     """Only for a run that finished: one that was stopped is better resumed."""
     curves = facts.curves
-    if curves is None or facts.status.state != "finished" or len(curves.epochs) < config.training.epochs:
+    if (
+        facts.nothing_to_find
+        or curves is None
+        or facts.status.state != "finished"
+        or len(curves.epochs) < config.training.epochs
+    ):
         return None
     evidence = _not_learned(curves, facts)
     if curves.verdict == "improving" and curves.trend is not None:

@@ -277,6 +277,12 @@ class RunFacts:
     truth_dice: float | None
     rounds: tuple[RoundView, ...]
 
+    @property
+    def nothing_to_find(self) -> bool:
+        """Whether soft Dice is 1 though no mask marks anything; with any foreground in a target it is below 0.7."""
+        marks_nothing = self.images is not None and self.images.overlap.precision is None
+        return self.status.best_val_dice == 1 and marks_nothing
+
 
 def run_facts(session: Session, run_id: str, now: datetime, lost_after_s: float) -> RunFacts | None:
     """Return all facts of a run, or None if it was deleted."""

@@ -101,8 +101,8 @@ def _best(facts: RunFacts) -> list[str]:
 
 
 def _nothing_to_find(facts: RunFacts) -> str:
-    """Return why soft Dice is 1 though nothing was found: with a target of any foreground it would be below 0.7."""
-    if facts.status.best_val_dice != 1 or facts.images is None or facts.images.overlap.precision is not None:
+    """Return why soft Dice is 1 though nothing was found."""
+    if not facts.nothing_to_find:
         return ""
     return (
         " It is 1 because the network marks nothing, and at that size no validation image has anything to find: "

@@ -129,6 +129,9 @@ def test_a_soft_dice_of_one_where_nothing_was_to_be_found_is_explained():
     missed = image_facts(masks(np.zeros(6, int), np.zeros(6, int), np.full(6, 100)))
     text = summary(images=missed, best_val_dice=1.0)
     assert "no validation image has anything to find" in text and "it misses all that truth marks" in text
+    unlearned = curve_facts(history(saturating(40), dice=saturating(40, 0.1)), CONFIG)
+    assert "Training · Epochs" in settings(images=missed, curves=unlearned)
+    assert "Training · Epochs" not in settings(images=missed, curves=unlearned, best_val_dice=1.0)
     assert "anything to find" not in summary(images=missed, best_val_dice=0.6)
     assert "anything to find" not in summary(best_val_dice=1.0)
 
