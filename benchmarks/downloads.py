@@ -1,6 +1,7 @@
 """Many files in and out: an import by the real command line, and a zip of masks through the real app.
 
     python -m benchmarks.downloads imports --count 10000
+    python -m benchmarks.downloads label-maps
     python -m benchmarks.downloads zips --data-root /tmp/many/masks
 
 The folder of `zips` is one that `benchmarks.drawn_runs masks` has filled; its largest set of predictions is taken.
@@ -27,14 +28,20 @@ from urllib.request import urlopen
 import cv2
 import numpy as np
 import typer
+from PIL import Image
 from sqlalchemy import func, select
 
 from benchmarks.drawn_runs import opened
 from benchmarks.harness import resident_mib, suite
 from dashboard.facts import urls
 from db.models import Prediction
+from engine.datasets import truth
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import read_truth
+from engine.imaging import class_maps
 from tests.support.installation import REPOSITORY
 from tests.support.running_app import running
+from tests.support.shared_data import SHARED_DATA
 
 CHUNK = 1 << 16
 app = suite(__doc__)
@@ -88,6 +95,25 @@ def imports(count: int = 10_000, size_px: int = 512, project: Path = REPOSITORY)
     processor = after.children_user + after.children_system - before.children_user - before.children_system
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {"pairs": count, "seconds": seconds, "processor_s": processor, "peak_mib": peak}
+
+
+@app.command()
+def label_maps(folder: Path = SHARED_DATA / "nuclei" / "instances") -> dict[str, Any]:
+    """How many objects of label maps are foreground, pixel for pixel, in what an import stores and proposes."""
+    files, codes = sorted(folder.iterdir()), TruthCodes()
+    stored = [codes.encode(read_truth(file.read_bytes())) for file in files]
+    found = truth.facts(truth.value_rows(values) for values in stored)
+    proposed = truth.propose_classes(found, dict(codes.table))
+    objects = kept = largest = 0
+    for file, values in zip(files, stored, strict=True):
+        ids = np.asarray(Image.open(file))
+        foreground = class_maps.reference(values, proposed.lookup).foreground
+        lost = np.unique(ids[~foreground & (ids > 0)])
+        objects += len(np.unique(ids[ids > 0]))
+        kept += len(np.unique(ids[ids > 0])) - len(lost)
+        largest = max(largest, int(ids.max()))
+    classes = ", ".join(entry.name for entry in proposed.classes)
+    return {"label_maps": len(files), "largest_id": largest, "objects": objects, "kept": kept, "classes": classes}
 
 
 def write_pairs(folder: Path, count: int, size_px: int) -> None:
