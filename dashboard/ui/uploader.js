@@ -165,7 +165,9 @@ class Uploader {
   say(lines, tone) {
     const result = this.part(".result");
     result.dataset.tone = tone;
-    result.replaceChildren(...lines.map((line) => Object.assign(document.createElement("div"), { textContent: line })));
+    const shown = lines.map((line) => Object.assign(document.createElement("div"), { textContent: line }));
+    if (tone === "good") shown.slice(1).forEach((line) => line.classList.add("left-out"));
+    result.replaceChildren(...shown);
   }
 
   showSoon() {
