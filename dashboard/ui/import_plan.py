@@ -19,7 +19,7 @@ def draw_import_plan(chosen: ChosenSource) -> bool:
     plan = import_plan(chosen.source, chosen.words)
     if plan is None:
         return True
-    _draw(plan, "Truth", f"There is no image to import in {chosen.words}.")
+    _draw(plan, "Truth", f"There is no image to import here ({chosen.words}).")
     return bool(plan.pairs)
 
 
@@ -49,7 +49,8 @@ def _draw(plan: ImportPlan, what: str, nothing: str) -> None:
         return
     for doubt in plan.doubts:
         st.warning(wording.escaped(doubt))
-    with st.expander("Pairs and files that are left out" if plan.left_out else "Pairs", expanded=not plan.pairs):
+    parts = [*(["pairs"] if plan.pairs else []), *(["files that are left out"] if plan.left_out else [])]
+    with st.expander(" and ".join(parts).capitalize(), expanded=not plan.pairs):
         if plan.pairs:
             st.dataframe(
                 {

@@ -131,7 +131,7 @@ class Uploader {
     this.arrived.files += job.done;
     this.arrived.bytes += job.bytes;
     const lines = [`${countText(this.arrived.files)} uploaded, ${sizeText(this.arrived.bytes)}.`];
-    if (job.refused.length) lines.push(`Left out, not an image or a zip: ${listText(job.refused)}.`);
+    if (job.refused.length) lines.push(`Left out, not an image, a zip or an annotation file: ${listText(job.refused)}.`);
     lines.push(...this.explained(job.refused));
     if (job.failed.length) {
       lines.push(`Not uploaded: ${listText(job.failed.map(({ path }) => path))}. ${job.failed[0].reason}`);

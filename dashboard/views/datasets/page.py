@@ -153,7 +153,9 @@ def detail_page(view: facts.DatasetView) -> None:
         what="Importing files",
         kept="What has been imported is kept.",
     )
-    titles = ["Images", "Truth", f"Files ({view.skipped} skipped)" if view.skipped else "Files", ADD]
+    told = [f"{view.skipped:,} skipped"] if view.skipped else []
+    told += [count(view.noted, "note")] if view.noted else []
+    titles = ["Images", "Truth", f"Files ({', '.join(told)})" if told else "Files", ADD]
     images, truth, files, more = st.tabs(titles, key="dataset-tabs", on_change="rerun")
     if images.open:
         with images:

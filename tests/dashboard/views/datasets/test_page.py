@@ -65,7 +65,7 @@ def test_a_folder_without_an_image_cannot_be_imported(open_page, tmp_path):
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Folder on the server").run()
     at.text_input("import-path").input(str(tmp_path)).run()
-    assert at.warning[0].value.startswith("There is no image to import in ")
+    assert at.warning[0].value.startswith("There is no image to import here (")
     [left_out] = (frame.value for frame in at.dataframe)
     assert "NIfTI is not read" in left_out["Left out because"][0]
     assert at.button("import-start").disabled
@@ -194,7 +194,7 @@ def test_a_reason_that_is_longer_than_a_cell_is_repeated_in_full(open_page, inst
     with installation.database.writing() as session:
         datasets.add_images(session, dataset.id, new_id(), [], [{"name": "a.json", "taken": True, "reason": reason}])
     at = open_page(PAGE, dataset=dataset.id)
-    at.session_state["dataset-tabs"] = "Files"
+    at.session_state["dataset-tabs"] = "Files (1 note)"
     at.run()
     assert f"**a.json**: {escaped(reason)}" in words(at)
 
