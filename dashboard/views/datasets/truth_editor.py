@@ -53,8 +53,7 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
         st.info("All truth masks are black, so there are no values to distinguish.")
         return
     _warn_of_others(view, key)
-    for sentence in truth.concerns(found, view.lookup, keys):
-        st.warning(wording.escaped(sentence), icon=":material/help:")
+    doubts = st.container()
     left, right = st.columns([1, 1], gap="medium")
     with left:
         rows = _table(view, keys, key)
@@ -64,6 +63,8 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
             st.error(wording.escaped(error))
         _buttons(view, mapping, found, keys, key)
     lookup = mapping.lookup if mapping else view.lookup
+    for sentence in truth.concerns(found, lookup, keys):
+        doubts.warning(wording.escaped(sentence), icon=":material/help:")
     names = [entry["name"] for entry in mapping.classes] if mapping else view.classes
     with right:
         _histogram(counts, lookup, len(names), keys, key)
