@@ -44,7 +44,8 @@ class Card:
 class DatasetView:
     """One dataset. `classes` are names by class index, 0 the background; empty as long as there is no truth.
 
-    `notes` are sentences on how the latest import paired images and truth.
+    `noted` counts files that were imported with a note in the report. `notes` are sentences on how the latest import
+    paired images and truth.
     """
 
     id: str
@@ -58,6 +59,7 @@ class DatasetView:
     skipped: int
     job: JobView | None
     notes: tuple[str, ...] = ()
+    noted: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,9 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
     if dataset is None:
         return None
     job = session.get(Job, dataset.job_id) if dataset.job_id else None
-    skipped = select(func.count()).where(ImportEntry.dataset_id == dataset.id, ImportEntry.taken.is_(False))
+    entries = select(func.count()).where(ImportEntry.dataset_id == dataset.id)
+    skipped = entries.where(ImportEntry.taken.is_(False))
+    noted = entries.where(ImportEntry.taken.is_(True), ImportEntry.reason != "")
     return DatasetView(
         id=dataset.id,
         name=dataset.name,
@@ -123,6 +127,7 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
         classes=tuple(entry["name"] for entry in dataset.classes),
         lookup=tuple(dataset.lookup),
         skipped=session.scalar(skipped) or 0,
+        noted=session.scalar(noted) or 0,
         job=_job(session, dataset, now, lost_after_s),
         notes=tuple(job.result.get("notes", ())) if job else (),
     )

@@ -68,7 +68,10 @@ def _read(kind: str, place: str, stamp: str, images: tuple[tuple[str, str], ...]
     except UnreadableSource as error:
         return ImportPlan(error=str(error))
     return ImportPlan(
-        sentences=tuple(sentence for sentence in planned.sentences() if sentence not in planned.doubts),
+        sentences=(
+            *(sentence for sentence in planned.sentences() if sentence not in planned.doubts),
+            *(f"{entry.name}: {entry.reason}" for entry in planned.outlines.taken if entry.reason),
+        ),
         doubts=tuple(planned.doubts),
         pairs=tuple((item.image.name, ", ".join(item.truth_names)) for item in planned.items),
         left_out=tuple((entry.name, entry.reason) for entry in planned.entries),

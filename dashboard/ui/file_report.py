@@ -10,6 +10,9 @@ from dashboard.facts import urls, wording
 from dashboard.server import resources
 from db import datasets
 
+_WIDE = 80
+"""Characters of a reason that the table has room for."""
+
 _WANTED = ("All files", "Skipped", "Imported")
 
 
@@ -50,3 +53,8 @@ def file_report(dataset_id: str, *, key: str, notes: Sequence[str] = ()) -> None
         },
         placeholder="",
     )
+    long = [line for line in shown if len(line.reason) > _WIDE]
+    if long:  # a cell shows no more than its width
+        st.markdown(
+            "\n".join(f"- **{wording.escaped(line.name)}**: {wording.escaped(line.reason)}" for line in long[:20])
+        )

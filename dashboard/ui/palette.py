@@ -5,6 +5,8 @@ Okabe and Ito, "Color Universal Design", 2008: eight colours that are distinct w
 
 from __future__ import annotations
 
+from engine.imaging.class_maps import IGNORE
+
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#E69F00",
     "#56B4E9",
@@ -20,9 +22,20 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, SKY
 MASK = VERMILION
 # A class map's classes 1, 2, …; background is transparent.
-CLASSES = (VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE)
+CLASSES = (
+    *(VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE),
+    # Seven more for street scenes and the like, from "muted" of Tol, "Colour schemes", SRON/EPS/TN/09-002, 2021.
+    *("#882255", "#DDCC77", "#332288", "#44AA99", "#CC6677", "#117733", "#999933"),
+)
 # Pixels that are left out of training and scores.
 IGNORED = "#808080"
+
+
+def class_colour(index: int) -> str:
+    """Return the colour of a class of class maps; "transparent" for 0, the background."""
+    if index == IGNORE:
+        return IGNORED
+    return CLASSES[(index - 1) % len(CLASSES)] if index else "transparent"
 
 
 def overlay() -> dict[str, str]:

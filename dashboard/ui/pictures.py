@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from dashboard.ui import palette
+from engine.imaging.class_maps import IGNORE
 
 
 def thumbnails(addresses: Sequence[str], height_px: int = 72) -> None:
@@ -30,12 +31,16 @@ def overlaid(image: str, over: str, caption: str, opacity: float = 0.75) -> None
     )
 
 
-def class_legend(names: Sequence[str]) -> None:
-    """Draw the classes of a class map with their colours; the first, the background, is transparent."""
+def class_legend(names: Sequence[str], *, ignored: bool = False) -> None:
+    """Draw the classes of a class map with their colours; the first, the background, is transparent.
+
+    `ignored`: some pixels are left out of training and scores, and have a colour, too.
+    """
     entries = []
-    for index, name in enumerate(names):
-        colour = palette.CLASSES[(index - 1) % len(palette.CLASSES)] if index else "transparent"
+    for index, name in [*enumerate(names), *([(IGNORE, "ignore")] if ignored else [])]:
+        colour = palette.class_colour(index)
         swatch = f"display:inline-block;width:.8em;height:.8em;border-radius:3px;background:{colour}"
         border = "border:1px solid gray;vertical-align:-.05em;margin-right:.4em"
-        entries.append(f'<span style="margin-right:1.2em"><i style="{swatch};{border}"></i>{escape(name)}</span>')
-    st.html(f'<div style="font-size:.9rem;line-height:1.9">{"".join(entries)}</div>')
+        mark = f'<i style="{swatch};{border}"></i>'
+        entries.append(f'<span style="margin-right:1.2em;white-space:nowrap">{mark}{escape(name)}</span>')
+    st.html(f'<div style="font-size:.9rem;line-height:1.9">{" ".join(entries)}</div>')

@@ -131,7 +131,7 @@ class Uploader {
     this.arrived.files += job.done;
     this.arrived.bytes += job.bytes;
     const lines = [`${countText(this.arrived.files)} uploaded, ${sizeText(this.arrived.bytes)}.`];
-    if (job.refused.length) lines.push(`Left out, not an image or a zip: ${listText(job.refused)}.`);
+    if (job.refused.length) lines.push(`Left out, not an image, a zip or an annotation file: ${listText(job.refused)}.`);
     lines.push(...this.explained(job.refused));
     if (job.failed.length) {
       lines.push(`Not uploaded: ${listText(job.failed.map(({ path }) => path))}. ${job.failed[0].reason}`);
@@ -165,7 +165,9 @@ class Uploader {
   say(lines, tone) {
     const result = this.part(".result");
     result.dataset.tone = tone;
-    result.replaceChildren(...lines.map((line) => Object.assign(document.createElement("div"), { textContent: line })));
+    const shown = lines.map((line) => Object.assign(document.createElement("div"), { textContent: line }));
+    if (tone === "good") shown.slice(1).forEach((line) => line.classList.add("left-out"));
+    result.replaceChildren(...shown);
   }
 
   showSoon() {

@@ -170,10 +170,10 @@ def concerns(found: ValueFacts, lookup: Sequence[int], keys: Mapping[int, Key] |
         return ["The truth masks have no background: every pixel is foreground. Choose which value is background."]
     if not found.counts[0]:
         value = int(np.argmax(np.where(background, found.counts, 0)))
-        sentences.append(
-            f"No truth mask contains the value 0. {_shown(value, keys or {})} is taken as background, because it "
-            "touches the borders most: check this."
-        )
+        touches = found.border.any() and found.border[value] == found.border.max()
+        why = ", because it touches the borders most" if touches else ""
+        taken = f"{_shown(value, keys or {})} is taken as background"
+        sentences.append(f"No truth mask contains the value 0. {taken}{why}: check this.")
     share = found.counts[~background & (classes != IGNORE)].sum() / total
     if share > MOSTLY_FOREGROUND:
         sentences.append(

@@ -91,7 +91,7 @@ def _sentence(found: Vanished, read: int, images: int, config: RunConfig) -> str
         ways.append("the framing “tiles”, which cuts images without scaling them")
     sample = f" {read:,} of {images:,} masks were looked at." if read < images else ""
     return (
-        f"In {found.lost:,} of {found.with_objects:,} images with objects no object is left at "
+        f"In {found.lost:,} of {found.with_objects:,} images with objects, no object is left at "
         f"{f'{what} {value:g}' if tiles else f'{value} px'}: what is marked is too small, and the network would learn "
         f"that nothing is there. Choose {' or '.join(ways)}.{sample}"
     )

@@ -27,10 +27,12 @@ from dashboard.views.datasets.truth_editor import truth_editor
 from dashboard.views.datasets.truth_removal import confirm_truth_removal
 from db import datasets, names, submissions
 from db.models import Dataset, Image, utc_now
+from engine.datasets import truth
 from engine.store import keys as stored
 
 PAGE = "views/datasets/page.py"
 POLL_S = 2.0
+ADD = "Add images or masks"
 MODES: dict[str, Mode] = {"Fill": "fill", "Outline": "outline", "Images only": "image"}
 TRUTH_FILTERS: dict[str, facts.TruthFilter] = {"All": "all", "With truth": "with truth", "Without": "without truth"}
 
@@ -39,6 +41,14 @@ TRUTH_FILTERS: dict[str, facts.TruthFilter] = {"All": "all", "With truth": "with
 def stored_bytes(dataset_id: str, fingerprint: str) -> int:
     """Return the size of a dataset on disk; it is computed again when the fingerprint changes."""
     return resources.artifacts().size(stored.dataset_folder(dataset_id))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def truth_concerns(dataset_id: str, stamp: tuple[int, int], lookup: tuple[int, ...]) -> tuple[str, ...]:
+    """Return what is doubtful about the classes of the truth; it is read again when the stamp changes."""
+    with resources.database().reading() as session:
+        keys = dict(datasets.truth_codes(session, dataset_id))
+        return tuple(truth.concerns(facts.truth_facts(session, dataset_id), lookup, keys))
 
 
 def size_of(dataset: Dataset) -> int:
@@ -60,13 +70,20 @@ def import_section() -> None:
     chosen = source_form(key="import", sample=True)
     if chosen is None:
         return
-    draw_import_plan(chosen)
+    any_image = draw_import_plan(chosen)
     with resources.database().reading() as session:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     # The key follows the source, so that another folder or zip proposes its own name.
     name = left.text_input("Name of the dataset", proposal, key=f"import-name-{chosen.place}", max_chars=200)
-    if right.button("Import", type="primary", icon=":material/download:", key="import-start", width="stretch"):
+    if right.button(
+        "Import",
+        type="primary",
+        icon=":material/download:",
+        disabled=not any_image,
+        key="import-start",
+        width="stretch",
+    ):
         import_new(name, chosen)
 
 
@@ -136,7 +153,9 @@ def detail_page(view: facts.DatasetView) -> None:
         what="Importing files",
         kept="What has been imported is kept.",
     )
-    titles = ["Images", "Truth", f"Files ({view.skipped} skipped)" if view.skipped else "Files", "Add images"]
+    told = [f"{view.skipped:,} skipped"] if view.skipped else []
+    told += [count(view.noted, "note")] if view.noted else []
+    titles = ["Images", "Truth", f"Files ({', '.join(told)})" if told else "Files", ADD]
     images, truth, files, more = st.tabs(titles, key="dataset-tabs", on_change="rerun")
     if images.open:
         with images:
@@ -183,8 +202,10 @@ def browse(view: facts.DatasetView) -> None:
     if not view.images:
         at_work = view.job is not None and view.job.at_work
         waiting = "The images appear here when the import is finished."
-        st.info(waiting if at_work else "This dataset has no images. Import some in the tab *Add images*.")
+        st.info(waiting if at_work else f"This dataset has no images. Import some in the tab *{ADD}*.")
         return
+    for sentence in truth_concerns(view.id, (view.truth_version, view.truth), view.lookup):
+        st.warning(f"{escaped(sentence)} The classes are in the tab *Truth*.", icon=":material/help:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         search = st.text_input("Search by name", key=f"search-{view.id}", on_change=first_page, width=220)
         if 0 < view.truth < view.images:
@@ -261,10 +282,9 @@ def image_dialog(view: facts.DatasetView, image_id: str) -> None:
 
 def truth_tab(view: facts.DatasetView) -> None:
     if not view.truth:
-        st.info(
-            "This dataset has no truth masks. Label methods do not need any. To add some, open *Add truth or masks* in "
-            "the tab *Add images*."
-        )
+        st.info("This dataset has no truth masks. Label methods do not need any; scores do. You can add some here.")
+        if view.images and not rights.only_looking("Importing"):
+            masks_form(view, key="masks")
         return
     truth_editor(view, key="classes")
     if rights.button("Remove truth", icon=":material/delete:", key="remove-truth"):

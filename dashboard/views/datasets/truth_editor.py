@@ -14,10 +14,11 @@ from dashboard.facts import urls, wording
 from dashboard.facts.datasets import DatasetView, example_images, truth_facts
 from dashboard.server import renditions, resources
 from dashboard.ui import charts, palette, pictures
-from dashboard.views.datasets.truth_facts import BadMapping, ClassStart, Mapping, mapping_from, starts_of
+from dashboard.views.datasets.truth_facts import BadMapping, ClassStart, Mapping, exchanged, mapping_from, starts_of
 from db import datasets
 from engine.datasets import truth
 from engine.datasets.truth_file import Key
+from engine.imaging.class_maps import IGNORE
 from engine.store import keys as stored
 from engine.store.base import MissingFile
 
@@ -32,10 +33,12 @@ _GUESSES = (
     ("Values are objects", True, "For label maps: each id is one object, and all objects are one class."),
 )
 _ABOUT = (
-    "The class of each value of the truth masks. The class in the first row is the background; training treats "
-    "every other class as foreground, and leaves out pixels of a class called *ignore*. Add, rename and delete rows "
-    "in the table."
+    "The class of each value of the truth masks. The class in the first row is the background; training treats every "
+    "other class as foreground. Rows of the same name are one class: call a row *background* to count it as "
+    "background, or *ignore* to leave its pixels out of training and scores."
 )
+_MOST_BARS = 24
+"""So many values have a bar with a name each; more are drawn along the scale of all values."""
 
 
 def truth_editor(view: DatasetView, *, key: str) -> None:
@@ -50,8 +53,7 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
         st.info("All truth masks are black, so there are no values to distinguish.")
         return
     _warn_of_others(view, key)
-    for sentence in truth.concerns(found, view.lookup, keys):
-        st.warning(wording.escaped(sentence), icon=":material/help:")
+    doubts = st.container()
     left, right = st.columns([1, 1], gap="medium")
     with left:
         rows = _table(view, keys, key)
@@ -61,10 +63,12 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
             st.error(wording.escaped(error))
         _buttons(view, mapping, found, keys, key)
     lookup = mapping.lookup if mapping else view.lookup
+    for sentence in truth.concerns(found, lookup, keys):
+        doubts.warning(wording.escaped(sentence), icon=":material/help:")
     names = [entry["name"] for entry in mapping.classes] if mapping else view.classes
     with right:
-        _histogram(counts, lookup, names, key)
-    pictures.class_legend(names)
+        _histogram(counts, lookup, len(names), keys, key)
+    pictures.class_legend(names, ignored=bool(counts[np.asarray(lookup) == IGNORE].any()))
     for column, (image_id, name) in zip(st.columns(3), examples, strict=False):
         with column:
             _example(view.id, image_id, name, lookup)
@@ -88,11 +92,13 @@ def _table(view: DatasetView, keys: dict[int, Key], key: str) -> list[ClassStart
     start = starts_of(names, proposed.lookup if proposed else view.lookup)
     table: list[dict[str, Any]] = [{"Class": row.name, "From value": row.first} for row in start]
     if keys:  # which id or colour is meant cannot be read off a code
+        ends = sorted(row.first for row in start)
         for row in table:
-            row["Stands for"] = _stands_for(row["From value"], keys)
+            row["In the files"] = _in_the_files(row["From value"], ends, keys)
     edited = st.data_editor(
         table,
         num_rows="dynamic",
+        column_order=["In the files", "Class", "From value"] if keys else None,
         hide_index=True,
         key=f"{key}-{view.id}-{view.truth_version}-{st.session_state.get(f'{key}-revision', 0)}",
         column_config={
@@ -100,8 +106,8 @@ def _table(view: DatasetView, keys: dict[int, Key], key: str) -> list[ClassStart
             "From value": st.column_config.NumberColumn(
                 min_value=0, max_value=255, step=1, required=True, help="The class ends where the next one starts."
             ),
-            "Stands for": st.column_config.TextColumn(
-                disabled=True, help="The ids or colours of the files, which are stored as values from 1 on."
+            "In the files": st.column_config.TextColumn(
+                disabled=True, help="The id, colour or name in your files, which is stored as a value from 1 on."
             ),
         },
     )
@@ -116,10 +122,18 @@ def _checked(rows: Sequence[ClassStart], counts: np.ndarray) -> tuple[Mapping | 
         return None, str(error)
 
 
-def _stands_for(first: int, keys: dict[int, Key]) -> str:
-    """Return the id or colour of the first code from `first` on."""
-    code = next((code for code in sorted(keys) if code >= first), None)
-    return "background" if first == 0 else "" if code is None else str(keys[code])
+def _in_the_files(first: int, starts: Sequence[int], keys: dict[int, Key]) -> str:
+    """Return the id or colour of the first code from `first` to the next start, and how many more there are."""
+    end = next((start for start in starts if start > first), 256)
+    codes = [code for code in sorted(keys) if first <= code < end]
+    if first == 0 or not codes:
+        return _shown(first, keys)
+    return _shown(codes[0], keys) + (f" and {len(codes) - 1:,} more" if len(codes) > 1 else "")
+
+
+def _shown(value: int, keys: dict[int, Key]) -> str:
+    """Return what a stored value stands for: its id or colour, or the value itself where the files hold values."""
+    return str(keys.get(value, "background" if keys and value == 0 else value))
 
 
 def _buttons(
@@ -127,19 +141,21 @@ def _buttons(
 ) -> None:
     names = tuple(entry["name"] for entry in mapping.classes) if mapping else ()
     changed = mapping is not None and (tuple(mapping.lookup), names) != (view.lookup, view.classes)
-    save, propose, undo = st.columns([1.2, 1.2, 1])
-    pressed = rights.button(
-        "Save classes", place=save, type="primary", disabled=not changed, key=f"{key}-save", width="stretch"
-    )
+    row = st.container(horizontal=True)  # wraps where the page is narrow
+    pressed = rights.button("Save classes", place=row, type="primary", disabled=not changed, key=f"{key}-save")
     if pressed and mapping is not None and changed:  # the press may belong to an outdated table
         _save(view, mapping, key)
-    with propose.popover("Guess", icon=":material/auto_fix_high:", width="stretch"):
+    with row.popover("Other readings", icon=":material/auto_fix_high:"):
         for words, objects, about in _GUESSES:
             if st.button(words, key=f"{key}-propose-{objects}", help=about, width="stretch"):
                 proposal = truth.propose_classes(found, keys, objects)
                 classes = [entry.model_dump() for entry in proposal.classes]
                 _restart(view, key, Mapping(classes, list(proposal.lookup)))
-    if undo.button("Undo", key=f"{key}-undo", width="stretch", help="Restore the saved classes."):
+        if mapping is not None and len(mapping.classes) == 2:
+            about = "For masks that mark the background in place of the objects."
+            if st.button("Exchange background and foreground", key=f"{key}-exchange", help=about, width="stretch"):
+                _restart(view, key, exchanged(mapping))
+    if row.button("Undo", key=f"{key}-undo", help="Restore the saved classes."):
         _restart(view, key, None)
     if changed:
         st.caption("Existing scores keep the old classes until their masks are computed again.")
@@ -164,22 +180,32 @@ def _restart(view: DatasetView, key: str, proposal: Mapping | None) -> None:
     st.rerun()
 
 
-def _histogram(counts: np.ndarray, lookup: Sequence[int], names: Sequence[str], key: str) -> None:
-    figure = charts.go.Figure()
+def _histogram(counts: np.ndarray, lookup: Sequence[int], class_count: int, keys: dict[int, Key], key: str) -> None:
+    """Draw the pixels of each value in the colour of its class: a named bar each where there are few values."""
+    values = np.flatnonzero(counts)
+    few = len(values) <= _MOST_BARS
     classes = np.asarray(lookup if len(lookup) else [0] * 256)
-    for index, name in enumerate(names):
-        values = np.flatnonzero((classes == index) & (counts > 0))
-        colour = palette.CLASSES[(index - 1) % len(palette.CLASSES)] if index else "gray"
-        bars = {"marker": {"color": colour, "line": {"width": 0}}, "width": 1.6}
-        figure.add_bar(x=values, y=counts[values], name=escape(name), **bars)
-    last = max(int(np.flatnonzero(counts)[-1]), 10)
+    figure = charts.go.Figure()
+    for index in (*range(class_count), IGNORE):
+        of_class = values[classes[values] == index]
+        bars = {"marker": {"color": palette.class_colour(index) if index else "#80808066", "line": {"width": 0}}}
+        x = [escape(_shown(int(value), keys))[:24] for value in of_class] if few else of_class
+        figure.add_bar(x=x, y=counts[of_class], width=0.8 if few else 1.6, **bars)
+    scale = {
+        "type": "category",
+        "categoryarray": [escape(_shown(int(value), keys))[:24] for value in values],
+        "title": "In the truth masks" if keys else "Value in the truth masks",
+    }
+    last = int(values[-1])
+    numbers = {"title": "Stored value" if keys else "Value in the truth masks", "range": [-0.02 * last, 1.02 * last]}
     figure.update_layout(
         height=300,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         barmode="overlay",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
-        xaxis={"title": "Value in the truth masks", "range": [-0.02 * last, 1.02 * last]},
-        yaxis={"title": "Pixels", "type": "log"},
+        showlegend=False,  # the legend of classes is below
+        xaxis=scale if few else numbers,
+        # From one pixel on: a scale that starts at the rarest value would make its bar vanish.
+        yaxis={"title": "Pixels", "type": "log", "dtick": 1, "range": [-0.2, np.log10(counts.max()) + 0.2]},
     )
     st.plotly_chart(figure, key=f"{key}-histogram", config={"displayModeBar": False})
 

@@ -81,6 +81,13 @@ def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
     return Mapping(classes, lookup.tolist())
 
 
+def exchanged(mapping: Mapping) -> Mapping:
+    """Return a mapping of two classes with background and foreground exchanged; their names stay."""
+    background, foreground = mapping.classes
+    classes = [background | {"value": foreground["value"]}, foreground | {"value": background["value"]}]
+    return Mapping(classes, [{0: 1, 1: 0}.get(index, index) for index in mapping.lookup])
+
+
 def _check(row: ClassStart, number: int) -> None:
     if not row.name.strip():
         raise BadMapping(f"Row {number} has no class name.")

@@ -23,7 +23,8 @@ def concerns(
     dataset = session.get_one(Dataset, dataset_id)
     if label_set_id is None:
         keys = dict(datasets.truth_codes(session, dataset_id))
-        found += truth.concerns(truth_facts(session, dataset_id), dataset.lookup, keys)
+        sentences = truth.concerns(truth_facts(session, dataset_id), dataset.lookup, keys)
+        found += [f"{sentence} The classes are in the tab Truth of the dataset." for sentence in sentences]
     if note := _vanishing_note(session, files, dataset, label_set_id, config):
         found.append(note)
     return tuple(found)

@@ -12,7 +12,7 @@ from engine.datasets.annotations.documents import AnnotationError, Document, con
 from engine.datasets.annotations.shapes import BACKGROUND, IGNORE, MOST_CLASSES, Shape
 from engine.datasets.source import Entry
 
-NO_FORMAT = "It is in no format of annotations that is read: {formats}."
+NO_FORMAT = "It is not an annotation file of a format that is read: {formats}."
 
 
 def read_annotations(documents: Sequence[Document], images: Sequence[str]) -> AnnotationSet:

@@ -15,6 +15,6 @@ def test_train_says_first_where_no_object_is_left(installation, monkeypatch):
     monkeypatch.setattr(commands, "follow", lambda *arguments: Job(status=JobStatus.STOPPED))
     done = call(installation.settings, "train", "specks", "--truth", "-p", "model.image_size=64")
     (note,) = done.stderr.strip().splitlines()
-    assert note.startswith("Note: In 3 of 3 images with objects no object is left at 64 px")
+    assert note.startswith("Note: In 3 of 3 images with objects, no object is left at 64 px")
     assert "a larger image size (at 128 px each of these images keeps some)" in note
     assert "no score on validation images" in done.stdout

@@ -113,7 +113,7 @@ def test_the_plan_says_what_was_understood(tmp_path):
     described = found.as_json()
     assert described["annotations"]["files"][0]["name"] == "annotations/instances.json"
     assert [pair["truth"] for pair in described["pairs"]] == [["outlines"], ["outlines"], []]
-    assert described["left_out"][0]["reason"].startswith("It is in no format of annotations that is read")
+    assert described["left_out"][0]["reason"].startswith("It is not an annotation file of a format that is read")
 
 
 def test_masks_win_over_outlines(tmp_path):

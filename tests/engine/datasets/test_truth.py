@@ -148,7 +148,10 @@ def test_without_0_the_value_at_the_borders_is_background_and_is_said():
     assert [found.lookup[value] for value in (1, 2, 3)] == [1, 0, 2]
     assert found.classes[0].value == 2
     [sentence] = truth.concerns(facts, found.lookup)
-    assert "Value 2 is taken as background" in sentence
+    assert "Value 2 is taken as background, because it touches the borders most" in sentence
+    chosen = [1] * 256
+    chosen[3] = 0
+    assert truth.concerns(facts, chosen)[0].endswith("Value 3 is taken as background: check this.")
 
 
 def test_truth_that_is_mostly_or_wholly_foreground_is_a_concern():

@@ -233,4 +233,4 @@ def test_what_is_doubtful_about_the_masks_is_noted_at_the_start_and_kept(install
     context = Context(installation)
     train.run(job, context)
     (note,) = context.read(Session.get_one, Run, run.id).details["notes"]
-    assert note.startswith("In 3 of 4 images with objects no object is left at 32 px") and note in caplog.messages
+    assert note.startswith("In 3 of 4 images with objects, no object is left at 32 px") and note in caplog.messages

@@ -46,7 +46,7 @@ def test_the_note_says_where_and_what_to_change(tmp_path):
     paths = stored(tmp_path, square(2), square(40))
     shapes = [(256, 256)] * 2
     note = vanishing_note(paths, shapes, LOOKUP, tiny(model={"image_size": 32}))
-    assert note.startswith("In 1 of 2 images with objects no object is left at 32 px: ")
+    assert note.startswith("In 1 of 2 images with objects, no object is left at 32 px: ")
     assert "a larger image size (at 128 px each of these images keeps some) or the framing “tiles”" in note
     assert vanishing_note(paths, shapes, LOOKUP, tiny(model={"image_size": 128})) == ""
     tiles = tiny(data={"framing": "tiles", "tile_scale": 0.1})
@@ -60,7 +60,7 @@ def test_the_note_says_where_and_what_to_change(tmp_path):
 def test_of_many_or_large_masks_a_sample_is_read_and_said(tmp_path, shape, read):
     paths = stored(tmp_path, square(2)) * 1_000
     note = vanishing_note(paths, [shape] * 1_000, LOOKUP, tiny())
-    assert note.startswith(f"In {read} of {read} images with objects no object is left")
+    assert note.startswith(f"In {read} of {read} images with objects, no object is left")
     assert note.endswith(f" {read} of 1,000 masks were looked at.")
 
 

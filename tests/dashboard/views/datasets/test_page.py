@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.facts.wording import escaped
 from db import datasets, submissions
 from db.models import Dataset, Image, Job, JobStatus, LabelSet, new_id
 from engine.store import keys as stored
@@ -59,6 +60,17 @@ def test_what_would_be_imported_is_shown_before_it_is(open_page, tmp_path):
     assert list(left_out["File"]) == ["masks/b.png"]
 
 
+def test_a_folder_without_an_image_cannot_be_imported(open_page, tmp_path):
+    (tmp_path / "volume.nii").write_bytes(b"volume")
+    at = open_page(PAGE)
+    at.segmented_control("import-place").set_value("Folder on the server").run()
+    at.text_input("import-path").input(str(tmp_path)).run()
+    assert at.warning[0].value.startswith("There is no image to import here (")
+    [left_out] = (frame.value for frame in at.dataframe)
+    assert "NIfTI is not read" in left_out["Left out because"][0]
+    assert at.button("import-start").disabled
+
+
 def test_the_sample_set_is_imported_by_a_job_and_its_page_opens(open_page, submitted, installation):
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Sample set").run()
@@ -75,6 +87,7 @@ def test_the_sample_set_is_imported_by_a_job_and_its_page_opens(open_page, submi
 def test_a_server_folder_proposes_its_name_and_a_missing_one_is_an_error(open_page, installation, tmp_path):
     folder = tmp_path / "kitchen photographs"
     folder.mkdir()
+    (folder / "pan.png").write_bytes(encoded(picture(seed=1)))
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Folder on the server").run()
     at.text_input("import-path").input(str(folder / "nowhere")).run()
@@ -94,6 +107,7 @@ def test_a_server_folder_proposes_its_name_and_a_missing_one_is_an_error(open_pa
 def test_channels_and_pages_are_part_of_the_import(open_page, submitted, installation, tmp_path):
     folder = tmp_path / "stacks"
     folder.mkdir()
+    (folder / "stack.png").write_bytes(encoded(picture(seed=1)))
     at = open_page(PAGE)
     at.segmented_control("import-place").set_value("Folder on the server").run()
     at.text_input("import-path").input(str(folder)).run()
@@ -170,6 +184,21 @@ def test_the_report_filters_skipped_files(open_page, submitted, installation):
     assert list(at.dataframe[0].value["Why"]) == ["It is a text file."]
 
 
+def test_a_reason_that_is_longer_than_a_cell_is_repeated_in_full(open_page, installation):
+    dataset = add_discs(installation, count=1)
+    reason = (
+        "Images described: 6. "
+        + "Polygons of less than three points were left out (1)."
+        + " Boxes were left out (2)." * 3
+    )
+    with installation.database.writing() as session:
+        datasets.add_images(session, dataset.id, new_id(), [], [{"name": "a.json", "taken": True, "reason": reason}])
+    at = open_page(PAGE, dataset=dataset.id)
+    at.session_state["dataset-tabs"] = "Files (1 note)"
+    at.run()
+    assert f"**a.json**: {escaped(reason)}" in words(at)
+
+
 def test_the_truth_tab_shows_classes_and_a_proposal_can_be_saved(open_page, submitted, installation):
     dataset = add_discs(installation, count=3)
     with installation.database.writing() as session:
@@ -185,6 +214,23 @@ def test_the_truth_tab_shows_classes_and_a_proposal_can_be_saved(open_page, subm
         saved = session.get_one(Dataset, dataset.id)
     assert (saved.lookup[127], saved.lookup[128], saved.truth_version) == (0, 1, 3)
     assert at.button("classes-save").disabled
+
+
+def test_inverted_truth_is_doubted_beside_the_images_until_it_is_exchanged(open_page, submitted, installation):
+    dataset = add_discs(installation, count=2)
+    with installation.database.writing() as session:
+        datasets.set_classes(session, dataset.id, dataset.classes, [1] * 128 + [0] * 128)
+    at = open_page(PAGE, dataset=dataset.id)
+    assert "Foreground covers" in at.warning[0].value and "in the tab *Truth*" in at.warning[0].value
+    at.session_state["dataset-tabs"] = "Truth"
+    at.run()
+    click(at, "classes-exchange")
+    click(at, "classes-save")
+    assert not open_page(PAGE, dataset=dataset.id).warning
+    with installation.database.reading() as session:
+        saved = session.get_one(Dataset, dataset.id)
+    assert (saved.lookup[0], saved.lookup[255]) == (0, 1)
+    assert [entry["name"] for entry in saved.classes] == [entry["name"] for entry in dataset.classes]
 
 
 def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, submitted, installation):
@@ -252,7 +298,7 @@ def test_truth_without_objects_gives_one_warning_and_no_error(open_page, install
 
 def mask_form(open_page, dataset: Dataset, folder: Path, what: str) -> AppTest:
     at = open_page(PAGE, dataset=dataset.id)
-    at.session_state["dataset-tabs"] = "Add images"
+    at.session_state["dataset-tabs"] = "Add images or masks"
     at.run()
     at.segmented_control("masks-what").set_value(what).run()
     at.segmented_control("masks-place").set_value("Folder on the server").run()
@@ -292,7 +338,21 @@ def test_masks_of_no_image_cannot_be_added(open_page, submitted, installation, t
     dataset = add_discs(installation, count=2)
     (tmp_path / "drawn").mkdir()
     (tmp_path / "drawn" / "nobody.png").write_bytes(encoded(disk()))
-    assert mask_form(open_page, dataset, tmp_path / "drawn", "Truth").button("masks-start").disabled
+    at = mask_form(open_page, dataset, tmp_path / "drawn", "Truth")
+    assert "here disc 0.png or disc 0_mask.png" in at.warning[0].value.replace("\\", "")
+    assert at.button("masks-start").disabled
+
+
+def test_the_truth_tab_of_images_without_truth_takes_masks(open_page, submitted, installation, tmp_path):
+    dataset = add_discs(installation, count=2, truth=False)
+    (tmp_path / "disc 1.png").write_bytes(encoded(disk()))
+    at = open_page(PAGE, dataset=dataset.id)
+    at.session_state["dataset-tabs"] = "Truth"
+    at.run()
+    at.segmented_control("masks-place").set_value("Folder on the server").run()
+    at.text_input("masks-path").input(str(tmp_path)).run()
+    click(at, "masks-start")
+    assert installation.job(submitted[0]).kind == "truth"
 
 
 def test_truth_is_removed_after_a_confirmation(open_page, submitted, installation):

@@ -205,7 +205,7 @@ def test_objects_too_small_for_the_network_and_truth_that_is_all_foreground_are_
     add_dataset(installation, "specks", [(image + np.uint8(number), speck) for number in range(4)])
     app = open_page(PAGE, p="model.image_size=64")
     warned = "\n".join(warning.value for warning in app.warning)
-    assert "In 4 of 4 images with objects no object is left at 64 px" in warned and "background" not in warned
+    assert "In 4 of 4 images with objects, no object is left at 64 px" in warned and "background" not in warned
     app.selectbox[0].select_index(1).run()
     warned = "\n".join(warning.value for warning in app.warning)
     assert "every pixel is foreground" in warned and "no object is left" not in warned

@@ -67,7 +67,7 @@ def test_documents_may_be_read_when_they_are_needed():
 def test_a_file_of_no_format_is_reported():
     found = read_annotations([document("notes.json", "{}")], IMAGES)
     assert found.shapes == {} and found.classes == ()
-    assert found.entries[0].reason.startswith("It is in no format of annotations that is read: COCO JSON, ")
+    assert found.entries[0].reason.startswith("It is not an annotation file of a format that is read: COCO JSON, ")
 
 
 @pytest.mark.slow
