@@ -19,6 +19,7 @@ from engine.datasets import ingest, truth
 from engine.datasets.mask_plan import MaskPlan, plan_masks, read_mask
 from engine.datasets.source import Entry, Source, UnreadableSource
 from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import sharpened
 from engine.imaging import class_maps, codec, metrics
 from engine.store import keys as stored
 from engine.store.base import MissingFile
@@ -76,7 +77,7 @@ class _Taking:
             mask, lines = read_mask(source, item, (image.height, image.width), image.content_hash, limits)
             entries += lines
             if mask is not None:
-                values = self._codes.encode(mask)
+                values = self._codes.encode(sharpened(mask))
                 self._used |= set(mask.keys or ())
                 self._replaced += image.has_truth
                 key = stored.truth_key(self._dataset_id, image.id)
