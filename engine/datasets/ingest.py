@@ -193,7 +193,7 @@ def read(
     except (UnreadableImage, UnreadableSource) as error:
         return Decoded(name, None, None, "", tuple(_without_image(item, str(error))))
     truth, entries = read_masks(source, item.truth, image.shape[:2], limits, item.page)
-    drawn, size_note = _drawn(item.outlines, image.shape[:2]) if item.outlines else (None, "")
+    drawn, size_note = draw_outlines(item.outlines, image.shape[:2]) if item.outlines else (None, "")
     entries = [Entry(name, True, " ".join(filter(None, (item.note, note, size_note)))), *entries]
     truth = sharpened(truth) if truth else drawn
     return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
@@ -241,7 +241,7 @@ def fit_truth(truth: TruthFile, shape: tuple[int, int]) -> tuple[TruthFile, str]
     return replace(truth, values=codec.resize_class_map(truth.values, shape)), note
 
 
-def _drawn(outlines: Outlines, shape: tuple[int, int]) -> tuple[TruthFile, str]:
+def draw_outlines(outlines: Outlines, shape: tuple[int, int]) -> tuple[TruthFile, str]:
     """Return the truth that outlines are at (height, width), and a note if they were drawn for another size."""
     declared = outlines.size or shape
     if declared == tuple(shape) or not same_proportions(declared, shape) or declared[0] * declared[1] > MAX_PIXELS:
