@@ -168,9 +168,10 @@ def concerns(found: ValueFacts, lookup: Sequence[int], keys: Mapping[int, Key] |
         return ["The truth masks have no background: every pixel is foreground. Choose which value is background."]
     if not found.counts[0]:
         value = int(np.argmax(np.where(background, found.counts, 0)))
+        what = "A negative number" if _is_negative(value, keys or {}) else _shown(value, keys or {})
         sentences.append(
-            f"No truth mask contains the value 0. {_shown(value, keys or {})} is taken as background, because it "
-            "touches the borders most: check this."
+            f"No truth mask contains the value 0. {what} is taken as background, because it touches the borders most: "
+            "check this."
         )
     share = found.counts[~background & (classes != IGNORE)].sum() / total
     if share > MOSTLY_FOREGROUND:
@@ -260,7 +261,7 @@ def _exact(found: ValueFacts, keys: Mapping[int, Key], objects: bool | None = No
     """Return one class for each value that occurs, or one for all objects."""
     values = [int(value) for value in np.flatnonzero(found.counts)]
     void = _void(found, keys)
-    if 0 not in values and len(values) - len(void) < 2:  # -1 and 1: there is no other background
+    if 0 not in values and void and (len(values) < 3 or _is_negative_background(found, keys)):
         void = set()
     if len(values) == 1 and values != [0]:
         return from_peaks([0, *values])
@@ -331,6 +332,17 @@ def _void(found: ValueFacts, keys: Mapping[int, Key]) -> set[int]:
         return set()
     beside = any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
     return {VOID} if beside else set()
+
+
+def _is_negative_background(found: ValueFacts, keys: Mapping[int, Key]) -> bool:
+    """Return whether negative numbers, which share the code of what is ignored, lie around the ids: -1, 1, 2, 3 …"""
+    values = {int(value) for value in np.flatnonzero(found.counts)}
+    return _is_negative(_border_value(found, values), keys)
+
+
+def _is_negative(value: int, keys: Mapping[int, Key]) -> bool:
+    ids = bool(keys) and all(isinstance(key, int) for key in keys.values())
+    return value == VOID and ids and VOID not in keys
 
 
 def _is_binary_mix(found: ValueFacts) -> bool:

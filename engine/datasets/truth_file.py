@@ -282,8 +282,8 @@ def _of_colours(rgb: np.ndarray, lossy: bool) -> TruthFile:
 
 def _are_ids(found: np.ndarray) -> bool:
     """Return whether packed colours, int (N,), are ids: nobody chooses one that cannot be told from black."""
-    red, green, blue = found >> 16, found >> 8 & 255, found & 255
-    return bool(((green == 0) & (blue == 0) & (red > 0) & (red <= DARKEST)).any())
+    brightest = np.maximum.reduce([found >> 16, found >> 8 & 255, found & 255])
+    return bool(((brightest > 0) & (brightest <= DARKEST)).any())
 
 
 def _main_colours(

@@ -114,6 +114,13 @@ def test_values_below_0_are_background_where_nothing_else_is():
         values = codes.encode(file)
         lookup = truth.propose_classes(facts_of(values), dict(codes.table)).lookup
         np.testing.assert_array_equal(truth.class_map(values, lookup), inside)
+    ids = np.where(inside, np.arange(inside.shape[1]) // 8 + 1, -1).astype(np.int32)
+    codes = TruthCodes()
+    values = codes.encode(read_truth(bad_images.tiff(ids)))
+    lookup = truth.propose_classes(facts_of(values), dict(codes.table)).lookup
+    np.testing.assert_array_equal(truth.class_map(values, lookup) > 0, inside)
+    (concern,) = truth.concerns(facts_of(values), lookup, dict(codes.table))
+    assert "A negative number is taken as background" in concern
 
 
 def cells(count: int, first: int = 1, side: int = 12, seed: int = 0) -> np.ndarray:

@@ -201,6 +201,16 @@ def test_ids_in_the_channels_of_a_colour_image_are_ids():
     np.testing.assert_array_equal(classes[0] > 0, cells > 0)
 
 
+def test_black_on_a_transparent_palette_entry_is_foreground():
+    image = Image.fromarray(INSIDE.astype(np.uint8)).convert("P")
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    clear, opaque = encoded(image, "PNG", transparency=0), encoded(image, "PNG", transparency=7)
+    _, classes = stored(clear)
+    np.testing.assert_array_equal(classes[0] > 0, INSIDE)
+    _, classes = stored(opaque)
+    np.testing.assert_array_equal(classes[0] > 0, ~INSIDE)
+
+
 def test_soft_edges_are_sharpened_so_that_they_mean_the_same_beside_0_and_1():
     as_jpeg = read_truth(encoded(disk(), "JPEG", quality=70))
     smooth = read_truth(encoded(cv2.GaussianBlur(disk(), (5, 5), 1)))
