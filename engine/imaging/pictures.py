@@ -117,7 +117,7 @@ def _pixels(image: Image.Image, data: bytes, pages: int, keep_palette: bool) -> 
 
 def _is_partly_clear(image: Image.Image) -> bool:
     """Return whether some pixel of a palette image is transparent."""
-    return image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < 255
+    return image.has_transparency_data and bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
 
 
 def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
