@@ -80,7 +80,7 @@ def _read(kind: str, place: str, stamp: str, images: tuple[tuple[str, str], ...]
 
 def _of_masks(planned: MaskPlan) -> ImportPlan:
     return ImportPlan(
-        sentences=(planned.sentence,),
-        pairs=tuple((item.image_name, ", ".join(file.name for file in item.files)) for item in planned.items),
-        left_out=tuple((entry.name, entry.reason) for entry in planned.entries),
+        sentences=tuple(planned.sentences),
+        pairs=tuple((item.image_name, ", ".join(item.mask_names)) for item in planned.items),
+        left_out=tuple((entry.name, entry.reason) for entry in planned.entries if not entry.taken),
     )

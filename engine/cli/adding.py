@@ -124,8 +124,8 @@ def _print_plan(path: Path, named: list[tuple[str, str]], as_json: bool) -> None
     current = settings()
     with closing(ingest.open_zip_or_folder(path, Limits(max_files=current.import_limit_files))) as source:
         planned = plan_masks(source, named, codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6)))
-    left_out = [f"  left out {entry.name}: {entry.reason}" for entry in planned.entries]
-    print_result(planned.as_json(), as_json, "\n".join([planned.sentence, *left_out, "Nothing was stored."]))
+    left_out = [f"  left out {entry.name}: {entry.reason}" for entry in planned.entries if not entry.taken]
+    print_result(planned.as_json(), as_json, "\n".join([*planned.sentences, *left_out, "Nothing was stored."]))
 
 
 def _free_name_of_empty(installation: Installation, label_set_id: str) -> None:

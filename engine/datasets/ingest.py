@@ -31,7 +31,7 @@ from engine.datasets.source import (
     UnreadableSource,
     is_picture_name,
 )
-from engine.datasets.truth_file import TruthFile, join, read_truth
+from engine.datasets.truth_file import TruthFile, join, read_truth, sharpened
 from engine.imaging import codec
 from engine.imaging.codec import UnreadableImage
 from engine.imaging.pixels import PixelSize
@@ -95,11 +95,14 @@ def opened(source: dict[str, Any], files: Store, max_files: int) -> Iterator[Sou
 def open_zip_or_folder(path: Path, limits: Limits | None = None) -> Source:
     """Return a source for a folder, for a zip by content, whatever it is called, or for one picture.
 
+    Zips in a folder are opened where it has no pictures beside them, such as images.zip and masks.zip.
+
     Raises:
         UnreadableSource: there is none of these; the sentence says why.
     """
     if path.is_dir():
-        return Folder(path, limits)
+        folder = Folder(path, limits)
+        return open_upload(path, limits) if folder.zips and not folder.files else folder
     if not path.is_file():
         raise UnreadableSource(f"There is no folder, zip or picture {str(path)!r}.")
     return Zip(path, limits) if _is_meant_as_zip(path) else OneFile(path, limits)
@@ -190,9 +193,9 @@ def read(
     except (UnreadableImage, UnreadableSource) as error:
         return Decoded(name, None, None, "", tuple(_without_image(item, str(error))))
     truth, entries = read_masks(source, item.truth, image.shape[:2], limits, item.page)
-    drawn, size_note = _drawn(item.outlines, image.shape[:2]) if item.outlines else (None, "")
+    drawn, size_note = draw_outlines(item.outlines, image.shape[:2]) if item.outlines else (None, "")
     entries = [Entry(name, True, " ".join(filter(None, (item.note, note, size_note)))), *entries]
-    truth = truth or drawn
+    truth = sharpened(truth) if truth else drawn
     return Decoded(name, image, truth, content_hash(image), tuple(entries), pixel_size)
 
 
@@ -238,7 +241,7 @@ def fit_truth(truth: TruthFile, shape: tuple[int, int]) -> tuple[TruthFile, str]
     return replace(truth, values=codec.resize_class_map(truth.values, shape)), note
 
 
-def _drawn(outlines: Outlines, shape: tuple[int, int]) -> tuple[TruthFile, str]:
+def draw_outlines(outlines: Outlines, shape: tuple[int, int]) -> tuple[TruthFile, str]:
     """Return the truth that outlines are at (height, width), and a note if they were drawn for another size."""
     declared = outlines.size or shape
     if declared == tuple(shape) or not same_proportions(declared, shape) or declared[0] * declared[1] > MAX_PIXELS:

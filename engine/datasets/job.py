@@ -121,7 +121,7 @@ def _take(
         entries.clear()
 
     if added:
-        _add_classes(context, dataset_id, added)
+        add_classes(context, dataset_id, added)
     store(report)
     stopped = False
     with closing(_encoded(readers, dataset_id, codes)) as decoded_images:
@@ -230,7 +230,7 @@ def _bring_back(files: Store, dataset_id: str, encoded: Encoded, with_truth: boo
             files.write(key, data)
 
 
-def _add_classes(context: JobContext, dataset_id: str, added: Mapping[str, int]) -> None:
+def add_classes(context: JobContext, dataset_id: str, added: Mapping[str, int]) -> None:
     """Add classes that are new to those that the dataset has; where it has none, `_finish` proposes all."""
     with context.writing() as session:
         dataset = session.get_one(Dataset, dataset_id)

@@ -1,4 +1,4 @@
-"""Which files of a source are masks of which images of a dataset, by names.
+"""Which files of a source are masks of which images of a dataset, by names, and which it has outlines of.
 
 Where the source has images of its own beside their masks, the masks belong to the image of the dataset that bears the
 name of theirs; other masks bear it themselves, as in an import (`pairing.py`).
@@ -7,14 +7,15 @@ name of theirs; other masks bear it themselves, as in an import (`pairing.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from engine.datasets import ingest
+from engine.datasets.outlines import Outlines, OutlineSet, read_outlines
 from engine.datasets.pairing import pair_known
-from engine.datasets.plan import plan
+from engine.datasets.plan import OUTLINES, plan
 from engine.datasets.source import Entry, Source, SourceFile, UnreadableSource
 from engine.datasets.truth_file import FEW_COLOURS, TruthFile
 from engine.imaging import codec
@@ -25,36 +26,48 @@ _OWN_IMAGE = "It is the image of masks; only the masks are taken."
 
 @dataclass(frozen=True)
 class MaskItem:
-    """One image of a dataset, by its id and name, and the files that are its mask."""
+    """One image of a dataset, by its id and name, and the files that are its mask, or else its outlines."""
 
     image_id: str
     image_name: str
-    files: tuple[SourceFile, ...]
+    files: tuple[SourceFile, ...] = ()
+    outlines: Outlines | None = None
+
+    @property
+    def mask_names(self) -> list[str]:
+        """What its mask is, to show."""
+        return [file.name for file in self.files] or [OUTLINES]
 
 
 @dataclass(frozen=True)
 class MaskPlan:
-    """The masks that a source has for a dataset of `images` images, and the files that are left out."""
+    """The masks that a source has for a dataset of `images` images, and a line of the report for other files.
+
+    `outlines` is what annotation files give.
+    """
 
     items: tuple[MaskItem, ...]
     entries: tuple[Entry, ...]
     images: int
+    outlines: OutlineSet = field(default_factory=lambda: OutlineSet({}))
 
     @property
-    def sentence(self) -> str:
-        """How many images get a mask."""
-        files = sum(len(item.files) for item in self.items)
+    def sentences(self) -> list[str]:
+        """How many images get a mask, and what else is to know."""
+        with_files = [item for item in self.items if item.files]
+        files = sum(len(item.files) for item in with_files)
         masks = f"{files:,} mask file{'' if files == 1 else 's'}"
-        return f"{masks} for {len(self.items):,} of {self.images:,} images of the dataset, paired by name."
+        counts = f"{masks} for {len(with_files):,} of {self.images:,} images of the dataset, paired by name."
+        return [*([counts] if with_files or not self.outlines.of_image else []), *self.outlines.notes]
 
     def as_json(self) -> dict[str, Any]:
         """Return all facts as JSON values."""
         return {
             "images": self.images,
             "with_mask": len(self.items),
-            "pairs": [{"image": item.image_name, "masks": [file.name for file in item.files]} for item in self.items],
-            "left_out": [{"name": entry.name, "reason": entry.reason} for entry in self.entries],
-            "sentences": [self.sentence],
+            "pairs": [{"image": item.image_name, "masks": item.mask_names} for item in self.items],
+            "left_out": [{"name": entry.name, "reason": entry.reason} for entry in self.entries if not entry.taken],
+            "sentences": self.sentences,
         }
 
 
@@ -65,16 +78,29 @@ def plan_masks(source: Source, images: Sequence[tuple[str, str]], limits: codec.
     """
     planned = plan(source, limits)
     alone = {file.name for file in planned.alone}
-    entries = [entry for entry in planned.entries if entry.name not in alone]
+    documents = {file.name for file in source.documents}
+    entries = [entry for entry in planned.entries if entry.name not in alone and entry.name not in documents]
     with_own = {item.image.name: item.truth for item in planned.items if item.truth}
     units: dict[str, tuple[SourceFile, ...]] = {file.name: (file,) for file in planned.alone} | with_own
     suspects = {suspect.name for suspect in planned.suspects}
     for item in planned.items:
-        if (not with_own and not alone) or (item.image.name in suspects and not item.truth):
+        if item.outlines:
+            entries.append(Entry(item.image.name, False, _OWN_IMAGE))
+        elif (not with_own and not alone) or (item.image.name in suspects and not item.truth):
             units[item.image.name] = (item.image,)
         elif not item.truth:
             entries.append(Entry(item.image.name, False, _NOT_A_MASK))
-    return _matched(images, units, with_own, entries)
+    return _with_outlines(source, images, _matched(images, units, with_own, entries))
+
+
+def _with_outlines(source: Source, images: Sequence[tuple[str, str]], masks: MaskPlan) -> MaskPlan:
+    """Return a plan with what annotation files say of the images that have no mask file; these come first."""
+    with_mask = {item.image_id: item.files[0].name for item in masks.items}
+    found = read_outlines(source, {name: with_mask.get(image_id, "") for name, image_id in images})
+    ids = dict(images)
+    items = {ids[name]: MaskItem(ids[name], name, outlines=outlines) for name, outlines in found.of_image.items()}
+    entries = (*masks.entries, *found.taken, *found.left_out)
+    return replace(masks, items=(*items.values(), *masks.items), entries=entries, outlines=found)
 
 
 def read_mask(
@@ -84,6 +110,9 @@ def read_mask(
 
     A file that is the image itself, by its `content_hash`, is no mask.
     """
+    if item.outlines:
+        drawn, note = ingest.draw_outlines(item.outlines, shape)
+        return drawn, [Entry(item.image_name, True, note)] if note else []
     mask, entries = ingest.read_masks(source, item.files, shape, limits)
     if mask is None or len(item.files) > 1 or not _may_be_photograph(mask):
         return mask, entries

@@ -18,7 +18,19 @@ TRUTH_WORDS = frozenset(
     | {"gtfine", "gtcoarse", "labelids", "labeltrainids", "instanceids", "instancetrainids", "1stho", "2ndho"}
 )
 PERHAPS_TRUTH_WORDS = frozenset(
-    {"y", "target", "targets", "output", "outputs", "manual", "manuals", "reference", "references", "semantic"}
+    {
+        "y",
+        "target",
+        "targets",
+        "output",
+        "outputs",
+        "manual",
+        "manuals",
+        "reference",
+        "references",
+        "semantic",
+        "semantics",
+    }
     | {"instance", "instances", "panoptic", "lab", "labs", "labeled", "labelled", "annotated", "segmented", "matte"}
     | {"mattes", "foreground", "overlay", "overlays"}
 )
@@ -35,7 +47,21 @@ IMAGE_WORDS = frozenset(
 _IMAGE_FOLDER_WORDS = IMAGE_WORDS - {"sat", "rgb", "frame", "frames", "scan", "volume", "vol", "ortho"}
 CODING_WORDS = frozenset(
     {"color", "colors", "colour", "colours", "rgb", "viz", "vis", "visualization", "instance", "instances", "object"}
-    | {"objects", "class", "classes", "semantic", "binary", "bw", "ids", "panoptic", "track", "tra", "man", "manual"}
+    | {
+        "objects",
+        "class",
+        "classes",
+        "semantic",
+        "semantics",
+        "binary",
+        "bw",
+        "ids",
+        "panoptic",
+        "track",
+        "tra",
+        "man",
+        "manual",
+    }
     | {"human", "machine", "1st", "2nd", "ah", "vk", "cp", "coarse", "fine", "pred", "predicted", "prediction"}
     | {"predictions", "edge", "edges", "boundary", "boundaries", "contour", "contours", "id", "simple", "of"}
     | {"colormap", "colormaps", "colored", "coloured", "overlay", "overlays"}

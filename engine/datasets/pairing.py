@@ -147,8 +147,8 @@ class _Match:
         """Return folders whose names may say truth or something else, and that hold none.
 
         Those of which no file belongs to an image, unless their files look like masks, and target/ and the like if
-        their files look like photographs. If no image is left at all, that is so for every folder: labels/a.jpg beside
-        labels/a_mask.jpg.
+        their files look like photographs. If no image is left at all, that is so for every folder whose files are named
+        as images and masks, or look like photographs: labels/a.jpg beside labels/a_mask.jpg, mask/face.jpg.
         """
         inside: dict[Path, list[str]] = defaultdict(list)
         for truth in self._truths:
@@ -163,7 +163,12 @@ class _Match:
             useless = self._claims.keys().isdisjoint(inside[path])
             if useless and not content_rules.are_masks(inside[path], [], self._content):
                 wrong.add(path)
-        if not self._images and not wrong and self._named_as_truth([truth.name for truth in self._truths]):
+        names = [truth.name for truth in self._truths]
+        if (
+            not self._images
+            and not wrong
+            and (self._named_as_truth(names) or content_rules.are_pictures(names, self._content))
+        ):
             wrong = set(self._folders.truths())
         return frozenset(wrong)
 

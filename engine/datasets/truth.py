@@ -147,10 +147,8 @@ def propose_classes(
     values = [int(value) for value in np.flatnonzero(counts)]
     if keys or objects is not None:
         return _exact(found, keys, objects)
-    if {value for mask in found.masks for value in mask} - {0} == {1, VOID} and all(
-        len(mask - {0}) <= 1 for mask in found.masks
-    ):  # some masks are 0/1, the others 0/255
-        return TruthClasses(classes=from_peaks([0, VOID]).classes, lookup=(0, *[1] * 255))
+    if _is_binary_mix(found):
+        return TruthClasses(classes=from_peaks([0, values[-1]]).classes, lookup=(0, *[1] * 255))
     few_and_apart = len(values) <= FEW_VALUES and (np.diff(values) >= MIN_DISTANCE).all()
     if few_and_apart or _holds_indices(found) or holds_label_map(found):
         return _exact(found, keys)
@@ -172,8 +170,8 @@ def concerns(found: ValueFacts, lookup: Sequence[int], keys: Mapping[int, Key] |
         value = int(np.argmax(np.where(background, found.counts, 0)))
         touches = found.border.any() and found.border[value] == found.border.max()
         why = ", because it touches the borders most" if touches else ""
-        taken = f"{_shown(value, keys or {})} is taken as background"
-        sentences.append(f"No truth mask contains the value 0. {taken}{why}: check this.")
+        what = "A negative number" if _is_negative(value, keys or {}) else _shown(value, keys or {})
+        sentences.append(f"No truth mask contains the value 0. {what} is taken as background{why}: check this.")
     share = found.counts[~background & (classes != IGNORE)].sum() / total
     if share > MOSTLY_FOREGROUND:
         sentences.append(
@@ -262,6 +260,8 @@ def _exact(found: ValueFacts, keys: Mapping[int, Key], objects: bool | None = No
     """Return one class for each value that occurs, or one for all objects."""
     values = [int(value) for value in np.flatnonzero(found.counts)]
     void = _void(found, keys)
+    if 0 not in values and void and (len(values) < 3 or _is_negative_background(found, keys)):
+        void = set()
     if len(values) == 1 and values != [0]:
         return from_peaks([0, *values])
     background = 0 if 0 in values or not values else _border_value(found, set(values) - void)
@@ -331,6 +331,25 @@ def _void(found: ValueFacts, keys: Mapping[int, Key]) -> set[int]:
         return set()
     beside = any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
     return {VOID} if beside else set()
+
+
+def _is_negative_background(found: ValueFacts, keys: Mapping[int, Key]) -> bool:
+    """Return whether negative numbers, which share the code of what is ignored, lie around the ids: -1, 1, 2, 3 …"""
+    values = {int(value) for value in np.flatnonzero(found.counts)}
+    return _is_negative(_border_value(found, values), keys)
+
+
+def _is_negative(value: int, keys: Mapping[int, Key]) -> bool:
+    ids = bool(keys) and all(isinstance(key, int) for key in keys.values())
+    return value == VOID and ids and VOID not in keys
+
+
+def _is_binary_mix(found: ValueFacts) -> bool:
+    """Return whether some masks are 0/1 and the others 0 and a level, such as 255 or 128: one class in all of them."""
+    values = {value for mask in found.masks for value in mask} - {0}
+    levels = values - {1}
+    binary = all(len(mask - {0}) <= 1 for mask in found.masks)
+    return binary and values != levels and bool(levels) and min(levels) >= INDEX_LIMIT
 
 
 def _holds_indices(found: ValueFacts) -> bool:

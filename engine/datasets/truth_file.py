@@ -2,6 +2,7 @@
 
 - Grey of 8 bits stays as it is; 1 bit becomes 0 and 255; floats in [0, 1] and 16-bit levels are brought to 0 … 255.
 - Integers above 255 are ids, unless they are levels of a 16-bit picture: few of its neighbours are equal then.
+- Colours of which one is all but black are ids: r + 256 g + 65536 b.
 - A palette of colours, and RGB, give the colours themselves: the same colour means the same in every file, and the
   number of a palette entry does not. Colours that JPEG or smooth edges blurred belong to the nearest main colour.
 - Where only opacity says what is meant, opacity is the mask; elsewhere transparent parts are black.
@@ -52,6 +53,12 @@ MAIN_SHARE = 0.0005
 
 FLAT_SHARE = 0.2
 """A photograph has less that is flat."""
+
+DARKEST = 8
+"""A colour of a class has more than this in some channel."""
+
+NEAR, FEW_LEVELS = 48, 8
+"""Noise of JPEG in a black and white mask is this near to one of the two; masks of fewer values have no soft edges."""
 
 GREY_SPREAD = 24
 """JPEG gives grey this much colour."""
@@ -149,6 +156,27 @@ def named_levels(file: TruthFile, foreground: str) -> TruthFile:
     return TruthFile(_foreground(file).astype(np.uint8), (0, foreground), (-1, -1), note=file.note)
 
 
+def sharpened(file: TruthFile) -> TruthFile:
+    """Return a black and white mask whose edges JPEG or smoothing made grey as 0 and 255, split at the middle.
+
+    So it means the same beside masks of 0 and 1. Any other content is returned as it is: values between black and white
+    that lie in flat areas, or are few, are meant.
+    """
+    if file.keys is not None or file.values.dtype != np.uint8:
+        return file
+    counts = np.bincount(file.values.ravel(), minlength=256)
+    between = counts[NEAR : 256 - NEAR]
+    if not (counts[:NEAR].any() and counts[-NEAR:].any()) or np.count_nonzero(counts) <= FEW_LEVELS:
+        return file
+    square = np.ones((3, 3), np.uint8)
+    grey = (file.values >= NEAR) & (file.values < 256 - NEAR)
+    flat = grey & (cv2.dilate(file.values, square) - cv2.erode(file.values, square) <= GREY_SPREAD)
+    meant = flat.sum() > MAIN_SHARE * flat.size or between.max() * 2 > max(between.sum(), 1)
+    if meant or is_label_map(file.values):
+        return file
+    return replace(file, values=np.where(file.values > 127, 255, 0).astype(np.uint8))
+
+
 def is_name(key: Key) -> bool:
     """Return whether a key is the name of a class."""
     return isinstance(key, str) and not COLOUR.fullmatch(key)
@@ -244,10 +272,18 @@ def _of_colours(rgb: np.ndarray, lossy: bool) -> TruthFile:
     index = index.reshape(packed.shape).astype(np.int32)
     if lossy or (len(found) > FEW_COLOURS and not is_label_map(index)):
         found, index = _main_colours(rgb, packed, found, index, lossy)
+    elif _are_ids(found) and is_label_map(index):
+        return of_numbers(rgb.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32))
     if len(found) > MOST_COLOURS:
         raise UnreadableImage(f"It has {len(found):,} colours, so it is no mask; the image is kept without.")
     keys = tuple(f"#{colour:06x}" for colour in found.tolist())
     return TruthFile(index, keys, (-1,) * len(keys), lossy)
+
+
+def _are_ids(found: np.ndarray) -> bool:
+    """Return whether packed colours, int (N,), are ids: nobody chooses one that cannot be told from black."""
+    brightest = np.maximum.reduce([found >> 16, found >> 8 & 255, found & 255])
+    return bool(((brightest > 0) & (brightest <= DARKEST)).any())
 
 
 def _main_colours(

@@ -16,9 +16,11 @@ from db import dataset_truth, datasets
 from db.models import Dataset, Job, JobKind, Label
 from engine.core.settings import settings
 from engine.datasets import ingest, truth
+from engine.datasets.job import add_classes
 from engine.datasets.mask_plan import MaskPlan, plan_masks, read_mask
 from engine.datasets.source import Entry, Source, UnreadableSource
 from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import sharpened
 from engine.imaging import class_maps, codec, metrics
 from engine.store import keys as stored
 from engine.store.base import MissingFile
@@ -58,7 +60,8 @@ class _Taking:
         with context.reading() as session:
             self._images = {image.id: image for image in datasets.images(session, self._dataset_id)}
             self._named = datasets.named_images(session, self._dataset_id)
-            self._codes = TruthCodes(datasets.truth_codes(session, self._dataset_id))
+            occupied = {row[0] for image in self._images.values() for row in image.truth_values or ()}
+            self._codes = TruthCodes(datasets.truth_codes(session, self._dataset_id), occupied)
         self._values: dict[str, list[Any]] = {}
         self._used: set[int | str] = set()
         self._report: list[Entry] = []
@@ -69,6 +72,7 @@ class _Taking:
     def take(self, source: Source, limits: codec.Limits) -> dict[str, Any]:
         planned = plan_masks(source, self._named, limits)
         self._commit({}, planned.entries)
+        self._add_classes(planned)
         rows: dict[str, list[Any]] = {}
         entries: list[Entry] = []
         for number, item in enumerate(planned.items, start=1):
@@ -76,14 +80,14 @@ class _Taking:
             mask, lines = read_mask(source, item, (image.height, image.width), image.content_hash, limits)
             entries += lines
             if mask is not None:
-                values = self._codes.encode(mask)
+                values = self._codes.encode(sharpened(mask))
                 self._used |= set(mask.keys or ())
                 self._replaced += image.has_truth
                 key = stored.truth_key(self._dataset_id, image.id)
                 self._context.artifacts.write(key, codec.encode_png(values))
                 rows[image.id] = truth.value_rows(values)
             self._context.progress(
-                number, len(planned.items), unit="files", phase="importing", subject=item.files[0].name
+                number, len(planned.items), unit="files", phase="importing", subject=item.mask_names[0]
             )
             stopped = self._context.should_stop()
             if stopped or len(entries) >= BATCH or number == len(planned.items):
@@ -103,6 +107,14 @@ class _Taking:
             dataset_truth.set_truth(session, self._dataset_id, self._job.id, rows, lines, self._codes.table)
         self._values |= rows
         self._report += entries
+
+    def _add_classes(self, planned: MaskPlan) -> None:
+        """Give the classes that annotation files name a code, and masks beside them."""
+        added = self._codes.add_names(planned.outlines.classes)
+        if self._codes.names and any(item.files for item in planned.items):
+            added |= self._codes.add_names([self._codes.foreground])
+        if added:
+            add_classes(self._context, self._dataset_id, added)
 
     def _finish(self, planned: MaskPlan, whole: bool) -> dict[str, Any]:
         """Recount the dataset and propose classes where it has none for its truth; return the job's result."""
@@ -129,7 +141,7 @@ class _Taking:
             "truth": dataset.truth_count,
             "taken": taken,
             "skipped": len(self._report) - taken,
-            "notes": [planned.sentence, *self._notes(dataset.lookup), *truth.concerns(found, dataset.lookup, keys)],
+            "notes": [*planned.sentences, *self._notes(dataset.lookup), *truth.concerns(found, dataset.lookup, keys)],
         }
 
     def _score(self, result: dict[str, Any]) -> None:

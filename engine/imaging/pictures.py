@@ -101,7 +101,7 @@ def _pixels(image: Image.Image, data: bytes, pages: int, keep_palette: bool) -> 
         ImageOps.exif_transpose(image, in_place=True)
     palette = None
     mode = image.mode
-    if mode == "P" and keep_palette:
+    if mode == "P" and keep_palette and not _is_partly_clear(image):
         palette = np.asarray(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
         image = Image.frombytes("L", image.size, image.tobytes())
     elif mode in ("F", "I") or mode.startswith("I;16"):
@@ -113,6 +113,11 @@ def _pixels(image: Image.Image, data: bytes, pages: int, keep_palette: bool) -> 
     values = np.asarray(image)
     values = values if values.ndim == 3 else values[..., np.newaxis]
     return Pixels(values, image.mode in ("LA", "RGBA"), palette, pages, scale)
+
+
+def _is_partly_clear(image: Image.Image) -> bool:
+    """Return whether some pixel of a palette image is transparent."""
+    return image.has_transparency_data and bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
 
 
 def _is_deep_colour(image: Image.Image, data: bytes) -> bool:

@@ -102,7 +102,7 @@ class _Taking:
             self._report |= {entry.name: entry for entry in entries}
             self._done += 1
             total = 2 * len(self._planned.items)
-            self._context.progress(self._done, total, unit="files", phase="importing", subject=item.files[0].name)
+            self._context.progress(self._done, total, unit="files", phase="importing", subject=item.mask_names[0])
             if mask is not None:
                 yield item, mask
 
@@ -131,7 +131,7 @@ class _Taking:
             "images": images,
             "taken": taken,
             "skipped": len(self._report) - taken,
-            "notes": [self._planned.sentence, f"The masks are read as {means.read_as}."],
+            "notes": [*self._planned.sentences, f"The masks are read as {means.read_as}."],
         }
 
     def _why_none(self) -> str:

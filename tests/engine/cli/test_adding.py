@@ -195,3 +195,49 @@ def test_truth_is_removed_with_its_classes_and_can_be_added_again(installation, 
     row, _ = state(installation, dataset)
     assert (row.truth_count, row.lookup[255]) == (2, 1)
     assert row.truth_version > before
+
+
+def outlines(folder: Path, *images: int) -> Path:
+    """Write COCO JSON with one square, 20 to 40 px, for each of the images of `add_discs`; return the folder."""
+    square = [[20, 20, 40, 20, 40, 40, 20, 40]]
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = {
+        "categories": [{"id": 3, "name": "cell"}],
+        "images": [{"id": number, "file_name": f"disc {number}.png"} for number in images],
+        "annotations": [{"id": n, "image_id": n, "category_id": 3, "segmentation": square} for n in images],
+    }
+    (folder / "coco.json").write_text(json.dumps(parts))
+    return folder
+
+
+def test_truth_and_label_sets_from_annotation_files(installation, ask, tmp_path):
+    dataset = add_discs(installation, count=3, truth=False)
+    folder = outlines(tmp_path / "outlines", 0, 1)
+    planned = ask("import", folder, "--into", "discs", "--as", "truth", "--dry-run")
+    assert (planned["with_mask"], planned["pairs"][0]["masks"], planned["left_out"]) == (2, ["outlines"], [])
+    added = ask("import", folder, "--into", "discs", "--as", "truth")
+    assert (added["truth"], added["skipped"]) == (2, [])
+    assert added["noted"] == [{"name": "coco.json", "reason": "Images described: 2; objects: 2."}]
+    row, images = state(installation, dataset)
+    assert [entry["name"] for entry in row.classes] == ["background", "cell"]
+    square = np.zeros((64, 64), bool)
+    square[20:40, 20:40] = True
+    assert np.array_equal(np.asarray(row.lookup)[truth_of(installation, images[1])] == 1, square)
+
+    labelled = ask("import", folder, "--into", "discs", "--as", "labels", "--name", "drawn")
+    assert (labelled["labelled"], labelled["dice"]) == (2, 1.0)
+
+
+def test_outlines_beside_a_mask_and_the_classes_that_a_dataset_has(installation, ask, tmp_path):
+    images = {f"disc {number}.png": disc(seed=number)[0] for number in range(3)}
+    imported = ask("import", write(tmp_path / "own", images | masks(3)), "--name", "own")
+    with installation.database.reading() as session:
+        dataset = session.get_one(Dataset, imported["dataset"])
+    folder = write(outlines(tmp_path / "both", 0, 1), masks(1))
+    added = ask("import", folder, "--into", "own", "--as", "truth")
+    assert added["notes"][0] == "1 mask file for 1 of 3 images of the dataset, paired by name."
+    assert "1 image has a mask and outlines; the mask is taken." in added["notes"]
+    row, stored_images = state(installation, dataset)
+    assert "cell" in [entry["name"] for entry in row.classes]
+    for number, size in ((0, disc(seed=0)[1].sum()), (1, 400), (2, disc(seed=2)[1].sum())):
+        assert (np.asarray(row.lookup)[truth_of(installation, stored_images[number])] > 0).sum() == size

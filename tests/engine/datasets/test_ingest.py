@@ -135,6 +135,18 @@ def test_an_upload_of_files_and_zips(tmp_path):
     assert paired(ingest.plan(loose)) == {"c.png": ["c_mask.png"]}
 
 
+def test_a_folder_of_zips_alone_is_what_is_in_them(tmp_path):
+    images, masks = {"a.png": encoded(picture())}, {"a.png": encoded(disk())}
+    files = {"images.zip": bad_files.zipped(images), "masks.zip": bad_files.zipped(masks)}
+    source = ingest.open_zip_or_folder(write(tmp_path / "zips", files))
+    assert paired(ingest.plan(source)) == {"images/a.png": ["masks/a.png"]}
+    source.close()
+
+    beside = ingest.open_zip_or_folder(write(tmp_path / "beside", files | {"b.png": encoded(picture())}))
+    assert paired(ingest.plan(beside)) == {"b.png": []}
+    assert sorted(entry.name for entry in beside.skipped) == ["images.zip", "masks.zip"]
+
+
 def test_an_upload_with_a_broken_zip_is_named(tmp_path):
     with pytest.raises(UnreadableSource, match=r"^broken\.zip: The zip is damaged"):
         ingest.open_upload(write(tmp_path, {"broken.zip": b"PK not really"}))

@@ -29,6 +29,7 @@ def left_out(*names: str, without: Collection[str] = ()) -> dict[str, str]:
 
 
 LAYOUTS: dict[str, dict[str, Truth]] = {
+    "PhenoBench": {"train/images/1.png": "train/semantics/1.png", "val/images/1.png": "val/semantics/1.png"},
     "Cellpose": {"wells_000.tif": "wells_000_masks.tif", "b.png": "b_cp_masks.png"},
     "Carvana": {"train/car_01.jpg": "train_masks/car_01_mask.gif", "train/car_02.jpg": "train_masks/car_02_mask.gif"},
     "two zips with a folder in each": {"train/train/a.jpg": "train_masks/train_masks/a_mask.gif"},
@@ -234,6 +235,12 @@ def test_truth_in_another_place_finds_the_only_image_of_its_name():
 def test_a_mask_ending_alone_is_a_photograph():
     assert paired("party_mask.jpg", "b.jpg") == {"party_mask.jpg": None, "b.jpg": None}
     assert paired("gt_350.jpg", "a.jpg", "a_mask.png") == {"gt_350.jpg": None, "a.jpg": "a_mask.png"}
+
+
+def test_a_folder_of_photographs_alone_holds_images_whatever_it_is_called():
+    faces = ["mask/1.jpg", "mask/2.jpg"]
+    assert paired(*faces, masks=["another"]) == dict.fromkeys(faces)
+    assert paired(*faces, masks=faces) == {}, "masks without images"
 
 
 def test_what_names_leave_open_is_decided_by_content():

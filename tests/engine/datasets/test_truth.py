@@ -98,6 +98,31 @@ def test_masks_of_0_and_1_among_masks_of_0_and_255_are_the_same_foreground(ones)
     assert (found.lookup[0], found.lookup[1], found.lookup[255]) == (0, 1, 1)
 
 
+def test_binary_masks_of_several_codings_are_the_same_foreground():
+    for values in ((1, 128), (1, 128, 255), (1, 100)):
+        found = propose(*(disk(value=value) for value in values))
+        assert [entry.name for entry in found.classes] == ["background", "foreground"]
+        assert [found.lookup[value] for value in (0, *values)] == [0, *[1] * len(values)]
+    assert len(propose(disk(value=1), disk(value=2)).classes) == 3, "class numbers, each in one image"
+
+
+def test_values_below_0_are_background_where_nothing_else_is():
+    codes = TruthCodes()
+    inside = disk() > 0
+    for dtype, outside in ((np.int16, -1), (np.float32, -9999)):
+        file = read_truth(bad_images.tiff(np.where(inside, 1, outside).astype(dtype)))
+        values = codes.encode(file)
+        lookup = truth.propose_classes(facts_of(values), dict(codes.table)).lookup
+        np.testing.assert_array_equal(truth.class_map(values, lookup), inside)
+    ids = np.where(inside, np.arange(inside.shape[1]) // 8 + 1, -1).astype(np.int32)
+    codes = TruthCodes()
+    values = codes.encode(read_truth(bad_images.tiff(ids)))
+    lookup = truth.propose_classes(facts_of(values), dict(codes.table)).lookup
+    np.testing.assert_array_equal(truth.class_map(values, lookup) > 0, inside)
+    (concern,) = truth.concerns(facts_of(values), lookup, dict(codes.table))
+    assert "A negative number is taken as background" in concern
+
+
 def cells(count: int, first: int = 1, side: int = 12, seed: int = 0) -> np.ndarray:
     """Return `count` squares on a grid with different ids from `first` on, int32."""
     across = int(np.ceil(np.sqrt(count)))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from engine.datasets import truth
 from engine.datasets.truth_codes import OTHERS, TruthCodes
-from engine.datasets.truth_file import read_truth
+from engine.datasets.truth_file import read_truth, sharpened
 from engine.imaging.class_maps import IGNORE
 from engine.imaging.codec import UnreadableImage
 from tests.assets.bad_files import disk, encoded, picture
@@ -186,3 +186,45 @@ def test_a_photograph_is_no_mask():
     noisy = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     with pytest.raises(UnreadableImage, match="colours, so it is no mask"):
         read_truth(encoded(noisy))
+
+
+def test_ids_in_the_channels_of_a_colour_image_are_ids():
+    cells = np.arange(1, 26).repeat(64).reshape(5, 5, 8, 8).transpose(0, 2, 1, 3).reshape(40, 40)
+    cells[::8], cells[:, ::8] = 0, 0
+    nothing = np.zeros_like(cells)
+    values, classes = stored(encoded(np.dstack([cells, nothing, nothing, nothing + 255]).astype(np.uint8)))
+    np.testing.assert_array_equal(values[0], cells)
+    np.testing.assert_array_equal(classes[0] > 0, cells > 0)
+    panoptic = np.dstack([cells * 11 % 256, cells * 11 // 256, nothing]).astype(np.uint8)
+    panoptic[cells == 1] = (1, 0, 0)
+    _, classes = stored(encoded(panoptic))
+    np.testing.assert_array_equal(classes[0] > 0, cells > 0)
+
+
+def test_black_on_a_transparent_palette_entry_is_foreground():
+    image = Image.fromarray(INSIDE.astype(np.uint8)).convert("P")
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    clear, opaque = encoded(image, "PNG", transparency=0), encoded(image, "PNG", transparency=7)
+    _, classes = stored(clear)
+    np.testing.assert_array_equal(classes[0] > 0, INSIDE)
+    _, classes = stored(opaque)
+    np.testing.assert_array_equal(classes[0] > 0, ~INSIDE)
+
+
+def test_soft_edges_are_sharpened_so_that_they_mean_the_same_beside_0_and_1():
+    as_jpeg = read_truth(encoded(disk(), "JPEG", quality=70))
+    smooth = read_truth(encoded(cv2.GaussianBlur(disk(), (5, 5), 1)))
+    for file in (as_jpeg, smooth):
+        assert set(np.unique(sharpened(file).values)) == {0, 255}
+        assert ((sharpened(file).values > 0) != INSIDE).mean() < 0.02
+
+
+def test_values_that_are_meant_are_not_sharpened():
+    boundary = disk()
+    boundary[(cv2.dilate(boundary, np.ones((3, 3), np.uint8)) > 0) & (boundary == 0)] = 128
+    ids = np.arange(1, 26, dtype=np.uint8).repeat(64).reshape(5, 5, 8, 8).transpose(0, 2, 1, 3).reshape(40, 40)
+    ids[::8] = 255
+    grey_part = cv2.GaussianBlur(disk(), (5, 5), 1)
+    grey_part[:10, :10] = 128
+    for values in (boundary, ids, grey_part):
+        np.testing.assert_array_equal(sharpened(read_truth(encoded(values))).values, values)
