@@ -20,7 +20,7 @@ from engine.datasets.source import Entry, Source, SourceFile, UnreadableSource
 from engine.datasets.truth_file import FEW_COLOURS, TruthFile
 from engine.imaging import codec
 
-_NOT_A_MASK = "It is an image, not a mask; images are added without --as or by 'Add images'."
+_NOT_A_MASK = "It is an image, not a mask; images are added without --as or by 'Add images or masks'."
 _OWN_IMAGE = "It is the image of masks; only the masks are taken."
 
 
