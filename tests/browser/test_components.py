@@ -175,12 +175,12 @@ def test_files_and_a_zip_are_uploaded_and_others_are_listed(components, open_tab
     files = [
         {"name": "küche.png", "mimeType": "image/png", "buffer": bytes(1000)},
         {"name": "set.zip", "mimeType": "application/zip", "buffer": target.getvalue()},
-        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no image"},
+        {"name": "notes.pdf", "mimeType": "application/pdf", "buffer": b"no image"},
         {"name": "slice.dcm", "mimeType": "application/dicom", "buffer": b"no image"},
     ]
     page.locator("input.pick-files").set_input_files(files)
     expect(page.get_by_text(f"Arrived: 2 files, {1000 + len(target.getvalue())} bytes")).to_be_visible()
-    left_out = "Left out, not an image, a zip or an annotation file: notes.txt, slice.dcm."
+    left_out = "Left out, not an image, a zip or an annotation file: notes.pdf, slice.dcm."
     expect(page.get_by_text(left_out)).to_be_visible()
     expect(page.get_by_text("slice.dcm: It is a DICOM file, and DICOM is not read; export slices")).to_be_visible()
     page.get_by_role("button", name="Forget").click()
