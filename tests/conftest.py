@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -30,6 +31,23 @@ IN_A_BROWSER = "tests/browser/"
 FAULTS_IN_A_BROWSER = ("tests/faults/test_faults.py", "tests/faults/test_two_of_everything.py")
 
 
+SLOW_PLACES = (
+    *(
+        "tests/engine/training/",
+        "tests/engine/network/",
+        "tests/engine/work/",
+        "tests/engine/cli/",
+        "tests/engine/care/",
+    ),
+    *("tests/engine/exports/", "tests/engine/labelling/test_job.py", "tests/engine/labelling/methods/test_auto.py"),
+    *("tests/dashboard/access/", "tests/dashboard/test_app.py", "tests/dashboard/ui/test_form.py"),
+    *("tests/benchmarks/", "tests/faults/", "tests/upgrade/"),
+)
+"""Most tests there load TensorFlow, start processes, label whole sets or run pages."""
+
+PAGES = re.compile("tests/dashboard/views/.*/test_(page|detail|label_sets)[.]py")
+
+
 class ByFile(LoadScopeScheduling):
     """Hands out file by file, in the order of `by_cost`, and to at most two test processes what needs a browser."""
 
@@ -43,6 +61,12 @@ def by_cost(items: list[pytest.Item]) -> list[pytest.Item]:
     """Return the tests with those files first that take longest, so that no test process ends long after the others."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     return sorted(items, key=lambda item: (not item.get_closest_marker("browser"), -slow[item.path]))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark as slow what `make check` leaves to `make test`, beside the tests that are marked one by one."""
+    if item.nodeid.startswith(SLOW_PLACES) or PAGES.match(item.nodeid):
+        item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(trylast=True)  # after the marks of tests/browser
