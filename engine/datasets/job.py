@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from engine.core.settings import settings
 from engine.datasets import ingest, sample, truth
 from engine.datasets.ingest import Decoded, Plan
 from engine.datasets.reading import Reading
-from engine.datasets.source import Entry, UnreadableSource
+from engine.datasets.source import Entry, Source, UnreadableSource
 from engine.datasets.truth_codes import TruthCodes
 from engine.datasets.truth_file import TruthFile
 from engine.imaging import codec
@@ -69,18 +69,29 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     source = job.payload["source"]
     if source["kind"] == "sample":
         return _take(job, context, [partial(_drawn, index) for index in range(sample.COUNT)], sample.COUNT)
-    with ExitStack() as opening:
-        try:
-            opened = opening.enter_context(ingest.opened(source, context.artifacts, settings().import_limit_files))
-        except UnreadableSource as error:
-            raise JobFailed(str(error)) from None
-        sizes = codec.Limits(max_pixels=round(settings().image_limit_megapixels * 1e6))
+    with opened_source(job, context) as (opened, sizes):
         planned = ingest.plan(opened, sizes)
         readers = ingest.readers(opened, planned.items, sizes, Reading.from_payload(source.get("reading")))
-        result = _take(job, context, readers, len(planned.items), planned)
-    if source["kind"] == "upload":  # its files are in the dataset now
+        return _take(job, context, readers, len(planned.items), planned)
+
+
+@contextmanager
+def opened_source(job: Job, context: JobContext) -> Iterator[tuple[Source, codec.Limits]]:
+    """Open the source of a job's payload for as long as a block runs, with the limits of images.
+
+    An upload is deleted when the block ends without an error: its files are stored by then.
+
+    Raises:
+        JobFailed: the source cannot be read.
+    """
+    source, current = job.payload["source"], settings()
+    try:
+        with ingest.opened(source, context.artifacts, current.import_limit_files) as opened:
+            yield opened, codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6))
+    except UnreadableSource as error:
+        raise JobFailed(str(error)) from None
+    if source["kind"] == "upload":
         context.artifacts.delete(stored.upload_folder(source["token"]))
-    return result
 
 
 def _drawn(index: int) -> Decoded:

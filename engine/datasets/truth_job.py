@@ -14,11 +14,10 @@ import numpy as np
 
 from db import dataset_truth, datasets
 from db.models import Dataset, Job, JobKind, Label
-from engine.core.settings import settings
-from engine.datasets import ingest, truth
-from engine.datasets.job import add_classes
+from engine.datasets import truth
+from engine.datasets.job import add_classes, opened_source
 from engine.datasets.mask_plan import MaskPlan, plan_masks, read_mask
-from engine.datasets.source import Entry, Source, UnreadableSource
+from engine.datasets.source import Entry, Source
 from engine.datasets.truth_codes import TruthCodes
 from engine.datasets.truth_file import sharpened
 from engine.imaging import class_maps, codec, metrics
@@ -39,16 +38,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         JobFailed: the source cannot be read, or none of its files is a mask of an image of the dataset.
         JobStopped: a person stopped it; what was taken so far is whole and stays.
     """
-    source, current = job.payload["source"], settings()
-    limits = codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6))
-    try:
-        with ingest.opened(source, context.artifacts, current.import_limit_files) as opened:
-            result = _Taking(job, context).take(opened, limits)
-    except UnreadableSource as error:
-        raise JobFailed(str(error)) from None
-    if source["kind"] == "upload":  # its files are in the dataset now
-        context.artifacts.delete(stored.upload_folder(source["token"]))
-    return result
+    with opened_source(job, context) as (opened, limits):
+        return _Taking(job, context).take(opened, limits)
 
 
 class _Taking:

@@ -15,11 +15,10 @@ import numpy as np
 from db import datasets, recipes
 from db.dataset_truth import add_entries
 from db.models import Dataset, Image, Job, JobKind
-from engine.core.settings import settings
-from engine.datasets import ingest
+from engine.datasets.job import opened_source
 from engine.datasets.mask_plan import MaskItem, plan_masks, read_mask
 from engine.datasets.mask_values import MaskValues, mask_values
-from engine.datasets.source import Entry, Source, UnreadableSource
+from engine.datasets.source import Entry, Source
 from engine.datasets.truth_file import TruthFile
 from engine.imaging import class_maps, codec, metrics
 from engine.labelling.quality import appearance
@@ -38,16 +37,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         JobFailed: the source cannot be read, or none of its files is a mask of an image of the dataset.
         JobStopped: a person stopped it; what was taken so far is whole and stays.
     """
-    source, current = job.payload["source"], settings()
-    limits = codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6))
-    try:
-        with ingest.opened(source, context.artifacts, current.import_limit_files) as opened:
-            result = _Taking(job, context, opened, limits).take()
-    except UnreadableSource as error:
-        raise JobFailed(str(error)) from None
-    if source["kind"] == "upload":  # its masks are in the label set now
-        context.artifacts.delete(stored.upload_folder(source["token"]))
-    return result
+    with opened_source(job, context) as (opened, limits):
+        return _Taking(job, context, opened, limits).take()
 
 
 class _Taking:
