@@ -30,7 +30,7 @@ test: .venv/test.stamp
 
 soak: .venv/test.stamp
 	sh .ci/install-browser
-	$(PYTEST) -n 3 -m soak
+	$(PYTEST) -n 3 -m soak -o faulthandler_timeout=0
 
 docs: .venv/test.stamp
 	.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs . build/docs

@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from db.session import Database
 from engine.core.settings import Settings
@@ -55,6 +56,14 @@ class ByFile(LoadScopeScheduling):
         if nodeid.startswith(IN_A_BROWSER):
             return IN_A_BROWSER
         return "faults in a browser" if nodeid.startswith(FAULTS_IN_A_BROWSER) else nodeid.partition("::")[0]
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Do not run a test again that its process died of, or that hung: the next process would die of it too."""
+        tests = [(unit, test) for unit in self.assigned_work[node].values() for test, done in unit.items() if not done]
+        for unit, test in tests[:1]:
+            unit[test] = True
+        super().remove_node(node)
+        return tests[0][1] if tests else None
 
 
 def by_cost(items: list[pytest.Item]) -> list[pytest.Item]:
