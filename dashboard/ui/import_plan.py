@@ -1,9 +1,11 @@
-"""What an import would do, shown before it starts: counts, how images and truth are paired, and what is in doubt."""
+"""What an import would do, shown before it starts and changed there: how files are used and what is in doubt."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -12,35 +14,88 @@ from dashboard.server.import_plans import ImportPlan, import_plan, mask_plan
 from dashboard.ui.import_form import ChosenSource
 
 _MOST_ROWS = 1_000
+_IMAGE, _OUT = "image", "left out"
 
 
-def draw_import_plan(chosen: ChosenSource) -> bool:
-    """Draw the plan of a chosen source, nothing for the sample set; return whether there is any image to import."""
-    plan = import_plan(chosen.source, chosen.words)
-    if plan is None:
-        return True
-    _draw(plan, "Truth", f"There is no image to import here ({chosen.words}).")
-    return bool(plan.pairs)
+def draw_import_plan(chosen: ChosenSource) -> ChosenSource | None:
+    """Draw the plan of a chosen source, nothing for the sample set; return what to import, None if it has no images.
+
+    What is returned has what the person decided on files.
+    """
+    if chosen.source["kind"] == "sample":
+        return chosen
+    nothing = f"There is no image to import here ({chosen.words})."
+    return _draw(chosen, lambda source: import_plan(source, chosen.words), "truth", nothing)
 
 
-def draw_mask_plan(chosen: ChosenSource, images: Sequence[tuple[str, str]]) -> bool:
-    """Draw the plan of masks for images that are there, given as (name, id); return whether any gets a mask."""
-    plan = mask_plan(chosen.source, chosen.words, images)
+def draw_mask_plan(chosen: ChosenSource, images: Sequence[tuple[str, str]]) -> ChosenSource | None:
+    """Draw the plan of masks for images that are there, given as (name, id); return what to import, None if no mask."""
     example = Path(images[0][0]).stem if images else "a"
-    _draw(
-        plan,
-        "Mask",
+    nothing = (
         f"No file is a mask of an image of this dataset. Masks have the names of their images, here {example}.png or "
-        f"{example}_mask.png and so on. Rename them, or choose others.",
+        f"{example}_mask.png and so on. Rename them, choose others, or say below which is whose mask."
     )
-    return bool(plan.pairs)
+    return _draw(chosen, lambda source: mask_plan(source, chosen.words, images), "mask", nothing)
 
 
-def _draw(plan: ImportPlan, what: str, nothing: str) -> None:
+def _draw(
+    chosen: ChosenSource, plan_of: Callable[[dict[str, Any]], ImportPlan], what: str, nothing: str
+) -> ChosenSource | None:
     """Draw a plan; `nothing` is the sentence for a plan without pairs."""
-    if plan.error:
-        st.error(wording.escaped(plan.error))
-        return
+    planned = plan_of(chosen.source)
+    if planned.error:
+        st.error(wording.escaped(planned.error))
+        return None
+    facts = st.container()
+    if changes := _changes(planned, what, key=f"uses-{chosen.place}-{chosen.words}") if planned.uses else {}:
+        chosen = replace(chosen, source=chosen.source | {"belongs": changes})
+        planned = plan_of(chosen.source)
+    with facts:
+        if planned.error:
+            st.error(wording.escaped(planned.error))
+        else:
+            _draw_facts(planned, what, nothing)
+    return chosen if planned.pairs else None
+
+
+def _changes(plan: ImportPlan, what: str, key: str) -> dict[str, str]:
+    """Draw how each file is used, to change; return {file: image} of what was changed."""
+    others = {f"{what} of {image}": image for image in plan.images[:_MOST_ROWS]}
+    rows = plan.uses[:_MOST_ROWS]
+
+    def words(name: str, image: str) -> str:
+        return _OUT if not image else _IMAGE if image == name and what == "truth" else f"{what} of {image}"
+
+    with st.expander("Change how files are used", icon=":material/swap_horiz:", expanded=bool(plan.doubts)):
+        st.caption(f"Double-click a cell of *Use as* to choose an image, or *{_OUT}*.")
+        before = [words(name, image) for name, image in rows]
+        edited = st.data_editor(
+            {"File": [name for name, _ in rows], "Use as": before},
+            column_config={
+                "Use as": st.column_config.SelectboxColumn(
+                    options=list(dict.fromkeys([*([_IMAGE] if what == "truth" else []), _OUT, *others, *before])),
+                    required=True,
+                    width="large",
+                )
+            },
+            disabled=["File"],
+            hide_index=True,
+            key=key,
+        )
+        if len(plan.uses) > len(rows):
+            st.caption(
+                f"The first {len(rows):,} of {len(plan.uses):,} files, those in doubt first. For the others, rename "
+                "them or import by the command line with --pairs."
+            )
+    after = list(edited["Use as"])
+    return {
+        name: name if use == _IMAGE else "" if use == _OUT else others[use]
+        for (name, _), use, old in zip(rows, after, before, strict=True)
+        if use != old
+    }
+
+
+def _draw_facts(plan: ImportPlan, what: str, nothing: str) -> None:
     if plan.pairs:
         st.markdown("\n".join(f"- {wording.escaped(sentence)}" for sentence in plan.sentences))
     else:
@@ -55,7 +110,7 @@ def _draw(plan: ImportPlan, what: str, nothing: str) -> None:
             st.dataframe(
                 {
                     "Image": [image for image, _ in plan.pairs[:_MOST_ROWS]],
-                    what: [truth for _, truth in plan.pairs[:_MOST_ROWS]],
+                    what.capitalize(): [truth for _, truth in plan.pairs[:_MOST_ROWS]],
                 },
                 hide_index=True,
             )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,12 +16,13 @@ from db import dataset_truth, datasets, recipes, submissions
 from db.models import Dataset, ImportEntry, Job, LabelSet
 from db.names import by_id_or_name, free_name
 from engine import VERSION
-from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
+from engine.cli.commands import AsJson, CommandFailed, Installation, app, existing, print_result
 from engine.core.settings import settings
 from engine.datasets import ingest
+from engine.datasets.by_hand import read_belongs
 from engine.datasets.mask_plan import plan_masks
 from engine.datasets.reading import Reading, with_reading
-from engine.datasets.source import Limits
+from engine.datasets.source import Limits, Source
 from engine.imaging import codec
 from engine.store import keys as stored
 
@@ -34,31 +35,43 @@ class What(enum.StrEnum):
     LABELS = "labels"
 
 
-def source_of(path: Path) -> dict[str, Any]:
-    """Return a folder, zip or picture of this machine as the source of an import job."""
-    return {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
+def source_of(path: Path, pairs: Path | None = None) -> dict[str, Any]:
+    """Return a folder, zip or picture of this machine as the source of an import job, with what a CSV decides."""
+    source: dict[str, Any] = {"kind": "folder" if path.is_dir() else "zip", "path": str(path)}
+    return source | ({"belongs": read_belongs(existing(pairs, "CSV file"))} if pairs else {})
+
+
+@contextmanager
+def opened(source: dict[str, Any]) -> Iterator[tuple[Source, codec.Limits]]:
+    """Open what `source_of` returned for as long as a block runs, with the limits of images."""
+    current = settings()
+    limits = codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6))
+    files_limit = Limits(max_files=current.import_limit_files)
+    with closing(ingest.open_zip_or_folder(Path(source["path"]), files_limit)) as files:
+        yield files, limits
 
 
 def add_to_dataset(
-    path: Path, into: str, what: What, name: str | None, reading: Reading, dry_run: bool, as_json: bool
+    source: dict[str, Any], into: str, what: What, name: str | None, reading: Reading, dry_run: bool, as_json: bool
 ) -> None:
-    """Add what a path holds to the dataset `into` (its id or name), or print what that would do."""
+    """Add what a source holds to the dataset `into` (its id or name), or print what that would do."""
     installation = Installation()
     with installation.database.reading() as session:
         dataset = by_id_or_name(session, Dataset, into)
         named = datasets.named_images(session, dataset.id)
     if dry_run:
-        _print_plan(path, named, as_json)
+        _print_plan(source, named, as_json)
         return
     label_set: LabelSet | None = None
     with installation.database.writing() as session:
         if what is What.IMAGES:
-            job = submissions.submit_more_images(session, dataset.id, with_reading(source_of(path), reading))
+            job = submissions.submit_more_images(session, dataset.id, with_reading(source, reading))
         elif what is What.TRUTH:
-            job = submissions.submit_truth(session, dataset.id, source_of(path))
+            job = submissions.submit_truth(session, dataset.id, source)
         else:
+            path = Path(source["path"])
             chosen = name or free_name(session, LabelSet, f"{dataset.name} {path.stem}")
-            label_set, job = submissions.submit_masks(session, dataset.id, chosen, source_of(path), path.name, VERSION)
+            label_set, job = submissions.submit_masks(session, dataset.id, chosen, source, path.name, VERSION)
     try:
         job = installation.finish(job.id, as_json)
     except CommandFailed:
@@ -120,10 +133,9 @@ def _result(session: Session, dataset_id: str, label_set_id: str | None, what: W
     return result, sentence
 
 
-def _print_plan(path: Path, named: list[tuple[str, str]], as_json: bool) -> None:
-    current = settings()
-    with closing(ingest.open_zip_or_folder(path, Limits(max_files=current.import_limit_files))) as source:
-        planned = plan_masks(source, named, codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6)))
+def _print_plan(source: dict[str, Any], named: list[tuple[str, str]], as_json: bool) -> None:
+    with opened(source) as (files, limits):
+        planned = plan_masks(files, named, limits, source.get("belongs"))
     left_out = [f"  left out {entry.name}: {entry.reason}" for entry in planned.entries if not entry.taken]
     print_result(planned.as_json(), as_json, "\n".join([*planned.sentences, *left_out, "Nothing was stored."]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,14 +11,11 @@ from sqlalchemy.orm import Session
 
 from db import datasets, jobs, submissions
 from db.models import Dataset, Job, JobKind
-from engine.cli.adding import What, add_to_dataset, report_lines, report_result, source_of
+from engine.cli.adding import What, add_to_dataset, opened, report_lines, report_result, source_of
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, existing, print_result
 from engine.cli.reading_options import Channels, Pages
-from engine.core.settings import settings
 from engine.datasets import ingest
 from engine.datasets.reading import Reading, with_reading
-from engine.datasets.source import Limits
-from engine.imaging import codec
 from engine.store import keys as stored
 
 
@@ -34,6 +30,14 @@ def import_(
         What, typer.Option("--as", help="With --into: images, or masks as truth or as a label set.")
     ] = What.IMAGES,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be imported; store nothing.")] = False,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Files that are used otherwise than --dry-run says: columns file and image, whose truth the file is. "
+            "The file's own name makes it an image, an empty cell leaves it out.",
+        ),
+    ] = None,
     channels: Channels = "",
     pages: Pages = "first",
     as_json: AsJson = False,
@@ -43,22 +47,22 @@ def import_(
     With --into, add images, truth or masks of another tool to a dataset that exists. Masks are paired with its images
     by name.
     """
-    path = existing(folder, "folder, zip or picture")
+    source = source_of(existing(folder, "folder, zip or picture"), pairs)
     reading = Reading.chosen(channels, pages)
     if what is not What.IMAGES and into is None:
         raise CommandFailed(f"--as {what.value} adds to a dataset: name it by --into DATASET.")
     if into is not None and name is not None and what is not What.LABELS:
         raise CommandFailed("--name names a new dataset or, with --as labels, a label set. Leave it out with --into.")
     if into is not None and not (dry_run and what is What.IMAGES):
-        add_to_dataset(path, into, what, name, reading, dry_run, as_json)
+        add_to_dataset(source, into, what, name, reading, dry_run, as_json)
         return
     if dry_run:
-        _print_plan(path, as_json)
+        _print_plan(source, as_json)
         return
     if name is None:
         raise CommandFailed("Give the dataset a name: --name NAME. To see what would be imported, add --dry-run.")
     installation = Installation()
-    source = with_reading(source_of(path), reading)
+    source = with_reading(source, reading)
     with installation.database.writing() as session:
         dataset, job = _unfinished_import(session, name, source) or submissions.submit_import(session, name, source)
     try:
@@ -80,10 +84,9 @@ def import_(
     print_result(result, as_json, "\n".join([*lines, *report_lines(result)]))
 
 
-def _print_plan(path: Path, as_json: bool) -> None:
-    current = settings()
-    with closing(ingest.open_zip_or_folder(path, Limits(max_files=current.import_limit_files))) as source:
-        planned = ingest.plan(source, codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6)))
+def _print_plan(source: dict[str, Any], as_json: bool) -> None:
+    with opened(source) as (files, limits):
+        planned = ingest.plan(files, limits, source.get("belongs"))
     lines = [
         *planned.sentences(),
         *(f"  {entry.name}: {entry.reason}" for entry in planned.outlines.taken if entry.reason),

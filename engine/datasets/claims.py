@@ -49,11 +49,11 @@ class Claim:
 
 @dataclass
 class Choice:
-    """The truth of each group, entries for files that lost, and how many groups each rule and each loss is for."""
+    """The truth of each group and by which rule, entries for files that lost, and how many files each loss is for."""
 
     truth_of: dict[Group, tuple[str, ...]] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
-    rules: Counter[str] = field(default_factory=Counter)
+    rule_of: dict[Group, str] = field(default_factory=dict)
     alternatives: Counter[str] = field(default_factory=Counter)
 
 
@@ -95,7 +95,7 @@ def choose(claims: Iterable[Claim], image_of: Callable[[Group], str]) -> Choice:
             else:
                 taken[claim.part] = claim.truth
         choice.truth_of[group] = tuple(taken.values())
-        choice.rules[winner.rule] += 1
+        choice.rule_of[group] = winner.rule
         for others in found[1:]:
             choice.alternatives[f"{others[0].label}: {winner.label} is taken instead"] += len(others)
             choice.entries += [Entry(claim.truth, False, _why_not(claim, winner, image)) for claim in others]

@@ -53,11 +53,12 @@ class Encoded:
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
-    """Import what the payload names: {"dataset": id, "source": {"kind": …, "reading": {"channels", "pages"}?}}.
+    """Import what the payload names: {"dataset": id, "source": {"kind": …, "reading"?, "belongs"?}}.
 
     The kinds are "folder" and "zip" (or one picture) with a "path" of this machine, "upload" with a "token", and
-    "sample". Returns {"dataset", "images", "truth", "taken", "skipped", "notes"}: images and truth masks that the
-    dataset has now, files that this import took and skipped, and sentences on how images and truth were paired.
+    "sample"; the rest is as `Reading` and `Belongs` (`by_hand.py`) have it. Returns {"dataset", "images", "truth",
+    "taken", "skipped", "notes"}: images and truth masks that the dataset has now, files that this import took and
+    skipped, and sentences on how images and truth were paired.
 
     An image's id comes from the dataset's id and its pixels, so a second attempt writes the same files and adds no
     row twice, and a picture that is imported again brings back those of its files that are gone.
@@ -70,7 +71,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     if source["kind"] == "sample":
         return _take(job, context, [partial(_drawn, index) for index in range(sample.COUNT)], sample.COUNT)
     with opened_source(job, context) as (opened, sizes):
-        planned = ingest.plan(opened, sizes)
+        planned = ingest.plan(opened, sizes, source.get("belongs"))
         readers = ingest.readers(opened, planned.items, sizes, Reading.from_payload(source.get("reading")))
         return _take(job, context, readers, len(planned.items), planned)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.datasets import ingest
+from engine.datasets.by_hand import OUT, BadAssignment, Belongs, check_names
 from engine.datasets.outlines import Outlines, OutlineSet, read_outlines
 from engine.datasets.pairing import pair_known
 from engine.datasets.plan import OUTLINES, plan
@@ -71,10 +72,19 @@ class MaskPlan:
         }
 
 
-def plan_masks(source: Source, images: Sequence[tuple[str, str]], limits: codec.Limits | None = None) -> MaskPlan:
+def plan_masks(
+    source: Source,
+    images: Sequence[tuple[str, str]],
+    limits: codec.Limits | None = None,
+    belongs: Belongs | None = None,
+) -> MaskPlan:
     """Return which masks a source has for images, given as (name, id); an image may have several names.
 
-    Reads a few files where names leave open what they are.
+    Reads a few files where names leave open what they are. A file that a person decided on is a mask of no other image
+    than the one that `belongs` names, which is one of `images` here.
+
+    Raises:
+        BadAssignment: a file or an image that `belongs` names is not there.
     """
     planned = plan(source, limits)
     alone = {file.name for file in planned.alone}
@@ -90,7 +100,31 @@ def plan_masks(source: Source, images: Sequence[tuple[str, str]], limits: codec.
             units[item.image.name] = (item.image,)
         elif not item.truth:
             entries.append(Entry(item.image.name, False, _NOT_A_MASK))
-    return _with_outlines(source, images, _matched(images, units, with_own, entries))
+    for name in belongs or {}:
+        units.pop(name, None)
+    with_own = {image: truth for image, truth in with_own.items() if image in units}
+    matched = _matched(images, units, with_own, entries)
+    return _with_outlines(source, images, _given(source, images, matched, belongs) if belongs else matched)
+
+
+def _given(source: Source, images: Sequence[tuple[str, str]], masks: MaskPlan, belongs: Belongs) -> MaskPlan:
+    """Return a plan with the masks that a person gave to images, joined with what these have already."""
+    by_name, ids = {file.name: file for file in source.files}, dict(images)
+    check_names(belongs, by_name)
+    items = {
+        item.image_id: replace(item, files=tuple(file for file in item.files if file.name not in belongs))
+        for item in masks.items
+    }
+    entries = [entry for entry in masks.entries if entry.name not in belongs]
+    for name, image in belongs.items():
+        if image and image not in ids:
+            raise BadAssignment(f"{name} cannot be a mask of {image}, which is not an image of this dataset.")
+        if not image:
+            entries.append(Entry(name, False, OUT))
+            continue
+        item = items.setdefault(ids[image], MaskItem(ids[image], image))
+        items[ids[image]] = replace(item, files=(*item.files, by_name[name]))
+    return replace(masks, items=tuple(item for item in items.values() if item.files), entries=tuple(entries))
 
 
 def _with_outlines(source: Source, images: Sequence[tuple[str, str]], masks: MaskPlan) -> MaskPlan:

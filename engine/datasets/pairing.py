@@ -31,25 +31,29 @@ _CHANNEL = re.compile(r"(.+)_(\d{4})")
 
 @dataclass(frozen=True)
 class Pair:
-    """The name of an image and of the files that are its truth; () if it has none."""
+    """The name of an image, of the files that are its truth, () if it has none, and how these were found."""
 
     image: str
     truth: tuple[str, ...]
+    rule: str = ""
 
 
 @dataclass(frozen=True)
 class Pairing:
     """All images with their truth, in the order of their names, and an entry for each file that is out.
 
-    `rules` says how many images were paired in which way: {"masks/ beside images/": 12}; `alternatives` how many files
-    hold the same truth in another coding; `alone` names truth without an image.
+    `alternatives` says how many files hold the same truth in another coding; `alone` names truth without an image.
     """
 
     pairs: list[Pair]
     entries: list[Entry]
-    rules: dict[str, int] = field(default_factory=dict)
     alternatives: dict[str, int] = field(default_factory=dict)
     alone: tuple[str, ...] = ()
+
+    @property
+    def rules(self) -> dict[str, int]:
+        """How many images were paired in which way: {"masks/ beside images/": 12}."""
+        return dict(Counter(pair.rule for pair in self.pairs if pair.truth))
 
 
 def pair(names: Iterable[str], looks_like_mask: Content | None = None, left_out: Collection[str] = ()) -> Pairing:
@@ -201,11 +205,12 @@ class _Match:
                 reason = f"It is another channel of {self._channels[image]}, which is imported alone."
                 entries.append(Entry(image, False, reason))
                 continue
-            pairs.append(Pair(image, choice.truth_of.get((self._folders.of(image).place, stem(image)), ())))
+            group = self._folders.of(image).place, stem(image)
+            pairs.append(Pair(image, choice.truth_of.get(group, ()), choice.rule_of.get(group, "")))
         without = {stem(name): name for name in left_out}
         alone = [truth.name for truth in self._truths if truth.name not in self._claims]
         entries += [Entry(name, False, self._why_alone(name, without)) for name in alone]
-        return Pairing(pairs, entries, dict(choice.rules), dict(choice.alternatives), tuple(alone))
+        return Pairing(pairs, entries, dict(choice.alternatives), tuple(alone))
 
     def _truth(self, name: str) -> _Truth:
         folder, said = self._folders.of(name), self._said[name]

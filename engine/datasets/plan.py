@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from engine.datasets.by_hand import Belongs, reassigned
 from engine.datasets.content_rules import spread
 from engine.datasets.mask_likeness import mask_likeness
 from engine.datasets.naming import stem
@@ -135,12 +136,18 @@ class Plan:
         }
 
 
-def plan(source: Source, limits: codec.Limits | None = None) -> Plan:
-    """Return what an import of a source would read. Reads a few files where names leave open what they are."""
+def plan(source: Source, limits: codec.Limits | None = None, belongs: Belongs | None = None) -> Plan:
+    """Return what an import of a source would read. Reads a few files where names leave open what they are.
+
+    Raises:
+        BadAssignment: `belongs`, what a person decided, does not fit the files.
+    """
     by_name = {file.name: file for file in source.files}
     looks = _Looks(source, by_name, limits)
     paired = pair(by_name, looks.like_mask, [entry.name for entry in source.skipped])
-    suspects, every = _suspects(paired, looks)
+    if belongs:
+        paired = reassigned(paired, belongs, by_name)
+    suspects, every = _suspects(paired, looks, belongs or {})
     notes = {suspect.name: f"It looks like a mask: {suspect.why}." for suspect in suspects}
     outlines = read_outlines(source, {found.image: next(iter(found.truth), "") for found in paired.pairs})
     items = [
@@ -196,14 +203,14 @@ class _Looks:
         return mask_likeness(image)
 
 
-def _suspects(paired: Pairing, looks: _Looks) -> tuple[list[Suspect], bool]:
-    """Return images without truth that look like masks, and whether all were looked at.
+def _suspects(paired: Pairing, looks: _Looks, decided: Collection[str]) -> tuple[list[Suspect], bool]:
+    """Return images without truth that look like masks and are not decided on, and whether all were looked at.
 
     A few images of each folder are looked at, and all of a folder where one of these looks like a mask.
     """
     folders: dict[str, list[str]] = defaultdict(list)
     for found in paired.pairs:
-        if not found.truth:
+        if not found.truth and found.image not in decided:
             folders[str(PurePosixPath(found.image).parent)].append(found.image)
     likely: dict[str, str] = {}
     every = True

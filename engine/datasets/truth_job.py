@@ -61,7 +61,7 @@ class _Taking:
             context.artifacts.delete_unfinished(stored.dataset_folder(self._dataset_id))
 
     def take(self, source: Source, limits: codec.Limits) -> dict[str, Any]:
-        planned = plan_masks(source, self._named, limits)
+        planned = plan_masks(source, self._named, limits, self._job.payload["source"].get("belongs"))
         self._commit({}, planned.entries)
         self._add_classes(planned)
         rows: dict[str, list[Any]] = {}

@@ -53,7 +53,7 @@ class _Taking:
             named = datasets.named_images(session, self._dataset.id)
         if job.attempt > 1:  # exports below the folder are written by other jobs
             context.artifacts.delete_unfinished(stored.label_folder(self._label_set_id), subfolders=False)
-        self._planned = plan_masks(source, named, limits)
+        self._planned = plan_masks(source, named, limits, job.payload["source"].get("belongs"))
         self._report: dict[str, Entry] = {entry.name: entry for entry in self._planned.entries}
         self._done = self._readable = 0
 

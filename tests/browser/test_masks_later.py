@@ -5,21 +5,33 @@ from __future__ import annotations
 import io
 import zipfile
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from db import recipes
 from db.models import LabelSet
 from tests.support.installation import add_discs, disc, mask_png
 
 WORK_MS = 120_000
+ROW_PX = 35
+
+
+def use_first_file_as(page: Page, form: Locator, use: str) -> None:
+    """Choose in the table, which is a canvas: the first click marks a cell, the second opens its choice."""
+    table = form.get_by_test_id("stDataFrame").last
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    for _ in range(2):
+        page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + 1.5 * ROW_PX)
+    page.get_by_role("combobox").last.fill(use)
+    page.keyboard.press("Enter")
 
 
 def test_uploaded_masks_become_a_label_set_and_then_truth(app, page: Page):
     dataset = add_discs(app.installation, count=3, truth=False)
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as archive:
-        for number in range(2):
-            archive.writestr(f"disc {number}_mask.png", mask_png(disc(seed=number)[1]))
+        for number, name in enumerate(("disc 0_mask.png", "disc 1_mask.png", "another.png")):
+            archive.writestr(name, mask_png(disc(seed=number)[1]))
     upload = {"name": "sam.zip", "mimeType": "application/zip", "buffer": zipped.getvalue()}
     for kind, button in (("Label set", "Add label set"), ("Truth", "Add truth")):
         page.goto(f"{app.address}/datasets?dataset={dataset.id}")
@@ -29,11 +41,15 @@ def test_uploaded_masks_become_a_label_set_and_then_truth(app, page: Page):
         form.get_by_text(kind, exact=True).click()
         form.locator("input[type=file]:not([webkitdirectory])").last.set_input_files([upload])
         page.get_by_text("2 mask files for 2 of 3 images of the dataset").wait_for()
+        if kind == "Truth":  # the file that no name pairs with an image comes first
+            form.get_by_text("Change how files are used").click()
+            use_first_file_as(page, form, "mask of disc 2")
+            page.get_by_text("3 mask files for 3 of 3 images of the dataset").wait_for()
         page.get_by_role("button", name=button).click()
         if kind == "Label set":
             page.get_by_text("2 of 3 masks").wait_for(timeout=WORK_MS)
         else:
-            expect(page.get_by_text("2 with truth").first).to_be_visible(timeout=WORK_MS)
+            expect(page.get_by_text("3 with truth").first).to_be_visible(timeout=WORK_MS)
     with app.installation.database.reading() as session:
         label_set = session.query(LabelSet).one()
         assert (label_set.name, label_set.params) == ("discs sam", {"source": "sam", "read_as": "0/255"})

@@ -33,18 +33,19 @@ def masks_form(view: DatasetView, *, key: str) -> None:
     with resources.database().reading() as session:
         images = datasets.named_images(session, view.id)
         proposal = names.free_name(session, LabelSet, f"{view.name} {chosen.name or 'masks'}"[:180])
-    any_mask = draw_mask_plan(chosen, images)
+    decided = draw_mask_plan(chosen, images)
     name = ""
     if what == LABELS:
         name = st.text_input("Name of the label set", proposal, key=f"{key}-name-{chosen.place}", max_chars=200)
-    if st.button(
+    pressed = st.button(
         "Add truth" if what == TRUTH else "Add label set",
         type="primary",
         icon=":material/stacks:",
-        disabled=not any_mask,
+        disabled=decided is None,
         key=f"{key}-start",
-    ):
-        _start(view, what or TRUTH, chosen, name, key)
+    )
+    if pressed and decided:
+        _start(view, what or TRUTH, decided, name, key)
 
 
 def _start(view: DatasetView, what: str, chosen: ChosenSource, name: str, key: str) -> None:

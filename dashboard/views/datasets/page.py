@@ -70,21 +70,22 @@ def import_section() -> None:
     chosen = source_form(key="import", sample=True)
     if chosen is None:
         return
-    any_image = draw_import_plan(chosen)
+    decided = draw_import_plan(chosen)
     with resources.database().reading() as session:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     # The key follows the source, so that another folder or zip proposes its own name.
     name = left.text_input("Name of the dataset", proposal, key=f"import-name-{chosen.place}", max_chars=200)
-    if right.button(
+    pressed = right.button(
         "Import",
         type="primary",
         icon=":material/download:",
-        disabled=not any_image,
+        disabled=decided is None,
         key="import-start",
         width="stretch",
-    ):
-        import_new(name, chosen)
+    )
+    if pressed and decided:
+        import_new(name, decided)
 
 
 def import_new(name: str, chosen: ChosenSource) -> None:
@@ -305,13 +306,18 @@ def add_images(view: facts.DatasetView) -> None:
     chosen = source_form(key="more")
     if chosen is None:
         return
-    draw_import_plan(chosen)
-    if st.button(
-        f"Add {escaped(chosen.words)}", type="primary", icon=":material/add_photo_alternate:", key="more-start"
-    ):
+    decided = draw_import_plan(chosen)
+    pressed = st.button(
+        f"Add {escaped(chosen.words)}",
+        type="primary",
+        icon=":material/add_photo_alternate:",
+        disabled=decided is None,
+        key="more-start",
+    )
+    if pressed and decided:
         try:
             with resources.database().writing() as session:
-                job = submissions.submit_more_images(session, view.id, chosen.source)
+                job = submissions.submit_more_images(session, view.id, decided.source)
         except datasets.InUse as error:
             st.error(escaped(str(error)))
             return

@@ -215,6 +215,21 @@ def test_a_dry_run_says_what_an_import_would_do_and_stores_nothing(installation,
     assert "Give the dataset a name" in command("import", folder).stderr
 
 
+def test_pairs_of_a_csv_file_are_kept_to(command, ask, folder, tmp_path):
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("file,image\nimages/scene 3.png,\ntruth/scene 4.png,images/scene 5.png\n")
+    imported = ask("import", folder, "--name", "discs", "--pairs", pairs)
+    assert (imported["images"], imported["truth"]) == (9, 8)
+    reasons = {entry["name"]: entry["reason"] for entry in imported["skipped"]}
+    assert reasons["images/scene 3.png"] == "It was left out by hand."
+    assert reasons["truth/scene 3.png"] == "It is truth, and its image images/scene 3.png is not used as one."
+    pairs.write_text("file,image\nscene 3.png,\n")
+    assert (
+        "No picture of these files is called scene 3.png"
+        in command("import", folder, "--dry-run", "--pairs", pairs).stderr
+    )
+
+
 def test_one_picture_is_imported(ask, folder):
     imported = ask("import", folder / "images" / "scene 3.png", "--name", "one")
     assert (imported["images"], imported["truth"], imported["skipped"]) == (1, 0, [])
