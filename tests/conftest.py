@@ -22,8 +22,13 @@ from engine.store.local import LocalStore
 from tests.support.chromium import chromium
 from tests.support.installation import Installation
 
-# How long an example takes says how busy the machine is.
-hypothesis.settings.register_profile("unhurried", deadline=None)
+# How long an example takes says how busy the machine is. The same examples every time: a commit has one result.
+hypothesis.settings.register_profile(
+    "unhurried",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
 hypothesis.settings.load_profile("unhurried")
 
 # Several test processes share the cores, and their images have 64 px: threads would only wait for each other.

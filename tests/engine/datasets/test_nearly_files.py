@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -27,9 +27,7 @@ from tests.assets.bad_images import tiff
 from tests.assets.mutations import mutated
 from tests.support.installation import REPOSITORY
 
-SHORT = settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SHORT = settings(max_examples=150)
 SMALL = 100_000
 GREATEST_GROWTH_MB = {"picture": 150, "zip": 100}
 """What the worst file may take: no picture here is larger than its header says, and no zip is unpacked for its bomb."""

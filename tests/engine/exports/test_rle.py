@@ -28,7 +28,7 @@ def test_real_masks():
         check(mask)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 2**32 - 1))
 def test_any_mask_and_each_object_in_it(height, width, share, seed):
     mask = np.random.default_rng(seed).random((height, width)) < share

@@ -65,7 +65,7 @@ def test_a_probability_that_is_no_number_is_refused():
         metrics.probability_to_u8(np.array([[0.5, np.nan]]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays.arrays(np.uint8, (6, 7)), arrays.arrays(bool, (6, 7)), st.integers(0, 100))
 def test_counts_give_the_same_scores_as_the_masks(probability, reference, index):
     counts = metrics.unpack_counts(metrics.pack_counts(metrics.threshold_counts(probability, reference)))

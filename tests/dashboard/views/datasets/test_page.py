@@ -52,7 +52,13 @@ def test_what_would_be_imported_is_shown_before_it_is(open_page, tmp_path):
     assert "2 images, 1 with truth" in words(at)
     assert "masks/ beside images/ (1)" in words(at)
     assert "two grey values, same size as an image (sketches/c.png)" in at.warning[0].value
-    images, left_out = (frame.value for frame in at.dataframe)
+    images, left_out, uses = (frame.value for frame in at.dataframe)
+    assert dict(zip(uses["File"], uses["Use as"], strict=True)) == {
+        "sketches/c.png": "image",
+        "masks/b.png": "left out",
+        "images/a.png": "image",
+        "masks/a.png": "truth of images/a.png",
+    }
     assert dict(zip(images["Image"], images["Truth"], strict=True)) == {
         "images/a.png": "masks/a.png",
         "sketches/c.png": "",
@@ -314,7 +320,8 @@ def test_truth_can_be_added_to_images_that_are_there(open_page, submitted, insta
         (tmp_path / "drawn" / name).write_bytes(encoded(disk()))
     at = mask_form(open_page, dataset, tmp_path / "drawn", "Truth")
     assert "1 mask file for 1 of 2 images of the dataset" in words(at)
-    pairs, left_out = (frame.value for frame in at.dataframe)
+    pairs, left_out, uses = (frame.value for frame in at.dataframe)
+    assert list(uses["Use as"]) == ["left out", "mask of disc 1.png"]
     assert (list(pairs["Mask"]), list(left_out["File"])) == (["disc 1_mask.png"], ["nobody_mask.png"])
     click(at, "masks-start")
     assert installation.job(submitted[0]).kind == "truth"

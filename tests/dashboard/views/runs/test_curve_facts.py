@@ -161,7 +161,7 @@ numbers = st.floats(allow_nan=True, allow_infinity=True, width=32) | st.floats(0
 names = st.sampled_from(["loss", "val_loss", "dice", "val_dice", "learning_rate", "other"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(st.integers(1, 60), st.dictionaries(names, numbers, max_size=6), max_size=40), st.booleans())
 def test_no_stored_numbers_break_it(stored, cuts):
     with np.errstate(all="raise", under="ignore"):

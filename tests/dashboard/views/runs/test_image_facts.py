@@ -120,7 +120,7 @@ def test_a_group_is_a_folder_or_what_stands_before_the_number():
     ]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(*[st.integers(0, 50)] * 3), min_size=1, max_size=60), st.data())
 def test_no_counts_break_it(rows, data):
     marked = np.array([a for a, _, _ in rows])

@@ -16,7 +16,7 @@ from engine.datasets.annotations.shapes import draw
 from tests.assets.annotation_files import IMAGES, SHAPE, coco, document, files, labelme
 from tests.assets.mutations import mutated
 
-SHORT = settings(max_examples=100, deadline=None, derandomize=True)
+SHORT = settings(max_examples=100)
 NUMBERS = st.one_of(
     st.integers(),
     st.floats(),

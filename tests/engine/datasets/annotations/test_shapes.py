@@ -48,7 +48,7 @@ def test_what_is_outside_of_the_image_is_clipped(fractions):
     assert not draw([ring(20, 20, 30, 20, 30, 30), ring(-5, 0, -1, 0, -1, 8), ring(3, 3, 3, 3, 3, 3)], (8, 10)).any()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(-30, 60), st.integers(-30, 60)), min_size=3, max_size=8))
 def test_a_clipped_polygon_is_what_the_image_shows_of_the_whole(points):
     points = np.array(points)
@@ -79,7 +79,7 @@ def test_exact_outlines_give_back_every_object_without_holes(name):
             assert (drawn[top : top + high, left : left + wide] == each.crop).all() and drawn.sum() == each.area
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(
     st.integers(1, 30), st.integers(1, 30), st.floats(0, 1), st.integers(-9, 9), st.integers(-9, 9), st.integers(0, 999)
 )
