@@ -34,6 +34,8 @@ hypothesis.settings.load_profile("unhurried")
 # Several test processes share the cores, and their images have 64 px: threads would only wait for each other.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 IN_A_BROWSER = "tests/browser/"
+FAULTS = "faults in a browser"
+BROWSER_SCOPES = (IN_A_BROWSER, FAULTS)
 FAULTS_IN_A_BROWSER = ("tests/faults/test_faults.py", "tests/faults/test_two_of_everything.py")
 
 
@@ -55,18 +57,30 @@ PAGES = re.compile("tests/dashboard/views/.*/test_(page|detail|label_sets)[.]py"
 
 
 class ByFile(LoadScopeScheduling):
-    """Hands out file by file, in the order of `by_cost`, and to at most two test processes what needs a browser."""
+    """Hands out file by file, in the order of `by_cost`, and to at most two test processes what needs a browser.
+
+    A test that its process died of, or that hung (`faulthandler_timeout`), is not run again: it would end one process
+    after the other. In a browser it gets a second chance: a call that opens or closes a tab has no time limit, and
+    Chromium, short of cores, sometimes never answers it.
+    """
+
+    def __init__(self, config: pytest.Config, log: object) -> None:
+        super().__init__(config, log)
+        self.tried_again: set[str] = set()
+        self.told: set[str] = set()
 
     def _split_scope(self, nodeid: str) -> str:
         if nodeid.startswith(IN_A_BROWSER):
             return IN_A_BROWSER
-        return "faults in a browser" if nodeid.startswith(FAULTS_IN_A_BROWSER) else nodeid.partition("::")[0]
+        return FAULTS if nodeid.startswith(FAULTS_IN_A_BROWSER) else nodeid.partition("::")[0]
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """Do not run a test again that its process died of, or that hung: the next process would die of it too."""
+        """Return the test that a process died of, after handing out what else it had."""
         tests = [(unit, test) for unit in self.assigned_work[node].values() for test, done in unit.items() if not done]
         for unit, test in tests[:1]:
-            unit[test] = True
+            again = self._split_scope(test) in BROWSER_SCOPES and test not in self.tried_again
+            unit[test] = not again
+            self.tried_again |= {test} if again else set()
         super().remove_node(node)
         return tests[0][1] if tests else None
 
@@ -100,6 +114,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
     config.option.loadscopereorder = False  # by number of tests
     return ByFile(config, log)
+
+
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: ByFile) -> None:
+    """Count a test that is run again as such, and not as failed; if it ends its process again, it has failed."""
+    if crashitem in sched.tried_again and crashitem not in sched.told:
+        sched.told.add(crashitem)
+        report.outcome = "rerun"
 
 
 @pytest.fixture(scope="session")
