@@ -19,6 +19,7 @@ ARCHITECTURE_TITLES = {
 }
 U_NETS = ["unet", "residual", "attention"]
 ENCODER_STRIDE = 32  # the factor by which MobileNetV2 reduces an image
+MOST_CLASSES = 254  # 0 is background, and 255 is ignored
 MAX_FILTERS = 2048  # twice those of the published U-Net; more would exhaust memory
 
 
@@ -64,6 +65,13 @@ class ModelParams(Params):
         description="1 works at full resolution, as the published U-Net; 2 or 4 at a lower one, which is faster.",
         json_schema_extra={"unit": "px"} | only_with(architecture=U_NETS),
     )
+    classes: int = number(
+        0,
+        0,
+        MOST_CLASSES,
+        "Number of classes that the network tells apart; 0 takes as many as the masks have, 1 merges them into one.",
+        title="Classes",
+    )
     batch_normalization: bool = Field(
         True,
         title="Batch normalisation",
@@ -76,6 +84,11 @@ class ModelParams(Params):
         "Share of the features at the lowest resolution that are set to 0 at random during training.",
         title="Dropout",
     )
+
+    @property
+    def outputs(self) -> int:
+        """The number of values for each pixel: the probability of foreground, or those of background and each class."""
+        return self.classes + 1 if self.classes > 1 else 1
 
     @property
     def size_step_px(self) -> int:

@@ -13,6 +13,7 @@ from engine.core.parameters import Params, number, only_with
 
 Loss = Literal["binary_crossentropy", "dice", "bce_dice", "focal", "tversky"]
 Monitor = Literal["val_loss", "val_dice", "val_iou", "loss", "dice", "iou"]
+ClassWeights = Literal["none", "inverse_frequency", "effective_number"]
 FillMode = Literal["nearest", "reflect", "wrap", "constant"]
 
 MOST_ROUNDS = 6
@@ -60,6 +61,12 @@ class TrainingParams(Params):
         "Weight of false positives in the Tversky loss; false negatives have 1 − alpha. At 0.5 it is the Dice loss.",
         title="Tversky alpha",
         only_with={"loss": ["tversky"]},
+    )
+    class_weights: ClassWeights = Field(
+        "none",
+        title="Class weights",
+        description="With several classes: rare classes count more in cross-entropy and focal loss, by the inverse of "
+        "their pixels, or more mildly by the effective number of samples.",
     )
     confidence_weights: bool = Field(
         False,

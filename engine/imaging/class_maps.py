@@ -7,13 +7,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.imaging.codec import resize_mask
+from engine.imaging import metrics
+from engine.imaging.codec import resize_image, resize_mask
 
 IGNORE = 255
 """The class of pixels that are excluded from loss and scores (Pascal VOC's borders, "void")."""
 
 IGNORED_LEVEL = 127
 """The target of an ignored pixel in training: half-way, so that interpolation keeps it apart from both classes."""
+
+
+def class_count(lookup: Sequence[int] | np.ndarray) -> int:
+    """Return the number of classes beside background: the greatest class index of the 256 values."""
+    return max((int(index) for index in lookup if index != IGNORE), default=0)
+
+
+def to_classes(levels: np.ndarray, likely: np.ndarray | None, threshold: float) -> np.ndarray:
+    """Return the class map, uint8 (H, W), of a soft mask at `threshold` in [0, 1].
+
+    A pixel whose foreground probability `levels`, uint8 (H, W), is below the threshold is background; any other has its
+    most likely class, uint8 (H, W), or 1 where there is one class only (None).
+    """
+    mask = metrics.to_mask(levels, threshold)
+    return mask.astype(np.uint8) if likely is None else np.where(mask, likely, 0).astype(np.uint8)
 
 
 def has_foreground(lookup: Sequence[int]) -> bool:
@@ -23,15 +39,20 @@ def has_foreground(lookup: Sequence[int]) -> bool:
 
 @dataclass(frozen=True)
 class Reference:
-    """Foreground, bool (H, W), and the pixels to leave out of every comparison, bool (H, W) or None for none."""
+    """Foreground, bool (H, W), and the pixels to leave out of every comparison, bool (H, W) or None for none.
+
+    `classes`, uint8 (H, W), is the class index of each pixel, or None if there is one class only.
+    """
 
     foreground: np.ndarray
     ignored: np.ndarray | None = None
+    classes: np.ndarray | None = None
 
     def resized(self, shape: tuple[int, int]) -> Reference:
         """Return the reference at (height, width)."""
         ignored = None if self.ignored is None else resize_mask(self.ignored, shape)
-        return Reference(resize_mask(self.foreground, shape), ignored)
+        classes = None if self.classes is None else resize_classes(self.classes, shape)
+        return Reference(resize_mask(self.foreground, shape), ignored, classes)
 
     def beside(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (`values`, foreground) at the pixels that count: as they are, or flat, (N,), if some are ignored.
@@ -52,6 +73,23 @@ def reference(values: np.ndarray, lookup: Sequence[int] | np.ndarray) -> Referen
     """
     classes = np.asarray(lookup, np.uint8)[values]
     ignored = classes == IGNORE
+    several = np.where(ignored, 0, classes).astype(np.uint8) if class_count(lookup) > 1 else None
     if not ignored.any():
-        return Reference(classes > 0)
-    return Reference((classes > 0) & ~ignored, ignored)
+        return Reference(classes > 0, None, several)
+    return Reference((classes > 0) & ~ignored, ignored, several)
+
+
+def resize_classes(classes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a class map, uint8 (H, W), at (height, width): the class that has most of each pixel beside background.
+
+    It is 0 only where no class has any share, so that a foreground mask of its own tells where the objects end.
+    """
+    if classes.shape == tuple(shape):
+        return classes
+    best, most = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    for index in np.unique(classes):
+        if index:
+            share = resize_image((classes == index).astype(np.uint8) * 255, shape)
+            more = share > most
+            best[more], most[more] = index, share[more]
+    return best

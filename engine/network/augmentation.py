@@ -1,7 +1,8 @@
 """Augmentation of a training image and its mask: one affine transform and one colour change per copy.
 
 Image and target form a pair, uint8 (H, W, 4): red, green, blue and the 8-bit foreground probability, so that one warp
-transforms both alike. Imports only NumPy and OpenCV, so that the Train page can preview exactly what training applies.
+transforms both alike. A fifth channel is the most likely class, of which the nearest is taken. Imports only NumPy and
+OpenCV, so that the Train page can preview exactly what training applies.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def draw_change(params: AugmentationParams, shape: tuple[int, int], rng: np.rand
 
 
 def apply_change(pair: np.ndarray, corner: Corner, size: int, change: Change, fill_mode: str = "reflect") -> np.ndarray:
-    """Return the changed window of `size` at `corner` of a scaled pair, uint8 (H, W, 4) -> (S, S, 4).
+    """Return the changed window of `size` at `corner` of a scaled pair, uint8 (H, W, 4 or 5) -> (S, S, 4 or 5).
 
     Uncovered pixels show the image around the window; only those beyond the image are filled.
     """
@@ -71,9 +72,15 @@ def apply_change(pair: np.ndarray, corner: Corner, size: int, change: Change, fi
         pair, corner = cut(pair, corner, size), (0, 0)
     top, left = corner
     matrix = change.matrix + np.array([[0, 0, left], [0, 0, top]])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    square = cv2.warpAffine(pair, matrix, (size, size), flags=flags, borderMode=_BORDERS[fill_mode], borderValue=0)
-    return cv2.LUT(square, _levels(change))
+
+    def warped(pixels: np.ndarray, interpolation: int) -> np.ndarray:
+        flags = interpolation | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(pixels, matrix, (size, size), flags=flags, borderMode=_BORDERS[fill_mode], borderValue=0)
+
+    square = cv2.LUT(warped(pair[..., :4], cv2.INTER_LINEAR), _levels(change))
+    if pair.shape[2] == 4:
+        return square
+    return np.dstack([square, warped(np.ascontiguousarray(pair[..., 4]), cv2.INTER_NEAREST)])
 
 
 def draw_square(
@@ -84,7 +91,7 @@ def draw_square(
     augmentation: AugmentationParams,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return one random training square, uint8 (S, S, 4), of a scaled pair, uint8 (H, W, 4).
+    """Return one random training square, uint8 (S, S, 4 or 5), of a scaled pair, uint8 (H, W, 4 or 5).
 
     `points` are foreground pixels of the pair, (K, 2), from `framing.foreground_points`.
     """

@@ -111,21 +111,24 @@ class Canvas:
     The weights are a Hann window with a minimum (`EDGE_WEIGHT`), so that no seam is visible where windows meet.
     """
 
-    def __init__(self, shape: Shape, size: int) -> None:
-        """Start without predictions, for a scaled image of `shape` and squares of `size`."""
-        self._weights = _hann(size)
-        self._sum = np.zeros(shape, np.float32)
-        self._total = np.zeros(shape, np.float32)
+    def __init__(self, shape: Shape, size: int, values: tuple[int, ...] = ()) -> None:
+        """Start without predictions, for a scaled image of `shape` and squares of `size`.
+
+        `values` is (C,) if there are C values for each pixel, and () if there is one.
+        """
+        self._weights = _hann(size).reshape(size, size, *[1] * len(values))
+        self._sum = np.zeros((*shape, *values), np.float32)
+        self._total = np.zeros((*shape, *[1] * len(values)), np.float32)
 
     def add(self, square: np.ndarray, corner: Corner) -> None:
-        """Add the prediction for one window, float32 (S, S); its mirrored part is dropped."""
-        inside, place = overlap(corner, self._sum.shape, square.shape)
+        """Add the prediction for one window, float32 (S, S[, C]); its mirrored part is dropped."""
+        inside, place = overlap(corner, self._sum.shape[:2], square.shape[:2])
         weights = self._weights[inside]
         self._sum[place] += square[inside] * weights
         self._total[place] += weights
 
     def mean(self) -> np.ndarray:
-        """Return the prediction for the whole scaled image, float32 (H, W)."""
+        """Return the prediction for the whole scaled image, float32 (H, W[, C])."""
         return self._sum / self._total
 
 

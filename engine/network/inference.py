@@ -21,6 +21,7 @@ from engine.core.run_parameters import DataParams
 from engine.imaging import metrics
 from engine.imaging.codec import resize_image, resize_probability
 from engine.network.framing import Canvas, Corner, cut, overlap, scaled_shape, windows
+from engine.network.outputs import entropy, foreground
 from engine.network.stored_files import check_model_file
 
 BATCH_SIZE = 8
@@ -40,22 +41,25 @@ class Prediction:
 
     `probability` float32 (H, W) in [0, 1] is that of foreground. `flip_agreement` in [0, 1] is the Dice coefficient at
     threshold 0.5 between the mask of the image and that of the horizontally mirrored image, mirrored back, over all
-    squares; None if it was not requested.
+    squares; None if it was not requested. With several classes, `classes` is the most likely one of each pixel, uint8
+    (H, W), and `class_entropy` the entropy of background and all classes, from 0 to 1, float32 (H, W).
     """
 
     image: np.ndarray
     probability: np.ndarray
     flip_agreement: float | None = None
+    classes: np.ndarray | None = None
+    class_entropy: np.ndarray | None = None
 
     @property
     def uncertainty(self) -> np.ndarray:
-        """The binary entropy of the probability in bits, float32 (H, W): 0 is certain, 1 is undecided.
+        """The entropy of the probabilities divided by its maximum, float32 (H, W): 0 is certain, 1 is undecided.
 
-        With `flips` the probability is a mean over mirror images, so its entropy includes their disagreement.
+        With `flips` these are means over mirror images, so their entropy includes their disagreement.
         """
-        tiny = np.finfo(np.float32).tiny  # 0 log 0 is 0
-        p, q = np.maximum(self.probability, tiny), np.maximum(1 - self.probability, tiny)
-        return np.clip(-(p * np.log2(p) + q * np.log2(q)), 0, 1)
+        if self.class_entropy is not None:
+            return self.class_entropy
+        return entropy([self.probability, 1 - self.probability])
 
 
 @dataclass
@@ -70,18 +74,32 @@ class _Pending:
     foreground_px: int = 0
 
     def compare(self, plain: np.ndarray, mirrored: np.ndarray, corner: Corner) -> None:
-        """Count pixels in the masks of a square, float32 (S, S), and of its mirror image, mirrored back."""
-        inside, _ = overlap(corner, self.scaled_shape, plain.shape)
-        one, other = (metrics.to_mask(probability[inside], 0.5) for probability in (plain, mirrored))
+        """Count pixels in the masks of a square, (S, S[, K + 1]), and of its mirror image, mirrored back."""
+        inside, _ = overlap(corner, self.scaled_shape, plain.shape[:2])
+        one, other = (metrics.to_mask(foreground(values[inside]), 0.5) for values in (plain, mirrored))
         self.shared_px += int(np.count_nonzero(one & other))
         self.foreground_px += int(np.count_nonzero(one) + np.count_nonzero(other))
 
     def prediction(self, compare_mirror: bool) -> Prediction:
-        probability = resize_probability(self.canvas.mean(), self.image.shape[:2])
+        mean, shape = self.canvas.mean(), self.image.shape[:2]
+        probability = resize_probability(foreground(mean), shape)
         agreement = None
         if compare_mirror:  # two empty masks agree, as in engine.imaging.metrics
             agreement = 2 * self.shared_px / self.foreground_px if self.foreground_px else 1.0
-        return Prediction(self.image, probability, agreement)
+        if mean.ndim == 2:
+            return Prediction(self.image, probability, agreement)
+        unsure = resize_probability(entropy(np.moveaxis(mean, -1, 0)), shape)
+        return Prediction(self.image, probability, agreement, _most_likely(mean, shape), unsure)
+
+
+def _most_likely(mean: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the class of greatest probability beside background, uint8 (H, W), at (height, width)."""
+    best, most = np.ones(shape, np.uint8), resize_probability(mean[..., 1], shape)
+    for index in range(2, mean.shape[-1]):  # one at a time: all of a large image at once would fill the memory
+        probability = resize_probability(mean[..., index], shape)
+        more = probability > most
+        best[more], most[more] = index, probability[more]
+    return best
 
 
 Batch = tuple[np.ndarray, list[tuple[_Pending, Corner]]]
@@ -92,7 +110,7 @@ def load_model(path: Path) -> keras.Model:
 
     Raises:
         ModelError: the file is missing or damaged, has other layers than our networks use, or does not map
-            (B, S, S, 3) to (B, S, S, 1).
+            (B, S, S, 3) to (B, S, S, 1) or (B, S, S, K + 1).
     """
     if not path.exists():
         raise ModelError(f"There is no model file {path.name}. The run has not finished an epoch yet.")
@@ -102,10 +120,11 @@ def load_model(path: Path) -> keras.Model:
     except Exception as error:  # Keras raises anything from KeyError to BadZipFile on foreign files
         raise ModelError(f"The model file {path.name} cannot be read: {error}") from error
     sides = model.input_shape[1:3]
-    if model.input_shape[1:] != (*sides, 3) or model.output_shape[1:] != (*sides, 1) or None in sides:
+    *size, outputs = model.output_shape[1:]
+    if model.input_shape[1:] != (*sides, 3) or tuple(size) != sides or None in (*sides, outputs):
         raise ModelError(
             f"The model file {path.name} maps {model.input_shape} to {model.output_shape}, "
-            "and not images (S, S, 3) to probabilities (S, S, 1)."
+            "and not images (S, S, 3) to probabilities (S, S, 1) or (S, S, K + 1)."
         )
     return model
 
@@ -132,7 +151,9 @@ def predict_many(
     """
     network = network or compiled(model)
     mirrors = FLIPS if flips else FLIPS[: 1 + compare_mirror]
-    for squares, places in _ahead(_batches(images, data, model.input_shape[1], batch_size)):
+    side, outputs = model.input_shape[1], model.output_shape[-1]
+    values = (outputs,) if outputs > 1 else ()
+    for squares, places in _ahead(_batches(images, data, side, values, batch_size)):
         outputs = [np.flip(network(np.flip(squares, axes)), axes) for axes in mirrors]
         probabilities: np.ndarray = np.asarray(np.mean(outputs, axis=0, dtype=np.float32)) if flips else outputs[0]
         for index, (pending, corner) in enumerate(places):
@@ -145,18 +166,24 @@ def predict_many(
 
 
 def compiled(model: keras.Model) -> Network:
-    """Return the model as a function uint8 (B, S, S, 3) -> float32 (B, S, S). Its first call takes a second or more."""
+    """Return the model as a function uint8 (B, S, S, 3) -> float32 (B, S, S), or (B, S, S, K + 1) for K > 1 classes.
+
+    Its first call takes a second or more.
+    """
 
     # model.predict would compile with XLA, whose convolutions are slower on CPUs than oneDNN's.
     # The signature allows any batch size: otherwise each new size is traced again, which takes seconds.
     @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)])
     def network(images: tf.Tensor) -> tf.Tensor:
-        return model(tf.cast(images, tf.float32), training=False)[..., 0]
+        values = model(tf.cast(images, tf.float32), training=False)
+        return values[..., 0] if values.shape[-1] == 1 else values
 
     return lambda images: network(tf.constant(images)).numpy()
 
 
-def _batches(images: Iterable[np.ndarray], data: DataParams, side: int, batch_size: int) -> Iterator[Batch]:
+def _batches(
+    images: Iterable[np.ndarray], data: DataParams, side: int, values: tuple[int, ...], batch_size: int
+) -> Iterator[Batch]:
     """Yield (squares uint8 (B, S, S, 3), image and corner of each square), B at most `batch_size`.
 
     The first batches have 1, 2, 4 … squares, so that a slow network has its first mask and its rate early.
@@ -167,7 +194,7 @@ def _batches(images: Iterable[np.ndarray], data: DataParams, side: int, batch_si
     for image in images:
         scaled = resize_image(image, scaled_shape(image.shape[:2], data, side))
         corners = windows(scaled.shape[:2], side, side // OVERLAP)
-        pending = _Pending(image, scaled.shape[:2], Canvas(scaled.shape[:2], side), len(corners))
+        pending = _Pending(image, scaled.shape[:2], Canvas(scaled.shape[:2], side, values), len(corners))
         for corner in corners:
             squares[len(places)] = cut(scaled, corner, side)
             places.append((pending, corner))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from math import log, prod
 from typing import Any
 
 KINDS = {
@@ -177,12 +177,13 @@ class Layers:
         shape = (*x.shape[:2], skip.shape[2] + x.shape[2])
         return self.add("Concatenate", name, skip, x, detail=detail, shape=shape)
 
-    def classic_head(self, x: Layer) -> None:
-        """Declare probabilities (H, W, 1) by a 1 × 1 convolution and a sigmoid, as published."""
-        self._probability(self.plain_convolution(x, 1, "head", 1, kernel_initializer=GLOROT_UNIFORM, padding="valid"))
+    def classic_head(self, x: Layer, outputs: int) -> None:
+        """Declare probabilities (H, W, outputs) by a 1 × 1 convolution and a sigmoid or softmax, as published."""
+        logits = self.plain_convolution(x, outputs, "head", 1, kernel_initializer=GLOROT_UNIFORM, padding="valid")
+        self._probability(logits)
 
-    def head(self, x: Layer, stride: int) -> None:
-        """Declare probabilities (s H, s W, 1) from features (H, W, C), by scaled logits with a background prior.
+    def head(self, x: Layer, stride: int, outputs: int) -> None:
+        """Declare probabilities (s H, s W, outputs) from features (H, W, C), by scaled logits with a background prior.
 
         Each position predicts its s × s pixels at once, which are then laid out side by side (depth to space). Source:
         Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural
@@ -190,25 +191,34 @@ class Layers:
         """
         x = self.plain_convolution(
             x,
-            stride**2,
+            stride**2 * outputs,
             "head",
             1 if stride == 1 else 3,
             kept=False,
             kernel_initializer=Initializer("VarianceScaling", (1 / LOGIT_SCALE, "fan_avg", "uniform")),
-            bias_initializer=Initializer("Constant", (FIRST_LOGIT / LOGIT_SCALE,), seeded=False),
+            bias_initializer=Initializer("Constant", (_first_logits(outputs, stride**2),), seeded=False),
         )
         if stride > 1:
             height, width, _ = x.shape
-            split, order = (height, width, stride, stride), (height, stride, width, stride)
-            whole = (height * stride, width * stride, 1)
+            values = (outputs,) if outputs > 1 else ()  # the order of values of a network for one class is older
+            split, order = (height, width, stride, stride, *values), (height, stride, width, stride, *values)
+            whole = (height * stride, width * stride, outputs)
             x = self.add("Reshape", "head_split", x, shape=split, kept=False, target_shape=split)
-            x = self.add("Permute", "head_order", x, shape=order, kept=False, dims=(1, 3, 2, 4))
+            x = self.add("Permute", "head_order", x, shape=order, kept=False, dims=(1, 3, 2, 4, 5)[: len(order)])
             detail = "positions to pixels"
             x = self.add("Reshape", "head_join", x, detail=detail, shape=whole, kept=False, target_shape=whole)
         self._probability(self.add("Rescaling", "logit", x, scale=LOGIT_SCALE, dtype="float32"))
 
     def _probability(self, logit: Layer) -> None:
-        self.add("Activation", "probability", logit, detail="sigmoid", activation="sigmoid", dtype="float32")
+        kind = "softmax" if logit.shape[-1] > 1 else "sigmoid"
+        self.add("Activation", "probability", logit, detail=kind, activation=kind, dtype="float32")
+
+
+def _first_logits(outputs: int, pixels: int) -> float | list[float]:
+    """Return the bias of the head, by which an untrained network gives foreground the probability of `FIRST_LOGIT`."""
+    if outputs == 1:
+        return FIRST_LOGIT / LOGIT_SCALE
+    return [0.0, *[(FIRST_LOGIT - log(outputs - 1)) / LOGIT_SCALE] * (outputs - 1)] * pixels
 
 
 def kernel_text(kernel: int, stride: int) -> str:

@@ -1,12 +1,14 @@
-"""Loss functions. Each takes targets (B, H, W, 2) and probabilities (B, H, W, 1) in [0, 1], float32.
+"""Loss functions. Each takes targets and probabilities, and returns one value for each image, (B,). All are float32.
 
-A target's first channel is the foreground probability, for a pseudo-label too; its second is the weight of the pixel, 0
-for pixels to ignore. Every loss is a weighted mean or ratio for each image, (B,).
+A target is (B, H, W, 2): the foreground probability, for a pseudo-label too, and the weight of the pixel, 0 for pixels
+to ignore; the network's probabilities are (B, H, W, 1). With K > 1 classes a target is (B, H, W, 3), the last channel
+being the most likely class, and probabilities are (B, H, W, K + 1), background first. Every loss is a weighted mean or
+ratio over `shares`, in which one class is the case K = 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import ops
@@ -15,89 +17,101 @@ from engine.core.run_parameters import TrainingParams
 
 EPSILON = 1e-6  # keeps logarithms finite in float32
 FOCUS = 2.0  # gamma of the focal loss, as its authors recommend
-ALL = (1, 2, 3)
+PIXELS, BATCH_AND_PIXELS = (1, 2), (0, 1, 2)
 
 Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
 
 
 def split_weight(target):
-    """Return the foreground probability and the weight, (B, H, W, 1) each, of targets (B, H, W, 2)."""
-    return target[..., :1], target[..., 1:]
+    """Return the foreground probability and the weight, (B, H, W, 1) each, of targets."""
+    return target[..., :1], target[..., 1:2]
 
 
-def binary_crossentropy(target, probability):
-    """Return the mean cross-entropy per pixel, (B,)."""
-    truth, weight = split_weight(target)
-    return _mean(_crossentropy(truth, probability), weight)
+def shares(target, outputs: int):
+    """Return what a target says of each class, (B, H, W, K + 1), or of foreground, (B, H, W, 1), if `outputs` is 1.
 
-
-def dice(target, probability):
-    """Return 1 − 2 Σpt / (Σp + Σt) for each image, (B,); two empty masks give 0.
-
-    Source: Milletari, Navab, Ahmadi, "V-Net", 3DV 2016, doi:10.1109/3DV.2016.79, without the squares in the
-    denominator: with them, uncertain probabilities cost little and stayed below 0.5 for many epochs. One pixel is added
-    to numerator and denominator, so that an empty target has a gradient.
+    A pixel of foreground probability p has 1 − p in background and p in its most likely class.
     """
-    return _tversky(target, probability, 0.5)
+    truth = target[..., :1]
+    if outputs == 1:
+        return truth
+    classes = ops.one_hot(ops.cast(target[..., 2], "int32"), outputs)
+    background = ops.where(target[..., 2:] > 0, 1 - truth, ops.ones_like(truth))
+    return ops.concatenate([background, classes[..., 1:] * truth], axis=-1)
 
 
-def bce_dice(target, probability):
-    """Return the sum of cross-entropy and Dice, (B,): steady gradients from one, balance of areas from the other."""
-    return binary_crossentropy(target, probability) + dice(target, probability)
+def loss_of(params: TrainingParams, class_weights: Sequence[float] | None = None) -> Loss:
+    """Return the loss chosen by a run's parameters.
 
-
-def focal(target, probability):
-    """Return the mean of |t − p|^γ times the cross-entropy, (B,).
-
-    Source: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, doi:10.1109/ICCV.2017.324, in the form that
-    Li et al., "Generalized Focal Loss", NeurIPS 2020, gave it for soft targets.
+    `class_weights` are the weights of background and of each class in cross-entropy and focal loss; None weighs all
+    alike. Dice and Tversky losses weigh classes alike whatever their size.
     """
-    truth, weight = split_weight(target)
-    hardness = ops.power(ops.abs(truth - probability), FOCUS)
-    return _mean(hardness * _crossentropy(truth, probability), weight)
-
-
-def tversky(alpha: float) -> Loss:
-    """Return the loss 1 − TP / (TP + α FP + (1 − α) FN) for each image, (B,); at α = 0.5 it is Dice.
-
-    Source: Salehi, Erdogmus, Gholipour, "Tversky Loss Function for Image Segmentation Using 3D Fully Convolutional Deep
-    Networks", MLMI 2017, doi:10.1007/978-3-319-67389-9_44.
-    """
+    parts: dict[str, list[Loss]] = {
+        "binary_crossentropy": [crossentropy(class_weights)],
+        "dice": [tversky(0.5)],
+        "bce_dice": [crossentropy(class_weights), tversky(0.5)],
+        "focal": [crossentropy(class_weights, FOCUS)],
+        "tversky": [tversky(params.tversky_alpha)],
+    }
+    chosen = parts[params.loss]
 
     def loss(target, probability):
-        return _tversky(target, probability, alpha)
+        return sum(part(target, probability) for part in chosen)
 
     return loss
 
 
-_PLAIN: dict[str, Loss] = {
-    "binary_crossentropy": binary_crossentropy,
-    "dice": dice,
-    "bce_dice": bce_dice,
-    "focal": focal,
-}
+def crossentropy(class_weights: Sequence[float] | None = None, focus: float = 0.0) -> Loss:
+    """Return the mean cross-entropy per pixel; with a `focus` γ times |t − p|^γ of each class, the focal loss.
+
+    Source of the focal loss: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017,
+    doi:10.1109/ICCV.2017.324, in the form that Li et al., "Generalized Focal Loss", NeurIPS 2020, gave it for soft
+    targets.
+    """
+
+    def loss(target, probability):
+        outputs = probability.shape[-1]
+        share, clipped = shares(target, outputs), ops.clip(probability, EPSILON, 1 - EPSILON)
+        weights = class_weights or [1.0] * max(outputs, 2)
+        cost = -share * ops.log(clipped) * ops.convert_to_tensor(weights[-outputs:], "float32")
+        if outputs == 1:  # background is the rest
+            cost = cost - weights[0] * (1 - share) * ops.log(1 - clipped)
+        if focus:
+            cost = cost * ops.power(ops.abs(share - probability), focus)
+        # Each pixel counts by its weight, so an image of low weight counts less
+        return ops.mean(target[..., 1] * ops.sum(cost, axis=-1), axis=PIXELS)
+
+    return loss
 
 
-def loss_of(params: TrainingParams) -> Loss:
-    """Return the loss chosen by a run's parameters."""
-    return tversky(params.tversky_alpha) if params.loss == "tversky" else _PLAIN[params.loss]
+def tversky(alpha: float) -> Loss:
+    """Return the loss 1 − TP / (TP + α FP + (1 − α) FN); at α = 0.5 it is the Dice loss, 1 − 2 Σpt / (Σp + Σt).
 
+    Sources: Salehi, Erdogmus, Gholipour, "Tversky Loss Function for Image Segmentation Using 3D Fully Convolutional
+    Deep Networks", MLMI 2017, doi:10.1007/978-3-319-67389-9_44; Milletari, Navab, Ahmadi, "V-Net", 3DV 2016,
+    doi:10.1109/3DV.2016.79, without the squares in the denominator: with them, uncertain probabilities cost little and
+    stayed below 0.5 for many epochs. Half a pixel is added to numerator and denominator, so that an empty target has a
+    gradient.
 
-def _tversky(target, probability, alpha: float):
-    truth, weight = split_weight(target)
-    true_positive = ops.sum(weight * truth * probability, axis=ALL)
-    predicted = ops.sum(weight * probability, axis=ALL)
-    positive = ops.sum(weight * truth, axis=ALL)
-    # TP + α (P − TP) + (1 − α) (T − TP), and half a pixel in numerator and denominator
-    ratio = (true_positive + 0.5) / (alpha * predicted + (1 - alpha) * positive + 0.5)
-    return (1 - ratio) * ops.mean(weight, axis=ALL)  # an image of low weight counts less, as in the other losses
+    One class is compared in each image. Several are compared each over the whole batch, background excluded, and the
+    loss is their mean: most images lack some class, and in each of them it would count as empty. Source: Tilborghs,
+    Bertels, Robben, Vandermeulen, Maes, "The Dice Loss in the Context of Missing or Empty Labels", MICCAI 2022,
+    doi:10.1007/978-3-031-16443-9_51.
+    """
 
+    def loss(target, probability):
+        weight = target[..., 1:2]
+        share = shares(target, probability.shape[-1])
+        several = probability.shape[-1] > 1
+        if several:
+            share, probability = share[..., 1:], probability[..., 1:]
+        over = BATCH_AND_PIXELS if several else PIXELS
+        true_positive = ops.sum(weight * share * probability, axis=over, keepdims=True)
+        predicted = ops.sum(weight * probability, axis=over, keepdims=True)
+        positive = ops.sum(weight * share, axis=over, keepdims=True)
+        # TP + α (P − TP) + (1 − α) (T − TP)
+        ratio = (true_positive + 0.5) / (alpha * predicted + (1 - alpha) * positive + 0.5)
+        # An image of low weight counts less, as in cross-entropy
+        return ops.mean(1 - ratio, axis=(1, 2, 3)) * ops.mean(weight, axis=(1, 2, 3))
 
-def _mean(values, weight):
-    """Return the mean of all pixels, each counted by its weight, so that an image of low weight counts less, (B,)."""
-    return ops.mean(weight * values, axis=ALL)
-
-
-def _crossentropy(target, probability):
-    probability = ops.clip(probability, EPSILON, 1 - EPSILON)
-    return -(target * ops.log(probability) + (1 - target) * ops.log(1 - probability))
+    return loss

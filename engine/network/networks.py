@@ -17,7 +17,7 @@ def network(
     dtype: str = "float32",
     normalization: type[keras.layers.BatchNormalization] = keras.layers.BatchNormalization,
 ) -> keras.Model:
-    """Return an untrained network from images (B, S, S, 3), values 0 to 255, to probabilities (B, S, S, 1) in [0, 1].
+    """Return an untrained network from images (B, S, S, 3), values 0 to 255, to probabilities (B, S, S, 1 or K + 1).
 
     `dtype` is a Keras policy such as "mixed_bfloat16"; the output is always float32. The order of weights does not
     depend on `dtype` or `normalization`.

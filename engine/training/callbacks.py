@@ -19,6 +19,7 @@ from engine.core.run_parameters import EarlyStoppingParams, ReduceLRParams, Trai
 from engine.imaging.codec import encode_png, fit_longest_side, resize_probability
 from engine.imaging.metrics import probability_to_u8
 from engine.network.framing import Canvas, cut, windows
+from engine.network.outputs import foreground
 from engine.store.disk import replacing
 from engine.store.keys import probe_path
 from engine.training.compiled import Averaged
@@ -221,7 +222,8 @@ class Probes:
         canvas = Canvas(image.shape[:2], size)
         for corner in windows(image.shape[:2], size, size // 4):
             square = cut(image, corner, size)
-            canvas.add(self._predict(square[np.newaxis])[0, ..., 0], corner)
+            values = self._predict(square[np.newaxis])[0]
+            canvas.add(values[..., 0] if values.shape[-1] == 1 else foreground(values), corner)
         return canvas.mean()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import keras
@@ -11,7 +11,7 @@ import tensorflow as tf
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import TrainingParams
 from engine.network.encoder_weights import load_encoder_weights
-from engine.network.keras_metrics import BinaryIoU, SoftDice
+from engine.network.keras_metrics import metrics_of
 from engine.network.losses import loss_of
 from engine.network.networks import network
 from engine.network.normalization import FusedBatchNormalization
@@ -20,10 +20,13 @@ from engine.training.hardware import hardware, spread
 MOMENTUM = 0.9
 
 
-def training_model(config: RunConfig, pretrained: bool = True) -> keras.Model:
+def training_model(
+    config: RunConfig, pretrained: bool = True, class_weights: Sequence[float] | None = None
+) -> keras.Model:
     """Return the network compiled for training, in the precision that suits this machine.
 
-    Without `pretrained` the encoder's weights are not loaded, for a network whose weights are restored anyway.
+    `class_weights` are those of `engine.network.losses.loss_of`. Without `pretrained` the encoder's weights are not
+    loaded, for a network whose weights are restored anyway.
 
     Raises:
         EncoderWeightsError: the pretrained weights are not available.
@@ -35,8 +38,8 @@ def training_model(config: RunConfig, pretrained: bool = True) -> keras.Model:
             load_encoder_weights(model, config.model.encoder_weights)
         model.compile(
             _optimizer(training, machine.precision),
-            loss_of(training),
-            metrics=[SoftDice("dice"), BinaryIoU("iou")],
+            loss_of(training, class_weights),
+            metrics=metrics_of(config.model.outputs),
             jit_compile=machine.xla,
         )
         model.optimizer.build(model.trainable_variables)

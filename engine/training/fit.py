@@ -19,6 +19,7 @@ from engine.store.disk import replacing, zip_is_whole
 from engine.training import callbacks as steps
 from engine.training import pipeline
 from engine.training.callbacks import Hooks
+from engine.training.class_weights import class_weights
 from engine.training.compiled import Averaged, training_model
 from engine.training.hardware import prepare_threads
 from engine.training.samples import Pixels, Sample, TrainingError, prepared
@@ -79,7 +80,7 @@ def fit(
     began = time.monotonic() - state.seconds
     with prepared(samples, config, folder, hooks.on_prepare) as (train, validation):
         try:
-            model = training_model(config, pretrained=not arrays)
+            model = training_model(config, not arrays, class_weights(config.training.class_weights, train))
         except EncoderWeightsError as error:
             raise TrainingError(str(error)) from None
         _restore(model, arrays)

@@ -3,7 +3,7 @@
 A run that is resumed at epoch 7 therefore gets exactly the same batches as without the interruption.
 
 A batch is images float32 (B, S, S, 3) in 0 to 255 and targets float32 (B, S, S, 2): the foreground probability in
-[0, 1], and the weight of the pixel.
+[0, 1], and the weight of the pixel. With several classes targets are (B, S, S, 3): the last is the most likely class.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from engine.core.run_parameters import TrainingParams
 from engine.imaging.class_maps import IGNORED_LEVEL
 from engine.network.augmentation import draw_square
 from engine.network.framing import cut, shares
-from engine.training.samples import CHANNELS, Pixels
+from engine.training.samples import Pixels
 
-Arrays = tuple[np.ndarray, np.ndarray]  # pairs uint8 (B, S, S, 4), weights float32 (B, S, S)
+Arrays = tuple[np.ndarray, np.ndarray]  # pairs uint8 (B, S, S, 4 or 5), weights float32 (B, S, S)
 
 
 def batch_size(config: RunConfig, pixels: Pixels) -> int:
@@ -56,7 +56,7 @@ def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) ->
     def batch(step: np.int64) -> Arrays:
         epoch, position = divmod(int(step), steps)
         places = np.arange(position * size, (position + 1) * size)
-        pairs = np.empty((size, side, side, CHANNELS), np.uint8)
+        pairs = np.empty((size, side, side, pixels.channels), np.uint8)
         counted = np.empty((size, side, side), np.float32)
         for row, (place, index) in enumerate(zip(places, np.take(order(epoch), places, mode="wrap"), strict=True)):
             rng = np.random.default_rng((seed, epoch, int(place)))
@@ -68,7 +68,7 @@ def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) ->
         return pairs, counted
 
     stream = tf.data.Dataset.range(first_epoch * steps, config.training.epochs * steps)
-    return _as_tensors(stream, batch, side, size, ahead=4)
+    return _as_tensors(stream, batch, (size, side, side, pixels.channels), ahead=4)
 
 
 def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
@@ -88,7 +88,8 @@ def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
             counted[row][part] = _UNDECIDED[pairs[row, ..., 3][part]] if pixels.samples[index].ignores else 1
         return pairs, counted
 
-    return _as_tensors(tf.data.Dataset.range(0, len(squares), size), batch, side, None, ahead=2)
+    positions = tf.data.Dataset.range(0, len(squares), size)
+    return _as_tensors(positions, batch, (None, side, side, pixels.channels), ahead=2)
 
 
 def pixel_weights(params: TrainingParams, truth: bool) -> np.ndarray:
@@ -103,14 +104,15 @@ def pixel_weights(params: TrainingParams, truth: bool) -> np.ndarray:
 
 
 def _as_tensors(
-    positions: tf.data.Dataset, batch: Callable[[np.int64], Arrays], side: int, count: int | None, ahead: int
+    positions: tf.data.Dataset, batch: Callable[[np.int64], Arrays], shape: tuple[int | None, ...], ahead: int
 ) -> tf.data.Dataset:
     def tensors(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pairs, weights = tf.numpy_function(batch, [position], (tf.uint8, tf.float32), stateful=False)
-        pairs.set_shape((count, side, side, CHANNELS))
-        weights.set_shape((count, side, side))
+        pairs.set_shape(shape)
+        weights.set_shape(shape[:3])
         pairs = tf.cast(pairs, tf.float32)
-        return pairs[..., :3], tf.stack([pairs[..., 3] / 255, weights], axis=-1)
+        classes = [pairs[..., channel] for channel in range(4, pairs.shape[-1])]
+        return pairs[..., :3], tf.stack([pairs[..., 3] / 255, weights, *classes], axis=-1)
 
     # Without autotuning, whose thread could delay the end of a run by a minute
     options = tf.data.Options()

@@ -1,8 +1,9 @@
 """Training samples: pairs of image and target, decoded and scaled once into one file on disk.
 
 A pair has four channels, red, green, blue and the foreground probability, so that one warp transforms image and target
-alike. It is mapped into memory only while it is used: pages of a file that stays mapped count as memory of the process,
-which would be ten gigabytes for ten thousand images.
+alike, and a fifth, the most likely class, where the network tells several classes apart. It is mapped into memory only
+while it is used: pages of a file that stays mapped count as memory of the process, which would be ten gigabytes for ten
+thousand images.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from engine.imaging.codec import UnreadableImage, decode_png, resize_image
 from engine.network.framing import foreground_points, scaled_shape, squares_per_epoch
 from engine.store.base import StoredFile
 
-CHANNELS = 4
 _NO_POINTS = np.empty((0, 2), np.int32)
 
 
@@ -74,6 +74,10 @@ class Pixels:
     """The number of squares of each image in an epoch."""
     points: tuple[np.ndarray, ...]
     """Some foreground pixels of each pair, int32 (K, 2); empty unless the framing is tiles."""
+    channels: int = 4
+    """Of a pair."""
+    class_pixels: tuple[int, ...] = ()
+    """The number of pixels of background and of each class in all pairs; empty for one class."""
 
     @property
     def squares(self) -> int:
@@ -81,26 +85,32 @@ class Pixels:
         return sum(self.counts)
 
     def pair(self, index: int) -> np.ndarray:
-        """Return image and foreground probability of one sample, uint8 (H, W, 4), as a memory map."""
-        shape = (*self.scaled[index], CHANNELS)
+        """Return image, foreground probability and class of one sample, uint8 (H, W, 4 or 5), as a memory map."""
+        shape = (*self.scaled[index], self.channels)
         mapped = np.memmap(self.file, np.uint8, "r", offset=int(self._offsets[index]), shape=shape)
         return np.asarray(mapped)
 
     @cached_property
     def _offsets(self) -> np.ndarray:
-        sizes = [height * width * CHANNELS for height, width in self.scaled]
+        sizes = [height * width * self.channels for height, width in self.scaled]
         return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
-def read_pair(sample: Sample, data: DataParams, size: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return image and foreground probability, scaled for squares of `size`, uint8 (H, W, 4), and the image's shape.
+def read_pair(sample: Sample, data: DataParams, size: int, several: bool = False) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return image and target, scaled for squares of `size`, uint8 (H, W, 4 or 5), and the image's shape.
+
+    The target is the foreground probability and, for `several` classes, the most likely class.
 
     Raises:
         TrainingError: a file is missing or damaged.
     """
     image, target = read_stored(sample.image), read_stored(sample.target)
     shape = scaled_shape(image.shape[:2], data, size)
-    return np.dstack([resize_image(image, shape), scaled_levels(target, sample.lookup, shape)]), image.shape[:2]
+    parts = [resize_image(image, shape), scaled_levels(target, sample.lookup, shape)]
+    if several:
+        classes = class_maps.reference(target, sample.lookup or ()).classes
+        parts.append(np.zeros(shape, np.uint8) if classes is None else class_maps.resize_classes(classes, shape))
+    return np.dstack(parts), image.shape[:2]
 
 
 def scaled_levels(target: np.ndarray, lookup: Sequence[int] | None, shape: tuple[int, int]) -> np.ndarray:
@@ -140,17 +150,30 @@ def prepared(
 
 
 def _filled(samples: tuple[Sample, ...], config: RunConfig, path: Path, on_progress: Callable[[int], None]) -> Pixels:
-    data, size = config.data, config.model.image_size
+    data, size, several = config.data, config.model.image_size, config.model.outputs > 1
     shapes, scaled, counts, points = [], [], [], []
+    pixels = np.zeros(256, np.int64)
     with path.open("wb") as file:
-        for pair, shape in _in_order(samples, lambda sample: read_pair(sample, data, size)):
+        for pair, shape in _in_order(samples, lambda sample: read_pair(sample, data, size, several)):
             file.write(pair.data)
             shapes.append(shape)
             scaled.append(pair.shape[:2])
             counts.append(squares_per_epoch(scaled[-1], data, size))
             points.append(foreground_points(pair[..., 3]) if data.framing == "tiles" else _NO_POINTS)
+            if several:
+                pixels += np.bincount(np.where(pair[..., 3] >= 128, pair[..., 4], 0).ravel(), minlength=256)
             on_progress(len(shapes))
-    return Pixels(samples, size, path, tuple(shapes), tuple(scaled), tuple(counts), tuple(points))
+    return Pixels(
+        samples,
+        size,
+        path,
+        tuple(shapes),
+        tuple(scaled),
+        tuple(counts),
+        tuple(points),
+        channels=5 if several else 4,
+        class_pixels=tuple(pixels[: config.model.outputs].tolist()) if several else (),
+    )
 
 
 def _in_order(

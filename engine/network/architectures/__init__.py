@@ -16,7 +16,8 @@ from engine.network.layers import Layer, Layers
 class Architecture:
     """`name` is the value of `model.architecture`; `declare` adds the layers from the scaled image to the output.
 
-    The output is the probability of foreground, (S, S, 1) where S is `model.image_size`: end with a head of `Layers`.
+    The output is the probability of foreground, or of background and each class, (S, S, `model.outputs`) where S is
+    `model.image_size`: end with a head of `Layers`.
     """
 
     name: str

@@ -25,7 +25,7 @@ def attention_gate(layers: Layers, skip: Layer, x: Layer, name: str) -> Layer:
 
 
 def declare(layers: Layers, params: ModelParams) -> None:
-    layers.head(unet_features(layers, params, two_convolutions, attention_gate), params.first_stride)
+    layers.head(unet_features(layers, params, two_convolutions, attention_gate), params.first_stride, params.outputs)
 
 
 ARCHITECTURE = Architecture("attention", declare)

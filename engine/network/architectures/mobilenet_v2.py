@@ -41,7 +41,7 @@ def declare(layers: Layers, params: ModelParams) -> None:
         x = layers.join(skips[SKIPS[level]], x, f"up{level}_join", f"with {SKIPS[level]}")
         x = layers.convolution(x, FILTERS[level], f"up{level}_conv1")
         x = layers.convolution(x, FILTERS[level], f"up{level}_conv2")
-    layers.head(x, 2)
+    layers.head(x, 2, params.outputs)
 
 
 class _Encoder:

@@ -20,7 +20,7 @@ def residual_block(layers: Layers, x: Layer, filters: int, name: str, stride: in
 
 
 def declare(layers: Layers, params: ModelParams) -> None:
-    layers.head(unet_features(layers, params, residual_block), params.first_stride)
+    layers.head(unet_features(layers, params, residual_block), params.first_stride, params.outputs)
 
 
 ARCHITECTURE = Architecture("residual", declare)

@@ -31,9 +31,9 @@ def declare(layers: Layers, params: ModelParams) -> None:
     published = params.first_stride == 1 and not params.batch_normalization
     x = unet_features(layers, params, two_convolutions)
     if published:
-        layers.classic_head(x)
+        layers.classic_head(x, params.outputs)
     else:
-        layers.head(x, params.first_stride)
+        layers.head(x, params.first_stride, params.outputs)
 
 
 def unet_features(layers: Layers, params: ModelParams, stage: Stage, gate: Gate | None = None) -> Layer:
