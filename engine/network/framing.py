@@ -116,13 +116,14 @@ class Canvas:
 
         `values` is (C,) if there are C values for each pixel, and () if there is one.
         """
+        self._shape = shape
         self._weights = _hann(size).reshape(size, size, *[1] * len(values))
         self._sum = np.zeros((*shape, *values), np.float32)
         self._total = np.zeros((*shape, *[1] * len(values)), np.float32)
 
     def add(self, square: np.ndarray, corner: Corner) -> None:
         """Add the prediction for one window, float32 (S, S[, C]); its mirrored part is dropped."""
-        inside, place = overlap(corner, self._sum.shape[:2], square.shape[:2])
+        inside, place = overlap(corner, self._shape, (square.shape[0], square.shape[1]))
         weights = self._weights[inside]
         self._sum[place] += square[inside] * weights
         self._total[place] += weights

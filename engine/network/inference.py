@@ -88,7 +88,7 @@ class _Pending:
             agreement = 2 * self.shared_px / self.foreground_px if self.foreground_px else 1.0
         if mean.ndim == 2:
             return Prediction(self.image, probability, agreement)
-        unsure = resize_probability(entropy(np.moveaxis(mean, -1, 0)), shape)
+        unsure = resize_probability(entropy(list(np.moveaxis(mean, -1, 0))), shape)
         return Prediction(self.image, probability, agreement, _most_likely(mean, shape), unsure)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def foreground(values: np.ndarray) -> np.ndarray:
-    """Return the foreground probability, (H, W), of that itself, or of those of background and each class, (H, W, K + 1)."""
+    """Return the foreground probability, (H, W), of itself or of that of background and each class, (H, W, K + 1)."""
     return values if values.ndim == 2 else 1 - values[..., 0]
 
 
