@@ -98,6 +98,11 @@ def truth_codes(session: Session, dataset_id: str) -> list[tuple[int, int | str]
     return [(code, key) for code, key in session.get_one(Dataset, dataset_id).truth_codes or []]
 
 
+def class_count(dataset: Dataset) -> int:
+    """Return how many classes the truth of a dataset has beside background."""
+    return max((index for index in dataset.lookup if index != IGNORED_CLASS), default=0)
+
+
 def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, lookup: list[int] | None) -> Dataset:
     """Recount a dataset and refresh its fingerprint; store a proposed class mapping where none is set yet."""
     dataset = session.get_one(Dataset, dataset_id)

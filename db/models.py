@@ -225,6 +225,7 @@ class SavedRecipe(Base):
 class Run(Base):
     """One training. `label_set_id` is what it was trained on; empty means truth.
 
+    `classes` are those that it tells apart, as its dataset had them when it started; empty for foreground alone.
     `note`, `tags` (short words), `pinned` and `archived` are set by people, and no job depends on them.
     """
 
@@ -236,6 +237,7 @@ class Run(Base):
     preset: Mapped[str] = mapped_column(String(64))
     config: Mapped[dict[str, Any]]
     lookup: Mapped[list[Any]] = mapped_column(default=list)
+    classes: Mapped[list[Any]] = mapped_column(default=list)
     code_version: Mapped[str] = mapped_column(String(32))
     dataset_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
@@ -322,7 +324,9 @@ class Prediction(Base):
     `label_*` scores are agreement with the run's pseudo-label; `truth_*` are against truth. All at
     threshold 0.5. Either is empty where that reference does not exist. `uncertainty` in [0, 1] is the mean of the
     uncertainty map (see `engine.network.inference`), `flip_agreement` in [0, 1] the Dice at threshold 0.5 between the
-    predictions for the image and for its mirror image; empty where only one was computed.
+    predictions for the image and for its mirror image; empty where only one was computed. Scores and counts are of
+    foreground; `truth_confusion`, where the run tells classes apart, has [class in truth, predicted class, pixels]
+    for each pair of classes that occurs.
     """
 
     __tablename__ = "predictions"
@@ -341,6 +345,7 @@ class Prediction(Base):
     truth_iou: Mapped[float | None]
     label_counts: Mapped[bytes | None] = mapped_column(LargeBinary)
     truth_counts: Mapped[bytes | None] = mapped_column(LargeBinary)
+    truth_confusion: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     __table_args__ = (
         Index("ix_predictions_label_dice", "prediction_set_id", "label_dice"),
         Index("ix_predictions_truth_dice", "prediction_set_id", "truth_dice"),

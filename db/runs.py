@@ -44,6 +44,7 @@ def create(
         preset=preset,
         config=config,
         lookup=list(dataset.lookup),
+        classes=list(dataset.classes) if config.get("model", {}).get("classes", 0) > 1 else [],
         code_version=code_version,
         dataset_fingerprint=dataset.fingerprint,
     )

@@ -54,6 +54,17 @@ class Reference:
         classes = None if self.classes is None else resize_classes(self.classes, shape)
         return Reference(resize_mask(self.foreground, shape), ignored, classes)
 
+    def confusion(self, predicted: np.ndarray) -> list[list[int]]:
+        """Return `metrics.confusion` of a predicted class map, uint8 (H, W), at the pixels that count."""
+        reference = self if predicted.shape == self.foreground.shape else self.resized(predicted.shape)
+        classes = reference.foreground.astype(np.uint8)
+        if reference.classes is not None:
+            classes *= reference.classes
+        if reference.ignored is None:
+            return metrics.confusion(predicted, classes)
+        counted = ~reference.ignored
+        return metrics.confusion(predicted[counted], classes[counted])
+
     def beside(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (`values`, foreground) at the pixels that count: as they are, or flat, (N,), if some are ignored.
 

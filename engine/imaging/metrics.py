@@ -6,7 +6,7 @@ An image where prediction and reference are both empty agrees fully: every overl
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -133,6 +133,39 @@ def agreement_curve(first_u8: np.ndarray, second_u8: np.ndarray) -> np.ndarray:
         for values in (np.minimum(first_u8, second_u8), first_u8, second_u8)
     )
     return _ratios(2 * both, first + second)
+
+
+def confusion(predicted: np.ndarray, reference: np.ndarray) -> list[list[int]]:
+    """Return [class in the reference, predicted class, pixels] for each pair that occurs, of two class maps, uint8."""
+    _same_shape(predicted, reference)
+    pairs, counts = np.unique(reference.astype(np.uint16) * 256 + predicted, return_counts=True)
+    return np.column_stack([pairs // 256, pairs % 256, counts]).tolist()
+
+
+def confusion_matrix(rows: Iterable[Sequence[int]], classes: int) -> np.ndarray:
+    """Return the sum of rows of `confusion`, int64 (classes + 1, classes + 1): by reference, then by prediction."""
+    matrix = np.zeros((classes + 1, classes + 1), np.int64)
+    for reference, predicted, pixels in rows:
+        matrix[reference, predicted] += pixels
+    return matrix
+
+
+class ClassScores(NamedTuple):
+    """Dice and IoU of each class, float64 (K,), from pixels summed over all images; 1 where both sides have none.
+
+    `occurs`, bool (K,), says which classes the reference or the prediction has.
+    """
+
+    dice: np.ndarray
+    iou: np.ndarray
+    occurs: np.ndarray
+
+
+def class_scores(matrix: np.ndarray) -> ClassScores:
+    """Return the scores of classes 1 to K from a confusion matrix, (K + 1, K + 1)."""
+    both = np.diag(matrix)[1:]
+    either = matrix.sum(axis=0)[1:] + matrix.sum(axis=1)[1:]
+    return ClassScores(_ratios(2 * both, either), _ratios(both, either - both), either > 0)
 
 
 def _at_least(histogram: np.ndarray) -> np.ndarray:

@@ -122,9 +122,11 @@ def predict_dataset(
         for image, drawn in zip(missing, predictions, strict=True):
             levels, unsure = metrics.probability_to_u8(drawn.probability), metrics.probability_to_u8(drawn.uncertainty)
             files.write(stored.uncertainty_key(set_id, image.id), codec.encode_png(unsure))
+            if drawn.classes is not None:
+                files.write(stored.prediction_classes_key(set_id, image.id), codec.encode_png(drawn.classes))
             files.write(stored.prediction_key(set_id, image.id), codec.encode_png(levels))
             scores = {"uncertainty": float(unsure.mean() / 255), "flip_agreement": drawn.flip_agreement}
-            rows.append(references.scored(image, levels) | scores)
+            rows.append(references.scored(image, levels, drawn.classes) | scores)
             means.add(rows[-1])
             context.progress(means.images, len(images), rate=pace.rate(means.images), **phase)
             stopping = should_stop()
@@ -138,11 +140,12 @@ def predict_dataset(
 
 
 class _Drawn(NamedTuple):
-    """A probability and how unsure it is, both float32 (H, W) in [0, 1], and `Prediction.flip_agreement`."""
+    """A probability and how unsure it is, float32 (H, W) in [0, 1], and other fields of `inference.Prediction`."""
 
     probability: np.ndarray
     uncertainty: np.ndarray
     flip_agreement: float | None
+    classes: np.ndarray | None
 
 
 def _drawn(
@@ -173,7 +176,7 @@ def _drawn(
             # Seeded for each image, so that its mask does not depend on how many were predicted before it
             rng = np.random.default_rng(REFINE_SEED)
             probability = refined(prediction.image, prediction.probability, how.refine, rng)
-            yield _Drawn(probability, prediction.uncertainty, prediction.flip_agreement)
+            yield _Drawn(probability, prediction.uncertainty, prediction.flip_agreement, prediction.classes)
 
 
 class _Means:
@@ -217,10 +220,17 @@ class _References:
         with context.reading() as session:
             self._splits = {row.image_id: row.split for row in runs.split(session, run.id)} if own else {}
             self._labelled = recipes.labelled_images(session, self._label_set_id) if self._label_set_id else set()
-            self._lookup = session.get_one(Dataset, dataset_id).lookup
+            dataset = session.get_one(Dataset, dataset_id)
+            self._lookup = dataset.lookup
+            self._same_classes = [entry["name"] for entry in dataset.classes] == [
+                entry["name"] for entry in run.classes
+            ]
 
-    def scored(self, image: Image, levels: np.ndarray) -> dict[str, Any]:
-        """Return the row of a prediction, uint8 (H, W), with every score that has a reference."""
+    def scored(self, image: Image, levels: np.ndarray, classes: np.ndarray | None = None) -> dict[str, Any]:
+        """Return the row of a prediction, uint8 (H, W), with every score that has a reference.
+
+        `classes`, uint8 (H, W), is the most likely class of each pixel, compared with truth that has the same classes.
+        """
         mask = metrics.to_mask(levels, 0.5)
         row: dict[str, Any] = {
             "image_id": image.id,
@@ -237,6 +247,8 @@ class _References:
             row[f"{name}_iou"] = metrics.iou(compared, foreground)
             counts = metrics.threshold_counts(*reference.beside(levels))
             row[f"{name}_counts"] = metrics.pack_counts(counts)
+            if name == "truth" and classes is not None and self._same_classes:
+                row["truth_confusion"] = reference.confusion(class_maps.to_classes(levels, classes, 0.5))
         return row
 
     def _label(self, image: Image) -> Reference | None:

@@ -13,7 +13,7 @@ OWNERS = (DATASETS, LABELS, RUNS, PREDICTIONS)
 """Folders that hold one folder for each row of a kind."""
 
 EXPORTS = "exports"
-SUBFOLDERS = {DATASETS: ("images", "thumbs", "truth"), PREDICTIONS: ("uncertainty",)}
+SUBFOLDERS = {DATASETS: ("images", "thumbs", "truth"), PREDICTIONS: ("uncertainty", "classes")}
 """Folders of images inside the folder of a row; each may have `EXPORTS` as well."""
 
 BEST_MODEL = "best.keras"
@@ -150,6 +150,14 @@ def prediction_key(prediction_set_id: str, image_id: str) -> str:
 def uncertainty_key(prediction_set_id: str, image_id: str) -> str:
     """The uncertainty of a prediction at each pixel, in the image's own size: 8-bit PNG, 255 is 1."""
     return f"{prediction_folder(prediction_set_id)}/uncertainty/{checked_id(image_id)}.png"
+
+
+def prediction_classes_key(prediction_set_id: str, image_id: str) -> str:
+    """The most likely class of each pixel beside background, in the image's own size: 8-bit PNG of class numbers.
+
+    Only of a run that tells classes apart. Where the foreground probability is below the threshold it has no meaning.
+    """
+    return f"{prediction_folder(prediction_set_id)}/classes/{checked_id(image_id)}.png"
 
 
 def owner_folder(key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,6 +76,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     with context.reading() as session:
         taught = {sample.id for sample in samples}
         notes = concerns(session, context.artifacts, chosen, [image for image in images if image.id in taught], config)
+    notes += _missing_classes(chosen, images, rows)
     for note in notes:
         log.warning(note)
     details["notes"] = notes
@@ -236,6 +238,27 @@ def concerns(session: Session, files: Store, teacher: Teacher, images: Sequence[
     if note := vanishing_note(targets, [(image.height, image.width) for image in images], lookup, config):
         found.append(note)
     return found
+
+
+def _missing_classes(run: Run, images: Sequence[Image], rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a sentence on each class of a run that no image to train on has."""
+    if not run.classes:
+        return []
+    splits = {row["image_id"]: row["split"] for row in rows}
+    found: dict[str, set[int]] = {"train": set(), "validation": set()}
+    counts: Counter[int] = Counter()
+    for image in images:
+        if image.id in splits:
+            classes = {run.lookup[value] for value, pixels, *_ in image.truth_values or () if pixels}
+            found[splits[image.id]] |= classes
+            counts.update(classes if splits[image.id] == "validation" else ())
+    notes = []
+    for entry in run.classes[1:]:
+        index, name = entry["index"], entry["name"]
+        if index not in found["train"]:
+            where = f"in {counts[index]} images to validate with only" if counts[index] else "in no image of this run"
+            notes.append(f"The class “{name}” occurs {where}, so the network cannot learn it.")
+    return notes
 
 
 def _weighed(context: JobContext, run: Run, config: RunConfig, samples: Sequence[Sample]) -> list[Sample]:

@@ -186,7 +186,7 @@ def test_a_lost_loss_ends_the_run_with_advice_and_keeps_the_good_model(tmp_path,
         return loss * keras.ops.where(steps.value > 2, math.nan, 1.0)
 
     steps = keras.Variable(0.0, trainable=False)
-    monkeypatch.setattr(compiled, "loss_of", lambda params: lost_later)
+    monkeypatch.setattr(compiled, "loss_of", lambda *_: lost_later)
     log = Log()
     hooks = Hooks(on_batch=lambda *_: steps.assign_add(1.0), on_epoch=log.hooks().on_epoch)
     result = fit(tiny(training={"epochs": 5, "loss": "dice"}), discs(tmp_path / "files"), tmp_path / "run", hooks)
