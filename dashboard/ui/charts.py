@@ -27,19 +27,24 @@ DASHES, TRAINING_DASHES = ("solid", "dash", "longdashdot", "longdash"), ("dot", 
 MOST_POINTS = 2000
 
 
+Side = Literal["train", "validation", ""]
+
+
 @dataclass(frozen=True)
 class Curve:
     """One line: `values[i]` belongs to `epochs[i]`.
 
     With `run` set, each run has its colour, training is dotted and validation solid; with more runs than colours, the
-    colours repeat with other dashes. Without it, training and validation have two colours.
+    colours repeat with other dashes. Without it, training and validation have two colours. With `class_number`, `run`
+    is the name of a class, which has its colour and one entry in the legend for both.
     """
 
     metric: str
     epochs: Sequence[float]
     values: Sequence[float]
-    group: Literal["train", "validation", ""] = ""
+    group: Side = ""
     run: str = ""
+    class_number: int = 0
 
 
 def curves_figure(
@@ -77,8 +82,9 @@ def curves_figure(
     if x_title == "Epoch":
         few = max((len(curve.epochs) for curve in curves), default=0) <= 20
         layout["xaxis"] |= {"dtick": 1 if few and curves else None, "tickformat": "d"}
-    if len(curves) > FEW_CURVES:
-        _legend_below(layout, len(curves))
+    classes = len({curve.class_number for curve in curves if curve.class_number})
+    if classes or len(curves) > FEW_CURVES:
+        _legend_below(layout, classes or len(curves))
     return {"data": traces, "layout": layout}
 
 
@@ -183,14 +189,21 @@ def _traces(curve: Curve, runs: list[str], smoothing: float) -> list[dict[str, A
     x, raw = np.asarray(curve.epochs)[kept].tolist(), np.asarray(curve.values, dtype=float)
     many_runs = any(runs)
     training = curve.group == "train"
-    again, place = divmod(runs.index(curve.run) if many_runs else int(training), len(palette.SERIES))
+    if curve.class_number:
+        again, colour = (curve.class_number - 1) // len(palette.CLASSES), palette.class_colour(curve.class_number)
+    else:
+        again, place = divmod(runs.index(curve.run) if many_runs else int(training), len(palette.SERIES))
+        colour = palette.SERIES[place]
     words = [escape(_shortened(curve.run)), curve.metric if not curve.group or not many_runs else "", curve.group]
     name = " · ".join(word for word in words if word)
     dashes = TRAINING_DASHES if many_runs and training else DASHES
-    line = {"color": palette.SERIES[place], "width": 2, "dash": dashes[again % len(dashes)]}
+    line = {"color": colour, "width": 2, "dash": dashes[again % len(dashes)]}
     mode = "lines+markers" if len(x) <= 2 else "lines"
-    trace = {"type": "scatter", "x": x, "y": _known(raw[kept]), "line": line, "legendgroup": name}
-    drawn = {"name": name, "mode": mode, "hovertemplate": "%{y:.4g}"}
+    trace = {"type": "scatter", "x": x, "y": _known(raw[kept]), "line": line}
+    trace["legendgroup"] = f"class {curve.class_number}" if curve.class_number else name
+    drawn: dict[str, Any] = {"name": name, "mode": mode, "hovertemplate": "%{y:.4g}"}
+    if curve.class_number and training:  # hidden and shown with its class
+        drawn["showlegend"] = False
     if smoothing <= 0:
         return [trace | drawn]
     faint = {"line": {**line, "width": 1}, "opacity": FAINT, "showlegend": False, "hoverinfo": "skip"}

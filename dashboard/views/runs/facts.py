@@ -27,7 +27,7 @@ from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
 from engine.core.run_config_text import ConfigRow, config_rows
 from engine.training.memory_advice import memory_advice
-from engine.training.run_details import hardware_line, weights_note
+from engine.training.run_details import class_names, hardware_line, weights_note
 
 NO_MODEL = "There is no model yet: resume it to get one."
 
@@ -45,7 +45,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class RunHead:
-    """What stays the same while a run trains."""
+    """What stays the same while a run trains. `classes` are the names, background first; () for foreground alone."""
 
     id: str
     name: str
@@ -65,6 +65,7 @@ class RunHead:
     train_images: int
     validation_images: int
     probes: tuple[Probe, ...]
+    classes: tuple[str, ...] = ()
 
     @property
     def changed(self) -> tuple[ConfigRow, ...]:
@@ -164,6 +165,7 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
             Probe(image.id, image.name, side, bool(run.label_set_id) or image.has_truth, image.width / image.height)
             for image, side in runs.probe_images(session, run.id)
         ),
+        classes=class_names(run.classes),
     )
 
 
