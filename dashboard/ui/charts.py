@@ -8,7 +8,7 @@ The key preserves zoom and hidden curves while new epochs arrive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
@@ -243,7 +243,8 @@ def _layout(height_px: int, title: str, x_title: str) -> dict[str, Any]:
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
-def show(figure: go.Figure | dict[str, Any], *, key: str) -> None:
-    """Draw a figure."""
+def show(figure: go.Figure | dict[str, Any], *, key: str, on_select: Callable[[], None] | None = None) -> None:
+    """Draw a figure; `on_select` is called when a point of it was clicked: the session state has it under the key."""
     drawn = go.Figure(figure) if isinstance(figure, dict) else figure
-    st.plotly_chart(drawn, key=key, config=CONFIG, width="stretch")
+    chosen: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
+    st.plotly_chart(drawn, key=key, config=CONFIG, width="stretch", **chosen)

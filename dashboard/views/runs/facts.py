@@ -15,6 +15,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
+from dashboard.facts.class_results import class_results
 from dashboard.facts.jobs import JobView, job_view
 from dashboard.facts.rounds import RoundView, round_views, rounds_total
 from dashboard.facts.run_metrics import MetricHistory, Reference
@@ -26,6 +27,7 @@ from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
 from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
 from engine.core.run_config_text import ConfigRow, config_rows
+from engine.imaging.class_confusion import ClassConfusion
 from engine.training.memory_advice import memory_advice
 from engine.training.run_details import class_names, hardware_line, weights_note
 
@@ -267,7 +269,7 @@ class RunFacts:
     """What the summary of a run is computed from. `config` is None where this version cannot parse it.
 
     `curves` are those of the network that was kept: of the round with the best epoch, or else of the last.
-    `agreement` and `truth_dice` are means over the validation masks at threshold 0.5.
+    `agreement` and `truth_dice` are means over the validation masks at threshold 0.5, `classes` their confusion.
     """
 
     head: RunHead
@@ -278,6 +280,7 @@ class RunFacts:
     agreement: float | None
     truth_dice: float | None
     rounds: tuple[RoundView, ...]
+    classes: ClassConfusion | None = None
 
     @property
     def nothing_to_find(self) -> bool:
@@ -299,6 +302,7 @@ def run_facts(session: Session, run_id: str, now: datetime, lost_after_s: float)
     history = MetricHistory()
     history.fetch(session, run_id, 0, status.epochs_done)
     rounds = round_views(session, run_id)
+    classes = class_results(session, run)
     masks, scores = validation_masks(session, run), runs.validation_scores(session, run)
     return RunFacts(
         head=head,
@@ -309,6 +313,7 @@ def run_facts(session: Session, run_id: str, now: datetime, lost_after_s: float)
         agreement=scores.label_dice if scores else None,
         truth_dice=scores.truth_dice if scores else None,
         rounds=rounds,
+        classes=classes.confusion if classes else None,
     )
 
 

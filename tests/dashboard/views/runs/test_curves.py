@@ -13,7 +13,6 @@ from dashboard.views.runs.facts import run_head
 from db import runs
 from tests.support.several_classes import add_eggs_and_pans, add_run_of_classes
 
-
 PLAIN = CurveSettings()
 
 
