@@ -21,7 +21,7 @@ from dashboard.ui import palette
 
 FAINT = 0.35
 # With more names than this, a legend beside the title would take too much height.
-FEW_CURVES, LEGEND_COLUMNS, LONGEST_NAME = 4, 3, 34
+FEW_CURVES, LEGEND_COLUMNS, CLASS_COLUMNS, LONGEST_NAME = 4, 3, 2, 34
 DASHES, TRAINING_DASHES = ("solid", "dash", "longdashdot", "longdash"), ("dot", "1px,5px", "3px,3px,1px,3px", "1px,8px")
 # A longer curve is thinned to about this many points: more than the chart has pixels across.
 MOST_POINTS = 2000
@@ -84,14 +84,14 @@ def curves_figure(
         layout["xaxis"] |= {"dtick": 1 if few and curves else None, "tickformat": "d"}
     classes = len({curve.class_number for curve in curves if curve.class_number})
     if classes or len(curves) > FEW_CURVES:
-        _legend_below(layout, classes or len(curves))
+        _legend_below(layout, classes or len(curves), CLASS_COLUMNS if classes else LEGEND_COLUMNS)
     return {"data": traces, "layout": layout}
 
 
-def _legend_below(layout: dict[str, Any], count: int) -> None:
+def _legend_below(layout: dict[str, Any], count: int, columns: int) -> None:
     """Put many names in columns below the chart, where they do not cover the curves."""
-    rows = -(-count // LEGEND_COLUMNS)
-    width = {"entrywidth": 0.98 / LEGEND_COLUMNS, "entrywidthmode": "fraction"}
+    rows = -(-count // columns)
+    width = {"entrywidth": 0.9 / columns, "entrywidthmode": "fraction", "tracegroupgap": 0, "maxheight": 1}
     place = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top", "font": {"size": 12}}
     layout |= {"legend": width | place, "height": layout["height"] + 21 * rows}
 

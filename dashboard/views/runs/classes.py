@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from dashboard.facts import urls, wording
 from dashboard.facts.class_results import ClassResults, ImagePixels, Split, class_results
 from dashboard.server.resources import database
 from dashboard.ui import charts, pictures
-from dashboard.views.runs.confusion_chart import MOST_CLASSES, confusion_figure
+from dashboard.views.runs.confusion_chart import FEW_CLASSES, MOST_CLASSES, confusion_figure
 from dashboard.views.runs.facts import RunHead
 from db import predictions
 from db.models import Run
 from engine.imaging.class_confusion import ClassConfusion
 
-FEW_CLASSES = 6
-"""So many fit beside the table of scores."""
 MOST_IMAGES, IMAGE_PX, MOST_NAMED = 8, 150, 6
 SPLITS: dict[str, Split | None] = {"Validation images": "validation", "All images": None}
 
@@ -61,10 +60,10 @@ def _scores(confusion: ClassConfusion, images: int) -> None:
         {"Class": each.name, "Dice vs truth": each.dice, "IoU vs truth": each.iou, "Images": each.images}
         for each in confusion.results
     ]
-    score = st.column_config.NumberColumn(format="%.3f")
+    table = pd.DataFrame(rows).astype({"Dice vs truth": float, "IoU vs truth": float})
+    styled = table.style.format("{:.3f}", subset=["Dice vs truth", "IoU vs truth"], na_rep="–")
     in_truth = st.column_config.NumberColumn(help="In how many of these images truth has the class.")
-    formats = {"Dice vs truth": score, "IoU vs truth": score, "Images": in_truth}
-    st.dataframe(rows, hide_index=True, column_config=formats)
+    st.dataframe(styled, hide_index=True, column_config={"Images": in_truth})
     st.caption(
         f"Over all pixels of {wording.count(images, 'image')} with truth, at mask threshold 0.5. Dice of the masks "
         "elsewhere on this page is of their foreground, all classes as one."

@@ -13,7 +13,11 @@ from engine.imaging.class_confusion import ClassConfusion
 MOST_CLASSES = 20
 """With more, cells and names would be too small to read in a window of 800 px."""
 
+FEW_CLASSES = 6
+"""So many names fit side by side under half a page."""
+
 CELL_PX, LEAST_PX, AROUND_PX, LONGEST_NAME = 26, 130, 120, 18
+DARK = 0.6
 LEAST_WRITTEN = 0.005
 """Smaller shares are left blank: they would be written as 0."""
 
@@ -28,13 +32,18 @@ def confusion_figure(confusion: ClassConfusion) -> dict[str, Any]:
     names = [escape(_shortened(name)) for name in confusion.names]
     shares = confusion.shares
     truth, predicted = (each.ravel() for each in np.indices(confusion.matrix.shape))
-    written = [[f"{share:.0%}" if share >= LEAST_WRITTEN else "" for share in row] for row in shares]
-    axis = {"tickvals": list(range(count)), "ticktext": names, "showgrid": False, "zeroline": False, "automargin": True}
+    axis = {
+        "tickvals": list(range(count)),
+        "ticktext": names,
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+        "ticks": "",
+    }
     heat = {
         "type": "heatmap",
         "z": np.nan_to_num(shares).tolist(),
-        "text": written,
-        "texttemplate": "%{text}",
         "colorscale": [[0, palette.SHADES[0]], [1, palette.SHADES[1]]],
         "zmin": 0,
         "zmax": 1,
@@ -57,15 +66,28 @@ def confusion_figure(confusion: ClassConfusion) -> dict[str, Any]:
     }
     layout = {
         "height": max(CELL_PX * count, LEAST_PX) + AROUND_PX,
-        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "margin": {"l": 8, "r": 8, "t": 30, "b": 8},
+        "annotations": [_share(share, row, column) for (row, column), share in np.ndenumerate(shares)],
         "hovermode": "closest",
         "hoverdistance": -1,  # anywhere in a cell, however large it is
         "dragmode": False,
         "showlegend": False,
-        "xaxis": axis | {"title": {"text": "Class in the masks", "standoff": 4}, "range": [-0.5, count - 0.5]},
-        "yaxis": axis | {"title": {"text": "Class in truth", "standoff": 4}, "range": [count - 0.5, -0.5]},
+        "xaxis": axis
+        | {
+            "title": {"text": "Class in the masks", "standoff": 16},
+            "range": [-0.5, count - 0.5],
+            "tickangle": -90 if count > FEW_CLASSES else 0,
+        },
+        "yaxis": axis | {"title": {"text": "Class in truth", "standoff": 16}, "range": [count - 0.5, -0.5]},
     }
     return {"data": [heat, cells], "layout": layout}
+
+
+def _share(share: float, row: int, column: int) -> dict[str, Any]:
+    """Return the text in a cell; on dark cells it is white in both themes."""
+    text = f"{share:.0%}" if share >= LEAST_WRITTEN else ""
+    font = {"size": 11} | ({"color": "white"} if share >= DARK else {})
+    return {"x": column, "y": row, "text": text, "showarrow": False, "font": font}
 
 
 def _words(confusion: ClassConfusion, truth: int, predicted: int) -> str:
