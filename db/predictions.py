@@ -56,15 +56,15 @@ def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tup
     yield from session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}).partitions()
 
 
-def confusions(session: Session, prediction_set_id: str, split: str | None = None) -> list[Row[Any]]:
-    """Return (image_id, name, truth_confusion) of the images that have one, in the dataset's order."""
+def confusions(session: Session, prediction_set_id: str) -> list[Row[Any]]:
+    """Return (image_id, name, split, truth_confusion) of the images that have one, in the dataset's order."""
     query = (
-        select(Prediction.image_id, Image.name, Prediction.truth_confusion)
+        select(Prediction.image_id, Image.name, Prediction.split, Prediction.truth_confusion)
         .join(Image, Image.id == Prediction.image_id)
         .where(Prediction.prediction_set_id == prediction_set_id, Prediction.truth_confusion.is_not(None))
         .order_by(Image.position, Image.id)
     )
-    return list(session.execute(query.where(Prediction.split == split) if split else query))
+    return list(session.execute(query))
 
 
 def stamp(session: Session, prediction_set_id: str) -> str:

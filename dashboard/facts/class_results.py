@@ -1,28 +1,26 @@
-"""How well a run tells its classes apart on its own dataset: the confusion with truth, and the images it comes from."""
+"""How well a run tells its classes apart: the confusion of its masks with truth, and the images it comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 from sqlalchemy.orm import Session
 
-from db import predictions, runs
-from db.models import Run
+from db import predictions
+from db.models import PredictionSet, Run
 from engine.imaging.class_confusion import ClassConfusion, Rows, class_confusion
 from engine.training.run_details import class_names
-
-Split = Literal["validation", "train"]
 
 
 @dataclass(frozen=True)
 class ImageResult:
-    """The confusion of one image."""
+    """The confusion of one image, and the side of the run's split that it is on."""
 
     image_id: str
     name: str
+    split: str
     rows: Rows
 
 
@@ -46,6 +44,11 @@ class ClassResults:
     def confusion(self) -> ClassConfusion:
         return class_confusion(self.names, [image.rows for image in self.images])
 
+    @property
+    def validation(self) -> ClassResults:
+        """The results on the run's validation images alone."""
+        return replace(self, images=tuple(image for image in self.images if image.split == "validation"))
+
     def of_images(self, image_ids: Collection[str]) -> ClassResults:
         """Return the results on these images alone."""
         return replace(self, images=tuple(image for image in self.images if image.image_id in image_ids))
@@ -61,14 +64,14 @@ class ClassResults:
         return tuple(sorted(found, key=lambda each: -each.pixels)[:most])
 
 
-def class_results(session: Session, run: Run, split: Split | None = "validation") -> ClassResults | None:
-    """Return how well a run tells its classes apart on those images of its own dataset that have truth.
+def class_results(session: Session, prediction_set_id: str) -> ClassResults | None:
+    """Return how well a run tells its classes apart on those predicted images that have truth with these classes.
 
-    None for a run of foreground alone, and where no image has such a result. `split` None: on all of them.
+    None for a run of foreground alone.
     """
-    own = runs.own_prediction_set(session, run) if run.classes else None
-    rows = predictions.confusions(session, own.id, split) if own is not None else []
-    if not rows:
+    run = session.get_one(Run, session.get_one(PredictionSet, prediction_set_id).run_id)
+    if not run.classes:
         return None
-    images = tuple(ImageResult(row.image_id, row.name, row.truth_confusion) for row in rows)
+    rows = predictions.confusions(session, prediction_set_id)
+    images = tuple(ImageResult(row.image_id, row.name, row.split, row.truth_confusion) for row in rows)
     return ClassResults(class_names(run.classes), images)

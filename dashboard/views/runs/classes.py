@@ -6,17 +6,15 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.facts import urls, wording
-from dashboard.facts.class_results import ClassResults, ImagePixels, Split, class_results
-from dashboard.server.resources import database
+from dashboard.facts.class_results import ClassResults, ImagePixels
+from dashboard.server.class_tables import class_table
 from dashboard.ui import charts, pictures
 from dashboard.views.runs.confusion_chart import FEW_CLASSES, MOST_CLASSES, confusion_figure
 from dashboard.views.runs.facts import RunHead
-from db import predictions
-from db.models import Run
 from engine.imaging.class_confusion import ClassConfusion
 
 MOST_IMAGES, IMAGE_PX, MOST_NAMED = 8, 150, 6
-SPLITS: dict[str, Split | None] = {"Validation images": "validation", "All images": None}
+VALIDATION, ALL = "Validation images", "All images"
 
 Cell = tuple[int, int]
 """(class in truth, class in the masks)."""
@@ -24,17 +22,16 @@ Cell = tuple[int, int]
 
 def classes_section(head: RunHead, prediction_set_id: str | None) -> None:
     """Draw the classes of a run that tells several apart, once it has predicted its own dataset."""
-    if not head.classes or not prediction_set_id:
+    everything = class_table(prediction_set_id) if head.classes and prediction_set_id else None
+    if everything is None:
         return
     st.subheader("Classes")
     pictures.class_legend(head.classes[: MOST_CLASSES + 1])
     chosen = st.segmented_control(
-        "Images", list(SPLITS), default=next(iter(SPLITS)), required=True, key=f"runs-classes-{head.id}"
+        "Images", (VALIDATION, ALL), default=VALIDATION, required=True, key=f"runs-classes-{head.id}"
     )
-    with database().reading() as session:
-        stamp = predictions.stamp(session, prediction_set_id)
-    results = _results(head.id, stamp, head.truth_version, SPLITS[chosen])
-    if results is None:
+    results = everything if chosen == ALL else everything.validation
+    if not results.images:
         st.caption("None of these images has truth with the classes of this run, so there is nothing to compare.")
         return
     confusion = results.confusion
@@ -45,14 +42,6 @@ def classes_section(head: RunHead, prediction_set_id: str | None) -> None:
     with right:
         cells = _matrix(head.id, confusion) if len(confusion.names) <= MOST_CLASSES + 1 else _table(confusion)
     _images(head, results, cells)
-
-
-@st.cache_data(max_entries=16, show_spinner="Reading the classes …")
-def _results(run_id: str, stamp: str, truth_version: int, split: Split | None) -> ClassResults | None:
-    """Return the results of a run. `stamp` and `truth_version` only identify the state they were computed from."""
-    with database().reading() as session:
-        run = session.get(Run, run_id)
-        return class_results(session, run, split) if run is not None else None
 
 
 def _scores(confusion: ClassConfusion, images: int) -> None:

@@ -302,7 +302,8 @@ def run_facts(session: Session, run_id: str, now: datetime, lost_after_s: float)
     history = MetricHistory()
     history.fetch(session, run_id, 0, status.epochs_done)
     rounds = round_views(session, run_id)
-    classes = class_results(session, run)
+    own = runs.own_prediction_set(session, run) if run.classes else None
+    classes = class_results(session, own.id) if own else None
     masks, scores = validation_masks(session, run), runs.validation_scores(session, run)
     return RunFacts(
         head=head,
@@ -313,7 +314,7 @@ def run_facts(session: Session, run_id: str, now: datetime, lost_after_s: float)
         agreement=scores.label_dice if scores else None,
         truth_dice=scores.truth_dice if scores else None,
         rounds=rounds,
-        classes=classes.confusion if classes else None,
+        classes=classes.validation.confusion if classes and classes.validation.images else None,
     )
 
 

@@ -13,7 +13,7 @@ from dashboard.ui import palette
 from dashboard.views.runs.confusion_chart import confusion_figure
 from dashboard.views.runs.facts import run_facts
 from dashboard.views.runs.story import story
-from db import datasets
+from db import datasets, runs
 from db.models import Run, utc_now
 from engine.imaging.class_confusion import class_confusion
 from tests.dashboard.views.runs.test_page import PAGE, texts
@@ -29,9 +29,9 @@ def run(installation):
     return add_run_of_classes(installation, add_eggs_and_pans(installation, 12, names=WITH_SPOON))
 
 
-def results(installation, run, split="validation"):
+def results(installation, run):
     with installation.database.reading() as session:
-        return class_results(session, session.get_one(Run, run.id), split)
+        return class_results(session, runs.own_prediction_set(session, session.get(Run, run.id)).id)
 
 
 def sentences(installation, run) -> str:
@@ -39,9 +39,10 @@ def sentences(installation, run) -> str:
         return "\n".join(story(run_facts(session, run.id, utc_now(), 60)).sentences)
 
 
-def test_results_are_of_validation_images_unless_all_are_wanted(installation, run):
-    found = results(installation, run)
-    assert len(found.images) == 4 and len(results(installation, run, None).images) == 12
+def test_results_of_validation_images_and_of_all(installation, run):
+    everything = results(installation, run)
+    found = everything.validation
+    assert (len(found.images), len(everything.images)) == (4, 12)
     egg, pan, spoon = found.confusion.results
     assert (egg.images, pan.images, spoon.images) == (4, 2, 0)
     assert 0.6 < egg.dice < 0.75 and pan.dice < 0.9 and spoon.dice is None
@@ -49,7 +50,7 @@ def test_results_are_of_validation_images_unless_all_are_wanted(installation, ru
 
 
 def test_the_images_of_a_cell_are_those_that_most_of_its_pixels_are_from(installation, run):
-    found = results(installation, run, None)
+    found = results(installation, run)
     most = found.most_of(1, 2, 3)
     assert len(most) == 3 and [image.pixels for image in most] == sorted((i.pixels for i in most), reverse=True)
     assert most[0].pixels == max({(t, p): n for t, p, n in image.rows}[1, 2] for image in found.images)
@@ -108,7 +109,7 @@ def test_the_page_shows_scores_matrix_and_images_that_link_to_the_gallery(instal
     where = app.selectbox(key=f"runs-cell-{run.id}")
     assert where.options[0].startswith("pan for egg (") and where.value == (1, 2)
     links = [link.proto for link in app.get("page_link") if "image=" in link.proto.query_string]
-    first = results(installation, run).most_of(1, 2, 1)[0]
+    first = results(installation, run).validation.most_of(1, 2, 1)[0]
     behind = [link for link in links if f"image={first.image_id}" in link.query_string]
     assert behind[-1].label == wording.escaped(first.name) and f"{first.pixels:,} pixels" in texts(app)
     where.select((2, 2)).run()
