@@ -27,8 +27,6 @@ CLASSES = (
     # Seven more for street scenes and the like, from "muted" of Tol, "Colour schemes", SRON/EPS/TN/09-002, 2021.
     *("#882255", "#DDCC77", "#332288", "#44AA99", "#CC6677", "#117733", "#999933"),
 )
-# From none to all, on light and dark pages alike.
-SHADES = ("rgba(128,140,150,0.12)", "rgba(0,114,178,1)")
 # Pixels that are left out of training and scores.
 IGNORED = "#808080"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.ui import palette
 from engine.imaging.class_confusion import ClassConfusion
 
 MOST_CLASSES = 20
@@ -18,6 +17,7 @@ FEW_CLASSES = 6
 
 CELL_PX, LEAST_PX, AROUND_PX, LONGEST_NAME = 26, 130, 120, 18
 DARK = 0.6
+SHADES = ("rgba(128,140,150,0.12)", "rgba(0,114,178,1)")  # from none to all, on light and dark pages alike
 LEAST_WRITTEN = 0.005
 """Smaller shares are left blank: they would be written as 0."""
 
@@ -44,7 +44,7 @@ def confusion_figure(confusion: ClassConfusion) -> dict[str, Any]:
     heat = {
         "type": "heatmap",
         "z": np.nan_to_num(shares).tolist(),
-        "colorscale": [[0, palette.SHADES[0]], [1, palette.SHADES[1]]],
+        "colorscale": [[0, SHADES[0]], [1, SHADES[1]]],
         "zmin": 0,
         "zmax": 1,
         "xgap": 1,
