@@ -130,10 +130,12 @@ def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: flo
     return tuple(options)
 
 
-def _classes(dataset: Dataset) -> tuple[str, ...]:
-    """Return the names of the classes of a dataset's truth, without background; () if there is one at most."""
-    count = class_maps.class_count(dataset.lookup)
-    return class_names(dataset.classes)[1 : count + 1] if count > 1 else ()
+def _classes(of: Dataset | LabelSet) -> tuple[str, ...]:
+    """Return the names of the classes of truth or of a label set, without background; () if there is one at most."""
+    names = class_names(of.classes)[1:]
+    if isinstance(of, Dataset):
+        names = names[: class_maps.class_count(of.lookup)]
+    return names if len(names) > 1 else ()
 
 
 def class_choices(teacher: Teacher) -> dict[int, str]:
@@ -167,8 +169,9 @@ def source(session: Session, run_id: str | None) -> Source | None:
         config = PRESETS[preset]
         problem = f"The settings of {run.name!r} are of another version, so the preset's are shown. {error}"
     # The number was found when it was submitted: only merging was a choice.
-    merged = config.model.classes == 1 and bool(_classes(session.get_one(Dataset, run.dataset_id)))
-    config = _with_classes(config, int(merged and not run.label_set_id))
+    label_set = session.get(LabelSet, run.label_set_id) if run.label_set_id else None
+    several = _classes(label_set or session.get_one(Dataset, run.dataset_id))
+    config = _with_classes(config, int(config.model.classes == 1 and bool(several)))
     return Source(run.id, run.name, run.dataset_id, run.label_set_id or TRUTH, preset, config, problem)
 
 
@@ -306,7 +309,7 @@ def _label_teacher(
         problem = f"The label set {label_set.name!r} has no masks. Compute it again on the Labels page."
     elif not kept:
         problem = f"Every image of the label set {label_set.name!r} is dropped. Keep some of them on the Labels page."
-    return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem)
+    return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem, _classes(label_set))
 
 
 def _pair(dataset: Dataset, image: Image, teacher: Teacher) -> Pair:

@@ -36,7 +36,7 @@ class Curve:
 
     With `run` set, each run has its colour, training is dotted and validation solid; with more runs than colours, the
     colours repeat with other dashes. Without it, training and validation have two colours. With `class_number`, `run`
-    is the name of a class, which has its colour and one entry in the legend for both.
+    is the name of a class, which has its `colour` and one entry in the legend for both.
     """
 
     metric: str
@@ -45,6 +45,7 @@ class Curve:
     group: Side = ""
     run: str = ""
     class_number: int = 0
+    colour: str = ""
 
 
 def curves_figure(
@@ -190,7 +191,7 @@ def _traces(curve: Curve, runs: list[str], smoothing: float) -> list[dict[str, A
     many_runs = any(runs)
     training = curve.group == "train"
     if curve.class_number:
-        again, colour = (curve.class_number - 1) // len(palette.CLASSES), palette.class_colour(curve.class_number)
+        again, colour = (curve.class_number - 1) // len(palette.CLASSES), curve.colour
     else:
         again, place = divmod(runs.index(curve.run) if many_runs else int(training), len(palette.SERIES))
         colour = palette.SERIES[place]

@@ -26,7 +26,9 @@ def classes_section(head: RunHead, prediction_set_id: str | None) -> None:
     if everything is None:
         return
     st.subheader("Classes")
-    pictures.class_legend(head.classes[: MOST_CLASSES + 1])
+    pictures.class_legend(head.classes[: MOST_CLASSES + 1], colours=head.class_colours)
+    if head.changed_classes:
+        st.caption(wording.escaped(head.changed_classes))
     chosen = st.segmented_control(
         "Images", (VALIDATION, ALL), default=VALIDATION, required=True, key=f"runs-classes-{head.id}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,19 +95,19 @@ def figures(
     left_out = len(head.classes) - 1 - MOST_CLASSES
     which = f"the first {MOST_CLASSES} classes" if left_out > 0 else "each class"
     for metric, title in scores.items():
-        if curves := _class_curves(history, metric, head.classes):
+        if curves := _class_curves(history, metric, head):
             result[f"{metric}_classes"] = figure(curves, f"{title} of {which}")
     return result
 
 
-def _class_curves(history: MetricHistory, metric: str, classes: Sequence[str]) -> list[charts.Curve]:
+def _class_curves(history: MetricHistory, metric: str, head: RunHead) -> list[charts.Curve]:
     """Return a curve of each class on validation images, and beside it a dotted one on training images."""
     curves = []
-    for number, name in numbered(classes):
+    for number, name in numbered(head.classes):
         sides = _sides(history, f"{metric}_{number}")
         first: list[charts.Side] = ["", "train"]  # without validation images the training curve is the only one
         curves += [
-            replace(side, run=name, class_number=number, group=group)
+            replace(side, run=name, class_number=number, colour=head.class_colours[number], group=group)
             for side, group in zip(reversed(sides), first, strict=False)
         ]
     return curves

@@ -27,6 +27,7 @@ from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
 from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
 from engine.core.run_config_text import ConfigRow, config_rows
+from engine.imaging.class_colours import class_colours
 from engine.imaging.class_confusion import ClassConfusion
 from engine.training.memory_advice import memory_advice
 from engine.training.run_details import class_names, hardware_line, weights_note
@@ -47,7 +48,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class RunHead:
-    """What stays the same while a run trains. `classes` are the names, background first; () for foreground alone."""
+    """What stays the same while a run trains. `classes` are the names, background first; () for foreground alone.
+
+    `class_colours` are theirs, and `changed_classes` says how they differ from those of the dataset now.
+    """
 
     id: str
     name: str
@@ -68,6 +72,8 @@ class RunHead:
     validation_images: int
     probes: tuple[Probe, ...]
     classes: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
+    changed_classes: str = ""
 
     @property
     def changed(self) -> tuple[ConfigRow, ...]:
@@ -168,6 +174,8 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
             for image, side in runs.probe_images(session, run.id)
         ),
         classes=class_names(run.classes),
+        class_colours=tuple(class_colours(run.classes)),
+        changed_classes=runs.changed_classes(run, dataset),
     )
 
 
