@@ -25,6 +25,12 @@ def title(session: Session, prediction_set_id: str) -> str:
     return f"{run.name} on {dataset.name}"
 
 
+def class_names(session: Session, prediction_set_id: str) -> list[str]:
+    """Return the classes that a set of predictions tells apart, background first; none if it is foreground alone."""
+    run = session.get_one(Run, session.get_one(PredictionSet, prediction_set_id).run_id)
+    return [str(entry["name"]) for entry in run.classes]
+
+
 def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
     """Yield every predicted image in the dataset's order, up to `ROWS_AT_ONCE` at a time: (image_id, name,
     content_hash, width, height, split, area, uncertainty, flip_agreement, label_counts, truth_counts, teacher_dice).

@@ -112,6 +112,7 @@ def _answer_zip(zipped: MaskZip) -> Answer:
         with database.reading() as session:
             row = row_of(session, zipped.table.owner, row_id)
             title, masks = _title(session, row), zipped.masks(session, row)
+            classes = predictions.class_names(session, row_id) if zipped.table is PREDICTIONS else []
 
         def table() -> str:
             with database.reading() as session:
@@ -123,7 +124,8 @@ def _answer_zip(zipped: MaskZip) -> Answer:
             if zipped.uncertain:
                 unsure = ((stored.uncertainty_key(row_id, mask.image_id), mask.name) for mask in masks)
                 parts.append(exports.map_members(store, "uncertainty", unsure))
-        pieces = exports.zip_stream(itertools.chain(*parts, exports.table_member(table)))
+        parts += [exports.class_member(classes), exports.table_member(table)]
+        pieces = exports.zip_stream(itertools.chain(*parts))
         return _Stream(pieces, media_type="application/zip", headers=_attachment(f"{title}.zip"))
 
     return answer

@@ -78,10 +78,13 @@ def masked_images(
     *,
     splits: Mapping[str, str],
     note: str,
+    classes: Sequence[str] = (),
+    likely_key_of: Callable[[str], str] = str,
 ) -> Annotated:
     """Return those of a dataset's images whose ids are in `masked` and whose mask, at `key_of(id)`, is stored.
 
-    Duplicates of an image are left out: annotations are for training, and seeing an image twice adds nothing.
+    Duplicates of an image are left out: annotations are for training, and seeing an image twice adds nothing. If the
+    masks tell `classes` apart, the most likely one of each pixel is at `likely_key_of(id)`.
 
     Raises:
         JobFailed: no mask is left.
@@ -93,13 +96,16 @@ def masked_images(
     ]
     if not chosen:
         raise JobFailed("The stored masks are gone. Compute them again.")
-    by_key = {image.key: (image.height, image.width) for image in chosen}
+    shapes = {image.key: (image.height, image.width) for image in chosen}
+    likely_keys = {key_of(id_): likely_key_of(id_) for id_ in masked} if classes else {}
 
     def read(key: str) -> np.ndarray:
-        mask = metrics.to_mask(_decoded(files, key), threshold)
-        return mask if mask.shape == by_key[key] else codec.resize_mask(mask, by_key[key])
+        mask = codec.resize_mask(metrics.to_mask(_decoded(files, key), threshold), shapes[key])
+        if not classes:
+            return mask.astype(np.uint8)
+        return mask * class_maps.resize_classes(_decoded(files, likely_keys[key]), shapes[key])
 
-    return Annotated(chosen, foreground_category(dataset.classes), read, note)
+    return Annotated(chosen, classes or [foreground_category(dataset.classes)], read, note)
 
 
 def run_facts(rows: RunRows) -> RunFacts:

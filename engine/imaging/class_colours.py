@@ -34,5 +34,12 @@ def class_colour(index: int) -> str:
 
 
 def png_palette() -> bytes:
-    """Return the red, green and blue of each of 256 class indices, 768 bytes; background is black."""
-    return bytes(3) + b"".join(bytes.fromhex(class_colour(index)[1:]) for index in range(1, 256))
+    """Return the red, green and blue of each of 256 class indices, 768 bytes; background is black.
+
+    Where colours come again their blue differs by a step, which readers by colour need to keep the classes apart.
+    """
+    colours = [bytearray(3), *(bytearray.fromhex(class_colour(index)[1:]) for index in range(1, 256))]
+    for index in range(1, IGNORE):
+        again = (index - 1) // len(CLASSES)
+        colours[index][2] += again if colours[index][2] < 128 else -again
+    return b"".join(colours)
