@@ -27,6 +27,7 @@ from engine.network.inference import predict_many
 from engine.network.networks import network
 from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
+from tests.support.class_runs import NAMES, add_class_run, add_classes
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.shared_data import SHARED_DATA
@@ -85,6 +86,27 @@ def test_coco_of_predictions_is_read_back(installation, dataset, tmp_path, what,
         assert image["file_name"] == positions[number].name
         assert isinstance(found.loadAnns(found.getAnnIds([number]))[0]["segmentation"], kind)
         assert (together == (levels >= 128)).mean() > (0.99 if kind is list else 0.9999)
+
+
+def test_classes_of_predictions_are_categories_and_class_ids(installation):
+    dataset = add_classes(installation)
+    _, set_id = add_class_run(installation, dataset)
+    result = export.run(submit(installation, "prediction_set", set_id, "coco-rle", 0.5), Context(installation))
+    found = COCO(str(installation.files.path(result["key"])))
+    assert [(each["id"], each["name"]) for each in found.loadCats(found.getCatIds())] == [*enumerate(NAMES)][1:]
+    with installation.database.reading() as session:
+        images = datasets.images(session, dataset.id)
+    for image in images:
+        truth = codec.decode_png(installation.files.read(stored.truth_key(dataset.id, image.id)))
+        drawn = np.zeros_like(truth)
+        for one in found.loadAnns(found.getAnnIds([image.position])):
+            drawn[found.annToMask(one) > 0] = one["category_id"]
+        np.testing.assert_array_equal(drawn, np.uint8([0, 1, 2, 2])[truth])
+    result = export.run(submit(installation, "prediction_set", set_id, "yolo", 0.5), Context(installation))
+    archive = zipfile.ZipFile(installation.files.path(result["key"]))
+    assert archive.read("data.yaml").decode().endswith('names:\n  0: "egg"\n  1: "=pan"\n  2: "cup"\n')
+    lines = archive.read("labels/image 0.txt").decode().splitlines()
+    assert {line.split()[0] for line in lines} == {"0", "1"}
 
 
 def test_a_threshold_changes_the_file_and_its_image_numbers_stay(installation, dataset):
