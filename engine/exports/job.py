@@ -164,9 +164,8 @@ def _packed(
         f"Compared with the run's own model on {len(squares)} squares of its images: the largest difference of a "
         f"probability was {apart:.2g}."
     )
-    model_pack.write(
-        target, folder / what.file, model_card(what, facts, check), example(what, facts.data, model.input_shape[1])
-    )
+    program = example(what, facts.data, model.input_shape[1], classes=facts.classes)
+    model_pack.write(target, folder / what.file, model_card(what, facts, check), program)
     steps.done()
     return {"difference": apart, "images": len(squares)}
 

@@ -141,22 +141,29 @@ def run_facts(rows: RunRows) -> RunFacts:
         metrics=by_epoch,
         model=config.model,
         data=config.data,
+        classes=tuple(str(entry["name"]) for entry in run.classes),
     )
 
 
 def _scores(rows: RunRows, best: dict[str, float], reference: Reference) -> tuple[Score, ...]:
     note = f"; {weights_note(rows.run.details)}" if weights_note(rows.run.details) else ""
     on = f"validation pixels at the best epoch{note}"
+    of, foreground = {"": ""}, ""
+    if rows.run.classes:  # the epochs' means are of classes, and the masks' scores of all of them together
+        of = {"": ", mean of the classes"}
+        of |= {f"_{entry['index']}": f", class {entry['name']}" for entry in rows.run.classes[1:]}
+        foreground = ", all classes as foreground"
     scores = [
-        Score(names[reference], best[metric], on)
+        Score(names[reference] + words, best[metric + suffix], on)
+        for suffix, words in of.items()
         for metric, names in (("val_dice", DICE_NAME), ("val_iou", IOU_NAME))
-        if metric in best
+        if metric + suffix in best
     ]
     truth = [row for row in rows.predictions if row.split == "validation" and row.truth_dice is not None]
     if truth:
         on = f"mean of the masks of {len(truth):,} validation images with truth, threshold 0.5{note}"
-        scores.append(Score("Dice vs truth", float(np.mean([row.truth_dice for row in truth])), on))
-        scores.append(Score("IoU vs truth", float(np.mean([row.truth_iou for row in truth])), on))
+        scores.append(Score(f"Dice vs truth{foreground}", float(np.mean([row.truth_dice for row in truth])), on))
+        scores.append(Score(f"IoU vs truth{foreground}", float(np.mean([row.truth_iou for row in truth])), on))
     return tuple(scores)
 
 
