@@ -5,7 +5,13 @@ Okabe and Ito, "Color Universal Design", 2008: eight colours that are distinct w
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from engine.imaging.class_maps import IGNORE
+
+COLOUR = re.compile("#[0-9A-Fa-f]{6}")
 
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#E69F00",
@@ -33,13 +39,40 @@ def class_colour(index: int) -> str:
     return CLASSES[(index - 1) % len(CLASSES)] if index else "transparent"
 
 
-def png_palette() -> bytes:
+def class_colours(classes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the colour of each class of a dataset or run, {"index", …[, "colour"]}: its own, or that of its index."""
+    return [entry.get("colour") or class_colour(entry["index"]) for entry in classes]
+
+
+def with_colours(classes: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return classes that keep the colours that those of the same name had before."""
+    had = {entry["name"]: {"colour": entry["colour"]} for entry in before if entry.get("colour")}
+    return [had.get(entry["name"], {}) | dict(entry) for entry in classes]
+
+
+def checked_colour(colour: str, name: str) -> str:
+    """Return the colour of the class `name` as "#RRGGBB".
+
+    Raises:
+        ValueError: it is not written like that.
+    """
+    if not COLOUR.fullmatch(colour.strip()):
+        raise ValueError(f"The colour of {name!r} is written as #RRGGBB, such as #E69F00. Got {colour.strip()!r}.")
+    return colour.strip().upper()
+
+
+def png_palette(classes: Iterable[Mapping[str, Any]] = ()) -> bytes:
     """Return the red, green and blue of each of 256 class indices, 768 bytes; background is black.
 
-    Where colours come again their blue differs by a step, which readers by colour need to keep the classes apart.
+    Of two equal colours the later one's blue differs by a step: readers by colour need that to keep classes apart.
     """
-    colours = [bytearray(3), *(bytearray.fromhex(class_colour(index)[1:]) for index in range(1, 256))]
-    for index in range(1, IGNORE):
-        again = (index - 1) // len(CLASSES)
-        colours[index][2] += again if colours[index][2] < 128 else -again
-    return b"".join(colours)
+    classes = list(classes)
+    own = dict(zip((entry["index"] for entry in classes), class_colours(classes), strict=True))
+    colours = {(0, 0, 0): 0}
+    for index in range(1, 256):
+        red, green, blue = bytes.fromhex(own.get(index, class_colour(index))[1:])
+        step = 1 if blue < 128 else -1
+        while (red, green, blue) in colours:
+            blue += step
+        colours[red, green, blue] = index
+    return b"".join(map(bytes, colours))
