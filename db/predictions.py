@@ -25,12 +25,6 @@ def title(session: Session, prediction_set_id: str) -> str:
     return f"{run.name} on {dataset.name}"
 
 
-def class_names(session: Session, prediction_set_id: str) -> list[str]:
-    """Return the classes that a set of predictions tells apart, background first; none if it is foreground alone."""
-    run = session.get_one(Run, session.get_one(PredictionSet, prediction_set_id).run_id)
-    return [str(entry["name"]) for entry in run.classes]
-
-
 def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
     """Yield every predicted image in the dataset's order, up to `ROWS_AT_ONCE` at a time: (image_id, name,
     content_hash, width, height, split, area, uncertainty, flip_agreement, label_counts, truth_counts, teacher_dice).
@@ -60,6 +54,13 @@ def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tup
         .order_by(Image.position, Image.id)
     )
     yield from session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}).partitions()
+
+
+def class_names(session: Session, prediction_set_id: str) -> tuple[str, ...]:
+    """Return the classes that the run of a set tells apart, background first; none if it knows foreground alone."""
+    query = select(Run.classes).join(PredictionSet, PredictionSet.run_id == Run.id)
+    found = session.scalar(query.where(PredictionSet.id == prediction_set_id))
+    return tuple(str(entry["name"]) for entry in found or ())
 
 
 def stamp(session: Session, prediction_set_id: str) -> str:

@@ -112,13 +112,13 @@ def _answer_zip(zipped: MaskZip) -> Answer:
         with database.reading() as session:
             row = row_of(session, zipped.table.owner, row_id)
             title, masks = _title(session, row), zipped.masks(session, row)
-            classes = predictions.class_names(session, row_id) if zipped.table is PREDICTIONS else []
+            classes = session.get_one(Run, row.run_id).classes if isinstance(row, PredictionSet) else []
 
         def table() -> str:
             with database.reading() as session:
                 return zipped.table.write(session, row_id, threshold)
 
-        parts = [exports.mask_members(store, row.dataset_id, masks, kind, threshold)]
+        parts = [exports.mask_members(store, row.dataset_id, masks, kind, threshold, classes)]
         if request.query_params.get("probabilities") == "1":
             parts.append(exports.map_members(store, "probabilities", ((mask.key, mask.name) for mask in masks)))
             if zipped.uncertain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from engine.exports import pictures
 from engine.exports.pictures import MaskKind
 from engine.exports.tables import as_csv
 from engine.imaging import class_maps, codec, metrics
-from engine.imaging.class_colours import class_colour
+from engine.imaging.class_colours import class_colours
 from engine.store import keys as stored
 from engine.store.base import Store
 
@@ -86,7 +86,12 @@ def zip_stream(members: Iterable[Member]) -> Generator[bytes, None, None]:
 
 
 def mask_members(
-    store: Store, dataset_id: str, masks: Iterable[Mask], kind: MaskKind, threshold: float
+    store: Store,
+    dataset_id: str,
+    masks: Iterable[Mask],
+    kind: MaskKind,
+    threshold: float,
+    classes: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[Member]:
     """Yield <kind>/<name>.png of each mask: "cutouts" are the image's foreground, others as `pictures.mask_png` has it.
 
@@ -101,7 +106,7 @@ def mask_members(
         if kind == "cutouts" and other is not None:
             data = pictures.cutout_png(other, levels, threshold)
         else:
-            data = pictures.mask_png(class_maps.to_classes(levels, other, threshold), kind, other is not None)
+            data = pictures.mask_png(class_maps.to_classes(levels, other, threshold), kind, classes)
         yield f"{kind}/{mask.name}.png", data
 
 
@@ -112,12 +117,13 @@ def map_members(store: Store, folder: str, keyed_names: Iterable[tuple[str, str]
             yield f"{folder}/{name}.png", store.read(key)
 
 
-def class_member(names: Sequence[str]) -> Iterator[Member]:
-    """Yield classes.json, which tells what the values of class maps mean: `names`, background first. Empty: nothing."""
-    if names:
+def class_member(classes: Sequence[Mapping[str, Any]]) -> Iterator[Member]:
+    """Yield classes.json, which tells what the values of class maps mean, unless there are no `classes` of a run."""
+    if classes:
+        colours = ["#000000", *class_colours(classes[1:])]
         rows = [
-            {"number": number, "name": name, "colour": class_colour(number) if number else "#000000"}
-            for number, name in enumerate(names)
+            {"number": entry["index"], "name": entry["name"], "colour": colour}
+            for entry, colour in zip(classes, colours, strict=True)
         ]
         yield "classes.json", json.dumps({"classes": rows}, ensure_ascii=False, indent=1).encode()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -88,7 +88,8 @@ def _annotations(context: JobContext, payload: dict[str, Any], what: MaskFormat,
 
 def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
     """Return the images of a prediction set or a label set that have masks, at the payload's threshold."""
-    threshold, splits, classes = payload["threshold"], {}, []
+    threshold, splits = payload["threshold"], {}
+    classes: Sequence[str] = ()
     likely_key_of: Callable[[str], str] = str
     with context.reading() as session:
         dataset = session.get_one(Dataset, payload["dataset"])

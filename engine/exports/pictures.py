@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from typing import Literal, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -16,18 +17,18 @@ MaskKind = Literal["masks", "classes", "palette", "cutouts"]
 MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
 
 
-def mask_png(class_map: np.ndarray, kind: MaskKind, several: bool) -> bytes:
+def mask_png(class_map: np.ndarray, kind: MaskKind, classes: Sequence[Mapping[str, Any]] = ()) -> bytes:
     """Return a class map, uint8 (H, W), as an 8-bit PNG: 0 is background.
 
-    "masks" are 255 in the foreground, or have the class of each pixel where there are `several`. "classes" are always
+    "masks" are 255 in the foreground, or have the class of each pixel if `classes` are told apart. "classes" are always
     classes, and "palette" are classes whose colours a viewer shows.
     """
     if kind == "palette":
         picture, target = Image.fromarray(class_map), io.BytesIO()
-        picture.putpalette(png_palette())
+        picture.putpalette(png_palette(classes))
         picture.save(target, "PNG", compress_level=1)
         return target.getvalue()
-    return codec.encode_png(class_map if several or kind == "classes" else class_map * np.uint8(255))
+    return codec.encode_png(class_map if classes or kind == "classes" else class_map * np.uint8(255))
 
 
 def cutout_png(image: np.ndarray, levels: np.ndarray, threshold: float) -> bytes:

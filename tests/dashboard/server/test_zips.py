@@ -175,7 +175,7 @@ def test_small_entries_are_gathered_but_the_first_is_sent_at_once():
 def test_a_slow_client_is_waited_for_and_one_that_leaves_ends_the_work(dashboard, predicted, served, monkeypatch):
     made, ended = [], threading.Event()
 
-    def endless(store, dataset_id, masks, kind, threshold):
+    def endless(*arguments):
         try:
             for number in range(100_000):
                 made.append(number)
