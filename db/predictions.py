@@ -56,6 +56,13 @@ def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tup
     yield from session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}).partitions()
 
 
+def class_names(session: Session, prediction_set_id: str) -> tuple[str, ...]:
+    """Return the classes that the run of a set tells apart, background first; none if it knows foreground alone."""
+    query = select(Run.classes).join(PredictionSet, PredictionSet.run_id == Run.id)
+    found = session.scalar(query.where(PredictionSet.id == prediction_set_id))
+    return tuple(str(entry["name"]) for entry in found or ())
+
+
 def stamp(session: Session, prediction_set_id: str) -> str:
     """Return a text that changes whenever predictions are added, removed or scored again.
 

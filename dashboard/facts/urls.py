@@ -102,7 +102,8 @@ def masks_zip(
     probabilities/ (8-bit PNG) and uncertainty/ where it exists.
 
     Args:
-        kind: the folder of masks: masks/ (PNG 0/255), classes/ (PNG 0/1) or cutouts/ (RGBA).
+        kind: the folder of masks: masks/ (PNG 0/255, or the class of each pixel where there are several), classes/
+            (PNG 0/1 …), palette/ (the same in colour) or cutouts/ (RGBA).
     """
     return _with(
         f"{PREFIX}/{_FOLDERS[owner]}/{owner_id}/masks.zip",

@@ -61,6 +61,18 @@ def checked_colour(colour: str, name: str) -> str:
     return colour.strip().upper()
 
 
-def png_palette() -> bytes:
-    """Return the red, green and blue of each of 256 class indices, 768 bytes; background is black."""
-    return bytes(3) + b"".join(bytes.fromhex(class_colour(index)[1:]) for index in range(1, 256))
+def png_palette(classes: Iterable[Mapping[str, Any]] = ()) -> bytes:
+    """Return the red, green and blue of each of 256 class indices, 768 bytes; background is black.
+
+    Of two equal colours the later one's blue differs by a step: readers by colour need that to keep classes apart.
+    """
+    classes = list(classes)
+    own = dict(zip((entry["index"] for entry in classes), class_colours(classes), strict=True))
+    colours = {(0, 0, 0): 0}
+    for index in range(1, 256):
+        red, green, blue = bytes.fromhex(own.get(index, class_colour(index))[1:])
+        step = 1 if blue < 128 else -1
+        while (red, green, blue) in colours:
+            blue += step
+        colours[red, green, blue] = index
+    return b"".join(map(bytes, colours))
