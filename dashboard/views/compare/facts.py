@@ -24,8 +24,8 @@ DRAWN_METRICS = ("dice", "loss", "iou", "learning_rate")
 class ComparedRun:
     """One run as the page shows it. `prediction_set_id` is empty without masks of its own dataset.
 
-    `classes` are those that it tells apart, as `db.models.Run` has them. `weights` names what the encoder was pretrained
-    on, if anything. `best` and `last` hold `COMPARED_METRICS` at the epoch of the kept model and at the last epoch;
+    `classes` are those that it tells apart, as in `db.models.Run`; `weights` names what the encoder was pretrained on.
+    `best` and `last` hold `COMPARED_METRICS` at the epoch of the kept model and at the last epoch;
     `metric_names` are those that any epoch has.
     """
 
