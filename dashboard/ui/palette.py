@@ -20,6 +20,9 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
 # Of all bright triples these are the most distinct for protanopes and deuteranopes (CIE76 distance 49).
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, SKY
+# The right place but the wrong class: of Okabe and Ito's and Tol's colours the one most distinct from those three for
+# all common types of colour vision (47 or more).
+WRONG_CLASS = "#332288"
 MASK = VERMILION
 # A class map's classes 1, 2, …; background is transparent.
 CLASSES = (
@@ -38,6 +41,14 @@ def class_colour(index: int) -> str:
     return CLASSES[(index - 1) % len(CLASSES)] if index else "transparent"
 
 
-def overlay() -> dict[str, str]:
+def overlay() -> dict[str, str | tuple[str, ...]]:
     """Return the colours of masks, by the names in overlay.js."""
-    return {"mask": MASK, "tp": TRUE_POSITIVE, "fp": FALSE_POSITIVE, "fn": FALSE_NEGATIVE}
+    return {
+        "mask": MASK,
+        "tp": TRUE_POSITIVE,
+        "fp": FALSE_POSITIVE,
+        "fn": FALSE_NEGATIVE,
+        "wrong": WRONG_CLASS,
+        "classes": CLASSES,
+        "ignored": IGNORED,
+    }
