@@ -29,7 +29,10 @@ _render = component("mask_grid", *SCRIPTS, style="ui/mask_grid.css")
 class Tile:
     """One image. `mask`, `reference` and `teacher` are URLs of 8-bit grey images (probability or 0/255).
 
-    `teacher` is shown only side by side, between image and mask.
+    Where a network tells several classes apart, `classes` and `reference_classes` are URLs of 8-bit class numbers: a
+    pixel of the mask, or of the reference, has the colour of its class. Without a `reference`, `reference_classes` says
+    by itself which pixels are background (0). Errors have classes on both sides, or on none. `teacher` is shown only
+    side by side, between image and mask.
     """
 
     id: str
@@ -41,6 +44,8 @@ class Tile:
     subtitle: str = ""
     badge: str = ""
     tone: Tone = "neutral"
+    classes: str | None = None
+    reference_classes: str | None = None
 
 
 def mask_grid(
@@ -55,6 +60,7 @@ def mask_grid(
     selected: str | None = None,
     selectable: bool = True,
     error_words: tuple[str, str, str] | None = None,
+    only_class: int | None = None,
     follows: Mapping[str, str] | None = None,
 ) -> str | None:
     """Draw the grid; return the id of the tile that was just clicked, on that rerun only, else None.
@@ -68,6 +74,7 @@ def mask_grid(
         selectable: whether tiles can be clicked.
         error_words: legend of foreground in both, in the mask only and in the reference only, if the reference is not
             truth.
+        only_class: show this class of the tiles' class numbers alone.
         follows: on the page of a training run, `Page.follows`: masks of new epochs are then loaded automatically.
     """
     data = {
@@ -81,6 +88,7 @@ def mask_grid(
             "selected": selected,
             "selectable": selectable,
             "error_words": error_words,
+            "only_class": only_class,
         },
         "colours": palette.overlay(),
         "follows": follows,
