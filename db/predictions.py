@@ -27,7 +27,8 @@ def title(session: Session, prediction_set_id: str) -> str:
 
 def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
     """Yield every predicted image in the dataset's order, up to `ROWS_AT_ONCE` at a time: (image_id, name,
-    content_hash, width, height, split, area, uncertainty, flip_agreement, label_counts, truth_counts, teacher_dice).
+    content_hash, width, height, split, area, uncertainty, flip_agreement, label_counts, truth_counts, truth_confusion,
+    teacher_dice).
 
     `area` is the foreground's share at threshold 0.5, `teacher_dice` the Dice of the run's pseudo-label against truth.
     """
@@ -44,6 +45,7 @@ def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tup
             Prediction.flip_agreement,
             Prediction.label_counts,
             Prediction.truth_counts,
+            Prediction.truth_confusion,
             Label.dice.label("teacher_dice"),
         )
         .join(Image, Image.id == Prediction.image_id)
@@ -54,6 +56,13 @@ def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tup
         .order_by(Image.position, Image.id)
     )
     yield from session.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}).partitions()
+
+
+def class_names(session: Session, prediction_set_id: str) -> tuple[str, ...]:
+    """Return the classes that the run of a set tells apart, background first; none if it knows foreground alone."""
+    query = select(Run.classes).join(PredictionSet, PredictionSet.run_id == Run.id)
+    found = session.scalar(query.where(PredictionSet.id == prediction_set_id))
+    return tuple(str(entry["name"]) for entry in found or ())
 
 
 def stamp(session: Session, prediction_set_id: str) -> str:

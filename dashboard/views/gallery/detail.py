@@ -11,8 +11,17 @@ from dashboard.facts import urls, wording
 from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.ui.mask_grid import Mode
+from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
-from dashboard.views.gallery.facts import Detail, MaskOrigin, Source, mask_origin, reference_url
+from dashboard.views.gallery.facts import (
+    Detail,
+    MaskOrigin,
+    Source,
+    classes_url,
+    has_class_numbers,
+    mask_origin,
+    reference_url,
+)
 from dashboard.views.gallery.order import Arrangement, Choice
 from dashboard.views.gallery.suspicion import SIGNAL_TITLES
 
@@ -48,6 +57,8 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
     _head(source, table, arrangement, image)
     _scores(source, image, choice)
     detail_panes(source, table, choice, image, origin.classes)
+    if image.classes:
+        _class_scores(image)
     _origin(source, origin, image)
 
 
@@ -85,13 +96,17 @@ def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
 
 
 def _scores(source: Source, image: Detail, choice: Choice) -> None:
+    note = "" if image.success is None else " · :green[success]" if image.success else " · :orange[failure]"
     with st.container(horizontal=True, gap="medium"):
+        if choice.by_class:
+            _metric(upper_first(choice.score_title) + note, wording.score(image.score), "At threshold 0.50")
         for reference, dice in image.dice.items():
-            verdict = image.success if reference == choice.reference else None
-            note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
+            title = "foreground Dice vs truth" if has_class_numbers(source, reference) else SCORE_TITLES[reference]
+            if reference == choice.reference and not choice.by_class:
+                title += note
             iou = f"IoU with {REFERENCE_WORDS[reference]} {wording.score(image.iou[reference])}"
             below = " · ".join(filter(None, (iou, source.weights)))
-            _metric(upper_first(SCORE_TITLES[reference]) + note, wording.score(dice), below)
+            _metric(upper_first(title), wording.score(dice), below)
         if image.teacher_dice is not None:
             _metric("Pseudo-label's Dice vs truth", wording.score(image.teacher_dice), _lead_in_words(image.lead))
         _metric("Mask covers", f"{image.area:.1%}")
@@ -102,6 +117,14 @@ def _scores(source: Source, image: Detail, choice: Choice) -> None:
         if image.suspicion is not None:
             signals = ", ".join(SIGNAL_TITLES[signal] for signal in image.signals)
             _metric("Suspicion", f"{image.suspicion:.0%}", help=SUSPICION_HELP.format(signals))
+
+
+def _class_scores(image: Detail) -> None:
+    st.caption("Scores of each class vs truth, at threshold 0.50; none where neither truth nor mask has it.")
+    columns = {"Class": "name", "Dice vs truth": "dice", "IoU vs truth": "iou"}
+    rows = [{title: getattr(each, part) for title, part in columns.items()} for each in image.classes]
+    number = st.column_config.NumberColumn(format="%.3f")
+    st.dataframe(rows, hide_index=True, width="content", column_config=dict.fromkeys(list(columns)[1:], number))
 
 
 def _metric(title: str, value: str, below: str = "", help: str | None = None) -> None:
@@ -156,6 +179,8 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
     ahead: dict[str, Pane] = {}
     if image.next_id is not None and image.width * image.height <= WHOLE_UP_TO_PX:
         ahead = _panes(source, table, choice, image.next_id, contours)
+    if source.classes:
+        class_legend(source.classes, [choice.class_index] if choice.class_index else range(1, len(source.classes)))
     viewer(
         [panes[name] for name in shown],
         key="gallery-viewer",
@@ -166,6 +191,7 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
         readings=_readings(source, image, classes),
         full_px=(image.width, image.height),
         ahead=[ahead[name] for name in shown] if ahead else [],
+        only_class=choice.class_index or None,
     )
 
 
@@ -226,17 +252,27 @@ def _panes(source: Source, table: ScoreTable, choice: Choice, image_id: str, con
         reference: reference_url(source, reference, image_id) if np.isfinite(dice[row, 0]) else None
         for reference, dice in table.dice.items()
     }
-    truth, label, chosen = references["truth"], references["label"], references[choice.reference]
+    truth, label = references["truth"], references["label"]
+    numbers = classes_url(source, image_id)
+    levels, in_classes = (None, truth) if has_class_numbers(source, "truth") else (truth, None)
+    # Labels know foreground alone
+    foreground = truth and urls.truth(source.dataset_id, image_id, version=source.truth_version)
+    drawn = (levels, in_classes) if choice.reference == "truth" else (label, None)
     over: Mode = "outline" if contours else "fill"
     no_truth = "" if truth else "This image has no truth."
     no_label = "" if label else "This image has no pseudo-label."
+    whole = Pane(IMAGE, image)
+    if contours:
+        whole = Pane(IMAGE, image, mask, drawn[0], "outline", classes=numbers, reference_classes=drawn[1])
     panes: Sequence[Pane] = (
-        Pane(IMAGE, image, mask, chosen, "outline") if contours else Pane(IMAGE, image),
-        Pane("Truth", image, reference=truth, mode=over, note=no_truth),
+        whole,
+        Pane("Truth", image, reference=levels, mode=over, note=no_truth, reference_classes=in_classes),
         Pane("Pseudo-label", image, reference=label, mode=over, note=no_label),
-        Pane(PREDICTION, image, mask, mode=over),
-        Pane(TITLES[ERRORS], image, mask, truth, "errors", note=no_truth),
-        Pane(TITLES[LABEL_ERRORS], image, label, truth, "errors", note=no_truth or no_label),
+        Pane(PREDICTION, image, mask, mode=over, classes=numbers),
+        Pane(
+            TITLES[ERRORS], image, mask, levels, "errors", note=no_truth, classes=numbers, reference_classes=in_classes
+        ),
+        Pane(TITLES[LABEL_ERRORS], image, label, foreground, "errors", note=no_truth or no_label),
         Pane(TITLES[DISAGREEMENT], image, mask, label, "errors", DISAGREEMENT_WORDS, note=no_label),
         Pane(PROBABILITY, image, mask, mode="probability"),
         Pane(UNCERTAINTY, image, urls.uncertainty(source.prediction_set_id, image_id), mode="probability"),
@@ -247,13 +283,18 @@ def _panes(source: Source, table: ScoreTable, choice: Choice, image_id: str, con
 def _readings(source: Source, image: Detail, classes: tuple[str, ...]) -> list[Reading]:
     """Return what the viewer shows of the pixel under the pointer, independent of the panes."""
     image_id, set_id = image.image_id, source.prediction_set_id
-    readings = [Reading(PROBABILITY, urls.prediction(set_id, image_id))]
+    mask = urls.prediction(set_id, image_id)
+    readings = [Reading(PROBABILITY, mask)]
+    if numbers := classes_url(source, image_id):
+        readings.append(Reading(PREDICTION, numbers, "class", source.classes, mask))
     if image.uncertainty is not None:
         readings.append(Reading(UNCERTAINTY, urls.uncertainty(set_id, image_id), "share"))
     if image.dice.get("label") is not None:
         readings.append(Reading("Pseudo-label", reference_url(source, "label", image_id), "label"))
     if image.dice.get("truth") is not None:
-        if len(classes) > 2:
+        if source.classes:
+            readings.append(Reading("Truth", reference_url(source, "truth", image_id), "class", source.classes))
+        elif len(classes) > 2:
             address = urls.truth(source.dataset_id, image_id, classes=True, version=source.truth_version)
             readings.append(Reading("Truth", address, "class", classes))
         else:

@@ -6,12 +6,13 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import wording
-from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui import charts, status
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.pictures import class_legend
 from dashboard.ui.threshold import mask_threshold
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, image_detail, open_image
@@ -23,8 +24,6 @@ from db import runs
 from db.models import utc_now
 from db.submissions import NotReady, submit_predict
 
-# Short, under each tile and the histogram: every score names its reference.
-SCORE_NOTES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement"}
 RIVALS = "Label, network, truth"
 MODES: dict[str, Mode] = {
     "Errors": "errors",
@@ -36,8 +35,9 @@ MODES: dict[str, Mode] = {
     UNCERTAINTY: "probability",
     "Image": "image",
 }
-# Modes that draw the reference; others do not load it.
+# Modes that draw the reference, and the classes; others do not load them.
 DRAWS_REFERENCE: tuple[Mode, ...] = ("errors", "outline", "side by side")
+DRAWS_CLASSES: tuple[Mode, ...] = (*DRAWS_REFERENCE, "fill")
 LARGE_TILE_PX = 256
 POLL_S = 2.0
 
@@ -68,7 +68,7 @@ def main() -> None:
     summary = st.container(horizontal=True, gap="medium")
     thresholds, counts, spread = (summary.container(width=width) for width in (290, 250, "stretch"))
     with thresholds:
-        threshold, success_from = _choose_thresholds()
+        threshold, success_from = _choose_thresholds(table.has_class_scores)
     with head:
         downloads(
             threshold=threshold,
@@ -200,8 +200,9 @@ def _predict_button(source: Source, label: str) -> None:
     st.rerun()
 
 
-def _choose_thresholds() -> tuple[float, float]:
-    threshold = mask_threshold("All scores are updated at once.")
+def _choose_thresholds(several_classes: bool) -> tuple[float, float]:
+    of_classes = " Scores of classes stay those at threshold 0.50." if several_classes else ""
+    threshold = mask_threshold(f"All scores are updated at once.{of_classes}")
     success_from = st.slider(
         "Counts as success from Dice",
         0.0,
@@ -243,7 +244,7 @@ def _close_detail() -> None:
 
 def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
     st.metric(
-        f"Mean {SCORE_TITLES[choice.reference]}",
+        f"Mean {choice.score_title}",
         wording.score(arrangement.mean_score),
         delta=source.weights or None,
         delta_color="off",
@@ -254,7 +255,10 @@ def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice:
         st.metric("Successes", f"{arrangement.successes:,}", width="content", help=scored)
         st.metric("Failures", f"{arrangement.failures:,}", width="content", help=scored)
         if arrangement.unscored:
-            st.metric("Without reference", f"{arrangement.unscored:,}", width="content")
+            missing = "Without this class" if choice.by_class and choice.class_index else "Without reference"
+            st.metric(missing, f"{arrangement.unscored:,}", width="content")
+    if choice.by_class and choice.threshold != 0.5:
+        st.caption(f"{upper_first(choice.score_title)} is that at threshold 0.50.")
     if table.has_rivalry:
         nearer = arrangement.nearer
         st.caption(
@@ -268,10 +272,15 @@ def _histogram(arrangement: Arrangement, choice: Choice) -> None:
     charts.histogram(
         arrangement.scores[arrangement.matching],
         key="scores",
-        x_title=upper_first(SCORE_NOTES[choice.reference]),
+        x_title=upper_first(_score_note(choice)),
         threshold=choice.success_from,
         height_px=190,
     )
+
+
+def _score_note(choice: Choice) -> str:
+    """Return what a score is, short enough for a tile and the histogram: every score names its reference."""
+    return choice.score_title if choice.reference == "truth" else "agreement"
 
 
 def _remarks(source: Source) -> None:
@@ -293,15 +302,18 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
     page = _choose_page(source, arrangement, choice)
     with place:
         _describe_columns(choice)
+        if source.classes and MODES[st.session_state["view"]] in DRAWS_CLASSES and st.session_state["view"] != "Errors":
+            class_legend(source.classes, [choice.class_index] if choice.class_index else range(1, len(source.classes)))
         size_px = 192 if st.session_state["tile"] <= LARGE_TILE_PX else 384
         thumbnails = facts.thumbnails(source, table, arrangement, choice, page, size_px)
         chosen = mask_grid(
-            [_tile(thumbnail, choice.reference) for thumbnail in thumbnails],
+            [_tile(source, thumbnail, choice) for thumbnail in thumbnails],
             key="gallery-grid",
             mode=MODES[st.session_state["view"]],
             threshold=choice.threshold,
             opacity=st.session_state["opacity"],
             tile_px=st.session_state["tile"],
+            only_class=choice.class_index or None,
         )
     if "truth" in table.references:
         chosen = chosen or rank_trust(table, choice)
@@ -321,7 +333,16 @@ def _choose_page(source: Source, arrangement: Arrangement, choice: Choice) -> in
     wish = st.query_params.get("page", "1")
     start = min(max(int(wish), 1), arrangement.pages) if wish.isdecimal() else 1
     # One key for each selection: page 3 of one means nothing in another.
-    kept = (source.run_id, choice.show, choice.split, choice.sort, choice.search, choice.nearer, arrangement.pages)
+    kept = (
+        source.run_id,
+        choice.show,
+        choice.split,
+        choice.sort,
+        choice.search,
+        choice.nearer,
+        choice.class_index,
+        arrangement.pages,
+    )
     key = "-".join(map(str, ("gallery-page", *kept, *choice.spans.values())))
     with st.container(horizontal=True, vertical_alignment="center"):
         page = st.pagination(arrangement.pages, default=start, key=key)
@@ -346,27 +367,32 @@ def _turn(label: str, shortcut: str, key: str, page: int, there: bool) -> None:
     )
 
 
-def _tile(thumbnail: Thumbnail, reference: Reference) -> Tile:
+def _tile(source: Source, thumbnail: Thumbnail, choice: Choice) -> Tile:
     view = st.session_state["view"]
     uncertain, mode = view == UNCERTAINTY, MODES[view]
     notes = [thumbnail.split]
     if thumbnail.reference:
-        notes.append(SCORE_NOTES[reference])
+        notes.append(_score_note(choice))
     note = thumbnail.note
     if not note and uncertain and thumbnail.uncertainty is not None:
         note = f"uncertainty {thumbnail.uncertainty:.3f}"
     mask = thumbnail.uncertainty_map if uncertain else thumbnail.mask
     beside = thumbnail.truth if view == RIVALS else thumbnail.reference
+    beside = beside if mode in DRAWS_REFERENCE else None
+    numbered = facts.has_class_numbers(source, "truth" if view == RIVALS else choice.reference)
+    drawn = DRAWS_CLASSES if numbered else ("outline", "side by side", "fill")
     return Tile(
         id=thumbnail.image_id,
         title=thumbnail.name,
         image=thumbnail.image,
         mask=None if mode == "image" else mask,
-        reference=beside if mode in DRAWS_REFERENCE else None,
+        reference=None if numbered else beside,
         teacher=thumbnail.label if view == RIVALS else None,
         subtitle=" · ".join(notes) + (f"\n{note}" if note else ""),
         badge=wording.score(thumbnail.score),
         tone="neutral" if thumbnail.success is None else "good" if thumbnail.success else "bad",
+        classes=thumbnail.classes if mode in drawn else None,
+        reference_classes=beside if numbered else None,
     )
 
 
