@@ -37,7 +37,7 @@ class Pane:
     """An image with its mask and reference, and their classes; URLs as in `mask_grid.Tile`.
 
     `words` is the legend of mode "errors": in both, in the mask only, in the reference only. A `note` is shown instead
-    of the image and says why there is none.
+    of the image and says why there is none. `class_names` are for readings of the class numbers, from 0.
     """
 
     title: str
@@ -49,6 +49,7 @@ class Pane:
     note: str = ""
     classes: str | None = None
     reference_classes: str | None = None
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,6 @@ def viewer(
     full_px: tuple[int, int] | None = None,
     ahead: Sequence[Pane] = (),
     only_class: int | None = None,
-    class_names: Sequence[str] = (),
 ) -> None:
     """Draw the panes; with `wipe` the first two are stacked.
 
@@ -90,9 +90,8 @@ def viewer(
         full_px: width and height of the image. A large one is shown as smaller copies until zoomed in.
         ahead: panes that are likely to be opened next; their images are loaded last.
         only_class: show this class of the panes' class numbers alone.
-        class_names: of the panes' class numbers, from 0, for the readings by default.
     """
-    chosen = derived_readings(panes, class_names) if readings is None else readings
+    chosen = derived_readings(panes) if readings is None else readings
     maps = ("image", "mask", "reference", "classes", "reference_classes")
     addresses = {address for pane in panes for part in maps if (address := getattr(pane, part))}
     addresses |= {address for reading in chosen for address in (reading.address, reading.levels) if address}
@@ -115,7 +114,7 @@ def viewer(
     _render(key=key, data=data)
 
 
-def derived_readings(panes: Sequence[Pane], class_names: Sequence[str] = ()) -> tuple[Reading, ...]:
+def derived_readings(panes: Sequence[Pane]) -> tuple[Reading, ...]:
     """Return a reading of every mask, reference and class map of the panes, named by the first pane that shows it."""
     readings: dict[str, Reading] = {}
     for pane in panes:
@@ -129,5 +128,5 @@ def derived_readings(panes: Sequence[Pane], class_names: Sequence[str] = ()) -> 
         classes = (pane.classes, f"{name}, class", pane.mask), (pane.reference_classes, reference_name, pane.reference)
         for address, title, levels in classes:
             if address and address not in readings:
-                readings[address] = Reading(title, address, "class", tuple(class_names), levels)
+                readings[address] = Reading(title, address, "class", pane.class_names, levels)
     return tuple(readings.values())

@@ -39,8 +39,9 @@ elif show == "classes":
         image.id, image.name, urls.image(dataset.id, image.id), maps[0], classes=maps[1], reference_classes=truth
     )
     mask_grid([tile], key="grid", mode=mode, opacity=1.0, aspect=1.0, tile_px=300, only_class=only or None)
-    pane = Pane("Mask", tile.image, maps[0], mode=mode, classes=maps[1], reference_classes=truth)
-    viewer([pane], key="pane", opacity=1.0, only_class=only or None, class_names=("background", "egg", "pan"))
+    names = ("background", "egg", "pan")
+    pane = Pane("Mask", tile.image, maps[0], mode=mode, classes=maps[1], reference_classes=truth, class_names=names)
+    viewer([pane], key="pane", opacity=1.0, only_class=only or None)
 elif show == "viewer":
     image, truth = addresses(images[0].id)
     panes = [Pane("Image", image), Pane("Truth", image, mask=truth)]

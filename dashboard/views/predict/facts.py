@@ -45,6 +45,8 @@ class SetView:
     """A prediction set: `predicted` of `images` images of a dataset have a mask. `weights` as for a `RunChoice`.
 
     `fresh` is whether the images were imported only to be predicted, `own` whether the run was trained on them.
+    `classes` are the names of the classes that the run tells apart, background first, or empty; `truth_in_classes` is
+    whether truth has them, too.
     """
 
     id: str
@@ -62,6 +64,8 @@ class SetView:
     images: int
     predicted: int
     job: JobView | None
+    classes: tuple[str, ...] = ()
+    truth_in_classes: bool = False
 
     @property
     def at_work(self) -> bool:
@@ -163,9 +167,15 @@ def _set_views(
             images=dataset.image_count,
             predicted=count,
             job=job_view(job, now, lost_after_s),
+            classes=_names(run),
+            truth_in_classes=bool(run.classes) and (dataset.id == run.dataset_id or _names(run) == _names(dataset)),
         )
         for row, dataset, run, job, count in session.execute(query)
     )
+
+
+def _names(holder: Run | Dataset) -> tuple[str, ...]:
+    return tuple(str(entry["name"]) for entry in holder.classes)
 
 
 def skipped_files(session: Session, dataset_id: str, limit: int = 5) -> tuple[int, tuple[tuple[str, str], ...]]:

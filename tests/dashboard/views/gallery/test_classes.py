@@ -107,8 +107,11 @@ def test_an_image_has_the_scores_of_each_class(table):
 
 
 def test_the_viewer_reads_the_class_under_the_pointer():
-    panes = [Pane("Mask", "i", mask="m", classes="c"), Pane("Truth", "i", reference_classes="t")]
-    readings = {reading.name: reading for reading in derived_readings(panes, NAMES)}
+    panes = [
+        Pane("Mask", "i", mask="m", classes="c", class_names=NAMES),
+        Pane("Truth", "i", reference_classes="t", class_names=NAMES),
+    ]
+    readings = {reading.name: reading for reading in derived_readings(panes)}
     assert (readings["Mask, class"].kind, readings["Mask, class"].levels) == ("class", "m")
     assert (readings["Truth"].address, readings["Truth"].classes) == ("t", NAMES)
 
