@@ -20,9 +20,9 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
 # Of all bright triples these are the most distinct for protanopes and deuteranopes (CIE76 distance 49).
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, SKY
-# The right place but the wrong class: of Okabe and Ito's and Tol's colours the one most distinct from those three for
-# all common types of colour vision (47 or more).
-WRONG_CLASS = "#332288"
+# The right place but the wrong class: of all colours the most distinct from those three for all common types of colour
+# vision (CIE76 distance 57, as seen by the model of Machado et al., doi:10.1109/TVCG.2009.113).
+WRONG_CLASS = "#8800FF"
 MASK = VERMILION
 # A class map's classes 1, 2, …; background is transparent.
 CLASSES = (

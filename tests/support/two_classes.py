@@ -13,7 +13,6 @@ from tests.support.installation import Installation, add_dataset
 from tests.support.predicted import prediction_row
 
 NAMES = ("background", "egg", "pan")
-CLASSES = [{"index": index, "name": name, "value": 100 * index} for index, name in enumerate(NAMES)]
 LOOKUP = [value // 100 if value in (0, 100, 200) else 0 for value in range(256)]
 SIDE_PX = 64
 
@@ -35,7 +34,9 @@ def predicted_map(number: int) -> np.ndarray:
     return classes
 
 
-def add_class_dataset(installation: Installation, count: int = 4, name: str = "kitchen") -> Dataset:
+def add_class_dataset(
+    installation: Installation, count: int = 4, name: str = "kitchen", names: tuple[str, ...] = NAMES
+) -> Dataset:
     """Store images with truth of two classes, the way the import job stores them."""
     images = [np.full((SIDE_PX, SIDE_PX, 3), 90 + 20 * number, np.uint8) for number in range(count)]
     dataset = add_dataset(installation, name, [(image, truth_map(i) > 0) for i, image in enumerate(images)])
@@ -44,7 +45,8 @@ def add_class_dataset(installation: Installation, count: int = 4, name: str = "k
             values = truth_map(number) * 100
             installation.files.write(stored.truth_key(dataset.id, image.id), codec.encode_png(values))
             image.truth_values = [[int(value), int((values == value).sum())] for value in np.unique(values)]
-        datasets.set_classes(session, dataset.id, CLASSES, LOOKUP)
+        classes = [{"index": index, "name": each} for index, each in enumerate(names)]
+        datasets.set_classes(session, dataset.id, classes, LOOKUP)
         return session.get_one(Dataset, dataset.id)
 
 

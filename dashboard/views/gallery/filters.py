@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -44,13 +43,26 @@ MEASURE_HELP: dict[Measure, str] = {
 }
 
 
+def choose_class(table: ScoreTable, choice: Choice) -> Choice:
+    """Draw the choice of a class if there are several; return `choice` with the class and what scores are of."""
+    if not table.classes:
+        return choice
+    names = table.classes[1:]
+    if st.session_state.get("class", ALL_CLASSES) not in (ALL_CLASSES, *names):
+        st.session_state["class"] = ALL_CLASSES  # another run's class
+    bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
+    name = st.selectbox("Class", [ALL_CLASSES, *names], key="class", width=180, help=CLASS_HELP, **bound)
+    index = names.index(name) + 1 if name in names else 0
+    by_class = choice.reference == "truth" and table.has_class_scores
+    return replace(choice, class_index=index, class_name=name if index else "", by_class=by_class)
+
+
 def choose_order(table: ScoreTable, run_id: str, choice: Choice, views: list[str]) -> Choice:
     """Draw the row of filters; return `choice` with what they set. The chosen view stays in the session state."""
     sorts = gallery_order.sorts(table)
-    _start_run(run_id, sorts, views, table.classes[1:])
+    _start_run(run_id, sorts, views)
     bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        choice = _choose_class(table, choice, bound)
         show = st.segmented_control("Show", SHOWS, default="All", required=True, key="show", **bound)
         split = st.segmented_control("Split", SPLITS, default="All", required=True, key="split", **bound)
         sort = st.selectbox("Sort", sorts, key="sort", width=230, help=SORT_HELP, **bound)
@@ -61,8 +73,8 @@ def choose_order(table: ScoreTable, run_id: str, choice: Choice, views: list[str
     return replace(choice, show=show, split=split, sort=sort, search=search or "", spans=spans, nearer=nearer)
 
 
-def _start_run(run_id: str, sorts: list[Sort], views: list[str], classes: Sequence[str]) -> None:
-    """When another run is chosen, keep order, view and class if it has them, else set its defaults.
+def _start_run(run_id: str, sorts: list[Sort], views: list[str]) -> None:
+    """When another run is chosen, keep order and view if it has them, else set its defaults.
 
     Set here, the order reaches the URL; a widget whose options no longer contain its value would not update it.
     """
@@ -77,19 +89,6 @@ def _start_run(run_id: str, sorts: list[Sort], views: list[str], classes: Sequen
         state["sort"] = sorts[0]
     if state.get("view") not in views:
         state["view"] = views[0]
-    if state.get("class") not in classes:
-        state["class"] = ALL_CLASSES
-
-
-def _choose_class(table: ScoreTable, choice: Choice, bound: dict[str, Any]) -> Choice:
-    """Draw the choice of a class if there are several; return `choice` with the class and what scores are of."""
-    if not table.classes:
-        return choice
-    names = table.classes[1:]
-    name = st.selectbox("Class", [ALL_CLASSES, *names], key="class", width=150, help=CLASS_HELP, **bound)
-    index = names.index(name) + 1 if name in names else 0
-    by_class = choice.reference == "truth" and table.has_class_scores
-    return replace(choice, class_index=index, class_name=name if index else "", by_class=by_class)
 
 
 def _more(table: ScoreTable, choice: Choice, bound: dict[str, Any]) -> tuple[dict[Measure, Span], Nearer]:

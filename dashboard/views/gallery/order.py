@@ -94,6 +94,11 @@ class Choice:
             return SCORE_TITLES[self.reference]
         return f"Dice of {self.class_name if self.class_index else 'classes'} vs truth"
 
+    @property
+    def score_note(self) -> str:
+        """The same, short enough for a tile and the histogram."""
+        return self.score_title if self.reference == "truth" else "agreement"
+
 
 @dataclass(frozen=True)
 class Arrangement:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from dashboard.access import rights
@@ -17,7 +19,7 @@ from dashboard.ui.threshold import mask_threshold
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, image_detail, open_image
 from dashboard.views.gallery.facts import Source, Thumbnail
-from dashboard.views.gallery.filters import choose_order, filter_line, first_page
+from dashboard.views.gallery.filters import choose_class, choose_order, filter_line, first_page
 from dashboard.views.gallery.order import Arrangement, Choice, arrange
 from dashboard.views.gallery.rank_trust import rank_trust
 from db import runs
@@ -37,7 +39,7 @@ MODES: dict[str, Mode] = {
 }
 # Modes that draw the reference, and the classes; others do not load them.
 DRAWS_REFERENCE: tuple[Mode, ...] = ("errors", "outline", "side by side")
-DRAWS_CLASSES: tuple[Mode, ...] = (*DRAWS_REFERENCE, "fill")
+COLOURS_CLASSES: tuple[Mode, ...] = ("fill", "outline", "side by side")
 LARGE_TILE_PX = 256
 POLL_S = 2.0
 
@@ -61,7 +63,7 @@ def main() -> None:
         return
     table = score_table(source.prediction_set_id)
     with head:
-        reference = _choose_reference(table)
+        choice = choose_class(table, Choice(_choose_reference(table)))
         with st.popover("Display", icon=":material/tune:"):
             st.slider("Opacity of the masks", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params")
             st.slider("Width of a tile", 128, 384, 208, 16, format="%d px", key="tile", bind="query-params")
@@ -77,7 +79,8 @@ def main() -> None:
             masks=source.predicted,
             unsure=table.has_uncertainty,
         )
-    choice = choose_order(table, run_id, Choice(reference, threshold, success_from), _views(table))
+    choice = replace(choice, threshold=threshold, success_from=success_from)
+    choice = choose_order(table, run_id, choice, _views(table))
     arrangement = arrange(table, choice)
     with counts:
         _counts(source, table, arrangement, choice)
@@ -272,15 +275,10 @@ def _histogram(arrangement: Arrangement, choice: Choice) -> None:
     charts.histogram(
         arrangement.scores[arrangement.matching],
         key="scores",
-        x_title=upper_first(_score_note(choice)),
+        x_title=upper_first(choice.score_note),
         threshold=choice.success_from,
         height_px=190,
     )
-
-
-def _score_note(choice: Choice) -> str:
-    """Return what a score is, short enough for a tile and the histogram: every score names its reference."""
-    return choice.score_title if choice.reference == "truth" else "agreement"
 
 
 def _remarks(source: Source) -> None:
@@ -301,9 +299,7 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
     place = st.container()
     page = _choose_page(source, arrangement, choice)
     with place:
-        _describe_columns(choice)
-        if source.classes and MODES[st.session_state["view"]] in DRAWS_CLASSES and st.session_state["view"] != "Errors":
-            class_legend(source.classes, [choice.class_index] if choice.class_index else range(1, len(source.classes)))
+        _describe_tiles(source, choice)
         size_px = 192 if st.session_state["tile"] <= LARGE_TILE_PX else 384
         thumbnails = facts.thumbnails(source, table, arrangement, choice, page, size_px)
         chosen = mask_grid(
@@ -322,11 +318,14 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
         st.rerun()
 
 
-def _describe_columns(choice: Choice) -> None:
+def _describe_tiles(source: Source, choice: Choice) -> None:
+    mode = MODES[st.session_state["view"]]
     if st.session_state["view"] == RIVALS:
         st.caption("Image, pseudo-label, prediction and truth, from left to right.")
-    elif MODES[st.session_state["view"]] == "side by side":
+    elif mode == "side by side":
         st.caption(f"Image, prediction and {REFERENCE_WORDS[choice.reference]}, from left to right.")
+    if source.classes and mode in COLOURS_CLASSES:
+        class_legend(source.classes, [choice.class_index] if choice.class_index else range(1, len(source.classes)))
 
 
 def _choose_page(source: Source, arrangement: Arrangement, choice: Choice) -> int:
@@ -372,7 +371,7 @@ def _tile(source: Source, thumbnail: Thumbnail, choice: Choice) -> Tile:
     uncertain, mode = view == UNCERTAINTY, MODES[view]
     notes = [thumbnail.split]
     if thumbnail.reference:
-        notes.append(_score_note(choice))
+        notes.append(choice.score_note)
     note = thumbnail.note
     if not note and uncertain and thumbnail.uncertainty is not None:
         note = f"uncertainty {thumbnail.uncertainty:.3f}"
@@ -380,7 +379,7 @@ def _tile(source: Source, thumbnail: Thumbnail, choice: Choice) -> Tile:
     beside = thumbnail.truth if view == RIVALS else thumbnail.reference
     beside = beside if mode in DRAWS_REFERENCE else None
     numbered = facts.has_class_numbers(source, "truth" if view == RIVALS else choice.reference)
-    drawn = DRAWS_CLASSES if numbered else ("outline", "side by side", "fill")
+    by_class = mode in COLOURS_CLASSES or (mode == "errors" and numbered)
     return Tile(
         id=thumbnail.image_id,
         title=thumbnail.name,
@@ -391,7 +390,7 @@ def _tile(source: Source, thumbnail: Thumbnail, choice: Choice) -> Tile:
         subtitle=" · ".join(notes) + (f"\n{note}" if note else ""),
         badge=wording.score(thumbnail.score),
         tone="neutral" if thumbnail.success is None else "good" if thumbnail.success else "bad",
-        classes=thumbnail.classes if mode in drawn else None,
+        classes=thumbnail.classes if by_class else None,
         reference_classes=beside if numbered else None,
     )
 

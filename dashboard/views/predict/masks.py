@@ -247,8 +247,7 @@ def _tile(view: SetView, rival: SetView | None, image: Shown, display: str) -> T
 
 def _subtitle(view: SetView, image: Shown, compared: bool, unsure: bool) -> str:
     parts = ["mask is missing" if image.area is None else f"area {image.area:.1%}"]
-    if areas := areas_in_words(image, view.classes):
-        parts[0] += f" ({areas})"
+    areas = areas_in_words(image, view.classes)
     if unsure:
         parts.append("no map" if image.uncertainty is None else f"uncertainty {image.uncertainty:.3f}")
     if image.dice is not None:
@@ -256,7 +255,9 @@ def _subtitle(view: SetView, image: Shown, compared: bool, unsure: bool) -> str:
         parts.append(f"{dice_title(view)} {image.dice:.3f}{other}")
     if compared:
         parts.append("not compared yet" if image.alike is None else f"Dice between both {image.alike:.3f}")
-    return " · ".join(parts)
+    if not areas:
+        return " · ".join(parts)
+    return f"{parts[0]}: {areas}\n" + " · ".join(parts[1:])
 
 
 def _with_area(view: SetView, image: Shown, threshold: float) -> Shown:

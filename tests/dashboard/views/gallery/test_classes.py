@@ -130,14 +130,19 @@ def test_the_page_scores_all_classes_or_the_one_in_the_address(page, run):  # no
     assert not at.exception and "Mean Dice of classes vs truth" in metrics(at)
 
 
-def test_another_run_without_the_class_shows_all_of_its_own(page, installation, run):  # noqa: F811
-    other = add_run(installation, add_class_dataset(installation, name="more"), "merged")
+def test_a_run_without_the_class_in_the_address_shows_all_of_its_own(page, installation, run):  # noqa: F811
+    merged = add_run(installation, add_class_dataset(installation, name="more"), "merged")
+    lanes = ("background", "lane", "car")
+    roads = add_class_run(installation, add_class_dataset(installation, name="roads", names=lanes), "roads")
     at = page(run=run.id, **{"class": "pan"})
-    at.selectbox(key="gallery-run").set_value(other.id).run()
+    at.selectbox(key="gallery-run").set_value(merged.id).run()
     assert not at.exception and "Mean Dice vs truth" in metrics(at)
     assert "class" not in [box.key for box in at.selectbox]
-    at.selectbox(key="gallery-run").set_value(run.id).run()
+    at.selectbox(key="gallery-run").set_value(roads.id).run()
     assert not at.exception and at.selectbox(key="class").value == "All classes"
+    at = page(run=roads.id, **{"class": "pan"})
+    assert at.selectbox(key="class").options == ["All classes", "lane", "car"]
+    assert at.selectbox(key="class").value == "All classes"
 
 
 def test_an_opened_image_shows_a_table_of_its_classes(page, run, table):  # noqa: F811
