@@ -12,8 +12,16 @@ from dashboard.views.gallery.order import Choice, arrange, filters_in_words, mea
 from db import datasets
 from db.models import Prediction, utc_now
 from tests.dashboard.views.gallery.test_page import metrics, page, text_of  # noqa: F401 - `page` is a fixture
+from tests.support.drawn_class_run import (
+    LOOKUP,
+    NAMES,
+    add_class_dataset,
+    add_class_run,
+    predicted_map,
+    set_of,
+    truth_map,
+)
 from tests.support.predicted import add_run
-from tests.support.two_classes import LOOKUP, NAMES, add_class_dataset, add_class_run, predicted_map, set_of, truth_map
 
 
 @pytest.fixture

@@ -10,8 +10,16 @@ from dashboard.views.predict.mask_facts import Shown, areas_in_words
 from db import datasets, runs
 from db.models import Dataset, utc_now
 from tests.dashboard.views.predict.test_page import PAGE, words
+from tests.support.drawn_class_run import (
+    NAMES,
+    SIDE_PX,
+    add_class_dataset,
+    add_class_run,
+    predict,
+    predicted_map,
+    set_of,
+)
 from tests.support.installation import add_discs
-from tests.support.two_classes import NAMES, SIDE_PX, add_class_dataset, add_class_run, predict, predicted_map, set_of
 
 
 def view_of(installation, set_id):
