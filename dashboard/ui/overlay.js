@@ -112,22 +112,11 @@ function atBorder(inside, i, x, y, width, height, reach) {
 
 const IGNORE = 255; // the class of pixels that are left out of training and scores
 
-// The class of each pixel, 0 for background. `values` are levels, foreground from `level` on; null where `numbers` say it
-// all. `numbers` are class numbers; without them foreground is class 1. With `only`, any other class is background.
-function classesOf(values, numbers, level, only) {
-  const found = new Uint8Array((values ?? numbers).length);
-  for (let i = 0; i < found.length; i++) if (!values || values[i] >= level) found[i] = numbers ? numbers[i] : 1;
-  if (numbers && only) {
-    for (let i = 0; i < found.length; i++) if (found[i] !== only && found[i] !== IGNORE) found[i] = 0;
-  }
-  return found;
-}
-
 // How a pixel's class compares with the reference's: an index of the colours of `errorColours`.
-const [AGREES_ON_NOTHING, MISSED, EXTRA, RIGHT, WRONG] = [0, 1, 2, 3, 4];
+const [NEITHER, MISSED, EXTRA, RIGHT, WRONG] = [0, 1, 2, 3, 4];
 function errorKind(predicted, actual) {
-  if (actual === IGNORE) return AGREES_ON_NOTHING;
-  if (predicted === actual) return predicted ? RIGHT : AGREES_ON_NOTHING;
+  if (actual === IGNORE) return NEITHER;
+  if (predicted === actual) return predicted ? RIGHT : NEITHER;
   if (!predicted) return MISSED;
   return actual ? WRONG : EXTRA;
 }
@@ -135,6 +124,25 @@ function errorKind(predicted, actual) {
 function errorColours(colours, opacity) {
   const { fn, fp, tp, wrong } = colours;
   return Uint32Array.from([0, ...[fn, fp, tp, wrong].map((code) => pixelOf(rgbOf(code), opacity))]);
+}
+
+// Which pixels are at least `level`, 0 or 1 each.
+function maskOf(values, level) {
+  const inside = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) inside[i] = values[i] >= level ? 1 : 0;
+  return inside;
+}
+
+// The class of each pixel, 0 for background: foreground, `values` from `level` on, has its class number, or 1 without
+// `numbers`. Numbers without values say it all. With `only`, any other class is background.
+function classesOf(values, numbers, level, only) {
+  if (!numbers) return maskOf(values, level);
+  const found = new Uint8Array(numbers.length);
+  for (let i = 0; i < found.length; i++) {
+    const wanted = !only || numbers[i] === only || numbers[i] === IGNORE;
+    if (wanted && (!values || values[i] >= level)) found[i] = numbers[i];
+  }
+  return found;
 }
 
 // A colour in the format of ImageData: red in the lowest byte, opacity in the highest (browsers' machines are little endian).

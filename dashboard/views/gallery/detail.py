@@ -82,6 +82,8 @@ def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: De
         set_id, image_id = source.prediction_set_id, image.image_id
         with st.popover("Save", icon=":material/download:"):
             st.link_button("Probability, 8 bit (PNG)", urls.prediction(set_id, image_id), width="stretch")
+            if numbers := classes_url(source, image_id):
+                st.link_button("Most likely class, 8 bit (PNG)", numbers, width="stretch")
             if image.uncertainty is not None:
                 st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
             st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
