@@ -2,15 +2,20 @@
 
     python -m benchmarks.classes learned ../shared/data/eggs-and-pans --preset fast
     python -m benchmarks.classes rare -p training.class_weights=inverse_frequency
+    python -m benchmarks.classes exported ../shared/data/eggs-and-pans --images 12 -p training.epochs=20
 
 `learned` imports a folder with truth of several classes and trains on it twice, with the same split and the same
 number of epochs: once each class, once all merged into one foreground. `rare` draws discs of which every hundredth
 pixel belongs to a second class. Dice against truth at threshold 0.5 on the validation images, from pixels summed over
-all of them; no image of these was trained on.
+all of them; no image of these was trained on. `exported` compares exported models with predictions.
 """
 
 from __future__ import annotations
 
+import itertools
+import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,12 +24,12 @@ import numpy as np
 import typer
 from sqlalchemy import select
 
-from benchmarks.harness import Folder, Params, data_root, engine, suite
+from benchmarks.harness import Folder, Foreground, Params, data_root, engine, pairs, suite
 from db.models import Prediction, PredictionSet, Run
 from db.session import Database
 from engine.core.settings import Settings
 from engine.imaging import metrics
-from engine.imaging.codec import encode_png
+from engine.imaging.codec import decode_png, encode_png
 
 RARE_SHARE = 0.01
 """Of the foreground's pixels."""
@@ -64,6 +69,48 @@ def rare(
         for given in (None, params)[: 1 + bool(params)]:
             found = learned(Path(folder), "fast", given, merged=False, keep=None)
             rows += [{"parameters": " ".join(given or ["as they are"]), **row} for row in found]
+    return rows
+
+
+@app.command()
+def exported(
+    folder: Folder,
+    images: Annotated[
+        int, typer.Option(help="Of the folder; a network is trained on them and they are compared.")
+    ] = 12,
+    foreground: Foreground = 64,
+    params: Params = None,
+) -> list[dict[str, Any]]:
+    """Share of pixels whose class is that of the run's own prediction, drawn by the example of each exported model.
+
+    The truth has four classes: its foreground by the lightness of the image. `predict` does not average mirror images
+    here, since the examples do not.
+    """
+    options = [word for each in params or [] for word in ("-p", each)]
+    rows = []
+    with data_root() as root:
+        for name in ("images", "truth"):
+            (root / "in" / name).mkdir(parents=True)
+        for number, (image, mask) in enumerate(itertools.islice(pairs(folder, foreground=foreground), images)):
+            (root / "in" / "images" / f"{number:03}.png").write_bytes(encode_png(image))
+            classes = np.where(mask, 1 + image.mean(axis=2) // 64, 0).astype(np.uint8)
+            (root / "in" / "truth" / f"{number:03}.png").write_bytes(encode_png(classes))
+        engine(root, "import", str(root / "in"), "--name", "four")
+        run = engine(root, "train", "four", "--truth", *options)["run"]
+        predicting = ["predict", run, str(root / "in" / "images"), "--out", str(root / "maps")]
+        engine(root, *predicting, "--no-flips", "--refine", "none")
+        for what in ("keras", "savedmodel", "onnx"):
+            engine(root, "export", run, "--format", what, "--out", str(root / f"{what}.zip"))
+            shutil.unpack_archive(root / f"{what}.zip", root / what)
+            same, drawn = [], np.zeros(5, np.int64)
+            for path in sorted((root / "maps").glob("*.png")):
+                command = [sys.executable, "example.py", str(root / "in" / "images" / path.name), "map.png"]
+                subprocess.run(command, cwd=root / what, check=True, capture_output=True)
+                found, wanted = (decode_png(each.read_bytes()) for each in (root / what / "map.png", path))
+                same.append((found == wanted).mean())
+                drawn += np.bincount(wanted.ravel(), minlength=5)
+            row = {"format": what, "images": len(same), "equal": float(np.mean(same)), "least_equal": float(min(same))}
+            rows.append({**row, "classes_drawn": int(np.count_nonzero(drawn[1:]))})
     return rows
 
 

@@ -110,3 +110,14 @@ def job_at_work(session: Session, run: Run) -> Job | None:
     ids = {run.job_id, session.scalar(set_job)} - {None}
     jobs = [job for job in (session.get(Job, id_) for id_ in ids) if job is not None and not job.status.ended]
     return min(jobs, key=lambda job: job.created_at, default=None)
+
+
+def confusions(session: Session, prediction_set_id: str) -> list[Row[Any]]:
+    """Return (image_id, name, split, truth_confusion) of the images that have one, in the dataset's order."""
+    query = (
+        select(Prediction.image_id, Image.name, Prediction.split, Prediction.truth_confusion)
+        .join(Image, Image.id == Prediction.image_id)
+        .where(Prediction.prediction_set_id == prediction_set_id, Prediction.truth_confusion.is_not(None))
+        .order_by(Image.position, Image.id)
+    )
+    return list(session.execute(query))

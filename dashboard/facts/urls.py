@@ -62,6 +62,11 @@ def label(label_set_id: str, image_id: str, size: int | None = None) -> str:
     return _with(f"{PREFIX}/labels/{label_set_id}/{image_id}", size=size)
 
 
+def label_classes(label_set_id: str, image_id: str, size: int | None = None) -> str:
+    """Return the URL of the class of each pixel of a pseudo-label (8-bit PNG); only a label set with several has it."""
+    return _with(f"{PREFIX}/labels/{label_set_id}/classes/{image_id}", size=size)
+
+
 def prediction(prediction_set_id: str, image_id: str, size: int | None = None) -> str:
     """Return the URL of a predicted 8-bit foreground probability."""
     return _with(f"{PREFIX}/predictions/{prediction_set_id}/{image_id}", size=size)
@@ -112,7 +117,8 @@ def masks_zip(
     probabilities/ (8-bit PNG) and uncertainty/ where it exists.
 
     Args:
-        kind: the folder of masks: masks/ (PNG 0/255), classes/ (PNG 0/1) or cutouts/ (RGBA).
+        kind: the folder of masks: masks/ (PNG 0/255, or the class of each pixel where there are several), classes/
+            (PNG 0/1 …), palette/ (the same in colour) or cutouts/ (RGBA).
     """
     return _with(
         f"{PREFIX}/{_FOLDERS[owner]}/{owner_id}/masks.zip",

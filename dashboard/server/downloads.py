@@ -112,18 +112,20 @@ def _answer_zip(zipped: MaskZip) -> Answer:
         with database.reading() as session:
             row = row_of(session, zipped.table.owner, row_id)
             title, masks = _title(session, row), zipped.masks(session, row)
+            classes = session.get_one(Run, row.run_id).classes if isinstance(row, PredictionSet) else []
 
         def table() -> str:
             with database.reading() as session:
                 return zipped.table.write(session, row_id, threshold)
 
-        parts = [exports.mask_members(store, row.dataset_id, masks, kind, threshold)]
+        parts = [exports.mask_members(store, row.dataset_id, masks, kind, threshold, classes)]
         if request.query_params.get("probabilities") == "1":
             parts.append(exports.map_members(store, "probabilities", ((mask.key, mask.name) for mask in masks)))
             if zipped.uncertain:
                 unsure = ((stored.uncertainty_key(row_id, mask.image_id), mask.name) for mask in masks)
                 parts.append(exports.map_members(store, "uncertainty", unsure))
-        pieces = exports.zip_stream(itertools.chain(*parts, exports.table_member(table)))
+        parts += [exports.class_member(classes), exports.table_member(table)]
+        pieces = exports.zip_stream(itertools.chain(*parts))
         return _Stream(pieces, media_type="application/zip", headers=_attachment(f"{title}.zip"))
 
     return answer

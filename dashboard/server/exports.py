@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import datasets, recipes, runs
+from db import datasets, predictions, recipes, runs
 from db.exports import owner_name
-from db.models import Image, Job, Label, LabelSet, Prediction, PredictionSet, Run
+from db.models import Dataset, Image, Job, Label, LabelSet, Prediction, PredictionSet, Run
 from engine.core.filenames import safe_stems
 from engine.exports import pictures
 from engine.exports.pictures import MaskKind
 from engine.exports.tables import as_csv
-from engine.imaging import codec, metrics
+from engine.imaging import class_maps, codec, metrics
+from engine.imaging.class_colours import class_colours
 from engine.store import keys as stored
 from engine.store.base import Store
 
@@ -29,11 +32,15 @@ IN_ORDER = (Image.position, Image.id)
 
 
 class Mask(NamedTuple):
-    """A stored mask to be packed: of which image, its key, and a file stem that no other mask of the zip has."""
+    """A stored mask to be packed: of which image, its key, and a file stem that no other mask of the zip has.
+
+    `classes_key` is that of the most likely classes of its pixels; empty if it is foreground alone.
+    """
 
     image_id: str
     key: str
     name: str
+    classes_key: str = ""
 
 
 class _Sink(io.RawIOBase):
@@ -79,21 +86,27 @@ def zip_stream(members: Iterable[Member]) -> Generator[bytes, None, None]:
 
 
 def mask_members(
-    store: Store, dataset_id: str, masks: Iterable[Mask], kind: MaskKind, threshold: float
+    store: Store,
+    dataset_id: str,
+    masks: Iterable[Mask],
+    kind: MaskKind,
+    threshold: float,
+    classes: Sequence[Mapping[str, Any]] = (),
 ) -> Iterator[Member]:
-    """Yield <kind>/<name>.png of each mask: "masks" are PNG 0/255, "classes" 0/1, "cutouts" the image's foreground.
+    """Yield <kind>/<name>.png of each mask: "cutouts" are the image's foreground, others as `pictures.mask_png` has it.
 
-    A mask whose file is gone, or whose image is where that is needed, is left out.
+    A mask of which a file is gone, or whose image is where that is needed, is left out.
     """
     for mask in masks:
-        image_key = stored.image_key(dataset_id, mask.image_id)
-        if not store.exists(mask.key) or (kind == "cutouts" and not store.exists(image_key)):
+        beside = stored.image_key(dataset_id, mask.image_id) if kind == "cutouts" else mask.classes_key
+        if not store.exists(mask.key) or (beside and not store.exists(beside)):
             continue
         levels = codec.decode_png(store.read(mask.key))
-        if kind == "cutouts":
-            data = pictures.cutout_png(codec.decode_png(store.read(image_key)), levels, threshold)
+        other = codec.decode_png(store.read(beside)) if beside else None
+        if kind == "cutouts" and other is not None:
+            data = pictures.cutout_png(other, levels, threshold)
         else:
-            data = (pictures.mask_png if kind == "masks" else pictures.class_png)(levels, threshold)
+            data = pictures.mask_png(class_maps.to_classes(levels, other, threshold), kind, classes)
         yield f"{kind}/{mask.name}.png", data
 
 
@@ -104,6 +117,17 @@ def map_members(store: Store, folder: str, keyed_names: Iterable[tuple[str, str]
             yield f"{folder}/{name}.png", store.read(key)
 
 
+def class_member(classes: Sequence[Mapping[str, Any]]) -> Iterator[Member]:
+    """Yield classes.json, which tells what the values of class maps mean, unless there are no `classes` of a run."""
+    if classes:
+        colours = ["#000000", *class_colours(classes[1:])]
+        rows = [
+            {"number": entry["index"], "name": entry["name"], "colour": colour}
+            for entry, colour in zip(classes, colours, strict=True)
+        ]
+        yield "classes.json", json.dumps({"classes": rows}, ensure_ascii=False, indent=1).encode()
+
+
 def table_member(write: Callable[[], str]) -> Iterator[Member]:
     """Yield scores.csv. `write` is called when its turn comes, so that nothing waits for it."""
     yield "scores.csv", ("\ufeff" + write()).encode()
@@ -112,7 +136,10 @@ def table_member(write: Callable[[], str]) -> Iterator[Member]:
 def prediction_masks(session: Session, found: PredictionSet) -> list[Mask]:
     """Return every prediction of a set, doubles of an image included."""
     there = runs.predicted_images(session, found.id)
-    return _masks(session, found.dataset_id, there, partial(stored.prediction_key, found.id))
+    masks = _masks(session, found.dataset_id, there, partial(stored.prediction_key, found.id))
+    if not predictions.class_names(session, found.id):
+        return masks
+    return [mask._replace(classes_key=stored.prediction_classes_key(found.id, mask.image_id)) for mask in masks]
 
 
 def label_masks(session: Session, found: LabelSet) -> list[Mask]:
@@ -131,11 +158,16 @@ def prediction_csv(session: Session, store: Store, prediction_set_id: str, thres
     """Return areas and scores at `threshold`, one line for each image; what has no reference stays empty.
 
     The two kinds of score keep their names: against truth, and agreement with the pseudo-label used in training.
-    `pseudo_label_quality` is the label's estimated quality, computed without truth.
+    `pseudo_label_quality` is the label's estimated quality, computed without truth. Where the run tells classes apart,
+    each has its share of the pixels and, where the truth has the same classes, its scores; these are empty where
+    neither side has the class.
     """
+    found = session.get_one(PredictionSet, prediction_set_id)
+    dataset, names = session.get_one(Dataset, found.dataset_id), predictions.class_names(session, found.id)[1:]
     header = ["file", "width_px", "height_px", "split", "foreground_share", "mean_probability", "mean_uncertainty"]
     header += ["flip_agreement", "truth_dice", "truth_iou", "pseudo_label_dice", "pseudo_label_iou"]
     header += ["pseudo_label_quality"]
+    header += [f"{of}_{name}" for name in names for of in ("share", "truth_dice", "truth_iou")]
     query = (
         select(Prediction, Image.name, Image.width, Image.height)
         .join(Image, Image.id == Prediction.image_id)
@@ -151,10 +183,46 @@ def prediction_csv(session: Session, store: Store, prediction_set_id: str, thres
             scores = [*_scores(prediction.truth_counts, threshold), *_scores(prediction.label_counts, threshold)]
             means = [prediction.mean_probability, prediction.uncertainty, prediction.flip_agreement]
             size = [name, width, height, prediction.split, share]
-            yield [*size, *map(_number, means), *scores, _number(quality.get(prediction.image_id))]
+            scores += [_number(quality.get(prediction.image_id))]
+            if names:
+                scores += _class_cells(_confusion(store, dataset, prediction, threshold), prediction, len(names))
+            yield [*size, *map(_number, means), *scores]
             session.expunge(prediction)  # its counts are two kilobytes, and there may be ten thousand
 
     return as_csv(header, rows())
+
+
+def _confusion(store: Store, dataset: Dataset, prediction: Prediction, threshold: float) -> list[Any]:
+    """Return the pixels of each pair of classes at `threshold`, as in `truth_confusion`; without truth, all of 0.
+
+    Empty if a file is gone.
+    """
+    if threshold == 0.5 and prediction.truth_confusion is not None:
+        return prediction.truth_confusion
+    of, image_id = prediction.prediction_set_id, prediction.image_id
+    keys = [stored.prediction_key(of, image_id), stored.prediction_classes_key(of, image_id)]
+    if prediction.truth_confusion is not None:
+        keys.append(stored.truth_key(dataset.id, image_id))
+    if not all(map(store.exists, keys)):
+        return []
+    levels, likely, *truth = (codec.decode_png(store.read(key)) for key in keys)
+    predicted = class_maps.to_classes(levels, likely, threshold)
+    if truth:
+        return class_maps.reference(truth[0], dataset.lookup).confusion(predicted)
+    return metrics.confusion(predicted, np.zeros_like(predicted))
+
+
+def _class_cells(confusion: list[Any], prediction: Prediction, classes: int) -> list[str]:
+    """Return share, Dice and IoU of each class."""
+    matrix = metrics.confusion_matrix(confusion, classes)
+    pixels, scores = matrix.sum(), metrics.class_scores(matrix)
+    known = scores.occurs & (prediction.truth_confusion is not None)
+    cells: list[str] = []
+    for at, share in enumerate(matrix.sum(axis=0)[1:]):
+        values = [share / pixels if pixels else None]
+        values += [scores.dice[at], scores.iou[at]] if known[at] else [None, None]
+        cells += map(_number, values)
+    return cells
 
 
 def _label_quality(session: Session, prediction_set_id: str) -> dict[str, float | None]:

@@ -23,6 +23,7 @@ from dashboard.server.guard import FOREVER, REVALIDATE, Answer, file_tag, get, g
 from dashboard.server.picture_bundle import bundle_route
 from dashboard.server.uploads import UPLOAD_ROUTE
 from db.models import Dataset, Run
+from engine.imaging.class_colours import class_colours
 from engine.store import keys as stored
 
 
@@ -75,13 +76,18 @@ def _truth(request: Request) -> Rendition:
     ids, size = _image_ids(request), _size(request)
     run_id = request.query_params.get("run")
     with resources.database().reading() as session:
-        lookup = row_of(session, Dataset, ids["dataset_id"]).lookup
+        dataset = row_of(session, Dataset, ids["dataset_id"])
+        lookup, colours = dataset.lookup, class_colours(dataset.classes)
         if run_id is not None:
             lookup = row_of(session, Run, run_id).lookup
-    renders = {"colour": renditions.coloured_truth, "classes": renditions.class_truth}
+    renders: dict[str, Callable[..., bytes]] = {
+        "colour": functools.partial(renditions.coloured_truth, colours=colours),
+        "classes": renditions.class_truth,
+        "grey": renditions.grey_truth,
+    }
     how = next((name for name in renders if request.query_params.get(name) == "1"), "grey")
-    render = renders.get(how, renditions.grey_truth)
-    variant = f"{how}{size}{hash(tuple(lookup))}"
+    render = renders[how]
+    variant = f"{how}{size}{hash((*lookup, *colours))}"
     return Rendition(stored.truth_key(**ids), "image/png", REVALIDATE, variant, lambda path: render(path, lookup, size))
 
 
@@ -104,10 +110,11 @@ PICTURES: dict[str, Callable[[Request], Rendition]] = {
     "datasets/{dataset}/patches/{image}": _patch,
     "datasets/{dataset}/truth/{image}": _truth,
     "labels/{label_set}/{image}": _map(stored.label_key, FOREVER),
+    "labels/{label_set}/classes/{image}": _map(stored.label_classes_key, FOREVER, renditions.smaller_classes),
     # A run that was resumed predicts again under the same ids.
     "predictions/{prediction_set}/{image}": _map(stored.prediction_key),
     "predictions/{prediction_set}/classes/{image}": _map(
-        stored.prediction_classes_key, smaller=renditions.smaller_classes
+        stored.prediction_classes_key, REVALIDATE, renditions.smaller_classes
     ),
     "predictions/{prediction_set}/uncertainty/{image}": _map(stored.uncertainty_key),
     "runs/{run}/rounds/{number:int}/labels/{image}": _map(stored.round_label_key),

@@ -21,6 +21,7 @@ from dashboard.facts.wording import count, escaped, size
 from dashboard.server import resources
 from dashboard.ui import status
 from dashboard.ui.job_panel import retry_job, stop_job
+from db import predictions
 from db.actors import Role
 from db.models import utc_now
 from db.submissions import NotReady, submit_export
@@ -103,9 +104,18 @@ def _mask_lines(masks: _Masks, threshold: float) -> None:
     st.caption(f"{of}At threshold {threshold:.2f}.")
     owner, owner_id = masks.owner, masks.owner_id
     whole = urls.masks_zip(owner, owner_id, threshold)
-    _line("Masks (zip)", "Masks", "PNG, 0 background and 255 foreground, and a table.", whole)
-    classes = urls.masks_zip(owner, owner_id, threshold, kind="classes")
-    _line("Class maps (zip)", "Class maps", "PNG with values 0/1, which look black in a viewer.", classes)
+    classes = _classes(owner, owner_id)
+    if classes:
+        values = f"PNG, 0 background and 1 to {classes} the classes, which look black in a viewer; names and a table."
+        _line("Class maps (zip)", "Class maps", values, whole)
+        coloured = urls.masks_zip(owner, owner_id, threshold, kind="palette")
+        _line(
+            "Class maps in colour (zip)", "In colour", "The same values with a palette of the class colours.", coloured
+        )
+    else:
+        _line("Masks (zip)", "Masks", "PNG, 0 background and 255 foreground, and a table.", whole)
+        numbers = urls.masks_zip(owner, owner_id, threshold, kind="classes")
+        _line("Class maps (zip)", "Class maps", "PNG with values 0/1, which look black in a viewer.", numbers)
     cutouts = urls.masks_zip(owner, owner_id, threshold, kind="cutouts")
     _line("Cut-outs (zip)", "Cut-outs", "The image, transparent outside of the mask (PNG).", cutouts)
     more = "Probabilities and uncertainty" if masks.unsure else "Probabilities"
@@ -113,6 +123,14 @@ def _mask_lines(masks: _Masks, threshold: float) -> None:
     _line(f"Masks and {more.lower()} (zip)", "Masks and maps", f"{more} are 8 bit: 255 is 1.", everything)
     table = urls.scores_csv(owner, owner_id, threshold)
     _line("Areas and scores (CSV)", "Table", "One line for each image; every score names its reference.", table)
+
+
+def _classes(owner: MaskOwner, owner_id: str) -> int:
+    """Return how many classes the masks tell apart; 0 if they are foreground alone."""
+    if owner != "prediction_set":
+        return 0
+    with resources.database().reading() as session:
+        return len(predictions.class_names(session, owner_id)[1:])
 
 
 def _line(title: str, short: str, sentence: str, address: str) -> None:

@@ -1,6 +1,6 @@
 // The grid of tiles. A rerun updates the existing tiles instead of rebuilding them.
 
-const PARTS = ["image", "mask", "classes", "reference", "reference_classes", "teacher"];
+const PARTS = ["image", "mask", "classes", "reference", "reference_classes", "teacher", "teacher_classes"];
 const PAINT_MS = 12; // of a frame's 16
 
 class Grid {
@@ -168,13 +168,13 @@ class Grid {
   }
 
   paintBeside(context, width, height, tile) {
-    const { image, mask, classes, reference, reference_classes, teacher } = tile.loaded;
+    const { image, mask, classes, reference, reference_classes, teacher, teacher_classes } = tile.loaded;
     const { settings, colours } = this.data;
     const across = this.panesAcross();
     const gap = Math.round(2 * (window.devicePixelRatio || 1));
     const each = (width - gap * (across - 1)) / across;
     const level = levelOf(settings.threshold);
-    const alone = [[teacher, null, 128], [mask, mask && classes, level], [reference, reference_classes, 128]];
+    const alone = [[teacher, teacher_classes, 128], [mask, mask && classes, level], [reference, reference_classes, 128]];
     const put = (picture, index, smooth) => {
       const place = fit(picture, index * (each + gap), 0, each, height);
       context.imageSmoothingEnabled = smooth && isSmooth(place, picture);

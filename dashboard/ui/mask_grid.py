@@ -29,10 +29,10 @@ _render = component("mask_grid", *SCRIPTS, style="ui/mask_grid.css")
 class Tile:
     """One image. `mask`, `reference` and `teacher` are URLs of 8-bit grey images (probability or 0/255).
 
-    Where a network tells several classes apart, `classes` and `reference_classes` are URLs of 8-bit class numbers: a
-    pixel of the mask, or of the reference, has the colour of its class. Without a `reference`, `reference_classes` says
-    by itself which pixels are background (0). Errors have classes on both sides, or on none. `teacher` is shown only
-    side by side, between image and mask.
+    Where a network tells several classes apart, `classes`, `reference_classes` and `teacher_classes` are URLs of 8-bit
+    class numbers: a pixel of the mask, reference or teacher has the colour of its class. Without a `reference`,
+    `reference_classes` says by itself which pixels are background (0). Errors have classes on both sides, or on none.
+    `teacher` is shown only side by side, between image and mask.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Tile:
     tone: Tone = "neutral"
     classes: str | None = None
     reference_classes: str | None = None
+    teacher_classes: str | None = None
 
 
 def mask_grid(
@@ -61,6 +62,7 @@ def mask_grid(
     selectable: bool = True,
     error_words: tuple[str, str, str] | None = None,
     only_class: int | None = None,
+    class_colours: Sequence[str] = (),
     follows: Mapping[str, str] | None = None,
 ) -> str | None:
     """Draw the grid; return the id of the tile that was just clicked, on that rerun only, else None.
@@ -75,6 +77,7 @@ def mask_grid(
         error_words: legend of foreground in both, in the mask only and in the reference only, if the reference is not
             truth.
         only_class: show this class of the tiles' class numbers alone.
+        class_colours: of the class numbers, background first, in place of the palette's.
         follows: on the page of a training run, `Page.follows`: masks of new epochs are then loaded automatically.
     """
     data = {
@@ -90,7 +93,7 @@ def mask_grid(
             "error_words": error_words,
             "only_class": only_class,
         },
-        "colours": palette.overlay(),
+        "colours": palette.overlay(class_colours),
         "follows": follows,
     }
     return _render(key=key, data=data, on_chosen_change=_noop).chosen

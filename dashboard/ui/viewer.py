@@ -80,6 +80,7 @@ def viewer(
     full_px: tuple[int, int] | None = None,
     ahead: Sequence[Pane] = (),
     only_class: int | None = None,
+    class_colours: Sequence[str] = (),
 ) -> None:
     """Draw the panes; with `wipe` the first two are stacked.
 
@@ -90,6 +91,7 @@ def viewer(
         full_px: width and height of the image. A large one is shown as smaller copies until zoomed in.
         ahead: panes that are likely to be opened next; their images are loaded last.
         only_class: show this class of the panes' class numbers alone.
+        class_colours: of the class numbers, background first, in place of the palette's.
     """
     chosen = derived_readings(panes) if readings is None else readings
     maps = ("image", "mask", "reference", "classes", "reference_classes")
@@ -109,7 +111,7 @@ def viewer(
         },
         "smaller": {address: urls.sized(address, SMALLER_PX) for address in addresses} if large else {},
         "ahead": [asdict(pane) for pane in ahead],
-        "colours": palette.overlay(),
+        "colours": palette.overlay(class_colours),
     }
     _render(key=key, data=data)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.exports.outlines import TOLERANCE_PX
+
 
 @dataclass(frozen=True)
 class MaskedImage:
@@ -26,18 +28,23 @@ class MaskedImage:
 
 @dataclass(frozen=True)
 class Annotated:
-    """The images of an export, in order. `category` names what is foreground; `read(key)` returns a bool mask (H, W).
+    """The images of an export, in order. `classes` names class 1, 2, …; `read(key)` returns a class map, uint8 (H, W).
 
-    `note` says in a sentence where the masks are from.
+    Foreground alone is one class. `note` says in a sentence where the masks are from.
     """
 
     images: Sequence[MaskedImage]
-    category: str
+    classes: Sequence[str]
     read: Callable[[str], np.ndarray]
     note: str
 
+    @property
+    def tolerance_px(self) -> float:
+        """How far outlines may stray. Of several classes, which may touch, that would make gaps and overlaps."""
+        return TOLERANCE_PX if len(self.classes) == 1 else 0.0
+
     def masks(self) -> Iterator[tuple[MaskedImage, np.ndarray]]:
-        """Yield (image, mask), one at a time."""
+        """Yield (image, class map), one at a time."""
         for image in self.images:
             yield image, self.read(image.key)
 
@@ -49,7 +56,7 @@ Progress = Callable[[int], None]
 def foreground_category(classes: Iterable[dict[str, Any]]) -> str:
     """Return what a dataset calls its foreground: its one class beside background, or "foreground" for several or none.
 
-    A network here tells foreground from background; which of several classes a pixel is, its mask does not say.
+    Where masks tell foreground from background only, they do not say which of several classes a pixel is.
     """
     named = [str(entry["name"]) for entry in classes if entry["index"] != 0]
     return named[0] if len(named) == 1 and named[0].strip() else "foreground"

@@ -67,8 +67,9 @@ class ModelFormat(Format):
     """The model of a run's best epoch, in a zip with a model card and an example program.
 
     `convert(model, path, facts)` writes a Keras model to a file or folder, which `file` names. It returns a function
-    that runs what was written: images uint8 (B, S, S, 3) to probabilities float32 (B, S, S, 1). The job compares these
-    with the probabilities of the Keras model. It may raise `engine.network.conversion.ConversionError`.
+    that runs what was written: images uint8 (B, S, S, 3) to probabilities float32 (B, S, S, 1), or (B, S, S, K + 1) of
+    background and K > 1 classes. The job compares these with the probabilities of the Keras model. It may raise
+    `engine.network.conversion.ConversionError`.
 
     `contents` describes the file in the model card. The example installs `packages`, runs the line `imports`, then
     `load`, and computes the probabilities of `batch`, float32 (1, S, S, 3), by the expression `predict`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from db import datasets, recipes, rounds, runs
+from db import datasets, predictions, recipes, rounds, runs
 from db.models import Dataset, Job, JobKind, LabelSet, Run
 from engine.exports import model_pack
 from engine.exports.annotated import Annotated
@@ -88,20 +89,37 @@ def _annotations(context: JobContext, payload: dict[str, Any], what: MaskFormat,
 def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
     """Return the images of a prediction set or a label set that have masks, at the payload's threshold."""
     threshold, splits = payload["threshold"], {}
+    classes: Sequence[str] = ()
+    likely_key_of: Callable[[str], str] = str
     with context.reading() as session:
         dataset = session.get_one(Dataset, payload["dataset"])
         images = datasets.images(session, dataset.id)
         if payload["owner"] == "prediction_set":
             set_id, run = payload["prediction_set"], session.get_one(Run, payload["run"])
             masked, note = runs.predicted_images(session, set_id), prediction_note(run, threshold)
-            key_of = partial(stored.prediction_key, set_id)
+            key_of, likely_key_of = (
+                partial(stored.prediction_key, set_id),
+                partial(stored.prediction_classes_key, set_id),
+            )
+            classes = predictions.class_names(session, set_id)[1:]
             if run.dataset_id == dataset.id:
                 splits = {row.image_id: row.split for row in runs.split(session, run.id)}
         else:
             label_set = session.get_one(LabelSet, payload["label_set"])
             masked, note = recipes.labelled_images(session, label_set.id), label_note(label_set, threshold)
             key_of = partial(stored.label_key, label_set.id)
-    return masked_images(context.artifacts, dataset, images, masked, key_of, threshold, splits=splits, note=note)
+    return masked_images(
+        context.artifacts,
+        dataset,
+        images,
+        masked,
+        key_of,
+        threshold,
+        splits=splits,
+        note=note,
+        classes=classes,
+        likely_key_of=likely_key_of,
+    )
 
 
 def _run_rows(context: JobContext, run_id: str) -> RunRows:
@@ -147,9 +165,8 @@ def _packed(
         f"Compared with the run's own model on {len(squares)} squares of its images: the largest difference of a "
         f"probability was {apart:.2g}."
     )
-    model_pack.write(
-        target, folder / what.file, model_card(what, facts, check), example(what, facts.data, model.input_shape[1])
-    )
+    program = example(what, facts.data, model.input_shape[1], classes=facts.classes)
+    model_pack.write(target, folder / what.file, model_card(what, facts, check), program)
     steps.done()
     return {"difference": apart, "images": len(squares)}
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.exports.base import ModelFormat
 from engine.exports.run_facts import RunFacts, framing_sentence, teacher_sentence, weights_sentence
+
+_THRESHOLD = "A lower threshold finds more, a higher one less; validation images with truth are the place to choose it."
 
 
 def model_card(what: ModelFormat, facts: RunFacts, check: str) -> str:
@@ -11,7 +15,7 @@ def model_card(what: ModelFormat, facts: RunFacts, check: str) -> str:
     side = facts.model.image_size
     parts = [
         f"# {_plain(facts.name)}",
-        "A network that tells foreground from background in photographs, trained with Maskloom "
+        f"A network that tells {_things(facts.classes)} in photographs, trained with Maskloom "
         f"{facts.code_version} on {facts.created_at:%Y-%m-%d}.",
         "## What it is",
         _list(
@@ -41,15 +45,14 @@ def model_card(what: ModelFormat, facts: RunFacts, check: str) -> str:
             "planes, in CMYK, or with other than one or three channels besides opacity. Save those as 8-bit RGB first; "
             "if other channels were chosen when the images were imported, save the same ones.",
             framing_sentence(facts),
-            f"Out: float32 (B, {side}, {side}, 1), the probability in [0, 1] that a pixel is foreground.",
-            "Mask: foreground where the probability is at least 0.5. A lower threshold finds more, a higher one less; "
-            "validation images with truth are the place to choose it.",
+            *_output(facts),
             "Maskloom itself also averages over mirror images and refines outlines where the run asks for that; "
             "`example.py` does not, so its masks can differ a little at edges.",
         ),
         "## Limits",
         _list(
-            "It knows foreground and background only, and only as its labels drew them.",
+            f"It knows {'these classes' if facts.classes else 'foreground'} and background only, and only as its "
+            "labels drew them.",
             "Expect less on images unlike those it learned from: other subjects, cameras, light or scale. It has not "
             "been tested there.",
             "A probability here is a score, not a calibrated chance. Check masks before anything depends on them.",
@@ -60,6 +63,28 @@ def model_card(what: ModelFormat, facts: RunFacts, check: str) -> str:
         + " Code in `example.py` may be used freely.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _things(classes: Sequence[str]) -> str:
+    return f"{len(classes) - 1} classes and background apart" if classes else "foreground from background"
+
+
+def _output(facts: RunFacts) -> list[str]:
+    """Return what comes out, and how it becomes a mask or a class map."""
+    side, last = facts.model.image_size, len(facts.classes) - 1
+    if not facts.classes:
+        return [
+            f"Out: float32 (B, {side}, {side}, 1), the probability in [0, 1] that a pixel is foreground.",
+            f"Mask: foreground where the probability is at least 0.5. {_THRESHOLD}",
+        ]
+    order = ", ".join(f"{number} {_plain(name)}" for number, name in enumerate(facts.classes))
+    return [
+        f"Out: float32 (B, {side}, {side}, {last + 1}), the probability in [0, 1] of background and of each class, "
+        f"which sum to 1 in each pixel. Their order: {order}.",
+        "Class map: the probability of foreground is 1 − that of background. Where it is below 0.5 a pixel is "
+        f"background, 0; any other pixel has the most likely of the classes 1 to {last}. {_THRESHOLD}",
+        "`example.py` writes these numbers as an 8-bit PNG, which looks black in a viewer.",
+    ]
 
 
 def _scores(facts: RunFacts) -> str:

@@ -1,4 +1,4 @@
-"""A short program that draws the mask of a picture with an exported model: it is packed beside the model.
+"""A short program that draws the mask or class map of a picture with an exported model: it is packed beside the model.
 
 It does in a few lines what `engine.network.inference` does once, without mirror images: scale, cut squares, ask,
 put together. It reads pictures as an import does, by the functions of `picture_reading`.
@@ -6,6 +6,7 @@ put together. It reads pictures as an import does, by the functions of `picture_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 
 from engine.core.run_parameters import DataParams
@@ -13,16 +14,18 @@ from engine.exports.base import ModelFormat
 
 _SCALED = (
     "size = [max(1, round(scale * side)) for side in picture.size]\n"
-    "way = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR\n"
-    "small = np.asarray(picture.resize(size, way))\n"
+    "small = np.rint(resized(np.asarray(picture), size))\n"
 )
 
 
-def example(what: ModelFormat, data: DataParams, side_px: int, threshold: float = 0.5) -> str:
-    """Return the program for a model in the format `what`."""
+def example(
+    what: ModelFormat, data: DataParams, side_px: int, threshold: float = 0.5, classes: Sequence[str] = ()
+) -> str:
+    """Return the program for a model in the format `what`, which tells `classes` apart, background first, if any."""
     ask = what.predict
+    needed, (drawn, target) = what.packages, ("class map", "MAP") if classes else ("mask", "MASK")
     head = (
-        f'"""Draw the mask of a picture: python example.py PICTURE MASK.png (needs {what.packages} numpy pillow)"""\n'
+        f'"""Draw the {drawn} of a picture: python example.py PICTURE {target}.png (needs {needed} numpy pillow)"""\n'
         "import sys\n\n"
         f"{_imports(what.imports)}\n\n\n"
         f"{_reading()}\n\n"
@@ -30,12 +33,22 @@ def example(what: ModelFormat, data: DataParams, side_px: int, threshold: float 
         f"{what.load}\n"
         "picture = read_picture(sys.argv[1])\n"
     )
-    body = _one_square(data, ask) if data.framing in ("pad", "stretch") else _many_squares(data, ask)
-    tail = (
-        "whole = Image.fromarray(np.float32(probability)).resize(picture.size, Image.Resampling.BILINEAR)\n"
-        "Image.fromarray(np.uint8(255 * (np.asarray(whole) >= THRESHOLD))).save(sys.argv[2])\n"
+    body = _one_square(data, ask) if data.framing in ("pad", "stretch") else _many_squares(data, ask, len(classes) or 1)
+    return head + body + (_class_map(classes) if classes else _MASK)
+
+
+_MASK = "Image.fromarray(np.uint8(255 * (resized(values, picture.size)[..., 0] >= THRESHOLD))).save(sys.argv[2])\n"
+
+
+def _class_map(classes: Sequence[str]) -> str:
+    """Return the lines that draw the most likely class where there is foreground."""
+    names = ", ".join(f"{number} {name!r}" for number, name in enumerate(classes))
+    return (
+        f"# {names}\n"
+        "whole = resized(values, picture.size)\n"
+        "found = np.where(1 - whole[..., 0] >= THRESHOLD, 1 + np.argmax(whole[..., 1:], axis=-1), 0)\n"
+        "Image.fromarray(np.uint8(found)).save(sys.argv[2])\n"
     )
-    return head + body + tail
 
 
 def _reading() -> str:
@@ -55,38 +68,35 @@ def _import_order(line: str) -> tuple[bool, str]:
 def _one_square(data: DataParams, ask: str) -> str:
     """Return the lines for a picture that fits into one square: stretched into it, or mirrored around its edge."""
     if data.framing == "stretch":
-        return (
-            "way = Image.Resampling.BOX if SIDE**2 < picture.width * picture.height else Image.Resampling.BILINEAR\n"
-            "batch = np.float32(np.asarray(picture.resize((SIDE, SIDE), way)))[None]\n"
-            f"probability = {ask}[0, ..., 0]\n"
-        )
+        return f"batch = np.rint(resized(np.asarray(picture), (SIDE, SIDE)))[None]\nvalues = {ask}[0]\n"
     return (
         "scale = SIDE / max(picture.size)\n"
         + _SCALED
         + "around = [((SIDE - n) // 2, SIDE - n - (SIDE - n) // 2) for n in small.shape[:2]]\n"
-        'batch = np.float32(np.pad(small, [*around, (0, 0)], mode="symmetric"))[None]\n'
+        'batch = np.pad(small, [*around, (0, 0)], mode="symmetric")[None]\n'
         "(top, _), (left, _) = around\n"
-        f"probability = {ask}[0, top : top + size[1], left : left + size[0], 0]\n"
+        f"values = {ask}[0, top : top + size[1], left : left + size[0]]\n"
     )
 
 
-def _many_squares(data: DataParams, ask: str) -> str:
+def _many_squares(data: DataParams, ask: str, outputs: int) -> str:
     """Return the lines for a picture that is read in several squares, which overlap and are blended."""
     scale = "SIDE / min(picture.size)" if data.framing == "crop" else f"{data.tile_scale:g}"
     return (
         f"scale = {scale}\n"
         + _SCALED
         + "around = [(max(SIDE - n, 0) // 2, max(SIDE - n, 0) - max(SIDE - n, 0) // 2) for n in small.shape[:2]]\n"
-        'padded = np.float32(np.pad(small, [*around, (0, 0)], mode="symmetric"))\n'
+        'padded = np.pad(small, [*around, (0, 0)], mode="symmetric")\n'
         "fade = 0.001 + np.sin(np.pi * (np.arange(SIDE) + 0.5) / SIDE) ** 2\n"
-        "total, weights = np.zeros((2, *padded.shape[:2]))\n"
+        "weight = np.outer(fade, fade)[..., None]\n"
+        f"total, weights = np.zeros((*padded.shape[:2], {outputs})), np.zeros((*padded.shape[:2], 1))\n"
         "step = SIDE - SIDE // 4\n"
-        "tops, lefts = (np.int32(np.linspace(0, n - SIDE, 1 - (SIDE - n) // step).round()) for n in total.shape)\n"
+        "tops, lefts = (np.int32(np.linspace(0, n - SIDE, 1 - (SIDE - n) // step).round()) for n in total.shape[:2])\n"
         "for top, left in ((top, left) for top in tops for left in lefts):\n"
         "    place = np.s_[top : top + SIDE, left : left + SIDE]\n"
         "    batch = padded[place][None]\n"
-        f"    total[place] += np.outer(fade, fade) * {ask}[0, ..., 0]\n"
-        "    weights[place] += np.outer(fade, fade)\n"
+        f"    total[place] += weight * {ask}[0]\n"
+        "    weights[place] += weight\n"
         "(top, _), (left, _) = around\n"
-        "probability = (total / weights)[top : top + size[1], left : left + size[0]]\n"
+        "values = (total / weights)[top : top + size[1], left : left + size[0]]\n"
     )

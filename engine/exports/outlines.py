@@ -64,6 +64,13 @@ class MaskObject:
         return outline(self.crop, self.box[:2], tolerance_px)
 
 
+def class_masks(class_map: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each class of a class map, uint8 (H, W), beside background, and its mask, bool (H, W)."""
+    for number in np.flatnonzero(np.bincount(class_map.ravel())).tolist():
+        if number:
+            yield number, class_map == number
+
+
 def objects(mask: np.ndarray) -> Iterator[MaskObject]:
     """Yield the connected pieces of a bool mask (H, W), from the top row down."""
     height = mask.shape[0]

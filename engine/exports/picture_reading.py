@@ -1,4 +1,4 @@
-"""How `example.py` reads a picture; the source of this module is part of every exported example.
+"""How `example.py` reads and resizes a picture; the source of this module is part of every exported example.
 
 It gives the pixels that `engine.imaging.codec` gives, with Pillow and NumPy only, and ends with a sentence for pictures
 that they cannot read so. It stands alone: all but the imports is copied, after the imports of the example.
@@ -86,6 +86,29 @@ def fill_value(sample):
         if middle not in (near, far) and abs(edge - value) > gap * (far - near):
             return value
     return None
+
+
+def resized(values, size):
+    """Return values (H, W, C) at (width, height), float32: area averages down, linear up."""
+    smaller = size[0] * size[1] < values.shape[0] * values.shape[1]
+    layers = (values[..., n] for n in range(values.shape[2]))
+    return np.stack([np.float32(lines(lines(one, size[1], smaller).T, size[0], smaller).T) for one in layers], axis=-1)
+
+
+def lines(values, new, smaller):
+    """Return `new` lines in place of the N of values (N, M): averages of their areas if `smaller`, else linear."""
+    scale = len(values) / new
+    if not smaller:
+        return between(values, np.clip((np.arange(new) + 0.5) * scale - 0.5, 0, len(values) - 1))
+    sums = np.cumsum(np.pad(values, ((1, 0), (0, 0))), axis=0, dtype=np.float64)
+    return np.diff(between(sums, np.arange(new + 1) * scale), axis=0) / scale
+
+
+def between(values, places):
+    """Return values (N, M) at fractional places in their first axis, (P, M)."""
+    before = np.minimum(np.int32(places), len(values) - 1)
+    after, share = np.minimum(before + 1, len(values) - 1), (places - before)[:, None]
+    return values[before] * (1 - share) + values[after] * share
 
 
 def refuse(path, reason):

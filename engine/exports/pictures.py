@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from engine.imaging import codec, metrics
+from engine.imaging.class_colours import png_palette
 
-MaskKind = Literal["masks", "classes", "cutouts"]
+MaskKind = Literal["masks", "classes", "palette", "cutouts"]
 MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
 
 
-def mask_png(levels: np.ndarray, threshold: float) -> bytes:
-    """Return an 8-bit probability (H, W) as a PNG of 0 (background) and 255 (foreground)."""
-    return codec.encode_png(metrics.to_mask(levels, threshold).astype(np.uint8) * 255)
+def mask_png(class_map: np.ndarray, kind: MaskKind, classes: Sequence[Mapping[str, Any]] = ()) -> bytes:
+    """Return a class map, uint8 (H, W), as an 8-bit PNG: 0 is background.
 
-
-def class_png(levels: np.ndarray, threshold: float) -> bytes:
-    """Return an 8-bit probability (H, W) as a PNG of class indices: 0 background, 1 foreground."""
-    return codec.encode_png(metrics.to_mask(levels, threshold).astype(np.uint8))
+    "masks" are 255 in the foreground, or have the class of each pixel if `classes` are told apart. "classes" are always
+    classes, and "palette" are classes whose colours a viewer shows.
+    """
+    if kind == "palette":
+        picture, target = Image.fromarray(class_map), io.BytesIO()
+        picture.putpalette(png_palette(classes))
+        picture.save(target, "PNG", compress_level=1)
+        return target.getvalue()
+    return codec.encode_png(class_map if classes or kind == "classes" else class_map * np.uint8(255))
 
 
 def cutout_png(image: np.ndarray, levels: np.ndarray, threshold: float) -> bytes:

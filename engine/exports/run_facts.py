@@ -39,6 +39,7 @@ class RunFacts:
 
     `method` is the recipe of the label set that it was trained on; empty for truth. `weights` names the data that its
     encoder was pretrained on; empty if it was not. `imported_from` says where imported masks are from, else empty.
+    `classes` names the classes that it tells apart, background first; empty if that is foreground alone.
     """
 
     name: str
@@ -66,6 +67,7 @@ class RunFacts:
     model: ModelParams
     data: DataParams
     imported_from: str = ""
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -78,10 +78,13 @@ def masked_images(
     *,
     splits: Mapping[str, str],
     note: str,
+    classes: Sequence[str] = (),
+    likely_key_of: Callable[[str], str] = str,
 ) -> Annotated:
     """Return those of a dataset's images whose ids are in `masked` and whose mask, at `key_of(id)`, is stored.
 
-    Duplicates of an image are left out: annotations are for training, and seeing an image twice adds nothing.
+    Duplicates of an image are left out: annotations are for training, and seeing an image twice adds nothing. If the
+    masks tell `classes` apart, the most likely one of each pixel is at `likely_key_of(id)`.
 
     Raises:
         JobFailed: no mask is left.
@@ -93,13 +96,16 @@ def masked_images(
     ]
     if not chosen:
         raise JobFailed("The stored masks are gone. Compute them again.")
-    by_key = {image.key: (image.height, image.width) for image in chosen}
+    shapes = {image.key: (image.height, image.width) for image in chosen}
+    likely_keys = {key_of(id_): likely_key_of(id_) for id_ in masked} if classes else {}
 
     def read(key: str) -> np.ndarray:
-        mask = metrics.to_mask(_decoded(files, key), threshold)
-        return mask if mask.shape == by_key[key] else codec.resize_mask(mask, by_key[key])
+        mask = codec.resize_mask(metrics.to_mask(_decoded(files, key), threshold), shapes[key])
+        if not classes:
+            return mask.astype(np.uint8)
+        return mask * class_maps.resize_classes(_decoded(files, likely_keys[key]), shapes[key])
 
-    return Annotated(chosen, foreground_category(dataset.classes), read, note)
+    return Annotated(chosen, classes or [foreground_category(dataset.classes)], read, note)
 
 
 def run_facts(rows: RunRows) -> RunFacts:
@@ -135,22 +141,29 @@ def run_facts(rows: RunRows) -> RunFacts:
         metrics=by_epoch,
         model=config.model,
         data=config.data,
+        classes=tuple(str(entry["name"]) for entry in run.classes),
     )
 
 
 def _scores(rows: RunRows, best: dict[str, float], reference: Reference) -> tuple[Score, ...]:
     note = f"; {weights_note(rows.run.details)}" if weights_note(rows.run.details) else ""
     on = f"validation pixels at the best epoch{note}"
+    of, foreground = {"": ""}, ""
+    if rows.run.classes:  # the epochs' means are of classes, and the masks' scores of all of them together
+        of = {"": ", mean of the classes"}
+        of |= {f"_{entry['index']}": f", class {entry['name']}" for entry in rows.run.classes[1:]}
+        foreground = ", all classes as foreground"
     scores = [
-        Score(names[reference], best[metric], on)
+        Score(names[reference] + words, best[metric + suffix], on)
+        for suffix, words in of.items()
         for metric, names in (("val_dice", DICE_NAME), ("val_iou", IOU_NAME))
-        if metric in best
+        if metric + suffix in best
     ]
     truth = [row for row in rows.predictions if row.split == "validation" and row.truth_dice is not None]
     if truth:
         on = f"mean of the masks of {len(truth):,} validation images with truth, threshold 0.5{note}"
-        scores.append(Score("Dice vs truth", float(np.mean([row.truth_dice for row in truth])), on))
-        scores.append(Score("IoU vs truth", float(np.mean([row.truth_iou for row in truth])), on))
+        scores.append(Score(f"Dice vs truth{foreground}", float(np.mean([row.truth_dice for row in truth])), on))
+        scores.append(Score(f"IoU vs truth{foreground}", float(np.mean([row.truth_iou for row in truth])), on))
     return tuple(scores)
 
 

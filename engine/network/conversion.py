@@ -1,7 +1,8 @@
 """Conversion of a stored network to formats that other software runs.
 
 A stored network has plain Keras layers in float32, whatever precision it was trained in, so that every format computes
-the same. All of them map images (B, S, S, 3), float32 from 0 to 255, to probabilities (B, S, S, 1).
+the same. All of them map images (B, S, S, 3), float32 from 0 to 255, to probabilities (B, S, S, N): N is 1, that of
+foreground, or K + 1, those of background and of each of K > 1 classes.
 """
 
 from __future__ import annotations
@@ -68,19 +69,19 @@ def keras_answer(model: keras.Model, squares: np.ndarray) -> np.ndarray:
 
 
 def keras_file_answer(path: Path, squares: np.ndarray) -> np.ndarray:
-    """Return the probabilities, float32 (B, S, S, 1), that a .keras file computes for images uint8 (B, S, S, 3)."""
+    """Return the probabilities, float32 (B, S, S, N), that a .keras file computes for images uint8 (B, S, S, 3)."""
     check_model_file(path)
     return keras_answer(keras.saving.load_model(path, compile=False, safe_mode=True), squares)
 
 
 def onnx_answer(path: Path, squares: np.ndarray) -> np.ndarray:
-    """Return the probabilities, float32 (B, S, S, 1), that an ONNX file computes for images uint8 (B, S, S, 3)."""
+    """Return the probabilities, float32 (B, S, S, N), that an ONNX file computes for images uint8 (B, S, S, 3)."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return session.run([OUTPUT], {INPUT: squares.astype(np.float32)})[0]
 
 
 def savedmodel_answer(folder: Path, squares: np.ndarray) -> np.ndarray:
-    """Return the probabilities, float32 (B, S, S, 1), that a SavedModel computes for images uint8 (B, S, S, 3)."""
+    """Return the probabilities, float32 (B, S, S, N), that a SavedModel computes for images uint8 (B, S, S, 3)."""
     loaded = tf.saved_model.load(str(folder))  # referenced here, because `serve` holds its weights only weakly
     return loaded.serve(tf.cast(squares, tf.float32)).numpy()
 

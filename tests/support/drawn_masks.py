@@ -46,6 +46,15 @@ ADVERSARIAL = {
 }
 
 
+def drawn_classes(classes: int = 3, shape: tuple[int, int] = (90, 120)) -> np.ndarray:
+    """Return classes 1 … K that touch, have holes and islands, and single pixels, uint8 (H, W)."""
+    levels = filters.gaussian(np.random.default_rng(classes).random((classes + 1, *shape)), 4, channel_axis=0)
+    drawn = np.argmax(levels, axis=0).astype(np.uint8)
+    drawn[10:40, 10:50], drawn[14:36, 14:46], drawn[20:26, 20:30] = 1, 2, 1
+    drawn[60, ::2], drawn[62, 5] = classes, 1
+    return drawn
+
+
 def real_masks(count: int = 6) -> list[np.ndarray]:
     """Truth masks of real photographs where they are beside this checkout; else of bundled ones, as smooth as truth."""
     files = sorted((SHARED_DATA / "ecssd" / "truth").glob("*.png"))[:count]

@@ -13,15 +13,7 @@ from dashboard.server import resources
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
-from dashboard.views.gallery.facts import (
-    Detail,
-    MaskOrigin,
-    Source,
-    classes_url,
-    has_class_numbers,
-    mask_origin,
-    reference_url,
-)
+from dashboard.views.gallery.facts import Detail, Maps, MaskOrigin, Source, classes_url, mask_origin, reference_maps
 from dashboard.views.gallery.order import Arrangement, Choice
 from dashboard.views.gallery.suspicion import SIGNAL_TITLES
 
@@ -46,6 +38,13 @@ SUSPICION_HELP = "Rank of the image among all of the run, 100 % being the most s
 def open_image(image_id: str) -> None:
     """Put an image into the URL, so that the next rerun shows it."""
     st.query_params["image"] = image_id
+
+
+def chosen_classes(source: Source, choice: Choice) -> None:
+    """Draw the legend of the classes that are shown, if the run tells several apart."""
+    if source.classes:
+        shown = [choice.class_index] if choice.class_index else range(1, len(source.classes))
+        class_legend(source.classes, shown, colours=source.class_colours)
 
 
 def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, image: Detail) -> None:
@@ -103,7 +102,7 @@ def _scores(source: Source, image: Detail, choice: Choice) -> None:
         if choice.by_class:
             _metric(upper_first(choice.score_title) + note, wording.score(image.score), "At threshold 0.50")
         for reference, dice in image.dice.items():
-            title = "foreground Dice vs truth" if has_class_numbers(source, reference) else SCORE_TITLES[reference]
+            title = ("foreground " if choice.by_class else "") + SCORE_TITLES[reference]
             if reference == choice.reference and not choice.by_class:
                 title += note
             iou = f"IoU with {REFERENCE_WORDS[reference]} {wording.score(image.iou[reference])}"
@@ -181,8 +180,7 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
     ahead: dict[str, Pane] = {}
     if image.next_id is not None and image.width * image.height <= WHOLE_UP_TO_PX:
         ahead = _panes(source, table, choice, image.next_id, contours)
-    if source.classes:
-        class_legend(source.classes, [choice.class_index] if choice.class_index else range(1, len(source.classes)))
+    chosen_classes(source, choice)
     viewer(
         [panes[name] for name in shown],
         key="gallery-viewer",
@@ -194,6 +192,7 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
         full_px=(image.width, image.height),
         ahead=[ahead[name] for name in shown] if ahead else [],
         only_class=choice.class_index or None,
+        class_colours=source.class_colours,
     )
 
 
@@ -250,32 +249,33 @@ def _panes(source: Source, table: ScoreTable, choice: Choice, image_id: str, con
     image = urls.image(source.dataset_id, image_id)
     mask = urls.prediction(source.prediction_set_id, image_id)
     row = table.index[image_id]
-    references: dict[Reference, str | None] = {
-        reference: reference_url(source, reference, image_id) if np.isfinite(dice[row, 0]) else None
+    references: dict[Reference, Maps] = {
+        reference: reference_maps(source, reference, image_id) if np.isfinite(dice[row, 0]) else Maps(None)
         for reference, dice in table.dice.items()
     }
     truth, label = references["truth"], references["label"]
-    numbers = classes_url(source, image_id)
-    levels, in_classes = (None, truth) if has_class_numbers(source, "truth") else (truth, None)
-    # Labels know foreground alone
-    foreground = truth and urls.truth(source.dataset_id, image_id, version=source.truth_version)
-    drawn = (levels, in_classes) if choice.reference == "truth" else (label, None)
+    predicted = Maps(mask, classes_url(source, image_id))
     over: Mode = "outline" if contours else "fill"
-    no_truth = "" if truth else "This image has no truth."
-    no_label = "" if label else "This image has no pseudo-label."
-    whole = Pane(IMAGE, image)
-    if contours:
-        whole = Pane(IMAGE, image, mask, drawn[0], "outline", classes=numbers, reference_classes=drawn[1])
+    no_truth = "" if any(truth) else "This image has no truth."
+    no_label = "" if label.levels else "This image has no pseudo-label."
+    # Labels of foreground alone are compared with truth as foreground, and the other way round
+    foreground = Maps(urls.truth(source.dataset_id, image_id, version=source.truth_version)) if any(truth) else truth
+    by_class = label.classes is not None and truth.classes is not None
+    taught, actual = (label, truth) if by_class else (Maps(label.levels), foreground)
+    drawn = references[choice.reference] if contours else Maps(None)
+
+    def pane(title: str, mask: Maps, reference: Maps, mode: Mode, note: str = "") -> Pane:
+        words = DISAGREEMENT_WORDS if title == TITLES[DISAGREEMENT] else None
+        return Pane(title, image, mask[0], reference[0], mode, words, note, mask[1], reference[1])
+
     panes: Sequence[Pane] = (
-        whole,
-        Pane("Truth", image, reference=levels, mode=over, note=no_truth, reference_classes=in_classes),
-        Pane("Pseudo-label", image, reference=label, mode=over, note=no_label),
-        Pane(PREDICTION, image, mask, mode=over, classes=numbers),
-        Pane(
-            TITLES[ERRORS], image, mask, levels, "errors", note=no_truth, classes=numbers, reference_classes=in_classes
-        ),
-        Pane(TITLES[LABEL_ERRORS], image, label, foreground, "errors", note=no_truth or no_label),
-        Pane(TITLES[DISAGREEMENT], image, mask, label, "errors", DISAGREEMENT_WORDS, note=no_label),
+        pane(IMAGE, predicted, drawn, "outline") if contours else Pane(IMAGE, image),
+        pane("Truth", Maps(None), truth, over, no_truth),
+        pane("Pseudo-label", Maps(None), label, over, no_label),
+        pane(PREDICTION, predicted, Maps(None), over),
+        pane(TITLES[ERRORS], predicted if truth.classes else Maps(mask), truth, "errors", no_truth),
+        pane(TITLES[LABEL_ERRORS], taught, actual, "errors", no_truth or no_label),
+        pane(TITLES[DISAGREEMENT], predicted if label.classes else Maps(mask), label, "errors", no_label),
         Pane(PROBABILITY, image, mask, mode="probability"),
         Pane(UNCERTAINTY, image, urls.uncertainty(source.prediction_set_id, image_id), mode="probability"),
     )
@@ -292,13 +292,17 @@ def _readings(source: Source, image: Detail, classes: tuple[str, ...]) -> list[R
     if image.uncertainty is not None:
         readings.append(Reading(UNCERTAINTY, urls.uncertainty(set_id, image_id), "share"))
     if image.dice.get("label") is not None:
-        readings.append(Reading("Pseudo-label", reference_url(source, "label", image_id), "label"))
+        levels, numbers = reference_maps(source, "label", image_id)
+        readings.append(Reading("Pseudo-label", levels or "", "label"))
+        if numbers:
+            readings.append(Reading("Pseudo-label, class", numbers, "class", source.classes))
     if image.dice.get("truth") is not None:
-        if source.classes:
-            readings.append(Reading("Truth", reference_url(source, "truth", image_id), "class", source.classes))
+        levels, numbers = reference_maps(source, "truth", image_id)
+        if numbers:
+            readings.append(Reading("Truth", numbers, "class", source.classes))
         elif len(classes) > 2:
             address = urls.truth(source.dataset_id, image_id, classes=True, version=source.truth_version)
             readings.append(Reading("Truth", address, "class", classes))
         else:
-            readings.append(Reading("Truth", reference_url(source, "truth", image_id), "mask", classes))
+            readings.append(Reading("Truth", levels or "", "mask", classes))
     return readings

@@ -20,6 +20,7 @@ from dashboard.views.gallery.order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Ar
 from dashboard.views.gallery.suspicion import Signal, strongest
 from db import predictions, rounds, runs
 from db.models import Dataset, LabelSet, PredictionSet, Run
+from engine.imaging.class_colours import class_colours
 from engine.training.run_details import weights_note
 
 
@@ -28,6 +29,7 @@ class Source:
     """A run and its predictions on its own dataset. `prediction_set_id` is empty while there are none.
 
     `classes` are the names of the classes that the run tells apart, background first; empty for foreground alone.
+    `truth_in_classes` and `label_in_classes` say which references have them, too.
     `weights` is like "encoder weights: ImageNet" for a pretrained network, else empty.
     """
 
@@ -38,6 +40,9 @@ class Source:
     image_count: int
     truth_version: int
     classes: tuple[str, ...]
+    class_colours: tuple[str, ...]
+    truth_in_classes: bool
+    label_in_classes: bool
     prediction_set_id: str
     predicted: int
     label_set_id: str | None
@@ -85,6 +90,9 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         image_count=dataset.image_count,
         truth_version=dataset.truth_version,
         classes=tuple(str(entry["name"]) for entry in run.classes),
+        class_colours=tuple(class_colours(run.classes)),
+        truth_in_classes=runs.truth_in_classes(run, dataset),
+        label_in_classes=bool(run.classes and run.label_set_id),
         prediction_set_id=prediction_set.id if prediction_set else "",
         predicted=predicted,
         label_set_id=run.label_set_id,
@@ -95,6 +103,13 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         weights=weights_note(run.details),
         job=job_view(predictions.job_at_work(session, run), now, lost_after_s),
     )
+
+
+class Maps(NamedTuple):
+    """The URLs of a reference: its grey levels, or the class numbers that say it all, or both."""
+
+    levels: str | None
+    classes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,9 +127,9 @@ class Thumbnail:
     image: str
     mask: str
     classes: str | None
-    reference: str | None
-    truth: str | None
-    label: str | None
+    reference: Maps | None
+    truth: Maps | None
+    label: Maps | None
     uncertainty_map: str | None
     uncertainty: float | None
     score: float | None
@@ -137,7 +152,7 @@ def _thumbnail(
     image_id, score = table.image_ids[row], known(arrangement.scores[row])
     unsure = known(table.uncertainty[row])
     masks = {
-        reference: reference_url(source, reference, image_id, size_px)
+        reference: reference_maps(source, reference, image_id, size_px)
         for reference in table.references
         if np.isfinite(table.scores(reference, choice.threshold)[row])
     }
@@ -183,19 +198,16 @@ def _noting(table: ScoreTable, arrangement: Arrangement, choice: Choice) -> Call
     return lambda row: ""
 
 
-def reference_url(source: Source, reference: Reference, image_id: str, size: int | None = None) -> str:
-    """Return the URL of an image's reference: foreground, or class numbers as `has_class_numbers` says."""
+def reference_maps(source: Source, reference: Reference, image_id: str, size: int | None = None) -> Maps:
+    """Return the URLs of an image's reference, with the classes of the run where it has them."""
     if reference == "label" and source.label_set_id:
-        return urls.label(source.label_set_id, image_id, size)
+        classes = urls.label_classes(source.label_set_id, image_id, size) if source.label_in_classes else None
+        return Maps(urls.label(source.label_set_id, image_id, size), classes)
     version = source.truth_version
-    if not source.classes:
-        return urls.truth(source.dataset_id, image_id, size, version=version)
-    return urls.truth(source.dataset_id, image_id, size, classes=True, run_id=source.run_id, version=version)
-
-
-def has_class_numbers(source: Source, reference: Reference) -> bool:
-    """Return whether a reference is shown with the classes that the run was trained with."""
-    return bool(source.classes) and reference == "truth"
+    if not source.truth_in_classes:
+        return Maps(urls.truth(source.dataset_id, image_id, size, version=version))
+    run_id = None if source.label_set_id else source.run_id
+    return Maps(None, urls.truth(source.dataset_id, image_id, size, classes=True, run_id=run_id, version=version))
 
 
 def classes_url(source: Source, image_id: str, size: int | None = None) -> str | None:

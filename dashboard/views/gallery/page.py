@@ -14,10 +14,9 @@ from dashboard.server.score_tables import score_table
 from dashboard.ui import charts, status
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
-from dashboard.ui.pictures import class_legend
 from dashboard.ui.threshold import mask_threshold
 from dashboard.views.gallery import facts
-from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, image_detail, open_image
+from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, chosen_classes, image_detail, open_image
 from dashboard.views.gallery.facts import Source, Thumbnail
 from dashboard.views.gallery.filters import choose_class, choose_order, filter_line, first_page
 from dashboard.views.gallery.order import Arrangement, Choice, arrange
@@ -303,13 +302,14 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
         size_px = 192 if st.session_state["tile"] <= LARGE_TILE_PX else 384
         thumbnails = facts.thumbnails(source, table, arrangement, choice, page, size_px)
         chosen = mask_grid(
-            [_tile(source, thumbnail, choice) for thumbnail in thumbnails],
+            [_tile(thumbnail, choice) for thumbnail in thumbnails],
             key="gallery-grid",
             mode=MODES[st.session_state["view"]],
             threshold=choice.threshold,
             opacity=st.session_state["opacity"],
             tile_px=st.session_state["tile"],
             only_class=choice.class_index or None,
+            class_colours=source.class_colours,
         )
     if "truth" in table.references:
         chosen = chosen or rank_trust(table, choice)
@@ -324,8 +324,8 @@ def _describe_tiles(source: Source, choice: Choice) -> None:
         st.caption("Image, pseudo-label, prediction and truth, from left to right.")
     elif mode == "side by side":
         st.caption(f"Image, prediction and {REFERENCE_WORDS[choice.reference]}, from left to right.")
-    if source.classes and mode in COLOURS_CLASSES:
-        class_legend(source.classes, [choice.class_index] if choice.class_index else range(1, len(source.classes)))
+    if mode in COLOURS_CLASSES:
+        chosen_classes(source, choice)
 
 
 def _choose_page(source: Source, arrangement: Arrangement, choice: Choice) -> int:
@@ -366,7 +366,7 @@ def _turn(label: str, shortcut: str, key: str, page: int, there: bool) -> None:
     )
 
 
-def _tile(source: Source, thumbnail: Thumbnail, choice: Choice) -> Tile:
+def _tile(thumbnail: Thumbnail, choice: Choice) -> Tile:
     view = st.session_state["view"]
     uncertain, mode = view == UNCERTAINTY, MODES[view]
     notes = [thumbnail.split]
@@ -377,21 +377,22 @@ def _tile(source: Source, thumbnail: Thumbnail, choice: Choice) -> Tile:
         note = f"uncertainty {thumbnail.uncertainty:.3f}"
     mask = thumbnail.uncertainty_map if uncertain else thumbnail.mask
     beside = thumbnail.truth if view == RIVALS else thumbnail.reference
-    beside = beside if mode in DRAWS_REFERENCE else None
-    numbered = facts.has_class_numbers(source, "truth" if view == RIVALS else choice.reference)
-    by_class = mode in COLOURS_CLASSES or (mode == "errors" and numbered)
+    levels, numbers = beside if beside and mode in DRAWS_REFERENCE else (None, None)
+    by_class = mode in COLOURS_CLASSES or (mode == "errors" and numbers is not None)
+    teacher, taught = thumbnail.label if thumbnail.label and view == RIVALS else (None, None)
     return Tile(
         id=thumbnail.image_id,
         title=thumbnail.name,
         image=thumbnail.image,
         mask=None if mode == "image" else mask,
-        reference=None if numbered else beside,
-        teacher=thumbnail.label if view == RIVALS else None,
+        reference=levels,
+        teacher=teacher,
         subtitle=" · ".join(notes) + (f"\n{note}" if note else ""),
         badge=wording.score(thumbnail.score),
         tone="neutral" if thumbnail.success is None else "good" if thumbnail.success else "bad",
         classes=thumbnail.classes if by_class else None,
-        reference_classes=beside if numbered else None,
+        reference_classes=numbers,
+        teacher_classes=taught,
     )
 
 

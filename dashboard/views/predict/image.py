@@ -76,7 +76,7 @@ def prediction_image(
         if image.uncertainty is not None and rival is None:
             panes.append(Pane("Uncertainty", pixels, mask=urls.uncertainty(view.id, image.id), mode="probability"))
     if view.classes:
-        class_legend(view.classes, range(1, len(view.classes)))
+        class_legend(view.classes, range(1, len(view.classes)), colours=view.class_colours)
     viewer(
         panes,
         key="prediction-viewer",
@@ -84,6 +84,7 @@ def prediction_image(
         opacity=opacity,
         wipe=wipe,
         height_px=640 if wipe else 420,
+        class_colours=view.class_colours,
     )
 
 
@@ -97,7 +98,7 @@ def truth_of(view: SetView, image_id: str, size: int | None = None) -> tuple[str
     version = view.truth_version
     if not view.truth_in_classes:
         return urls.truth(view.dataset_id, image_id, size, version=version), None
-    run_id = view.run_id if view.own else None
+    run_id = view.run_id if view.trained_on_truth else None
     return None, urls.truth(view.dataset_id, image_id, size, classes=True, run_id=run_id, version=version)
 
 

@@ -205,7 +205,7 @@ def _grid(
         if names and display == "Side by side":
             st.caption("Image, {} and {}, from left to right.".format(*map(wording.escaped, names)))
         if view.classes and DISPLAYS[display].mode in ("fill", "outline", "side by side"):
-            class_legend(view.classes, range(1, len(view.classes)))
+            class_legend(view.classes, range(1, len(view.classes)), colours=view.class_colours)
         chosen = mask_grid(
             [_tile(view, rival, _with_area(view, image, threshold), display) for image in images],
             mode=DISPLAYS[display].mode,
@@ -213,6 +213,7 @@ def _grid(
             opacity=opacity,
             key=f"grid-{view.id}",
             aspect=median(image.width_px / image.height_px for image in images),
+            class_colours=view.class_colours,
             error_words=("both", f"only {names[0]}", f"only {names[1]}") if names and display == BOTH else None,
         )
     if chosen:

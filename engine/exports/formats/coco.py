@@ -2,7 +2,8 @@
 
 Source: "Data format", cocodataset.org, sections 0 and 1. `bbox` is [left, top, width, height] in pixels and `area` the
 number of pixels of the mask, whatever holds its shape. `iscrowd` is 0 for one object and 1 where one annotation covers
-several, which the format's own evaluation then takes as a region and not as an object.
+several, which the format's own evaluation then takes as a region and not as an object. The id of a category is the
+value of its class in our class maps, where 0 is background.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ import numpy as np
 from engine.exports import rle
 from engine.exports.annotated import Annotated, Progress
 from engine.exports.base import MaskFormat
-from engine.exports.outlines import MaskObject, objects
+from engine.exports.outlines import MaskObject, class_masks, objects
 
-CATEGORY_ID = 1  # as in our class maps, where 0 is background
 Shapes = Literal["polygons", "rle", "image"]
 
 
@@ -28,14 +28,14 @@ def write(source: Annotated, target: Path, progress: Progress, shapes: Shapes = 
 
     Args:
         shapes: "polygons" makes one annotation of each object, as polygons, or as RLE where it has holes; "rle" the
-            same, all as RLE; "image" one annotation of each image that has any foreground, as RLE.
+            same, all as RLE; "image" one annotation of each class that an image has, as RLE.
     """
     count = 0
     with target.open("w", encoding="utf-8") as file:
         _write_head(source, file)
-        for done, (image, mask) in enumerate(source.masks(), start=1):
-            for annotation in _whole(mask) if shapes == "image" else _by_object(mask, shapes):
-                row = {"id": count + 1, "image_id": image.number, "category_id": CATEGORY_ID} | annotation
+        for done, (image, class_map) in enumerate(source.masks(), start=1):
+            for annotation in _whole(class_map) if shapes == "image" else _by_object(source, class_map, shapes):
+                row = {"id": count + 1, "image_id": image.number} | annotation
                 file.write((",\n" if count else "\n") + json.dumps(row, separators=(",", ":")))
                 count += 1
             progress(done)
@@ -48,28 +48,33 @@ def _write_head(source: Annotated, file: TextIO) -> None:
         {"id": image.number, "file_name": image.name, "width": image.width, "height": image.height}
         for image in source.images
     ]
-    categories = [{"id": CATEGORY_ID, "name": source.category, "supercategory": ""}]
+    categories = [
+        {"id": number, "name": name, "supercategory": ""} for number, name in enumerate(source.classes, start=1)
+    ]
     parts = {"info": {"description": source.note}, "licenses": [], "categories": categories, "images": images}
     file.write("{" + ",\n".join(f'"{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in parts.items()))
     file.write(',\n"annotations": [')
 
 
-def _by_object(mask: np.ndarray, shapes: Shapes) -> Iterator[dict[str, Any]]:
-    for found in objects(mask):
-        outer = found.outer() if shapes == "polygons" else None
-        shape = _runs(found, mask.shape) if outer is None else [_flat(outer)]
-        yield {"segmentation": shape, "area": found.area, "bbox": list(found.box), "iscrowd": 0}
+def _by_object(source: Annotated, class_map: np.ndarray, shapes: Shapes) -> Iterator[dict[str, Any]]:
+    for number, mask in class_masks(class_map):
+        for found in objects(mask):
+            outer = found.outer(source.tolerance_px) if shapes == "polygons" else None
+            shape = _runs(found, mask.shape) if outer is None else [_flat(outer)]
+            row = {"category_id": number, "segmentation": shape, "area": found.area, "bbox": list(found.box)}
+            yield row | {"iscrowd": 0}
 
 
-def _whole(mask: np.ndarray) -> Iterator[dict[str, Any]]:
-    if not mask.any():
-        return
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    top, left = int(rows[0]), int(columns[0])
-    box = [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1]
-    several = sum(1 for _ in objects(mask)) > 1
-    area = int(np.count_nonzero(mask))
-    yield {"segmentation": rle.encode(mask), "area": area, "bbox": box, "iscrowd": int(several)}
+def _whole(class_map: np.ndarray) -> Iterator[dict[str, Any]]:
+    present = list(class_masks(class_map))
+    # All of an image or none: readers leave out a crowd that has single objects beside it
+    crowd = int(any(sum(1 for _ in objects(mask)) > 1 for _, mask in present))
+    for number, mask in present:
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        top, left = int(rows[0]), int(columns[0])
+        box = [left, top, int(columns[-1]) - left + 1, int(rows[-1]) - top + 1]
+        row = {"category_id": number, "segmentation": rle.encode(mask), "area": int(np.count_nonzero(mask))}
+        yield row | {"bbox": box, "iscrowd": crowd}
 
 
 def _runs(found: MaskObject, shape: tuple[int, ...]) -> dict[str, object]:

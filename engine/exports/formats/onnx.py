@@ -21,6 +21,8 @@ def convert(model: Any, path: Path, facts: RunFacts) -> Network:
         "scores": json.dumps([[score.name, score.value, score.on] for score in facts.scores], ensure_ascii=False),
         "threshold": "0.5",
     }
+    if facts.classes:
+        notes["classes"] = json.dumps(facts.classes, ensure_ascii=False)
     conversion.save_onnx(model, path, notes)
     return partial(conversion.onnx_answer, path)
 

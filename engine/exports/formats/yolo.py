@@ -19,7 +19,7 @@ import numpy as np
 from engine.core.filenames import safe_stems
 from engine.exports.annotated import Annotated, Progress
 from engine.exports.base import MaskFormat
-from engine.exports.outlines import bridged, objects
+from engine.exports.outlines import TOLERANCE_PX, bridged, class_masks, objects
 from engine.exports.tables import as_csv
 
 SOME_SUFFIX = ".png"
@@ -31,8 +31,8 @@ def write(source: Annotated, target: Path, progress: Progress) -> int:
     files = [f"{stem}{_suffix(image.name)}" for stem, image in zip(stems, source.images, strict=True)]
     count = 0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for done, (stem, (_, mask)) in enumerate(zip(stems, source.masks(), strict=True), start=1):
-            lines = label_lines(mask)
+        for done, (stem, (_, class_map)) in enumerate(zip(stems, source.masks(), strict=True), start=1):
+            lines = label_lines(class_map, source.tolerance_px)
             count += len(lines)
             archive.writestr(f"labels/{stem}.txt", "".join(f"{line}\n" for line in lines))
             progress(done)
@@ -45,16 +45,19 @@ def write(source: Annotated, target: Path, progress: Progress) -> int:
     return count
 
 
-def label_lines(mask: np.ndarray) -> list[str]:
-    """Return a line for each object of a bool mask (H, W): class 0 and its ring, x by the width and y by the height."""
-    height, width = mask.shape
+def label_lines(class_map: np.ndarray, tolerance_px: float = TOLERANCE_PX) -> list[str]:
+    """Return a line for each object of a class map, uint8 (H, W): its class and ring, x by the width, y by the height.
+
+    Class 1 is written as 0, because numbers in these files begin there.
+    """
+    height, width = class_map.shape
     lines = []
-    for found in objects(mask):
-        ring = found.outer()
-        if ring is None:
-            ring = bridged(found.outline())
-        numbers = (ring / (width, height)).ravel()
-        lines.append("0 " + " ".join(f"{number:.6g}" for number in numbers))
+    for number, mask in class_masks(class_map):
+        for found in objects(mask):
+            ring = found.outer(tolerance_px)
+            if ring is None:
+                ring = bridged(found.outline(tolerance_px))
+            lines.append(" ".join([str(number - 1), *(f"{each:.6g}" for each in (ring / (width, height)).ravel())]))
     return lines
 
 
@@ -73,7 +76,8 @@ def _data_yaml(source: Annotated, sides: dict[str, list[str]]) -> str:
         "# Put the images into images/, under the names of train.txt and val.txt; names.csv says which file is which.\n"
         "path: .\n"
         + "".join(f"{side}: {side}.txt\n" for side in sides)
-        + f"names:\n  0: {json.dumps(source.category, ensure_ascii=False)}\n"
+        + "names:\n"
+        + "".join(f"  {at}: {json.dumps(name, ensure_ascii=False)}\n" for at, name in enumerate(source.classes))
     )
 
 

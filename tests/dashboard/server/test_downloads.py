@@ -9,6 +9,7 @@ from db import jobs, runs
 from db.models import Job, JobKind, JobStatus, utc_now
 from db.submissions import submit_export
 from engine.store import keys as stored
+from tests.support.class_runs import add_class_run, add_classes
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.serving import serving
@@ -60,6 +61,15 @@ def test_the_list_is_drawn_only_while_it_is_open_and_its_links_carry_the_thresho
     assert urls.masks_zip("prediction_set", set_id, 0.3, kind="cutouts") in addresses
     assert urls.masks_zip("prediction_set", set_id, 0.3, kind="classes") in addresses
     assert urls.scores_csv("prediction_set", set_id, 0.3) in addresses and urls.model(run.id) in addresses
+
+
+def test_masks_of_several_classes_are_offered_as_class_maps_with_and_without_colours(open_page, installation):
+    run, set_id = add_class_run(installation, add_classes(installation))
+    at = opened(open_page, GALLERY, set_id, run=run.id)
+    assert not at.exception
+    words = " ".join(markdown.value for markdown in at.markdown)
+    assert "0 background and 1 to 3 the classes" in words and "255 foreground" not in words
+    assert urls.masks_zip("prediction_set", set_id, kind="palette") in [link.url for link in at.get("link_button")]
 
 
 def test_a_press_prepares_a_file_at_the_pages_threshold(open_page, predicted, installation, submitted):

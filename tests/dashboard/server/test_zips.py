@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import http.client
 import io
+import json
 import threading
 import time
 import zipfile
@@ -16,8 +17,10 @@ from PIL import Image
 from dashboard.facts import urls
 from dashboard.server import exports
 from db import datasets, runs
-from engine.imaging import codec
+from db.models import Prediction
+from engine.imaging import class_maps, codec, metrics
 from engine.store import keys as stored
+from tests.support.class_runs import NAMES, add_class_run, add_classes
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.serving import serving
@@ -73,6 +76,59 @@ def test_labels_come_in_the_same_ways(dashboard, predicted, served):
     assert next(csv.reader(io.StringIO(table)))[4] == "quality"
 
 
+def test_masks_of_several_classes_have_their_numbers_names_and_colours(dashboard, served):
+    dataset = add_classes(dashboard)
+    _, set_id = add_class_run(dashboard, dataset)
+    masks, coloured, cutouts = (
+        archive_of(served.ask(urls.masks_zip("prediction_set", set_id, kind=kind)))
+        for kind in ("masks", "palette", "cutouts")
+    )
+    with dashboard.database.reading() as session:
+        image_id = datasets.images(session, dataset.id)[0].id
+    truth = codec.decode_png(dashboard.files.read(stored.truth_key(dataset.id, image_id)))
+    found = pixels(masks, "masks/image 0.png")
+    np.testing.assert_array_equal(found, np.uint8([0, 1, 2, 2])[truth])
+    assert (pixels(coloured, "palette/image 0.png") == found).all()
+    assert ((pixels(cutouts, "cutouts/image 0.png")[..., 3] > 0) == (found > 0)).all()
+    for archive in (masks, coloured):
+        assert archive.namelist()[-2:] == ["classes.json", "scores.csv"]
+        rows = json.loads(archive.read("classes.json"))["classes"]
+        assert [(row["number"], row["name"]) for row in rows] == list(enumerate(NAMES))
+        assert rows[1]["colour"] == "#D55E00"
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.3])
+def test_the_table_of_several_classes_has_share_and_scores_of_each(dashboard, served, threshold):
+    dataset = add_classes(dashboard, 1)
+    _, set_id = add_class_run(dashboard, dataset)
+    table = served.ask(urls.scores_csv("prediction_set", set_id, threshold)).body.decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(table))
+    with dashboard.database.reading() as session:
+        image_id = datasets.images(session, dataset.id)[0].id
+    keys = [stored.prediction_key(set_id, image_id), stored.prediction_classes_key(set_id, image_id)]
+    keys.append(stored.truth_key(dataset.id, image_id))
+    levels, likely, truth = (codec.decode_png(dashboard.files.read(key)) for key in keys)
+    found = class_maps.to_classes(levels, likely, threshold)
+    for number, name in enumerate(NAMES[1:], start=1):
+        one, other = found == number, truth == number
+        assert float(row[f"share_{name}"]) == pytest.approx(one.mean(), abs=1e-6)
+        assert float(row[f"truth_dice_{name}"]) == pytest.approx(metrics.dice(one, other), abs=1e-6)
+        assert float(row[f"truth_iou_{name}"]) == pytest.approx(metrics.iou(one, other), abs=1e-6)
+    shares = sum(float(row[f"share_{name}"]) for name in NAMES[1:])
+    assert shares == pytest.approx(float(row["foreground_share"]), abs=1e-5)
+
+
+def test_classes_without_truth_have_a_share_only(dashboard, served):
+    dataset = add_classes(dashboard, 1)
+    _, set_id = add_class_run(dashboard, dataset)
+    with dashboard.database.writing() as session:
+        session.query(Prediction).update({"truth_confusion": None, "truth_counts": None})
+    table = served.ask(urls.scores_csv("prediction_set", set_id)).body.decode("utf-8-sig")
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert float(row["share_egg"]) > 0 and row["share_cup"] == "0.000000"
+    assert row["truth_dice_egg"] == row["truth_iou_cup"] == ""
+
+
 def test_the_table_comes_last_and_names_each_reference(dashboard, predicted, served):
     _, _, set_id = predicted
     archive = archive_of(served.ask(urls.masks_zip("prediction_set", set_id)))
@@ -119,7 +175,7 @@ def test_small_entries_are_gathered_but_the_first_is_sent_at_once():
 def test_a_slow_client_is_waited_for_and_one_that_leaves_ends_the_work(dashboard, predicted, served, monkeypatch):
     made, ended = [], threading.Event()
 
-    def endless(store, dataset_id, masks, kind, threshold):
+    def endless(*arguments):
         try:
             for number in range(100_000):
                 made.append(number)

@@ -80,7 +80,7 @@ def test_a_format_of_another_package_is_offered_for_masks_and_writes(installed, 
     assert what in formats_of("label_set") and what not in formats_of("run")
     assert list(formats())[-1] == "areas"
     images = [MaskedImage(1, "a.png", 3, 2, "", "a")]
-    source = Annotated(images, "disc", lambda key: np.ones((2, 3), bool), "A test.")
+    source = Annotated(images, ["disc"], lambda key: np.ones((2, 3), bool), "A test.")
     assert what.write(source, tmp_path / "areas.json", lambda done: None) == 1
     assert json.loads((tmp_path / "areas.json").read_text()) == {"a.png": 6}
 

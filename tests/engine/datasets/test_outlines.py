@@ -217,7 +217,7 @@ def test_exported_masks_come_back(installation, tmp_path, format_):
         MaskedImage(at, f"images/{name}.png", mask.shape[1], mask.shape[0], "", name)
         for at, (name, mask) in enumerate(masks.items(), start=1)
     ]
-    source = Annotated(images, "egg", masks.__getitem__, "Masks for a test.")
+    source = Annotated(images, ["egg"], masks.__getitem__, "Masks for a test.")
     pictures = {image.name: encoded(picture(image.height, image.width, seed=image.number)) for image in images}
     folder = write(tmp_path / "in", pictures)
     if format_ == "coco":

@@ -19,7 +19,7 @@ def source():
         MaskedImage(number * 3, f'ä "{name}".jpg', mask.shape[1], mask.shape[0], "", name)
         for number, (name, mask) in enumerate(NAMED.items(), start=1)
     ]
-    return Annotated(images, "egg", NAMED.__getitem__, "Masks for a test.")
+    return Annotated(images, ["egg"], NAMED.__getitem__, "Masks for a test.")
 
 
 def read(source, path, shapes):

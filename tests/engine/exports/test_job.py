@@ -22,11 +22,12 @@ from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams
 from engine.exports import job as export
 from engine.exports.base import UnknownFormat, find_format, formats
-from engine.imaging import codec
+from engine.imaging import class_maps, codec, metrics
 from engine.network.inference import predict_many
 from engine.network.networks import network
 from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
+from tests.support.class_runs import NAMES, add_class_run, add_classes
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.shared_data import SHARED_DATA
@@ -52,13 +53,13 @@ def submit(installation, owner, owner_id, what, threshold=None):
     return job
 
 
-def add_model(installation, run, data_params=None, scale=6.0):
+def add_model(installation, run, data_params=None, scale=6.0, classes=1):
     """Give a run a model whose answers follow the picture's colours, so that its masks are not trivial."""
-    params = ModelParams(image_size=SIDE, depth=1, base_filters=4)
+    params = ModelParams(image_size=SIDE, depth=1, base_filters=4, classes=classes)
     model = network(params)
     head = model.get_layer("head")
     kernel, bias = head.get_weights()
-    head.set_weights([kernel * scale, bias])
+    head.set_weights([kernel * scale, bias * (classes == 1)])
     with installation.files.writing(stored.best_model_key(run.id)) as beside:
         model.save(beside)
     config = RunConfig(model=params, data=data_params or DataParams())
@@ -85,6 +86,27 @@ def test_coco_of_predictions_is_read_back(installation, dataset, tmp_path, what,
         assert image["file_name"] == positions[number].name
         assert isinstance(found.loadAnns(found.getAnnIds([number]))[0]["segmentation"], kind)
         assert (together == (levels >= 128)).mean() > (0.99 if kind is list else 0.9999)
+
+
+def test_classes_of_predictions_are_categories_and_class_ids(installation):
+    dataset = add_classes(installation)
+    _, set_id = add_class_run(installation, dataset)
+    result = export.run(submit(installation, "prediction_set", set_id, "coco-rle", 0.5), Context(installation))
+    found = COCO(str(installation.files.path(result["key"])))
+    assert [(each["id"], each["name"]) for each in found.loadCats(found.getCatIds())] == [*enumerate(NAMES)][1:]
+    with installation.database.reading() as session:
+        images = datasets.images(session, dataset.id)
+    for image in images:
+        truth = codec.decode_png(installation.files.read(stored.truth_key(dataset.id, image.id)))
+        drawn = np.zeros_like(truth)
+        for one in found.loadAnns(found.getAnnIds([image.position])):
+            drawn[found.annToMask(one) > 0] = one["category_id"]
+        np.testing.assert_array_equal(drawn, np.uint8([0, 1, 2, 2])[truth])
+    result = export.run(submit(installation, "prediction_set", set_id, "yolo", 0.5), Context(installation))
+    archive = zipfile.ZipFile(installation.files.path(result["key"]))
+    assert archive.read("data.yaml").decode().endswith('names:\n  0: "egg"\n  1: "=pan"\n  2: "cup"\n')
+    lines = archive.read("labels/image 0.txt").decode().splitlines()
+    assert {line.split()[0] for line in lines} == {"0", "1"}
 
 
 def test_a_threshold_changes_the_file_and_its_image_numbers_stay(installation, dataset):
@@ -199,7 +221,41 @@ def test_a_packed_model_comes_with_an_example_that_draws_the_mask_we_draw(
     assert mask.shape == picture.shape[:2] and set(np.unique(mask)) == {0, 255}
     wanted = ours.probability >= 0.5
     assert 0.02 < wanted.mean() < 0.98
-    assert ((mask == 255) == wanted).mean() > 0.97
+    assert ((mask == 255) == wanted).mean() > 0.999
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "framing"),
+    [
+        ("onnx", {"framing": "pad"}),
+        ("onnx", {"framing": "stretch"}),
+        ("keras", {"framing": "crop"}),
+        ("savedmodel", {"framing": "tiles", "tile_scale": 0.5}),
+    ],
+)
+def test_a_packed_model_of_three_classes_draws_the_class_map_we_draw(installation, tmp_path, kind, framing):
+    dataset = add_classes(installation)
+    run, _ = add_class_run(installation, dataset)
+    params = DataParams(**framing)
+    model = add_model(installation, run, params, classes=3)
+    result = export.run(submit(installation, "run", run.id, kind), Context(installation))
+    assert result["difference"] < 1e-4
+    with zipfile.ZipFile(installation.files.path(result["key"])) as archive:
+        archive.extractall(tmp_path)
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert "Their order: 0 background, 1 egg, 2 =pan, 3 cup." in card and "tells 3 classes and background apart" in card
+    picture = real_picture()
+    (tmp_path / "picture.png").write_bytes(codec.encode_png(picture))
+    command = [sys.executable, "example.py", "picture.png", "map.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    found = cv2.imread(str(tmp_path / "map.png"), cv2.IMREAD_UNCHANGED)
+    (ours,) = predict_many(model, [picture], params)
+    wanted = class_maps.to_classes(metrics.probability_to_u8(ours.probability), ours.classes, 0.5)
+    assert found.dtype == np.uint8 and found.shape == wanted.shape
+    assert (np.bincount(wanted.ravel()) > 0.002 * wanted.size).sum() >= 3
+    assert (found == wanted).mean() >= 0.999
 
 
 def real_picture():

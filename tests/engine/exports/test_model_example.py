@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from skimage import data
 
 from engine.core.run_parameters import DataParams
 from engine.exports.base import ModelFormat
 from engine.exports.model_example import example
-from engine.imaging.codec import decode_image, resize_image
+from engine.exports.picture_reading import resized
+from engine.imaging.codec import decode_image, resize_image, resize_probability
 
 SIDE = 64
 SEEN = ModelFormat(
@@ -25,7 +27,7 @@ SEEN = ModelFormat(
     contents="",
     packages="",
     imports="import json",
-    load='def predict(batch):\n    np.save("seen.npy", batch)\n    return batch[..., :1] / 255\n\n',
+    load='def predict(batch):\n    np.save("seen.npy", batch)\n    return batch / 255\n\n',
     predict="predict(batch)",
 )
 
@@ -76,9 +78,10 @@ def in_a_border(values):
     return values + np.uint16(20_000) * (values > 0)
 
 
-def seen(folder, name, data):
+def seen(folder, name, data, classes=()):
     (folder / name).write_bytes(data)
-    (folder / "example.py").write_text(example(SEEN, DataParams(framing="stretch"), SIDE), encoding="utf-8")
+    program = example(SEEN, DataParams(framing="stretch"), SIDE, classes=classes)
+    (folder / "example.py").write_text(program, encoding="utf-8")
     command = [sys.executable, "example.py", name, "mask.png"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
@@ -126,6 +129,21 @@ def test_the_network_of_the_example_sees_the_pixels_that_an_import_gives(tmp_pat
     assert theirs.shape == (SIDE, SIDE, 3) and theirs.std() > 10
     assert np.abs(theirs - ours).max() <= (1 if "float" in name else 0)
     assert (tmp_path / "mask.png").exists()
+
+
+def test_names_of_classes_stay_text(tmp_path):
+    names = ("background", '"""\nraise ValueError', "\\N{x}\u2028ä", "'; raise ValueError #")
+    done = seen(tmp_path, "rgb.png", png(scene()), names)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("shape", [(46, 64), (64, 46), (150, 210), (430, 600), (10, 420), (291, 37)])
+def test_it_resizes_as_the_network_does(shape):
+    picture = data.coffee()[:300, :420]
+    assert np.abs(np.rint(resized(picture, shape[::-1])) - resize_image(picture, shape)).max() <= 1
+    levels = picture[..., 0] / np.float32(255)
+    found = resized(levels[..., None], shape[::-1])[..., 0]
+    assert np.abs(found - resize_probability(levels, shape)).max() < 1e-5
 
 
 @pytest.mark.parametrize("name", REFUSED)

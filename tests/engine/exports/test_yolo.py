@@ -48,7 +48,7 @@ def test_the_zip_lists_images_by_split_under_safe_names(tmp_path):
         MaskedImage(number, name, 60, 60, split, "full")
         for number, (name, split) in enumerate(zip(names, splits, strict=True), start=1)
     ]
-    masks = Annotated(images, 'egg: "raw"', lambda key: np.ones((60, 60), bool), "From a test.\nTwo lines.")
+    masks = Annotated(images, ['egg: "raw"'], lambda key: np.ones((60, 60), bool), "From a test.\nTwo lines.")
     count = yolo.write(masks, tmp_path / "yolo.zip", lambda done: None)
     archive = zipfile.ZipFile(tmp_path / "yolo.zip")
     assert count == 4 and archive.testzip() is None
@@ -64,6 +64,6 @@ def test_the_zip_lists_images_by_split_under_safe_names(tmp_path):
 
 def test_without_a_split_all_images_are_in_both_lists(tmp_path):
     images = [MaskedImage(1, "a.png", 7, 5, "", "full")]
-    yolo.write(Annotated(images, "x", ADVERSARIAL.__getitem__, ""), tmp_path / "y.zip", lambda done: None)
+    yolo.write(Annotated(images, ["x"], ADVERSARIAL.__getitem__, ""), tmp_path / "y.zip", lambda done: None)
     archive = zipfile.ZipFile(tmp_path / "y.zip")
     assert archive.read("val.txt") == archive.read("train.txt") == b"./images/a.png\n"

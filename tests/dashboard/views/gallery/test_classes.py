@@ -100,7 +100,7 @@ def test_masks_and_truth_have_the_classes_of_the_run(installation, run, table):
     choice = Choice("truth", by_class=True)
     first = facts.thumbnails(source, table, arrange(table, choice), choice, 1)[0]
     assert "/classes/" in first.classes
-    assert f"classes=1&run={run.id}" in first.truth and first.reference == first.truth
+    assert f"classes=1&run={run.id}" in first.truth.classes and first.reference == first.truth
     assert source.classes == NAMES
 
 

@@ -15,7 +15,7 @@ from engine.datasets.annotations.shapes import draw
 from engine.exports.annotated import Annotated, MaskedImage
 from engine.exports.formats import coco as export
 from tests.assets.annotation_files import IMAGES, SHAPE, SQUARE, TRIANGLE, class_map, coco, document
-from tests.support.drawn_masks import ADVERSARIAL, real_masks
+from tests.support.drawn_masks import ADVERSARIAL, drawn_classes, real_masks
 
 NAMED = {**ADVERSARIAL, **{f"real {number}": mask for number, mask in enumerate(real_masks(2))}}
 A, B = IMAGES
@@ -40,13 +40,29 @@ def changed(**annotation):
 
 
 @pytest.mark.parametrize("shapes", ["rle", "image", "polygons"])
+def test_exported_classes_come_back_to_the_pixel(tmp_path, shapes):
+    maps = {
+        "a.jpg": drawn_classes(3),
+        "b.jpg": np.uint8([[2, 2, 0, 1], [2, 2, 0, 0]]),
+        "c.jpg": np.zeros((5, 4), np.uint8),
+    }
+    images = [MaskedImage(at, name, *maps[name].shape[::-1], "", name) for at, name in enumerate(maps, start=1)]
+    path, names = tmp_path / "x.json", ("egg", "pan", "cup")
+    export.write(Annotated(images, names, maps.__getitem__, "Masks."), path, lambda done: None, shapes)
+    found = read([Document("x.json", path.read_bytes())], list(maps))
+    assert found.classes == names
+    for name, drawn_map in maps.items():
+        np.testing.assert_array_equal(draw(found.shapes[name], drawn_map.shape), drawn_map)
+
+
+@pytest.mark.parametrize("shapes", ["rle", "image", "polygons"])
 def test_an_export_comes_back(tmp_path, shapes):
     images = [
         MaskedImage(number, f"{name}.jpg", mask.shape[1], mask.shape[0], "", name)
         for number, (name, mask) in enumerate(NAMED.items(), start=1)
     ]
     path = tmp_path / "x.json"
-    export.write(Annotated(images, "egg", NAMED.__getitem__, "Masks."), path, lambda done: None, shapes)
+    export.write(Annotated(images, ["egg"], NAMED.__getitem__, "Masks."), path, lambda done: None, shapes)
     assert format_of("x.json", path.read_bytes()[:500]).name == "coco"
     found = read([Document("x.json", path.read_bytes())], [f"photos/{image.name}" for image in images])
     assert found.classes == ("egg",) and found.entries[0].taken

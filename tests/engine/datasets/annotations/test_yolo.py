@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 
+import numpy as np
 import pytest
 
 from engine.datasets.annotations.base import BOXES_ONLY, format_of
@@ -13,7 +14,7 @@ from engine.datasets.annotations.yolo import read
 from engine.exports.annotated import Annotated, MaskedImage
 from engine.exports.formats import yolo as export
 from tests.assets.annotation_files import IMAGES, SHAPE, class_map, document, yolo_lines
-from tests.support.drawn_masks import ADVERSARIAL, real_masks
+from tests.support.drawn_masks import ADVERSARIAL, drawn_classes, real_masks
 
 A, B = IMAGES
 NAMED = {name: ADVERSARIAL[name] for name in ("empty", "full", "holes", "large", "one pixel")}
@@ -29,6 +30,23 @@ def of(found, name):
     return next(entry for entry in found.entries if entry.name == name)
 
 
+def test_exported_classes_come_back_to_the_pixel(tmp_path):
+    maps = {
+        "a.jpg": drawn_classes(3),
+        "b.jpg": np.uint8([[2, 2, 0, 1], [2, 2, 0, 0]]),
+        "c.jpg": np.zeros((5, 4), np.uint8),
+    }
+    images = [MaskedImage(at, name, *maps[name].shape[::-1], "", name) for at, name in enumerate(maps, start=1)]
+    names = ("egg", "pan: small", "cup")
+    export.write(Annotated(images, names, maps.__getitem__, "Masks."), tmp_path / "y.zip", lambda done: None)
+    with zipfile.ZipFile(tmp_path / "y.zip") as archive:
+        documents = [Document(name, archive.read(name)) for name in sorted(archive.namelist())]
+    found = read(documents, list(maps))
+    assert found.classes == names
+    for name, drawn_map in maps.items():
+        np.testing.assert_array_equal(draw(found.shapes[name], drawn_map.shape), drawn_map)
+
+
 @pytest.mark.parametrize("renamed", [False, True])
 def test_an_export_comes_back_beside_its_images_under_old_or_new_names(tmp_path, renamed):
     folders = ["a", "b", "c"]
@@ -37,7 +55,7 @@ def test_an_export_comes_back_beside_its_images_under_old_or_new_names(tmp_path,
         MaskedImage(at, name, mask.shape[1], mask.shape[0], "", key)
         for at, (name, (key, mask)) in enumerate(zip(names, NAMED.items(), strict=True), start=1)
     ]
-    export.write(Annotated(images, "egg", NAMED.__getitem__, "Masks."), tmp_path / "y.zip", lambda done: None)
+    export.write(Annotated(images, ["egg"], NAMED.__getitem__, "Masks."), tmp_path / "y.zip", lambda done: None)
     with zipfile.ZipFile(tmp_path / "y.zip") as archive:
         documents = [Document(name, archive.read(name)) for name in sorted(archive.namelist())]
     assert {format_of(each.name, each.data).name for each in documents} == {"yolo"}
