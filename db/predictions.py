@@ -27,7 +27,8 @@ def title(session: Session, prediction_set_id: str) -> str:
 
 def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
     """Yield every predicted image in the dataset's order, up to `ROWS_AT_ONCE` at a time: (image_id, name,
-    content_hash, width, height, split, area, uncertainty, flip_agreement, label_counts, truth_counts, teacher_dice).
+    content_hash, width, height, split, area, uncertainty, flip_agreement, label_counts, truth_counts, truth_confusion,
+    teacher_dice).
 
     `area` is the foreground's share at threshold 0.5, `teacher_dice` the Dice of the run's pseudo-label against truth.
     """
@@ -44,6 +45,7 @@ def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tup
             Prediction.flip_agreement,
             Prediction.label_counts,
             Prediction.truth_counts,
+            Prediction.truth_confusion,
             Label.dice.label("teacher_dice"),
         )
         .join(Image, Image.id == Prediction.image_id)

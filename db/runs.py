@@ -65,6 +65,12 @@ def same_classes(run: Run, dataset: Dataset) -> bool:
     return bool(run.classes) and _class_names(run.classes) == _class_names(dataset.classes)
 
 
+def truth_in_classes(run: Run, dataset: Dataset) -> bool:
+    """Whether truth of a dataset can be shown with the classes of a run: it was trained on it, or has the same."""
+    trained_on_it = dataset.id == run.dataset_id and run.label_set_id is None
+    return bool(run.classes) and (trained_on_it or same_classes(run, dataset))
+
+
 def changed_classes(run: Run, dataset: Dataset) -> str:
     """Return a sentence on how the classes of a run differ from those that its dataset has now, or ""."""
     if not run.classes or same_classes(run, dataset) or (run.label_set_id and len(dataset.classes) < 3):
