@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.datasets import truth
 from engine.datasets.truth_codes import TruthCodes
-from engine.datasets.truth_file import TruthFile
+from engine.datasets.truth_file import Key, TruthFile
 from engine.imaging import class_maps
 
 PROBABILITY = "a probability: 128 and above is foreground"
@@ -20,12 +20,15 @@ _SHOWN = 4
 class MaskValues:
     """The codes of the values of some masks, the class of each code, and in words how the masks are read.
 
-    `lookup` is empty where the values are levels: 0/255 or a probability.
+    `lookup` and `classes` are empty where the values are levels: 0/255 or a probability. `counts`, int64 (256,), has
+    the pixels of each code.
     """
 
     codes: TruthCodes
+    counts: np.ndarray
     lookup: tuple[int, ...]
     read_as: str
+    classes: tuple[truth.TruthClass, ...] = ()
 
     def probability(self, file: TruthFile) -> np.ndarray:
         """Return how likely each pixel is foreground: levels as they are, else 0 and 255, uint8 (H, W)."""
@@ -46,11 +49,13 @@ def mask_values(files: Iterable[TruthFile], soft: bool) -> MaskValues:
     levels = np.flatnonzero(found.counts).tolist()
     high = bool(levels) and levels[-1] >= truth.INDEX_LIMIT and {1, 255} != set(levels) - {0}
     if soft and not keys and high and not truth.holds_label_map(found):
-        return MaskValues(codes, (), "0/255" if set(levels) <= {0, 255} else PROBABILITY)
-    classes = truth.propose_classes(found, keys)
-    names = ", ".join(f"{_shown(entry.value, keys)} = {entry.name}" for entry in classes.classes[:_SHOWN])
-    return MaskValues(codes, classes.lookup, names + (", …" if len(classes.classes) > _SHOWN else ""))
+        return MaskValues(codes, found.counts, (), "0/255" if set(levels) <= {0, 255} else PROBABILITY)
+    proposed = truth.propose_classes(found, keys)
+    read_as = meanings({keys.get(entry.value, entry.value): entry.name for entry in proposed.classes})
+    return MaskValues(codes, found.counts, proposed.lookup, read_as, proposed.classes)
 
 
-def _shown(value: int, keys: Mapping[int, int | str]) -> str:
-    return str(keys.get(value, value))
+def meanings(names: Mapping[Key, str]) -> str:
+    """Return the first few values with the names of their classes: "0 = background, 1 = pet"."""
+    shown = ", ".join(f"{value} = {name}" for value, name in list(names.items())[:_SHOWN])
+    return shown + (", …" if len(names) > _SHOWN else "")

@@ -48,6 +48,12 @@ class Reference:
     ignored: np.ndarray | None = None
     classes: np.ndarray | None = None
 
+    @property
+    def class_map(self) -> np.ndarray:
+        """Return the class index of each pixel, uint8 (H, W); ignored ones are background."""
+        foreground = self.foreground.astype(np.uint8)
+        return foreground if self.classes is None else foreground * self.classes
+
     def resized(self, shape: tuple[int, int]) -> Reference:
         """Return the reference at (height, width)."""
         ignored = None if self.ignored is None else resize_mask(self.ignored, shape)
@@ -57,13 +63,10 @@ class Reference:
     def confusion(self, predicted: np.ndarray) -> list[list[int]]:
         """Return `metrics.confusion` of a predicted class map, uint8 (H, W), at the pixels that count."""
         reference = self if predicted.shape == self.foreground.shape else self.resized(predicted.shape)
-        classes = reference.foreground.astype(np.uint8)
-        if reference.classes is not None:
-            classes *= reference.classes
         if reference.ignored is None:
-            return metrics.confusion(predicted, classes)
+            return metrics.confusion(predicted, reference.class_map)
         counted = ~reference.ignored
-        return metrics.confusion(predicted[counted], classes[counted])
+        return metrics.confusion(predicted[counted], reference.class_map[counted])
 
     def beside(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (`values`, foreground) at the pixels that count: as they are, or flat, (N,), if some are ignored.

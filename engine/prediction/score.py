@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from engine.datasets.ingest import ASPECT_TOLERANCE
 from engine.datasets.mask_values import mask_values
 from engine.datasets.source import Folder, SourceFile, UnreadableSource
+from engine.datasets.truth import TruthClass
 from engine.datasets.truth_file import TruthFile, read_truth
 from engine.imaging import class_maps, codec, metrics
+from engine.prediction.mask_classes import mask_classes
 
 THRESHOLD = 0.5
 _SIZES = codec.Limits(min_side_px=1)
@@ -21,8 +25,11 @@ class CannotScore(ValueError):
     """The two folders cannot be compared. The message is a sentence that gives the reason."""
 
 
-def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | str | list[str]]:
+def score(masks_folder: Path, truth_folder: Path, classes: bool = False) -> dict[str, Any]:
     """Return {"images", "dice", "iou", "fbeta", "mae", "unmatched", "masks_read_as", "truth_read_as"}.
+
+    With `classes` also "classes": [{"class", "name", "dice", "iou"}], from pixels summed over all images, and masks are
+    read as `mask_classes` says where the truth has several; the other scores remain those of foreground.
 
     Files are paired by stem, ignoring case. The meaning of truth is detected over the whole folder as in an import
     (`engine.datasets.truth`): every class except background is foreground, and ignored pixels are left out. Masks are
@@ -33,6 +40,7 @@ def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | str
     Raises:
         CannotScore: a folder is missing or empty, no stems match, two files share a stem, or a file cannot be read,
             has other proportions than its truth, or is a photograph.
+        NoClasses: `classes` is asked for, and the values of the masks are no classes of the truth.
     """
     masks = _by_stem(Path(masks_folder))
     truths = _by_stem(Path(truth_folder))
@@ -43,15 +51,28 @@ def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | str
         )
     mask_side = mask_values((_read(masks[stem]) for stem in stems), soft=True)
     truth_side = mask_values((_read(truths[stem]) for stem in stems), soft=False)
+    several = mask_classes((_read(masks[stem]) for stem in stems), mask_side, truth_side) if classes else None
+    lookup = several.truth_lookup if several else truth_side.lookup
     totals: dict[str, float] = defaultdict(float)
+    pairs: list[list[int]] = []
     for stem in stems:
-        reference = class_maps.reference(truth_side.codes.encode(_read(truths[stem])), truth_side.lookup)
+        reference = class_maps.reference(truth_side.codes.encode(_read(truths[stem])), lookup)
         shape = reference.foreground.shape
-        values = mask_side.probability(_read(masks[stem]))
-        _check_proportions(masks[stem], values.shape, shape)
-        if mask_side.lookup:
-            values = codec.resize_mask(values > 0, shape).astype(np.uint8) * 255
-        probability, foreground = reference.beside(codec.resize_image(values, shape))
+        mask_file = _read(masks[stem])
+        _check_proportions(masks[stem], mask_file.values.shape, shape)
+        if several:
+            found = several.class_map(mask_file)
+            predicted = class_maps.Reference(found > 0, None, found).resized(shape).class_map
+            levels = (predicted > 0).astype(np.uint8) * 255
+        else:
+            levels = mask_side.probability(mask_file)
+            if mask_side.lookup:
+                levels = codec.resize_mask(levels > 0, shape).astype(np.uint8) * 255
+            levels = codec.resize_image(levels, shape)
+            predicted = metrics.to_mask(levels, THRESHOLD).astype(np.uint8)
+        if classes:
+            pairs += reference.confusion(predicted)
+        probability, foreground = reference.beside(levels)
         mask = metrics.to_mask(probability, THRESHOLD)
         totals["dice"] += metrics.dice(mask, foreground)
         totals["iou"] += metrics.iou(mask, foreground)
@@ -64,9 +85,19 @@ def score(masks_folder: Path, truth_folder: Path) -> dict[str, int | float | str
         "images": len(stems),
         **{name: total / len(stems) for name, total in totals.items()},
         "unmatched": sorted(unmatched),
-        "masks_read_as": mask_side.read_as,
+        "masks_read_as": (several or mask_side).read_as,
         "truth_read_as": truth_side.read_as,
+        **({"classes": _of_classes((several or truth_side).classes, pairs)} if classes else {}),
     }
+
+
+def _of_classes(classes: Sequence[TruthClass], pairs: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    names = [entry.name for entry in classes][1:] or ["foreground"]
+    scores = metrics.class_scores(metrics.confusion_matrix(pairs, len(names)))
+    rows = zip(names, scores.dice.tolist(), scores.iou.tolist(), strict=True)
+    return [
+        {"class": number, "name": name, "dice": dice, "iou": iou} for number, (name, dice, iou) in enumerate(rows, 1)
+    ]
 
 
 def _check_proportions(file: SourceFile, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:

@@ -1,0 +1,193 @@
+"""Which class of the truth each value of some masks stands for: by number, or in the truth's own coding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.datasets import truth
+from engine.datasets.mask_values import MaskValues, meanings
+from engine.datasets.truth import TruthClass, TruthClasses
+from engine.datasets.truth_codes import TruthCodes
+from engine.datasets.truth_file import INDEX_LIMIT, TruthFile
+from engine.imaging.class_maps import IGNORE
+
+MOST_STRAYS = 0.05
+"""So many of the pixels beside background may have a value between the truth's: JPEG and smooth edges leave some."""
+
+_SHOWN = 8
+
+
+class NoClasses(ValueError):
+    """The values of the masks are no classes of the truth. The sentence names both."""
+
+
+@dataclass(frozen=True)
+class MaskClasses:
+    """The classes of truth and masks, the truth's lookup for them, and in words how the masks are read.
+
+    `codes` encodes masks of the truth's own coding; None for masks that hold class numbers. `lookup`, int (256,), has
+    the class index of each code or number.
+    """
+
+    classes: Sequence[TruthClass]
+    truth_lookup: Sequence[int]
+    codes: TruthCodes | None
+    lookup: np.ndarray
+    read_as: str
+
+    def class_map(self, file: TruthFile) -> np.ndarray:
+        """Return the class map, uint8 (H, W), of one of the masks; what it leaves undecided is background."""
+        numbers = _numbers(file) if self.codes is None else self.codes.encode(file)
+        classes = self.lookup[numbers]
+        return np.where(classes == IGNORE, 0, classes).astype(np.uint8)
+
+
+def mask_classes(files: Iterable[TruthFile], masks: MaskValues, side: MaskValues) -> MaskClasses | None:
+    """Return how masks are read beside truth with several classes; None where there is one class only.
+
+    Masks hold class numbers if they have no other values than 0 … K, or entries of a palette with these numbers; else
+    the values, ids or colours of the truth. A class that only masks have is added if both hold numbers or colours.
+
+    Args:
+        files: the masks; each is needed once.
+        masks: what their values mean without the truth.
+        side: what the values of the truth mean.
+
+    Raises:
+        NoClasses: the values are neither of these.
+    """
+    seen = _Seen(side)
+    for file in files:
+        seen.add(file)
+    count = len(side.classes) - 1
+    if count > 1 and seen.are_class_numbers():
+        read_as = meanings({entry.index: entry.name for entry in side.classes})
+        return MaskClasses(side.classes, side.lookup, None, np.arange(256), f"class numbers: {read_as}")
+    if count > 1 and seen.are_values():
+        return _by_value(seen, TruthClasses(classes=side.classes, lookup=side.lookup))
+    more = seen.further_colours() if count > 1 else {}
+    if more:
+        both = truth.with_names(TruthClasses(classes=side.classes, lookup=side.lookup), more)
+        return _by_value(seen, both, list(more))
+    further = seen.further_numbers() if len(masks.classes) > 2 else []
+    if further:
+        both = truth.from_peaks(sorted({*further, *(entry.value for entry in side.classes)}))
+        ignored = np.asarray(side.lookup) == IGNORE
+        lookup = np.where(ignored, IGNORE, both.lookup).tolist()
+        return _by_value(seen, TruthClasses(classes=both.classes, lookup=lookup), [str(number) for number in further])
+    if count > 1:
+        raise NoClasses(seen.refusal())
+    return None
+
+
+def _by_value(seen: _Seen, both: TruthClasses, more: Sequence[str] = ()) -> MaskClasses:
+    keys = dict(seen.codes.table)
+    read_as = meanings({keys.get(entry.value, entry.value): entry.name for entry in both.classes})
+    added = f" (no truth has {_listed(more)})" if more else ""
+    lookup = np.array(both.lookup)
+    lookup[list(seen.ignored)] = IGNORE
+    if not seen.side.counts[0]:
+        lookup[0] = 0
+    codes = seen.codes if seen.side.codes.table else None
+    return MaskClasses(both.classes, both.lookup, codes, lookup, f"values of truth: {read_as}{added}")
+
+
+class _Seen:
+    """What occurs in masks: numbers, and codes of the truth's coding."""
+
+    def __init__(self, side: MaskValues) -> None:
+        self.side = side
+        self.codes = TruthCodes(side.codes.table, np.flatnonzero(side.counts).tolist())
+        self._numbers: set[int] | None = set()
+        self._counts = np.zeros((2, 256), np.int64)  # of levels, and of ids and colours
+        self._classes = {entry.value for entry in side.classes}
+        self._colours = {code for code, key in side.codes.table if isinstance(key, str)}
+
+    def add(self, file: TruthFile) -> None:
+        numbers = _numbers(file)
+        if numbers is None:
+            self._numbers = None
+        elif self._numbers is not None:
+            self._numbers |= set(np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist())
+        codes = self.codes.encode(file) if numbers is None or self.side.codes.table else numbers
+        self._counts[0 if file.keys is None else 1] += np.bincount(codes.ravel(), minlength=256)
+
+    @property
+    def _found(self) -> set[int]:
+        return set(np.flatnonzero(self._counts.sum(axis=0)).tolist())
+
+    @property
+    def ignored(self) -> set[int]:
+        """The codes of what nobody decided about, in the truth or beside class numbers, ids and colours."""
+        undecided = (np.asarray(self.side.lookup) == IGNORE) & (self.side.counts > 0)
+        numbered = max(self._classes) < INDEX_LIMIT or self.side.codes.table
+        void = {IGNORE} if numbered and not self.side.counts[IGNORE] else set()
+        return void | set(np.flatnonzero(undecided).tolist())
+
+    @property
+    def _share_colours(self) -> bool:
+        return bool(self._counts[1, list(self._colours)].any())
+
+    def are_class_numbers(self) -> bool:
+        if self._numbers is None or self._share_colours or not self._numbers <= set(range(len(self.side.classes))):
+            return False
+        return 0 in self._numbers or 0 in self._classes  # 1, 2, 3 … of a truth without 0 are its values
+
+    def are_values(self) -> bool:
+        """Return whether the masks have the truth's values, up to a few that stray between these as in the truth."""
+        found, known = self._found, {0} | self._classes | self.ignored
+        if self._counts[0, list(self._colours)].any() or not found & self._classes:  # a grey level is no colour
+            return False
+        if found <= {0} | self.ignored:
+            return found == {0}
+        if found <= known:
+            return True
+        counts = self._counts.sum(axis=0)
+        graded = not self.codes.table and max(found) >= INDEX_LIMIT and max(self._classes) >= INDEX_LIMIT
+        return graded and _strays(counts, known) <= max(MOST_STRAYS, 1.5 * _strays(self.side.counts, known))
+
+    def further_colours(self) -> dict[str, int]:
+        """Return {colour: code} of those that only masks have, if the truth has some of the others."""
+        if not self._share_colours or self._counts[0, 1:].any():
+            return {}
+        return {str(key): code for code, key in self.codes.table if code in self._found and not self.side.counts[code]}
+
+    def further_numbers(self) -> list[int]:
+        """Return the class numbers that only masks have, if the truth holds class numbers, too."""
+        numbers = (self._numbers or set()) - {IGNORE}
+        occurring = set(np.flatnonzero(self.side.counts).tolist())
+        own = occurring <= self._classes | self.ignored and 0 in self._classes and not self.codes.table
+        if not own or max(numbers | self._classes) >= INDEX_LIMIT:
+            return []
+        return sorted(numbers - self._classes)
+
+    def refusal(self) -> str:
+        keys = dict(self.codes.table)
+        found = _listed([keys.get(code, code) for code in sorted(self._found)])
+        wanted = _listed([keys.get(value, value) for value in sorted(self._classes)])
+        return (
+            f"The masks have the values {found}, which are neither class numbers from 0 to "
+            f"{len(self.side.classes) - 1} nor the values of the truth ({wanted})."
+        )
+
+
+def _strays(counts: np.ndarray, values: Iterable[int]) -> float:
+    """Return which share of the pixels that are not near 0 is near none of `values`."""
+    distance = np.abs(np.arange(256)[:, np.newaxis] - sorted(values)).min(axis=1)
+    return float(counts[distance > truth.MIN_DISTANCE].sum() / max(counts[truth.MIN_DISTANCE + 1 :].sum(), 1))
+
+
+def _numbers(file: TruthFile) -> np.ndarray | None:
+    """Return the numbers that a mask holds, uint8 (H, W): levels, ids below 256, or entries of its palette."""
+    if file.keys is None:
+        return file.values
+    numbers = file.numbers or (-1,) * len(file.keys)
+    found = [key if isinstance(key, int) else number for key, number in zip(file.keys, numbers, strict=True)]
+    return np.array(found, np.uint8)[file.values] if all(0 <= number < 256 for number in found) else None
+
+
+def _listed(values: Sequence[int | str]) -> str:
+    return ", ".join(map(str, values[:_SHOWN])) + (", …" if len(values) > _SHOWN else "")
