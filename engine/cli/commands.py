@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
-from db import datasets, jobs, recipes, runs, submissions
+from db import datasets, recipes, runs, submissions
 from db.actors import COMMAND_LINE
 from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name, free_name
@@ -20,12 +19,13 @@ from engine import VERSION
 from engine.cli.following import follow
 from engine.cli.label_report import label_result, label_sentences
 from engine.cli.reading_options import Channels, Pages
+from engine.cli.run_report import against, class_names, run_result, validation
 from engine.core.filenames import safe_stems
 from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, config_from
 from engine.core.settings import Settings, settings
 from engine.datasets.reading import Reading, with_reading
-from engine.imaging import codec, metrics
+from engine.imaging import class_maps, codec
 from engine.labelling import recipe_file
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
 from engine.prediction.refine_masks import Refine
@@ -208,49 +208,9 @@ def train(
             typer.echo(f"Note: {note}", err=True)
     job = installation.finish(job.id, as_json)
     with installation.database.reading() as session:
-        result = _run_result(session, session.get_one(Run, run.id))
-    sentence = f"{result['ended']} Best epoch {result['best_epoch']}: {_validation(result)}"
-    print_result(result, as_json, f"{result['name']!r}: {sentence} ({_against(result)}), {result['minutes']} minutes.")
-
-
-def _run_result(session: Any, run: Run) -> dict[str, Any]:
-    job = jobs.find(session, run.job_id)
-    best = {m.name: m.value for m in runs.metrics(session, run.id) if m.epoch == run.best_epoch}
-    epochs = max((m.epoch for m in runs.metrics(session, run.id)), default=0)
-    masks = runs.validation_scores(session, run)
-    return {
-        "run": run.id,
-        "name": run.name,
-        "dataset": run.dataset_id,
-        "labels": run.label_set_id,
-        "status": job.status.value if job else "unknown",
-        "notes": run.details.get("notes", []),
-        "ended": run.ended_reason or (job.error if job else "") or "",
-        "epochs": epochs,
-        "best_epoch": run.best_epoch,
-        "val_dice": best.get("val_dice"),
-        "val_iou": best.get("val_iou"),
-        "reference": "truth" if run.label_set_id is None else "agreement with the pseudo-label",
-        "weights": encoder_weights(run.details),
-        "minutes": round(run.train_seconds / 60, 2) if run.train_seconds is not None else None,
-        "parameters": run.parameter_count,
-        "validation_masks_vs_truth": {
-            "images": masks.truth_images if masks else 0,
-            "dice": masks.truth_dice if masks else None,
-            "iou": masks.truth_iou if masks else None,
-        },
-    }
-
-
-def _validation(result: dict[str, Any]) -> str:
-    score = result["val_dice"]
-    return "no score on validation images" if score is None else f"validation soft Dice {score:.4f}"
-
-
-def _against(result: dict[str, Any]) -> str:
-    """Return the reference of a run's score, and the pretrained weights that its encoder started from."""
-    pretrained = f"; encoder weights: {result['weights']}" if result["weights"] else ""
-    return f"{result['reference']}{pretrained}"
+        result = run_result(session, session.get_one(Run, run.id))
+    sentence = f"{result['ended']} Best epoch {result['best_epoch']}: {validation(result)}"
+    print_result(result, as_json, f"{result['name']!r}: {sentence} ({against(result)}), {result['minutes']} minutes.")
 
 
 @app.command()
@@ -291,10 +251,14 @@ def predict(
         report = datasets.report(session, prediction_set.dataset_id, taken=False)
         skipped = [{"name": e.name, "reason": e.reason} for e in report if e.name not in written]
     keyed = [(name, stored.prediction_key(prediction_set.id, image_id)) for name, image_id in named]
-    write_masks(installation.files, keyed, out, threshold, probabilities)
+    likely = {
+        stored.prediction_key(prediction_set.id, image_id): stored.prediction_classes_key(prediction_set.id, image_id)
+        for image_id in (done if row.classes else ())
+    }
+    write_masks(installation.files, keyed, out, threshold, probabilities, likely)
     if uncertainty:
         maps = [(name, stored.uncertainty_key(prediction_set.id, image_id)) for name, image_id in named]
-        write_files(installation.files, maps, out / "uncertainty")
+        write_files(maps, out / "uncertainty", installation.files.read)
     result = {
         "run": row.id,
         "prediction_set": prediction_set.id,
@@ -306,42 +270,61 @@ def predict(
         "skipped": skipped,
     }
     lines = [f"Wrote {len(keyed)} masks to {out}."]
+    if row.classes:
+        result["classes"] = [{"class": number, "name": name} for number, name in class_names(row.classes)]
+        numbers = ", ".join(f"{number} = {name}" for number, name in class_names(row.classes))
+        lines = [f"Wrote {len(keyed)} masks to {out}: 0 = background, {numbers}."]
     lines += [f"  skipped {entry['name']}: {entry['reason']}" for entry in skipped]
     print_result(result, as_json, "\n".join(lines))
 
 
 def write_masks(
-    files: Store, keyed: Sequence[tuple[str, str]], out: Path, threshold: float, probabilities: bool
+    files: Store,
+    keyed: Sequence[tuple[str, str]],
+    out: Path,
+    threshold: float,
+    probabilities: bool,
+    likely: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a mask PNG (0/255) for each (name, key) of an 8-bit probability, and optionally the probability itself."""
+    """Write a mask PNG (0/255) for each (name, key) of an 8-bit probability, and optionally the probability itself.
 
-    def thresholded(probability: bytes) -> bytes:
-        mask = metrics.to_mask(codec.decode_png(probability), threshold)
-        return codec.encode_png(mask.astype(np.uint8) * 255)
+    `likely` has the key of the most likely classes for each such key, if there are several: masks then hold class
+    numbers.
+    """
 
-    write_files(files, keyed, out, thresholded)
+    def mask_of(key: str) -> bytes:
+        classes = codec.decode_png(files.read(likely[key])) if likely else None
+        found = class_maps.to_classes(codec.decode_png(files.read(key)), classes, threshold)
+        return codec.encode_png(found if likely else found * 255)
+
+    write_files(keyed, out, mask_of)
     if probabilities:
-        write_files(files, keyed, out / "probabilities")
+        write_files(keyed, out / "probabilities", files.read)
 
 
-def write_files(
-    files: Store, keyed: Sequence[tuple[str, str]], out: Path, convert: Callable[[bytes], bytes] = bytes
-) -> None:
-    """Write each stored PNG of (name, key), converted, into a folder."""
+def write_files(keyed: Sequence[tuple[str, str]], out: Path, content: Callable[[str], bytes]) -> None:
+    """Write a PNG with `content` of the key for each (name, key) into a folder."""
     out.mkdir(parents=True, exist_ok=True)
     for stem, (_, key) in zip(safe_stems([name for name, _ in keyed]), keyed, strict=True):
-        (out / f"{stem}.png").write_bytes(convert(files.read(key)))
+        (out / f"{stem}.png").write_bytes(content(key))
 
 
 @app.command()
-def score(masks: Path, truth: Path, as_json: AsJson = False):
+def score(
+    masks: Path,
+    truth: Path,
+    classes: Annotated[bool, typer.Option("--classes", help="Also score each class of the truth.")] = False,
+    as_json: AsJson = False,
+):
     """Score a folder of masks against a folder of truth masks, paired by stem."""
-    result = score_folders(existing(masks, "folder"), existing(truth, "folder"))
+    result = score_folders(existing(masks, "folder"), existing(truth, "folder"), classes)
     sentence = (
         "{images} images against truth: Dice {dice:.4f}, IoU {iou:.4f}, F-beta {fbeta:.4f}, MAE {mae:.4f}. "
         "Masks were read as {masks_read_as}; truth as {truth_read_as}."
     )
-    print_result(result, as_json, sentence.format_map(result))
+    lines = [sentence.format_map(result)]
+    lines += ["  {class} {name}: Dice {dice:.4f}, IoU {iou:.4f}".format_map(each) for each in result.get("classes", [])]
+    print_result(result, as_json, "\n".join(lines))
 
 
 @app.command("runs")
@@ -349,10 +332,10 @@ def runs_(as_json: AsJson = False):
     """List the runs, newest first."""
     installation = Installation()
     with installation.database.reading() as session:
-        result = [_run_result(session, run) for run in runs.listing(session)]
+        result = [run_result(session, run) for run in runs.listing(session)]
     lines = [
         f"{entry['run']}  {entry['status']:<8}  {entry['epochs']:>3} epochs  "
-        f"{_validation(entry)} ({_against(entry)})  {entry['name']}"
+        f"{validation(entry)} ({against(entry)})  {entry['name']}"
         for entry in result
     ]
     print_result(result, as_json, "\n".join(lines) or "No runs yet.")
