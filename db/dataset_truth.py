@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from db import audit, datasets
-from db.models import Dataset, Image, ImportEntry, Label, Prediction
+from db import audit, datasets, runs
+from db.models import Dataset, Image, ImportEntry, Label, Prediction, PredictionSet, Run
 from db.session import chunked
 
 Codes = Sequence[tuple[int, int | str]]
@@ -65,6 +65,14 @@ def masks_of(session: Session, image_ids: Sequence[str]) -> list[tuple[type[Labe
     return found
 
 
+def sets_of_same_classes(session: Session, dataset_id: str) -> set[str]:
+    """Return the ids of the prediction sets of a dataset whose runs tell its classes apart."""
+    dataset = session.get_one(Dataset, dataset_id)
+    query = select(PredictionSet.id, Run).join(Run, Run.id == PredictionSet.run_id)
+    rows = session.execute(query.where(PredictionSet.dataset_id == dataset_id))
+    return {set_id for set_id, run in rows if runs.same_classes(run, dataset)}
+
+
 def set_scores(
     session: Session, table: type[Label] | type[Prediction], set_id: str, image_id: str, scores: dict[str, Any]
 ) -> None:
@@ -95,7 +103,7 @@ def remove_truth(session: Session, dataset_id: str) -> list[str]:
 
 
 def _forget_scores(session: Session, image_ids: Sequence[str]) -> None:
-    of_predictions = {"truth_dice": None, "truth_iou": None, "truth_counts": None}
+    of_predictions = dict.fromkeys(["truth_dice", "truth_iou", "truth_counts", "truth_confusion"])
     for some in chunked(image_ids):
         session.execute(update(Label).where(Label.image_id.in_(some)).values(dice=None, iou=None))
         session.execute(update(Prediction).where(Prediction.image_id.in_(some)).values(**of_predictions))

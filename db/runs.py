@@ -59,6 +59,26 @@ def listing(session: Session, dataset_id: str | None = None) -> list[Run]:
     return list(session.scalars(query.where(Run.dataset_id == dataset_id) if dataset_id else query))
 
 
+def same_classes(run: Run, dataset: Dataset) -> bool:
+    """Whether a run that tells classes apart has those of a dataset, by name and number."""
+    return bool(run.classes) and _class_names(run.classes) == _class_names(dataset.classes)
+
+
+def changed_classes(run: Run, dataset: Dataset) -> str:
+    """Return a sentence on how the classes of its dataset have changed since a run started, or ""."""
+    if not run.classes or same_classes(run, dataset):
+        return ""
+    before, now = (", ".join(_class_names(classes)[1:]) or "none" for classes in (run.classes, dataset.classes))
+    return (
+        f"The run has the classes {before}; its dataset now has {now}. Its masks and scores keep the classes of the "
+        "run. Masks that are computed from now on have no scores of each class."
+    )
+
+
+def _class_names(classes: Sequence[dict[str, Any]]) -> list[str]:
+    return [entry["name"] for entry in classes]
+
+
 def names(session: Session, *, archived: bool = False, also: Iterable[str] = ()) -> dict[str, str]:
     """Return {id: name} for select boxes, newest first, without loading configs or results.
 

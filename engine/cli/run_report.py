@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from db import jobs, runs
-from db.models import Run
+from db.models import Dataset, Run
 from engine.training.run_details import encoder_weights
 
 
@@ -18,7 +18,7 @@ def run_result(session: Session, run: Run) -> dict[str, Any]:
     best = {m.name: m.value for m in runs.metrics(session, run.id) if m.epoch == run.best_epoch}
     epochs = max((m.epoch for m in runs.metrics(session, run.id)), default=0)
     masks = runs.validation_scores(session, run)
-    result = {
+    result: dict[str, Any] = {
         "run": run.id,
         "name": run.name,
         "dataset": run.dataset_id,
@@ -46,6 +46,8 @@ def run_result(session: Session, run: Run) -> dict[str, Any]:
             | {f"val_{score}": best.get(f"val_{score}_{number}") for score in ("dice", "iou")}
             for number, name in class_names(run.classes)
         ]
+        changed = runs.changed_classes(run, session.get_one(Dataset, run.dataset_id))
+        result["notes"] = [*result["notes"], *([changed] if changed else [])]
     return result
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from db import dataset_truth, datasets
-from db.models import Dataset, Job, JobKind, Label
+from db.models import Dataset, Job, JobKind, Label, Prediction
 from engine.datasets import truth
 from engine.datasets.job import add_classes, opened_source
 from engine.datasets.mask_plan import MaskPlan, plan_masks, read_mask
@@ -140,15 +140,12 @@ class _Taking:
         with self._context.reading() as session:
             lookup = session.get_one(Dataset, self._dataset_id).lookup
             masks = dataset_truth.masks_of(session, list(self._values)) if len(lookup) else []
+            apart = dataset_truth.sets_of_same_classes(session, self._dataset_id)
         scores: list[tuple[Any, ...]] = []
         for number, (table, set_id, image_id) in enumerate(masks, start=1):
-            key_of = stored.label_key if table is Label else stored.prediction_key
-            found = self._compared(image_id, key_of(set_id, image_id), lookup)
+            found = self._compared(table, set_id, image_id, lookup, set_id in apart)
             if found is not None:
-                dice, iou, counts = found
-                row = {"dice": dice, "iou": iou}
-                of_prediction = {"truth_dice": dice, "truth_iou": iou, "truth_counts": counts}
-                scores.append((table, set_id, image_id, row if table is Label else of_prediction))
+                scores.append((table, set_id, image_id, found))
             self._context.progress(number, len(masks), unit="masks", phase="scoring")
             stopped = self._context.should_stop()
             if stopped or len(scores) >= BATCH or number == len(masks):
@@ -159,18 +156,28 @@ class _Taking:
             if stopped and number < len(masks):
                 raise JobStopped(result)
 
-    def _compared(self, image_id: str, key: str, lookup: Sequence[int]) -> tuple[float, float, bytes] | None:
-        """Return Dice, IoU and packed counts of a stored mask; None where its file is gone or damaged."""
+    def _compared(
+        self, table: type[Label] | type[Prediction], set_id: str, image_id: str, lookup: Sequence[int], apart: bool
+    ) -> dict[str, Any] | None:
+        """Return the scores of a stored mask, with `apart` those of its classes; None if a file is gone or damaged."""
         files = self._context.artifacts
         values = codec.decode_png(files.read(stored.truth_key(self._dataset_id, image_id)))
+        key_of = stored.label_key if table is Label else stored.prediction_key
         try:
-            levels = codec.decode_png(files.read(key))
+            levels = codec.decode_png(files.read(key_of(set_id, image_id)))
+            likely = codec.decode_png(files.read(stored.prediction_classes_key(set_id, image_id))) if apart else None
         except (MissingFile, codec.UnreadableImage):
             return None
         reference = class_maps.reference(values, lookup)
         mask, foreground = reference.beside(metrics.to_mask(levels, 0.5))
+        dice, iou = metrics.dice(mask, foreground), metrics.iou(mask, foreground)
+        if table is Label:
+            return {"dice": dice, "iou": iou}
         counts = metrics.pack_counts(metrics.threshold_counts(*reference.beside(levels)))
-        return metrics.dice(mask, foreground), metrics.iou(mask, foreground), counts
+        scores: dict[str, Any] = {"truth_dice": dice, "truth_iou": iou, "truth_counts": counts}
+        if likely is not None:
+            scores["truth_confusion"] = reference.confusion(class_maps.to_classes(levels, likely, 0.5))
+        return scores
 
     def _notes(self, lookup: Sequence[int]) -> list[str]:
         notes = []

@@ -222,9 +222,7 @@ class _References:
             self._labelled = recipes.labelled_images(session, self._label_set_id) if self._label_set_id else set()
             dataset = session.get_one(Dataset, dataset_id)
             self._lookup = dataset.lookup
-            self._same_classes = [entry["name"] for entry in dataset.classes] == [
-                entry["name"] for entry in run.classes
-            ]
+            self._same_classes = runs.same_classes(run, dataset)
 
     def scored(self, image: Image, levels: np.ndarray, classes: np.ndarray | None = None) -> dict[str, Any]:
         """Return the row of a prediction, uint8 (H, W), with every score that has a reference.

@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from db.models import Prediction
 from engine.imaging import codec
+from engine.store import keys as stored
 from tests.support.calling import call
 from tests.support.installation import disc
 
@@ -92,3 +94,57 @@ def test_classes_can_be_merged_and_a_wrong_number_is_a_sentence(command, ask, eg
     assert refused.returncode == 1
     assert refused.stderr == "The truth has 2 classes. Choose 2, or 1. Got 7."
     assert len(ask("runs")) == 1
+
+
+def rows_of(installation) -> list[Prediction]:
+    with installation.database.reading() as session:
+        return list(session.query(Prediction).order_by(Prediction.image_id))
+
+
+def confusions(installation) -> list[list[list[int]] | None]:
+    return [row.truth_confusion for row in rows_of(installation)]
+
+
+def draw_other_masks(installation) -> None:
+    """Replace the predicted masks, of which a network of one epoch has none, by stripes of both classes."""
+    stripes = np.arange(64) // 8 % 3 * np.ones((64, 1), np.uint8)
+    for row in rows_of(installation):
+        key = stored.prediction_key(row.prediction_set_id, row.image_id)
+        likely = stored.prediction_classes_key(row.prediction_set_id, row.image_id)
+        installation.files.write(key, codec.encode_png(np.where(stripes > 0, 200, 30).astype(np.uint8)))
+        installation.files.write(likely, codec.encode_png(np.maximum(stripes, 1).astype(np.uint8)))
+
+
+def test_classes_that_change_after_a_run_lose_nothing(run, installation, command, ask, eggs, tmp_path):
+    assert all(sum(pixels for *_, pixels in rows) == 64 * 64 for rows in confusions(installation))
+    draw_other_masks(installation)
+    ask("import", eggs / "truth", "--into", "eggs", "--as", "truth")
+    before = confusions(installation)
+    assert all({(true, seen) for true, seen, _ in rows} >= {(1, 1), (1, 2), (2, 1), (2, 0)} for rows in before)
+
+    exchanged = tmp_path / "exchanged"
+    exchanged.mkdir()
+    for number in range(6):
+        truth = codec.decode_png((eggs / "truth" / f"egg {number}.png").read_bytes())
+        other = np.uint8([0, 255, 127])[truth // 127]
+        (exchanged / f"egg {number}.png").write_bytes(codec.encode_png(other))
+    ask("import", exchanged, "--into", "eggs", "--as", "truth")
+    turned = [sorted([[0, 2, 1][true], seen, pixels] for true, seen, pixels in rows) for rows in before]
+    assert confusions(installation) == turned
+    assert ask("runs")[0]["notes"] == run["notes"]
+
+    ask("classes", "eggs", "--map", "0=background,127=food,255=food")
+    assert confusions(installation) == turned
+    (merged,) = ask("runs")
+    assert merged["classes"] == run["classes"]
+    assert "The run has the classes egg, pan; its dataset now has food." in merged["notes"][-1]
+    ask("import", eggs / "truth", "--into", "eggs", "--as", "truth")
+    assert confusions(installation) == [None] * 6
+    assert ask("predict", "both", eggs / "images", "--out", tmp_path / "masks")["classes"][1]["name"] == "pan"
+
+    ask("classes", "eggs", "--map", "0=background,127=egg,255=pan")
+    ask("import", eggs / "truth", "--into", "eggs", "--as", "truth")
+    assert confusions(installation) == before
+    command("remove-truth", "eggs", "--yes")
+    assert confusions(installation) == [None] * 6
+    assert "its dataset now has none" in ask("runs")[0]["notes"][-1]
