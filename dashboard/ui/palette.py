@@ -1,41 +1,27 @@
-"""Colours with a meaning, the same on every page and in every chart.
-
-Okabe and Ito, "Color Universal Design", 2008: eight colours that are distinct with all common types of colour vision.
-"""
+"""Colours with a meaning, the same on every page and in every chart."""
 
 from __future__ import annotations
 
-from engine.imaging.class_maps import IGNORE
-
-ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#F0E442",
-    "#0072B2",
-    "#D55E00",
-    "#CC79A7",
+from engine.imaging.class_colours import (
+    BLUE,
+    CLASSES,
+    GREEN,
+    IGNORED,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    YELLOW,
+    class_colour,
 )
+
+__all__ = ["BLUE", "CLASSES", "IGNORED", "ORANGE", "VERMILION", "class_colour"]
+
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
 # Of all bright triples these are the most distinct for protanopes and deuteranopes (CIE76 distance 49).
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, SKY
 MASK = VERMILION
-# A class map's classes 1, 2, …; background is transparent.
-CLASSES = (
-    *(VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE),
-    # Seven more for street scenes and the like, from "muted" of Tol, "Colour schemes", SRON/EPS/TN/09-002, 2021.
-    *("#882255", "#DDCC77", "#332288", "#44AA99", "#CC6677", "#117733", "#999933"),
-)
-# Pixels that are left out of training and scores.
-IGNORED = "#808080"
-
-
-def class_colour(index: int) -> str:
-    """Return the colour of a class of class maps; "transparent" for 0, the background."""
-    if index == IGNORE:
-        return IGNORED
-    return CLASSES[(index - 1) % len(CLASSES)] if index else "transparent"
 
 
 def overlay() -> dict[str, str]:

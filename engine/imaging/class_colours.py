@@ -1,0 +1,38 @@
+"""The colours of classes, the same on every page and in every file.
+
+Okabe and Ito, "Color Universal Design", 2008: eight colours that are distinct with all common types of colour vision.
+"""
+
+from __future__ import annotations
+
+from engine.imaging.class_maps import IGNORE
+
+ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+# A class map's classes 1, 2, …; background is transparent.
+CLASSES = (
+    *(VERMILION, SKY, YELLOW, PURPLE, GREEN, ORANGE, BLUE),
+    # Seven more for street scenes and the like, from "muted" of Tol, "Colour schemes", SRON/EPS/TN/09-002, 2021.
+    *("#882255", "#DDCC77", "#332288", "#44AA99", "#CC6677", "#117733", "#999933"),
+)
+# Pixels that are left out of training and scores.
+IGNORED = "#808080"
+
+
+def class_colour(index: int) -> str:
+    """Return the colour of a class of class maps; "transparent" for 0, the background."""
+    if index == IGNORE:
+        return IGNORED
+    return CLASSES[(index - 1) % len(CLASSES)] if index else "transparent"
+
+
+def png_palette() -> bytes:
+    """Return the red, green and blue of each of 256 class indices, 768 bytes; background is black."""
+    return bytes(3) + b"".join(bytes.fromhex(class_colour(index)[1:]) for index in range(1, 256))
