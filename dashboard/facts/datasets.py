@@ -16,6 +16,7 @@ from dashboard.facts.jobs import JobView, job_view
 from db import datasets
 from db.models import Dataset, Image, ImportEntry, Job, Label, LabelSet, Prediction, PredictionSet, Run
 from engine.datasets import truth as truth_values
+from engine.imaging.class_colours import class_colours
 
 THUMBNAILS = 4
 TruthFilter = Literal["all", "with truth", "without truth"]
@@ -42,7 +43,8 @@ class Card:
 
 @dataclass(frozen=True)
 class DatasetView:
-    """One dataset. `classes` are names by class index, 0 the background; empty as long as there is no truth.
+    """One dataset. `classes` are names by class index, 0 the background; empty as long as there is no truth. `colours`
+    are those that a person chose for them, "" for the palette's.
 
     `noted` counts files that were imported with a note in the report. `notes` are sentences on how the latest import
     paired images and truth.
@@ -55,11 +57,17 @@ class DatasetView:
     created_at: datetime
     truth_version: int
     classes: tuple[str, ...]
+    colours: tuple[str, ...]
     lookup: tuple[int, ...]
     skipped: int
     job: JobView | None
     notes: tuple[str, ...] = ()
     noted: int = 0
+
+    @property
+    def class_colours(self) -> list[str]:
+        """The colour of each class by index."""
+        return class_colours({"index": index, "colour": colour} for index, colour in enumerate(self.colours))
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,7 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
         created_at=dataset.created_at,
         truth_version=dataset.truth_version,
         classes=tuple(entry["name"] for entry in dataset.classes),
+        colours=tuple(entry.get("colour") or "" for entry in dataset.classes),
         lookup=tuple(dataset.lookup),
         skipped=session.scalar(skipped) or 0,
         noted=session.scalar(noted) or 0,

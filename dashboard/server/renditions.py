@@ -57,14 +57,14 @@ def class_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes
     return _png(_fitted(picture, size_px, Image.Resampling.NEAREST) if size_px else picture)
 
 
-def coloured_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
-    """Return stored truth values as PNG with one colour for each class and clear background."""
-    classes = _classes(path, lookup)
-    colours = np.array([(0, 0, 0), *(_rgb(code) for code in (*palette.CLASSES, palette.IGNORED))], dtype=np.uint8)
-    index = np.where(classes == 0, 0, (classes.astype(int) - 1) % len(palette.CLASSES) + 1).astype(np.uint8)
-    index[classes == IGNORE] = len(palette.CLASSES) + 1
-    picture = Image.fromarray(index)
-    picture.putpalette(colours.tobytes())
+def coloured_truth(path: Path, lookup: Sequence[int], size_px: int | None, colours: Sequence[str] = ()) -> bytes:
+    """Return stored truth values as PNG with one colour for each class and clear background.
+
+    `colours` are those of the first classes by index; the others have the palette's.
+    """
+    chosen = [*colours, *(palette.class_colour(index) for index in range(len(colours), 256))]
+    picture = Image.fromarray(_classes(path, lookup))
+    picture.putpalette(bytes(3) + b"".join(bytes(_rgb(code)) for code in chosen[1:]))
     if size_px:
         picture = _fitted(picture, size_px, Image.Resampling.NEAREST)
     return _png(picture, transparency=0)

@@ -23,6 +23,7 @@ from dashboard.server.guard import FOREVER, REVALIDATE, Answer, file_tag, get, g
 from dashboard.server.picture_bundle import bundle_route
 from dashboard.server.uploads import UPLOAD_ROUTE
 from db.models import Dataset
+from engine.imaging.class_colours import class_colours
 from engine.store import keys as stored
 
 
@@ -70,11 +71,16 @@ def _patch(request: Request) -> Rendition:
 def _truth(request: Request) -> Rendition:
     ids, size = _image_ids(request), _size(request)
     with resources.database().reading() as session:
-        lookup = row_of(session, Dataset, ids["dataset_id"]).lookup
-    renders = {"colour": renditions.coloured_truth, "classes": renditions.class_truth}
+        dataset = row_of(session, Dataset, ids["dataset_id"])
+        lookup, colours = dataset.lookup, class_colours(dataset.classes)
+    renders: dict[str, Callable[..., bytes]] = {
+        "colour": functools.partial(renditions.coloured_truth, colours=colours),
+        "classes": renditions.class_truth,
+        "grey": renditions.grey_truth,
+    }
     how = next((name for name in renders if request.query_params.get(name) == "1"), "grey")
-    render = renders.get(how, renditions.grey_truth)
-    variant = f"{how}{size}{hash(tuple(lookup))}"
+    render = renders[how]
+    variant = f"{how}{size}{hash((*lookup, *colours))}"
     return Rendition(stored.truth_key(**ids), "image/png", REVALIDATE, variant, lambda path: render(path, lookup, size))
 
 

@@ -13,9 +13,10 @@ from engine.imaging.class_colours import (
     VERMILION,
     YELLOW,
     class_colour,
+    class_colours,
 )
 
-__all__ = ["BLUE", "CLASSES", "IGNORED", "ORANGE", "VERMILION", "class_colour"]
+__all__ = ["BLUE", "CLASSES", "IGNORED", "ORANGE", "VERMILION", "class_colour", "class_colours"]
 
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 

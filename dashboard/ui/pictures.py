@@ -31,14 +31,15 @@ def overlaid(image: str, over: str, caption: str, opacity: float = 0.75) -> None
     )
 
 
-def class_legend(names: Sequence[str], *, ignored: bool = False) -> None:
+def class_legend(names: Sequence[str], *, colours: Sequence[str] = (), ignored: bool = False) -> None:
     """Draw the classes of a class map with their colours; the first, the background, is transparent.
 
-    `ignored`: some pixels are left out of training and scores, and have a colour, too.
+    `colours` are those of the classes, in place of the palette's. `ignored`: some pixels are left out of training and
+    scores, and have a colour, too.
     """
     entries = []
     for index, name in [*enumerate(names), *([(IGNORE, "ignore")] if ignored else [])]:
-        colour = palette.class_colour(index)
+        colour = colours[index] if index < len(colours) else palette.class_colour(index)
         swatch = f"display:inline-block;width:.8em;height:.8em;border-radius:3px;background:{colour}"
         border = "border:1px solid gray;vertical-align:-.05em;margin-right:.4em"
         mark = f'<i style="{swatch};{border}"></i>'

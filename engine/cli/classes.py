@@ -1,4 +1,4 @@
-"""`python -m engine classes`: what the values of a dataset's truth mean, and another meaning for them."""
+"""`python -m engine classes`: what the values of a dataset's truth mean, another meaning for them, and colours."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from db.models import Dataset, Image
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
 from engine.datasets import truth
+from engine.imaging import class_colours
 from engine.imaging.class_maps import IGNORE
 
 
@@ -29,9 +30,13 @@ def classes(
             "Values of one name are one class; pixels of ignore are left out of training and scores.",
         ),
     ] = None,
+    colours: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS=#RRGGBB,…", help="The colour of classes by number, such as 1=#E69F00,2=#56B4E9."),
+    ] = None,
     as_json: AsJson = False,
 ):
-    """Show the classes of a dataset's truth, or change them with --map."""
+    """Show the classes of a dataset's truth, or change them with --map and their colours with --colours."""
     installation = Installation()
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
@@ -39,8 +44,12 @@ def classes(
             raise CommandFailed(f"The dataset {row.name!r} has no truth masks.")
         if map_ is not None:
             _change(session, row, map_)
+        if colours is not None:
+            _colour(session, row, colours)
         result = _result(session, row)
     lines = [f"Truth of {result['name']}: {result['truth']:,} masks."]
+    named = zip(result["classes"][1:], result["colours"], strict=True)
+    lines += [f"  {number} {name}: {colour}" for number, (name, colour) in enumerate(named, start=1)]
     for entry in result["values"]:
         lines.append(f"{entry['value']:>8}  {entry['share']:7.2%}  {entry['class']}")
     print_result(result, as_json, "\n".join([*lines, *result["concerns"]]))
@@ -60,9 +69,25 @@ def _change(session: Session, row: Dataset, text: str) -> None:
         names[code] = name
     try:
         found = truth.from_names(names, np.flatnonzero(_facts(session, row.id).counts).tolist())
-        datasets.set_classes(
-            session, row.id, [entry.model_dump() for entry in found.classes], list(found.lookup), row.truth_version
-        )
+        classes_ = class_colours.with_colours([entry.model_dump() for entry in found.classes], row.classes)
+        datasets.set_classes(session, row.id, classes_, list(found.lookup), row.truth_version)
+    except (ValueError, datasets.InUse) as error:
+        raise CommandFailed(str(error)) from None
+
+
+def _colour(session: Session, row: Dataset, text: str) -> None:
+    entries = [dict(entry) for entry in row.classes]
+    try:
+        for part in text.split(","):
+            number, separator, colour = (piece.strip() for piece in part.partition("="))
+            if not separator or number not in map(str, range(1, len(entries))):
+                raise CommandFailed(
+                    f"Each part of --colours is CLASS=#RRGGBB, with a class from 1 to {len(entries) - 1}. "
+                    f"Got {part.strip()!r}."
+                )
+            entry = entries[int(number)]
+            entry["colour"] = class_colours.checked_colour(colour, entry["name"])
+        datasets.set_classes(session, row.id, entries, row.lookup, row.truth_version)
     except (ValueError, datasets.InUse) as error:
         raise CommandFailed(str(error)) from None
 
@@ -82,6 +107,7 @@ def _result(session: Session, row: Dataset) -> dict[str, Any]:
         "name": row.name,
         "truth": row.truth_count,
         "classes": names,
+        "colours": class_colours.class_colours(row.classes[1:]),
         "values": [
             {
                 "value": keys.get(code, code),

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.datasets.truth_codes import OTHERS
 from engine.datasets.truth_file import IGNORED, INDEX_LIMIT, Key, are_scattered, is_name, ragged
+from engine.imaging.class_colours import COLOUR
 from engine.imaging.class_maps import IGNORE
 
 VOID = 255
@@ -50,12 +51,16 @@ ValueRow = Sequence[int]
 
 
 class TruthClass(BaseModel):
-    """One class: its index in class maps, a name to show, and the value that stands for it."""
+    """One class: its index in class maps, a name to show, and the value that stands for it.
+
+    `colour` is "#RRGGBB" where a person chose one (else see `engine.imaging.class_colours`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     index: int
     name: str
     value: int
+    colour: str | None = Field(None, pattern=f"^{COLOUR.pattern}$", exclude_if=lambda colour: colour is None)
 
 
 class TruthClasses(BaseModel):

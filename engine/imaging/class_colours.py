@@ -5,7 +5,13 @@ Okabe and Ito, "Color Universal Design", 2008: eight colours that are distinct w
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from engine.imaging.class_maps import IGNORE
+
+COLOUR = re.compile("#[0-9A-Fa-f]{6}")
 
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#E69F00",
@@ -31,6 +37,28 @@ def class_colour(index: int) -> str:
     if index == IGNORE:
         return IGNORED
     return CLASSES[(index - 1) % len(CLASSES)] if index else "transparent"
+
+
+def class_colours(classes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the colour of each class of a dataset or run, {"index", …[, "colour"]}: its own, or that of its index."""
+    return [entry.get("colour") or class_colour(entry["index"]) for entry in classes]
+
+
+def with_colours(classes: Iterable[Mapping[str, Any]], before: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return classes that keep the colours that those of the same name had before."""
+    had = {entry["name"]: {"colour": entry["colour"]} for entry in before if entry.get("colour")}
+    return [had.get(entry["name"], {}) | dict(entry) for entry in classes]
+
+
+def checked_colour(colour: str, name: str) -> str:
+    """Return the colour of the class `name` as "#RRGGBB".
+
+    Raises:
+        ValueError: it is not written like that.
+    """
+    if not COLOUR.fullmatch(colour.strip()):
+        raise ValueError(f"The colour of {name!r} is written as #RRGGBB, such as #E69F00. Got {colour.strip()!r}.")
+    return colour.strip().upper()
 
 
 def png_palette() -> bytes:

@@ -278,7 +278,7 @@ def image_dialog(view: facts.DatasetView, image_id: str) -> None:
             colours = urls.truth(view.id, image_id, colour=True, version=view.truth_version)
             pictures.overlaid(address, colours, "Truth by class")
         with left:
-            pictures.class_legend(view.classes)
+            pictures.class_legend(view.classes, colours=view.class_colours)
 
 
 def truth_tab(view: facts.DatasetView) -> None:

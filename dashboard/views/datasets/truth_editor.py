@@ -66,12 +66,13 @@ def truth_editor(view: DatasetView, *, key: str) -> None:
     for sentence in truth.concerns(found, lookup, keys):
         doubts.warning(wording.escaped(sentence), icon=":material/help:")
     names = [entry["name"] for entry in mapping.classes] if mapping else view.classes
+    colours = palette.class_colours(mapping.classes) if mapping else view.class_colours
     with right:
-        _histogram(counts, lookup, len(names), keys, key)
-    pictures.class_legend(names, ignored=bool(counts[np.asarray(lookup) == IGNORE].any()))
+        _histogram(counts, lookup, colours, keys, key)
+    pictures.class_legend(names, colours=colours, ignored=bool(counts[np.asarray(lookup) == IGNORE].any()))
     for column, (image_id, name) in zip(st.columns(3), examples, strict=False):
         with column:
-            _example(view.id, image_id, name, lookup)
+            _example(view.id, image_id, name, lookup, colours)
 
 
 def _warn_of_others(view: DatasetView, key: str) -> None:
@@ -89,8 +90,9 @@ def _seen(view: DatasetView, key: str) -> str:
 def _table(view: DatasetView, keys: dict[int, Key], key: str) -> list[ClassStart]:
     proposed: Mapping | None = st.session_state.get(f"{key}-proposal-{view.id}")
     names = [entry["name"] for entry in proposed.classes] if proposed else view.classes
-    start = starts_of(names, proposed.lookup if proposed else view.lookup)
-    table: list[dict[str, Any]] = [{"Class": row.name, "From value": row.first} for row in start]
+    chosen = dict(zip(view.classes, view.colours, strict=True))
+    start = starts_of(names, proposed.lookup if proposed else view.lookup, [chosen.get(name, "") for name in names])
+    table: list[dict[str, Any]] = [{"Class": row.name, "From value": row.first, "Colour": row.colour} for row in start]
     if keys:  # which id or colour is meant cannot be read off a code
         ends = sorted(row.first for row in start)
         for row in table:
@@ -98,7 +100,7 @@ def _table(view: DatasetView, keys: dict[int, Key], key: str) -> list[ClassStart
     edited = st.data_editor(
         table,
         num_rows="dynamic",
-        column_order=["In the files", "Class", "From value"] if keys else None,
+        column_order=["In the files", "Class", "From value", "Colour"] if keys else None,
         hide_index=True,
         key=f"{key}-{view.id}-{view.truth_version}-{st.session_state.get(f'{key}-revision', 0)}",
         column_config={
@@ -106,13 +108,16 @@ def _table(view: DatasetView, keys: dict[int, Key], key: str) -> list[ClassStart
             "From value": st.column_config.NumberColumn(
                 min_value=0, max_value=255, step=1, required=True, help="The class ends where the next one starts."
             ),
+            "Colour": st.column_config.TextColumn(
+                help="Such as #E69F00. Empty: one that stands out from the others with any colour vision."
+            ),
             "In the files": st.column_config.TextColumn(
                 disabled=True, help="The id, colour or name in your files, which is stored as a value from 1 on."
             ),
         },
     )
     complete = (row for row in edited if row["Class"] is not None and row["From value"] is not None)
-    return [ClassStart(str(row["Class"]), int(row["From value"])) for row in complete]
+    return [ClassStart(str(row["Class"]), int(row["From value"]), row.get("Colour") or "") for row in complete]
 
 
 def _checked(rows: Sequence[ClassStart], counts: np.ndarray) -> tuple[Mapping | None, str]:
@@ -140,7 +145,9 @@ def _buttons(
     view: DatasetView, mapping: Mapping | None, found: truth.ValueFacts, keys: dict[int, Key], key: str
 ) -> None:
     names = tuple(entry["name"] for entry in mapping.classes) if mapping else ()
-    changed = mapping is not None and (tuple(mapping.lookup), names) != (view.lookup, view.classes)
+    colours = tuple(entry.get("colour", "") for entry in mapping.classes) if mapping else ()
+    now = (view.lookup, view.classes, view.colours)
+    changed = mapping is not None and (tuple(mapping.lookup), names, colours) != now
     row = st.container(horizontal=True)  # wraps where the page is narrow
     pressed = rights.button("Save classes", place=row, type="primary", disabled=not changed, key=f"{key}-save")
     if pressed and mapping is not None and changed:  # the press may belong to an outdated table
@@ -180,15 +187,18 @@ def _restart(view: DatasetView, key: str, proposal: Mapping | None) -> None:
     st.rerun()
 
 
-def _histogram(counts: np.ndarray, lookup: Sequence[int], class_count: int, keys: dict[int, Key], key: str) -> None:
+def _histogram(
+    counts: np.ndarray, lookup: Sequence[int], colours: Sequence[str], keys: dict[int, Key], key: str
+) -> None:
     """Draw the pixels of each value in the colour of its class: a named bar each where there are few values."""
     values = np.flatnonzero(counts)
     few = len(values) <= _MOST_BARS
     classes = np.asarray(lookup if len(lookup) else [0] * 256)
     figure = charts.go.Figure()
-    for index in (*range(class_count), IGNORE):
+    bar_colours = dict(enumerate(colours)) | {0: "#80808066", IGNORE: palette.IGNORED}
+    for index, colour in bar_colours.items():
         of_class = values[classes[values] == index]
-        bars = {"marker": {"color": palette.class_colour(index) if index else "#80808066", "line": {"width": 0}}}
+        bars = {"marker": {"color": colour, "line": {"width": 0}}}
         x = [escape(_shown(int(value), keys))[:24] for value in of_class] if few else of_class
         figure.add_bar(x=x, y=counts[of_class], width=0.8 if few else 1.6, **bars)
     scale = {
@@ -210,10 +220,10 @@ def _histogram(counts: np.ndarray, lookup: Sequence[int], class_count: int, keys
     st.plotly_chart(figure, key=f"{key}-histogram", config={"displayModeBar": False})
 
 
-def _example(dataset_id: str, image_id: str, name: str, lookup: Sequence[int]) -> None:
+def _example(dataset_id: str, image_id: str, name: str, lookup: Sequence[int], colours: Sequence[str]) -> None:
     try:
         with resources.artifacts().local(stored.truth_key(dataset_id, image_id)) as path:
-            drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX))
+            drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX, colours))
     except MissingFile:
         st.warning(f"The truth mask of {wording.escaped(name)} is missing on disk.")
         return

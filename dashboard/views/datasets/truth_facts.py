@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from engine.datasets import truth
+from engine.imaging.class_colours import checked_colour
 from engine.imaging.class_maps import IGNORE
 
 
@@ -18,25 +19,31 @@ class BadMapping(ValueError):
 
 @dataclass(frozen=True)
 class ClassStart:
-    """One row of the table: the values from `first` on, up to where another row starts, belong to the class `name`."""
+    """One row of the table: the values from `first` on, up to where another row starts, belong to the class `name`.
+
+    `colour` is "#RRGGBB", or "" for the palette's.
+    """
 
     name: str
     first: int
+    colour: str = ""
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """Classes as the database stores them, {"index", "name", "value"}, and the class index of each of 256 values."""
+    """Classes as the database stores them (`engine.datasets.truth.TruthClass`), and the class of each of 256 values."""
 
     classes: list[dict[str, Any]]
     lookup: list[int]
 
 
-def starts_of(names: Sequence[str], lookup: Sequence[int]) -> tuple[ClassStart, ...]:
+def starts_of(names: Sequence[str], lookup: Sequence[int], colours: Sequence[str] = ()) -> tuple[ClassStart, ...]:
     """Return the mapping as rows, sorted by class and value; a class without values has no row."""
     firsts = [value for value in range(len(lookup)) if value == 0 or lookup[value] != lookup[value - 1]]
     return tuple(
-        ClassStart("ignore" if index == IGNORE else names[index], first)
+        ClassStart("ignore", first)
+        if index == IGNORE
+        else ClassStart(names[index], first, colours[index] if index < len(colours) else "")
         for index, first in sorted((lookup[first], first) for first in firsts)
     )
 
@@ -44,16 +51,18 @@ def starts_of(names: Sequence[str], lookup: Sequence[int]) -> tuple[ClassStart, 
 def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
     """Return the rows as a mapping: the first row's class is the background, rows with the same name are one class.
 
-    Rows called "ignore" or "void" are left out of training and scores.
+    Rows called "ignore" or "void" are left out of training and scores. They and the background have no colour.
 
     Args:
         counts: number of pixels of each of the 256 values; the value of a class is its most frequent one.
 
     Raises:
-        BadMapping: a row is incomplete, two rows start at one value, none starts at 0, or there is only one class.
+        BadMapping: a row is incomplete, two rows start at one value, none starts at 0, there is only one class, or a
+            colour is invalid or differs from that of another row of its class.
     """
     names: list[str] = []
     starts: dict[int, int] = {}
+    colours: dict[str, str] = {}
     for number, row in enumerate(rows, start=1):
         _check(row, number)
         name = " ".join(row.name.split())
@@ -67,6 +76,10 @@ def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
         if name not in names:
             names.append(name)
         starts[row.first] = names.index(name)
+        if row.colour.strip() and name != names[0]:
+            colour = _colour(row.colour, name)
+            if colours.setdefault(name, colour) != colour:
+                raise BadMapping(f"The rows of {name!r} have the colours {colours[name]} and {colour}. Give them one.")
     if 0 not in starts:
         raise BadMapping(f"One class must start at 0. Got {', '.join(map(str, sorted(starts))) or 'no class'}.")
     if len(names) < 2:
@@ -76,6 +89,7 @@ def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
     weights = np.asarray(counts, np.int64) + 1  # plus one, so that a class without pixels still has a value
     classes = [
         {"index": index, "name": name, "value": int(np.argmax(np.where(lookup == index, weights, 0)))}
+        | ({"colour": colours[name]} if name in colours else {})
         for index, name in enumerate(names)
     ]
     return Mapping(classes, lookup.tolist())
@@ -86,6 +100,13 @@ def exchanged(mapping: Mapping) -> Mapping:
     background, foreground = mapping.classes
     classes = [background | {"value": foreground["value"]}, foreground | {"value": background["value"]}]
     return Mapping(classes, [{0: 1, 1: 0}.get(index, index) for index in mapping.lookup])
+
+
+def _colour(text: str, name: str) -> str:
+    try:
+        return checked_colour(text, name)
+    except ValueError as error:
+        raise BadMapping(str(error)) from None
 
 
 def _check(row: ClassStart, number: int) -> None:

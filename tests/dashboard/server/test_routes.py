@@ -131,6 +131,13 @@ def test_truth_in_colour_is_clear_where_it_is_background(dashboard, discs, serve
     shown = Image.open(io.BytesIO(served.ask(urls.truth(discs.id, image_id, colour=True)).body)).convert("RGBA")
     disc = codec.decode_png(dashboard.files.read(stored.truth_key(discs.id, image_id))) == 255
     assert ((np.asarray(shown)[..., 3] > 0) == disc).all()
+    assert (np.asarray(shown)[disc] == (213, 94, 0, 255)).all()
+    with dashboard.database.writing() as session:
+        dataset = session.get_one(Dataset, discs.id)
+        classes = [dataset.classes[0], dataset.classes[1] | {"colour": "#0072B2"}]
+        datasets.set_classes(session, discs.id, classes, dataset.lookup)
+    shown = Image.open(io.BytesIO(served.ask(urls.truth(discs.id, image_id, colour=True)).body)).convert("RGBA")
+    assert (np.asarray(shown)[disc] == (0, 114, 178, 255)).all()
 
 
 def test_truth_as_classes_has_the_class_as_its_grey_value(dashboard, discs, served):

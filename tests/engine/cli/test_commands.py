@@ -353,6 +353,27 @@ def test_classes_of_colours_are_named_by_the_colour(ask, tmp_path):
     assert changed["classes"] == ["background", "car", "pole"]
 
 
+def test_colours_of_classes_are_chosen_and_stay_when_the_classes_change(ask, command, tmp_path):
+    folder = tmp_path / "pets"
+    for kind, pixels in (("images", picture()), ("masks", np.where(disk() > 0, 1, 0).astype(np.uint8))):
+        (folder / kind).mkdir(parents=True)
+        (folder / kind / "0.png").write_bytes(encoded(pixels))
+    ask("import", folder, "--name", "pets")
+    assert ask("classes", "pets")["colours"] == ["#D55E00"]
+    assert ask("classes", "pets", "--colours", "1=#56b4e9")["colours"] == ["#56B4E9"]
+    assert ask("classes", "pets", "--map", "0=background,1=foreground,2=cat")["colours"] == ["#56B4E9", "#56B4E9"]
+    assert "  1 foreground: #56B4E9" in command("classes", "pets").stdout
+    for wrong, sentence in (
+        ("1=red", "The colour of 'foreground' is written as #RRGGBB, such as #E69F00. Got 'red'."),
+        ("3=#000000", "with a class from 1 to 2. Got '3=#000000'."),
+        ("0=#000000", "with a class from 1 to 2."),
+        ("#000000", "CLASS=#RRGGBB"),
+    ):
+        refused = command("classes", "pets", "--colours", wrong)
+        assert refused.returncode == 1
+        assert sentence in refused.stderr
+
+
 def test_masks_are_scored_as_they_are_meant(ask, command, tmp_path):
     mask = (disk() > 0).astype(np.uint8)
     ids = mask.astype(np.uint16) * 300

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from db.models import Prediction
+from db.models import Prediction, PredictionSet, Run
 from engine.imaging import codec
 from engine.store import keys as stored
 from tests.support.calling import call
@@ -98,7 +98,9 @@ def test_classes_can_be_merged_and_a_wrong_number_is_a_sentence(command, ask, eg
 
 def rows_of(installation) -> list[Prediction]:
     with installation.database.reading() as session:
-        return list(session.query(Prediction).order_by(Prediction.image_id))
+        own = session.query(PredictionSet.id).join(Run, Run.dataset_id == PredictionSet.dataset_id)
+        of_own = Prediction.prediction_set_id.in_(own.scalar_subquery())
+        return list(session.query(Prediction).where(of_own).order_by(Prediction.image_id))
 
 
 def confusions(installation) -> list[list[list[int]] | None]:

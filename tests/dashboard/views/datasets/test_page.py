@@ -239,6 +239,23 @@ def test_inverted_truth_is_doubted_beside_the_images_until_it_is_exchanged(open_
     assert [entry["name"] for entry in saved.classes] == [entry["name"] for entry in dataset.classes]
 
 
+def test_the_colours_of_classes_are_shown_and_stay(open_page, submitted, installation):
+    dataset = add_discs(installation, count=1)
+    with installation.database.writing() as session:
+        classes = [dataset.classes[0], dataset.classes[1] | {"colour": "#0072B2"}]
+        datasets.set_classes(session, dataset.id, classes, [0] * 10 + [1] * 246)
+    at = open_page(PAGE, dataset=dataset.id)
+    at.session_state["dataset-tabs"] = "Truth"
+    at.run()
+    assert at.button("classes-save").disabled
+    assert any("background:#0072B2" in element.body for element in at.get("html"))
+    click(at, "classes-propose-None")
+    click(at, "classes-save")
+    with installation.database.reading() as session:
+        saved = session.get_one(Dataset, dataset.id)
+    assert (saved.lookup[127], saved.classes[1]["colour"]) == (0, "#0072B2")
+
+
 def test_two_tabs_that_edit_the_classes_do_not_overwrite_each_other(open_page, submitted, installation):
     dataset = add_discs(installation, count=3)
     with installation.database.writing() as session:

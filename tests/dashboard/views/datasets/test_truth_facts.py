@@ -65,5 +65,18 @@ def test_an_invalid_table_is_rejected_with_the_reason(rows, sentence):
     assert sentence in str(caught.value)
 
 
+def test_a_class_has_one_colour_and_the_background_none():
+    rows = (ClassStart("table", 0, "#ffffff"), ClassStart("thing", 100, "#e69f00"), ClassStart("thing", 200))
+    mapping = mapping_from((*rows, ClassStart("ignore", 250, "#000000")), [0] * 256)
+    assert [entry.get("colour") for entry in mapping.classes] == [None, "#E69F00"]
+    assert starts_of(["table", "thing"], [0] * 100 + [1] * 156, ["", "#E69F00"])[1].colour == "#E69F00"
+    for colour, sentence in (
+        ("red", "The colour of 'thing' is written as #RRGGBB, such as #E69F00. Got 'red'."),
+        ("#56b4e9", "The rows of 'thing' have the colours #E69F00 and #56B4E9."),
+    ):
+        with pytest.raises(BadMapping, match=sentence):
+            mapping_from((*rows[:2], ClassStart("thing", 200, colour)), [0] * 256)
+
+
 def test_no_lookup_no_rows():
     assert starts_of((), ()) == ()
