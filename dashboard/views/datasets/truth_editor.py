@@ -33,8 +33,8 @@ _GUESSES = (
     ("Values are objects", True, "For label maps: each id is one object, and all objects are one class."),
 )
 _ABOUT = (
-    "The class of each value of the truth masks. The class in the first row is the background; training treats every "
-    "other class as foreground. Rows of the same name are one class: call a row *background* to count it as "
+    "The class of each value of the truth masks. The class in the first row is the background; training tells the "
+    "others apart, or merges them. Rows of the same name are one class: call a row *background* to count it as "
     "background, or *ignore* to leave its pixels out of training and scores."
 )
 _MOST_BARS = 24
