@@ -74,8 +74,8 @@ class Inventory:
         )
 
     def label_sets(self) -> Sequence[AnyRow]:
-        """Return (id, name, dataset_id, job_id) of every label set."""
-        return self._rows(select(LabelSet.id, LabelSet.name, LabelSet.dataset_id, LabelSet.job_id))
+        """Return (id, name, dataset_id, job_id, classes) of every label set."""
+        return self._rows(select(LabelSet.id, LabelSet.name, LabelSet.dataset_id, LabelSet.job_id, LabelSet.classes))
 
     def labels(self, label_set_id: str) -> Sequence[AnyRow]:
         """Return (id, height, width) of the images that have a label in a set."""
@@ -83,9 +83,12 @@ class Inventory:
         return self._rows(query.where(Label.label_set_id == label_set_id))
 
     def prediction_sets(self) -> Sequence[AnyRow]:
-        """Return (id, name, dataset_id, run_id, run_dataset_id, job_id) of every prediction set, named as its run."""
+        """Return (id, name, dataset_id, run_id, run_dataset_id, job_id, classes) of every prediction set.
+
+        `name` and `classes` are those of its run.
+        """
         columns = (PredictionSet.id, Run.name, PredictionSet.dataset_id, PredictionSet.run_id)
-        query = select(*columns, Run.dataset_id.label("run_dataset_id"), PredictionSet.job_id)
+        query = select(*columns, Run.dataset_id.label("run_dataset_id"), PredictionSet.job_id, Run.classes)
         return self._rows(query.join(Run, Run.id == PredictionSet.run_id))
 
     def predictions(self, prediction_set_id: str) -> Sequence[AnyRow]:

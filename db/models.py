@@ -174,7 +174,8 @@ class LabelSet(Base):
     """A frozen recipe and its masks. Not changed after its job has ended, except which labels are dropped.
 
     `state` is what the method learned from the dataset, empty for methods that learn nothing. Label sets with the same
-    `recipe_key` have the same mask for the same image; it is empty until the state is known.
+    `recipe_key` have the same mask for the same image; it is empty until the state is known. `classes` are those that
+    its masks tell apart, with background first; empty for foreground alone.
     """
 
     __tablename__ = "label_sets"
@@ -186,6 +187,7 @@ class LabelSet(Base):
     seed: Mapped[int] = mapped_column(default=0)
     state: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     recipe_key: Mapped[str | None] = mapped_column(String(64), index=True)
+    classes: Mapped[list[Any]] = mapped_column(default=list)
     code_version: Mapped[str] = mapped_column(String(32))
     dataset_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

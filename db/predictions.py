@@ -27,7 +27,8 @@ def title(session: Session, prediction_set_id: str) -> str:
 
 def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tuple[Any, ...]]]]:
     """Yield every predicted image in the dataset's order, up to `ROWS_AT_ONCE` at a time: (image_id, name,
-    content_hash, width, height, split, area, uncertainty, flip_agreement, label_counts, truth_counts, teacher_dice).
+    content_hash, width, height, split, area, uncertainty, flip_agreement, label_counts, truth_counts, truth_confusion,
+    teacher_dice).
 
     `area` is the foreground's share at threshold 0.5, `teacher_dice` the Dice of the run's pseudo-label against truth.
     """
@@ -44,6 +45,7 @@ def rows(session: Session, prediction_set_id: str) -> Iterator[Sequence[Row[*tup
             Prediction.flip_agreement,
             Prediction.label_counts,
             Prediction.truth_counts,
+            Prediction.truth_confusion,
             Label.dice.label("teacher_dice"),
         )
         .join(Image, Image.id == Prediction.image_id)
@@ -108,3 +110,14 @@ def job_at_work(session: Session, run: Run) -> Job | None:
     ids = {run.job_id, session.scalar(set_job)} - {None}
     jobs = [job for job in (session.get(Job, id_) for id_ in ids) if job is not None and not job.status.ended]
     return min(jobs, key=lambda job: job.created_at, default=None)
+
+
+def confusions(session: Session, prediction_set_id: str) -> list[Row[Any]]:
+    """Return (image_id, name, split, truth_confusion) of the images that have one, in the dataset's order."""
+    query = (
+        select(Prediction.image_id, Image.name, Prediction.split, Prediction.truth_confusion)
+        .join(Image, Image.id == Prediction.image_id)
+        .where(Prediction.prediction_set_id == prediction_set_id, Prediction.truth_confusion.is_not(None))
+        .order_by(Image.position, Image.id)
+    )
+    return list(session.execute(query))

@@ -82,9 +82,10 @@ def set_dropped(session: Session, label_set_id: str, image_ids: Sequence[str] | 
         session.execute(change.where(Label.image_id.in_(ids)))
 
 
-def set_read_as(session: Session, label_set_id: str, read_as: str) -> None:
-    """Store in words how the masks of an imported label set were read."""
+def set_read_as(session: Session, label_set_id: str, read_as: str, classes: Sequence[dict[str, Any]]) -> None:
+    """Store in words how the masks of an imported label set were read, and the classes that they tell apart."""
     label_set = session.get_one(LabelSet, label_set_id)
+    label_set.classes = list(classes)
     label_set.params = label_set.params | {"read_as": read_as}
 
 

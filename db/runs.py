@@ -12,7 +12,7 @@ from db import audit
 from db.datasets import InUse, delete_dataset
 from db.exports import refuse_while_exported
 from db.jobs import active, uses_run
-from db.models import Dataset, Image, Job, Metric, Prediction, PredictionSet, Run, RunImage
+from db.models import Dataset, Image, Job, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
 from db.names import checked_name
 from db.predictions import title
 
@@ -37,6 +37,7 @@ def create(
     Raises:
         NameTaken: the name is empty, too long or taken.
     """
+    taught_by = session.get_one(LabelSet, label_set_id) if label_set_id else dataset
     run = Run(
         dataset_id=dataset.id,
         label_set_id=label_set_id,
@@ -44,7 +45,7 @@ def create(
         preset=preset,
         config=config,
         lookup=list(dataset.lookup),
-        classes=list(dataset.classes) if config.get("model", {}).get("classes", 0) > 1 else [],
+        classes=list(taught_by.classes) if config.get("model", {}).get("classes", 0) > 1 else [],
         code_version=code_version,
         dataset_fingerprint=dataset.fingerprint,
     )
@@ -64,14 +65,20 @@ def same_classes(run: Run, dataset: Dataset) -> bool:
     return bool(run.classes) and _class_names(run.classes) == _class_names(dataset.classes)
 
 
+def truth_in_classes(run: Run, dataset: Dataset) -> bool:
+    """Whether truth of a dataset can be shown with the classes of a run: it was trained on it, or has the same."""
+    trained_on_it = dataset.id == run.dataset_id and run.label_set_id is None
+    return bool(run.classes) and (trained_on_it or same_classes(run, dataset))
+
+
 def changed_classes(run: Run, dataset: Dataset) -> str:
-    """Return a sentence on how the classes of its dataset have changed since a run started, or ""."""
-    if not run.classes or same_classes(run, dataset):
+    """Return a sentence on how the classes of a run differ from those that its dataset has now, or ""."""
+    if not run.classes or same_classes(run, dataset) or (run.label_set_id and len(dataset.classes) < 3):
         return ""
-    before, now = (", ".join(_class_names(classes)[1:]) or "none" for classes in (run.classes, dataset.classes))
+    own, now = (", ".join(_class_names(classes)[1:]) or "none" for classes in (run.classes, dataset.classes))
     return (
-        f"The run has the classes {before}; its dataset now has {now}. Its masks and scores keep the classes of the "
-        "run. Masks that are computed from now on have no scores of each class."
+        f"The run has the classes {own}; its dataset has {now}. Masks and scores of the run keep its own classes. "
+        "Masks that are computed or scored from now on are compared with truth as foreground only."
     )
 
 

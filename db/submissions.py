@@ -123,7 +123,7 @@ def submit_train(
             masks yet, or all of them are dropped; or the number of classes does not fit.
     """
     dataset = _with_targets(session, dataset_id, label_set_id)
-    config = _with_classes(dataset, label_set_id, config)
+    config = _with_classes(session, dataset, label_set_id, config)
     run = runs.create(session, dataset, label_set_id, name, preset, config, code_version)
     audit.record(session, "trained", "run", run.id, run.name, f"dataset {dataset.name}")
     return run, _submit(session, run, JobKind.TRAIN, {"dataset": dataset.id, "run": run.id})
@@ -144,18 +144,21 @@ def submit_measure(
         NotReady: as for `submit_train`.
     """
     dataset = _with_targets(session, dataset_id, label_set_id)
-    config = _with_classes(dataset, label_set_id, config)
+    config = _with_classes(session, dataset, label_set_id, config)
     payload = {"dataset": dataset.id, "label_set": label_set_id, "config": config, "what": what}
     return jobs.submit(session, JobKind.MEASURE, payload)
 
 
-def _with_classes(dataset: Dataset, label_set_id: str | None, config: dict[str, Any]) -> dict[str, Any]:
+def _with_classes(
+    session: Session, dataset: Dataset, label_set_id: str | None, config: dict[str, Any]
+) -> dict[str, Any]:
     """Return settings with the number of classes that there are, where they leave it open (0).
 
     Raises:
         NotReady: they ask for a number that is neither this nor 1, which merges all classes.
     """
-    there = 1 if label_set_id else datasets.class_count(dataset)
+    label_set = session.get_one(LabelSet, label_set_id) if label_set_id else None
+    there = max(len(label_set.classes) - 1, 1) if label_set else datasets.class_count(dataset)
     model = config.get("model", {})
     wanted = model.get("classes", 0)
     if wanted not in (0, 1, there):

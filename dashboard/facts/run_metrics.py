@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
@@ -13,9 +14,19 @@ SOFT_DICE: dict[Reference, str] = {reference: name[:1].lower() + name[1:] for re
 """The Dice of an epoch inside a sentence. It is never said in shares of pixels: probabilities are no masks."""
 
 
-def metric_names(reference: Reference) -> dict[str, str]:
-    """Return {stored metric: title}, in the order of the per-epoch table."""
+MOST_CLASSES = 20
+"""More classes than this have no curve and no column of their own: nobody could tell them apart."""
+
+
+def metric_names(reference: Reference, classes: Sequence[str] = ()) -> dict[str, str]:
+    """Return {stored metric: title}, in the order of the per-epoch table; `classes` has background first."""
     dice, iou = DICE_NAME[reference], IOU_NAME[reference]
+    of_classes = {
+        f"{side}{metric}_{number}": f"{title} of {name}, {words}"
+        for number, name in numbered(classes)
+        for metric, title in (("dice", dice), ("iou", iou))
+        for side, words in (("", "training"), ("val_", "validation"))
+    }
     return {
         "loss": "Loss, training",
         "val_loss": "Loss, validation",
@@ -24,7 +35,13 @@ def metric_names(reference: Reference) -> dict[str, str]:
         "iou": f"{iou}, training",
         "val_iou": f"{iou}, validation",
         "learning_rate": "Learning rate",
+        **of_classes,
     }
+
+
+def numbered(classes: Sequence[str]) -> list[tuple[int, str]]:
+    """Return (number, name) of the classes after background that are shown one by one."""
+    return list(enumerate(classes))[1 : MOST_CLASSES + 1]
 
 
 @dataclass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -31,6 +31,10 @@ class ScoreTable:
     float32 (N,), NaN where unknown: `uncertainty`, the mean of an image's map; `flip_agreement`, Dice between the masks
     of the image and of the flipped image; `teacher_dice`, Dice of the run's pseudo-label against truth. The last two
     are at threshold 0.5.
+
+    `classes` are the names of the classes that the run tells apart, background first, or empty. `class_dice` is float32
+    (N, K + 1), Dice of each class against truth at threshold 0.5, NaN where neither truth nor mask has it; column 0
+    is the mean over the classes that occur, 1 where none does.
     """
 
     image_ids: tuple[str, ...]
@@ -43,6 +47,8 @@ class ScoreTable:
     uncertainty: np.ndarray
     flip_agreement: np.ndarray
     teacher_dice: np.ndarray
+    classes: tuple[str, ...] = ()
+    class_dice: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -71,6 +77,11 @@ class ScoreTable:
     def has_uncertainty(self) -> bool:
         """Whether any image has an uncertainty map."""
         return bool(np.isfinite(self.uncertainty).any())
+
+    @cached_property
+    def has_class_scores(self) -> bool:
+        """Whether any image has been compared with truth class by class."""
+        return bool(np.isfinite(self.class_dice).any())
 
     @cached_property
     def has_mirror(self) -> bool:
@@ -112,8 +123,11 @@ def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
     """Return the scores of a prediction set. They are valid until `db.predictions.stamp` changes."""
     columns: list[tuple[Any, ...]] = []
     curves: dict[str, list[np.ndarray]] = {"truth": [], "label": [], "areas": []}
+    classes = predictions.class_names(session, prediction_set_id)
+    class_dice = [np.empty((0, len(classes)), np.float32)]
     for rows in predictions.rows(session, prediction_set_id):
         columns += [_columns(row) for row in rows]
+        class_dice.append(_class_dice(rows, len(classes)))
         for name, part in _curves(rows).items():
             curves[name].append(part)
     ids, names, hashes, sizes, splits, *numbers = zip(*columns, strict=True) if columns else [()] * 8
@@ -131,6 +145,8 @@ def read_scores(session: Session, prediction_set_id: str) -> ScoreTable:
         uncertainty=uncertainty,
         flip_agreement=flip_agreement,
         teacher_dice=teacher_dice,
+        classes=classes,
+        class_dice=np.concatenate(class_dice),
     )
 
 
@@ -153,6 +169,17 @@ def _curves(rows: Sequence[Any]) -> dict[str, np.ndarray]:
         curves[name][there] = metrics.dice_curve(counts)
         areas[there] = counts.predicted / counts.predicted[:, :1]  # at threshold 0: all pixels that are compared
     return {**curves, "areas": areas}
+
+
+def _class_dice(rows: Sequence[Any], classes: int) -> np.ndarray:
+    """Return `ScoreTable.class_dice` of N rows of `db.predictions.rows`; `classes` is K + 1, or 0 without classes."""
+    found = np.full((len(rows), classes), np.nan, np.float32)
+    for place, row in enumerate(rows if classes else ()):
+        if row.truth_confusion is not None:
+            dice, _, occurs = metrics.class_scores(metrics.confusion_matrix(row.truth_confusion, classes - 1))
+            found[place, 0] = dice[occurs].mean() if occurs.any() else 1
+            found[place, 1:][occurs] = dice[occurs]
+    return found
 
 
 def upper_first(words: str) -> str:

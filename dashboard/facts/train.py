@@ -25,6 +25,7 @@ from engine.network import augmentation as augment
 from engine.network.framing import Shape
 from engine.store import keys as stored
 from engine.store.base import Store
+from engine.training.run_details import class_names
 from engine.training.workload import Workload, workload
 
 TRUTH = "truth"
@@ -35,6 +36,7 @@ NO_FOREGROUND = (
     "Check the classes on the Datasets page, or choose a label set."
 )
 PREVIEW_PX = 256
+CLASSES_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,17 @@ class DatasetOption:
 
 @dataclass(frozen=True)
 class Teacher:
-    """Truth or a label set to train on, with its number of images. `problem` is why it cannot be chosen yet."""
+    """Truth or a label set to train on, with its number of images. `problem` is why it cannot be chosen yet.
+
+    `classes` are the names of its classes without background, if it has more than one.
+    """
 
     key: str
     title: str
     sentence: str
     images: int
     problem: str = ""
+    classes: tuple[str, ...] = ()
 
     @property
     def label_set_id(self) -> str | None:
@@ -83,6 +89,8 @@ class Plan:
     image_size_px: int
     cost: Cost
     warnings: tuple[str, ...]
+    classes: str = ""
+    """What becomes of the classes, if there are several."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +126,35 @@ def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: flo
     if dataset.truth_count:
         sentence = f"{dataset.truth_count:,} of {wording.count(dataset.image_count, 'image')} have a truth mask."
         problem = "" if class_maps.has_foreground(dataset.lookup) else NO_FOREGROUND
-        options.append(Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count, problem))
+        options.append(Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count, problem, _classes(dataset)))
     return tuple(options)
+
+
+def _classes(of: Dataset | LabelSet) -> tuple[str, ...]:
+    """Return the names of the classes of truth or of a label set, without background; () if there is one at most."""
+    names = class_names(of.classes)[1:]
+    if isinstance(of, Dataset):
+        names = names[: class_maps.class_count(of.lookup)]
+    return names if len(names) > 1 else ()
+
+
+def class_choices(teacher: Teacher) -> dict[int, str]:
+    """Return what can be done with the classes of a teacher: {value of `model.classes`: text}."""
+    return {0: f"Tell apart: {_named(teacher.classes)}", 1: "Merge into one"} if teacher.classes else {0: "One class"}
+
+
+def resolved(config: RunConfig, teacher: Teacher) -> RunConfig:
+    """Return the settings with the number of classes that a run of them has (`db.submissions` does the same)."""
+    return _with_classes(config, config.model.classes or max(len(teacher.classes), 1))
+
+
+def _with_classes(config: RunConfig, count: int) -> RunConfig:
+    return config.model_copy(update={"model": config.model.model_copy(update={"classes": count})})
+
+
+def _named(classes: Sequence[str]) -> str:
+    more = f" and {len(classes) - CLASSES_NAMED} more" if len(classes) > CLASSES_NAMED else ""
+    return ", ".join(classes[:CLASSES_NAMED]) + more
 
 
 def source(session: Session, run_id: str | None) -> Source | None:
@@ -133,6 +168,10 @@ def source(session: Session, run_id: str | None) -> Source | None:
     except ParameterError as error:
         config = PRESETS[preset]
         problem = f"The settings of {run.name!r} are of another version, so the preset's are shown. {error}"
+    # The number was found when it was submitted: only merging was a choice.
+    label_set = session.get(LabelSet, run.label_set_id) if run.label_set_id else None
+    several = _classes(label_set or session.get_one(Dataset, run.dataset_id))
+    config = _with_classes(config, int(config.model.classes == 1 and bool(several)))
     return Source(run.id, run.name, run.dataset_id, run.label_set_id or TRUTH, preset, config, problem)
 
 
@@ -146,9 +185,11 @@ def start_config(preset: str, assignments: Sequence[str], origin: Source | None)
     if not assignments:
         return base, ""
     try:
-        return config_from(preset, from_assignments(list(assignments))), ""
+        config = config_from(preset, from_assignments(list(assignments)))
     except ParameterError as error:
         return base, f"The settings in the URL were ignored. {error}"
+    # Other numbers than 1, which merges them, are those of the truth, which another dataset may not have.
+    return _with_classes(config, int(config.model.classes == 1)), ""
 
 
 def assignments(preset: str, config: RunConfig) -> list[str]:
@@ -169,31 +210,41 @@ def proposed_name(session: Session, dataset_name: str, teacher: Teacher, preset:
     return free_name(session, Run, wish)
 
 
-def plan(config: RunConfig, images: int, shapes: Mapping[Shape, int] | None = None, from_labels: bool = False) -> Plan:
-    """Return the plan of training on `images` images.
+def plan(config: RunConfig, teacher: Teacher, shapes: Mapping[Shape, int] | None = None) -> Plan:
+    """Return the plan of training on what a teacher has; `config` is `resolved`.
 
     Args:
         shapes: the number of images of each (height, width) in the dataset.
-        from_labels: whether the network is trained on pseudo-labels.
     """
-    work = workload(config, images, shapes or {}, from_labels)
+    work = workload(config, teacher.images, shapes or {}, teacher.label_set_id is not None)
     return Plan(
         work=work,
         network=f"a {ARCHITECTURE_TITLES[config.model.architecture]}",
         image_size_px=config.model.image_size,
         cost=cost(config, machine.free_memory_bytes()),
         warnings=_warnings(config, work.train_images, work.validation_images),
+        classes=_classes_sentence(config, teacher),
     )
+
+
+def _classes_sentence(config: RunConfig, teacher: Teacher) -> str:
+    if not teacher.classes:
+        return ""
+    names = wording.escaped(_named(teacher.classes))
+    if config.model.classes == 1:
+        return f"It merges {len(teacher.classes)} classes into one: {names}."
+    return f"It tells **{len(teacher.classes)} classes** apart: {names}."
 
 
 def idle_settings(teacher: Teacher) -> dict[str, str]:
     """Return {group or field: reason} of the settings that have no effect with this teacher."""
+    one = {} if teacher.classes else {"training.class_weights": "There is only one class, so this has no effect."}
     if teacher.key != TRUTH:
-        return {}
+        return one
     sure = "Truth masks are used unchanged, so this has no effect."
     doubted = ("training.confidence_weights", "training.ignore_band", "data.quality_weights", "data.drop_worst")
     rounds = "Truth masks need no correction, so there is only one round."
-    return dict.fromkeys(doubted, sure) | {"self_training": rounds}
+    return dict.fromkeys(doubted, sure) | {"self_training": rounds} | one
 
 
 def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: int) -> tuple[Pair, ...]:
@@ -258,7 +309,7 @@ def _label_teacher(
         problem = f"The label set {label_set.name!r} has no masks. Compute it again on the Labels page."
     elif not kept:
         problem = f"Every image of the label set {label_set.name!r} is dropped. Keep some of them on the Labels page."
-    return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem)
+    return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem, _classes(label_set))
 
 
 def _pair(dataset: Dataset, image: Image, teacher: Teacher) -> Pair:

@@ -43,16 +43,18 @@ def truth(
     *,
     colour: bool = False,
     classes: bool = False,
+    run_id: str | None = None,
     version: int = 0,
 ) -> str:
     """Return the URL of the truth: grey (0 background, 255 any class), one colour per class, or the class itself
     as the grey value.
 
     Args:
+        run_id: a run of the dataset, to get the classes that it was trained with instead of the present ones.
         version: the dataset's `truth_version`, so that a changed mapping of classes changes the URL.
     """
     path = f"{PREFIX}/datasets/{dataset_id}/truth/{image_id}"
-    return _with(path, size=size, colour=1 if colour else None, classes=1 if classes else None, v=version)
+    return _with(path, size=size, colour=1 if colour else None, classes=1 if classes else None, run=run_id, v=version)
 
 
 def label(label_set_id: str, image_id: str, size: int | None = None) -> str:
@@ -60,9 +62,22 @@ def label(label_set_id: str, image_id: str, size: int | None = None) -> str:
     return _with(f"{PREFIX}/labels/{label_set_id}/{image_id}", size=size)
 
 
+def label_classes(label_set_id: str, image_id: str, size: int | None = None) -> str:
+    """Return the URL of the class of each pixel of a pseudo-label (8-bit PNG); only a label set with several has it."""
+    return _with(f"{PREFIX}/labels/{label_set_id}/classes/{image_id}", size=size)
+
+
 def prediction(prediction_set_id: str, image_id: str, size: int | None = None) -> str:
     """Return the URL of a predicted 8-bit foreground probability."""
     return _with(f"{PREFIX}/predictions/{prediction_set_id}/{image_id}", size=size)
+
+
+def prediction_classes(prediction_set_id: str, image_id: str, size: int | None = None) -> str:
+    """Return the URL of the most likely class of each pixel beside background (8-bit PNG of class numbers).
+
+    Only predictions of a run that tells classes apart have it.
+    """
+    return _with(f"{PREFIX}/predictions/{prediction_set_id}/classes/{image_id}", size=size)
 
 
 def uncertainty(prediction_set_id: str, image_id: str, size: int | None = None) -> str:

@@ -42,6 +42,12 @@ def smaller_probability(path: Path, size_px: int) -> bytes:
         return _png(_fitted(picture.convert("L"), size_px, Image.Resampling.BOX))
 
 
+def smaller_classes(path: Path, size_px: int) -> bytes:
+    """Return class numbers as PNG with their longest side at most `size_px`, nearest neighbour."""
+    with Image.open(path) as picture:
+        return _png(_fitted(picture.convert("L"), size_px, Image.Resampling.NEAREST))
+
+
 def grey_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
     """Return stored truth values as PNG: 0 where `lookup` says background, 255 for any other class."""
     classes = _classes(path, lookup)

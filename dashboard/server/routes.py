@@ -22,7 +22,7 @@ from dashboard.server.downloads import DOWNLOAD_ROUTES
 from dashboard.server.guard import FOREVER, REVALIDATE, Answer, file_tag, get, guarded, row_of, share, unchanged
 from dashboard.server.picture_bundle import bundle_route
 from dashboard.server.uploads import UPLOAD_ROUTE
-from db.models import Dataset
+from db.models import Dataset, Run
 from engine.imaging.class_colours import class_colours
 from engine.store import keys as stored
 
@@ -37,14 +37,18 @@ class Rendition(NamedTuple):
     render: Callable[[Path], bytes] | None = None
 
 
-def _probability(key_of: Callable[..., str], caching: str = REVALIDATE) -> Callable[[Request], Rendition]:
-    """Return the source of 8-bit probabilities. `key_of` takes the ids in the URL, in their order."""
+def _map(
+    key_of: Callable[..., str],
+    caching: str = REVALIDATE,
+    smaller: Callable[[Path, int], bytes] = renditions.smaller_probability,
+) -> Callable[[Request], Rendition]:
+    """Return the source of 8-bit maps, probabilities or others. `key_of` takes the ids in the URL, in their order."""
 
     def source(request: Request) -> Rendition:
         key, size = key_of(*request.path_params.values()), _size(request)
         if size is None:
             return Rendition(key, "image/png", caching)
-        return Rendition(key, "image/png", caching, f"{size}", lambda path: renditions.smaller_probability(path, size))
+        return Rendition(key, "image/png", caching, f"{size}", lambda path: smaller(path, size))
 
     return source
 
@@ -70,9 +74,12 @@ def _patch(request: Request) -> Rendition:
 
 def _truth(request: Request) -> Rendition:
     ids, size = _image_ids(request), _size(request)
+    run_id = request.query_params.get("run")
     with resources.database().reading() as session:
         dataset = row_of(session, Dataset, ids["dataset_id"])
         lookup, colours = dataset.lookup, class_colours(dataset.classes)
+        if run_id is not None:
+            lookup = row_of(session, Run, run_id).lookup
     renders: dict[str, Callable[..., bytes]] = {
         "colour": functools.partial(renditions.coloured_truth, colours=colours),
         "classes": renditions.class_truth,
@@ -102,13 +109,17 @@ PICTURES: dict[str, Callable[[Request], Rendition]] = {
     "datasets/{dataset}/thumbs/{image}": _thumbnail,
     "datasets/{dataset}/patches/{image}": _patch,
     "datasets/{dataset}/truth/{image}": _truth,
-    "labels/{label_set}/{image}": _probability(stored.label_key, FOREVER),
+    "labels/{label_set}/{image}": _map(stored.label_key, FOREVER),
+    "labels/{label_set}/classes/{image}": _map(stored.label_classes_key, FOREVER, renditions.smaller_classes),
     # A run that was resumed predicts again under the same ids.
-    "predictions/{prediction_set}/{image}": _probability(stored.prediction_key),
-    "predictions/{prediction_set}/uncertainty/{image}": _probability(stored.uncertainty_key),
-    "runs/{run}/rounds/{number:int}/labels/{image}": _probability(stored.round_label_key),
-    "runs/{run}/rounds/{number:int}/masks/{image}": _probability(stored.round_mask_key),
-    "runs/{run}/probe/{epoch:int}/{image}": _probability(stored.probe_key),
+    "predictions/{prediction_set}/{image}": _map(stored.prediction_key),
+    "predictions/{prediction_set}/classes/{image}": _map(
+        stored.prediction_classes_key, REVALIDATE, renditions.smaller_classes
+    ),
+    "predictions/{prediction_set}/uncertainty/{image}": _map(stored.uncertainty_key),
+    "runs/{run}/rounds/{number:int}/labels/{image}": _map(stored.round_label_key),
+    "runs/{run}/rounds/{number:int}/masks/{image}": _map(stored.round_mask_key),
+    "runs/{run}/probe/{epoch:int}/{image}": _map(stored.probe_key),
 }
 
 

@@ -8,7 +8,7 @@ The key preserves zoom and hidden curves while new epochs arrive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
@@ -21,10 +21,13 @@ from dashboard.ui import palette
 
 FAINT = 0.35
 # With more names than this, a legend beside the title would take too much height.
-FEW_CURVES, LEGEND_COLUMNS, LONGEST_NAME = 4, 3, 34
+FEW_CURVES, LEGEND_COLUMNS, CLASS_COLUMNS, LONGEST_NAME = 4, 3, 2, 34
 DASHES, TRAINING_DASHES = ("solid", "dash", "longdashdot", "longdash"), ("dot", "1px,5px", "3px,3px,1px,3px", "1px,8px")
 # A longer curve is thinned to about this many points: more than the chart has pixels across.
 MOST_POINTS = 2000
+
+
+Side = Literal["train", "validation", ""]
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,17 @@ class Curve:
     """One line: `values[i]` belongs to `epochs[i]`.
 
     With `run` set, each run has its colour, training is dotted and validation solid; with more runs than colours, the
-    colours repeat with other dashes. Without it, training and validation have two colours.
+    colours repeat with other dashes. Without it, training and validation have two colours. With `class_number`, `run`
+    is the name of a class, which has its `colour` and one entry in the legend for both.
     """
 
     metric: str
     epochs: Sequence[float]
     values: Sequence[float]
-    group: Literal["train", "validation", ""] = ""
+    group: Side = ""
     run: str = ""
+    class_number: int = 0
+    colour: str = ""
 
 
 def curves_figure(
@@ -77,15 +83,16 @@ def curves_figure(
     if x_title == "Epoch":
         few = max((len(curve.epochs) for curve in curves), default=0) <= 20
         layout["xaxis"] |= {"dtick": 1 if few and curves else None, "tickformat": "d"}
-    if len(curves) > FEW_CURVES:
-        _legend_below(layout, len(curves))
+    classes = len({curve.class_number for curve in curves if curve.class_number})
+    if classes or len(curves) > FEW_CURVES:
+        _legend_below(layout, classes or len(curves), CLASS_COLUMNS if classes else LEGEND_COLUMNS)
     return {"data": traces, "layout": layout}
 
 
-def _legend_below(layout: dict[str, Any], count: int) -> None:
+def _legend_below(layout: dict[str, Any], count: int, columns: int) -> None:
     """Put many names in columns below the chart, where they do not cover the curves."""
-    rows = -(-count // LEGEND_COLUMNS)
-    width = {"entrywidth": 0.98 / LEGEND_COLUMNS, "entrywidthmode": "fraction"}
+    rows = -(-count // columns)
+    width = {"entrywidth": 0.9 / columns, "entrywidthmode": "fraction", "tracegroupgap": 0, "maxheight": 1}
     place = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.2, "yanchor": "top", "font": {"size": 12}}
     layout |= {"legend": width | place, "height": layout["height"] + 21 * rows}
 
@@ -183,14 +190,21 @@ def _traces(curve: Curve, runs: list[str], smoothing: float) -> list[dict[str, A
     x, raw = np.asarray(curve.epochs)[kept].tolist(), np.asarray(curve.values, dtype=float)
     many_runs = any(runs)
     training = curve.group == "train"
-    again, place = divmod(runs.index(curve.run) if many_runs else int(training), len(palette.SERIES))
+    if curve.class_number:
+        again, colour = (curve.class_number - 1) // len(palette.CLASSES), curve.colour
+    else:
+        again, place = divmod(runs.index(curve.run) if many_runs else int(training), len(palette.SERIES))
+        colour = palette.SERIES[place]
     words = [escape(_shortened(curve.run)), curve.metric if not curve.group or not many_runs else "", curve.group]
     name = " · ".join(word for word in words if word)
     dashes = TRAINING_DASHES if many_runs and training else DASHES
-    line = {"color": palette.SERIES[place], "width": 2, "dash": dashes[again % len(dashes)]}
+    line = {"color": colour, "width": 2, "dash": dashes[again % len(dashes)]}
     mode = "lines+markers" if len(x) <= 2 else "lines"
-    trace = {"type": "scatter", "x": x, "y": _known(raw[kept]), "line": line, "legendgroup": name}
-    drawn = {"name": name, "mode": mode, "hovertemplate": "%{y:.4g}"}
+    trace = {"type": "scatter", "x": x, "y": _known(raw[kept]), "line": line}
+    trace["legendgroup"] = f"class {curve.class_number}" if curve.class_number else name
+    drawn: dict[str, Any] = {"name": name, "mode": mode, "hovertemplate": "%{y:.4g}"}
+    if curve.class_number and training:  # hidden and shown with its class
+        drawn["showlegend"] = False
     if smoothing <= 0:
         return [trace | drawn]
     faint = {"line": {**line, "width": 1}, "opacity": FAINT, "showlegend": False, "hoverinfo": "skip"}
@@ -230,7 +244,8 @@ def _layout(height_px: int, title: str, x_title: str) -> dict[str, Any]:
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
-def show(figure: go.Figure | dict[str, Any], *, key: str) -> None:
-    """Draw a figure."""
+def show(figure: go.Figure | dict[str, Any], *, key: str, on_select: Callable[[], None] | None = None) -> None:
+    """Draw a figure; `on_select` is called when a point of it was clicked: the session state has it under the key."""
     drawn = go.Figure(figure) if isinstance(figure, dict) else figure
-    st.plotly_chart(drawn, key=key, config=CONFIG, width="stretch")
+    chosen: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
+    st.plotly_chart(drawn, key=key, config=CONFIG, width="stretch", **chosen)

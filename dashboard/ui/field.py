@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -28,18 +29,32 @@ class Limits:
     scientific: bool = False
 
 
-def draw_field(name: str, field: FieldInfo, key: str, start: Any, *, disabled: bool = False, note: str = "") -> Any:
+def draw_field(
+    name: str,
+    field: FieldInfo,
+    key: str,
+    start: Any,
+    *,
+    disabled: bool = False,
+    note: str = "",
+    choices: Mapping[Any, str] | None = None,
+) -> Any:
     """Draw the widget of one field, whose state is already in `st.session_state[key]`; return its value.
 
     Args:
+        choices: {value: text} of the only values to choose from.
         note: an additional sentence for its help.
     """
     kind = _kind(field)
-    words = " ".join(part for part in (help_text(field), note) if part) or None
+    described = field.description if choices else help_text(field)
+    words = " ".join(part for part in (described, note) if part) or None
     common: dict[str, Any] = {"key": key, "help": words, "disabled": disabled, "persist_state": "session"}
     label = label_text(name, field)
-    if get_origin(kind) is Literal:
-        return _choice(label, field, get_args(kind), common)
+    if choices is None and get_origin(kind) is Literal:
+        labels = extra(field).get("labels", {})
+        choices = {option: labels.get(option) or choice_words(option) for option in get_args(kind)}
+    if choices is not None:
+        return _choice(label, choices, common)
     if kind is bool:
         return st.toggle(label, **common)
     if kind in (int, float):
@@ -99,9 +114,8 @@ def _number(label: str, field: FieldInfo, kind: type, start: Any, common: dict[s
     return st.number_input(label, min_value=low, max_value=high, step=step, format=shown, **common)
 
 
-def _choice(label: str, field: FieldInfo, options: tuple[Any, ...], common: dict[str, Any]) -> Any:
-    labels = extra(field).get("labels", {})
-    words = {option: labels.get(option) or choice_words(option) for option in options}
+def _choice(label: str, words: Mapping[Any, str], common: dict[str, Any]) -> Any:
+    options = list(words)
     short = len(options) <= MOST_SEGMENTS and sum(map(len, words.values())) <= 28
     if short:
         return st.segmented_control(label, options, format_func=words.__getitem__, required=True, wrap=True, **common)

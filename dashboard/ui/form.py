@@ -49,6 +49,7 @@ def params_form(
     leave_out: Collection[str] = (),
     open_groups: Collection[str] = (),
     idle: Mapping[str, str] | None = None,
+    choices: Mapping[str, Mapping[Any, str]] | None = None,
 ) -> Form[P]:
     """Draw a widget for each field and return their values.
 
@@ -59,11 +60,12 @@ def params_form(
         leave_out: dotted names of fields that keep their start value and are not drawn.
         open_groups: names of groups that start expanded.
         idle: {dotted name of a field, or name of a group: reason} of those without effect here; they are disabled.
+        choices: {dotted name of a field: {value: text}} of those that have only these values here.
     """
     begin = start if start is not None else model()
     _fill(model, begin, key)
     idle = idle or {}
-    drawn = _Drawn(key, columns, frozenset(leave_out), idle)
+    drawn = _Drawn(key, columns, frozenset(leave_out), idle, choices or {})
     values = drawn.fields(model, begin, "")
     nested = {name: field for name, field in model.model_fields.items() if _is_group(field) and name not in leave_out}
     for name, container in zip(nested, _containers(nested, groups, open_groups), strict=True):
@@ -91,9 +93,15 @@ class _Drawn:
     """Draws the plain fields of one parameter set after another, in columns."""
 
     def __init__(
-        self, key: str, columns: int | Literal["wrap"], leave_out: frozenset[str], idle: Mapping[str, str]
+        self,
+        key: str,
+        columns: int | Literal["wrap"],
+        leave_out: frozenset[str],
+        idle: Mapping[str, str],
+        choices: Mapping[str, Mapping[Any, str]],
     ) -> None:
         self._key, self._columns, self._leave_out, self._idle = key, columns, leave_out, idle
+        self._choices = choices
 
     def fields(self, model: type[BaseModel], begin: BaseModel, path: str) -> dict[str, Any]:
         """Draw the fields of `model` that are not groups; return their values by name.
@@ -119,6 +127,7 @@ class _Drawn:
                         values[name],
                         disabled=off or bool(why_idle),
                         note=why_idle,
+                        choices=self._choices.get(path + name),
                     )
         return values
 

@@ -1,5 +1,6 @@
 // The grid of tiles. A rerun updates the existing tiles instead of rebuilding them.
 
+const PARTS = ["image", "mask", "classes", "reference", "reference_classes", "teacher", "teacher_classes"];
 const PAINT_MS = 12; // of a frame's 16
 
 class Grid {
@@ -36,8 +37,11 @@ class Grid {
     const across = this.panesAcross();
     this.list.style.setProperty("--tile", `${settings.tile_px * (0.4 + 0.6 * across)}px`);
     this.list.style.setProperty("--aspect", String(settings.aspect * across));
-    const hasReference = tiles.some((tile) => tile.reference);
-    const legend = legendOf(new Set([settings.mode]), hasReference, colours, settings.error_words ?? undefined);
+    const byClass = tiles.some((tile) => tile.classes);
+    const drawn = {
+      hasReference: tiles.some((tile) => tile.reference || tile.reference_classes), byClass, several: byClass && !settings.only_class,
+    };
+    const legend = legendOf(settings.mode, drawn, colours, settings.error_words ?? undefined);
     this.legend.replaceWith(legend);
     this.legend = legend;
     const wanted = new Set(tiles.map((tile) => tile.id));
@@ -56,7 +60,7 @@ class Grid {
 
   panesAcross() {
     if (this.data.settings.mode !== "side by side") return 1;
-    const most = Math.max(...this.data.tiles.map((tile) => [tile.teacher, tile.mask, tile.reference].filter(Boolean).length));
+    const most = Math.max(...this.data.tiles.map((tile) => [tile.teacher, tile.mask, tile.reference || tile.reference_classes].filter(Boolean).length));
     return Math.max(2, 1 + most);
   }
 
@@ -106,15 +110,15 @@ class Grid {
   // Load the current content of a tile and draw it; the old content stays until it is loaded.
   async refresh(tile) {
     if (!tile.visible) return;
-    const { image, mask, reference, teacher } = tile.content;
-    const asked = JSON.stringify([image, mask, reference, teacher]);
+    const addresses = PARTS.map((part) => tile.content[part]);
+    const asked = JSON.stringify(addresses);
     if (asked !== tile.asked || tile.loaded === null) {
       tile.asked = asked;
-      const parts = [image, mask, reference, teacher].map((address) => (address ? loadPicture(address) : null));
+      const parts = addresses.map((address) => (address ? loadPicture(address) : null));
       if (!tile.loaded) this.paintFirst(tile, asked, parts[0]);
       const loaded = await Promise.all(parts);
       if (tile.asked !== asked) return;
-      tile.loaded = { image: loaded[0], mask: loaded[1], reference: loaded[2], teacher: loaded[3] };
+      tile.loaded = Object.fromEntries(PARTS.map((part, index) => [part, loaded[index]]));
     }
     this.paintSoon(tile);
   }
@@ -142,7 +146,7 @@ class Grid {
   }
 
   paint(tile) {
-    const { image, mask, reference } = tile.loaded;
+    const { image, mask } = tile.loaded;
     tile.frame.classList.remove("loading");
     const missing = !image ? "The image is gone" : tile.content.mask && !mask ? "No mask yet" : "";
     tile.gone.textContent = missing;
@@ -156,27 +160,29 @@ class Grid {
     const place = fit(image, 0, 0, width, height);
     context.imageSmoothingEnabled = isSmooth(place, image);
     context.drawImage(image.bitmap, ...place);
-    const leading = mask ?? reference;
+    const leading = mask ?? tile.loaded.reference ?? tile.loaded.reference_classes;
     const scale = leading && place[2] / leading.width;
-    const overlay = leading && drawOverlay(mask, reference, settings.mode, settings, colours, scale);
+    const overlay = leading && drawOverlay(tile.loaded, settings.mode, settings, colours, scale);
     context.imageSmoothingEnabled = false;
     if (overlay) context.drawImage(overlay, ...place);
   }
 
   paintBeside(context, width, height, tile) {
-    const { image, mask, reference, teacher } = tile.loaded;
+    const { image, mask, classes, reference, reference_classes, teacher, teacher_classes } = tile.loaded;
+    const { settings, colours } = this.data;
     const across = this.panesAcross();
     const gap = Math.round(2 * (window.devicePixelRatio || 1));
     const each = (width - gap * (across - 1)) / across;
-    const level = levelOf(this.data.settings.threshold);
-    const alone = [[teacher, 128], [mask, level], [reference, 128]].filter(([part]) => part);
+    const level = levelOf(settings.threshold);
+    const alone = [[teacher, teacher_classes, 128], [mask, mask && classes, level], [reference, reference_classes, 128]];
     const put = (picture, index, smooth) => {
       const place = fit(picture, index * (each + gap), 0, each, height);
       context.imageSmoothingEnabled = smooth && isSmooth(place, picture);
       context.drawImage(picture, ...place);
     };
     put(image.bitmap, 0, true);
-    alone.forEach(([part, from], index) => put(drawMaskAlone(part, from), index + 1, false));
+    const there = alone.filter(([levels, numbers]) => levels || numbers);
+    there.forEach((part, index) => put(drawMaskAlone(...part, settings, colours), index + 1, false));
   }
 
   repaintSoon() {

@@ -29,6 +29,9 @@ _render = component("mask_grid", *SCRIPTS, style="ui/mask_grid.css")
 class Tile:
     """One image. `mask`, `reference` and `teacher` are URLs of 8-bit grey images (probability or 0/255).
 
+    Where a network tells several classes apart, `classes`, `reference_classes` and `teacher_classes` are URLs of 8-bit
+    class numbers: a pixel of the mask, reference or teacher has the colour of its class. Without a `reference`,
+    `reference_classes` says by itself which pixels are background (0). Errors have classes on both sides, or on none.
     `teacher` is shown only side by side, between image and mask.
     """
 
@@ -41,6 +44,9 @@ class Tile:
     subtitle: str = ""
     badge: str = ""
     tone: Tone = "neutral"
+    classes: str | None = None
+    reference_classes: str | None = None
+    teacher_classes: str | None = None
 
 
 def mask_grid(
@@ -55,6 +61,8 @@ def mask_grid(
     selected: str | None = None,
     selectable: bool = True,
     error_words: tuple[str, str, str] | None = None,
+    only_class: int | None = None,
+    class_colours: Sequence[str] = (),
     follows: Mapping[str, str] | None = None,
 ) -> str | None:
     """Draw the grid; return the id of the tile that was just clicked, on that rerun only, else None.
@@ -68,6 +76,8 @@ def mask_grid(
         selectable: whether tiles can be clicked.
         error_words: legend of foreground in both, in the mask only and in the reference only, if the reference is not
             truth.
+        only_class: show this class of the tiles' class numbers alone.
+        class_colours: of the class numbers, background first, in place of the palette's.
         follows: on the page of a training run, `Page.follows`: masks of new epochs are then loaded automatically.
     """
     data = {
@@ -81,8 +91,9 @@ def mask_grid(
             "selected": selected,
             "selectable": selectable,
             "error_words": error_words,
+            "only_class": only_class,
         },
-        "colours": palette.overlay(),
+        "colours": palette.overlay(class_colours),
         "follows": follows,
     }
     return _render(key=key, data=data, on_chosen_change=_noop).chosen

@@ -90,6 +90,8 @@ function rgbOf(code) {
   return [1, 3, 5].map((start) => parseInt(code.slice(start, start + 2), 16));
 }
 
+const DASH_PX = 4; // of the screen
+
 // Stops of the magma colour map (Smith and van der Walt, 2015): dark is 0, light is 1, perceptually uniform.
 const MAGMA = ["#000004", "#221150", "#5f187f", "#982d80", "#d3436e", "#f8765c", "#febb81", "#fcfdbf"].map(rgbOf);
 
@@ -104,7 +106,24 @@ const MAGMA_TABLE = Array.from({ length: 256 }, (_, value) => magma(value));
 // Whether pixel i lies within `reach` of the border of its region, on the inside.
 function atBorder(inside, i, x, y, width, height, reach) {
   if (x < reach || y < reach || x >= width - reach || y >= height - reach) return false;
-  return !inside[i - reach] || !inside[i + reach] || !inside[i - reach * width] || !inside[i + reach * width];
+  const [own, row] = [inside[i], reach * width];
+  return inside[i - reach] !== own || inside[i + reach] !== own || inside[i - row] !== own || inside[i + row] !== own;
+}
+
+const IGNORE = 255; // the class of pixels that are left out of training and scores
+
+// How a pixel's class compares with the reference's: an index of the colours of `errorColours`.
+const [NEITHER, MISSED, EXTRA, RIGHT, WRONG] = [0, 1, 2, 3, 4];
+function errorKind(predicted, actual) {
+  if (actual === IGNORE) return NEITHER;
+  if (predicted === actual) return predicted ? RIGHT : NEITHER;
+  if (!predicted) return MISSED;
+  return actual ? WRONG : EXTRA;
+}
+
+function errorColours(colours, opacity) {
+  const { fn, fp, tp, wrong } = colours;
+  return Uint32Array.from([0, ...[fn, fp, tp, wrong].map((code) => pixelOf(rgbOf(code), opacity))]);
 }
 
 // Which pixels are at least `level`, 0 or 1 each.
@@ -114,75 +133,128 @@ function maskOf(values, level) {
   return inside;
 }
 
+// The class of each pixel, 0 for background: foreground, `values` from `level` on, has its class number, or 1 without
+// `numbers`. Numbers without values say it all. With `only`, any other class is background.
+function classesOf(values, numbers, level, only) {
+  if (!numbers) return maskOf(values, level);
+  const found = new Uint8Array(numbers.length);
+  for (let i = 0; i < found.length; i++) {
+    const wanted = !only || numbers[i] === only || numbers[i] === IGNORE;
+    if (wanted && (!values || values[i] >= level)) found[i] = numbers[i];
+  }
+  return found;
+}
+
 // A colour in the format of ImageData: red in the lowest byte, opacity in the highest (browsers' machines are little endian).
 function pixelOf([red, green, blue], opacity) {
   return ((opacity << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 }
 
+// The pixel of each class at an opacity, transparent for background; `single` is the colour where classes have no numbers.
+function classShades(numbers, colours, single, opacity) {
+  if (!numbers) return new Uint32Array(256).fill(pixelOf(rgbOf(single), opacity), 1);
+  const codes = colours.classes.map((code) => pixelOf(rgbOf(code), opacity));
+  const shades = Uint32Array.from({ length: 256 }, (_, index) => (index ? codes[(index - 1) % codes.length] : 0));
+  shades[IGNORE] = pixelOf(rgbOf(colours.ignored), opacity);
+  return shades;
+}
+
+// Whether the line through a pixel is drawn there, if it is dashed.
+function inDash(x, y, length) {
+  return !(Math.floor((x + y) / length) & 1);
+}
+
 // Return a canvas of the mask's size with the overlay of the image, or null when there is nothing to draw.
-// It is valid until the next call.
-function drawOverlay(mask, reference, mode, settings, colours, pixelsPerMaskPixel) {
+// It is valid until the next call. `parts` are the pictures of a tile: mask, classes, reference and reference_classes.
+function drawOverlay(parts, mode, settings, colours, pixelsPerMaskPixel) {
+  const { mask, classes } = parts;
+  const reference = parts.reference ?? parts.reference_classes;
   const leading = mask ?? (mode === "outline" || mode === "fill" ? reference : null);
   if (!leading || mode === "image") return null;
   const { width, height } = leading;
-  const values = leading.grey();
-  const inMask = mask ? maskOf(values, levelOf(settings.threshold)) : null;
-  let inReference = null;
-  if (reference && (mode === "errors" || mode === "outline")) {
-    const same = reference.width === width && reference.height === height;
-    inReference = maskOf(same ? reference.grey() : greyValues(reference.bitmap, width, height), 128);
-  } else if (!mask) {
-    inReference = maskOf(values, 128);
-  }
+  const sized = (picture) => {
+    if (!picture) return null;
+    return picture.width === width && picture.height === height ? picture.grey() : greyValues(picture.bitmap, width, height);
+  };
+  const only = settings.only_class;
+  const inMask = mask ? classesOf(mask.grey(), sized(classes), levelOf(settings.threshold), only) : null;
+  const drawsReference = reference && (!mask || mode === "errors" || mode === "outline");
+  const inReference = drawsReference ? classesOf(sized(parts.reference), sized(parts.reference_classes), 128, only) : null;
   const alpha = Math.round(255 * settings.opacity);
   const edge = Math.round(255 * Math.min(1, settings.opacity * 1.8));
   const reach = Math.max(1, Math.round(1.4 / pixelsPerMaskPixel));
-  const colour = (name, opacity) => pixelOf(rgbOf(colours[name]), opacity);
+  const ofMask = (opacity) => classShades(classes, colours, colours.mask, opacity);
+  const ofReference = (opacity) => classShades(parts.reference_classes, colours, colours.fn, opacity);
   const context = scratchContext(width, height);
   const picture = context.createImageData(width, height);
   const pixels = new Uint32Array(picture.data.buffer);
   const atEdge = (inside, i) => atBorder(inside, i, i % width, Math.floor(i / width), width, height, reach);
   if (mode === "probability") {
+    const values = leading.grey();
     const shades = MAGMA_TABLE.map((shade) => pixelOf(shade, alpha));
     for (let i = 0; i < pixels.length; i++) pixels[i] = shades[values[i]];
   } else if (mode === "outline") {
-    const [ofMask, ofReference] = [colour("mask", 255), colour("fn", 255)];
+    const [maskLine, referenceLine] = [ofMask(255), ofReference(255)];
+    const dash = parts.reference_classes ? DASH_PX / pixelsPerMaskPixel : Infinity;
     for (let i = 0; i < pixels.length; i++) {
-      if (inMask?.[i] && atEdge(inMask, i)) pixels[i] = ofMask;
-      else if (inReference?.[i] && atEdge(inReference, i)) pixels[i] = ofReference;
+      if (inMask?.[i] && atEdge(inMask, i)) pixels[i] = maskLine[inMask[i]];
+      else if (inReference?.[i] && atEdge(inReference, i) && inDash(i % width, Math.floor(i / width), dash)) {
+        pixels[i] = referenceLine[inReference[i]];
+      }
     }
   } else if (mode === "errors" && inReference && inMask) {
-    const kinds = [0, colour("fn", alpha), colour("fp", alpha), colour("tp", alpha)];
-    for (let i = 0; i < pixels.length; i++) pixels[i] = kinds[2 * inMask[i] + inReference[i]];
+    const kinds = errorColours(colours, alpha);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = kinds[errorKind(inMask[i], inReference[i])];
   } else {
     const inside = inMask ?? inReference;
-    const [inner, outer] = [alpha, edge].map((opacity) => colour(inMask ? "mask" : "fn", opacity));
-    for (let i = 0; i < pixels.length; i++) if (inside[i]) pixels[i] = atEdge(inside, i) ? outer : inner;
+    const [inner, outer] = [alpha, edge].map(inMask ? ofMask : ofReference);
+    for (let i = 0; i < pixels.length; i++) if (inside[i]) pixels[i] = (atEdge(inside, i) ? outer : inner)[inside[i]];
   }
   context.putImageData(picture, 0, 0);
   return context.canvas;
 }
 
-// Return a canvas with only a mask, white on black, to show it beside its image. It is valid until the next call.
-function drawMaskAlone(mask, level) {
-  const values = mask.grey();
-  const context = scratchContext(mask.width, mask.height);
-  const picture = context.createImageData(mask.width, mask.height);
+// Return a canvas with only a mask on black, to show it beside its image: white, or its classes in their colours. It is
+// valid until the next call.
+function drawMaskAlone(mask, classes, level, settings, colours) {
+  const { width, height } = mask ?? classes;
+  const numbers = classes && (mask ? greyValues(classes.bitmap, width, height) : classes.grey());
+  const inside = classesOf(mask?.grey(), numbers, level, settings.only_class);
+  const context = scratchContext(width, height);
+  const picture = context.createImageData(width, height);
   const pixels = new Uint32Array(picture.data.buffer);
-  const [white, black] = [pixelOf([255, 255, 255], 255), pixelOf([16, 16, 16], 255)];
-  for (let i = 0; i < values.length; i++) pixels[i] = values[i] >= level ? white : black;
+  const shades = aloneShades(classes, colours);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = shades[inside[i]];
   context.putImageData(picture, 0, 0);
   return context.canvas;
+}
+
+function aloneShades(numbers, colours) {
+  const shades = classShades(numbers, colours, "#ffffff", 255);
+  shades[0] = pixelOf([16, 16, 16], 255);
+  return shades;
 }
 
 const ERROR_WORDS = ["right", "extra (false positive)", "missed (false negative)"];
 
-function legendOf(modes, hasReference, colours, errorWords = ERROR_WORDS) {
-  const entries = [];
-  if (modes.has("errors") && hasReference) {
-    [colours.tp, colours.fp, colours.fn].forEach((colour, index) => entries.push([errorWords[index], colour]));
+// The legend of mode "errors": [words, colour] each. `several` is whether a pixel can have the wrong class.
+function errorEntries(words, several, colours) {
+  const [right, ...others] = [colours.tp, colours.fp, colours.fn].map((colour, index) => [words[index], colour]);
+  return [right, ...(several ? [["wrong class", colours.wrong]] : []), ...others];
+}
+
+// The legend of mode "outline" where lines have the colours of their classes.
+const LINES = [
+  ["mask", "linear-gradient(currentColor 0 0) center / 100% 2px no-repeat"],
+  ["reference (dashed)", "repeating-linear-gradient(90deg, currentColor 0 3px, transparent 3px 6px) center / 100% 2px no-repeat"],
+];
+
+// `byClass` is whether masks have the colours of their classes, `several` whether more than one class is drawn.
+function legendOf(mode, { hasReference, byClass, several }, colours, errorWords = ERROR_WORDS) {
+  const entries = mode === "errors" && hasReference ? errorEntries(errorWords, several, colours) : [];
+  if (mode === "outline" && hasReference) {
+    entries.push(...(byClass ? LINES : [["mask", colours.mask], ["reference", colours.fn]]));
   }
-  if (modes.has("outline") && hasReference) entries.push(["mask", colours.mask], ["reference", colours.fn]);
   const legend = document.createElement("div");
   legend.className = "legend";
   for (const [words, colour] of entries) {

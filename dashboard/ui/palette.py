@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.imaging.class_colours import (
     BLUE,
     CLASSES,
@@ -22,9 +24,20 @@ SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
 # Of all bright triples these are the most distinct for protanopes and deuteranopes (CIE76 distance 49).
 TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, SKY
+# The right place but the wrong class: of all colours the most distinct from those three for all common types of colour
+# vision (CIE76 distance 57, as seen by the model of Machado et al., doi:10.1109/TVCG.2009.113).
+WRONG_CLASS = "#8800FF"
 MASK = VERMILION
 
 
-def overlay() -> dict[str, str]:
-    """Return the colours of masks, by the names in overlay.js."""
-    return {"mask": MASK, "tp": TRUE_POSITIVE, "fp": FALSE_POSITIVE, "fn": FALSE_NEGATIVE}
+def overlay(classes: Sequence[str] = ()) -> dict[str, str | Sequence[str]]:
+    """Return the colours of masks, by the names in overlay.js; `classes` are those of the classes, background first."""
+    return {
+        "mask": MASK,
+        "tp": TRUE_POSITIVE,
+        "fp": FALSE_POSITIVE,
+        "fn": FALSE_NEGATIVE,
+        "wrong": WRONG_CLASS,
+        "classes": classes[1:] or CLASSES,
+        "ignored": IGNORED,
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 import streamlit as st
@@ -31,14 +31,21 @@ def overlaid(image: str, over: str, caption: str, opacity: float = 0.75) -> None
     )
 
 
-def class_legend(names: Sequence[str], *, colours: Sequence[str] = (), ignored: bool = False) -> None:
+def class_legend(
+    names: Sequence[str],
+    shown: Iterable[int] | None = None,
+    *,
+    colours: Sequence[str] = (),
+    ignored: bool = False,
+) -> None:
     """Draw the classes of a class map with their colours; the first, the background, is transparent.
 
-    `colours` are those of the classes, in place of the palette's. `ignored`: some pixels are left out of training and
-    scores, and have a colour, too.
+    `shown` are the classes to draw, all by default, and `colours` those of the classes, in place of the palette's.
+    `ignored`: some pixels are left out of training and scores, and have a colour, too.
     """
     entries = []
-    for index, name in [*enumerate(names), *([(IGNORE, "ignore")] if ignored else [])]:
+    classes = [(index, names[index]) for index in (range(len(names)) if shown is None else shown)]
+    for index, name in [*classes, *([(IGNORE, "ignore")] if ignored else [])]:
         colour = colours[index] if index < len(colours) else palette.class_colour(index)
         swatch = f"display:inline-block;width:.8em;height:.8em;border-radius:3px;background:{colour}"
         border = "border:1px solid gray;vertical-align:-.05em;margin-right:.4em"

@@ -1,5 +1,6 @@
 // Panes that zoom and pan together, or two stacked images with a wipe slider.
 
+const MAPS = ["mask", "classes", "reference", "reference_classes"];
 const LEAST_PANE_PX = 300;
 const GREATEST_SCALE = 64; // maximum width of an image pixel in screen pixels
 const SQUARES_FROM = 2; // from this scale on, image pixels are drawn as squares
@@ -47,7 +48,7 @@ class Viewer {
     const { panes, settings } = data;
     const together = settings.wipe && panes.length > 1;
     this.groups = together ? [panes.slice(0, 2)] : panes.map((pane) => [pane]);
-    const wanted = panes.flatMap((pane) => [pane.image, pane.mask, pane.reference]);
+    const wanted = panes.flatMap((pane) => [pane.image, ...MAPS.map((map) => pane[map])]);
     const asked = JSON.stringify([together, wanted, data.readings]);
     if (asked === this.asked) return this.apply();
     this.asked = asked;
@@ -61,11 +62,16 @@ class Viewer {
     this.busy.textContent = "Loading …";
     const { readings, smaller, ahead } = this.data;
     const source = (address) => (whole ? address : (smaller[address] ?? address));
-    const map = (address) => (address ? loadMap(source(address)) : null);
-    const layer = (pane) => Promise.all([loadPicture(source(pane.image)), map(pane.mask), map(pane.reference)]);
+    const map = (pane, part) => (pane[part] ? loadMap(source(pane[part]), part.endsWith("classes")) : null);
+    const layer = async (pane) => {
+      const [image, ...maps] = await Promise.all([loadPicture(source(pane.image)), ...MAPS.map((part) => map(pane, part))]);
+      return { image, ...Object.fromEntries(MAPS.map((part, index) => [part, maps[index]])) };
+    };
     const loaded = groups.map((layers) => Promise.all(layers.map(layer)));
     if (!this.panes.length) this.paintFirst(loaded);
-    const read = this.readout.load(readings.map((reading) => ({ ...reading, address: source(reading.address) })));
+    const read = this.readout.load(
+      readings.map((reading) => ({ ...reading, address: source(reading.address), levels: reading.levels && source(reading.levels) })),
+    );
     const [pictures] = await Promise.all([Promise.all(loaded), read]);
     if (this.asked !== asked || this.whole !== whole) return;
     this.busy.textContent = "";
@@ -87,7 +93,7 @@ class Viewer {
     while (this.panes.length > groups.length) this.panes.pop().element.remove();
     while (this.panes.length < groups.length) this.panes.push(this.makePane());
     groups.forEach((layers, index) => Object.assign(this.panes[index], { layers, loaded: pictures[index] }));
-    this.fitTo(this.panes.find((pane) => pane.loaded[0]?.[0])?.loaded[0][0]);
+    this.fitTo(this.panes.find((pane) => pane.loaded[0]?.image)?.loaded[0].image);
     this.apply();
   }
 
@@ -109,7 +115,7 @@ class Viewer {
       pane.layers = this.groups[index] ?? pane.layers;
       this.describe(pane);
     });
-    this.root.querySelector(".legend").replaceWith(viewerLegend(this.groups.flat(), this.data.colours));
+    this.root.querySelector(".legend").replaceWith(viewerLegend(this.groups.flat(), this.data.settings, this.data.colours));
     this.arrange();
     this.showReadout(false);
   }
@@ -124,8 +130,8 @@ class Viewer {
     pane.handle.hidden = layers.length < 2;
     pane.handle.setAttribute("aria-label", layers.length < 2 ? "Wipe" : `Wipe between ${titles.join(" and ")}`);
     pane.canvas.setAttribute("aria-label", titles.join(" against "));
-    const gone = loaded.length && !loaded[0][0] ? "The image is gone" : "";
-    const missing = layers.some((layer, index) => loaded[index] && layer.mask && !loaded[index][1]) ? "There is no mask" : "";
+    const gone = loaded.length && !loaded[0].image ? "The image is gone" : "";
+    const missing = layers.some((layer, index) => loaded[index] && layer.mask && !loaded[index].mask) ? "There is no mask" : "";
     const note = gone || layers.find((layer) => layer.note)?.note || missing;
     pane.note.textContent = note;
     pane.note.hidden = !note;
@@ -194,12 +200,13 @@ class Viewer {
     this.placeCross(pane, density);
   }
 
-  paintLayer(context, layer, [image, mask, reference], density) {
+  paintLayer(context, layer, loaded, density) {
+    const { image } = loaded;
     if (!image || layer.note) return;
     const place = this.placeIn(context.canvas.width, context.canvas.height);
     const scale = place[2] / this.size.width;
     context.drawImage(this.scaled(image, place, context.canvas, scale >= SQUARES_FROM), 0, 0);
-    paintOverlay(context, mask, reference, layer.mode, this.data.settings, this.data.colours, place, density, this.seen);
+    paintOverlay(context, loaded, layer.mode, this.data.settings, this.data.colours, place, density, this.seen);
     // The smaller copies are not sufficient once one of their pixels is larger than a screen pixel.
     if (!this.whole && image.width < this.size.width && scale > (1.25 * image.width) / this.size.width) {
       this.whole = true;

@@ -34,10 +34,10 @@ _render = component("viewer", *_SCRIPTS, style="ui/viewer.css")
 
 @dataclass(frozen=True)
 class Pane:
-    """An image with its mask and reference; URLs as in `mask_grid.Tile`.
+    """An image with its mask and reference, and their classes; URLs as in `mask_grid.Tile`.
 
     `words` is the legend of mode "errors": in both, in the mask only, in the reference only. A `note` is shown instead
-    of the image and says why there is none.
+    of the image and says why there is none. `class_names` are for readings of the class numbers, from 0.
     """
 
     title: str
@@ -47,6 +47,9 @@ class Pane:
     mode: Mode = "fill"
     words: tuple[str, str, str] | None = None
     note: str = ""
+    classes: str | None = None
+    reference_classes: str | None = None
+    class_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,14 @@ class Reading:
 
     "probability" is a value from 0 to 1 with foreground or background at the mask threshold; "label" the same at 0.5,
     the threshold of training; "share" is only the value; "mask" is foreground or background; "class" is a number with
-    its name in `classes`.
+    its name in `classes`, and 0 where the probability at `levels`, if given, is below the mask threshold.
     """
 
     name: str
     address: str
     kind: Literal["probability", "label", "share", "mask", "class"] = "probability"
     classes: tuple[str, ...] = ()
+    levels: str | None = None
 
 
 def viewer(
@@ -75,6 +79,8 @@ def viewer(
     readings: Sequence[Reading] | None = None,
     full_px: tuple[int, int] | None = None,
     ahead: Sequence[Pane] = (),
+    only_class: int | None = None,
+    class_colours: Sequence[str] = (),
 ) -> None:
     """Draw the panes; with `wipe` the first two are stacked.
 
@@ -84,10 +90,13 @@ def viewer(
         readings: values shown for a pixel in addition to its colour; by default the panes' masks and references.
         full_px: width and height of the image. A large one is shown as smaller copies until zoomed in.
         ahead: panes that are likely to be opened next; their images are loaded last.
+        only_class: show this class of the panes' class numbers alone.
+        class_colours: of the class numbers, background first, in place of the palette's.
     """
     chosen = derived_readings(panes) if readings is None else readings
-    addresses = {address for pane in panes for address in (pane.image, pane.mask, pane.reference) if address}
-    addresses |= {reading.address for reading in chosen}
+    maps = ("image", "mask", "reference", "classes", "reference_classes")
+    addresses = {address for pane in panes for part in maps if (address := getattr(pane, part))}
+    addresses |= {address for reading in chosen for address in (reading.address, reading.levels) if address}
     large = full_px is not None and full_px[0] * full_px[1] > WHOLE_UP_TO_PX
     data = {
         "panes": [asdict(pane) for pane in panes],
@@ -98,22 +107,28 @@ def viewer(
             "wipe": wipe,
             "height_px": height_px,
             "full_px": full_px if large else None,
+            "only_class": only_class,
         },
         "smaller": {address: urls.sized(address, SMALLER_PX) for address in addresses} if large else {},
         "ahead": [asdict(pane) for pane in ahead],
-        "colours": palette.overlay(),
+        "colours": palette.overlay(class_colours),
     }
     _render(key=key, data=data)
 
 
 def derived_readings(panes: Sequence[Pane]) -> tuple[Reading, ...]:
-    """Return a reading of every mask and reference of the panes, each named by the first pane that shows it."""
+    """Return a reading of every mask, reference and class map of the panes, named by the first pane that shows it."""
     readings: dict[str, Reading] = {}
     for pane in panes:
         name = pane.title.partition(" · ")[0]  # scores may follow a run's name
+        alone = pane.mask is None and pane.mode == "fill"
+        reference_name = name if alone else "Reference"
         if pane.mask and pane.mask not in readings:
             readings[pane.mask] = Reading(name, pane.mask, "share" if pane.mode == "probability" else "probability")
         if pane.reference and pane.reference not in readings:
-            alone = pane.mask is None and pane.mode == "fill"
-            readings[pane.reference] = Reading(name if alone else "Reference", pane.reference, "mask")
+            readings[pane.reference] = Reading(reference_name, pane.reference, "mask")
+        classes = (pane.classes, f"{name}, class", pane.mask), (pane.reference_classes, reference_name, pane.reference)
+        for address, title, levels in classes:
+            if address and address not in readings:
+                readings[address] = Reading(title, address, "class", pane.class_names, levels)
     return tuple(readings.values())

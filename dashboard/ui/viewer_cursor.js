@@ -54,7 +54,7 @@ const CursorMoves = {
   },
 
   showReadout(aloud) {
-    const image = this.panes[0]?.loaded[0]?.[0];
+    const image = this.panes[0]?.loaded[0]?.image;
     if (!this.cursor || !image) return this.readout.clear();
     const rough = image.width < this.size.width;
     this.readout.show(this.cursor, image, this.size, rough, this.data.settings.threshold, aloud);

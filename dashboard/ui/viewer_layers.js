@@ -2,9 +2,10 @@
 
 const STRIP_PIXELS = 1e6; // read at a time, so that large images do not block the page
 
-// A map is a grey image as bytes, {width, height, bytes, levels}: level k holds means over squares of 2^k pixels.
-function loadMap(address) {
-  return loadOnce(`map ${address}`, async () => {
+// A map is a grey image as bytes, {width, height, bytes, levels}: level k holds means over squares of 2^k pixels, or of
+// class numbers, `numbers`, one of the square's.
+function loadMap(address, numbers) {
+  return loadOnce(`${numbers ? "numbers" : "map"} ${address}`, async () => {
     const picture = await fetchPicture(address);
     if (!picture) return null;
     const { bitmap, width, height } = picture;
@@ -12,9 +13,9 @@ function loadMap(address) {
     bitmap.close(); // free four bytes per pixel
     while (levels.at(-1).width * levels.at(-1).height > STRIP_PIXELS) {
       await pause();
-      levels.push(halved(levels.at(-1)));
+      levels.push(halved(levels.at(-1), numbers));
     }
-    return { width, height, bytes: 1.4 * width * height, levels };
+    return { width, height, bytes: 1.4 * width * height, levels, numbers };
   });
 }
 
@@ -40,11 +41,11 @@ async function greyInStrips(bitmap) {
 // The level whose pixels are closest to a screen pixel: `shown` is the width of a map's pixel in screen pixels.
 function levelFor(map, shown) {
   const wanted = Math.max(0, Math.round(Math.log2(1 / shown)));
-  while (map.levels.length <= wanted) map.levels.push(halved(map.levels.at(-1)));
+  while (map.levels.length <= wanted) map.levels.push(halved(map.levels.at(-1), map.numbers));
   return { step: 2 ** wanted, ...map.levels[wanted] };
 }
 
-function halved({ width, height, values }) {
+function halved({ width, height, values }, numbers) {
   const [across, down] = [Math.ceil(width / 2), Math.ceil(height / 2)];
   const means = new Uint8Array(across * down);
   for (let y = 0, i = 0; y < down; y++) {
@@ -53,7 +54,8 @@ function halved({ width, height, values }) {
     for (let x = 0; x < across; x++, i++) {
       const left = 2 * x;
       const right = Math.min(left + 1, width - 1);
-      means[i] = (values[upper + left] + values[upper + right] + values[lower + left] + values[lower + right] + 2) >> 2;
+      if (numbers) means[i] = values[upper + left];
+      else means[i] = (values[upper + left] + values[upper + right] + values[lower + left] + values[lower + right] + 2) >> 2;
     }
   }
   return { width: across, height: down, values: means };
@@ -111,80 +113,95 @@ function colourBy(pixels, indices, shades) {
   for (let i = 0; i < pixels.length; i++) pixels[i] = table[indices[i]];
 }
 
-// Shade where `inside` begins (its own pixels) or, with `outer`, ends (the pixels around it), `reach` pixels wide.
-function shadeBorder(pixels, inside, area, reach, outer, shade) {
+// Shade where a class of `inside` begins (its own pixels) or, with `outer`, ends (the pixels around it), `reach` pixels
+// wide; between two classes it is the greater that ends. `shades` has the shade of each class, `dash` the length of
+// dashes, without end for a whole line.
+function shadeBorder(pixels, inside, area, reach, outer, shades, dash = Infinity) {
   const { width, height } = area;
-  const wanted = outer ? 0 : 1;
   const beyond = 0; // outside of the image
   const row = reach * width;
   for (let y = 0, i = 0; y < height; y++) {
     const [above, below] = [y >= reach, y + reach < height];
     for (let x = 0; x < width; x++, i++) {
-      if (inside[i] !== wanted) continue;
-      if (
-        (x >= reach ? inside[i - reach] : beyond) !== wanted || (x + reach < width ? inside[i + reach] : beyond) !== wanted ||
-        (above ? inside[i - row] : beyond) !== wanted || (below ? inside[i + row] : beyond) !== wanted
-      ) pixels[i] = shade;
+      const own = inside[i];
+      if (!outer && !own) continue;
+      const left = x >= reach ? inside[i - reach] : beyond;
+      const right = x + reach < width ? inside[i + reach] : beyond;
+      const up = above ? inside[i - row] : beyond;
+      const down = below ? inside[i + row] : beyond;
+      if (left === own && right === own && up === own && down === own) continue;
+      const line = outer ? Math.max(left, right, up, down) : own;
+      if ((!outer || line > own) && inDash(x, y, dash)) pixels[i] = shades[line];
     }
   }
 }
 
-// Draw a layer's mask and reference over the image at `place` ([x, y, width, height] in pixels of the canvas). `seen`
-// is a Map for one frame.
-function paintOverlay(context, mask, reference, mode, settings, colours, place, density, seen) {
+// Draw a layer over the image at `place` ([x, y, width, height] in pixels of the canvas). `maps` are its mask, classes,
+// reference and reference_classes; `seen` is a Map for one frame.
+function paintOverlay(context, maps, mode, settings, colours, place, density, seen) {
   const line = Math.max(1, Math.round(density));
   const area = windowOf(place, context.canvas.width, context.canvas.height, 2 * line);
-  const leading = mask ?? reference;
+  const { mask, classes } = maps;
+  const leading = mask ?? maps.reference ?? maps.reference_classes;
   if (!area || !leading || mode === "image") return;
   const canvas = canvasOf(area.width, area.height);
   const target = canvas.getContext("2d");
   const picture = target.createImageData(area.width, area.height);
   const pixels = new Uint32Array(picture.data.buffer);
   const alpha = Math.round(255 * settings.opacity);
-  const within = (map, level) => {
-    const values = map && valuesIn(map, place, area, seen);
-    return values && once(seen, values, level, () => maskOf(values, level));
+  const within = (levels, numbers, level) => {
+    if (!levels && !numbers) return null;
+    const [values, classNumbers] = [levels, numbers].map((map) => map && valuesIn(map, place, area, seen));
+    const key = [level, settings.only_class, Boolean(numbers)];
+    return once(seen, values ?? classNumbers, key, () => classesOf(values, classNumbers, level, settings.only_class));
   };
-  const inMask = within(mask, levelOf(settings.threshold));
-  const inReference = !mask || mode === "errors" || mode === "outline" ? within(reference, 128) : null;
+  const inMask = mask ? within(mask, classes, levelOf(settings.threshold)) : null;
+  const drawsReference = !mask || mode === "errors" || mode === "outline";
+  const inReference = drawsReference ? within(maps.reference, maps.reference_classes, 128) : null;
+  const inside = inMask ?? inReference;
+  const ofMask = (opacity) => classShades(classes, colours, colours.mask, opacity);
+  const ofReference = (opacity) => classShades(maps.reference_classes, colours, colours.fn, opacity);
   if (mode === "probability") {
     colourBy(pixels, valuesIn(leading, place, area, seen), MAGMA_TABLE.map((shade) => pixelOf(shade, alpha)));
   } else if (mode === "outline") {
-    shadeContours(pixels, inMask, inReference, area, line, colours);
+    const dash = maps.reference_classes && mask ? DASH_PX * density : Infinity;
+    shadeContours(pixels, [[inReference, true, ofReference(255), dash], [inMask, false, ofMask(255)]], area, line);
   } else if (mode === "errors" && inMask && inReference) {
-    const kinds = inMask.map((value, i) => 2 * value + inReference[i]);
-    colourBy(pixels, kinds, [0, ...[colours.fn, colours.fp, colours.tp].map((code) => pixelOf(rgbOf(code), alpha))]);
+    colourBy(pixels, inMask.map((value, i) => errorKind(value, inReference[i])), errorColours(colours, alpha));
   } else if (mode === "side by side") {
-    colourBy(pixels, inMask ?? inReference, [pixelOf([16, 16, 16], 255), pixelOf([255, 255, 255], 255)]);
+    colourBy(pixels, inside, aloneShades(inMask ? classes : maps.reference_classes, colours));
   } else {
-    const shade = rgbOf(inMask ? colours.mask : colours.fn);
+    const shades = inMask ? ofMask : ofReference;
     const edge = Math.round(255 * Math.min(1, settings.opacity * 1.8));
-    colourBy(pixels, inMask ?? inReference, [0, pixelOf(shade, alpha)]);
-    shadeBorder(pixels, inMask ?? inReference, area, line, false, pixelOf(shade, edge));
+    colourBy(pixels, inside, shades(alpha));
+    shadeBorder(pixels, inside, area, line, false, shades(edge));
   }
   target.putImageData(picture, 0, 0);
   context.drawImage(canvas, area.x, area.y);
 }
 
+const DARK = new Uint32Array(256).fill(pixelOf([0, 0, 0], 110));
+
 // Contours are drawn in screen pixels: the mask's just inside its border and the reference's just outside, so that both
 // are visible where they agree. A dark line beside each makes it visible on a background of the same colour.
-function shadeContours(pixels, inMask, inReference, area, line, colours) {
-  const lines = [[inReference, true, colours.fn], [inMask, false, colours.mask]].filter(([inside]) => inside);
-  for (const [inside, outer] of lines) shadeBorder(pixels, inside, area, 2 * line, outer, pixelOf([0, 0, 0], 110));
-  for (const [inside, outer, code] of lines) shadeBorder(pixels, inside, area, line, outer, pixelOf(rgbOf(code), 255));
+function shadeContours(pixels, contours, area, line) {
+  const lines = contours.filter(([inside]) => inside);
+  for (const [inside, outer] of lines) shadeBorder(pixels, inside, area, 2 * line, outer, DARK);
+  for (const [inside, outer, shades, dash] of lines) shadeBorder(pixels, inside, area, line, outer, shades, dash);
 }
 
 // The legend of the panes. If colours differ in meaning, each entry has the name of its pane.
-function viewerLegend(panes, colours) {
+function viewerLegend(panes, { only_class }, colours) {
   const meanings = new Map(); // legend of a pane -> its first title
   for (const pane of panes) {
-    if (pane.mode !== "errors" || !pane.mask || !pane.reference) continue;
-    const words = (pane.words ?? ERROR_WORDS).map((text, index) => [text, [colours.tp, colours.fp, colours.fn][index]]);
+    if (pane.mode !== "errors" || !pane.mask || !(pane.reference || pane.reference_classes)) continue;
+    const words = errorEntries(pane.words ?? ERROR_WORDS, pane.classes && !only_class, colours);
     meanings.set(JSON.stringify(words), pane.title);
   }
   const entries = [...meanings].flatMap(([words, title]) => [...(meanings.size > 1 ? [[title, null]] : []), ...JSON.parse(words)]);
   const outlined = panes.filter((pane) => pane.mode === "outline");
-  if (outlined.some((pane) => pane.mask)) entries.push(["mask", colours.mask]);
+  if (outlined.some((pane) => pane.classes && pane.reference_classes)) entries.push(...LINES);
+  if (outlined.some((pane) => pane.mask && !pane.classes)) entries.push(["mask", colours.mask]);
   if (outlined.some((pane) => pane.reference)) entries.push(["reference", colours.fn]);
   if (panes.some((pane) => pane.mode === "probability")) {
     entries.push(["0 to 1", `linear-gradient(90deg, ${MAGMA.map((shade) => `rgb(${shade.join(" ")})`).join(", ")})`]);
@@ -198,7 +215,7 @@ function viewerLegend(panes, colours) {
     if (colour) {
       const swatch = document.createElement("i");
       swatch.style.background = colour;
-      swatch.classList.toggle("scale", colour.startsWith("linear"));
+      swatch.classList.toggle("scale", words === "0 to 1");
       entry.prepend(swatch);
     }
     legend.append(entry);

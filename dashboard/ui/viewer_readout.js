@@ -1,6 +1,5 @@
 // The line with the values of the pixel under the pointer or the cursor, from images that are already loaded.
 
-const IGNORE = 255; // the class of pixels that are left out of training and scores
 const READOUT_HINT = "Point at a pixel to read it; click keeps it. Shift + arrows move the cross from the keyboard.";
 
 class Readout {
@@ -12,11 +11,15 @@ class Readout {
     this.clear();
   }
 
-  // `readings` are {name, address, kind, classes}; `full` is the image's size in pixels.
+  // `readings` are {name, address, kind, classes, levels}.
   async load(readings) {
-    this.maps = await Promise.all(
-      readings.map(async (reading) => ({ ...reading, map: await loadMap(reading.address) })),
-    );
+    const load = async (reading) => {
+      const [map, levels] = await Promise.all([
+        loadMap(reading.address, reading.kind === "class"), reading.levels ? loadMap(reading.levels) : null,
+      ]);
+      return { ...reading, map, levels };
+    };
+    this.maps = await Promise.all(readings.map(load));
   }
 
   clear() {
@@ -32,7 +35,10 @@ class Readout {
     const [red, green, blue] = this.colourAt(cursor, image, full);
     parts.push(["RGB", `${about}${red} ${green} ${blue}`, `rgb(${red} ${green} ${blue})`]);
     for (const reading of this.maps) {
-      if (reading.map) parts.push([reading.name, about + inWords(reading, valueAt(reading.map, cursor, full), threshold)]);
+      if (!reading.map) continue;
+      const out = reading.levels && valueAt(reading.levels, cursor, full) < levelOf(threshold);
+      const value = out ? 0 : valueAt(reading.map, cursor, full);
+      parts.push([reading.name, about + inWords(reading, value, threshold)]);
     }
     this.element.classList.remove("idle");
     this.element.replaceChildren(...parts.map(readingElement));

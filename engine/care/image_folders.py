@@ -65,7 +65,7 @@ def image_folders(inventory: Inventory) -> Iterator[ImageFolder]:
     for dataset in inventory.datasets():
         yield from dataset_folders(inventory, dataset)
     for found in inventory.label_sets():
-        yield label_folder(inventory, found)
+        yield from label_folders(inventory, found)
     for found in inventory.prediction_sets():
         yield from prediction_folders(inventory, found)
 
@@ -84,12 +84,13 @@ def dataset_folders(inventory: Inventory, dataset: Any) -> Iterator[ImageFolder]
         yield ImageFolder(kind, partial(key, dataset.id), owner, dataset.id, at_work, shapes, exact)
 
 
-def label_folder(inventory: Inventory, found: Any) -> ImageFolder:
+def label_folders(inventory: Inventory, found: Any) -> Iterator[ImageFolder]:
     def read() -> dict[str, tuple[int, int]]:
         return {row.id: (row.height, row.width) for row in inventory.labels(found.id)}
 
     owner, at_work = f"label set {found.name!r}", frozenset({found.dataset_id})
-    return ImageFolder("label", partial(stored.label_key, found.id), owner, found.id, at_work, read(), read=read)
+    for key in (stored.label_key, *([stored.label_classes_key] if found.classes else [])):
+        yield ImageFolder("label", partial(key, found.id), owner, found.id, at_work, read(), read=read)
 
 
 def prediction_folders(inventory: Inventory, found: Any) -> Iterator[ImageFolder]:
@@ -101,6 +102,7 @@ def prediction_folders(inventory: Inventory, found: Any) -> Iterator[ImageFolder
     for kind, key, unsure in (
         ("prediction", stored.prediction_key, False),
         ("uncertainty", stored.uncertainty_key, True),
+        *([("prediction", stored.prediction_classes_key, False)] if found.classes else []),
     ):
         again = partial(read, unsure)
         yield ImageFolder(kind, partial(key, found.id), owner, found.id, at_work, again(), read=again)

@@ -85,15 +85,16 @@ def _thumbnails(files: LocalStore, finding: Finding) -> str:
 
 
 def _remove(files: LocalStore, finding: Finding, rows: RepairTransaction, aside: PurePosixPath) -> str:
-    """Delete the rows, and move away what is left of their files: damaged ones, and the other map of a prediction."""
+    """Delete the rows, and move away what is left of their files: damaged ones, and the other maps of a mask."""
     set_id, ids = finding.owner_id, _ids(finding)
-    keys: Collection[str] = finding.items
+    maps: list[Callable[[str, str], str]]
     if finding.kind.endswith("_label"):
         kind, noun, count = "labels", "label", rows.delete_labels(set_id, ids)
+        maps = [stored.label_key, stored.label_classes_key]
     else:
         kind, noun, count = "predictions", "prediction", rows.delete_predictions(set_id, ids)
-        keys = [key(set_id, image_id) for image_id in ids for key in (stored.prediction_key, stored.uncertainty_key)]
-    _set_aside(files, keys, aside)
+        maps = [stored.prediction_key, stored.uncertainty_key, stored.prediction_classes_key]
+    _set_aside(files, [key(set_id, image_id) for image_id in ids for key in maps], aside)
     again = "Retry computes them again" if rows.offer_retry(kind, set_id, AGAIN) else "compute them again"
     return f"Removed {counted(count, noun)} whose files were gone or damaged; {again}."
 

@@ -20,8 +20,9 @@ def metrics_of(outputs: int) -> list[keras.metrics.Metric]:
     """Return the metrics of a network with this number of outputs (`engine.core.network_parameters`)."""
     if outputs == 1:
         return [SoftDice("dice"), BinaryIoU("iou")]
-    dice, iou = ClassDice("dice", outputs), ClassIoU("iou", outputs)
-    return [mean if number == 0 else OneClass(mean, number) for mean in (dice, iou) for number in range(outputs)]
+    sums = ClassDice("dice", outputs)
+    others = [("dice", number) for number in range(1, outputs)] + [("iou", number) for number in range(outputs)]
+    return [sums, *(ReadFrom(sums, score, number) for score, number in others)]
 
 
 class _Ratio(keras.metrics.Metric):
@@ -78,78 +79,61 @@ class BinaryIoU(_Ratio):
         self._add(overlap, ops.sum(weight * truth) + ops.sum(predicted) - overlap)
 
 
-class _ClassRatios(keras.metrics.Metric):
-    """A fraction for each class, whose parts are summed over batches, and their mean over the classes that occur.
+class ClassDice(keras.metrics.Metric):
+    """The mean over classes of 2 Σpm / (Σp + Σm), and the sums that other scores of the same pixels are read from.
 
-    A class that neither the targets nor the masks have is 1 by itself and does not count in the mean.
+    `dice_part` and `dice_whole` are those of probabilities without a threshold; `iou_part` and `iou_whole` are
+    |P ∩ M| and |P ∪ M| of masks by the rule of `engine.imaging.class_maps.to_classes` at 0.5. A class that neither the
+    targets nor the masks have scores 1 by itself and does not count in the mean.
     """
 
     def __init__(self, name: str, outputs: int) -> None:
         super().__init__(name=name, dtype="float32")
-        shape = (outputs - 1,)
-        self.part, self.whole, self.marked = (
-            self.add_weight(shape, "zeros", dtype="float64", name=each) for each in ("part", "whole", "marked")
-        )
+        self.sums = {
+            each: self.add_weight((outputs - 1,), "zeros", dtype="float64", name=each)
+            for each in ("dice_part", "dice_whole", "iou_part", "iou_whole")
+        }
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         weight = ops.cast(y_true[..., 1:2] > 0, "float32")
         outputs = y_pred.shape[-1]
         hard = ops.concatenate([ops.cast(y_true[..., :1] >= 0.5, "float32"), y_true[..., 1:]], axis=-1)
         truth = weight * shares(hard, outputs)[..., 1:]
-        likely = ops.one_hot(ops.argmax(y_pred[..., 1:], axis=-1), outputs - 1)
-        mask = weight * likely * ops.cast(1 - y_pred[..., :1] >= 0.5, "float32")
-        self._add(truth, mask, weight * y_pred[..., 1:])
-        self._sum(self.marked, truth + mask)
+        seen = weight * ops.cast(1 - y_pred[..., :1] >= 0.5, "float32")
+        mask = seen * ops.one_hot(ops.argmax(y_pred[..., 1:], axis=-1), outputs - 1)
+        probability = weight * y_pred[..., 1:]
+        overlap = truth * mask
+        values = (2 * truth * probability, truth + probability, overlap, truth + mask - overlap)
+        for variable, each in zip(self.sums.values(), values, strict=True):
+            variable.assign_add(ops.cast(ops.sum(each, axis=(0, 1, 2)), "float64"))
 
-    def _add(self, truth, mask, probability) -> None:
-        """Add to `part` and `whole`: all (B, H, W, K), 0 where a pixel does not count."""
-        raise NotImplementedError
-
-    @staticmethod
-    def _sum(variable, values) -> None:
-        variable.assign_add(ops.cast(ops.sum(values, axis=(0, 1, 2)), "float64"))
-
-    def ratios(self):
-        """Return the fraction of each class, float32 (K,), and 1 for each that occurs."""
-        occurs = self.marked > 0
-        ratio = ops.where(occurs, self.part / ops.maximum(self.whole, 1e-12), ops.ones_like(self.part))
-        return ops.cast(ratio, "float32"), ops.cast(occurs, "float32")
+    def score(self, name: str, number: int):
+        """Return "dice" or "iou" of a class, or the mean for number 0."""
+        occurs = self.sums["iou_whole"] > 0
+        ratio = self.sums[f"{name}_part"] / ops.maximum(self.sums[f"{name}_whole"], 1e-12)
+        ratio = ops.where(occurs, ratio, ops.ones_like(ratio))
+        if number:
+            return ops.cast(ratio[number - 1], "float32")
+        count = ops.sum(ops.cast(occurs, "float64"))
+        mean = ops.sum(ops.where(occurs, ratio, ops.zeros_like(ratio))) / ops.maximum(count, 1)
+        return ops.cast(ops.where(count > 0, mean, ops.ones_like(mean)), "float32")
 
     def result(self):
-        ratio, occurs = self.ratios()
-        count = ops.sum(occurs)
-        mean = ops.sum(ratio * occurs) / ops.maximum(count, 1)
-        return ops.where(count > 0, mean, ops.ones_like(mean))
+        return self.score("dice", 0)
 
 
-class ClassDice(_ClassRatios):
-    """2 Σpm / (Σp + Σm) of each class: the Dice coefficient of probabilities without a threshold."""
+class ReadFrom(keras.metrics.Metric):
+    """A score of one class, or the mean for number 0, from the sums of another metric, which is updated before."""
 
-    def _add(self, truth, mask, probability) -> None:
-        self._sum(self.part, 2 * truth * probability)
-        self._sum(self.whole, truth + probability)
-
-
-class ClassIoU(_ClassRatios):
-    """|P ∩ M| / |P ∪ M| of each class's mask, by the rule of `engine.imaging.class_maps.to_classes` at 0.5."""
-
-    def _add(self, truth, mask, probability) -> None:
-        self._sum(self.part, truth * mask)
-        self._sum(self.whole, ops.maximum(truth, mask))
-
-
-class OneClass(keras.metrics.Metric):
-    """The fraction of one class, read from the sums of the metric of all, which is updated before."""
-
-    def __init__(self, of_all: _ClassRatios, number: int) -> None:
-        super().__init__(name=f"{of_all.name}_{number}", dtype="float32")
-        self._of_all, self._index = [of_all], number - 1  # in a list: its weights are not counted twice
+    def __init__(self, sums: ClassDice, score: str, number: int) -> None:
+        super().__init__(name=f"{score}_{number}" if number else score, dtype="float32")
+        self._sums, self._score, self._number = [sums], score, number  # in a list: its weights are not counted twice
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         pass
 
     def result(self):
-        return self._of_all[0].ratios()[0][self._index]
+        return self._sums[0].score(self._score, self._number)
 
 
 def _mask_and_weight(target):

@@ -46,44 +46,19 @@ class MaskClasses:
 
 
 def mask_classes(files: Iterable[TruthFile], masks: MaskValues, side: MaskValues) -> MaskClasses | None:
-    """Return how masks are read beside truth with several classes; None where there is one class only.
-
-    Masks hold class numbers if they have no other values than 0 … K, or entries of a palette with these numbers; else
-    the values, ids or colours of the truth. A class that only masks have is added if both hold numbers or colours.
+    """Return how masks are read beside truth with several classes (see `MasksSeen`). Each file is needed once.
 
     Args:
-        files: the masks; each is needed once.
-        masks: what their values mean without the truth.
+        masks: what the values of the masks mean without the truth.
         side: what the values of the truth mean.
-
-    Raises:
-        NoClasses: the values are neither of these.
     """
-    seen = _Seen(side)
+    seen = MasksSeen(side)
     for file in files:
         seen.add(file)
-    count = len(side.classes) - 1
-    if count > 1 and seen.are_class_numbers():
-        read_as = meanings({entry.index: entry.name for entry in side.classes})
-        return MaskClasses(side.classes, side.lookup, None, np.arange(256), f"class numbers: {read_as}")
-    if count > 1 and seen.are_values():
-        return _by_value(seen, TruthClasses(classes=side.classes, lookup=side.lookup))
-    more = seen.further_colours() if count > 1 else {}
-    if more:
-        both = truth.with_names(TruthClasses(classes=side.classes, lookup=side.lookup), more)
-        return _by_value(seen, both, list(more))
-    further = seen.further_numbers() if len(masks.classes) > 2 else []
-    if further:
-        both = truth.from_peaks(sorted({*further, *(entry.value for entry in side.classes)}))
-        ignored = np.asarray(side.lookup) == IGNORE
-        lookup = np.where(ignored, IGNORE, both.lookup).tolist()
-        return _by_value(seen, TruthClasses(classes=both.classes, lookup=lookup), [str(number) for number in further])
-    if count > 1:
-        raise NoClasses(seen.refusal())
-    return None
+    return seen.classes(masks)
 
 
-def _by_value(seen: _Seen, both: TruthClasses, more: Sequence[str] = ()) -> MaskClasses:
+def _by_value(seen: MasksSeen, both: TruthClasses, more: Sequence[str] = ()) -> MaskClasses:
     keys = dict(seen.codes.table)
     read_as = meanings({keys.get(entry.value, entry.value): entry.name for entry in both.classes})
     added = f" (no truth has {_listed(more)})" if more else ""
@@ -95,8 +70,8 @@ def _by_value(seen: _Seen, both: TruthClasses, more: Sequence[str] = ()) -> Mask
     return MaskClasses(both.classes, both.lookup, codes, lookup, f"values of truth: {read_as}{added}")
 
 
-class _Seen:
-    """What occurs in masks: numbers, and codes of the truth's coding."""
+class MasksSeen:
+    """What occurs in masks, numbers and codes of the truth's coding, and which classes of the truth this stands for."""
 
     def __init__(self, side: MaskValues) -> None:
         self.side = side
@@ -114,6 +89,41 @@ class _Seen:
             self._numbers |= set(np.flatnonzero(np.bincount(numbers.ravel(), minlength=256)).tolist())
         codes = self.codes.encode(file) if numbers is None or self.side.codes.table else numbers
         self._counts[0 if file.keys is None else 1] += np.bincount(codes.ravel(), minlength=256)
+
+    def classes(self, masks: MaskValues) -> MaskClasses | None:
+        """Return how the masks are read; None where there is one class only, or no truth.
+
+        They hold class numbers if they have no other values than 0 … K, or entries of a palette with these numbers;
+        else the values, ids or colours of the truth. A class that only masks have is added if both hold numbers or
+        colours.
+
+        Args:
+            masks: what their values mean without the truth.
+
+        Raises:
+            NoClasses: the values are neither of these.
+        """
+        side = self.side
+        if not side.classes:
+            return None
+        known = TruthClasses(classes=side.classes, lookup=side.lookup)
+        several = len(side.classes) > 2
+        if several and self.are_class_numbers():
+            read_as = meanings({entry.index: entry.name for entry in side.classes})
+            return MaskClasses(side.classes, side.lookup, None, np.arange(256), f"class numbers: {read_as}")
+        if several and self.are_values():
+            return _by_value(self, known)
+        if several and (colours := self.further_colours()):
+            return _by_value(self, truth.with_names(known, colours), list(colours))
+        if len(masks.classes) > 2 and (further := self.further_numbers()):
+            names = {entry.value: entry.name for entry in side.classes}
+            values = sorted({*names, *further})
+            both = truth.from_peaks(values, [names.get(value, f"class {at}") for at, value in enumerate(values)])
+            lookup = np.where(np.asarray(side.lookup) == IGNORE, IGNORE, both.lookup).tolist()
+            return _by_value(self, TruthClasses(classes=both.classes, lookup=lookup), [str(value) for value in further])
+        if several:
+            raise NoClasses(self.refusal())
+        return None
 
     @property
     def _found(self) -> set[int]:

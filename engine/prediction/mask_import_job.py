@@ -1,27 +1,34 @@
 """Job: fill a label set with masks that another tool, a person or an earlier run made.
 
+Masks keep the classes that they tell apart: those of the dataset's truth where they hold its values or class numbers,
+else their own.
+
 Payload: {"dataset": id, "label_set": id, "source": as of an import}. Result: {"images", "taken", "skipped", "notes"}:
 how many images have a mask, files taken and left out, and sentences on how the masks were paired and read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from sqlalchemy.orm import Session
 
 from db import datasets, recipes
 from db.dataset_truth import add_entries
 from db.models import Dataset, Image, Job, JobKind
+from engine.datasets import truth
 from engine.datasets.job import opened_source
 from engine.datasets.mask_plan import MaskItem, plan_masks, read_mask
 from engine.datasets.mask_values import MaskValues, mask_values
 from engine.datasets.source import Entry, Source
+from engine.datasets.truth_codes import TruthCodes
 from engine.datasets.truth_file import TruthFile
 from engine.imaging import class_maps, codec, metrics
 from engine.labelling.quality import appearance
+from engine.prediction.mask_classes import MaskClasses, MasksSeen, NoClasses
 from engine.store import keys as stored
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 
@@ -51,8 +58,10 @@ class _Taking:
             self._dataset = session.get_one(Dataset, job.payload["dataset"])
             self._images = {image.id: image for image in datasets.images(session, self._dataset.id)}
             named = datasets.named_images(session, self._dataset.id)
+            self._seen = MasksSeen(_truth_side(session, self._dataset, self._images.values()))
         if job.attempt > 1:  # exports below the folder are written by other jobs
-            context.artifacts.delete_unfinished(stored.label_folder(self._label_set_id), subfolders=False)
+            for folder in (stored.label_folder, stored.label_classes_folder):
+                context.artifacts.delete_unfinished(folder(self._label_set_id), subfolders=False)
         self._planned = plan_masks(source, named, limits, job.payload["source"].get("belongs"))
         self._report: dict[str, Entry] = {entry.name: entry for entry in self._planned.entries}
         self._done = self._readable = 0
@@ -62,14 +71,24 @@ class _Taking:
         if not self._readable:
             self._add_entries()
             raise JobFailed(self._why_none())
+        means, classes = self._with_classes(means)
+        several = [entry.model_dump() for entry in classes.classes] if classes else []
         rows: list[dict[str, Any]] = []
         for number, (item, mask) in enumerate(self._masks(), start=1):
-            rows.append(self._stored(self._images[item.image_id], means.probability(mask)))
+            image = self._images[item.image_id]
+            if classes is None:
+                levels = means.probability(mask)
+            else:
+                found = classes.class_map(mask)
+                key = stored.label_classes_key(self._label_set_id, image.id)
+                self._context.artifacts.write(key, codec.encode_png(found))
+                levels = (found > 0).astype(np.uint8) * 255
+            rows.append(self._stored(image, levels))
             stopped = self._context.should_stop()
             if stopped or len(rows) >= BATCH or number == self._readable:
                 with self._context.writing() as session:
                     recipes.add_labels(session, self._label_set_id, rows)
-                    recipes.set_read_as(session, self._label_set_id, means.read_as)
+                    recipes.set_read_as(session, self._label_set_id, means.read_as, several)
                 rows = []
             if stopped and number < self._readable:
                 self._add_entries()
@@ -80,9 +99,20 @@ class _Taking:
     def _first_look(self) -> Iterator[TruthFile]:
         for _, mask in self._masks():
             self._readable += 1
+            self._seen.add(mask)
             yield mask
             if self._context.should_stop():
                 raise JobStopped({"images": 0})
+
+    def _with_classes(self, means: MaskValues) -> tuple[MaskValues, MaskClasses | None]:
+        """Return how the masks are read, and their classes where there are several."""
+        try:
+            classes = self._seen.classes(means)
+        except NoClasses:
+            classes = None
+        if classes is None and len(means.classes) > 2:
+            classes = MaskClasses(means.classes, (), means.codes, np.asarray(means.lookup), means.read_as)
+        return (replace(means, read_as=classes.read_as), classes) if classes else (means, None)
 
     def _masks(self) -> Iterator[tuple[MaskItem, TruthFile]]:
         """Yield every mask that can be read. Half of the whole job is to do so once."""
@@ -130,6 +160,16 @@ class _Taking:
             return "There are no masks in it."
         first = next(entry for entry in self._report.values() if not entry.taken)
         return f"No file could be taken as a mask of an image of the dataset. {first.name}: {first.reason}"
+
+
+def _truth_side(session: Session, dataset: Dataset, images: Iterable[Image]) -> MaskValues:
+    """Return what the values of the dataset's truth mean; without classes where it has none."""
+    found = truth.facts(image.truth_values for image in images if image.has_truth)
+    codes = TruthCodes(datasets.truth_codes(session, dataset.id), np.flatnonzero(found.counts).tolist())
+    if datasets.class_count(dataset) < 2:
+        return MaskValues(codes, found.counts, (), "")
+    known = truth.TruthClasses.model_validate({"classes": dataset.classes, "lookup": dataset.lookup})
+    return MaskValues(codes, found.counts, known.lookup, "", known.classes)
 
 
 JOB = JobType(JobKind.MASKS, run)

@@ -13,7 +13,7 @@ OWNERS = (DATASETS, LABELS, RUNS, PREDICTIONS)
 """Folders that hold one folder for each row of a kind."""
 
 EXPORTS = "exports"
-SUBFOLDERS = {DATASETS: ("images", "thumbs", "truth"), PREDICTIONS: ("uncertainty", "classes")}
+SUBFOLDERS = {DATASETS: ("images", "thumbs", "truth"), LABELS: ("classes",), PREDICTIONS: ("uncertainty", "classes")}
 """Folders of images inside the folder of a row; each may have `EXPORTS` as well."""
 
 BEST_MODEL = "best.keras"
@@ -85,6 +85,15 @@ def label_folder(label_set_id: str) -> str:
 def label_key(label_set_id: str, image_id: str) -> str:
     """A pseudo-label: foreground probability, 8-bit PNG."""
     return f"{label_folder(label_set_id)}/{checked_id(image_id)}.png"
+
+
+def label_classes_folder(label_set_id: str) -> str:
+    return f"{label_folder(label_set_id)}/classes"
+
+
+def label_classes_key(label_set_id: str, image_id: str) -> str:
+    """The class of each pixel of a pseudo-label, 8-bit PNG of class numbers; only of a label set with several."""
+    return f"{label_classes_folder(label_set_id)}/{checked_id(image_id)}.png"
 
 
 def run_folder(run_id: str) -> str:

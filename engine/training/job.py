@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from db import datasets, recipes, rounds, runs
-from db.models import Dataset, Image, Job, JobKind, Run
+from db.models import Dataset, Image, Job, JobKind, LabelSet, Run
 from engine.core import machine
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
@@ -66,7 +66,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     context.artifacts.delete_unfinished(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
     rows = _split_rows(context, chosen, config, images)
     samples = _weighed(context, chosen, config, training_samples(context, chosen, rows))
-    if not chosen.label_set_id:  # truth is not to be corrected
+    corrected = config.self_training.rounds > 1 and chosen.label_set_id
+    if not chosen.label_set_id or chosen.classes:  # truth is not to be corrected, and several classes cannot be yet
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
     report = _Report(context, chosen.id, config)
     details: dict[str, Any] = {
@@ -77,6 +78,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         taught = {sample.id for sample in samples}
         notes = concerns(session, context.artifacts, chosen, [image for image in images if image.id in taught], config)
     notes += _missing_classes(chosen, images, rows)
+    if corrected and chosen.classes:
+        notes.append("Masks of several classes are not corrected between rounds, so there is one round only.")
     for note in notes:
         log.warning(note)
     details["notes"] = notes
@@ -204,6 +207,13 @@ def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str,
 
     files: Store = context.artifacts
     lookup = None if run.label_set_id else tuple(run.lookup)
+    with context.reading() as session:
+        label_set = session.get_one(LabelSet, run.label_set_id) if run.label_set_id else None
+
+    def classes_of(image_id: str) -> StoredFile | None:
+        if label_set is None or not label_set.classes:
+            return None
+        return StoredFile(files, stored.label_classes_key(label_set.id, image_id))
 
     return [
         Sample(
@@ -213,6 +223,7 @@ def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str,
             split=row["split"],
             lookup=lookup,
             probe=row["probe"],
+            classes=classes_of(row["image_id"]),
         )
         for row in rows
     ]
@@ -241,8 +252,8 @@ def concerns(session: Session, files: Store, teacher: Teacher, images: Sequence[
 
 
 def _missing_classes(run: Run, images: Sequence[Image], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a sentence on each class of a run that no image to train on has."""
-    if not run.classes:
+    """Return a sentence on each class of a run on truth that no image to train on has."""
+    if not run.classes or run.label_set_id:
         return []
     splits = {row["image_id"]: row["split"] for row in rows}
     found: dict[str, set[int]] = {"train": set(), "validation": set()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 Reference = Literal["truth", "pseudo-label"]
@@ -21,6 +21,16 @@ def metric_in_words(name: str) -> str:
     """Return a stored metric as part of a sentence: "val_iou" as "the validation IoU"."""
     side = "validation" if name.startswith("val_") else "training"
     return f"the {side} {_METRICS[name.removeprefix('val_')]}"
+
+
+def class_names(classes: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the names of the classes that a run tells apart (`Run.classes`), background first; () for foreground."""
+    return tuple(str(entry["name"]) for entry in classes)
+
+
+def mean_note(classes: Sequence[str]) -> str:
+    """Return what an epoch's Dice and IoU are with these classes: "mean of 2 classes"; empty for foreground alone."""
+    return f"mean of {len(classes) - 1} classes" if classes else ""
 
 
 def encoder_weights(details: Mapping[str, Any]) -> str:

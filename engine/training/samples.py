@@ -42,7 +42,8 @@ class Sample:
 
     Without `lookup` the target file is an 8-bit foreground probability. With `lookup`, 256 class indices, it contains
     truth values, read as in `class_maps.reference`; ignored pixels become `IGNORED_LEVEL`. `probe`: store the
-    prediction after every epoch. `weight` is the image's weight in training, at most 1.
+    prediction after every epoch. `weight` is the image's weight in training, at most 1. `classes` has the class of each
+    pixel of a pseudo-label with several classes.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Sample:
     lookup: tuple[int, ...] | None = None
     probe: bool = False
     weight: float = 1.0
+    classes: Path | StoredFile | None = None
 
     @property
     def ignores(self) -> bool:
@@ -108,7 +110,9 @@ def read_pair(sample: Sample, data: DataParams, size: int, several: bool = False
     shape = scaled_shape(image.shape[:2], data, size)
     parts = [resize_image(image, shape), scaled_levels(target, sample.lookup, shape)]
     if several:
-        classes = class_maps.reference(target, sample.lookup or ()).classes
+        classes = class_maps.reference(target, sample.lookup).classes if sample.lookup else None
+        if sample.classes is not None:
+            classes = read_stored(sample.classes)
         parts.append(np.zeros(shape, np.uint8) if classes is None else class_maps.resize_classes(classes, shape))
     return np.dstack(parts), image.shape[:2]
 

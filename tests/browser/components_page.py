@@ -1,4 +1,4 @@
-"""A page with each component alone, for the browser tests: `?show=grid|viewer|upload`."""
+"""A page with each component alone, for the browser tests: `?show=grid|classes|viewer|upload`."""
 
 import streamlit as st
 
@@ -29,6 +29,19 @@ if show == "grid":
     if chosen:
         st.session_state["chosen"] = next((image.name for image in images if image.id == chosen), chosen)
     st.write("Chosen:", st.session_state.get("chosen", "nothing"))
+elif show == "classes":
+    set_id, mode = st.query_params["set"], st.selectbox("Mode", MODES, key="mode")
+    only = st.number_input("Class", 0, 2, 0, key="class")
+    image = images[0]
+    maps = urls.prediction(set_id, image.id), urls.prediction_classes(set_id, image.id)
+    truth = urls.truth(dataset.id, image.id, classes=True)
+    tile = Tile(
+        image.id, image.name, urls.image(dataset.id, image.id), maps[0], classes=maps[1], reference_classes=truth
+    )
+    mask_grid([tile], key="grid", mode=mode, opacity=1.0, aspect=1.0, tile_px=300, only_class=only or None)
+    names = ("background", "egg", "pan")
+    pane = Pane("Mask", tile.image, maps[0], mode=mode, classes=maps[1], reference_classes=truth, class_names=names)
+    viewer([pane], key="pane", opacity=1.0, only_class=only or None)
 elif show == "viewer":
     image, truth = addresses(images[0].id)
     panes = [Pane("Image", image), Pane("Truth", image, mask=truth)]

@@ -66,7 +66,7 @@ def until(page, condition, tries=100):
 
 
 def choose_mode(page, mode):
-    page.get_by_role("combobox").click()
+    page.get_by_role("combobox", name="Mode").click()
     page.get_by_role("option", name=mode, exact=True).click()
 
 
@@ -138,6 +138,81 @@ def test_a_missing_image_shows_a_message(components, open_tab):
     page = open_tab(f"{components.address}/?show=grid")
     page.locator(".tile").last.scroll_into_view_if_needed()
     expect(page.get_by_text("The image is gone")).to_be_visible()
+
+
+CLASS_SHADES = [palette.class_colour(1), palette.class_colour(2)]
+
+
+@pytest.fixture
+def two_classes(components):
+    """Predict classes for the first image, truth of which is a disc of class 1; return (address, prediction, truth).
+
+    Both are uint8 (H, W). The prediction is class 1 on the left and 2 on the right, below rows of background.
+    """
+    files, set_id = components.installation.files, "c" * 32
+    with components.installation.database.reading() as session:
+        dataset = datasets.listing(session)[0]
+        image = datasets.images(session, dataset.id)[0]
+    likely = np.ones((SIZE_PX, SIZE_PX), np.uint8)
+    likely[:, SIZE_PX // 2 :] = 2
+    levels = np.full((SIZE_PX, SIZE_PX), 200, np.uint8)
+    levels[:20] = 100
+    files.write(stored.prediction_key(set_id, image.id), codec.encode_png(levels))
+    files.write(stored.prediction_classes_key(set_id, image.id), codec.encode_png(likely))
+    truth = codec.decode_png(files.read(stored.truth_key(dataset.id, image.id))) == 255
+    address = f"{components.address}/?show=classes&set={set_id}"
+    return address, np.where(levels >= 128, likely, 0), truth.astype(np.uint8)
+
+
+def assert_pixels(page, canvas, codes):
+    """Wait until each pixel of the image is drawn in its colour, or none of these colours where the code is empty."""
+    shades = {code: [int(code[start : start + 2], 16) for start in (1, 3, 5)] for code in set(codes.ravel()) if code}
+
+    def equal():
+        shown = drawn(canvas)
+        rows, columns = (((np.arange(SIZE_PX) + 0.5) * side / SIZE_PX).astype(int) for side in shown.shape[:2])
+        pixels = shown[np.ix_(rows, columns)][..., :3].astype(int)
+        near = {code: np.abs(pixels - shade).max(axis=2) <= 2 for code, shade in shades.items()}
+        return all(np.array_equal(found, codes == code) for code, found in near.items())
+
+    until(page, equal)
+
+
+def test_a_mask_of_two_classes_is_drawn_in_their_colours_pixel_for_pixel(components, open_tab, two_classes):
+    address, predicted, truth = two_classes
+    page = open_tab(address)
+    for canvas in (first_canvas(page), page.locator(".pane canvas")):
+        assert_pixels(page, canvas, np.array(["", *CLASS_SHADES])[predicted])
+    choose_mode(page, "errors")
+    right, wrong, extra, missed = (
+        palette.TRUE_POSITIVE,
+        palette.WRONG_CLASS,
+        palette.FALSE_POSITIVE,
+        palette.FALSE_NEGATIVE,
+    )
+    kinds = np.array([["", missed], [extra, right], [extra, wrong]])[predicted, truth]
+    assert {right, wrong, extra} <= set(kinds.ravel())
+    for canvas in (first_canvas(page), page.locator(".pane canvas")):
+        assert_pixels(page, canvas, kinds)
+    expect(page.get_by_text("wrong class")).to_have_count(2)
+    page.get_by_role("spinbutton").fill("2")
+    page.get_by_role("spinbutton").press("Enter")
+    for canvas in (first_canvas(page), page.locator(".pane canvas")):
+        assert_pixels(page, canvas, np.where(predicted == 2, extra, ""))
+    expect(page.get_by_text("wrong class")).to_have_count(0)
+    choose_mode(page, "fill")
+    for canvas in (first_canvas(page), page.locator(".pane canvas")):
+        assert_pixels(page, canvas, np.where(predicted == 2, CLASS_SHADES[1], ""))
+
+
+def test_the_line_below_the_panes_names_the_class_of_the_pixel(components, open_tab, two_classes):
+    page = open_tab(two_classes[0])
+    canvas = page.locator(".pane canvas")
+    until(page, lambda: drawn(canvas).any())
+    box = canvas.bounding_box()
+    for across, down, words in ((0.25, 0.9, "1 egg"), (0.75, 0.9, "2 pan"), (0.75, 0.1, "0 background")):
+        canvas.hover(position={"x": across * box["width"], "y": down * box["height"]})
+        expect(page.locator('.readout span[data-name="Mask, class"] output')).to_have_text(words)
 
 
 def test_the_panes_zoom_together_and_reset(components, open_tab):

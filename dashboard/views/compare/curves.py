@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import streamlit as st
 
 from dashboard.facts import wording
 from dashboard.server import resources
 from dashboard.ui import charts
-from dashboard.ui.charts import Curve
+from dashboard.ui.charts import Curve, Side
 from dashboard.views.compare import facts
 from dashboard.views.compare.facts import ComparedRun, Series
 
 TITLES = {"dice": "Soft Dice", "loss": "Loss", "iou": "IoU", "learning_rate": "Learning rate"}
 EPOCHS, MINUTES = "Epochs", "Minutes"
-Group = Literal["train", "validation", ""]
 
 
 @st.fragment
@@ -77,7 +75,7 @@ def _lines(
 ) -> list[Curve]:
     lines = []
     for run in compared:
-        kinds: list[tuple[str, Group]] = [(f"val_{metric}", "validation")]
+        kinds: list[tuple[str, Side]] = [(f"val_{metric}", "validation")]
         if training:
             kinds.append((metric, "" if metric == "learning_rate" else "train"))
         for name, group in kinds:

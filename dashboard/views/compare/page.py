@@ -37,6 +37,8 @@ def main() -> None:
     if shared is not None and len(shared.rows):
         shared = at_threshold(shared)
     tables.numbers(compared, shared)
+    if shared is not None and len(shared.rows):
+        tables.classes(shared)
     tables.settings(compared)
     if shared is not None and len(shared.rows):
         pair(shared)

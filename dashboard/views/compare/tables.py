@@ -10,6 +10,8 @@ import streamlit as st
 
 from dashboard.facts import wording
 from dashboard.facts.scores import SCORE_TITLES, upper_first
+from dashboard.server.class_tables import class_table
+from dashboard.views.compare.class_scores import class_scores
 from dashboard.views.compare.facts import ComparedRun, all_settings
 from dashboard.views.compare.shared_images import SharedImages
 
@@ -55,6 +57,23 @@ def _shared_means(shared: SharedImages) -> dict[str, dict[str, float | None]]:
         if scored:
             found[f"{title}, {wording.count(scored, what)}{' held out from all runs' if held_out_only else ''}"] = means
     return {name: dict(zip(ids, means, strict=True)) for name, means in found.items()}
+
+
+def classes(shared: SharedImages) -> None:
+    """Draw the scores of each class of the runs, by its name, over the shared images; nothing without classes."""
+    found = class_scores(shared, class_table)
+    if found is None:
+        return
+    st.subheader("Classes")
+    kinds = {"Dice vs truth": found.dice, "IoU vs truth": found.iou}
+    kind = st.segmented_control("Score", list(kinds), default="Dice vs truth", required=True, key="class-score")
+    table = pd.DataFrame(kinds[kind], pd.Index(found.names, name="Class"), [run.name for run in shared.runs], float)
+    st.dataframe(table.style.format("{:.3f}", na_rep="–"))
+    held_out = " held out from all runs" if found.held_out else ", training images of some of these runs among them"
+    st.caption(
+        f"{kind} over all pixels of {wording.count(found.images, 'image')}{held_out}, at mask threshold 0.5. "
+        "Classes are compared by name. A dash: the run does not have the class, or it occurs in none of these images."
+    )
 
 
 @st.fragment

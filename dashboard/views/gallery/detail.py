@@ -11,8 +11,9 @@ from dashboard.facts import urls, wording
 from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.ui.mask_grid import Mode
+from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
-from dashboard.views.gallery.facts import Detail, MaskOrigin, Source, mask_origin, reference_url
+from dashboard.views.gallery.facts import Detail, Maps, MaskOrigin, Source, classes_url, mask_origin, reference_maps
 from dashboard.views.gallery.order import Arrangement, Choice
 from dashboard.views.gallery.suspicion import SIGNAL_TITLES
 
@@ -39,6 +40,13 @@ def open_image(image_id: str) -> None:
     st.query_params["image"] = image_id
 
 
+def chosen_classes(source: Source, choice: Choice) -> None:
+    """Draw the legend of the classes that are shown, if the run tells several apart."""
+    if source.classes:
+        shown = [choice.class_index] if choice.class_index else range(1, len(source.classes))
+        class_legend(source.classes, shown, colours=source.class_colours)
+
+
 def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, image: Detail) -> None:
     """Draw the image with buttons to its neighbours and back."""
     with resources.database().reading() as session:
@@ -48,6 +56,8 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
     _head(source, table, arrangement, image)
     _scores(source, image, choice)
     detail_panes(source, table, choice, image, origin.classes)
+    if image.classes:
+        _class_scores(image)
     _origin(source, origin, image)
 
 
@@ -71,6 +81,8 @@ def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: De
         set_id, image_id = source.prediction_set_id, image.image_id
         with st.popover("Save", icon=":material/download:"):
             st.link_button("Probability, 8 bit (PNG)", urls.prediction(set_id, image_id), width="stretch")
+            if numbers := classes_url(source, image_id):
+                st.link_button("Most likely class, 8 bit (PNG)", numbers, width="stretch")
             if image.uncertainty is not None:
                 st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
             st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
@@ -85,13 +97,17 @@ def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
 
 
 def _scores(source: Source, image: Detail, choice: Choice) -> None:
+    note = "" if image.success is None else " · :green[success]" if image.success else " · :orange[failure]"
     with st.container(horizontal=True, gap="medium"):
+        if choice.by_class:
+            _metric(upper_first(choice.score_title) + note, wording.score(image.score), "At threshold 0.50")
         for reference, dice in image.dice.items():
-            verdict = image.success if reference == choice.reference else None
-            note = "" if verdict is None else " · :green[success]" if verdict else " · :orange[failure]"
+            title = ("foreground " if choice.by_class else "") + SCORE_TITLES[reference]
+            if reference == choice.reference and not choice.by_class:
+                title += note
             iou = f"IoU with {REFERENCE_WORDS[reference]} {wording.score(image.iou[reference])}"
             below = " · ".join(filter(None, (iou, source.weights)))
-            _metric(upper_first(SCORE_TITLES[reference]) + note, wording.score(dice), below)
+            _metric(upper_first(title), wording.score(dice), below)
         if image.teacher_dice is not None:
             _metric("Pseudo-label's Dice vs truth", wording.score(image.teacher_dice), _lead_in_words(image.lead))
         _metric("Mask covers", f"{image.area:.1%}")
@@ -102,6 +118,14 @@ def _scores(source: Source, image: Detail, choice: Choice) -> None:
         if image.suspicion is not None:
             signals = ", ".join(SIGNAL_TITLES[signal] for signal in image.signals)
             _metric("Suspicion", f"{image.suspicion:.0%}", help=SUSPICION_HELP.format(signals))
+
+
+def _class_scores(image: Detail) -> None:
+    st.caption("Scores of each class vs truth, at threshold 0.50; none where neither truth nor mask has it.")
+    columns = {"Class": "name", "Dice vs truth": "dice", "IoU vs truth": "iou"}
+    rows = [{title: getattr(each, part) for title, part in columns.items()} for each in image.classes]
+    number = st.column_config.NumberColumn(format="%.3f")
+    st.dataframe(rows, hide_index=True, width="content", column_config=dict.fromkeys(list(columns)[1:], number))
 
 
 def _metric(title: str, value: str, below: str = "", help: str | None = None) -> None:
@@ -156,6 +180,7 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
     ahead: dict[str, Pane] = {}
     if image.next_id is not None and image.width * image.height <= WHOLE_UP_TO_PX:
         ahead = _panes(source, table, choice, image.next_id, contours)
+    chosen_classes(source, choice)
     viewer(
         [panes[name] for name in shown],
         key="gallery-viewer",
@@ -166,6 +191,8 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
         readings=_readings(source, image, classes),
         full_px=(image.width, image.height),
         ahead=[ahead[name] for name in shown] if ahead else [],
+        only_class=choice.class_index or None,
+        class_colours=source.class_colours,
     )
 
 
@@ -222,22 +249,33 @@ def _panes(source: Source, table: ScoreTable, choice: Choice, image_id: str, con
     image = urls.image(source.dataset_id, image_id)
     mask = urls.prediction(source.prediction_set_id, image_id)
     row = table.index[image_id]
-    references: dict[Reference, str | None] = {
-        reference: reference_url(source, reference, image_id) if np.isfinite(dice[row, 0]) else None
+    references: dict[Reference, Maps] = {
+        reference: reference_maps(source, reference, image_id) if np.isfinite(dice[row, 0]) else Maps(None)
         for reference, dice in table.dice.items()
     }
-    truth, label, chosen = references["truth"], references["label"], references[choice.reference]
+    truth, label = references["truth"], references["label"]
+    predicted = Maps(mask, classes_url(source, image_id))
     over: Mode = "outline" if contours else "fill"
-    no_truth = "" if truth else "This image has no truth."
-    no_label = "" if label else "This image has no pseudo-label."
+    no_truth = "" if any(truth) else "This image has no truth."
+    no_label = "" if label.levels else "This image has no pseudo-label."
+    # Labels of foreground alone are compared with truth as foreground, and the other way round
+    foreground = Maps(urls.truth(source.dataset_id, image_id, version=source.truth_version)) if any(truth) else truth
+    by_class = label.classes is not None and truth.classes is not None
+    taught, actual = (label, truth) if by_class else (Maps(label.levels), foreground)
+    drawn = references[choice.reference] if contours else Maps(None)
+
+    def pane(title: str, mask: Maps, reference: Maps, mode: Mode, note: str = "") -> Pane:
+        words = DISAGREEMENT_WORDS if title == TITLES[DISAGREEMENT] else None
+        return Pane(title, image, mask[0], reference[0], mode, words, note, mask[1], reference[1])
+
     panes: Sequence[Pane] = (
-        Pane(IMAGE, image, mask, chosen, "outline") if contours else Pane(IMAGE, image),
-        Pane("Truth", image, reference=truth, mode=over, note=no_truth),
-        Pane("Pseudo-label", image, reference=label, mode=over, note=no_label),
-        Pane(PREDICTION, image, mask, mode=over),
-        Pane(TITLES[ERRORS], image, mask, truth, "errors", note=no_truth),
-        Pane(TITLES[LABEL_ERRORS], image, label, truth, "errors", note=no_truth or no_label),
-        Pane(TITLES[DISAGREEMENT], image, mask, label, "errors", DISAGREEMENT_WORDS, note=no_label),
+        pane(IMAGE, predicted, drawn, "outline") if contours else Pane(IMAGE, image),
+        pane("Truth", Maps(None), truth, over, no_truth),
+        pane("Pseudo-label", Maps(None), label, over, no_label),
+        pane(PREDICTION, predicted, Maps(None), over),
+        pane(TITLES[ERRORS], predicted if truth.classes else Maps(mask), truth, "errors", no_truth),
+        pane(TITLES[LABEL_ERRORS], taught, actual, "errors", no_truth or no_label),
+        pane(TITLES[DISAGREEMENT], predicted if label.classes else Maps(mask), label, "errors", no_label),
         Pane(PROBABILITY, image, mask, mode="probability"),
         Pane(UNCERTAINTY, image, urls.uncertainty(source.prediction_set_id, image_id), mode="probability"),
     )
@@ -247,15 +285,24 @@ def _panes(source: Source, table: ScoreTable, choice: Choice, image_id: str, con
 def _readings(source: Source, image: Detail, classes: tuple[str, ...]) -> list[Reading]:
     """Return what the viewer shows of the pixel under the pointer, independent of the panes."""
     image_id, set_id = image.image_id, source.prediction_set_id
-    readings = [Reading(PROBABILITY, urls.prediction(set_id, image_id))]
+    mask = urls.prediction(set_id, image_id)
+    readings = [Reading(PROBABILITY, mask)]
+    if numbers := classes_url(source, image_id):
+        readings.append(Reading(PREDICTION, numbers, "class", source.classes, mask))
     if image.uncertainty is not None:
         readings.append(Reading(UNCERTAINTY, urls.uncertainty(set_id, image_id), "share"))
     if image.dice.get("label") is not None:
-        readings.append(Reading("Pseudo-label", reference_url(source, "label", image_id), "label"))
+        levels, numbers = reference_maps(source, "label", image_id)
+        readings.append(Reading("Pseudo-label", levels or "", "label"))
+        if numbers:
+            readings.append(Reading("Pseudo-label, class", numbers, "class", source.classes))
     if image.dice.get("truth") is not None:
-        if len(classes) > 2:
+        levels, numbers = reference_maps(source, "truth", image_id)
+        if numbers:
+            readings.append(Reading("Truth", numbers, "class", source.classes))
+        elif len(classes) > 2:
             address = urls.truth(source.dataset_id, image_id, classes=True, version=source.truth_version)
             readings.append(Reading("Truth", address, "class", classes))
         else:
-            readings.append(Reading("Truth", reference_url(source, "truth", image_id), "mask", classes))
+            readings.append(Reading("Truth", levels or "", "mask", classes))
     return readings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -19,6 +20,7 @@ from dashboard.views.gallery.order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Ar
 from dashboard.views.gallery.suspicion import Signal, strongest
 from db import predictions, rounds, runs
 from db.models import Dataset, LabelSet, PredictionSet, Run
+from engine.imaging.class_colours import class_colours
 from engine.training.run_details import weights_note
 
 
@@ -26,6 +28,8 @@ from engine.training.run_details import weights_note
 class Source:
     """A run and its predictions on its own dataset. `prediction_set_id` is empty while there are none.
 
+    `classes` are the names of the classes that the run tells apart, background first; empty for foreground alone.
+    `truth_in_classes` and `label_in_classes` say which references have them, too.
     `weights` is like "encoder weights: ImageNet" for a pretrained network, else empty.
     """
 
@@ -35,6 +39,10 @@ class Source:
     dataset_name: str
     image_count: int
     truth_version: int
+    classes: tuple[str, ...]
+    class_colours: tuple[str, ...]
+    truth_in_classes: bool
+    label_in_classes: bool
     prediction_set_id: str
     predicted: int
     label_set_id: str | None
@@ -81,6 +89,10 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         dataset_name=dataset.name,
         image_count=dataset.image_count,
         truth_version=dataset.truth_version,
+        classes=tuple(str(entry["name"]) for entry in run.classes),
+        class_colours=tuple(class_colours(run.classes)),
+        truth_in_classes=runs.truth_in_classes(run, dataset),
+        label_in_classes=bool(run.classes and run.label_set_id),
         prediction_set_id=prediction_set.id if prediction_set else "",
         predicted=predicted,
         label_set_id=run.label_set_id,
@@ -93,13 +105,20 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
     )
 
 
+class Maps(NamedTuple):
+    """The URLs of a reference: its grey levels, or the class numbers that say it all, or both."""
+
+    levels: str | None
+    classes: str | None = None
+
+
 @dataclass(frozen=True)
 class Thumbnail:
     """One image with the URLs of its masks; `score` and `success` are None without a reference.
 
-    The reference is its `truth` or its `label`, the pseudo-label that the run was trained on. `uncertainty` in [0, 1]
-    is the mean of its map; both are None for masks of old versions. `note` names what the image is sorted by, unless
-    that is its score, area or name.
+    The reference is its `truth` or its `label`, the pseudo-label that the run was trained on. `classes` are the class
+    numbers of the mask, None for foreground alone. `uncertainty` in [0, 1] is the mean of its map; both are None for
+    masks of old versions. `note` names what the image is sorted by, unless that is its score, area or name.
     """
 
     image_id: str
@@ -107,9 +126,10 @@ class Thumbnail:
     split: str
     image: str
     mask: str
-    reference: str | None
-    truth: str | None
-    label: str | None
+    classes: str | None
+    reference: Maps | None
+    truth: Maps | None
+    label: Maps | None
     uncertainty_map: str | None
     uncertainty: float | None
     score: float | None
@@ -132,7 +152,7 @@ def _thumbnail(
     image_id, score = table.image_ids[row], known(arrangement.scores[row])
     unsure = known(table.uncertainty[row])
     masks = {
-        reference: reference_url(source, reference, image_id, size_px)
+        reference: reference_maps(source, reference, image_id, size_px)
         for reference in table.references
         if np.isfinite(table.scores(reference, choice.threshold)[row])
     }
@@ -142,6 +162,7 @@ def _thumbnail(
         split=str(table.splits[row]),
         image=urls.image(source.dataset_id, image_id, size_px),
         mask=urls.prediction(source.prediction_set_id, image_id, size_px),
+        classes=classes_url(source, image_id, size_px),
         reference=masks.get(choice.reference),
         truth=masks.get("truth"),
         label=masks.get("label"),
@@ -177,11 +198,29 @@ def _noting(table: ScoreTable, arrangement: Arrangement, choice: Choice) -> Call
     return lambda row: ""
 
 
-def reference_url(source: Source, reference: Reference, image_id: str, size: int | None = None) -> str:
-    """Return the URL of an image's reference mask."""
+def reference_maps(source: Source, reference: Reference, image_id: str, size: int | None = None) -> Maps:
+    """Return the URLs of an image's reference, with the classes of the run where it has them."""
     if reference == "label" and source.label_set_id:
-        return urls.label(source.label_set_id, image_id, size)
-    return urls.truth(source.dataset_id, image_id, size, version=source.truth_version)
+        classes = urls.label_classes(source.label_set_id, image_id, size) if source.label_in_classes else None
+        return Maps(urls.label(source.label_set_id, image_id, size), classes)
+    version = source.truth_version
+    if not source.truth_in_classes:
+        return Maps(urls.truth(source.dataset_id, image_id, size, version=version))
+    run_id = None if source.label_set_id else source.run_id
+    return Maps(None, urls.truth(source.dataset_id, image_id, size, classes=True, run_id=run_id, version=version))
+
+
+def classes_url(source: Source, image_id: str, size: int | None = None) -> str | None:
+    """Return the URL of a mask's class numbers; None if the run knows foreground alone."""
+    return urls.prediction_classes(source.prediction_set_id, image_id, size) if source.classes else None
+
+
+class ClassScore(NamedTuple):
+    """Scores of a class in one image against truth, at threshold 0.5; None where neither truth nor mask has it."""
+
+    name: str
+    dice: float | None
+    iou: float | None
 
 
 @dataclass(frozen=True)
@@ -190,7 +229,8 @@ class Detail:
 
     `teacher_dice` is the Dice of the pseudo-label against truth at 0.5, and `lead` how much nearer to truth the network
     is; both None without truth or label. `flip_agreement` is the Dice at 0.5 between the masks of the image and of the
-    flipped image. `suspicion` in (0, 1) is the mean of the image's rank shares in its `signals`; high is suspicious.
+    flipped image. `score` is what the gallery counts successes by, and `classes` has those of each class that the run
+    tells apart. `suspicion` in (0, 1) is the mean of the image's rank shares in its `signals`; high is suspicious.
     """
 
     image_id: str
@@ -207,6 +247,8 @@ class Detail:
     lead: float | None
     dice: dict[Reference, float | None]
     iou: dict[Reference, float | None]
+    score: float | None
+    classes: tuple[ClassScore, ...]
     success: bool | None
     position: int | None
     total: int
@@ -223,7 +265,7 @@ def detail(table: ScoreTable, arrangement: Arrangement, choice: Choice, image_id
     rows = arrangement.rows
     references = [reference for reference in REFERENCE_TITLES if reference in table.references]
     dice = {reference: known(table.scores(reference, choice.threshold)[row]) for reference in references}
-    chosen = dice.get(choice.reference)
+    chosen = known(arrangement.scores[row])
     signals = {name: float(values[row]) for name, values in arrangement.signals.items() if np.isfinite(values[row])}
     return Detail(
         image_id=image_id,
@@ -240,12 +282,20 @@ def detail(table: ScoreTable, arrangement: Arrangement, choice: Choice, image_id
         lead=known(arrangement.lead[row]),
         dice=dice,
         iou={reference: None if score is None else iou_from_dice(score) for reference, score in dice.items()},
+        score=chosen,
+        classes=_class_scores(table, row),
         success=None if chosen is None else chosen >= choice.success_from,
         position=place,
         total=len(rows),
         previous_id=table.image_ids[rows[place - 1]] if place else None,
         next_id=table.image_ids[rows[place + 1]] if place is not None and place + 1 < len(rows) else None,
     )
+
+
+def _class_scores(table: ScoreTable, row: int) -> tuple[ClassScore, ...]:
+    dice = [known(score) for score in table.class_dice[row, 1:]] if table.has_class_scores else []
+    scores = zip(table.classes[1:], dice, strict=False)
+    return tuple(ClassScore(name, each, None if each is None else iou_from_dice(each)) for name, each in scores)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from dashboard.facts import wording
-from dashboard.facts.scores import Reference, ScoreTable
+from dashboard.facts.scores import ScoreTable
 from dashboard.views.gallery import order as gallery_order
 from dashboard.views.gallery.order import (
     EVERYTHING,
@@ -29,12 +29,32 @@ SORT_HELP = (
     "its pseudo-label, uncertainty, another mask for the flipped image, an unusual area. Below the images, *How "
     "reliable are these orders?* compares it with truth where there is some."
 )
+ALL_CLASSES = "All classes"
+CLASS_HELP = (
+    "With one class, masks, truth, errors and scores are of that class alone, and images have no score where neither "
+    "truth nor mask has it. With all classes, the score of an image is the mean Dice over the classes that occur in "
+    "its truth or its mask. Scores of classes are those at threshold 0.50, whatever the mask threshold."
+)
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 MEASURE_HELP: dict[Measure, str] = {
     "area": "Share of the image that the mask covers.",
     "uncertainty": "Mean entropy of the mask, from 0 (every pixel is certain) to 1.",
     "mirror": "Dice between the masks of the image and of the flipped image, at threshold 0.5.",
 }
+
+
+def choose_class(table: ScoreTable, choice: Choice) -> Choice:
+    """Draw the choice of a class if there are several; return `choice` with the class and what scores are of."""
+    if not table.classes:
+        return choice
+    names = table.classes[1:]
+    if st.session_state.get("class", ALL_CLASSES) not in (ALL_CLASSES, *names):
+        st.session_state["class"] = ALL_CLASSES  # another run's class
+    bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
+    name = st.selectbox("Class", [ALL_CLASSES, *names], key="class", width=180, help=CLASS_HELP, **bound)
+    index = names.index(name) + 1 if name in names else 0
+    by_class = choice.reference == "truth" and table.has_class_scores
+    return replace(choice, class_index=index, class_name=name if index else "", by_class=by_class)
 
 
 def choose_order(table: ScoreTable, run_id: str, choice: Choice, views: list[str]) -> Choice:
@@ -49,7 +69,7 @@ def choose_order(table: ScoreTable, run_id: str, choice: Choice, views: list[str
         search = st.text_input("Name contains", key="search", type="search", width=130, live=True, **bound)
         st.selectbox("View", views, key="view", bind="query-params", width=190)
         with st.popover("More filters", icon=":material/filter_alt:", key="more-filters"):
-            spans, nearer = _more(table, choice.reference, bound)
+            spans, nearer = _more(table, choice, bound)
     return replace(choice, show=show, split=split, sort=sort, search=search or "", spans=spans, nearer=nearer)
 
 
@@ -71,12 +91,12 @@ def _start_run(run_id: str, sorts: list[Sort], views: list[str]) -> None:
         state["view"] = views[0]
 
 
-def _more(table: ScoreTable, reference: Reference, bound: dict[str, Any]) -> tuple[dict[Measure, Span], Nearer]:
+def _more(table: ScoreTable, choice: Choice, bound: dict[str, Any]) -> tuple[dict[Measure, Span], Nearer]:
     spans: dict[Measure, Span] = {}
-    for measure in gallery_order.measures(table, reference):
+    for measure in gallery_order.measures(table, choice.reference):
         percent = measure == "area"
         spans[measure] = st.slider(
-            measure_title(measure, reference),
+            measure_title(measure, choice),
             *EVERYTHING,
             EVERYTHING,
             0.005 if percent else 0.01,
@@ -118,6 +138,7 @@ def _clear() -> None:
     for key in ("show", "split", "nearer"):
         st.session_state[key] = "All"
     st.session_state["search"] = ""
+    st.session_state["class"] = ALL_CLASSES
     for measure in MEASURES:
         st.session_state[measure] = EVERYTHING
     first_page()

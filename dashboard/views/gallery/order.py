@@ -69,6 +69,9 @@ class Choice:
 
     `spans` limits measures in [0, 1], both ends included, and excludes images without that measure; `EVERYTHING` is no
     limit. `nearer` keeps the images in which the network or the pseudo-label is nearer to truth.
+
+    `class_index` is the class whose masks are shown, 0 for all of them. `by_class` is whether scores are those of this
+    class, or means over all classes; otherwise they are of foreground.
     """
 
     reference: Reference
@@ -80,6 +83,21 @@ class Choice:
     search: str = ""
     spans: Mapping[Measure, Span] = field(default_factory=dict)
     nearer: Nearer = "All"
+    class_index: int = 0
+    class_name: str = ""
+    by_class: bool = False
+
+    @property
+    def score_title(self) -> str:
+        """What the scores are, with their reference."""
+        if not self.by_class:
+            return SCORE_TITLES[self.reference]
+        return f"Dice of {self.class_name if self.class_index else 'classes'} vs truth"
+
+    @property
+    def score_note(self) -> str:
+        """The same, short enough for a tile and the histogram."""
+        return self.score_title if self.reference == "truth" else "agreement"
 
 
 @dataclass(frozen=True)
@@ -137,6 +155,13 @@ def sorts(table: ScoreTable) -> list[Sort]:
     return [first, *(sort for sort in offered if sort != first)]
 
 
+def scores_of(table: ScoreTable, choice: Choice) -> np.ndarray:
+    """Return the chosen score of each image, (N,), NaN where it has none; of classes it is that at threshold 0.5."""
+    if choice.by_class:
+        return table.class_dice[:, choice.class_index]
+    return table.scores(choice.reference, choice.threshold)
+
+
 def measures(table: ScoreTable, reference: Reference) -> list[Measure]:
     """Return the measures by which a table's images can be filtered. Against the label, agreement is the score."""
     available: dict[Measure, bool] = {
@@ -152,7 +177,7 @@ def measures(table: ScoreTable, reference: Reference) -> list[Measure]:
 def measured(table: ScoreTable, choice: Choice, measure: Measure) -> np.ndarray:
     """Return a measure of each image at the chosen mask threshold, (N,), NaN where unknown."""
     values: dict[Measure, Callable[[], np.ndarray]] = {
-        "score": lambda: table.scores(choice.reference, choice.threshold),
+        "score": lambda: scores_of(table, choice),
         "area": lambda: table.area(choice.threshold),
         "uncertainty": lambda: table.uncertainty,
         "agreement": lambda: table.scores("label", choice.threshold),
@@ -163,7 +188,7 @@ def measured(table: ScoreTable, choice: Choice, measure: Measure) -> np.ndarray:
 
 def arrange(table: ScoreTable, choice: Choice) -> Arrangement:
     """Return the selected images in order. Images without the value to sort by come last."""
-    scores = table.scores(choice.reference, choice.threshold)
+    scores = scores_of(table, choice)
     lead = table.lead(choice.threshold)
     matching = _matching(table, choice, lead)
     scored = matching & np.isfinite(scores)
@@ -221,10 +246,10 @@ def _sort_keys(
     }[choice.sort]()
 
 
-def measure_title(measure: Measure, reference: Reference) -> str:
+def measure_title(measure: Measure, choice: Choice) -> str:
     """Return the title of a measure; a score names its reference."""
     return {
-        "score": upper_first(SCORE_TITLES[reference]),
+        "score": upper_first(choice.score_title),
         "area": "Area of the mask",
         "uncertainty": "Uncertainty",
         "agreement": upper_first(SCORE_TITLES["label"]),
@@ -244,7 +269,7 @@ def filters_in_words(choice: Choice) -> list[str]:
     for measure, span in choice.spans.items():
         if span != EVERYTHING:
             low, high = (f"{end:.1%}" if measure == "area" else f"{end:.2f}" for end in span)
-            title = measure_title(measure, choice.reference)
+            title = measure_title(measure, choice)
             words.append(f"{title if title.startswith('Dice') else title[:1].lower() + title[1:]} {low} to {high}")
     if choice.search.strip():
         words.append(f"name contains “{choice.search.strip()}”")

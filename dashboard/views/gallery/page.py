@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import wording
-from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui import charts, status
@@ -14,17 +16,15 @@ from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.threshold import mask_threshold
 from dashboard.views.gallery import facts
-from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, image_detail, open_image
+from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, chosen_classes, image_detail, open_image
 from dashboard.views.gallery.facts import Source, Thumbnail
-from dashboard.views.gallery.filters import choose_order, filter_line, first_page
+from dashboard.views.gallery.filters import choose_class, choose_order, filter_line, first_page
 from dashboard.views.gallery.order import Arrangement, Choice, arrange
 from dashboard.views.gallery.rank_trust import rank_trust
 from db import runs
 from db.models import utc_now
 from db.submissions import NotReady, submit_predict
 
-# Short, under each tile and the histogram: every score names its reference.
-SCORE_NOTES: dict[Reference, str] = {"truth": "Dice vs truth", "label": "agreement"}
 RIVALS = "Label, network, truth"
 MODES: dict[str, Mode] = {
     "Errors": "errors",
@@ -36,8 +36,9 @@ MODES: dict[str, Mode] = {
     UNCERTAINTY: "probability",
     "Image": "image",
 }
-# Modes that draw the reference; others do not load it.
+# Modes that draw the reference, and the classes; others do not load them.
 DRAWS_REFERENCE: tuple[Mode, ...] = ("errors", "outline", "side by side")
+COLOURS_CLASSES: tuple[Mode, ...] = ("fill", "outline", "side by side")
 LARGE_TILE_PX = 256
 POLL_S = 2.0
 
@@ -61,14 +62,14 @@ def main() -> None:
         return
     table = score_table(source.prediction_set_id)
     with head:
-        reference = _choose_reference(table)
+        choice = choose_class(table, Choice(_choose_reference(table)))
         with st.popover("Display", icon=":material/tune:"):
             st.slider("Opacity of the masks", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params")
             st.slider("Width of a tile", 128, 384, 208, 16, format="%d px", key="tile", bind="query-params")
     summary = st.container(horizontal=True, gap="medium")
     thresholds, counts, spread = (summary.container(width=width) for width in (290, 250, "stretch"))
     with thresholds:
-        threshold, success_from = _choose_thresholds()
+        threshold, success_from = _choose_thresholds(table.has_class_scores)
     with head:
         downloads(
             threshold=threshold,
@@ -77,7 +78,8 @@ def main() -> None:
             masks=source.predicted,
             unsure=table.has_uncertainty,
         )
-    choice = choose_order(table, run_id, Choice(reference, threshold, success_from), _views(table))
+    choice = replace(choice, threshold=threshold, success_from=success_from)
+    choice = choose_order(table, run_id, choice, _views(table))
     arrangement = arrange(table, choice)
     with counts:
         _counts(source, table, arrangement, choice)
@@ -200,8 +202,9 @@ def _predict_button(source: Source, label: str) -> None:
     st.rerun()
 
 
-def _choose_thresholds() -> tuple[float, float]:
-    threshold = mask_threshold("All scores are updated at once.")
+def _choose_thresholds(several_classes: bool) -> tuple[float, float]:
+    of_classes = " Scores of classes stay those at threshold 0.50." if several_classes else ""
+    threshold = mask_threshold(f"All scores are updated at once.{of_classes}")
     success_from = st.slider(
         "Counts as success from Dice",
         0.0,
@@ -243,7 +246,7 @@ def _close_detail() -> None:
 
 def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
     st.metric(
-        f"Mean {SCORE_TITLES[choice.reference]}",
+        f"Mean {choice.score_title}",
         wording.score(arrangement.mean_score),
         delta=source.weights or None,
         delta_color="off",
@@ -254,7 +257,10 @@ def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice:
         st.metric("Successes", f"{arrangement.successes:,}", width="content", help=scored)
         st.metric("Failures", f"{arrangement.failures:,}", width="content", help=scored)
         if arrangement.unscored:
-            st.metric("Without reference", f"{arrangement.unscored:,}", width="content")
+            missing = "Without this class" if choice.by_class and choice.class_index else "Without reference"
+            st.metric(missing, f"{arrangement.unscored:,}", width="content")
+    if choice.by_class and choice.threshold != 0.5:
+        st.caption(f"{upper_first(choice.score_title)} is that at threshold 0.50.")
     if table.has_rivalry:
         nearer = arrangement.nearer
         st.caption(
@@ -268,7 +274,7 @@ def _histogram(arrangement: Arrangement, choice: Choice) -> None:
     charts.histogram(
         arrangement.scores[arrangement.matching],
         key="scores",
-        x_title=upper_first(SCORE_NOTES[choice.reference]),
+        x_title=upper_first(choice.score_note),
         threshold=choice.success_from,
         height_px=190,
     )
@@ -292,16 +298,18 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
     place = st.container()
     page = _choose_page(source, arrangement, choice)
     with place:
-        _describe_columns(choice)
+        _describe_tiles(source, choice)
         size_px = 192 if st.session_state["tile"] <= LARGE_TILE_PX else 384
         thumbnails = facts.thumbnails(source, table, arrangement, choice, page, size_px)
         chosen = mask_grid(
-            [_tile(thumbnail, choice.reference) for thumbnail in thumbnails],
+            [_tile(thumbnail, choice) for thumbnail in thumbnails],
             key="gallery-grid",
             mode=MODES[st.session_state["view"]],
             threshold=choice.threshold,
             opacity=st.session_state["opacity"],
             tile_px=st.session_state["tile"],
+            only_class=choice.class_index or None,
+            class_colours=source.class_colours,
         )
     if "truth" in table.references:
         chosen = chosen or rank_trust(table, choice)
@@ -310,18 +318,30 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
         st.rerun()
 
 
-def _describe_columns(choice: Choice) -> None:
+def _describe_tiles(source: Source, choice: Choice) -> None:
+    mode = MODES[st.session_state["view"]]
     if st.session_state["view"] == RIVALS:
         st.caption("Image, pseudo-label, prediction and truth, from left to right.")
-    elif MODES[st.session_state["view"]] == "side by side":
+    elif mode == "side by side":
         st.caption(f"Image, prediction and {REFERENCE_WORDS[choice.reference]}, from left to right.")
+    if mode in COLOURS_CLASSES:
+        chosen_classes(source, choice)
 
 
 def _choose_page(source: Source, arrangement: Arrangement, choice: Choice) -> int:
     wish = st.query_params.get("page", "1")
     start = min(max(int(wish), 1), arrangement.pages) if wish.isdecimal() else 1
     # One key for each selection: page 3 of one means nothing in another.
-    kept = (source.run_id, choice.show, choice.split, choice.sort, choice.search, choice.nearer, arrangement.pages)
+    kept = (
+        source.run_id,
+        choice.show,
+        choice.split,
+        choice.sort,
+        choice.search,
+        choice.nearer,
+        choice.class_index,
+        arrangement.pages,
+    )
     key = "-".join(map(str, ("gallery-page", *kept, *choice.spans.values())))
     with st.container(horizontal=True, vertical_alignment="center"):
         page = st.pagination(arrangement.pages, default=start, key=key)
@@ -346,27 +366,33 @@ def _turn(label: str, shortcut: str, key: str, page: int, there: bool) -> None:
     )
 
 
-def _tile(thumbnail: Thumbnail, reference: Reference) -> Tile:
+def _tile(thumbnail: Thumbnail, choice: Choice) -> Tile:
     view = st.session_state["view"]
     uncertain, mode = view == UNCERTAINTY, MODES[view]
     notes = [thumbnail.split]
     if thumbnail.reference:
-        notes.append(SCORE_NOTES[reference])
+        notes.append(choice.score_note)
     note = thumbnail.note
     if not note and uncertain and thumbnail.uncertainty is not None:
         note = f"uncertainty {thumbnail.uncertainty:.3f}"
     mask = thumbnail.uncertainty_map if uncertain else thumbnail.mask
     beside = thumbnail.truth if view == RIVALS else thumbnail.reference
+    levels, numbers = beside if beside and mode in DRAWS_REFERENCE else (None, None)
+    by_class = mode in COLOURS_CLASSES or (mode == "errors" and numbers is not None)
+    teacher, taught = thumbnail.label if thumbnail.label and view == RIVALS else (None, None)
     return Tile(
         id=thumbnail.image_id,
         title=thumbnail.name,
         image=thumbnail.image,
         mask=None if mode == "image" else mask,
-        reference=beside if mode in DRAWS_REFERENCE else None,
-        teacher=thumbnail.label if view == RIVALS else None,
+        reference=levels,
+        teacher=teacher,
         subtitle=" · ".join(notes) + (f"\n{note}" if note else ""),
         badge=wording.score(thumbnail.score),
         tone="neutral" if thumbnail.success is None else "good" if thumbnail.success else "bad",
+        classes=thumbnail.classes if by_class else None,
+        reference_classes=numbers,
+        teacher_classes=taught,
     )
 
 

@@ -36,10 +36,11 @@ def rank_trust(table: ScoreTable, choice: Choice) -> str | None:
 
 
 def _trusted(found: list[RankTrust], choice: Choice) -> str | None:
+    of_what = " It is that of foreground at the mask threshold, not of classes." if choice.by_class else ""
     st.markdown(
         "These orders do not use truth. Here they are compared with truth, on all images of the run that have it: "
         "Spearman is 1 for the same order as Dice vs truth (worst first), and 0 for an unrelated order. "
-        f"A failure is a Dice vs truth below {choice.success_from:.2f}, as set above."
+        f"A failure is a Dice vs truth below {choice.success_from:.2f}, as set above.{of_what}"
     )
     st.dataframe([_row(each) for each in found], hide_index=True)
     names = {TITLES[each.signal]: each for each in found if each.trust.spearman is not None}

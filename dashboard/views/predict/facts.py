@@ -9,8 +9,10 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts.jobs import JobView, job_view
+from db import runs
 from db.models import Dataset, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
 from engine.core.run_parameters import PredictionParams
+from engine.imaging.class_colours import class_colours
 from engine.training.run_details import weights_note
 
 
@@ -45,6 +47,8 @@ class SetView:
     """A prediction set: `predicted` of `images` images of a dataset have a mask. `weights` as for a `RunChoice`.
 
     `fresh` is whether the images were imported only to be predicted, `own` whether the run was trained on them.
+    `classes` are the names of the classes that the run tells apart, background first, or empty; `truth_in_classes` is
+    whether truth has them, too, and `trained_on_truth` whether the run was trained on this truth.
     """
 
     id: str
@@ -62,6 +66,10 @@ class SetView:
     images: int
     predicted: int
     job: JobView | None
+    classes: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
+    truth_in_classes: bool = False
+    trained_on_truth: bool = False
 
     @property
     def at_work(self) -> bool:
@@ -163,6 +171,10 @@ def _set_views(
             images=dataset.image_count,
             predicted=count,
             job=job_view(job, now, lost_after_s),
+            classes=tuple(str(entry["name"]) for entry in run.classes),
+            class_colours=tuple(class_colours(run.classes)),
+            truth_in_classes=runs.truth_in_classes(run, dataset),
+            trained_on_truth=dataset.id == run.dataset_id and run.label_set_id is None,
         )
         for row, dataset, run, job, count in session.execute(query)
     )

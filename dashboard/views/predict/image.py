@@ -7,6 +7,8 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.facts import urls, wording
+from dashboard.facts.scores import upper_first
+from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import Pane, viewer
 from dashboard.views.predict.facts import SetView
 from dashboard.views.predict.mask_facts import Place, Shown
@@ -44,24 +46,37 @@ def prediction_image(
     """Draw one image instead of the grid; `rival` is the set of a second network that has a mask of it."""
     _scores(view, rival, image)
     pixels = urls.image(view.dataset_id, image.id)
-    truth = urls.truth(view.dataset_id, image.id, version=view.truth_version) if image.has_truth else None
+    truth, numbers = truth_of(view, image.id) if image.has_truth else (None, None)
     networks = [view, rival] if rival else [view]
     masks = [
-        Pane(each.run_name if rival else "Prediction", pixels, mask=urls.prediction(each.id, image.id))
+        Pane(
+            each.run_name if rival else "Prediction",
+            pixels,
+            mask=urls.prediction(each.id, image.id),
+            classes=predicted_classes(each, image.id),
+            class_names=each.classes,
+        )
         for each in networks
     ]
     if wipe:
-        panes = [Pane("Truth", pixels, mask=truth), *masks] if truth and rival is None else masks
+        whole = Pane("Truth", pixels, mask=truth, reference_classes=numbers, class_names=view.classes)
+        panes = [whole, *masks] if image.has_truth and rival is None else masks
     else:
         panes = [Pane("Image", pixels), *masks]
-        if truth:
-            for pane in masks:
+        if image.has_truth:
+            for each, pane in zip(networks, masks, strict=True):
                 title = f"Errors vs truth: {pane.title}" if rival else "Errors vs truth"
-                panes.append(replace(pane, title=title, reference=truth, mode="errors"))
+                levels, classes = truth_of(each, image.id)
+                own = pane.classes if classes else None
+                panes.append(
+                    replace(pane, title=title, reference=levels, mode="errors", classes=own, reference_classes=classes)
+                )
         elif rival is None:
             panes.append(replace(masks[0], title="Probability", mode="probability"))
         if image.uncertainty is not None and rival is None:
             panes.append(Pane("Uncertainty", pixels, mask=urls.uncertainty(view.id, image.id), mode="probability"))
+    if view.classes:
+        class_legend(view.classes, range(1, len(view.classes)), colours=view.class_colours)
     viewer(
         panes,
         key="prediction-viewer",
@@ -69,14 +84,34 @@ def prediction_image(
         opacity=opacity,
         wipe=wipe,
         height_px=640 if wipe else 420,
+        class_colours=view.class_colours,
     )
+
+
+def predicted_classes(view: SetView, image_id: str, size: int | None = None) -> str | None:
+    """Return the URL of a mask's class numbers; None if the run knows foreground alone."""
+    return urls.prediction_classes(view.id, image_id, size) if view.classes else None
+
+
+def truth_of(view: SetView, image_id: str, size: int | None = None) -> tuple[str | None, str | None]:
+    """Return the URL of truth as foreground, or as class numbers where it has the classes of the run: one is None."""
+    version = view.truth_version
+    if not view.truth_in_classes:
+        return urls.truth(view.dataset_id, image_id, size, version=version), None
+    run_id = view.run_id if view.trained_on_truth else None
+    return None, urls.truth(view.dataset_id, image_id, size, classes=True, run_id=run_id, version=version)
+
+
+def dice_title(view: SetView) -> str:
+    """Return what a Dice of this page is: also where a run tells classes apart it is that of foreground."""
+    return "Foreground Dice vs truth" if view.classes else "Dice vs truth"
 
 
 def _scores(view: SetView, rival: SetView | None, image: Shown) -> None:
     of_run = f" ({wording.escaped(view.run_name)})" if rival else ""
     of_rival = f" ({wording.escaped(rival.run_name)})" if rival else ""
     numbers = [
-        (f"Dice vs truth{of_run}", image.dice, wording.score, None),
+        (f"{dice_title(view)}{of_run}", image.dice, wording.score, None),
         (f"Dice vs truth{of_rival}", image.rival_dice if rival else None, wording.score, None),
         ("Dice between the two", image.alike, wording.score, ALIKE_HELP),
         (f"Mask covers{of_run}", image.area, "{:.1%}".format, None),
@@ -86,4 +121,7 @@ def _scores(view: SetView, rival: SetView | None, image: Shown) -> None:
         for label, value, text, explanation in numbers:
             if value is not None:
                 st.metric(label, text(value), width="content", help=explanation)
+        for name, area in zip(view.classes[1:], image.class_areas, strict=False):
+            if area:
+                st.metric(f"{upper_first(name)} covers{of_run}", f"{area:.1%}", width="content")
         st.metric("Size", f"{image.width_px} × {image.height_px} px", width="content")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -98,8 +98,8 @@ class Masks:
 class Shown:
     """One image. Scores are against truth at the threshold, None without truth; `alike` is between the networks.
 
-    `area` is the foreground's share at the threshold, None if only the mask itself can tell. `uncertainty` in [0, 1]
-    is the mean of its map, None if there is none.
+    `area` is the foreground's share at the threshold, None if only the mask itself can tell, and `class_areas` that of
+    each class from 1, empty for foreground alone. `uncertainty` in [0, 1] is the mean of its map, or None without one.
     """
 
     id: str
@@ -112,10 +112,19 @@ class Shown:
     rival_dice: float | None
     rival_has_mask: bool
     alike: float | None
+    class_areas: tuple[float, ...] = ()
 
     @property
     def has_truth(self) -> bool:
         return self.dice is not None
+
+
+def areas_in_words(image: Shown, classes: Sequence[str], most: int = 4) -> str:
+    """Return the area of each class that the mask has, the largest first, like "egg 3.0%, pan 1.2%"."""
+    areas = [(area, name) for name, area in zip(classes[1:], image.class_areas, strict=False) if area]
+    areas.sort(key=lambda pair: -pair[0])
+    words = [f"{name} {area:.1%}" for area, name in areas[:most]]
+    return ", ".join([*words, *([f"{len(areas) - most} more"] if len(areas) > most else [])])
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.paging import first_page, page_numbers
+from dashboard.ui.pictures import class_legend
 from dashboard.ui.threshold import mask_threshold
 from dashboard.views.predict import mask_facts as facts
 from dashboard.views.predict.facts import SetView
-from dashboard.views.predict.image import image_bar, prediction_image
-from dashboard.views.predict.mask_facts import MaskPair, Masks, Order, Shown
+from dashboard.views.predict.image import dice_title, image_bar, predicted_classes, prediction_image, truth_of
+from dashboard.views.predict.mask_facts import MaskPair, Masks, Order, Shown, areas_in_words
 from dashboard.views.predict.rival import choose_rival, rival_progress
 from db import predictions
 from engine.imaging import codec, metrics
@@ -135,10 +136,11 @@ def _best_thresholds(view: SetView, threshold: float) -> None:
         own = predictions.with_masks(session, [view.run_id]).get(view.run_id)
     for best in facts.best_thresholds(score_table(own)) if own else ():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            foreground = "foreground " if view.classes else ""
             weights = f", {wording.escaped(view.weights)}" if view.weights else ""
             st.caption(
                 f"Best on the {wording.count(best.images, 'validation image')} of *{wording.escaped(view.run_name)}*: "
-                f"**{best.threshold:.2f}**, mean {SCORE_TITLES[best.reference]} {best.score:.3f} "
+                f"**{best.threshold:.2f}**, mean {foreground}{SCORE_TITLES[best.reference]} {best.score:.3f} "
                 f"({best.score_at_half:.3f} at 0.50{weights}).",
                 width="content",
             )
@@ -159,11 +161,11 @@ def _summary(view: SetView, rival: SetView | None, masks: Masks, threshold: floa
     else:
         of_run = f" of *{wording.escaped(view.run_name)}*" if rival else ""
         words = f"Mean over {wording.count(found.scored, 'image')} with truth: "
-        words += f"**Dice vs truth{of_run} {found.dice:.3f}**, IoU vs truth {found.iou:.3f}"
+        words += f"**{dice_title(view)}{of_run} {found.dice:.3f}**, IoU vs truth {found.iou:.3f}"
         words += ", including its training images" if view.own else ""
         parts.append(words + (wording.escaped(f" · {view.weights}") if view.weights else ""))
     if rival is not None and found.rival_dice is not None:
-        words = f"**Dice vs truth of *{wording.escaped(rival.run_name)}* {found.rival_dice:.3f}**"
+        words = f"**{dice_title(rival)} of *{wording.escaped(rival.run_name)}* {found.rival_dice:.3f}**"
         parts.append(words + (wording.escaped(f" · {rival.weights}") if rival.weights else ""))
     if found.alike is not None:
         over = wording.count(found.compared, "image")
@@ -202,6 +204,8 @@ def _grid(
     with place:
         if names and display == "Side by side":
             st.caption("Image, {} and {}, from left to right.".format(*map(wording.escaped, names)))
+        if view.classes and DISPLAYS[display].mode in ("fill", "outline", "side by side"):
+            class_legend(view.classes, range(1, len(view.classes)), colours=view.class_colours)
         chosen = mask_grid(
             [_tile(view, rival, _with_area(view, image, threshold), display) for image in images],
             mode=DISPLAYS[display].mode,
@@ -209,6 +213,7 @@ def _grid(
             opacity=opacity,
             key=f"grid-{view.id}",
             aspect=median(image.width_px / image.height_px for image in images),
+            class_colours=view.class_colours,
             error_words=("both", f"only {names[0]}", f"only {names[1]}") if names and display == BOTH else None,
         )
     if chosen:
@@ -217,47 +222,65 @@ def _grid(
 
 
 def _tile(view: SetView, rival: SetView | None, image: Shown, display: str) -> Tile:
+    mode = DISPLAYS[display].mode
     unsure = DISPLAYS[display].mask == "uncertainty"
-    reference = urls.truth(view.dataset_id, image.id, 192, version=view.truth_version) if image.has_truth else None
+    has_map = unsure and image.uncertainty is not None
+    classes = predicted_classes(view, image.id, 192) if mode != "probability" else None
+    reference, numbers = truth_of(view, image.id, 192) if image.has_truth else (None, None)
+    comparable = view.truth_in_classes
     if rival is not None and display in (BOTH, "Side by side"):
         reference = urls.prediction(rival.id, image.id, 192) if image.rival_has_mask else None
-    has_map = unsure and image.uncertainty is not None
+        numbers = predicted_classes(rival, image.id, 192) if image.rival_has_mask else None
+        comparable = rival.classes == view.classes
+    if mode == "errors" and not comparable:
+        classes = numbers = None
     return Tile(
         id=image.id,
         title=image.name,
         image=urls.thumbnail(view.dataset_id, image.id),
         mask=urls.uncertainty(view.id, image.id, 192) if has_map else urls.prediction(view.id, image.id, 192),
         reference=reference,
-        subtitle=_subtitle(image, rival is not None, unsure),
+        subtitle=_subtitle(view, image, rival is not None, unsure),
+        classes=classes,
+        reference_classes=numbers,
     )
 
 
-def _subtitle(image: Shown, compared: bool, unsure: bool) -> str:
+def _subtitle(view: SetView, image: Shown, compared: bool, unsure: bool) -> str:
     parts = ["mask is missing" if image.area is None else f"area {image.area:.1%}"]
+    areas = areas_in_words(image, view.classes)
     if unsure:
         parts.append("no map" if image.uncertainty is None else f"uncertainty {image.uncertainty:.3f}")
     if image.dice is not None:
         other = f" and {image.rival_dice:.3f}" if image.rival_dice is not None else ""
-        parts.append(f"Dice vs truth {image.dice:.3f}{other}")
+        parts.append(f"{dice_title(view)} {image.dice:.3f}{other}")
     if compared:
         parts.append("not compared yet" if image.alike is None else f"Dice between both {image.alike:.3f}")
-    return " · ".join(parts)
+    if not areas:
+        return " · ".join(parts)
+    return f"{parts[0]}: {areas}\n" + " · ".join(parts[1:])
 
 
 def _with_area(view: SetView, image: Shown, threshold: float) -> Shown:
-    """Return an image with its area, read from the mask unless it is known already; None if the mask is missing."""
+    """Return an image with its areas, read from the mask unless they are known already; None if the mask is missing."""
     files, key = resources.artifacts(), stored.prediction_key(view.id, image.id)
-    if image.area is not None:
+    if image.area is not None and not view.classes:
         return image if files.exists(key) else replace(image, area=None)
     try:
-        levels = _level_counts(files.read(key))
+        classes = files.read(stored.prediction_classes_key(view.id, image.id)) if view.classes else None
+        counts = _level_counts(files.read(key), classes)
     except MissingFile:
-        return image
-    foreground = metrics.to_mask(np.arange(256, dtype=np.uint8), threshold)
-    return replace(image, area=float(levels[foreground].sum() / levels.sum()))
+        return replace(image, area=None)
+    shares = counts[:, metrics.to_mask(np.arange(256, dtype=np.uint8), threshold)].sum(axis=1) / counts.sum()
+    return replace(image, area=float(shares.sum()), class_areas=tuple(shares[1:].tolist()))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)
-def _level_counts(png: bytes) -> np.ndarray:
-    """Return how many pixels of a stored probability have each of 256 levels, so that a threshold needs only a sum."""
-    return np.bincount(codec.decode_png(png).ravel(), minlength=256)
+def _level_counts(png: bytes, classes_png: bytes | None) -> np.ndarray:
+    """Return how many pixels of a stored probability have each class and level, (classes, 256); without class numbers
+    all are in row 0. So a threshold needs only a sum."""
+    levels = codec.decode_png(png).ravel()
+    if classes_png is None:
+        return np.bincount(levels, minlength=256)[np.newaxis]
+    pairs = codec.decode_png(classes_png).ravel().astype(np.uint16) * 256 + levels
+    return np.bincount(pairs, minlength=256 * 256).reshape(256, 256)[: pairs.max() // 256 + 1]

@@ -41,7 +41,7 @@ function themed(layout, chart) {
     title: { ...layout.title, text: layout.title?.text ? `<b>${layout.title.text}</b>` : "" },
     // Vertical and beside the legend: on top of it, its buttons would catch the clicks that hide a curve.
     modebar: { bgcolor: "rgba(0,0,0,0)", color: line, activecolor: text, orientation: "v" },
-    legend: { ...layout.legend, x: 1 - 36 / Math.max(chart.clientWidth, 200) },
+    legend: layout.legend.x === 1 ? { ...layout.legend, x: 1 - 36 / Math.max(chart.clientWidth, 200) } : layout.legend,
     hoverlabel: { bgcolor: style.getPropertyValue("--surface").trim(), font: { color: text } },
     xaxis: { ...axis, showgrid: false, ...layout.xaxis },
     yaxis: { ...axis, ...layout.yaxis },
@@ -69,20 +69,20 @@ class Curves {
     const parts = sentence.split("**").map((text, index) => Object.assign(document.createElement(index % 2 ? "strong" : "span"), { textContent: text }));
     this.sentence.replaceChildren(...parts);
     this.sentence.hidden = !sentence;
-    const charts = Object.keys(figures).map((name) => this.chart(name));
+    const charts = Object.entries(figures).map(([name, figure]) => this.chart(name, figure.layout.height));
     const Plotly = await plotly(data.library);
     adoptRules(this.tree);
     Object.values(figures).forEach((figure, index) => this.draw(Plotly, charts[index], figure));
   }
 
-  chart(name) {
+  chart(name, heightPx) {
     let chart = this.grid.querySelector(`[data-name="${name}"]`);
     if (!chart) {
       chart = Object.assign(document.createElement("div"), { className: "chart" });
       chart.dataset.name = name;
-      chart.style.height = `${this.data.height_px}px`;
       this.grid.append(chart);
     }
+    chart.style.height = `${heightPx}px`;
     return chart;
   }
 

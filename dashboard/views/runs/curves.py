@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts import urls
 from dashboard.facts.rounds import round_starts, round_views
-from dashboard.facts.run_metrics import DICE_NAME, IOU_NAME, MetricHistory, Reference
+from dashboard.facts.run_metrics import DICE_NAME, IOU_NAME, MOST_CLASSES, MetricHistory, numbered
 from dashboard.server.resources import database, settings
 from dashboard.ui import charts
 from dashboard.views.runs.facts import LiveStatus, RunHead, kept_curves, live_status, run_head
 from dashboard.views.runs.live_facts import Number, numbers, version
 from dashboard.views.runs.story import so_far
 from db.models import utc_now
+from engine.training.run_details import mean_note
 
 CHART_PX = 260
 MOST_SMOOTHING = 0.95
@@ -64,31 +65,52 @@ def shared_history(session: Session, run_id: str, status: LiveStatus) -> MetricH
 
 
 def figures(
-    reference: Reference,
+    head: RunHead,
     history: MetricHistory,
     chosen: CurveSettings,
     best_epoch: int | None,
     starts: dict[int, str],
 ) -> dict[str, dict[str, Any]]:
     """Return {name: figure}; `starts` are the rounds after the first, {first epoch: words}."""
-    titles = {"loss": "Loss", "dice": DICE_NAME[reference], "iou": IOU_NAME[reference]}
-    result = {
-        metric: charts.curves_figure(
-            _sides(history, metric),
+
+    def figure(curves: list[charts.Curve], title: str, log: bool = False) -> dict[str, Any]:
+        return charts.curves_figure(
+            curves,
             title=title,
-            log=chosen.log_scale and metric == "loss",
+            log=log,
             smoothing=chosen.smoothing,
             best_epoch=best_epoch,
             starts=starts,
             height_px=CHART_PX,
         )
-        for metric, title in titles.items()
-    }
+
+    scores = {"dice": DICE_NAME[head.reference], "iou": IOU_NAME[head.reference]}
+    mean = f", {mean_note(head.classes)}" if head.classes else ""
+    result = {"loss": figure(_sides(history, "loss"), "Loss", chosen.log_scale)}
+    result |= {metric: figure(_sides(history, metric), f"{title}{mean}") for metric, title in scores.items()}
     epochs, rates = history.series("learning_rate")
     if rates:
         curve = [charts.Curve("learning rate", epochs, rates)]
         result["rate"] = charts.curves_figure(curve, title="Learning rate", log=True, starts=starts, height_px=CHART_PX)
+    left_out = len(head.classes) - 1 - MOST_CLASSES
+    which = f"the first {MOST_CLASSES} classes" if left_out > 0 else "each class"
+    for metric, title in scores.items():
+        if curves := _class_curves(history, metric, head):
+            result[f"{metric}_classes"] = figure(curves, f"{title} of {which}")
     return result
+
+
+def _class_curves(history: MetricHistory, metric: str, head: RunHead) -> list[charts.Curve]:
+    """Return a curve of each class on validation images, and beside it a dotted one on training images."""
+    curves = []
+    for number, name in numbered(head.classes):
+        sides = _sides(history, f"{metric}_{number}")
+        first: list[charts.Side] = ["", "train"]  # without validation images the training curve is the only one
+        curves += [
+            replace(side, run=name, class_number=number, colour=head.class_colours[number], group=group)
+            for side, group in zip(reversed(sides), first, strict=False)
+        ]
+    return curves
 
 
 def _sides(history: MetricHistory, metric: str) -> list[charts.Curve]:
@@ -132,8 +154,8 @@ def news(head: RunHead, status: LiveStatus, chosen: CurveSettings) -> News:
     return News(
         version=version(status),
         epoch=epoch,
-        numbers=numbers(head.reference, status),
+        numbers=numbers(head, status),
         sentence=so_far(curves, head.reference, status.best_epoch),
-        figures=figures(head.reference, history, chosen, status.best_epoch, starts),
+        figures=figures(head, history, chosen, status.best_epoch, starts),
         masks={probe.image_id: urls.probe(head.id, epoch, probe.image_id) for probe in head.probes} if epoch else {},
     )

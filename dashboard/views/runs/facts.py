@@ -15,6 +15,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
+from dashboard.facts.class_results import class_results
 from dashboard.facts.jobs import JobView, job_view
 from dashboard.facts.rounds import RoundView, round_views, rounds_total
 from dashboard.facts.run_metrics import MetricHistory, Reference
@@ -26,8 +27,10 @@ from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
 from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
 from engine.core.run_config_text import ConfigRow, config_rows
+from engine.imaging.class_colours import class_colours
+from engine.imaging.class_confusion import ClassConfusion
 from engine.training.memory_advice import memory_advice
-from engine.training.run_details import hardware_line, weights_note
+from engine.training.run_details import class_names, hardware_line, weights_note
 
 NO_MODEL = "There is no model yet: resume it to get one."
 
@@ -45,7 +48,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class RunHead:
-    """What stays the same while a run trains."""
+    """What stays the same while a run trains. `classes` are the names, background first; () for foreground alone.
+
+    `class_colours` are theirs, and `changed_classes` says how they differ from those of the dataset now.
+    """
 
     id: str
     name: str
@@ -65,6 +71,9 @@ class RunHead:
     train_images: int
     validation_images: int
     probes: tuple[Probe, ...]
+    classes: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
+    changed_classes: str = ""
 
     @property
     def changed(self) -> tuple[ConfigRow, ...]:
@@ -164,6 +173,9 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
             Probe(image.id, image.name, side, bool(run.label_set_id) or image.has_truth, image.width / image.height)
             for image, side in runs.probe_images(session, run.id)
         ),
+        classes=class_names(run.classes),
+        class_colours=tuple(class_colours(run.classes)),
+        changed_classes=runs.changed_classes(run, dataset),
     )
 
 
@@ -265,7 +277,7 @@ class RunFacts:
     """What the summary of a run is computed from. `config` is None where this version cannot parse it.
 
     `curves` are those of the network that was kept: of the round with the best epoch, or else of the last.
-    `agreement` and `truth_dice` are means over the validation masks at threshold 0.5.
+    `agreement` and `truth_dice` are means over the validation masks at threshold 0.5, `classes` their confusion.
     """
 
     head: RunHead
@@ -276,6 +288,7 @@ class RunFacts:
     agreement: float | None
     truth_dice: float | None
     rounds: tuple[RoundView, ...]
+    classes: ClassConfusion | None = None
 
     @property
     def nothing_to_find(self) -> bool:
@@ -297,6 +310,8 @@ def run_facts(session: Session, run_id: str, now: datetime, lost_after_s: float)
     history = MetricHistory()
     history.fetch(session, run_id, 0, status.epochs_done)
     rounds = round_views(session, run_id)
+    own = runs.own_prediction_set(session, run) if run.classes else None
+    classes = class_results(session, own.id) if own else None
     masks, scores = validation_masks(session, run), runs.validation_scores(session, run)
     return RunFacts(
         head=head,
@@ -307,6 +322,7 @@ def run_facts(session: Session, run_id: str, now: datetime, lost_after_s: float)
         agreement=scores.label_dice if scores else None,
         truth_dice=scores.truth_dice if scores else None,
         rounds=rounds,
+        classes=classes.validation.confusion if classes and classes.validation.images else None,
     )
 
 

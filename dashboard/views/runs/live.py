@@ -16,7 +16,7 @@ from dashboard.server.resources import database
 from dashboard.ui import charts
 from dashboard.ui.web import component
 from dashboard.views.runs import results
-from dashboard.views.runs.curves import CHART_PX, CurveSettings, News, curve_controls, news, shared_history
+from dashboard.views.runs.curves import CurveSettings, News, curve_controls, news, shared_history
 from dashboard.views.runs.facts import LiveStatus, RunHead
 from dashboard.views.runs.live_facts import Snapshot, snapshot
 
@@ -69,7 +69,6 @@ def _results(head: RunHead, status: LiveStatus, history: MetricHistory) -> tuple
         "sentence": page.news.sentence,
         "figures": page.news.figures,
         "config": charts.CONFIG,
-        "height_px": CHART_PX,
         "library": urls.plotly(),
         "follows": page.follows,
     }

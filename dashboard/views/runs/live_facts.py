@@ -6,8 +6,9 @@ import zlib
 from dataclasses import dataclass
 
 from dashboard.facts import wording
-from dashboard.facts.run_metrics import DICE_NAME, Reference
-from dashboard.views.runs.facts import LiveStatus
+from dashboard.facts.run_metrics import DICE_NAME
+from dashboard.views.runs.facts import LiveStatus, RunHead
+from engine.training.run_details import mean_note
 from engine.work.progress_words import progress_count, progress_words
 
 
@@ -62,7 +63,7 @@ class Number:
     help: str = ""
 
 
-def numbers(reference: Reference, status: LiveStatus) -> tuple[Number, ...]:
+def numbers(head: RunHead, status: LiveStatus) -> tuple[Number, ...]:
     """Return the main numbers of a run; the score names its reference, and the encoder weights it started from."""
     best = f", best epoch ({status.best_epoch})" if status.best_epoch else ""
     result = [Number("Epochs", f"{status.epochs_done} / {status.epochs_total}")]
@@ -70,7 +71,8 @@ def numbers(reference: Reference, status: LiveStatus) -> tuple[Number, ...]:
         rounds = f"{status.rounds_done} / {status.rounds_total}"
         result.append(Number("Rounds", rounds, help="Finished rounds of self-training."))
     score = wording.score(status.best_val_dice)
-    result.append(Number(f"{DICE_NAME[reference]}, validation{best}", score, status.weights))
+    note = " · ".join(filter(None, (mean_note(head.classes), status.weights)))
+    result.append(Number(f"{DICE_NAME[head.reference]}, validation{best}", score, note))
     if count := status.parameter_count:
         result.append(Number("Parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"))
     return tuple(result)

@@ -15,7 +15,7 @@ from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
 from dashboard.ui.job_panel import retry_job, stop_job
 from dashboard.ui.status import badge_text, empty_state
-from dashboard.views.runs import results
+from dashboard.views.runs import classes, results
 from dashboard.views.runs.facts import LiveStatus, RunHead, live_status, own_prediction_set_id, run_head
 from dashboard.views.runs.live import run_live
 from dashboard.views.runs.marks import delete_one, marks
@@ -100,6 +100,7 @@ def live_part(head: RunHead, drawn_stage: tuple[str, bool, int], prediction_set_
     results.notes(status)
     results.headline(head, status)
     results.run_story(head, status, prediction_set_id)
+    classes.classes_section(head, prediction_set_id)
     results.results(head, status)
 
 

@@ -42,7 +42,7 @@ ADVICE_PAGES = {
 
 def headline(head: RunHead, status: LiveStatus) -> None:
     """Draw the main numbers of a run that has ended, each with its reference."""
-    shown = [*numbers(head.reference, status)]
+    shown = [*numbers(head, status)]
     with database().reading() as session:
         run = session.get(Run, head.id)
         scores = runs.validation_scores(session, run) if run is not None else None
@@ -129,8 +129,9 @@ def results(head: RunHead, status: LiveStatus) -> None:
         return
     st.subheader("Curves")
     starts = round_starts(rounds, status.epochs_done, status.rounds_total)
-    drawn = figures(head.reference, history, curve_controls(), status.best_epoch, starts)
-    for place, (name, figure) in zip([*st.columns(2), *st.columns(2)], drawn.items(), strict=False):
+    drawn = figures(head, history, curve_controls(), status.best_epoch, starts)
+    places = [place for _ in range(0, len(drawn), 2) for place in st.columns(2)]
+    for place, (name, figure) in zip(places, drawn.items(), strict=False):
         with place:
             charts.show(figure, key=f"runs-{name}-{head.id}")
     epoch_table(head, history)
@@ -185,7 +186,7 @@ def epoch_table(head: RunHead, history: MetricHistory) -> bool:
     if not box.open:
         return False
     with box:
-        names = metric_names(head.reference)
+        names = metric_names(head.reference, head.classes)
         formats = {words: st.column_config.NumberColumn(format="%.4f") for words in names.values()}
         formats[names["learning_rate"]] = st.column_config.NumberColumn(format="%.2e")
         st.dataframe(history.table(names), hide_index=True, height=280, column_config=formats)

@@ -16,12 +16,16 @@ from dashboard.views.runs.curve_facts import CurveFacts, RateCut, RatePath
 from dashboard.views.runs.facts import RunFacts
 from dashboard.views.runs.image_facts import BetterThreshold, Difference, ImageFacts, Overlap, WeakImage
 from engine.core.run_config import RunConfig
-from engine.training.run_details import metric_in_words
+from engine.imaging.class_confusion import ClassConfusion
+from engine.training.run_details import mean_note, metric_in_words
 
 SCORE: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "agreement with the pseudo-label (Dice)"}
 SIDE: dict[Reference, str] = {"truth": "truth", "pseudo-label": "the pseudo-label"}
 BALANCE = 0.03
 """Recall and precision that differ by less than this count as balanced."""
+LEAST_CONFUSED, MOST_CONFUSED = 0.01, 3
+"""Confusions from this share of a class on are named, and at most so many."""
+MOST_CLASSES_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,10 @@ def story(facts: RunFacts) -> Story:
     """Return the summary of a run that has ended."""
     sentences = [_ending(facts), *_best(facts)]
     if facts.images is not None:
-        sentences += _masks(facts.images)
+        whose = "the masks' foreground, all classes as one," if facts.classes else "the masks"
+        sentences += _masks(facts.images, whose)
+    if facts.classes is not None:
+        sentences += _classes(facts.classes)
     if facts.curves is not None:
         sentences += _curves(facts.curves, facts)
     sentences += _rounds(facts.rounds, facts.status.rounds_total)
@@ -93,7 +100,8 @@ def _best(facts: RunFacts) -> list[str]:
         chosen += f", the one with the {way} {metric_in_words(name if unseen else name.removeprefix('val_'))[4:]}"
     if not unseen:
         return [f"{chosen}. No image was kept for validation, so there is no score on unseen images."]
-    note = f" ({status.weights})" if status.weights else ""
+    notes = ", ".join(filter(None, (mean_note(facts.head.classes), status.weights)))
+    note = f" ({notes})" if notes else ""
     return [
         f"{chosen}: **{SOFT_DICE[reference]} {wording.score(status.best_val_dice)}**{note}, of probabilities without "
         f"a threshold, over all validation pixels together at the network's size.{_nothing_to_find(facts)}"
@@ -110,7 +118,7 @@ def _nothing_to_find(facts: RunFacts) -> str:
     )
 
 
-def _masks(images: ImageFacts) -> list[str]:
+def _masks(images: ImageFacts, whose: str) -> list[str]:
     overlap, name = images.overlap, SCORE[images.reference]
     sure = ""
     if overlap.interval is not None:
@@ -118,7 +126,7 @@ def _masks(images: ImageFacts) -> list[str]:
         sure = f" (between {low:.2f} and {high:.2f} for images like these, with 95 % certainty)"
     many = wording.count(overlap.images, "validation image")
     return [
-        f"Image by image, **{name} of the masks is {overlap.dice:.3f}** on average over {many}{sure}. "
+        f"Image by image, **{name} of {whose} is {overlap.dice:.3f}** on average over {many}{sure}. "
         f"{_empty(overlap, images.reference)}{_errors(overlap, images.reference)}",
         _threshold(images.better, overlap, name),
     ]
@@ -158,6 +166,35 @@ def _threshold(better: BetterThreshold | None, overlap: Overlap, name: str) -> s
         f"At mask threshold **{better.threshold:.2f}** the mean {name} would be **{better.dice:.3f}** instead of "
         f"{overlap.dice:.3f}. It was chosen on these same images, so expect a little less on new ones."
     )
+
+
+def _classes(confusion: ClassConfusion) -> list[str]:
+    """Return the score of each class, which classes are nowhere, and which are taken for which."""
+    known = [(result.dice, result.name) for result in confusion.results if result.dice is not None]
+    nowhere = [result.name for result in confusion.results if result.dice is None]
+    sentences = []
+    if known:
+        shown = known if len(known) <= MOST_CLASSES_NAMED else sorted(known)[:MOST_CLASSES_NAMED]
+        which = "" if len(shown) == len(known) else f" lowest of {len(known)} classes"
+        scores = ", ".join(f"{wording.escaped(name)} **{dice:.3f}**" for dice, name in shown)
+        sentences.append(f"Dice vs truth of each class,{which} over the pixels of all these images together: {scores}.")
+    if nowhere:
+        named = ", ".join(f"“{wording.escaped(name)}”" for name in nowhere[:MOST_CLASSES_NAMED])
+        more = f" and {len(nowhere) - MOST_CLASSES_NAMED} more" if len(nowhere) > MOST_CLASSES_NAMED else ""
+        verb = "occurs" if len(nowhere) == 1 else "occur"
+        sentences.append(f"{named}{more} {verb} in none of them, neither in truth nor in masks.")
+    names = [wording.escaped(name) for name in confusion.names]
+    confused = [each for each in confusion.confused() if each.share >= LEAST_CONFUSED]
+    if confused:
+        pairs = [
+            f"**{names[pair.predicted]} for {names[pair.truth]}** "
+            f"({pair.share:.0%} of the pixels of {names[pair.truth]})"
+            for pair in confused[:MOST_CONFUSED]
+        ]
+        sentences.append(f"Confused most often: {'; '.join(pairs)}.")
+    elif len(known) > 1:
+        sentences.append(f"No class has as many as {LEAST_CONFUSED:.0%} of its pixels taken for another class.")
+    return sentences
 
 
 def _curves(curves: CurveFacts, facts: RunFacts) -> list[str]:

@@ -143,7 +143,10 @@ def _changes(job: Job, now: RunConfig, relevant: tuple[str, ...]) -> list[tuple[
         before = parse(RunConfig, job.payload["config"])
     except ParameterError:
         return None
-    return [(titles(path)[1], then) for path, then, _ in differences(before, now) if path.startswith(relevant)]
+    changed = differences(before, now)
+    if max(before.model.classes, 1) == max(now.model.classes, 1):  # without truth of several, 0 classes are 1
+        changed = [change for change in changed if change[0] != "model.classes"]
+    return [(titles(path)[1], then) for path, then, _ in changed if path.startswith(relevant)]
 
 
 def _stale_sentence(changes: list[tuple[str, Any]]) -> str:

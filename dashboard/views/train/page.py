@@ -112,6 +112,8 @@ def config_form(preset: str, origin: facts.Source | None, teacher: facts.Teacher
         columns=2,
         open_groups={"training"},
         idle=facts.idle_settings(teacher),
+        leave_out=() if teacher.classes else {"model.classes"},
+        choices={"model.classes": facts.class_choices(teacher)},
     )
     if form.params is not None:
         st.query_params["p"] = facts.assignments(preset, form.params)
@@ -180,7 +182,8 @@ def summary(plan: facts.Plan) -> None:
         f"Trains {plan.network} on **{wording.count(work.train_images, 'image')}**{tiles} and validates it on "
         f"**{work.validation_images:,}** others, all at "
         f"**{plan.image_size_px}&nbsp;×&nbsp;{plan.image_size_px}&nbsp;px**. Each of at most "
-        f"**{wording.count(work.epochs, 'epoch')}** takes **{wording.count(work.steps_per_epoch, 'step')}**{rounds}."
+        f"**{wording.count(work.epochs, 'epoch')}** takes **{wording.count(work.steps_per_epoch, 'step')}**{rounds}. "
+        f"{plan.classes}"
     )
     for warning in plan.warnings:
         st.warning(warning, icon=":material/warning:")
@@ -284,11 +287,12 @@ with right:
     name = run_name(proposal)
     plan, subject = None, None
     if config is not None:
-        plan = facts.plan(config, teacher.images, shapes, teacher.label_set_id is not None)
+        resolved = facts.resolved(config, teacher)
+        plan = facts.plan(resolved, teacher, shapes)
         summary(plan)
         if not teacher.problem:
             concerns(dataset_id, teacher, truth_version, config)
-        subject = network_panel.Subject(dataset_id, teacher.label_set_id, config, blocked=bool(teacher.problem))
+        subject = network_panel.Subject(dataset_id, teacher.label_set_id, resolved, blocked=bool(teacher.problem))
         network_panel.cost(plan.cost)
         network_panel.trial(subject, plan.work)
     else:

@@ -1,4 +1,4 @@
-"""Store the classes that a run tells apart, and which class its masks give for which in each image."""
+"""Store the classes that a label set and a run tell apart, and which class its masks give for which in each image."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("label_sets", sa.Column("classes", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("runs", sa.Column("classes", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("predictions", sa.Column("truth_confusion", sa.JSON(), nullable=True))
 
@@ -17,3 +18,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("predictions", "truth_confusion")
     op.drop_column("runs", "classes")
+    op.drop_column("label_sets", "classes")

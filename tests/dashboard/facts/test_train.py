@@ -13,6 +13,7 @@ from engine.imaging.codec import encode_png
 from engine.network.plan import network_plan
 from engine.store import keys as stored
 from tests.support.installation import Installation, add_discs
+from tests.support.several_classes import add_eggs_and_pans
 
 LOST_AFTER_S = 60.0
 
@@ -20,6 +21,10 @@ LOST_AFTER_S = 60.0
 @pytest.fixture
 def dataset(installation: Installation):
     return add_discs(installation, count=6)
+
+
+def truth_of(images: int, classes: tuple[str, ...] = ()) -> train.Teacher:
+    return train.Teacher(train.TRUTH, "Truth masks", "", images, classes=classes)
 
 
 def label(installation: Installation, dataset, drawn=6, dice=0.7):
@@ -80,7 +85,7 @@ def test_without_truth_only_label_sets_are_offered(installation):
 
 def test_the_plan_counts_images_and_steps():
     config = config_from("fast", {"training": {"epochs": 30, "batch_size": 4, "validation_split": 0.3}})
-    plan = train.plan(config, 274)
+    plan = train.plan(config, truth_of(274))
     assert (plan.work.train_images, plan.work.validation_images) == (192, 82)
     assert plan.work.steps_per_epoch == 48
     assert plan.image_size_px == config.model.image_size and plan.work.epochs == 30 and plan.warnings == ()
@@ -91,7 +96,7 @@ def test_settings_without_effect_for_truth_have_a_reason(installation, dataset):
     label(installation, dataset)
     end(installation)
     found = offered(installation, dataset)
-    assert train.idle_settings(found["by k-means"]) == {}
+    assert list(train.idle_settings(found["by k-means"])) == ["training.class_weights"]
     idle = train.idle_settings(found["Truth masks"])
     assert "no correction" in idle["self_training"]
     for path in idle:
@@ -101,13 +106,13 @@ def test_settings_without_effect_for_truth_have_a_reason(installation, dataset):
 
 def test_tiles_of_large_images_and_rounds_count_for_labels():
     config = config_from("fast", {"data": {"framing": "tiles"}, "self_training": {"rounds": 2}})
-    plan = train.plan(config, 10, {(512, 512): 10}, from_labels=True)
+    plan = train.plan(config, train.Teacher("0" * 32, "by k-means", "", 10), {(512, 512): 10})
     assert (plan.work.train_squares, plan.work.rounds) == (28, 2)
-    assert train.plan(config, 10, {(512, 512): 10}, from_labels=False).work.rounds == 1
+    assert train.plan(config, truth_of(10), {(512, 512): 10}).work.rounds == 1
 
 
 def test_one_image_leaves_no_validation_and_the_plan_warns():
-    plan = train.plan(PRESETS["fast"], 1)
+    plan = train.plan(PRESETS["fast"], truth_of(1))
     assert (plan.work.train_images, plan.work.validation_images) == (1, 0)
     assert any("validation" in warning for warning in plan.warnings)
     assert any("memorize" in warning for warning in plan.warnings)
@@ -210,5 +215,46 @@ def test_the_default_parameters_are_a_preset():
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.9])
 def test_the_plan_splits_as_training_will(images, share):
     taught, held = split([str(number) for number in range(images)], share)
-    plan = train.plan(config_from("fast", {"training": {"validation_split": share}}), images)
+    plan = train.plan(config_from("fast", {"training": {"validation_split": share}}), truth_of(images))
     assert (plan.work.train_images, plan.work.validation_images) == (len(taught), len(held))
+
+
+def test_truth_with_several_classes_names_them_and_counts_them_in_the_cost(installation):
+    plates = add_eggs_and_pans(installation)
+    truth = offered(installation, plates)["Truth masks"]
+    assert truth.classes == ("egg", "pan")
+    assert train.class_choices(truth) == {0: "Tell apart: egg, pan", 1: "Merge into one"}
+    assert "training.class_weights" not in train.idle_settings(truth)
+    apart, merged = (
+        train.plan(train.resolved(config_from("fast", {"model": {"classes": classes}}), truth), truth)
+        for classes in (0, 1)
+    )
+    assert apart.classes == "It tells **2 classes** apart: egg, pan."
+    assert merged.classes == "It merges 2 classes into one: egg, pan."
+    assert apart.cost.parameters > merged.cost.parameters
+
+
+def test_many_classes_are_named_in_part():
+    many = truth_of(9, tuple(f"class {number}" for number in range(1, 255)))
+    assert train.class_choices(many)[0].endswith("class 5, class 6 and 248 more")
+
+
+@pytest.mark.parametrize(("classes", "again"), [(2, 0), (1, 1)])
+def test_a_duplicate_tells_the_classes_apart_that_there_are_or_merges_them_again(installation, classes, again):
+    plates = add_eggs_and_pans(installation)
+    config = config_from("fast", {"model": {"classes": classes}}).model_dump(mode="json")
+    with installation.database.writing() as session:
+        run, _ = submissions.submit_train(session, plates.id, None, "first", "fast", config, VERSION)
+    with installation.database.reading() as session:
+        origin = train.source(session, run.id)
+    assert origin.config.model.classes == again
+    assert train.start_config("fast", ["model.classes=5"], origin)[0].model.classes == 0
+
+
+def test_a_duplicate_of_a_run_with_one_class_leaves_their_number_open(installation, dataset):
+    config = config_from("fast").model_dump(mode="json")
+    with installation.database.writing() as session:
+        run, _ = submissions.submit_train(session, dataset.id, None, "first", "fast", config, VERSION)
+    assert run.config["model"]["classes"] == 1
+    with installation.database.reading() as session:
+        assert train.source(session, run.id).config.model.classes == 0

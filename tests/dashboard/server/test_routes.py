@@ -152,6 +152,39 @@ def test_truth_as_classes_has_the_class_as_its_grey_value(dashboard, discs, serv
     assert smaller.shape == (192, 192) and set(np.unique(smaller)) == {0, 3}
 
 
+def test_truth_has_the_classes_of_the_run_that_is_named(dashboard, discs, served):
+    image_id = image_ids(dashboard, discs.id)[0]
+    run_id, _ = add_predictions(dashboard, discs)
+    with dashboard.database.writing() as session:
+        session.get_one(Run, run_id).lookup = [2 if value == 255 else 0 for value in range(256)]
+    disc = codec.decode_png(dashboard.files.read(stored.truth_key(discs.id, image_id))) == 255
+    assert (pixels(served.ask(urls.truth(discs.id, image_id, classes=True))) == disc).all()
+    assert (pixels(served.ask(urls.truth(discs.id, image_id, classes=True, run_id=run_id))) == disc * 2).all()
+    assert served.ask(urls.truth(discs.id, image_id, classes=True, run_id="0" * 32)).status == 404
+
+
+def test_classes_of_a_pseudo_label_come_whole_and_smaller(dashboard, discs, served):
+    label_set_id, image_id = add_labels(dashboard, discs), image_ids(dashboard, discs.id)[0]
+    classes = np.where(ramp() < 128, 0, 2).astype(np.uint8)
+    dashboard.files.write(stored.label_classes_key(label_set_id, image_id), codec.encode_png(classes))
+    assert (pixels(served.ask(urls.label_classes(label_set_id, image_id))) == classes).all()
+    smaller = pixels(served.ask(urls.label_classes(label_set_id, image_id, 192)))
+    assert smaller.shape == (192, 192) and set(np.unique(smaller)) == {0, 2}
+
+
+def test_predicted_classes_come_whole_and_smaller_with_no_number_between_theirs(dashboard, discs, served):
+    _, set_id = add_predictions(dashboard, discs)
+    image_id = image_ids(dashboard, discs.id)[0]
+    classes = np.where(ramp() < 128, 1, 3).astype(np.uint8)
+    address = urls.prediction_classes(set_id, image_id)
+    assert served.ask(address).status == 404, "only a run that tells classes apart has them"
+    dashboard.files.write(stored.prediction_classes_key(set_id, image_id), codec.encode_png(classes))
+    assert (pixels(served.ask(address)) == classes).all()
+    smaller = pixels(served.ask(urls.prediction_classes(set_id, image_id, 192)))
+    assert smaller.shape == (192, 192) and set(np.unique(smaller)) == {1, 3}
+    assert served.ask(address, sec_fetch_site="cross-site").status == 403
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -165,6 +198,7 @@ def test_truth_as_classes_has_the_class_as_its_grey_value(dashboard, discs, serv
         "runs/" + "0" * 32 + "/rounds/1/labels/" + "0" * 32,
         "runs/..%2F..%2Fetc/rounds/1/masks/" + "0" * 32,
         "runs/" + "0" * 32 + "/rounds/x/masks/" + "0" * 32,
+        "predictions/" + "0" * 32 + "/classes/..%2F..%2Fapp.db",
         "predictions/" + "0" * 32 + "/uncertainty/..%2F..%2Fapp.db",
         "predictions/nonsense/masks.zip",
         "preview/" + "0" * 32,

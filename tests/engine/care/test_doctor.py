@@ -24,7 +24,7 @@ from engine.labelling.base import find_method
 from engine.store import keys as stored
 from engine.work.worker import work
 from tests.support.calling import call
-from tests.support.installation import add_discs
+from tests.support.installation import add_discs, disc
 from tests.support.predicted import add_label_set, add_run
 from tests.support.training_job import submit_train
 
@@ -97,6 +97,27 @@ def test_a_picture_of_another_size_than_its_row_says_is_damaged(full):
     key = stored.image_key(dataset.id, image_ids(installation, dataset)[0])
     installation.files.write(key, codec.encode_png(np.zeros((32, 64, 3), np.uint8)))
     assert [(f.kind, f.items) for f in examine(installation).findings] == [("damaged_image", (key,))]
+
+
+def test_labels_whose_class_maps_are_gone_are_removed_whole(installation, tmp_path):
+    dataset = add_discs(installation, 3)
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for number in range(3):
+        classes = disc(seed=number)[1] * np.where(np.arange(64) < 32, 1, 2).astype(np.uint8)
+        (folder / f"disc {number}.png").write_bytes(codec.encode_png(classes))
+    source = {"kind": "folder", "path": str(folder)}
+    with installation.database.writing() as session:
+        label_set, _ = submissions.submit_masks(session, dataset.id, "halves", source, "a tool", "test")
+    work(installation.database, installation.settings)
+    assert examine(installation).clean, examine(installation).sentences()
+    gone = image_ids(installation, dataset)[0]
+    installation.files.delete(stored.label_classes_key(label_set.id, gone))
+    report = examine(installation)
+    assert kinds(report) == ["missing_label"]
+    repaired(installation, report)
+    assert not installation.files.exists(stored.label_key(label_set.id, gone))
+    assert not {"missing_label", "orphan"} & set(kinds(examine(installation)))
 
 
 def test_thumbnails_are_created_again(full):

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from db.models import Prediction, PredictionSet, Run
+from db.models import LabelSet, Prediction, PredictionSet, Run
 from engine.imaging import codec
 from engine.store import keys as stored
 from tests.support.calling import call
@@ -139,7 +139,7 @@ def test_classes_that_change_after_a_run_lose_nothing(run, installation, command
     assert confusions(installation) == turned
     (merged,) = ask("runs")
     assert merged["classes"] == run["classes"]
-    assert "The run has the classes egg, pan; its dataset now has food." in merged["notes"][-1]
+    assert "The run has the classes egg, pan; its dataset has food." in merged["notes"][-1]
     ask("import", eggs / "truth", "--into", "eggs", "--as", "truth")
     assert confusions(installation) == [None] * 6
     assert ask("predict", "both", eggs / "images", "--out", tmp_path / "masks")["classes"][1]["name"] == "pan"
@@ -149,4 +149,24 @@ def test_classes_that_change_after_a_run_lose_nothing(run, installation, command
     assert confusions(installation) == before
     command("remove-truth", "eggs", "--yes")
     assert confusions(installation) == [None] * 6
-    assert "its dataset now has none" in ask("runs")[0]["notes"][-1]
+    assert "its dataset has none" in ask("runs")[0]["notes"][-1]
+
+
+def test_a_network_learns_the_classes_of_an_imported_label_set(command, ask, eggs, tmp_path, installation):
+    ask("import", eggs / "images", "--name", "eggs")
+    numbers = tmp_path / "numbers"
+    numbers.mkdir()
+    for number in range(6):
+        truth = codec.decode_png((eggs / "truth" / f"egg {number}.png").read_bytes())
+        (numbers / f"egg {number}.png").write_bytes(codec.encode_png(truth // 127))
+    labels = ask("import", numbers, "--into", "eggs", "--as", "labels", "--name", "drawn")
+    several = ask("train", "eggs", "--labels", "drawn", "--name", "two", *TINY, "-p", "self_training.rounds=2")
+    assert [entry["name"] for entry in several["classes"]] == ["class 1", "class 2"]
+    assert several["reference"] == "agreement with the pseudo-label"
+    assert "one round only" in several["notes"][-1]
+    with installation.database.reading() as session:
+        run = session.get_one(Run, several["run"])
+        (teacher,) = session.query(LabelSet)
+    assert (teacher.id, run.classes) == (labels["label_set"], teacher.classes)
+    refused = command("train", "eggs", "--labels", "drawn", "-p", "model.classes=3")
+    assert refused.stderr == "The label set has 2 classes. Choose 2, or 1. Got 3."

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from db import recipes, submissions
-from db.models import Dataset, Job, LabelSet
+from db.models import Dataset, Job, JobStatus, LabelSet
 from engine.imaging import codec
 from engine.prediction import mask_import_job
 from engine.store import keys as stored
@@ -17,10 +17,10 @@ from tests.support.installation import Installation, add_discs, disc
 from tests.support.training_job import Context
 
 
-def submit(installation: Installation, dataset: Dataset, folder: Path) -> Job:
+def submit(installation: Installation, dataset: Dataset, folder: Path, name: str = "masks") -> Job:
     source = {"kind": "folder", "path": str(folder)}
     with installation.database.writing() as session:
-        _, job = submissions.submit_masks(session, dataset.id, "masks", source, "a tool", "test")
+        _, job = submissions.submit_masks(session, dataset.id, name, source, "a tool", "test")
     job.attempt = 1
     return job
 
@@ -74,6 +74,59 @@ def test_masks_of_several_codings_mark_the_same_pixels(installation, tmp_path, v
     assert mask_import_job.run(job, Context(installation))["notes"][1] == f"The masks are read as {read_as}."
     for number, mask in enumerate(levels(installation, job)):
         assert np.array_equal(mask >= 128, disc(seed=number)[1])
+
+
+def halves(seed: int, values: tuple[int, int, int]) -> np.ndarray:
+    """Return a disc whose left and right halves have different values, uint8 (H, W)."""
+    mask = disc(seed=seed)[1].astype(np.uint8)
+    mask[:, np.argwhere(mask)[:, 1].max() - 18 :] *= 2
+    return np.array(values, np.uint8)[mask]
+
+
+def stored_classes(installation: Installation, job: Job) -> tuple[list[str], list[np.ndarray]]:
+    with installation.database.reading() as session:
+        label_set = session.get_one(LabelSet, job.payload["label_set"])
+        named = sorted(mask_import_job.datasets.named_images(session, job.payload["dataset"]))
+    keys = [stored.label_classes_key(label_set.id, id_) for _, id_ in named]
+    names = [entry["name"] for entry in label_set.classes]
+    return names, [codec.decode_png(installation.files.read(key)) for key in keys] if names else []
+
+
+@pytest.mark.parametrize(
+    ("values", "read_as"),
+    [((0, 1, 2), "class numbers: 0 = background, 1 = egg"), ((0, 127, 255), "values of truth: 0 = background, 127")],
+)
+def test_masks_keep_the_classes_of_the_truth(installation, tmp_path, values, read_as):
+    dataset = add_discs(installation, count=2)
+    names = enumerate(["background", "egg", "pan"])
+    classes = [{"index": index, "name": name, "value": (0, 127, 255)[index]} for index, name in names]
+    with installation.database.writing() as session:
+        lookup = [0] * 64 + [1] * 128 + [2] * 64
+        mask_import_job.datasets.set_classes(session, dataset.id, classes, lookup)
+    write(tmp_path / "m", {f"disc {n}.png": halves(n, values) for n in range(2)})
+    job = submit(installation, dataset, tmp_path / "m")
+    assert read_as in mask_import_job.run(job, Context(installation))["notes"][1]
+    found, maps = stored_classes(installation, job)
+    assert found == ["background", "egg", "pan"]
+    for number, (levels_, map_) in enumerate(zip(levels(installation, job), maps, strict=True)):
+        assert np.array_equal(map_, halves(number, (0, 1, 2)))
+        assert np.array_equal(levels_, (map_ > 0) * np.uint8(255))
+
+
+def test_masks_keep_their_own_classes_where_truth_has_one_or_none(installation, tmp_path):
+    dataset = add_discs(installation, count=2)
+    write(tmp_path / "m", {f"disc {n}.png": halves(n, (0, 3, 5)) for n in range(2)})
+    job = submit(installation, dataset, tmp_path / "m")
+    mask_import_job.run(job, Context(installation))
+    names, maps = stored_classes(installation, job)
+    assert names == ["background", "class 1", "class 2"]
+    assert np.array_equal(maps[1], halves(1, (0, 1, 2)))
+    with installation.database.writing() as session:
+        session.get_one(Job, job.id).status = JobStatus.FINISHED
+    write(tmp_path / "one", {f"disc {n}.png": halves(n, (0, 255, 255)) for n in range(2)})
+    job = submit(installation, dataset, tmp_path / "one", "one")
+    mask_import_job.run(job, Context(installation))
+    assert stored_classes(installation, job) == ([], [])
 
 
 def test_the_masks_of_one_image_are_joined(installation, tmp_path):

@@ -37,6 +37,18 @@ def test_any_class_but_zero_is_foreground(tmp_path):
     assert [int(target[5, column]) for column in (2, 12, 20, 28)] == [0, 255, 255, 0]
 
 
+def test_the_classes_of_a_pseudo_label_are_read_beside_it(tmp_path):
+    classes = np.repeat(np.uint8([[0, 1, 3, 0]]), 16, axis=0).repeat(8, axis=1)
+    (tmp_path / "t.png").write_bytes(encode_png((classes > 0).astype(np.uint8) * 230))
+    (tmp_path / "c.png").write_bytes(encode_png(classes))
+    (tmp_path / "i.png").write_bytes(encode_png(np.zeros((16, 32, 3), np.uint8)))
+    sample = Sample("a", tmp_path / "i.png", tmp_path / "t.png", "train", classes=tmp_path / "c.png")
+    pair = read_pair(sample, PAD, 32, several=True)[0]
+    assert pair[5, [2, 12, 20, 28], 3].tolist() == [0, 230, 230, 0]
+    assert np.array_equal(pair[..., 4], classes)
+    assert read_pair(sample, PAD, 32)[0].shape == (16, 32, 4)
+
+
 def test_a_target_of_another_size_is_brought_to_its_image(tmp_path):
     image = np.full((30, 60, 3), 9, np.uint8)
     target = np.zeros((60, 120), np.uint8)

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from sqlalchemy import event
 
+from dashboard.facts.class_results import class_results
 from dashboard.facts.scores import read_scores
 from dashboard.views.compare import facts as compare
 from dashboard.views.compare import shared_images
+from dashboard.views.compare.class_scores import class_scores
 from db import datasets, runs
 from db.models import Image
 from engine.core.run_config import config_from
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
+from tests.support.several_classes import add_eggs_and_pans, add_run_of_classes
 
 
 def compared(installation, *runs):
@@ -162,3 +165,36 @@ def test_ten_runs_are_read_with_few_queries_and_no_settings_twice(installation):
     found = compared(installation, *made)
     assert [run.last_epoch for run in found] == [4] * 10
     assert len(asked) <= 4 + len(made)
+
+
+def class_table(installation):
+    def read(set_id):
+        with installation.database.reading() as session:
+            return class_results(session, set_id)
+
+    return read
+
+
+def test_classes_are_compared_by_name_over_images_held_out_from_all(installation):
+    eggs = add_eggs_and_pans(installation, 12)
+    spoons = add_eggs_and_pans(installation, 12, "spoons", names=("background", "pan", "egg", "spoon"))
+    with installation.database.writing() as session:  # the same pictures, so that they are shared
+        for one, other in zip(datasets.images(session, eggs.id), datasets.images(session, spoons.id), strict=True):
+            other.content_hash = one.content_hash
+    first = add_run_of_classes(installation, eggs, "first")
+    second = add_run_of_classes(installation, spoons, "second", confused=False)
+    found = class_scores(shared(installation, first, second), class_table(installation))
+    assert found.names == ("egg", "pan", "spoon") and (found.images, found.held_out) == (4, True)
+    assert np.isnan(found.dice[2]).all()  # only the second has spoons, and none is in the images
+    assert found.dice[:2, 1].tolist() == [1, 1] and (found.dice[:2, 0] < 0.9).all()
+    assert (found.iou[:2, 0] < found.dice[:2, 0]).all()
+
+
+def test_a_run_of_foreground_alone_has_no_scores_of_classes(installation):
+    plates = add_eggs_and_pans(installation, 6)
+    several = add_run_of_classes(installation, plates, "several")
+    binary = add_run(installation, plates, "binary")
+    found = class_scores(shared(installation, several, binary), class_table(installation))
+    assert np.isnan(found.dice[:, 1]).all() and np.isfinite(found.dice[:, 0]).all()
+    other = add_run(installation, plates, "another")
+    assert class_scores(shared(installation, binary, other), class_table(installation)) is None

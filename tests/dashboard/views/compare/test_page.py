@@ -12,6 +12,7 @@ from engine.core.settings import settings
 from tests.support.installation import add_discs
 from tests.support.pages import page_at
 from tests.support.predicted import add_label_set, add_run
+from tests.support.several_classes import add_eggs_and_pans, add_run_of_classes
 
 
 @pytest.fixture
@@ -222,3 +223,17 @@ def test_an_archived_run_is_no_choice_unless_the_address_names_it(page, installa
     with installation.database.writing() as session:
         runs.mark(session, [made[1].id], archived=True)
     assert "The other runs are archived" in text_of(page())
+
+
+def test_classes_are_shown_beside_the_mean_by_name(installation, open_page):
+    plates = add_eggs_and_pans(installation, 6)
+    several = add_run_of_classes(installation, plates, "several")
+    binary = add_run(installation, plates, "binary")
+    app = open_page("views/compare/page.py", runs=f"{several.id},{binary.id}")
+    assert not app.exception
+    table = next(frame.value for frame in app.dataframe if frame.value.index.name == "Class")
+    assert list(table.index) == ["egg", "pan"] and list(table.columns) == ["several", "binary"]
+    assert table["several"].notna().all() and table["binary"].isna().all()
+    assert "2 images held out from all runs" in "\n".join(caption.value for caption in app.caption)
+    app.segmented_control(key="class-score").set_value("IoU vs truth").run()
+    assert not app.exception

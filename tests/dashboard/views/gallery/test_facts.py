@@ -234,7 +234,7 @@ def test_tile_and_detail_compare_teacher_and_network(predicted):
     first, second = gallery.thumbnails(origin, table, arranged, choice, 1)[:2]
     assert first.image_id == table.image_ids[0] and second.note == ""
     assert first.note == f"network {truth[0]:.3f}, label 0.500"
-    assert "/truth/" in first.truth and "/labels/" in first.label and first.reference == first.truth
+    assert "/truth/" in first.truth.levels and "/labels/" in first.label.levels and first.reference == first.truth
     detail = gallery.detail(table, arranged, choice, first.image_id)
     assert (detail.teacher_dice, detail.flip_agreement) == (0.5, 0.25) and detail.lead == pytest.approx(truth[0] - 0.5)
     assert detail.signals["mirror"] == pytest.approx(0.75) and 0 < detail.suspicion < 1

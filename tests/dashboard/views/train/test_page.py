@@ -9,6 +9,7 @@ from engine.core.run_config import PRESETS, config_from
 from engine.network.plan import network_plan
 from tests.support.installation import add_dataset, add_discs
 from tests.support.measured import RATES, measured
+from tests.support.several_classes import add_eggs_and_pans
 
 PAGE = "views/train/page.py"
 
@@ -151,7 +152,7 @@ def test_speed_is_measured_by_a_job_whose_progress_is_shown(installation, open_p
         dataset.id,
         "trial",
     )
-    assert payload["config"] == PRESETS["fast"].model_dump(mode="json")
+    assert payload["config"] == config_from("fast", {"model": {"classes": 1}}).model_dump(mode="json")
     assert "Measuring speed" in texts(app)
     assert app.button(key="measure-trial").disabled
     assert not app.button(key="measure-rate_range").disabled
@@ -209,3 +210,40 @@ def test_objects_too_small_for_the_network_and_truth_that_is_all_foreground_are_
     app.selectbox[0].select_index(1).run()
     warned = "\n".join(warning.value for warning in app.warning)
     assert "every pixel is foreground" in warned and "no object is left" not in warned
+
+
+def test_classes_are_told_apart_or_merged(installation, open_page, submitted):
+    add_eggs_and_pans(installation, 10)
+    app = open_page(PAGE)
+    assert not app.exception
+    assert "It tells **2 classes** apart: egg, pan." in texts(app)
+    (field,) = [box for box in app.selectbox if box.label == "Classes"]
+    assert field.options == ["Tell apart: egg, pan", "Merge into one"]
+    app.button(key="train-start").click().run()
+    (run,) = stored_runs(installation)
+    assert run.config["model"]["classes"] == 2 and [entry["name"] for entry in run.classes][1:] == ["egg", "pan"]
+
+    app = open_page(PAGE)
+    next(box for box in app.selectbox if box.label == "Classes").set_value(1).run()
+    assert not app.exception
+    assert app.query_params["p"] == "model.classes=1"
+    assert "It merges 2 classes into one: egg, pan." in texts(app)
+    app.button(key="train-start").click().run()
+    merged = next(each for each in stored_runs(installation) if each.id != run.id)
+    assert merged.config["model"]["classes"] == 1 and merged.classes == []
+
+
+def test_a_measurement_of_several_classes_belongs_to_these_settings(installation, open_page, submitted):
+    add_eggs_and_pans(installation, 10)
+    app = open_page(PAGE)
+    app.button(key="measure-trial").click().run()
+    assert not app.exception
+    assert installation.job(submitted[0]).payload["config"]["model"]["classes"] == 2
+    assert app.button(key="measure-trial").disabled  # it is this measurement that is at work
+
+
+def test_one_class_has_no_choice_of_classes(installation, open_page):
+    add_discs(installation, count=10)
+    app = open_page(PAGE)
+    assert not any(field.label == "Classes" for field in (*app.selectbox, *app.number_input))
+    assert "apart" not in texts(app)

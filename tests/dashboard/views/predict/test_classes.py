@@ -1,0 +1,86 @@
+"""Predictions of a run that tells classes apart: areas of each class, class numbers of masks and truth."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.views.predict import facts
+from dashboard.views.predict.image import predicted_classes, truth_of
+from dashboard.views.predict.mask_facts import Shown, areas_in_words
+from db import datasets, runs
+from db.models import Dataset, utc_now
+from tests.dashboard.views.predict.test_page import PAGE, words
+from tests.support.drawn_class_run import (
+    NAMES,
+    SIDE_PX,
+    add_class_dataset,
+    add_class_run,
+    predict,
+    predicted_map,
+    set_of,
+)
+from tests.support.installation import add_discs
+
+
+def view_of(installation, set_id):
+    with installation.database.reading() as session:
+        return facts.set_view(session, set_id, utc_now(), 60)
+
+
+@pytest.fixture
+def run(installation):
+    return add_class_run(installation, add_class_dataset(installation))
+
+
+def predict_other(installation, run, dataset):
+    with installation.database.writing() as session:
+        set_id = runs.ensure_prediction_set(session, run.id, dataset.id, None, flips=False)
+        images = datasets.images(session, dataset.id)
+        runs.add_predictions(
+            session, set_id, [predict(installation, set_id, image, i) for i, image in enumerate(images)]
+        )
+    return set_id
+
+
+def test_own_images_have_truth_with_the_classes_of_the_run(installation, run):
+    view = view_of(installation, set_of(installation, run))
+    assert view.classes == NAMES and view.truth_in_classes
+    levels, numbers = truth_of(view, "i")
+    assert levels is None and f"run={run.id}" in numbers
+    assert predicted_classes(view, "i", 192).endswith("/classes/i?size=192")
+
+
+def test_other_images_have_truth_in_classes_only_where_the_names_are_the_same(installation, run):
+    same = view_of(installation, predict_other(installation, run, add_class_dataset(installation, name="same")))
+    assert same.truth_in_classes and "run=" not in truth_of(same, "i")[1]
+    other = view_of(installation, predict_other(installation, run, add_discs(installation, 2, size_px=SIDE_PX)))
+    assert not other.truth_in_classes and truth_of(other, "i")[1] is None
+    assert predicted_classes(other, "i") is not None
+
+
+def test_areas_are_named_from_the_largest_and_the_smallest_are_counted():
+    image = Shown("i", "a.png", 8, 8, 0.5, None, None, None, False, None, class_areas=(0.1, 0.0, 0.3, 0.05))
+    names = ("background", "a", "b", "c", "d")
+    assert areas_in_words(image, names) == "c 30.0%, a 10.0%, d 5.0%"
+    assert areas_in_words(image, names, most=1) == "c 30.0%, 2 more"
+    assert areas_in_words(Shown("i", "a.png", 8, 8, 0.5, None, None, None, False, None), ()) == ""
+
+
+def test_an_image_shows_the_area_of_each_class_and_a_foreground_score(open_page, installation, run):
+    set_id = predict_other(installation, run, add_class_dataset(installation, name="same"))
+    at = open_page(PAGE, set=set_id)
+    assert not at.exception
+    assert "Foreground Dice vs truth" in words(at)
+    with installation.database.reading() as session:
+        dataset = session.query(Dataset).filter_by(name="same").one()
+        image = datasets.images(session, dataset.id)[1]
+    at = open_page(PAGE, set=set_id, image=image.id)
+    assert not at.exception
+    shown = {metric.label: metric.value for metric in at.metric}
+    found = predicted_map(1)
+    for index, name in enumerate(("Egg", "Pan"), start=1):
+        assert shown[f"{name} covers"] == f"{(found == index).mean():.1%}"
+    assert shown["Mask covers"] == f"{(found > 0).mean():.1%}"
+    at.slider(key="threshold").set_value(0.95).run()
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert shown["Mask covers"] == "0.0%" and "Egg covers" not in shown
