@@ -112,7 +112,7 @@ def _answer_zip(zipped: MaskZip) -> Answer:
         with database.reading() as session:
             row = row_of(session, zipped.table.owner, row_id)
             title, masks = _title(session, row), zipped.masks(session, row)
-            classes = session.get_one(Run, row.run_id).classes if isinstance(row, PredictionSet) else []
+            classes = (session.get_one(Run, row.run_id) if isinstance(row, PredictionSet) else row).classes
 
         def table() -> str:
             with database.reading() as session:

@@ -145,7 +145,10 @@ def prediction_masks(session: Session, found: PredictionSet) -> list[Mask]:
 def label_masks(session: Session, found: LabelSet) -> list[Mask]:
     """Return every label of a set, doubles of an image included."""
     there = recipes.labelled_images(session, found.id)
-    return _masks(session, found.dataset_id, there, partial(stored.label_key, found.id))
+    masks = _masks(session, found.dataset_id, there, partial(stored.label_key, found.id))
+    if not found.classes:
+        return masks
+    return [mask._replace(classes_key=stored.label_classes_key(found.id, mask.image_id)) for mask in masks]
 
 
 def _masks(session: Session, dataset_id: str, there: set[str], key_of: Callable[[str], str]) -> list[Mask]:

@@ -23,7 +23,7 @@ from dashboard.ui import status
 from dashboard.ui.job_panel import retry_job, stop_job
 from db import predictions
 from db.actors import Role
-from db.models import utc_now
+from db.models import LabelSet, utc_now
 from db.submissions import NotReady, submit_export
 from engine.exports.base import Owner
 
@@ -127,9 +127,9 @@ def _mask_lines(masks: _Masks, threshold: float) -> None:
 
 def _classes(owner: MaskOwner, owner_id: str) -> int:
     """Return how many classes the masks tell apart; 0 if they are foreground alone."""
-    if owner != "prediction_set":
-        return 0
     with resources.database().reading() as session:
+        if owner == "label_set":
+            return len(session.get_one(LabelSet, owner_id).classes[1:])
         return len(predictions.class_names(session, owner_id)[1:])
 
 

@@ -108,6 +108,8 @@ def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
             label_set = session.get_one(LabelSet, payload["label_set"])
             masked, note = recipes.labelled_images(session, label_set.id), label_note(label_set, threshold)
             key_of = partial(stored.label_key, label_set.id)
+            likely_key_of = partial(stored.label_classes_key, label_set.id)
+            classes = [str(entry["name"]) for entry in label_set.classes[1:]]
     return masked_images(
         context.artifacts,
         dataset,

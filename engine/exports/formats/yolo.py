@@ -48,7 +48,8 @@ def write(source: Annotated, target: Path, progress: Progress) -> int:
 def label_lines(class_map: np.ndarray, tolerance_px: float = TOLERANCE_PX) -> list[str]:
     """Return a line for each object of a class map, uint8 (H, W): its class and ring, x by the width, y by the height.
 
-    Class 1 is written as 0, because numbers in these files begin there.
+    Class 1 is written as 0, because numbers in these files begin there. Of several classes the largest objects come
+    first: what lies in a hole that is filled is drawn over it.
     """
     height, width = class_map.shape
     lines = []
@@ -57,8 +58,11 @@ def label_lines(class_map: np.ndarray, tolerance_px: float = TOLERANCE_PX) -> li
             ring = found.outer(tolerance_px)
             if ring is None:
                 ring = bridged(found.outline(tolerance_px))
-            lines.append(" ".join([str(number - 1), *(f"{each:.6g}" for each in (ring / (width, height)).ravel())]))
-    return lines
+            line = " ".join([str(number - 1), *(f"{each:.6g}" for each in (ring / (width, height)).ravel())])
+            lines.append((found.area, line))
+    if class_map.max() > 1:
+        lines.sort(key=lambda pair: -pair[0])
+    return [line for _, line in lines]
 
 
 def _sides(source: Annotated, files: Sequence[str]) -> dict[str, list[str]]:

@@ -163,6 +163,15 @@ def test_truth_has_the_classes_of_the_run_that_is_named(dashboard, discs, served
     assert served.ask(urls.truth(discs.id, image_id, classes=True, run_id="0" * 32)).status == 404
 
 
+def test_classes_of_a_pseudo_label_come_whole_and_smaller(dashboard, discs, served):
+    label_set_id, image_id = add_labels(dashboard, discs), image_ids(dashboard, discs.id)[0]
+    classes = np.where(ramp() < 128, 0, 2).astype(np.uint8)
+    dashboard.files.write(stored.label_classes_key(label_set_id, image_id), codec.encode_png(classes))
+    assert (pixels(served.ask(urls.label_classes(label_set_id, image_id))) == classes).all()
+    smaller = pixels(served.ask(urls.label_classes(label_set_id, image_id, 192)))
+    assert smaller.shape == (192, 192) and set(np.unique(smaller)) == {0, 2}
+
+
 def test_predicted_classes_come_whole_and_smaller_with_no_number_between_theirs(dashboard, discs, served):
     _, set_id = add_predictions(dashboard, discs)
     image_id = image_ids(dashboard, discs.id)[0]

@@ -15,7 +15,7 @@ from skimage import data
 
 from db import datasets, exports, recipes, runs, submissions
 from db.datasets import InUse
-from db.models import Dataset, Run
+from db.models import Dataset, LabelSet, Run
 from db.submissions import NotReady
 from engine.core.network_parameters import ModelParams
 from engine.core.run_config import RunConfig
@@ -28,7 +28,7 @@ from engine.network.networks import network
 from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
 from tests.support.class_runs import NAMES, add_class_run, add_classes
-from tests.support.installation import add_discs
+from tests.support.installation import add_discs, mask_png
 from tests.support.predicted import add_label_set, add_run
 from tests.support.shared_data import SHARED_DATA
 from tests.support.training_job import Context
@@ -141,6 +141,24 @@ def test_a_label_set_is_annotated_too(installation, dataset):
     assert result["key"].startswith(stored.label_folder(label_set_id))
     archive = zipfile.ZipFile(installation.files.path(result["key"]))
     assert sum(name.startswith("labels/") for name in archive.namelist()) == 6
+
+
+def test_a_label_set_keeps_its_classes(installation):
+    dataset = add_classes(installation, 2)
+    label_set_id = add_label_set(installation, dataset)
+    with installation.database.writing() as session:
+        session.get_one(LabelSet, label_set_id).classes = dataset.classes
+        images = datasets.images(session, dataset.id)
+    for image in images:
+        truth = installation.files.read(stored.truth_key(dataset.id, image.id))
+        installation.files.write(stored.label_classes_key(label_set_id, image.id), truth)
+        installation.files.write(stored.label_key(label_set_id, image.id), mask_png(codec.decode_png(truth) > 0))
+    result = export.run(submit(installation, "label_set", label_set_id, "coco-rle", 0.5), Context(installation))
+    found = COCO(str(installation.files.path(result["key"])))
+    assert [each["name"] for each in found.loadCats(found.getCatIds())] == list(NAMES[1:])
+    truth = codec.decode_png(installation.files.read(stored.truth_key(dataset.id, images[0].id)))
+    third = [found.annToMask(each) for each in found.loadAnns(found.getAnnIds([images[0].position], catIds=[3]))]
+    np.testing.assert_array_equal(np.any(third, axis=0), truth == 3)
 
 
 def test_stopping_leaves_no_file(installation, dataset):

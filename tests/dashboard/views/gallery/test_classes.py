@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from dashboard.facts.scores import read_scores
+from dashboard.ui import palette
 from dashboard.ui.viewer import Pane, derived_readings
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.order import Choice, arrange, filters_in_words, measured
-from db import datasets
-from db.models import Prediction, utc_now
+from db import datasets, recipes
+from db.models import Dataset, Prediction, Run, utc_now
 from tests.dashboard.views.gallery.test_page import metrics, page, text_of  # noqa: F401 - `page` is a fixture
 from tests.support.drawn_class_run import (
     LOOKUP,
@@ -102,6 +103,32 @@ def test_masks_and_truth_have_the_classes_of_the_run(installation, run, table):
     assert "/classes/" in first.classes
     assert f"classes=1&run={run.id}" in first.truth.classes and first.reference == first.truth
     assert source.classes == NAMES
+
+
+def test_a_run_trained_on_labels_of_classes_shows_truth_as_foreground_unless_it_has_the_same(installation, run):
+    with installation.database.writing() as session:
+        dataset = session.get_one(Dataset, run.dataset_id)
+        label_set = recipes.create(session, dataset, "drawn", "kmeans", {}, 0, "test")
+        session.get_one(Run, run.id).label_set_id = label_set.id
+    label = facts.reference_maps(source_of(installation, run), "label", "i")
+    assert "/labels/" in label.levels and "/classes/" in label.classes
+    truth = facts.reference_maps(source_of(installation, run), "truth", "i")
+    assert truth.levels is None and "run=" not in truth.classes
+    with installation.database.writing() as session:
+        names = [{"index": 0, "name": "background"}, {"index": 1, "name": "food"}]
+        datasets.set_classes(session, run.dataset_id, names, [min(index, 1) for index in LOOKUP])
+    truth = facts.reference_maps(source_of(installation, run), "truth", "i")
+    assert truth.classes is None and "classes=1" not in truth.levels
+
+
+def test_masks_have_the_colours_that_the_run_gives_its_classes(installation, run):
+    assert source_of(installation, run).class_colours[1:] == (palette.class_colour(1), palette.class_colour(2))
+    with installation.database.writing() as session:
+        stored = session.get_one(Run, run.id)
+        stored.classes = [entry | ({"colour": "#123456"} if entry["index"] == 2 else {}) for entry in stored.classes]
+    colours = source_of(installation, run).class_colours
+    assert palette.overlay(colours)["classes"] == (palette.class_colour(1), "#123456")
+    assert palette.overlay()["classes"] == palette.CLASSES
 
 
 def test_an_image_has_the_scores_of_each_class(table):

@@ -47,6 +47,16 @@ def test_exported_classes_come_back_to_the_pixel(tmp_path):
         np.testing.assert_array_equal(draw(found.shapes[name], drawn_map.shape), drawn_map)
 
 
+def test_small_objects_in_holes_of_another_class_stay(tmp_path):
+    grid = np.full((40, 60), 2, np.uint8)
+    grid[1::3, 1::3] = 1  # 260 holes of a pixel, of which a line keeps 64
+    image = MaskedImage(1, "a.jpg", 60, 40, "", "")
+    export.write(Annotated([image], ["egg", "pan"], lambda key: grid, ""), tmp_path / "y.zip", lambda done: None)
+    with zipfile.ZipFile(tmp_path / "y.zip") as archive:
+        found = read([Document(name, archive.read(name)) for name in archive.namelist()], ["a.jpg"])
+    np.testing.assert_array_equal(draw(found.shapes["a.jpg"], grid.shape), grid)
+
+
 @pytest.mark.parametrize("renamed", [False, True])
 def test_an_export_comes_back_beside_its_images_under_old_or_new_names(tmp_path, renamed):
     folders = ["a", "b", "c"]
