@@ -264,11 +264,17 @@ def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: in
 
 
 def read_pair(files: Store, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """Return image uint8 (H, W, 3) and foreground probability uint8, in their original sizes, which framing needs."""
+    """Return image uint8 (H, W, 3) and foreground probability uint8 (H, W), in their original sizes, for framing.
+
+    Where truth has several classes the second is (H, W, 2), with the class of each pixel.
+    """
     image = codec.decode_png(files.read(pair.image_key))
     mask = codec.decode_png(files.read(pair.mask_key))
     if pair.lookup:
-        mask = class_maps.reference(mask, pair.lookup).foreground.astype(np.uint8) * 255
+        truth = class_maps.reference(mask, pair.lookup)
+        mask = truth.foreground.astype(np.uint8) * 255
+        if truth.classes is not None:
+            mask = np.dstack([mask, truth.classes])
     return image, mask
 
 
@@ -280,7 +286,7 @@ def augmented(
     `draw` is the seed.
     """
     shape = codec.fit_longest_side(image.shape[:2], PREVIEW_PX)
-    whole = codec.resize_image(image, shape), codec.resize_image(mask, shape)
+    whole = codec.resize_image(image, shape), augment.resized_target(mask, shape)
     size = config.model.image_size
     squares = augment.preview(image, mask, config.data, config.augmentation, size, PREVIEW_PX, count, seed=draw)
     return [whole, *squares]

@@ -11,6 +11,7 @@ import numpy as np
 from engine.core.network_parameters import ModelParams
 from engine.core.run_config_text import ConfigRow
 from engine.core.run_parameters import DataParams
+from engine.imaging.class_confusion import ClassConfusion
 from engine.training.run_details import DICE_NAME, Reference
 
 _FRAMINGS = {
@@ -40,6 +41,7 @@ class RunFacts:
     `method` is the recipe of the label set that it was trained on; empty for truth. `weights` names the data that its
     encoder was pretrained on; empty if it was not. `imported_from` says where imported masks are from, else empty.
     `classes` names the classes that it tells apart, background first; empty if that is foreground alone.
+    `class_colours` are theirs, "#RRGGBB"; `confusion` is that of its masks of validation images with truth.
     """
 
     name: str
@@ -68,6 +70,8 @@ class RunFacts:
     data: DataParams
     imported_from: str = ""
     classes: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
+    confusion: ClassConfusion | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,13 @@ def story(facts: RunFacts) -> list[str]:
         )
     if "dice" in best and "val_dice" in best:
         found.append(_gap_sentence(best["dice"], best["val_dice"]))
+    if facts.confusion is not None and (pairs := facts.confusion.often_confused):
+        names = facts.confusion.names
+        said = [
+            f"{names[p.predicted]} for {names[p.truth]} ({p.share:.0%} of the pixels of {names[p.truth]})"
+            for p in pairs
+        ]
+        found.append(f"Its masks confuse most often {'; '.join(said)}.")
     return found
 
 

@@ -14,12 +14,15 @@ from engine.core.run_config_text import config_rows
 from engine.exports.annotated import Annotated, MaskedImage, foreground_category
 from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow
 from engine.imaging import class_maps, codec, metrics
+from engine.imaging.class_colours import class_colours
+from engine.imaging.class_confusion import ClassConfusion, class_confusion
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 from engine.training.run_details import (
     DICE_NAME,
     IOU_NAME,
     Reference,
+    class_names,
     encoder_weights,
     hardware_line,
     weights_note,
@@ -141,8 +144,17 @@ def run_facts(rows: RunRows) -> RunFacts:
         metrics=by_epoch,
         model=config.model,
         data=config.data,
-        classes=tuple(str(entry["name"]) for entry in run.classes),
+        classes=class_names(run.classes),
+        class_colours=tuple(class_colours(run.classes)),
+        confusion=_confusion(rows),
     )
+
+
+def _confusion(rows: RunRows) -> ClassConfusion | None:
+    found = [
+        row.truth_confusion for row in rows.predictions if row.split == "validation" and row.truth_confusion is not None
+    ]
+    return class_confusion(class_names(rows.run.classes), found) if found and rows.run.classes else None
 
 
 def _scores(rows: RunRows, best: dict[str, float], reference: Reference) -> tuple[Score, ...]:

@@ -13,11 +13,17 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 34
 
 @dataclass(frozen=True)
 class Curve:
-    """One line: `points` are (epoch, value), by epoch. `style` is the class that colours it, "s0" to "s3"."""
+    """One line: `points` are (epoch, value), by epoch. `style` is "s0" to "s3", or a colour, "#RRGGBB"."""
 
     name: str
     points: Sequence[tuple[int, float]]
     style: str
+
+    def attributes(self, kind: str) -> str:
+        """Return the attributes of an element of this curve: its class `kind` and its colour."""
+        if self.style.startswith("#"):
+            return f'class="{kind}" style="color:{self.style}"'
+        return f'class="{kind} {self.style}"'
 
 
 def chart(title: str, curves: Sequence[Curve], *, logarithmic: bool = False, unit: bool = False, best: int = 0) -> str:
@@ -59,7 +65,7 @@ def chart(title: str, curves: Sequence[Curve], *, logarithmic: bool = False, uni
         )
     for curve in drawn:
         parts.append(_line([(place_x(x), place_y(shape(y))) for x, y in curve.points], curve))
-    legend = "".join(f'<span class="key {curve.style}">{escape(curve.name)}</span>' for curve in drawn)
+    legend = "".join(f"<span {curve.attributes('key')}>{escape(curve.name)}</span>" for curve in drawn)
     return (
         f"<figure><figcaption>{escape(title)}</figcaption>{''.join(parts)}</svg><p class=legend>{legend}</p></figure>"
     )
@@ -73,8 +79,8 @@ def _line(places: Sequence[tuple[float, float]], curve: Curve) -> str:
     title = f"<title>{escape(curve.name)}</title>"
     if len(places) == 1:
         (x, y), *_ = places
-        return f'<circle class="dot {curve.style}" cx="{x:.1f}" cy="{y:.1f}" r="4">{title}</circle>'
-    return f'<path class="line {curve.style}" d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in places)}">{title}</path>'
+        return f'<circle {curve.attributes("dot")} cx="{x:.1f}" cy="{y:.1f}" r="4">{title}</circle>'
+    return f'<path {curve.attributes("line")} d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in places)}">{title}</path>'
 
 
 def _range(low: float, high: float, *, from_zero: bool) -> tuple[float, float]:

@@ -9,6 +9,9 @@ import numpy as np
 
 from engine.imaging import metrics
 
+LEAST_SHARE, MOST_PAIRS = 0.01, 3
+"""Confusions from this share of the class in truth on are worth naming, and at most so many."""
+
 Rows = Sequence[Sequence[int]]
 """[class in truth, predicted class, pixels] of one image (`engine.imaging.metrics.confusion`)."""
 
@@ -80,6 +83,11 @@ class ClassConfusion:
             if min(truth, predicted) >= first
         ]
         return tuple(sorted(found, key=lambda each: -each.pixels))
+
+    @property
+    def often_confused(self) -> tuple[Confused, ...]:
+        """The pairs of classes to name in a sentence, most pixels first; background is none of them."""
+        return tuple(each for each in self.confused() if each.share >= LEAST_SHARE)[:MOST_PAIRS]
 
 
 def class_confusion(names: Sequence[str], images: Collection[Rows]) -> ClassConfusion:

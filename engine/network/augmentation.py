@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from engine.core.run_parameters import AugmentationParams, DataParams
+from engine.imaging.class_maps import resize_classes
 from engine.imaging.codec import resize_image
 from engine.network.framing import Corner, cut, draw_corner, foreground_points, scaled_shape
 
@@ -111,19 +112,27 @@ def preview(
     count: int,
     seed: int = 0,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return `count` training squares of a network of `size`, uint8 (P, P, 3) and (P, P).
+    """Return `count` training squares of a network of `size`, uint8 (P, P, 3) and (P, P[, 2]).
 
-    `image` is RGB uint8 (H, W, 3), `target` its 8-bit foreground probability, uint8 of any (H, W). P is the minimum of
-    `shown_px` and `size`: the same squares at a smaller size.
+    `image` is RGB uint8 (H, W, 3), `target` its 8-bit foreground probability, uint8 of any (H, W), or (H, W, 2) with
+    the class of each pixel. P is the minimum of `shown_px` and `size`: the same squares at a smaller size.
     """
     shown = min(size, shown_px)
     data = data.model_copy(update={"tile_scale": data.tile_scale * shown / size})
     shape = scaled_shape(image.shape[:2], data, shown)
-    pair = np.dstack([resize_image(image, shape), resize_image(target, shape)])
+    pair = np.dstack([resize_image(image, shape), resized_target(target, shape)])
     points = foreground_points(pair[..., 3])
     rng = np.random.default_rng(seed)
     squares = [draw_square(pair, points, shown, data, augmentation, rng) for _ in range(count)]
-    return [(np.ascontiguousarray(square[..., :3]), np.ascontiguousarray(square[..., 3])) for square in squares]
+    after = 3 if target.ndim == 2 else slice(3, None)
+    return [(np.ascontiguousarray(square[..., :3]), np.ascontiguousarray(square[..., after])) for square in squares]
+
+
+def resized_target(target: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a target, uint8 (H, W) or (H, W, 2) with the class of each pixel, at (height, width)."""
+    if target.ndim == 2:
+        return resize_image(target, shape)
+    return np.dstack([resize_image(target[..., 0].copy(), shape), resize_classes(target[..., 1], shape)])
 
 
 def _levels(change: Change) -> np.ndarray:

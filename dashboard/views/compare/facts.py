@@ -24,8 +24,9 @@ DRAWN_METRICS = ("dice", "loss", "iou", "learning_rate")
 class ComparedRun:
     """One run as the page shows it. `prediction_set_id` is empty without masks of its own dataset.
 
-    `weights` names what the encoder was pretrained on, if anything. `best` and `last` hold `COMPARED_METRICS` at the
-    epoch of the kept model and at the last epoch; `metric_names` are those that any epoch has.
+    `classes` are those that it tells apart, as in `db.models.Run`; `weights` names what the encoder was pretrained on.
+    `best` and `last` hold `COMPARED_METRICS` at the epoch of the kept model and at the last epoch;
+    `metric_names` are those that any epoch has.
     """
 
     id: str
@@ -42,6 +43,7 @@ class ComparedRun:
     seconds: float | None
     parameter_count: int | None
     weights: str
+    classes: list[dict[str, object]]
     config: dict[str, object]
     metric_names: frozenset[str]
     last_epoch: int
@@ -78,6 +80,7 @@ def compared_runs(session: Session, run_ids: Iterable[str]) -> tuple[ComparedRun
             Run.train_seconds.label("seconds"),
             Run.parameter_count,
             Run.details,
+            Run.classes,
             Run.config,
             Dataset.name.label("dataset_name"),
             Dataset.truth_version,

@@ -16,15 +16,13 @@ from dashboard.views.runs.curve_facts import CurveFacts, RateCut, RatePath
 from dashboard.views.runs.facts import RunFacts
 from dashboard.views.runs.image_facts import BetterThreshold, Difference, ImageFacts, Overlap, WeakImage
 from engine.core.run_config import RunConfig
-from engine.imaging.class_confusion import ClassConfusion
+from engine.imaging.class_confusion import LEAST_SHARE, ClassConfusion
 from engine.training.run_details import mean_note, metric_in_words
 
 SCORE: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "agreement with the pseudo-label (Dice)"}
 SIDE: dict[Reference, str] = {"truth": "truth", "pseudo-label": "the pseudo-label"}
 BALANCE = 0.03
 """Recall and precision that differ by less than this count as balanced."""
-LEAST_CONFUSED, MOST_CONFUSED = 0.01, 3
-"""Confusions from this share of a class on are named, and at most so many."""
 MOST_CLASSES_NAMED = 6
 
 
@@ -184,16 +182,15 @@ def _classes(confusion: ClassConfusion) -> list[str]:
         verb = "occurs" if len(nowhere) == 1 else "occur"
         sentences.append(f"{named}{more} {verb} in none of them, neither in truth nor in masks.")
     names = [wording.escaped(name) for name in confusion.names]
-    confused = [each for each in confusion.confused() if each.share >= LEAST_CONFUSED]
-    if confused:
+    if confused := confusion.often_confused:
         pairs = [
             f"**{names[pair.predicted]} for {names[pair.truth]}** "
             f"({pair.share:.0%} of the pixels of {names[pair.truth]})"
-            for pair in confused[:MOST_CONFUSED]
+            for pair in confused
         ]
         sentences.append(f"Confused most often: {'; '.join(pairs)}.")
     elif len(known) > 1:
-        sentences.append(f"No class has as many as {LEAST_CONFUSED:.0%} of its pixels taken for another class.")
+        sentences.append(f"No class has as many as {LEAST_SHARE:.0%} of its pixels taken for another class.")
     return sentences
 
 

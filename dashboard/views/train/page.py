@@ -163,7 +163,8 @@ def pair_tiles(number: int, pair: facts.Pair, config: RunConfig, draw: int) -> l
             id=f"{number}-{copy}",
             title=f"variant {copy}" if copy else pair.name,
             image=preview_url(pixels),
-            mask=preview_url(moved),
+            mask=preview_url(np.atleast_3d(moved)[..., 0]),
+            classes=preview_url(moved[..., 1]) if moved.ndim == 3 and config.model.classes != 1 else None,
         )
         for copy, (pixels, moved) in enumerate(variants)
     ]

@@ -24,6 +24,8 @@ TILE_PX = 320
 # The same as on every page, from Okabe and Ito; dashboard.ui.palette says why these three.
 RIGHT, TOO_MUCH, MISSED = (0, 158, 115), (230, 159, 0), (86, 180, 233)
 OPACITY = 0.6
+MOST_CLASSES = 20
+"""More curves than this in one chart could not be told apart."""
 
 # The page itself forbids requests: it has to work offline and must not report who opens it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -41,7 +43,9 @@ def report(facts: RunFacts, rows: Sequence[TileRow]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(facts.name)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in (_head(facts), _scores(facts), _story(facts), _charts(facts)) if part)
+        + "\n".join(
+            part for part in (_head(facts), _scores(facts), _story(facts), _classes(facts), _charts(facts)) if part
+        )
         + _tiles(rows)
         + _settings(facts)
         + _epochs(facts)
@@ -78,6 +82,31 @@ def _story(facts: RunFacts) -> str:
     return f"<h2>In plain words</h2>\n<p>{' '.join(escape(sentence) for sentence in story(facts))}</p>"
 
 
+def _classes(facts: RunFacts) -> str:
+    """Return the table of the classes' scores; empty for foreground alone."""
+    if facts.confusion is None:
+        return ""
+    rows = "".join(
+        f'<tr><td><span class=swatch style="background:{facts.class_colours[each.number]}"></span>'
+        f"{escape(each.name)}</td>"
+        f"<td class=number>{_score(each.dice)}</td><td class=number>{_score(each.iou)}</td>"
+        f"<td class=number>{each.images:,}</td></tr>"
+        for each in facts.confusion.results
+    )
+    head = "<tr><th>Class</th>" + "".join(
+        f"<th class=number>{title}</th>" for title in ("Dice vs truth", "IoU vs truth", "Images with it")
+    )
+    note = (
+        "<p class=soft>Of masks at threshold 0.5, over all pixels of the validation images with truth. A dash: the "
+        "class occurs in none of them, neither in truth nor in masks.</p>"
+    )
+    return f"<h2>Classes</h2>\n{note}<div class=wide><table>{head}</tr>{rows}</table></div>"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
 def _charts(facts: RunFacts) -> str:
     def curve(name: str, title: str, style: str) -> Curve:
         points = [(epoch, values[name]) for epoch, values in sorted(facts.metrics.items()) if name in values]
@@ -98,6 +127,18 @@ def _charts(facts: RunFacts) -> str:
             best=best,
         ),
         chart("Loss", [curve("loss", "training", "s0"), curve("val_loss", "validation", "s1")], best=best),
+        *(
+            chart(
+                f"{title} of each class, validation",
+                [
+                    curve(f"val_{metric}_{number}", name, facts.class_colours[number])
+                    for number, name in list(enumerate(facts.classes))[1 : MOST_CLASSES + 1]
+                ],
+                unit=True,
+                best=best,
+            )
+            for metric, title in (("dice", DICE_NAME[facts.reference]), ("iou", IOU_NAME[facts.reference]))
+        ),
         chart("Learning rate", [curve("learning_rate", "learning rate", "s2")], logarithmic=True, best=best),
     ]
     shown = "".join(drawn)
@@ -162,7 +203,8 @@ def _epochs(facts: RunFacts) -> str:
     names = sorted({name for values in facts.metrics.values() for name in values})
     if not names:
         return ""
-    head = "".join(f"<th class=number>{escape(name)}</th>" for name in ("epoch", *names))
+    titles = ["epoch", *(_with_class(name, facts.classes) for name in names)]
+    head = "".join(f"<th class=number>{escape(title)}</th>" for title in titles)
     rows = "".join(
         f"<tr{' class=changed' if epoch == facts.best_epoch else ''}><td class=number>{epoch}</td>"
         + "".join(f"<td class=number>{_number(values.get(name))}</td>" for name in names)
@@ -173,6 +215,12 @@ def _epochs(facts: RunFacts) -> str:
     note = f"<p class=soft>Dice and IoU in this table are {against}. Bold: the best epoch.</p>"
     table = f"<div class=wide><table><tr>{head}</tr>{rows}</table></div>"
     return f"\n<h2>Every epoch</h2>\n{note}<details><summary>{len(facts.metrics):,} epochs</summary>{table}</details>"
+
+
+def _with_class(metric: str, classes: Sequence[str]) -> str:
+    """Return the title of a stored metric: "val_dice_2" is "val_dice of pan"."""
+    name, _, number = metric.rpartition("_")
+    return f"{name} of {classes[int(number)]}" if number.isdigit() and int(number) < len(classes) else metric
 
 
 def _number(value: float | None) -> str:

@@ -258,3 +258,15 @@ def test_a_duplicate_of_a_run_with_one_class_leaves_their_number_open(installati
     assert run.config["model"]["classes"] == 1
     with installation.database.reading() as session:
         assert train.source(session, run.id).config.model.classes == 0
+
+
+def test_the_preview_moves_classes_with_their_image(installation):
+    plates = add_eggs_and_pans(installation, 2)
+    truth = offered(installation, plates)["Truth masks"]
+    with installation.database.reading() as session:
+        (pair,) = train.preview_pairs(session, plates.id, truth, 1)
+    image, mask = train.read_pair(installation.files, pair)
+    assert mask.shape == (64, 64, 2) and set(np.unique(mask[..., 1])) <= {0, 1, 2}
+    shown = train.augmented(image, mask, PRESETS["fast"], 2, draw=1)
+    assert [target.shape for _, target in shown] == [(64, 64, 2), (256, 256, 2), (256, 256, 2)]
+    assert all((target[..., 1] > 0)[target[..., 0] > 200].all() for _, target in shown)

@@ -14,6 +14,7 @@ from engine.exports.formats.report import report
 from engine.exports.model_card import model_card
 from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow, story
 from engine.exports.svg_chart import Curve, chart
+from engine.imaging.class_confusion import class_confusion
 
 NASTY = "<script>alert(1)</script>\" onload='x' & ‮"
 
@@ -106,6 +107,33 @@ def test_the_card_says_how_to_feed_the_network_and_what_it_is_worth(kind):
     for words in ("0.5432", "encoder weights: ImageNet", "values 0 to 255", "longer side is 256 px", "at least 0.5"):
         assert words in card
     assert "## Limits" in card and "## Licence" in card and "kmeans" in card
+
+
+def of_classes():
+    names = ("background", "egg", "<pan>", "spoon")
+    values = {f"{side}{metric}{of}": 0.5 for side in ("", "val_") for metric in ("dice", "iou") for of in ("_1", "_2")}
+    return facts(
+        reference="truth",
+        metrics={epoch: metrics_of(epoch) | values for epoch in (1, 2)},
+        classes=names,
+        class_colours=("transparent", "#D55E00", "#123456", "#F0E442"),
+        confusion=class_confusion(names, [[[0, 0, 50], [1, 1, 30], [1, 2, 10], [2, 2, 20]]]),
+    )
+
+
+def test_classes_have_a_table_curves_in_their_colours_and_a_sentence():
+    page = report(of_classes(), [])
+    assert "</span>egg</td><td class=number>0.857</td><td class=number>0.750</td><td class=number>1</td>" in page
+    assert "</span>spoon</td><td class=number>–</td><td class=number>–</td><td class=number>0</td>" in page
+    assert 'style="background:#123456"' in page and "&lt;pan&gt;" in page and "<pan>" not in page
+    assert 'class="line" style="color:#123456"' in page and "Soft Dice vs truth of each class, validation" in page
+    assert "Its masks confuse most often &lt;pan&gt; for egg (25% of the pixels of egg)." in page
+    assert "<th class=number>val_dice of egg</th>" in page and "val_dice_1" not in page
+
+
+def test_a_run_of_foreground_alone_has_no_classes():
+    page = report(facts(), [])
+    assert "<h2>Classes</h2>" not in page and "each class" not in page
 
 
 def test_a_chart_leaves_out_what_is_no_number_and_stays_inside():
