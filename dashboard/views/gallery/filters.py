@@ -51,7 +51,7 @@ def choose_class(table: ScoreTable, choice: Choice) -> Choice:
     if st.session_state.get("class", ALL_CLASSES) not in (ALL_CLASSES, *names):
         st.session_state["class"] = ALL_CLASSES  # another run's class
     bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
-    name = st.selectbox("Class", [ALL_CLASSES, *names], key="class", width=180, help=CLASS_HELP, **bound)
+    name = st.selectbox("Class", [ALL_CLASSES, *names], key="class", width=140, help=CLASS_HELP, **bound)
     index = names.index(name) + 1 if name in names else 0
     by_class = choice.reference == "truth" and table.has_class_scores
     return replace(choice, class_index=index, class_name=name if index else "", by_class=by_class)
