@@ -163,7 +163,8 @@ def _with_classes(
     wanted = model.get("classes", 0)
     if wanted not in (0, 1, there):
         what = "The label set has" if label_set_id else "The truth has"
-        raise NotReady(f"{what} {there} {'class' if there == 1 else 'classes'}. Choose {there}, or 1. Got {wanted}.")
+        choice = "1 class. Choose 1." if there == 1 else f"{there} classes. Choose {there}, or 1."
+        raise NotReady(f"{what} {choice} Got {wanted}.")
     return config | {"model": model | {"classes": wanted or max(there, 1)}}
 
 

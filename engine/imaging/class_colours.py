@@ -73,6 +73,6 @@ def png_palette(classes: Iterable[Mapping[str, Any]] = ()) -> bytes:
         red, green, blue = bytes.fromhex(own.get(index, class_colour(index))[1:])
         step = 1 if blue < 128 else -1
         while (red, green, blue) in colours:
-            blue += step
+            blue = (blue + step) % 256
         colours[red, green, blue] = index
     return b"".join(map(bytes, colours))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,7 +73,9 @@ class Reference:
 
         `values` is a mask or a probability, (H, W); a reference of another size is resized to it.
         """
-        reference = self if values.shape == self.foreground.shape else self.resized(values.shape)
+        reference = replace(self, classes=None)
+        if values.shape != self.foreground.shape:
+            reference = reference.resized(values.shape)
         if reference.ignored is None:
             return values, reference.foreground
         counted = ~reference.ignored

@@ -73,6 +73,8 @@ def apply_change(pair: np.ndarray, corner: Corner, size: int, change: Change, fi
         pair, corner = cut(pair, corner, size), (0, 0)
     top, left = corner
     matrix = change.matrix + np.array([[0, 0, left], [0, 0, top]])
+    if pair.shape[2] > 4:
+        pair, matrix = _around(pair, matrix, size)
 
     def warped(pixels: np.ndarray, interpolation: int) -> np.ndarray:
         flags = interpolation | cv2.WARP_INVERSE_MAP
@@ -133,6 +135,20 @@ def resized_target(target: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if target.ndim == 2:
         return resize_image(target, shape)
     return np.dstack([resize_image(target[..., 0].copy(), shape), resize_classes(target[..., 1], shape)])
+
+
+def _around(pair: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the part of a pair that a warped square needs, and the matrix for it; all of it at the image's edge.
+
+    OpenCV copies channels that do not lie together, which would be the whole of a large image for each square.
+    """
+    last = size - 1
+    x, y = matrix @ np.array([[0, last, 0, last], [0, 0, last, last], [1, 1, 1, 1]])
+    left, top = int(np.floor(x.min())) - 2, int(np.floor(y.min())) - 2
+    right, bottom = int(np.ceil(x.max())) + 3, int(np.ceil(y.max())) + 3
+    if min(left, top) < 0 or right > pair.shape[1] or bottom > pair.shape[0]:
+        return pair, matrix
+    return pair[top:bottom, left:right], matrix - np.array([[0, 0, left], [0, 0, top]])
 
 
 def _levels(change: Change) -> np.ndarray:

@@ -129,8 +129,9 @@ class Canvas:
         self._total[place] += weights
 
     def mean(self) -> np.ndarray:
-        """Return the prediction for the whole scaled image, float32 (H, W[, C])."""
-        return self._sum / self._total
+        """Return the prediction for the whole scaled image, float32 (H, W[, C]). Ends the use of the canvas."""
+        self._sum /= self._total  # in place: with many classes this is the largest array of all
+        return self._sum
 
 
 @lru_cache(maxsize=4)

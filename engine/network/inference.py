@@ -95,7 +95,7 @@ class _Pending:
 def _most_likely(mean: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return the class of greatest probability beside background, uint8 (H, W), at (height, width)."""
     best, most = np.ones(shape, np.uint8), resize_probability(mean[..., 1], shape)
-    for index in range(2, mean.shape[-1]):  # one at a time: all of a large image at once would fill the memory
+    for index in range(2, mean.shape[-1]):  # one at a time, as the image may be many times larger than `mean`
         probability = resize_probability(mean[..., index], shape)
         more = probability > most
         best[more], most[more] = index, probability[more]

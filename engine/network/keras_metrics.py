@@ -15,6 +15,9 @@ from keras import ops
 
 from engine.network.losses import shares, split_weight
 
+ABSENT = -1.0
+"""The score of a class that neither the targets nor the masks have: it is not reported."""
+
 
 def metrics_of(outputs: int) -> list[keras.metrics.Metric]:
     """Return the metrics of a network with this number of outputs (`engine.core.network_parameters`)."""
@@ -84,7 +87,7 @@ class ClassDice(keras.metrics.Metric):
 
     `dice_part` and `dice_whole` are those of probabilities without a threshold; `iou_part` and `iou_whole` are
     |P ∩ M| and |P ∪ M| of masks by the rule of `engine.imaging.class_maps.to_classes` at 0.5. A class that neither the
-    targets nor the masks have scores 1 by itself and does not count in the mean.
+    targets nor the masks have is `ABSENT` and does not count in the mean.
     """
 
     def __init__(self, name: str, outputs: int) -> None:
@@ -111,9 +114,8 @@ class ClassDice(keras.metrics.Metric):
         """Return "dice" or "iou" of a class, or the mean for number 0."""
         occurs = self.sums["iou_whole"] > 0
         ratio = self.sums[f"{name}_part"] / ops.maximum(self.sums[f"{name}_whole"], 1e-12)
-        ratio = ops.where(occurs, ratio, ops.ones_like(ratio))
         if number:
-            return ops.cast(ratio[number - 1], "float32")
+            return ops.cast(ops.where(occurs, ratio, ABSENT * ops.ones_like(ratio))[number - 1], "float32")
         count = ops.sum(ops.cast(occurs, "float64"))
         mean = ops.sum(ops.where(occurs, ratio, ops.zeros_like(ratio))) / ops.maximum(count, 1)
         return ops.cast(ops.where(count > 0, mean, ops.ones_like(mean)), "float32")

@@ -28,8 +28,8 @@ class NoClasses(ValueError):
 class MaskClasses:
     """The classes of truth and masks, the truth's lookup for them, and in words how the masks are read.
 
-    `codes` encodes masks of the truth's own coding; None for masks that hold class numbers. `lookup`, int (256,), has
-    the class index of each code or number.
+    `codes` encodes masks of the truth's own coding where that has ids or colours (`coded`), and masks that hold other
+    than numbers up to 255; None for class numbers. `lookup`, int (256,), has the class index of each code or number.
     """
 
     classes: Sequence[TruthClass]
@@ -37,10 +37,13 @@ class MaskClasses:
     codes: TruthCodes | None
     lookup: np.ndarray
     read_as: str
+    coded: bool = False
 
     def class_map(self, file: TruthFile) -> np.ndarray:
         """Return the class map, uint8 (H, W), of one of the masks; what it leaves undecided is background."""
-        numbers = _numbers(file) if self.codes is None else self.codes.encode(file)
+        numbers = _numbers(file)
+        if self.codes is not None and (numbers is None or self.coded):
+            numbers = self.codes.encode(file)
         classes = self.lookup[numbers]
         return np.where(classes == IGNORE, 0, classes).astype(np.uint8)
 
@@ -66,8 +69,8 @@ def _by_value(seen: MasksSeen, both: TruthClasses, more: Sequence[str] = ()) -> 
     lookup[list(seen.ignored)] = IGNORE
     if not seen.side.counts[0]:
         lookup[0] = 0
-    codes = seen.codes if seen.side.codes.table else None
-    return MaskClasses(both.classes, both.lookup, codes, lookup, f"values of truth: {read_as}{added}")
+    read_as = f"values of truth: {read_as}{added}"
+    return MaskClasses(both.classes, both.lookup, seen.codes, lookup, read_as, bool(seen.side.codes.table))
 
 
 class MasksSeen:

@@ -111,7 +111,7 @@ class _Taking:
         except NoClasses:
             classes = None
         if classes is None and len(means.classes) > 2:
-            classes = MaskClasses(means.classes, (), means.codes, np.asarray(means.lookup), means.read_as)
+            classes = MaskClasses(means.classes, (), means.codes, np.asarray(means.lookup), means.read_as, True)
         return (replace(means, read_as=classes.read_as), classes) if classes else (means, None)
 
     def _masks(self) -> Iterator[tuple[MaskItem, TruthFile]]:

@@ -19,6 +19,7 @@ from engine.core.run_parameters import EarlyStoppingParams, ReduceLRParams, Trai
 from engine.imaging.codec import encode_png, fit_longest_side, resize_probability
 from engine.imaging.metrics import probability_to_u8
 from engine.network.framing import Canvas, cut, windows
+from engine.network.keras_metrics import ABSENT
 from engine.network.outputs import foreground
 from engine.store.disk import replacing
 from engine.store.keys import probe_path
@@ -127,7 +128,7 @@ class Epochs(keras.callbacks.Callback):
             self.model.stop_training = True
             return
         self._state.epoch = epoch + 1
-        metrics = {name: float(value) for name, value in logs.items()}
+        metrics = {name: float(value) for name, value in logs.items() if value != ABSENT}
         metrics["learning_rate"] = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         for step in self._steps:
             step(epoch + 1, metrics)

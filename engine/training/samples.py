@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -124,7 +124,7 @@ def scaled_levels(target: np.ndarray, lookup: Sequence[int] | None, shape: tuple
     """
     if lookup is None:
         return resize_image(target, shape)
-    truth = class_maps.reference(target, lookup).resized(shape)
+    truth = replace(class_maps.reference(target, lookup), classes=None).resized(shape)
     levels = truth.foreground.astype(np.uint8) * 255
     if truth.ignored is not None:
         levels[truth.ignored] = IGNORED_LEVEL
@@ -165,7 +165,7 @@ def _filled(samples: tuple[Sample, ...], config: RunConfig, path: Path, on_progr
             counts.append(squares_per_epoch(scaled[-1], data, size))
             points.append(foreground_points(pair[..., 3]) if data.framing == "tiles" else _NO_POINTS)
             if several:
-                pixels += np.bincount(np.where(pair[..., 3] >= 128, pair[..., 4], 0).ravel(), minlength=256)
+                pixels += _class_pixels(pair, samples[len(shapes) - 1])
             on_progress(len(shapes))
     return Pixels(
         samples,
@@ -178,6 +178,14 @@ def _filled(samples: tuple[Sample, ...], config: RunConfig, path: Path, on_progr
         channels=5 if several else 4,
         class_pixels=tuple(pixels[: config.model.outputs].tolist()) if several else (),
     )
+
+
+def _class_pixels(pair: np.ndarray, sample: Sample) -> np.ndarray:
+    """Return the pixels of background and of each class in a pair that count, int64 (256,)."""
+    classes = np.where(pair[..., 3] >= 128, pair[..., 4], 0)
+    if sample.ignores:
+        classes = classes[pair[..., 3] != IGNORED_LEVEL]
+    return np.bincount(classes.ravel(), minlength=256)
 
 
 def _in_order(

@@ -10,7 +10,7 @@ from engine.exports.formats import coco
 FORMAT = MaskFormat(
     name="coco-image",
     title="COCO JSON, whole images",
-    sentence="One annotation for each image and class: the whole mask as RLE, a crowd where it is several objects.",
+    sentence="One annotation for each image and class: the whole mask as RLE, crowds where it is several objects.",
     suffix="json",
     order=30,
     write=partial(coco.write, shapes="image"),

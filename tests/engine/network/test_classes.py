@@ -12,7 +12,7 @@ from engine.core.run_parameters import DataParams, Loss, TrainingParams
 from engine.imaging import class_maps, metrics
 from engine.network.architectures import architectures
 from engine.network.inference import predict_many
-from engine.network.keras_metrics import metrics_of
+from engine.network.keras_metrics import ABSENT, metrics_of
 from engine.network.losses import loss_of
 from engine.network.networks import network
 from engine.network.plan import network_plan
@@ -102,13 +102,14 @@ def test_metrics_are_those_of_the_masks_of_each_class():
     scores = metrics.class_scores(matrix)
     assert scores.occurs.tolist() == [True, True, False]
     assert list(computed) == ["dice", "dice_1", "dice_2", "dice_3", "iou", "iou_1", "iou_2", "iou_3"]
-    for number in (1, 2, 3):
+    assert computed["dice_3"] == computed["iou_3"] == ABSENT
+    for number in (1, 2):
         assert computed[f"dice_{number}"] == pytest.approx(scores.dice[number - 1], abs=1e-6)
         assert computed[f"iou_{number}"] == pytest.approx(scores.iou[number - 1], abs=1e-6)
     assert computed["iou"] == pytest.approx(scores.iou[:2].mean(), abs=1e-6)
     for metric in several:
         metric.reset_state()
-    assert float(several[1].result()) == 1
+    assert float(several[1].result()) == ABSENT and float(several[0].result()) == 1
 
 
 def test_one_class_keeps_its_metrics_and_network():
