@@ -65,7 +65,7 @@ def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
     except ParameterError:
         return tuple(ConfigRow("", name, str(value), None) for name, value in config.items())
     base = flattened(PRESETS[preset]) if preset in PRESETS else values
-    # Presets leave this open, and each run has the number that it got; older ones, without a number, merged all classes.
+    # Presets leave this open, and each run has the number that it got; older ones have none and merged all classes.
     values["model.classes"] = values["model.classes"] or 1
     base = base | {"model.classes": values["model.classes"]}
     rows = []
