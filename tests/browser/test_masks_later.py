@@ -13,17 +13,23 @@ from tests.support.installation import add_discs, disc, mask_png
 
 WORK_MS = 120_000
 ROW_PX = 35
+TRIES = 60
 
 
 def use_first_file_as(page: Page, form: Locator, use: str) -> None:
-    """Choose in the table, which is a canvas: the first click marks a cell, the second opens its choice."""
+    """Choose in the table, which is a canvas: a click marks a cell, and Enter opens its choice once the cell is marked."""
     table = form.get_by_test_id("stDataFrame").last
     table.scroll_into_view_if_needed()
-    box = table.bounding_box()
-    for _ in range(2):
+    editor = page.locator("#portal input")
+    for _ in range(TRIES):
+        box = table.bounding_box()
         page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + 1.5 * ROW_PX)
-    page.get_by_role("combobox").last.fill(use)
-    page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(1000)
+        if editor.count():
+            break
+    editor.fill(use)
+    page.get_by_role("option", name=use).click()
 
 
 def test_uploaded_masks_become_a_label_set_and_then_truth(app, page: Page):
