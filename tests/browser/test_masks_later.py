@@ -17,7 +17,7 @@ TRIES = 60
 
 
 def use_first_file_as(page: Page, form: Locator, use: str) -> None:
-    """Choose in the table, which is a canvas: a click marks a cell, and Enter opens its choice once the cell is marked."""
+    """Choose in the table, which is a canvas: a click marks a cell, and Enter opens its choice once it is marked."""
     table = form.get_by_test_id("stDataFrame").last
     table.scroll_into_view_if_needed()
     editor = page.locator("#portal input")
