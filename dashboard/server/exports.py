@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -167,6 +168,7 @@ def prediction_csv(session: Session, store: Store, prediction_set_id: str, thres
     """
     found = session.get_one(PredictionSet, prediction_set_id)
     dataset, names = session.get_one(Dataset, found.dataset_id), predictions.class_names(session, found.id)[1:]
+    lookups = runs.truth_lookups(session.get_one(Run, found.run_id), dataset)
     header = ["file", "width_px", "height_px", "split", "foreground_share", "mean_probability", "mean_uncertainty"]
     header += ["flip_agreement", "truth_dice", "truth_iou", "pseudo_label_dice", "pseudo_label_iou"]
     header += ["pseudo_label_quality"]
@@ -188,31 +190,45 @@ def prediction_csv(session: Session, store: Store, prediction_set_id: str, thres
             size = [name, width, height, prediction.split, share]
             scores += [_number(quality.get(prediction.image_id))]
             if names:
-                scores += _class_cells(_confusion(store, dataset, prediction, threshold), prediction, len(names))
+                scores += _class_cells(
+                    _confusion(store, lookups, dataset.id, prediction, threshold), prediction, len(names)
+                )
             yield [*size, *map(_number, means), *scores]
             session.expunge(prediction)  # its counts are two kilobytes, and there may be ten thousand
 
     return as_csv(header, rows())
 
 
-def _confusion(store: Store, dataset: Dataset, prediction: Prediction, threshold: float) -> list[Any]:
+def _confusion(
+    store: Store, lookups: Sequence[Sequence[int]], dataset_id: str, prediction: Prediction, threshold: float
+) -> list[Any]:
     """Return the pixels of each pair of classes at `threshold`, as in `truth_confusion`; without truth, all of 0.
 
-    Empty if a file is gone.
+    Truth is read with that of `lookups` that `truth_confusion` was counted with, because its classes may have been
+    changed since. Empty if there is none, or if a file is gone.
     """
-    if threshold == 0.5 and prediction.truth_confusion is not None:
-        return prediction.truth_confusion
+    known = prediction.truth_confusion
+    if threshold == 0.5 and known is not None:
+        return known
     of, image_id = prediction.prediction_set_id, prediction.image_id
     keys = [stored.prediction_key(of, image_id), stored.prediction_classes_key(of, image_id)]
-    if prediction.truth_confusion is not None:
-        keys.append(stored.truth_key(dataset.id, image_id))
+    if known is not None:
+        keys.append(stored.truth_key(dataset_id, image_id))
     if not all(map(store.exists, keys)):
         return []
     levels, likely, *truth = (codec.decode_png(store.read(key)) for key in keys)
     predicted = class_maps.to_classes(levels, likely, threshold)
-    if truth:
-        return class_maps.reference(truth[0], dataset.lookup).confusion(predicted)
-    return metrics.confusion(predicted, np.zeros_like(predicted))
+    if known is None:
+        return metrics.confusion(predicted, np.zeros_like(predicted))
+    found = (class_maps.reference(truth[0], lookup).confusion(predicted) for lookup in lookups)
+    return next((rows for rows in found if _truth_pixels(rows) == _truth_pixels(known)), [])
+
+
+def _truth_pixels(confusion: list[Any]) -> Counter[int]:
+    pixels: Counter[int] = Counter()
+    for truth, _, count in confusion:
+        pixels[truth] += count
+    return pixels
 
 
 def _class_cells(confusion: list[Any], prediction: Prediction, classes: int) -> list[str]:
