@@ -17,7 +17,7 @@ from PIL import Image
 from dashboard.facts import urls
 from dashboard.server import exports
 from db import datasets, runs
-from db.models import Prediction, Run
+from db.models import Dataset, Prediction, Run
 from engine.imaging import class_maps, codec, metrics
 from engine.store import keys as stored
 from tests.support.class_runs import NAMES, add_class_run, add_classes
@@ -149,6 +149,30 @@ def test_scores_of_classes_are_empty_if_truth_has_others_than_it_was_compared_wi
     archive = archive_of(served.ask(urls.masks_zip("prediction_set", set_id, 0.4)))
     (row,) = csv.DictReader(io.StringIO(archive.read("scores.csv").decode("utf-8-sig")))
     assert {row[f"truth_{of}_{name}"] for of in ("dice", "iou") for name in NAMES[1:]} == {""}
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.3])
+def test_shares_of_classes_are_of_all_pixels_whatever_truth_ignores(dashboard, served, threshold):
+    dataset = add_classes(dashboard, 1)
+    with dashboard.database.writing() as session:
+        lookup = [255 if value == 2 else min(value, 3) for value in range(256)]
+        datasets.set_classes(session, dataset.id, dataset.classes, lookup)
+        image_id = datasets.images(session, dataset.id)[0].id
+        dataset = session.get_one(Dataset, dataset.id)
+    _, set_id = add_class_run(dashboard, dataset)
+    keys = [stored.prediction_key(set_id, image_id), stored.prediction_classes_key(set_id, image_id)]
+    found = class_maps.to_classes(*(codec.decode_png(dashboard.files.read(key)) for key in keys), threshold)
+    shares = []
+    for without_truth in (False, True):
+        if without_truth:
+            with dashboard.database.writing() as session:
+                session.query(Prediction).update({"truth_confusion": None, "truth_counts": None})
+        table = served.ask(urls.scores_csv("prediction_set", set_id, threshold)).body.decode("utf-8-sig")
+        (row,) = csv.DictReader(io.StringIO(table))
+        shares.append([row["foreground_share"], *(row[f"share_{name}"] for name in NAMES[1:])])
+    assert shares[0] == shares[1]
+    expected = [(found > 0).mean(), *((found == number).mean() for number in (1, 2, 3))]
+    assert [float(share) for share in shares[0]] == pytest.approx(expected, abs=1e-6)
 
 
 def test_classes_without_truth_have_a_share_only(dashboard, served):
