@@ -73,7 +73,8 @@ def classes(shared: SharedImages) -> None:
     held_out = " held out from all runs" if found.held_out else ", training images of some of these runs among them"
     st.caption(
         f"{kind} over all pixels of {wording.count(found.images, 'image')}{held_out}, at mask threshold 0.5. "
-        "Classes are compared by name. A dash: the run does not have the class, or it occurs in none of these images."
+        "Classes are compared by name. A dash: the run does not have the class or was not compared with truth of its "
+        "classes, or the class occurs in none of these images."
     )
 
 
