@@ -68,10 +68,14 @@ def class_names(session: Session, prediction_set_id: str) -> tuple[str, ...]:
 def stamp(session: Session, prediction_set_id: str) -> str:
     """Return a text that changes whenever predictions are added, removed or scored again.
 
+    The version of the truth is part of it: another one may have the same foreground and other classes.
     Both sums are answered from the score indexes alone, so this costs a millisecond where `rows` reads megabytes.
     """
     found = session.get(PredictionSet, prediction_set_id)
-    parts: list[Any] = [found.job_id, found.flips, found.refine] if found else []
+    parts: list[Any] = []
+    if found:
+        truth_version = session.get_one(Dataset, found.dataset_id).truth_version
+        parts = [found.job_id, found.flips, found.refine, truth_version]
     for column in (Prediction.label_dice, Prediction.truth_dice):
         query = select(func.count(), func.count(column), func.sum(column))
         parts += session.execute(query.where(Prediction.prediction_set_id == prediction_set_id)).one()

@@ -67,8 +67,14 @@ def same_classes(run: Run, dataset: Dataset) -> bool:
 
 def truth_in_classes(run: Run, dataset: Dataset) -> bool:
     """Whether truth of a dataset can be shown with the classes of a run: it was trained on it, or has the same."""
-    trained_on_it = dataset.id == run.dataset_id and run.label_set_id is None
-    return bool(run.classes) and (trained_on_it or same_classes(run, dataset))
+    return bool(truth_lookups(run, dataset))
+
+
+def truth_lookups(run: Run, dataset: Dataset) -> list[list[int]]:
+    """Return the lookups that give truth of a dataset the classes of a run: the run's own, and the present one."""
+    trained_on_it = bool(run.classes) and dataset.id == run.dataset_id and run.label_set_id is None
+    own = [run.lookup] if trained_on_it else []
+    return own + ([dataset.lookup] if same_classes(run, dataset) else [])
 
 
 def changed_classes(run: Run, dataset: Dataset) -> str:

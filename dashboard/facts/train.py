@@ -168,10 +168,10 @@ def source(session: Session, run_id: str | None) -> Source | None:
     except ParameterError as error:
         config = PRESETS[preset]
         problem = f"The settings of {run.name!r} are of another version, so the preset's are shown. {error}"
-    # The number was found when it was submitted: only merging was a choice.
+    # The number was found when it was submitted: only merging was a choice, and older versions did nothing else.
     label_set = session.get(LabelSet, run.label_set_id) if run.label_set_id else None
     several = _classes(label_set or session.get_one(Dataset, run.dataset_id))
-    config = _with_classes(config, int(config.model.classes == 1 and bool(several)))
+    config = _with_classes(config, int(not run.classes and bool(several)))
     return Source(run.id, run.name, run.dataset_id, run.label_set_id or TRUTH, preset, config, problem)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -162,11 +163,12 @@ def prediction_csv(session: Session, store: Store, prediction_set_id: str, thres
 
     The two kinds of score keep their names: against truth, and agreement with the pseudo-label used in training.
     `pseudo_label_quality` is the label's estimated quality, computed without truth. Where the run tells classes apart,
-    each has its share of the pixels and, where the truth has the same classes, its scores; these are empty where
-    neither side has the class.
+    each has its share of all pixels, so that these add up to `foreground_share`, and, where the truth has the same
+    classes, its scores; these are empty where neither side has the class.
     """
     found = session.get_one(PredictionSet, prediction_set_id)
     dataset, names = session.get_one(Dataset, found.dataset_id), predictions.class_names(session, found.id)[1:]
+    lookups = runs.truth_lookups(session.get_one(Run, found.run_id), dataset)
     header = ["file", "width_px", "height_px", "split", "foreground_share", "mean_probability", "mean_uncertainty"]
     header += ["flip_agreement", "truth_dice", "truth_iou", "pseudo_label_dice", "pseudo_label_iou"]
     header += ["pseudo_label_quality"]
@@ -182,48 +184,71 @@ def prediction_csv(session: Session, store: Store, prediction_set_id: str, thres
 
     def rows() -> Iterator[list[Any]]:
         for prediction, name, width, height in session.execute(query):
+            predicted = _class_map(store, prediction, threshold) if names else None
             share = _foreground_share(store, prediction, threshold)
+            if predicted is not None:
+                share = _number(float((predicted > 0).mean()))
             scores = [*_scores(prediction.truth_counts, threshold), *_scores(prediction.label_counts, threshold)]
             means = [prediction.mean_probability, prediction.uncertainty, prediction.flip_agreement]
             size = [name, width, height, prediction.split, share]
             scores += [_number(quality.get(prediction.image_id))]
             if names:
-                scores += _class_cells(_confusion(store, dataset, prediction, threshold), prediction, len(names))
+                truth_key = stored.truth_key(dataset.id, prediction.image_id)
+                confusion = _confusion(store, lookups, truth_key, prediction, predicted, threshold)
+                scores += _class_cells(predicted, confusion, len(names))
             yield [*size, *map(_number, means), *scores]
             session.expunge(prediction)  # its counts are two kilobytes, and there may be ten thousand
 
     return as_csv(header, rows())
 
 
-def _confusion(store: Store, dataset: Dataset, prediction: Prediction, threshold: float) -> list[Any]:
-    """Return the pixels of each pair of classes at `threshold`, as in `truth_confusion`; without truth, all of 0.
-
-    Empty if a file is gone.
-    """
-    if threshold == 0.5 and prediction.truth_confusion is not None:
-        return prediction.truth_confusion
+def _class_map(store: Store, prediction: Prediction, threshold: float) -> np.ndarray | None:
+    """Return the predicted class of each pixel, uint8 (H, W); None if a file is gone."""
     of, image_id = prediction.prediction_set_id, prediction.image_id
     keys = [stored.prediction_key(of, image_id), stored.prediction_classes_key(of, image_id)]
-    if prediction.truth_confusion is not None:
-        keys.append(stored.truth_key(dataset.id, image_id))
     if not all(map(store.exists, keys)):
+        return None
+    levels, likely = (codec.decode_png(store.read(key)) for key in keys)
+    return class_maps.to_classes(levels, likely, threshold)
+
+
+def _confusion(
+    store: Store,
+    lookups: Sequence[Sequence[int]],
+    truth_key: str,
+    prediction: Prediction,
+    predicted: np.ndarray | None,
+    threshold: float,
+) -> list[Any]:
+    """Return the pixels of each pair of classes at `threshold`, as in `truth_confusion`; [] without truth or a file.
+
+    Truth is read with that of `lookups` that `truth_confusion` was counted with, because its classes may have been
+    changed since; [] if there is none.
+    """
+    known = prediction.truth_confusion
+    if known is None or threshold == 0.5:
+        return known or []
+    if predicted is None or not store.exists(truth_key):
         return []
-    levels, likely, *truth = (codec.decode_png(store.read(key)) for key in keys)
-    predicted = class_maps.to_classes(levels, likely, threshold)
-    if truth:
-        return class_maps.reference(truth[0], dataset.lookup).confusion(predicted)
-    return metrics.confusion(predicted, np.zeros_like(predicted))
+    truth = codec.decode_png(store.read(truth_key))
+    found = (class_maps.reference(truth, lookup).confusion(predicted) for lookup in lookups)
+    return next((rows for rows in found if _truth_pixels(rows) == _truth_pixels(known)), [])
 
 
-def _class_cells(confusion: list[Any], prediction: Prediction, classes: int) -> list[str]:
-    """Return share, Dice and IoU of each class."""
-    matrix = metrics.confusion_matrix(confusion, classes)
-    pixels, scores = matrix.sum(), metrics.class_scores(matrix)
-    known = scores.occurs & (prediction.truth_confusion is not None)
+def _truth_pixels(confusion: list[Any]) -> Counter[int]:
+    pixels: Counter[int] = Counter()
+    for truth, _, count in confusion:
+        pixels[truth] += count
+    return pixels
+
+
+def _class_cells(predicted: np.ndarray | None, confusion: list[Any], classes: int) -> list[str]:
+    """Return share, Dice and IoU of each class. A share is of all pixels, those that truth ignores included."""
+    scores = metrics.class_scores(metrics.confusion_matrix(confusion, classes))
     cells: list[str] = []
-    for at, share in enumerate(matrix.sum(axis=0)[1:]):
-        values = [share / pixels if pixels else None]
-        values += [scores.dice[at], scores.iou[at]] if known[at] else [None, None]
+    for at in range(classes):
+        values = [None if predicted is None else float((predicted == at + 1).mean())]
+        values += [scores.dice[at], scores.iou[at]] if scores.occurs[at] else [None, None]
         cells += map(_number, values)
     return cells
 

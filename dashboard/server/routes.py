@@ -6,6 +6,7 @@ A key is built only from ids (32 hex digits) by `engine.store.keys`; no name ent
 from __future__ import annotations
 
 import functools
+import zlib
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -87,7 +88,8 @@ def _truth(request: Request) -> Rendition:
     }
     how = next((name for name in renders if request.query_params.get(name) == "1"), "grey")
     render = renders[how]
-    variant = f"{how}{size}{hash((*lookup, *colours))}"
+    # Python's `hash` of a text is another one in every process.
+    variant = f"{how}{size}-{zlib.crc32(repr((lookup, colours)).encode()):08x}"
     return Rendition(stored.truth_key(**ids), "image/png", REVALIDATE, variant, lambda path: render(path, lookup, size))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,8 +120,10 @@ class MasksSeen:
             return _by_value(self, truth.with_names(known, colours), list(colours))
         if len(masks.classes) > 2 and (further := self.further_numbers()):
             names = {entry.value: entry.name for entry in side.classes}
-            values = sorted({*names, *further})
-            both = truth.from_peaks(values, [names.get(value, f"class {at}") for at, value in enumerate(values)])
+            for value in further:
+                names[value] = _new_name(value, names.values())
+            values = sorted(names)
+            both = truth.from_peaks(values, [names[value] for value in values])
             lookup = np.where(np.asarray(side.lookup) == IGNORE, IGNORE, both.lookup).tolist()
             return _by_value(self, TruthClasses(classes=both.classes, lookup=lookup), [str(value) for value in further])
         if several:
@@ -200,6 +202,14 @@ def _numbers(file: TruthFile) -> np.ndarray | None:
     numbers = file.numbers or (-1,) * len(file.keys)
     found = [key if isinstance(key, int) else number for key, number in zip(file.keys, numbers, strict=True)]
     return np.array(found, np.uint8)[file.values] if all(0 <= number < 256 for number in found) else None
+
+
+def _new_name(value: int, taken: Collection[str]) -> str:
+    """Return a name for the class of a value that only masks have: the truth may have given its number to another."""
+    name = f"class {value}"
+    while name in taken:
+        name = f"{name} (value {value})"
+    return name
 
 
 def _listed(values: Sequence[int | str]) -> str:

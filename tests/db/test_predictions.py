@@ -2,11 +2,12 @@
 
 from sqlalchemy import text
 
-from db import predictions, runs
+from db import dataset_truth, datasets, predictions, runs
 from db.models import JobKind, Prediction
 from db.submissions import submit_predict
 from tests.support.installation import add_discs
 from tests.support.predicted import add_run
+from tests.support.several_classes import add_eggs_and_pans, add_run_of_classes
 
 
 def own_set(installation, run):
@@ -42,6 +43,28 @@ def test_the_stamp_notices_a_new_score_and_a_removed_prediction_and_nothing_else
             stamps.append(predictions.stamp(session, set_id))
     assert stamps[0] == stamps[1]
     assert len(set(stamps)) == 3
+
+
+def test_the_stamp_notices_other_classes_of_the_same_foreground(installation):
+    plates = add_eggs_and_pans(installation, 2)
+    set_id = own_set(installation, add_run_of_classes(installation, plates))
+    stamps = []
+    for swapped in (False, True):
+        with installation.database.writing() as session:
+            images = datasets.images(session, plates.id)
+            found = {row.image_id: row for row in session.query(Prediction).filter_by(prediction_set_id=set_id)}
+            scores = {id_: (row.truth_dice, row.truth_iou, row.truth_counts) for id_, row in found.items()}
+            if swapped:
+                truth = {image.id: image.truth_values for image in images}
+                dataset_truth.set_truth(session, plates.id, "0" * 32, truth, [], [])
+                session.flush()
+                for row in found.values():
+                    session.refresh(row)
+                    row.truth_dice, row.truth_iou, row.truth_counts = scores[row.image_id]
+                    row.truth_confusion = [[2, 1, 4096]]
+        with installation.database.reading() as session:
+            stamps.append(predictions.stamp(session, set_id))
+    assert stamps[0] != stamps[1]
 
 
 def test_the_stamp_is_answered_from_the_indexes(installation):

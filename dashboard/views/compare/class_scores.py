@@ -15,8 +15,8 @@ from dashboard.views.compare.shared_images import SharedImages
 class ClassScores:
     """Dice and IoU against truth, float64 (classes, runs): of pixels summed over `images`, at threshold 0.5.
 
-    NaN where a run does not have the class, and where it occurs neither in truth nor in the masks. `held_out` is
-    whether none of the images was a training image of any run.
+    NaN where a run does not have the class or any results of classes, and where the class occurs neither in truth nor
+    in the masks. `held_out` is whether none of the images was a training image of any run.
     """
 
     names: tuple[str, ...]
@@ -27,13 +27,13 @@ class ClassScores:
 
 
 def class_scores(shared: SharedImages, read: Callable[[str], ClassResults | None]) -> ClassScores | None:
-    """Return the scores of all classes that any of the runs tells apart, None if no run does.
+    """Return the scores of all classes of the runs that have results of classes, None if no run has any.
 
-    They are over the images that every run with classes has results of: those held out from all runs, if there are any.
-    `read` returns the class results of a prediction set.
+    They are over the images that each of these has results of: those held out from all runs, if there are any. A run
+    that was compared with foreground alone has none. `read` returns the class results of a prediction set.
     """
     tables = [read(run.prediction_set_id) for run in shared.runs]
-    several = {column: table for column, table in enumerate(tables) if table is not None}
+    several = {column: table for column, table in enumerate(tables) if table is not None and table.images}
     if not several:
         return None
     known = np.ones(len(shared.rows), bool)

@@ -41,10 +41,14 @@ def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> Non
     formats["Run"] = st.column_config.TextColumn(pinned=True)
     formats["Parameters"] = st.column_config.NumberColumn(format="localized")
     st.dataframe(pd.DataFrame(columns), hide_index=True, column_config=formats)
-    means = " Of a run with several classes they are means over these." if any(run.classes for run in compared) else ""
+    several = ""
+    if any(run.classes for run in compared):
+        several = " Of a run with several classes they are means over these."
+        if comparable:
+            several += " The scores of the masks, over shared images, are those of foreground, also for these runs."
     st.caption(
         "Soft Dice and IoU of the epochs are over all pixels of each run's own validation images together; the loss is "
-        f"the mean over these images.{means}"
+        f"the mean over these images.{several}"
     )
 
 
@@ -73,7 +77,8 @@ def classes(shared: SharedImages) -> None:
     held_out = " held out from all runs" if found.held_out else ", training images of some of these runs among them"
     st.caption(
         f"{kind} over all pixels of {wording.count(found.images, 'image')}{held_out}, at mask threshold 0.5. "
-        "Classes are compared by name. A dash: the run does not have the class, or it occurs in none of these images."
+        "Classes are compared by name. A dash: the run does not have the class or was not compared with truth of its "
+        "classes, or the class occurs in none of these images."
     )
 
 

@@ -251,6 +251,16 @@ def test_a_duplicate_tells_the_classes_apart_that_there_are_or_merges_them_again
     assert train.start_config("fast", ["model.classes=5"], origin)[0].model.classes == 0
 
 
+def test_a_duplicate_of_a_run_of_an_older_version_merges_the_classes_again(installation):
+    plates = add_eggs_and_pans(installation)
+    config = config_from("fast").model_dump(mode="json")
+    del config["model"]["classes"]
+    with installation.database.writing() as session:
+        run = runs.create(session, plates, None, "first", "fast", config, VERSION)
+    with installation.database.reading() as session:
+        assert train.source(session, run.id).config.model.classes == 1
+
+
 def test_a_duplicate_of_a_run_with_one_class_leaves_their_number_open(installation, dataset):
     config = config_from("fast").model_dump(mode="json")
     with installation.database.writing() as session:

@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import delete
 
 from dashboard.facts import urls
-from dashboard.server import resources
+from dashboard.server import resources, routes
 from db import datasets, recipes, runs
 from db.models import Dataset, Label, LabelSet, Run, new_id
 from engine.core.run_config import PRESETS
@@ -124,6 +124,16 @@ def test_truth_is_grey_by_the_mapping_and_follows_a_changed_one(dashboard, discs
         datasets.set_classes(session, discs.id, classes, [2 if value < 10 else 0 for value in range(256)])
     changed = served.ask(address, if_none_match=first.headers["etag"])
     assert changed.status == 200 and (pixels(changed) == ~disc * 255).all()
+
+
+def test_the_tag_of_truth_is_the_same_in_every_process(dashboard, discs, served, monkeypatch):
+    monkeypatch.setattr(routes, "file_tag", lambda key, variant: f'"{variant}"')
+    image_id = image_ids(dashboard, discs.id)[0]
+    with dashboard.database.writing() as session:
+        classes = [{"index": 0, "name": "background"}, {"index": 1, "name": "a", "colour": "#0072B2"}]
+        datasets.set_classes(session, discs.id, classes, [value // 128 for value in range(256)])
+    tag = served.ask(urls.truth(discs.id, image_id, 192, colour=True)).headers["etag"]
+    assert tag == '"colour192-01bf81f1"'
 
 
 def test_truth_in_colour_is_clear_where_it_is_background(dashboard, discs, served):

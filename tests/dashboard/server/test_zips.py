@@ -17,7 +17,7 @@ from PIL import Image
 from dashboard.facts import urls
 from dashboard.server import exports
 from db import datasets, runs
-from db.models import Prediction
+from db.models import Dataset, Prediction, Run
 from engine.imaging import class_maps, codec, metrics
 from engine.store import keys as stored
 from tests.support.class_runs import NAMES, add_class_run, add_classes
@@ -116,6 +116,63 @@ def test_the_table_of_several_classes_has_share_and_scores_of_each(dashboard, se
         assert float(row[f"truth_iou_{name}"]) == pytest.approx(metrics.iou(one, other), abs=1e-6)
     shares = sum(float(row[f"share_{name}"]) for name in NAMES[1:])
     assert shares == pytest.approx(float(row["foreground_share"]), abs=1e-5)
+
+
+NOW = {
+    "more": (("background", "a", "b", "c", "d"), [0, 4, 2, 3]),
+    "merged": (("background", "food"), [0, 1, 1, 1]),
+    "renumbered": (("background", "=pan", "egg", "cup"), [0, 2, 1, 3]),
+    "same names": (NAMES, [0, 1, 1, 3]),
+}
+
+
+@pytest.mark.parametrize("now", NOW)
+def test_the_table_keeps_the_classes_that_truth_had_when_it_was_compared(dashboard, served, now):
+    dataset = add_classes(dashboard, 1)
+    _, set_id = add_class_run(dashboard, dataset)
+    address = urls.scores_csv("prediction_set", set_id, 0.4)
+    before = served.ask(address).body
+    names, indices = NOW[now]
+    with dashboard.database.writing() as session:
+        classes = [{"index": index, "name": name} for index, name in enumerate(names)]
+        datasets.set_classes(session, dataset.id, classes, [indices[min(value, 3)] for value in range(256)])
+    assert served.ask(address).body == before
+
+
+def test_scores_of_classes_are_empty_if_truth_has_others_than_it_was_compared_with(dashboard, served):
+    dataset = add_classes(dashboard, 1)
+    _, set_id = add_class_run(dashboard, dataset)
+    with dashboard.database.writing() as session:
+        session.query(Run).update({"lookup": [0] * 256})
+        classes = [{"index": index, "name": str(index)} for index in range(6)]
+        datasets.set_classes(session, dataset.id, classes, [value % 6 for value in range(256)])
+    archive = archive_of(served.ask(urls.masks_zip("prediction_set", set_id, 0.4)))
+    (row,) = csv.DictReader(io.StringIO(archive.read("scores.csv").decode("utf-8-sig")))
+    assert {row[f"truth_{of}_{name}"] for of in ("dice", "iou") for name in NAMES[1:]} == {""}
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.3])
+def test_shares_of_classes_are_of_all_pixels_whatever_truth_ignores(dashboard, served, threshold):
+    dataset = add_classes(dashboard, 1)
+    with dashboard.database.writing() as session:
+        lookup = [255 if value == 2 else min(value, 3) for value in range(256)]
+        datasets.set_classes(session, dataset.id, dataset.classes, lookup)
+        image_id = datasets.images(session, dataset.id)[0].id
+        dataset = session.get_one(Dataset, dataset.id)
+    _, set_id = add_class_run(dashboard, dataset)
+    keys = [stored.prediction_key(set_id, image_id), stored.prediction_classes_key(set_id, image_id)]
+    found = class_maps.to_classes(*(codec.decode_png(dashboard.files.read(key)) for key in keys), threshold)
+    shares = []
+    for without_truth in (False, True):
+        if without_truth:
+            with dashboard.database.writing() as session:
+                session.query(Prediction).update({"truth_confusion": None, "truth_counts": None})
+        table = served.ask(urls.scores_csv("prediction_set", set_id, threshold)).body.decode("utf-8-sig")
+        (row,) = csv.DictReader(io.StringIO(table))
+        shares.append([row["foreground_share"], *(row[f"share_{name}"] for name in NAMES[1:])])
+    assert shares[0] == shares[1]
+    expected = [(found > 0).mean(), *((found == number).mean() for number in (1, 2, 3))]
+    assert [float(share) for share in shares[0]] == pytest.approx(expected, abs=1e-6)
 
 
 def test_classes_without_truth_have_a_share_only(dashboard, served):

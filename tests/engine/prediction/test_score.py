@@ -188,6 +188,15 @@ def test_a_class_that_no_mask_has_scores_nothing_and_one_that_no_truth_has_is_ad
     assert class_dice(score(folder(tmp_path / "k", {"a.png": drawn([0, 1, 2])}), merged, classes=True))[1] == 0
 
 
+def test_a_class_that_only_masks_have_has_a_name_that_the_truth_does_not_have(tmp_path):
+    truth = folder(tmp_path / "t", {"a.png": drawn([0, 1, 3])})
+    mask = drawn([0, 1, 3])
+    mask[36:] = 2
+    further = score(folder(tmp_path / "m", {"a.png": mask}), truth, classes=True)
+    names = [entry["name"] for entry in further["classes"]]
+    assert names == ["class 1", "class 2 (value 2)", "class 2"]
+
+
 def test_ignored_pixels_count_for_no_class(tmp_path):
     truth = drawn([0, 1, 2])
     truth[:20, :20] = 255

@@ -14,7 +14,7 @@ from dashboard.views.compare import facts as compare
 from dashboard.views.compare import shared_images
 from dashboard.views.compare.class_scores import class_scores
 from db import datasets, runs
-from db.models import Image
+from db.models import Image, Prediction
 from engine.core.run_config import config_from
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
@@ -198,3 +198,18 @@ def test_a_run_of_foreground_alone_has_no_scores_of_classes(installation):
     assert np.isnan(found.dice[:, 1]).all() and np.isfinite(found.dice[:, 0]).all()
     other = add_run(installation, plates, "another")
     assert class_scores(shared(installation, binary, other), class_table(installation)) is None
+
+
+def test_a_run_that_was_not_compared_with_its_classes_hides_no_other(installation):
+    plates = add_eggs_and_pans(installation, 6)
+    several = add_run_of_classes(installation, plates, "several")
+    other = add_run_of_classes(installation, plates, "other")
+    with installation.database.writing() as session:
+        set_id = runs.own_prediction_set(session, other).id
+        session.query(Prediction).filter_by(prediction_set_id=set_id).update({"truth_confusion": None})
+    found = class_scores(shared(installation, several, other), class_table(installation))
+    assert found.names == ("egg", "pan") and (found.images, found.held_out) == (2, True)
+    assert np.isfinite(found.dice[:, 0]).all() and np.isnan(found.dice[:, 1]).all()
+    with installation.database.writing() as session:
+        session.query(Prediction).update({"truth_confusion": None})
+    assert class_scores(shared(installation, several, other), class_table(installation)) is None

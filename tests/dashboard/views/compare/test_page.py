@@ -234,6 +234,8 @@ def test_classes_are_shown_beside_the_mean_by_name(installation, open_page):
     table = next(frame.value for frame in app.dataframe if frame.value.index.name == "Class")
     assert list(table.index) == ["egg", "pan"] and list(table.columns) == ["several", "binary"]
     assert table["several"].notna().all() and table["binary"].isna().all()
-    assert "2 images held out from all runs" in "\n".join(caption.value for caption in app.caption)
+    captions = "\n".join(caption.value for caption in app.caption)
+    assert "2 images held out from all runs" in captions
+    assert "over shared images, are those of foreground" in captions
     app.segmented_control(key="class-score").set_value("IoU vs truth").run()
     assert not app.exception
