@@ -53,7 +53,7 @@ def prediction_image(
             each.run_name if rival else "Prediction",
             pixels,
             mask=urls.prediction(each.id, image.id),
-            classes=predicted_classes(each, image.id),
+            classes=classes_beside(view, each, image.id),
             class_names=each.classes,
         )
         for each in networks
@@ -67,7 +67,7 @@ def prediction_image(
             for each, pane in zip(networks, masks, strict=True):
                 title = f"Errors vs truth: {pane.title}" if rival else "Errors vs truth"
                 levels, classes = truth_of(each, image.id)
-                own = pane.classes if classes else None
+                own = predicted_classes(each, image.id) if classes else None
                 panes.append(
                     replace(pane, title=title, reference=levels, mode="errors", classes=own, reference_classes=classes)
                 )
@@ -91,6 +91,11 @@ def prediction_image(
 def predicted_classes(view: SetView, image_id: str, size: int | None = None) -> str | None:
     """Return the URL of a mask's class numbers; None if the run knows foreground alone."""
     return urls.prediction_classes(view.id, image_id, size) if view.classes else None
+
+
+def classes_beside(view: SetView, network: SetView, image_id: str, size: int | None = None) -> str | None:
+    """Return the URL of a network's class numbers; None if they are not those that `view` has names and colours for."""
+    return predicted_classes(network, image_id, size) if network.classes == view.classes else None
 
 
 def truth_of(view: SetView, image_id: str, size: int | None = None) -> tuple[str | None, str | None]:
