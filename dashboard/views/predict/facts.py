@@ -48,7 +48,7 @@ class SetView:
 
     `fresh` is whether the images were imported only to be predicted, `own` whether the run was trained on them.
     `classes` are the names of the classes that the run tells apart, background first, or empty; `truth_in_classes` is
-    whether truth has them, too, and `trained_on_truth` whether the run was trained on this truth.
+    whether truth has them, too, as for `runs.truth_in_classes`.
     """
 
     id: str
@@ -68,8 +68,7 @@ class SetView:
     job: JobView | None
     classes: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
-    truth_in_classes: bool = False
-    trained_on_truth: bool = False
+    truth_in_classes: runs.TruthClasses | None = None
 
     @property
     def at_work(self) -> bool:
@@ -173,8 +172,7 @@ def _set_views(
             job=job_view(job, now, lost_after_s),
             classes=tuple(str(entry["name"]) for entry in run.classes),
             class_colours=tuple(class_colours(run.classes)),
-            truth_in_classes=runs.truth_in_classes(run, dataset),
-            trained_on_truth=dataset.id == run.dataset_id and run.label_set_id is None,
+            truth_in_classes=runs.truth_in_classes(session, run, dataset),
         )
         for row, dataset, run, job, count in session.execute(query)
     )

@@ -103,7 +103,7 @@ def truth_of(view: SetView, image_id: str, size: int | None = None) -> tuple[str
     version = view.truth_version
     if not view.truth_in_classes:
         return urls.truth(view.dataset_id, image_id, size, version=version), None
-    run_id = view.run_id if view.trained_on_truth else None
+    run_id = view.run_id if view.truth_in_classes == "of the run" else None
     return None, urls.truth(view.dataset_id, image_id, size, classes=True, run_id=run_id, version=version)
 
 

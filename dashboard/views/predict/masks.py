@@ -234,7 +234,7 @@ def _tile(view: SetView, rival: SetView | None, image: Shown, display: str) -> T
     has_map = unsure and image.uncertainty is not None
     classes = predicted_classes(view, image.id, 192) if mode != "probability" else None
     reference, numbers = truth_of(view, image.id, 192) if image.has_truth else (None, None)
-    comparable = view.truth_in_classes
+    comparable = view.truth_in_classes is not None
     if rival is not None and display in (BOTH, "Side by side"):
         reference = urls.prediction(rival.id, image.id, 192) if image.rival_has_mask else None
         numbers = classes_beside(view, rival, image.id, 192) if image.rival_has_mask else None

@@ -105,6 +105,24 @@ def test_masks_and_truth_have_the_classes_of_the_run(installation, run, table):
     assert source.classes == NAMES
 
 
+def test_replaced_truth_is_shown_with_its_own_values_in_the_classes_of_the_run_if_they_have_the_same_names(
+    installation, run
+):
+    values = [[0, 10], [1, 10], [2, 10]]
+    with installation.database.writing() as session:
+        for image in datasets.images(session, run.dataset_id):
+            image.truth_values = values
+        classes = [entry | {"value": entry["index"]} for entry in session.get_one(Run, run.id).classes]
+        datasets.set_classes(session, run.dataset_id, classes, [min(value, 2) for value in range(256)])
+    truth = facts.reference_maps(source_of(installation, run), "truth", "i")
+    assert truth.levels is None and "run=" not in truth.classes
+    with installation.database.writing() as session:
+        others = [entry | {"name": f"{entry['name']} 2"} for entry in classes]
+        datasets.set_classes(session, run.dataset_id, others, [min(value, 2) for value in range(256)])
+    truth = facts.reference_maps(source_of(installation, run), "truth", "i")
+    assert truth.classes is None and "classes=1" not in truth.levels
+
+
 def test_a_run_trained_on_labels_of_classes_shows_truth_as_foreground_unless_it_has_the_same(installation, run):
     with installation.database.writing() as session:
         dataset = session.get_one(Dataset, run.dataset_id)
