@@ -20,7 +20,7 @@ from dashboard.views.gallery.order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Ar
 from dashboard.views.gallery.suspicion import Signal, strongest
 from db import predictions, rounds, runs
 from db.models import Dataset, LabelSet, PredictionSet, Run
-from engine.imaging.class_colours import class_colours
+from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.training.run_details import weights_note
 
 
@@ -91,7 +91,7 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         image_count=dataset.image_count,
         truth_version=dataset.truth_version,
         classes=tuple(str(entry["name"]) for entry in run.classes),
-        class_colours=tuple(class_colours(run.classes)),
+        class_colours=tuple(class_colours(with_present_colours(run.classes, dataset.classes))),
         truth_in_classes=runs.truth_in_classes(session, run, dataset),
         label_in_classes=bool(run.classes and run.label_set_id),
         prediction_set_id=prediction_set.id if prediction_set else "",

@@ -10,6 +10,8 @@ from dashboard.ui import palette
 from dashboard.ui.viewer import Pane, derived_readings
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.order import Choice, arrange, filters_in_words, measured
+from dashboard.views.predict import facts as predict_facts
+from dashboard.views.runs import facts as run_facts
 from db import datasets, recipes
 from db.models import Dataset, Prediction, Run, utc_now
 from tests.dashboard.views.gallery.test_page import metrics, page, text_of  # noqa: F401 - `page` is a fixture
@@ -139,13 +141,20 @@ def test_a_run_trained_on_labels_of_classes_shows_truth_as_foreground_unless_it_
     assert truth.classes is None and "classes=1" not in truth.levels
 
 
-def test_masks_have_the_colours_that_the_run_gives_its_classes(installation, run):
+def test_masks_have_the_colours_that_the_dataset_gives_classes_of_their_names_now(installation, run):
     assert source_of(installation, run).class_colours[1:] == (palette.class_colour(1), palette.class_colour(2))
     with installation.database.writing() as session:
         stored = session.get_one(Run, run.id)
-        stored.classes = [entry | ({"colour": "#123456"} if entry["index"] == 2 else {}) for entry in stored.classes]
+        stored.classes = [entry | {"colour": "#000000"} for entry in stored.classes]
+        dataset = session.get_one(Dataset, run.dataset_id)
+        entries = [{"index": 0, "name": "background"}, {"index": 1, "name": "pan", "colour": "#123456"}]
+        datasets.set_classes(session, dataset.id, entries, [min(index, 1) for index in LOOKUP])
     colours = source_of(installation, run).class_colours
-    assert palette.overlay(colours)["classes"] == (palette.class_colour(1), "#123456")
+    assert palette.overlay(colours)["classes"] == ("#000000", "#123456")
+    with installation.database.reading() as session:
+        view = predict_facts.set_view(session, set_of(installation, run), utc_now(), 60)
+        head = run_facts.run_head(session, run.id)
+    assert view.class_colours == head.class_colours == colours
     assert palette.overlay()["classes"] == palette.CLASSES
 
 
