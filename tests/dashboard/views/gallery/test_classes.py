@@ -215,3 +215,29 @@ def test_an_opened_image_shows_a_table_of_its_classes(page, run, table):  # noqa
     rows = at.dataframe[0].value
     assert rows["Class"].tolist() == ["egg", "pan"]
     assert rows["Dice vs truth"].tolist() == pytest.approx([dice(1, 1), dice(1, 2)])
+
+
+def test_scores_are_called_those_of_foreground_where_truth_has_not_the_classes(page, installation, run):  # noqa: F811
+    with installation.database.writing() as session:
+        for row in session.query(Prediction):
+            row.truth_confusion, row.label_dice, row.label_counts = None, row.truth_dice, row.truth_counts
+    at = page(run=run.id, **{"class": "pan"})
+    assert "Mean foreground Dice vs truth" in metrics(at)
+    assert "Scores are of foreground, all classes together." in text_of(at)
+    assert "Foreground Dice vs truth" in [slider.label for slider in at.slider]
+    at = page(run=run.id, **{"reference": "Pseudo-label"})
+    assert "Mean foreground agreement with the pseudo-label" in metrics(at)
+
+
+def test_errors_without_any_reference_show_the_classes_of_masks(page, installation, run, monkeypatch):  # noqa: F811
+    drawn = []
+    monkeypatch.setattr("dashboard.ui.mask_grid.mask_grid", lambda tiles, **_: drawn.append(tiles))
+    page(run=run.id)
+    assert all(tile.classes and tile.reference_classes for tile in drawn[-1])
+    with installation.database.writing() as session:
+        for row in session.query(Prediction):
+            row.truth_confusion = row.truth_dice = row.truth_iou = row.truth_counts = None
+    at = page(run=run.id, view="Errors")
+    assert at.session_state["view"] == "Errors"
+    assert all(tile.classes and not tile.reference for tile in drawn[-1])
+    assert "Scores are of foreground" not in text_of(at)
