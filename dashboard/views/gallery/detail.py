@@ -100,7 +100,9 @@ def _scores(source: Source, image: Detail, choice: Choice) -> None:
     note = "" if image.success is None else " · :green[success]" if image.success else " · :orange[failure]"
     with st.container(horizontal=True, gap="medium"):
         if choice.by_class:
-            _metric(upper_first(choice.score_title) + note, wording.score(image.score), "At threshold 0.50")
+            _metric(
+                wording.escaped(upper_first(choice.score_title)) + note, wording.score(image.score), "At threshold 0.50"
+            )
         for reference, dice in image.dice.items():
             title = choice.foreground_title(reference)
             if reference == choice.reference and not choice.by_class:

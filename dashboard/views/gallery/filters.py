@@ -97,7 +97,7 @@ def _more(table: ScoreTable, choice: Choice, bound: dict[str, Any]) -> tuple[dic
     for measure in gallery_order.measures(table, choice.reference):
         percent = measure == "area"
         spans[measure] = st.slider(
-            measure_title(measure, choice),
+            wording.escaped(measure_title(measure, choice)),
             *EVERYTHING,
             EVERYTHING,
             0.005 if percent else 0.01,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import escape
 
 import streamlit as st
 
@@ -246,7 +247,7 @@ def _close_detail() -> None:
 
 def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
     st.metric(
-        f"Mean {choice.score_title}",
+        f"Mean {wording.escaped(choice.score_title)}",
         wording.score(arrangement.mean_score),
         delta=source.weights or None,
         delta_color="off",
@@ -274,7 +275,7 @@ def _histogram(arrangement: Arrangement, choice: Choice) -> None:
     charts.histogram(
         arrangement.scores[arrangement.matching],
         key="scores",
-        x_title=upper_first(choice.score_note),
+        x_title=escape(upper_first(choice.score_note)),
         threshold=choice.success_from,
         height_px=190,
     )

@@ -128,5 +128,5 @@ def _scores(view: SetView, rival: SetView | None, image: Shown) -> None:
                 st.metric(label, text(value), width="content", help=explanation)
         for name, area in zip(view.classes[1:], image.class_areas, strict=False):
             if area:
-                st.metric(f"{upper_first(name)} covers{of_run}", f"{area:.1%}", width="content")
+                st.metric(f"{wording.escaped(upper_first(name))} covers{of_run}", f"{area:.1%}", width="content")
         st.metric("Size", f"{image.width_px} × {image.height_px} px", width="content")

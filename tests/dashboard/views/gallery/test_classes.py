@@ -241,3 +241,19 @@ def test_errors_without_any_reference_show_the_classes_of_masks(page, installati
     assert at.session_state["view"] == "Errors"
     assert all(tile.classes and not tile.reference for tile in drawn[-1])
     assert "Scores are of foreground" not in text_of(at)
+
+
+def test_names_of_classes_are_shown_literally(page, installation, monkeypatch):  # noqa: F811
+    names = ("background", "*egg*", "<b>pan")
+    run = add_class_run(installation, add_class_dataset(installation, name="odd", names=names), "odd")
+    titles = []
+    monkeypatch.setattr("dashboard.ui.charts.histogram", lambda *_, x_title, **__: titles.append(x_title))
+    at = page(run=run.id, **{"class": "<b>pan", "threshold": "0.3"})
+    title = r"Dice of \<b\>pan vs truth"
+    assert f"Mean {title}" in metrics(at) and titles == ["Dice of &lt;b&gt;pan vs truth"]
+    assert title in [slider.label for slider in at.slider]
+    assert f"{title} is that at threshold 0.50." in text_of(at)
+    with installation.database.reading() as session:
+        image = datasets.images(session, run.dataset_id)[0]
+    at = page(run=run.id, image=image.id, **{"class": "*egg*"})
+    assert any(label.startswith(r"Dice of \*egg\* vs truth") for label in metrics(at))

@@ -102,3 +102,12 @@ def test_an_image_shows_the_area_of_each_class_and_a_foreground_score(open_page,
     at.slider(key="threshold").set_value(0.95).run()
     shown = {metric.label: metric.value for metric in at.metric}
     assert shown["Mask covers"] == "0.0%" and "Egg covers" not in shown
+
+
+def test_names_of_classes_are_shown_literally(open_page, installation):
+    dataset = add_class_dataset(installation, names=("background", "*egg*", "pan"))
+    set_id = set_of(installation, add_class_run(installation, dataset))
+    with installation.database.reading() as session:
+        image = datasets.images(session, dataset.id)[1]
+    at = open_page(PAGE, set=set_id, image=image.id)
+    assert r"\*egg\* covers" in {metric.label for metric in at.metric}
