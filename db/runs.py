@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
@@ -65,9 +65,24 @@ def same_classes(run: Run, dataset: Dataset) -> bool:
     return bool(run.classes) and _class_names(run.classes) == _class_names(dataset.classes)
 
 
-def truth_in_classes(run: Run, dataset: Dataset) -> bool:
-    """Whether truth of a dataset can be shown with the classes of a run: it was trained on it, or has the same."""
-    return bool(truth_lookups(run, dataset))
+TruthClasses = Literal["present", "of the run"]
+
+
+def truth_in_classes(session: Session, run: Run, dataset: Dataset) -> TruthClasses | None:
+    """Return how truth of a dataset can be shown with the classes of a run: with those that it has now, or with those
+    of the run, which was trained on it, if they differ and truth still has its values; None for foreground alone."""
+    if same_classes(run, dataset):
+        return "present"
+    trained_on_it = dataset.id == run.dataset_id and run.label_set_id is None
+    return "of the run" if run.classes and trained_on_it and _has_values(session, run) else None
+
+
+def _has_values(session: Session, run: Run) -> bool:
+    """Whether truth of a run's dataset has a value of each class of the run, which it lacks after it was replaced by
+    masks with other values."""
+    rows = session.scalars(select(Image.truth_values).where(Image.dataset_id == run.dataset_id, Image.has_truth))
+    values = {value for values in rows for value, *_ in values or ()}
+    return {entry.get("value") for entry in run.classes[1:]} <= values
 
 
 def truth_lookups(run: Run, dataset: Dataset) -> list[list[int]]:

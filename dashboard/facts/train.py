@@ -21,6 +21,7 @@ from engine.core.network_parameters import ARCHITECTURE_TITLES
 from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences
 from engine.imaging import class_maps, codec
+from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.network import augmentation as augment
 from engine.network.framing import Shape
 from engine.store import keys as stored
@@ -52,7 +53,8 @@ class DatasetOption:
 class Teacher:
     """Truth or a label set to train on, with its number of images. `problem` is why it cannot be chosen yet.
 
-    `classes` are the names of its classes without background, if it has more than one.
+    `classes` are the names of its classes without background, if it has more than one, and `class_colours` the colours
+    of all, background first.
     """
 
     key: str
@@ -61,6 +63,7 @@ class Teacher:
     images: int
     problem: str = ""
     classes: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
 
     @property
     def label_set_id(self) -> str | None:
@@ -126,7 +129,10 @@ def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: flo
     if dataset.truth_count:
         sentence = f"{dataset.truth_count:,} of {wording.count(dataset.image_count, 'image')} have a truth mask."
         problem = "" if class_maps.has_foreground(dataset.lookup) else NO_FOREGROUND
-        options.append(Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count, problem, _classes(dataset)))
+        colours = tuple(class_colours(dataset.classes))
+        options.append(
+            Teacher(TRUTH, "Truth masks", sentence, dataset.truth_count, problem, _classes(dataset), colours)
+        )
     return tuple(options)
 
 
@@ -315,7 +321,8 @@ def _label_teacher(
         problem = f"The label set {label_set.name!r} has no masks. Compute it again on the Labels page."
     elif not kept:
         problem = f"Every image of the label set {label_set.name!r} is dropped. Keep some of them on the Labels page."
-    return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem, _classes(label_set))
+    colours = tuple(class_colours(with_present_colours(label_set.classes, dataset.classes)))
+    return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem, _classes(label_set), colours)
 
 
 def _pair(dataset: Dataset, image: Image, teacher: Teacher) -> Pair:

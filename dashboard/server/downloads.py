@@ -18,6 +18,7 @@ from dashboard.server.guard import REVALIDATE, Answer, file_tag, get, guarded, r
 from db import predictions
 from db.models import Base, Dataset, Job, JobKind, LabelSet, PredictionSet, Run
 from engine.exports.pictures import MASK_KINDS, MaskKind
+from engine.imaging.class_colours import with_present_colours
 from engine.store import keys as stored
 from engine.store.base import MissingFile
 
@@ -112,7 +113,9 @@ def _answer_zip(zipped: MaskZip) -> Answer:
         with database.reading() as session:
             row = row_of(session, zipped.table.owner, row_id)
             title, masks = _title(session, row), zipped.masks(session, row)
-            classes = (session.get_one(Run, row.run_id) if isinstance(row, PredictionSet) else row).classes
+            told_apart = session.get_one(Run, row.run_id) if isinstance(row, PredictionSet) else row
+            dataset = session.get_one(Dataset, told_apart.dataset_id)
+            classes = with_present_colours(told_apart.classes, dataset.classes)
 
         def table() -> str:
             with database.reading() as session:

@@ -37,11 +37,7 @@ class Grid {
     const across = this.panesAcross();
     this.list.style.setProperty("--tile", `${settings.tile_px * (0.4 + 0.6 * across)}px`);
     this.list.style.setProperty("--aspect", String(settings.aspect * across));
-    const byClass = tiles.some((tile) => tile.classes);
-    const drawn = {
-      hasReference: tiles.some((tile) => tile.reference || tile.reference_classes), byClass, several: byClass && !settings.only_class,
-    };
-    const legend = legendOf(settings.mode, drawn, colours, settings.error_words ?? undefined);
+    const legend = legendOf(settings.mode, tiles, settings.only_class, colours, settings.error_words ?? undefined);
     this.legend.replaceWith(legend);
     this.legend = legend;
     const wanted = new Set(tiles.map((tile) => tile.id));

@@ -249,11 +249,17 @@ const LINES = [
   ["reference (dashed)", "repeating-linear-gradient(90deg, currentColor 0 3px, transparent 3px 6px) center / 100% 2px no-repeat"],
 ];
 
-// `byClass` is whether masks have the colours of their classes, `several` whether more than one class is drawn.
-function legendOf(mode, { hasReference, byClass, several }, colours, errorWords = ERROR_WORDS) {
-  const entries = mode === "errors" && hasReference ? errorEntries(errorWords, several, colours) : [];
-  if (mode === "outline" && hasReference) {
-    entries.push(...(byClass ? LINES : [["mask", colours.mask], ["reference", colours.fn]]));
+// The legend of tiles: [words, colour] of what is compared with a reference.
+function legendOf(mode, tiles, onlyClass, colours, errorWords = ERROR_WORDS) {
+  const compared = tiles.filter((tile) => tile.reference || tile.reference_classes);
+  const apart = compared.filter((tile) => tile.reference_classes);
+  const entries = [];
+  if (mode === "errors" && compared.length) {
+    entries.push(...errorEntries(errorWords, apart.some((tile) => tile.classes) && !onlyClass, colours));
+  } else if (mode === "outline" && compared.length) {
+    entries.push(tiles.some((tile) => tile.classes) ? LINES[0] : ["mask", colours.mask]);
+    if (apart.length) entries.push(LINES[1]);
+    if (apart.length < compared.length) entries.push(["reference", colours.fn]);
   }
   const legend = document.createElement("div");
   legend.className = "legend";

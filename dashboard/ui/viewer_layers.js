@@ -202,7 +202,7 @@ function viewerLegend(panes, { only_class }, colours) {
   const outlined = panes.filter((pane) => pane.mode === "outline");
   if (outlined.some((pane) => pane.classes && pane.reference_classes)) entries.push(...LINES);
   if (outlined.some((pane) => pane.mask && !pane.classes)) entries.push(["mask", colours.mask]);
-  if (outlined.some((pane) => pane.reference)) entries.push(["reference", colours.fn]);
+  if (outlined.some((pane) => pane.reference && !pane.reference_classes)) entries.push(["reference", colours.fn]);
   if (panes.some((pane) => pane.mode === "probability")) {
     entries.push(["0 to 1", `linear-gradient(90deg, ${MAGMA.map((shade) => `rgb(${shade.join(" ")})`).join(", ")})`]);
   }

@@ -14,7 +14,7 @@ from engine.core.run_config_text import config_rows
 from engine.exports.annotated import Annotated, MaskedImage, foreground_category
 from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow
 from engine.imaging import class_maps, codec, metrics
-from engine.imaging.class_colours import class_colours
+from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.imaging.class_confusion import ClassConfusion, class_confusion
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
@@ -145,7 +145,7 @@ def run_facts(rows: RunRows) -> RunFacts:
         model=config.model,
         data=config.data,
         classes=class_names(run.classes),
-        class_colours=tuple(class_colours(run.classes)),
+        class_colours=tuple(class_colours(with_present_colours(run.classes, rows.dataset.classes))),
         confusion=_confusion(rows),
     )
 

@@ -50,6 +50,17 @@ def with_colours(classes: Iterable[Mapping[str, Any]], before: Iterable[Mapping[
     return [had.get(entry["name"], {}) | dict(entry) for entry in classes]
 
 
+def with_present_colours(
+    classes: Iterable[Mapping[str, Any]], present: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return classes of a run or label set with the colours that classes of their dataset have now, by name.
+
+    Those that the dataset no longer has keep their own.
+    """
+    now = {entry["name"]: entry.get("colour") for entry in present}
+    return [dict(entry) | {"colour": now.get(entry["name"], entry.get("colour"))} for entry in classes]
+
+
 def checked_colour(colour: str, name: str) -> str:
     """Return the colour of the class `name` as "#RRGGBB".
 

@@ -33,14 +33,17 @@ elif show == "classes":
     set_id, mode = st.query_params["set"], st.selectbox("Mode", MODES, key="mode")
     only = st.number_input("Class", 0, 2, 0, key="class")
     image = images[0]
-    maps = urls.prediction(set_id, image.id), urls.prediction_classes(set_id, image.id)
+    picture, mask = urls.image(dataset.id, image.id), urls.prediction(set_id, image.id)
     truth = urls.truth(dataset.id, image.id, classes=True)
-    tile = Tile(
-        image.id, image.name, urls.image(dataset.id, image.id), maps[0], classes=maps[1], reference_classes=truth
+    foreground = urls.truth(dataset.id, image.id)
+    levels, numbers = {"foreground": (foreground, None), "label": (foreground, truth)}.get(
+        st.query_params.get("reference"), (None, truth)
     )
+    classes = {"classes": urls.prediction_classes(set_id, image.id), "reference_classes": numbers}
+    tile = Tile(image.id, image.name, picture, mask, levels, **classes)
     mask_grid([tile], key="grid", mode=mode, opacity=1.0, aspect=1.0, tile_px=300, only_class=only or None)
     names = ("background", "egg", "pan")
-    pane = Pane("Mask", tile.image, maps[0], mode=mode, classes=maps[1], reference_classes=truth, class_names=names)
+    pane = Pane("Mask", picture, mask, levels, mode, class_names=names, **classes)
     viewer([pane], key="pane", opacity=1.0, only_class=only or None)
 elif show == "viewer":
     image, truth = addresses(images[0].id)

@@ -205,6 +205,23 @@ def test_a_mask_of_two_classes_is_drawn_in_their_colours_pixel_for_pixel(compone
         assert_pixels(page, canvas, np.where(predicted == 2, CLASS_SHADES[1], ""))
 
 
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("truth", ["mask", "reference (dashed)"]),
+        ("foreground", ["mask", "reference"]),
+        ("label", ["mask", "reference (dashed)"]),
+    ],
+)
+def test_the_legend_names_the_line_of_the_reference_as_it_is_drawn(components, open_tab, two_classes, reference, words):
+    page = open_tab(f"{two_classes[0]}&reference={reference}")
+    first_canvas(page)
+    choose_mode(page, "outline")
+    grid, panes = (page.locator(".legend").nth(index).locator("span") for index in (0, 1))
+    expect(grid).to_have_text(words)
+    expect(panes).to_have_text(words if reference != "foreground" else words[1:])
+
+
 def test_the_line_below_the_panes_names_the_class_of_the_pixel(components, open_tab, two_classes):
     page = open_tab(two_classes[0])
     canvas = page.locator(".pane canvas")

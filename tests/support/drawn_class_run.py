@@ -45,7 +45,7 @@ def add_class_dataset(
             values = truth_map(number) * 100
             installation.files.write(stored.truth_key(dataset.id, image.id), codec.encode_png(values))
             image.truth_values = [[int(value), int((values == value).sum())] for value in np.unique(values)]
-        classes = [{"index": index, "name": each} for index, each in enumerate(names)]
+        classes = [{"index": index, "name": each, "value": index * 100} for index, each in enumerate(names)]
         datasets.set_classes(session, dataset.id, classes, LOOKUP)
         return session.get_one(Dataset, dataset.id)
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.facts import urls, wording
-from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, Reference, ScoreTable, upper_first
+from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.pictures import class_legend
@@ -100,9 +100,11 @@ def _scores(source: Source, image: Detail, choice: Choice) -> None:
     note = "" if image.success is None else " · :green[success]" if image.success else " · :orange[failure]"
     with st.container(horizontal=True, gap="medium"):
         if choice.by_class:
-            _metric(upper_first(choice.score_title) + note, wording.score(image.score), "At threshold 0.50")
+            _metric(
+                wording.escaped(upper_first(choice.score_title)) + note, wording.score(image.score), "At threshold 0.50"
+            )
         for reference, dice in image.dice.items():
-            title = ("foreground " if choice.by_class else "") + SCORE_TITLES[reference]
+            title = choice.foreground_title(reference)
             if reference == choice.reference and not choice.by_class:
                 title += note
             iou = f"IoU with {REFERENCE_WORDS[reference]} {wording.score(image.iou[reference])}"

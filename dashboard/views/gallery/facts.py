@@ -20,7 +20,7 @@ from dashboard.views.gallery.order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Ar
 from dashboard.views.gallery.suspicion import Signal, strongest
 from db import predictions, rounds, runs
 from db.models import Dataset, LabelSet, PredictionSet, Run
-from engine.imaging.class_colours import class_colours
+from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.training.run_details import weights_note
 
 
@@ -29,7 +29,8 @@ class Source:
     """A run and its predictions on its own dataset. `prediction_set_id` is empty while there are none.
 
     `classes` are the names of the classes that the run tells apart, background first; empty for foreground alone.
-    `truth_in_classes` and `label_in_classes` say which references have them, too.
+    `truth_in_classes` says whether truth has them, too, as for `runs.truth_in_classes`; `label_in_classes` whether
+    pseudo-labels do.
     `weights` is like "encoder weights: ImageNet" for a pretrained network, else empty.
     """
 
@@ -41,7 +42,7 @@ class Source:
     truth_version: int
     classes: tuple[str, ...]
     class_colours: tuple[str, ...]
-    truth_in_classes: bool
+    truth_in_classes: runs.TruthClasses | None
     label_in_classes: bool
     prediction_set_id: str
     predicted: int
@@ -90,8 +91,8 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         image_count=dataset.image_count,
         truth_version=dataset.truth_version,
         classes=tuple(str(entry["name"]) for entry in run.classes),
-        class_colours=tuple(class_colours(run.classes)),
-        truth_in_classes=runs.truth_in_classes(run, dataset),
+        class_colours=tuple(class_colours(with_present_colours(run.classes, dataset.classes))),
+        truth_in_classes=runs.truth_in_classes(session, run, dataset),
         label_in_classes=bool(run.classes and run.label_set_id),
         prediction_set_id=prediction_set.id if prediction_set else "",
         predicted=predicted,
@@ -206,7 +207,7 @@ def reference_maps(source: Source, reference: Reference, image_id: str, size: in
     version = source.truth_version
     if not source.truth_in_classes:
         return Maps(urls.truth(source.dataset_id, image_id, size, version=version))
-    run_id = None if source.label_set_id else source.run_id
+    run_id = source.run_id if source.truth_in_classes == "of the run" else None
     return Maps(None, urls.truth(source.dataset_id, image_id, size, classes=True, run_id=run_id, version=version))
 
 

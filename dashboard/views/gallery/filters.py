@@ -33,7 +33,8 @@ ALL_CLASSES = "All classes"
 CLASS_HELP = (
     "With one class, masks, truth, errors and scores are of that class alone, and images have no score where neither "
     "truth nor mask has it. With all classes, the score of an image is the mean Dice over the classes that occur in "
-    "its truth or its mask. Scores of classes are those at threshold 0.50, whatever the mask threshold."
+    "its truth or its mask. Scores of classes are those at threshold 0.50, whatever the mask threshold. They are only "
+    "vs truth that has these classes: other scores are of foreground, all classes together."
 )
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 MEASURE_HELP: dict[Measure, str] = {
@@ -54,7 +55,7 @@ def choose_class(table: ScoreTable, choice: Choice) -> Choice:
     name = st.selectbox("Class", [ALL_CLASSES, *names], key="class", width=140, help=CLASS_HELP, **bound)
     index = names.index(name) + 1 if name in names else 0
     by_class = choice.reference == "truth" and table.has_class_scores
-    return replace(choice, class_index=index, class_name=name if index else "", by_class=by_class)
+    return replace(choice, class_index=index, class_name=name if index else "", by_class=by_class, several=True)
 
 
 def choose_order(table: ScoreTable, run_id: str, choice: Choice, views: list[str]) -> Choice:
@@ -96,7 +97,7 @@ def _more(table: ScoreTable, choice: Choice, bound: dict[str, Any]) -> tuple[dic
     for measure in gallery_order.measures(table, choice.reference):
         percent = measure == "area"
         spans[measure] = st.slider(
-            measure_title(measure, choice),
+            wording.escaped(measure_title(measure, choice)),
             *EVERYTHING,
             EVERYTHING,
             0.005 if percent else 0.01,

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from dashboard.facts import wording
 from dashboard.facts.scores import SCORE_TITLES, Reference, ScoreTable, mean, upper_first
 from dashboard.views.gallery import suspicion
 
@@ -70,8 +71,9 @@ class Choice:
     `spans` limits measures in [0, 1], both ends included, and excludes images without that measure; `EVERYTHING` is no
     limit. `nearer` keeps the images in which the network or the pseudo-label is nearer to truth.
 
-    `class_index` is the class whose masks are shown, 0 for all of them. `by_class` is whether scores are those of this
-    class, or means over all classes; otherwise they are of foreground.
+    `several` is whether the run tells classes apart, and `class_index` the class whose masks are shown, 0 for all of
+    them. `by_class` is whether scores are those of this class, or means over all classes; otherwise they are of
+    foreground.
     """
 
     reference: Reference
@@ -83,6 +85,7 @@ class Choice:
     search: str = ""
     spans: Mapping[Measure, Span] = field(default_factory=dict)
     nearer: Nearer = "All"
+    several: bool = False
     class_index: int = 0
     class_name: str = ""
     by_class: bool = False
@@ -91,13 +94,29 @@ class Choice:
     def score_title(self) -> str:
         """What the scores are, with their reference."""
         if not self.by_class:
-            return SCORE_TITLES[self.reference]
+            return self.foreground_title(self.reference)
         return f"Dice of {self.class_name if self.class_index else 'classes'} vs truth"
 
     @property
     def score_note(self) -> str:
         """The same, short enough for a tile and the histogram."""
-        return self.score_title if self.reference == "truth" else "agreement"
+        return self.score_title if self.reference == "truth" else f"{self._foreground}agreement"
+
+    @property
+    def score_remark(self) -> str:
+        """What else there is to know of the scores of a run that tells classes apart, in Markdown."""
+        if self.by_class:
+            at_half = self.threshold != 0.5
+            return f"{upper_first(wording.escaped(self.score_title))} is that at threshold 0.50." if at_half else ""
+        return "Scores are of foreground, all classes together." if self.several else ""
+
+    def foreground_title(self, reference: Reference) -> str:
+        """What a score of foreground is; it says so where the run tells classes apart."""
+        return self._foreground + SCORE_TITLES[reference]
+
+    @property
+    def _foreground(self) -> str:
+        return "foreground " if self.several else ""
 
 
 @dataclass(frozen=True)

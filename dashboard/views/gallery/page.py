@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import escape
 
 import streamlit as st
 
@@ -246,7 +247,7 @@ def _close_detail() -> None:
 
 def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
     st.metric(
-        f"Mean {choice.score_title}",
+        f"Mean {wording.escaped(choice.score_title)}",
         wording.score(arrangement.mean_score),
         delta=source.weights or None,
         delta_color="off",
@@ -259,8 +260,8 @@ def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice:
         if arrangement.unscored:
             missing = "Without this class" if choice.by_class and choice.class_index else "Without reference"
             st.metric(missing, f"{arrangement.unscored:,}", width="content")
-    if choice.by_class and choice.threshold != 0.5:
-        st.caption(f"{upper_first(choice.score_title)} is that at threshold 0.50.")
+    if choice.score_remark and arrangement.mean_score is not None:
+        st.caption(choice.score_remark)
     if table.has_rivalry:
         nearer = arrangement.nearer
         st.caption(
@@ -274,7 +275,7 @@ def _histogram(arrangement: Arrangement, choice: Choice) -> None:
     charts.histogram(
         arrangement.scores[arrangement.matching],
         key="scores",
-        x_title=upper_first(choice.score_note),
+        x_title=escape(upper_first(choice.score_note)),
         threshold=choice.success_from,
         height_px=190,
     )
@@ -298,13 +299,15 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
     place = st.container()
     page = _choose_page(source, arrangement, choice)
     with place:
-        _describe_tiles(source, choice)
+        mode = MODES[st.session_state["view"]]
+        coloured = mode in COLOURS_CLASSES or (mode == "errors" and not table.references)
+        _describe_tiles(source, choice, coloured)
         size_px = 192 if st.session_state["tile"] <= LARGE_TILE_PX else 384
         thumbnails = facts.thumbnails(source, table, arrangement, choice, page, size_px)
         chosen = mask_grid(
-            [_tile(thumbnail, choice) for thumbnail in thumbnails],
+            [_tile(thumbnail, choice, coloured) for thumbnail in thumbnails],
             key="gallery-grid",
-            mode=MODES[st.session_state["view"]],
+            mode=mode,
             threshold=choice.threshold,
             opacity=st.session_state["opacity"],
             tile_px=st.session_state["tile"],
@@ -318,13 +321,13 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
         st.rerun()
 
 
-def _describe_tiles(source: Source, choice: Choice) -> None:
+def _describe_tiles(source: Source, choice: Choice, coloured: bool) -> None:
     mode = MODES[st.session_state["view"]]
     if st.session_state["view"] == RIVALS:
         st.caption("Image, pseudo-label, prediction and truth, from left to right.")
     elif mode == "side by side":
         st.caption(f"Image, prediction and {REFERENCE_WORDS[choice.reference]}, from left to right.")
-    if mode in COLOURS_CLASSES:
+    if coloured:
         chosen_classes(source, choice)
 
 
@@ -332,17 +335,9 @@ def _choose_page(source: Source, arrangement: Arrangement, choice: Choice) -> in
     wish = st.query_params.get("page", "1")
     start = min(max(int(wish), 1), arrangement.pages) if wish.isdecimal() else 1
     # One key for each selection: page 3 of one means nothing in another.
-    kept = (
-        source.run_id,
-        choice.show,
-        choice.split,
-        choice.sort,
-        choice.search,
-        choice.nearer,
-        choice.class_index,
-        arrangement.pages,
-    )
-    key = "-".join(map(str, ("gallery-page", *kept, *choice.spans.values())))
+    filters = (choice.show, choice.split, choice.sort, choice.search, choice.nearer, choice.class_index)
+    kept = ("gallery-page", source.run_id, *filters, arrangement.pages, *choice.spans.values())
+    key = "-".join(map(str, kept))
     with st.container(horizontal=True, vertical_alignment="center"):
         page = st.pagination(arrangement.pages, default=start, key=key)
         _turn("Previous", "P", key, page - 1, page > 1)
@@ -366,7 +361,7 @@ def _turn(label: str, shortcut: str, key: str, page: int, there: bool) -> None:
     )
 
 
-def _tile(thumbnail: Thumbnail, choice: Choice) -> Tile:
+def _tile(thumbnail: Thumbnail, choice: Choice, coloured: bool) -> Tile:
     view = st.session_state["view"]
     uncertain, mode = view == UNCERTAINTY, MODES[view]
     notes = [thumbnail.split]
@@ -378,7 +373,7 @@ def _tile(thumbnail: Thumbnail, choice: Choice) -> Tile:
     mask = thumbnail.uncertainty_map if uncertain else thumbnail.mask
     beside = thumbnail.truth if view == RIVALS else thumbnail.reference
     levels, numbers = beside if beside and mode in DRAWS_REFERENCE else (None, None)
-    by_class = mode in COLOURS_CLASSES or (mode == "errors" and numbers is not None)
+    by_class = coloured or (mode == "errors" and numbers is not None)
     teacher, taught = thumbnail.label if thumbnail.label and view == RIVALS else (None, None)
     return Tile(
         id=thumbnail.image_id,

@@ -12,7 +12,7 @@ from dashboard.facts.jobs import JobView, job_view
 from db import runs
 from db.models import Dataset, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
 from engine.core.run_parameters import PredictionParams
-from engine.imaging.class_colours import class_colours
+from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.training.run_details import weights_note
 
 
@@ -48,7 +48,7 @@ class SetView:
 
     `fresh` is whether the images were imported only to be predicted, `own` whether the run was trained on them.
     `classes` are the names of the classes that the run tells apart, background first, or empty; `truth_in_classes` is
-    whether truth has them, too, and `trained_on_truth` whether the run was trained on this truth.
+    whether truth has them, too, as for `runs.truth_in_classes`.
     """
 
     id: str
@@ -68,8 +68,7 @@ class SetView:
     job: JobView | None
     classes: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
-    truth_in_classes: bool = False
-    trained_on_truth: bool = False
+    truth_in_classes: runs.TruthClasses | None = None
 
     @property
     def at_work(self) -> bool:
@@ -172,12 +171,16 @@ def _set_views(
             predicted=count,
             job=job_view(job, now, lost_after_s),
             classes=tuple(str(entry["name"]) for entry in run.classes),
-            class_colours=tuple(class_colours(run.classes)),
-            truth_in_classes=runs.truth_in_classes(run, dataset),
-            trained_on_truth=dataset.id == run.dataset_id and run.label_set_id is None,
+            class_colours=_colours(session, run),
+            truth_in_classes=runs.truth_in_classes(session, run, dataset),
         )
         for row, dataset, run, job, count in session.execute(query)
     )
+
+
+def _colours(session: Session, run: Run) -> tuple[str, ...]:
+    own = session.get_one(Dataset, run.dataset_id)
+    return tuple(class_colours(with_present_colours(run.classes, own.classes)))
 
 
 def skipped_files(session: Session, dataset_id: str, limit: int = 5) -> tuple[int, tuple[tuple[str, str], ...]]:

@@ -53,7 +53,7 @@ def prediction_image(
             each.run_name if rival else "Prediction",
             pixels,
             mask=urls.prediction(each.id, image.id),
-            classes=predicted_classes(each, image.id),
+            classes=classes_beside(view, each, image.id),
             class_names=each.classes,
         )
         for each in networks
@@ -67,7 +67,7 @@ def prediction_image(
             for each, pane in zip(networks, masks, strict=True):
                 title = f"Errors vs truth: {pane.title}" if rival else "Errors vs truth"
                 levels, classes = truth_of(each, image.id)
-                own = pane.classes if classes else None
+                own = predicted_classes(each, image.id) if classes else None
                 panes.append(
                     replace(pane, title=title, reference=levels, mode="errors", classes=own, reference_classes=classes)
                 )
@@ -93,12 +93,17 @@ def predicted_classes(view: SetView, image_id: str, size: int | None = None) -> 
     return urls.prediction_classes(view.id, image_id, size) if view.classes else None
 
 
+def classes_beside(view: SetView, network: SetView, image_id: str, size: int | None = None) -> str | None:
+    """Return the URL of a network's class numbers; None if they are not those that `view` has names and colours for."""
+    return predicted_classes(network, image_id, size) if network.classes == view.classes else None
+
+
 def truth_of(view: SetView, image_id: str, size: int | None = None) -> tuple[str | None, str | None]:
     """Return the URL of truth as foreground, or as class numbers where it has the classes of the run: one is None."""
     version = view.truth_version
     if not view.truth_in_classes:
         return urls.truth(view.dataset_id, image_id, size, version=version), None
-    run_id = view.run_id if view.trained_on_truth else None
+    run_id = view.run_id if view.truth_in_classes == "of the run" else None
     return None, urls.truth(view.dataset_id, image_id, size, classes=True, run_id=run_id, version=version)
 
 
@@ -123,5 +128,5 @@ def _scores(view: SetView, rival: SetView | None, image: Shown) -> None:
                 st.metric(label, text(value), width="content", help=explanation)
         for name, area in zip(view.classes[1:], image.class_areas, strict=False):
             if area:
-                st.metric(f"{upper_first(name)} covers{of_run}", f"{area:.1%}", width="content")
+                st.metric(f"{wording.escaped(upper_first(name))} covers{of_run}", f"{area:.1%}", width="content")
         st.metric("Size", f"{image.width_px} × {image.height_px} px", width="content")

@@ -19,7 +19,14 @@ from dashboard.ui.pictures import class_legend
 from dashboard.ui.threshold import mask_threshold
 from dashboard.views.predict import mask_facts as facts
 from dashboard.views.predict.facts import SetView
-from dashboard.views.predict.image import dice_title, image_bar, predicted_classes, prediction_image, truth_of
+from dashboard.views.predict.image import (
+    classes_beside,
+    dice_title,
+    image_bar,
+    predicted_classes,
+    prediction_image,
+    truth_of,
+)
 from dashboard.views.predict.mask_facts import MaskPair, Masks, Order, Shown, areas_in_words
 from dashboard.views.predict.rival import choose_rival, rival_progress
 from db import predictions
@@ -227,10 +234,10 @@ def _tile(view: SetView, rival: SetView | None, image: Shown, display: str) -> T
     has_map = unsure and image.uncertainty is not None
     classes = predicted_classes(view, image.id, 192) if mode != "probability" else None
     reference, numbers = truth_of(view, image.id, 192) if image.has_truth else (None, None)
-    comparable = view.truth_in_classes
+    comparable = view.truth_in_classes is not None
     if rival is not None and display in (BOTH, "Side by side"):
         reference = urls.prediction(rival.id, image.id, 192) if image.rival_has_mask else None
-        numbers = predicted_classes(rival, image.id, 192) if image.rival_has_mask else None
+        numbers = classes_beside(view, rival, image.id, 192) if image.rival_has_mask else None
         comparable = rival.classes == view.classes
     if mode == "errors" and not comparable:
         classes = numbers = None

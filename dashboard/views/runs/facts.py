@@ -27,7 +27,7 @@ from db.models import Dataset, Job, LabelSet, Metric, Round, Run, RunImage
 from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
 from engine.core.run_config_text import ConfigRow, config_rows
-from engine.imaging.class_colours import class_colours
+from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.imaging.class_confusion import ClassConfusion
 from engine.training.memory_advice import memory_advice
 from engine.training.run_details import class_names, hardware_line, weights_note
@@ -174,7 +174,7 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
             for image, side in runs.probe_images(session, run.id)
         ),
         classes=class_names(run.classes),
-        class_colours=tuple(class_colours(run.classes)),
+        class_colours=tuple(class_colours(with_present_colours(run.classes, dataset.classes))),
         changed_classes=runs.changed_classes(run, dataset),
     )
 

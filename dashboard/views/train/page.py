@@ -125,7 +125,7 @@ def read_pair(pair: facts.Pair) -> tuple[np.ndarray, np.ndarray]:
     return facts.read_pair(artifacts(), pair)
 
 
-def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None) -> None:
+def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None, teacher: facts.Teacher) -> None:
     """Draw a few training pairs, unchanged and as the network will see them."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         mode = st.segmented_control(
@@ -151,7 +151,15 @@ def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None) -> None:
     if not config.augmentation.enabled:
         st.caption("Augmentation is off: the network sees each image as it is.")
     wide = mode == "side by side"
-    mask_grid(tiles, key="train-preview", mode=mode, tile_px=200 if wide else 110, aspect=1.0, selectable=False)
+    mask_grid(
+        tiles,
+        key="train-preview",
+        mode=mode,
+        tile_px=200 if wide else 110,
+        aspect=1.0,
+        selectable=False,
+        class_colours=teacher.class_colours,
+    )
 
 
 def pair_tiles(number: int, pair: facts.Pair, config: RunConfig, draw: int) -> list[Tile]:
@@ -309,4 +317,4 @@ with right:
         form_name = facts.form_key(preset, origin.run_id if origin else None)
         network_panel.rate_range(subject, f"{form_name}.training.learning_rate")
     st.subheader("What the network will see")
-    preview(pairs, config)
+    preview(pairs, config, teacher)

@@ -97,6 +97,19 @@ def test_masks_of_several_classes_have_their_numbers_names_and_colours(dashboard
         assert rows[1]["colour"] == "#D55E00"
 
 
+def test_a_zip_has_the_colours_that_the_dataset_gives_its_classes_now(dashboard, served):
+    dataset = add_classes(dashboard)
+    _, set_id = add_class_run(dashboard, dataset)
+    with dashboard.database.writing() as session:
+        entries = [entry | ({"colour": "#123456"} if entry["index"] == 1 else {}) for entry in dataset.classes]
+        datasets.set_classes(session, dataset.id, entries, list(dataset.lookup))
+    archive = archive_of(served.ask(urls.masks_zip("prediction_set", set_id, kind="palette")))
+    rows = json.loads(archive.read("classes.json"))["classes"]
+    assert [row["colour"] for row in rows[:2]] == ["#000000", "#123456"]
+    with Image.open(io.BytesIO(archive.read("palette/image 0.png"))) as picture:
+        assert bytes(picture.getpalette()[3:6]) == bytes.fromhex("123456")
+
+
 @pytest.mark.parametrize("threshold", [0.5, 0.3])
 def test_the_table_of_several_classes_has_share_and_scores_of_each(dashboard, served, threshold):
     dataset = add_classes(dashboard, 1)

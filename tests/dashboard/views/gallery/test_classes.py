@@ -10,6 +10,8 @@ from dashboard.ui import palette
 from dashboard.ui.viewer import Pane, derived_readings
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.order import Choice, arrange, filters_in_words, measured
+from dashboard.views.predict import facts as predict_facts
+from dashboard.views.runs import facts as run_facts
 from db import datasets, recipes
 from db.models import Dataset, Prediction, Run, utc_now
 from tests.dashboard.views.gallery.test_page import metrics, page, text_of  # noqa: F401 - `page` is a fixture
@@ -105,6 +107,24 @@ def test_masks_and_truth_have_the_classes_of_the_run(installation, run, table):
     assert source.classes == NAMES
 
 
+def test_replaced_truth_is_shown_with_its_own_values_in_the_classes_of_the_run_if_they_have_the_same_names(
+    installation, run
+):
+    values = [[0, 10], [1, 10], [2, 10]]
+    with installation.database.writing() as session:
+        for image in datasets.images(session, run.dataset_id):
+            image.truth_values = values
+        classes = [entry | {"value": entry["index"]} for entry in session.get_one(Run, run.id).classes]
+        datasets.set_classes(session, run.dataset_id, classes, [min(value, 2) for value in range(256)])
+    truth = facts.reference_maps(source_of(installation, run), "truth", "i")
+    assert truth.levels is None and "run=" not in truth.classes
+    with installation.database.writing() as session:
+        others = [entry | {"name": f"{entry['name']} 2"} for entry in classes]
+        datasets.set_classes(session, run.dataset_id, others, [min(value, 2) for value in range(256)])
+    truth = facts.reference_maps(source_of(installation, run), "truth", "i")
+    assert truth.classes is None and "classes=1" not in truth.levels
+
+
 def test_a_run_trained_on_labels_of_classes_shows_truth_as_foreground_unless_it_has_the_same(installation, run):
     with installation.database.writing() as session:
         dataset = session.get_one(Dataset, run.dataset_id)
@@ -121,13 +141,20 @@ def test_a_run_trained_on_labels_of_classes_shows_truth_as_foreground_unless_it_
     assert truth.classes is None and "classes=1" not in truth.levels
 
 
-def test_masks_have_the_colours_that_the_run_gives_its_classes(installation, run):
+def test_masks_have_the_colours_that_the_dataset_gives_classes_of_their_names_now(installation, run):
     assert source_of(installation, run).class_colours[1:] == (palette.class_colour(1), palette.class_colour(2))
     with installation.database.writing() as session:
         stored = session.get_one(Run, run.id)
-        stored.classes = [entry | ({"colour": "#123456"} if entry["index"] == 2 else {}) for entry in stored.classes]
+        stored.classes = [entry | {"colour": "#000000"} for entry in stored.classes]
+        dataset = session.get_one(Dataset, run.dataset_id)
+        entries = [{"index": 0, "name": "background"}, {"index": 1, "name": "pan", "colour": "#123456"}]
+        datasets.set_classes(session, dataset.id, entries, [min(index, 1) for index in LOOKUP])
     colours = source_of(installation, run).class_colours
-    assert palette.overlay(colours)["classes"] == (palette.class_colour(1), "#123456")
+    assert palette.overlay(colours)["classes"] == ("#000000", "#123456")
+    with installation.database.reading() as session:
+        view = predict_facts.set_view(session, set_of(installation, run), utc_now(), 60)
+        head = run_facts.run_head(session, run.id)
+    assert view.class_colours == head.class_colours == colours
     assert palette.overlay()["classes"] == palette.CLASSES
 
 
@@ -188,3 +215,45 @@ def test_an_opened_image_shows_a_table_of_its_classes(page, run, table):  # noqa
     rows = at.dataframe[0].value
     assert rows["Class"].tolist() == ["egg", "pan"]
     assert rows["Dice vs truth"].tolist() == pytest.approx([dice(1, 1), dice(1, 2)])
+
+
+def test_scores_are_called_those_of_foreground_where_truth_has_not_the_classes(page, installation, run):  # noqa: F811
+    with installation.database.writing() as session:
+        for row in session.query(Prediction):
+            row.truth_confusion, row.label_dice, row.label_counts = None, row.truth_dice, row.truth_counts
+    at = page(run=run.id, **{"class": "pan"})
+    assert "Mean foreground Dice vs truth" in metrics(at)
+    assert "Scores are of foreground, all classes together." in text_of(at)
+    assert "Foreground Dice vs truth" in [slider.label for slider in at.slider]
+    at = page(run=run.id, **{"reference": "Pseudo-label"})
+    assert "Mean foreground agreement with the pseudo-label" in metrics(at)
+
+
+def test_errors_without_any_reference_show_the_classes_of_masks(page, installation, run, monkeypatch):  # noqa: F811
+    drawn = []
+    monkeypatch.setattr("dashboard.ui.mask_grid.mask_grid", lambda tiles, **_: drawn.append(tiles))
+    page(run=run.id)
+    assert all(tile.classes and tile.reference_classes for tile in drawn[-1])
+    with installation.database.writing() as session:
+        for row in session.query(Prediction):
+            row.truth_confusion = row.truth_dice = row.truth_iou = row.truth_counts = None
+    at = page(run=run.id, view="Errors")
+    assert at.session_state["view"] == "Errors"
+    assert all(tile.classes and not tile.reference for tile in drawn[-1])
+    assert "Scores are of foreground" not in text_of(at)
+
+
+def test_names_of_classes_are_shown_literally(page, installation, monkeypatch):  # noqa: F811
+    names = ("background", "*egg*", "<b>pan")
+    run = add_class_run(installation, add_class_dataset(installation, name="odd", names=names), "odd")
+    titles = []
+    monkeypatch.setattr("dashboard.ui.charts.histogram", lambda *_, x_title, **__: titles.append(x_title))
+    at = page(run=run.id, **{"class": "<b>pan", "threshold": "0.3"})
+    title = r"Dice of \<b\>pan vs truth"
+    assert f"Mean {title}" in metrics(at) and titles == ["Dice of &lt;b&gt;pan vs truth"]
+    assert title in [slider.label for slider in at.slider]
+    assert f"{title} is that at threshold 0.50." in text_of(at)
+    with installation.database.reading() as session:
+        image = datasets.images(session, run.dataset_id)[0]
+    at = page(run=run.id, image=image.id, **{"class": "*egg*"})
+    assert any(label.startswith(r"Dice of \*egg\* vs truth") for label in metrics(at))

@@ -28,7 +28,7 @@ def page(installation, monkeypatch):
 
 
 def metrics(at):
-    return {metric.label: metric.value for metric in at.metric}
+    return {metric.label.replace("\\-", "-"): metric.value for metric in at.metric}  # as Markdown shows them
 
 
 def text_of(at):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from dashboard.views.predict import facts
+from dashboard.views.predict import facts, image, masks
 from dashboard.views.predict.image import predicted_classes, truth_of
 from dashboard.views.predict.mask_facts import Shown, areas_in_words
 from db import datasets, runs
@@ -44,9 +46,9 @@ def predict_other(installation, run, dataset):
 
 def test_own_images_have_truth_with_the_classes_of_the_run(installation, run):
     view = view_of(installation, set_of(installation, run))
-    assert view.classes == NAMES and view.truth_in_classes
+    assert view.classes == NAMES
     levels, numbers = truth_of(view, "i")
-    assert levels is None and f"run={run.id}" in numbers
+    assert levels is None and "run=" not in numbers
     assert predicted_classes(view, "i", 192).endswith("/classes/i?size=192")
 
 
@@ -56,6 +58,22 @@ def test_other_images_have_truth_in_classes_only_where_the_names_are_the_same(in
     other = view_of(installation, predict_other(installation, run, add_discs(installation, 2, size_px=SIDE_PX)))
     assert not other.truth_in_classes and truth_of(other, "i")[1] is None
     assert predicted_classes(other, "i") is not None
+
+
+def test_the_mask_of_another_network_has_classes_only_where_they_are_the_same(installation, run, monkeypatch):
+    view = view_of(installation, set_of(installation, run))
+    rival = replace(view, id="r", run_id="other")
+    shown = Shown("i", "a.png", 8, 8, 0.5, None, 0.5, 0.5, True, None, (0.5,))
+    drawn = []
+    monkeypatch.setattr(image, "viewer", lambda panes, **_: drawn.extend(panes))
+    for same, network in ((True, rival), (False, replace(rival, classes=("background", "car", "lane")))):
+        tile = masks._tile(view, network, shown, "Side by side")
+        assert "/classes/" in tile.classes and bool(tile.reference_classes) is same and tile.reference
+        image.prediction_image(view, network, shown, 0.5, 0.5, wipe=False)
+        _, own, other, own_errors, other_errors = drawn
+        assert own.classes and bool(other.classes) is same and other.mask
+        assert all(pane.classes and pane.reference_classes for pane in (own_errors, other_errors))
+        drawn.clear()
 
 
 def test_areas_are_named_from_the_largest_and_the_smallest_are_counted():
@@ -84,3 +102,12 @@ def test_an_image_shows_the_area_of_each_class_and_a_foreground_score(open_page,
     at.slider(key="threshold").set_value(0.95).run()
     shown = {metric.label: metric.value for metric in at.metric}
     assert shown["Mask covers"] == "0.0%" and "Egg covers" not in shown
+
+
+def test_names_of_classes_are_shown_literally(open_page, installation):
+    dataset = add_class_dataset(installation, names=("background", "*egg*", "pan"))
+    set_id = set_of(installation, add_class_run(installation, dataset))
+    with installation.database.reading() as session:
+        image = datasets.images(session, dataset.id)[1]
+    at = open_page(PAGE, set=set_id, image=image.id)
+    assert r"\*egg\* covers" in {metric.label for metric in at.metric}

@@ -76,6 +76,20 @@ def test_a_run_trains_on_a_label_set_and_its_score_is_shown(installation, open_p
     assert len(submitted) == 1
 
 
+def test_the_preview_draws_classes_in_the_colours_that_people_chose(installation, open_page, monkeypatch):
+    plates = add_eggs_and_pans(installation)
+    with installation.database.writing() as session:
+        entries = [entry | ({"colour": "#123456"} if entry["name"] == "pan" else {}) for entry in plates.classes]
+        datasets.set_classes(session, plates.id, entries, list(plates.lookup))
+    drawn = []
+    monkeypatch.setattr("dashboard.ui.mask_grid.mask_grid", lambda tiles, **given: drawn.append((tiles, given)))
+    app = open_page(PAGE)
+    assert not app.exception
+    tiles, given = drawn[-1]
+    assert all(tile.classes for tile in tiles)
+    assert given["class_colours"] == ("transparent", "#D55E00", "#123456")
+
+
 def test_invalid_settings_show_an_error_and_disable_the_start(installation, open_page, submitted):
     add_discs(installation)
     app = open_page(PAGE)
