@@ -40,7 +40,7 @@ def test_a_file_is_prepared_by_a_worker_and_downloaded(app, open_tab):
     dataset = add_discs(app.installation, 6, size_px=160)
     run = add_run(app.installation, dataset, NASTY, label_set_id=add_label_set(app.installation, dataset))
     page = open_tab(f"{app.address}/gallery?run={run.id}&threshold=0.3", width_px=800)
-    page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Download", exact=True).click()
     with page.expect_download() as zipped:
         page.get_by_role("link", name="Cut-outs").click()
     assert zipped.value.suggested_filename.endswith(".zip") and Path(zipped.value.path()).stat().st_size > 1000
@@ -54,7 +54,7 @@ def test_a_file_is_prepared_by_a_worker_and_downloaded(app, open_tab):
     assert len(found["images"]) == 6 and found["annotations"]
     assert "threshold 0.3" in found["info"]["description"]
     page.goto(f"{app.address}/gallery?run={run.id}&threshold=0.6")
-    page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Download", exact=True).click()
     page.get_by_role("tab", name="Annotations").click()
     page.get_by_text("It was exported at threshold 0.30, and the page is at 0.60.").wait_for()
 

@@ -140,6 +140,6 @@ def test_the_threshold_changes_areas_address_and_downloads(app, open_tab, photog
     expect(area).not_to_have_text(before, timeout=WORK_MS)
     expect(slider).to_have_value("0.8")
     expect(page).to_have_url(re.compile(r"threshold=0\.8"))
-    page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Download", exact=True).click()
     link = page.get_by_role("link", name=re.compile("Masks$"))
     assert "threshold=0.8" in link.get_attribute("href")

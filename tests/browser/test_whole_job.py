@@ -92,7 +92,9 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
     wait_for_tiles(page, 48)
     page.locator(".tile").first.click()
     page.get_by_role("button", name="Back to the gallery").wait_for()
-    page.get_by_role("button", name="Next").click()
+    following = page.get_by_role("button", name="Next")
+    expect(following).to_have_count(1)  # those of the gallery are gone
+    following.click()
     page.go_back()
 
     page.goto(f"{app.address}/compare?runs={by_name['from labels'].id},{by_name['from truth'].id}")
@@ -123,7 +125,7 @@ def predict_new_images(app, page, run, tmp_path):
     wait_for_tiles(page, 3)
     prediction_set = next(entry for entry in rows(app, PredictionSet) if entry.dataset_id != run.dataset_id)
     assert sum(row.prediction_set_id == prediction_set.id for row in rows(app, Prediction)) == 3
-    page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Download", exact=True).click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Masks and maps").click()
     with zipfile.ZipFile(download.value.path()) as archive:
