@@ -12,24 +12,8 @@ from db import datasets, recipes, submissions
 from db.models import Dataset, Image, LabelSet, Prediction
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
-from tests.support.calling import call
 from tests.support.installation import add_discs, disc
 from tests.support.predicted import add_run
-
-
-@pytest.fixture
-def command(installation, one_core):
-    return lambda *arguments: call(installation.settings, *arguments)
-
-
-@pytest.fixture
-def ask(command):
-    def asked(*arguments):
-        ended = command(*arguments, "--json")
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
-
-    return asked
 
 
 def write(folder: Path, files: dict[str, np.ndarray]) -> Path:

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from db.models import LabelSet, Prediction, PredictionSet, Run
 from engine.imaging import codec
 from engine.store import keys as stored
-from tests.support.calling import call
 from tests.support.installation import disc
 
 TINY = [
     *("-p", "training.epochs=1", "-p", "training.batch_size=4", "-p", "model.image_size=32"),
     *("-p", "model.base_filters=2", "-p", "model.depth=1"),
 ]
-
-
-@pytest.fixture
-def command(installation, one_core):
-    return lambda *arguments: call(installation.settings, *arguments)
-
-
-@pytest.fixture
-def ask(command):
-    def asked(*arguments):
-        ended = command(*arguments, "--json")
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
-
-    return asked
 
 
 @pytest.fixture
