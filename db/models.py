@@ -154,10 +154,7 @@ class Image(Base):
 
 
 class ImportEntry(Base):
-    """The result for one file of an import: imported (`taken`), or skipped and why.
-
-    `same_as` is the name of the image that a skipped image duplicates, else empty.
-    """
+    """One file of an import: imported (`taken`), or skipped and why; `same_as` is the image it doubles, or empty."""
 
     __tablename__ = "import_entries"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -257,10 +254,7 @@ class Run(Base):
 
 
 class RunImage(Base):
-    """The split that an image has in a run, and whether it is one of the run's probe images.
-
-    `split` is "train", "validation", or "dropped" where the image's label is dropped.
-    """
+    """The split of an image in a run ("train", "validation", or "dropped" as its label), and whether it is a probe."""
 
     __tablename__ = "run_images"
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)

@@ -397,5 +397,4 @@ def _peaks(counts: np.ndarray) -> list[int]:
 
 def _stands_out(counts: np.ndarray, value: int) -> bool:
     distance = np.abs(np.arange(256) - value)
-    around = np.median(counts[(distance > 4) & (distance <= 12)])
-    return bool(counts[distance <= 2].mean() >= ISOLATION * around)
+    return bool(counts[distance <= 2].mean() >= ISOLATION * np.median(counts[(distance > 4) & (distance <= 12)]))
