@@ -17,12 +17,21 @@ TRIES = 60
 
 
 def use_first_file_as(page: Page, form: Locator, use: str) -> None:
-    """Choose in the table, which is a canvas: a click marks a cell, and Enter opens its choice once it is marked."""
-    table = form.get_by_test_id("stDataFrame").last
-    table.scroll_into_view_if_needed()
+    """Choose in the table, which is a canvas: a click marks a cell, and Enter opens its choice once it is marked.
+
+    Each try looks anew whether the table is open and in view: the page may be drawn again, and then closes or moves it.
+    """
+    changes = form.get_by_test_id("stExpander").filter(has_text="Change how files are used").last
+    table = changes.get_by_test_id("stDataFrame")
     editor = page.locator("#portal input")
     for _ in range(TRIES):
+        if not table.is_visible():
+            changes.get_by_text("Change how files are used").click()
+            table.wait_for()
+        table.scroll_into_view_if_needed()
         box = table.bounding_box()
+        if box is None:
+            continue
         page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + 1.5 * ROW_PX)
         page.keyboard.press("Enter")
         page.wait_for_timeout(1000)
@@ -48,7 +57,6 @@ def test_uploaded_masks_become_a_label_set_and_then_truth(app, page: Page):
         form.locator("input[type=file]:not([webkitdirectory])").last.set_input_files([upload])
         page.get_by_text("2 mask files for 2 of 3 images of the dataset").wait_for()
         if kind == "Truth":  # the file that no name pairs with an image comes first
-            form.get_by_text("Change how files are used").click()
             use_first_file_as(page, form, "mask of disc 2")
             page.get_by_text("3 mask files for 3 of 3 images of the dataset").wait_for()
         page.get_by_role("button", name=button).click()
