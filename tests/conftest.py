@@ -123,6 +123,12 @@ def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: ByF
         report.outcome = "rerun"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was run again, and why."""
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_line(f"RERUN {report.nodeid} - {report.longreprtext[-300:]}")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as launched:
