@@ -13,7 +13,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from engine.network.losses import shares, split_weight
+from engine.network.losses import planes, sums
 
 ABSENT = -1.0
 """The score of a class that neither the targets nor the masks have: it is not reported."""
@@ -98,17 +98,21 @@ class ClassDice(keras.metrics.Metric):
         }
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
-        weight = ops.cast(y_true[..., 1:2] > 0, "float32")
-        outputs = y_pred.shape[-1]
-        hard = ops.concatenate([ops.cast(y_true[..., :1] >= 0.5, "float32"), y_true[..., 1:]], axis=-1)
-        truth = weight * shares(hard, outputs)[..., 1:]
-        seen = weight * ops.cast(1 - y_pred[..., :1] >= 0.5, "float32")
-        mask = seen * ops.one_hot(ops.argmax(y_pred[..., 1:], axis=-1), outputs - 1)
-        probability = weight * y_pred[..., 1:]
-        overlap = truth * mask
-        values = (2 * truth * probability, truth + probability, overlap, truth + mask - overlap)
+        compared = planes(y_true, y_pred)
+        counted = ops.cast(compared.weight > 0, "float32")
+        truth = counted * ops.cast(compared.share >= 0.5, "float32")
+        seen = counted * ops.cast(1 - compared.background >= 0.5, "float32")
+        mask = first_of_most(compared.classes)
+        marked, found = sums(compared.likely, truth), sums(mask, seen)
+        overlap = sums(compared.likely * mask, truth * seen)
+        values = (
+            2 * sums(compared.of_likely, truth),
+            marked + sums(compared.classes, counted),
+            overlap,
+            marked + found - overlap,
+        )
         for variable, each in zip(self.sums.values(), values, strict=True):
-            variable.assign_add(ops.cast(ops.sum(each, axis=(0, 1, 2)), "float64"))
+            variable.assign_add(ops.sum(ops.cast(each, "float64"), axis=0))
 
     def score(self, name: str, number: int):
         """Return "dice" or "iou" of a class, or the mean for number 0."""
@@ -138,7 +142,14 @@ class ReadFrom(keras.metrics.Metric):
         return self._sums[0].score(self._score, self._number)
 
 
+def first_of_most(probability):
+    """Return 1 in the class of the highest probability of each pixel, the first of several, (B, K, H, W)."""
+    ranks = ops.reshape(ops.arange(probability.shape[1], 0, -1, dtype="float32"), (-1, 1, 1))
+    highest = ops.cast(probability == ops.max(probability, axis=1, keepdims=True), "float32") * ranks
+    return ops.cast(highest == ops.max(highest, axis=1, keepdims=True), "float32")
+
+
 def _mask_and_weight(target):
     """Return the mask and 1 where a pixel counts, float32 (B, H, W, 1), of targets (B, H, W, 2)."""
-    truth, weight = split_weight(target)
+    truth, weight = target[..., :1], target[..., 1:2]
     return ops.cast(truth >= 0.5, "float32"), ops.cast(weight > 0, "float32")

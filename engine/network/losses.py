@@ -2,13 +2,14 @@
 
 A target is (B, H, W, 2): the foreground probability, for a pseudo-label too, and the weight of the pixel, 0 for pixels
 to ignore; the network's probabilities are (B, H, W, 1). With K > 1 classes a target is (B, H, W, 3), the last channel
-being the most likely class, and probabilities are (B, H, W, K + 1), background first. Every loss is a weighted mean or
-ratio over `shares`, in which one class is the case K = 1.
+being the most likely class, and probabilities are (B, H, W, K + 1), background first. Losses and metrics compare them
+as `Planes`, in which one class is the case K = 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import keras
 from keras import ops
@@ -20,24 +21,46 @@ FOCUS = 2.0  # gamma of the focal loss, as its authors recommend
 PIXELS = (1, 2)
 
 Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
+Part = Callable[["Planes"], keras.KerasTensor]
 
 
-def split_weight(target):
-    """Return the foreground probability and the weight, (B, H, W, 1) each, of targets."""
-    return target[..., :1], target[..., 1:2]
+class Planes(NamedTuple):
+    """A target and probabilities by class. On processors, operations along a last axis of a few classes take several
+    times as long as those on a plane of each class.
 
-
-def shares(target, outputs: int):
-    """Return what a target says of each class, (B, H, W, K + 1), or of foreground, (B, H, W, 1), if `outputs` is 1.
-
-    A pixel of foreground probability p has 1 − p in background and p in its most likely class.
+    A pixel of foreground probability p has the share p in its most likely class and 1 − p in background.
     """
-    truth = target[..., :1]
-    if outputs == 1:
-        return truth
-    classes = ops.one_hot(ops.cast(target[..., 2], "int32"), outputs)
-    background = ops.where(target[..., 2:] > 0, 1 - truth, ops.ones_like(truth))
-    return ops.concatenate([background, classes[..., 1:] * truth], axis=-1)
+
+    weight: keras.KerasTensor
+    """Of each pixel, (B, H, W)."""
+    share: keras.KerasTensor
+    """Of the most likely class of each pixel, (B, H, W)."""
+    likely: keras.KerasTensor
+    """1 where a class is the most likely one, (B, K, H, W) or, for one class, (1, 1, 1, 1)."""
+    background: keras.KerasTensor
+    """The probability of background, (B, H, W)."""
+    classes: keras.KerasTensor
+    """The probability of each class, (B, K, H, W)."""
+    of_likely: keras.KerasTensor
+    """The same where the class is the most likely one and 0 elsewhere, (B, K, H, W)."""
+
+
+def planes(target, probability) -> Planes:
+    """Return what a target and a network's probabilities say of each class."""
+    share, weight = target[..., 0], target[..., 1]
+    probability = ops.transpose(probability, (0, 3, 1, 2))
+    if probability.shape[1] == 1:
+        return Planes(weight, share, ops.ones((1, 1, 1, 1)), 1 - probability[:, 0], probability, probability)
+    background, classes = ops.split(probability, [1], axis=1)
+    numbers = ops.arange(1, probability.shape[1], dtype="float32")
+    likely = ops.cast(target[:, None, ..., 2] == numbers[:, None, None], "float32")
+    share = share * ops.cast(target[..., 2] > 0, "float32")
+    return Planes(weight, share, likely, background[:, 0], classes, classes * likely)
+
+
+def sums(values, weight):
+    """Return the weighted sums (B, K) over all pixels of values (B, K, H, W) or (1, 1, 1, 1), by weights (B, H, W)."""
+    return ops.sum(values * weight[:, None], axis=(2, 3))
 
 
 def loss_of(params: TrainingParams, class_weights: Sequence[float] | None = None) -> Loss:
@@ -46,7 +69,7 @@ def loss_of(params: TrainingParams, class_weights: Sequence[float] | None = None
     `class_weights` are the weights of background and of each class in cross-entropy and focal loss; None weighs all
     alike. Dice and Tversky losses weigh classes alike whatever their size.
     """
-    parts: dict[str, list[Loss]] = {
+    parts: dict[str, list[Part]] = {
         "binary_crossentropy": [crossentropy(class_weights)],
         "dice": [tversky(0.5)],
         "bce_dice": [crossentropy(class_weights), tversky(0.5)],
@@ -56,12 +79,13 @@ def loss_of(params: TrainingParams, class_weights: Sequence[float] | None = None
     chosen = parts[params.loss]
 
     def loss(target, probability):
-        return sum(part(target, probability) for part in chosen)
+        compared = planes(target, probability)
+        return sum(part(compared) for part in chosen)
 
     return loss
 
 
-def crossentropy(class_weights: Sequence[float] | None = None, focus: float = 0.0) -> Loss:
+def crossentropy(class_weights: Sequence[float] | None = None, focus: float = 0.0) -> Part:
     """Return the mean cross-entropy per pixel; with a `focus` γ times |t − p|^γ of each class, the focal loss.
 
     Source of the focal loss: Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017,
@@ -69,22 +93,25 @@ def crossentropy(class_weights: Sequence[float] | None = None, focus: float = 0.
     targets.
     """
 
-    def loss(target, probability):
-        outputs = probability.shape[-1]
-        share, clipped = shares(target, outputs), ops.clip(probability, EPSILON, 1 - EPSILON)
-        weights = class_weights or [1.0] * max(outputs, 2)
-        cost = -share * ops.log(clipped) * ops.convert_to_tensor(weights[-outputs:], "float32")
-        if outputs == 1:  # background is the rest
-            cost = cost - weights[0] * (1 - share) * ops.log(1 - clipped)
-        if focus:
-            cost = cost * ops.power(ops.abs(share - probability), focus)
+    def loss(compared: Planes):
+        def cost(share, probability):
+            entropy = -share * ops.log(ops.maximum(probability, EPSILON))
+            return entropy * ops.power(ops.abs(share - probability), focus) if focus else entropy
+
+        # A pixel has no share in any class but its most likely one
+        background = cost(1 - compared.share, compared.background)
+        foreground = cost(compared.share, ops.sum(compared.of_likely, axis=1))
+        if class_weights:
+            weights = ops.reshape(ops.convert_to_tensor(class_weights, "float32"), (-1, 1, 1))
+            background = background * weights[0]
+            foreground = foreground * ops.sum(compared.likely * weights[1:], axis=1)
         # Each pixel counts by its weight, so an image of low weight counts less
-        return ops.mean(target[..., 1] * ops.sum(cost, axis=-1), axis=PIXELS)
+        return ops.mean(compared.weight * (background + foreground), axis=PIXELS)
 
     return loss
 
 
-def tversky(alpha: float) -> Loss:
+def tversky(alpha: float) -> Part:
     """Return the loss 1 − TP / (TP + α FP + (1 − α) FN); at α = 0.5 it is the Dice loss, 1 − 2 Σpt / (Σp + Σt).
 
     Sources: Salehi, Erdogmus, Gholipour, "Tversky Loss Function for Image Segmentation Using 3D Fully Convolutional
@@ -97,17 +124,14 @@ def tversky(alpha: float) -> Loss:
     constant there while much of it is seen, and its gradient, of the order of 1 / P², removes the last pixels of it.
     """
 
-    def loss(target, probability):
-        weight = target[..., 1:2]
-        share = shares(target, probability.shape[-1])
-        if probability.shape[-1] > 1:
-            share, probability = share[..., 1:], probability[..., 1:]
-        true_positive = ops.sum(weight * share * probability, axis=PIXELS)
-        predicted = ops.sum(weight * probability, axis=PIXELS)
-        positive = ops.sum(weight * share, axis=PIXELS)
+    def loss(compared: Planes):
+        share = compared.weight * compared.share
+        true_positive = sums(compared.of_likely, share)
+        predicted = sums(compared.classes, compared.weight)
+        positive = sums(compared.likely, share)
         # TP + α (P − TP) + (1 − α) (T − TP)
         ratio = (true_positive + 0.5) / (alpha * predicted + (1 - alpha) * positive + 0.5)
         # An image of low weight counts less, as in cross-entropy
-        return ops.mean(1 - ratio, axis=-1) * ops.mean(weight, axis=(1, 2, 3))
+        return ops.mean(1 - ratio, axis=-1) * ops.mean(compared.weight, axis=PIXELS)
 
     return loss

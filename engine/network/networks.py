@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -15,12 +16,12 @@ def network(
     params: ModelParams,
     seed: int = 0,
     dtype: str = "float32",
-    normalization: type[keras.layers.BatchNormalization] = keras.layers.BatchNormalization,
+    replaced: Mapping[str, type[keras.layers.Layer]] | None = None,
 ) -> keras.Model:
     """Return an untrained network from images (B, S, S, 3), values 0 to 255, to probabilities (B, S, S, 1 or K + 1).
 
-    `dtype` is a Keras policy such as "mixed_bfloat16"; the output is always float32. The order of weights does not
-    depend on `dtype` or `normalization`.
+    `dtype` is a Keras policy such as "mixed_bfloat16"; the output is always float32. `replaced` has classes that
+    compute the same as those of these names in `keras.layers`. The order of weights depends on neither.
     """
     seeds = keras.random.SeedGenerator(seed)
 
@@ -38,7 +39,7 @@ def network(
         if layer.keras_class == "InputLayer":
             outputs[layer.name] = keras.Input(layer.shape, name=layer.name)
             continue
-        cls = normalization if layer.keras_class == "BatchNormalization" else getattr(keras.layers, layer.keras_class)
+        cls = (replaced or {}).get(layer.keras_class) or getattr(keras.layers, layer.keras_class)
         options = {"dtype": dtype, **{name: argument(value) for name, value in layer.options.items()}}
         if layer.keras_class == "Dropout":
             options["seed"] = next_seed()

@@ -16,6 +16,7 @@ from engine.network.architectures import architectures
 from engine.network.encoder_weights import EncoderWeightsError, load_encoder_weights
 from engine.network.networks import network
 from engine.network.normalization import FusedBatchNormalization
+from engine.training.compiled import FAST_LAYERS
 from tests.support.shared_data import SHARED_WEIGHTS
 
 WEIGHTS = SHARED_WEIGHTS / "mobilenet_v2_imagenet_notop.weights.h5"
@@ -135,7 +136,7 @@ def test_fused_normalisation_is_the_same_mathematics(training):
 def test_weights_travel_from_the_training_network_to_the_stored_one(architecture):
     images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype(np.float32)
     for dtype in ("float32", "mixed_bfloat16"):
-        training = network(small(architecture=architecture), 3, dtype, FusedBatchNormalization)
+        training = network(small(architecture=architecture), 3, dtype, FAST_LAYERS)
         plain = network(small(architecture=architecture))
         plain.set_weights(training.get_weights())
         assert [each.path for each in plain.weights] == [each.path for each in training.weights]
@@ -165,7 +166,7 @@ def test_an_attention_gate_scales_each_place_between_nothing_and_all():
 @pytest.mark.shared
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="the weights are not on this machine")
 def test_the_encoder_starts_from_a_weights_file_and_keeps_its_normalisation():
-    model = network(ModelParams(**ENCODER, encoder_weights=str(WEIGHTS)), 0, "float32", FusedBatchNormalization)
+    model = network(ModelParams(**ENCODER, encoder_weights=str(WEIGHTS)), 0, "float32", FAST_LAYERS)
     load_encoder_weights(model, str(WEIGHTS))
     source = keras.applications.MobileNetV2(input_shape=(64, 64, 3), include_top=False, weights=None)
     source.load_weights(WEIGHTS)
