@@ -22,7 +22,7 @@ from engine.network.augmentation import draw_square
 from engine.network.framing import cut, shares
 from engine.training.samples import Pixels
 
-Arrays = tuple[np.ndarray, np.ndarray]  # pairs uint8 (B, S, S, 4 or 5), weights float32 (B, S, S)
+Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 (B, S, S, 3), targets float32 (B, S, S, 2 or 3)
 
 
 def batch_size(config: RunConfig, pixels: Pixels) -> int:
@@ -56,19 +56,19 @@ def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) ->
     def batch(step: np.int64) -> Arrays:
         epoch, position = divmod(int(step), steps)
         places = np.arange(position * size, (position + 1) * size)
-        pairs = np.empty((size, side, side, pixels.channels), np.uint8)
-        counted = np.empty((size, side, side), np.float32)
+        images, targets = _empty(size, pixels)
         for row, (place, index) in enumerate(zip(places, np.take(order(epoch), places, mode="wrap"), strict=True)):
             rng = np.random.default_rng((seed, epoch, int(place)))
             pair, points = pixels.pair(index), pixels.points[index]
-            pairs[row] = draw_square(pair, points, side, config.data, config.augmentation, rng)
+            square = draw_square(pair, points, side, config.data, config.augmentation, rng)
             sample = pixels.samples[index]
             values = pseudo if sample.lookup is None else _UNDECIDED if sample.ignores else truth
-            counted[row] = values[pairs[row, ..., 3]] * np.float32(sample.weight)
-        return pairs, counted
+            _divide(square, images[row], targets[row])
+            targets[row, ..., 1] = values[square[..., 3]] * np.float32(sample.weight)
+        return images, targets
 
     stream = tf.data.Dataset.range(first_epoch * steps, config.training.epochs * steps)
-    return _as_tensors(stream, batch, (size, side, side, pixels.channels), ahead=4)
+    return _as_tensors(stream, batch, size, pixels, ahead=4)
 
 
 def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
@@ -82,14 +82,16 @@ def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
 
     def batch(start: np.int64) -> Arrays:
         chosen = squares[start : start + size]
-        counted = np.zeros((len(chosen), side, side), np.float32)
-        pairs = np.stack([cut(pixels.pair(index), corner, side) for index, corner, _ in chosen])
-        for row, (index, _, part) in enumerate(chosen):
-            counted[row][part] = _UNDECIDED[pairs[row, ..., 3][part]] if pixels.samples[index].ignores else 1
-        return pairs, counted
+        images, targets = _empty(len(chosen), pixels)
+        for row, (index, corner, part) in enumerate(chosen):
+            square = cut(pixels.pair(index), corner, side)
+            _divide(square, images[row], targets[row])
+            targets[row, ..., 1] = 0
+            targets[row, ..., 1][part] = _UNDECIDED[square[..., 3][part]] if pixels.samples[index].ignores else 1
+        return images, targets
 
     positions = tf.data.Dataset.range(0, len(squares), size)
-    return _as_tensors(positions, batch, (None, side, side, pixels.channels), ahead=2)
+    return _as_tensors(positions, batch, None, pixels, ahead=2)
 
 
 def pixel_weights(params: TrainingParams, truth: bool) -> np.ndarray:
@@ -103,16 +105,28 @@ def pixel_weights(params: TrainingParams, truth: bool) -> np.ndarray:
     return np.where(distance < params.ignore_band, np.float32(0), weights)
 
 
+def _empty(count: int, pixels: Pixels) -> Arrays:
+    shape = (count, pixels.size, pixels.size)
+    return np.empty((*shape, 3), np.uint8), np.empty((*shape, pixels.channels - 2), np.float32)
+
+
+def _divide(square: np.ndarray, image: np.ndarray, target: np.ndarray) -> None:
+    """Write a pair to its places in a batch, except for the weights."""
+    image[:] = square[..., :3]
+    np.divide(square[..., 3], np.float32(255), out=target[..., 0])
+    target[..., 2:] = square[..., 4:]
+
+
 def _as_tensors(
-    positions: tf.data.Dataset, batch: Callable[[np.int64], Arrays], shape: tuple[int | None, ...], ahead: int
+    positions: tf.data.Dataset, batch: Callable[[np.int64], Arrays], size: int | None, pixels: Pixels, ahead: int
 ) -> tf.data.Dataset:
+    shape = (size, pixels.size, pixels.size)
+
     def tensors(position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pairs, weights = tf.numpy_function(batch, [position], (tf.uint8, tf.float32), stateful=False)
-        pairs.set_shape(shape)
-        weights.set_shape(shape[:3])
-        pairs = tf.cast(pairs, tf.float32)
-        classes = [pairs[..., channel] for channel in range(4, pairs.shape[-1])]
-        return pairs[..., :3], tf.stack([pairs[..., 3] / 255, weights, *classes], axis=-1)
+        images, targets = tf.numpy_function(batch, [position], (tf.uint8, tf.float32), stateful=False)
+        images.set_shape((*shape, 3))
+        targets.set_shape((*shape, pixels.channels - 2))
+        return tf.cast(images, tf.float32), targets
 
     # Without autotuning, whose thread could delay the end of a run by a minute
     options = tf.data.Options()

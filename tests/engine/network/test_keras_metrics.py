@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.imaging import metrics
-from engine.network.keras_metrics import BinaryIoU, SoftDice
+from engine.network.keras_metrics import metrics_of
 
 
 def weighed(mask, weight=None):
@@ -17,53 +17,53 @@ def drawn(seed=0):
     return (rng.random((7, 8, 8, 1)) > 0.7).astype(np.float32), rng.random((7, 8, 8, 1)).astype(np.float32)
 
 
+def scores(*batches, of=None):
+    """Return Dice and IoU after these batches, each targets and probabilities."""
+    several = of or metrics_of(1)
+    for target, probability in batches:
+        for metric in several:
+            metric.update_state(target, probability)
+    return [float(metric.result()) for metric in several]
+
+
 @pytest.mark.parametrize("size", [1, 3, 7])
 def test_batches_do_not_matter(size):
     target, probability = drawn()
-    dice, iou = SoftDice(), BinaryIoU()
-    for start in range(0, 7, size):
-        for metric in (dice, iou):
-            metric.update_state(weighed(target[start : start + size]), probability[start : start + size])
+    starts = [slice(start, start + size) for start in range(0, 7, size)]
+    dice, iou = scores(*((weighed(target[each]), probability[each]) for each in starts))
     mask = target[..., 0] > 0
     soft_dice = 2 * probability[mask].sum() / (probability.sum() + mask.sum())
-    assert float(dice.result()) == pytest.approx(soft_dice, abs=1e-6)
-    assert float(iou.result()) == pytest.approx(metrics.iou(probability[..., 0] >= 0.5, mask), abs=1e-6)
+    assert dice == pytest.approx(soft_dice, abs=1e-6)
+    assert iou == pytest.approx(metrics.iou(probability[..., 0] >= 0.5, mask), abs=1e-6)
 
 
 def test_a_soft_target_counts_from_one_half_on():
-    metric = BinaryIoU()
-    metric.update_state(weighed(np.float32([0.4, 0.6]).reshape(1, 1, 2, 1)), np.float32([0.0, 1.0]).reshape(1, 1, 2, 1))
-    assert float(metric.result()) == 1
+    soft, exact = np.float32([0.4, 0.6]), np.float32([0.0, 1.0])
+    assert scores((weighed(soft.reshape(1, 1, 2, 1)), exact.reshape(1, 1, 2, 1))) == [1, 1]
 
 
 def test_nothing_where_nothing_is_scores_one_and_reset_forgets():
     empty = np.zeros((1, 4, 4, 1), np.float32)
-    for metric in (SoftDice(), BinaryIoU()):
-        metric.update_state(weighed(empty), empty)
-        assert float(metric.result()) == 1
-        metric.update_state(weighed(empty), empty + 1)
-        assert float(metric.result()) == 0
+    several = metrics_of(1)
+    assert scores((weighed(empty), empty), of=several) == [1, 1]
+    assert scores((weighed(empty), empty + 1), of=several) == [0, 0]
+    for metric in several:
         metric.reset_state()
-        assert float(metric.result()) == 1
+    assert scores(of=several) == [1, 1]
 
 
 def test_doubt_below_the_threshold_where_nothing_is_scores_one_like_the_mask():
     empty = np.zeros((2, 4, 4, 1), np.float32)
-    for metric in (SoftDice(), BinaryIoU()):
-        metric.update_state(weighed(empty), empty + 0.3)
-        assert float(metric.result()) == 1
-        one_pixel = empty.copy()
-        one_pixel[0, 0, 0] = 0.6
-        metric.update_state(weighed(empty), one_pixel)
-        assert float(metric.result()) == 0
+    doubt = weighed(empty), empty + 0.3
+    one_pixel = empty.copy()
+    one_pixel[0, 0, 0] = 0.6
+    assert scores(doubt) == [1, 1]
+    assert scores(doubt, (weighed(empty), one_pixel)) == [0, 0]
 
 
 def test_pixels_of_no_weight_do_not_count_and_others_count_fully():
     target, probability = drawn()
     weight = np.zeros_like(target)
     weight[:, :, :4] = 0.3
-    for metric in (SoftDice(), BinaryIoU()):
-        metric.update_state(weighed(target, weight), probability)
-        left = type(metric)()
-        left.update_state(weighed(target[:, :, :4]), probability[:, :, :4])
-        assert float(metric.result()) == pytest.approx(float(left.result()))
+    left = scores((weighed(target[:, :, :4]), probability[:, :, :4]))
+    assert scores((weighed(target, weight), probability)) == pytest.approx(left)

@@ -9,6 +9,7 @@ from typing import get_args
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from engine.core.network_parameters import ARCHITECTURE_TITLES, ModelParams
 from engine.core.run_config import PRESETS
@@ -16,6 +17,7 @@ from engine.network.architectures import architectures
 from engine.network.encoder_weights import EncoderWeightsError, load_encoder_weights
 from engine.network.networks import network
 from engine.network.normalization import FusedBatchNormalization
+from engine.network.softmax import PlanarActivation
 from engine.training.compiled import FAST_LAYERS
 from tests.support.shared_data import SHARED_WEIGHTS
 
@@ -129,6 +131,19 @@ def test_fused_normalisation_is_the_same_mathematics(training):
     # Moving variances may differ by n / (n - 1): the fused operation takes the unbiased one
     for expected, found in zip(plain.get_weights(), fused.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-2)
+
+
+def test_planar_softmax_is_the_same_mathematics():
+    rng = np.random.default_rng(0)
+    logits, upstream = (rng.normal(0, 20, (2, 4, 6, 3)).astype(np.float32) for _ in range(2))
+    answers = []
+    for layer in (keras.layers.Activation("softmax"), PlanarActivation("softmax")):
+        with tf.GradientTape() as tape:
+            variable = tf.Variable(logits)
+            shares = layer(variable)
+        answers.append((shares, tape.gradient(shares, variable, upstream)))
+    for expected, found in zip(*answers, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.slow
