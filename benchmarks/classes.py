@@ -2,12 +2,14 @@
 
     python -m benchmarks.classes learned ../shared/data/eggs-and-pans --preset fast
     python -m benchmarks.classes rare -p training.class_weights=inverse_frequency
+    python -m benchmarks.classes cost ../shared/data/eggs-and-pans
     python -m benchmarks.classes exported ../shared/data/eggs-and-pans --images 12 -p training.epochs=20
 
 `learned` imports a folder with truth of several classes and trains on it twice, with the same split and the same
 number of epochs: once each class, once all merged into one foreground. `rare` draws discs of which every hundredth
 pixel belongs to a second class. Dice against truth at threshold 0.5 on the validation images, from pixels summed over
-all of them; no image of these was trained on. `exported` compares exported models with predictions.
+all of them; no image of these was trained on. `cost` compares what training takes with that of one class. `exported`
+compares exported models with predictions.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,9 +30,11 @@ import numpy as np
 import typer
 from sqlalchemy import select
 
-from benchmarks.harness import Folder, Foreground, Params, data_root, engine, pairs, suite
+from benchmarks.harness import Folder, Foreground, Params, data_root, engine, in_turns, pairs, seconds, suite
+from benchmarks.training import samples, step_of
 from db.models import Prediction, PredictionSet, Run
 from db.session import Database
+from engine.core.run_config import config_from
 from engine.core.settings import Settings
 from engine.imaging import metrics
 from engine.imaging.codec import decode_png, encode_png
@@ -69,6 +77,47 @@ def rare(
         for given in (None, params)[: 1 + bool(params)]:
             found = learned(Path(folder), "fast", given, merged=False, keep=None)
             rows += [{"parameters": " ".join(given or ["as they are"]), **row} for row in found]
+    return rows
+
+
+@app.command()
+def cost(
+    folder: Folder,
+    bounds: Annotated[list[int] | None, typer.Option(help="The next class begins here; [64, 192].")] = None,
+    epochs: Annotated[int, typer.Option(min=2, help="The first, in which graphs are built, is not counted.")] = 3,
+    rounds: int = 12,
+) -> list[dict[str, Any]]:
+    """Processor seconds of *fast* with several classes and with one, in turns: medians, and the median ratio.
+
+    Steps are taken on ready batches. An epoch is that of a run: reading, augmentation, validation and files are in it.
+    """
+    from engine.training.fit import Hooks, fit
+
+    bounds = bounds or [64, 192]
+    lookup = tuple(np.searchsorted(bounds, np.arange(256), side="right").tolist())
+
+    def works(classes: int) -> dict[str, Callable[[], float]]:
+        config = config_from("fast", {"model": {"classes": classes}, "training": {"epochs": epochs}})
+        pairs = [replace(each, lookup=lookup) for each in samples(folder, bounds[0], config)]
+        train, validate = step_of(config, "auto")
+        train(), validate()  # compiles
+
+        def epoch() -> float:
+            ends: list[float] = []
+            with data_root() as root:
+                fit(config, pairs, root, Hooks(on_epoch=lambda *_: ends.append(time.process_time())))
+            return (ends[-1] - ends[0]) / (epochs - 1)
+
+        timed = {"training step": train, "validation step": validate}
+        return {what: partial(seconds, work, time.process_time) for what, work in timed.items()} | {"epoch": epoch}
+
+    rows = []
+    one, several = works(1), works(len(bounds))
+    for what in one:
+        turns = in_turns(2 if what == "epoch" else rounds, one=one[what], several=several[what])
+        ratio = [turn["several"] / turn["one"] for turn in turns]
+        medians = {f"{name}_s": float(np.median([turn[name] for turn in turns])) for name in turns[0]}
+        rows.append({"what": what, **medians, "ratio": float(np.median(ratio))})
     return rows
 
 

@@ -69,7 +69,9 @@ def step_of(config: RunConfig, precision: str) -> tuple[Callable[[], object], Ca
     model, side = training_model(config.model_copy(update={"training": training})), config.model.image_size
     rng, count = np.random.default_rng(0), config.training.batch_size
     images = rng.integers(0, 256, (count, side, side, 3)).astype(np.float32)
-    targets = rng.integers(0, 2, (count, side, side, 2)).astype(np.float32)
+    classes = rng.integers(0, max(config.model.classes, 1) + 1, (count, side, side))
+    channels = [classes > 0, np.ones_like(classes), classes][: 2 + (config.model.outputs > 1)]
+    targets = np.stack(channels, axis=-1).astype(np.float32)
     return lambda: model.train_on_batch(images, targets), lambda: model.test_on_batch(images, targets)
 
 
