@@ -128,7 +128,9 @@ def label(
         Path | None, typer.Option(metavar="FILE", help="A recipe file (JSON), in place of --method; -p changes it.")
     ] = None,
     param: Assignments = None,
-    out: Annotated[Path | None, typer.Option(help="Also write the masks (PNG 0/255, or class numbers) into this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the masks (PNG 0/255, or class numbers) into this folder.")
+    ] = None,
     name: Name = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     as_json: AsJson = False,

@@ -67,8 +67,8 @@ class DatasetClustersParams(LabelParams):
     )
     ticked: Ticks = Field(
         "",
-        description="Numbers of the clusters that are foreground, such as `2 5 7`, or `2 5=2` where 5 is of class 2, or "
-        "`none`; if empty, the proposal.",
+        description="Numbers of the clusters that are foreground, such as `2 5 7`, or `2 5=2` where 5 is of class 2, "
+        "or `none`; if empty, the proposal.",
     )
     filter_radius_px: int = number(
         4,
@@ -183,10 +183,10 @@ def ticked_clusters(ticked: str, state: dict[str, Any]) -> np.ndarray:
     if not ticked.strip():
         return np.array([int(cluster["proposed"]) for cluster in clusters])
     chosen = np.zeros(len(clusters), int)
-    for number, index in read_ticks(ticked).items():
-        if number >= len(clusters):
-            raise ParameterError(f"'ticked' names cluster {number}. There are 0 to {len(clusters) - 1}.")
-        chosen[number] = index
+    for cluster, index in read_ticks(ticked).items():
+        if cluster >= len(clusters):
+            raise ParameterError(f"'ticked' names cluster {cluster}. There are 0 to {len(clusters) - 1}.")
+        chosen[cluster] = index
     return chosen
 
 

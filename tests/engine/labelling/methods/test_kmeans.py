@@ -48,5 +48,5 @@ def test_an_image_of_fewer_colours_lacks_the_last_regions() -> None:
 
 
 def test_a_region_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ParameterError, match="'ticked' names region 4. There are 0 to 3."):
+    with pytest.raises(ParameterError, match=r"'ticked' names region 4\. There are 0 to 3\."):
         draw(METHOD, scene()[0], parse(KMeansParams, {"ticked": "4"}), 0)
