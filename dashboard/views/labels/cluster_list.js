@@ -124,7 +124,7 @@ class ClusterList {
     const mark = document.createElement("span");
     mark.className = "mark";
     mark.textContent = row.proposed ? "★" : "";
-    element.append(tick, number, swatch(row.colour), patches, words, mark);
+    element.append(tick, number, swatch(row.colour), ...(row.share === null ? [] : [patches]), words, mark);
     return element;
   }
 
