@@ -61,8 +61,8 @@ def train_rounds(
     """Train one network after the other in `folder`; its best.keras is that of the last accepted round.
 
     Samples of weight 0 are left out of the first round and return with their corrected labels. The labels of round n
-    are in rounds/<n>/labels and its network's masks in rounds/<n>/masks, one 8-bit PNG for each sample; class numbers of
-    several classes are in classes/ below these. An interrupted training resumes where it stopped.
+    are in rounds/<n>/labels and its network's masks in rounds/<n>/masks, one 8-bit PNG for each sample, and the numbers
+    of several classes in classes/ below these. An interrupted training resumes where it stopped.
 
     Raises:
         TrainingError: see `engine.training.fit.fit`.
