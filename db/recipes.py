@@ -82,10 +82,14 @@ def set_dropped(session: Session, label_set_id: str, image_ids: Sequence[str] | 
         session.execute(change.where(Label.image_id.in_(ids)))
 
 
-def set_read_as(session: Session, label_set_id: str, read_as: str, classes: Sequence[dict[str, Any]]) -> None:
-    """Store in words how the masks of an imported label set were read, and the classes that they tell apart."""
+def set_classes(session: Session, label_set_id: str, classes: Sequence[dict[str, Any]]) -> None:
+    """Store the classes that the masks of a label set tell apart, background first; none for foreground alone."""
+    session.get_one(LabelSet, label_set_id).classes = list(classes)
+
+
+def set_read_as(session: Session, label_set_id: str, read_as: str) -> None:
+    """Store in words how the masks of an imported label set were read."""
     label_set = session.get_one(LabelSet, label_set_id)
-    label_set.classes = list(classes)
     label_set.params = label_set.params | {"read_as": read_as}
 
 

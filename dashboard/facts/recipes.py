@@ -13,13 +13,14 @@ from db.models import LabelSet
 from db.recipes import IMPORTED
 from engine.core.parameters import ParameterError, parse
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
+from engine.labelling.ticks import read_ticks
 
 SLOTS = ("a", "b", "c")
 """The recipes of the bench from left to right; each name is also a parameter of the page's URL."""
 
 TICKED = "ticked"
-"""The parameter that holds the clusters that the user ticked: numbers separated by blanks, "none", or empty for the
-proposal. The numbers are valid only for the dataset on which they were ticked."""
+"""The parameter that holds the clusters that the user ticked (see engine.labelling.ticks), empty for the proposal. The
+numbers are valid only for the dataset on which they were ticked."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,10 @@ def short_name(recipe: Recipe) -> str:
 
 def _change(name: str, value: Any) -> str:
     if name == TICKED:
-        count = len(value.split()) if value != "none" else 0
-        return f"{count or 'no'} cluster{'' if count == 1 else 's'} ticked"
+        ticks = read_ticks(value)
+        classes = len(set(ticks.values()))
+        as_classes = f" as {classes} classes" if classes > 1 else ""
+        return f"{len(ticks) or 'no'} cluster{'' if len(ticks) == 1 else 's'} ticked{as_classes}"
     return f"{_words(name)} {_words(_value(value))}"
 
 

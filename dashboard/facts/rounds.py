@@ -49,14 +49,16 @@ class RoundView:
 
 def round_views(session: Session, run_id: str) -> tuple[RoundView, ...]:
     """Return the finished rounds of a run in order; none for a run trained on truth."""
-    return tuple(_view(row) for row in rounds.rounds(session, run_id))
+    several = bool(session.get_one(Run, run_id).classes)
+    return tuple(_view(row, several) for row in rounds.rounds(session, run_id))
 
 
-def _view(row: Round) -> RoundView:
+def _view(row: Round, several: bool) -> RoundView:
+    of = "Foreground " if several else ""
     pairs = (
         ("Label-free quality", row.labels_quality, row.masks_quality, False),
-        ("Dice vs truth", row.labels_truth_dice, row.masks_truth_dice, True),
-        ("IoU vs truth", row.labels_truth_iou, row.masks_truth_iou, True),
+        (f"{of}Dice vs truth", row.labels_truth_dice, row.masks_truth_dice, True),
+        (f"{of}IoU vs truth", row.labels_truth_iou, row.masks_truth_iou, True),
     )
     known = [pair for pair in pairs if pair[1] is not None or pair[2] is not None]
     return RoundView(
@@ -89,3 +91,12 @@ def teacher_url(run_id: str, label_set_id: str | None, number: int, image_id: st
     if number == 1 and label_set_id:
         return urls.label(label_set_id, image_id, size)
     return urls.round_label(run_id, number, image_id, size)
+
+
+def teacher_classes_url(
+    run_id: str, label_set_id: str | None, number: int, image_id: str, size: int | None = None
+) -> str:
+    """Return the URL of the classes of such a label, of a run that tells several apart."""
+    if number == 1 and label_set_id:
+        return urls.label_classes(label_set_id, image_id, size)
+    return urls.round_label_classes(run_id, number, image_id, size)

@@ -100,6 +100,16 @@ def round_mask(run_id: str, number: int, image_id: str, size: int | None = None)
     return _with(f"{PREFIX}/runs/{run_id}/rounds/{number}/masks/{image_id}", size=size)
 
 
+def round_label_classes(run_id: str, number: int, image_id: str, size: int | None = None) -> str:
+    """Return the URL of the class of each pixel of a round's label (8-bit PNG); only a run with several has it."""
+    return _with(f"{PREFIX}/runs/{run_id}/rounds/{number}/labels/classes/{image_id}", size=size)
+
+
+def round_mask_classes(run_id: str, number: int, image_id: str, size: int | None = None) -> str:
+    """Return the URL of the class of each pixel of a round's mask (8-bit PNG); only a run with several has it."""
+    return _with(f"{PREFIX}/runs/{run_id}/rounds/{number}/masks/classes/{image_id}", size=size)
+
+
 def preview(key: str) -> str:
     """Return the URL of the PNG bytes that `resources.previews().put(png)` stored under `key`."""
     return f"{PREFIX}/preview/{key}"

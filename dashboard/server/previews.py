@@ -22,7 +22,16 @@ from engine.core.parameters import field_schemas
 from engine.imaging import class_maps, codec, metrics
 from engine.imaging.class_maps import Reference
 from engine.imaging.metrics import ThresholdCounts
-from engine.labelling.base import LabelParams, draw, find_method, fit_state, look_at, shrink, values_for
+from engine.labelling.base import (
+    LabelParams,
+    draw,
+    draw_classes,
+    find_method,
+    fit_state,
+    look_at,
+    shrink,
+    values_for,
+)
 from engine.labelling.quality import Quality, assess
 from engine.store.base import StoredFile
 
@@ -45,6 +54,7 @@ class Source:
 class Preview:
     """A drawn mask: 8-bit probability as PNG, its overlap with truth at 101 thresholds, and its label-free quality.
 
+    `classes` is the most likely class of each pixel as PNG, empty where the recipe knows foreground alone.
     `seconds` to draw it, and to judge it where it has a quality, are those of a processor, so that what else runs on
     the machine does not count.
     `error` is a sentence, and `png` then empty, where the method could not draw this picture.
@@ -55,6 +65,7 @@ class Preview:
     seconds: float
     error: str = ""
     quality: Quality | None = None
+    classes: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -239,7 +250,7 @@ class PreviewPool:
         if loaded is not None:
             self._pictures.keep((task.source, task.params.longest_side_px), loaded, loaded.bytes)
         if not preview.error:
-            self._drawn.keep(task.key, preview, len(preview.png) + 2048)
+            self._drawn.keep(task.key, preview, len(preview.png) + len(preview.classes) + 2048)
         return preview
 
     def close(self) -> None:
@@ -281,7 +292,11 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
     try:
         picture = task.picture or _load(task.source, task.params.longest_side_px)
         started = time.process_time()
-        probability = codec.decode_png(task.drawn.png) / np.float32(255) if task.drawn else mask(picture.image)
+        likely = None
+        if task.drawn:
+            probability = codec.decode_png(task.drawn.png) / np.float32(255)
+        else:
+            probability, likely = draw_classes(method, picture.image, task.params, task.seed, task.state)
         quality = assess(picture.image, probability, mask) if task.judged else None
         seconds = time.process_time() - started
     except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
@@ -291,7 +306,8 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
         return replace(task.drawn, seconds=task.drawn.seconds + seconds, quality=quality), kept
     levels = metrics.probability_to_u8(probability)
     counts = None if picture.truth is None else metrics.threshold_counts(*picture.truth.beside(levels))
-    return Preview(codec.encode_png(levels), counts, seconds, quality=quality), kept
+    classes = b"" if likely is None else codec.encode_png(likely)
+    return Preview(codec.encode_png(levels), counts, seconds, quality=quality, classes=classes), kept
 
 
 def _load(source: Source, longest_side_px: int) -> _Picture:

@@ -121,6 +121,12 @@ PICTURES: dict[str, Callable[[Request], Rendition]] = {
     "predictions/{prediction_set}/uncertainty/{image}": _map(stored.uncertainty_key),
     "runs/{run}/rounds/{number:int}/labels/{image}": _map(stored.round_label_key),
     "runs/{run}/rounds/{number:int}/masks/{image}": _map(stored.round_mask_key),
+    "runs/{run}/rounds/{number:int}/labels/classes/{image}": _map(
+        stored.round_label_classes_key, REVALIDATE, renditions.smaller_classes
+    ),
+    "runs/{run}/rounds/{number:int}/masks/classes/{image}": _map(
+        stored.round_mask_classes_key, REVALIDATE, renditions.smaller_classes
+    ),
     "runs/{run}/probe/{epoch:int}/{image}": _map(stored.probe_key),
 }
 

@@ -128,7 +128,9 @@ def label(
         Path | None, typer.Option(metavar="FILE", help="A recipe file (JSON), in place of --method; -p changes it.")
     ] = None,
     param: Assignments = None,
-    out: Annotated[Path | None, typer.Option(help="Also write the masks (PNG 0/255) into this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the masks (PNG 0/255, or class numbers) into this folder.")
+    ] = None,
     name: Name = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     as_json: AsJson = False,
@@ -155,7 +157,11 @@ def label(
         named = [(name, id_) for name, id_ in datasets.named_images(session, row.id) if id_ in labelled]
     if out is not None:
         keyed = [(name, stored.label_key(label_set.id, image_id)) for name, image_id in named]
-        write_masks(installation.files, keyed, out, 0.5, probabilities=False)
+        likely = {
+            stored.label_key(label_set.id, image_id): stored.label_classes_key(label_set.id, image_id)
+            for image_id in (labelled if label_set.classes else ())
+        }
+        write_masks(installation.files, keyed, out, 0.5, False, likely)
     print_result(result, as_json, label_sentences(result))
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from db import recipes
 from db.models import Job, LabelSet
+from engine.cli.run_report import class_names
 from engine.imaging import metrics
 from engine.labelling.base import find_method
 
@@ -24,6 +25,7 @@ def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, A
         for row in recipes.labels(session, label_set.id)
         if row.quality is not None and row.dice is not None
     ]
+    several = {"classes": [{"class": number, "name": name} for number, name in class_names(label_set.classes)]}
     return {
         "label_set": label_set.id,
         "name": label_set.name,
@@ -40,12 +42,15 @@ def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, A
         "learned": _learned(label_set.state),
         "copied": job.result.get("copied"),
         "seconds": job.result.get("seconds"),
-    }
+    } | (several if label_set.classes else {})
 
 
 def label_sentences(result: dict[str, Any]) -> str:
     """Return the report as text: counts and scores, then why this recipe was chosen and which came second."""
     lines = [f"Labelled {result['images']} images as {result['name']!r}."]
+    if "classes" in result:
+        numbers = ", ".join(f"{entry['class']} = {entry['name']}" for entry in result["classes"])
+        lines.append(f"Classes of the masks: 0 = background, {numbers}.")
     if result["quality"] is not None:
         lines.append(
             f"Estimated quality (no truth): {result['quality']:.2f} on average; "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.imaging import metrics
-from engine.imaging.codec import resize_image, resize_mask
+from engine.imaging.codec import resize_image, resize_mask, resize_probability
 
 IGNORE = 255
 """The class of pixels that are excluded from loss and scores (Pascal VOC's borders, "void")."""
@@ -30,6 +30,19 @@ def to_classes(levels: np.ndarray, likely: np.ndarray | None, threshold: float) 
     """
     mask = metrics.to_mask(levels, threshold)
     return mask.astype(np.uint8) if likely is None else np.where(mask, likely, 0).astype(np.uint8)
+
+
+def most_likely(probabilities: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return the class 1 to K of greatest probability, uint8 (H, W), at (height, width).
+
+    `probabilities`, float32 (H, W, K), are those of the classes beside background.
+    """
+    best, most = np.ones(shape, np.uint8), resize_probability(probabilities[..., 0], shape)
+    for index in range(2, probabilities.shape[-1] + 1):  # one at a time, as `shape` may be many times larger
+        probability = resize_probability(probabilities[..., index - 1], shape)
+        more = probability > most
+        best[more], most[more] = index, probability[more]
+    return best
 
 
 def has_foreground(lookup: Sequence[int]) -> bool:

@@ -15,6 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from engine.core.parameters import ParameterError, Params, Stage, field_schemas, number
 from engine.core.plugins import plugins
+from engine.imaging import class_maps
 from engine.labelling import methods as method_modules
 
 DEFAULT_METHOD = "auto"
@@ -33,13 +34,18 @@ class LabelParams(Params):
         unit="px",
     )
 
+    @property
+    def classes(self) -> int:
+        """The number of classes that the masks tell apart; 1 is foreground alone."""
+        return 1
+
 
 @dataclass(frozen=True)
 class Method:
     """A way to compute a mask without manual work.
 
     `label(image, params, rng)` returns the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image
-    (H, W, 3).
+    (H, W, 3). If `params.classes` is greater than 1, it may return the probability of each class, (H, W, K), instead.
 
     A method that depends on the whole dataset has two more steps. `look(image, params, rng)` extracts data from one
     image (anything that can be pickled); it runs on all cores. `fit(looks, params, rng)` combines these into the state,
@@ -138,10 +144,23 @@ def drawing(
     return find_method(name), params, state
 
 
+def class_count(method: Method, params: LabelParams, state: dict[str, Any] | None) -> int:
+    """Return the number of classes that the masks of a recipe tell apart; 1 is foreground alone."""
+    return drawing(method, params, state)[1].classes
+
+
 def draw(
     method: Method, image: np.ndarray, params: LabelParams, seed: int, state: dict[str, Any] | None = None
 ) -> np.ndarray:
-    """Return the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image (H, W, 3), at its own size.
+    """Return the foreground probability of `draw_classes`."""
+    return draw_classes(method, image, params, seed, state)[0]
+
+
+def draw_classes(
+    method: Method, image: np.ndarray, params: LabelParams, seed: int, state: dict[str, Any] | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image (H, W, 3), at its own size, and
+    the most likely class uint8 (H, W), 1 to K, if the recipe tells several apart.
 
     The random numbers depend on `seed` and the image's content only, so that an image gets the same mask in any order
     and in any process.
@@ -164,12 +183,14 @@ def draw(
     arguments = (working, params, rng) if method.fit is None else (working, params, rng, state)
     # One thread: more do not help small matrices, are ten times slower on busy cores, and change the order of sums.
     with _blas().limit(limits=1):
-        probability = _checked(method.name, method.label(*arguments), working.shape[:2])
+        values = _checked(method.name, method.label(*arguments), working.shape[:2], params.classes)
     height, width = image.shape[:2]
+    likely = class_maps.most_likely(values, (height, width)) if params.classes > 1 else None
+    probability = np.minimum(values.sum(-1), 1) if params.classes > 1 else values[..., 0]
     if probability.shape != (height, width):
         # Linear interpolation stays within [0, 1].
         probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
-    return probability
+    return probability, likely
 
 
 def shrink(image: np.ndarray, longest_side_px: int) -> np.ndarray:
@@ -193,12 +214,15 @@ def _fingerprint(image: np.ndarray) -> int:
     return int.from_bytes(digest.digest())
 
 
-def _checked(name: str, probability: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    if probability.shape != shape:
+def _checked(name: str, probability: np.ndarray, shape: tuple[int, int], classes: int) -> np.ndarray:
+    """Return probabilities float32 (H, W, K); foreground alone is class 1."""
+    if probability.shape not in (shape, (*shape, classes)):
         raise ValueError(f"The method '{name}' must return the image's shape {shape}. Got {probability.shape}.")
     # This form fails for NaN too.
     if not (probability.min() >= 0 and probability.max() <= 1):
         raise ValueError(
             f"The method '{name}' must return values in [0, 1]. Got {probability.min()} to {probability.max()}."
         )
-    return np.ascontiguousarray(probability, np.float32)
+    values = np.zeros((*shape, classes), np.float32)
+    values[..., : 1 if probability.ndim == 2 else classes] = probability.reshape(*shape, -1)
+    return values

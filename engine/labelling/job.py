@@ -23,9 +23,19 @@ from db.models import Dataset, Job, JobKind, LabelSet
 from engine.core.parameters import parse
 from engine.core.processes import prepare_process
 from engine.imaging import class_maps, codec, metrics
-from engine.labelling.base import LabelParams, draw, find_method, fit_sample, fit_state, look_at
+from engine.labelling.base import (
+    LabelParams,
+    class_count,
+    draw,
+    draw_classes,
+    find_method,
+    fit_sample,
+    fit_state,
+    look_at,
+)
 from engine.labelling.quality import assess
 from engine.labelling.recipe_key import recipe_key
+from engine.labelling.ticks import numbered_classes
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 from engine.store.disk import NO_SPACE
@@ -92,7 +102,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         images = datasets.images(session, dataset.id)
         done = recipes.labelled_images(session, label_set.id)
     if job.attempt > 1:  # a killed attempt may have been writing; exports below the folder are written by other jobs
-        context.artifacts.delete_unfinished(stored.label_folder(label_set.id), subfolders=False)
+        for folder in (stored.label_folder, stored.label_classes_folder):
+            context.artifacts.delete_unfinished(folder(label_set.id), subfolders=False)
     if not images:
         raise JobFailed(f"The dataset {dataset.name!r} has no images. Import some first.")
     tasks = [
@@ -117,6 +128,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             state = session.get_one(LabelSet, label_set.id).state
         hashes = {image.id: image.content_hash for image in images if image.id not in done}
         tasks = [replace(task, state=state) for task in tasks if task.image_id in hashes]
+        _name_classes(context, label_set, dataset, state)
         tasks = _with_drawn(context, tasks, hashes)
         _draw(context, processes, tasks, len(done), looked_at)
     return {
@@ -149,6 +161,15 @@ def _learn(context: JobContext, processes: _Processes, label_set: LabelSet, task
         with context.writing() as session:
             recipes.set_state(session, label_set.id, state, recipe_key(method.name, params, label_set.seed, state))
     return len(looks)
+
+
+def _name_classes(context: JobContext, label_set: LabelSet, dataset: Dataset, state: dict[str, Any] | None) -> None:
+    """Store which classes the masks will tell apart, if several: those of the dataset, and more if the recipe has."""
+    method = find_method(label_set.method)
+    count = class_count(method, parse(method.params, label_set.params), state)
+    if count > 1 and not label_set.classes:
+        with context.writing() as session:
+            recipes.set_classes(session, label_set.id, numbered_classes(dataset.classes, count))
 
 
 def _with_drawn(context: JobContext, tasks: Sequence[Task], hashes: dict[str, str]) -> list[Task]:
@@ -264,11 +285,12 @@ def _label(task: Task) -> dict[str, Any]:
     def probability(view: np.ndarray) -> np.ndarray:
         return draw(method, view, task.params, task.seed, task.state)
 
-    drawn = probability(image)
+    drawn, likely = draw_classes(method, image, task.params, task.seed, task.state)
     quality = assess(image, drawn, probability)
     levels = metrics.probability_to_u8(drawn)
     judged = {"quality": quality.score, "quality_parts": quality.parts, "unclear": not quality.clear}
-    return _store(task, codec.encode_png(levels), levels) | judged
+    classes = None if likely is None else codec.encode_png(likely)
+    return _store(task, codec.encode_png(levels), levels, classes) | judged
 
 
 def copy_mask(task: Task) -> dict[str, Any]:
@@ -278,14 +300,21 @@ def copy_mask(task: Task) -> dict[str, Any]:
         return label_image(task)
     try:
         png = task.files.read(stored.label_key(drawn.label_set_id, drawn.image_id))
+        several = class_count(find_method(task.method), task.params, task.state) > 1
+        classes = task.files.read(stored.label_classes_key(drawn.label_set_id, drawn.image_id)) if several else None
     except MissingFile:  # its label set has just been deleted
         return label_image(task)
     judged = {"quality": drawn.quality, "quality_parts": drawn.quality_parts, "unclear": drawn.unclear}
-    return _store(task, png, codec.decode_png(png)) | judged
+    return _store(task, png, codec.decode_png(png), classes) | judged
 
 
-def _store(task: Task, png: bytes, levels: np.ndarray) -> dict[str, Any]:
-    """Store a mask uint8 (H, W) as `png`; return {image_id, area, dice, iou}, scores against truth or None."""
+def _store(task: Task, png: bytes, levels: np.ndarray, classes: bytes | None) -> dict[str, Any]:
+    """Store a mask uint8 (H, W) as `png`, and the PNG of its classes where there are several.
+
+    Returns {image_id, area, dice, iou}, scores of foreground against truth or None.
+    """
+    if classes is not None:
+        task.files.write(stored.label_classes_key(task.label_set_id, task.image_id), classes)
     task.files.write(stored.label_key(task.label_set_id, task.image_id), png)
     mask = metrics.to_mask(levels, 0.5)
     row = {"image_id": task.image_id, "area": float(mask.mean()), "dice": None, "iou": None}

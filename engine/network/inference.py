@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.core.run_parameters import DataParams
-from engine.imaging import metrics
+from engine.imaging import class_maps, metrics
 from engine.imaging.codec import resize_image, resize_probability
 from engine.network.framing import Canvas, Corner, cut, overlap, scaled_shape, windows
 from engine.network.outputs import entropy, foreground
@@ -89,17 +89,8 @@ class _Pending:
         if mean.ndim == 2:
             return Prediction(self.image, probability, agreement)
         unsure = resize_probability(entropy(list(np.moveaxis(mean, -1, 0))), shape)
-        return Prediction(self.image, probability, agreement, _most_likely(mean, shape), unsure)
-
-
-def _most_likely(mean: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the class of greatest probability beside background, uint8 (H, W), at (height, width)."""
-    best, most = np.ones(shape, np.uint8), resize_probability(mean[..., 1], shape)
-    for index in range(2, mean.shape[-1]):  # one at a time, as the image may be many times larger than `mean`
-        probability = resize_probability(mean[..., index], shape)
-        more = probability > most
-        best[more], most[more] = index, probability[more]
-    return best
+        likely = class_maps.most_likely(mean[..., 1:], shape)
+        return Prediction(self.image, probability, agreement, likely, unsure)
 
 
 Batch = tuple[np.ndarray, list[tuple[_Pending, Corner]]]

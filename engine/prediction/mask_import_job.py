@@ -88,7 +88,8 @@ class _Taking:
             if stopped or len(rows) >= BATCH or number == self._readable:
                 with self._context.writing() as session:
                     recipes.add_labels(session, self._label_set_id, rows)
-                    recipes.set_read_as(session, self._label_set_id, means.read_as, several)
+                    recipes.set_read_as(session, self._label_set_id, means.read_as)
+                    recipes.set_classes(session, self._label_set_id, several)
                 rows = []
             if stopped and number < self._readable:
                 self._add_entries()

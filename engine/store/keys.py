@@ -129,6 +129,12 @@ def mask_path(image_id: str) -> str:
     return f"masks/{image_id}.png"
 
 
+def classes_path(path: str) -> str:
+    """Return where the class numbers of such a label or mask lie inside the folder of the round."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/classes/{name}"
+
+
 def round_folder(run_id: str, number: int) -> str:
     return f"{run_folder(run_id)}/{round_path(number)}"
 
@@ -145,6 +151,16 @@ def round_label_key(run_id: str, number: int, image_id: str) -> str:
 def round_mask_key(run_id: str, number: int, image_id: str) -> str:
     """A mask computed by the network of a round, refined: foreground probability, 8-bit PNG."""
     return f"{round_folder(run_id, number)}/{mask_path(checked_id(image_id))}"
+
+
+def round_label_classes_key(run_id: str, number: int, image_id: str) -> str:
+    """The class of each pixel of such a label, 8-bit PNG of class numbers; only of a run with several."""
+    return f"{round_folder(run_id, number)}/{classes_path(label_path(checked_id(image_id)))}"
+
+
+def round_mask_classes_key(run_id: str, number: int, image_id: str) -> str:
+    """The class of each pixel of such a mask, 8-bit PNG of class numbers; only of a run with several."""
+    return f"{round_folder(run_id, number)}/{classes_path(mask_path(checked_id(image_id)))}"
 
 
 def prediction_folder(prediction_set_id: str) -> str:

@@ -15,12 +15,13 @@ import numpy as np
 
 from engine.core.run_config import RunConfig
 from engine.imaging import metrics
+from engine.imaging.class_maps import resize_classes, to_classes
 from engine.imaging.codec import decode_png, encode_png, resize_probability
 from engine.labelling.quality import appearance
 from engine.network.inference import Prediction, load_model, predict_many
 from engine.prediction.refine_masks import refined
 from engine.store.disk import replacing
-from engine.store.keys import label_path, mask_path
+from engine.store.keys import classes_path, label_path, mask_path
 from engine.training.callbacks import Hooks
 from engine.training.samples import Sample
 
@@ -32,7 +33,7 @@ class Correction:
     """Means over the images: quality of the labels and of the network's masks, and their agreement.
 
     `agreement` is the mean Dice between the network's masks and its labels on validation images, or on all images if
-    there are no validation images.
+    there are no validation images; that of an image is the mean over the classes that occur in it.
     """
 
     labels_quality: float
@@ -55,7 +56,8 @@ def correct(
 
     The masks, refined at the edges of the image, are written to `masks`/masks. With `ahead`, labels for the next round
     are written to `ahead`/labels: a moving average of the old label and the network's probability, refined likewise,
-    with their quality in `ahead`/quality.json.
+    with their quality in `ahead`/quality.json. With several classes, those of masks and labels are in classes/ below:
+    a pixel of a new label has the class that contributes more to its average.
     """
     scores: list[_Scores] = []
     images = (decode_png(sample.image.read_bytes()) for sample in samples)
@@ -89,19 +91,41 @@ def _correct_one(config: RunConfig, sample: Sample, prediction: Prediction, mask
     label = metrics.u8_to_probability(decode_png(sample.target.read_bytes()))
     if label.shape != probability.shape:
         label = resize_probability(label, probability.shape)
-    agreement = metrics.dice(metrics.to_mask(probability, 0.5), metrics.to_mask(label, 0.5))
+    taught = None
+    if prediction.classes is not None and sample.classes is not None:
+        taught = resize_classes(decode_png(sample.classes.read_bytes()), probability.shape)
+    agreement = _agreement(
+        to_classes(probability, prediction.classes, 0.5),
+        to_classes(label, taught, 0.5),
+        max(config.model.outputs - 1, 1),
+    )
     mask = refined(image, probability, params.refine, np.random.default_rng(SEED))
-    _write(masks / mask_path(sample.id), mask)
+    _write(masks, mask_path(sample.id), mask, prediction.classes)
     new_quality = 0.0
     if ahead:
         blend = params.keep * label + (1 - params.keep) * probability
         new = refined(image, blend, params.refine, np.random.default_rng(SEED))
-        _write(ahead / label_path(sample.id), new)
+        classes = prediction.classes
+        if classes is not None and taught is not None:
+            kept = (params.keep * label > (1 - params.keep) * probability) & (taught > 0)
+            classes = np.where(kept, taught, classes)
+        _write(ahead, label_path(sample.id), new, classes)
         new_quality = appearance(image, new)
     return _Scores(appearance(image, label), appearance(image, mask), new_quality, agreement)
 
 
-def _write(path: Path, probability: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as beside:
-        beside.write_bytes(encode_png(metrics.probability_to_u8(probability)))
+def _agreement(masks: np.ndarray, labels: np.ndarray, classes: int) -> float:
+    """Return the mean Dice over the classes that occur in either class map, uint8 (H, W); 1 if none does."""
+    scores = metrics.class_scores(metrics.confusion_matrix(metrics.confusion(masks, labels), classes))
+    return float(scores.dice[scores.occurs].mean()) if scores.occurs.any() else 1.0
+
+
+def _write(folder: Path, path: str, probability: np.ndarray, classes: np.ndarray | None) -> None:
+    """Write an 8-bit probability and, with several classes, their numbers."""
+    files = {path: metrics.probability_to_u8(probability)}
+    if classes is not None:
+        files[classes_path(path)] = classes
+    for name, pixels in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / name) as beside:
+            beside.write_bytes(encode_png(pixels))

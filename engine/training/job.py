@@ -66,8 +66,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     context.artifacts.delete_unfinished(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
     rows = _split_rows(context, chosen, config, images)
     samples = _weighed(context, chosen, config, training_samples(context, chosen, rows))
-    corrected = config.self_training.rounds > 1 and chosen.label_set_id
-    if not chosen.label_set_id or chosen.classes:  # truth is not to be corrected, and several classes cannot be yet
+    if not chosen.label_set_id:  # truth is not to be corrected
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
     report = _Report(context, chosen.id, config)
     details: dict[str, Any] = {
@@ -78,8 +77,6 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         taught = {sample.id for sample in samples}
         notes = concerns(session, context.artifacts, chosen, [image for image in images if image.id in taught], config)
     notes += _missing_classes(chosen, images, rows)
-    if corrected and chosen.classes:
-        notes.append("Masks of several classes are not corrected between rounds, so there is one round only.")
     for note in notes:
         log.warning(note)
     details["notes"] = notes

@@ -17,7 +17,7 @@ import numpy as np
 
 from engine.core.run_config import RunConfig
 from engine.store.disk import replacing
-from engine.store.keys import label_path, round_path
+from engine.store.keys import classes_path, label_path, round_path
 from engine.training.callbacks import Hooks
 from engine.training.correction import Correction, correct
 from engine.training.fit import BEST_FILE, LAST_FILE, FitResult, fit
@@ -61,8 +61,8 @@ def train_rounds(
     """Train one network after the other in `folder`; its best.keras is that of the last accepted round.
 
     Samples of weight 0 are left out of the first round and return with their corrected labels. The labels of round n
-    are in rounds/<n>/labels and its network's masks in rounds/<n>/masks, one 8-bit PNG for each sample. An interrupted
-    training resumes where it stopped.
+    are in rounds/<n>/labels and its network's masks in rounds/<n>/masks, one 8-bit PNG for each sample, and the numbers
+    of several classes in classes/ below these. An interrupted training resumes where it stopped.
 
     Raises:
         TrainingError: see `engine.training.fit.fit`.
@@ -185,7 +185,15 @@ def _relabelled(config: RunConfig, samples: Sequence[Sample], folder: Path, numb
     """Return the samples with the labels from the previous round, weighted by the quality of those."""
     base = folder / round_path(number)
     quality = json.loads((base / "quality.json").read_text())
-    relabelled = [replace(sample, target=base / label_path(sample.id)) for sample in samples]
+    several = config.model.outputs > 1
+    relabelled = [
+        replace(
+            sample,
+            target=base / label_path(sample.id),
+            classes=base / classes_path(label_path(sample.id)) if several else None,
+        )
+        for sample in samples
+    ]
     return weighed(relabelled, quality, config.data.quality_weights == "weighted", config.self_training.drop_worst)
 
 

@@ -48,8 +48,7 @@ def workload(config: RunConfig, images: int, shapes: Mapping[Shape, int], from_l
     Args:
         shapes: the number of images of each (height, width); it may be that of other images, as only the mean number of
             squares is used.
-        from_labels: whether the targets are pseudo-labels. Truth is never left out and needs no rounds,
-            which correct masks of one class only.
+        from_labels: whether the targets are pseudo-labels. Truth is never left out and needs no rounds.
     """
     share = config.training.validation_split
     validation = min(max(round(images * share), 1 if share else 0), max(images - 1, 0))
@@ -69,5 +68,5 @@ def workload(config: RunConfig, images: int, shapes: Mapping[Shape, int], from_l
         validation_squares=max(round(validation * covered), validation),
         batch_size=max(min(config.training.batch_size, squares), 1),
         epochs=config.training.epochs,
-        rounds=config.self_training.rounds if from_labels and config.model.outputs == 1 else 1,
+        rounds=config.self_training.rounds if from_labels else 1,
     )

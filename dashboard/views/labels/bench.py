@@ -143,9 +143,8 @@ def _draw(
         except ValueError as error:
             st.error(escaped(str(error)), icon=":material/error:")
             return False
-    if state is not None:
-        with places.panel:
-            column.fit_panel(place, slot, recipe, state)
+    with places.panel:
+        column.fit_panel(place, slot, recipe, state)
     with places.scores:
         choice = auto_choice(state)
         if choice is not None:
@@ -157,7 +156,7 @@ def _draw(
             start = rights.button(label, type="primary", icon=":material/auto_fix_high:", key=f"labels-{slot}-start")
             save = rights.button("Save this recipe", icon=":material/bookmark_add:", key=f"labels-{slot}-keep")
     with places.masks:
-        column.show_masks(place, slot, previews, outcome, settings, tile_px)
+        column.show_masks(place, slot, recipe, previews, outcome, settings, tile_px)
     if start:
         label_dataset(place, recipe, state, outcome.whole_dataset_s)
     if save:

@@ -1,35 +1,104 @@
-// The clusters of a dataset with a checkbox each. A tick is shown immediately; the local ticks are kept until the script
-// returns the same ones, so that two quick clicks do not undo each other.
+// The clusters of a dataset with a checkbox each, which ticks them as the chosen class. A tick is shown immediately; the
+// local ticks are kept until the script returns the same ones, so that two quick clicks do not undo each other.
+
+const order = (ticks) => JSON.stringify([...ticks].sort(([one], [other]) => one - other));
 
 class ClusterList {
   constructor(root) {
-    this.root = root;
     this.rows = new Map();
     this.sent = null;
+    this.chosen = 1;
+    this.added = 0;
+    this.group = `class-of-ticks-${Math.random()}`;
+    this.choice = document.createElement("div");
+    this.choice.className = "classes";
     this.list = document.createElement("div");
     this.list.className = "clusters";
-    root.append(this.list);
+    root.append(this.choice, this.list);
   }
 
   update(data, send) {
     this.send = send;
-    const given = data.rows.filter((row) => row.ticked).map((row) => row.number);
-    if (this.sent !== null && String(this.sent) === String(given)) this.sent = null;
+    this.data = data;
+    const given = new Map(data.rows.filter((row) => row.ticked).map((row) => [row.number, row.ticked]));
+    if (this.sent !== null && order(this.sent) === order(given)) this.sent = null;
     if (data.clustering !== this.clustering) this.sent = null;
     this.clustering = data.clustering;
-    const ticked = new Set(this.sent ?? given);
-    this.list.replaceChildren(...data.rows.map((row) => this.draw(row, ticked.has(row.number))));
+    this.ticks = new Map(this.sent ?? given);
+    this.draw();
   }
 
-  draw(row, ticked) {
-    const content = JSON.stringify([row.number, row.share, row.proposed, row.colour, row.patches]);
+  get shown() {
+    return Math.min(Math.max(this.data.classes.shown, this.added), this.data.classes.names.length);
+  }
+
+  draw() {
+    if (this.chosen > this.shown) this.chosen = 1;
+    this.drawChoice();
+    this.list.replaceChildren(...this.data.rows.map((row) => this.drawRow(row)));
+  }
+
+  drawChoice() {
+    const { names, colours } = this.data.classes;
+    const content = JSON.stringify([this.shown, names, colours]);
+    if (content !== this.choiceContent) {
+      this.choiceContent = content;
+      const radios = this.shown > 1 ? names.slice(0, this.shown).map((name, at) => this.radio(name, colours[at], at + 1)) : [];
+      const add = document.createElement("button");
+      add.type = "button";
+      add.textContent = "Add a class";
+      add.hidden = this.shown >= names.length;
+      add.addEventListener("click", () => {
+        this.added = this.shown + 1;
+        this.chosen = this.added;
+        this.draw();
+      });
+      const words = document.createElement("span");
+      words.textContent = "A tick means";
+      words.hidden = this.shown < 2;
+      this.choice.setAttribute("role", "radiogroup");
+      this.choice.setAttribute("aria-label", "A tick means");
+      this.choice.replaceChildren(words, ...radios, add);
+    }
+    for (const radio of this.choice.querySelectorAll("input")) radio.checked = Number(radio.value) === this.chosen;
+  }
+
+  radio(name, colour, index) {
+    const label = document.createElement("label");
+    label.style.setProperty("--tick", colour);
+    const radio = document.createElement("input");
+    Object.assign(radio, { type: "radio", name: this.group, value: index });
+    radio.addEventListener("change", () => {
+      this.chosen = index;
+      this.draw();
+    });
+    const number = document.createElement("b");
+    number.textContent = index;
+    const words = document.createElement("span");
+    words.textContent = name;
+    label.append(radio, swatch(colour), number, words);
+    return label;
+  }
+
+  drawRow(row) {
+    const content = JSON.stringify([row.number, row.title, row.words, row.colour, row.patches]);
     let kept = this.rows.get(row.number);
     if (!kept || kept.content !== content) {
       kept = { content, element: this.make(row) };
       this.rows.set(row.number, kept);
     }
-    kept.element.classList.toggle("ticked", ticked);
-    kept.element.querySelector("input").checked = ticked;
+    const index = this.ticks.get(row.number) ?? 0;
+    const several = this.shown > 1;
+    const { names, colours } = this.data.classes;
+    const tick = kept.element.querySelector("input");
+    const title = row.title + (index && several ? `, ticked as ${names[index - 1]}` : "");
+    kept.element.title = title;
+    tick.setAttribute("aria-label", title);
+    tick.checked = index > 0;
+    kept.element.classList.toggle("ticked", index > 0);
+    kept.element.style.setProperty("--tick", index && several ? colours[index - 1] : "var(--st-primary-color)");
+    kept.element.querySelector(".number").textContent = index && several ? index : "";
+    kept.element.querySelector(".number").hidden = !several;
     return kept.element;
   }
 
@@ -37,14 +106,11 @@ class ClusterList {
     const element = document.createElement("label");
     element.className = "cluster";
     element.dataset.number = row.number;
-    const share = row.share < 0.005 ? "< 1 %" : `${Math.round(row.share * 100)} %`;
-    element.title = `Cluster ${row.number}: ${share} of the area${row.proposed ? ", proposed as foreground" : ""}`;
     const tick = document.createElement("input");
     tick.type = "checkbox";
-    tick.setAttribute("aria-label", element.title);
-    tick.addEventListener("change", () => this.changed());
-    const swatch = document.createElement("i");
-    swatch.style.background = row.colour;
+    tick.addEventListener("change", () => this.changed(row.number));
+    const number = document.createElement("b");
+    number.className = "number";
     const patches = document.createElement("span");
     patches.className = "patches";
     for (const address of row.patches) {
@@ -54,23 +120,31 @@ class ClusterList {
     }
     const words = document.createElement("span");
     words.className = "words";
-    words.textContent = share;
+    words.textContent = row.words;
     const mark = document.createElement("span");
     mark.className = "mark";
     mark.textContent = row.proposed ? "★" : "";
-    element.append(tick, swatch, patches, words, mark);
+    element.append(tick, number, swatch(row.colour), ...(row.share === null ? [] : [patches]), words, mark);
     return element;
   }
 
-  changed() {
-    const inputs = [...this.list.querySelectorAll(".cluster")];
-    this.sent = inputs.filter((row) => row.querySelector("input").checked).map((row) => Number(row.dataset.number));
-    for (const row of inputs) row.classList.toggle("ticked", row.querySelector("input").checked);
+  // A cluster of another class changes to the chosen one; a second click unticks it.
+  changed(number) {
+    if (this.ticks.get(number) === this.chosen) this.ticks.delete(number);
+    else this.ticks.set(number, this.chosen);
+    this.sent = [...this.ticks];
+    this.draw();
     this.send(this.sent);
   }
 }
 
+function swatch(colour) {
+  const element = document.createElement("i");
+  element.style.background = colour;
+  return element;
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
-  const tick = (numbers) => setTriggerValue("ticks", { numbers });
+  const tick = (classes) => setTriggerValue("ticks", { classes });
   return mount(parentElement, (root) => new ClusterList(root), (list) => list.update(data, tick));
 }

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.facts import urls
 from dashboard.server.previews import Preview
 from db import datasets
 from db.models import Dataset, Image
 from engine.imaging import metrics
+from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.labelling.base import LabelParams, find_method, fit_sample
 from engine.labelling.methods.auto import merit
+from engine.labelling.ticks import numbered_classes
 
 PER_PAGE = 48
 PROBE_RANGE = (6, 12)
@@ -48,11 +52,24 @@ class Workplace:
     truth_version: int
     fingerprint: str
     probe: tuple[ProbeImage, ...]
+    classes: tuple[dict[str, Any], ...] = ()
 
     @property
     def aspect(self) -> float:
         """The median width over height of the test images."""
         return float(np.median([image.width_px / image.height_px for image in self.probe])) if self.probe else 4 / 3
+
+
+@dataclass(frozen=True)
+class MaskClasses:
+    """The classes of some masks, background first, with their colours; none for foreground alone.
+
+    `of_truth`: the dataset's truth has the same.
+    """
+
+    names: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
+    of_truth: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +110,35 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
         truth_version=dataset.truth_version,
         fingerprint=dataset.fingerprint,
         probe=tuple(_probe_image(image) for image in datasets.probe_images(session, dataset_id)),
+        classes=tuple(dataset.classes),
     )
+
+
+def mask_classes(classes: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]]) -> MaskClasses:
+    """Return the classes of a label set or recipe beside those of its dataset, `known`."""
+    if not classes:
+        return MaskClasses()
+    names = tuple(str(entry["name"]) for entry in classes)
+    colours = tuple(class_colours(with_present_colours(classes, known)))
+    return MaskClasses(names, colours, names == tuple(entry["name"] for entry in known))
+
+
+def recipe_classes(place: Workplace, params: LabelParams) -> MaskClasses:
+    """Return the classes that a recipe's masks tell apart."""
+    several = params.classes > 1
+    return mask_classes(numbered_classes(place.classes, params.classes) if several else (), place.classes)
+
+
+def truth_maps(
+    place: Workplace, image_id: str, has_truth: bool, size: int | None, classes: MaskClasses
+) -> tuple[str | None, str | None]:
+    """Return the URLs of an image's truth as `Tile.reference` and `Tile.reference_classes`."""
+    if not has_truth:
+        return None, None
+    version = place.truth_version
+    if classes.of_truth:
+        return None, urls.truth(place.dataset_id, image_id, size, classes=True, version=version)
+    return urls.truth(place.dataset_id, image_id, size, version=version), None
 
 
 def fit_images(session: Session, dataset_id: str, method: str) -> tuple[ProbeImage, ...]:

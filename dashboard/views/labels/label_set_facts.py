@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from dashboard.facts.auto_choice import AutoChoice, auto_choice
 from dashboard.facts.jobs import JobView, job_view
 from dashboard.facts.recipes import Recipe, describe_stored
+from dashboard.views.labels.facts import MaskClasses, mask_classes
 from db import jobs, recipes
-from db.models import LabelSet, Run
+from db.models import Dataset, LabelSet, Run
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class LabelSetCard:
 
     Quality is the mask plausibility in [0, 1]; None where it was not computed. `unclear` counts images without clear
     foreground, `dropped` those excluded from training. `choice` is the choice of the automatic method. `imported` masks
-    have no recipe: `changes` says from where they are.
+    have no recipe: `changes` says from where they are. `classes` are those that the masks tell apart.
     """
 
     id: str
@@ -40,6 +41,7 @@ class LabelSetCard:
     created_at: datetime
     runs: tuple[str, ...]
     job: JobView | None
+    classes: MaskClasses
     imported: bool = False
 
 
@@ -51,6 +53,7 @@ def label_set_cards(session: Session, dataset_id: str, now: datetime, lost_after
 def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: float) -> LabelSetCard:
     scores = recipes.summary(session, label_set.id)._asdict()
     del scores["scored"]
+    dataset = session.get_one(Dataset, label_set.dataset_id)
     runs = session.scalars(select(Run.name).where(Run.label_set_id == label_set.id).order_by(Run.created_at))
     recipe, title, changes = describe_stored(label_set.method, label_set.params)
     return LabelSetCard(
@@ -64,6 +67,7 @@ def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: fl
         runs=tuple(runs),
         job=job_view(jobs.find(session, label_set.job_id), now, lost_after_s),
         imported=label_set.method == recipes.IMPORTED,
+        classes=mask_classes(label_set.classes, dataset.classes),
         **scores,
     )
 

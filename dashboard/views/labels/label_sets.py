@@ -74,10 +74,13 @@ def _facts(place: Workplace, card: LabelSetCard) -> str:
         f"{escaped(card.method_title)}: {escaped(card.changes)}",
         f"{card.images:,} of {place.images:,} masks",
     ]
+    if card.classes.names:
+        words.append("classes " + ", ".join(map(escaped, card.classes.names[1:])))
     if card.quality is not None:
         words.append(f"mask plausibility **{card.quality:.3f}**")
     if card.dice is not None:
-        words.append(f"Dice vs truth **{card.dice:.3f}**, IoU vs truth **{card.iou:.3f}**")
+        of = "Foreground " if card.classes.names else ""
+        words.append(f"{of}Dice vs truth **{card.dice:.3f}**, IoU vs truth **{card.iou:.3f}**")
     if card.area is not None:
         words.append(f"foreground {card.area:.0%} of the area")
     if card.unclear:

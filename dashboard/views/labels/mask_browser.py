@@ -11,11 +11,12 @@ from dashboard.access import rights
 from dashboard.facts import urls
 from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
-from dashboard.ui.mask_grid import Tile, mask_grid
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.pictures import class_legend
 from dashboard.ui.trust_chart import trust_chart
 from dashboard.ui.viewer import Pane, viewer
 from dashboard.views.labels import mask_facts as facts
-from dashboard.views.labels.facts import Workplace
+from dashboard.views.labels.facts import Workplace, truth_maps
 from dashboard.views.labels.label_set_facts import LabelSetCard
 from dashboard.views.labels.label_sets import ADDRESS
 from dashboard.views.labels.mask_facts import SHOWS, DropRule, Mask, MaskPage
@@ -50,17 +51,21 @@ def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
     if not page.masks:
         st.info("No mask matches.")
         return
+    if card.classes.names and settings.mode in ("fill", "outline", "side by side"):
+        class_legend(card.classes.names, colours=card.classes.colours)
     clicked = mask_grid(
-        [_tile(place, card, mask) for mask in page.masks],
+        [_tile(place, card, mask, settings.mode) for mask in page.masks],
         mode=settings.mode,
         threshold=settings.threshold,
         opacity=settings.opacity,
         aspect=place.aspect,
+        class_colours=card.classes.colours,
         key=f"masks-{card.id}",
     )
+    of = " of foreground" if card.classes.names else ""
     st.caption(
         "Plausibility is computed from image and mask alone."
-        + (" Dice is against truth at threshold 0.5." if card.dice is not None else " There is no truth here.")
+        + (f" Dice{of} is against truth at threshold 0.5." if card.dice is not None else " There is no truth here.")
     )
     if clicked and click == "opens the mask":
         _open(place, card, clicked, settings)
@@ -146,25 +151,23 @@ def _choose_page(card: LabelSetCard) -> tuple[MaskPage, Click]:
     return page, click
 
 
-def _tile(place: Workplace, card: LabelSetCard, mask: Mask) -> Tile:
+def _tile(place: Workplace, card: LabelSetCard, mask: Mask, mode: Mode) -> Tile:
     scores = [] if mask.quality is None else [f"plausibility {mask.quality:.2f}"]
     scores.append(f"area {mask.area:.0%}" if mask.dice is None else f"Dice vs truth {mask.dice:.2f}")
+    reference, numbers = truth_maps(place, mask.image_id, mask.has_truth, 192, card.classes)
+    by_class = bool(card.classes.names) and (mode != "errors" or card.classes.of_truth)
     return Tile(
         id=mask.image_id,
         title=mask.name,
         image=urls.thumbnail(place.dataset_id, mask.image_id),
         mask=urls.label(card.id, mask.image_id, 192),
-        reference=_truth(place, mask, 192),
+        reference=reference,
         subtitle=" · ".join(scores),
         badge="dropped" if mask.dropped else "no clear foreground" if mask.unclear else "",
         tone="bad" if mask.dropped else "neutral",
+        classes=urls.label_classes(card.id, mask.image_id, 192) if by_class else None,
+        reference_classes=numbers,
     )
-
-
-def _truth(place: Workplace, mask: Mask, size: int | None) -> str | None:
-    if not mask.has_truth:
-        return None
-    return urls.truth(place.dataset_id, mask.image_id, size, version=place.truth_version)
 
 
 def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Settings) -> None:
@@ -178,22 +181,33 @@ def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Setting
 def _mask_dialog(place: Workplace, card: LabelSetCard, mask: Mask, settings: Settings) -> None:
     words = [escaped(mask.name), f"foreground {mask.area:.1%} of the area"]
     if mask.dice is not None:
-        words.append(f"Dice vs truth {mask.dice:.3f}")
+        words.append(f"{'foreground ' if card.classes.names else ''}Dice vs truth {mask.dice:.3f}")
     if mask.quality is not None:
         words.append(f"mask plausibility {mask.quality:.3f}")
     if mask.unclear:
         words.append("no clear foreground")
     image, label = urls.image(place.dataset_id, mask.image_id), urls.label(card.id, mask.image_id)
-    panes = [Pane("Image", image), Pane("Pseudo-label", image, mask=label)]
-    truth = _truth(place, mask, None)
-    if truth:
-        panes += [Pane("Errors vs truth", image, mask=label, reference=truth, mode="errors")]
+    names = card.classes.names
+    classes = urls.label_classes(card.id, mask.image_id) if names else None
+    panes = [Pane("Image", image), Pane("Pseudo-label", image, mask=label, classes=classes, class_names=names)]
+    if mask.has_truth:
+        truth, numbers = truth_maps(place, mask.image_id, True, None, card.classes)
+        own = classes if card.classes.of_truth else None
+        panes += [Pane("Errors vs truth", image, label, truth, "errors", None, "", own, numbers, names)]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.caption(" · ".join(words), width="stretch")
         title, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
         if rights.button(title, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
             _set_dropped(card, [mask.image_id], not mask.dropped)
-    viewer(panes, threshold=settings.threshold, opacity=settings.opacity, key=f"look-{card.id}-{mask.image_id}")
+    if names:
+        class_legend(names, colours=card.classes.colours)
+    viewer(
+        panes,
+        threshold=settings.threshold,
+        opacity=settings.opacity,
+        class_colours=card.classes.colours,
+        key=f"look-{card.id}-{mask.image_id}",
+    )
     if mask.parts:
         parts = " · ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in mask.parts.items())
         st.caption(f"Components of the plausibility, each 0 to 1: {parts}.")

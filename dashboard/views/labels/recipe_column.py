@@ -19,6 +19,7 @@ from dashboard.server import resources
 from dashboard.server.previews import Preview, Source
 from dashboard.ui.form import params_form
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.pictures import class_legend
 from dashboard.views.labels import cluster_facts as clusters
 from dashboard.views.labels import facts as labels
 from dashboard.views.labels.cluster_panel import cluster_panel
@@ -139,22 +140,28 @@ def sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) 
     ]
 
 
-def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: dict[str, Any]) -> None:
-    """Draw the result of a fit: clusters to tick, or the recipes that were tried."""
+def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: State) -> None:
+    """Draw the result of a fit: clusters to tick, or the recipes that were tried; or the regions of each image."""
     choice = auto_choice(state)
     if choice is not None:
         _ranking(choice, slot)
-    if clusters.takes_ticks(recipe.method) and "clusters" in state:
+    if not clusters.takes_ticks(recipe.method):
+        return
+    ticked = getattr(recipe.params, recipes.TICKED)
+    if state is None:
+        rows = clusters.region_rows(recipe.params.model_dump()["clusters"], ticked)
+    else:
         sample = _sample(place.dataset_id, place.fingerprint, recipe.method)
-        ticked = getattr(recipe.params, recipes.TICKED)
-        cluster_panel(
-            clusters.cluster_rows(state, ticked, place.dataset_id, [image.id for image in sample]),
-            key=f"labels-{slot}-clusters",
-            clustering=clusters.clustering_key(recipe, place.dataset_id),
-            tick=lambda numbers: set_ticks(slot, clusters.ticks_text(numbers, state)),
-            propose=lambda: set_ticks(slot, ""),
-            follows_proposal=not ticked,
-        )
+        rows = clusters.cluster_rows(state, ticked, place.dataset_id, [image.id for image in sample])
+    cluster_panel(
+        rows,
+        key=f"labels-{slot}-clusters",
+        clustering=clusters.clustering_key(recipe, place.dataset_id),
+        classes=clusters.class_choice(place.classes, recipe.params.classes),
+        tick=lambda ticks: set_ticks(slot, clusters.ticks_or_proposal(ticks, state)),
+        propose=lambda: set_ticks(slot, ""),
+        follows_proposal=not ticked,
+    )
 
 
 def _ranking(choice: AutoChoice, slot: str) -> None:
@@ -229,8 +236,9 @@ def show_outcome(place: Workplace, recipe: Recipe, previews: list[Preview], sett
         )
         if outcome.scored:
             mean = f"Mean over the {count(outcome.scored, 'test image')} with truth, at the mask threshold."
-            st.metric("Dice vs truth", score(outcome.dice), help=mean, width="content")
-            st.metric("IoU vs truth", score(outcome.iou), help=mean, width="content")
+            of = "Foreground " if recipe.params.classes > 1 else ""
+            st.metric(f"{of}Dice vs truth", score(outcome.dice), help=mean, width="content")
+            st.metric(f"{of}IoU vs truth", score(outcome.iou), help=mean, width="content")
     facts = [] if outcome.scored else ["No truth masks here: judge by eye"]
     if any(outcome.unclear):
         facts.append(f"{count(sum(outcome.unclear), 'test image')} without clear foreground")
@@ -239,35 +247,49 @@ def show_outcome(place: Workplace, recipe: Recipe, previews: list[Preview], sett
         whole = "< 1 s" if whole_s < 1 else f"≈ {duration(whole_s)}"
         facts.append(f"{per_image_s:.2g} s per image, all {place.images:,} {whole}")
     st.caption(" · ".join(facts))
+    classes = labels.recipe_classes(place, recipe.params)
+    if classes.names:
+        class_legend(classes.names, colours=classes.colours)
     for error in outcome.errors[:3]:
         st.warning(escaped(error), icon=":material/broken_image:")
     return outcome
 
 
 def show_masks(
-    place: Workplace, slot: str, previews: list[Preview], outcome: Outcome, settings: Settings, tile_px: int
+    place: Workplace,
+    slot: str,
+    recipe: Recipe,
+    previews: list[Preview],
+    outcome: Outcome,
+    settings: Settings,
+    tile_px: int,
 ) -> None:
     """Draw the masks of the test images over the images."""
     st.session_state[f"labels-{slot}-shows"] = place.dataset_id
+    kept, classes = resources.previews(), labels.recipe_classes(place, recipe.params)
+    by_class = settings.mode != "errors" or classes.of_truth
+    truths = [labels.truth_maps(place, image.id, image.has_truth, 384, classes) for image in place.probe]
     scores = zip(outcome.image_quality, outcome.image_dice, outcome.unclear, strict=True)
     tiles = [
         Tile(
             id=image.id,
             title=image.name,
             image=urls.image(place.dataset_id, image.id, 384),
-            mask=urls.preview(resources.previews().put(preview.png)) if preview.png else None,
-            reference=(
-                urls.truth(place.dataset_id, image.id, 384, version=place.truth_version) if image.has_truth else None
-            ),
+            mask=urls.preview(kept.put(preview.png)) if preview.png else None,
+            reference=reference,
             subtitle=_subtitle(quality, dice),
             badge="failed" if preview.error else "unclear" if unclear else "",
             tone="bad" if preview.error else "neutral",
+            classes=urls.preview(kept.put(preview.classes)) if preview.classes and by_class else None,
+            reference_classes=numbers,
         )
-        for image, preview, (quality, dice, unclear) in zip(place.probe, previews, scores, strict=True)
+        for image, preview, (reference, numbers), (quality, dice, unclear) in zip(
+            place.probe, previews, truths, scores, strict=True
+        )
     ]
     mask_grid(
         tiles, key=f"labels-grid-{slot}", mode=settings.mode, threshold=settings.threshold, opacity=settings.opacity,
-        tile_px=tile_px, aspect=place.aspect, selectable=False,
+        tile_px=tile_px, aspect=place.aspect, selectable=False, class_colours=classes.colours,
     )  # fmt: skip
 
 

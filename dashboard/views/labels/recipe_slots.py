@@ -9,6 +9,7 @@ from dashboard.facts.recipes import SLOTS, Recipe
 from dashboard.ui.form import reset_form
 from dashboard.views.labels import cluster_facts as clusters
 from engine.core.parameters import ParameterError
+from engine.labelling.base import find_method
 
 _COUNT, _NEXT, _CHANGED = "labels-slots", "labels-load-next", "labels-slots-changed"
 
@@ -65,7 +66,8 @@ def slots_changed() -> bool:
 def load_saved(slot: str, recipe: Recipe) -> None:
     """A callback: put a recipe, perhaps of another dataset, into the sliders of a slot."""
     load_recipe(slot, recipe)
-    if clusters.takes_ticks(recipe.method) and getattr(recipe.params, recipes.TICKED):
+    fitted = find_method(recipe.method).fit is not None
+    if fitted and clusters.takes_ticks(recipe.method) and getattr(recipe.params, recipes.TICKED):
         _note(
             slot,
             recipe,
@@ -117,7 +119,9 @@ def with_ticks(slot: str, recipe: Recipe, dataset_id: str) -> Recipe:
     params = recipe.params.model_copy(update={recipes.TICKED: st.session_state.get(_ticks(slot), "")})
     ticked = Recipe(recipe.method, params)
     if forgotten:
-        _note(slot, ticked, "The clusters were recomputed, so the proposal is ticked again.")
+        clusters_changed = "The clusters were recomputed, so the proposal is ticked again."
+        regions_changed = "The regions changed, so the rule chooses again among them."
+        _note(slot, ticked, clusters_changed if find_method(recipe.method).fit is not None else regions_changed)
     return ticked
 
 

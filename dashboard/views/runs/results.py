@@ -9,10 +9,17 @@ from typing import Any
 import streamlit as st
 
 from dashboard.facts import train, urls, wording
-from dashboard.facts.rounds import Comparison, RoundView, round_starts, round_views, teacher_url
+from dashboard.facts.rounds import (
+    Comparison,
+    RoundView,
+    round_starts,
+    round_views,
+    teacher_classes_url,
+    teacher_url,
+)
 from dashboard.facts.run_metrics import MetricHistory, metric_names
 from dashboard.server.resources import artifacts, database, settings
-from dashboard.ui import charts
+from dashboard.ui import charts, pictures
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.views.runs.advice import Advice
 from dashboard.views.runs.curves import curve_controls, figures, shared_history
@@ -319,6 +326,8 @@ def _round_masks(head: RunHead, views: tuple[RoundView, ...]) -> None:
             number = st.segmented_control("Round", numbers, default=numbers[-1], required=True, key=key)
         mode, threshold = _mask_controls(ROUND_MODES, "round")
     beside = mode == "side by side"
+    if head.classes and mode != "errors":
+        pictures.class_legend(head.classes, colours=head.class_colours)
     mask_grid(
         [_round_tile(head, number, probe, beside) for probe in head.probes],
         key=f"runs-rounds-{head.id}",
@@ -327,6 +336,7 @@ def _round_masks(head: RunHead, views: tuple[RoundView, ...]) -> None:
         tile_px=230,
         aspect=_aspect(head),
         selectable=False,
+        class_colours=head.class_colours,
         error_words=("teacher and student", "student alone", "teacher alone"),
     )
     st.caption(
@@ -339,6 +349,10 @@ def _round_masks(head: RunHead, views: tuple[RoundView, ...]) -> None:
 def _round_tile(head: RunHead, number: int, probe: Probe, beside: bool) -> Tile:
     teacher = teacher_url(head.id, head.label_set_id, number, probe.image_id, 384)
     student = urls.round_mask(head.id, number, probe.image_id, 384)
+    taught = drawn = None
+    if head.classes:
+        taught = teacher_classes_url(head.id, head.label_set_id, number, probe.image_id, 384)
+        drawn = urls.round_mask_classes(head.id, number, probe.image_id, 384)
     return Tile(
         id=probe.image_id,
         title=probe.name,
@@ -346,6 +360,8 @@ def _round_tile(head: RunHead, number: int, probe: Probe, beside: bool) -> Tile:
         mask=teacher if beside else student,
         reference=student if beside else teacher,
         badge=probe.split,
+        classes=taught if beside else drawn,
+        reference_classes=drawn if beside else taught,
     )
 
 

@@ -15,7 +15,7 @@ SAMPLE_PIXELS = 8192
 class ClusterParams(RegionParams):
     """Common parameters of the methods that group pixels by colour and position."""
 
-    clusters: int = number(4, 2, 16, "Number of groups of pixels.")
+    clusters: int = number(4, 2, 16, "Number of groups of pixels.", stage="fit")
     position_weight: float = number(
         0.3,
         0,

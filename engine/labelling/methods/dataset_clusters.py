@@ -1,7 +1,8 @@
 """Clustering of the pieces of a whole dataset, so that a cluster has the same meaning in every image.
 
 Each image is divided into pieces (dataset_pieces.py), and the pieces of all images into clusters (dataset_mixture.py).
-The user ticks the clusters that are foreground, starting from a proposal made without truth (dataset_proposal.py).
+The user ticks the clusters that are foreground, or of a class, starting from a proposal made without truth
+(dataset_proposal.py).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
 from engine.labelling.cues.dataset_pieces import GROUPS, WIDTH, Pieces, find_pieces
 from engine.labelling.cues.dataset_proposal import propose
 from engine.labelling.cues.refine import guided_filter
+from engine.labelling.ticks import Ticks, read_ticks
 
 SAMPLE_PIECES = 8000
 EXAMPLES = 6
@@ -63,11 +65,10 @@ class DatasetClustersParams(LabelParams):
         "Weight of the position in the image; 0 if objects can be anywhere, more for a fixed camera.",
         stage="fit",
     )
-    ticked: str = Field(
+    ticked: Ticks = Field(
         "",
-        max_length=500,
-        pattern=r"^(none|[0-9 ]*)$",
-        description="Numbers of the clusters that are foreground, such as `2 5 7`, or `none`; if empty, the proposal.",
+        description="Numbers of the clusters that are foreground, such as `2 5 7`, or `2 5=2` where 5 is of class 2, "
+        "or `none`; if empty, the proposal.",
     )
     filter_radius_px: int = number(
         4,
@@ -76,6 +77,10 @@ class DatasetClustersParams(LabelParams):
         "How far the guided filter moves outlines to edges of the image; 0 keeps the outlines of the pieces.",
         unit="px",
     )
+
+    @property
+    def classes(self) -> int:
+        return max(read_ticks(self.ticked).values(), default=1)
 
 
 def look(image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator) -> Pieces:
@@ -150,32 +155,38 @@ def examples(looks: Sequence[Pieces], members: np.ndarray, density: np.ndarray) 
 def label(
     image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator, state: dict[str, Any]
 ) -> np.ndarray:
-    """Return the probability (H, W) in [0, 1] that a pixel's piece belongs to a ticked cluster."""
-    foreground = ticked_clusters(params.ticked, state)
-    if not foreground.any() or np.ptp(image.reshape(-1, 3), axis=0).max() == 0:
+    """Return the probability (H, W) in [0, 1] that a pixel's piece belongs to a ticked cluster.
+
+    If clusters are ticked as several classes, it is (H, W, K), of each.
+    """
+    classes = ticked_clusters(params.ticked, state)
+    if not classes.any() or np.ptp(image.reshape(-1, 3), axis=0).max() == 0:
         return np.zeros(image.shape[:2], np.float32)  # an image of one colour has no foreground
     pieces = find_pieces(image, params.merging)
     membership = Mixture.from_json(state["mixture"]).membership(pieces.features)
-    probability = np.clip(membership[:, foreground].sum(1), 0, 1).astype(np.float32)[pieces.labels]
-    if not params.filter_radius_px:
-        return probability
-    return guided_filter(image, probability, params.filter_radius_px, EDGE_CONTRAST)
+    found = []
+    for index in range(1, params.classes + 1):
+        probability = np.clip(membership[:, classes == index].sum(1), 0, 1).astype(np.float32)[pieces.labels]
+        if params.filter_radius_px:
+            probability = guided_filter(image, probability, params.filter_radius_px, EDGE_CONTRAST)
+        found.append(probability)
+    return np.dstack(found)
 
 
 def ticked_clusters(ticked: str, state: dict[str, Any]) -> np.ndarray:
-    """Return bool (K,): the clusters listed in `ticked`, or the proposal if it is empty.
+    """Return int (N,): the class of each cluster listed in `ticked`, 0 for others; of the proposal if it is empty.
 
     Raises:
         ParameterError: `ticked` lists a cluster that does not exist.
     """
     clusters = state["clusters"]
     if not ticked.strip():
-        return np.array([cluster["proposed"] for cluster in clusters])
-    chosen = np.zeros(len(clusters), bool)
-    for index in [] if ticked == "none" else [int(word) for word in ticked.split()]:
-        if index >= len(clusters):
-            raise ParameterError(f"'ticked' names cluster {index}. There are 0 to {len(clusters) - 1}.")
-        chosen[index] = True
+        return np.array([int(cluster["proposed"]) for cluster in clusters])
+    chosen = np.zeros(len(clusters), int)
+    for cluster, index in read_ticks(ticked).items():
+        if cluster >= len(clusters):
+            raise ParameterError(f"'ticked' names cluster {cluster}. There are 0 to {len(clusters) - 1}.")
+        chosen[cluster] = index
     return chosen
 
 

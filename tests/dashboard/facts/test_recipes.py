@@ -28,6 +28,9 @@ def test_ticks_are_part_of_the_url():
     ticked = recipes.recipe_from_values("dataset_clusters", {"ticked": "2 5 7"})
     assert recipes.recipe_to_text(ticked) == "dataset_clusters,ticked:2 5 7"
     assert recipes.recipe_from_text(recipes.recipe_to_text(ticked)) == ticked
+    classes = recipes.recipe_from_values("dataset_clusters", {"ticked": "2=1 5 7=2"})
+    assert recipes.recipe_to_text(classes) == "dataset_clusters,ticked:2 5 7=2"
+    assert recipes.recipe_from_text(recipes.recipe_to_text(classes)) == classes
 
 
 @pytest.mark.parametrize("text", ["", "magic", "kmeans,clusters:900", "kmeans,colour:red", "kmeans,clusters"])
@@ -49,7 +52,13 @@ def test_changes_are_described_in_words():
     assert recipes.describe_changes(kmeans(clusters=6, smoothing_px=0.5).params) == "clusters 6, smoothing 0.5"
     assert recipes.describe_changes(kmeans().params) == "defaults"
     assert recipes.short_name(kmeans()) == "kmeans"
-    for ticked, words in (("2 5 7", "3 clusters ticked"), ("4", "1 cluster ticked"), ("none", "no clusters ticked")):
+    cases = {
+        "2 5 7": "3 clusters ticked",
+        "4": "1 cluster ticked",
+        "none": "no clusters ticked",
+        "1 4=2": "2 clusters ticked as 2 classes",
+    }
+    for ticked, words in cases.items():
         recipe = recipes.recipe_from_values("dataset_clusters", {"ticked": ticked})
         assert recipes.describe_changes(recipe.params) == words
     assert recipes.short_name(kmeans(clusters=6)) == "kmeans · clusters 6"

@@ -269,6 +269,8 @@ def test_rounds_and_uncertainty_come_whole_and_smaller(dashboard, discs, served)
     addresses = {
         urls.round_label: (stored.round_label_key, (run_id, 2, image_id)),
         urls.round_mask: (stored.round_mask_key, (run_id, 2, image_id)),
+        urls.round_label_classes: (stored.round_label_classes_key, (run_id, 2, image_id)),
+        urls.round_mask_classes: (stored.round_mask_classes_key, (run_id, 2, image_id)),
         urls.uncertainty: (stored.uncertainty_key, (set_id, image_id)),
     }
     for level, (key, ids) in enumerate(addresses.values()):

@@ -158,7 +158,7 @@ def test_automatic_tells_its_choice_and_how_far_its_quality_can_be_trusted(ask, 
     assert labelled["spearman"] is None or -1 <= labelled["spearman"] <= 1
 
 
-def test_clusters_are_listed_and_a_person_ticks_them_by_number(command, ask, installation):
+def test_clusters_are_listed_and_a_person_ticks_them_by_number(command, ask, installation, tmp_path):
     add_discs(installation, 10)
     options = ("--method", "dataset_clusters", "-p", "clusters=2")
     learned = ask("label", "discs", *options)["learned"]
@@ -168,6 +168,12 @@ def test_clusters_are_listed_and_a_person_ticks_them_by_number(command, ask, ins
     spoken = command("label", "discs", *options, "-p", f"ticked={by_colour[0]}")
     assert "cluster 0: " in spoken.stdout
     assert "proposed as foreground" in spoken.stdout
+    both = f"{by_colour[-1]} {by_colour[0]}=2"
+    out = tmp_path / "masks"
+    several = ask("label", "discs", *options, "-p", f"ticked={both}", "--out", str(out))
+    assert several["classes"] == [{"class": 1, "name": "class 1"}, {"class": 2, "name": "class 2"}]
+    masks = [codec.decode_png(path.read_bytes()) for path in out.iterdir()]
+    assert len(masks) == 10 and all(set(np.unique(mask)) == {1, 2} for mask in masks)
     refused = command("label", "discs", *options, "-p", "ticked=9")
     assert refused.returncode == 1
     assert "'ticked' names cluster 9" in refused.stderr

@@ -14,7 +14,7 @@ import pytest
 from db import datasets, jobs, recipes, submissions
 from db.models import Dataset, JobStatus, Label, LabelSet, utc_now
 from engine.core.parameters import parse
-from engine.imaging import codec, metrics
+from engine.imaging import class_maps, codec, metrics
 from engine.labelling import job as label
 from engine.labelling.base import draw, find_method, fit_sample, fit_state, look_at
 from engine.labelling.quality import assess
@@ -24,6 +24,7 @@ from engine.work.context import JobFailed, JobStopped
 from engine.work.worker import work
 from tests.support.installation import REPOSITORY, add_discs
 from tests.support.training_job import Context
+from tests.support.two_classes import NAMES, add_scenes
 
 CLUSTERS = {"clusters": 3, "longest_side_px": 64}
 PATIENCE_S = 120
@@ -145,6 +146,40 @@ def test_the_same_recipe_on_the_same_pictures_is_copied_and_not_drawn(installati
         assert (area, judged) == (before[image_id][0], list(before[image_id][3:-1]))
         assert dice < 0.5  # truth means something else by now
         assert not dropped  # a mark is a person's on one label set
+
+
+def test_masks_of_several_classes_are_stored_with_their_classes_and_copied(installation, one_core, monkeypatch):
+    dataset = add_scenes(installation, 3)
+    values = {"clusters": 3, "position_weight": 0, "ticked": "2 1=2"}  # from dark to light: ground, square, disc
+    first, job = submit(installation, dataset, method="kmeans", values=values)
+    label.run(job, Context(installation))
+    classes = [(entry["index"], entry["name"]) for entry in stored_set(installation, first).classes]
+    assert classes == list(enumerate(NAMES))
+    monkeypatch.setattr(label, "draw_classes", None)
+    second, job = submit(installation, dataset, "again", method="kmeans", values=values)
+    assert label.run(job, Context(installation))["copied"] == 3
+    assert stored_set(installation, second).classes == stored_set(installation, first).classes
+    for image_id in rows_of(installation, second)[0]:
+        truth = codec.decode_png(installation.files.read(stored.truth_key(dataset.id, image_id)))
+        for label_set in (first, second):
+            levels, likely = (
+                codec.decode_png(installation.files.read(key(label_set.id, image_id)))
+                for key in (stored.label_key, stored.label_classes_key)
+            )
+            found = class_maps.to_classes(levels, likely, 0.5)
+            assert all(metrics.dice(found == index, truth == index) > 0.8 for index in (1, 2))
+
+
+def test_classes_that_a_dataset_does_not_name_are_numbered_and_one_class_is_foreground_alone(installation, one_core):
+    dataset = add_discs(installation, 2)
+    several, job = submit(installation, dataset, method="kmeans", values={"ticked": "3 0=2"})
+    label.run(job, Context(installation))
+    names = [entry["name"] for entry in stored_set(installation, several).classes]
+    assert names == ["background", "class 1", "class 2"]
+    one, job = submit(installation, dataset, "one", method="kmeans", values={"ticked": "3"})
+    label.run(job, Context(installation))
+    assert stored_set(installation, one).classes == []
+    assert not list(installation.files.keys(stored.label_classes_folder(one.id)))
 
 
 @pytest.mark.parametrize(

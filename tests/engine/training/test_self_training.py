@@ -6,14 +6,17 @@ import keras
 import numpy as np
 import pytest
 
-from engine.imaging import metrics
+from engine.imaging import class_maps, metrics
 from engine.imaging.codec import decode_png, encode_png
-from engine.training import self_training
+from engine.network.inference import Prediction
+from engine.training import correction, self_training
 from engine.training.callbacks import Hooks
 from engine.training.correction import Correction
+from engine.training.samples import Sample, read_pair
 from engine.training.self_training import train_rounds, weighed
 from tests.support.installation import disc
 from tests.support.training_samples import discs, tiny
+from tests.support.two_classes import scene
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +68,66 @@ def test_masks_are_better_than_the_labels_and_teach_the_next_round(tmp_path):
     assert result.epochs_done == 24
     probes = {path.name for path in (tmp_path / "run" / "probe").iterdir()}
     assert probes == {f"{epoch:04d}" for epoch in epochs}
+
+
+def spoilt_scenes(folder, count=12, validation=4):
+    """Return samples of discs and squares whose labels are moved, and exchange the two in every fourth image."""
+    samples = []
+    folder.mkdir(parents=True)
+    for index in range(count + validation):
+        image, truth = scene(seed=index)
+        classes = np.roll(truth, [(6, 0), (-6, 0), (0, 6), (0, -6)][index % 4], (0, 1))
+        if index % 4 == 3:
+            classes = np.uint8([0, 2, 1])[classes]
+        files = {"image": image, "target": (classes > 0).astype(np.uint8) * 230, "classes": classes}
+        for name, pixels in files.items():
+            (folder / f"{name}{index}.png").write_bytes(encode_png(pixels))
+        paths = {name: folder / f"{name}{index}.png" for name in files}
+        samples.append(Sample(f"{index:032x}", split="train" if index < count else "validation", **paths))
+    return samples
+
+
+def class_dice(levels, likely):
+    """Return the mean Dice of discs and of squares, from pixels summed over all images."""
+    summed = np.zeros((3, 3), np.int64)
+    for index, paths in enumerate(zip(levels, likely, strict=True)):
+        found = class_maps.to_classes(*(decode_png(path.read_bytes()) for path in paths), 0.5)
+        summed += metrics.confusion_matrix(metrics.confusion(found, scene(seed=index)[1]), 2)
+    return float(metrics.class_scores(summed).dice.mean())
+
+
+def test_masks_of_several_classes_correct_the_classes_of_the_labels(tmp_path):
+    samples, finished = spoilt_scenes(tmp_path / "files"), []
+    settings = config(20).model_copy(update={"model": config().model.model_copy(update={"classes": 2})})
+    train_rounds(settings, samples, tmp_path / "run", Hooks(), finished.append)
+    place = tmp_path / "run" / "rounds"
+    taught = class_dice([sample.target for sample in samples], [sample.classes for sample in samples])
+    for folder in ("1/masks", "2/labels"):
+        levels, likely = (
+            [place / f"{folder}{part}/{sample.id}.png" for sample in samples] for part in ("", "/classes")
+        )
+        assert class_dice(levels, likely) > taught + 0.05
+    assert [each.number for each in finished] == [1, 2]
+    assert 0 < finished[0].agreement < 1
+    relabelled = self_training._relabelled(settings, samples, tmp_path / "run", 2)
+    assert read_pair(relabelled[0], settings.data, 32, several=True)[0].shape == (32, 32, 5)
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.8])
+def test_a_new_label_has_the_class_that_contributes_more_to_it(tmp_path, keep):
+    files = {"image": np.full((8, 8, 3), 90, np.uint8), "target": np.uint8([[255] * 4 + [0] * 4] * 8)}
+    files["classes"] = np.uint8([[1] * 4 + [0] * 4] * 8)
+    paths = {name: tmp_path / f"{name}.png" for name in files}
+    for name, pixels in files.items():
+        paths[name].write_bytes(encode_png(pixels))
+    sample = Sample("1" * 32, split="train", **paths)
+    settings = config(keep=keep).model_copy(update={"model": config().model.model_copy(update={"classes": 2})})
+    network = Prediction(files["image"], np.full((8, 8), 0.9, np.float32), classes=np.full((8, 8), 2, np.uint8))
+    scores = correction._correct_one(settings, sample, network, tmp_path / "1", tmp_path / "2")
+    classes = decode_png((tmp_path / "2/labels/classes" / f"{sample.id}.png").read_bytes())
+    assert set(np.unique(classes[:, :4])) == {1 if keep > 0.5 else 2}
+    assert set(np.unique(classes[:, 4:])) == {2}  # the label has no class there
+    assert scores.agreement == 0  # every pixel is of another class
 
 
 @pytest.mark.parametrize("better", [True, False])

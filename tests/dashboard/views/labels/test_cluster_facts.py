@@ -23,7 +23,9 @@ def rows(ticked: str = "") -> tuple[clusters.Cluster, ...]:
 
 def test_clusters_have_share_proposal_colour_and_patches_of_existing_images():
     white, black, red = rows()
-    assert (white.number, white.share, white.proposed, white.ticked) == (0, 0.6, False, False)
+    assert (white.number, white.share, white.proposed, white.ticked) == (0, 0.6, False, 0)
+    assert (white.words, white.title) == ("60 %", "Cluster 0: 60 % of the area")
+    assert black.title.endswith("proposed as foreground")
     assert (white.colour, black.colour) == ("#ffffff", "#000000")
     assert red.colour.startswith("#f") or red.colour.startswith("#e")
     assert len(white.patches) == 1
@@ -33,17 +35,25 @@ def test_clusters_have_share_proposal_colour_and_patches_of_existing_images():
 
 
 def test_without_own_ticks_the_proposal_is_ticked():
-    assert [row.ticked for row in rows()] == [False, True, True]
+    assert [row.ticked for row in rows()] == [0, 1, 1]
     assert clusters.ticked_share(rows()) == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(
-    ("numbers", "text"), [({1, 2}, ""), ({2, 0}, "0 2"), ({0, 1, 2}, "0 1 2"), (set(), "none"), ({1}, "1")]
+    ("ticks", "text"),
+    [
+        ({1: 1, 2: 1}, ""),
+        ({2: 1, 0: 1}, "0 2"),
+        ({0: 1, 1: 1, 2: 1}, "0 1 2"),
+        ({}, "none"),
+        ({1: 1}, "1"),
+        ({1: 1, 2: 2}, "1 2=2"),
+    ],
 )
-def test_the_method_reads_the_parameter_as_the_same_ticks(numbers, text):
-    assert clusters.ticks_text(numbers, STATE) == text
-    assert clusters.ticked_numbers(text, STATE) == numbers
-    assert set(ticked_clusters(text, STATE).nonzero()[0]) == numbers
+def test_the_method_reads_the_parameter_as_the_same_ticks(ticks, text):
+    assert clusters.ticks_or_proposal(ticks, STATE) == text
+    assert clusters.ticked_clusters(text, STATE) == ticks
+    assert ticked_clusters(text, STATE).tolist() == [ticks.get(number, 0) for number in range(3)]
     recipe_from_values("dataset_clusters", {"ticked": text})
 
 
@@ -59,4 +69,24 @@ def test_the_clustering_key_changes_with_the_clusters():
 
 def test_only_methods_with_that_parameter_take_ticks():
     assert clusters.takes_ticks("dataset_clusters")
-    assert not clusters.takes_ticks("kmeans")
+    assert clusters.takes_ticks("kmeans")
+    assert not clusters.takes_ticks("threshold")
+
+
+def test_regions_are_listed_from_dark_to_light():
+    rows = clusters.region_rows(4, "0 3=2")
+    assert [row.ticked for row in rows] == [1, 0, 0, 2]
+    assert [row.words for row in rows] == ["darkest", "region 1", "region 2", "lightest"]
+    assert [row.colour for row in rows] == sorted(row.colour for row in rows)
+    assert clusters.ticked_share(rows) is None
+
+
+def test_classes_to_tick_are_those_of_the_dataset_or_numbered():
+    known = [{"index": index, "name": name} for index, name in enumerate(("background", "egg", "pan"))]
+    choice = clusters.class_choice(known, 1)
+    assert (choice.names[:3], choice.shown) == (("egg", "pan", "class 3"), 2)
+    assert clusters.class_choice(known, 3).shown == 3
+    for one in ([], known[:2]):
+        choice = clusters.class_choice(one, 1)
+        assert (choice.names[:2], choice.shown) == (("class 1", "class 2"), 1)
+    assert len(set(choice.colours)) == len(choice.names)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dashboard.facts.train import teachers
 from db import recipes, runs
 from db.models import utc_now
+from engine.imaging.class_colours import class_colour
 from engine.store import keys as stored
 from tests.support.calling import call
 from tests.support.installation import Installation, add_discs, disc, mask_png
 from tests.support.labels_page import PAGE, add_label_set, finish_jobs, stored_sets, texts
 from tests.support.pressing import press_in_dialog
+from tests.support.two_classes import add_scenes
 
 
 def test_label_sets_show_recipe_and_scores(installation, open_page):
@@ -19,6 +21,22 @@ def test_label_sets_show_recipe_and_scores(installation, open_page):
     assert "clusters 6" in texts(app)
     assert "Dice vs truth **0.750**, IoU vs truth **0.600**" in texts(app)
     assert "foreground 25% of the area" in texts(app)
+
+
+def test_a_label_set_of_several_classes_names_them_and_has_their_colours(installation, open_page):
+    dataset = add_scenes(installation, 6)
+    made = add_label_set(installation, dataset.id)
+    with installation.database.writing() as session:
+        recipes.set_classes(session, made.id, dataset.classes)
+    finish_jobs(installation)
+    app = open_page(PAGE, a="threshold", labels=made.id)
+    assert not app.exception
+    assert "classes disc, square" in texts(app)
+    assert "Foreground Dice vs truth **0.750**" in texts(app)
+    [legend] = [element.proto.body for element in app.get("html") if "square" in element.proto.body]
+    assert class_colour(2) in legend
+    app = open_page(PAGE, a="threshold", labels=made.id, **{"labels-overlay": "errors"})
+    assert not app.exception
 
 
 def test_the_recipe_of_a_label_set_is_loaded_into_the_sliders(installation, open_page):

@@ -9,6 +9,7 @@ from db.models import JobKind
 from tests.support.installation import Installation, add_discs
 from tests.support.labels_page import PAGE, add_label_set, stored_sets, texts
 from tests.support.pressing import press_in_dialog
+from tests.support.two_classes import add_scenes
 
 
 def metrics(app) -> dict[str, str]:
@@ -149,6 +150,24 @@ def test_ticks_are_reset_to_the_proposal(installation, open_page):
     app.button(key="labels-a-clusters-none").click().run()
     assert app.query_params["a"] == "dataset_clusters,ticked:none"
     assert app.button(key="labels-a-clusters-none").disabled
+
+
+def test_regions_ticked_as_classes_are_previewed_with_a_legend_and_stored(installation, open_page, submitted):
+    dataset = add_scenes(installation, 6)
+    app = open_page(PAGE, dataset=dataset.id, a="kmeans,clusters:3,position_weight:0,ticked:2 1=2")
+    assert not app.exception
+    assert app.query_params["a"] == "kmeans,clusters:3,position_weight:0,ticked:2 1=2"
+    labels = {metric.label: metric.value for metric in app.metric}
+    assert float(labels["Foreground Dice vs truth"]) > 0.8
+    assert any("square" in element.proto.body for element in app.get("html"))
+    app.button(key="labels-a-start").click().run()
+    press_in_dialog(app, "labels-a-start", "labels-submit")
+    assert not app.exception
+    (made,) = stored_sets(installation)
+    assert made.params["ticked"] == "2 1=2"
+    app.slider(key="labels-a-kmeans.clusters").set_value(4).run()
+    assert "the rule chooses again" in texts(app)
+    assert "ticked" not in app.query_params["a"]
 
 
 def saved(installation: Installation) -> list[str]:

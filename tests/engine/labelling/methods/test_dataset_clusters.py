@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,12 @@ import pytest
 from pydantic import ValidationError
 
 from engine.core.parameters import ParameterError, markdown_table, parse
-from engine.labelling.base import draw, find_method, fit_state, look_at
+from engine.labelling.base import draw, draw_classes, find_method, fit_state, look_at
 from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
 from engine.labelling.cues.dataset_pieces import GROUPS, LEAST_PIECES, MOST_PIECES, WIDTH, find_pieces
 from engine.labelling.cues.dataset_proposal import above_otsu, propose
 from engine.labelling.methods.dataset_clusters import METHOD, DatasetClustersParams, ticked_clusters
+from engine.labelling.recipe_key import recipe_key
 
 PARAMS = DatasetClustersParams(clusters=8)
 
@@ -73,6 +75,45 @@ def test_a_tick_means_the_same_in_an_image_that_was_not_looked_at(state: dict[st
     assert dice(masks_of(state, image, numbers_on(state, seen, seen_peas)), peas) > 0.8
     assert dice(masks_of(state, image, numbers_on(state, seen, seen_beads)), beads) > 0.8
     assert dice(masks_of(state, image, numbers_on(state, seen, seen_peas | seen_beads)), peas | beads) > 0.85
+
+
+def test_clusters_ticked_as_two_classes_tell_them_apart_and_keep_the_foreground(state: dict[str, Any]) -> None:
+    seen, seen_peas, seen_beads = scene(0)
+    peas_text, beads_text = (numbers_on(state, seen, mask) for mask in (seen_peas, seen_beads))
+    image, peas, beads = scene(40)
+    params = parse(DatasetClustersParams, {"clusters": 8, "ticked": f"{peas_text} {beads_text.replace(' ', '=2 ')}=2"})
+    assert params.classes == 2
+    probability, likely = draw_classes(METHOD, image, params, 0, state)
+    assert likely is not None
+    found = np.where(probability >= 0.5, likely, 0)
+    assert dice(found == 1, peas) > 0.8
+    assert dice(found == 2, beads) > 0.8
+    merged = draw(METHOD, image, PARAMS.model_copy(update={"ticked": f"{peas_text} {beads_text}"}), 0, state)
+    np.testing.assert_allclose(probability, merged, atol=0.01)
+
+
+def test_ticks_of_class_1_are_the_same_recipe_as_ticks_without_a_class(state: dict[str, Any]) -> None:
+    old = DatasetClustersParams(clusters=8, ticked="1 0")
+    new = parse(DatasetClustersParams, {"clusters": 8, "ticked": "1=1 0=1"})
+    assert old == new
+    assert recipe_key("dataset_clusters", old, 0, state) == recipe_key("dataset_clusters", new, 0, state)
+    assert draw_classes(METHOD, scene(0)[0], old, 0, state)[1] is None
+    other = parse(DatasetClustersParams, {"clusters": 8, "ticked": "1 0=2"})
+    assert recipe_key("dataset_clusters", other, 0, state) != recipe_key("dataset_clusters", old, 0, state)
+
+
+@pytest.mark.parametrize(
+    ("ticked", "message"),
+    [
+        ("5=2 5=3", "it gives 5 two classes, 2 and 3"),
+        ("5=255", "it names class 255, but there are at most 254 classes"),
+        ("5=0", "it lists numbers, such as `2 5`"),
+        ("eggs", "it lists numbers, such as `2 5`"),
+    ],
+)
+def test_ticks_that_say_nothing_sensible_are_refused(ticked: str, message: str) -> None:
+    with pytest.raises(ParameterError, match=re.escape(message)):
+        parse(DatasetClustersParams, {"ticked": ticked})
 
 
 def test_what_lies_on_the_cloth_is_proposed_without_truth(state: dict[str, Any]) -> None:
@@ -241,4 +282,4 @@ def test_the_cut_counts_areas() -> None:
 
 
 def test_the_parameter_table_shows_the_ticks() -> None:
-    assert "| `ticked` | empty | up to 500 characters |" in markdown_table(find_method("dataset_clusters").params)
+    assert "| `ticked` | empty | up to 1000 characters |" in markdown_table(find_method("dataset_clusters").params)
