@@ -122,6 +122,9 @@ PICTURES: dict[str, Callable[[Request], Rendition]] = {
     "runs/{run}/rounds/{number:int}/labels/{image}": _map(stored.round_label_key),
     "runs/{run}/rounds/{number:int}/masks/{image}": _map(stored.round_mask_key),
     "runs/{run}/probe/{epoch:int}/{image}": _map(stored.probe_key),
+    "runs/{run}/probe/{epoch:int}/classes/{image}": _map(
+        stored.probe_classes_key, REVALIDATE, renditions.smaller_classes
+    ),
 }
 
 

@@ -89,10 +89,10 @@ class _Pending:
         if mean.ndim == 2:
             return Prediction(self.image, probability, agreement)
         unsure = resize_probability(entropy(list(np.moveaxis(mean, -1, 0))), shape)
-        return Prediction(self.image, probability, agreement, _most_likely(mean, shape), unsure)
+        return Prediction(self.image, probability, agreement, most_likely(mean, shape), unsure)
 
 
-def _most_likely(mean: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def most_likely(mean: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return the class of greatest probability beside background, uint8 (H, W), at (height, width)."""
     best, most = np.ones(shape, np.uint8), resize_probability(mean[..., 1], shape)
     for index in range(2, mean.shape[-1]):  # one at a time, as the image may be many times larger than `mean`

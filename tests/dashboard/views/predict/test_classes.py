@@ -66,7 +66,10 @@ def test_the_mask_of_another_network_has_classes_only_where_they_are_the_same(in
     shown = Shown("i", "a.png", 8, 8, 0.5, None, 0.5, 0.5, True, None, (0.5,))
     drawn = []
     monkeypatch.setattr(image, "viewer", lambda panes, **_: drawn.extend(panes))
-    for same, network in ((True, rival), (False, replace(rival, classes=("background", "car", "lane")))):
+    for same, network in (
+        (True, rival),
+        (False, replace(rival, class_identities=(("background", None), ("class 1", 1)))),
+    ):
         tile = masks._tile(view, network, shown, "Side by side")
         assert "/classes/" in tile.classes and bool(tile.reference_classes) is same and tile.reference
         image.prediction_image(view, network, shown, 0.5, 0.5, wipe=False)
