@@ -169,7 +169,7 @@ def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane
     if mode == "outline" and not run.classes:  # lines of a class and of foreground have different colours
         of = _column_in_classes(shared)
         reference = reference_maps(shared.runs[of], shared.reference, shared.image_id(image, of))
-    score, note = shared.scores[image, column], _class_note(shared, column)
+    score, note = shared.scores[image, column], class_note(shared, column)
     if shared.reference and np.isfinite(score):
         weights = f" · encoder weights: {run.weights}" if run.weights else ""
         note += f" · {upper_first(shared.score_title)} {score:.3f}{weights}"
@@ -187,7 +187,7 @@ def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane
     )
 
 
-def _class_note(shared: SharedImages, column: int) -> str:
+def class_note(shared: SharedImages, column: int) -> str:
     """Return what else than the chosen class a run's mask shows."""
     if shared.class_number(column) != NO_CLASS:
         return ""

@@ -15,7 +15,7 @@ from dashboard.facts.scores import upper_first
 from dashboard.ui import palette
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.views.compare.head_to_head import LEAST_IMAGES, ORDERS, RENAMED_ORDERS, HeadToHead, head_to_head
-from dashboard.views.compare.images import IMAGE, SPLIT_BADGES, compared_legend, open_image
+from dashboard.views.compare.images import IMAGE, SPLIT_BADGES, class_note, compared_legend, open_image
 from dashboard.views.compare.shared_images import SharedImages, mask_and_reference
 
 PER_PAGE = 6
@@ -103,6 +103,11 @@ def _standing(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
     notes = [f"{name} started with encoder weights: {wording.escaped(weights)}." for name, weights in helped if weights]
     if found.unscored:
         notes.append(f"{wording.count(found.unscored, 'image')} without a score in both left out.".capitalize())
+    if shared.chosen and not shared.by_class:
+        name = wording.escaped(shared.classes.names[shared.chosen])
+        notes.append(
+            f"These scores are of foreground, all classes together: not every compared run has scores of {name}."
+        )
     if not np.all(shared.held_out_from((a, b))[found.images]):
         notes.append("Some of these are training images of A or B, on which a network scores better.")
     notes.append(
@@ -211,7 +216,7 @@ def _tiles(shared: SharedImages, ordered: np.ndarray, a: int, b: int, order: str
         compared_legend(shared, undivided=not all(shared.runs[column].classes for column in (a, b)))
     for column, place, name in zip((a, b), st.columns(2, gap="small"), "AB", strict=True):
         with place:
-            st.markdown(f"**{name}** {wording.escaped(shared.runs[column].name)}")
+            st.markdown(f"**{name}** {wording.escaped(shared.runs[column].name + class_note(shared, column))}")
             clicked = mask_grid(
                 [_tile(shared, image, column, a, b) for image in on_page],
                 key=f"compare-pair-{name}",

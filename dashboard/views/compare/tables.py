@@ -75,7 +75,7 @@ def classes(shared: SharedImages) -> None:
     kinds = {"Dice vs truth": found.dice, "IoU vs truth": found.iou}
     kind = st.segmented_control("Score", list(kinds), default="Dice vs truth", required=True, key="class-score")
     table = pd.DataFrame(kinds[kind], pd.Index(found.names, name="Class"), [run.name for run in shared.runs], float)
-    st.dataframe(table.style.format("{:.3f}", na_rep="–"))
+    st.dataframe(table.style.format("{:.3f}"), placeholder="–")
     held_out = " held out from all runs" if found.held_out else ", training images of some of these runs among them"
     st.caption(
         f"{kind} over all pixels of {wording.count(found.images, 'image')}{held_out}, at mask threshold 0.5. "
