@@ -271,9 +271,9 @@ def _subtitle(view: SetView, image: Shown, compared: bool, unsure: bool) -> str:
         parts.append(f"{dice_title(view)} {image.dice:.3f}{other}")
     if compared:
         parts.append("not compared yet" if image.alike is None else f"Dice between both {image.alike:.3f}")
-    if not areas:
+    if not view.classes:
         return " · ".join(parts)
-    return f"{parts[0]}: {areas}\n" + " · ".join(parts[1:])
+    return f"{parts[0]}{f': {areas}' if areas else ''}\n" + " · ".join(parts[1:])
 
 
 def _with_area(view: SetView, image: Shown, threshold: float) -> Shown:

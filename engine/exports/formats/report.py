@@ -169,7 +169,8 @@ def _tiles(facts: RunFacts, rows: Sequence[TileRow]) -> str:
 
 
 def _legend(entries: Iterable[tuple[str, str]]) -> str:
-    return "".join(f'<span class=swatch style="background:{colour}"></span>{escape(word)}' for word, colour in entries)
+    swatch = '<span class=entry><span class=swatch style="background:{}"></span>{}</span>'
+    return "".join(swatch.format(colour, escape(word)) for word, colour in entries)
 
 
 def _tile(tile: ReportTile, score_name: str, colours: Sequence[str]) -> str:
