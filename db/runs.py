@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -61,8 +62,20 @@ def listing(session: Session, dataset_id: str | None = None) -> list[Run]:
 
 
 def same_classes(run: Run, dataset: Dataset) -> bool:
-    """Whether a run that tells classes apart has those of a dataset, by name and number."""
-    return bool(run.classes) and _class_names(run.classes) == _class_names(dataset.classes)
+    """Whether a run that tells classes apart has those of a dataset, by number and identity."""
+    return bool(run.classes) and class_identities(run.classes) == class_identities(dataset.classes)
+
+
+ClassIdentity = tuple[str, int | None]
+_DEFAULT_NAME = re.compile(r"class \d+")
+
+
+def class_identities(classes: Sequence[dict[str, Any]]) -> tuple[ClassIdentity, ...]:
+    """Return what makes each class the same as one of another dataset: its name and, where that is only a number, its
+    value in masks. Unrelated masks have a "class 1", too."""
+    return tuple(
+        (entry["name"], entry.get("value") if _DEFAULT_NAME.fullmatch(entry["name"]) else None) for entry in classes
+    )
 
 
 TruthClasses = Literal["present", "of the run"]
@@ -96,15 +109,16 @@ def changed_classes(run: Run, dataset: Dataset) -> str:
     """Return a sentence on how the classes of a run differ from those that its dataset has now, or ""."""
     if not run.classes or same_classes(run, dataset) or (run.label_set_id and len(dataset.classes) < 3):
         return ""
-    own, now = (", ".join(_class_names(classes)[1:]) or "none" for classes in (run.classes, dataset.classes))
+    own, now = (", ".join(_in_words(classes)) or "none" for classes in (run.classes, dataset.classes))
     return (
         f"The run has the classes {own}; its dataset has {now}. Masks and scores of the run keep its own classes. "
         "Masks that are computed or scored from now on are compared with truth as foreground only."
     )
 
 
-def _class_names(classes: Sequence[dict[str, Any]]) -> list[str]:
-    return [entry["name"] for entry in classes]
+def _in_words(classes: Sequence[dict[str, Any]]) -> list[str]:
+    values = class_identities(classes)[1:]
+    return [name if value is None else f"{name} (value {value})" for name, value in values]
 
 
 def names(session: Session, *, archived: bool = False, also: Iterable[str] = ()) -> dict[str, str]:

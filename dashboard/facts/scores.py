@@ -176,8 +176,9 @@ def _class_dice(rows: Sequence[Any], classes: int) -> np.ndarray:
     found = np.full((len(rows), classes), np.nan, np.float32)
     for place, row in enumerate(rows if classes else ()):
         if row.truth_confusion is not None:
-            dice, _, occurs = metrics.class_scores(metrics.confusion_matrix(row.truth_confusion, classes - 1))
-            found[place, 0] = dice[occurs].mean() if occurs.any() else 1
+            matrix = metrics.confusion_matrix(row.truth_confusion, classes - 1)
+            dice, _, occurs = metrics.class_scores(matrix)
+            found[place, 0] = metrics.mean_class_dice(matrix)
             found[place, 1:][occurs] = dice[occurs]
     return found
 

@@ -90,6 +90,11 @@ def probe(run_id: str, epoch: int, image_id: str, size: int | None = None) -> st
     return _with(f"{PREFIX}/runs/{run_id}/probe/{epoch}/{image_id}", size=size)
 
 
+def probe_classes(run_id: str, epoch: int, image_id: str, size: int | None = None) -> str:
+    """Return the URL of the most likely class of each pixel of a probe image (8-bit PNG of class numbers)."""
+    return _with(f"{PREFIX}/runs/{run_id}/probe/{epoch}/classes/{image_id}", size=size)
+
+
 def round_label(run_id: str, number: int, image_id: str, size: int | None = None) -> str:
     """Return the URL of an 8-bit label that a round of self-training (counted from 1) was trained on."""
     return _with(f"{PREFIX}/runs/{run_id}/rounds/{number}/labels/{image_id}", size=size)

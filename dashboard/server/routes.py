@@ -128,6 +128,9 @@ PICTURES: dict[str, Callable[[Request], Rendition]] = {
         stored.round_mask_classes_key, REVALIDATE, renditions.smaller_classes
     ),
     "runs/{run}/probe/{epoch:int}/{image}": _map(stored.probe_key),
+    "runs/{run}/probe/{epoch:int}/classes/{image}": _map(
+        stored.probe_classes_key, REVALIDATE, renditions.smaller_classes
+    ),
 }
 
 

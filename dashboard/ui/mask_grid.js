@@ -27,8 +27,9 @@ class Grid {
   }
 
   showGiven() {
-    const newer = newsSince(this.given.follows)?.masks ?? {};
-    this.update({ ...this.given, tiles: this.given.tiles.map((tile) => ({ ...tile, mask: newer[tile.id] ?? tile.mask })) });
+    const { masks = {}, classes = {} } = newsSince(this.given.follows) ?? {};
+    const newest = (tile) => ({ ...tile, mask: masks[tile.id] ?? tile.mask, classes: tile.classes && (classes[tile.id] ?? tile.classes) });
+    this.update({ ...this.given, tiles: this.given.tiles.map(newest) });
   }
 
   update(data) {

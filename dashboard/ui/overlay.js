@@ -195,7 +195,7 @@ function drawOverlay(parts, mode, settings, colours, pixelsPerMaskPixel) {
     for (let i = 0; i < pixels.length; i++) pixels[i] = shades[values[i]];
   } else if (mode === "outline") {
     const [maskLine, referenceLine] = [ofMask(255), ofReference(255)];
-    const dash = parts.reference_classes ? DASH_PX / pixelsPerMaskPixel : Infinity;
+    const dash = parts.reference_classes && mask ? DASH_PX / pixelsPerMaskPixel : Infinity;
     for (let i = 0; i < pixels.length; i++) {
       if (inMask?.[i] && atEdge(inMask, i)) pixels[i] = maskLine[inMask[i]];
       else if (inReference?.[i] && atEdge(inReference, i) && inDash(i % width, Math.floor(i / width), dash)) {
@@ -256,7 +256,7 @@ function legendOf(mode, tiles, onlyClass, colours, errorWords = ERROR_WORDS) {
   const entries = [];
   if (mode === "errors" && compared.length) {
     entries.push(...errorEntries(errorWords, apart.some((tile) => tile.classes) && !onlyClass, colours));
-  } else if (mode === "outline" && compared.length) {
+  } else if (mode === "outline" && compared.some((tile) => tile.mask)) {
     entries.push(tiles.some((tile) => tile.classes) ? LINES[0] : ["mask", colours.mask]);
     if (apart.length) entries.push(LINES[1]);
     if (apart.length < compared.length) entries.push(["reference", colours.fn]);

@@ -28,12 +28,14 @@ TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, SKY
 # vision (CIE76 distance 57, as seen by the model of Machado et al., doi:10.1109/TVCG.2009.113).
 WRONG_CLASS = "#8800FF"
 MASK = VERMILION
+# Foreground beside masks of several classes: none of their colours.
+UNDIVIDED = "#FFFFFF"
 
 
 def overlay(classes: Sequence[str] = ()) -> dict[str, str | Sequence[str]]:
     """Return the colours of masks, by the names in overlay.js; `classes` are those of the classes, background first."""
     return {
-        "mask": MASK,
+        "mask": UNDIVIDED if classes else MASK,
         "tp": TRUE_POSITIVE,
         "fp": FALSE_POSITIVE,
         "fn": FALSE_NEGATIVE,

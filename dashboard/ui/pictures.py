@@ -8,7 +8,6 @@ from html import escape
 import streamlit as st
 
 from dashboard.ui import palette
-from engine.imaging.class_maps import IGNORE
 
 
 def thumbnails(addresses: Sequence[str], height_px: int = 72) -> None:
@@ -37,16 +36,22 @@ def class_legend(
     *,
     colours: Sequence[str] = (),
     ignored: bool = False,
+    undivided: bool = False,
 ) -> None:
     """Draw the classes of a class map with their colours; the first, the background, is transparent.
 
     `shown` are the classes to draw, all by default, and `colours` those of the classes, in place of the palette's.
-    `ignored`: some pixels are left out of training and scores, and have a colour, too.
+    `ignored`: some pixels are left out of training and scores, and have a colour, too. `undivided`: some of the masks
+    are of foreground alone.
     """
     entries = []
-    classes = [(index, names[index]) for index in (range(len(names)) if shown is None else shown)]
-    for index, name in [*classes, *([(IGNORE, "ignore")] if ignored else [])]:
-        colour = colours[index] if index < len(colours) else palette.class_colour(index)
+    classes = [
+        (names[index], colours[index] if index < len(colours) else palette.class_colour(index))
+        for index in (range(len(names)) if shown is None else shown)
+    ]
+    classes += [("ignore", palette.IGNORED)] if ignored else []
+    classes += [("foreground, not told apart", palette.UNDIVIDED)] if undivided else []
+    for name, colour in classes:
         swatch = f"display:inline-block;width:.8em;height:.8em;border-radius:3px;background:{colour}"
         border = "border:1px solid gray;vertical-align:-.05em;margin-right:.4em"
         mark = f'<i style="{swatch};{border}"></i>'

@@ -206,7 +206,10 @@ class Viewer {
     const place = this.placeIn(context.canvas.width, context.canvas.height);
     const scale = place[2] / this.size.width;
     context.drawImage(this.scaled(image, place, context.canvas, scale >= SQUARES_FROM), 0, 0);
-    paintOverlay(context, loaded, layer.mode, this.data.settings, this.data.colours, place, density, this.seen);
+    const settings = { ...this.data.settings, only_class: onlyClass(layer, this.data.settings) };
+    const own = layer.class_colours.slice(1);
+    const colours = own.length ? { ...this.data.colours, classes: own } : this.data.colours;
+    paintOverlay(context, loaded, layer.mode, settings, colours, place, density, this.seen);
     // The smaller copies are not sufficient once one of their pixels is larger than a screen pixel.
     if (!this.whole && image.width < this.size.width && scale > (1.25 * image.width) / this.size.width) {
       this.whole = true;

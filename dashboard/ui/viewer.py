@@ -38,6 +38,7 @@ class Pane:
 
     `words` is the legend of mode "errors": in both, in the mask only, in the reference only. A `note` is shown instead
     of the image and says why there is none. `class_names` are for readings of the class numbers, from 0.
+    `class_colours` and `only_class` take the place of those of all panes, whose class numbers may mean something else.
     """
 
     title: str
@@ -50,6 +51,8 @@ class Pane:
     classes: str | None = None
     reference_classes: str | None = None
     class_names: tuple[str, ...] = ()
+    class_colours: tuple[str, ...] = ()
+    only_class: int | None = None
 
 
 @dataclass(frozen=True)

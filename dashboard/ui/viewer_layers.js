@@ -190,18 +190,24 @@ function shadeContours(pixels, contours, area, line) {
   for (const [inside, outer, shades, dash] of lines) shadeBorder(pixels, inside, area, line, outer, shades, dash);
 }
 
+// The one class that a pane shows, if any: its own, or that of all panes.
+function onlyClass(pane, settings) {
+  return pane.only_class ?? settings.only_class;
+}
+
 // The legend of the panes. If colours differ in meaning, each entry has the name of its pane.
-function viewerLegend(panes, { only_class }, colours) {
+function viewerLegend(panes, settings, colours) {
   const meanings = new Map(); // legend of a pane -> its first title
   for (const pane of panes) {
     if (pane.mode !== "errors" || !pane.mask || !(pane.reference || pane.reference_classes)) continue;
-    const words = errorEntries(pane.words ?? ERROR_WORDS, pane.classes && !only_class, colours);
+    const words = errorEntries(pane.words ?? ERROR_WORDS, pane.classes && !onlyClass(pane, settings), colours);
     meanings.set(JSON.stringify(words), pane.title);
   }
   const entries = [...meanings].flatMap(([words, title]) => [...(meanings.size > 1 ? [[title, null]] : []), ...JSON.parse(words)]);
   const outlined = panes.filter((pane) => pane.mode === "outline");
-  if (outlined.some((pane) => pane.classes && pane.reference_classes)) entries.push(...LINES);
-  if (outlined.some((pane) => pane.mask && !pane.classes)) entries.push(["mask", colours.mask]);
+  const inClasses = outlined.some((pane) => pane.classes && pane.reference_classes);
+  if (inClasses) entries.push(...LINES);
+  else if (outlined.some((pane) => pane.mask && !pane.classes)) entries.push(["mask", colours.mask]);
   if (outlined.some((pane) => pane.reference && !pane.reference_classes)) entries.push(["reference", colours.fn]);
   if (panes.some((pane) => pane.mode === "probability")) {
     entries.push(["0 to 1", `linear-gradient(90deg, ${MAGMA.map((shade) => `rgb(${shade.join(" ")})`).join(", ")})`]);

@@ -21,12 +21,16 @@ Seen = Callable[[int], None]
 KEPT = "Nothing can make it again: restore it from a backup, or import the image again."
 _PLURALS = {"image": "images", "thumbnail": "thumbnails", "truth": "truth masks", "label": "labels"}
 _PLURALS |= {"prediction": "predictions", "uncertainty": "uncertainty maps"}
+_PLURALS |= {"label_class": "class maps", "prediction_class": "class maps"}
+_NOUNS = {"truth": "truth mask", "label_class": "class map", "prediction_class": "class map"}
 _REPAIRS = {
     "image": "",
     "truth": "",
     "thumbnail": "create them again from the images.",
     "label": "delete these rows, so that Retry computes them again.",
+    "label_class": "delete these labels, so that Retry computes them again.",
     "prediction": "delete these rows, so that Retry computes them again.",
+    "prediction_class": "delete these predictions, so that Retry computes them again.",
     "uncertainty": "delete these predictions, so that Retry computes them again.",
 }
 
@@ -105,7 +109,7 @@ def lost_findings(inventory: Inventory, now: datetime, lost_after_s: float) -> I
 def folder_findings(folder: ImageFolder, result: Compared) -> Iterable[Finding]:
     for ids, kind, how in ((result.missing, "missing", "gone"), (result.damaged, "damaged", "damaged")):
         if ids:
-            noun = f"{folder.kind} file" if folder.kind != "truth" else "truth mask"
+            noun = _NOUNS.get(folder.kind, f"{folder.kind} file")
             files = counted(len(ids), f"{noun} is", f"{noun}s are")
             repair = _REPAIRS[folder.kind]
             advice = "" if repair else f" {KEPT}"

@@ -89,8 +89,9 @@ def label_folders(inventory: Inventory, found: Any) -> Iterator[ImageFolder]:
         return {row.id: (row.height, row.width) for row in inventory.labels(found.id)}
 
     owner, at_work = f"label set {found.name!r}", frozenset({found.dataset_id})
-    for key in (stored.label_key, *([stored.label_classes_key] if found.classes else [])):
-        yield ImageFolder("label", partial(key, found.id), owner, found.id, at_work, read(), read=read)
+    kinds = [("label", stored.label_key), *([("label_class", stored.label_classes_key)] if found.classes else [])]
+    for kind, key in kinds:
+        yield ImageFolder(kind, partial(key, found.id), owner, found.id, at_work, read(), read=read)
 
 
 def prediction_folders(inventory: Inventory, found: Any) -> Iterator[ImageFolder]:
@@ -102,7 +103,7 @@ def prediction_folders(inventory: Inventory, found: Any) -> Iterator[ImageFolder
     for kind, key, unsure in (
         ("prediction", stored.prediction_key, False),
         ("uncertainty", stored.uncertainty_key, True),
-        *([("prediction", stored.prediction_classes_key, False)] if found.classes else []),
+        *([("prediction_class", stored.prediction_classes_key, False)] if found.classes else []),
     ):
         again = partial(read, unsure)
         yield ImageFolder(kind, partial(key, found.id), owner, found.id, at_work, again(), read=again)

@@ -54,7 +54,7 @@ def repair(
         "short_labels": lambda finding, rows: _ask(rows, "labels", finding),
         "short_predictions": lambda finding, rows: _ask(rows, "predictions", finding),
     }
-    for kind in ("label", "prediction", "uncertainty"):
+    for kind in ("label", "label_class", "prediction", "prediction_class", "uncertainty"):
         steps[f"missing_{kind}"] = steps[f"damaged_{kind}"] = lambda finding, rows: _remove(files, finding, rows, aside)
     for finding in report.findings:
         if finding.kind == "schema" and finding.repair:
@@ -88,7 +88,7 @@ def _remove(files: LocalStore, finding: Finding, rows: RepairTransaction, aside:
     """Delete the rows, and move away what is left of their files: damaged ones, and the other maps of a mask."""
     set_id, ids = finding.owner_id, _ids(finding)
     maps: list[Callable[[str, str], str]]
-    if finding.kind.endswith("_label"):
+    if finding.kind.endswith(("_label", "_label_class")):
         kind, noun, count = "labels", "label", rows.delete_labels(set_id, ids)
         maps = [stored.label_key, stored.label_classes_key]
     else:

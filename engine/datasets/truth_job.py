@@ -7,6 +7,7 @@ Payload: {"dataset": id, "source": as of an import}. Result: as that of an impor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -159,13 +160,13 @@ class _Taking:
     def _compared(
         self, table: type[Label] | type[Prediction], set_id: str, image_id: str, lookup: Sequence[int], apart: bool
     ) -> dict[str, Any] | None:
-        """Return the scores of a stored mask, with `apart` those of its classes; None if a file is gone or damaged."""
+        """Return the scores of a stored mask, None if it is gone or damaged; with `apart` those of its classes, too,
+        unless its class map is."""
         files = self._context.artifacts
         values = codec.decode_png(files.read(stored.truth_key(self._dataset_id, image_id)))
         key_of = stored.label_key if table is Label else stored.prediction_key
         try:
             levels = codec.decode_png(files.read(key_of(set_id, image_id)))
-            likely = codec.decode_png(files.read(stored.prediction_classes_key(set_id, image_id))) if apart else None
         except (MissingFile, codec.UnreadableImage):
             return None
         reference = class_maps.reference(values, lookup)
@@ -175,8 +176,10 @@ class _Taking:
             return {"dice": dice, "iou": iou}
         counts = metrics.pack_counts(metrics.threshold_counts(*reference.beside(levels)))
         scores: dict[str, Any] = {"truth_dice": dice, "truth_iou": iou, "truth_counts": counts}
-        if likely is not None:
-            scores["truth_confusion"] = reference.confusion(class_maps.to_classes(levels, likely, 0.5))
+        if apart:
+            with suppress(MissingFile, codec.UnreadableImage):
+                likely = codec.decode_png(files.read(stored.prediction_classes_key(set_id, image_id)))
+                scores["truth_confusion"] = reference.confusion(class_maps.to_classes(levels, likely, 0.5))
         return scores
 
     def _notes(self, lookup: Sequence[int]) -> list[str]:

@@ -128,9 +128,11 @@ def _run_rows(context: JobContext, run_id: str) -> RunRows:
     with context.reading() as session:
         run = session.get_one(Run, run_id)
         own = runs.own_prediction_set(session, run)
+        dataset = session.get_one(Dataset, run.dataset_id)
         return RunRows(
             run=run,
-            dataset=session.get_one(Dataset, run.dataset_id),
+            dataset=dataset,
+            truth_in_classes=runs.truth_in_classes(session, run, dataset),
             label_set=session.get_one(LabelSet, run.label_set_id) if run.label_set_id else None,
             images=datasets.images(session, run.dataset_id),
             splits=[row.split for row in runs.split(session, run.id)],

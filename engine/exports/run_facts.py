@@ -76,13 +76,17 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class ReportTile:
-    """An image and its mask against a reference. `image` is uint8 (H, W, 3); `mask` and `reference` bool (H, W)."""
+    """An image and its mask against a reference. `image` is uint8 (H, W, 3), the others are class maps, uint8 (H, W).
+
+    `apart` says that the reference has the mask's classes, too; otherwise they are compared as foreground.
+    """
 
     name: str
     score: float
     image: np.ndarray
     mask: np.ndarray
     reference: np.ndarray
+    apart: bool = False
 
 
 @dataclass(frozen=True)

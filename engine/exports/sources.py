@@ -31,6 +31,7 @@ from engine.work.context import JobFailed
 
 if TYPE_CHECKING:
     from db.models import Dataset, Image, LabelSet, Metric, Prediction, Run
+    from db.runs import TruthClasses
 
 TILES = 6
 """How many of the best and of the worst masks a report shows."""
@@ -40,11 +41,13 @@ TILES = 6
 class RunRows:
     """The rows of a run at one moment; `predictions` are those of its own dataset, in the set `prediction_set_id`.
 
-    Without predictions that id is empty.
+    Without predictions that id is empty. `truth_in_classes` is whether truth has the classes of the run, as for
+    `db.runs.truth_in_classes`.
     """
 
     run: Run
     dataset: Dataset
+    truth_in_classes: TruthClasses | None
     label_set: LabelSet | None
     images: Sequence[Image]
     splits: Sequence[str]
@@ -182,43 +185,63 @@ def _scores(rows: RunRows, best: dict[str, float], reference: Reference) -> tupl
 def tile_rows(rows: RunRows, files: Store) -> list[TileRow]:
     """Return the best and the worst masks of a run's own validation images, or of all where it had none.
 
-    Against truth where there is any, else against the pseudo-label that the run was trained on.
+    Against truth where there is any, by its classes if it has those of the run, else against the pseudo-label that the
+    run was trained on.
     """
-    by_truth = any(row.truth_dice is not None for row in rows.predictions)
-    scores = [(row.truth_dice if by_truth else row.label_dice, row) for row in rows.predictions]
-    scored = [(score, row) for score, row in scores if score is not None]
+    name, scores = _tile_scores(rows)
+    scored = [(score, row) for score, row in zip(scores, rows.predictions, strict=True) if score is not None]
     kept_out = [(score, row) for score, row in scored if row.split == "validation"]
     ranked = sorted(kept_out or scored, key=lambda pair: (pair[0], pair[1].image_id))
     few = min(TILES, len(ranked) // 2 + len(ranked) % 2)
     which = "validation masks" if kept_out else "masks, of images it learned from"
-    name = "Dice vs truth" if by_truth else "agreement with the pseudo-label (Dice)"
     images = {image.id: image for image in rows.images}
     found = []
     for word, chosen in (("Worst", ranked[:few]), ("Best", ranked[::-1][: min(few, len(ranked) - few)])):
-        tiles = [_tile(rows, files, images[row.image_id], row, by_truth, score) for score, row in chosen]
+        tiles = [_tile(rows, files, images[row.image_id], row, "vs truth" in name, score) for score, row in chosen]
         found.append(TileRow(f"{word} {which}", name, [tile for tile in tiles if tile is not None]))
     return found
+
+
+def _tile_scores(rows: RunRows) -> tuple[str, list[float | None]]:
+    """Return what the scores of a report's tiles are, with their reference, and that of each prediction."""
+    last, foreground = len(rows.run.classes) - 1, ", all classes as foreground" if rows.run.classes else ""
+    confusions = [row.truth_confusion if rows.run.classes else None for row in rows.predictions]
+    kinds: dict[str, list[float | None]] = {
+        "Dice of classes vs truth": [
+            None if found is None else metrics.mean_class_dice(metrics.confusion_matrix(found, last))
+            for found in confusions
+        ],
+        f"Dice vs truth{foreground}": [row.truth_dice for row in rows.predictions],
+        f"agreement with the pseudo-label (Dice{foreground})": [row.label_dice for row in rows.predictions],
+    }
+    return next((kind for kind in kinds.items() if any(score is not None for score in kind[1])), (*kinds.items(),)[-1])
 
 
 def _tile(
     rows: RunRows, files: Store, image: Image, prediction: Prediction, by_truth: bool, score: float
 ) -> ReportTile | None:
     """Return a tile, or None where one of its files is gone."""
-    run = rows.run
+    run, set_id, apart = rows.run, prediction.prediction_set_id, bool(rows.run.classes)
+
+    def class_map(
+        key_of: Callable[[str, str], str], likely_key_of: Callable[[str, str], str], owner: str
+    ) -> np.ndarray:
+        likely = _decoded(files, likely_key_of(owner, image.id)) if apart else None
+        return class_maps.to_classes(_decoded(files, key_of(owner, image.id)), likely, 0.5)
+
     try:
         pixels = _decoded(files, stored.image_key(run.dataset_id, image.id))
-        mask = metrics.to_mask(_decoded(files, stored.prediction_key(prediction.prediction_set_id, image.id)), 0.5)
-        if by_truth:
-            values = _decoded(files, stored.truth_key(run.dataset_id, image.id))
-            truth = class_maps.reference(values, rows.dataset.lookup)
-            reference = truth.foreground
-            if truth.ignored is not None:  # shown as neither right nor wrong
-                mask = mask & ~truth.ignored
-        else:
-            reference = metrics.to_mask(_decoded(files, stored.label_key(run.label_set_id or "", image.id)), 0.5)
+        mask = class_map(stored.prediction_key, stored.prediction_classes_key, set_id)
+        if not by_truth:
+            reference = class_map(stored.label_key, stored.label_classes_key, run.label_set_id or "")
+            return ReportTile(image.name, score, pixels, mask, reference, apart)
+        lookup = run.lookup if rows.truth_in_classes == "of the run" else rows.dataset.lookup
+        truth = class_maps.reference(_decoded(files, stored.truth_key(run.dataset_id, image.id)), lookup)
     except JobFailed:
         return None
-    return ReportTile(image.name, score, pixels, mask, reference)
+    if truth.ignored is not None:  # shown as neither right nor wrong
+        mask = mask * ~truth.ignored
+    return ReportTile(image.name, score, pixels, mask, truth.class_map, rows.truth_in_classes is not None)
 
 
 def _decoded(files: Store, key: str) -> np.ndarray:

@@ -168,6 +168,12 @@ def class_scores(matrix: np.ndarray) -> ClassScores:
     return ClassScores(_ratios(2 * both, either), _ratios(both, either - both), either > 0)
 
 
+def mean_class_dice(matrix: np.ndarray) -> float:
+    """Return the mean Dice of the classes that occur, from the confusion matrix of an image; 1 where none does."""
+    dice, _, occurs = class_scores(matrix)
+    return float(dice[occurs].mean()) if occurs.any() else 1.0
+
+
 def _at_least(histogram: np.ndarray) -> np.ndarray:
     """Return, for each value, the number of pixels with that value or a higher one."""
     return np.cumsum(histogram[::-1])[::-1].astype(np.int64)

@@ -114,6 +114,19 @@ def probe_key(run_id: str, epoch: int, image_id: str) -> str:
     return f"{run_folder(run_id)}/{probe_path(epoch, checked_id(image_id))}"
 
 
+def probe_classes_path(epoch: int, image_id: str) -> str:
+    """Return where the classes of a probe image of an epoch (counted from 1) lie inside the folder of its run."""
+    return f"probe/{int(epoch):04d}/classes/{image_id}.png"
+
+
+def probe_classes_key(run_id: str, epoch: int, image_id: str) -> str:
+    """The most likely class of each pixel of a probe image, of the size of its probability: 8-bit PNG of numbers.
+
+    Only of a run that tells classes apart, and was trained by a version that stores them.
+    """
+    return f"{run_folder(run_id)}/{probe_classes_path(epoch, checked_id(image_id))}"
+
+
 def round_path(number: int) -> str:
     """Return where a round (counted from 1) of self-training lies inside the folder of its run."""
     return f"rounds/{int(number)}"

@@ -16,13 +16,14 @@ import numpy as np
 import tensorflow as tf
 
 from engine.core.run_parameters import EarlyStoppingParams, ReduceLRParams, TrainingParams
+from engine.imaging import class_maps
 from engine.imaging.codec import encode_png, fit_longest_side, resize_probability
 from engine.imaging.metrics import probability_to_u8
 from engine.network.framing import Canvas, cut, windows
 from engine.network.keras_metrics import ABSENT
 from engine.network.outputs import foreground
 from engine.store.disk import replacing
-from engine.store.keys import probe_path
+from engine.store.keys import probe_classes_path, probe_path
 from engine.training.compiled import Averaged
 from engine.training.rate_schedule import scheduled_rate
 from engine.training.run_details import metric_in_words
@@ -199,7 +200,8 @@ class ReduceRate:
 
 
 class Probes:
-    """Stores predictions for the probe images: 8-bit PNG under probe/<epoch>/<image id>.png."""
+    """Stores predictions for the probe images: 8-bit PNG under probe/<epoch>/<image id>.png, and for several classes
+    the most likely one of each pixel under probe/<epoch>/classes/<image id>.png."""
 
     def __init__(
         self, folder: Path, splits: Sequence[Pixels], predict: Callable[[np.ndarray], np.ndarray], epoch_offset: int = 0
@@ -211,20 +213,28 @@ class Probes:
 
     def __call__(self, epoch: int, metrics: Metrics) -> None:
         for pixels, index in self._probes:
-            probability = self._whole(pixels.pair(index)[..., :3], pixels.size)
+            values = self._whole(pixels.pair(index)[..., :3], pixels.size)
             shape = fit_longest_side(pixels.shapes[index], PROBE_PX)
-            path = self._folder / probe_path(self._epoch_offset + epoch, pixels.samples[index].id)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as beside:
-                beside.write_bytes(encode_png(probability_to_u8(resize_probability(probability, shape))))
+            place = self._epoch_offset + epoch, pixels.samples[index].id
+            self._store(probe_path(*place), probability_to_u8(resize_probability(foreground(values), shape)))
+            if values.ndim == 3:
+                self._store(probe_classes_path(*place), class_maps.most_likely(values[..., 1:], shape))
+
+    def _store(self, path: str, pixels: np.ndarray) -> None:
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as beside:
+            beside.write_bytes(encode_png(pixels))
 
     def _whole(self, image: np.ndarray, size: int) -> np.ndarray:
-        """Return the probability of a scaled image, (H, W), merged from the squares that cover it."""
-        canvas = Canvas(image.shape[:2], size)
+        """Return the network's values for a scaled image, (H, W[, K + 1]), merged from the squares that cover it."""
+        canvas = None
         for corner in windows(image.shape[:2], size, size // 4):
-            square = cut(image, corner, size)
-            values = self._predict(square[np.newaxis])[0]
-            canvas.add(values[..., 0] if values.shape[-1] == 1 else foreground(values), corner)
+            values = self._predict(cut(image, corner, size)[np.newaxis])[0]
+            values = values[..., 0] if values.shape[-1] == 1 else values
+            canvas = canvas or Canvas(image.shape[:2], size, values.shape[2:])
+            canvas.add(values, corner)
+        assert canvas is not None  # an image has one window at least
         return canvas.mean()
 
 

@@ -11,9 +11,10 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts import run_metrics
-from db import predictions
+from db import predictions, runs
 from db.models import Dataset, LabelSet, Metric, Run
 from engine.core.run_config_text import config_rows
+from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.training.run_details import encoder_weights
 
 COMPARED_METRICS = ("val_dice", "val_iou", "val_loss")
@@ -24,7 +25,8 @@ DRAWN_METRICS = ("dice", "loss", "iou", "learning_rate")
 class ComparedRun:
     """One run as the page shows it. `prediction_set_id` is empty without masks of its own dataset.
 
-    `classes` are those that it tells apart, as in `db.models.Run`; `weights` names what the encoder was pretrained on.
+    `classes` are those that it tells apart, as in `db.models.Run`, with their colours, and `truth_in_classes` whether
+    truth has them, as for `runs.truth_in_classes`; `weights` names what the encoder was pretrained on.
     `best` and `last` hold `COMPARED_METRICS` at the epoch of the kept model and at the last epoch;
     `metric_names` are those that any epoch has.
     """
@@ -44,6 +46,8 @@ class ComparedRun:
     parameter_count: int | None
     weights: str
     classes: list[dict[str, object]]
+    class_colours: tuple[str, ...]
+    truth_in_classes: runs.TruthClasses | None
     config: dict[str, object]
     metric_names: frozenset[str]
     last_epoch: int
@@ -105,7 +109,15 @@ def _compared(session: Session, run: Row[Any], last_epochs: dict[str, int], pred
     ends = _values_at(session, run.id, {run.best_epoch or 0, last_epoch})
     best = ends.get(run.best_epoch or 0, {})
     values = {**run._mapping, "best_epoch": run.best_epoch if best else None}
+    colours: tuple[str, ...] = ()
+    truth_in_classes = None
+    if run.classes:
+        row, dataset = session.get_one(Run, run.id), session.get_one(Dataset, run.dataset_id)
+        colours = tuple(class_colours(with_present_colours(run.classes, dataset.classes)))
+        truth_in_classes = runs.truth_in_classes(session, row, dataset)
     return ComparedRun(
+        class_colours=colours,
+        truth_in_classes=truth_in_classes,
         weights=encoder_weights(values.pop("details")),
         **values,
         metric_names=frozenset(last_epochs),

@@ -8,23 +8,35 @@ import numpy as np
 import streamlit as st
 
 from dashboard.facts import urls
-from dashboard.facts.scores import REFERENCE_TITLES, SCORE_TITLES, upper_first
+from dashboard.facts.scores import REFERENCE_TITLES, upper_first
+from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode
+from dashboard.ui.pictures import class_legend
 from dashboard.ui.threshold import mask_threshold
 from dashboard.ui.viewer import Pane, viewer
-from dashboard.views.compare.shared_images import SharedImages, reference_url
+from dashboard.views.compare.classes import NO_CLASS
+from dashboard.views.compare.facts import ComparedRun
+from dashboard.views.compare.shared_images import SharedImages, mask_and_reference, reference_maps
 
 ORDERS = {"Largest disagreement": "disagreement", "Worst mean score": "worst", "Name": "name"}
 MODES: dict[str, Mode] = {"Errors": "errors", "Outline": "outline", "Fill": "fill", "Probability": "probability"}
 SPLIT_BADGES = {"train": "train", "validation": "held out", "dropped": "label dropped"}
 USUAL_PANES = 6
 """Most masks shown by default; of more runs the user chooses."""
+CLASS_HELP = (
+    "With one class, masks, reference and errors are of that class alone. Where every run tells it apart, scores vs "
+    "truth are of that class, too, at threshold 0.50 whatever the mask threshold. Otherwise scores are of foreground, "
+    "all classes together, and a run that does not tell classes apart shows all of its foreground."
+)
 IMAGE, PANES = "image", "panes"
 
 
 def at_threshold(shared: SharedImages) -> SharedImages:
-    """Draw the mask threshold; return the images with the scores at it."""
-    return replace(shared, threshold=mask_threshold("Every score and mask below is updated.", width=240))
+    """Draw the mask threshold and the choice of a class; return the images with the scores at it."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        threshold = mask_threshold("Every score and mask below is updated.", width=240)
+        chosen = choose_class(shared.classes.names, "class", CLASS_HELP, bind="query-params")
+    return replace(shared, threshold=threshold, chosen=chosen)
 
 
 def same_image(shared: SharedImages) -> None:
@@ -41,7 +53,26 @@ def same_image(shared: SharedImages) -> None:
     image = _choose_image(shared, order)
     panes = [] if wipe else [_image_pane(shared, image)]
     panes += [_run_pane(shared, image, column, mode) for column in columns]
-    viewer(panes, key="compare-viewer", threshold=shared.threshold, opacity=opacity, wipe=wipe, height_px=560)
+    coloured = [pane for pane in panes if pane.mode in ("fill", "outline")]
+    if coloured:
+        compared_legend(shared, undivided=any(pane.mask and not pane.classes for pane in coloured))
+    viewer(
+        panes,
+        key="compare-viewer",
+        threshold=shared.threshold,
+        opacity=opacity,
+        wipe=wipe,
+        height_px=560,
+        class_colours=shared.classes.colours,
+    )
+
+
+def compared_legend(shared: SharedImages, undivided: bool) -> None:
+    """Draw the colours of the classes that are shown; `undivided`: and that of masks of foreground alone."""
+    names = shared.classes.names
+    if names:
+        shown = [shared.chosen] if shared.chosen else range(1, len(names))
+        class_legend(names, shown, colours=shared.classes.colours, undivided=undivided)
 
 
 def _choose_panes(shared: SharedImages) -> list[int]:
@@ -105,22 +136,59 @@ def open_image(shared: SharedImages, image: int) -> None:
 
 
 def _image_pane(shared: SharedImages, image: int) -> Pane:
-    run, image_id = shared.runs[0], shared.image_id(image)
-    reference = reference_url(run, shared.reference, image_id)
+    column = _column_in_classes(shared)
+    run, image_id = shared.runs[column], shared.image_id(image, column)
+    reference = reference_maps(run, shared.reference, image_id)
     title = f"Image with {REFERENCE_TITLES[shared.reference].lower()}" if shared.reference else "Image"
-    return Pane(title, urls.image(run.dataset_id, image_id), reference=reference, mode="outline")
+    return Pane(
+        title,
+        urls.image(run.dataset_id, image_id),
+        reference=reference.levels,
+        mode="outline",
+        reference_classes=reference.classes,
+        class_names=_class_names(run),
+        class_colours=shared.classes.colours_of(run),
+        only_class=shared.class_number(column),
+    )
+
+
+def _column_in_classes(shared: SharedImages) -> int:
+    """Return the first run that shows the reference in classes, else the first of all."""
+    found = (i for i, run in enumerate(shared.runs) if reference_maps(run, shared.reference, "").classes)
+    return next(found, 0)
+
+
+def _class_names(run: ComparedRun) -> tuple[str, ...]:
+    return tuple(str(entry["name"]) for entry in run.classes)
 
 
 def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane:
     run, image_id = shared.runs[column], shared.image_id(image, column)
-    score, note = shared.scores[image, column], ""
+    mask, reference = mask_and_reference(run, shared.reference, image_id, mode)
+    of = column
+    if mode == "outline" and not run.classes:  # lines of a class and of foreground have different colours
+        of = _column_in_classes(shared)
+        reference = reference_maps(shared.runs[of], shared.reference, shared.image_id(image, of))
+    score, note = shared.scores[image, column], class_note(shared, column)
     if shared.reference and np.isfinite(score):
         weights = f" · encoder weights: {run.weights}" if run.weights else ""
-        note = f" · {upper_first(SCORE_TITLES[shared.reference])} {score:.3f}{weights}"
+        note += f" · {upper_first(shared.score_title)} {score:.3f}{weights}"
     return Pane(
         f"{run.name}{note}",
         urls.image(run.dataset_id, image_id),
-        mask=urls.prediction(run.prediction_set_id, image_id),
-        reference=reference_url(run, shared.reference, image_id),
+        mask=mask.levels,
+        reference=reference.levels,
         mode=mode,
+        classes=mask.classes,
+        reference_classes=reference.classes,
+        class_names=_class_names(shared.runs[of]),
+        class_colours=shared.classes.colours_of(shared.runs[of]),
+        only_class=shared.class_number(of),
     )
+
+
+def class_note(shared: SharedImages, column: int) -> str:
+    """Return what else than the chosen class a run's mask shows."""
+    if shared.class_number(column) != NO_CLASS:
+        return ""
+    return f" · {'no such class' if shared.runs[column].classes else 'all foreground'}"

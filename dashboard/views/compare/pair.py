@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard.facts import urls, wording
-from dashboard.facts.scores import SCORE_TITLES, upper_first
+from dashboard.facts.scores import upper_first
 from dashboard.ui import palette
-from dashboard.ui.mask_grid import Tile, mask_grid
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.views.compare.head_to_head import LEAST_IMAGES, ORDERS, RENAMED_ORDERS, HeadToHead, head_to_head
-from dashboard.views.compare.images import IMAGE, SPLIT_BADGES, open_image
-from dashboard.views.compare.shared_images import SharedImages, reference_url
+from dashboard.views.compare.images import IMAGE, SPLIT_BADGES, class_note, compared_legend, open_image
+from dashboard.views.compare.shared_images import SharedImages, mask_and_reference
 
 PER_PAGE = 6
 MOST_PICKED = 60
@@ -97,12 +97,17 @@ def _standing(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
     st.markdown(
         f"{runs} Of {count}, A is ahead on **{found.wins_a:,}**, B on **{found.wins_b:,}**, and {ties}. "
         f"**{'A' if mean >= 0 else 'B'} scores {abs(mean):.3f} higher** on average "
-        f"({SCORE_TITLES[shared.reference]}; {sure})."
+        f"({wording.escaped(shared.score_title)}; {sure})."
     )
     helped = [(name, shared.runs[column].weights) for name, column in zip("AB", (a, b), strict=True)]
     notes = [f"{name} started with encoder weights: {wording.escaped(weights)}." for name, weights in helped if weights]
     if found.unscored:
         notes.append(f"{wording.count(found.unscored, 'image')} without a score in both left out.".capitalize())
+    if shared.chosen and not shared.by_class:
+        name = wording.escaped(shared.classes.names[shared.chosen])
+        notes.append(
+            f"These scores are of foreground, all classes together: not every compared run has scores of {name}."
+        )
     if not np.all(shared.held_out_from((a, b))[found.images]):
         notes.append("Some of these are training images of A or B, on which a network scores better.")
     notes.append(
@@ -114,7 +119,7 @@ def _standing(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
 
 def _scatter(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
     """Draw each image's score in A against B. Selected points become the images shown beside the chart."""
-    title = upper_first(SCORE_TITLES[shared.reference or "truth"])
+    title = upper_first(shared.score_title)
     event = st.plotly_chart(
         _scatter_figure(shared, found, a, b),
         key=f"compare-scatter-{shared.runs[a].id}-{shared.runs[b].id}",
@@ -207,18 +212,22 @@ def _tiles(shared: SharedImages, ordered: np.ndarray, a: int, b: int, order: str
         st.info("None of the chosen images is in this selection.")
         return
     on_page = shown[(page - 1) * PER_PAGE : page * PER_PAGE]
+    if not shared.reference:
+        compared_legend(shared, undivided=not all(shared.runs[column].classes for column in (a, b)))
     for column, place, name in zip((a, b), st.columns(2, gap="small"), "AB", strict=True):
         with place:
-            st.markdown(f"**{name}** {wording.escaped(shared.runs[column].name)}")
+            st.markdown(f"**{name}** {wording.escaped(shared.runs[column].name + class_note(shared, column))}")
             clicked = mask_grid(
                 [_tile(shared, image, column, a, b) for image in on_page],
                 key=f"compare-pair-{name}",
-                mode="errors" if shared.reference else "outline",
+                mode=_mode(shared),
                 threshold=shared.threshold,
                 opacity=0.6,
                 tile_px=150,
                 aspect=_aspect(shared, on_page),
                 selected=st.query_params.get(IMAGE),
+                only_class=shared.class_number(column),
+                class_colours=shared.classes.colours_of(shared.runs[column]) or shared.classes.colours,
             )
             if clicked:
                 _open_clicked(shared, clicked, column)
@@ -235,8 +244,13 @@ def _aspect(shared: SharedImages, images: Sequence[int]) -> float:
     return float(np.median([width / height for width, height in sizes]))
 
 
+def _mode(shared: SharedImages) -> Mode:
+    return "errors" if shared.reference else "outline"
+
+
 def _tile(shared: SharedImages, image: int, column: int, a: int, b: int) -> Tile:
     run, image_id = shared.runs[column], shared.image_id(image, column)
+    mask, reference = mask_and_reference(run, shared.reference, image_id, _mode(shared), 192)
     if shared.reference:
         values, other = shared.scores[image], b if column == a else a
         ahead = values[column] - values[other]
@@ -247,8 +261,10 @@ def _tile(shared: SharedImages, image: int, column: int, a: int, b: int) -> Tile
         id=image_id,
         title=shared.name(image),
         image=urls.thumbnail(run.dataset_id, image_id),
-        mask=urls.prediction(run.prediction_set_id, image_id, 192),
-        reference=reference_url(run, shared.reference, image_id, 192),
+        mask=mask.levels,
+        reference=reference.levels,
         subtitle=subtitle,
         badge=SPLIT_BADGES.get(str(shared.splits(column)[image]), ""),
+        classes=mask.classes,
+        reference_classes=reference.classes,
     )

@@ -9,7 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from dashboard.facts import urls
-from dashboard.facts.scores import Reference, ScoreTable, mean, shared_rows
+from dashboard.facts.reference_maps import Maps, label_maps, truth_maps
+from dashboard.facts.scores import SCORE_TITLES, Reference, ScoreTable, mean, shared_rows
+from dashboard.ui.mask_grid import Mode
+from dashboard.views.compare.classes import NO_CLASS, ComparedClasses, compared_classes
 from dashboard.views.compare.facts import ComparedRun
 
 
@@ -18,7 +21,8 @@ class SharedImages:
     """The images predicted by all runs that have predictions. Row i of every array is the same image.
 
     `rows` is int64 (images, runs): the row in each run's score table. `reference` is what all scores are measured
-    against, or None if the runs share no reference; then `spread` compares areas.
+    against, or None if the runs share no reference; then `spread` compares areas. `chosen` is the class of `classes`
+    whose masks are shown, 0 for all.
     """
 
     runs: tuple[ComparedRun, ...]
@@ -26,12 +30,41 @@ class SharedImages:
     rows: np.ndarray
     reference: Reference | None
     threshold: float = 0.5
+    chosen: int = 0
+
+    @cached_property
+    def classes(self) -> ComparedClasses:
+        """All classes that the runs tell apart."""
+        return compared_classes(self.runs)
+
+    def class_number(self, column: int) -> int | None:
+        """Return the number of the chosen class in a run's masks, as for `ComparedClasses.number`."""
+        return self.classes.number(self.runs[column], self.chosen)
+
+    @cached_property
+    def by_class(self) -> bool:
+        """Whether scores are of the chosen class, because each run was compared with truth that has it."""
+        if not self.chosen or self.reference != "truth":
+            return False
+        known = all(self.class_number(column) != NO_CLASS for column in range(len(self.runs)))
+        return known and all(table.has_class_scores for table in self.tables)
+
+    @property
+    def score_title(self) -> str:
+        """What the scores are, with their reference."""
+        if self.by_class:
+            return f"Dice of {self.classes.names[self.chosen]} vs truth"
+        return f"{'foreground ' if self.classes.names else ''}{SCORE_TITLES[self.reference or 'truth']}"
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """Dice of each image in each run at the mask threshold, (images, runs); NaN without a reference."""
+        """Dice of each image in each run, (images, runs): of foreground at the mask threshold, or of the chosen class
+        at 0.5; NaN without a reference, and where neither truth nor mask has the class."""
         if self.reference is None:
             return np.full(self.rows.shape, np.nan)
+        if self.by_class:
+            numbers = [self.class_number(column) for column in range(len(self.runs))]
+            return self._columns([table.class_dice[:, n] for table, n in zip(self.tables, numbers, strict=True)])
         return self._columns([table.scores(self.reference, self.threshold) for table in self.tables])
 
     @cached_property
@@ -126,13 +159,31 @@ def _common_reference(
     return None
 
 
-def reference_url(run: ComparedRun, reference: Reference | None, image_id: str, size: int | None = None) -> str | None:
-    """Return the URL of an image's reference mask, or None if the runs share none."""
+def reference_maps(
+    run: ComparedRun, reference: Reference | None, image_id: str, size: int | None = None, *, in_classes: bool = True
+) -> Maps:
+    """Return the URLs of an image's reference, with the classes of the run where it has them."""
     if reference == "label" and run.label_set_id:
-        return urls.label(run.label_set_id, image_id, size)
+        return label_maps(run.label_set_id, image_id, size, in_classes=in_classes and bool(run.classes))
     if reference == "truth":
-        return urls.truth(run.dataset_id, image_id, size, version=run.truth_version)
-    return None
+        classes, version = run.truth_in_classes if in_classes else None, run.truth_version
+        return truth_maps(run.dataset_id, image_id, size, run_id=run.id, in_classes=classes, version=version)
+    return Maps(None)
+
+
+def mask_and_reference(
+    run: ComparedRun, reference: Reference | None, image_id: str, mode: Mode, size: int | None = None
+) -> tuple[Maps, Maps]:
+    """Return the URLs of a run's mask of an image and of its reference.
+
+    Errors compare classes where both have them, else foreground.
+    """
+    levels, numbers = (url(run.prediction_set_id, image_id, size) for url in (urls.prediction, urls.prediction_classes))
+    mask = Maps(levels, numbers if run.classes else None)
+    found = reference_maps(run, reference, image_id, size)
+    if mode == "errors" and not (mask.classes and found.classes):
+        return Maps(levels), reference_maps(run, reference, image_id, size, in_classes=False)
+    return mask, found
 
 
 def cautions(compared: Sequence[ComparedRun], shared: SharedImages | None) -> tuple[str, ...]:

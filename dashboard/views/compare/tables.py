@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.facts import wording
-from dashboard.facts.scores import SCORE_TITLES, upper_first
+from dashboard.facts.scores import upper_first
 from dashboard.server.class_tables import class_table
 from dashboard.views.compare.class_scores import class_scores
 from dashboard.views.compare.facts import ComparedRun, all_settings
@@ -44,7 +44,9 @@ def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> Non
     several = ""
     if any(run.classes for run in compared):
         several = " Of a run with several classes they are means over these."
-        if comparable:
+        if comparable and shared is not None and shared.by_class:
+            several += " The scores of the masks are those of the chosen class, at threshold 0.50."
+        elif comparable:
             several += " The scores of the masks, over shared images, are those of foreground, also for these runs."
     st.caption(
         "Soft Dice and IoU of the epochs are over all pixels of each run's own validation images together; the loss is "
@@ -54,7 +56,7 @@ def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> Non
 
 def _shared_means(shared: SharedImages) -> dict[str, dict[str, float | None]]:
     """Return {column: {run id: mean}} of comparable scores: same images, reference and threshold."""
-    title = upper_first(SCORE_TITLES[shared.reference or "truth"])
+    title = upper_first(shared.score_title)
     ids = [run.id for run in shared.runs]
     found = {}
     for held_out_only, what in ((False, "shared image"), (True, "image")):
@@ -73,7 +75,7 @@ def classes(shared: SharedImages) -> None:
     kinds = {"Dice vs truth": found.dice, "IoU vs truth": found.iou}
     kind = st.segmented_control("Score", list(kinds), default="Dice vs truth", required=True, key="class-score")
     table = pd.DataFrame(kinds[kind], pd.Index(found.names, name="Class"), [run.name for run in shared.runs], float)
-    st.dataframe(table.style.format("{:.3f}", na_rep="–"))
+    st.dataframe(table.style.format("{:.3f}"), placeholder="–")
     held_out = " held out from all runs" if found.held_out else ", training images of some of these runs among them"
     st.caption(
         f"{kind} over all pixels of {wording.count(found.images, 'image')}{held_out}, at mask threshold 0.5. "

@@ -13,6 +13,7 @@ from dashboard.facts.jobs import JobView
 from dashboard.facts.wording import ago, count, escaped, pixel_size, size
 from dashboard.server import resources
 from dashboard.ui import pictures, status
+from dashboard.ui.class_filter import choose_class
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.file_report import file_report
 from dashboard.ui.import_form import ChosenSource, source_form
@@ -28,6 +29,7 @@ from dashboard.views.datasets.truth_removal import confirm_truth_removal
 from db import datasets, names, submissions
 from db.models import Dataset, Image, utc_now
 from engine.datasets import truth
+from engine.imaging.class_maps import IGNORE
 from engine.store import keys as stored
 
 PAGE = "views/datasets/page.py"
@@ -181,7 +183,7 @@ def heading(view: facts.DatasetView) -> None:
     st.title(escaped(view.name))
     parts = [count(view.images, "image"), f"{view.truth:,} with truth" if view.truth else "no truth"]
     parts += [
-        f"{len(view.classes)} classes" if len(view.classes) > 2 else "",
+        f"{len(view.classes) - 1} classes" if len(view.classes) > 2 else "",
         f"created {ago(view.created_at, utc_now())}",
     ]
     st.caption(" · ".join(part for part in parts if part))
@@ -216,11 +218,13 @@ def browse(view: facts.DatasetView) -> None:
         else:
             wanted = "All"
         mode = "Images only"
-        opacity = 0.5
+        opacity, only_class = 0.5, 0
         if view.truth:
             mode = st.segmented_control("Truth overlay", list(MODES), default="Outline", required=True, key="overlay")
             if mode == "Fill":
                 opacity = st.slider("Opacity", 0.1, 1.0, 0.5, 0.05, key="opacity", width=160)
+            if mode != "Images only":
+                only_class = choose_class(view.classes, f"class-{view.id}", "With one class, only that is drawn.")
     asked = (search or "", TRUTH_FILTERS[wanted or "All"])
     with resources.database().reading() as session:
         total = facts.count_images(session, view.id, *asked)
@@ -231,12 +235,22 @@ def browse(view: facts.DatasetView) -> None:
     with foot:
         page = page_numbers(total)
     with grid:
-        draw_grid(view, page, asked, MODES[mode or "Outline"], opacity)
+        draw_grid(view, page, asked, MODES[mode or "Outline"], opacity, only_class)
 
 
 def draw_grid(
-    view: facts.DatasetView, page: int, asked: tuple[str, facts.TruthFilter], mode: Mode, opacity: float
+    view: facts.DatasetView,
+    page: int,
+    asked: tuple[str, facts.TruthFilter],
+    mode: Mode,
+    opacity: float,
+    only_class: int,
 ) -> None:
+    several = len(view.classes) > 2
+    if several and mode != "image":
+        shown_classes = [only_class] if only_class else range(1, len(view.classes))
+        ignored = IGNORE in view.lookup
+        pictures.class_legend(view.classes, shown_classes, colours=view.class_colours, ignored=ignored)
     with resources.database().reading() as session:
         shown = facts.images_page(session, view.id, page, *asked)
     tiles = [
@@ -244,16 +258,29 @@ def draw_grid(
             id=image.id,
             title=image.name,
             image=urls.thumbnail(view.id, image.id),
-            mask=urls.truth(view.id, image.id, 192, version=view.truth_version) if image.has_truth else None,
+            mask=truth_url(view, image.id) if image.has_truth and not several else None,
+            reference_classes=truth_url(view, image.id, classes=True) if image.has_truth and several else None,
             subtitle=f"{image.width} × {image.height}",
             badge="" if image.has_truth or not view.truth else "no truth",
         )
         for image in shown
     ]
     aspect = median(image.width / image.height for image in shown)
-    chosen = mask_grid(tiles, mode=mode, opacity=opacity, key=f"grid-{view.id}", aspect=aspect)
+    chosen = mask_grid(
+        tiles,
+        mode=mode,
+        opacity=opacity,
+        key=f"grid-{view.id}",
+        aspect=aspect,
+        only_class=only_class or None,
+        class_colours=view.class_colours if several else (),
+    )
     if chosen:
         image_dialog(view, chosen)
+
+
+def truth_url(view: facts.DatasetView, image_id: str, classes: bool = False) -> str:
+    return urls.truth(view.id, image_id, 192, classes=classes, version=view.truth_version)
 
 
 @st.dialog("Image", width="large")

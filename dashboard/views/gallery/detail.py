@@ -8,12 +8,13 @@ import numpy as np
 import streamlit as st
 
 from dashboard.facts import urls, wording
+from dashboard.facts.reference_maps import Maps
 from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
-from dashboard.views.gallery.facts import Detail, Maps, MaskOrigin, Source, classes_url, mask_origin, reference_maps
+from dashboard.views.gallery.facts import Detail, MaskOrigin, Source, classes_url, mask_origin, reference_maps
 from dashboard.views.gallery.order import Arrangement, Choice
 from dashboard.views.gallery.suspicion import SIGNAL_TITLES
 

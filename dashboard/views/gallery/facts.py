@@ -14,6 +14,7 @@ from dashboard.facts import urls
 from dashboard.facts.auto_choice import auto_choice
 from dashboard.facts.jobs import JobView, job_view
 from dashboard.facts.recipes import describe_stored
+from dashboard.facts.reference_maps import Maps, label_maps, truth_maps
 from dashboard.facts.rounds import rounds_total
 from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, iou_from_dice, known
 from dashboard.views.gallery.order import BY_SIGNAL, RIVALRY, TILES_PER_PAGE, Arrangement, Choice
@@ -106,13 +107,6 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
     )
 
 
-class Maps(NamedTuple):
-    """The URLs of a reference: its grey levels, or the class numbers that say it all, or both."""
-
-    levels: str | None
-    classes: str | None = None
-
-
 @dataclass(frozen=True)
 class Thumbnail:
     """One image with the URLs of its masks; `score` and `success` are None without a reference.
@@ -202,13 +196,9 @@ def _noting(table: ScoreTable, arrangement: Arrangement, choice: Choice) -> Call
 def reference_maps(source: Source, reference: Reference, image_id: str, size: int | None = None) -> Maps:
     """Return the URLs of an image's reference, with the classes of the run where it has them."""
     if reference == "label" and source.label_set_id:
-        classes = urls.label_classes(source.label_set_id, image_id, size) if source.label_in_classes else None
-        return Maps(urls.label(source.label_set_id, image_id, size), classes)
-    version = source.truth_version
-    if not source.truth_in_classes:
-        return Maps(urls.truth(source.dataset_id, image_id, size, version=version))
-    run_id = source.run_id if source.truth_in_classes == "of the run" else None
-    return Maps(None, urls.truth(source.dataset_id, image_id, size, classes=True, run_id=run_id, version=version))
+        return label_maps(source.label_set_id, image_id, size, in_classes=source.label_in_classes)
+    in_classes, version = source.truth_in_classes, source.truth_version
+    return truth_maps(source.dataset_id, image_id, size, run_id=source.run_id, in_classes=in_classes, version=version)
 
 
 def classes_url(source: Source, image_id: str, size: int | None = None) -> str | None:

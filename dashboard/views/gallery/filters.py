@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.facts import wording
 from dashboard.facts.scores import ScoreTable
+from dashboard.ui.class_filter import ALL_CLASSES, choose_class
 from dashboard.views.gallery import order as gallery_order
 from dashboard.views.gallery.order import (
     EVERYTHING,
@@ -29,7 +30,6 @@ SORT_HELP = (
     "its pseudo-label, uncertainty, another mask for the flipped image, an unusual area. Below the images, *How "
     "reliable are these orders?* compares it with truth where there is some."
 )
-ALL_CLASSES = "All classes"
 CLASS_HELP = (
     "With one class, masks, truth, errors and scores are of that class alone, and images have no score where neither "
     "truth nor mask has it. With all classes, the score of an image is the mean Dice over the classes that occur in "
@@ -44,18 +44,14 @@ MEASURE_HELP: dict[Measure, str] = {
 }
 
 
-def choose_class(table: ScoreTable, choice: Choice) -> Choice:
+def with_class(table: ScoreTable, choice: Choice) -> Choice:
     """Draw the choice of a class if there are several; return `choice` with the class and what scores are of."""
     if not table.classes:
         return choice
-    names = table.classes[1:]
-    if st.session_state.get("class", ALL_CLASSES) not in (ALL_CLASSES, *names):
-        st.session_state["class"] = ALL_CLASSES  # another run's class
-    bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
-    name = st.selectbox("Class", [ALL_CLASSES, *names], key="class", width=140, help=CLASS_HELP, **bound)
-    index = names.index(name) + 1 if name in names else 0
+    index = choose_class(table.classes, "class", CLASS_HELP, bind="query-params", on_change=first_page)
+    name = table.classes[index] if index else ""
     by_class = choice.reference == "truth" and table.has_class_scores
-    return replace(choice, class_index=index, class_name=name if index else "", by_class=by_class, several=True)
+    return replace(choice, class_index=index, class_name=name, by_class=by_class, several=True)
 
 
 def choose_order(table: ScoreTable, run_id: str, choice: Choice, views: list[str]) -> Choice:

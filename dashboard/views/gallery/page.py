@@ -19,7 +19,7 @@ from dashboard.ui.threshold import mask_threshold
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, chosen_classes, image_detail, open_image
 from dashboard.views.gallery.facts import Source, Thumbnail
-from dashboard.views.gallery.filters import choose_class, choose_order, filter_line, first_page
+from dashboard.views.gallery.filters import choose_order, filter_line, first_page, with_class
 from dashboard.views.gallery.order import Arrangement, Choice, arrange
 from dashboard.views.gallery.rank_trust import rank_trust
 from db import runs
@@ -63,7 +63,7 @@ def main() -> None:
         return
     table = score_table(source.prediction_set_id)
     with head:
-        choice = choose_class(table, Choice(_choose_reference(table)))
+        choice = with_class(table, Choice(_choose_reference(table)))
         with st.popover("Display", icon=":material/tune:"):
             st.slider("Opacity of the masks", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params")
             st.slider("Width of a tile", 128, 384, 208, 16, format="%d px", key="tile", bind="query-params")

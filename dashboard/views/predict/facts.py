@@ -69,10 +69,15 @@ class SetView:
     classes: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
     truth_in_classes: runs.TruthClasses | None = None
+    class_identities: tuple[runs.ClassIdentity, ...] = ()
 
     @property
     def at_work(self) -> bool:
         return self.job is not None and self.job.at_work
+
+    def has_classes_of(self, other: SetView) -> bool:
+        """Whether its class numbers mean the same as those of another set."""
+        return self.class_identities == other.class_identities
 
 
 def usable_runs(session: Session, also: str = "") -> tuple[RunChoice, ...]:
@@ -173,6 +178,7 @@ def _set_views(
             classes=tuple(str(entry["name"]) for entry in run.classes),
             class_colours=_colours(session, run),
             truth_in_classes=runs.truth_in_classes(session, run, dataset),
+            class_identities=runs.class_identities(run.classes),
         )
         for row, dataset, run, job, count in session.execute(query)
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.facts import urls, wording
+from dashboard.facts.reference_maps import Maps, truth_maps
 from dashboard.facts.scores import upper_first
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import Pane, viewer
@@ -41,7 +42,13 @@ def image_bar(image: Shown, rival: SetView | None, place: Place) -> bool:
 
 
 def prediction_image(
-    view: SetView, rival: SetView | None, image: Shown, threshold: float, opacity: float, wipe: bool
+    view: SetView,
+    rival: SetView | None,
+    image: Shown,
+    threshold: float,
+    opacity: float,
+    wipe: bool,
+    only_class: int | None = None,
 ) -> None:
     """Draw one image instead of the grid; `rival` is the set of a second network that has a mask of it."""
     _scores(view, rival, image)
@@ -76,7 +83,7 @@ def prediction_image(
         if image.uncertainty is not None and rival is None:
             panes.append(Pane("Uncertainty", pixels, mask=urls.uncertainty(view.id, image.id), mode="probability"))
     if view.classes:
-        class_legend(view.classes, range(1, len(view.classes)), colours=view.class_colours)
+        classes_legend(view, rival, only_class)
     viewer(
         panes,
         key="prediction-viewer",
@@ -84,8 +91,16 @@ def prediction_image(
         opacity=opacity,
         wipe=wipe,
         height_px=640 if wipe else 420,
+        only_class=only_class,
         class_colours=view.class_colours,
     )
+
+
+def classes_legend(view: SetView, rival: SetView | None, only_class: int | None) -> None:
+    """Draw the colours of the classes that are shown, and that of a second network without these."""
+    shown = [only_class] if only_class else range(1, len(view.classes))
+    undivided = rival is not None and not rival.has_classes_of(view)
+    class_legend(view.classes, shown, colours=view.class_colours, undivided=undivided)
 
 
 def predicted_classes(view: SetView, image_id: str, size: int | None = None) -> str | None:
@@ -95,16 +110,13 @@ def predicted_classes(view: SetView, image_id: str, size: int | None = None) -> 
 
 def classes_beside(view: SetView, network: SetView, image_id: str, size: int | None = None) -> str | None:
     """Return the URL of a network's class numbers; None if they are not those that `view` has names and colours for."""
-    return predicted_classes(network, image_id, size) if network.classes == view.classes else None
+    return predicted_classes(network, image_id, size) if network.has_classes_of(view) else None
 
 
-def truth_of(view: SetView, image_id: str, size: int | None = None) -> tuple[str | None, str | None]:
-    """Return the URL of truth as foreground, or as class numbers where it has the classes of the run: one is None."""
-    version = view.truth_version
-    if not view.truth_in_classes:
-        return urls.truth(view.dataset_id, image_id, size, version=version), None
-    run_id = view.run_id if view.truth_in_classes == "of the run" else None
-    return None, urls.truth(view.dataset_id, image_id, size, classes=True, run_id=run_id, version=version)
+def truth_of(view: SetView, image_id: str, size: int | None = None) -> Maps:
+    """Return the URLs of truth, with the classes of the run where it has them."""
+    in_classes, version = view.truth_in_classes, view.truth_version
+    return truth_maps(view.dataset_id, image_id, size, run_id=view.run_id, in_classes=in_classes, version=version)
 
 
 def dice_title(view: SetView) -> str:

@@ -13,14 +13,15 @@ from dashboard.facts import urls, wording
 from dashboard.facts.scores import SCORE_TITLES, ScoreTable
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
+from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.paging import first_page, page_numbers
-from dashboard.ui.pictures import class_legend
 from dashboard.ui.threshold import mask_threshold
 from dashboard.views.predict import mask_facts as facts
 from dashboard.views.predict.facts import SetView
 from dashboard.views.predict.image import (
     classes_beside,
+    classes_legend,
     dice_title,
     image_bar,
     predicted_classes,
@@ -46,6 +47,10 @@ class Display(NamedTuple):
     reference: Literal["truth", "rival"] = "truth"
 
 
+CLASS_HELP = (
+    "With one class, masks, truth and errors are of that class alone, where they have classes. Orders and scores stay "
+    "those of foreground, all classes together."
+)
 BOTH, ERRORS = "Both networks", "Errors vs truth"
 DISPLAYS = {
     "Fill": Display("fill"),
@@ -75,12 +80,13 @@ def prediction_masks(view: SetView, table: ScoreTable, image_id: str | None = No
         masks = Masks(table, score_table(rival.id), _mask_pair(view.id, rival.id, table.image_ids))
     with controls:
         threshold, opacity, order = _controls(masks)
+        only_class = choose_class(view.classes, "class", CLASS_HELP, bind="query-params") or None
         display = _choose_display(masks) if image_id is None else "Fill"
     _best_thresholds(view, threshold)
     summary = st.container()
     rows = facts.arrange(masks, order, threshold)
     if image_id is None:
-        _grid(view, rival, masks, rows, threshold, opacity, display)
+        _grid(view, rival, masks, rows, threshold, opacity, display, only_class)
         with summary:
             _summary(view, rival, masks, threshold)
     else:
@@ -90,7 +96,7 @@ def prediction_masks(view: SetView, table: ScoreTable, image_id: str | None = No
         rival = rival if image.rival_has_mask else None
         with bar:
             wipe = image_bar(image, rival, facts.place(table, rows, image_id))
-        prediction_image(view, rival, image, threshold, opacity, wipe)
+        prediction_image(view, rival, image, threshold, opacity, wipe, only_class)
     if masks.pair is not None and not masks.pair.complete:
         with summary:
             _compare_the_rest(masks.pair)
@@ -201,6 +207,7 @@ def _grid(
     threshold: float,
     opacity: float,
     display: str,
+    only_class: int | None,
 ) -> None:
     place = st.container()
     rows = facts.page_rows(rows, page_numbers(len(rows)))
@@ -212,7 +219,7 @@ def _grid(
         if names and display == "Side by side":
             st.caption("Image, {} and {}, from left to right.".format(*map(wording.escaped, names)))
         if view.classes and DISPLAYS[display].mode in ("fill", "outline", "side by side"):
-            class_legend(view.classes, range(1, len(view.classes)), colours=view.class_colours)
+            classes_legend(view, rival, only_class)
         chosen = mask_grid(
             [_tile(view, rival, _with_area(view, image, threshold), display) for image in images],
             mode=DISPLAYS[display].mode,
@@ -220,6 +227,7 @@ def _grid(
             opacity=opacity,
             key=f"grid-{view.id}",
             aspect=median(image.width_px / image.height_px for image in images),
+            only_class=only_class,
             class_colours=view.class_colours,
             error_words=("both", f"only {names[0]}", f"only {names[1]}") if names and display == BOTH else None,
         )
@@ -238,7 +246,7 @@ def _tile(view: SetView, rival: SetView | None, image: Shown, display: str) -> T
     if rival is not None and display in (BOTH, "Side by side"):
         reference = urls.prediction(rival.id, image.id, 192) if image.rival_has_mask else None
         numbers = classes_beside(view, rival, image.id, 192) if image.rival_has_mask else None
-        comparable = rival.classes == view.classes
+        comparable = rival.has_classes_of(view)
     if mode == "errors" and not comparable:
         classes = numbers = None
     return Tile(
@@ -263,9 +271,9 @@ def _subtitle(view: SetView, image: Shown, compared: bool, unsure: bool) -> str:
         parts.append(f"{dice_title(view)} {image.dice:.3f}{other}")
     if compared:
         parts.append("not compared yet" if image.alike is None else f"Dice between both {image.alike:.3f}")
-    if not areas:
+    if not view.classes:
         return " · ".join(parts)
-    return f"{parts[0]}: {areas}\n" + " · ".join(parts[1:])
+    return f"{parts[0]}{f': {areas}' if areas else ''}\n" + " · ".join(parts[1:])
 
 
 def _with_area(view: SetView, image: Shown, threshold: float) -> Shown:

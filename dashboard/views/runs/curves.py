@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 from dashboard.facts import urls
 from dashboard.facts.rounds import round_starts, round_views
 from dashboard.facts.run_metrics import DICE_NAME, IOU_NAME, MOST_CLASSES, MetricHistory, numbered
-from dashboard.server.resources import database, settings
+from dashboard.server.resources import artifacts, database, settings
 from dashboard.ui import charts
-from dashboard.views.runs.facts import LiveStatus, RunHead, kept_curves, live_status, run_head
+from dashboard.views.runs.facts import LiveStatus, Probe, RunHead, kept_curves, live_status, run_head
 from dashboard.views.runs.live_facts import Number, numbers, version
 from dashboard.views.runs.story import so_far
 from db.models import utc_now
+from engine.store import keys as stored
 from engine.training.run_details import mean_note
 
 CHART_PX = 260
@@ -124,7 +125,7 @@ class News:
     """A run as of `version`, after `epoch` epochs: what an open page updates without running its script.
 
     `sentence` describes its course, with **bold** words; `figures` are {name: Plotly figure}; `masks` are
-    {probe image: URL of the mask predicted after the epoch}.
+    {probe image: URL of the mask predicted after the epoch}, and `classes` those of its class numbers, where there are.
     """
 
     version: str
@@ -133,6 +134,7 @@ class News:
     sentence: str
     figures: dict[str, dict[str, Any]]
     masks: dict[str, str]
+    classes: dict[str, str | None]
 
 
 def latest_news(run_id: str, chosen: CurveSettings) -> News | None:
@@ -158,4 +160,12 @@ def news(head: RunHead, status: LiveStatus, chosen: CurveSettings) -> News:
         sentence=so_far(curves, head.reference, status.best_epoch),
         figures=figures(head, history, chosen, status.best_epoch, starts),
         masks={probe.image_id: urls.probe(head.id, epoch, probe.image_id) for probe in head.probes} if epoch else {},
+        classes={probe.image_id: probe_classes(head, epoch, probe) for probe in head.probes} if epoch else {},
     )
+
+
+def probe_classes(head: RunHead, epoch: int, probe: Probe) -> str | None:
+    """Return the URL of the class numbers of a probe image after an epoch; None for foreground alone, and where an
+    earlier version trained the epoch."""
+    stored_there = head.classes and artifacts().exists(stored.probe_classes_key(head.id, epoch, probe.image_id))
+    return urls.probe_classes(head.id, epoch, probe.image_id) if stored_there else None

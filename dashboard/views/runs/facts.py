@@ -50,7 +50,8 @@ class Probe:
 class RunHead:
     """What stays the same while a run trains. `classes` are the names, background first; () for foreground alone.
 
-    `class_colours` are theirs, and `changed_classes` says how they differ from those of the dataset now.
+    `class_colours` are theirs, `changed_classes` says how they differ from those of the dataset now, and
+    `truth_in_classes` whether truth has them, as for `runs.truth_in_classes`.
     """
 
     id: str
@@ -74,6 +75,7 @@ class RunHead:
     classes: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
     changed_classes: str = ""
+    truth_in_classes: runs.TruthClasses | None = None
 
     @property
     def changed(self) -> tuple[ConfigRow, ...]:
@@ -176,6 +178,7 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
         classes=class_names(run.classes),
         class_colours=tuple(class_colours(with_present_colours(run.classes, dataset.classes))),
         changed_classes=runs.changed_classes(run, dataset),
+        truth_in_classes=runs.truth_in_classes(session, run, dataset),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.facts import train, urls, wording
+from dashboard.facts.reference_maps import Maps, label_maps, truth_maps
 from dashboard.facts.rounds import (
     Comparison,
     RoundView,
@@ -19,10 +20,12 @@ from dashboard.facts.rounds import (
 )
 from dashboard.facts.run_metrics import MetricHistory, metric_names
 from dashboard.server.resources import artifacts, database, settings
-from dashboard.ui import charts, pictures
+from dashboard.ui import charts
+from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.pictures import class_legend
 from dashboard.views.runs.advice import Advice
-from dashboard.views.runs.curves import curve_controls, figures, shared_history
+from dashboard.views.runs.curves import curve_controls, figures, probe_classes, shared_history
 from dashboard.views.runs.facts import LiveStatus, Probe, RunHead, run_facts
 from dashboard.views.runs.live_facts import Number, numbers, version
 from dashboard.views.runs.story import Story, story
@@ -40,6 +43,7 @@ MASK_MODES: dict[str, Mode] = {
     "Side by side": "side by side",
 }
 ROUND_MODES: dict[str, Mode] = {"Side by side": "side by side", "What changed": "errors"}
+CLASS_HELP = "With one class, masks, reference and errors are of that class alone."
 ADVICE_PAGES = {
     "train": ("Open on the Train page", "views/train/page.py", ":material/model_training:"),
     "labels": ("Go to Labels", "views/labels/page.py", ":material/auto_fix_high:"),
@@ -222,18 +226,30 @@ def masks_through_epochs(
         )
         epoch = live_epoch() if following and live_epoch else _epoch_slider(head.id, sorted(history.by_epoch))
         mode, threshold = _mask_controls(MASK_MODES, "probe")
+        only_class = choose_class(head.classes, f"runs-class-{head.id}", CLASS_HELP, persist_state="session") or None
+    tiles = [_probe_tile(head, epoch, probe, mode) for probe in head.probes]
+    if head.classes and mode != "errors":
+        class_legend(
+            head.classes,
+            [only_class] if only_class else range(1, len(head.classes)),
+            colours=head.class_colours,
+            undivided=not all(tile.classes for tile in tiles),
+        )
     mask_grid(
-        [_probe_tile(head, epoch, probe) for probe in head.probes],
+        tiles,
         key=f"runs-probes-{head.id}",
         mode=mode,
         threshold=threshold,
         tile_px=460 if mode == "side by side" else 230,
         aspect=_aspect(head),
         selectable=False,
+        only_class=only_class,
+        class_colours=head.class_colours,
         follows=follows if following else None,
     )
     reference = "truth" if head.reference == "truth" else "the pseudo-label that this run was trained on"
-    st.caption(f"The reference is {reference}.")
+    undivided = bool(head.classes) and not (head.label_set_id or head.truth_in_classes)
+    st.caption(f"The reference is {reference}{', which no longer has the classes of this run' if undivided else ''}.")
     return following
 
 
@@ -250,18 +266,30 @@ def _aspect(head: RunHead) -> float:
     return statistics.median(probe.aspect for probe in head.probes)
 
 
-def _probe_tile(head: RunHead, epoch: int, probe: Probe) -> Tile:
-    reference = urls.truth(head.dataset_id, probe.image_id, 384, version=head.truth_version)
-    if head.label_set_id:
-        reference = urls.label(head.label_set_id, probe.image_id, 384)
+def _probe_tile(head: RunHead, epoch: int, probe: Probe, mode: Mode) -> Tile:
+    reference, classes = _reference(head, probe.image_id), probe_classes(head, epoch, probe)
+    if mode == "errors" and not (classes and reference.classes):  # classes on both sides, or foreground on both
+        reference, classes = _reference(head, probe.image_id, in_classes=False), None
+    if not probe.has_reference:
+        reference = Maps(None)
     return Tile(
         id=probe.image_id,
         title=probe.name,
         image=urls.image(head.dataset_id, probe.image_id, 384),
         mask=urls.probe(head.id, epoch, probe.image_id),
-        reference=reference if probe.has_reference else None,
+        reference=reference.levels,
         badge=probe.split,
+        classes=classes,
+        reference_classes=reference.classes,
     )
+
+
+def _reference(head: RunHead, image_id: str, in_classes: bool = True) -> Maps:
+    """Return what the run was trained on, with its classes if it has several."""
+    if head.label_set_id:
+        return label_maps(head.label_set_id, image_id, 384, in_classes=in_classes and bool(head.classes))
+    truth, version = head.truth_in_classes if in_classes else None, head.truth_version
+    return truth_maps(head.dataset_id, image_id, 384, run_id=head.id, in_classes=truth, version=version)
 
 
 def _epoch_slider(run_id: str, epochs: list[int]) -> int:
@@ -327,7 +355,7 @@ def _round_masks(head: RunHead, views: tuple[RoundView, ...]) -> None:
         mode, threshold = _mask_controls(ROUND_MODES, "round")
     beside = mode == "side by side"
     if head.classes and mode != "errors":
-        pictures.class_legend(head.classes, colours=head.class_colours)
+        class_legend(head.classes, colours=head.class_colours)
     mask_grid(
         [_round_tile(head, number, probe, beside) for probe in head.probes],
         key=f"runs-rounds-{head.id}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -15,14 +15,15 @@ import numpy as np
 from engine.exports.base import RunFormat
 from engine.exports.run_facts import ReportTile, RunFacts, TileRow, story
 from engine.exports.svg_chart import Curve, chart
-from engine.imaging import codec
+from engine.imaging import class_maps, codec
 from engine.training.run_details import DICE_NAME, IOU_NAME
 
 TILE_PX = 320
 """Longest side of a tile's picture: sharp on paper, and some ten kilobytes."""
 
-# The same as on every page, from Okabe and Ito; dashboard.ui.palette says why these three.
-RIGHT, TOO_MUCH, MISSED = (0, 158, 115), (230, 159, 0), (86, 180, 233)
+Colour = tuple[int, int, int]
+# The same as on every page, from Okabe and Ito; dashboard.ui.palette says why these four.
+RIGHT, TOO_MUCH, MISSED, WRONG_CLASS = (0, 158, 115), (230, 159, 0), (86, 180, 233), (136, 0, 255)
 OPACITY = 0.6
 MOST_CLASSES = 20
 """More curves than this in one chart could not be told apart."""
@@ -46,7 +47,7 @@ def report(facts: RunFacts, rows: Sequence[TileRow]) -> str:
         + "\n".join(
             part for part in (_head(facts), _scores(facts), _story(facts), _classes(facts), _charts(facts)) if part
         )
-        + _tiles(rows)
+        + _tiles(facts, rows)
         + _settings(facts)
         + _epochs(facts)
         + "\n</main>\n</body>\n</html>\n"
@@ -146,34 +147,71 @@ def _charts(facts: RunFacts) -> str:
     return f"<h2>Curves</h2>\n{note}<div class=charts>{shown}</div>" if shown else ""
 
 
-def _tiles(rows: Sequence[TileRow]) -> str:
-    if not any(row.tiles for row in rows):
+def _tiles(facts: RunFacts, rows: Sequence[TileRow]) -> str:
+    shown = [tile for row in rows for tile in row.tiles]
+    if not shown:
         return ""
-    keys = (("right", RIGHT), ("too much", TOO_MUCH), ("missed", MISSED))
-    legend = "".join(f'<span class=swatch style="background:rgb{colour}"></span>{word}' for word, colour in keys)
-    found = f"\n<p class=soft>Left the image, right its mask against the reference:{legend}.</p>"
+    errors = [("right", f"rgb{RIGHT}"), ("too much", f"rgb{TOO_MUCH}"), ("missed", f"rgb{MISSED}")]
+    if any(tile.apart for tile in shown):
+        errors.insert(1, ("wrong class", f"rgb{WRONG_CLASS}"))
+    if facts.classes:
+        present = sorted({int(number) for tile in shown for number in np.unique(tile.mask) if number})
+        classes = _legend((facts.classes[number], facts.class_colours[number]) for number in present)
+        masks = f"its mask in the colours of its classes{f':{classes}' if present else ''}, and its mask"
+        found = f"\n<p class=soft>From left to right the image, {masks} against the reference:{_legend(errors)}.</p>"
+    else:
+        found = f"\n<p class=soft>Left the image, right its mask against the reference:{_legend(errors)}.</p>"
     for row in rows:
         if row.tiles:
-            tiles = "".join(_tile(tile, row.score_name) for tile in row.tiles)
+            tiles = "".join(_tile(tile, row.score_name, facts.class_colours) for tile in row.tiles)
             found += f"\n<h2>{escape(row.heading)}</h2>\n<div class=tiles>{tiles}</div>"
     return found
 
 
-def _tile(tile: ReportTile, score_name: str) -> str:
+def _legend(entries: Iterable[tuple[str, str]]) -> str:
+    swatch = '<span class=entry><span class=swatch style="background:{}"></span>{}</span>'
+    return "".join(swatch.format(colour, escape(word)) for word, colour in entries)
+
+
+def _tile(tile: ReportTile, score_name: str, colours: Sequence[str]) -> str:
     shape = codec.fit_longest_side(tile.image.shape[:2], TILE_PX)
     small = codec.resize_image(tile.image, shape)
-    errors = _with_errors(small, codec.resize_mask(tile.mask, shape), codec.resize_mask(tile.reference, shape))
+    mask, reference = (
+        codec.resize_mask(classes > 0, shape) * class_maps.resize_classes(classes, shape)
+        for classes in (tile.mask, tile.reference)
+    )
+    errors = _overlaid(small, _errors(mask, reference) if tile.apart else _errors(mask > 0, reference > 0))
     name = escape(tile.name)
+    pictures = [f'<img src="{_data_uri(small)}" alt="{name}">']
+    if colours:
+        drawn = _overlaid(small, [(mask == n, _rgb(colours[n])) for n in np.unique(mask).tolist() if n])
+        pictures.append(f'<img class=overlay src="{_data_uri(drawn)}" alt="Classes of the mask of {name}">')
+    pictures.append(f'<img class=overlay src="{_data_uri(errors)}" alt="Mask of {name} against the reference">')
     return (
-        f'<div class=tile><div class=pair><img src="{_data_uri(small)}" alt="{name}">'
-        f'<img class=overlay src="{_data_uri(errors)}" alt="Mask of {name} against the reference"></div>'
+        f'<div class=tile><div class="pair{" three" if colours else ""}">{"".join(pictures)}</div>'
         f"<p>{name}<br><b>{tile.score:.3f}</b> {escape(score_name)}</p></div>"
     )
 
 
-def _with_errors(image: np.ndarray, mask: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def _errors(mask: np.ndarray, reference: np.ndarray) -> list[tuple[np.ndarray, Colour]]:
+    """Return where, bool (H, W), two class maps agree and differ, and in which colour to show that."""
+    there, wanted = mask > 0, reference > 0
+    return [
+        (there & (mask == reference), RIGHT),
+        (there & wanted & (mask != reference), WRONG_CLASS),
+        (there & ~wanted, TOO_MUCH),
+        (~there & wanted, MISSED),
+    ]
+
+
+def _rgb(code: str) -> Colour:
+    red, green, blue = bytes.fromhex(code[1:])
+    return red, green, blue
+
+
+def _overlaid(image: np.ndarray, parts: Iterable[tuple[np.ndarray, Colour]]) -> np.ndarray:
     drawn = image.astype(np.float32)
-    for where, colour in ((mask & reference, RIGHT), (mask & ~reference, TOO_MUCH), (~mask & reference, MISSED)):
+    for where, colour in parts:
         drawn[where] += OPACITY * (np.asarray(colour, np.float32) - drawn[where])
     return drawn.round().astype(np.uint8)
 

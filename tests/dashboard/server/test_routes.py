@@ -195,6 +195,17 @@ def test_predicted_classes_come_whole_and_smaller_with_no_number_between_theirs(
     assert served.ask(address, sec_fetch_site="cross-site").status == 403
 
 
+def test_classes_of_a_probe_image_come_beside_its_probability(dashboard, discs, served):
+    run_id, _ = add_predictions(dashboard, discs)
+    image_id = image_ids(dashboard, discs.id)[0]
+    classes = np.where(ramp() < 128, 1, 3).astype(np.uint8)
+    dashboard.files.write(stored.probe_key(run_id, 2, image_id), codec.encode_png(ramp()))
+    assert served.ask(urls.probe_classes(run_id, 2, image_id)).status == 404
+    dashboard.files.write(stored.probe_classes_key(run_id, 2, image_id), codec.encode_png(classes))
+    assert (pixels(served.ask(urls.probe_classes(run_id, 2, image_id))) == classes).all()
+    assert (pixels(served.ask(urls.probe(run_id, 2, image_id))) == ramp()).all()
+
+
 @pytest.mark.parametrize(
     "path",
     [

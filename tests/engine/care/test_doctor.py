@@ -24,6 +24,7 @@ from engine.labelling.base import find_method
 from engine.store import keys as stored
 from engine.work.worker import work
 from tests.support.calling import call
+from tests.support.drawn_class_run import add_class_dataset, add_class_run, set_of
 from tests.support.installation import add_discs, disc
 from tests.support.predicted import add_label_set, add_run
 from tests.support.training_job import submit_train
@@ -114,10 +115,25 @@ def test_labels_whose_class_maps_are_gone_are_removed_whole(installation, tmp_pa
     gone = image_ids(installation, dataset)[0]
     installation.files.delete(stored.label_classes_key(label_set.id, gone))
     report = examine(installation)
-    assert kinds(report) == ["missing_label"]
+    assert kinds(report) == ["missing_label_class"]
+    assert "1 class map is gone in label set 'halves'." in report.findings[0].sentence
+    assert (report.checked["labels"], report.checked["class maps"]) == (3, 3)
     repaired(installation, report)
     assert not installation.files.exists(stored.label_key(label_set.id, gone))
-    assert not {"missing_label", "orphan"} & set(kinds(examine(installation)))
+    assert not {"missing_label_class", "orphan"} & set(kinds(examine(installation)))
+
+
+def test_class_maps_of_predictions_are_counted_apart_from_them(installation):
+    dataset = add_class_dataset(installation, 3)
+    set_id = set_of(installation, add_class_run(installation, dataset))
+    gone = image_ids(installation, dataset)[0]
+    installation.files.delete(stored.prediction_classes_key(set_id, gone))
+    report = examine(installation)
+    assert (report.checked["predictions"], report.checked["class maps"]) == (3, 3)
+    assert "missing_prediction_class" in kinds(report) and "missing_prediction" not in kinds(report)
+    repaired(installation, report)
+    assert not installation.files.exists(stored.prediction_key(set_id, gone))
+    assert "missing_prediction_class" not in kinds(examine(installation))
 
 
 def test_thumbnails_are_created_again(full):

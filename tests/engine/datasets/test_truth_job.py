@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from db import datasets, submissions
-from db.models import Dataset, Image, Job
+from db.models import Dataset, Image, Job, Prediction
 from engine.datasets import truth_job
 from engine.imaging import codec
 from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
+from tests.support.drawn_class_run import add_class_dataset, add_class_run, set_of, truth_map
 from tests.support.installation import Installation, add_discs, disc, mask_png
 from tests.support.training_job import Context
 
@@ -129,3 +130,21 @@ def zipped(folder: Path) -> Path:
         for file in sorted(folder.glob("*.png")):
             archive.write(file, file.name)
     return folder / "masks.zip"
+
+
+def test_new_truth_scores_foreground_where_a_class_map_is_gone(installation, tmp_path):
+    dataset = add_class_dataset(installation, 3)
+    set_id = set_of(installation, add_class_run(installation, dataset))
+    folder = tmp_path / "truth"
+    folder.mkdir()
+    with installation.database.reading() as session:
+        images = datasets.images(session, dataset.id)
+    for number, image in enumerate(images):
+        (folder / f"{Path(image.name).stem}.png").write_bytes(codec.encode_png(truth_map(number) * 100))
+    gone = images[0].id
+    installation.files.delete(stored.prediction_classes_key(set_id, gone))
+    truth_job.run(submit(installation, dataset, {"kind": "folder", "path": str(folder)}), Context(installation))
+    with installation.database.reading() as session:
+        rows = session.query(Prediction).filter_by(prediction_set_id=set_id).all()
+    assert {row.image_id for row in rows if row.truth_confusion is None} == {gone}
+    assert all(row.truth_dice == 1 and row.truth_counts for row in rows)

@@ -15,7 +15,7 @@ from skimage import data
 
 from db import datasets, exports, recipes, runs, submissions
 from db.datasets import InUse
-from db.models import Dataset, LabelSet, Run
+from db.models import Dataset, Image, LabelSet, Prediction, Run
 from db.submissions import NotReady
 from engine.core.network_parameters import ModelParams
 from engine.core.run_config import RunConfig
@@ -204,6 +204,24 @@ def test_a_report_tells_best_and_worst_against_truth(installation, dataset):
     assert "Worst validation masks" in page and "Best validation masks" in page
     assert page.count("<img") == 4  # two validation images, the image and its mask each
     assert "mean of the masks of 2 validation images with truth" in page
+
+
+def test_a_report_of_several_classes_ranks_and_compares_them(installation):
+    classes = add_classes(installation)
+    run, _ = add_class_run(installation, classes)
+    result = export.run(submit(installation, "run", run.id, "report"), Context(installation))
+    page = installation.files.read(result["key"]).decode()
+    assert page.count("<img") == 9 and "wrong class" in page
+    assert "</b> Dice of classes vs truth" in page
+    with installation.database.writing() as session:
+        names = [{"index": index, "name": name} for index, name in enumerate(("background", "a", "b", "c"))]
+        datasets.set_classes(session, classes.id, names, [min(value, 3) for value in range(256)])
+        session.get_one(Run, run.id).label_set_id = None
+        session.query(Image).update({"truth_values": []})  # truth has no value of the run's classes any more
+        session.query(Prediction).update({"truth_confusion": None})
+    result = export.run(submit(installation, "run", run.id, "report"), Context(installation))
+    page = installation.files.read(result["key"]).decode()
+    assert "</b> Dice vs truth, all classes as foreground" in page and "wrong class" not in page
 
 
 @pytest.mark.slow

@@ -1,16 +1,18 @@
 """The report: whole, small, without a request to anything, and safe with any name."""
 
+import base64
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import cv2
 import numpy as np
 import pytest
 
 from engine.core.run_config import PRESETS
 from engine.core.run_config_text import ConfigRow
 from engine.exports.base import find_format
-from engine.exports.formats.report import report
+from engine.exports.formats.report import MISSED, RIGHT, WRONG_CLASS, report
 from engine.exports.model_card import model_card
 from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow, story
 from engine.exports.svg_chart import Curve, chart
@@ -56,9 +58,9 @@ def facts(**changes):
 
 def tile(name="egg.jpg"):
     image = np.random.default_rng(0).integers(0, 256, (500, 400, 3)).astype(np.uint8)
-    mask = np.zeros((500, 400), bool)
-    mask[100:200] = True
-    return ReportTile(name, 0.25, image, mask, ~mask)
+    mask = np.zeros((500, 400), np.uint8)
+    mask[100:200] = 1
+    return ReportTile(name, 0.25, image, mask, 1 - mask)
 
 
 def test_nothing_in_it_asks_for_anything():
@@ -143,3 +145,32 @@ def test_a_chart_leaves_out_what_is_no_number_and_stays_inside():
     assert chart("Loss", [Curve("a", [(1, float("nan"))], "s0")]) == ""
     assert "<circle" in chart("One epoch", [Curve("a", [(1, 0.0)], "s0")])
     assert "1e-05" in chart("Rate", [Curve("a", [(1, 1e-3), (500, 1e-5), (1000, 0.0)], "s2")], logarithmic=True)
+
+
+def pictures_of(page):
+    """Return every picture of a report, uint8 RGB (H, W, 3)."""
+    data = [base64.b64decode(text) for text in re.findall(r'src="data:image/webp;base64,([^"]+)"', page)]
+    return [cv2.imdecode(np.frombuffer(each, np.uint8), cv2.IMREAD_COLOR)[..., ::-1] for each in data]
+
+
+def test_a_tile_of_several_classes_shows_them_and_where_they_are_wrong():
+    image = np.zeros((200, 200, 3), np.uint8)
+    mask, reference = np.zeros((2, 200, 200), np.uint8)
+    mask[:100], reference[:50], reference[50:150] = 1, 1, 2  # right, wrong class, missed
+    apart = ReportTile("a", 0.5, image, mask, reference, apart=True)
+    page = report(of_classes(), [TileRow("Worst", "Dice of classes vs truth", [apart])])
+    plain, classes, errors = pictures_of(page)
+    assert plain.max() < 10
+
+    def near(pixel, colour):
+        return np.abs(pixel.astype(int) - 0.6 * np.array(colour)).max() < 12
+
+    assert near(classes[20, 100], (0xD5, 0x5E, 0)) and near(classes[80, 100], (0xD5, 0x5E, 0))
+    assert classes[180, 100].max() < 10
+    assert near(errors[20, 100], RIGHT) and near(errors[80, 100], WRONG_CLASS) and near(errors[130, 100], MISSED)
+    assert "</span>wrong class" in page
+    legend = re.search(r"in the colours of its classes: (.+?), and its mask", page).group(1)
+    assert "egg" in legend and "pan" not in legend
+    page = report(of_classes(), [TileRow("Worst", "Dice vs truth", [replace(apart, apart=False)])])
+    assert near(pictures_of(page)[2][80, 100], RIGHT) and "wrong class" not in page
+    assert "in the colours" not in report(facts(), [TileRow("Worst", "Dice vs truth", [tile()])])

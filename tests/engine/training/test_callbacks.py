@@ -1,4 +1,4 @@
-"""What is stored of the probe images: the whole image in its own proportions, however it was framed."""
+"""What is stored of the probe images: the whole image in its own proportions, however it was framed, and classes."""
 
 import numpy as np
 import pytest
@@ -31,3 +31,25 @@ def test_a_probe_is_the_whole_image(tmp_path, framing, shape, stored):
     assert probe[round(0.3 * high) : round(0.45 * high), round(0.6 * wide) :].min() > 200
     assert probe[round(0.65 * high) :].max() < 60
     assert probe[:, : round(0.4 * wide)].max() < 60
+
+
+def test_a_probe_of_several_classes_has_the_foreground_and_the_most_likely_class(tmp_path):
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:, 20:40], image[:, 40:] = (255, 0, 0), (0, 255, 0)  # background, class 1, class 2
+    (tmp_path / "i.png").write_bytes(encode_png(image))
+    (tmp_path / "t.png").write_bytes(encode_png(np.zeros((40, 60), np.uint8)))
+    sample = Sample("a", tmp_path / "i.png", tmp_path / "t.png", "train", probe=True)
+    other = Sample("b", tmp_path / "i.png", tmp_path / "t.png", "train")
+
+    def predict(squares: np.ndarray) -> np.ndarray:
+        classes = squares[..., :2].astype(np.float32) / 255
+        return np.concatenate([1 - classes.sum(axis=-1, keepdims=True), classes], axis=-1)
+
+    with prepared([sample, other], tiny(), tmp_path, lambda *_: None) as (train, validation):
+        Probes(tmp_path, (validation, train), predict)(1, {})
+    levels, classes = (
+        decode_png((tmp_path / f"probe/0001/{name}").read_bytes()) for name in ("a.png", "classes/a.png")
+    )
+    assert levels.shape == classes.shape == (40, 60)
+    assert levels[:, :15].max() < 60 and levels[:, 25:].min() > 200
+    assert (classes[:, 25:35] == 1).all() and (classes[:, 45:] == 2).all()

@@ -58,6 +58,9 @@ def test_a_run_learns_each_class_and_stores_its_scores(installation, framing):
         assert prediction.truth_dice == pytest.approx(metrics.dice(classes > 0, values > 0))
         summed += metrics.confusion_matrix(prediction.truth_confusion, 2)
     assert summed.sum() == 12 * 64 * 64
+    probes = context.read(runs.probe_images, run.id)
+    probed = [stored.probe_classes_key(run.id, epoch, image.id) for epoch in (1, 12) for image, _ in probes]
+    assert probed and all(set(np.unique(codec.decode_png(installation.files.read(key)))) <= {1, 2} for key in probed)
     assert metrics.class_scores(summed).dice.min() > 0.6
 
 

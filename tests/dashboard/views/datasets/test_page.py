@@ -13,7 +13,9 @@ from db.models import Dataset, Image, Job, JobStatus, LabelSet, new_id
 from engine.store import keys as stored
 from tests.assets.bad_files import disk, encoded, picture
 from tests.support.installation import add_discs
+from tests.support.live_page import given
 from tests.support.pressing import press_in_dialog
+from tests.support.several_classes import add_eggs_and_pans
 
 PAGE = "views/datasets/page.py"
 
@@ -392,3 +394,25 @@ def test_truth_is_removed_after_a_confirmation(open_page, submitted, installatio
         row, images = session.get_one(Dataset, dataset.id), datasets.images(session, dataset.id)
     assert (row.truth_count, row.classes, [image.has_truth for image in images]) == (0, [], [False, False])
     assert not installation.files.exists(stored.truth_key(dataset.id, images[0].id))
+
+
+def test_truth_of_several_classes_is_in_their_colours_with_a_legend_and_a_filter(open_page, installation):
+    dataset = add_eggs_and_pans(installation)
+    at = open_page(PAGE, dataset=dataset.id)
+    assert not at.exception
+    assert any("6 images · 6 with truth · 2 classes" in caption.value for caption in at.caption)
+
+    def drawn():
+        grid = next(data for data in given(at) if data.get("tiles"))
+        legend = next(html.proto.body for html in at.get("html") if "border-radius:3px" in html.proto.body)
+        return grid, legend
+
+    grid, legend = drawn()
+    assert all("classes=1" in tile["reference_classes"] and tile["mask"] is None for tile in grid["tiles"])
+    assert grid["settings"]["only_class"] is None and "egg" in legend and "pan" in legend
+    at.selectbox(f"class-{dataset.id}").set_value("pan").run()
+    assert not at.exception
+    grid, legend = drawn()
+    assert grid["settings"]["only_class"] == 2 and "egg" not in legend
+    at.segmented_control("overlay").set_value("Images only").run()
+    assert not any("border-radius:3px" in html.proto.body for html in at.get("html"))

@@ -22,6 +22,7 @@ from tests.support.drawn_class_run import (
     set_of,
 )
 from tests.support.installation import add_discs
+from tests.support.live_page import given
 
 
 def view_of(installation, set_id):
@@ -66,7 +67,10 @@ def test_the_mask_of_another_network_has_classes_only_where_they_are_the_same(in
     shown = Shown("i", "a.png", 8, 8, 0.5, None, 0.5, 0.5, True, None, (0.5,))
     drawn = []
     monkeypatch.setattr(image, "viewer", lambda panes, **_: drawn.extend(panes))
-    for same, network in ((True, rival), (False, replace(rival, classes=("background", "car", "lane")))):
+    for same, network in (
+        (True, rival),
+        (False, replace(rival, class_identities=(("background", None), ("class 1", 1)))),
+    ):
         tile = masks._tile(view, network, shown, "Side by side")
         assert "/classes/" in tile.classes and bool(tile.reference_classes) is same and tile.reference
         image.prediction_image(view, network, shown, 0.5, 0.5, wipe=False)
@@ -102,6 +106,20 @@ def test_an_image_shows_the_area_of_each_class_and_a_foreground_score(open_page,
     at.slider(key="threshold").set_value(0.95).run()
     shown = {metric.label: metric.value for metric in at.metric}
     assert shown["Mask covers"] == "0.0%" and "Egg covers" not in shown
+
+
+def test_one_class_can_be_chosen_and_areas_keep_their_line(open_page, installation, run):
+    set_id = set_of(installation, run)
+    at = open_page(PAGE, set=set_id, **{"class": "pan"})
+    assert not at.exception
+    grid = next(data for data in given(at) if data.get("tiles"))
+    assert grid["settings"]["only_class"] == 2
+    legends = [html.proto.body for html in at.get("html") if "border-radius:3px" in html.proto.body]
+    assert len(legends) == 1 and "pan" in legends[0] and "egg" not in legends[0]
+    assert all(tile["subtitle"].startswith("area ") and tile["subtitle"].count("\n") == 1 for tile in grid["tiles"])
+    at.slider(key="threshold").set_value(0.95).run()  # no mask is left, so there is no area of a class
+    grid = next(data for data in given(at) if data.get("tiles"))
+    assert all(tile["subtitle"].startswith("area 0.0%\nForeground Dice") for tile in grid["tiles"])
 
 
 def test_names_of_classes_are_shown_literally(open_page, installation):

@@ -11,13 +11,17 @@ from dashboard.facts import wording
 from dashboard.facts.class_results import class_results
 from dashboard.ui import palette
 from dashboard.views.runs.confusion_chart import confusion_figure
+from dashboard.views.runs.curves import CurveSettings, latest_news
 from dashboard.views.runs.facts import run_facts
 from dashboard.views.runs.story import story
 from db import datasets, runs
 from db.models import Run, utc_now
+from engine.imaging import codec
 from engine.imaging.class_confusion import class_confusion
+from engine.store import keys as stored
 from tests.dashboard.views.runs.test_page import PAGE, texts
 from tests.support.installation import add_discs
+from tests.support.live_page import given
 from tests.support.predicted import add_run
 from tests.support.several_classes import add_eggs_and_pans, add_run_of_classes
 
@@ -139,3 +143,49 @@ def test_a_truth_with_other_classes_says_that_nothing_can_be_compared(installati
     app = open_page(PAGE, run=run.id)
     assert not app.exception
     assert "None of these images has truth with the classes of this run" in texts(app)
+
+
+def probe_tiles(app) -> tuple[list[dict], dict]:
+    """Return the tiles of the probe images as the browser gets them, and the data of their grid."""
+    grid = next(data for data in given(app) if any("/probe/" in (tile["mask"] or "") for tile in data.get("tiles", [])))
+    return grid["tiles"], grid
+
+
+def add_probes(installation, run, *, classes: bool) -> None:
+    with installation.database.writing() as session:
+        images = datasets.images(session, run.dataset_id)
+        rows = [{"image_id": image.id, "split": "validation", "probe": True} for image in images]
+        runs.set_split(session, run.id, rows)
+    for image in images if classes else ():
+        key = stored.probe_classes_key(run.id, 3, image.id)
+        installation.files.write(key, codec.encode_png(np.ones((8, 8), np.uint8)))
+
+
+def test_masks_through_the_epochs_have_classes_a_legend_and_a_filter(installation, open_page, run):
+    add_probes(installation, run, classes=True)
+    app = open_page(PAGE, run=run.id)
+    tiles, grid = probe_tiles(app)
+    assert all("/probe/3/classes/" in tile["classes"] and "classes=1" in tile["reference_classes"] for tile in tiles)
+    assert not any(tile["reference"] for tile in tiles) and grid["settings"]["only_class"] is None
+    app.segmented_control(key="runs-probe-mode").set_value("Fill").run()
+    app.selectbox(key=f"runs-class-{run.id}").set_value("pan").run()
+    assert not app.exception
+    tiles, grid = probe_tiles(app)
+    assert grid["settings"]["only_class"] == 2 and grid["colours"]["classes"][1] == palette.class_colour(2)
+    legends = [html.proto.body for html in app.get("html") if "border-radius:3px" in html.proto.body]
+    assert any("pan" in legend and "egg" not in legend for legend in legends)
+
+
+def test_epochs_of_an_earlier_version_compare_foreground_and_say_so(installation, open_page, run):
+    add_probes(installation, run, classes=False)
+    app = open_page(PAGE, run=run.id)
+    assert all(tile["reference"] and not tile["classes"] for tile in probe_tiles(app)[0])
+    app.segmented_control(key="runs-probe-mode").set_value("Fill").run()
+    assert any("foreground, not told apart" in html.proto.body for html in app.get("html"))
+
+
+def test_news_of_an_epoch_name_the_classes_of_its_masks(installation, dashboard, run):
+    add_probes(installation, run, classes=True)
+    news = latest_news(run.id, CurveSettings())
+    assert news.epoch == 3 and all("/probe/3/classes/" in address for address in news.classes.values())
+    assert set(news.classes) == set(news.masks)
