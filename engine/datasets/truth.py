@@ -332,7 +332,8 @@ def _void(found: ValueFacts, keys: Mapping[int, Key]) -> set[int]:
     numbers = {int(value) for value in np.flatnonzero(found.counts) if 0 < value < VOID}
     if any(value > VOID_GAP for value in numbers) or _are_objects(found, [*numbers, VOID]):
         return set()
-    beside = any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
+    marked = [mask if len(mask) > 1 else numbers for mask in found.masks if VOID in mask]  # or nobody labelled it
+    beside = any(0 < value < INDEX_LIMIT for mask in marked for value in mask)
     return {VOID} if beside else set()
 
 
@@ -356,11 +357,12 @@ def _is_binary_mix(found: ValueFacts) -> bool:
 
 
 def _holds_indices(found: ValueFacts) -> bool:
-    """Return whether all values are small, but for 255 where it is rarer than what it could be the edge of."""
+    """Return whether all values are small, but for 255 where it is rarer than what it could edge, or alone in masks."""
     counts = found.counts
-    if counts[INDEX_LIMIT:VOID].any():
-        return False
-    return not counts[VOID] or counts[1:INDEX_LIMIT].sum() * 2 >= counts[VOID]
+    if counts[INDEX_LIMIT:VOID].any() or not counts[VOID]:
+        return not counts[INDEX_LIMIT:].any()
+    indices = int(counts[1:INDEX_LIMIT].sum())
+    return indices > 0 if all(len(mask) == 1 for mask in found.masks if VOID in mask) else indices * 2 >= counts[VOID]
 
 
 def _are_objects(found: ValueFacts, values: Sequence[int]) -> bool:

@@ -95,6 +95,13 @@ def test_255_beside_class_indices_is_ignored():
     assert [found.lookup[value] for value in (0, 1, 2, 15, 255)] == [0, 1, 2, 3, IGNORE]
 
 
+def test_masks_that_are_wholly_255_among_class_indices_are_ignored():
+    indices = np.zeros((30, 40), np.uint8)
+    indices[5:15, 5:15], indices[20:25, 20:30] = 1, 2
+    found = propose(indices, np.full((30, 40), 255, np.uint8), np.full((30, 40), 255, np.uint8))
+    assert (peaks(found), found.lookup[255]) == ([0, 1, 2], IGNORE)
+
+
 @pytest.mark.parametrize("ones", [1, 6, 11])
 def test_masks_of_0_and_1_among_masks_of_0_and_255_are_the_same_foreground(ones):
     found = propose(*[disk(value=1)] * ones, *[disk(value=255)] * (12 - ones))
