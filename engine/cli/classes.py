@@ -59,7 +59,7 @@ def _change(session: Session, row: Dataset, text: str) -> None:
     codes = {str(key).lower(): code for code, key in datasets.truth_codes(session, row.id)}
     names: dict[int, str] = {}
     for part in text.split(","):
-        value, separator, name = (piece.strip() for piece in part.partition("="))
+        value, separator, name = (" ".join(piece.split()) for piece in part.partition("="))
         code = codes.get(value.lower(), int(value) if value.isdecimal() and int(value) <= 255 else None)
         if not separator or not name or len(name) > 60 or code is None:
             raise CommandFailed(

@@ -11,6 +11,9 @@ from db import jobs, runs
 from db.models import Dataset, Run
 from engine.training.run_details import encoder_weights
 
+MOST_NAMED = 20
+"""So many classes are named in a sentence; JSON has all."""
+
 
 def run_result(session: Session, run: Run) -> dict[str, Any]:
     """Return a run as JSON; with "classes", where it tells several apart, `val_dice` and `val_iou` are their means."""
@@ -63,7 +66,8 @@ def validation(result: dict[str, Any]) -> str:
         return "no score on validation images"
     if not classes:
         return f"validation soft Dice {score:.4f}"
-    each = ", ".join(f"{entry['name']} {_number(entry['val_dice'])}" for entry in classes)
+    each = ", ".join(f"{entry['name']} {_number(entry['val_dice'])}" for entry in classes[:MOST_NAMED])
+    each += f" and {len(classes) - MOST_NAMED} more" if len(classes) > MOST_NAMED else ""
     return f"mean validation Dice {score:.4f}: {each}"
 
 

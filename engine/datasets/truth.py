@@ -14,16 +14,14 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from engine.core.network_parameters import MOST_CLASSES
 from engine.datasets.truth_codes import OTHERS
 from engine.datasets.truth_file import IGNORED, INDEX_LIMIT, Key, are_scattered, is_name, ragged
 from engine.imaging.class_colours import COLOUR
-from engine.imaging.class_maps import IGNORE
+from engine.imaging.class_maps import IGNORE, check_count
 
-VOID = 255
-"""Beside class indices in one mask, this value marks what nobody labelled (Pascal VOC, Cityscapes)."""
-
-VOID_GAP = 200
-"""Class numbers beside a void 255 lie below this."""
+VOID, VOID_GAP = 255, 200
+"""Beside class numbers below 200 in one mask, 255 marks what nobody labelled (Pascal VOC, Cityscapes)."""
 
 FEW_VALUES = 8
 MIN_DISTANCE = 8
@@ -35,7 +33,7 @@ MIN_SHARE, MIN_SHARE_OF_NONZERO = 0.0005, 0.02
 ISOLATION = 4.0
 """A peak stands out from the values around it at least so many times."""
 
-MOST_CLASSES = 20
+MOST_NUMBERED = 20
 """More ids than this are objects, not classes, unless the same ones return in image after image."""
 
 FEWEST_OBJECTS = 5
@@ -126,11 +124,6 @@ def facts(masks: Iterable[Sequence[ValueRow]]) -> ValueFacts:
     return ValueFacts(sums[0], sums[1], sums[2], sums[3], tuple(found))
 
 
-def class_map(values: np.ndarray, lookup: Sequence[int]) -> np.ndarray:
-    """Return the class index, uint8 (H, W), of truth values, uint8 (H, W)."""
-    return np.asarray(lookup, np.uint8)[values]
-
-
 def propose_classes(
     found: ValueFacts, keys: Mapping[int, Key] | None = None, objects: bool | None = None
 ) -> TruthClasses:
@@ -177,6 +170,10 @@ def concerns(found: ValueFacts, lookup: Sequence[int], keys: Mapping[int, Key] |
         why = ", because it touches the borders most" if touches else ""
         what = "A negative number" if _is_negative(value, keys or {}) else _shown(value, keys or {})
         sentences.append(f"No truth mask contains the value 0. {what} is taken as background{why}: check this.")
+    values = np.flatnonzero(found.counts).tolist()
+    if len(values) > 1 + MOST_CLASSES and classes[classes != IGNORE].max() == 1 and not _are_objects(found, values[1:]):
+        what = f"The truth masks have {len(values)} values. They are taken as objects of one class"
+        sentences.append(f"{what}, as at most {MOST_CLASSES} classes can be told apart.")
     share = found.counts[~background & (classes != IGNORE)].sum() / total
     if share > MOSTLY_FOREGROUND:
         sentences.append(
@@ -208,7 +205,7 @@ def from_names(names: Mapping[int, str], occurring: Iterable[int]) -> TruthClass
     "background" is class 0, names of `IGNORE_NAMES` are ignored, and values of one name are one class.
 
     Raises:
-        ValueError: nothing is called background, or nothing else is named. The sentence lists the names.
+        ValueError: nothing is called background, nothing else is named, or there are too many classes.
     """
     order = list(dict.fromkeys(name for _, name in sorted(names.items()) if name.lower() not in IGNORE_NAMES))
     background = next((name for name in order if name.lower() == "background"), None)
@@ -218,6 +215,7 @@ def from_names(names: Mapping[int, str], occurring: Iterable[int]) -> TruthClass
     order.remove(background)
     if not order:
         raise ValueError(f"At least one value must have a class other than background and ignore. Got {given}.")
+    check_count(len(order))
     index = {background: 0} | {name: number for number, name in enumerate(order, start=1)}
     known = sorted(names)
     nearest = np.abs(np.arange(256)[:, np.newaxis] - known).argmin(axis=1)
@@ -262,7 +260,7 @@ def _named(found: ValueFacts, keys: Mapping[int, Key]) -> TruthClasses:
 
 
 def _exact(found: ValueFacts, keys: Mapping[int, Key], objects: bool | None = None) -> TruthClasses:
-    """Return one class for each value that occurs, or one for all objects."""
+    """Return one class for each value that occurs, or one for all objects and for more values than classes."""
     values = [int(value) for value in np.flatnonzero(found.counts)]
     void = _void(found, keys)
     if 0 not in values and void and (len(values) < 3 or _is_negative_background(found, keys)):
@@ -272,7 +270,7 @@ def _exact(found: ValueFacts, keys: Mapping[int, Key], objects: bool | None = No
     background = 0 if 0 in values or not values else _border_value(found, set(values) - void)
     others = [value for value in values if value != background and value not in void]
     lookup = np.zeros(256, int)
-    if others and (_are_objects(found, others) if objects is None else objects):
+    if len(others) > MOST_CLASSES or (others and (_are_objects(found, others) if objects is None else objects)):
         classes = [("background", background), ("object", others[0])]
         lookup[others] = 1
     else:
@@ -334,7 +332,8 @@ def _void(found: ValueFacts, keys: Mapping[int, Key]) -> set[int]:
     numbers = {int(value) for value in np.flatnonzero(found.counts) if 0 < value < VOID}
     if any(value > VOID_GAP for value in numbers) or _are_objects(found, [*numbers, VOID]):
         return set()
-    beside = any(VOID in mask and any(0 < value < INDEX_LIMIT for value in mask) for mask in found.masks)
+    marked = [mask if len(mask) > 1 else numbers for mask in found.masks if VOID in mask]  # or nobody labelled it
+    beside = any(0 < value < INDEX_LIMIT for mask in marked for value in mask)
     return {VOID} if beside else set()
 
 
@@ -358,11 +357,12 @@ def _is_binary_mix(found: ValueFacts) -> bool:
 
 
 def _holds_indices(found: ValueFacts) -> bool:
-    """Return whether all values are small, but for 255 where it is rarer than what it could be the edge of."""
+    """Return whether all values are small, but for 255 where it is rarer than what it could edge, or alone in masks."""
     counts = found.counts
-    if counts[INDEX_LIMIT:VOID].any():
-        return False
-    return not counts[VOID] or counts[1:INDEX_LIMIT].sum() * 2 >= counts[VOID]
+    if counts[INDEX_LIMIT:VOID].any() or not counts[VOID]:
+        return not counts[INDEX_LIMIT:].any()
+    indices = int(counts[1:INDEX_LIMIT].sum())
+    return indices > 0 if all(len(mask) == 1 for mask in found.masks if VOID in mask) else indices * 2 >= counts[VOID]
 
 
 def _are_objects(found: ValueFacts, values: Sequence[int]) -> bool:
@@ -377,7 +377,7 @@ def _are_objects(found: ValueFacts, values: Sequence[int]) -> bool:
         return False
     dense = sum(max(mask) <= 1.5 * len(mask) for mask in masks) >= 0.9 * len(masks)
     returning = in_masks / (len(values) * len(masks))
-    return len(values) > MOST_CLASSES or dense or returning < RETURNING
+    return len(values) > MOST_NUMBERED or dense or returning < RETURNING
 
 
 def _peaks(counts: np.ndarray) -> list[int]:

@@ -45,9 +45,12 @@ def _class_map(classes: Sequence[str]) -> str:
     names = ", ".join(f"{number} {name!r}" for number, name in enumerate(classes))
     return (
         f"# {names}\n"
-        "whole = resized(values, picture.size)\n"
-        "found = np.where(1 - whole[..., 0] >= THRESHOLD, 1 + np.argmax(whole[..., 1:], axis=-1), 0)\n"
-        "Image.fromarray(np.uint8(found)).save(sys.argv[2])\n"
+        "foreground = 1 - resized(values[..., :1], picture.size)[..., 0] >= THRESHOLD\n"
+        "found, most = np.uint8(1), np.float32(0)\n"
+        "for number in range(1, values.shape[-1]):  # one by one: the picture may be far larger than `values`\n"
+        "    level = resized(values[..., number : number + 1], picture.size)[..., 0]\n"
+        "    found, most = np.where(level > most, np.uint8(number), found), np.maximum(level, most)\n"
+        "Image.fromarray(np.where(foreground, found, np.uint8(0))).save(sys.argv[2])\n"
     )
 
 
@@ -89,7 +92,7 @@ def _many_squares(data: DataParams, ask: str, outputs: int) -> str:
         'padded = np.pad(small, [*around, (0, 0)], mode="symmetric")\n'
         "fade = 0.001 + np.sin(np.pi * (np.arange(SIDE) + 0.5) / SIDE) ** 2\n"
         "weight = np.outer(fade, fade)[..., None]\n"
-        f"total, weights = np.zeros((*padded.shape[:2], {outputs})), np.zeros((*padded.shape[:2], 1))\n"
+        f"total, weights = (np.zeros((*padded.shape[:2], n), np.float32) for n in ({outputs}, 1))\n"
         "step = SIDE - SIDE // 4\n"
         "tops, lefts = (np.int32(np.linspace(0, n - SIDE, 1 - (SIDE - n) // step).round()) for n in total.shape[:2])\n"
         "for top, left in ((top, left) for top in tops for left in lefts):\n"

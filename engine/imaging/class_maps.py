@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.core.network_parameters import MOST_CLASSES
 from engine.imaging import metrics
 from engine.imaging.codec import resize_image, resize_mask, resize_probability
 
@@ -15,6 +16,19 @@ IGNORE = 255
 
 IGNORED_LEVEL = 127
 """The target of an ignored pixel in training: half-way, so that interpolation keeps it apart from both classes."""
+
+
+def check_count(classes: int) -> None:
+    """Refuse more classes beside background than a class map has room for.
+
+    Raises:
+        ValueError: the sentence has the limit and the number.
+    """
+    if classes > MOST_CLASSES:
+        raise ValueError(
+            f"Truth can have at most {MOST_CLASSES} classes beside background: in class maps 0 is background, and "
+            f"{IGNORE} is ignored. Got {classes}. Give some values the same name."
+        )
 
 
 def class_count(lookup: Sequence[int] | np.ndarray) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,6 +34,9 @@ log = logging.getLogger("maskloom.training")
 
 PROBES = {"validation": 6, "train": 2}
 """Unseen images tell more; two that are trained on show what the network can do at best."""
+
+MOST_NAMED = 6
+"""So many classes are named in one sentence."""
 
 DROPPED = "dropped"
 """The side of an image that a person does not want learned from: neither trained on nor validated with."""
@@ -249,23 +251,23 @@ def concerns(session: Session, files: Store, teacher: Teacher, images: Sequence[
 
 
 def _missing_classes(run: Run, images: Sequence[Image], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a sentence on each class of a run on truth that no image to train on has."""
+    """Return a sentence on the classes of a run that only images to validate with have, and one on those of none."""
     if not run.classes or run.label_set_id:
         return []
     splits = {row["image_id"]: row["split"] for row in rows}
     found: dict[str, set[int]] = {"train": set(), "validation": set()}
-    counts: Counter[int] = Counter()
     for image in images:
         if image.id in splits:
-            classes = {run.lookup[value] for value, pixels, *_ in image.truth_values or () if pixels}
-            found[splits[image.id]] |= classes
-            counts.update(classes if splits[image.id] == "validation" else ())
+            occurring = (run.lookup[value] for value, pixels, *_ in image.truth_values or () if pixels)
+            found[splits[image.id]].update(occurring)
+    missing = [entry for entry in run.classes[1:] if entry["index"] not in found["train"]]
     notes = []
-    for entry in run.classes[1:]:
-        index, name = entry["index"], entry["name"]
-        if index not in found["train"]:
-            where = f"in {counts[index]} images to validate with only" if counts[index] else "in no image of this run"
-            notes.append(f"The class “{name}” occurs {where}, so the network cannot learn it.")
+    for validated, where in ((True, "only in images to validate with"), (False, "in no image of this run")):
+        names = [f"“{each['name']}”" for each in missing if (each["index"] in found["validation"]) is validated]
+        if names:
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            which = f"classes {', '.join(names[:MOST_NAMED])}{more} occur" if names[1:] else f"class {names[0]} occurs"
+            notes.append(f"The {which} {where}, so the network cannot learn {'them' if names[1:] else 'it'}.")
     return notes
 
 

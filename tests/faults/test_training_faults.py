@@ -20,6 +20,7 @@ from engine.work.context import JobStopped
 from engine.work.worker import work
 from tests.support.installation import REPOSITORY, add_discs
 from tests.support.training_job import Context
+from tests.support.two_classes import NAMES, add_scenes
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,7 @@ LARGEST_FILE_BYTES = 12 * 2**20  # the database and its journal fit below it, th
 WIDE = {"image_size": 16, "depth": 2, "base_filters": 128}
 
 
-def submit(installation, epochs, **model):
+def submit(installation, epochs, add=add_discs, **model):
     values = {
         "training": {"epochs": epochs, "batch_size": 4},
         "model": {"image_size": 32, "depth": 1, "base_filters": 4} | model,
@@ -36,7 +37,7 @@ def submit(installation, epochs, **model):
         "self_training": {"rounds": 1},
     }
     config = config_from("fast", values).model_dump(mode="json")
-    dataset = add_discs(installation, 6)
+    dataset = add(installation, 6)
     with installation.database.writing() as session:
         run, job = submissions.submit_train(session, dataset.id, None, "run", "fast", config, "test")
     job.attempt = 1  # for those that run it without claiming it
@@ -67,6 +68,18 @@ def wait_for_epoch(installation, run, job):
     while not status(installation, run).epochs_done and not installation.job(job.id).status.ended:
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
+
+
+def assert_masks(installation, run, classes):
+    """Every image has its mask, and its classes where the run tells them apart."""
+    with installation.database.reading() as session:
+        row = session.get_one(type(run), run.id)
+        own = runs.own_prediction_set(session, row)
+        predicted = [each.image_id for each in runs.predictions(session, own.id)]
+    assert [entry["name"] for entry in row.classes] == classes
+    assert len(predicted) == 6
+    found = [installation.files.exists(stored.prediction_classes_key(own.id, image_id)) for image_id in predicted]
+    assert found == [bool(classes)] * 6
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_fails_with_a_sentence_and_a_retry_goes_on(installation):
@@ -109,8 +122,9 @@ def test_memory_that_runs_out_names_what_to_lower_and_what_it_is_now(installatio
     assert installation.job(job.id).status == JobStatus.FINISHED
 
 
-def test_a_worker_killed_for_its_memory_shows_as_lost_with_advice_and_another_goes_on(installation):
-    run, job = submit(installation, 200)
+@pytest.mark.parametrize(("add", "classes"), [(add_discs, []), (add_scenes, list(NAMES))])
+def test_a_worker_killed_for_its_memory_shows_as_lost_with_advice_and_another_goes_on(installation, add, classes):
+    run, job = submit(installation, 200, add)
     worker = start_worker(installation)
     wait_for_epoch(installation, run, job)
     worker.send_signal(signal.SIGKILL)
@@ -129,3 +143,4 @@ def test_a_worker_killed_for_its_memory_shows_as_lost_with_advice_and_another_go
     assert installation.job(job.id).status == JobStatus.FINISHED
     with installation.database.reading() as session:
         assert {row.epoch for row in runs.metrics(session, run.id)} == set(range(1, kept + 3))
+    assert_masks(installation, run, classes)

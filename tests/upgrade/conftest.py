@@ -1,4 +1,4 @@
-"""The stored installation of version 0.1.0, unzipped and opened by the code under test."""
+"""Stored installations, that of version 0.1.0 first of all, unzipped and opened by the code under test."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["open_page", "submitted"]  # the pages under test see the installatio
 STORED = Path(__file__).with_name("installation-0.1.0.zip")
 
 
-def upgraded(root: Path) -> Installation:
-    """Unzip the installation into `root` and open it as the app does at its start."""
-    with zipfile.ZipFile(STORED) as archive:
+def upgraded(root: Path, stored: Path = STORED) -> Installation:
+    """Unzip an installation into `root` and open it as the app does at its start."""
+    with zipfile.ZipFile(stored) as archive:
         archive.extractall(root)
     settings = Settings(data_root=root, database_url="", free_disk_floor_mb=0, heartbeat_s=0.5, warm_worker_s=0)
     database = Database(settings.resolved_database_url)

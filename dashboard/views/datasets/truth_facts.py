@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.datasets import truth
 from engine.imaging.class_colours import checked_colour
-from engine.imaging.class_maps import IGNORE
+from engine.imaging.class_maps import IGNORE, check_count
 
 
 class BadMapping(ValueError):
@@ -57,8 +57,8 @@ def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
         counts: number of pixels of each of the 256 values; the value of a class is its most frequent one.
 
     Raises:
-        BadMapping: a row is incomplete, two rows start at one value, none starts at 0, there is only one class, or a
-            colour is invalid or differs from that of another row of its class.
+        BadMapping: a row is incomplete, two rows start at one value, none starts at 0, there is only one class or there
+            are too many, or a colour is invalid or differs from that of another row of its class.
     """
     names: list[str] = []
     starts: dict[int, int] = {}
@@ -84,6 +84,10 @@ def mapping_from(rows: Iterable[ClassStart], counts: Sequence[int]) -> Mapping:
         raise BadMapping(f"One class must start at 0. Got {', '.join(map(str, sorted(starts))) or 'no class'}.")
     if len(names) < 2:
         raise BadMapping("Truth needs at least two classes: the background first, then at least one object class.")
+    try:
+        check_count(len(names) - 1)
+    except ValueError as error:
+        raise BadMapping(str(error)) from None
     firsts = np.array(sorted(starts))
     lookup = np.array([starts[first] for first in firsts])[np.searchsorted(firsts, np.arange(256), side="right") - 1]
     weights = np.asarray(counts, np.int64) + 1  # plus one, so that a class without pixels still has a value

@@ -7,6 +7,7 @@ import pytest
 
 from db import datasets, rounds
 from db.models import LabelSet, Prediction, PredictionSet, Run
+from engine.cli.run_report import MOST_NAMED, validation
 from engine.imaging import codec
 from engine.store import keys as stored
 from tests.support.installation import disc
@@ -77,6 +78,12 @@ def test_classes_can_be_merged_and_a_wrong_number_is_a_sentence(command, ask, eg
     assert refused.returncode == 1
     assert refused.stderr == "The truth has 2 classes. Choose 2, or 1. Got 7."
     assert len(ask("runs")) == 1
+
+
+def test_a_name_of_a_class_is_one_line(ask, eggs):
+    ask("import", eggs, "--name", "eggs")
+    shown = ask("classes", "eggs", "--map", "0=background,127=fried\n  egg,255=pan")
+    assert shown["classes"] == ["background", "fried egg", "pan"]
 
 
 def rows_of(installation) -> list[Prediction]:
@@ -156,3 +163,9 @@ def test_a_network_learns_the_classes_of_an_imported_label_set(command, ask, egg
     assert (teacher.id, run.classes) == (labels["label_set"], teacher.classes)
     refused = command("train", "eggs", "--labels", "drawn", "-p", "model.classes=3")
     assert refused.stderr == "The label set has 2 classes. Choose 2, or 1. Got 3."
+
+
+def test_a_sentence_names_no_more_classes_than_can_be_read():
+    classes = [{"class": number, "name": f"number {number}", "val_dice": 0.5} for number in range(1, 255)]
+    sentence = validation({"val_dice": 0.5, "classes": classes})
+    assert f"number {MOST_NAMED} 0.5000 and 234 more" in sentence and f"number {MOST_NAMED + 1} " not in sentence

@@ -44,6 +44,10 @@ def pan_and_egg() -> np.ndarray:
     return np.where(stray, np.clip(mask + rng.normal(0, 3, mask.shape), 0, 255), mask).astype(np.uint8)
 
 
+def class_map(values, lookup):
+    return np.asarray(lookup, np.uint8)[values]
+
+
 def test_two_values():
     for value in (1, 7, 76, 200, 255):
         found = propose(disk(value=value))
@@ -56,7 +60,7 @@ def test_two_values():
 def test_three_values_with_stray_greys_are_three_classes():
     found = propose(pan_and_egg())
     assert peaks(found) == [0, 128, 255]
-    assert truth.class_map(np.array([[0, 6, 120, 134, 250]], np.uint8), found.lookup).tolist() == [[0, 0, 1, 1, 2]]
+    assert class_map(np.array([[0, 6, 120, 134, 250]], np.uint8), found.lookup).tolist() == [[0, 0, 1, 1, 2]]
 
 
 @pytest.mark.parametrize("quality", [20, 50, 75, 95])
@@ -64,7 +68,7 @@ def test_jpeg_noise_makes_no_classes(quality):
     noisy = as_jpeg(disk(240, 320), quality)
     found = propose(noisy)
     assert [found.lookup[value] for value in (0, 40, 120, 135, 215, 255)] == [0, 0, 0, 1, 1, 1]
-    np.testing.assert_array_equal(truth.class_map(noisy, found.lookup) > 0, disk(240, 320) > 0)
+    np.testing.assert_array_equal(class_map(noisy, found.lookup) > 0, disk(240, 320) > 0)
 
 
 def test_soft_edges_make_no_classes():
@@ -81,7 +85,7 @@ def test_class_indices_keep_every_class_even_a_rare_one():
     indices = np.vstack([indices, indices[:, ::-1]])
     found = propose(indices)
     assert peaks(found) == list(range(21))
-    np.testing.assert_array_equal(truth.class_map(indices, found.lookup), indices)
+    np.testing.assert_array_equal(class_map(indices, found.lookup), indices)
 
 
 def test_255_beside_class_indices_is_ignored():
@@ -89,6 +93,13 @@ def test_255_beside_class_indices_is_ignored():
     found = propose(indices)
     assert peaks(found) == [0, 1, 2, 15]
     assert [found.lookup[value] for value in (0, 1, 2, 15, 255)] == [0, 1, 2, 3, IGNORE]
+
+
+def test_masks_that_are_wholly_255_among_class_indices_are_ignored():
+    indices = np.zeros((30, 40), np.uint8)
+    indices[5:15, 5:15], indices[20:25, 20:30] = 1, 2
+    found = propose(indices, np.full((30, 40), 255, np.uint8), np.full((30, 40), 255, np.uint8))
+    assert (peaks(found), found.lookup[255]) == ([0, 1, 2], IGNORE)
 
 
 @pytest.mark.parametrize("ones", [1, 6, 11])
@@ -113,12 +124,12 @@ def test_values_below_0_are_background_where_nothing_else_is():
         file = read_truth(bad_images.tiff(np.where(inside, 1, outside).astype(dtype)))
         values = codes.encode(file)
         lookup = truth.propose_classes(facts_of(values), dict(codes.table)).lookup
-        np.testing.assert_array_equal(truth.class_map(values, lookup), inside)
+        np.testing.assert_array_equal(class_map(values, lookup), inside)
     ids = np.where(inside, np.arange(inside.shape[1]) // 8 + 1, -1).astype(np.int32)
     codes = TruthCodes()
     values = codes.encode(read_truth(bad_images.tiff(ids)))
     lookup = truth.propose_classes(facts_of(values), dict(codes.table)).lookup
-    np.testing.assert_array_equal(truth.class_map(values, lookup) > 0, inside)
+    np.testing.assert_array_equal(class_map(values, lookup) > 0, inside)
     (concern,) = truth.concerns(facts_of(values), lookup, dict(codes.table))
     assert "A negative number is taken as background" in concern
 
@@ -139,7 +150,7 @@ def test_ids_of_one_region_each_are_objects_of_one_class(counts):
     assert [entry.name for entry in found.classes] == ["background", "object"]
     for count in counts:
         mask = cells(count, seed=count)
-        np.testing.assert_array_equal(truth.class_map(mask.astype(np.uint8), found.lookup) > 0, mask > 0)
+        np.testing.assert_array_equal(class_map(mask.astype(np.uint8), found.lookup) > 0, mask > 0)
 
 
 def test_the_id_255_among_many_is_an_object():
@@ -153,6 +164,20 @@ def test_numbers_that_return_in_several_regions_are_classes():
     assert peaks(found) == [0, 1, 2, 3, 4, 5]
 
 
+def test_more_numbers_than_classes_are_one_class_and_this_is_said():
+    scattered = [np.arange(64 * 64).reshape(64, 64)[:, ::-1].T.astype(np.uint8) for _ in range(3)]
+    scattered = [np.kron(np.roll(mask, seed), np.ones((4, 4), np.uint8)) for seed, mask in enumerate(scattered)]
+    found = propose(*scattered)
+    assert found.lookup == (0, *[1] * 255)
+    (sentence, *_) = truth.concerns(facts_of(*scattered), found.lookup)
+    assert "256 values" in sentence and "at most 254 classes" in sentence
+    with pytest.raises(ValueError, match=r"at most 254 classes beside background.* Got 255\."):
+        truth.from_names({0: "background"} | {value: f"class {value}" for value in range(1, 256)}, range(256))
+    assert (
+        len(truth.from_names({0: "background"} | {v: f"class {v}" for v in range(1, 255)}, range(255)).classes) == 255
+    )
+
+
 @pytest.mark.parametrize("counts", [(400, 400), (20, 400)])
 def test_more_ids_than_codes_are_all_kept_as_foreground(counts):
     codes = TruthCodes()
@@ -162,7 +187,7 @@ def test_more_ids_than_codes_are_all_kept_as_foreground(counts):
     assert [entry.name for entry in found.classes] == ["background", "object"]
     assert IGNORE not in found.lookup
     for mask, values in zip(masks, stored, strict=True):
-        np.testing.assert_array_equal(truth.class_map(values, found.lookup) > 0, mask > 0)
+        np.testing.assert_array_equal(class_map(values, found.lookup) > 0, mask > 0)
 
 
 def test_without_0_the_value_at_the_borders_is_background_and_is_said():
@@ -271,7 +296,7 @@ def test_real_label_maps_keep_every_nucleus():
     found = truth.propose_classes(facts_of(*stored), dict(codes.table))
     for file, values in zip(files, stored, strict=True):
         ids = np.asarray(Image.open(file))
-        np.testing.assert_array_equal(truth.class_map(values, found.lookup) > 0, ids > 0)
+        np.testing.assert_array_equal(class_map(values, found.lookup) > 0, ids > 0)
 
 
 def test_classes_of_annotation_files_beside_masks():

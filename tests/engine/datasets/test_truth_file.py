@@ -30,7 +30,7 @@ def stored(*files: bytes, codes: TruthCodes | None = None) -> tuple[list[np.ndar
     values = [codes.encode(read_truth(data)) for data in files]
     facts = truth.facts(truth.value_rows(value) for value in values)
     lookup = truth.propose_classes(facts, dict(codes.table)).lookup
-    return values, [truth.class_map(value, lookup) for value in values]
+    return values, [np.asarray(lookup, np.uint8)[value] for value in values]
 
 
 def in_palette(index: np.ndarray, colours: list[tuple[int, int, int]], kind: str = "PNG") -> bytes:

@@ -102,6 +102,18 @@ def test_a_class_that_no_training_image_has_is_said(installation):
     assert min(scores.values()) >= 0, "a class that neither truth nor masks have is not stored"
 
 
+def test_many_classes_that_no_image_has_are_one_sentence(installation):
+    dataset = add_scenes(installation, 6)
+    with installation.database.writing() as session:
+        more = [{"index": number, "name": f"{number}th", "value": number} for number in range(3, 12)]
+        datasets.set_classes(session, dataset.id, [*dataset.classes, *more], [min(value, 11) for value in range(256)])
+    run, job = submit_train(installation, dataset, epochs=1)
+    context = Context(installation)
+    train.run(job, context)
+    (note,) = context.read(Session.get_one, Run, run.id).details["notes"]
+    assert note.startswith("The classes “3th”, “4th”, ") and "“8th” and 3 more occur in no image of this run" in note
+
+
 def test_a_number_of_classes_that_the_truth_does_not_have_is_refused(installation):
     dataset = add_scenes(installation, 4)
     with pytest.raises(submissions.NotReady, match=r"The truth has 2 classes\. Choose 2, or 1\. Got 5"):

@@ -65,6 +65,13 @@ def test_an_invalid_table_is_rejected_with_the_reason(rows, sentence):
     assert sentence in str(caught.value)
 
 
+def test_255_classes_are_rejected_and_254_are_not():
+    rows = [ClassStart("background", 0), *(ClassStart(f"class {value}", value) for value in range(1, 256))]
+    with pytest.raises(BadMapping, match=r"at most 254 classes beside background.* Got 255\."):
+        mapping_from(rows, counts())
+    assert len(mapping_from(rows[:-1], counts()).classes) == 255
+
+
 def test_a_class_has_one_colour_and_the_background_none():
     rows = (ClassStart("table", 0, "#ffffff"), ClassStart("thing", 100, "#e69f00"), ClassStart("thing", 200))
     mapping = mapping_from((*rows, ClassStart("ignore", 250, "#000000")), [0] * 256)
