@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 Seen = Callable[[int], None]
 
 KEPT = "Nothing can make it again: restore it from a backup, or import the image again."
+DRAWN = "Nothing can make it again: restore it from a backup, or withdraw it and correct the image again."
 _PLURALS = {"image": "images", "thumbnail": "thumbnails", "truth": "truth masks", "label": "labels"}
-_PLURALS |= {"prediction": "predictions", "uncertainty": "uncertainty maps"}
+_PLURALS |= {"prediction": "predictions", "uncertainty": "uncertainty maps", "correction": "corrections"}
 _REPAIRS = {
     "image": "",
     "truth": "",
+    "correction": "",
     "thumbnail": "create them again from the images.",
     "label": "delete these rows, so that Retry computes them again.",
     "prediction": "delete these rows, so that Retry computes them again.",
@@ -108,7 +110,7 @@ def folder_findings(folder: ImageFolder, result: Compared) -> Iterable[Finding]:
             noun = f"{folder.kind} file" if folder.kind != "truth" else "truth mask"
             files = counted(len(ids), f"{noun} is", f"{noun}s are")
             repair = _REPAIRS[folder.kind]
-            advice = "" if repair else f" {KEPT}"
+            advice = "" if repair else f" {DRAWN if folder.kind == 'correction' else KEPT}"
             yield Finding(
                 f"{kind}_{folder.kind}",
                 f"{files} {how} in {folder.owner}.{advice}",

@@ -181,13 +181,17 @@ def train(
     labels: TrainLabels = None,
     truth: TrainTruth = False,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = DEFAULT_PRESET,
+    no_corrections: Annotated[
+        bool, typer.Option("--no-corrections", help="Leave out what people corrected in the dataset.")
+    ] = False,
     param: Assignments = None,
     name: Name = None,
     as_json: AsJson = False,
 ):
     """Train a U-Net on a label set or on truth, and predict the dataset with it."""
     require_one_source(labels, truth)
-    config = config_from(preset, from_assignments(param or []))
+    given = from_assignments([*(param or []), *(["data.corrections=false"] if no_corrections else [])])
+    config = config_from(preset, given)
     installation = Installation()
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from db import datasets, recipes, rounds, runs
-from db.models import Dataset, Image, Job, JobKind, LabelSet, Run
+from db import corrections, datasets, recipes, rounds, runs
+from db.models import Correction, Dataset, Image, Job, JobKind, LabelSet, Run
 from engine.core import machine
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
@@ -18,6 +19,7 @@ from engine.core.run_parameters import SelfTrainingParams
 from engine.datasets import truth
 from engine.datasets.split import split
 from engine.imaging import class_maps
+from engine.imaging.corrections import classes_drawn, leaves_out
 from engine.prediction.job import predict_dataset
 from engine.store import keys as stored
 from engine.store.base import Store, StoredFile
@@ -65,7 +67,10 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     config = parse(RunConfig, chosen.config)
     context.artifacts.delete_unfinished(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
     rows = _split_rows(context, chosen, config, images)
-    samples = _weighed(context, chosen, config, training_samples(context, chosen, rows))
+    with context.reading() as session:
+        drawn = corrections.of_run(session, chosen.id)
+    _refuse_unknown_classes(chosen, drawn)
+    samples = _weighed(context, chosen, config, training_samples(context, chosen, rows, drawn))
     corrected = config.self_training.rounds > 1 and chosen.label_set_id
     if not chosen.label_set_id or chosen.classes:  # truth is not to be corrected, and several classes cannot be yet
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
@@ -201,8 +206,16 @@ class Teacher(Protocol):
     def lookup(self) -> list[Any]: ...
 
 
-def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str, Any]]) -> list[Sample]:
-    """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run."""
+def training_samples(
+    context: JobContext,
+    run: Teacher,
+    rows: Sequence[dict[str, Any]],
+    drawn: Mapping[str, Correction] = MappingProxyType({}),
+) -> list[Sample]:
+    """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run.
+
+    `drawn`, {image id: correction}, is laid over the masks.
+    """
     from engine.training.samples import Sample
 
     files: Store = context.artifacts
@@ -215,6 +228,10 @@ def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str,
             return None
         return StoredFile(files, stored.label_classes_key(label_set.id, image_id))
 
+    def correction_of(image_id: str) -> StoredFile | None:
+        found = drawn.get(image_id)
+        return StoredFile(files, stored.correction_key(run.dataset_id, found.file_id)) if found else None
+
     return [
         Sample(
             id=row["image_id"],
@@ -224,6 +241,8 @@ def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str,
             lookup=lookup,
             probe=row["probe"],
             classes=classes_of(row["image_id"]),
+            correction=correction_of(row["image_id"]),
+            left_out=row["image_id"] in drawn and leaves_out(drawn[row["image_id"]].pixels),
         )
         for row in rows
     ]
@@ -283,6 +302,16 @@ def _weighed(context: JobContext, run: Run, config: RunConfig, samples: Sequence
     return weighed(samples, quality, config.data.quality_weights == "weighted", config.data.drop_worst)
 
 
+def _refuse_unknown_classes(run: Run, drawn: Mapping[str, Correction]) -> None:
+    known = len(run.classes) - 1
+    unknown = {value for row in drawn.values() for value in classes_drawn(row.pixels) if value > known}
+    if run.classes and unknown:
+        raise JobFailed(
+            f"Corrections of this dataset name class {min(unknown)}, and the label set tells {known} classes apart. "
+            "Train on a label set that has it, merge the classes (model.classes=1), or leave corrections out."
+        )
+
+
 def _named(weights: str) -> str:
     return f"MobileNetV2 encoder: {weights}" if weights else ""
 
@@ -304,12 +333,18 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
         ]
     with context.reading() as session:
         images, dropped = teachable(session, run, images)
+        drawn = corrections.current(session, run.dataset_id) if run.label_set_id and config.data.corrections else {}
     validation: set[str] = set()
     if config.training.validation_split:
-        keys = [image.content_hash for image in images]
+        keys = [image.content_hash for image in images if image.id not in drawn]
         validation = set(split(keys, config.training.validation_split, config.training.seed)[1])
-    rows = [
-        {"image_id": image.id, "split": "validation" if image.content_hash in validation else "train", "probe": False}
+    rows: list[dict[str, Any]] = [
+        {
+            "image_id": image.id,
+            "split": "validation" if image.content_hash in validation else "train",
+            "probe": False,
+            "correction_id": drawn[image.id].id if image.id in drawn else None,
+        }
         for image in images
     ]
     _choose_probes(rows)
