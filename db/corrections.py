@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -101,6 +102,36 @@ def of_run(session: Session, run_id: str) -> dict[str, Correction]:
     """Return {image id: correction} of what was laid over the labels that a run is trained on."""
     query = select(Correction).join(RunImage, RunImage.correction_id == Correction.id).where(RunImage.run_id == run_id)
     return {row.image_id: row for row in session.scalars(query)}
+
+
+def teaching(session: Session, dataset_id: str) -> dict[str, Correction]:
+    """Return what `current` returns, without the images of the audit, from which nothing may be learned."""
+    kept_out = audit_images(session, dataset_id)
+    return {image_id: row for image_id, row in current(session, dataset_id).items() if image_id not in kept_out}
+
+
+def audit_images(session: Session, dataset_id: str) -> set[str]:
+    """Return the ids of the images of a dataset's audit."""
+    return set(session.scalars(select(Image.id).where(Image.dataset_id == dataset_id, Image.in_audit.is_(True))))
+
+
+def draw_audit(session: Session, dataset_id: str, count: int) -> list[Image]:
+    """Return the images of a dataset's audit, after drawing as many more as are missing to `count`.
+
+    They are drawn at random from the images that have no correction yet, by a hash of their content: what was learned
+    from cannot be tested on. Fewer than `count` are returned where there are no more.
+    """
+    chosen = select(Image).where(Image.dataset_id == dataset_id)
+    there = list(session.scalars(chosen.where(Image.in_audit.is_(True)).order_by(Image.position, Image.id)))
+    free = session.scalars(chosen.where(Image.in_audit.is_(False), Image.correction_revision == 0)).all()
+    ranked = sorted(free, key=lambda image: hashlib.sha256(f"audit:{image.content_hash}".encode()).digest())
+    added = ranked[: max(count - len(there), 0)]
+    for image in added:
+        image.in_audit = True
+    if added:
+        name = session.get_one(Dataset, dataset_id).name
+        audit.record(session, "drew audit", "dataset", dataset_id, name, f"{len(added)} images")
+    return sorted([*there, *added], key=lambda image: (image.position, image.id))
 
 
 def counts(session: Session, dataset_id: str) -> tuple[int, int]:
