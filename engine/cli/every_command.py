@@ -1,6 +1,18 @@
 """The application with every command: each module adds its own when it is imported."""
 
-from engine.cli import adding, auditing, classes, correcting, doctor, exporting, importing, keeping, measuring, people
+from engine.cli import (
+    adding,
+    auditing,
+    classes,
+    correcting,
+    doctor,
+    exporting,
+    importing,
+    keeping,
+    measuring,
+    people,
+    queueing,
+)
 from engine.cli.commands import app
 
 __all__ = [
@@ -15,4 +27,5 @@ __all__ = [
     "keeping",
     "measuring",
     "people",
+    "queueing",
 ]

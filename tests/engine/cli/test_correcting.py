@@ -165,3 +165,19 @@ def test_an_audit_is_drawn_once_never_trained_on_and_scores_label_sets_and_runs(
     ask("correct", "discs", folder(**{name: right[name] for name in right if f"{name}.png" in more["missing"]}))
     (run,) = ask("audit", "discs", "--images", "9")["runs"]
     assert run["trained_on"] > 0, "the run is older than these images of the audit"
+
+
+def test_the_queue_leaves_out_finished_images_and_the_audit(installation, discs, folder, ask, command):
+    refused = command("queue", "discs")
+    assert refused.returncode and "has no masks yet. Run `label` first" in refused.stderr
+    ask("label", "discs", "--method", "threshold", "--name", "masks")
+    ask("correct", "discs", folder(disc_0=drawn(1, slice(0, 4))))
+    ask("correct", "discs", folder(disc_1=drawn(1, slice(0, 4))), "--strokes")
+    audited = ask("audit", "discs", "--images", "2")["images"]
+    found = ask("queue", "discs")["images"]
+    expected = {f"disc {number}.png" for number in range(1, 6)} - set(audited)
+    assert {entry["name"] for entry in found} == expected and len(found) == len(expected)
+    assert all(0 <= entry["x"] < SIDE and 0 <= entry["y"] < SIDE and entry["reason"] for entry in found)
+    ask("train", "discs", "--labels", "masks", "--name", "network", *TINY)
+    disagree = ask("queue", "discs", "--run", "network")["images"]
+    assert "network and label disagree" in {entry["reason"] for entry in disagree}
