@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -49,6 +50,43 @@ def add(session: Session, image: Image, base: int, values: dict[str, Any]) -> Co
     session.add(row)
     session.flush()
     return row
+
+
+def committing(
+    writing: Callable[[], AbstractContextManager[Session]],
+) -> Callable[[Sequence[tuple[Image, int, dict[str, Any]]]], list[Correction]]:
+    """Return a function that adds revisions, (image, base, values), of one dataset in one transaction.
+
+    It raises StaleCorrection as `add` does; no revision is added then.
+    """
+
+    def commit(revisions: Sequence[tuple[Image, int, dict[str, Any]]]) -> list[Correction]:
+        with writing() as session:
+            added = [add(session, *revision) for revision in revisions]
+            if added:
+                record(session, added[0].dataset_id, added)
+        return added
+
+    return commit
+
+
+def withdraw(session: Session, image: Image, base: int) -> Correction:
+    """Take back the newest correction of an image, by a revision that shows what was there before it.
+
+    Raises:
+        StaleCorrection: the image was corrected or deleted meanwhile.
+        ValueError: there is nothing to take back.
+    """
+    shown = current(session, image.dataset_id, [image.id]).get(image.id)
+    if shown is None:
+        raise ValueError(f"The image {image.name!r} has no correction to withdraw.")
+    earlier = before(session, shown)
+    values = {"source": "withdrawn", "finished": bool(earlier and earlier.finished)}
+    if earlier is not None:
+        values |= {"file_id": earlier.file_id, "pixels": earlier.pixels}
+    added = add(session, image, base, values)
+    record(session, image.dataset_id, [added])
+    return added
 
 
 def record(session: Session, dataset_id: str, rows: Sequence[Correction]) -> None:

@@ -9,10 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db import datasets, runs
+from db.correction_queue import Masks, queue_rows
 from db.models import Dataset, LabelSet, Run
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
-from engine.prediction.correction_queue import Masks, correction_queue, queue_rows
+from engine.prediction.correction_queue import correction_queue
 
 
 @app.command()
