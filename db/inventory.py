@@ -15,7 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from db import jobs
-from db.models import Dataset, Image, Job, Label, LabelSet, Prediction, PredictionSet, Round, Run
+from db.models import Correction, Dataset, Image, Job, Label, LabelSet, Prediction, PredictionSet, Round, Run
 from db.session import Database
 
 MOST_FAULTS = 20
@@ -72,6 +72,11 @@ class Inventory:
         return self._rows(
             select(Image.id, Image.height, Image.width, Image.has_truth).where(Image.dataset_id == dataset_id)
         )
+
+    def corrections(self, dataset_id: str) -> Sequence[AnyRow]:
+        """Return (id, height, width) of the corrections of a dataset that have a file of their own."""
+        query = select(Correction.id, Image.height, Image.width).join(Image, Image.id == Correction.image_id)
+        return self._rows(query.where(Correction.dataset_id == dataset_id, Correction.file_id == Correction.id))
 
     def label_sets(self) -> Sequence[AnyRow]:
         """Return (id, name, dataset_id, job_id, classes) of every label set."""

@@ -131,7 +131,8 @@ class Image(Base):
     """One image of a dataset. `name` is display text and never part of a path.
 
     `pixel_width_um` and `pixel_height_um` are the size of one pixel in micrometres, empty where the file did not say;
-    `pixel_size_source` is what said so, such as "OME".
+    `pixel_size_source` is what said so, such as "OME". `correction_revision` is the revision of its newest correction,
+    0 where there never was one. Images `in_audit` are corrected wholly, to score masks with, and never trained on.
     """
 
     __tablename__ = "images"
@@ -147,6 +148,8 @@ class Image(Base):
     pixel_width_um: Mapped[float | None]
     pixel_height_um: Mapped[float | None]
     pixel_size_source: Mapped[str | None] = mapped_column(String(32))
+    correction_revision: Mapped[int] = mapped_column(default=0)
+    in_audit: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (
         UniqueConstraint("dataset_id", "content_hash"),
         Index("ix_images_dataset_id_position", "dataset_id", "position"),
@@ -165,6 +168,33 @@ class ImportEntry(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     same_as: Mapped[str] = mapped_column(String(1024), default="")
     __table_args__ = (UniqueConstraint("job_id", "name"),)
+
+
+class Correction(Base):
+    """What a person drew on an image; revision 1 is the first. Never changed: drawing again adds a revision.
+
+    `finished` says that the whole image was looked at, so that what was not drawn is right too, or ignored; otherwise
+    these are strokes. `pixels` counts what was drawn, [[value, pixels], ...] (see `engine.imaging.corrections`).
+    `file_id` is the correction whose file holds it: this one, or an earlier one if later ones were withdrawn; empty if
+    nothing is left. `source` is "drawn", "imported", "accepted" or "withdrawn". `mask_dice` is the Dice of the mask
+    that the person saw, against the correction; `mask_of` the id of its label set or run.
+    """
+
+    __tablename__ = "corrections"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"))
+    revision: Mapped[int]
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+    person_id: Mapped[str] = mapped_column(String(32), default="")
+    who: Mapped[str] = mapped_column(String(200))
+    source: Mapped[str] = mapped_column(String(16))
+    finished: Mapped[bool]
+    pixels: Mapped[list[Any]] = mapped_column(default=list)
+    file_id: Mapped[str] = mapped_column(String(32), default="")
+    mask_dice: Mapped[float | None]
+    mask_of: Mapped[str] = mapped_column(String(32), default="")
+    __table_args__ = (UniqueConstraint("image_id", "revision"),)
 
 
 class LabelSet(Base):
@@ -254,13 +284,17 @@ class Run(Base):
 
 
 class RunImage(Base):
-    """The split of an image in a run ("train", "validation", or "dropped" as its label), and whether it is a probe."""
+    """The split of an image in a run ("train", "validation", "dropped" as its label, or "audit"), and if it is a probe.
+
+    `correction_id` is the correction that was laid over its label, as it was when the run started; empty for none.
+    """
 
     __tablename__ = "run_images"
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     image_id: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
     split: Mapped[str] = mapped_column(String(16))
     probe: Mapped[bool] = mapped_column(default=False)
+    correction_id: Mapped[str | None] = mapped_column(String(32))
 
 
 class Metric(Base):

@@ -216,7 +216,7 @@ def known_tags(session: Session) -> list[str]:
 
 
 def set_split(session: Session, run_id: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Store {image_id, split, probe} of every image of a run, in place of what was stored."""
+    """Store {image_id, split, probe} of every image of a run, in place of what was stored; also `correction_id`."""
     session.execute(delete(RunImage).where(RunImage.run_id == run_id))
     session.add_all(RunImage(run_id=run_id, **values) for values in rows)
 

@@ -1,4 +1,7 @@
-"""Image folders: they hold one file for each row of a kind. Files are compared with rows one folder at a time."""
+"""Image folders: they hold one file for each row of a kind, named after the image or, for corrections, the row.
+
+Files are compared with rows one folder at a time.
+"""
 
 from __future__ import annotations
 
@@ -83,6 +86,12 @@ def dataset_folders(inventory: Inventory, dataset: Any) -> Iterator[ImageFolder]
         exact = kind != "thumbnail"
         yield ImageFolder(kind, partial(key, dataset.id), owner, dataset.id, at_work, shapes, exact)
 
+    def read() -> dict[str, tuple[int, int]]:
+        return {row.id: (row.height, row.width) for row in inventory.corrections(dataset.id)}
+
+    key = partial(stored.correction_key, dataset.id)
+    yield ImageFolder("correction", key, owner, dataset.id, at_work, read(), read=read)
+
 
 def label_folders(inventory: Inventory, found: Any) -> Iterator[ImageFolder]:
     def read() -> dict[str, tuple[int, int]]:
@@ -126,6 +135,9 @@ def compared(folder: ImageFolder, files: Store, quick: bool, on_checked: Callabl
         still = folder.read()
         missing, damaged = [i for i in missing if i in still], [i for i in damaged if i in still]
     unknown = sorted(name for name in names if name not in wanted)
+    if unknown and folder.read is not None:  # a correction is stored without a job, its file first
+        since = {f"{id_}{folder.suffix}" for id_ in folder.read()}
+        unknown = [name for name in unknown if name not in since]
     return Compared(tuple(sorted(missing)), tuple(sorted(damaged)), tuple(unknown))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from db import datasets, recipes, runs, submissions
+from db import corrections, datasets, recipes, runs, submissions
 from db.actors import COMMAND_LINE
 from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name, free_name
@@ -24,6 +24,7 @@ from engine.core.filenames import safe_stems
 from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, config_from
 from engine.core.settings import Settings, settings
+from engine.datasets.corrections import laid_over
 from engine.datasets.reading import Reading, with_reading
 from engine.imaging import class_maps, codec
 from engine.labelling import recipe_file
@@ -155,13 +156,14 @@ def label(
         result = label_result(session, label_set, job)
         labelled = recipes.labelled_images(session, label_set.id)
         named = [(name, id_) for name, id_ in datasets.named_images(session, row.id) if id_ in labelled]
+        drawn = corrections.current(session, row.id)
     if out is not None:
         keyed = [(name, stored.label_key(label_set.id, image_id)) for name, image_id in named]
         likely = {
             stored.label_key(label_set.id, image_id): stored.label_classes_key(label_set.id, image_id)
             for image_id in (labelled if label_set.classes else ())
         }
-        write_masks(installation.files, keyed, out, 0.5, False, likely)
+        write_masks(laid_over(installation.files, label_set.id, drawn), keyed, out, 0.5, False, likely)
     print_result(result, as_json, label_sentences(result))
 
 
@@ -187,13 +189,17 @@ def train(
     labels: TrainLabels = None,
     truth: TrainTruth = False,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = DEFAULT_PRESET,
+    no_corrections: Annotated[
+        bool, typer.Option("--no-corrections", help="Leave out what people corrected in the dataset.")
+    ] = False,
     param: Assignments = None,
     name: Name = None,
     as_json: AsJson = False,
 ):
     """Train a U-Net on a label set or on truth, and predict the dataset with it."""
     require_one_source(labels, truth)
-    config = config_from(preset, from_assignments(param or []))
+    given = from_assignments([*(param or []), *(["data.corrections=false"] if no_corrections else [])])
+    config = config_from(preset, given)
     installation = Installation()
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)

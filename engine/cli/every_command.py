@@ -1,6 +1,31 @@
 """The application with every command: each module adds its own when it is imported."""
 
-from engine.cli import adding, classes, doctor, exporting, importing, keeping, measuring, people
+from engine.cli import (
+    adding,
+    auditing,
+    classes,
+    correcting,
+    doctor,
+    exporting,
+    importing,
+    keeping,
+    measuring,
+    people,
+    queueing,
+)
 from engine.cli.commands import app
 
-__all__ = ["adding", "app", "classes", "doctor", "exporting", "importing", "keeping", "measuring", "people"]
+__all__ = [
+    "adding",
+    "app",
+    "auditing",
+    "classes",
+    "correcting",
+    "doctor",
+    "exporting",
+    "importing",
+    "keeping",
+    "measuring",
+    "people",
+    "queueing",
+]

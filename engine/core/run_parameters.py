@@ -156,6 +156,12 @@ class DataParams(Params):
         "Share of the images that are not used for training because their pseudo-labels have the lowest quality.",
         title="Leave out the worst",
     )
+    corrections: bool = Field(
+        True,
+        title="Use corrections",
+        description="Lay what people corrected over the masks of the label set. Corrected images are always trained "
+        "on, with full weight.",
+    )
 
 
 class AugmentationParams(Params):

@@ -13,7 +13,11 @@ OWNERS = (DATASETS, LABELS, RUNS, PREDICTIONS)
 """Folders that hold one folder for each row of a kind."""
 
 EXPORTS = "exports"
-SUBFOLDERS = {DATASETS: ("images", "thumbs", "truth"), LABELS: ("classes",), PREDICTIONS: ("uncertainty", "classes")}
+SUBFOLDERS = {
+    DATASETS: ("images", "thumbs", "truth", "corrections"),
+    LABELS: ("classes",),
+    PREDICTIONS: ("uncertainty", "classes"),
+}
 """Folders of images inside the folder of a row; each may have `EXPORTS` as well."""
 
 BEST_MODEL = "best.keras"
@@ -76,6 +80,14 @@ def truth_folder(dataset_id: str) -> str:
 def truth_key(dataset_id: str, image_id: str) -> str:
     """The truth as imported: grey values, uint8 PNG. `dataset.lookup[values]` is the class map."""
     return f"{dataset_folder(dataset_id)}/truth/{checked_id(image_id)}.png"
+
+
+def correction_key(dataset_id: str, correction_id: str) -> str:
+    """What a person drew on an image, 8-bit PNG: class numbers, 254 to ignore, 255 where nothing was drawn.
+
+    A file for each correction: a later one of the same image has its own, so that none is overwritten.
+    """
+    return f"{dataset_folder(dataset_id)}/corrections/{checked_id(correction_id)}.png"
 
 
 def label_folder(label_set_id: str) -> str:

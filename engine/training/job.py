@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from db import datasets, recipes, rounds, runs
-from db.models import Dataset, Image, Job, JobKind, LabelSet, Run
+from db import corrections, datasets, recipes, rounds, runs
+from db.models import Correction, Dataset, Image, Job, JobKind, LabelSet, Run
 from engine.core import machine
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
@@ -17,6 +18,7 @@ from engine.core.run_parameters import SelfTrainingParams
 from engine.datasets import truth
 from engine.datasets.split import split
 from engine.imaging import class_maps
+from engine.imaging.corrections import classes_drawn, leaves_out
 from engine.prediction.job import predict_dataset
 from engine.store import keys as stored
 from engine.store.base import Store, StoredFile
@@ -37,6 +39,9 @@ PROBES = {"validation": 6, "train": 2}
 
 MOST_NAMED = 6
 """So many classes are named in one sentence."""
+
+AUDIT = "audit"
+"""The side of an image of the dataset's audit."""
 
 DROPPED = "dropped"
 """The side of an image that a person does not want learned from: neither trained on nor validated with."""
@@ -67,7 +72,10 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     config = parse(RunConfig, chosen.config)
     context.artifacts.delete_unfinished(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
     rows = _split_rows(context, chosen, config, images)
-    samples = _weighed(context, chosen, config, training_samples(context, chosen, rows))
+    with context.reading() as session:
+        drawn = corrections.of_run(session, chosen.id)
+    _refuse_unknown_classes(chosen, drawn)
+    samples = _weighed(context, chosen, config, training_samples(context, chosen, rows, drawn))
     if not chosen.label_set_id:  # truth is not to be corrected
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
     report = _Report(context, chosen.id, config)
@@ -200,8 +208,16 @@ class Teacher(Protocol):
     def lookup(self) -> list[Any]: ...
 
 
-def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str, Any]]) -> list[Sample]:
-    """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run."""
+def training_samples(
+    context: JobContext,
+    run: Teacher,
+    rows: Sequence[dict[str, Any]],
+    drawn: Mapping[str, Correction] = MappingProxyType({}),
+) -> list[Sample]:
+    """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run.
+
+    `drawn`, {image id: correction}, is laid over the masks.
+    """
     from engine.training.samples import Sample
 
     files: Store = context.artifacts
@@ -214,6 +230,10 @@ def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str,
             return None
         return StoredFile(files, stored.label_classes_key(label_set.id, image_id))
 
+    def correction_of(image_id: str) -> StoredFile | None:
+        found = drawn.get(image_id)
+        return StoredFile(files, stored.correction_key(run.dataset_id, found.file_id)) if found else None
+
     return [
         Sample(
             id=row["image_id"],
@@ -223,6 +243,8 @@ def training_samples(context: JobContext, run: Teacher, rows: Sequence[dict[str,
             lookup=lookup,
             probe=row["probe"],
             classes=classes_of(row["image_id"]),
+            correction=correction_of(row["image_id"]),
+            left_out=row["image_id"] in drawn and leaves_out(drawn[row["image_id"]].pixels),
         )
         for row in rows
     ]
@@ -282,6 +304,16 @@ def _weighed(context: JobContext, run: Run, config: RunConfig, samples: Sequence
     return weighed(samples, quality, config.data.quality_weights == "weighted", config.data.drop_worst)
 
 
+def _refuse_unknown_classes(run: Run, drawn: Mapping[str, Correction]) -> None:
+    known = len(run.classes) - 1
+    unknown = {value for row in drawn.values() for value in classes_drawn(row.pixels) if value > known}
+    if run.classes and unknown:
+        raise JobFailed(
+            f"Corrections of this dataset name class {min(unknown)}, and the label set tells {known} classes apart. "
+            "Train on a label set that has it, merge the classes (model.classes=1), or leave corrections out."
+        )
+
+
 def _named(weights: str) -> str:
     return f"MobileNetV2 encoder: {weights}" if weights else ""
 
@@ -299,20 +331,28 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
         return [
             {"image_id": image.id, "split": before[image.id].split, "probe": before[image.id].probe}
             for image in images
-            if image.id in before and before[image.id].split != DROPPED
+            if image.id in before and before[image.id].split not in (DROPPED, AUDIT)
         ]
     with context.reading() as session:
         images, dropped = teachable(session, run, images)
+        audited = corrections.audit_images(session, run.dataset_id)
+        drawn = corrections.teaching(session, run.dataset_id) if run.label_set_id and config.data.corrections else {}
     validation: set[str] = set()
     if config.training.validation_split:
-        keys = [image.content_hash for image in images]
+        keys = [image.content_hash for image in images if image.id not in drawn]
         validation = set(split(keys, config.training.validation_split, config.training.seed)[1])
-    rows = [
-        {"image_id": image.id, "split": "validation" if image.content_hash in validation else "train", "probe": False}
+    rows: list[dict[str, Any]] = [
+        {
+            "image_id": image.id,
+            "split": "validation" if image.content_hash in validation else "train",
+            "probe": False,
+            "correction_id": drawn[image.id].id if image.id in drawn else None,
+        }
         for image in images
     ]
     _choose_probes(rows)
     aside = [{"image_id": image.id, "split": DROPPED, "probe": False} for image in dropped]
+    aside += [{"image_id": image_id, "split": AUDIT, "probe": False} for image_id in sorted(audited)]
     with context.writing() as session:
         runs.set_split(session, run.id, [*rows, *aside])
     return rows
@@ -321,9 +361,13 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
 def teachable(session: Session, run: Teacher, images: Sequence[Image]) -> tuple[list[Image], list[Image]]:
     """Return the images that have a mask to learn from, and those whose mask a person dropped.
 
+    Images of the dataset's audit are in neither: they are only to be tested on.
+
     Raises:
         JobFailed: nothing is left to learn from.
     """
+    outside = " outside of its audit" if any(image.in_audit for image in images) else ""
+    images = [image for image in images if not image.in_audit]
     if not run.label_set_id:
         chosen, dropped = [image for image in images if image.has_truth], []
         if chosen and not class_maps.has_foreground(run.lookup):
@@ -340,7 +384,7 @@ def teachable(session: Session, run: Teacher, images: Sequence[Image]) -> tuple[
         raise JobFailed("Every image of the label set is dropped, so there is nothing to learn from. Keep some first.")
     if not chosen:
         what = "pseudo-label masks" if run.label_set_id else "truth masks"
-        raise JobFailed(f"The dataset has no images with {what}, so there is nothing to learn from.")
+        raise JobFailed(f"The dataset has no images with {what}{outside}, so there is nothing to learn from.")
     return chosen, dropped
 
 

@@ -20,7 +20,7 @@ from engine.core.run_parameters import TrainingParams
 from engine.imaging.class_maps import IGNORED_LEVEL
 from engine.network.augmentation import draw_square
 from engine.network.framing import cut, shares
-from engine.training.samples import Pixels
+from engine.training.samples import Pixels, Sample
 
 Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 (B, S, S, 3), targets float32 (B, S, S, 2 or 3)
 
@@ -32,6 +32,9 @@ def batch_size(config: RunConfig, pixels: Pixels) -> int:
 
 _UNDECIDED = (np.abs(np.arange(256) - IGNORED_LEVEL) > 63).astype(np.float32)
 """The weight of truth by its target where pixels are ignored: those and their interpolated edges have 0."""
+
+_DECIDED = (np.arange(256) != IGNORED_LEVEL).astype(np.float32)
+"""The weight of a corrected pseudo-label likewise; its other values between background and foreground mean doubt."""
 
 
 def steps_per_epoch(config: RunConfig, pixels: Pixels) -> int:
@@ -62,7 +65,8 @@ def training_batches(config: RunConfig, pixels: Pixels, first_epoch: int = 0) ->
             pair, points = pixels.pair(index), pixels.points[index]
             square = draw_square(pair, points, side, config.data, config.augmentation, rng)
             sample = pixels.samples[index]
-            values = pseudo if sample.lookup is None else _UNDECIDED if sample.ignores else truth
+            values = pseudo if sample.lookup is None else truth
+            values = values * _counted_levels(sample) if sample.ignores else values
             _divide(square, images[row], targets[row])
             targets[row, ..., 1] = values[square[..., 3]] * np.float32(sample.weight)
         return images, targets
@@ -84,14 +88,19 @@ def validation_batches(config: RunConfig, pixels: Pixels) -> tf.data.Dataset:
         chosen = squares[start : start + size]
         images, targets = _empty(len(chosen), pixels)
         for row, (index, corner, part) in enumerate(chosen):
-            square = cut(pixels.pair(index), corner, side)
+            square, sample = cut(pixels.pair(index), corner, side), pixels.samples[index]
             _divide(square, images[row], targets[row])
             targets[row, ..., 1] = 0
-            targets[row, ..., 1][part] = _UNDECIDED[square[..., 3][part]] if pixels.samples[index].ignores else 1
+            targets[row, ..., 1][part] = _counted_levels(sample)[square[..., 3][part]] if sample.ignores else 1
         return images, targets
 
     positions = tf.data.Dataset.range(0, len(squares), size)
     return _as_tensors(positions, batch, None, pixels, ahead=2)
+
+
+def _counted_levels(sample: Sample) -> np.ndarray:
+    """Return which levels of a target that ignores pixels count, float32 (256,)."""
+    return _DECIDED if sample.lookup is None else _UNDECIDED
 
 
 def pixel_weights(params: TrainingParams, truth: bool) -> np.ndarray:

@@ -23,7 +23,7 @@ import numpy as np
 
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams
-from engine.imaging import class_maps
+from engine.imaging import class_maps, corrections
 from engine.imaging.class_maps import IGNORE, IGNORED_LEVEL
 from engine.imaging.codec import UnreadableImage, decode_png, resize_image
 from engine.network.framing import foreground_points, scaled_shape, squares_per_epoch
@@ -43,7 +43,8 @@ class Sample:
     Without `lookup` the target file is an 8-bit foreground probability. With `lookup`, 256 class indices, it contains
     truth values, read as in `class_maps.reference`; ignored pixels become `IGNORED_LEVEL`. `probe`: store the
     prediction after every epoch. `weight` is the image's weight in training, at most 1. `classes` has the class of each
-    pixel of a pseudo-label with several classes.
+    pixel of a pseudo-label with several classes. `correction` has what a person drew, which is laid over the
+    pseudo-label; `left_out` says that some of it is to be ignored.
     """
 
     id: str
@@ -54,11 +55,13 @@ class Sample:
     probe: bool = False
     weight: float = 1.0
     classes: Path | StoredFile | None = None
+    correction: Path | StoredFile | None = None
+    left_out: bool = False
 
     @property
     def ignores(self) -> bool:
         """Whether pixels of the target may have `IGNORED_LEVEL`, which are to be left out."""
-        return self.lookup is not None and IGNORE in self.lookup
+        return self.left_out or (self.lookup is not None and IGNORE in self.lookup)
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,17 @@ def read_pair(sample: Sample, data: DataParams, size: int, several: bool = False
     """
     image, target = read_stored(sample.image), read_stored(sample.target)
     shape = scaled_shape(image.shape[:2], data, size)
-    parts = [resize_image(image, shape), scaled_levels(target, sample.lookup, shape)]
+    levels = scaled_levels(target, sample.lookup, shape)
+    drawn = None if sample.correction is None else read_stored(sample.correction)
+    if drawn is not None:
+        levels = corrections.over_levels(levels, drawn, IGNORED_LEVEL)
+    parts = [resize_image(image, shape), levels]
     if several:
         classes = class_maps.reference(target, sample.lookup).classes if sample.lookup else None
         if sample.classes is not None:
             classes = read_stored(sample.classes)
-        parts.append(np.zeros(shape, np.uint8) if classes is None else class_maps.resize_classes(classes, shape))
+        classes = np.zeros(shape, np.uint8) if classes is None else class_maps.resize_classes(classes, shape)
+        parts.append(classes if drawn is None else corrections.over_classes(classes, drawn))
     return np.dstack(parts), image.shape[:2]
 
 

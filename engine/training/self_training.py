@@ -165,12 +165,13 @@ def weighed(
     The share `drop_worst` with the lowest quality has weight 0. The others have weight 1 or, if `weighted`, from
     LEAST_WEIGHT for the worst to 1 for the best. An unknown quality counts as the median. Validation samples keep
     weight 1: scores must not depend on which images are easy, and must be comparable between rounds.
+    So do corrected ones, whose mask a person has seen.
     """
-    train = [index for index, sample in enumerate(samples) if sample.split == "train"]
+    train = [index for index, sample in enumerate(samples) if sample.split == "train" and sample.correction is None]
     scores = [quality.get(samples[index].id) for index in train]
     known = [score for score in scores if score is not None]
     weights = np.ones(len(samples))
-    if known and (weighted or drop_worst):
+    if train and known and (weighted or drop_worst):
         median = float(np.median(known))
         order = np.argsort([median if score is None else score for score in scores], kind="stable")
         ranks = np.argsort(order, kind="stable")

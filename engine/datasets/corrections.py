@@ -1,0 +1,116 @@
+"""Storing what people draw on images, and laying it over labels where these are read.
+
+The file comes first, then the row that names it, which is refused if someone was faster.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from engine.imaging import corrections
+from engine.imaging.codec import decode_png, encode_png
+from engine.store import keys as stored
+from engine.store.base import Store
+
+if TYPE_CHECKING:
+    from db.models import Correction, Image
+
+Revision = tuple["Image", int, dict[str, Any]]
+"""An image, the revision that a correction of it began from, and the columns of the new row."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A correction to store, uint8 (H, W), checked (`engine.imaging.corrections.checked`).
+
+    `base` is the revision that it began from; the other fields are those of `db.models.Correction`.
+    """
+
+    image: Image
+    values: np.ndarray
+    base: int
+    source: str
+    finished: bool
+    mask_dice: float | None = None
+    mask_of: str = ""
+
+
+def store(
+    files: Store, commit: Callable[[Sequence[Revision]], list[Correction]], drawn: Sequence[Drawn]
+) -> list[Correction]:
+    """Store corrections of images of one dataset, all of them or none.
+
+    Args:
+        commit: adds the rows in one transaction (`db.corrections.committing`).
+
+    Raises:
+        StaleCorrection: an image was corrected or deleted meanwhile; nothing was overwritten.
+    """
+    ids = [uuid.uuid4().hex for _ in drawn]
+    keys = [stored.correction_key(each.image.dataset_id, id_) for each, id_ in zip(drawn, ids, strict=True)]
+    try:
+        for key, each in zip(keys, drawn, strict=True):
+            files.write(key, encode_png(each.values))
+        return commit([(each.image, each.base, _values(id_, each)) for id_, each in zip(ids, drawn, strict=True)])
+    except (ValueError, OSError):  # nothing was committed; after a kill the check-up finds such files
+        for key in keys:
+            files.delete(key)
+        raise
+
+
+def _values(id_: str, drawn: Drawn) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "file_id": id_,
+        "source": drawn.source,
+        "finished": drawn.finished,
+        "pixels": corrections.counted(drawn.values),
+        "mask_dice": drawn.mask_dice,
+        "mask_of": drawn.mask_of,
+    }
+
+
+def read(files: Store, correction: Correction) -> np.ndarray:
+    """Return what a correction that is not empty shows, uint8 (H, W).
+
+    Raises:
+        MissingFile: its file is gone.
+        UnreadableImage: its file is damaged.
+    """
+    return decode_png(files.read(stored.correction_key(correction.dataset_id, correction.file_id)))
+
+
+def merged(files: Store, before: Mapping[str, Correction], image: Image, given: np.ndarray) -> np.ndarray:
+    """Return `given` over what the image has already, if `before`, {image id: correction}, names it."""
+    there = before.get(image.id)
+    return corrections.merged(read(files, there) if there else None, given)
+
+
+def laid_over(files: Store, label_set_id: str, drawn: Mapping[str, Correction]) -> Store:
+    """Return a store whose labels of one set are read with `drawn`, {image id: correction}, laid over them.
+
+    Everything else is read as it is, and writing is not changed.
+    """
+    return cast(Store, _LaidOver(files, label_set_id, drawn))
+
+
+class _LaidOver:
+    def __init__(self, files: Store, label_set_id: str, drawn: Mapping[str, Correction]) -> None:
+        self._files = files
+        self._levels = {stored.label_key(label_set_id, image_id): row for image_id, row in drawn.items()}
+        self._classes = {stored.label_classes_key(label_set_id, image_id): row for image_id, row in drawn.items()}
+
+    def read(self, key: str) -> bytes:
+        data = self._files.read(key)
+        for rows, over in ((self._levels, corrections.over_levels), (self._classes, corrections.over_classes)):
+            if key in rows:
+                return encode_png(over(decode_png(data), read(self._files, rows[key])))
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._files, name)

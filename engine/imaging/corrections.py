@@ -1,0 +1,94 @@
+"""What a person draws on an image, and laying it over a mask.
+
+A correction is uint8 (H, W) in the image's size: 0 is background, 1…K a class, `LEFT_OUT` excludes a pixel from loss
+and scores, and `UNTOUCHED` says nothing about it. Strokes and whole masks are the same thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from engine.imaging.class_maps import Reference
+from engine.imaging.codec import resize_class_map
+
+LEFT_OUT, UNTOUCHED = 254, 255
+
+
+class BadCorrection(ValueError):
+    """A correction cannot be used. The sentence names the image, the rule and the value."""
+
+
+def checked(values: np.ndarray, shape: tuple[int, int], classes: int, name: str) -> np.ndarray:
+    """Return a correction, uint8 (H, W), of the image `name`, of `shape` and of a dataset with `classes` classes.
+
+    Raises:
+        BadCorrection: it has another size or another kind of values, or names a class that does not exist.
+    """
+    if values.ndim != 2 or values.dtype != np.uint8:
+        raise BadCorrection(
+            f"The correction of {name!r} must be an 8-bit greyscale PNG of class numbers. Got {values.dtype} with "
+            f"shape {values.shape}."
+        )
+    if values.shape != tuple(shape):
+        raise BadCorrection(
+            f"The correction of {name!r} must have the size of the image, {shape[1]} × {shape[0]} pixels. "
+            f"Got {values.shape[1]} × {values.shape[0]}."
+        )
+    unknown = [int(value) for value in np.unique(values) if classes < value < LEFT_OUT]
+    if unknown:
+        there = "class 1" if classes == 1 else f"classes 1 to {classes}"
+        raise BadCorrection(
+            f"The correction of {name!r} names class {unknown[0]}. The dataset has {there}; 0 is background, "
+            f"{LEFT_OUT} ignore, {UNTOUCHED} untouched."
+        )
+    return values
+
+
+def merged(before: np.ndarray | None, given: np.ndarray) -> np.ndarray:
+    """Return `before` with what was drawn in `given`, both corrections, in its place."""
+    return given if before is None else np.where(given == UNTOUCHED, before, given)
+
+
+def counted(values: np.ndarray) -> list[list[int]]:
+    """Return [[value, pixels], ...] of what a correction has, without untouched pixels."""
+    counts = np.bincount(values.ravel(), minlength=256)
+    return [[int(value), int(counts[value])] for value in np.flatnonzero(counts) if value != UNTOUCHED]
+
+
+def leaves_out(pixels: Iterable[Sequence[int]]) -> bool:
+    """Return whether any of what `counted` returned is to be ignored."""
+    return any(value == LEFT_OUT for value, _ in pixels)
+
+
+def classes_drawn(pixels: Iterable[Sequence[int]]) -> list[int]:
+    """Return the classes in what `counted` returned, without background."""
+    return [value for value, _ in pixels if 0 < value < LEFT_OUT]
+
+
+def as_reference(values: np.ndarray) -> Reference:
+    """Return a correction as a reference to score masks with: what is untouched or to be ignored does not count."""
+    ignored = values >= LEFT_OUT
+    classes = np.where(ignored, 0, values).astype(np.uint8)
+    several = classes if classes.max(initial=0) > 1 else None
+    return Reference(classes > 0, ignored if ignored.any() else None, several)
+
+
+def over_levels(levels: np.ndarray, correction: np.ndarray, ignored_level: int | None = None) -> np.ndarray:
+    """Return a foreground probability, uint8 (H, W), with a correction of any size laid over it.
+
+    Args:
+        ignored_level: the value of pixels to ignore; None leaves them as they are.
+    """
+    drawn = resize_class_map(correction, levels.shape)
+    found = np.where(drawn == UNTOUCHED, levels, np.where(drawn > 0, 255, 0)).astype(np.uint8)
+    ignored = drawn == LEFT_OUT
+    found[ignored] = levels[ignored] if ignored_level is None else ignored_level
+    return found
+
+
+def over_classes(classes: np.ndarray, correction: np.ndarray) -> np.ndarray:
+    """Return the most likely class of each pixel, uint8 (H, W), with a correction of any size laid over it."""
+    drawn = resize_class_map(correction, classes.shape)
+    return np.where((drawn > 0) & (drawn < LEFT_OUT), drawn, classes).astype(np.uint8)
