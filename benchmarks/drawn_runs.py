@@ -25,7 +25,8 @@ from sqlalchemy.orm import Session
 
 from benchmarks.harness import ECSSD, note, pairs, suite
 from db import datasets, recipes, runs
-from db.models import Dataset, Job, JobKind, JobStatus, Metric, Run, new_id, utc_now
+from db.columns import new_id, utc_now
+from db.models import Dataset, Job, JobKind, JobStatus, Metric, Run
 from db.session import Database
 from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.core.settings import Settings

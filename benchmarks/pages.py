@@ -29,7 +29,8 @@ from sqlalchemy import select
 from benchmarks.drawn_runs import add_masks, add_runs, opened
 from benchmarks.harness import ECSSD, DataRoot, Folder, browsing, data_root, engine, paths, resident_mib, suite
 from db import datasets
-from db.models import Run, utc_now
+from db.columns import utc_now
+from db.models import Run
 from db.warm import readiness
 from tests.support.chromium import chromium, tab
 from tests.support.running_app import RunningApp, running

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Row, Update, func, select, update
 from sqlalchemy.orm import Session
 
 from db import audit
-from db.models import Dataset, Job, JobKind, JobStatus, LabelSet, Run, utc_now
+from db.columns import utc_now
+from db.models import Dataset, Job, JobKind, JobStatus, LabelSet, Run
 from db.session import changed_rows
 
 WORKED_ON: dict[str, type[Run] | type[LabelSet] | type[Dataset]] = {

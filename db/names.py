@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.models import Base
+from db.columns import Base
 
 Row = TypeVar("Row", bound=Base)
 

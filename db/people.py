@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from db import audit
 from db.actors import Actor, Role
-from db.models import EndedLogin, Person, utc_now
+from db.columns import utc_now
+from db.models import EndedLogin, Person
 
 ENDED_KEPT = timedelta(days=40)
 """Longer than a login lives by itself: after that its cookie is refused for its age."""

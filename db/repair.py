@@ -9,8 +9,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from db import jobs
+from db.columns import utc_now
 from db.inventory import busy_datasets
-from db.models import Job, JobStatus, Label, LabelSet, Prediction, PredictionSet, utc_now
+from db.models import Job, JobStatus, Label, LabelSet, Prediction, PredictionSet
 from db.session import Database, changed_rows, chunked
 
 

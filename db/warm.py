@@ -14,7 +14,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from db import jobs
-from db.models import Job, JobKind, JobStatus, utc_now
+from db.columns import utc_now
+from db.models import Job, JobKind, JobStatus
 
 SILENT_S = 8.0
 """Seconds without a heartbeat after which the registered worker counts as killed."""

@@ -14,7 +14,7 @@ from dashboard.access.login_cookie import Login, login_of
 from dashboard.access.mode import AccessMode, access_mode, login_origin
 from db import people
 from db.actors import ANONYMOUS, APP, LOCAL, TOKEN, Actor, Role
-from db.models import utc_now
+from db.columns import utc_now
 from db.session import Database
 from engine.core.settings import settings
 

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from dashboard.server import resources
 from dashboard.server.guard import get, guarded, row_of
 from db import datasets
+from db.columns import utc_now
 from db.inventory import Inventory
-from db.models import Dataset, Job, LabelSet, Person, Run, utc_now
+from db.models import Dataset, Job, LabelSet, Person, Run
 from engine.care.bug_report import IMAGES, Facts, bug_report
 from engine.care.checkup import check
 from engine.store import keys as stored

@@ -16,7 +16,8 @@ from starlette.types import Receive, Scope, Send
 from dashboard.server import exports, resources
 from dashboard.server.guard import REVALIDATE, Answer, file_tag, get, guarded, row_of, share, unchanged
 from db import corrections, predictions
-from db.models import Base, Dataset, Job, JobKind, LabelSet, PredictionSet, Run
+from db.columns import Base
+from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
 from engine.datasets.corrections import laid_over
 from engine.exports.pictures import MASK_KINDS, MaskKind
 from engine.imaging.class_colours import with_present_colours

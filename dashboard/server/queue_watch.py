@@ -15,7 +15,8 @@ from dashboard.access import identity
 from dashboard.server import connections, resources, web_log
 from db import jobs, warm
 from db.actors import APP
-from db.models import JobStatus, utc_now
+from db.columns import utc_now
+from db.models import JobStatus
 from engine.care.leftovers import UPLOADS_KEPT_S, uploads_by_age
 
 INTERVAL_S = 10.0

@@ -14,7 +14,7 @@ import streamlit as st
 from dashboard.access import identity
 from dashboard.server.byte_cache import ByteCache
 from dashboard.server.previews import PreviewPool
-from db.models import new_id
+from db.columns import new_id
 from db.session import Database
 from engine.care.disk_use import DiskWatch
 from engine.core.settings import Settings, settings

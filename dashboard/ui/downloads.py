@@ -23,7 +23,8 @@ from dashboard.ui import status
 from dashboard.ui.job_panel import retry_job, stop_job
 from db import predictions
 from db.actors import Role
-from db.models import LabelSet, utc_now
+from db.columns import utc_now
+from db.models import LabelSet
 from db.submissions import NotReady, submit_export
 from engine.exports.base import Owner
 

@@ -18,7 +18,8 @@ from dashboard.server import resources
 from dashboard.ui import status
 from dashboard.ui.bug_report import bug_report
 from db import jobs
-from db.models import JobStatus, utc_now
+from db.columns import utc_now
+from db.models import JobStatus
 
 POLL_S = 1.0
 

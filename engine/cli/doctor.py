@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
+from db.columns import utc_now
 from db.inventory import Inventory
-from db.models import utc_now
 from db.repair import repairing
 from db.session import Database
 from engine.care.checkup import check

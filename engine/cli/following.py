@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from db import jobs
-from db.models import Job, JobStatus, utc_now
+from db.columns import utc_now
+from db.models import Job, JobStatus
 from db.session import Database
 from engine.core.settings import Settings
 from engine.work.launchers import launcher

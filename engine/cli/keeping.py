@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import make_url
 
+from db.columns import utc_now
 from db.inventory import Inventory
-from db.models import utc_now
 from db.repair import end_all
 from db.session import Database
 from engine.care.backup import BackupFailed, write_backup

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from db import datasets, warm
-from db.models import Job, JobKind, PredictionSet, utc_now
+from db.columns import utc_now
+from db.models import Job, JobKind, PredictionSet
 from engine.imaging import codec
 from engine.store import keys as stored
 from tests.support.installation import add_discs, disc

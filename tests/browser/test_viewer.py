@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from dashboard.ui import palette
 from db import datasets, runs
-from db.models import new_id
+from db.columns import new_id
 from engine.imaging import codec
 from engine.store import keys as stored
 from tests.browser.test_components import drawn, share_of, until

@@ -19,7 +19,8 @@ from dashboard.pages import page_routes, pages, script
 from dashboard.server import queue_watch
 from db import jobs
 from db.actors import Role
-from db.models import JobKind, JobStatus, new_id, utc_now
+from db.columns import new_id, utc_now
+from db.models import JobKind, JobStatus
 from engine.store import keys as stored
 from tests.support.installation import REPOSITORY
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from db import audit, datasets, jobs
-from db.models import Job, JobKind, JobStatus, utc_now
+from db.columns import utc_now
+from db.models import Job, JobKind, JobStatus
 from db.session import Database
 from engine.core.settings import Settings
 from engine.work.worker import WorkerContext

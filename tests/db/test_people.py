@@ -5,7 +5,8 @@ from sqlalchemy import select
 
 from db import audit, datasets, people, recipes, submissions
 from db.actors import APP, Actor, NotAllowed, Role
-from db.models import AuditEntry, EndedLogin, Person, utc_now
+from db.columns import utc_now
+from db.models import AuditEntry, EndedLogin, Person
 from db.people import ENDED_KEPT, SEEN_EVERY, LastAdmin
 from db.session import Database
 from tests.support.installation import add_discs

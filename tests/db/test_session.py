@@ -9,7 +9,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy.exc import IntegrityError
 
 from db import datasets, recipes
-from db.models import Base, Dataset, Image, Label, LabelSet, new_id
+from db.columns import Base, new_id
+from db.models import Dataset, Image, Label, LabelSet
 from db.session import Database
 
 MADE = "2026-01-02 03:04:05"

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from db import jobs, warm
-from db.models import Job, JobKind, JobStatus, utc_now
+from db.columns import utc_now
+from db.models import Job, JobKind, JobStatus
 
 LOST_S = 60.0
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from db import datasets, recipes, runs, submissions
+from db.columns import utc_now
 from db.inventory import Inventory
-from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run, utc_now
+from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run
 from engine.care.checkup import check
 from tests.faults import invariants, jobs_at_work
 from tests.faults.jobs_at_work import Place, Work, draw_pictures, submit, unfinished

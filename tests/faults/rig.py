@@ -27,7 +27,8 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts.jobs import JobView, job_view
 from db import jobs
-from db.models import Job, utc_now
+from db.columns import utc_now
+from db.models import Job
 from db.session import Database
 from engine.core import settings as settings_module
 from engine.core.settings import Settings

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from dashboard.views.runs.facts import live_status
 from db import jobs, runs, submissions
-from db.models import JobStatus, utc_now
+from db.columns import utc_now
+from db.models import JobStatus
 from engine.core.run_config import config_from
 from engine.network.inference import load_model
 from engine.store import keys as stored

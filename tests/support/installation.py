@@ -11,7 +11,8 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from db import datasets
-from db.models import Dataset, Job, new_id
+from db.columns import new_id
+from db.models import Dataset, Job
 from db.session import Database
 from engine.core.settings import Settings
 from engine.imaging import codec

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from db import jobs, runs, submissions
-from db.models import Job, Run, utc_now
+from db.columns import utc_now
+from db.models import Job, Run
 from engine import VERSION
 from engine.core.run_config import config_from
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from db.models import Base
+from db.columns import Base
 from db.session import Database
 from engine.core.settings import Settings
 from engine.store.local import LocalStore

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from db import datasets, runs
-from db.models import Dataset, Run, new_id
+from db.columns import new_id
+from db.models import Dataset, Run
 from engine.core.run_config import config_from
 from engine.imaging import codec, metrics
 from engine.store import keys as stored

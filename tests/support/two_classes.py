@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from db import datasets
-from db.models import Dataset, new_id
+from db.columns import new_id
+from db.models import Dataset
 from engine.datasets import truth
 from engine.imaging.codec import encode_png
 from engine.store import keys as stored

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from db import datasets, jobs, runs
-from db.models import JobStatus, LabelSet, Prediction, PredictionSet, Run, utc_now
+from db.columns import utc_now
+from db.models import JobStatus, LabelSet, Prediction, PredictionSet, Run
 from engine.imaging import codec
 from engine.store import keys as stored
 from engine.work.worker import work

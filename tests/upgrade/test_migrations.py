@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select
 
-from db.models import Base
+from db.columns import Base
 from db.session import Database
 
 REVISIONS = ["0001", "0002", "0003", "0004", "0005"]

@@ -24,7 +24,8 @@ from sqlalchemy import select
 from dashboard.access import identity
 from dashboard.facts import urls
 from db import datasets, jobs, runs, submissions
-from db.models import Image, Job, JobStatus, PredictionSet, Run, utc_now
+from db.columns import utc_now
+from db.models import Image, Job, JobStatus, PredictionSet, Run
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
 from engine.work.progress_words import progress_count, progress_words

@@ -27,7 +27,8 @@ from dashboard.views.datasets.masks_form import masks_form
 from dashboard.views.datasets.truth_editor import truth_editor
 from dashboard.views.datasets.truth_removal import confirm_truth_removal
 from db import datasets, names, submissions
-from db.models import Dataset, Image, utc_now
+from db.columns import utc_now
+from db.models import Dataset, Image
 from engine.datasets import truth
 from engine.imaging.class_maps import IGNORE
 from engine.store import keys as stored

@@ -23,7 +23,7 @@ from dashboard.views.gallery.filters import choose_order, filter_line, first_pag
 from dashboard.views.gallery.order import Arrangement, Choice, arrange
 from dashboard.views.gallery.rank_trust import rank_trust
 from db import runs
-from db.models import utc_now
+from db.columns import utc_now
 from db.submissions import NotReady, submit_predict
 
 RIVALS = "Label, network, truth"

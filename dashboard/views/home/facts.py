@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts.jobs import JobView, job_view
 from db import jobs
-from db.models import Base, Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
+from db.columns import Base
+from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
 from engine.training.run_details import weights_note
 
 SAMPLE_NAME = "Sample scenes"

@@ -11,7 +11,8 @@ from dashboard.ui import status
 from dashboard.views.home.facts import SAMPLE_NAME, HomeView, home_view
 from dashboard.views.home.machine_facts import Machine, machine
 from db import names, submissions
-from db.models import Dataset, utc_now
+from db.columns import utc_now
+from db.models import Dataset
 
 POLL_S = 2.0
 MACHINE_POLL_S, DISK_USE_POLL_S = 10.0, 1.0

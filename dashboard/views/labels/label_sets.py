@@ -20,7 +20,7 @@ from dashboard.views.labels import label_set_facts as facts
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
 from db import recipes
-from db.models import utc_now
+from db.columns import utc_now
 
 ADDRESS = "labels"
 

@@ -8,7 +8,7 @@ from dashboard.facts.wording import ago, count, escaped
 from dashboard.server.resources import database
 from db import audit, people
 from db.actors import NotAllowed, Role
-from db.models import utc_now
+from db.columns import utc_now
 
 PER_PAGE = 50
 

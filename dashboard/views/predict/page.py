@@ -16,7 +16,8 @@ from dashboard.views.predict.facts import RunChoice, SetView
 from dashboard.views.predict.set_panel import PAGE, REFINE, confirm_deletion, prediction_set
 from dashboard.views.predict.start import load_network, predict_dataset, start_prediction
 from db import datasets, names, submissions
-from db.models import Dataset, utc_now
+from db.columns import utc_now
+from db.models import Dataset
 from engine.core.run_parameters import PredictionParams
 
 NEW, EXISTING = "New images", "An existing dataset"

@@ -12,7 +12,7 @@ from dashboard.ui.job_panel import job_panel
 from dashboard.views.predict import facts
 from dashboard.views.predict.facts import SetView
 from dashboard.views.predict.start import predict_dataset, start_prediction
-from db.models import utc_now
+from db.columns import utc_now
 
 FEW_IMAGES = 50
 

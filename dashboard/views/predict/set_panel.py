@@ -17,7 +17,7 @@ from dashboard.views.predict.mask_facts import PER_PAGE
 from dashboard.views.predict.masks import prediction_masks
 from dashboard.views.predict.rival import current_set, poll_s, progress
 from db import runs
-from db.models import utc_now
+from db.columns import utc_now
 from engine.prediction.refine_masks import Refine
 
 PAGE = "views/predict/page.py"

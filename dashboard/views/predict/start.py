@@ -12,7 +12,8 @@ from dashboard.facts import wording
 from dashboard.server import resources
 from db import datasets, names, submissions, warm
 from db.actors import Role
-from db.models import Job, PredictionSet, utc_now
+from db.columns import utc_now
+from db.models import Job, PredictionSet
 
 
 def load_network(run_id: str) -> None:

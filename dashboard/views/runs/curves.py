@@ -17,7 +17,7 @@ from dashboard.ui import charts
 from dashboard.views.runs.facts import LiveStatus, Probe, RunHead, kept_curves, live_status, run_head
 from dashboard.views.runs.live_facts import Number, numbers, version
 from dashboard.views.runs.story import so_far
-from db.models import utc_now
+from db.columns import utc_now
 from engine.store import keys as stored
 from engine.training.run_details import mean_note
 

@@ -21,7 +21,7 @@ from dashboard.views.runs.live import run_live
 from dashboard.views.runs.marks import delete_one, marks
 from dashboard.views.runs.table import runs_table
 from db import jobs, runs
-from db.models import utc_now
+from db.columns import utc_now
 
 LOG_EVERY_S = 3.0
 TABLE_EVERY_S = 30.0  # for the other runs: the open one updates itself

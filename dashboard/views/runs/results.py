@@ -30,7 +30,8 @@ from dashboard.views.runs.facts import LiveStatus, Probe, RunHead, run_facts
 from dashboard.views.runs.live_facts import Number, numbers, version
 from dashboard.views.runs.story import Story, story
 from db import predictions, runs
-from db.models import Run, utc_now
+from db.columns import utc_now
+from db.models import Run
 from engine.store import keys as stored
 from engine.store.base import MissingFile
 

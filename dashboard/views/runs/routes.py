@@ -20,7 +20,7 @@ from dashboard.server.guard import get, guarded, share
 from dashboard.views.runs.curves import MOST_SMOOTHING, CurveSettings, latest_news
 from dashboard.views.runs.facts import live_status
 from dashboard.views.runs.live_facts import snapshot
-from db.models import utc_now
+from db.columns import utc_now
 from engine.store.keys import checked_id
 
 FRESH_S = 0.25

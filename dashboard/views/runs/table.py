@@ -12,7 +12,7 @@ from dashboard.facts import wording
 from dashboard.server.resources import database, settings
 from dashboard.views.runs.marks import bulk_bar, tick, ticked, ticks_cleared, undo_bar
 from dashboard.views.runs.table_facts import ARCHIVED, SORTS, Cache, Filter, RunRow, arranged, as_csv, run_rows
-from db.models import utc_now
+from db.columns import utc_now
 
 ROW_PX, MOST_ROWS = 35, 9
 

@@ -20,7 +20,7 @@ from dashboard.ui.job_panel import job_panel
 from dashboard.views.train import measure_facts as facts
 from dashboard.views.train.measure_facts import Measured, What
 from db import jobs, submissions
-from db.models import utc_now
+from db.columns import utc_now
 from db.submissions import NotReady
 from engine.core.run_config import RunConfig
 from engine.training.workload import Workload

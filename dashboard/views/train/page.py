@@ -12,7 +12,8 @@ from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.status import empty_state
 from dashboard.views.train import concern_facts, network_panel
 from db import datasets, submissions
-from db.models import Dataset, utc_now
+from db.columns import utc_now
+from db.models import Dataset
 from db.names import NameTaken
 from db.submissions import NotReady
 from engine import VERSION

@@ -9,7 +9,8 @@ import pytest
 from dashboard.facts import datasets as view
 from dashboard.facts import urls
 from db import datasets, jobs, recipes, runs, submissions
-from db.models import Image, Job, JobStatus, new_id, utc_now
+from db.columns import new_id, utc_now
+from db.models import Image, Job, JobStatus
 from tests.support.installation import add_discs
 
 LOST_AFTER_S = 60.0

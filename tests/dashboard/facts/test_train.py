@@ -5,7 +5,8 @@ import pytest
 
 from dashboard.facts import train
 from db import datasets, jobs, recipes, runs, submissions
-from db.models import Dataset, JobStatus, utc_now
+from db.columns import utc_now
+from db.models import Dataset, JobStatus
 from engine import VERSION
 from engine.core.run_config import PRESETS, RunConfig, config_from
 from engine.datasets.split import split

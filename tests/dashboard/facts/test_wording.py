@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dashboard.facts import wording
-from db.models import utc_now
+from db.columns import utc_now
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from dashboard.facts import urls
 from db import datasets, jobs, people, submissions
 from db.actors import Role
-from db.models import Job, JobStatus, new_id
+from db.columns import new_id
+from db.models import Job, JobStatus
 from engine.core import logs
 from engine.core.settings import REPOSITORY_ROOT
 from engine.core.settings import settings as engine_settings

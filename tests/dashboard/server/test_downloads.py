@@ -6,7 +6,8 @@ import pytest
 
 from dashboard.facts import urls
 from db import jobs, runs
-from db.models import Job, JobKind, JobStatus, utc_now
+from db.columns import utc_now
+from db.models import Job, JobKind, JobStatus
 from db.submissions import submit_export
 from engine.store import keys as stored
 from tests.support.class_runs import add_class_run, add_classes

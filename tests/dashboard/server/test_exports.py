@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dashboard.server import exports
 from dashboard.views.runs import table_facts as run_table
 from db import datasets
-from db.models import utc_now
+from db.columns import utc_now
 from tests.assets.bad_names import NAMES
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run

@@ -14,7 +14,8 @@ from sqlalchemy import delete
 from dashboard.facts import urls
 from dashboard.server import resources, routes
 from db import datasets, recipes, runs
-from db.models import Dataset, Label, LabelSet, Run, new_id
+from db.columns import new_id
+from db.models import Dataset, Label, LabelSet, Run
 from engine.core.run_config import PRESETS
 from engine.imaging import codec, metrics
 from engine.store import keys as stored

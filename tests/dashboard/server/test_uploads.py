@@ -9,7 +9,7 @@ import pytest
 from dashboard.facts import urls
 from dashboard.server import resources
 from dashboard.server.uploads import staged_name
-from db.models import new_id
+from db.columns import new_id
 from engine.core.settings import settings
 from tests.support.serving import serving
 

@@ -13,8 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from db import jobs, runs, submissions
+from db.columns import utc_now
 from db.inventory import Inventory
-from db.models import JobStatus, utc_now
+from db.models import JobStatus
 from db.session import Database
 from engine.care.backup import MANIFEST, BackupFailed
 from engine.care.checkup import check

@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import text
 
 from db import datasets, jobs, runs, submissions
+from db.columns import new_id, utc_now
 from db.inventory import Inventory
-from db.models import Job, JobKind, JobStatus, Label, Prediction, new_id, utc_now
+from db.models import Job, JobKind, JobStatus, Label, Prediction
 from db.repair import repairing
 from engine.care.checkup import check
 from engine.care.repair import repair

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from db import datasets, jobs, submissions
-from db.models import Dataset, Image, Job, new_id
+from db.columns import new_id
+from db.models import Dataset, Image, Job
 from engine.datasets import ingest, sample
 from engine.datasets import job as import_images
 from engine.imaging import codec

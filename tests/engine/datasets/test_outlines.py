@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from db import submissions
-from db.models import Job, new_id
+from db.columns import new_id
+from db.models import Job
 from engine.datasets import ingest
 from engine.datasets import job as import_images
 from engine.exports.annotated import Annotated, MaskedImage

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from db import datasets, jobs, recipes, submissions
-from db.models import Dataset, JobStatus, Label, LabelSet, utc_now
+from db.columns import utc_now
+from db.models import Dataset, JobStatus, Label, LabelSet
 from engine.core.parameters import parse
 from engine.imaging import class_maps, codec, metrics
 from engine.labelling import job as label

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from db import datasets, jobs, recipes, runs, submissions, warm
-from db.models import Job, JobStatus, PredictionSet, utc_now
+from db.columns import utc_now
+from db.models import Job, JobStatus, PredictionSet
 from engine.imaging import codec
 from engine.store import keys as stored
 from engine.work.launchers import launcher

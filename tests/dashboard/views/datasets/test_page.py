@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.facts.wording import escaped
 from db import datasets, submissions
-from db.models import Dataset, Image, Job, JobStatus, LabelSet, new_id
+from db.columns import new_id
+from db.models import Dataset, Image, Job, JobStatus, LabelSet
 from engine.store import keys as stored
 from tests.assets.bad_files import disk, encoded, picture
 from tests.support.installation import add_discs

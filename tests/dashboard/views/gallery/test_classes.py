@@ -13,7 +13,8 @@ from dashboard.views.gallery.order import Choice, arrange, filters_in_words, mea
 from dashboard.views.predict import facts as predict_facts
 from dashboard.views.runs import facts as run_facts
 from db import datasets, recipes
-from db.models import Dataset, Prediction, Run, utc_now
+from db.columns import utc_now
+from db.models import Dataset, Prediction, Run
 from tests.dashboard.views.gallery.test_page import metrics, page, text_of  # noqa: F401 - `page` is a fixture
 from tests.support.drawn_class_run import (
     LOOKUP,

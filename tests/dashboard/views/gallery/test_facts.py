@@ -10,7 +10,8 @@ from dashboard.views.gallery import facts as gallery
 from dashboard.views.gallery import order as gallery_order
 from dashboard.views.gallery.order import Choice
 from db import predictions, runs
-from db.models import Image, Label, Prediction, PredictionSet, utc_now
+from db.columns import utc_now
+from db.models import Image, Label, Prediction, PredictionSet
 from db.submissions import submit_predict
 from engine.imaging import codec, metrics
 from engine.store import keys as stored

@@ -12,7 +12,8 @@ import pytest
 from dashboard.server import resources
 from dashboard.views.home import machine_facts as viewmodel
 from db import jobs
-from db.models import JobKind, utc_now
+from db.columns import utc_now
+from db.models import JobKind
 from engine.care.disk_use import DiskWatch, disk_use
 from tests.support.installation import add_discs
 

@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.views.home import facts as home
 from db import datasets, jobs, submissions
-from db.models import Dataset, Job, JobKind, Run, utc_now
+from db.columns import utc_now
+from db.models import Dataset, Job, JobKind, Run
 from engine.core.run_config import PRESETS
 from tests.support.installation import REPOSITORY, add_discs
 

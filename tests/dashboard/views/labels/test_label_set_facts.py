@@ -8,7 +8,8 @@ import pytest
 
 from dashboard.views.labels import label_set_facts as label_sets
 from db import datasets, jobs, recipes, runs, submissions
-from db.models import Dataset, LabelSet, utc_now
+from db.columns import utc_now
+from db.models import Dataset, LabelSet
 from engine.labelling.base import find_method
 from tests.support.installation import Installation, add_discs
 

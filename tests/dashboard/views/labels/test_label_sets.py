@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.facts.train import teachers
 from db import recipes, runs
-from db.models import utc_now
+from db.columns import utc_now
 from engine.imaging.class_colours import class_colour
 from engine.store import keys as stored
 from tests.support.calling import call

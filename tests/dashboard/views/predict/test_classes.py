@@ -10,7 +10,8 @@ from dashboard.views.predict import facts, image, masks
 from dashboard.views.predict.image import predicted_classes, truth_of
 from dashboard.views.predict.mask_facts import Shown, areas_in_words
 from db import datasets, runs
-from db.models import Dataset, utc_now
+from db.columns import utc_now
+from db.models import Dataset
 from tests.dashboard.views.predict.test_page import PAGE, words
 from tests.support.drawn_class_run import (
     NAMES,

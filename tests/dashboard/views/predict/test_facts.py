@@ -6,7 +6,8 @@ import pytest
 
 from dashboard.views.predict import facts as view
 from db import datasets, jobs, runs, submissions
-from db.models import JobStatus, PredictionSet, Run, new_id, utc_now
+from db.columns import new_id, utc_now
+from db.models import JobStatus, PredictionSet, Run
 from tests.support.installation import add_discs
 from tests.support.predict_page import add_predictions, add_run
 

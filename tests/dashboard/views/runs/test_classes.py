@@ -15,7 +15,8 @@ from dashboard.views.runs.curves import CurveSettings, latest_news
 from dashboard.views.runs.facts import run_facts
 from dashboard.views.runs.story import story
 from db import datasets, runs
-from db.models import Run, utc_now
+from db.columns import utc_now
+from db.models import Run
 from engine.imaging import codec
 from engine.imaging.class_confusion import class_confusion
 from engine.store import keys as stored

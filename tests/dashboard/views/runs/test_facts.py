@@ -8,7 +8,8 @@ from dashboard.facts.run_metrics import MetricHistory, metric_names
 from dashboard.views.runs.facts import live_status, own_prediction_set_id, run_head
 from dashboard.views.runs.table_facts import run_rows
 from db import datasets, jobs, recipes, rounds, runs, submissions
-from db.models import JobStatus, Run, utc_now
+from db.columns import utc_now
+from db.models import JobStatus, Run
 from engine import VERSION
 from engine.core.run_config import PRESETS
 from engine.core.run_config_text import config_rows

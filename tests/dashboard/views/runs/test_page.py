@@ -4,7 +4,8 @@ import pytest
 
 from dashboard.views.runs.facts import LiveStatus
 from db import datasets, jobs, rounds, runs
-from db.models import JobStatus, Run, new_id
+from db.columns import new_id
+from db.models import JobStatus, Run
 from engine.core.run_config import PRESETS
 from engine.store import keys as stored
 from tests.support.installation import add_discs

@@ -13,7 +13,8 @@ from dashboard.facts import urls
 from dashboard.views.runs import routes
 from dashboard.views.runs.curves import latest_news
 from db import datasets, jobs, runs, submissions
-from db.models import JobStatus, new_id
+from db.columns import new_id
+from db.models import JobStatus
 from engine import VERSION
 from engine.core.run_config import config_from
 from tests.support.installation import add_discs

@@ -13,8 +13,8 @@ from dashboard.views.runs.facts import LiveStatus, RunFacts, RunHead, run_facts
 from dashboard.views.runs.image_facts import BetterThreshold, Difference, image_facts
 from dashboard.views.runs.story import so_far, story
 from db import runs
+from db.columns import new_id, utc_now
 from db.jobs import Progress
-from db.models import new_id, utc_now
 from engine.core.run_config import config_from
 from tests.dashboard.views.runs.test_curve_facts import CONFIG, history, noise, saturating
 from tests.dashboard.views.runs.test_image_facts import graded, masks

@@ -13,7 +13,8 @@ from sqlalchemy import event
 from dashboard.views.runs import table_facts as run_table
 from dashboard.views.runs.table_facts import SORTS, SPARKLINE_POINTS, Filter, arranged, run_rows
 from db import jobs, runs, submissions
-from db.models import JobStatus, utc_now
+from db.columns import utc_now
+from db.models import JobStatus
 from engine import VERSION
 from engine.core.run_config import PRESETS
 from tests.support.installation import add_discs

@@ -4,7 +4,8 @@ import pytest
 
 from dashboard.views.train import measure_facts as measure
 from db import submissions
-from db.models import JobStatus, utc_now
+from db.columns import utc_now
+from db.models import JobStatus
 from engine.core.run_config import config_from
 from engine.training.workload import workload
 from tests.support.installation import add_discs
