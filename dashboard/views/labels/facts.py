@@ -78,8 +78,8 @@ class Outcome:
 
     Dice and IoU are means against truth; None where no image has truth. Quality is computed without truth, in [0, 1];
     None until it is computed: `quality` is the estimated score of the recipe, `image_quality` the plausibility of each
-    mask. `unclear` marks images in which no foreground stands out. `class_dice` is that of each class against truth, from
-    the pixels of all test images together; None for a class that neither has.
+    mask. `unclear` marks images in which no foreground stands out. `class_dice` is the Dice of each class against truth
+    of all test images together; None for a class that neither has.
     """
 
     dice: float | None
