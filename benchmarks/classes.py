@@ -30,9 +30,9 @@ import numpy as np
 import typer
 from sqlalchemy import select
 
-from benchmarks.harness import Folder, Foreground, Params, data_root, engine, in_turns, pairs, seconds, suite
+from benchmarks.harness import PARTS, Folder, Foreground, Params, data_root, engine, in_turns, pairs, seconds, suite
 from benchmarks.training import samples, step_of
-from db.models import Prediction, PredictionSet, Run
+from db.models import Image, Prediction, PredictionSet, Run
 from db.session import Database
 from engine.core.run_config import config_from
 from engine.core.settings import Settings
@@ -60,7 +60,7 @@ def learned(
         engine(root, "import", str(folder.resolve()), "--name", "images")
         for name, own in (("each class", []), ("merged", ["-p", "model.classes=1"]))[: 1 + merged]:
             run = engine(root, "train", "images", "--truth", "--name", name, "--preset", preset, *options, *own)["run"]
-            rows.append({"network": name, **scores(root, run)})
+            rows += [{"network": name, **row} for row in scores(root, run)]
     return rows
 
 
@@ -163,29 +163,28 @@ def exported(
     return rows
 
 
-def scores(root: Path, run_id: str) -> dict[str, Any]:
-    """Return Dice on the validation images of a run, of foreground and of each class, and its minutes."""
+def scores(root: Path, run_id: str) -> list[dict[str, Any]]:
+    """Return Dice on each part of a run's validation images by name, of foreground and each class, and its minutes."""
     database = Database(Settings(data_root=root, database_url="").resolved_database_url)
     with database.reading() as session:
         run = session.get_one(Run, run_id)
         own = PredictionSet.run_id == run.id, PredictionSet.dataset_id == run.dataset_id
-        query = select(Prediction.truth_counts, Prediction.truth_confusion).join(PredictionSet)
-        found = session.execute(query.where(*own, Prediction.split == "validation")).all()
+        query = select(Prediction.truth_counts, Prediction.truth_confusion).join(PredictionSet).join(Image)
+        found = session.execute(query.where(*own, Prediction.split == "validation").order_by(Image.name)).all()
         names, minutes, epochs = [entry["name"] for entry in run.classes], (run.train_seconds or 0) / 60, run.best_epoch
     database.close()
-    counts = metrics.unpack_many([row.truth_counts for row in found])
-    summed = metrics.ThresholdCounts(*(np.sum(part, axis=0, keepdims=True) for part in counts))
-    result = {
-        "images": len(found),
-        "foreground_dice": float(metrics.dice_curve(summed)[0, metrics.threshold_index(0.5)]),
-        "minutes": minutes,
-        "best_epoch": epochs,
-    }
-    if names:
-        rows = [row for each in found for row in each.truth_confusion]
-        dice = metrics.class_scores(metrics.confusion_matrix(rows, len(names) - 1)).dice
-        result |= {f"dice {name}": float(value) for name, value in zip(names[1:], dice, strict=True)}
-    return result
+    results = []
+    for part, chosen in PARTS.items():
+        counts = metrics.unpack_many([row.truth_counts for row in found[chosen]])
+        summed = metrics.ThresholdCounts(*(np.sum(each, axis=0, keepdims=True) for each in counts))
+        dice = float(metrics.dice_curve(summed)[0, metrics.threshold_index(0.5)])
+        row = {"part": part, "images": len(found[chosen]), "foreground_dice": dice}
+        if names:
+            pixels = [each for row in found[chosen] for each in row.truth_confusion]
+            of_classes = metrics.class_scores(metrics.confusion_matrix(pixels, len(names) - 1)).dice
+            row |= {f"dice {name}": float(value) for name, value in zip(names[1:], of_classes, strict=True)}
+        results.append({**row, "minutes": minutes, "best_epoch": epochs})
+    return results
 
 
 def draw_rare(folder: Path, images: int, seed: int) -> None:

@@ -54,7 +54,8 @@ class Source:
 class Preview:
     """A drawn mask: 8-bit probability as PNG, its overlap with truth at 101 thresholds, and its label-free quality.
 
-    `classes` is the most likely class of each pixel as PNG, empty where the recipe knows foreground alone.
+    `classes` is the most likely class of each pixel as PNG, empty where the recipe knows foreground alone;
+    `class_counts` is the overlap of each class with truth, where that has several, too.
     `seconds` to draw it, and to judge it where it has a quality, are those of a processor, so that what else runs on
     the machine does not count.
     `error` is a sentence, and `png` then empty, where the method could not draw this picture.
@@ -66,6 +67,7 @@ class Preview:
     error: str = ""
     quality: Quality | None = None
     classes: bytes = b""
+    class_counts: tuple[ThresholdCounts, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -306,8 +308,27 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
         return replace(task.drawn, seconds=task.drawn.seconds + seconds, quality=quality), kept
     levels = metrics.probability_to_u8(probability)
     counts = None if picture.truth is None else metrics.threshold_counts(*picture.truth.beside(levels))
-    classes = b"" if likely is None else codec.encode_png(likely)
-    return Preview(codec.encode_png(levels), counts, seconds, quality=quality, classes=classes), kept
+    preview = Preview(codec.encode_png(levels), counts, seconds, quality=quality)
+    if likely is not None:
+        each = _class_counts(levels, likely, picture.truth, class_maps.class_count(task.source.lookup))
+        preview = replace(preview, classes=codec.encode_png(likely), class_counts=each)
+    return preview, kept
+
+
+def _class_counts(
+    levels: np.ndarray, likely: np.ndarray, truth: Reference | None, classes: int
+) -> tuple[ThresholdCounts, ...]:
+    """Return the overlap with truth of the pixels of each class, where truth has several."""
+    if truth is None or truth.classes is None:
+        return ()
+    found = []
+    for index in range(1, classes + 1):
+        reference = Reference(truth.class_map == index, truth.ignored)
+        values, foreground = reference.beside(levels)
+        own, _ = reference.beside(likely == index)
+        counts = metrics.threshold_counts(values[own], foreground[own])
+        found.append(counts._replace(reference=int(foreground.sum())))
+    return tuple(found)
 
 
 def _load(source: Source, longest_side_px: int) -> _Picture:

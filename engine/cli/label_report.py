@@ -57,9 +57,9 @@ def label_sentences(result: dict[str, Any]) -> str:
             f"{result['unclear']} without a clear foreground."
         )
     if result["dice"] is not None:
+        of = "Foreground against" if "classes" in result else "Against"
         lines.append(
-            f"Against truth ({result['scored_against_truth']} images): Dice {result['dice']:.4f}, "
-            f"IoU {result['iou']:.4f}."
+            f"{of} truth ({result['scored_against_truth']} images): Dice {result['dice']:.4f}, IoU {result['iou']:.4f}."
         )
     if result["spearman"] is not None:
         lines.append(

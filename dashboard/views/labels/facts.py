@@ -78,7 +78,8 @@ class Outcome:
 
     Dice and IoU are means against truth; None where no image has truth. Quality is computed without truth, in [0, 1];
     None until it is computed: `quality` is the estimated score of the recipe, `image_quality` the plausibility of each
-    mask. `unclear` marks images in which no foreground stands out.
+    mask. `unclear` marks images in which no foreground stands out. `class_dice` is the Dice of each class against truth
+    of all test images together; None for a class that neither has.
     """
 
     dice: float | None
@@ -91,6 +92,7 @@ class Outcome:
     seconds_per_image: float | None
     whole_dataset_s: float | None
     errors: tuple[str, ...]
+    class_dice: tuple[float | None, ...] = ()
 
 
 def dataset_names(session: Session) -> dict[str, str]:
@@ -196,7 +198,20 @@ def outcome(
         seconds_per_image=per_image_s,
         whole_dataset_s=None if per_image_s is None else (per_image_s + PER_IMAGE_OVERHEAD_S) * place.images / cores,
         errors=tuple(f"{image.name}: {preview.error}" for image, preview in failed if preview.error),
+        class_dice=_class_dice(previews, at) if recipe_classes(place, params).of_truth else (),
     )
+
+
+def _class_dice(previews: Sequence[Preview], at: int) -> tuple[float | None, ...]:
+    """Return the Dice of each class from pixels summed over the previews, at one of `metrics.THRESHOLDS`."""
+    scores = []
+    for each in zip(*(preview.class_counts for preview in previews if preview.class_counts), strict=True):
+        shared, predicted, reference = (
+            sum(int(np.broadcast_to(getattr(counts, name), 101)[at]) for counts in each)
+            for name in metrics.ThresholdCounts._fields
+        )
+        scores.append(2 * shared / (predicted + reference) if predicted + reference else None)
+    return tuple(scores)
 
 
 def probe_problem(count: int, images: int) -> str:

@@ -250,6 +250,10 @@ def show_outcome(place: Workplace, recipe: Recipe, previews: list[Preview], sett
     classes = labels.recipe_classes(place, recipe.params)
     if classes.names:
         class_legend(classes.names, colours=classes.colours)
+    if outcome.class_dice:
+        each = zip(classes.names[1:], outcome.class_dice, strict=True)
+        dice = ", ".join(f"{escaped(name)} **{score(value)}**" for name, value in each)
+        st.caption(f"Dice vs truth of each class, over all test images together: {dice}.")
     for error in outcome.errors[:3]:
         st.warning(escaped(error), icon=":material/broken_image:")
     return outcome

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from db import datasets, recipes
@@ -160,6 +162,10 @@ def test_regions_ticked_as_classes_are_previewed_with_a_legend_and_stored(instal
     labels = {metric.label: metric.value for metric in app.metric}
     assert float(labels["Foreground Dice vs truth"]) > 0.8
     assert any("square" in element.proto.body for element in app.get("html"))
+    [scores] = re.findall(r"Dice vs truth of each class.*: disc \*\*(0.\d+)\*\*, square \*\*(0.\d+)\*\*", texts(app))
+    assert min(map(float, scores)) > 0.8
+    swapped = open_page(PAGE, dataset=dataset.id, a="kmeans,clusters:3,position_weight:0,ticked:1 2=2")
+    assert "disc **0.000**, square **0.000**" in texts(swapped)
     app.button(key="labels-a-start").click().run()
     press_in_dialog(app, "labels-a-start", "labels-submit")
     assert not app.exception
