@@ -205,7 +205,7 @@ function viewerLegend(panes, settings, colours) {
   }
   const entries = [...meanings].flatMap(([words, title]) => [...(meanings.size > 1 ? [[title, null]] : []), ...JSON.parse(words)]);
   const outlined = panes.filter((pane) => pane.mode === "outline");
-  const inClasses = outlined.some((pane) => pane.classes && pane.reference_classes);
+  const inClasses = outlined.some((pane) => pane.mask && pane.reference_classes);
   if (inClasses) entries.push(...LINES);
   else if (outlined.some((pane) => pane.mask && !pane.classes)) entries.push(["mask", colours.mask]);
   if (outlined.some((pane) => pane.reference && !pane.reference_classes)) entries.push(["reference", colours.fn]);

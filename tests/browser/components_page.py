@@ -43,7 +43,8 @@ elif show == "classes":
     tile = Tile(image.id, image.name, picture, mask, levels, **classes)
     mask_grid([tile], key="grid", mode=mode, opacity=1.0, aspect=1.0, tile_px=300, only_class=only or None)
     names = ("background", "egg", "pan")
-    pane = Pane("Mask", picture, mask, levels, mode, class_names=names, **classes)
+    own = {"class_colours": ("transparent", "#123456", "#AA00CC"), "only_class": 2} if "own" in st.query_params else {}
+    pane = Pane("Mask", picture, mask, levels, mode, class_names=names, **classes, **own)
     viewer([pane], key="pane", opacity=1.0, only_class=only or None)
 elif show == "viewer":
     image, truth = addresses(images[0].id)

@@ -205,6 +205,13 @@ def test_a_mask_of_two_classes_is_drawn_in_their_colours_pixel_for_pixel(compone
         assert_pixels(page, canvas, np.where(predicted == 2, CLASS_SHADES[1], ""))
 
 
+def test_a_pane_can_have_class_numbers_of_its_own(components, open_tab, two_classes):
+    address, predicted, _ = two_classes
+    page = open_tab(f"{address}&own=1")
+    assert_pixels(page, page.locator(".pane canvas"), np.where(predicted == 2, "#AA00CC", ""))
+    assert_pixels(page, first_canvas(page), np.array(["", *CLASS_SHADES])[predicted])
+
+
 @pytest.mark.parametrize(
     ("reference", "words"),
     [

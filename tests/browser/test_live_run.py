@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -13,8 +14,11 @@ from db import datasets, jobs, runs, submissions
 from db.models import JobStatus
 from engine import VERSION
 from engine.core.run_config import config_from
+from engine.imaging import codec
+from engine.store import keys as stored
 from tests.browser.conftest import PATIENCE_MS
 from tests.support.photographs import add_photographs
+from tests.support.several_classes import add_eggs_and_pans
 from tests.support.training_job import training_progress
 
 pytestmark = pytest.mark.shared
@@ -28,10 +32,15 @@ RANGE = f"() => {CHARTS}[0].layout.xaxis.range.map((edge) => Math.round(edge * 1
 @pytest.fixture
 def run(app):
     """A run on photographs that the test itself moves on, as a worker would."""
-    dataset = add_photographs(app.installation)
-    config = config_from("fast", {"training": {"epochs": EPOCHS}}).model_dump(mode="json")
+    return started(app, add_photographs(app.installation), "watched")
+
+
+def started(app, dataset, name, classes=1):
+    config = config_from("fast", {"training": {"epochs": EPOCHS}, "model": {"classes": classes}}).model_dump(
+        mode="json"
+    )
     with app.installation.database.writing() as session:
-        made, _ = submissions.submit_train(session, dataset.id, None, "watched", "fast", config, VERSION)
+        made, _ = submissions.submit_train(session, dataset.id, None, name, "fast", config, VERSION)
         images = datasets.images(session, dataset.id)
         rows = [{"image_id": image.id, "split": "validation", "probe": n < 2} for n, image in enumerate(images)]
         runs.set_split(session, made.id, rows)
@@ -113,6 +122,25 @@ def test_an_epoch_runs_no_script_and_brings_numbers_curves_and_masks(app, open_t
     expect(newest).to_have_text("7")
     assert any(f"/runs/{run.id}/probe/7/" in address for address in pictures)
     assert len(scripts) == before
+
+
+def test_masks_of_a_new_epoch_come_with_their_classes(app, open_tab):
+    run = started(app, add_eggs_and_pans(app.installation), "of classes", classes=2)
+    with app.installation.database.reading() as session:
+        probes = runs.probe_images(session, run.id)
+    for epoch in (3, 4):
+        for image, _ in probes:
+            for key in (stored.probe_key, stored.probe_classes_key):
+                pixels = np.full((64, 64), 200 if key is stored.probe_key else 2, np.uint8)
+                app.installation.files.write(key(run.id, epoch, image.id), codec.encode_png(pixels))
+    page = open_tab(f"{app.address}/runs?run={run.id}")
+    page.set_viewport_size({"width": 1440, "height": 3200})  # masks load when they can be seen
+    newest = page.locator("strong.epoch")
+    expect(newest).to_have_text("3", timeout=PATIENCE_MS)
+    expect(page.get_by_text("wrong class")).to_be_visible(timeout=PATIENCE_MS)
+    with page.expect_request(lambda request: f"/probe/4/classes/{probes[0][0].id}" in unquote(request.url)):
+        finish_epoch(app.installation, run, 4)
+    expect(newest).to_have_text("4", timeout=PATIENCE_MS)
 
 
 def test_another_look_goes_on_following(app, open_tab, run):
