@@ -3,7 +3,7 @@
     python -m benchmarks.classes learned ../shared/data/eggs-and-pans --preset fast
     python -m benchmarks.classes rare -p training.class_weights=inverse_frequency
     python -m benchmarks.classes cost ../shared/data/eggs-and-pans
-    python -m benchmarks.classes exported ../shared/data/eggs-and-pans --images 12 -p training.epochs=20
+    python -m benchmarks.classes exported --of-each 4
 
 `learned` imports a folder with truth of several classes and trains on it twice, with the same split and the same
 number of epochs: once each class, once all merged into one foreground. `rare` draws discs of which every hundredth
@@ -14,13 +14,13 @@ compares exported models with predictions.
 
 from __future__ import annotations
 
-import itertools
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,19 +28,25 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from skimage import data as photographs
 from sqlalchemy import select
 
-from benchmarks.harness import PARTS, Folder, Foreground, Params, data_root, engine, in_turns, pairs, seconds, suite
+from benchmarks.harness import PARTS, Folder, Params, data_root, engine, in_turns, seconds, suite
 from benchmarks.training import samples, step_of
 from db.models import Image, Prediction, PredictionSet, Run
 from db.session import Database
 from engine.core.run_config import config_from
 from engine.core.settings import Settings
 from engine.imaging import metrics
-from engine.imaging.codec import decode_png, encode_png
+from engine.imaging.codec import decode_png, encode_png, resize_image
+from tests.support.shared_data import SHARED_DATA
 
 RARE_SHARE = 0.01
 """Of the foreground's pixels."""
+
+Colours = Sequence[tuple[int, int, int]]
+FOUR: Colours = [(200, 60, 50), (60, 160, 70), (60, 90, 200), (220, 200, 70)]
+PHOTOGRAPHS = ("astronaut", "camera", "cat", "coffee", "coins", "hubble_deep_field", "retina", "rocket")
 
 app = suite(__doc__)
 
@@ -123,44 +129,68 @@ def cost(
 
 @app.command()
 def exported(
-    folder: Folder,
-    images: Annotated[
-        int, typer.Option(help="Of the folder; a network is trained on them and they are compared.")
-    ] = 12,
-    foreground: Foreground = 64,
+    of_each: Annotated[int, typer.Option(help="Images of each data set in ../shared, where it is.")] = 4,
+    megapixels: Annotated[float, typer.Option(help="Compare one photograph only, enlarged to this size.")] = 0,
     params: Params = None,
 ) -> list[dict[str, Any]]:
     """Share of pixels whose class is that of the run's own prediction, drawn by the example of each exported model.
 
-    The truth has four classes: its foreground by the lightness of the image. `predict` does not average mirror images
-    here, since the examples do not.
+    A network learns four colours from drawn discs, and predicts real photographs: those that scikit-image has, and
+    images of ../shared. `predict` does not average mirror images here, since the examples do not.
     """
     options = [word for each in params or [] for word in ("-p", each)]
     rows = []
     with data_root() as root:
-        for name in ("images", "truth"):
-            (root / "in" / name).mkdir(parents=True)
-        for number, (image, mask) in enumerate(itertools.islice(pairs(folder, foreground=foreground), images)):
-            (root / "in" / "images" / f"{number:03}.png").write_bytes(encode_png(image))
-            classes = np.where(mask, 1 + image.mean(axis=2) // 64, 0).astype(np.uint8)
-            (root / "in" / "truth" / f"{number:03}.png").write_bytes(encode_png(classes))
+        draw_discs(root / "in", 60, 0, FOUR, lambda _: [(number, 31.0) for number in range(1, 5)])
+        real = real_images(root / "real", of_each, megapixels)
         engine(root, "import", str(root / "in"), "--name", "four")
         run = engine(root, "train", "four", "--truth", *options)["run"]
-        predicting = ["predict", run, str(root / "in" / "images"), "--out", str(root / "maps")]
-        engine(root, *predicting, "--no-flips", "--refine", "none")
+        engine(root, "predict", run, str(root / "real"), "--out", str(root / "maps"), "--no-flips", "--refine", "none")
+        wanted = [decode_png((root / "maps" / f"{path.stem}.png").read_bytes()) for path in real]
+        drawn = np.unique(np.concatenate([np.unique(each) for each in wanted]))
         for what in ("keras", "savedmodel", "onnx"):
             engine(root, "export", run, "--format", what, "--out", str(root / f"{what}.zip"))
             shutil.unpack_archive(root / f"{what}.zip", root / what)
-            same, drawn = [], np.zeros(5, np.int64)
-            for path in sorted((root / "maps").glob("*.png")):
-                command = [sys.executable, "example.py", str(root / "in" / "images" / path.name), "map.png"]
-                subprocess.run(command, cwd=root / what, check=True, capture_output=True)
-                found, wanted = (decode_png(each.read_bytes()) for each in (root / what / "map.png", path))
-                same.append((found == wanted).mean())
-                drawn += np.bincount(wanted.ravel(), minlength=5)
-            row = {"format": what, "images": len(same), "equal": float(np.mean(same)), "least_equal": float(min(same))}
-            rows.append({**row, "classes_drawn": int(np.count_nonzero(drawn[1:]))})
+            same, memory = [], []
+            for path, theirs in zip(real, wanted, strict=True):
+                memory.append(largest_mib([sys.executable, "example.py", str(path), "map.png"], root / what))
+                same.append(float((decode_png((root / what / "map.png").read_bytes()) == theirs).mean()))
+            row = {"format": what, "images": len(same), "equal": float(np.mean(same)), "least_equal": min(same)}
+            row["least_in"] = real[int(np.argmin(same))].name
+            rows.append({**row, "classes_drawn": int(np.count_nonzero(drawn)), "largest_mib": max(memory)})
     return rows
+
+
+def largest_mib(command: list[str], folder: Path) -> float:
+    """Run a command in a folder and return the most memory that it had, in MiB.
+
+    Raises:
+        SystemExit: it failed; it has printed why.
+    """
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with exit code {os.waitstatus_to_exitcode(status)}.")
+    return used.ru_maxrss / 2**10
+
+
+def real_images(folder: Path, of_each: int, megapixels: float) -> list[Path]:
+    """Write the photographs of scikit-image and `of_each` of every data set in ../shared into a folder, as they are.
+
+    With `megapixels` it is one photograph, enlarged to that size.
+    """
+    folder.mkdir()
+    if megapixels:
+        image = photographs.astronaut()
+        side = round(np.sqrt(megapixels * 1e6))
+        (folder / "large.png").write_bytes(encode_png(resize_image(image, (side, side))))
+        return [folder / "large.png"]
+    for name in PHOTOGRAPHS:
+        (folder / f"{name}.png").write_bytes(encode_png(getattr(photographs, name)()))
+    for each in sorted(SHARED_DATA.glob("*/images")):
+        for path in sorted(each.iterdir())[:of_each]:
+            shutil.copy(path, folder / f"{each.parent.name}-{path.name}")
+    return sorted(folder.iterdir())
 
 
 def scores(root: Path, run_id: str) -> list[dict[str, Any]]:
@@ -188,27 +218,36 @@ def scores(root: Path, run_id: str) -> list[dict[str, Any]]:
 
 
 def draw_rare(folder: Path, images: int, seed: int) -> None:
-    """Draw images/ and truth/ of discs, one colour for each of two classes, on a textured ground.
+    """Draw discs of two classes.
 
     Every disc of class 1 covers some 3,000 pixels. A fifth of the images have a disc of class 2, so small that it has
     `RARE_SHARE` of all their foreground.
     """
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:256, :256]
     large, every = 31.0, 5
     small = large * np.sqrt(RARE_SHARE / (1 - RARE_SHARE) * 2 * every)
+    colours = [(150, 110, 90), (110, 120, 165)]
+    draw_discs(folder, images, seed, colours, lambda number: [(1, large)] * 2 + [(2, small)] * (number % every == 0))
+
+
+def draw_discs(
+    folder: Path, images: int, seed: int, colours: Colours, discs: Callable[[int], list[tuple[int, float]]]
+) -> None:
+    """Draw images/ and truth/ of discs on a textured ground: `discs` has class and radius of those of each image.
+
+    `colours` has the colour of each class.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:256, :256]
     for name in ("images", "truth"):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
     for number in range(images):
         picture = rng.normal((120, 130, 110), 18, (256, 256, 3))
         truth = np.zeros((256, 256), np.uint8)
-        discs = [(1, large), (1, large), *([(2, small)] if number % every == 0 else [])]
-        for index, radius in discs:
+        for index, radius in discs(number):
             y, x = rng.uniform(40, 216, 2)
             disc = np.hypot(rows - y, columns - x) < radius
             truth[disc] = index
-            colour = (150, 110, 90) if index == 1 else (110, 120, 165)
-            picture[disc] = rng.normal(colour, 18, (int(disc.sum()), 3))
+            picture[disc] = rng.normal(colours[index - 1], 18, (int(disc.sum()), 3))
         (folder / "images" / f"{number:03}.png").write_bytes(encode_png(np.clip(picture, 0, 255).astype(np.uint8)))
         (folder / "truth" / f"{number:03}.png").write_bytes(encode_png(truth))
 
