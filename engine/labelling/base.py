@@ -17,6 +17,7 @@ from engine.core.parameters import ParameterError, Params, Stage, field_schemas,
 from engine.core.plugins import plugins
 from engine.imaging import class_maps
 from engine.labelling import methods as method_modules
+from engine.labelling.strokes.corrections import shrink_correction
 
 DEFAULT_METHOD = "auto"
 
@@ -53,6 +54,9 @@ class Method:
     state as its fourth argument. At most `fit_images` images, evenly spread over the dataset, are analysed. All random
     numbers must come from `rng`.
 
+    A method that `learns_from_corrections` looks only at images with a correction, and its `look` takes that as fourth
+    argument: uint8 (H, W), see `engine.labelling.strokes.corrections`.
+
     A method that delegates to another one has no `label` but `chosen(params, state)`, which returns the name of that
     method, its parameters and its state: the masks are identical to that method's.
     """
@@ -64,6 +68,7 @@ class Method:
     look: Callable[..., Any] | None = None
     fit: Callable[..., dict[str, Any]] | None = None
     fit_images: int = 200
+    learns_from_corrections: bool = False
     chosen: Callable[..., tuple[str, LabelParams, dict[str, Any] | None]] | None = None
     summary: str = ""
 
@@ -109,17 +114,27 @@ def values_for(params: LabelParams, stage: Stage) -> dict[str, Any]:
     }
 
 
-def look_at(method: Method, image: np.ndarray, params: LabelParams, seed: int) -> Any:
+def look_at(
+    method: Method, image: np.ndarray, params: LabelParams, seed: int, correction: np.ndarray | None = None
+) -> Any:
     """Return the data that `method` extracts from one image (uint8 RGB) of the dataset, at its working size.
 
+    Args:
+        correction: of the image's size, uint8 (H, W), for a method that learns from corrections.
+
     Raises:
-        ValueError: the method does not analyse the dataset.
+        ValueError: the method does not analyse the dataset, or lacks a correction.
     """
     if method.look is None:
         raise ValueError(f"'{method.name}' has no step that analyses the dataset.")
     working = shrink(image, params.longest_side_px)
+    arguments = [working, params, np.random.default_rng([seed, _fingerprint(working)])]
+    if method.learns_from_corrections:
+        if correction is None:
+            raise ValueError(f"'{method.name}' learns only from images with a correction.")
+        arguments.append(shrink_correction(correction, working.shape[:2]))
     with _blas().limit(limits=1):
-        return method.look(working, params, np.random.default_rng([seed, _fingerprint(working)]))
+        return method.look(*arguments)
 
 
 def fit_state(method: Method, looks: Sequence[Any], params: LabelParams, seed: int) -> dict[str, Any]:
@@ -128,6 +143,8 @@ def fit_state(method: Method, looks: Sequence[Any], params: LabelParams, seed: i
     Raises:
         ValueError: there are no results, or the method does not analyse the dataset.
     """
+    if method.learns_from_corrections and not looks:
+        raise ValueError("It learns from corrections, and no image has one. Draw strokes on at least one image.")
     if method.fit is None or not looks:
         raise ValueError(f"'{method.name}' needs at least one image of the dataset.")
     with _blas().limit(limits=1):

@@ -79,6 +79,8 @@ class Task:
     lookup: list[int] | None
     state: dict[str, Any] | None = None
     drawn: Drawn | None = None
+    correction: str | None = None
+    """The key of the file with what people drew on the image, for a method that learns from it."""
 
     def image(self) -> np.ndarray:
         """Return the picture, uint8 RGB (H, W, 3)."""
@@ -142,9 +144,11 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 def _learn(context: JobContext, processes: _Processes, label_set: LabelSet, tasks: Sequence[Task], done: int) -> int:
     """Store what the method learns from the dataset, and the recipe's key. Returns how many images were looked at."""
     method, params, state = find_method(label_set.method), tasks[0].params, label_set.state
-    sample = fit_sample(tasks, method) if method.fit is not None and state is None else []
+    learns = method.fit is not None and state is None
+    shown = [task for task in tasks if task.correction] if method.learns_from_corrections else tasks
+    sample = fit_sample(shown, method) if learns else []
     looks = []
-    if sample:
+    if learns:
         total = len(sample) + len(tasks)
         context.progress(0, total, phase=LOOKING)
         for look in processes.map(look_at_image, sample):
@@ -255,7 +259,8 @@ def look_at_image(task: Task) -> Any:
         ImageFailed: it cannot be read, or the method stumbles over it.
     """
     with _naming(task):
-        return look_at(find_method(task.method), task.image(), task.params, task.seed)
+        drawn = codec.decode_png(task.files.read(task.correction)) if task.correction else None
+        return look_at(find_method(task.method), task.image(), task.params, task.seed, drawn)
 
 
 def label_image(task: Task) -> dict[str, Any]:

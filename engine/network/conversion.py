@@ -8,7 +8,7 @@ foreground, or K + 1, those of background and of each of K > 1 classes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -36,8 +36,8 @@ def save_savedmodel(model: keras.Model, folder: Path) -> None:
     model.export(folder, format="tf_saved_model", verbose=False)
 
 
-def save_onnx(model: keras.Model, path: Path, notes: Mapping[str, str]) -> None:
-    """Write an ONNX file with the input `image`, the output `probability` and `notes` as its metadata.
+def save_onnx(model: keras.Model, path: Path, notes: Mapping[str, str], outputs: Sequence[str] = (OUTPUT,)) -> None:
+    """Write an ONNX file with the input `image`, the model's outputs by name, and `notes` as its metadata.
 
     Raises:
         ConversionError: a layer has no counterpart.
@@ -49,7 +49,7 @@ def save_onnx(model: keras.Model, path: Path, notes: Mapping[str, str]) -> None:
 
     @tf.function(input_signature=signature)
     def network(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {OUTPUT: model(image, training=False)}
+        return dict(zip(outputs, keras.tree.flatten(model(image, training=False)), strict=True))
 
     try:
         graph, _ = tf2onnx.convert.from_function(network, input_signature=signature, opset=OPSET)

@@ -19,6 +19,15 @@ def load_encoder_weights(model: keras.Model, weights: str) -> None:
     Raises:
         EncoderWeightsError: the file is missing or holds other weights, or the download failed.
     """
+    source = pretrained_encoder(weights)
+    used = {layer.name for layer in model.layers}
+    for layer in source.layers:
+        if layer.weights and layer.name in used:  # the last convolution is for classes only
+            model.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def pretrained_encoder(weights: str) -> keras.Model:
+    """Return MobileNetV2 without its top for images of 224 px, with weights as for `load_encoder_weights`."""
     path = None if weights == "imagenet" else Path(weights).expanduser()
     if path is not None and not path.is_file():
         raise EncoderWeightsError(f"There is no weights file {weights!r}. Give a path, or choose none or imagenet.")
@@ -35,7 +44,4 @@ def load_encoder_weights(model: keras.Model, weights: str) -> None:
         where = "could not be downloaded" if path is None else f"of {path.name} do not fit MobileNetV2 without its top"
         reason = str(error).partition("\n")[0][:200]
         raise EncoderWeightsError(f"The pretrained weights {where}: {reason}") from error
-    used = {layer.name for layer in model.layers}
-    for layer in source.layers:
-        if layer.weights and layer.name in used:  # the last convolution is for classes only
-            model.get_layer(layer.name).set_weights(layer.get_weights())
+    return source

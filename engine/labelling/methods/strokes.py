@@ -1,0 +1,71 @@
+"""Strokes: a classifier that learns from what people mark on a few images (`engine.labelling.strokes`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from engine.core.parameters import number
+from engine.labelling.base import LabelParams, Method
+from engine.labelling.strokes.features import Features, find_features
+from engine.labelling.strokes.model import StrokeModel, predict
+from engine.labelling.strokes.model import fit as fit_model
+
+Look = tuple[Features, np.ndarray]
+
+
+class StrokesParams(LabelParams):
+    longest_side_px: int = number(320, 64, 1600, LabelParams.model_fields["longest_side_px"].description, unit="px")
+    superpixels: int = number(700, 100, 2000, "Number of superpixels: more of them follow small objects.", stage="look")
+    unit: Literal["automatic", "superpixels", "pixels"] = Field(
+        "automatic",
+        description="What is classified. Thin structures need pixels; automatic decides by the width of the strokes.",
+        json_schema_extra={"stage": "fit"},
+    )
+    backbone: str = Field(
+        "",
+        max_length=1000,
+        pattern=r"^[^\x00-\x1f]*$",
+        description="An ONNX file whose outputs describe images; empty for colour and texture alone.",
+        json_schema_extra={"stage": "look"},
+    )
+
+
+def look(image: np.ndarray, params: StrokesParams, rng: np.random.Generator, correction: np.ndarray) -> Look:
+    """Return the features of a uint8 RGB image (H, W, 3), and its correction, uint8 (H, W)."""
+    return _features(image, params), correction
+
+
+def fit(looks: Sequence[Look], params: StrokesParams, rng: np.random.Generator) -> dict[str, Any]:
+    """Return what the strokes teach, as JSON (`StrokeModel.to_state`)."""
+    pixels = None if params.unit == "automatic" else params.unit == "pixels"
+    return fit_model(looks, rng, pixels).to_state()
+
+
+def label(image: np.ndarray, params: StrokesParams, rng: np.random.Generator, state: dict[str, Any]) -> np.ndarray:
+    """Return the probability (H, W) in [0, 1] that each pixel of a uint8 RGB image (H, W, 3) is foreground."""
+    model = StrokeModel.from_state(state)
+    return predict(model, _features(image, params, [model.start] if model.start else [])).probability
+
+
+def _features(image: np.ndarray, params: StrokesParams, starts: Sequence[str] | None = None) -> Features:
+    backbone = Path(params.backbone).expanduser() if params.backbone else None
+    if starts is None:
+        return find_features(image, params.superpixels, backbone)
+    return find_features(image, params.superpixels, backbone, starts)
+
+
+METHOD = Method(
+    "strokes",
+    "Strokes (you mark what is meant)",
+    StrokesParams,
+    label,
+    look,
+    fit,
+    learns_from_corrections=True,
+    summary="Anything that a person can mark with a few strokes on a few images.",
+)

@@ -1,0 +1,320 @@
+"""The classifier that strokes teach, and the masks that it draws.
+
+Two parts. A logistic regression learns the classes from the strokes alone. A second part takes the mask of a method
+without strokes as right, and learns from the strokes where it is wrong: a Gaussian process in feature space, whose mean
+is that mask. Which mask, and how much it counts, is decided by its agreement with the first part.
+
+Source: Rasmussen and Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, sections 2.2 and 2.7.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import rbf_kernel
+
+from engine.labelling.cues.refine import follow_edges
+from engine.labelling.strokes.corrections import LEFT_OUT, UNTOUCHED
+from engine.labelling.strokes.features import Features
+
+REGULARISATION = 0.01
+"""Inverse strength (scikit-learn's C) for features of unit variance."""
+
+NOISE = 0.3
+"""Variance of a stroke's value in the Gaussian process, where 1 is certain foreground and -1 background."""
+
+STEEPNESS = 3.0
+"""Of the logistic function that makes a probability of such a value."""
+
+THIN_PX = 5.0
+"""Strokes of the foreground up to this width mean thin structures, which superpixels would swallow."""
+
+ROWS_PER_IMAGE = 400
+"""Most pixels of one class that an image contributes, when pixels are classified."""
+
+MOST_ROWS = 1000
+"""Most superpixels that the Gaussian process learns from: its time grows with the cube."""
+
+FAITH = 10
+"""A mask without strokes counts as if it agreed with this many more superpixels than the strokes touch."""
+
+LEAST_AGREEMENT, FULL_AGREEMENT = 0.45, 0.6
+"""Dice between the mask without strokes and that of the strokes alone, below and above which it counts not or fully."""
+
+
+@dataclass(frozen=True)
+class StrokeMask:
+    """What a model draws of an image (H, W)."""
+
+    probability: np.ndarray
+    """float32 (H, W) in [0, 1]: foreground."""
+    classes: np.ndarray
+    """uint8 (H, W): the most likely class of the foreground, 1..K, everywhere."""
+    doubt: np.ndarray
+    """float32 (H, W) in [0, 1]: 0 where the model is certain, 1 where two classes are equally likely."""
+
+
+@dataclass(frozen=True)
+class StrokeModel:
+    """What strokes taught. Arrays are float32."""
+
+    classes: tuple[int, ...]
+    """The classes that occur, ascending, at least two."""
+    pixels: bool
+    """Whether pixels are classified, not superpixels."""
+    backbone: str
+    """Digest of the ONNX file of the features; empty without one."""
+    centre: np.ndarray
+    """(D,), subtracted from features, which are then divided by `scale`."""
+    scale: np.ndarray
+    weights: np.ndarray
+    """(D + 1, number of classes) of the logistic regression, the last row the intercept."""
+    start: str
+    """The method whose mask is taken as a start; empty for none."""
+    trust: float
+    """In [0, 1]: how much it counts."""
+    supports: np.ndarray
+    """(S, D): features of the superpixels that correct the start, centred and scaled."""
+    effects: np.ndarray
+    """(S,): the weight of each."""
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the model as values that JSON can represent."""
+        arrays = {name: _pack(getattr(self, name)) for name in ("centre", "scale", "weights", "supports", "effects")}
+        plain = {name: getattr(self, name) for name in ("pixels", "backbone", "start", "trust")}
+        return {"classes": list(self.classes), **plain, **arrays}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> StrokeModel:
+        """Return the model that `to_state` described."""
+        values = {name: _unpack(value) if isinstance(value, dict) else value for name, value in state.items()}
+        return cls(**(values | {"classes": tuple(state["classes"])}))
+
+
+def _pack(array: np.ndarray) -> dict[str, Any]:
+    return {"shape": list(array.shape), "float32": base64.b64encode(array.astype("<f4").tobytes()).decode("ascii")}
+
+
+def _unpack(packed: dict[str, Any]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(packed["float32"]), "<f4").reshape(packed["shape"])
+
+
+def fit(
+    samples: Sequence[tuple[Features, np.ndarray]], rng: np.random.Generator, pixels: bool | None = None
+) -> StrokeModel:
+    """Return what strokes teach.
+
+    Args:
+        samples: the features of each image (H, W) with its corrections, uint8 (H, W).
+        pixels: whether to classify pixels, not superpixels; None decides by the width of the strokes.
+
+    Raises:
+        ValueError: no pixel has a class, or all have the same and no start shows another.
+    """
+    samples = [(features, corrections) for features, corrections in samples if (corrections < LEFT_OUT).any()]
+    if not samples:
+        raise ValueError("There are no strokes yet. Mark at least one place.")
+    if pixels is None:
+        pixels = are_thin([corrections for _, corrections in samples])
+    marked = [_marked(features, corrections, pixels, rng) for features, corrections in samples]
+    x, y = np.concatenate([each[0] for each in marked]), np.concatenate([each[1] for each in marked])
+    w = np.ones(len(y))
+    starts = list(samples[0][0].starts)
+    if len(np.unique(y)) < 2:
+        x, y, w = _with_missing_class(samples, starts, x, y, pixels, rng)
+    centre, scale = x.mean(0), x.std(0) + 1e-6
+    classifier = LogisticRegression(C=REGULARISATION, solver="newton-cholesky", max_iter=50)
+    classifier.fit((x - centre) / scale, y, sample_weight=w)
+    model = StrokeModel(
+        classes=tuple(int(each) for each in classifier.classes_),
+        pixels=pixels,
+        backbone=samples[0][0].backbone,
+        centre=centre.astype(np.float32),
+        scale=scale.astype(np.float32),
+        weights=_weights(classifier),
+        start="",
+        trust=0.0,
+        supports=np.empty((0, x.shape[1]), np.float32),
+        effects=np.empty(0, np.float32),
+    )
+    start, trust = _choose_start(model, samples, starts, sum(w == 1))
+    if not trust:
+        return model
+    supports, effects = _correct(model, samples, start, rng)
+    return StrokeModel(**(vars(model) | {"start": start, "trust": trust, "supports": supports, "effects": effects}))
+
+
+def predict(model: StrokeModel, features: Features) -> StrokeMask:
+    """Return the mask of an image, with its outline moved to edges of the image.
+
+    Raises:
+        ValueError: the features are of another backbone than the model's, or lack the mask that it starts from.
+    """
+    if features.backbone != model.backbone:
+        raise ValueError("The strokes were learned with another ONNX file than the image's features. Learn them again.")
+    shape = features.labels.shape
+    likely = _class_probabilities(model, features)
+    foreground = 1 - likely[:, 0] if model.classes[0] == 0 else np.ones(len(likely), np.float32)
+    probability = _per_pixel(model, features, foreground)
+    if model.trust:
+        probability = (1 - model.trust) * probability + model.trust * _from_start(model, features)
+    if not model.pixels:
+        probability = follow_edges(features.image, probability.astype(np.float32))
+    kinds = np.array([each for each in model.classes if each], np.uint8)
+    inside = likely[:, -len(kinds) :]
+    classes = _per_pixel(model, features, kinds[inside.argmax(1)])
+    doubt = 1 - np.abs(2 * probability - 1)
+    if len(kinds) > 1:
+        best = np.sort(inside, axis=1)
+        lead = (best[:, -1] - best[:, -2]) / np.maximum(inside.sum(1), 1e-6)
+        doubt = np.maximum(doubt, probability * (1 - _per_pixel(model, features, lead)))
+    return StrokeMask(np.clip(probability, 0, 1).astype(np.float32), classes.reshape(shape), doubt.astype(np.float32))
+
+
+def are_thin(corrections: Sequence[np.ndarray]) -> bool:
+    """Return whether the strokes of the foreground, in maps uint8 (H, W), are mostly at most THIN_PX wide."""
+    widths: list[float] = []
+    for each in corrections:
+        inside = ((each > 0) & (each < LEFT_OUT)).astype(np.uint8)
+        count, parts = cv2.connectedComponents(inside, connectivity=8)
+        depth = cv2.distanceTransform(np.pad(inside, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+        widths += [2 * float(depth[parts == part].max()) - 1 for part in range(1, count)]
+    return bool(widths) and float(np.median(widths)) <= THIN_PX
+
+
+def _rows(features: Features, pixels: bool) -> np.ndarray:
+    return features.pixels if pixels else features.rows.astype(np.float32)
+
+
+def _marked(
+    features: Features, corrections: np.ndarray, pixels: bool, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows that strokes touch, and the class of each."""
+    flat = corrections.ravel()
+    if pixels:
+        chosen = [
+            rng.permutation(np.flatnonzero(flat == each))[:ROWS_PER_IMAGE] for each in np.unique(flat[flat < LEFT_OUT])
+        ]
+        places = np.concatenate(chosen)
+        return features.pixels[places], flat[places]
+    owners, counts = _touched(features, corrections)
+    return features.rows[owners].astype(np.float32), counts[owners].argmax(1).astype(np.uint8)
+
+
+def _touched(features: Features, corrections: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the superpixels that strokes touch, and int (N, classes): how many pixels of each class each has."""
+    flat = corrections.ravel()
+    marked = flat < LEFT_OUT
+    kinds = int(flat[marked].max()) + 1
+    keys = features.labels.ravel()[marked].astype(np.int64) * kinds + flat[marked]
+    counts = np.bincount(keys, minlength=len(features.rows) * kinds).reshape(-1, kinds)
+    return np.flatnonzero(counts.any(1)), counts
+
+
+def _with_missing_class(
+    samples: Sequence[tuple[Features, np.ndarray]],
+    starts: Sequence[str],
+    x: np.ndarray,
+    y: np.ndarray,
+    pixels: bool,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows, classes and weights with a few of the class that no stroke has yet, as the starts show it.
+
+    Together these count as one superpixel or pixel: the first stroke of that class outweighs them.
+    """
+    foreground = not y.any()
+    found = []
+    for features, corrections in samples:
+        free = (corrections == UNTOUCHED).ravel()
+        for start in starts:
+            inside = features.starts[start].ravel() >= 128
+            places = rng.permutation(np.flatnonzero(free & (inside == foreground)))[:30]
+            found.append(_rows(features, pixels)[places if pixels else features.labels.ravel()[places]])
+    extra = np.concatenate(found) if found else np.empty((0, x.shape[1]))
+    if not len(extra):
+        raise ValueError("All strokes have the same class. Mark a place of another one, or of the background.")
+    other = np.full(len(extra), int(foreground), y.dtype)
+    weights = np.concatenate([np.ones(len(y)), np.full(len(extra), 1 / len(extra))])
+    return np.concatenate([x, extra]), np.concatenate([y, other]), weights
+
+
+def _weights(classifier: LogisticRegression) -> np.ndarray:
+    weights = np.concatenate([classifier.coef_, classifier.intercept_[:, None]], axis=1).T
+    if len(classifier.classes_) == 2:
+        weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
+    return weights.astype(np.float32)
+
+
+def _class_probabilities(model: StrokeModel, features: Features) -> np.ndarray:
+    """Return float32 (rows, classes): the logistic regression's."""
+    rows = (_rows(features, model.pixels) - model.centre) / model.scale
+    values = rows @ model.weights[:-1] + model.weights[-1]
+    values = np.exp(values - values.max(1, keepdims=True))
+    return values / values.sum(1, keepdims=True)
+
+
+def _per_pixel(model: StrokeModel, features: Features, values: np.ndarray) -> np.ndarray:
+    """Return (H, W) of one value for each row."""
+    return values.reshape(features.labels.shape) if model.pixels else values[features.labels]
+
+
+def _choose_start(
+    model: StrokeModel, samples: Sequence[tuple[Features, np.ndarray]], starts: Sequence[str], rows: int
+) -> tuple[str, float]:
+    """Return the method that agrees best with the strokes alone, and how much its masks count, in [0, 1]."""
+    drawn = [predict(model, features).probability >= 0.5 for features, _ in samples]
+    best, agreement = "", 0.0
+    for start in starts:
+        others = [features.starts[start] >= 128 for features, _ in samples]
+        both = sum(np.count_nonzero(mask & other) for mask, other in zip(drawn, others, strict=True))
+        total = sum(np.count_nonzero(mask) + np.count_nonzero(other) for mask, other in zip(drawn, others, strict=True))
+        if total and 2 * both / total > agreement:
+            best, agreement = start, 2 * both / total
+    agreement = (rows * agreement + FAITH) / (rows + FAITH)
+    trust = (agreement - LEAST_AGREEMENT) / (FULL_AGREEMENT - LEAST_AGREEMENT)
+    return best, float(np.clip(trust, 0, 1)) if best else 0.0
+
+
+def _correct(
+    model: StrokeModel, samples: Sequence[tuple[Features, np.ndarray]], start: str, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return supports and effects: what strokes add to a start, whose values are from -1 to 1."""
+    if model.pixels:
+        return model.supports, model.effects
+    rows, gaps, shares = [], [], []
+    for features, corrections in samples:
+        owners, counts = _touched(features, corrections)
+        size = counts.sum(1)[owners]
+        marked = (corrections < LEFT_OUT).ravel()
+        labels = features.labels.ravel()[marked]
+        given = np.bincount(labels, features.starts[start].ravel()[marked] / 127.5 - 1, len(features.rows))[owners]
+        wanted = np.where(counts[owners].argmax(1) > 0, 1.0, -1.0)
+        rows.append(features.rows[owners].astype(np.float32))
+        gaps.append(wanted - given / size)
+        shares.append(np.minimum(size / 10, 1))
+    x, gap, share = np.concatenate(rows), np.concatenate(gaps), np.concatenate(shares)
+    kept = rng.permutation(len(x))[:MOST_ROWS]
+    x, gap, share = (x[kept] - model.centre) / model.scale, gap[kept], share[kept]
+    covariance = rbf_kernel(x, gamma=1 / (2 * x.shape[1]))
+    effects = np.linalg.solve(covariance + np.diag(NOISE / share), gap)
+    return x.astype(np.float32), effects.astype(np.float32)
+
+
+def _from_start(model: StrokeModel, features: Features) -> np.ndarray:
+    """Return float32 (H, W): the foreground probability of the start, corrected by strokes."""
+    if model.start not in features.starts:
+        raise ValueError(f"The features lack the mask of '{model.start}', which the strokes correct.")
+    values = features.starts[model.start] / np.float32(127.5) - 1
+    if len(model.supports):
+        rows = (features.rows.astype(np.float32) - model.centre) / model.scale
+        values = (
+            values + (rbf_kernel(rows, model.supports, gamma=1 / (2 * rows.shape[1])) @ model.effects)[features.labels]
+        )
+    return 1 / (1 + np.exp(-STEEPNESS * values))
