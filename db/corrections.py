@@ -172,6 +172,12 @@ def draw_audit(session: Session, dataset_id: str, count: int) -> list[Image]:
     return sorted([*there, *added], key=lambda image: (image.position, image.id))
 
 
+def revisions(session: Session, dataset_id: str) -> int:
+    """Return how many revisions the images of a dataset have together: it changes whenever something is drawn."""
+    drawn = select(func.sum(Image.correction_revision)).where(Image.dataset_id == dataset_id)
+    return session.scalar(drawn) or 0
+
+
 def counts(session: Session, dataset_id: str) -> tuple[int, int]:
     """Return how many images of a dataset have a correction, and how many of these are finished."""
     query = (

@@ -48,6 +48,8 @@ class Source:
     image: Path | StoredFile
     truth: Path | StoredFile | None = None
     lookup: tuple[int, ...] = ()
+    correction: StoredFile | None = None
+    """What a person drew on it, for a method that learns from that."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ class _Looking:
     @property
     def key(self) -> Hashable:
         values = json.dumps(values_for(self.params, "look"), sort_keys=True)
-        return self.source.content_hash, self.method, values, self.seed
+        drawn = self.source.correction.key if self.source.correction else ""
+        return self.source.content_hash, self.method, values, self.seed, drawn
 
 
 @dataclass(frozen=True)
@@ -272,7 +275,8 @@ def _unless_failed(made: Any) -> Any:
 def _look(task: _Looking) -> bytes | _Failure:
     try:
         image = codec.decode_png(task.source.image.read_bytes())
-        return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed))
+        drawn = codec.decode_png(task.source.correction.read_bytes()) if task.source.correction else None
+        return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed, drawn))
     except Exception as error:
         return _Failure(str(error) or type(error).__name__)
 

@@ -19,6 +19,7 @@ __all__ = [
     "adding",
     "app",
     "auditing",
+    "backbone",
     "classes",
     "correcting",
     "doctor",

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import cv2
 import numpy as np
 
 from engine.imaging.class_maps import Reference
 from engine.imaging.codec import resize_class_map
 
 LEFT_OUT, UNTOUCHED = 254, 255
+
+LEAST_SHARE = 0.25
+"""A pixel of a reduced map is marked if one value covers this share of it, so that thin strokes survive."""
 
 
 class BadCorrection(ValueError):
@@ -75,13 +79,30 @@ def as_reference(values: np.ndarray) -> Reference:
     return Reference(classes > 0, ignored if ignored.any() else None, several)
 
 
+def shrink_correction(correction: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a correction, uint8 (H, W), at `shape`.
+
+    Where that is smaller, each pixel has the value that covers most of it, `UNTOUCHED` aside.
+    """
+    if correction.shape == tuple(shape):
+        return correction
+    if shape[0] * shape[1] > correction.size:
+        return resize_class_map(correction, shape)
+    small, most = np.full(shape, UNTOUCHED, np.uint8), np.full(shape, LEAST_SHARE, np.float32)
+    for value in np.unique(correction[correction != UNTOUCHED]):
+        cover = cv2.resize((correction == value).astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA)
+        better = cover >= most
+        small[better], most[better] = value, cover[better]
+    return small
+
+
 def over_levels(levels: np.ndarray, correction: np.ndarray, ignored_level: int | None = None) -> np.ndarray:
     """Return a foreground probability, uint8 (H, W), with a correction of any size laid over it.
 
     Args:
         ignored_level: the value of pixels to ignore; None leaves them as they are.
     """
-    drawn = resize_class_map(correction, levels.shape)
+    drawn = shrink_correction(correction, levels.shape)
     found = np.where(drawn == UNTOUCHED, levels, np.where(drawn > 0, 255, 0)).astype(np.uint8)
     ignored = drawn == LEFT_OUT
     found[ignored] = levels[ignored] if ignored_level is None else ignored_level
@@ -90,5 +111,5 @@ def over_levels(levels: np.ndarray, correction: np.ndarray, ignored_level: int |
 
 def over_classes(classes: np.ndarray, correction: np.ndarray) -> np.ndarray:
     """Return the most likely class of each pixel, uint8 (H, W), with a correction of any size laid over it."""
-    drawn = resize_class_map(correction, classes.shape)
+    drawn = shrink_correction(correction, classes.shape)
     return np.where((drawn > 0) & (drawn < LEFT_OUT), drawn, classes).astype(np.uint8)

@@ -16,8 +16,8 @@ from threadpoolctl import ThreadpoolController
 from engine.core.parameters import ParameterError, Params, Stage, field_schemas, number
 from engine.core.plugins import plugins
 from engine.imaging import class_maps
+from engine.imaging.corrections import shrink_correction
 from engine.labelling import methods as method_modules
-from engine.labelling.strokes.corrections import shrink_correction
 
 DEFAULT_METHOD = "auto"
 
@@ -55,7 +55,9 @@ class Method:
     numbers must come from `rng`.
 
     A method that `learns_from_corrections` looks only at images with a correction, and its `look` takes that as fourth
-    argument: uint8 (H, W), see `engine.labelling.strokes.corrections`.
+    argument: uint8 (H, W), see `engine.imaging.corrections`.
+
+    A method that learns which classes there are says by `classes(state)` how many; others have `params.classes`.
 
     A method that delegates to another one has no `label` but `chosen(params, state)`, which returns the name of that
     method, its parameters and its state: the masks are identical to that method's.
@@ -69,6 +71,7 @@ class Method:
     fit: Callable[..., dict[str, Any]] | None = None
     fit_images: int = 200
     learns_from_corrections: bool = False
+    classes: Callable[[dict[str, Any]], int] | None = None
     chosen: Callable[..., tuple[str, LabelParams, dict[str, Any] | None]] | None = None
     summary: str = ""
 
@@ -163,7 +166,8 @@ def drawing(
 
 def class_count(method: Method, params: LabelParams, state: dict[str, Any] | None) -> int:
     """Return the number of classes that the masks of a recipe tell apart; 1 is foreground alone."""
-    return drawing(method, params, state)[1].classes
+    method, params, state = drawing(method, params, state)
+    return params.classes if method.classes is None or state is None else method.classes(state)
 
 
 def draw(
@@ -199,11 +203,12 @@ def draw_classes(
     rng = np.random.default_rng([seed, _fingerprint(working)])
     arguments = (working, params, rng) if method.fit is None else (working, params, rng, state)
     # One thread: more do not help small matrices, are ten times slower on busy cores, and change the order of sums.
+    count = class_count(method, params, state)
     with _blas().limit(limits=1):
-        values = _checked(method.name, method.label(*arguments), working.shape[:2], params.classes)
+        values = _checked(method.name, method.label(*arguments), working.shape[:2], count)
     height, width = image.shape[:2]
-    likely = class_maps.most_likely(values, (height, width)) if params.classes > 1 else None
-    probability = np.minimum(values.sum(-1), 1) if params.classes > 1 else values[..., 0]
+    likely = class_maps.most_likely(values, (height, width)) if count > 1 else None
+    probability = np.minimum(values.sum(-1), 1) if count > 1 else values[..., 0]
     if probability.shape != (height, width):
         # Linear interpolation stays within [0, 1].
         probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)

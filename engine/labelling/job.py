@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from db import datasets, recipes
+from db import corrections, datasets, recipes
 from db.models import Dataset, Job, JobKind, LabelSet
 from engine.core.parameters import parse
 from engine.core.processes import prepare_process
@@ -103,6 +103,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         dataset = session.get_one(Dataset, label_set.dataset_id)
         images = datasets.images(session, dataset.id)
         done = recipes.labelled_images(session, label_set.id)
+        teaching = corrections.teaching(session, dataset.id)
     if job.attempt > 1:  # a killed attempt may have been writing; exports below the folder are written by other jobs
         for folder in (stored.label_folder, stored.label_classes_folder):
             context.artifacts.delete_unfinished(folder(label_set.id), subfolders=False)
@@ -120,6 +121,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             seed=label_set.seed,
             lookup=dataset.lookup if image.has_truth else None,
             state=label_set.state,
+            correction=stored.correction_key(dataset.id, teaching[image.id].file_id) if image.id in teaching else None,
         )
         for image in images
     ]

@@ -235,6 +235,11 @@ def job_of_export(key: str) -> str:
     return key.rpartition("/")[2].partition(".")[0]
 
 
+def backbone_key() -> str:
+    """MobileNetV2 with ImageNet weights as an ONNX file that describes images, once it was fetched."""
+    return "backbones/mobilenet_v2_imagenet.onnx"
+
+
 def upload_folder(token: str) -> str:
     """The files of one upload from the browser, until they are imported."""
     return f"{UPLOADS}/{checked_id(token)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts import urls
 from dashboard.server.previews import Preview
-from db import datasets
+from db import corrections, datasets
 from db.models import Dataset, Image
 from engine.imaging import metrics
 from engine.imaging.class_colours import class_colours, with_present_colours
@@ -38,11 +38,16 @@ class ProbeImage:
     width_px: int
     height_px: int
     has_truth: bool
+    correction: str = ""
+    """Its correction's file, of an image that a method learns from by its correction."""
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """A dataset and its test images: the chosen ones, or an even spread. `fingerprint` changes with its images."""
+    """A dataset and its test images: the chosen ones, or an even spread.
+
+    `fingerprint` changes with its images, and `corrections` with what people draw on them.
+    """
 
     dataset_id: str
     name: str
@@ -53,6 +58,7 @@ class Workplace:
     fingerprint: str
     probe: tuple[ProbeImage, ...]
     classes: tuple[dict[str, Any], ...] = ()
+    corrections: int = 0
 
     @property
     def aspect(self) -> float:
@@ -113,6 +119,7 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
         fingerprint=dataset.fingerprint,
         probe=tuple(_probe_image(image) for image in datasets.probe_images(session, dataset_id)),
         classes=tuple(dataset.classes),
+        corrections=corrections.revisions(session, dataset_id),
     )
 
 
@@ -149,9 +156,12 @@ def fit_images(session: Session, dataset_id: str, method: str) -> tuple[ProbeIma
     if chosen_method.look is None:
         return ()
     order = select(Image.id).where(Image.dataset_id == dataset_id).order_by(Image.position, Image.id)
-    chosen = fit_sample(session.scalars(order).all(), chosen_method)
+    drawn = corrections.teaching(session, dataset_id) if chosen_method.learns_from_corrections else {}
+    among = [*drawn] if chosen_method.learns_from_corrections else session.scalars(order).all()
+    chosen = fit_sample(among, chosen_method)
     rows = {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(chosen)))}
-    return tuple(_probe_image(rows[image_id]) for image_id in chosen)
+    files = {image_id: drawn[image_id].file_id if image_id in drawn else "" for image_id in chosen}
+    return tuple(replace(_probe_image(rows[image_id]), correction=files[image_id]) for image_id in chosen)
 
 
 def _probe_image(image: Image) -> ProbeImage:

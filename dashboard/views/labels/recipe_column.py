@@ -102,7 +102,7 @@ def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> S
         text = f"Analysing the dataset: {done:,} of {count(total, 'image')}{left}"
         message.progress(done / max(total, 1), text=text)
 
-    sample = _sample(place.dataset_id, place.fingerprint, recipe.method)
+    sample = _sample(place, recipe.method)
     if st.session_state.get(f"labels-{slot}-shows") != place.dataset_id:
         tiles = [Tile(image.id, image.name, urls.image(place.dataset_id, image.id, 384)) for image in place.probe]
         with images:
@@ -115,8 +115,12 @@ def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> S
     return state
 
 
+def _sample(place: Workplace, method: str) -> tuple[ProbeImage, ...]:
+    return _cached_sample(place.dataset_id, place.fingerprint, place.corrections, method)
+
+
 @st.cache_data(show_spinner=False, max_entries=16)
-def _sample(dataset_id: str, fingerprint: str, method: str) -> tuple[ProbeImage, ...]:
+def _cached_sample(dataset_id: str, fingerprint: str, corrections: int, method: str) -> tuple[ProbeImage, ...]:
     with resources.database().reading() as session:
         return labels.fit_images(session, dataset_id, method)
 
@@ -128,6 +132,10 @@ def sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) 
     def truth_of(image: ProbeImage) -> StoredFile | None:
         return StoredFile(files, stored.truth_key(place.dataset_id, image.id)) if truth and image.has_truth else None
 
+    def correction_of(image: ProbeImage) -> StoredFile | None:
+        key = stored.correction_key(place.dataset_id, image.correction) if image.correction else None
+        return StoredFile(files, key) if key else None
+
     return [
         Source(
             content_hash=image.content_hash,
@@ -135,6 +143,7 @@ def sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) 
             image=StoredFile(files, stored.image_key(place.dataset_id, image.id)),
             truth=truth_of(image),
             lookup=place.lookup if truth and image.has_truth else (),
+            correction=correction_of(image),
         )
         for image in images
     ]
@@ -151,7 +160,7 @@ def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: State) -> None
     if state is None:
         rows = clusters.region_rows(recipe.params.model_dump()["clusters"], ticked)
     else:
-        sample = _sample(place.dataset_id, place.fingerprint, recipe.method)
+        sample = _sample(place, recipe.method)
         rows = clusters.cluster_rows(state, ticked, place.dataset_id, [image.id for image in sample])
     cluster_panel(
         rows,

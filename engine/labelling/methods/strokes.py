@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from pydantic import Field
 
 from engine.core.parameters import number
 from engine.labelling.base import LabelParams, Method
+from engine.labelling.strokes.backbones import NONE, backbone_of
 from engine.labelling.strokes.features import Features, find_features
 from engine.labelling.strokes.model import StrokeModel, predict
 from engine.labelling.strokes.model import fit as fit_model
@@ -30,14 +30,15 @@ class StrokesParams(LabelParams):
         "",
         max_length=1000,
         pattern=r"^[^\x00-\x1f]*$",
-        description="An ONNX file whose outputs describe images; empty for colour and texture alone.",
+        description="An ONNX file whose outputs describe images; empty for MobileNetV2, if this installation has it, "
+        "or `none` for colour and texture alone.",
         json_schema_extra={"stage": "look"},
     )
 
 
 def look(image: np.ndarray, params: StrokesParams, rng: np.random.Generator, correction: np.ndarray) -> Look:
     """Return the features of a uint8 RGB image (H, W, 3), and its correction, uint8 (H, W)."""
-    return _features(image, params), correction
+    return _features(image, params, params.backbone), correction
 
 
 def fit(looks: Sequence[Look], params: StrokesParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -49,11 +50,22 @@ def fit(looks: Sequence[Look], params: StrokesParams, rng: np.random.Generator) 
 def label(image: np.ndarray, params: StrokesParams, rng: np.random.Generator, state: dict[str, Any]) -> np.ndarray:
     """Return the probability (H, W) in [0, 1] that each pixel of a uint8 RGB image (H, W, 3) is foreground."""
     model = StrokeModel.from_state(state)
-    return predict(model, _features(image, params, [model.start] if model.start else [])).probability
+    named = params.backbone if model.backbone else NONE  # one that was fetched since taught nothing
+    found = predict(model, _features(image, params, named, [model.start] if model.start else []))
+    count = classes(state)
+    if count == 1:
+        return found.probability
+    numbers = np.arange(1, count + 1, dtype=np.uint8)
+    return found.probability[..., np.newaxis] * (found.classes[..., np.newaxis] == numbers)
 
 
-def _features(image: np.ndarray, params: StrokesParams, starts: Sequence[str] | None = None) -> Features:
-    backbone = Path(params.backbone).expanduser() if params.backbone else None
+def classes(state: dict[str, Any]) -> int:
+    """Return the number of classes: the greatest that was drawn."""
+    return max(*state["classes"], 1)
+
+
+def _features(image: np.ndarray, params: StrokesParams, named: str, starts: Sequence[str] | None = None) -> Features:
+    backbone = backbone_of(named)
     if starts is None:
         return find_features(image, params.superpixels, backbone)
     return find_features(image, params.superpixels, backbone, starts)
@@ -67,5 +79,6 @@ METHOD = Method(
     look,
     fit,
     learns_from_corrections=True,
+    classes=classes,
     summary="Anything that a person can mark with a few strokes on a few images.",
 )

@@ -19,8 +19,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 
+from engine.imaging.corrections import LEFT_OUT, UNTOUCHED
 from engine.labelling.cues.refine import follow_edges
-from engine.labelling.strokes.corrections import LEFT_OUT, UNTOUCHED
 from engine.labelling.strokes.features import Features
 
 REGULARISATION = 0.01

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from engine.labelling.strokes.corrections import UNTOUCHED
+from engine.imaging.corrections import UNTOUCHED
 
 SPOT_SHARE = 0.03
 """Doubt is averaged over spots of this share of the longest side, about what a stroke covers."""

@@ -1,0 +1,18 @@
+"""Which ONNX file describes images: the one that was named, or that of this installation once it was fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.core.settings import settings
+from engine.store import keys as stored
+
+NONE = "none"
+
+
+def backbone_of(named: str) -> Path | None:
+    """Return the file that a recipe names: empty for the installation's, if there is one; "none" for none."""
+    if named == NONE:
+        return None
+    path = Path(named).expanduser() if named else settings().data_root / stored.backbone_key()
+    return path if named or path.is_file() else None
