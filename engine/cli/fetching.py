@@ -16,8 +16,7 @@ LICENCE = "MobileNetV2 with ImageNet weights, from Keras Applications (9 MB, Apa
 @app.command()
 def backbone(
     weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Weights of MobileNetV2 without its top, in place of a download."),
+        Path | None, typer.Option(metavar="FILE", help="Weights of MobileNetV2 without its top; no download then.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Download them: you agree to size and licence.")] = False,
     as_json: AsJson = False,
