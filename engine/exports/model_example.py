@@ -12,10 +12,7 @@ from importlib import resources
 from engine.core.run_parameters import DataParams
 from engine.exports.base import ModelFormat
 
-_SCALED = (
-    "size = [max(1, round(scale * side)) for side in picture.size]\n"
-    "small = np.rint(resized(np.asarray(picture), size))\n"
-)
+_SCALED = "size = [max(1, round(scale * side)) for side in picture.size]\nsmall = scaled(np.asarray(picture), size)\n"
 
 
 def example(
@@ -71,7 +68,7 @@ def _import_order(line: str) -> tuple[bool, str]:
 def _one_square(data: DataParams, ask: str) -> str:
     """Return the lines for a picture that fits into one square: stretched into it, or mirrored around its edge."""
     if data.framing == "stretch":
-        return f"batch = np.rint(resized(np.asarray(picture), (SIDE, SIDE)))[None]\nvalues = {ask}[0]\n"
+        return f"batch = scaled(np.asarray(picture), (SIDE, SIDE))[None]\nvalues = {ask}[0]\n"
     return (
         "scale = SIDE / max(picture.size)\n"
         + _SCALED

@@ -88,6 +88,12 @@ def fill_value(sample):
     return None
 
 
+def scaled(pixels, size):
+    """Return 8-bit pixels (H, W, 3) at (width, height), rounded as OpenCV does: halves to even, but up at half size."""
+    halved = pixels.shape[:2] == (2 * size[1], 2 * size[0])
+    return np.rint(resized(pixels, size) + (0.1 if halved else 0))
+
+
 def resized(values, size):
     """Return values (H, W, C) at (width, height), float32: area averages down, linear up."""
     smaller = size[0] * size[1] < values.shape[0] * values.shape[1]

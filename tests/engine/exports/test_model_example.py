@@ -13,7 +13,7 @@ from skimage import data
 from engine.core.run_parameters import DataParams
 from engine.exports.base import ModelFormat
 from engine.exports.model_example import example
-from engine.exports.picture_reading import resized
+from engine.exports.picture_reading import resized, scaled
 from engine.imaging.codec import decode_image, resize_image, resize_probability
 
 SIDE = 64
@@ -140,7 +140,8 @@ def test_names_of_classes_stay_text(tmp_path):
 @pytest.mark.parametrize("shape", [(46, 64), (64, 46), (150, 210), (430, 600), (10, 420), (291, 37)])
 def test_it_resizes_as_the_network_does(shape):
     picture = data.coffee()[:300, :420]
-    assert np.abs(np.rint(resized(picture, shape[::-1])) - resize_image(picture, shape)).max() <= 1
+    apart = np.abs(scaled(picture, shape[::-1]) - resize_image(picture, shape))
+    assert apart.max() <= (0 if shape == (150, 210) else 1), "at half size every pixel is the same"
     levels = picture[..., 0] / np.float32(255)
     found = resized(levels[..., None], shape[::-1])[..., 0]
     assert np.abs(found - resize_probability(levels, shape)).max() < 1e-5
