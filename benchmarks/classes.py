@@ -208,11 +208,12 @@ def scores(root: Path, run_id: str) -> list[dict[str, Any]]:
         counts = metrics.unpack_many([row.truth_counts for row in found[chosen]])
         summed = metrics.ThresholdCounts(*(np.sum(each, axis=0, keepdims=True) for each in counts))
         dice = float(metrics.dice_curve(summed)[0, metrics.threshold_index(0.5)])
-        row = {"part": part, "images": len(found[chosen]), "foreground_dice": dice}
+        row: dict[str, Any] = {"part": part, "images": len(found[chosen]), "foreground_dice": dice}
         if names:
             pixels = [each for row in found[chosen] for each in row.truth_confusion]
-            of_classes = metrics.class_scores(metrics.confusion_matrix(pixels, len(names) - 1)).dice
-            row |= {f"dice {name}": float(value) for name, value in zip(names[1:], of_classes, strict=True)}
+            summed_up = metrics.class_scores(metrics.confusion_matrix(pixels, len(names) - 1))
+            each_class = zip(names[1:], summed_up.dice, summed_up.occurs, strict=True)
+            row |= {f"dice {name}": float(value) if occurs else None for name, value, occurs in each_class}
         results.append({**row, "minutes": minutes, "best_epoch": epochs})
     return results
 
