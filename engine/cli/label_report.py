@@ -11,6 +11,7 @@ from db.models import Job, LabelSet
 from engine.cli.run_report import class_names
 from engine.imaging import metrics
 from engine.labelling.base import find_method
+from engine.labelling.strokes.backbones import weights_of
 
 
 def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, Any]:
@@ -40,6 +41,7 @@ def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, A
         "iou": summary.iou,
         "spearman": metrics.spearman([quality for quality, _ in both], [dice for _, dice in both]),
         "learned": _learned(label_set.state),
+        "weights": weights_of(label_set.params, label_set.state or {}),
         "copied": job.result.get("copied"),
         "seconds": job.result.get("seconds"),
     } | (several if label_set.classes else {})
@@ -65,6 +67,8 @@ def label_sentences(result: dict[str, Any]) -> str:
         lines.append(
             f"Rank correlation of estimated quality with true Dice: Spearman {result['spearman']:.2f} (1: same order)."
         )
+    if result["weights"]:
+        lines.append(f"Pretrained weights helped: {result['weights']}.")
     learned = result["learned"] or {}
     lines += [learned["sentence"]] if "sentence" in learned else []
     lines += [f"  {each['title']}: {each['sentence']}" for each in learned.get("ranking", [])]

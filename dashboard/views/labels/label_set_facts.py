@@ -14,6 +14,7 @@ from dashboard.facts.recipes import Recipe, describe_stored
 from dashboard.views.labels.facts import MaskClasses, mask_classes
 from db import jobs, recipes
 from db.models import Dataset, LabelSet, Run
+from engine.labelling.strokes.backbones import weights_of
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: fl
     dataset = session.get_one(Dataset, label_set.dataset_id)
     runs = session.scalars(select(Run.name).where(Run.label_set_id == label_set.id).order_by(Run.created_at))
     recipe, title, changes = describe_stored(label_set.method, label_set.params)
+    weights = weights_of(label_set.params, label_set.state or {})
+    changes += f", with {weights}" if weights else ""
     return LabelSetCard(
         id=label_set.id,
         name=label_set.name,

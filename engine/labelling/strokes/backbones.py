@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.core.settings import settings
 from engine.store import keys as stored
@@ -16,3 +18,11 @@ def backbone_of(named: str) -> Path | None:
         return None
     path = Path(named).expanduser() if named else settings().data_root / stored.backbone_key()
     return path if named or path.is_file() else None
+
+
+def weights_of(params: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    """Return the pretrained weights that helped a label set of strokes, for the reports on it; empty for none."""
+    if not state.get("backbone"):
+        return ""
+    named = str(params.get("backbone", ""))
+    return Path(named).name if named else "MobileNetV2 with ImageNet weights"
