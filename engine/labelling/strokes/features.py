@@ -55,6 +55,20 @@ class Features:
         """float32 (H * W, C): colour and texture of each pixel, for thin structures. Not stored."""
         return local_features(self.image, finest_px=0.5).reshape(self.labels.size, -1)
 
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """int64 (N,): size of each superpixel in pixels."""
+        return np.bincount(self.labels.ravel(), minlength=len(self.rows))
+
+    @cached_property
+    def start_shares(self) -> dict[str, np.ndarray]:
+        """float64 (N,): the mean probability of each superpixel, by the names of `starts`. Not stored."""
+        owners, count = self.labels.ravel(), len(self.rows)
+        return {
+            name: np.bincount(owners, levels.ravel(), count) / (255 * self.areas)
+            for name, levels in self.starts.items()
+        }
+
     def to_bytes(self) -> bytes:
         """Return the features as one compressed NumPy archive."""
         file = io.BytesIO()

@@ -41,10 +41,10 @@ ROWS_PER_IMAGE = 400
 MOST_ROWS = 1000
 """Most superpixels that the Gaussian process learns from: its time grows with the cube."""
 
-FAITH = 10
+FAITH = 3
 """A mask without strokes counts as if it agreed with this many more superpixels than the strokes touch."""
 
-LEAST_AGREEMENT, FULL_AGREEMENT = 0.45, 0.6
+LEAST_AGREEMENT, FULL_AGREEMENT = 0.5, 0.65
 """Dice between the mask without strokes and that of the strokes alone, below and above which it counts not or fully."""
 
 
@@ -65,7 +65,7 @@ class StrokeModel:
     """What strokes taught. Arrays are float32."""
 
     classes: tuple[int, ...]
-    """The classes that occur, ascending, at least two."""
+    """The classes that occur, ascending."""
     pixels: bool
     """Whether pixels are classified, not superpixels."""
     backbone: str
@@ -115,7 +115,7 @@ def fit(
         pixels: whether to classify pixels, not superpixels; None decides by the width of the strokes.
 
     Raises:
-        ValueError: no pixel has a class, or all have the same and no start shows another.
+        ValueError: no pixel has a class.
     """
     samples = [(features, corrections) for features, corrections in samples if (corrections < LEFT_OUT).any()]
     if not samples:
@@ -129,15 +129,14 @@ def fit(
     if len(np.unique(y)) < 2:
         x, y, w = _with_missing_class(samples, starts, x, y, pixels, rng)
     centre, scale = x.mean(0), x.std(0) + 1e-6
-    classifier = LogisticRegression(C=REGULARISATION, solver="newton-cholesky", max_iter=50)
-    classifier.fit((x - centre) / scale, y, sample_weight=w)
+    classes = np.unique(y)
     model = StrokeModel(
-        classes=tuple(int(each) for each in classifier.classes_),
+        classes=tuple(int(each) for each in classes),
         pixels=pixels,
         backbone=samples[0][0].backbone,
         centre=centre.astype(np.float32),
         scale=scale.astype(np.float32),
-        weights=_weights(classifier),
+        weights=_weights((x - centre) / scale, y, w),
         start="",
         trust=0.0,
         supports=np.empty((0, x.shape[1]), np.float32),
@@ -160,13 +159,12 @@ def predict(model: StrokeModel, features: Features) -> StrokeMask:
         raise ValueError("The strokes were learned with another ONNX file than the image's features. Learn them again.")
     shape = features.labels.shape
     likely = _class_probabilities(model, features)
-    foreground = 1 - likely[:, 0] if model.classes[0] == 0 else np.ones(len(likely), np.float32)
-    probability = _per_pixel(model, features, foreground)
+    probability = _per_pixel(model, features, _foreground(model, likely))
     if model.trust:
         probability = (1 - model.trust) * probability + model.trust * _from_start(model, features)
     if not model.pixels:
         probability = follow_edges(features.image, probability.astype(np.float32))
-    kinds = np.array([each for each in model.classes if each], np.uint8)
+    kinds = np.array([each for each in model.classes if each] or [1], np.uint8)
     inside = likely[:, -len(kinds) :]
     classes = _per_pixel(model, features, kinds[inside.argmax(1)])
     doubt = 1 - np.abs(2 * probability - 1)
@@ -237,15 +235,17 @@ def _with_missing_class(
             inside = features.starts[start].ravel() >= 128
             places = rng.permutation(np.flatnonzero(free & (inside == foreground)))[:30]
             found.append(_rows(features, pixels)[places if pixels else features.labels.ravel()[places]])
-    extra = np.concatenate(found) if found else np.empty((0, x.shape[1]))
-    if not len(extra):
-        raise ValueError("All strokes have the same class. Mark a place of another one, or of the background.")
+    extra = np.concatenate(found) if found else np.empty((0, x.shape[1]), x.dtype)
     other = np.full(len(extra), int(foreground), y.dtype)
-    weights = np.concatenate([np.ones(len(y)), np.full(len(extra), 1 / len(extra))])
+    weights = np.concatenate([np.ones(len(y)), np.full(len(extra), 1 / max(len(extra), 1))])
     return np.concatenate([x, extra]), np.concatenate([y, other]), weights
 
 
-def _weights(classifier: LogisticRegression) -> np.ndarray:
+def _weights(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Return `StrokeModel.weights` for rows x, classes y and the weight of each row."""
+    if len(np.unique(y)) < 2:
+        return np.zeros((x.shape[1] + 1, 1), np.float32)
+    classifier = LogisticRegression(C=REGULARISATION, solver="newton-cholesky", max_iter=50).fit(x, y, sample_weight=w)
     weights = np.concatenate([classifier.coef_, classifier.intercept_[:, None]], axis=1).T
     if len(classifier.classes_) == 2:
         weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
@@ -260,6 +260,10 @@ def _class_probabilities(model: StrokeModel, features: Features) -> np.ndarray:
     return values / values.sum(1, keepdims=True)
 
 
+def _foreground(model: StrokeModel, likely: np.ndarray) -> np.ndarray:
+    return 1 - likely[:, 0] if model.classes[0] == 0 else np.ones(len(likely), np.float32)
+
+
 def _per_pixel(model: StrokeModel, features: Features, values: np.ndarray) -> np.ndarray:
     """Return (H, W) of one value for each row."""
     return values.reshape(features.labels.shape) if model.pixels else values[features.labels]
@@ -269,17 +273,25 @@ def _choose_start(
     model: StrokeModel, samples: Sequence[tuple[Features, np.ndarray]], starts: Sequence[str], rows: int
 ) -> tuple[str, float]:
     """Return the method that agrees best with the strokes alone, and how much its masks count, in [0, 1]."""
-    drawn = [predict(model, features).probability >= 0.5 for features, _ in samples]
-    best, agreement = "", 0.0
-    for start in starts:
-        others = [features.starts[start] >= 128 for features, _ in samples]
-        both = sum(np.count_nonzero(mask & other) for mask, other in zip(drawn, others, strict=True))
-        total = sum(np.count_nonzero(mask) + np.count_nonzero(other) for mask, other in zip(drawn, others, strict=True))
-        if total and 2 * both / total > agreement:
-            best, agreement = start, 2 * both / total
+    drawn = [_class_probabilities(model, features) for features, _ in samples]
+    both, total = dict.fromkeys(starts, 0.0), dict.fromkeys(starts, 0.0)
+    for (features, _), likely in zip(samples, drawn, strict=True):
+        foreground = _foreground(model, likely) >= 0.5
+        for start in starts:
+            if model.pixels:
+                areas, inside = np.ones(len(likely)), features.starts[start].ravel() >= 128
+            else:
+                areas, inside = features.areas, features.start_shares[start] >= 0.5
+            both[start] += areas[foreground & inside].sum()
+            total[start] += areas[foreground].sum() + areas[inside].sum()
+    agreements = {start: 2 * both[start] / total[start] for start in starts if total[start]}
+    if not agreements:
+        return "", 0.0
+    best = max(agreements, key=lambda start: agreements[start])
+    agreement = agreements[best]
     agreement = (rows * agreement + FAITH) / (rows + FAITH)
     trust = (agreement - LEAST_AGREEMENT) / (FULL_AGREEMENT - LEAST_AGREEMENT)
-    return best, float(np.clip(trust, 0, 1)) if best else 0.0
+    return best, float(np.clip(trust, 0, 1))
 
 
 def _correct(
