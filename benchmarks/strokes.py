@@ -30,9 +30,9 @@ from threadpoolctl import threadpool_limits
 from benchmarks.harness import Folder, Foreground, Part, note, paths, suite
 from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
+from engine.imaging.corrections import UNTOUCHED
 from engine.labelling.base import shrink
 from engine.labelling.methods.strokes import StrokesParams
-from engine.labelling.strokes.corrections import UNTOUCHED
 from engine.labelling.strokes.features import Features, digest, find_features
 from engine.labelling.strokes.model import StrokeModel, fit, predict
 
