@@ -245,7 +245,9 @@ def _weights(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Return `StrokeModel.weights` for rows x, classes y and the weight of each row."""
     if len(np.unique(y)) < 2:
         return np.zeros((x.shape[1] + 1, 1), np.float32)
-    classifier = LogisticRegression(C=REGULARISATION, solver="newton-cholesky", max_iter=50).fit(x, y, sample_weight=w)
+    classifier = LogisticRegression(
+        C=REGULARISATION, class_weight="balanced", solver="newton-cholesky", max_iter=50
+    ).fit(x, y, sample_weight=w)
     weights = np.concatenate([classifier.coef_, classifier.intercept_[:, None]], axis=1).T
     if len(classifier.classes_) == 2:
         weights = np.concatenate([np.zeros_like(weights), weights], axis=1)
