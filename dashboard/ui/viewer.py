@@ -7,7 +7,7 @@ viewer([Pane("Run A", url, mask=a), Pane("Run B", url, mask=b)], wipe=True, key=
 ```
 Wheel or pinch zooms, drag pans, double click zooms in or shows the whole image again; on the keyboard + - 0 1 and
 arrows. A line below the panes shows the values of the pixel under the mouse, or under the cross that Shift and arrows
-move. Threshold, opacity and modes redraw and load nothing. From two screen pixels per image pixel on, pixels are shown
+move. With a `Brush` people draw on the first pane, and what they draw is stored without a rerun. Threshold, opacity and modes redraw and load nothing. From two screen pixels per image pixel on, pixels are shown
 as squares; contours are one screen pixel wide at any zoom.
 """
 
@@ -28,8 +28,9 @@ WHOLE_UP_TO_PX = 16_000_000
 SMALLER_PX = urls.SIZES_PX[-1]
 
 _PARTS = ("layers", "readout", "gestures", "cursor")
-_SCRIPTS = ("ui/overlay.js", *(f"ui/viewer_{part}.js" for part in _PARTS), "ui/viewer.js")
-_render = component("viewer", *_SCRIPTS, style="ui/viewer.css")
+_BRUSH = ("brush_raster", "brush_png", "brush_draft", "brush_strokes", "brush_bar", "brush")
+_SCRIPTS = ("overlay", *(f"viewer_{part}" for part in _PARTS), *_BRUSH, "viewer")
+_render = component("viewer", *(f"ui/{script}.js" for script in _SCRIPTS), style=("ui/viewer.css", "ui/brush.css"))
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,20 @@ class Reading:
     levels: str | None = None
 
 
+@dataclass(frozen=True)
+class Brush:
+    """The image that people draw on in the first pane, whose mask is what they correct.
+
+    `classes` are the names of the dataset's classes, background first; `mask_of` is the id of the label set or run
+    whose mask is shown.
+    """
+
+    dataset_id: str
+    image_id: str
+    classes: tuple[str, ...] = ("background", "foreground")
+    mask_of: str = ""
+
+
 def viewer(
     panes: Sequence[Pane],
     *,
@@ -81,6 +96,7 @@ def viewer(
     ahead: Sequence[Pane] = (),
     only_class: int | None = None,
     class_colours: Sequence[str] = (),
+    brush: Brush | None = None,
 ) -> None:
     """Draw the panes; with `wipe` the first two are stacked.
 
@@ -92,6 +108,7 @@ def viewer(
         ahead: panes that are likely to be opened next; their images are loaded last.
         only_class: show this class of the panes' class numbers alone.
         class_colours: of the class numbers, background first, in place of the palette's.
+        brush: makes the first pane one to draw on.
     """
     chosen = derived_readings(panes) if readings is None else readings
     maps = ("image", "mask", "reference", "classes", "reference_classes")
@@ -112,6 +129,12 @@ def viewer(
         "smaller": {address: urls.sized(address, SMALLER_PX) for address in addresses} if large else {},
         "ahead": [asdict(pane) for pane in ahead],
         "colours": palette.overlay(class_colours),
+        "brush": brush
+        and {
+            "address": urls.corrections_of(brush.dataset_id, brush.image_id),
+            "classes": brush.classes,
+            "mask_of": brush.mask_of,
+        },
     }
     _render(key=key, data=data)
 
