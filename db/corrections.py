@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -48,6 +50,43 @@ def add(session: Session, image: Image, base: int, values: dict[str, Any]) -> Co
     session.add(row)
     session.flush()
     return row
+
+
+def committing(
+    writing: Callable[[], AbstractContextManager[Session]],
+) -> Callable[[Sequence[tuple[Image, int, dict[str, Any]]]], list[Correction]]:
+    """Return a function that adds revisions, (image, base, values), of one dataset in one transaction.
+
+    It raises StaleCorrection as `add` does; no revision is added then.
+    """
+
+    def commit(revisions: Sequence[tuple[Image, int, dict[str, Any]]]) -> list[Correction]:
+        with writing() as session:
+            added = [add(session, *revision) for revision in revisions]
+            if added:
+                record(session, added[0].dataset_id, added)
+        return added
+
+    return commit
+
+
+def withdraw(session: Session, image: Image, base: int) -> Correction:
+    """Take back the newest correction of an image, by a revision that shows what was there before it.
+
+    Raises:
+        StaleCorrection: the image was corrected or deleted meanwhile.
+        ValueError: there is nothing to take back.
+    """
+    shown = current(session, image.dataset_id, [image.id]).get(image.id)
+    if shown is None:
+        raise ValueError(f"The image {image.name!r} has no correction to withdraw.")
+    earlier = before(session, shown)
+    values = {"source": "withdrawn", "finished": bool(earlier and earlier.finished)}
+    if earlier is not None:
+        values |= {"file_id": earlier.file_id, "pixels": earlier.pixels}
+    added = add(session, image, base, values)
+    record(session, image.dataset_id, [added])
+    return added
 
 
 def record(session: Session, dataset_id: str, rows: Sequence[Correction]) -> None:
@@ -101,6 +140,36 @@ def of_run(session: Session, run_id: str) -> dict[str, Correction]:
     """Return {image id: correction} of what was laid over the labels that a run is trained on."""
     query = select(Correction).join(RunImage, RunImage.correction_id == Correction.id).where(RunImage.run_id == run_id)
     return {row.image_id: row for row in session.scalars(query)}
+
+
+def teaching(session: Session, dataset_id: str) -> dict[str, Correction]:
+    """Return what `current` returns, without the images of the audit, from which nothing may be learned."""
+    kept_out = audit_images(session, dataset_id)
+    return {image_id: row for image_id, row in current(session, dataset_id).items() if image_id not in kept_out}
+
+
+def audit_images(session: Session, dataset_id: str) -> set[str]:
+    """Return the ids of the images of a dataset's audit."""
+    return set(session.scalars(select(Image.id).where(Image.dataset_id == dataset_id, Image.in_audit.is_(True))))
+
+
+def draw_audit(session: Session, dataset_id: str, count: int) -> list[Image]:
+    """Return the images of a dataset's audit, after drawing as many more as are missing to `count`.
+
+    They are drawn at random from the images that have no correction yet, by a hash of their content: what was learned
+    from cannot be tested on. Fewer than `count` are returned where there are no more.
+    """
+    chosen = select(Image).where(Image.dataset_id == dataset_id)
+    there = list(session.scalars(chosen.where(Image.in_audit.is_(True)).order_by(Image.position, Image.id)))
+    free = session.scalars(chosen.where(Image.in_audit.is_(False), Image.correction_revision == 0)).all()
+    ranked = sorted(free, key=lambda image: hashlib.sha256(f"audit:{image.content_hash}".encode()).digest())
+    added = ranked[: max(count - len(there), 0)]
+    for image in added:
+        image.in_audit = True
+    if added:
+        name = session.get_one(Dataset, dataset_id).name
+        audit.record(session, "drew audit", "dataset", dataset_id, name, f"{len(added)} images")
+    return sorted([*there, *added], key=lambda image: (image.position, image.id))
 
 
 def counts(session: Session, dataset_id: str) -> tuple[int, int]:

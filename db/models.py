@@ -132,7 +132,7 @@ class Image(Base):
 
     `pixel_width_um` and `pixel_height_um` are the size of one pixel in micrometres, empty where the file did not say;
     `pixel_size_source` is what said so, such as "OME". `correction_revision` is the revision of its newest correction,
-    0 where there never was one.
+    0 where there never was one. Images `in_audit` are corrected wholly, to score masks with, and never trained on.
     """
 
     __tablename__ = "images"
@@ -149,6 +149,7 @@ class Image(Base):
     pixel_height_um: Mapped[float | None]
     pixel_size_source: Mapped[str | None] = mapped_column(String(32))
     correction_revision: Mapped[int] = mapped_column(default=0)
+    in_audit: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (
         UniqueConstraint("dataset_id", "content_hash"),
         Index("ix_images_dataset_id_position", "dataset_id", "position"),
@@ -283,7 +284,7 @@ class Run(Base):
 
 
 class RunImage(Base):
-    """The split of an image in a run ("train", "validation", or "dropped" as its label), and whether it is a probe.
+    """The split of an image in a run ("train", "validation", "dropped" as its label, or "audit"), and if it is a probe.
 
     `correction_id` is the correction that was laid over its label, as it was when the run started; empty for none.
     """

@@ -54,7 +54,7 @@ def correct(
         )
         for path, image in _paired(existing(folder, "folder"), images, named)
     ]
-    added = stored_corrections.store(installation.files, installation.database.writing, drawn)
+    added = stored_corrections.store(installation.files, rows.committing(installation.database.writing), drawn)
     what = "strokes" if strokes else "corrections"
     result = {"dataset": row.id, "name": row.name, "corrected": len(added), "images": _as_json(added, images)}
     print_result(result, as_json, f"Stored {what} of {len(added)} images of {row.name!r}.")
@@ -111,7 +111,7 @@ def corrections_(
         if len(chosen) != 1:
             raise CommandFailed(f"{len(chosen)} images of {row.name!r} are called {withdraw!r}. Name exactly one.")
         with installation.database.writing() as session:
-            stored_corrections.withdraw(session, chosen[0], chosen[0].correction_revision)
+            rows.withdraw(session, chosen[0], chosen[0].correction_revision)
     with installation.database.reading() as session:
         current = list(rows.current(session, row.id).values())
     if out is not None:

@@ -1,11 +1,24 @@
 """The application with every command: each module adds its own when it is imported."""
 
-from engine.cli import adding, classes, correcting, doctor, exporting, importing, keeping, measuring, people
+from engine.cli import (
+    adding,
+    auditing,
+    classes,
+    correcting,
+    doctor,
+    exporting,
+    importing,
+    keeping,
+    measuring,
+    people,
+    queueing,
+)
 from engine.cli.commands import app
 
 __all__ = [
     "adding",
     "app",
+    "auditing",
     "classes",
     "correcting",
     "doctor",
@@ -14,4 +27,5 @@ __all__ = [
     "keeping",
     "measuring",
     "people",
+    "queueing",
 ]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy.orm import Session
 
-from db import corrections as rows
-from db.models import Correction, Image, new_id
 from engine.imaging import corrections
 from engine.imaging.codec import decode_png, encode_png
 from engine.store import keys as stored
 from engine.store.base import Store
 
-Transaction = Callable[[], AbstractContextManager[Session]]
+if TYPE_CHECKING:
+    from db.models import Correction, Image
+
+Revision = tuple["Image", int, dict[str, Any]]
+"""An image, the revision that a correction of it began from, and the columns of the new row."""
 
 
 @dataclass(frozen=True)
@@ -36,29 +37,27 @@ class Drawn:
     mask_of: str = ""
 
 
-def store(files: Store, writing: Transaction, drawn: Sequence[Drawn]) -> list[Correction]:
+def store(
+    files: Store, commit: Callable[[Sequence[Revision]], list[Correction]], drawn: Sequence[Drawn]
+) -> list[Correction]:
     """Store corrections of images of one dataset, all of them or none.
+
+    Args:
+        commit: adds the rows in one transaction (`db.corrections.committing`).
 
     Raises:
         StaleCorrection: an image was corrected or deleted meanwhile; nothing was overwritten.
     """
-    ids = [new_id() for _ in drawn]
+    ids = [uuid.uuid4().hex for _ in drawn]
     keys = [stored.correction_key(each.image.dataset_id, id_) for each, id_ in zip(drawn, ids, strict=True)]
     try:
         for key, each in zip(keys, drawn, strict=True):
             files.write(key, encode_png(each.values))
-        with writing() as session:
-            added = [
-                rows.add(session, each.image, each.base, _values(id_, each))
-                for id_, each in zip(ids, drawn, strict=True)
-            ]
-            if added:
-                rows.record(session, added[0].dataset_id, added)
-    except (rows.StaleCorrection, OSError):  # nothing was committed; after a kill the check-up finds such files
+        return commit([(each.image, each.base, _values(id_, each)) for id_, each in zip(ids, drawn, strict=True)])
+    except (ValueError, OSError):  # nothing was committed; after a kill the check-up finds such files
         for key in keys:
             files.delete(key)
         raise
-    return added
 
 
 def _values(id_: str, drawn: Drawn) -> dict[str, Any]:
@@ -71,25 +70,6 @@ def _values(id_: str, drawn: Drawn) -> dict[str, Any]:
         "mask_dice": drawn.mask_dice,
         "mask_of": drawn.mask_of,
     }
-
-
-def withdraw(session: Session, image: Image, base: int) -> Correction:
-    """Take back the newest correction of an image, by a revision that shows what was there before it.
-
-    Raises:
-        StaleCorrection: the image was corrected or deleted meanwhile.
-        ValueError: there is nothing to take back.
-    """
-    shown = rows.current(session, image.dataset_id, [image.id]).get(image.id)
-    if shown is None:
-        raise ValueError(f"The image {image.name!r} has no correction to withdraw.")
-    earlier = rows.before(session, shown)
-    values = {"source": "withdrawn", "finished": bool(earlier and earlier.finished)}
-    if earlier is not None:
-        values |= {"file_id": earlier.file_id, "pixels": earlier.pixels}
-    added = rows.add(session, image, base, values)
-    rows.record(session, image.dataset_id, [added])
-    return added
 
 
 def read(files: Store, correction: Correction) -> np.ndarray:

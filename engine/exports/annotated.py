@@ -15,7 +15,7 @@ from engine.exports.outlines import TOLERANCE_PX
 class MaskedImage:
     """An image whose mask is there. `number` stays its own for as long as it is in its dataset, and counts from 1.
 
-    `split` is "train", "validation", "dropped", or empty where nothing was learned from it.
+    `split` is "train", "validation", "dropped", "audit", or empty where nothing was learned from it.
     """
 
     number: int

@@ -38,6 +38,9 @@ log = logging.getLogger("maskloom.training")
 PROBES = {"validation": 6, "train": 2}
 """Unseen images tell more; two that are trained on show what the network can do at best."""
 
+AUDIT = "audit"
+"""The side of an image of the dataset's audit."""
+
 DROPPED = "dropped"
 """The side of an image that a person does not want learned from: neither trained on nor validated with."""
 
@@ -329,11 +332,12 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
         return [
             {"image_id": image.id, "split": before[image.id].split, "probe": before[image.id].probe}
             for image in images
-            if image.id in before and before[image.id].split != DROPPED
+            if image.id in before and before[image.id].split not in (DROPPED, AUDIT)
         ]
     with context.reading() as session:
         images, dropped = teachable(session, run, images)
-        drawn = corrections.current(session, run.dataset_id) if run.label_set_id and config.data.corrections else {}
+        audited = corrections.audit_images(session, run.dataset_id)
+        drawn = corrections.teaching(session, run.dataset_id) if run.label_set_id and config.data.corrections else {}
     validation: set[str] = set()
     if config.training.validation_split:
         keys = [image.content_hash for image in images if image.id not in drawn]
@@ -349,6 +353,7 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
     ]
     _choose_probes(rows)
     aside = [{"image_id": image.id, "split": DROPPED, "probe": False} for image in dropped]
+    aside += [{"image_id": image_id, "split": AUDIT, "probe": False} for image_id in sorted(audited)]
     with context.writing() as session:
         runs.set_split(session, run.id, [*rows, *aside])
     return rows
@@ -357,9 +362,13 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
 def teachable(session: Session, run: Teacher, images: Sequence[Image]) -> tuple[list[Image], list[Image]]:
     """Return the images that have a mask to learn from, and those whose mask a person dropped.
 
+    Images of the dataset's audit are in neither: they are only to be tested on.
+
     Raises:
         JobFailed: nothing is left to learn from.
     """
+    outside = " outside of its audit" if any(image.in_audit for image in images) else ""
+    images = [image for image in images if not image.in_audit]
     if not run.label_set_id:
         chosen, dropped = [image for image in images if image.has_truth], []
         if chosen and not class_maps.has_foreground(run.lookup):
@@ -376,7 +385,7 @@ def teachable(session: Session, run: Teacher, images: Sequence[Image]) -> tuple[
         raise JobFailed("Every image of the label set is dropped, so there is nothing to learn from. Keep some first.")
     if not chosen:
         what = "pseudo-label masks" if run.label_set_id else "truth masks"
-        raise JobFailed(f"The dataset has no images with {what}, so there is nothing to learn from.")
+        raise JobFailed(f"The dataset has no images with {what}{outside}, so there is nothing to learn from.")
     return chosen, dropped
 
 

@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("images", sa.Column("correction_revision", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("images", sa.Column("in_audit", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("run_images", sa.Column("correction_id", sa.String(32), nullable=True))
     op.create_table(
         "corrections",
@@ -40,4 +41,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("corrections")
     op.drop_column("run_images", "correction_id")
+    op.drop_column("images", "in_audit")
     op.drop_column("images", "correction_revision")

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from db import corrections as rows
-from db import datasets
+from db import corrections, datasets
 from db.models import Correction, RunImage
 from engine.imaging import codec
 from engine.imaging.corrections import LEFT_OUT, UNTOUCHED
 from engine.store import keys as stored
 from tests.engine.cli.test_several_classes import TINY
-from tests.support.installation import add_discs
+from tests.support.installation import add_discs, disc
 
 SIDE = 64
 
@@ -27,10 +26,10 @@ def discs(installation):
 def folder(tmp_path):
     """Return a function that writes {stem: correction} as PNGs and returns their folder."""
 
-    def written(**corrections):
+    def written(**given):
         place = tmp_path / f"corrections {len(list(tmp_path.iterdir()))}"
         place.mkdir()
-        for name, values in corrections.items():
+        for name, values in given.items():
             (place / f"{name.replace('_', ' ')}.png").write_bytes(codec.encode_png(values))
         return place
 
@@ -47,7 +46,7 @@ def current(installation, dataset) -> dict[str, np.ndarray]:
     """Return {image name: what its correction shows}."""
     with installation.database.reading() as session:
         names = {image.id: image.name for image in datasets.images(session, dataset.id)}
-        found = rows.current(session, dataset.id)
+        found = corrections.current(session, dataset.id)
     keys = {names[id_]: stored.correction_key(dataset.id, row.file_id) for id_, row in found.items()}
     return {name: codec.decode_png(installation.files.read(key)) for name, key in keys.items()}
 
@@ -136,3 +135,49 @@ def test_a_run_is_trained_on_corrected_images_with_their_corrections(installatio
     assert splits["with"]["disc 4.png"] == splits["with"]["disc 5.png"] == ("train", True)
     assert "validation" in {split for split, _ in splits["with"].values()}
     assert not any(corrected for _, corrected in splits["without"].values())
+
+
+def test_an_audit_is_drawn_once_never_trained_on_and_scores_label_sets_and_runs(installation, folder, ask):
+    discs = add_discs(installation, count=10, truth=False)
+    ask("correct", "discs", folder(disc_0=drawn(1, slice(0, 1))), "--strokes")
+    asked = ask("audit", "discs", "--images", "4")
+    assert len(asked["images"]) == 4 and asked["missing"] == asked["images"]
+    assert "disc 0.png" not in asked["images"], "what was learned from cannot be tested on"
+    assert ask("audit", "discs", "--images", "3")["images"] == asked["images"], "drawn once"
+
+    ask("label", "discs", "--method", "threshold", "--name", "masks")
+    ask("train", "discs", "--labels", "masks", "--name", "network", *TINY)
+    with installation.database.reading() as session:
+        splits = {row.image_id: row.split for row in session.scalars(select(RunImage))}
+        audited = corrections.audit_images(session, discs.id)
+    assert {image_id for image_id, split in splits.items() if split == "audit"} == audited
+
+    right = {f"disc {number}": disc(seed=number)[1].astype(np.uint8) for number in range(10)}
+    ask("correct", "discs", folder(**{name: right[name] for name in right if f"{name}.png" in asked["images"]}))
+    scored = ask("audit", "discs", "--images", "4")
+    (labels,), (run,) = scored["labels"], scored["runs"]
+    assert labels["name"] == "masks" and labels["dice"] > 0.95
+    assert 0 < labels["low"] < labels["dice"] <= labels["high"] <= 1
+    assert (run["name"], run["trained_on"]) == ("network", 0) and run["low"] <= run["dice"] <= run["high"]
+
+    more = ask("audit", "discs", "--images", "9")
+    assert set(more["missing"]) == set(more["images"]) - set(asked["images"])
+    ask("correct", "discs", folder(**{name: right[name] for name in right if f"{name}.png" in more["missing"]}))
+    (run,) = ask("audit", "discs", "--images", "9")["runs"]
+    assert run["trained_on"] > 0, "the run is older than these images of the audit"
+
+
+def test_the_queue_leaves_out_finished_images_and_the_audit(installation, discs, folder, ask, command):
+    refused = command("queue", "discs")
+    assert refused.returncode and "has no masks yet. Run `label` first" in refused.stderr
+    ask("label", "discs", "--method", "threshold", "--name", "masks")
+    ask("correct", "discs", folder(disc_0=drawn(1, slice(0, 4))))
+    ask("correct", "discs", folder(disc_1=drawn(1, slice(0, 4))), "--strokes")
+    audited = ask("audit", "discs", "--images", "2")["images"]
+    found = ask("queue", "discs")["images"]
+    expected = {f"disc {number}.png" for number in range(1, 6)} - set(audited)
+    assert {entry["name"] for entry in found} == expected and len(found) == len(expected)
+    assert all(0 <= entry["x"] < SIDE and 0 <= entry["y"] < SIDE and entry["reason"] for entry in found)
+    ask("train", "discs", "--labels", "masks", "--name", "network", *TINY)
+    disagree = ask("queue", "discs", "--run", "network")["images"]
+    assert "network and label disagree" in {entry["reason"] for entry in disagree}

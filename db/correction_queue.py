@@ -1,0 +1,44 @@
+"""What the order of images to correct depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from db import corrections, datasets, recipes, runs
+from db.models import Image
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The masks that are to be corrected: a label set's, or a run's predictions, with the label set it learned from."""
+
+    label_set_id: str | None = None
+    prediction_set_id: str | None = None
+
+
+@dataclass(frozen=True)
+class QueueRows:
+    """What the database says: the images that are open, those that are corrected, and the quality of labels by id."""
+
+    open: Sequence[Image]
+    corrected: Sequence[Image]
+    labelled: frozenset[str]
+    quality: dict[str, float | None]
+
+
+def queue_rows(session: Session, dataset_id: str, masks: Masks) -> QueueRows:
+    """Return the rows of a dataset's queue. Images of its audit are not in it: what is next is not drawn at random."""
+    images = datasets.images(session, dataset_id)
+    drawn = corrections.current(session, dataset_id)
+    labelled = recipes.labelled_images(session, masks.label_set_id) if masks.label_set_id else set()
+    quality = recipes.label_quality(session, masks.label_set_id) if masks.label_set_id else {}
+    masked = runs.predicted_images(session, masks.prediction_set_id) if masks.prediction_set_id else labelled
+    open_ = [
+        image
+        for image in images
+        if image.id in masked and not image.in_audit and not (image.id in drawn and drawn[image.id].finished)
+    ]
+    return QueueRows(open_, [image for image in images if image.id in drawn], frozenset(labelled), quality)
