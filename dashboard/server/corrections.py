@@ -131,12 +131,12 @@ def _store(request: Request, image: Image, classes: int, data: bytes) -> Correct
         mask_dice=_mask_dice(values, image, mask_of) if mask_of else None,
         mask_of=mask_of,
     )
-    return stored_corrections.store(resources.artifacts(), resources.database().writing, [drawn])[0]
+    return stored_corrections.store(resources.artifacts(), rows.committing(resources.database().writing), [drawn])[0]
 
 
 def _withdraw(request: Request) -> Correction:
     with resources.database().writing() as session:
-        return stored_corrections.withdraw(session, _image(session, request), _base(request))
+        return rows.withdraw(session, _image(session, request), _base(request))
 
 
 def _base(request: Request) -> int:

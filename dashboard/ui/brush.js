@@ -287,16 +287,16 @@ class Brush {
     this.placeRing();
   }
 
+  // The colours inside and at the edge of what is drawn, by value + 1, so that 0 is untouched.
   shades() {
-    const { colours } = this.viewer.data;
+    const { colours } = this.config;
     const [inner, edge] = [150, 255].map((alpha) => {
-      const table = classShades(this.config.classes.length > 2, colours, colours.mask, alpha);
-      const shades = new Uint32Array(256); // by value + 1, so that 0 is untouched
-      shades.set(table.subarray(1, LEFT_OUT), 2);
-      shades[LEFT_OUT + 1] = pixelOf(rgbOf(colours.ignored), alpha);
-      shades[1] = this.draft.raster.finished ? 0 : pixelOf([255, 255, 255], alpha === 255 ? 255 : 0);
+      const shades = new Uint32Array(256);
+      colours.forEach((code, index) => (shades[index + 1] = index ? pixelOf(rgbOf(code), alpha) : 0));
+      shades[LEFT_OUT + 1] = pixelOf(rgbOf(this.viewer.data.colours.ignored), alpha);
       return shades;
     });
+    if (!this.draft.raster.finished) edge[1] = pixelOf([255, 255, 255], 255); // else all the rest is background
     return { inner, edge };
   }
 

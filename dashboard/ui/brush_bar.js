@@ -63,17 +63,14 @@ class BrushBar {
 
   // The classes, then what is not a class.
   showValues() {
-    const { classes } = this.brush.config;
-    const { colours } = this.brush.viewer.data;
+    const { classes, colours } = this.brush.config;
     if (this.classes === JSON.stringify([classes, colours])) return;
     this.classes = JSON.stringify([classes, colours]);
-    const several = classes.length > 2;
-    const colour = (index) => (several ? colours.classes[(index - 1) % colours.classes.length] : colours.mask);
     const entries = classes.map((name, index) => [index, name, index < 10 ? String(index) : ""]);
     entries.push(entries.shift(), [LEFT_OUT, "ignore", "I"], [UNTOUCHED, "erase", "E"]);
     const buttons = entries.map(([value, name, key]) => {
       const button = this.choice({ value }, key ? `${name} (${key})` : name, "<i></i>", () => this.brush.choose(value));
-      if (value > 0 && value < LEFT_OUT) button.firstChild.style.background = colour(value);
+      if (value > 0 && value < LEFT_OUT) button.firstChild.style.background = colours[value];
       button.append(name);
       return button;
     });

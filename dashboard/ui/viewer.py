@@ -7,8 +7,9 @@ viewer([Pane("Run A", url, mask=a), Pane("Run B", url, mask=b)], wipe=True, key=
 ```
 Wheel or pinch zooms, drag pans, double click zooms in or shows the whole image again; on the keyboard + - 0 1 and
 arrows. A line below the panes shows the values of the pixel under the mouse, or under the cross that Shift and arrows
-move. With a `Brush` people draw on the first pane, and what they draw is stored without a rerun. Threshold, opacity and modes redraw and load nothing. From two screen pixels per image pixel on, pixels are shown
-as squares; contours are one screen pixel wide at any zoom.
+move. Threshold, opacity and modes redraw and load nothing. From two screen pixels per image pixel on, pixels are shown
+as squares; contours are one screen pixel wide at any zoom. With a `Brush`, people draw on the first pane; what they
+draw is stored without a rerun.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from dashboard.facts import urls
+from dashboard.facts.corrections import DrawnClasses
 from dashboard.ui import palette
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.web import component
@@ -73,13 +75,12 @@ class Reading:
 class Brush:
     """The image that people draw on in the first pane, whose mask is what they correct.
 
-    `classes` are the names of the dataset's classes, background first; `mask_of` is the id of the label set or run
-    whose mask is shown.
+    `mask_of` is the id of the label set or run whose mask is shown.
     """
 
     dataset_id: str
     image_id: str
-    classes: tuple[str, ...] = ("background", "foreground")
+    classes: DrawnClasses
     mask_of: str = ""
 
 
@@ -132,7 +133,8 @@ def viewer(
         "brush": brush
         and {
             "address": urls.corrections_of(brush.dataset_id, brush.image_id),
-            "classes": brush.classes,
+            "classes": brush.classes.names,
+            "colours": brush.classes.colours,
             "mask_of": brush.mask_of,
         },
     }

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from dashboard.access import rights
 from dashboard.facts import urls, wording
+from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.pictures import class_legend
-from dashboard.ui.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
+from dashboard.ui.viewer import WHOLE_UP_TO_PX, Brush, Pane, Reading, viewer
 from dashboard.views.gallery.facts import Detail, Maps, MaskOrigin, Source, classes_url, mask_origin, reference_maps
 from dashboard.views.gallery.order import Arrangement, Choice
 from dashboard.views.gallery.suspicion import SIGNAL_TITLES
@@ -169,7 +171,14 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
     """Draw the choice of panes and the panes; the URL stores it."""
     names = pane_names(table)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wipe = st.toggle("Wipe between two", key="wipe", bind="query-params", persist_state="session")
+        correct = rights.toggle(
+            "Correct",
+            key="correct",
+            bind="query-params",
+            persist_state="session",
+            help="Draw what is right on the image. It is stored as you draw; networks trained later learn from it.",
+        )
+        wipe = not correct and st.toggle("Wipe between two", key="wipe", bind="query-params", persist_state="session")
         contours = st.toggle(
             "Contours",
             key="contours",
@@ -177,12 +186,18 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
             persist_state="session",
             help="Masks as thin lines: the prediction's just inside its border, the reference's just outside.",
         )
-        shown = _choose_two(names) if wipe else _choose_panes(names, table)
+        shown = [PREDICTION] if correct else _choose_two(names) if wipe else _choose_panes(names, table)
     panes = _panes(source, table, choice, image.image_id, contours)
     ahead: dict[str, Pane] = {}
     if image.next_id is not None and image.width * image.height <= WHOLE_UP_TO_PX:
         ahead = _panes(source, table, choice, image.next_id, contours)
-    chosen_classes(source, choice)
+    brush = None
+    if correct:
+        with resources.database().reading() as session:
+            drawn = drawn_classes(session, source.dataset_id)
+        brush = Brush(source.dataset_id, image.image_id, drawn, source.run_id)
+    else:
+        chosen_classes(source, choice)
     viewer(
         [panes[name] for name in shown],
         key="gallery-viewer",
@@ -195,6 +210,7 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
         ahead=[ahead[name] for name in shown] if ahead else [],
         only_class=choice.class_index or None,
         class_colours=source.class_colours,
+        brush=brush,
     )
 
 

@@ -9,11 +9,12 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import urls
+from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
 from dashboard.ui.mask_grid import Tile, mask_grid
 from dashboard.ui.trust_chart import trust_chart
-from dashboard.ui.viewer import Pane, viewer
+from dashboard.ui.viewer import Brush, Pane, viewer
 from dashboard.views.labels import mask_facts as facts
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
@@ -24,6 +25,8 @@ from db import recipes
 
 Click = Literal["opens the mask", "drops or keeps it"]
 CLICKS: tuple[Click, ...] = ("opens the mask", "drops or keeps it")
+OPENED = "mask-opened"
+CORRECT_HELP = "Draw what is right on the image. It is stored as you draw, and laid over the mask in training."
 RULES = ("The worst", "Below a plausibility", "No clear foreground")
 
 
@@ -168,14 +171,30 @@ def _truth(place: Workplace, mask: Mask, size: int | None) -> str | None:
 
 
 def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Settings) -> None:
-    with resources.database().reading() as session:
-        mask = facts.one_mask(session, card.id, image_id)
-    if mask is not None:
-        _mask_dialog(place, card, mask, settings)
+    st.session_state[OPENED] = image_id
+    _mask_dialog(place, card, settings)
+
+
+def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
+    st.button(
+        label,
+        icon=icon,
+        shortcut=key,
+        disabled=image_id is None,
+        key=f"mask-{label}",
+        on_click=lambda: st.session_state.update({OPENED: image_id}),
+    )
 
 
 @st.dialog("Mask", width="large")
-def _mask_dialog(place: Workplace, card: LabelSetCard, mask: Mask, settings: Settings) -> None:
+def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
+    order, show = (st.session_state[f"masks-{choice}-{card.id}"] for choice in ("order", "show"))
+    with resources.database().reading() as session:
+        mask = facts.one_mask(session, card.id, st.session_state[OPENED])
+        before, after = facts.neighbours(session, card.id, st.session_state[OPENED], order, show)
+        drawn = drawn_classes(session, place.dataset_id)
+    if mask is None:  # deleted meanwhile
+        st.rerun()
     words = [escaped(mask.name), f"foreground {mask.area:.1%} of the area"]
     if mask.dice is not None:
         words.append(f"Dice vs truth {mask.dice:.3f}")
@@ -188,12 +207,21 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, mask: Mask, settings: Set
     truth = _truth(place, mask, None)
     if truth:
         panes += [Pane("Errors vs truth", image, mask=label, reference=truth, mode="errors")]
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(" · ".join(words), width="stretch")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _step("Previous", ":material/chevron_left:", "P", before)
+        _step("Next", ":material/chevron_right:", "N", after)
+        correct = rights.toggle("Correct", key="mask-correct", persist_state="session", help=CORRECT_HELP)
         title, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
         if rights.button(title, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
             _set_dropped(card, [mask.image_id], not mask.dropped)
-    viewer(panes, threshold=settings.threshold, opacity=settings.opacity, key=f"look-{card.id}-{mask.image_id}")
+    st.caption(" · ".join(words))
+    viewer(
+        panes[1:2] if correct else panes,
+        threshold=settings.threshold,
+        opacity=settings.opacity,
+        brush=Brush(place.dataset_id, mask.image_id, drawn, card.id) if correct else None,
+        key=f"look-{card.id}",
+    )
     if mask.parts:
         parts = " · ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in mask.parts.items())
         st.caption(f"Components of the plausibility, each 0 to 1: {parts}.")
