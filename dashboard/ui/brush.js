@@ -290,7 +290,7 @@ class Brush {
   // The colours inside and at the edge of what is drawn, by value + 1, so that 0 is untouched.
   shades() {
     const { colours } = this.config;
-    const [inner, edge] = [150, 255].map((alpha) => {
+    const [inner, edge] = [175, 255].map((alpha) => {
       const shades = new Uint32Array(256);
       colours.forEach((code, index) => (shades[index + 1] = index ? pixelOf(rgbOf(code), alpha) : 0));
       shades[LEFT_OUT + 1] = pixelOf(rgbOf(this.viewer.data.colours.ignored), alpha);

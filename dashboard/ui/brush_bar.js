@@ -21,17 +21,18 @@ const BRUSH_BAR =
   '<label class="size" title="Size of the brush ([ and ], Alt and wheel)"><input type="range" min="0" max="90" aria-label="Brush size"><output></output></label>' +
   `<div class="choices"><button type="button" class="undo" aria-label="Undo" title="Undo (Z)">${svg(UNDO)}</button>` +
   `<button type="button" class="redo" aria-label="Redo" title="Redo (Shift Z)">${svg(REDO)}</button></div>` +
-  '<span class="saved" role="status"></span><button type="button" class="newer" hidden>Load the newer one</button>' +
-  '<button type="button" class="finish" title="The whole image was looked at: everything shown is right (A)">Finished</button>' +
   '<details class="more"><summary aria-label="More" title="Opacity, history and keys">⋯</summary><div class="panel">' +
   '<label>Opacity <input type="range" class="opacity" min="0.2" max="1" step="0.05" aria-label="Opacity of what is drawn"></label>' +
-  '<div class="history"></div><dl class="keys"></dl></div></details>';
+  '<div class="history"></div><dl class="keys"></dl></div></details>' +
+  '<span class="saved" role="status"></span><button type="button" class="newer" hidden>Load the newer one</button>' +
+  '<button type="button" class="finish" title="The whole image was looked at: everything shown is right (A)">Finished</button>';
 
 class BrushBar {
-  constructor(brush, neighbour) {
+  constructor(brush, bar) {
     this.brush = brush;
     this.root = Object.assign(document.createElement("div"), { className: "brush", innerHTML: BRUSH_BAR });
-    neighbour.before(this.root);
+    bar.prepend(this.root);
+    bar.classList.add("drawing");
     const part = (name) => this.root.querySelector(name);
     this.part = part;
     part(".shapes").append(...SHAPES.map(([shape, title, key, path]) =>
@@ -159,6 +160,7 @@ class BrushBar {
   }
 
   close() {
+    this.root.parentElement.classList.remove("drawing");
     this.root.remove();
   }
 }

@@ -47,6 +47,7 @@ class Draft {
   takeOver(state) {
     this.revision = state.revision;
     this.raster.finished = state.finished;
+    this.storedFinished = state.finished;
     this.storedVersion = this.raster.version;
     this.stale = false;
   }
@@ -79,7 +80,7 @@ class Draft {
     this.sending = true;
     this.error = "";
     this.tell();
-    const failed = await this.send().catch((error) => error);
+    const failed = await this.send().then(() => null, (error) => error);
     this.sending = false;
     if (!failed) {
       if (this.dirty) return this.changed();
@@ -97,6 +98,7 @@ class Draft {
     const { version, finished } = raster;
     const below = finished ? this.below() : null;
     const values = finished ? laidOver(below, raster.values) : raster.values.slice();
+    if (finished === this.storedFinished && isSame(values, this.stored)) return Object.assign(this, { storedVersion: version });
     const accepted = finished && isSame(values, below);
     const query = new URLSearchParams({
       base: this.revision, finished: Number(finished), accepted: Number(accepted), mask_of: this.maskOf,
@@ -104,7 +106,7 @@ class Draft {
     const body = await greyPng(raster.width, raster.height, values);
     const headers = { ...OURS, "Content-Type": "image/png" };
     const told = await answerOf(await fetch(`${this.address}?${query}`, { method: "POST", body, headers }));
-    Object.assign(this, { revision: told.revision, storedVersion: version, stored: values });
+    return Object.assign(this, { revision: told.revision, storedVersion: version, stored: values, storedFinished: finished });
   }
 
   // Show the newest correction with what was drawn since over it; undo takes first one away, then the other.

@@ -55,7 +55,9 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
         origin = mask_origin(session, source.prediction_set_id)
     if origin is None:
         st.rerun()  # deleted in the meantime
-    _head(source, table, arrangement, image)
+    if _head(source, table, arrangement, image):
+        _editor(source, choice, image, origin.classes)
+        return
     _scores(source, image, choice)
     detail_panes(source, table, choice, image, origin.classes)
     if image.classes:
@@ -63,7 +65,8 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
     _origin(source, origin, image)
 
 
-def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: Detail) -> None:
+def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: Detail) -> bool:
+    """Draw the buttons; return whether the image is to be corrected."""
     where = f"{image.position + 1:,} of {image.total:,}" if image.position is not None else "Not in this selection"
     # The text whose width changes from image to image comes last, so that the buttons stay under the pointer.
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -88,7 +91,37 @@ def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: De
             if image.uncertainty is not None:
                 st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
             st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
+        correct = rights.toggle(
+            "Correct",
+            key="correct",
+            bind="query-params",
+            persist_state="session",
+            help="Draw what is right on the image. It is stored as you draw; networks trained later learn from it.",
+        )
         st.markdown(f":gray[{where}] · {wording.escaped(image.name)}", width="content")
+    return correct
+
+
+def _editor(source: Source, choice: Choice, image: Detail, classes: tuple[str, ...]) -> None:
+    """Draw the image with its mask, to draw on."""
+    with resources.database().reading() as session:
+        drawn = drawn_classes(session, source.dataset_id)
+
+    def pane(image_id: str) -> Pane:
+        mask, numbers = urls.prediction(source.prediction_set_id, image_id), classes_url(source, image_id)
+        return Pane(PREDICTION, urls.image(source.dataset_id, image_id), mask, classes=numbers)
+
+    viewer(
+        [pane(image.image_id)],
+        key="gallery-viewer",
+        threshold=choice.threshold,
+        opacity=st.session_state["opacity"],
+        height_px=HEIGHTS_PX[1],
+        readings=_readings(source, image, classes),
+        ahead=[pane(image.next_id)] if image.next_id is not None else [],
+        class_colours=source.class_colours,
+        brush=Brush(source.dataset_id, image.image_id, drawn, source.run_id),
+    )
 
 
 def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
@@ -171,14 +204,7 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
     """Draw the choice of panes and the panes; the URL stores it."""
     names = pane_names(table)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        correct = rights.toggle(
-            "Correct",
-            key="correct",
-            bind="query-params",
-            persist_state="session",
-            help="Draw what is right on the image. It is stored as you draw; networks trained later learn from it.",
-        )
-        wipe = not correct and st.toggle("Wipe between two", key="wipe", bind="query-params", persist_state="session")
+        wipe = st.toggle("Wipe between two", key="wipe", bind="query-params", persist_state="session")
         contours = st.toggle(
             "Contours",
             key="contours",
@@ -186,18 +212,12 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
             persist_state="session",
             help="Masks as thin lines: the prediction's just inside its border, the reference's just outside.",
         )
-        shown = [PREDICTION] if correct else _choose_two(names) if wipe else _choose_panes(names, table)
+        shown = _choose_two(names) if wipe else _choose_panes(names, table)
     panes = _panes(source, table, choice, image.image_id, contours)
     ahead: dict[str, Pane] = {}
     if image.next_id is not None and image.width * image.height <= WHOLE_UP_TO_PX:
         ahead = _panes(source, table, choice, image.next_id, contours)
-    brush = None
-    if correct:
-        with resources.database().reading() as session:
-            drawn = drawn_classes(session, source.dataset_id)
-        brush = Brush(source.dataset_id, image.image_id, drawn, source.run_id)
-    else:
-        chosen_classes(source, choice)
+    chosen_classes(source, choice)
     viewer(
         [panes[name] for name in shown],
         key="gallery-viewer",
@@ -210,7 +230,6 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
         ahead=[ahead[name] for name in shown] if ahead else [],
         only_class=choice.class_index or None,
         class_colours=source.class_colours,
-        brush=brush,
     )
 
 
