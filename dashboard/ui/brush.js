@@ -65,7 +65,10 @@ class Brush {
     const [loaded] = this.viewer.panes[0].loaded;
     const { raster } = this.draft;
     const { threshold } = this.viewer.data.settings;
-    if (loaded) this.draft.below = () => classMapOf(loaded, threshold, raster.width, raster.height);
+    if (!loaded || (this.laid?.loaded === loaded && this.laid.threshold === threshold && this.laid.raster === raster)) return;
+    this.laid = { loaded, threshold, raster };
+    let below = null;
+    this.draft.below = () => (below ??= classMapOf(loaded, threshold, raster.width, raster.height));
   }
 
   get ready() {

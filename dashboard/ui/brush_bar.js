@@ -1,5 +1,6 @@
 // The brush's toolbar and keys.
 
+const SHOWN_REVISIONS = 8;
 const SIZE_STEPS = 10; // positions of the slider for each doubling
 const svg = (path) => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
 const SHAPES = [
@@ -129,7 +130,8 @@ class BrushBar {
     await this.trying((async () => {
       const lines = await draft.history();
       if (draft !== this.brush.draft) return;
-      list.replaceChildren(...lines.map((line, index) => this.historyLine(line, index === 0)));
+      list.replaceChildren(...lines.slice(0, SHOWN_REVISIONS).map((line, index) => this.historyLine(line, index === 0)));
+      if (lines.length > SHOWN_REVISIONS) list.append(element("p", `and ${lines.length - SHOWN_REVISIONS} earlier`));
       if (!lines.length) list.append(element("p", "Nobody has corrected this image yet."));
     })());
   }

@@ -114,7 +114,7 @@ class Draft {
     const [state, newest] = await newestCorrection(this.address);
     const { raster, stored } = this;
     const own = raster.finished ? null : differing(raster.values, stored);
-    this.inOneStep(() => raster.replace(newest));
+    this.inOneStep(() => raster.replace(newest.slice()));
     this.takeOver(state);
     this.stored = newest;
     this.error = "";

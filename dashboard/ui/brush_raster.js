@@ -14,20 +14,21 @@ class Raster {
     this.version = 0; // counts changes
   }
 
-  // A step keeps the tiles that it changes as they were before it.
+  // A step keeps what it changes as it was before: some tiles, or all values.
   begin() {
-    this.step = { tiles: new Map(), finished: this.finished };
+    this.step = { tiles: new Map(), all: null, finished: this.finished };
   }
 
   end() {
     const { step } = this;
     this.step = null;
-    if (!step || (!step.tiles.size && step.finished === this.finished)) return;
+    if (!step || (!step.tiles.size && !step.all && step.finished === this.finished)) return;
     this.done.push(step);
     this.undone = [];
     this.version += 1;
-    let bytes = this.done.reduce((sum, { tiles }) => sum + tiles.size, 0) * TILE_PX ** 2;
-    while (bytes > UNDO_BYTES && this.done.length > 1) bytes -= this.done.shift().tiles.size * TILE_PX ** 2;
+    const bytesOf = ({ tiles, all }) => tiles.size * TILE_PX ** 2 + (all?.length ?? 0);
+    let bytes = this.done.reduce((sum, each) => sum + bytesOf(each), 0);
+    while (bytes > UNDO_BYTES && this.done.length > 1) bytes -= bytesOf(this.done.shift());
   }
 
   cancel() {
@@ -53,6 +54,7 @@ class Raster {
 
   exchange(step) {
     [this.finished, step.finished] = [step.finished, this.finished];
+    if (step.all) [this.values, step.all] = [step.all, this.values];
     for (const [index, kept] of step.tiles) step.tiles.set(index, this.tile(index, kept));
   }
 
@@ -134,10 +136,10 @@ class Raster {
     for (let i = 0; i < region.inside.length; i++) if (region.inside[i]) this.values[i] = value;
   }
 
-  // Put other values in place of all.
+  // Put other values in place of all; nobody else may change them later.
   replace(values) {
-    this.keep([0, 0, this.width, this.height]);
-    this.values.set(values);
+    this.step.all = this.values;
+    this.values = values;
   }
 }
 
