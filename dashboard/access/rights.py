@@ -40,11 +40,6 @@ def button(label: str, *, place: Any = st, **options: Any) -> bool:
     return may(Role.EDITOR) and place.button(label, **options)
 
 
-def toggle(label: str, *, place: Any = st, **options: Any) -> bool:
-    """Draw a switch to a view that changes something, as `place.toggle` does, for visitors who may change something."""
-    return may(Role.EDITOR) and place.toggle(label, **options)
-
-
 def only_looking(what: str) -> bool:
     """Show visitors who may change nothing which role `what` needs; return whether it was shown."""
     if may(Role.EDITOR):

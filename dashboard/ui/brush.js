@@ -45,6 +45,7 @@ class Brush {
       this.draft = draft;
       this.size ??= Math.max(1, Math.round(Math.max(draft.raster.width, draft.raster.height) / 50));
       draft.tell = () => this.bar.describe();
+      draft.wasStored = (revision) => this.config.tells && this.viewer.stored({ address: config.address, revision });
       this.layOver();
       this.viewer.paintSoon();
     } catch (error) {
@@ -56,7 +57,7 @@ class Brush {
   // Store what was drawn; if that fails, the draft is kept for when the image is shown again.
   leave() {
     this.drop();
-    if (this.draft) this.draft.tell = () => {};
+    if (this.draft) this.draft.tell = this.draft.wasStored = () => {};
     this.draft?.save();
     this.draft = null;
   }
@@ -65,6 +66,7 @@ class Brush {
     const [loaded] = this.viewer.panes[0].loaded;
     const { raster } = this.draft;
     const { threshold } = this.viewer.data.settings;
+    if (loaded) this.draft.undivided = this.config.classes.length > 2 && Boolean(loaded.mask && !loaded.classes);
     if (!loaded || (this.laid?.loaded === loaded && this.laid.threshold === threshold && this.laid.raster === raster)) return;
     this.laid = { loaded, threshold, raster };
     let below = null;
@@ -121,7 +123,7 @@ class Brush {
   }
 
   finish() {
-    if (!this.ready || this.held) return;
+    if (!this.ready || this.held || this.draft.undivided) return;
     this.draft.finish();
     this.paint();
   }

@@ -9,6 +9,7 @@ const SHAPES = [
   ["polygon", "Polygon", "L", "M3 12.5 2 5l6-3 6 4.5-3.5 7z"],
   ["box", "Box", "X", "M2.5 3.5h11v9h-11z"],
 ];
+const FINISH_HELP = "The whole image was looked at: everything shown is right (A)";
 const UNDO = "M6.5 3 3 6.5 6.5 10M3.5 6.5h6a3.5 3.5 0 0 1 0 7h-3";
 const REDO = "M9.5 3 13 6.5 9.5 10M12.5 6.5h-6a3.5 3.5 0 0 0 0 7h3";
 const KEYS = [
@@ -26,7 +27,7 @@ const BRUSH_BAR =
   '<label>Opacity <input type="range" class="opacity" min="0.2" max="1" step="0.05" aria-label="Opacity of what is drawn"></label>' +
   '<div class="history"></div><dl class="keys"></dl></div></details>' +
   '<span class="saved" role="status"></span><button type="button" class="newer" hidden>Load the newer one</button>' +
-  '<button type="button" class="finish" title="The whole image was looked at: everything shown is right (A)">Finished</button>';
+  '<button type="button" class="finish">Finished</button>';
 
 class BrushBar {
   constructor(brush, bar) {
@@ -94,7 +95,8 @@ class BrushBar {
     part(".size").hidden = brush.shape !== "brush";
     part(".undo").disabled = !draft?.raster.done.length;
     part(".redo").disabled = !draft?.raster.undone.length;
-    part(".finish").disabled = !draft;
+    part(".finish").disabled = !draft || draft.undivided;
+    part(".finish").title = draft?.undivided ? "The mask does not tell the classes apart" : FINISH_HELP;
     part(".finish").setAttribute("aria-pressed", String(Boolean(draft?.raster.finished)));
     part(".newer").hidden = !draft?.stale;
     if (draft) this.say(draft.words, draft.error ? "bad" : draft.dirty ? "" : "good");

@@ -35,10 +35,11 @@ async function answerOf(response) {
 
 class Draft {
   constructor(address, maskOf, state, values) {
-    Object.assign(this, { address, maskOf });
+    Object.assign(this, { address, maskOf, undivided: false });
     this.raster = new Raster(state.width, state.height, values);
     this.below = () => new Uint8Array(values.length); // the classes of the mask that is shown
     this.tell = () => {}; // called when `words` change
+    this.wasStored = () => {}; // called with the new revision
     this.error = "";
     this.takeOver(state);
     this.stored = values.slice();
@@ -106,6 +107,7 @@ class Draft {
     const body = await greyPng(raster.width, raster.height, values);
     const headers = { ...OURS, "Content-Type": "image/png" };
     const told = await answerOf(await fetch(`${this.address}?${query}`, { method: "POST", body, headers }));
+    this.wasStored(told.revision);
     return Object.assign(this, { revision: told.revision, storedVersion: version, stored: values, storedFinished: finished });
   }
 

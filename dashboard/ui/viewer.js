@@ -43,8 +43,8 @@ class Viewer {
     this.resized.observe(this.row);
   }
 
-  update(data) {
-    this.data = data;
+  update(data, stored) {
+    Object.assign(this, { data, stored });
     const { panes, settings } = data;
     const together = settings.wipe && panes.length > 1;
     this.groups = together ? [panes.slice(0, 2)] : panes.map((pane) => [pane]);
@@ -326,6 +326,7 @@ class Viewer {
 
 Object.assign(Viewer.prototype, CursorMoves);
 
-export default function ({ data, parentElement }) {
-  return mount(parentElement, (root) => new Viewer(root), (viewer) => viewer.update(data));
+export default function ({ data, parentElement, setTriggerValue }) {
+  const stored = (correction) => setTriggerValue("stored", correction);
+  return mount(parentElement, (root) => new Viewer(root), (viewer) => viewer.update(data, stored));
 }

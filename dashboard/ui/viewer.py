@@ -75,13 +75,15 @@ class Reading:
 class Brush:
     """The image that people draw on in the first pane, whose mask is what they correct.
 
-    `mask_of` is the id of the label set or run whose mask is shown.
+    `mask_of` is the id of the label set or run whose mask is shown. `tells`: rerun the page whenever something was
+    stored, about a second after a stroke.
     """
 
     dataset_id: str
     image_id: str
     classes: DrawnClasses
     mask_of: str = ""
+    tells: bool = False
 
 
 def viewer(
@@ -98,8 +100,8 @@ def viewer(
     only_class: int | None = None,
     class_colours: Sequence[str] = (),
     brush: Brush | None = None,
-) -> None:
-    """Draw the panes; with `wipe` the first two are stacked.
+) -> bool:
+    """Draw the panes; with `wipe` the first two are stacked. Return whether a brush that `tells` has just stored.
 
     Args:
         threshold: foreground is probability >= threshold; for a reference >= 0.5.
@@ -136,9 +138,14 @@ def viewer(
             "classes": brush.classes.names,
             "colours": brush.classes.colours,
             "mask_of": brush.mask_of,
+            "tells": brush.tells,
         },
     }
-    _render(key=key, data=data)
+    return _render(key=key, data=data, on_stored_change=_noop).stored is not None
+
+
+def _noop() -> None:
+    """The result has a trigger only if it has a callback."""
 
 
 def derived_readings(panes: Sequence[Pane]) -> tuple[Reading, ...]:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from dashboard.access import rights
 from dashboard.facts import urls, wording
 from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
+from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import WHOLE_UP_TO_PX, Brush, Pane, Reading, viewer
@@ -91,13 +91,7 @@ def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: De
             if image.uncertainty is not None:
                 st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
             st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
-        correct = rights.toggle(
-            "Correct",
-            key="correct",
-            bind="query-params",
-            persist_state="session",
-            help="Draw what is right on the image. It is stored as you draw; networks trained later learn from it.",
-        )
+        correct = correct_switch("correct")
         st.markdown(f":gray[{where}] · {wording.escaped(image.name)}", width="content")
     return correct
 

@@ -12,6 +12,7 @@ from dashboard.facts import urls
 from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
+from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Tile, mask_grid
 from dashboard.ui.trust_chart import trust_chart
 from dashboard.ui.viewer import Brush, Pane, viewer
@@ -26,7 +27,6 @@ from db import recipes
 Click = Literal["opens the mask", "drops or keeps it"]
 CLICKS: tuple[Click, ...] = ("opens the mask", "drops or keeps it")
 OPENED = "mask-opened"
-CORRECT_HELP = "Draw what is right on the image. It is stored as you draw, and laid over the mask in training."
 RULES = ("The worst", "Below a plausibility", "No clear foreground")
 
 
@@ -210,7 +210,7 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
     with st.container(horizontal=True, vertical_alignment="center"):
         _step("Previous", ":material/chevron_left:", "P", before)
         _step("Next", ":material/chevron_right:", "N", after)
-        correct = rights.toggle("Correct", key="mask-correct", persist_state="session", help=CORRECT_HELP)
+        correct = correct_switch("mask-correct", in_url=False)
         title, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
         if rights.button(title, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
             _set_dropped(card, [mask.image_id], not mask.dropped)

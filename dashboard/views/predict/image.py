@@ -7,9 +7,12 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.facts import urls, wording
+from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.scores import upper_first
+from dashboard.server import resources
+from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.pictures import class_legend
-from dashboard.ui.viewer import Pane, viewer
+from dashboard.ui.viewer import Brush, Pane, viewer
 from dashboard.views.predict.facts import SetView
 from dashboard.views.predict.mask_facts import Place, Shown
 
@@ -44,7 +47,12 @@ def prediction_image(
     view: SetView, rival: SetView | None, image: Shown, threshold: float, opacity: float, wipe: bool
 ) -> None:
     """Draw one image instead of the grid; `rival` is the set of a second network that has a mask of it."""
-    _scores(view, rival, image)
+    with resources.database().reading() as session:
+        drawn = drawn_classes(session, view.dataset_id)
+    # A run may tell classes apart that the dataset does not have.
+    correct = rival is None and view.classes in ((), drawn.names) and correct_switch("correct")
+    if not correct:
+        _scores(view, rival, image)
     pixels = urls.image(view.dataset_id, image.id)
     truth, numbers = truth_of(view, image.id) if image.has_truth else (None, None)
     networks = [view, rival] if rival else [view]
@@ -58,7 +66,9 @@ def prediction_image(
         )
         for each in networks
     ]
-    if wipe:
+    if correct:
+        panes = masks
+    elif wipe:
         whole = Pane("Truth", pixels, mask=truth, reference_classes=numbers, class_names=view.classes)
         panes = [whole, *masks] if image.has_truth and rival is None else masks
     else:
@@ -75,7 +85,7 @@ def prediction_image(
             panes.append(replace(masks[0], title="Probability", mode="probability"))
         if image.uncertainty is not None and rival is None:
             panes.append(Pane("Uncertainty", pixels, mask=urls.uncertainty(view.id, image.id), mode="probability"))
-    if view.classes:
+    if view.classes and not correct:
         class_legend(view.classes, range(1, len(view.classes)), colours=view.class_colours)
     viewer(
         panes,
@@ -83,8 +93,9 @@ def prediction_image(
         threshold=threshold,
         opacity=opacity,
         wipe=wipe,
-        height_px=640 if wipe else 420,
+        height_px=640 if wipe or correct else 420,
         class_colours=view.class_colours,
+        brush=Brush(view.dataset_id, image.id, drawn, view.run_id) if correct else None,
     )
 
 
