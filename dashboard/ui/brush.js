@@ -77,6 +77,10 @@ class Brush {
     return Boolean(this.draft && this.viewer.size && this.viewer.panes[0]?.loaded[0]?.image);
   }
 
+  get isBrush() {
+    return this.shape === "brush" || this.shape === "snap";
+  }
+
   choose(value) {
     this.value = value;
     if (value < LEFT_OUT) this.lastClass = value;
@@ -152,7 +156,7 @@ class Brush {
       this.held = { value, last: this.snapped(point) };
       if (this.shape === "box") this.points = [point, point];
       raster.begin();
-      if (this.shape === "brush") this.dab(point);
+      if (this.isBrush) this.dab(point);
     }
     return true;
   }
@@ -162,7 +166,7 @@ class Brush {
     this.pointer = event;
     this.placeRing();
     if (this.points.length) this.previewSoon(this.pointAt(event));
-    if (!this.held) return this.shape !== "brush" && this.ready && !this.panning && !(event.buttons & 4) && event.pointerType !== "touch";
+    if (!this.held) return !this.isBrush && this.ready && !this.panning && !(event.buttons & 4) && event.pointerType !== "touch";
     if (this.shape === "box") this.points[1] = this.pointAt(event);
     else for (const each of event.getCoalescedEvents?.() ?? [event]) this.dab(this.pointAt(each));
     return true;
@@ -203,9 +207,24 @@ class Brush {
 
   dab(point) {
     const to = this.snapped(point);
-    const area = this.draft.raster.line(this.held.last, to, this.size, this.held.value);
+    const area = this.shape === "snap" ? this.snapTo(to) : this.draft.raster.line(this.held.last, to, this.size, this.held.value);
     this.held.last = to;
-    if (!area) return;
+    if (area) this.paintLater(area);
+  }
+
+  // Discs that stop at edges, along the way from the last point.
+  snapTo(to) {
+    const { last, value } = this.held;
+    const [dx, dy] = [to[0] - last[0], to[1] - last[1]];
+    const steps = Math.max(1, Math.ceil((4 * Math.hypot(dx, dy)) / this.size));
+    const { bitmap } = this.viewer.panes[0].loaded[0].image;
+    for (let step = 1; step <= steps; step++) {
+      const region = withinEdges(bitmap, [last[0] + (dx * step) / steps, last[1] + (dy * step) / steps], this.size);
+      if (region) this.paintLater(this.draft.raster.region(region, value));
+    }
+  }
+
+  paintLater(area) {
     const { dirty } = this;
     const grown = (at) => (at < 2 ? Math.min : Math.max)(dirty[at], area[at]);
     this.dirty = dirty ? [0, 1, 2, 3].map(grown) : area;
@@ -261,7 +280,7 @@ class Brush {
 
   placeRing() {
     const { ring, pointer } = this;
-    ring.hidden = !pointer || !this.ready || this.shape !== "brush" || pointer.pointerType === "touch";
+    ring.hidden = !pointer || !this.ready || !this.isBrush || pointer.pointerType === "touch";
     if (ring.hidden) return;
     const box = this.viewer.panes[0].canvas.getBoundingClientRect();
     const wide = Math.max(3, this.size * this.scale());

@@ -5,6 +5,7 @@ const SIZE_STEPS = 10; // positions of the slider for each doubling
 const svg = (path) => `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${path}"/></svg>`;
 const SHAPES = [
   ["brush", "Brush", "B", "M13.5 2.5 7.5 8.5M6.5 8c-2 0-3 1.2-3 3 0 1-.6 1.6-1.5 2 3 1 6.5 0 6.5-3z"],
+  ["snap", "Brush that stops at edges", "W", "M2 2v12M5.5 8a4 4 0 0 1 4-4h1a4 4 0 0 1 0 8h-1a4 4 0 0 1-4-4z"],
   ["fill", "Fill a region", "F", "M6 2l6.5 6.5-5 5L2 8l5-5M2 8h10M14 11.5c.8 1 .8 2.3 0 2.3s-.8-1.3 0-2.300z"],
   ["polygon", "Polygon", "L", "M3 12.5 2 5l6-3 6 4.5-3.5 7z"],
   ["box", "Box", "X", "M2.5 3.5h11v9h-11z"],
@@ -13,7 +14,7 @@ const FINISH_HELP = "The whole image was looked at: everything shown is right (A
 const UNDO = "M6.5 3 3 6.5 6.5 10M3.5 6.5h6a3.5 3.5 0 0 1 0 7h-3";
 const REDO = "M9.5 3 13 6.5 9.5 10M12.5 6.5h-6a3.5 3.5 0 0 0 0 7h3";
 const KEYS = [
-  ["0 … 9", "background, class"], ["B", "brush"], ["E", "erase"], ["I", "ignore"], ["F", "fill"], ["L", "polygon"], ["X", "box"],
+  ["0 … 9", "background, class"], ["B", "brush"], ["W", "brush that stops at edges"], ["E", "erase"], ["I", "ignore"], ["F", "fill"], ["L", "polygon"], ["X", "box"],
   ["[ ]", "size (also Alt and wheel)"], ["Z", "undo"], ["Shift Z", "redo"], ["S", "save now"], ["A", "finished"],
   ["H", "hide what is drawn"], ["Space", "hold to pan (also the middle button)"], ["right button", "erase"],
 ];
@@ -92,7 +93,7 @@ class BrushBar {
     }
     part(".size input").value = Math.round(SIZE_STEPS * Math.log2(size ?? 1));
     part(".size output").textContent = size ? `${size} px` : "";
-    part(".size").hidden = brush.shape !== "brush";
+    part(".size").hidden = !brush.isBrush;
     part(".undo").disabled = !draft?.raster.done.length;
     part(".redo").disabled = !draft?.raster.undone.length;
     part(".finish").disabled = !draft || draft.undivided;
@@ -176,7 +177,7 @@ function element(name, text = "") {
 // Keys work wherever the focus is, except where text is typed and behind an open dialog.
 function brushKey(brush, event) {
   const target = event.composedPath()[0];
-  if (!brush.ready || target.matches?.("input:not([type=range]), textarea, select, [contenteditable=true]")) return;
+  if (!brush.ready || target.matches?.("input:not([type=range], [type=checkbox], [type=radio]), textarea, select, [contenteditable=true]")) return;
   const { host } = brush.viewer.root.getRootNode();
   const dialog = document.querySelector("[role=dialog]");
   if (dialog && host && !dialog.contains(host)) return;
@@ -196,7 +197,7 @@ function actionOf(brush, { key, code, ctrlKey, metaKey, altKey, shiftKey }, targ
   if (letter === "s") return () => brush.draft.save();
   if (command) return null;
   if (/^\d$/.test(key)) return Number(key) < brush.config.classes.length ? () => brush.choose(Number(key)) : () => {};
-  if (code === "Space" && !target.matches?.("button, summary, [role=slider]")) return () => brush.setPanning(true);
+  if (code === "Space" && !target.matches?.("button, summary, input")) return () => brush.setPanning(true);
   const drawing = brush.points.length > 0;
   const actions = {
     b: () => {
@@ -205,6 +206,7 @@ function actionOf(brush, { key, code, ctrlKey, metaKey, altKey, shiftKey }, targ
     },
     e: () => brush.choose(UNTOUCHED),
     i: () => brush.choose(LEFT_OUT),
+    w: () => brush.use("snap"),
     f: () => brush.use("fill"),
     l: () => brush.use("polygon"),
     x: () => brush.use("box"),

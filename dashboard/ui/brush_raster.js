@@ -136,6 +136,15 @@ class Raster {
     for (let i = 0; i < region.inside.length; i++) if (region.inside[i]) this.values[i] = value;
   }
 
+  // Some pixels of an area. Return it.
+  region({ area, inside }, value) {
+    this.keep(area);
+    for (let y = area[1], k = 0; y < area[3]; y++) {
+      for (let x = area[0], i = y * this.width + x; x < area[2]; x++, i++, k++) if (inside[k]) this.values[i] = value;
+    }
+    return area;
+  }
+
   // Put other values in place of all; nobody else may change them later.
   replace(values) {
     this.step.all = this.values;

@@ -30,7 +30,7 @@ WHOLE_UP_TO_PX = 16_000_000
 SMALLER_PX = urls.SIZES_PX[-1]
 
 _PARTS = ("layers", "readout", "gestures", "cursor")
-_BRUSH = ("brush_raster", "brush_png", "brush_draft", "brush_strokes", "brush_bar", "brush")
+_BRUSH = ("brush_raster", "brush_png", "brush_draft", "brush_snap", "brush_strokes", "brush_bar", "brush")
 _SCRIPTS = ("overlay", *(f"viewer_{part}" for part in _PARTS), *_BRUSH, "viewer")
 _render = component("viewer", *(f"ui/{script}.js" for script in _SCRIPTS), style=("ui/viewer.css", "ui/brush.css"))
 

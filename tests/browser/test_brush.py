@@ -14,6 +14,7 @@ from db.models import Correction
 from engine.datasets import corrections as stored_corrections
 from engine.imaging.corrections import LEFT_OUT, UNTOUCHED
 from tests.browser.test_components import until
+from tests.browser.test_label_bench import until_judged
 from tests.support.installation import add_dataset, disc
 from tests.support.predicted import add_label_set, add_run, truth_of
 from tests.support.several_classes import add_eggs_and_pans, add_run_of_classes
@@ -207,6 +208,21 @@ def test_an_outline_is_filled_and_box_and_polygon_cover_their_inside(scene):
     assert (values[21:60, 201:240] == 0).all() and (values == 0).sum() <= 41**2
 
 
+def test_a_brush_that_stops_at_edges_leaves_out_what_looks_different(scene):
+    truth = truth_of(scene.app.installation, scene.dataset, scene.images[0].id)
+    rows, columns = np.nonzero(truth)
+    x, y = int(columns.max()) - 15, int((rows.min() + rows.max()) / 2)  # near the right edge of the disc
+    editor = scene.open()
+    editor.size(56)
+    editor.press("w")
+    editor.stroke((x, y - 10), (x, y + 10))
+    editor.saved("Saved, revision 1")
+    painted = scene.stored() == 1
+    assert painted[y, x] and (painted & ~truth).sum() < 0.01 * painted.sum()
+    reached = np.hypot(*(np.mgrid[:SIDE, :SIDE] - np.array([y, x])[:, None, None])) < 26
+    assert (painted & truth & reached).sum() > 0.97 * (truth & reached).sum()
+
+
 def test_finished_makes_everything_shown_certain_and_unchanged_masks_are_accepted(scene):
     truth = truth_of(scene.app.installation, scene.dataset, scene.images[0].id)
     editor = scene.open()
@@ -296,3 +312,26 @@ def test_strokes_that_cannot_be_stored_stay_and_the_page_warns(scene):
     editor.press("s")
     editor.saved("Saved, revision 1")
     assert np.array_equal(scene.stored(), tall(1, slice(30, 31), slice(50, 121)))
+
+
+def test_the_masks_of_a_label_set_are_corrected_one_after_the_other(scene):
+    installation = scene.app.installation
+    label_set_id = add_label_set(installation, scene.dataset, "others", shift_px=0)
+    page = scene.open_tab(f"{scene.app.address}/labels?dataset={scene.dataset.id}&labels={label_set_id}")
+    until_judged(page, 1)  # until then the page draws itself anew
+    page.locator(".tile:not(:disabled)").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Correct", exact=True).click()
+    editor = Editor(page, SIDE)
+    editor.size(1)
+    editor.stroke((50, 30), (120, 30))
+    editor.press("n")
+    dialog.get_by_text(scene.images[1].name).wait_for()
+    editor.saved("Nothing drawn yet")
+    editor.press("a")
+    editor.saved("Finished, revision 1")
+    assert np.array_equal(scene.stored(0), tall(1, slice(30, 31), slice(50, 121)))
+    assert (scene.stored(1) == truth_of(installation, scene.dataset, scene.images[1].id)).all()
+    assert [row.mask_of for row in scene.rows(0) + scene.rows(1)] == [label_set_id] * 2
+    editor.press("Escape")
+    expect(dialog).to_have_count(0)
