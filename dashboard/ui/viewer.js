@@ -53,7 +53,7 @@ class Viewer {
     if (!data.brush) this.dropBrush();
     if (asked === this.asked) return this.apply();
     this.asked = asked;
-    this.whole = Object.keys(data.smaller).length === 0 || Boolean(data.brush);
+    this.whole = Object.keys(data.smaller).length === 0;
     this.load();
   }
 

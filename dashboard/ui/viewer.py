@@ -111,13 +111,13 @@ def viewer(
         ahead: panes that are likely to be opened next; their images are loaded last.
         only_class: show this class of the panes' class numbers alone.
         class_colours: of the class numbers, background first, in place of the palette's.
-        brush: makes the first pane one to draw on.
+        brush: makes the first pane one to draw on, and shows the image in full size from the start.
     """
     chosen = derived_readings(panes) if readings is None else readings
     maps = ("image", "mask", "reference", "classes", "reference_classes")
     addresses = {address for pane in panes for part in maps if (address := getattr(pane, part))}
     addresses |= {address for reading in chosen for address in (reading.address, reading.levels) if address}
-    large = full_px is not None and full_px[0] * full_px[1] > WHOLE_UP_TO_PX
+    large = brush is None and full_px is not None and full_px[0] * full_px[1] > WHOLE_UP_TO_PX
     data = {
         "panes": [asdict(pane) for pane in panes],
         "readings": [asdict(reading) for reading in chosen],

@@ -32,7 +32,7 @@ class Scene:
 
     def open(self, number: int = 0) -> Editor:
         query = f"run={self.run.id}&image={self.images[number].id}&sort=Name&correct=true"
-        return Editor(self.open_tab(f"{self.app.address}/gallery?{query}"), self.images[number].width)
+        return Editor(self.open_tab(f"{self.app.address}/gallery?{query}", height_px=1400), self.images[number].width)
 
     def rows(self, number: int = 0) -> list[Correction]:
         with self.app.installation.database.reading() as session:

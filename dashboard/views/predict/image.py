@@ -47,10 +47,8 @@ def prediction_image(
     view: SetView, rival: SetView | None, image: Shown, threshold: float, opacity: float, wipe: bool
 ) -> None:
     """Draw one image instead of the grid; `rival` is the set of a second network that has a mask of it."""
-    with resources.database().reading() as session:
-        drawn = drawn_classes(session, view.dataset_id)
-    # A run may tell classes apart that the dataset does not have.
-    correct = rival is None and view.classes in ((), drawn.names) and correct_switch("correct")
+    brush = None if rival else _brush(view, image)
+    correct = brush is not None and correct_switch("correct")
     if not correct:
         _scores(view, rival, image)
     pixels = urls.image(view.dataset_id, image.id)
@@ -95,8 +93,15 @@ def prediction_image(
         wipe=wipe,
         height_px=640 if wipe or correct else 420,
         class_colours=view.class_colours,
-        brush=Brush(view.dataset_id, image.id, drawn, view.run_id) if correct else None,
+        brush=brush if correct else None,
     )
+
+
+def _brush(view: SetView, image: Shown) -> Brush | None:
+    """Return what may be drawn; None if the run tells classes apart that the dataset does not have."""
+    with resources.database().reading() as session:
+        drawn = drawn_classes(session, view.dataset_id)
+    return Brush(view.dataset_id, image.id, drawn, view.run_id) if view.classes in ((), drawn.names) else None
 
 
 def predicted_classes(view: SetView, image_id: str, size: int | None = None) -> str | None:
