@@ -10,7 +10,7 @@ async function greyPng(width, height, values) {
   const deflate = new CompressionStream("deflate");
   const packed = new Response(deflate.readable).arrayBuffer();
   const writer = deflate.writable.getWriter();
-  const tall = Math.max(1, Math.floor(STRIP_PIXELS / width));
+  const tall = Math.max(1, Math.floor((2 * STRIP_PIXELS) / width));
   for (let top = 0; top < height; top += tall) {
     const rows = Math.min(tall, height - top);
     const lines = new Uint8Array(rows * (width + 1)); // each begins with its filter, 0 for none
