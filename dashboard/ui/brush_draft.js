@@ -2,6 +2,7 @@
 
 const AUTOSAVE_MS = 1000;
 const RETRY_MS = 5000;
+const KEPT_ALIVE_BYTES = 60_000; // browsers allow 64 KiB
 const OURS = { "X-Maskloom-Upload": "1" };
 const drafts = new Map(); // address -> draft with strokes that are not stored yet
 
@@ -106,7 +107,8 @@ class Draft {
     });
     const body = await greyPng(raster.width, raster.height, values);
     const headers = { ...OURS, "Content-Type": "image/png" };
-    const told = await answerOf(await fetch(`${this.address}?${query}`, { method: "POST", body, headers }));
+    const keepalive = body.size < KEPT_ALIVE_BYTES; // it then arrives although the page is left
+    const told = await answerOf(await fetch(`${this.address}?${query}`, { method: "POST", body, headers, keepalive }));
     this.wasStored(told.revision);
     return Object.assign(this, { revision: told.revision, storedVersion: version, stored: values, storedFinished: finished });
   }
