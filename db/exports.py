@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from db import predictions
 from db.datasets import InUse
-from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, Metric, PredictionSet, Run
+from db.models import Dataset, Image, Job, JobKind, JobStatus, Label, LabelSet, Metric, PredictionSet, Run
 
 
 def payload_ids(session: Session, owner: str, owner_id: str) -> dict[str, str]:
@@ -52,7 +52,9 @@ def stamp(session: Session, owner: str, owner_id: str) -> str:
         return f"{predictions.stamp(session, owner_id)}/{_classes(session, found.dataset_id)}"
     label_set = session.get_one(LabelSet, owner_id)
     count = session.scalar(select(func.count()).where(Label.label_set_id == owner_id))
-    return f"{count}/{_classes(session, label_set.dataset_id)}"
+    revisions = select(func.sum(Image.correction_revision)).where(Image.dataset_id == label_set.dataset_id)
+    drawn = session.scalar(revisions)
+    return f"{count}/{_classes(session, label_set.dataset_id)}" + (f"/{drawn}" if drawn else "")
 
 
 def owner_name(session: Session, owner: str, owner_id: str) -> str:

@@ -15,8 +15,9 @@ from starlette.types import Receive, Scope, Send
 
 from dashboard.server import exports, resources
 from dashboard.server.guard import REVALIDATE, Answer, file_tag, get, guarded, row_of, share, unchanged
-from db import predictions
+from db import corrections, predictions
 from db.models import Base, Dataset, Job, JobKind, LabelSet, PredictionSet, Run
+from engine.datasets.corrections import laid_over
 from engine.exports.pictures import MASK_KINDS, MaskKind
 from engine.imaging.class_colours import with_present_colours
 from engine.store import keys as stored
@@ -116,6 +117,8 @@ def _answer_zip(zipped: MaskZip) -> Answer:
             told_apart = session.get_one(Run, row.run_id) if isinstance(row, PredictionSet) else row
             dataset = session.get_one(Dataset, told_apart.dataset_id)
             classes = with_present_colours(told_apart.classes, dataset.classes)
+            if isinstance(row, LabelSet):
+                store = laid_over(store, row_id, corrections.current(session, dataset.id))
 
         def table() -> str:
             with database.reading() as session:

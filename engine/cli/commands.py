@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from db import datasets, recipes, runs, submissions
+from db import corrections, datasets, recipes, runs, submissions
 from db.actors import COMMAND_LINE
 from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name, free_name
@@ -24,6 +24,7 @@ from engine.core.filenames import safe_stems
 from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, config_from
 from engine.core.settings import Settings, settings
+from engine.datasets.corrections import laid_over
 from engine.datasets.reading import Reading, with_reading
 from engine.imaging import class_maps, codec
 from engine.labelling import recipe_file
@@ -153,9 +154,10 @@ def label(
         result = label_result(session, label_set, job)
         labelled = recipes.labelled_images(session, label_set.id)
         named = [(name, id_) for name, id_ in datasets.named_images(session, row.id) if id_ in labelled]
+        drawn = corrections.current(session, row.id)
     if out is not None:
         keyed = [(name, stored.label_key(label_set.id, image_id)) for name, image_id in named]
-        write_masks(installation.files, keyed, out, 0.5, probabilities=False)
+        write_masks(laid_over(installation.files, label_set.id, drawn), keyed, out, 0.5, probabilities=False)
     print_result(result, as_json, label_sentences(result))
 
 

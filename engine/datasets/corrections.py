@@ -1,11 +1,14 @@
-"""Storing what people draw on images: first the file, then the row that names it, refused if someone was faster."""
+"""Storing what people draw on images, and laying it over labels where these are read.
+
+The file comes first, then the row that names it, which is refused if someone was faster.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -86,3 +89,28 @@ def merged(files: Store, before: Mapping[str, Correction], image: Image, given: 
     """Return `given` over what the image has already, if `before`, {image id: correction}, names it."""
     there = before.get(image.id)
     return corrections.merged(read(files, there) if there else None, given)
+
+
+def laid_over(files: Store, label_set_id: str, drawn: Mapping[str, Correction]) -> Store:
+    """Return a store whose labels of one set are read with `drawn`, {image id: correction}, laid over them.
+
+    Everything else is read as it is, and writing is not changed.
+    """
+    return cast(Store, _LaidOver(files, label_set_id, drawn))
+
+
+class _LaidOver:
+    def __init__(self, files: Store, label_set_id: str, drawn: Mapping[str, Correction]) -> None:
+        self._files = files
+        self._levels = {stored.label_key(label_set_id, image_id): row for image_id, row in drawn.items()}
+        self._classes = {stored.label_classes_key(label_set_id, image_id): row for image_id, row in drawn.items()}
+
+    def read(self, key: str) -> bytes:
+        data = self._files.read(key)
+        for rows, over in ((self._levels, corrections.over_levels), (self._classes, corrections.over_classes)):
+            if key in rows:
+                return encode_png(over(decode_png(data), read(self._files, rows[key])))
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._files, name)

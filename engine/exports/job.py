@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from db import datasets, predictions, recipes, rounds, runs
+from db import corrections, datasets, predictions, recipes, rounds, runs
 from db.models import Dataset, Job, JobKind, LabelSet, Run
+from engine.datasets.corrections import laid_over
 from engine.exports import model_pack
 from engine.exports.annotated import Annotated
 from engine.exports.base import Format, MaskFormat, ModelFormat, RunFormat, find_format
@@ -88,7 +89,7 @@ def _annotations(context: JobContext, payload: dict[str, Any], what: MaskFormat,
 
 def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
     """Return the images of a prediction set or a label set that have masks, at the payload's threshold."""
-    threshold, splits = payload["threshold"], {}
+    threshold, splits, files = payload["threshold"], {}, context.artifacts
     classes: Sequence[str] = ()
     likely_key_of: Callable[[str], str] = str
     with context.reading() as session:
@@ -107,11 +108,12 @@ def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
         else:
             label_set = session.get_one(LabelSet, payload["label_set"])
             masked, note = recipes.labelled_images(session, label_set.id), label_note(label_set, threshold)
+            files = laid_over(files, label_set.id, corrections.current(session, dataset.id))
             key_of = partial(stored.label_key, label_set.id)
             likely_key_of = partial(stored.label_classes_key, label_set.id)
             classes = [str(entry["name"]) for entry in label_set.classes[1:]]
     return masked_images(
-        context.artifacts,
+        files,
         dataset,
         images,
         masked,

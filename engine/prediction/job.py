@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from db import datasets, recipes, runs
+from db import corrections, datasets, recipes, runs
 from db.models import Dataset, Image, Job, JobKind, Run
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams, PredictionParams
 from engine.datasets import job as import_images
+from engine.datasets.corrections import laid_over
 from engine.imaging import class_maps, codec, metrics
 from engine.imaging.class_maps import Reference
 from engine.network.loaded import KeptNetwork, network_of
@@ -220,6 +221,8 @@ class _References:
         with context.reading() as session:
             self._splits = {row.image_id: row.split for row in runs.split(session, run.id)} if own else {}
             self._labelled = recipes.labelled_images(session, self._label_set_id) if self._label_set_id else set()
+            if self._label_set_id:
+                self._files = laid_over(self._files, self._label_set_id, corrections.of_run(session, run.id))
             dataset = session.get_one(Dataset, dataset_id)
             self._lookup = dataset.lookup
             self._same_classes = runs.same_classes(run, dataset)

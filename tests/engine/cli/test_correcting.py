@@ -181,3 +181,19 @@ def test_the_queue_leaves_out_finished_images_and_the_audit(installation, discs,
     ask("train", "discs", "--labels", "masks", "--name", "network", *TINY)
     disagree = ask("queue", "discs", "--run", "network")["images"]
     assert "network and label disagree" in {entry["reason"] for entry in disagree}
+
+
+def test_masks_are_written_with_corrections_laid_over_them(installation, discs, folder, ask, tmp_path):
+    ask("label", "discs", "--method", "threshold", "--out", tmp_path / "before")
+    ask(
+        "correct",
+        "discs",
+        folder(disc_2=np.vstack([drawn(1)[:20], drawn(0, slice(0, SIDE))[:20], drawn(LEFT_OUT)[:24]])),
+    )
+    ask("correct", "discs", folder(disc_2=drawn(1, slice(0, 20))), "--strokes")
+    ask("label", "discs", "--method", "threshold", "--out", tmp_path / "after")
+    before, after = (codec.decode_png((tmp_path / when / "disc 2.png").read_bytes()) for when in ("before", "after"))
+    assert (after[:20] == 255).all() and (after[20:40] == 0).all(), "drawn"
+    assert np.array_equal(after[40:], before[40:]), "ignored and untouched"
+    others = [codec.decode_png((tmp_path / when / "disc 3.png").read_bytes()) for when in ("before", "after")]
+    assert np.array_equal(*others)
