@@ -9,10 +9,12 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from db import corrections, datasets
+from db import corrections, datasets, runs
 from db.models import Correction
 from engine.datasets import corrections as stored_corrections
+from engine.imaging import codec
 from engine.imaging.corrections import LEFT_OUT, UNTOUCHED
+from engine.store import keys as stored
 from tests.browser.test_components import until
 from tests.browser.test_label_bench import until_judged
 from tests.support.installation import add_dataset, disc
@@ -142,7 +144,16 @@ def test_a_class_is_chosen_by_its_number(app, open_tab):
     until(
         editor.page, lambda: scene.rows() and scene.stored()[30, 20] == 1
     )  # there is no class 7, so that 1 stayed chosen
-    assert scene.stored()[10, 20] == 2 and scene.stored()[20, 40] == 1
+    strokes = scene.stored()
+    assert strokes[10, 20] == 2 and strokes[20, 40] == 1
+    editor.press("a")
+    editor.saved("Finished")
+    with app.installation.database.reading() as session:
+        set_id = runs.own_prediction_set(session, scene.run).id
+    keys = (key(set_id, scene.images[0].id) for key in (stored.prediction_key, stored.prediction_classes_key))
+    levels, likely = (codec.decode_png(app.installation.files.read(key)) for key in keys)
+    mask = np.where(levels >= 128, likely, 0)
+    assert np.array_equal(scene.stored(), np.where(strokes == UNTOUCHED, mask, strokes))
 
 
 def test_zoomed_in_a_stroke_is_drawn_where_the_mouse_is(scene):
