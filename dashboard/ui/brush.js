@@ -127,7 +127,7 @@ class Brush {
   }
 
   finish() {
-    if (!this.ready || this.held || this.draft.undivided) return;
+    if (!this.ready || this.held || this.draft.undivided || !this.config.mask_of) return;
     this.draft.finish();
     this.paint();
   }

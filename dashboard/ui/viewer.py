@@ -75,7 +75,8 @@ class Reading:
 class Brush:
     """The image that people draw on in the first pane, whose mask is what they correct.
 
-    `mask_of` is the id of the label set or run whose mask is shown. `tells`: rerun the page whenever something was
+    `mask_of` is the id of the label set or run whose mask is shown; a mask of neither, such as a preview, cannot be
+    declared finished. `tells`: rerun the page whenever something was
     stored, about a second after a stroke.
     """
 

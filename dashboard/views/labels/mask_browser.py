@@ -14,6 +14,7 @@ from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
 from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Tile, mask_grid
+from dashboard.ui.step_buttons import step_buttons
 from dashboard.ui.trust_chart import trust_chart
 from dashboard.ui.viewer import Brush, Pane, viewer
 from dashboard.views.labels import mask_facts as facts
@@ -175,17 +176,6 @@ def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Setting
     _mask_dialog(place, card, settings)
 
 
-def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
-    st.button(
-        label,
-        icon=icon,
-        shortcut=key,
-        disabled=image_id is None,
-        key=f"mask-{label}",
-        on_click=lambda: st.session_state.update({OPENED: image_id}),
-    )
-
-
 @st.dialog("Mask", width="large")
 def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
     order, show = (st.session_state[f"masks-{choice}-{card.id}"] for choice in ("order", "show"))
@@ -208,8 +198,7 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
     if truth:
         panes += [Pane("Errors vs truth", image, mask=label, reference=truth, mode="errors")]
     with st.container(horizontal=True, vertical_alignment="center"):
-        _step("Previous", ":material/chevron_left:", "P", before)
-        _step("Next", ":material/chevron_right:", "N", after)
+        step_buttons(OPENED, before, after)
         correct = correct_switch("mask-correct", in_url=False)
         title, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
         if rights.button(title, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
