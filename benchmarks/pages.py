@@ -5,6 +5,7 @@
     python -m benchmarks.pages gallery --data-root /tmp/many     # drawn first where nothing is there: about 4 GB
     python -m benchmarks.pages runs
     python -m benchmarks.pages compare
+    python -m benchmarks.pages brush
     python -m benchmarks.pages predict ../shared/data/ecssd
 
 Without --data-root drawn data is thrown away afterwards (see benchmarks.drawn_runs).
@@ -13,6 +14,7 @@ Without --data-root drawn data is thrown away afterwards (see benchmarks.drawn_r
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import time
@@ -22,6 +24,7 @@ from statistics import median
 from typing import Annotated, Any
 from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import typer
 from playwright.sync_api import Page
 from sqlalchemy import select
@@ -33,6 +36,8 @@ from db.columns import utc_now
 from db.models import Run
 from db.warm import readiness
 from tests.support.chromium import chromium, tab
+from tests.support.installation import add_dataset
+from tests.support.predicted import add_run
 from tests.support.running_app import RunningApp, running
 
 TILES = 48
@@ -85,6 +90,23 @@ COMPLETE = """
     && !everything('[data-stale="true"]').length && charts.length + tables.length > 0
     && charts.every((chart) => chart.querySelector(".main-svg"))
     && tables.every((table) => table.querySelector("canvas"));
+}
+"""
+# The milliseconds of every frame from now on, in `window.frames_`.
+WATCH_FRAMES = """
+() => {
+  let last = performance.now();
+  window.frames_ = [];
+  const next = (now) => { window.frames_.push(now - last); last = now; requestAnimationFrame(next); };
+  requestAnimationFrame(next);
+}
+"""
+SAVE = "() => document.dispatchEvent(new KeyboardEvent('keydown', { key: 's' }))"
+SAVED = """
+(everything) => {
+  const words = () => everything(".saved")[0].textContent;
+  const before = words();
+  return () => words() !== before && words().startsWith("Saved");
 }
 """
 Times = Annotated[int, typer.Option(help="How often the page is opened.")]
@@ -260,6 +282,38 @@ def compare(chosen: DataRoot = None, count: int = 10, images: int = 100, times: 
                 go_home(page)
                 found.append(timed(page, "() => history.back()", COMPLETE.replace("TITLE", "Compare")))
     return {"runs": count, "page_s": median(found), "page_worst_s": max(found)}
+
+
+@app.command()
+def brush(times: Times = 7) -> dict[str, Any]:
+    """An image of 12 megapixels: the frames while painting long strokes, and seconds from S until it says "Saved"."""
+    with data_root() as root, browsing(root) as (served, page):
+        rows, columns = np.mgrid[:3000, :4000]
+        image = np.dstack([rows // 12, columns // 16, (rows + columns) // 30]).astype(np.uint8)
+        pair = image, np.hypot(rows - 1500, columns - 2000) < 900
+        dataset = add_dataset(served.installation, "large", [pair])
+        run = add_run(served.installation, dataset, "large")
+        with served.installation.database.reading() as session:
+            [row] = datasets.images(session, dataset.id)
+        page.set_viewport_size({"width": 1440, "height": 1000})
+        page.goto(f"{served.address}/gallery?run={run.id}&image={row.id}&correct=true")
+        page.get_by_text("Nothing drawn yet").wait_for()
+        box = page.locator(".pane canvas").first.bounding_box()
+        page.wait_for_timeout(3000)
+        page.evaluate(WATCH_FRAMES)
+        frames, saves = [], []
+        for stroke in range(times):
+            page.mouse.move(box["x"] + 300, box["y"] + 100 + 40 * stroke)
+            page.evaluate("window.frames_.length = 0")
+            page.mouse.down()
+            for step in range(100):
+                turn = step / 10
+                x, y = 300 + 200 * math.sin(turn), 100 + 40 * stroke + 60 * math.sin(turn / 2)
+                page.mouse.move(box["x"] + x, box["y"] + y)
+            frames += page.evaluate("window.frames_.slice()")
+            page.mouse.up()
+            saves.append(timed(page, SAVE, SAVED))
+    return {"frame_ms": median(frames), "slowest_frame_ms": max(frames), "save_s": median(saves), "each_save_s": saves}
 
 
 def _stored(root: Path, count: int, add: Callable[[], list[str]]) -> list[str]:

@@ -57,6 +57,16 @@ def truth(
     return _with(path, size=size, colour=1 if colour else None, classes=1 if classes else None, run=run_id, v=version)
 
 
+def correction(dataset_id: str, correction_id: str, size: int | None = None) -> str:
+    """Return the URL of what a correction shows (8-bit PNG, see `engine.imaging.corrections`)."""
+    return _with(f"{PREFIX}/datasets/{dataset_id}/corrections/{correction_id}", size=size)
+
+
+def corrections_of(dataset_id: str, image_id: str) -> str:
+    """Return the URL of an image's corrections: GET the newest with its history (JSON), POST one, DELETE the newest."""
+    return f"{PREFIX}/datasets/{dataset_id}/images/{image_id}/corrections"
+
+
 def label(label_set_id: str, image_id: str, size: int | None = None) -> str:
     """Return the URL of a pseudo-label's 8-bit foreground probability."""
     return _with(f"{PREFIX}/labels/{label_set_id}/{image_id}", size=size)

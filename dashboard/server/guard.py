@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
@@ -23,6 +24,8 @@ GUARDS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Referrer-Policy": "no-referrer",
 }
+# A form on another site cannot send it, and a script there is stopped by the browser's preflight.
+HEADER = "x-maskloom-upload"
 FOREVER = "private, max-age=31536000, immutable"
 REVALIDATE = "private, no-cache"
 
@@ -47,6 +50,14 @@ def guarded(answer: Answer) -> Answer:
         return response
 
     return inner
+
+
+def is_sent_by_our_page(request: Request) -> bool:
+    """Return whether a request that changes something was sent by a script of our own pages."""
+    if request.headers.get(HEADER) != "1" or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return False
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
 def plain(status: int, sentence: str) -> Response:

@@ -19,6 +19,7 @@ from starlette.responses import FileResponse, Response
 from dashboard.facts import urls
 from dashboard.server import renditions, resources
 from dashboard.server.bug_reports import BUG_REPORT_ROUTE
+from dashboard.server.corrections import CORRECTION_ROUTES
 from dashboard.server.downloads import DOWNLOAD_ROUTES
 from dashboard.server.guard import FOREVER, REVALIDATE, Answer, file_tag, get, guarded, row_of, share, unchanged
 from dashboard.server.picture_bundle import bundle_route
@@ -111,6 +112,7 @@ PICTURES: dict[str, Callable[[Request], Rendition]] = {
     "datasets/{dataset}/thumbs/{image}": _thumbnail,
     "datasets/{dataset}/patches/{image}": _patch,
     "datasets/{dataset}/truth/{image}": _truth,
+    "datasets/{dataset}/corrections/{correction}": _map(stored.correction_key, FOREVER, renditions.smaller_classes),
     "labels/{label_set}/{image}": _map(stored.label_key, FOREVER),
     "labels/{label_set}/classes/{image}": _map(stored.label_classes_key, FOREVER, renditions.smaller_classes),
     # A run that was resumed predicts again under the same ids.
@@ -175,5 +177,6 @@ ROUTES = [
     *_PICTURE_ROUTES,
     get(urls.plotly().removeprefix(f"{urls.PREFIX}/"), plotly),
     UPLOAD_ROUTE,
+    *CORRECTION_ROUTES,
     bundle_route(_PICTURE_ROUTES),
 ]

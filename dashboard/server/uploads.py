@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import uuid
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -14,10 +13,9 @@ from starlette.routing import Route
 
 from dashboard.facts import urls
 from dashboard.server import resources
+from dashboard.server.guard import is_sent_by_our_page
 from engine.core.filenames import safe_part
 
-# A form on another site cannot send it, and a script there is stopped by the browser's preflight.
-HEADER = "x-maskloom-upload"
 PIECE_BYTES = 1_000_000
 LONGEST_PART_BYTES = 180
 MOST_FOLDERS = 16
@@ -27,7 +25,7 @@ LONGEST_SUFFIX_BYTES = 20
 async def take(request: Request) -> Response:
     """POST ?path=folder/name.png with the file as body; DELETE discards all that came in under the token."""
     token = request.path_params["token"]
-    if request.headers.get(HEADER) != "1" or not _from_our_page(request):
+    if not is_sent_by_our_page(request):
         return _refuse(403, "Uploads are taken from Maskloom's own pages only.")
     if not resources.knows_upload(token):
         return _refuse(410, "This page is older than the running app. Reload it and choose the files again.")
@@ -99,13 +97,6 @@ def _safe(part: str) -> str:
     suffix = safe_part(dot + suffix, LONGEST_SUFFIX_BYTES) if dot and stem else ""
     stem = safe_part(stem or part, LONGEST_PART_BYTES)
     return f"{stem}.{suffix}" if suffix else stem
-
-
-def _from_our_page(request: Request) -> bool:
-    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        return False
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
 def _full(token: str) -> str:

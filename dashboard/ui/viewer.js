@@ -43,13 +43,14 @@ class Viewer {
     this.resized.observe(this.row);
   }
 
-  update(data) {
-    this.data = data;
+  update(data, stored) {
+    Object.assign(this, { data, stored });
     const { panes, settings } = data;
     const together = settings.wipe && panes.length > 1;
     this.groups = together ? [panes.slice(0, 2)] : panes.map((pane) => [pane]);
     const wanted = panes.flatMap((pane) => [pane.image, ...MAPS.map((map) => pane[map])]);
-    const asked = JSON.stringify([together, wanted, data.readings]);
+    const asked = JSON.stringify([together, wanted, data.readings, Boolean(data.brush)]);
+    if (!data.brush) this.dropBrush();
     if (asked === this.asked) return this.apply();
     this.asked = asked;
     this.whole = Object.keys(data.smaller).length === 0;
@@ -75,6 +76,7 @@ class Viewer {
     const [pictures] = await Promise.all([Promise.all(loaded), read]);
     if (this.asked !== asked || this.whole !== whole) return;
     this.busy.textContent = "";
+    this.shown = asked;
     this.setPanes(groups, pictures);
     ahead.forEach(layer); // so that the next image is shown immediately
   }
@@ -82,6 +84,7 @@ class Viewer {
   // At first, each pane is shown as soon as it is loaded.
   paintFirst(loaded) {
     const { groups } = this;
+    this.shown = this.asked;
     this.setPanes(groups, groups.map(() => []));
     loaded.forEach(async (promise, index) => {
       const pictures = await promise;
@@ -118,6 +121,12 @@ class Viewer {
     this.root.querySelector(".legend").replaceWith(viewerLegend(this.groups.flat(), this.data.settings, this.data.colours));
     this.arrange();
     this.showReadout(false);
+    if (this.data.brush && this.shown === this.asked) (this.brush ??= new Brush(this)).show(this.data.brush);
+  }
+
+  dropBrush() {
+    this.brush?.close();
+    this.brush = null;
   }
 
   describe(pane) {
@@ -198,6 +207,7 @@ class Viewer {
     pane.handle.style.left = `${this.wipeAt * 100}%`;
     pane.handle.setAttribute("aria-valuenow", String(Math.round(this.wipeAt * 100)));
     this.placeCross(pane, density);
+    if (this.brush?.isOn(pane)) this.brush.paint();
   }
 
   paintLayer(context, layer, loaded, density) {
@@ -209,7 +219,8 @@ class Viewer {
     const settings = { ...this.data.settings, only_class: onlyClass(layer, this.data.settings) };
     const own = layer.class_colours.slice(1);
     const colours = own.length ? { ...this.data.colours, classes: own } : this.data.colours;
-    paintOverlay(context, loaded, layer.mode, settings, colours, place, density, this.seen);
+    const mode = this.brush?.bare && this.panes[0].layers.includes(layer) ? "image" : layer.mode;
+    paintOverlay(context, loaded, mode, settings, colours, place, density, this.seen);
     // The smaller copies are not sufficient once one of their pixels is larger than a screen pixel.
     if (!this.whole && image.width < this.size.width && scale > (1.25 * image.width) / this.size.width) {
       this.whole = true;
@@ -310,6 +321,7 @@ class Viewer {
   }
 
   close() {
+    this.dropBrush();
     this.resized.disconnect();
     this.asked = this.groups = null; // what is still loading finds nothing to draw into
   }
@@ -317,6 +329,7 @@ class Viewer {
 
 Object.assign(Viewer.prototype, CursorMoves);
 
-export default function ({ data, parentElement }) {
-  return mount(parentElement, (root) => new Viewer(root), (viewer) => viewer.update(data));
+export default function ({ data, parentElement, setTriggerValue }) {
+  const stored = (correction) => setTriggerValue("stored", correction);
+  return mount(parentElement, (root) => new Viewer(root), (viewer) => viewer.update(data, stored));
 }

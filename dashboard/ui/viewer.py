@@ -8,7 +8,8 @@ viewer([Pane("Run A", url, mask=a), Pane("Run B", url, mask=b)], wipe=True, key=
 Wheel or pinch zooms, drag pans, double click zooms in or shows the whole image again; on the keyboard + - 0 1 and
 arrows. A line below the panes shows the values of the pixel under the mouse, or under the cross that Shift and arrows
 move. Threshold, opacity and modes redraw and load nothing. From two screen pixels per image pixel on, pixels are shown
-as squares; contours are one screen pixel wide at any zoom.
+as squares; contours are one screen pixel wide at any zoom. With a `Brush`, people draw on the first pane; what they
+draw is stored without a rerun.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from dashboard.facts import urls
+from dashboard.facts.corrections import DrawnClasses
 from dashboard.ui import palette
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.web import component
@@ -28,8 +30,9 @@ WHOLE_UP_TO_PX = 16_000_000
 SMALLER_PX = urls.SIZES_PX[-1]
 
 _PARTS = ("layers", "readout", "gestures", "cursor")
-_SCRIPTS = ("ui/overlay.js", *(f"ui/viewer_{part}.js" for part in _PARTS), "ui/viewer.js")
-_render = component("viewer", *_SCRIPTS, style="ui/viewer.css")
+_BRUSH = ("brush_raster", "brush_png", "brush_draft", "brush_snap", "brush_strokes", "brush_bar", "brush")
+_SCRIPTS = ("overlay", *(f"viewer_{part}" for part in _PARTS), *_BRUSH, "viewer")
+_render = component("viewer", *(f"ui/{script}.js" for script in _SCRIPTS), style=("ui/viewer.css", "ui/brush.css"))
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,22 @@ class Reading:
     levels: str | None = None
 
 
+@dataclass(frozen=True)
+class Brush:
+    """The image that people draw on in the first pane, whose mask is what they correct.
+
+    `mask_of` is the id of the label set or run whose mask is shown; a mask of neither, such as a preview, cannot be
+    declared finished. `tells`: rerun the page whenever something was
+    stored, about a second after a stroke.
+    """
+
+    dataset_id: str
+    image_id: str
+    classes: DrawnClasses
+    mask_of: str = ""
+    tells: bool = False
+
+
 def viewer(
     panes: Sequence[Pane],
     *,
@@ -84,8 +103,9 @@ def viewer(
     ahead: Sequence[Pane] = (),
     only_class: int | None = None,
     class_colours: Sequence[str] = (),
-) -> None:
-    """Draw the panes; with `wipe` the first two are stacked.
+    brush: Brush | None = None,
+) -> bool:
+    """Draw the panes; with `wipe` the first two are stacked. Return whether a brush that `tells` has just stored.
 
     Args:
         threshold: foreground is probability >= threshold; for a reference >= 0.5.
@@ -95,12 +115,13 @@ def viewer(
         ahead: panes that are likely to be opened next; their images are loaded last.
         only_class: show this class of the panes' class numbers alone.
         class_colours: of the class numbers, background first, in place of the palette's.
+        brush: makes the first pane one to draw on, and shows the image in full size from the start.
     """
     chosen = derived_readings(panes) if readings is None else readings
     maps = ("image", "mask", "reference", "classes", "reference_classes")
     addresses = {address for pane in panes for part in maps if (address := getattr(pane, part))}
     addresses |= {address for reading in chosen for address in (reading.address, reading.levels) if address}
-    large = full_px is not None and full_px[0] * full_px[1] > WHOLE_UP_TO_PX
+    large = brush is None and full_px is not None and full_px[0] * full_px[1] > WHOLE_UP_TO_PX
     data = {
         "panes": [asdict(pane) for pane in panes],
         "readings": [asdict(reading) for reading in chosen],
@@ -115,8 +136,20 @@ def viewer(
         "smaller": {address: urls.sized(address, SMALLER_PX) for address in addresses} if large else {},
         "ahead": [asdict(pane) for pane in ahead],
         "colours": palette.overlay(class_colours),
+        "brush": brush
+        and {
+            "address": urls.corrections_of(brush.dataset_id, brush.image_id),
+            "classes": brush.classes.names,
+            "colours": brush.classes.colours,
+            "mask_of": brush.mask_of,
+            "tells": brush.tells,
+        },
     }
-    _render(key=key, data=data)
+    return _render(key=key, data=data, on_stored_change=_noop).stored is not None
+
+
+def _noop() -> None:
+    """The result has a trigger only if it has a callback."""
 
 
 def derived_readings(panes: Sequence[Pane]) -> tuple[Reading, ...]:

@@ -7,25 +7,41 @@ function listenToPane(viewer, pane) {
   const { canvas, handle } = pane;
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
+    if (event.altKey && viewer.brush) return viewer.brush.resize(event.deltaY < 0 ? 1.15 : 0.87);
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
     viewer.zoomAt(pane, event, Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0016)));
   }, { passive: false });
-  canvas.addEventListener("dblclick", (event) => (viewer.view.zoom > 1 ? viewer.reset() : viewer.zoomAt(pane, event, 4)));
+  canvas.addEventListener("dblclick", (event) => {
+    if (viewer.brush?.double(pane)) return;
+    if (viewer.view.zoom > 1) viewer.reset();
+    else viewer.zoomAt(pane, event, 4);
+  });
+  canvas.addEventListener("mousedown", (event) => event.button === 1 && event.preventDefault()); // no scrolling by it
+  canvas.addEventListener("contextmenu", (event) => viewer.brush?.isOn(pane) && event.preventDefault());
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     viewer.pointers.set(event.pointerId, { clientX: event.clientX, clientY: event.clientY, moved: 0 });
+    viewer.brush?.press(pane, event);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (viewer.pointers.has(event.pointerId)) drag(viewer, pane, event);
+    const draws = viewer.brush?.drag(pane, event);
+    if (!draws && viewer.pointers.has(event.pointerId)) drag(viewer, pane, event);
     viewer.pointAt(pane, event);
   });
   canvas.addEventListener("pointerup", (event) => {
     const held = viewer.pointers.get(event.pointerId);
-    if (held && held.moved < CLICK_PX && viewer.pointers.size === 1) viewer.pinAt(pane, event);
+    const drew = viewer.brush?.lift(pane);
+    if (!drew && held && held.moved < CLICK_PX && viewer.pointers.size === 1) viewer.pinAt(pane, event);
     viewer.pointers.delete(event.pointerId);
   });
-  canvas.addEventListener("pointercancel", (event) => viewer.pointers.delete(event.pointerId));
-  canvas.addEventListener("pointerleave", () => viewer.pointAway());
+  canvas.addEventListener("pointercancel", (event) => {
+    viewer.brush?.drop();
+    viewer.pointers.delete(event.pointerId);
+  });
+  canvas.addEventListener("pointerleave", () => {
+    viewer.brush?.away();
+    viewer.pointAway();
+  });
   handle.addEventListener("pointerdown", (event) => handle.setPointerCapture(event.pointerId));
   handle.addEventListener("pointermove", (event) => {
     if (!handle.hasPointerCapture(event.pointerId)) return;

@@ -13,12 +13,12 @@ from streamlit.components.v2.types import ComponentRenderer
 _FOLDER = Path(__file__).parents[1]
 
 
-def component(name: str, *scripts: str, style: str) -> ComponentRenderer:
+def component(name: str, *scripts: str, style: str | tuple[str, ...]) -> ComponentRenderer:
     """Return the function that draws a component. The paths of its files start at dashboard/."""
     return st.components.v2.component(
         f"maskloom_{name}",
         html='<div class="root"></div>',
-        css="\n".join(_read(file) for file in ("ui/base.css", style)),
+        css="\n".join(_read(file) for file in ("ui/base.css", *((style,) if isinstance(style, str) else style))),
         js=module_text(*scripts),
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from engine.imaging.class_maps import Reference
 from engine.imaging.codec import resize_class_map
@@ -40,7 +41,7 @@ def checked(values: np.ndarray, shape: tuple[int, int], classes: int, name: str)
             f"The correction of {name!r} must have the size of the image, {shape[1]} × {shape[0]} pixels. "
             f"Got {values.shape[1]} × {values.shape[0]}."
         )
-    unknown = [int(value) for value in np.unique(values) if classes < value < LEFT_OUT]
+    unknown = [value for value, _ in counted(values) if classes < value < LEFT_OUT]
     if unknown:
         there = "class 1" if classes == 1 else f"classes 1 to {classes}"
         raise BadCorrection(
@@ -57,8 +58,8 @@ def merged(before: np.ndarray | None, given: np.ndarray) -> np.ndarray:
 
 def counted(values: np.ndarray) -> list[list[int]]:
     """Return [[value, pixels], ...] of what a correction has, without untouched pixels."""
-    counts = np.bincount(values.ravel(), minlength=256)
-    return [[int(value), int(counts[value])] for value in np.flatnonzero(counts) if value != UNTOUCHED]
+    counts = Image.fromarray(values).histogram()  # NumPy takes most of a second for 12 megapixels
+    return [[value, count] for value, count in enumerate(counts) if count and value != UNTOUCHED]
 
 
 def leaves_out(pixels: Iterable[Sequence[int]]) -> bool:

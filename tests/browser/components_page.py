@@ -1,12 +1,13 @@
-"""A page with each component alone, for the browser tests: `?show=grid|classes|viewer|upload`."""
+"""A page with each component alone, for the browser tests: `?show=grid|classes|viewer|brush|upload`."""
 
 import streamlit as st
 
 from dashboard.facts import urls
+from dashboard.facts.corrections import drawn_classes
 from dashboard.server import resources
 from dashboard.ui.mask_grid import MODES, Tile, mask_grid
 from dashboard.ui.uploader import forget_upload, uploader
-from dashboard.ui.viewer import Pane, viewer
+from dashboard.ui.viewer import Brush, Pane, viewer
 from db import datasets
 from db.models import Dataset
 
@@ -51,6 +52,13 @@ elif show == "viewer":
     panes = [Pane("Image", image), Pane("Truth", image, mask=truth)]
     viewer(panes, key="panes", opacity=1.0, height_px=320)
     viewer(panes, key="wipe", opacity=1.0, height_px=320, wipe=True)
+elif show == "brush":
+    image, truth = addresses(images[0].id)
+    with resources.database().reading() as session:
+        brush = Brush(dataset.id, images[0].id, drawn_classes(session, dataset.id), tells=True)
+    stored = viewer([Pane("Mask", image, mask=truth)], key="brush", brush=brush)
+    st.session_state["stored"] = st.session_state.get("stored", 0) + stored
+    st.write("Stored:", st.session_state["stored"])
 elif show == "upload":
     upload = uploader(key="u")
     st.write("Arrived:", f"{len(upload.files)} files, {upload.bytes} bytes" if upload else "nothing")

@@ -300,3 +300,19 @@ def test_two_thousand_files_of_a_folder_are_uploaded(components, open_tab, tmp_p
     )
     uploads = [path for path in (components.installation.files.root / "uploads").iterdir() if (path / "many").is_dir()]
     assert len(list((uploads[0] / "many" / "images").iterdir())) == 2000
+
+
+def test_a_page_follows_what_a_brush_stores_and_the_strokes_stay(components, open_tab):
+    page = open_tab(f"{components.address}/?show=brush")
+    canvas = page.locator(".pane canvas").first
+    page.get_by_text("Nothing drawn yet").wait_for()
+    for times, share in enumerate((0.3, 0.6), start=1):
+        box = canvas.bounding_box()
+        page.mouse.move(box["x"] + 30, box["y"] + share * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + 90, box["y"] + share * box["height"], steps=4)
+        page.mouse.up()
+        page.get_by_text(f"Stored: {times}").wait_for()
+    strokes = drawn(page.locator(".strokes"))[..., 3] > 0
+    rows = np.flatnonzero(strokes.any(axis=1)) / strokes.shape[0]
+    assert rows.min() < 0.31 and rows.max() > 0.59 and not strokes[:, strokes.shape[1] * 3 // 4 :].any()

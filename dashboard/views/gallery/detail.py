@@ -8,12 +8,14 @@ import numpy as np
 import streamlit as st
 
 from dashboard.facts import urls, wording
+from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.reference_maps import Maps
 from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
+from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.pictures import class_legend
-from dashboard.ui.viewer import WHOLE_UP_TO_PX, Pane, Reading, viewer
+from dashboard.ui.viewer import WHOLE_UP_TO_PX, Brush, Pane, Reading, viewer
 from dashboard.views.gallery.facts import Detail, MaskOrigin, Source, classes_url, mask_origin, reference_maps
 from dashboard.views.gallery.order import Arrangement, Choice
 from dashboard.views.gallery.suspicion import SIGNAL_TITLES
@@ -54,7 +56,9 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
         origin = mask_origin(session, source.prediction_set_id)
     if origin is None:
         st.rerun()  # deleted in the meantime
-    _head(source, table, arrangement, image)
+    if _head(source, table, arrangement, image):
+        _editor(source, choice, image, origin.classes)
+        return
     _scores(source, image, choice)
     detail_panes(source, table, choice, image, origin.classes)
     if image.classes:
@@ -62,7 +66,8 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
     _origin(source, origin, image)
 
 
-def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: Detail) -> None:
+def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: Detail) -> bool:
+    """Draw the buttons; return whether the image is to be corrected."""
     where = f"{image.position + 1:,} of {image.total:,}" if image.position is not None else "Not in this selection"
     # The text whose width changes from image to image comes last, so that the buttons stay under the pointer.
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -87,7 +92,31 @@ def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: De
             if image.uncertainty is not None:
                 st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
             st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
+        correct = correct_switch("correct")
         st.markdown(f":gray[{where}] · {wording.escaped(image.name)}", width="content")
+    return correct
+
+
+def _editor(source: Source, choice: Choice, image: Detail, classes: tuple[str, ...]) -> None:
+    """Draw the image with its mask, to draw on."""
+    with resources.database().reading() as session:
+        drawn = drawn_classes(session, source.dataset_id)
+
+    def pane(image_id: str) -> Pane:
+        mask, numbers = urls.prediction(source.prediction_set_id, image_id), classes_url(source, image_id)
+        return Pane(PREDICTION, urls.image(source.dataset_id, image_id), mask, classes=numbers)
+
+    viewer(
+        [pane(image.image_id)],
+        key="gallery-viewer",
+        threshold=choice.threshold,
+        opacity=st.session_state["opacity"],
+        height_px=HEIGHTS_PX[1],
+        readings=_readings(source, image, classes),
+        ahead=[pane(image.next_id)] if image.next_id is not None else [],
+        class_colours=source.class_colours,
+        brush=Brush(source.dataset_id, image.image_id, drawn, source.run_id),
+    )
 
 
 def _step(label: str, icon: str, key: str, image_id: str | None) -> None:

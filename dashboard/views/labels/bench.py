@@ -20,6 +20,7 @@ from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.recipe_column import SEED, Settings, State
 from dashboard.views.labels.recipe_slots import add_slot, open_slots, remove_slot, slots_changed
 from dashboard.views.labels.saved_recipes import save_recipe
+from dashboard.views.labels.stroke_dialog import open_test_image
 from db import submissions
 from db.datasets import InUse
 from db.names import NameTaken
@@ -156,14 +157,16 @@ def _draw(
             start = rights.button(label, type="primary", icon=":material/auto_fix_high:", key=f"labels-{slot}-start")
             save = rights.button("Save this recipe", icon=":material/bookmark_add:", key=f"labels-{slot}-keep")
     with places.masks:
-        column.show_masks(place, slot, recipe, previews, outcome, settings, tile_px)
+        clicked, shown = column.show_masks(place, slot, recipe, previews, outcome, settings, tile_px)
+    if clicked:
+        open_test_image(place, clicked, shown, settings)
     if start:
         label_dataset(place, recipe, state, outcome.whole_dataset_s)
     if save:
         save_recipe(recipe)
     if any(preview.quality is None and not preview.error for preview in previews):
         unjudged.append((recipe, state))
-    return start or save
+    return start or save or bool(clicked)
 
 
 @st.dialog("Label all images", icon=":material/auto_fix_high:")

@@ -9,12 +9,15 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import urls
+from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
+from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.pictures import class_legend
+from dashboard.ui.step_buttons import step_buttons
 from dashboard.ui.trust_chart import trust_chart
-from dashboard.ui.viewer import Pane, viewer
+from dashboard.ui.viewer import Brush, Pane, viewer
 from dashboard.views.labels import mask_facts as facts
 from dashboard.views.labels.facts import Workplace, truth_maps
 from dashboard.views.labels.label_set_facts import LabelSetCard
@@ -25,6 +28,7 @@ from db import recipes
 
 Click = Literal["opens the mask", "drops or keeps it"]
 CLICKS: tuple[Click, ...] = ("opens the mask", "drops or keeps it")
+OPENED = "mask-opened"
 RULES = ("The worst", "Below a plausibility", "No clear foreground")
 
 
@@ -171,14 +175,19 @@ def _tile(place: Workplace, card: LabelSetCard, mask: Mask, mode: Mode) -> Tile:
 
 
 def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Settings) -> None:
-    with resources.database().reading() as session:
-        mask = facts.one_mask(session, card.id, image_id)
-    if mask is not None:
-        _mask_dialog(place, card, mask, settings)
+    st.session_state[OPENED] = image_id
+    _mask_dialog(place, card, settings)
 
 
 @st.dialog("Mask", width="large")
-def _mask_dialog(place: Workplace, card: LabelSetCard, mask: Mask, settings: Settings) -> None:
+def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
+    order, show = (st.session_state[f"masks-{choice}-{card.id}"] for choice in ("order", "show"))
+    with resources.database().reading() as session:
+        mask = facts.one_mask(session, card.id, st.session_state[OPENED])
+        before, after = facts.neighbours(session, card.id, st.session_state[OPENED], order, show)
+        drawn = drawn_classes(session, place.dataset_id)
+    if mask is None:  # deleted meanwhile
+        st.rerun()
     words = [escaped(mask.name), f"foreground {mask.area:.1%} of the area"]
     if mask.dice is not None:
         words.append(f"{'foreground ' if card.classes.names else ''}Dice vs truth {mask.dice:.3f}")
@@ -194,19 +203,22 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, mask: Mask, settings: Set
         truth, numbers = truth_maps(place, mask.image_id, True, None, card.classes)
         own = classes if card.classes.of_truth else None
         panes += [Pane("Errors vs truth", image, label, truth, "errors", None, "", own, numbers, names)]
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(" · ".join(words), width="stretch")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        step_buttons(OPENED, before, after)
+        correct = correct_switch("mask-correct", in_url=False)
         title, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
         if rights.button(title, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
             _set_dropped(card, [mask.image_id], not mask.dropped)
-    if names:
+    st.caption(" · ".join(words))
+    if names and not correct:
         class_legend(names, colours=card.classes.colours)
     viewer(
-        panes,
+        panes[1:2] if correct else panes,
         threshold=settings.threshold,
         opacity=settings.opacity,
+        brush=Brush(place.dataset_id, mask.image_id, drawn, card.id) if correct else None,
         class_colours=card.classes.colours,
-        key=f"look-{card.id}-{mask.image_id}",
+        key=f"look-{card.id}",
     )
     if mask.parts:
         parts = " · ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in mask.parts.items())

@@ -107,6 +107,19 @@ def one_mask(session: Session, label_set_id: str, image_id: str) -> Mask | None:
     return None if row is None else _mask(row)
 
 
+def neighbours(
+    session: Session, label_set_id: str, image_id: str, order: Order, show: Show
+) -> tuple[str | None, str | None]:
+    """Return the images before and after one in the order of the pages; None where there is none."""
+    wanted = [Label.label_set_id == label_set_id, *_FILTERS[show]]
+    query = select(Image.id).join(Label, Label.image_id == Image.id).where(*wanted)
+    ids = list(session.scalars(query.order_by(*_COLUMNS[order], Image.position, Image.id)))
+    if image_id not in ids:  # no longer shown by the filter
+        return None, None
+    at = ids.index(image_id)
+    return ids[at - 1] if at else None, ids[at + 1] if at + 1 < len(ids) else None
+
+
 def orders(has_quality: bool, has_truth: bool) -> tuple[Order, ...]:
     """Return the orders that a label set supports, the default first."""
     return (*(QUALITY_ORDERS if has_quality else ()), *(TRUTH_ORDERS if has_truth else ()), *OTHER_ORDERS)

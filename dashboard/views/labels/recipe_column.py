@@ -11,6 +11,7 @@ from typing import Any, Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard.access import rights
 from dashboard.facts import recipes, urls
 from dashboard.facts.auto_choice import AutoChoice, auto_choice
 from dashboard.facts.recipes import Recipe
@@ -25,6 +26,7 @@ from dashboard.views.labels import facts as labels
 from dashboard.views.labels.cluster_panel import cluster_panel
 from dashboard.views.labels.facts import Outcome, ProbeImage, Workplace
 from dashboard.views.labels.recipe_slots import load_recipe, note_on, remember, set_ticks, with_ticks
+from db.actors import Role
 from engine.labelling.base import find_method, methods
 from engine.store import keys as stored
 from engine.store.base import StoredFile
@@ -276,8 +278,8 @@ def show_masks(
     outcome: Outcome,
     settings: Settings,
     tile_px: int,
-) -> None:
-    """Draw the masks of the test images over the images."""
+) -> tuple[str | None, dict[str, str]]:
+    """Draw the masks of the test images over the images; return the image that was clicked, and the URLs of masks."""
     st.session_state[f"labels-{slot}-shows"] = place.dataset_id
     kept, classes = resources.previews(), labels.recipe_classes(place, recipe.params)
     by_class = settings.mode != "errors" or classes.of_truth
@@ -300,10 +302,11 @@ def show_masks(
             place.probe, previews, truths, scores, strict=True
         )
     ]
-    mask_grid(
+    clicked = mask_grid(
         tiles, key=f"labels-grid-{slot}", mode=settings.mode, threshold=settings.threshold, opacity=settings.opacity,
-        tile_px=tile_px, aspect=place.aspect, selectable=False, class_colours=classes.colours,
+        tile_px=tile_px, aspect=place.aspect, selectable=rights.may(Role.EDITOR), class_colours=classes.colours,
     )  # fmt: skip
+    return clicked, {tile.id: tile.mask for tile in tiles if tile.mask}
 
 
 def _subtitle(quality: float | None, dice: float | None) -> str:

@@ -7,10 +7,13 @@ from dataclasses import replace
 import streamlit as st
 
 from dashboard.facts import urls, wording
+from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.reference_maps import Maps, truth_maps
 from dashboard.facts.scores import upper_first
+from dashboard.server import resources
+from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.pictures import class_legend
-from dashboard.ui.viewer import Pane, viewer
+from dashboard.ui.viewer import Brush, Pane, viewer
 from dashboard.views.predict.facts import SetView
 from dashboard.views.predict.mask_facts import Place, Shown
 
@@ -51,7 +54,10 @@ def prediction_image(
     only_class: int | None = None,
 ) -> None:
     """Draw one image instead of the grid; `rival` is the set of a second network that has a mask of it."""
-    _scores(view, rival, image)
+    brush = None if rival else _brush(view, image)
+    correct = brush is not None and correct_switch("correct")
+    if not correct:
+        _scores(view, rival, image)
     pixels = urls.image(view.dataset_id, image.id)
     truth, numbers = truth_of(view, image.id) if image.has_truth else (None, None)
     networks = [view, rival] if rival else [view]
@@ -65,7 +71,9 @@ def prediction_image(
         )
         for each in networks
     ]
-    if wipe:
+    if correct:
+        panes = masks
+    elif wipe:
         whole = Pane("Truth", pixels, mask=truth, reference_classes=numbers, class_names=view.classes)
         panes = [whole, *masks] if image.has_truth and rival is None else masks
     else:
@@ -82,7 +90,7 @@ def prediction_image(
             panes.append(replace(masks[0], title="Probability", mode="probability"))
         if image.uncertainty is not None and rival is None:
             panes.append(Pane("Uncertainty", pixels, mask=urls.uncertainty(view.id, image.id), mode="probability"))
-    if view.classes:
+    if view.classes and not correct:
         classes_legend(view, rival, only_class)
     viewer(
         panes,
@@ -90,9 +98,10 @@ def prediction_image(
         threshold=threshold,
         opacity=opacity,
         wipe=wipe,
-        height_px=640 if wipe else 420,
+        height_px=640 if wipe or correct else 420,
         only_class=only_class,
         class_colours=view.class_colours,
+        brush=brush if correct else None,
     )
 
 
@@ -101,6 +110,13 @@ def classes_legend(view: SetView, rival: SetView | None, only_class: int | None)
     shown = [only_class] if only_class else range(1, len(view.classes))
     undivided = rival is not None and not rival.has_classes_of(view)
     class_legend(view.classes, shown, colours=view.class_colours, undivided=undivided)
+
+
+def _brush(view: SetView, image: Shown) -> Brush | None:
+    """Return what may be drawn; None if the run tells classes apart that the dataset does not have."""
+    with resources.database().reading() as session:
+        drawn = drawn_classes(session, view.dataset_id)
+    return Brush(view.dataset_id, image.id, drawn, view.run_id) if view.classes in ((), drawn.names) else None
 
 
 def predicted_classes(view: SetView, image_id: str, size: int | None = None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from dashboard.facts import urls
@@ -112,7 +114,7 @@ def test_readings_are_named_by_the_panes_without_repetition():
 
 def test_only_of_large_images_smaller_copies_are_named(monkeypatch):
     drawn = []
-    monkeypatch.setattr(viewer, "_render", lambda key, data: drawn.append(data))
+    monkeypatch.setattr(viewer, "_render", lambda key, data, **_: drawn.append(data) or SimpleNamespace(stored=None))
     panes = [Pane("Truth", "/i", reference="/t?v=1")]
     viewer.viewer(panes, key="k", full_px=(4000, 4000))
     viewer.viewer(panes, key="k", full_px=(4000, 4001))

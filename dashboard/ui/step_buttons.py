@@ -1,0 +1,21 @@
+"""The buttons to the neighbours of what a dialog shows."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+
+def step_buttons(opened: str, before: str | None, after: str | None) -> None:
+    """Draw both; a click, or P and N, puts the id of the neighbour into the session state `opened`."""
+    for label, icon, key, target in (
+        ("Previous", ":material/chevron_left:", "P", before),
+        ("Next", ":material/chevron_right:", "N", after),
+    ):
+        st.button(
+            label,
+            icon=icon,
+            shortcut=key,
+            disabled=target is None,
+            key=f"{opened}-{label}",
+            on_click=lambda target=target: st.session_state.update({opened: target}),
+        )
