@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from engine.labelling.base import DEFAULT_METHOD, Method, draw, fit_state, look_at, methods, values_for
-from tests.support.labelling import DISCS, MIXED, ODD, SEED, disc, drawn, fitted, thin_line
+from engine.labelling.base import DEFAULT_METHOD, Method, draw, fit_state, methods, values_for
+from tests.support.labelling import DISCS, MIXED, ODD, SEED, disc, drawn, fitted, looked, thin_line
 
 ALL = list(methods().values())
 FITTED = [method for method in ALL if method.fit is not None]
@@ -127,9 +127,9 @@ def test_a_dataset_that_shows_nothing_is_fitted_all_the_same(method: Method, dat
 @pytest.mark.parametrize("method", FITTED, ids=lambda method: method.name)
 def test_looks_travel_between_processes_and_the_state_through_json(method: Method) -> None:
     params = method.params(longest_side_px=96)
-    looks = [look_at(method, image, params, SEED) for image in (DISCS[0], ODD["noise"])]
+    looks = [looked(method, image, params) for image in (DISCS[0], ODD["noise"])]
     state = fit_state(method, looks, params, SEED)
-    again = [look_at(method, image, params, SEED) for image in (ODD["noise"], DISCS[0])][::-1]
+    again = [looked(method, image, params) for image in (ODD["noise"], DISCS[0])][::-1]
     assert fit_state(method, pickle.loads(pickle.dumps(again)), params, SEED) == state
     assert json.loads(json.dumps(state)) == state
     assert len(pickle.dumps(looks[0])) < 1_000_000  # hundreds are kept, and sent from process to process
@@ -143,6 +143,6 @@ def test_only_what_is_said_to_matter_to_looking_and_fitting_does(method: Method)
         for stage in ("look", "fit")
     }
     plain = method.params(longest_side_px=96)
-    look = look_at(method, DISCS[0], plain, SEED)
-    assert pickle.dumps(look_at(method, DISCS[0], same_for["look"], SEED)) == pickle.dumps(look)
+    look = looked(method, DISCS[0], plain)
+    assert pickle.dumps(looked(method, DISCS[0], same_for["look"])) == pickle.dumps(look)
     assert fit_state(method, [look], same_for["fit"], SEED) == fit_state(method, [look], plain, SEED)

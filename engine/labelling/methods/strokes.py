@@ -15,7 +15,7 @@ from engine.labelling.strokes.features import Features, find_features
 from engine.labelling.strokes.model import StrokeModel, predict
 from engine.labelling.strokes.model import fit as fit_model
 
-Look = tuple[Features, np.ndarray]
+Look = tuple[bytes, np.ndarray]
 
 
 class StrokesParams(LabelParams):
@@ -37,14 +37,15 @@ class StrokesParams(LabelParams):
 
 
 def look(image: np.ndarray, params: StrokesParams, rng: np.random.Generator, correction: np.ndarray) -> Look:
-    """Return the features of a uint8 RGB image (H, W, 3), and its correction, uint8 (H, W)."""
-    return _features(image, params, params.backbone), correction
+    """Return the features of a uint8 RGB image (H, W, 3), as they are stored, and its correction, uint8 (H, W)."""
+    return _features(image, params, params.backbone).to_bytes(), correction
 
 
 def fit(looks: Sequence[Look], params: StrokesParams, rng: np.random.Generator) -> dict[str, Any]:
     """Return what the strokes teach, as JSON (`StrokeModel.to_state`)."""
     pixels = None if params.unit == "automatic" else params.unit == "pixels"
-    return fit_model(looks, rng, pixels).to_state()
+    samples = [(Features.from_bytes(features), correction) for features, correction in looks]
+    return fit_model(samples, rng, pixels).to_state()
 
 
 def label(image: np.ndarray, params: StrokesParams, rng: np.random.Generator, state: dict[str, Any]) -> np.ndarray:

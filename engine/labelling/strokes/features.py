@@ -125,9 +125,10 @@ def find_features(
 
 def local_features(image: np.ndarray, finest_px: float = 1.0) -> np.ndarray:
     """Return float32 (H, W, C): intensity, edges and texture of each Lab channel at scales up to 16 px."""
-    lab = to_lab(image) / 100
+    height, width = image.shape[:2]
+    lab = np.pad(to_lab(image) / 100, ((0, max(3 - height, 0)), (0, max(3 - width, 0)), (0, 0)), "edge")
     found = multiscale_basic_features(lab, channel_axis=-1, sigma_min=finest_px, sigma_max=16, workers=1)
-    return np.asarray(found, np.float32)
+    return np.asarray(found[:height, :width], np.float32)
 
 
 @lru_cache(maxsize=4)

@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import rbf_kernel
 
 from engine.imaging.corrections import LEFT_OUT, UNTOUCHED
@@ -32,7 +33,7 @@ NOISE = 0.3
 STEEPNESS = 3.0
 """Of the logistic function that makes a probability of such a value."""
 
-THIN_PX = 5.0
+THIN_PX = 6.0
 """Strokes of the foreground up to this width mean thin structures, which superpixels would swallow."""
 
 ROWS_PER_IMAGE = 400
@@ -41,11 +42,13 @@ ROWS_PER_IMAGE = 400
 MOST_ROWS = 1000
 """Most superpixels that the Gaussian process learns from: its time grows with the cube."""
 
-FAITH = 3
+FAITH = 8
 """A mask without strokes counts as if it agreed with this many more superpixels than the strokes touch."""
 
-LEAST_AGREEMENT, FULL_AGREEMENT = 0.5, 0.65
-"""Dice between the mask without strokes and that of the strokes alone, below and above which it counts not or fully."""
+LEAST_AGREEMENT, FULL_AGREEMENT = 0.6, 0.7
+"""Below and above which the mask without strokes counts not or fully. It is the mean of two figures: its Dice with the
+mask of the strokes alone, and the area under the ROC curve of their probabilities, for which few strokes suffice.
+"""
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,11 @@ def fit(
         pixels = are_thin([corrections for _, corrections in samples])
     marked = [_marked(features, corrections, pixels, rng) for features, corrections in samples]
     x, y = np.concatenate([each[0] for each in marked]), np.concatenate([each[1] for each in marked])
-    w = np.ones(len(y))
+    touched = sum(len(_touched(features, corrections)[0]) for features, corrections in samples)
+    w = np.full(len(y), touched / len(y))  # pixels of a stroke are no independent examples; superpixels nearly are
     starts = list(samples[0][0].starts)
     if len(np.unique(y)) < 2:
-        x, y, w = _with_missing_class(samples, starts, x, y, pixels, rng)
+        x, y, w = _with_missing_class(samples, starts, x, y, w, pixels, rng)
     centre, scale = x.mean(0), x.std(0) + 1e-6
     classes = np.unique(y)
     model = StrokeModel(
@@ -142,7 +146,7 @@ def fit(
         supports=np.empty((0, x.shape[1]), np.float32),
         effects=np.empty(0, np.float32),
     )
-    start, trust = _choose_start(model, samples, starts, sum(w == 1))
+    start, trust = _choose_start(model, samples, starts, touched)
     if not trust:
         return model
     supports, effects = _correct(model, samples, start, rng)
@@ -220,6 +224,7 @@ def _with_missing_class(
     starts: Sequence[str],
     x: np.ndarray,
     y: np.ndarray,
+    w: np.ndarray,
     pixels: bool,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -237,7 +242,7 @@ def _with_missing_class(
             found.append(_rows(features, pixels)[places if pixels else features.labels.ravel()[places]])
     extra = np.concatenate(found) if found else np.empty((0, x.shape[1]), x.dtype)
     other = np.full(len(extra), int(foreground), y.dtype)
-    weights = np.concatenate([np.ones(len(y)), np.full(len(extra), 1 / max(len(extra), 1))])
+    weights = np.concatenate([w, np.full(len(extra), 1 / max(len(extra), 1))])
     return np.concatenate([x, extra]), np.concatenate([y, other]), weights
 
 
@@ -272,28 +277,28 @@ def _per_pixel(model: StrokeModel, features: Features, values: np.ndarray) -> np
 
 
 def _choose_start(
-    model: StrokeModel, samples: Sequence[tuple[Features, np.ndarray]], starts: Sequence[str], rows: int
+    model: StrokeModel, samples: Sequence[tuple[Features, np.ndarray]], starts: Sequence[str], touched: int
 ) -> tuple[str, float]:
     """Return the method that agrees best with the strokes alone, and how much its masks count, in [0, 1]."""
-    drawn = [_class_probabilities(model, features) for features, _ in samples]
-    both, total = dict.fromkeys(starts, 0.0), dict.fromkeys(starts, 0.0)
-    for (features, _), likely in zip(samples, drawn, strict=True):
-        foreground = _foreground(model, likely) >= 0.5
-        for start in starts:
-            if model.pixels:
-                areas, inside = np.ones(len(likely)), features.starts[start].ravel() >= 128
-            else:
-                areas, inside = features.areas, features.start_shares[start] >= 0.5
-            both[start] += areas[foreground & inside].sum()
-            total[start] += areas[foreground].sum() + areas[inside].sum()
-    agreements = {start: 2 * both[start] / total[start] for start in starts if total[start]}
-    if not agreements:
-        return "", 0.0
-    best = max(agreements, key=lambda start: agreements[start])
-    agreement = agreements[best]
-    agreement = (rows * agreement + FAITH) / (rows + FAITH)
+    likely = np.concatenate([_foreground(model, _class_probabilities(model, features)) for features, _ in samples])
+    pixel_counts = [np.ones(features.labels.size) if model.pixels else features.areas for features, _ in samples]
+    areas = np.concatenate(pixel_counts)
+    best, agreement = "", 0.0
+    for start in starts:
+        inside = np.concatenate([_start_rows(features, start, model.pixels) >= 0.5 for features, _ in samples])
+        if inside.any() and not inside.all():
+            drawn = likely >= 0.5
+            dice = 2 * areas[drawn & inside].sum() / (areas[drawn].sum() + areas[inside].sum())
+            agrees = (dice + roc_auc_score(inside, likely, sample_weight=areas)) / 2
+            best, agreement = max((best, agreement), (start, float(agrees)), key=lambda each: each[1])
+    agreement = (touched * agreement + FAITH) / (touched + FAITH)
     trust = (agreement - LEAST_AGREEMENT) / (FULL_AGREEMENT - LEAST_AGREEMENT)
-    return best, float(np.clip(trust, 0, 1))
+    return best, float(np.clip(trust, 0, 1)) if best else 0.0
+
+
+def _start_rows(features: Features, start: str, pixels: bool) -> np.ndarray:
+    """Return the foreground probability of each row in the mask of a method without strokes."""
+    return features.starts[start].ravel() / 255 if pixels else features.start_shares[start]
 
 
 def _correct(
