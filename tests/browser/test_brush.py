@@ -359,4 +359,4 @@ def test_strokes_are_drawn_on_the_test_images_of_the_bench(scene):
     editor.press("n")
     page.get_by_role("dialog").get_by_text(scene.images[1].name).wait_for()
     editor.saved("Nothing drawn yet")
-    assert np.array_equal(scene.stored(0), tall(1, slice(30, 31), slice(50, 121)))
+    until(page, lambda: scene.rows() and np.array_equal(scene.stored(), tall(1, slice(30, 31), slice(50, 121))))
