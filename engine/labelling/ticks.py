@@ -60,4 +60,8 @@ def _checked(text: str) -> str:
     return " ".join(word.removesuffix("=1") for word in text.split(" "))
 
 
-Ticks = Annotated[str, Field(max_length=1000), AfterValidator(_checked)]
+Ticks = Annotated[
+    str,
+    Field(max_length=1000, json_schema_extra={"pattern": "^(none|[0-9= ]*)$"}),
+    AfterValidator(_checked),
+]
