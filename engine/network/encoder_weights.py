@@ -27,7 +27,11 @@ def load_encoder_weights(model: keras.Model, weights: str) -> None:
 
 
 def pretrained_encoder(weights: str) -> keras.Model:
-    """Return MobileNetV2 without its top for images of 224 px, with weights as for `load_encoder_weights`."""
+    """Return MobileNetV2 without its top, for images of 224 px, with "imagenet" weights or those of a file.
+
+    Raises:
+        EncoderWeightsError: as for `load_encoder_weights`.
+    """
     path = None if weights == "imagenet" else Path(weights).expanduser()
     if path is not None and not path.is_file():
         raise EncoderWeightsError(f"There is no weights file {weights!r}. Give a path, or choose none or imagenet.")

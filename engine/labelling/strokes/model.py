@@ -44,6 +44,9 @@ THIN_PX = 6.0
 ROWS_PER_IMAGE = 400
 """Most pixels of one class that an image contributes, when pixels are classified."""
 
+SPARSE = 17
+"""Where pixels are classified, every so many are compared with the masks without strokes."""
+
 MOST_ROWS = 1000
 """Most superpixels that the Gaussian process learns from: its time grows with the cube."""
 
@@ -187,7 +190,7 @@ def predict(model: StrokeModel, features: Features) -> StrokeMask:
     if features.backbone != model.backbone:
         raise ValueError("The strokes were learned with another ONNX file than the image's features. Learn them again.")
     shape = features.labels.shape
-    likely = _class_probabilities(model, features)
+    likely = _class_probabilities(model, _rows(features, model.pixels))
     probability = _per_pixel(model, features, _foreground(model, likely))
     if model.trust:
         probability = (1 - model.trust) * probability + model.trust * _from_start(model, features)
@@ -284,9 +287,9 @@ def _weights(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
     return weights.astype(np.float32)
 
 
-def _class_probabilities(model: StrokeModel, features: Features) -> np.ndarray:
-    """Return float32 (rows, classes): the mean of the logistic regression and of the trees."""
-    rows = (_rows(features, model.pixels) - model.centre) / model.scale
+def _class_probabilities(model: StrokeModel, rows: np.ndarray) -> np.ndarray:
+    """Return float32 (rows, classes) for features (rows, D): the mean of the logistic regression and of the trees."""
+    rows = (rows - model.centre) / model.scale
     values = rows @ model.weights[:-1] + model.weights[-1]
     values = np.exp(values - values.max(1, keepdims=True))
     values = values / values.sum(1, keepdims=True)
@@ -316,12 +319,14 @@ def _choose_start(
     model: StrokeModel, samples: Sequence[tuple[Features, np.ndarray]], starts: Sequence[str], touched: int
 ) -> tuple[str, float]:
     """Return the method that agrees best with the strokes alone, and how much its masks count, in [0, 1]."""
-    likely = np.concatenate([_foreground(model, _class_probabilities(model, features)) for features, _ in samples])
-    pixel_counts = [np.ones(features.labels.size) if model.pixels else features.areas for features, _ in samples]
-    areas = np.concatenate(pixel_counts)
+    every = SPARSE if model.pixels else 1
+    rows = np.concatenate([_rows(features, model.pixels)[::every] for features, _ in samples])
+    likely = _foreground(model, _class_probabilities(model, rows))
+    areas = np.ones(len(rows)) if model.pixels else np.concatenate([features.areas for features, _ in samples])
     best, agreement = "", 0.0
     for start in starts:
-        inside = np.concatenate([_start_rows(features, start, model.pixels) >= 0.5 for features, _ in samples])
+        levels = [_start_rows(features, start, model.pixels)[::every] for features, _ in samples]
+        inside = np.concatenate(levels) >= 0.5
         if inside.any() and not inside.all():
             drawn = likely >= 0.5
             dice = 2 * areas[drawn & inside].sum() / (areas[drawn].sum() + areas[inside].sum())

@@ -46,6 +46,7 @@ def test_methods_are_found_by_their_export() -> None:
         "lines",
         "normalised_cut",
         "saliency",
+        "strokes",
         "surface",
         "threshold",
     }
