@@ -33,6 +33,12 @@ SLIDERS_PX = 330
 TILE_PX = {1: 200, 2: 150, 3: 130}
 
 
+HOW_TO_BEGIN = (
+    "Click on a test image below, draw a stroke on what is meant and one on the background, and close it: the masks of "
+    "all test images follow."
+)
+
+
 @dataclass(frozen=True)
 class Places:
     """The containers of a slot. `panel` is for the result of a fit, below the method among the controls."""
@@ -142,8 +148,15 @@ def _draw(
         try:
             state = column.fit(place, slot, recipe, places.masks)
         except ValueError as error:
-            st.error(escaped(str(error)), icon=":material/error:")
-            return False
+            if not find_method(recipe.method).learns_from_corrections:
+                st.error(escaped(str(error)), icon=":material/error:")
+                return False
+            st.info(f"{escaped(str(error))} {HOW_TO_BEGIN}", icon=":material/draw:")
+            with places.masks:
+                clicked = column.show_images(place, slot)
+            if clicked:
+                open_test_image(place, clicked, {}, settings)
+            return bool(clicked)
     with places.panel:
         column.fit_panel(place, slot, recipe, state)
     with places.scores:

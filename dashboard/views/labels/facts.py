@@ -44,10 +44,7 @@ class ProbeImage:
 
 @dataclass(frozen=True)
 class Workplace:
-    """A dataset and its test images: the chosen ones, or an even spread.
-
-    `fingerprint` changes with its images, and `corrections` with what people draw on them.
-    """
+    """A dataset and its test images: the chosen ones, or an even spread. `fingerprint` changes with its images."""
 
     dataset_id: str
     name: str
@@ -58,7 +55,6 @@ class Workplace:
     fingerprint: str
     probe: tuple[ProbeImage, ...]
     classes: tuple[dict[str, Any], ...] = ()
-    corrections: int = 0
 
     @property
     def aspect(self) -> float:
@@ -119,7 +115,6 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
         fingerprint=dataset.fingerprint,
         probe=tuple(_probe_image(image) for image in datasets.probe_images(session, dataset_id)),
         classes=tuple(dataset.classes),
-        corrections=corrections.revisions(session, dataset_id),
     )
 
 
@@ -148,6 +143,11 @@ def truth_maps(
     if classes.of_truth:
         return None, urls.truth(place.dataset_id, image_id, size, classes=True, version=version)
     return urls.truth(place.dataset_id, image_id, size, version=version), None
+
+
+def drawn_revisions(session: Session, dataset_id: str, method: str) -> int:
+    """Return a number that changes with what people draw on a dataset, for a method that learns from it; else 0."""
+    return corrections.revisions(session, dataset_id) if find_method(method).learns_from_corrections else 0
 
 
 def fit_images(session: Session, dataset_id: str, method: str) -> tuple[ProbeImage, ...]:

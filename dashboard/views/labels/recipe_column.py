@@ -106,23 +106,32 @@ def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> S
 
     sample = _sample(place, recipe.method)
     if st.session_state.get(f"labels-{slot}-shows") != place.dataset_id:
-        tiles = [Tile(image.id, image.name, urls.image(place.dataset_id, image.id, 384)) for image in place.probe]
         with images:
-            mask_grid(tiles, key=f"labels-images-{slot}", aspect=place.aspect, tile_px=150, selectable=False)
-    state = resources.preview_pool().fit(
-        recipe.method, recipe.params, sources(place, sample, truth=False), seed=SEED, while_waiting=show
-    )
-    message.empty()
-    images.empty()
-    return state
+            show_images(place, f"{slot}-waiting", clickable=False)
+    try:
+        return resources.preview_pool().fit(
+            recipe.method, recipe.params, sources(place, sample, truth=False), seed=SEED, while_waiting=show
+        )
+    finally:
+        message.empty()
+        images.empty()
+
+
+def show_images(place: Workplace, slot: str, clickable: bool = True) -> str | None:
+    """Draw the test images without masks; return the one that was clicked."""
+    tiles = [Tile(image.id, image.name, urls.image(place.dataset_id, image.id, 384)) for image in place.probe]
+    selectable = clickable and rights.may(Role.EDITOR)
+    return mask_grid(tiles, key=f"labels-images-{slot}", aspect=place.aspect, tile_px=150, selectable=selectable)
 
 
 def _sample(place: Workplace, method: str) -> tuple[ProbeImage, ...]:
-    return _cached_sample(place.dataset_id, place.fingerprint, place.corrections, method)
+    with resources.database().reading() as session:  # now: strokes are drawn while the bench is open
+        revisions = labels.drawn_revisions(session, place.dataset_id, method)
+    return _cached_sample(place.dataset_id, place.fingerprint, revisions, method)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _cached_sample(dataset_id: str, fingerprint: str, corrections: int, method: str) -> tuple[ProbeImage, ...]:
+def _cached_sample(dataset_id: str, fingerprint: str, revisions: int, method: str) -> tuple[ProbeImage, ...]:
     with resources.database().reading() as session:
         return labels.fit_images(session, dataset_id, method)
 

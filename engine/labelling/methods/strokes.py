@@ -81,5 +81,5 @@ METHOD = Method(
     fit,
     learns_from_corrections=True,
     classes=classes,
-    summary="Anything that a person can mark with a few strokes on a few images.",
+    summary="Anything that a person can mark: draw a few strokes on a few images, and all masks follow.",
 )
