@@ -1,1 +1,1 @@
-"""A label method that learns from strokes: features of images, the classifier, and where to draw the next stroke."""
+"""A label method that learns from strokes: features of images and the classifier."""

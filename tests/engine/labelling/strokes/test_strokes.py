@@ -1,4 +1,4 @@
-"""Strokes teach what is meant: stored features and models, masks, classes, doubt, and what to mark next."""
+"""Strokes teach what is meant: stored features and models, masks, classes and doubt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from engine.imaging.corrections import LEFT_OUT, UNTOUCHED, shrink_correction
 from engine.labelling.base import draw, find_method, fit_state, look_at
 from engine.labelling.strokes.features import BackboneError, Features, find_features
 from engine.labelling.strokes.model import StrokeModel, are_thin, fit, predict
-from engine.labelling.strokes.suggestion import next_stroke
 from tests.support.labelling import thin_line
 
 METHOD = find_method("strokes")
@@ -215,19 +214,6 @@ def test_a_reduced_correction_keeps_thin_strokes_and_prefers_what_covers_most() 
     small = shrink_correction(correction, (100, 150))
     assert set(np.unique(small)) == {0, 1, UNTOUCHED}
     assert (small[:, 75] == 1).all() and (small[:, 76:80] == 0).all() and (small[:, 80:] == UNTOUCHED).all()
-
-
-def test_the_next_stroke_goes_where_doubt_is_greatest_and_nothing_was_marked() -> None:
-    certain, doubtful = np.zeros((100, 100), np.float32), np.zeros((100, 100), np.float32)
-    doubtful[20:40, 60:80] = 1
-    doubtful[70:80, 10:20] = 0.8
-    assert next_stroke([certain, doubtful], [None, None])[0] == 1
-    _, x, y = next_stroke([certain, doubtful], [None, None])
-    assert 60 <= x < 80 and 20 <= y < 40
-    marked = np.full((100, 100), UNTOUCHED, np.uint8)
-    marked[15:45, 55:85] = 0
-    _, x, y = next_stroke([certain, doubtful], [None, marked])
-    assert 10 <= x < 20 and 70 <= y < 80
 
 
 def test_the_method_learns_from_corrections_of_any_size_and_draws_at_the_size_of_the_image() -> None:
