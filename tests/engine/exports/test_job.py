@@ -215,7 +215,7 @@ def test_a_report_of_several_classes_ranks_and_compares_them(installation):
     assert "</b> Dice of classes vs truth" in page
     with installation.database.writing() as session:
         names = [{"index": index, "name": name} for index, name in enumerate(("background", "a", "b", "c"))]
-        datasets.set_classes(session, classes.id, names, [min(value, 3) for value in range(256)])
+        datasets.extend_classes(session, classes.id, names, [min(value, 3) for value in range(256)])
         session.get_one(Run, run.id).label_set_id = None
         session.query(Image).update({"truth_values": []})  # truth has no value of the run's classes any more
         session.query(Prediction).update({"truth_confusion": None})
