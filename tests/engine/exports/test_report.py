@@ -170,7 +170,7 @@ def test_a_tile_of_several_classes_shows_them_and_where_they_are_wrong():
     assert near(errors[20, 100], RIGHT) and near(errors[80, 100], WRONG_CLASS) and near(errors[130, 100], MISSED)
     assert "</span>wrong class" in page
     legend = re.search(r"in the colours of its classes:(.+?), and its mask", page).group(1)
-    assert "egg" in legend and "pan" not in legend
+    assert ">egg<" in legend and ">pan<" not in legend
     page = report(of_classes(), [TileRow("Worst", "Dice vs truth", [replace(apart, apart=False)])])
     assert near(pictures_of(page)[2][80, 100], RIGHT) and "wrong class" not in page
     assert "in the colours" not in report(facts(), [TileRow("Worst", "Dice vs truth", [tile()])])
