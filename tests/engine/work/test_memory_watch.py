@@ -1,10 +1,8 @@
 """The limit on a job's memory: what it decides, what it measures, and how a real job ends by it."""
 
-import multiprocessing
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from db import runs
@@ -43,23 +41,23 @@ def test_no_limit_ends_nothing():
     assert MemoryWatch(0, lambda: 10**15).check(0) == "fine"
 
 
-def _hold(connection, megabytes):
-    kept = np.ones(megabytes * MB, np.uint8)
-    connection.send(kept.sum())
-    connection.recv()
+HOLD = f"""
+import numpy as np
+kept = np.ones({200 * MB}, np.uint8)
+print(kept.sum(), flush=True)
+input()
+"""
 
 
 @pytest.mark.slow
 def test_memory_of_processes_below_counts():
     before = held_bytes()
-    ours, theirs = multiprocessing.Pipe()
-    child = multiprocessing.get_context("spawn").Process(target=_hold, args=(theirs, 200))
-    child.start()
-    ours.recv()
-    assert child.pid in {process.pid for process in child_processes()}
-    assert held_bytes() - before > 200 * MB
-    ours.send(None)
-    child.join()
+    with subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline(), "it ended before it held anything"
+        assert child.pid in {process.pid for process in child_processes()}
+        assert held_bytes() - before > 200 * MB
+        child.communicate(b"\n")
 
 
 def run_worker(installation, limit_mb):
