@@ -81,8 +81,18 @@ class ByFile(LoadScopeScheduling):
             again = self._split_scope(test) in BROWSER_SCOPES and test not in self.tried_again
             unit[test] = not again
             self.tried_again |= {test} if again else set()
+        # Of what is handed out anew, a file that is finished would leave the process that gets it waiting for ever.
+        self.assigned_work[node] = {
+            scope: unit for scope, unit in self.assigned_work[node].items() if not all(unit.values())
+        }
         super().remove_node(node)
         return tests[0][1] if tests else None
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """Give a process more work, or say that there is none: it runs its last test only then."""
+        super()._reschedule(node)
+        if not self.workqueue and not node.shutting_down:
+            node.shutdown()
 
 
 def by_cost(items: list[pytest.Item]) -> list[pytest.Item]:
