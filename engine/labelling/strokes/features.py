@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
 from scipy import sparse
 from skimage.feature import multiscale_basic_features
 
@@ -23,6 +23,9 @@ from engine.core.parameters import parse
 from engine.labelling.base import draw, find_method
 from engine.labelling.cues.features import to_lab
 from engine.labelling.cues.superpixels import slico
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 STARTS = ("saliency", "threshold", "lines")
 """Methods whose masks strokes may start from; the strokes decide which (see `model.fit`)."""
@@ -156,7 +159,10 @@ def _start(name: str, image: np.ndarray, seed: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _session(path: Path, sha256: str) -> onnxruntime.InferenceSession:
+def _session(path: Path, sha256: str) -> InferenceSession:
+    import onnxruntime  # only where a network describes images: it leaves files in the home folder
+
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # images are described in several processes at once
     options.log_severity_level = 4
