@@ -117,23 +117,12 @@ def history(session: Session, image_id: str) -> list[Correction]:
 
 
 def before(session: Session, correction: Correction) -> Correction | None:
-    """Return what an image had before the drawing that `correction` shows, or None if that was the first.
-
-    Withdrawn revisions are skipped, so that withdrawing again goes further back.
-    """
+    """Return the revision that the drawing shown by `correction` began from, or None if that was the first."""
     shown = session.get(Correction, correction.file_id)
     if shown is None:
         return None
-    query = (
-        select(Correction)
-        .where(
-            Correction.image_id == shown.image_id,
-            Correction.revision < shown.revision,
-            Correction.source != "withdrawn",
-        )
-        .order_by(Correction.revision.desc())
-    )
-    return session.scalars(query).first()
+    earlier = select(Correction).where(Correction.image_id == shown.image_id, Correction.revision == shown.revision - 1)
+    return session.scalars(earlier).first()
 
 
 def of_run(session: Session, run_id: str) -> dict[str, Correction]:
@@ -176,15 +165,3 @@ def revisions(session: Session, dataset_id: str) -> int:
     """Return how many revisions the images of a dataset have together: it changes whenever something is drawn."""
     drawn = select(func.sum(Image.correction_revision)).where(Image.dataset_id == dataset_id)
     return session.scalar(drawn) or 0
-
-
-def counts(session: Session, dataset_id: str) -> tuple[int, int]:
-    """Return how many images of a dataset have a correction, and how many of these are finished."""
-    query = (
-        select(Correction.finished, func.count())
-        .join(Image, (Image.id == Correction.image_id) & (Image.correction_revision == Correction.revision))
-        .where(Correction.dataset_id == dataset_id, Correction.file_id != "")
-        .group_by(Correction.finished)
-    )
-    found = dict(session.execute(query).tuples().all())
-    return sum(found.values()), found.get(True, 0)

@@ -94,6 +94,14 @@ def test_withdrawing_goes_back_one_correction_at_a_time(installation, discs, fol
     assert sources == ["imported", "imported", "withdrawn", "withdrawn"], "nothing was overwritten"
 
 
+def test_what_was_withdrawn_does_not_come_back_with_a_later_correction(installation, discs, folder, ask):
+    ask("correct", "discs", folder(disc_2=drawn(1, slice(0, 4))))
+    ask("corrections", "discs", "--withdraw", "disc 2")
+    ask("correct", "discs", folder(disc_2=drawn(0, slice(0, 4))))
+    assert ask("corrections", "discs", "--withdraw", "disc 2")["images"] == []
+    assert current(installation, discs) == {}
+
+
 BAD = {
     "another size": (
         {"disc_0": np.zeros((10, 20), np.uint8)},
