@@ -14,7 +14,7 @@ from sqlalchemy import select
 from db import corrections, runs
 from db.models import Dataset, LabelSet, Run
 from db.names import by_id_or_name
-from engine.cli.commands import AsJson, Installation, app, print_result
+from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
 from engine.datasets import corrections as stored_corrections
 from engine.imaging.codec import decode_png
 from engine.prediction import audit
@@ -37,8 +37,18 @@ def audit_(
         row = by_id_or_name(session, Dataset, dataset)
         drawn = corrections.draw_audit(session, row.id, images)
         current = corrections.current(session, row.id, [image.id for image in drawn])
+    if not drawn:
+        raise CommandFailed(
+            f"No image of {row.name!r} is left to draw: those that have a correction cannot test what was learned from "
+            "them."
+        )
     names = {image.id: image.name for image in drawn}
-    finished = {image_id: each for image_id, each in current.items() if each.finished}
+    pixels = {image.id: image.width * image.height for image in drawn}
+    finished = {
+        image_id: each
+        for image_id, each in current.items()
+        if each.finished and sum(count for _, count in each.pixels) == pixels[image_id]  # nothing is untouched
+    }
     missing = [name for image_id, name in names.items() if image_id not in finished]
     result: dict[str, Any] = {"dataset": row.id, "name": row.name, "images": list(names.values()), "missing": missing}
     lines = [f"The audit of {row.name!r} has {len(names)} images; {len(missing)} are still to be corrected wholly."]

@@ -46,6 +46,8 @@ def score(corrections: Mapping[str, np.ndarray], level_of: Callable[[str], np.nd
         if levels is None:
             return None
         mask, truth = as_reference(values).beside(metrics.to_mask(levels, 0.5))
+        if not mask.size:  # wholly ignored
+            continue
         dice.append(metrics.dice(mask, truth))
         iou.append(metrics.iou(mask, truth))
     return Scores(estimate(dice), estimate(iou), len(dice)) if dice else None

@@ -160,6 +160,9 @@ def test_an_audit_is_drawn_once_never_trained_on_and_scores_label_sets_and_runs(
         audited = corrections.audit_images(session, discs.id)
     assert {image_id for image_id, split in splits.items() if split == "audit"} == audited
 
+    ask("correct", "discs", folder(**{name.removesuffix(".png"): drawn(1, slice(0, 4)) for name in asked["images"]}))
+    assert ask("audit", "discs", "--images", "4")["missing"] == asked["images"], "most of each is untouched"
+
     right = {f"disc {number}": disc(seed=number)[1].astype(np.uint8) for number in range(10)}
     ask("correct", "discs", folder(**{name: right[name] for name in right if f"{name}.png" in asked["images"]}))
     scored = ask("audit", "discs", "--images", "4")

@@ -36,6 +36,12 @@ def test_ignored_and_untouched_pixels_do_not_count():
     assert found is not None and found.dice.mean == pytest.approx(2 / 3)
 
 
+def test_an_image_that_is_wholly_ignored_counts_for_nothing():
+    drawn = np.ones((4, 4), np.uint8)
+    found = score({"a": drawn, "b": drawn * LEFT_OUT}, lambda image_id: np.zeros((4, 4), np.uint8))
+    assert found is not None and (found.images, found.dice.mean) == (1, 0)
+
+
 def test_there_is_no_score_unless_every_image_has_a_mask():
     drawn = np.ones((4, 4), np.uint8)
     assert score({"a": drawn, "b": drawn}, lambda image_id: drawn * 255 if image_id == "a" else None) is None
