@@ -9,9 +9,11 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import urls
+from dashboard.facts.correction_queue import words as words_of_place
 from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
+from dashboard.ui.correct_next import correct_next, place_of
 from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.pictures import class_legend
@@ -25,6 +27,7 @@ from dashboard.views.labels.label_sets import ADDRESS
 from dashboard.views.labels.mask_facts import SHOWS, DropRule, Mask, MaskPage
 from dashboard.views.labels.recipe_column import Settings
 from db import recipes
+from db.correction_queue import Masks
 
 Click = Literal["opens the mask", "drops or keeps it"]
 CLICKS: tuple[Click, ...] = ("opens the mask", "drops or keeps it")
@@ -52,6 +55,9 @@ def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
             if opened:
                 _open(place, card, opened, settings)
     page, click = _choose_page(card)
+    if wanted := correct_next(place.dataset_id, Masks(card.id), f"correct-next-{card.id}"):
+        st.session_state["mask-correct"] = True
+        _open(place, card, wanted, settings, by_queue=True)
     if not page.masks:
         st.info("No mask matches.")
         return
@@ -174,8 +180,8 @@ def _tile(place: Workplace, card: LabelSetCard, mask: Mask, mode: Mode) -> Tile:
     )
 
 
-def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Settings) -> None:
-    st.session_state[OPENED] = image_id
+def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Settings, *, by_queue: bool = False) -> None:
+    st.session_state[OPENED], st.session_state["mask-queue"] = image_id, by_queue
     _mask_dialog(place, card, settings)
 
 
@@ -195,6 +201,10 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
         words.append(f"mask plausibility {mask.quality:.3f}")
     if mask.unclear:
         words.append("no clear foreground")
+    queued = place_of(place.dataset_id, Masks(card.id), mask.image_id) if st.session_state["mask-queue"] else None
+    if queued is not None:
+        before, after = queued.before, queued.after
+        words.insert(1, words_of_place(queued))
     image, label = urls.image(place.dataset_id, mask.image_id), urls.label(card.id, mask.image_id)
     names = card.classes.names
     classes = urls.label_classes(card.id, mask.image_id) if names else None
@@ -212,11 +222,13 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
     st.caption(" · ".join(words))
     if names and not correct:
         class_legend(names, colours=card.classes.colours)
+    begin = queued.suggestion.place if queued and queued.suggestion else None
+    brush = Brush(place.dataset_id, mask.image_id, drawn, card.id, place=begin)
     viewer(
         panes[1:2] if correct else panes,
         threshold=settings.threshold,
         opacity=settings.opacity,
-        brush=Brush(place.dataset_id, mask.image_id, drawn, card.id) if correct else None,
+        brush=brush if correct else None,
         class_colours=card.classes.colours,
         key=f"look-{card.id}",
     )
