@@ -31,7 +31,7 @@ from db.correction_queue import Masks
 
 Click = Literal["opens the mask", "drops or keeps it"]
 CLICKS: tuple[Click, ...] = ("opens the mask", "drops or keeps it")
-OPENED = "mask-opened"
+OPENED, QUEUE = "mask-opened", "mask-queue"
 RULES = ("The worst", "Below a plausibility", "No clear foreground")
 
 
@@ -56,8 +56,9 @@ def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
                 _open(place, card, opened, settings)
     page, click = _choose_page(card)
     if wanted := correct_next(place.dataset_id, Masks(card.id), f"correct-next-{card.id}"):
-        st.session_state["mask-correct"] = True
-        _open(place, card, wanted, settings, by_queue=True)
+        st.session_state.update({OPENED: wanted, QUEUE: card.id, "mask-correct": True})
+    if st.session_state.get(QUEUE) == card.id:  # whatever reruns the page, until the dialog is closed
+        _mask_dialog(place, card, settings)
     if not page.masks:
         st.info("No mask matches.")
         return
@@ -180,12 +181,12 @@ def _tile(place: Workplace, card: LabelSetCard, mask: Mask, mode: Mode) -> Tile:
     )
 
 
-def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Settings, *, by_queue: bool = False) -> None:
-    st.session_state[OPENED], st.session_state["mask-queue"] = image_id, by_queue
+def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Settings) -> None:
+    st.session_state[OPENED] = image_id
     _mask_dialog(place, card, settings)
 
 
-@st.dialog("Mask", width="large")
+@st.dialog("Mask", width="large", on_dismiss=lambda: st.session_state.pop(QUEUE, None))
 def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
     order, show = (st.session_state[f"masks-{choice}-{card.id}"] for choice in ("order", "show"))
     with resources.database().reading() as session:
@@ -201,7 +202,7 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
         words.append(f"mask plausibility {mask.quality:.3f}")
     if mask.unclear:
         words.append("no clear foreground")
-    queued = place_of(place.dataset_id, Masks(card.id), mask.image_id) if st.session_state["mask-queue"] else None
+    queued = place_of(place.dataset_id, Masks(card.id), mask.image_id) if QUEUE in st.session_state else None
     if queued is not None:
         before, after = queued.before, queued.after
         words.insert(1, words_of_place(queued))
