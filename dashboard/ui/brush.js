@@ -34,6 +34,7 @@ class Brush {
     }
     if (config.address !== this.config?.address) this.open(config);
     this.config = config;
+    if (this.draft) this.draft.maskOf = config.mask_of;
     if (this.draft) this.layOver();
     this.bar.describe();
   }
