@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.facts.wording import count
 from db.models import Correction, Image, LabelSet, Run
 
 WINDOW = 10
@@ -62,8 +63,8 @@ def verdict(found: Sequence[Agreement]) -> str:
     dice = [each.dice for each in found]
     if len(found) < 2 * WINDOW:
         return (
-            f"The masks of the last {len(found)} finished images agreed with the corrections to "
-            f"{np.mean(dice):.2f} (Dice). From {2 * WINDOW} images on, this says whether they get better."
+            f"The masks of {count(len(found), 'finished image')} agreed with the corrections to {np.mean(dice):.2f} "
+            f"(Dice). From {2 * WINDOW} images on, this says whether they get better."
         )
     last, earlier = np.mean(dice[-WINDOW:]), np.mean(dice[-2 * WINDOW : -WINDOW])
     words = (

@@ -147,10 +147,12 @@ def _answer_corrections(request: Request) -> Response:
         drawn = corrections.current(session, dataset.id).values()
     keys = [stored.correction_key(dataset.id, row.file_id) for row in drawn]
     stems = safe_stems([names[row.image_id] for row in drawn])
-    pieces = exports.zip_stream(
-        exports.map_members(resources.artifacts(), "corrections", zip(keys, stems, strict=True))
+    members = exports.map_members(resources.artifacts(), "corrections", zip(keys, stems, strict=True))
+    return _Stream(
+        exports.zip_stream(members),
+        media_type="application/zip",
+        headers=_attachment(f"{dataset.name} corrections.zip"),
     )
-    return _Stream(pieces, media_type="application/zip", headers=_attachment(f"{dataset.name} corrections.zip"))
 
 
 def _answer_file(find: Callable[[Session, str], StoredFile]) -> Answer:

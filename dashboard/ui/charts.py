@@ -248,9 +248,7 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], *, key: str, x_ti
     low, middle, high = (np.array([row[at] for row in rows]) for at in (1, 2, 3))
     figure = go.Figure(layout=_layout(90 + 30 * len(rows), "", x_title))
     error = {"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low, "thickness": 2}
-    words = [
-        f"{name}: {b:.2f}, between {a:.2f} and {c:.2f}" for name, a, b, c in zip(names, low, middle, high, strict=True)
-    ]
+    words = [f"{escape(name)}: {at:.2f}, between {least:.2f} and {most:.2f}" for name, least, at, most in rows]
     marker = {"color": palette.BLUE, "size": 9}
     figure.add_trace(
         go.Scatter(

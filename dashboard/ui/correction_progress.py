@@ -15,7 +15,7 @@ def correction_progress(dataset_id: str, key: str) -> None:
     """Draw the curve with a sentence on it; the sentence alone while there are less than two finished images."""
     with resources.database().reading() as session:
         found = agreements(session, dataset_id)
-    st.markdown(f"**Does it still learn?** {escaped(verdict(found))}")
+    st.markdown(escaped(verdict(found)))
     if len(found) < 2:
         return
     dice, numbers = [each.dice for each in found], list(range(1, len(found) + 1))

@@ -48,12 +48,13 @@ def _dialog(dataset_id: str, masks: Sequence[AuditMasks]) -> None:
     viewer(
         [_pane(dataset_id, image, start)],
         brush=Brush(dataset_id, image.id, classes, start.id if start else "", tells=True, blank=start is None),
-        class_colours=classes.colours,
+        class_colours=classes.colours if start and start.classes else (),
+        height_px=600,
         key="audit-image",
     )
     st.caption(
-        "Correct everything that is wrong, then press *Finished*: all that is shown counts as right, whoever drew the "
-        "mask that it began with. Use *ignore* where nobody can decide."
+        "Correct everything that is wrong, then press *Finished*: all that is shown counts as right. The mask that "
+        "an image began with scores a little higher on it than others, because small errors stay. Use *ignore* where nobody can decide."
     )
 
 

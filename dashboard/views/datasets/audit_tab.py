@@ -62,7 +62,7 @@ def _draw_form(view: DatasetView, free: int, label: str, usual: int, drawn: int 
     most = drawn + free
     if most < LEAST:
         st.info(
-            "At least two images without a correction are needed: what was learned from cannot be tested on. Add images."
+            "At least two images without a correction are needed: what was learned from cannot be tested. Add images."
         )
         return
     if rights.only_looking("Drawing an audit"):
@@ -104,13 +104,13 @@ def _scores(drawn: AuditSet, masks: Sequence[AuditMasks]) -> None:
     scored = _scored(drawn, masks)
     if not scored:
         st.info(
-            "The audit is complete. As soon as a label set or a run has masks of these images, its scores are here."
+            "The audit is complete. Its scores appear here as soon as a label set or a run has masks of these images."
         )
         return
     best, scores = max(scored, key=lambda each: (each[0].trained_on == 0, each[1].dice.mean))
     st.markdown(
-        f"The masks of **{escaped(best.name)}** have a Dice of **{scores.dice.mean:.2f}** against the audit. That of the "
-        f"whole dataset is between **{scores.dice.low:.2f} and {scores.dice.high:.2f}**, 95 % certain."
+        f"The masks of **{escaped(best.name)}** have a Dice of **{scores.dice.mean:.2f}** against the audit. That of "
+        f"the whole dataset is between **{scores.dice.low:.2f} and {scores.dice.high:.2f}**, 95 % certain."
     )
     charts.intervals(
         [(each.name, score.dice.low, score.dice.mean, score.dice.high) for each, score in scored],
@@ -149,8 +149,8 @@ def _tile(view: DatasetView, image: Image, finished: bool) -> Tile:
 @st.dialog("Discard this audit?", icon=":material/delete:")
 def _confirm_discard(view: DatasetView, drawn: AuditSet) -> None:
     st.markdown(
-        f"The {count(len(drawn.images), 'image')} of the audit become images like all others. Their corrections are kept "
-        "and are learned from, so they cannot be drawn again. There are no scores against them any more."
+        f"The {count(len(drawn.images), 'image')} of the audit become images like all others. Their corrections are "
+        "kept and are learned from, so they cannot be drawn again. There are no scores against them any more."
     )
     left, right = st.columns(2)
     if left.button("Keep it", key="audit-keep", width="stretch"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from sqlalchemy import select
 
 from dashboard.access import rights
 from dashboard.facts import urls
@@ -24,7 +25,9 @@ def corrections_tab(view: DatasetView) -> None:
     """Draw the tab."""
     with resources.database().reading() as session:
         drawn = corrections.current(session, view.id)
-        names = {image.id: image.name for image in datasets.images(session, view.id)} if drawn else {}
+        newest = sorted(drawn.values(), key=lambda row: row.at, reverse=True)[:LISTED]
+        named = select(Image.id, Image.name).where(Image.id.in_([row.image_id for row in newest]))
+        names = dict(session.execute(named).all())
     if not drawn:
         st.info(
             "Nobody has corrected an image of this dataset yet. Open a mask in the *Gallery* or of a label set, press "
@@ -34,12 +37,13 @@ def corrections_tab(view: DatasetView) -> None:
         finished = sum(row.finished for row in drawn.values())
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
-                f"**{count(len(drawn), 'corrected image')}**, {finished:,} of them finished, the others with strokes.",
+                f"**{count(len(drawn), 'corrected image')}**: {finished:,} finished, {len(drawn) - finished:,} with "
+                "strokes only.",
                 width="stretch",
             )
             st.link_button("Download as PNG", urls.corrections_zip(view.id), icon=":material/download:")
+        st.markdown("**Does it still learn?**")
         correction_progress(view.id, key="correction-progress")
-        newest = sorted(drawn.values(), key=lambda row: row.at, reverse=True)[:LISTED]
         st.dataframe([_line(row, names[row.image_id]) for row in newest], hide_index=True, height="content")
         st.caption("All revisions of an image, and *Withdraw*, are in its editor under *⋯*.")
     if view.images:

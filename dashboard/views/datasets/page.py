@@ -166,17 +166,15 @@ def detail_page(view: facts.DatasetView) -> None:
         "Truth": truth_tab,
         "Corrections": corrections_tab,
         "Audit": audit_tab,
-        f"Files ({', '.join(told)})" if told else "Files": files_tab,
+        f"Files ({', '.join(told)})" if told else "Files": lambda view: file_report(
+            view.id, key=f"report-{view.id}", notes=view.notes
+        ),
         ADD: add_files,
     }
     for tab, draw in zip(st.tabs(list(tabs), key="dataset-tabs", on_change="rerun"), tabs.values(), strict=True):
         if tab.open:
             with tab:
                 draw(view)
-
-
-def files_tab(view: facts.DatasetView) -> None:
-    file_report(view.id, key=f"report-{view.id}", notes=view.notes)
 
 
 def job_now(dataset_id: str) -> JobView | None:

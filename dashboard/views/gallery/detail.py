@@ -15,6 +15,7 @@ from dashboard.facts.reference_maps import Maps
 from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.ui.correct_switch import correct_switch
+from dashboard.ui.correction_progress import correction_progress
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import WHOLE_UP_TO_PX, Brush, Pane, Reading, viewer
@@ -131,6 +132,8 @@ def _editor(source: Source, choice: Choice, image: Detail, classes: tuple[str, .
             place=place.suggestion.place if place and place.suggestion else None,
         ),
     )
+    with st.expander("Does it still learn?", icon=":material/trending_up:"):
+        correction_progress(source.dataset_id, key="correction-progress")
 
 
 def _step(label: str, icon: str, key: str, image_id: str | None) -> None:

@@ -13,6 +13,7 @@ from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, uppe
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui import charts, status
+from dashboard.ui.audit_line import audit_line
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.threshold import mask_threshold
@@ -86,6 +87,7 @@ def main() -> None:
     arrangement = arrange(table, choice)
     with counts:
         _counts(source, table, arrangement, choice)
+        audit_line(source.dataset_id, source.run_id)
     with spread:
         _histogram(arrangement, choice)
     _remarks(source)

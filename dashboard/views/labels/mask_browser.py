@@ -13,6 +13,7 @@ from dashboard.facts.correction_queue import words as words_of_place
 from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
+from dashboard.ui.audit_line import audit_line
 from dashboard.ui.correct_next import correct_next, place_of
 from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
@@ -45,6 +46,7 @@ def browse_masks(place: Workplace, cards: Sequence[LabelSetCard], settings: Sett
 @st.fragment
 def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
     st.subheader(f"Masks of {escaped(card.name)}", divider="gray")
+    audit_line(place.dataset_id, card.id)
     if card.quality is not None:
         left, right = st.columns([3, 2], gap="large") if card.dice is not None else (st.container(), None)
         with left:
