@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.facts.wording import count
+from dashboard.facts.wording import count, escaped
 from db.models import Correction, Image, LabelSet, Run
 
 WINDOW = 10
@@ -73,5 +73,6 @@ def verdict(found: Sequence[Agreement]) -> str:
     )
     sources = {each.mask_of for each in found[-2 * WINDOW :]}
     if len(sources) == 1:
-        return f"{words}. All of them are of {sources.pop()!r}: train with the corrections to see whether it learns."
+        source = escaped(sources.pop())
+        return f"{words}. All of them are of **{source}**: train with the corrections to see whether it learns."
     return f"{words}: {'it still learns' if last - earlier > BETTER else 'it no longer gets better'}."

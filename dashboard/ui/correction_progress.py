@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.facts.correction_progress import WINDOW, agreements, running_mean, verdict
-from dashboard.facts.wording import escaped
 from dashboard.server import resources
 from dashboard.ui import charts
 from dashboard.ui.charts import Curve
@@ -15,7 +14,7 @@ def correction_progress(dataset_id: str, key: str) -> None:
     """Draw the curve with a sentence on it; the sentence alone while there are less than two finished images."""
     with resources.database().reading() as session:
         found = agreements(session, dataset_id)
-    st.markdown(escaped(verdict(found)))
+    st.markdown(verdict(found))
     if len(found) < 2:
         return
     dice, numbers = [each.dice for each in found], list(range(1, len(found) + 1))

@@ -53,8 +53,9 @@ def _dialog(dataset_id: str, masks: Sequence[AuditMasks]) -> None:
         key="audit-image",
     )
     st.caption(
-        "Correct everything that is wrong, then press *Finished*: all that is shown counts as right. The mask that "
-        "an image began with scores a little higher on it than others, because small errors stay. Use *ignore* where nobody can decide."
+        "Correct everything that is wrong, then press *Finished*: all that is shown counts as right. The mask that an "
+        "image began with scores a little higher on it than others, because small errors stay. Use *ignore* where "
+        "nobody can decide."
     )
 
 
