@@ -16,7 +16,7 @@ from db.audit_set import AuditMasks, AuditSet, audit_set
 from db.models import Image
 
 OPENED = "audit-opened"
-NOTHING = "nothing: draw all of it"
+NOTHING = "no mask: draw all of it"
 
 
 def open_audit_image(image_id: str) -> None:
@@ -60,17 +60,16 @@ def _dialog(dataset_id: str, masks: Sequence[AuditMasks]) -> None:
 
 
 def _choose_start(masks: Sequence[AuditMasks]) -> AuditMasks | None:
-    options = [*range(len(masks)), None]
     chosen = st.selectbox(
-        "Begin with the mask of",
-        options,
-        format_func=lambda at: NOTHING if at is None else f"{masks[at].name} ({masks[at].kind})",
+        "Begin with",
+        [*range(len(masks)), NOTHING],
+        format_func=lambda at: f"{masks[at].name} ({masks[at].kind})" if isinstance(at, int) else at,
         key="audit-start",
         label_visibility="collapsed",
         width=300,
         help="The mask that you correct. It is not part of the audit before the image is finished.",
     )
-    return None if chosen is None else masks[chosen]
+    return masks[chosen] if isinstance(chosen, int) else None
 
 
 def _pane(dataset_id: str, image: Image, start: AuditMasks | None) -> Pane:
