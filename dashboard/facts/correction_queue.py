@@ -13,7 +13,9 @@ IN_DOUBT = 0.05
 
 @dataclass(frozen=True)
 class Place:
-    """An image's place: why it is here, None if it is not; its neighbours that are open; how many are, without it."""
+    """An image's place: why it is here, None if it is not; the image before it, finished or not, and the next that is
+    open; how many are open, without it.
+    """
 
     suggestion: Suggestion | None
     before: str | None
@@ -24,14 +26,13 @@ class Place:
 def place_in_queue(queue: Sequence[Suggestion], finished: Set[str], image_id: str) -> Place:
     """Return the place of an image. Images that were `finished` since the queue was computed are passed over."""
     at = next((index for index, each in enumerate(queue) if each.image_id == image_id), None)
-    earlier, later = ([], queue) if at is None else (queue[:at], queue[at + 1 :])
-    before = [each.image_id for each in earlier if each.image_id not in finished]
-    after = [each.image_id for each in later if each.image_id not in finished]
+    open_ = [each.image_id for each in queue if each.image_id not in finished and each.image_id != image_id]
+    later = queue if at is None else queue[at + 1 :]
     return Place(
         None if at is None else queue[at],
-        before[-1] if before else None,
-        after[0] if after else None,
-        len(before) + len(after),
+        queue[at - 1].image_id if at else None,
+        next((each.image_id for each in later if each.image_id in open_), None),
+        len(open_),
     )
 
 

@@ -26,6 +26,6 @@ def correct(
         image = next(image for image in datasets.images(session, dataset.id) if image.name == name)
     given = truth_of(installation, dataset, image.id).astype(np.uint8) if values is None else values
     drawn = stored_corrections.Drawn(image, given, image.correction_revision, "drawn", finished, mask_dice, mask_of)
-    return stored_corrections.store(
-        installation.files, corrections.committing(installation.database.writing), [drawn]
-    )[0]
+    return stored_corrections.store(installation.files, corrections.committing(installation.database.writing), [drawn])[
+        0
+    ]

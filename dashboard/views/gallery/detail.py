@@ -101,7 +101,7 @@ def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: De
             if image.uncertainty is not None:
                 st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
             st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
-        correct = correct_switch("correct")
+        correct = correct_switch("correct", usual=place is not None)
         st.markdown(f":gray[{where}] · {wording.escaped(image.name)}", width="content")
     return correct
 
