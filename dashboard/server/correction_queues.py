@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,11 +27,12 @@ log = logging.getLogger("maskloom.dashboard")
 @dataclass(frozen=True)
 class QueueState:
     """What is known of a queue: `suggestions` in order once it is not `busy`, and until then how many images of all
-    were seen. `error` is a sentence if it could not be computed."""
+    were seen, in `elapsed_s` seconds. `error` is a sentence if it could not be computed."""
 
     busy: bool
     seen: int = 0
     total: int = 0
+    elapsed_s: float = 0.0
     suggestions: tuple[Suggestion, ...] = ()
     error: str = ""
 
@@ -79,11 +81,12 @@ class CorrectionQueues:
 
     def _compute(self, entry: _Entry, queue: CorrectionQueue, dataset_id: str, masks: Masks) -> None:
         def tell(seen: int, total: int) -> None:
-            entry.state = QueueState(True, seen, total)
+            entry.state = QueueState(True, seen, total, time.monotonic() - began)
 
         state = QueueState(False, error="What to correct next could not be computed; the log says why.")
         try:
             with self._one_at_a_time:
+                began = time.monotonic()
                 with self._database.reading() as session:
                     rows = queue_rows(session, dataset_id, masks)
                 state = QueueState(False, suggestions=tuple(queue.suggestions(rows, MOST, tell)))

@@ -256,8 +256,8 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], *, key: str, x_ti
         )
     )
     figure.update_layout(hovermode="closest", showlegend=False)
-    figure.update_xaxes(range=[0, 1])
-    figure.update_yaxes(tickvals=positions, ticktext=names, range=[positions[-1] - 0.6, 0.6], showgrid=False)
+    figure.update_xaxes(range=[0, 1.01])
+    figure.update_yaxes(tickvals=positions, ticktext=names, range=[positions[-1] - 0.6, 0.6], zeroline=False)
     show(figure, key=key)
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts.correction_queue import Place, in_doubt, place_in_queue
-from dashboard.facts.wording import escaped
+from dashboard.facts.wording import duration, escaped, time_left
 from dashboard.server import resources
 from db import corrections
 from db.actors import Role
@@ -55,7 +55,9 @@ def _progress(dataset_id: str, masks: Masks) -> None:
     if not state.busy:
         st.rerun()
     share = state.seen / state.total if state.total else 0.0
-    st.progress(share, f"Choosing what is next … {share:.0%}", width=230)
+    left_s = time_left(state.seen, state.total, state.elapsed_s)
+    left = "" if left_s is None else f", {duration(left_s)} left"
+    st.progress(share, f"Choosing what is next … {share:.0%}{left}", width=300)
 
 
 def place_of(dataset_id: str, masks: Masks, image_id: str) -> Place | None:

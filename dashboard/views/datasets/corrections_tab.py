@@ -18,6 +18,7 @@ from engine.datasets.correction_files import paired, read_file
 from engine.imaging.codec import Limits
 
 LISTED = 500
+AT = st.column_config.DatetimeColumn(format="localized")
 AT_ONCE = 200
 
 
@@ -44,7 +45,7 @@ def corrections_tab(view: DatasetView) -> None:
             st.link_button("Download as PNG", urls.corrections_zip(view.id), icon=":material/download:")
         st.markdown("**Does it still learn?**")
         correction_progress(view.id, key="correction-progress")
-        st.dataframe([_line(row, names[row.image_id]) for row in newest], hide_index=True, height="content")
+        st.dataframe([_line(row, names[row.image_id]) for row in newest], hide_index=True, column_config={"At": AT})
         st.caption("All revisions of an image, and *Withdraw*, are in its editor under *⋯*.")
     if view.images:
         with st.expander("Import corrections", icon=":material/upload:"):
