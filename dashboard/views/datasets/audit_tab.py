@@ -123,6 +123,8 @@ def _scores(drawn: AuditSet, masks: Sequence[AuditMasks]) -> None:
     st.dataframe(rows, hide_index=True, column_config=numbers)
     if any(each.trained_on for each, _ in scored):
         st.caption("Scores of runs that were trained on images of the audit, before these were drawn, are too high.")
+    if any(each.classes for each, _ in scored):
+        st.caption("With several classes these are scores of foreground, whatever its class.")
     st.download_button("CSV", audit_csv(rows), "audit.csv", "text/csv", icon=":material/download:", key="audit-csv")
 
 
