@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from db import audit, datasets, exports, jobs, recipes, runs
+from db import audit, datasets, exports, jobs, recipes, retraining, runs
 from db.actors import Role
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
+from db.names import free_name
 
 
 class NotReady(ValueError):
@@ -127,6 +128,33 @@ def submit_train(
     run = runs.create(session, dataset, label_set_id, name, preset, config, code_version)
     audit.record(session, "trained", "run", run.id, run.name, f"dataset {dataset.name}")
     return run, _submit(session, run, JobKind.TRAIN, {"dataset": dataset.id, "run": run.id})
+
+
+def submit_retrain(session: Session, run_id: str, warm: bool, name: str, code_version: str) -> tuple[Run, Job]:
+    """Add a run with the settings of another that learns from all corrections so far, and the job that trains it.
+
+    It begins with the same weights as the other did, pretrained or random, or if `warm` with those that the other
+    ended with. An empty `name` is derived from that of the first run in the line.
+
+    Raises:
+        NameTaken: the name is too long or taken.
+        NotReady: nothing was corrected since; there are no weights to start from; or as for `submit_train`.
+    """
+    base = session.get_one(Run, run_id)
+    if not retraining.news(session, base):
+        raise NotReady(
+            f"No image was corrected since the run {base.name!r} began, so there is nothing new to learn. Correct some "
+            "masks first."
+        )
+    if warm:
+        _with_model(session, run_id)
+    config = base.config | {"data": base.config.get("data", {}) | {"corrections": True}}
+    name = name or free_name(session, Run, f"{retraining.first(session, base).name}, retrained")
+    run, job = submit_train(session, base.dataset_id, base.label_set_id, name, base.preset, config, code_version)
+    run.details = {"retrained": {"from": base.id, "warm": warm}}
+    if warm:
+        job.payload = job.payload | {"start": base.id}
+    return run, job
 
 
 def submit_measure(

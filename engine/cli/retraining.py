@@ -1,0 +1,70 @@
+"""`python -m engine retrain`: train a run again on everything that people corrected since, and compare both."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from db import retraining, submissions
+from db.models import Run
+from db.names import by_id_or_name
+from engine import VERSION
+from engine.cli.commands import AsJson, Installation, Name, app, print_result
+from engine.cli.run_report import run_result
+from engine.prediction import old_and_new
+
+
+@app.command()
+def retrain(
+    run: str,
+    warm: Annotated[
+        bool, typer.Option("--warm", help="Start from the last weights of the run, not as the run itself started.")
+    ] = False,
+    name: Name = None,
+    as_json: AsJson = False,
+):
+    """Train a new run with the settings of another on all corrections so far, and compare the two."""
+    installation = Installation()
+    with installation.database.writing() as session:
+        base = by_id_or_name(session, Run, run)
+        count = retraining.news(session, base)
+        new, job = submissions.submit_retrain(session, base.id, warm, name or "", VERSION)
+    installation.finish(job.id, as_json)
+    with installation.database.reading() as session:
+        new = session.get_one(Run, new.id)
+        result = run_result(session, new) | {"retrained": new.details["retrained"], "new_corrections": count}
+        pair = retraining.pair(session, new)
+        held_out = retraining.held_out(session, pair) if pair else []
+        audit = retraining.finished_audit(session, new.dataset_id)
+    found: list[old_and_new.Measure] = []
+    if pair is not None:
+        found = old_and_new.measures(installation.files, pair.old_set_id, pair.new_set_id, held_out, audit)
+    result["measures"] = [asdict(each) for each in found]
+    result["better"] = (new if found[0].prefers_new else base).id if found else None
+    images = "1 image was" if count == 1 else f"{count} images were"
+    lines = [f"{new.name!r}: {result['ended']} {images} corrected since {base.name!r} began."]
+    lines += [
+        f"  {old_and_new.IN_WORDS[each.reference]}: {each.old:.3f} before, {each.new:.3f} now, on {each.images} images "
+        "that neither network was trained on."
+        for each in found
+    ]
+    lines += _against_corrections(result["retrained"])
+    if found:
+        better = new.name if found[0].prefers_new else base.name
+        lines.append(f"  {better!r} is the better one by the first of these.")
+    print_result(result, as_json, "\n".join(lines))
+
+
+def _against_corrections(retrained: dict[str, Any]) -> list[str]:
+    if "changed" not in retrained:
+        return []
+    lines = [f"  {retrained['changed']} of {retrained['images']} masks changed."]
+    if retrained["corrected"]:
+        lines.insert(
+            0,
+            f"  Dice vs corrections: {retrained['old_dice']:.3f} before, {retrained['new_dice']:.3f} now, on "
+            f"{retrained['corrected']} corrected images, which the new network was trained on.",
+        )
+    return lines
