@@ -42,7 +42,9 @@ def retrain(
     if pair is not None:
         found = old_and_new.measures(installation.files, pair.old_set_id, pair.new_set_id, held_out, audit)
     result["measures"] = [asdict(each) for each in found]
-    result["better"] = (new if found[0].prefers_new else base).id if found else None
+    decisive = next((each for each in found if each.decides), None)
+    better = base if decisive and not decisive.prefers_new else new
+    result["better"] = better.id
     images = "1 image was" if count == 1 else f"{count} images were"
     lines = [f"{new.name!r}: {result['ended']} {images} corrected since {base.name!r} began."]
     lines += [
@@ -51,9 +53,10 @@ def retrain(
         for each in found
     ]
     lines += _against_corrections(result["retrained"])
-    if found:
-        better = new.name if found[0].prefers_new else base.name
-        lines.append(f"  {better!r} is the better one by the first of these.")
+    why = (
+        f"by {old_and_new.IN_WORDS[decisive.reference]}" if decisive else "as neither an audit nor truth says otherwise"
+    )
+    lines.append(f"  {better.name!r} is kept for predictions, {why}.")
     print_result(result, as_json, "\n".join(lines))
 
 

@@ -43,6 +43,11 @@ class Measure:
     new: float
 
     @property
+    def decides(self) -> bool:
+        """Whether it says which network is better. Labels may be wrong just where people corrected masks."""
+        return self.reference != "labels"
+
+    @property
     def prefers_new(self) -> bool:
         """Whether the newer network is the better one; a tie goes to it, because it knows more corrections."""
         return self.new >= self.old
