@@ -70,11 +70,19 @@ def _retrain(head: RunHead, status: LiveStatus, new: int) -> None:
 def comparisons(head: RunHead) -> None:
     """Draw the run beside the one that it was trained again from, and beside the newest that came from it."""
     with database().reading() as session:
-        later = retraining.newest(session, head.id)
-    for run_id in [head.id, *([later.id] if later is not None else [])]:
-        found = old_and_new(run_id)
-        if found is not None:
-            _comparison(found)
+        run, later = session.get(Run, head.id), retraining.newest(session, head.id)
+        earlier = retraining.origin(session, run) if run is not None else None
+        warm = run is not None and earlier is not None and run.details["retrained"]["warm"]
+    found = {run_id: old_and_new(run_id) for run_id in (head.id, later.id if later is not None else None) if run_id}
+    if earlier is not None and found[head.id] is None:
+        begun = ", beginning with its last weights" if warm else ""
+        st.caption(
+            f"Trains **{wording.escaped(earlier.name)}** again with all corrections{begun}. Once it has masks, both "
+            "are compared here."
+        )
+    for each in found.values():
+        if each is not None:
+            _comparison(each)
 
 
 def _comparison(found: OldAndNew) -> None:

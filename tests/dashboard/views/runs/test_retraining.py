@@ -131,3 +131,4 @@ def test_a_run_that_was_trained_again_without_masks_yet_has_no_comparison(instal
     for run in (old, new):
         app = open_page(PAGE, run=run.id)
         assert not app.exception and "Old against new" not in texts(app)
+    assert "Trains **net** again with all corrections. Once it has masks, both are compared here." in texts(app)
