@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, null, select
 from sqlalchemy.orm import Session, aliased
 
 from db import audit, corrections, recipes, runs
@@ -82,17 +82,18 @@ def held_out(session: Session, pair: Pair) -> Sequence[Row[Any]]:
     """Return (image_id, old_truth, new_truth, old_label, new_label) of the images that neither run was trained on.
 
     These are Dice against truth and agreement with the pseudo-label at threshold 0.5, None where there is no such
-    reference; no image of them has been corrected, unless it is one of the audit.
+    reference or each run has labels of its own; no image of them has been corrected, unless it is one of the audit.
     """
     new = aliased(Prediction)
+    same_labels = pair.old.label_set_id == pair.new.label_set_id
     query = (
         _both(
             pair,
             Prediction.image_id,
             Prediction.truth_dice.label("old_truth"),
             new.truth_dice.label("new_truth"),
-            Prediction.label_dice.label("old_label"),
-            new.label_dice.label("new_label"),
+            (Prediction.label_dice if same_labels else null()).label("old_label"),
+            (new.label_dice if same_labels else null()).label("new_label"),
             new=new,
         )
         .where(Prediction.split != "train", new.split != "train")

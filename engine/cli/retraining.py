@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from db import retraining, submissions
-from db.models import Run
+from db.models import LabelSet, Run
 from db.names import by_id_or_name
 from engine import VERSION
 from engine.cli.commands import AsJson, Installation, Name, app, print_result
 from engine.cli.run_report import run_result
+from engine.labelling.base import learns_from_corrections
 from engine.prediction import old_and_new
 
 
@@ -25,12 +26,16 @@ def retrain(
     name: Name = None,
     as_json: AsJson = False,
 ):
-    """Train a new run with the settings of another on all corrections so far, and compare the two."""
+    """Train a new run with the settings of another on all corrections so far, and compare the two.
+
+    Labels that learn from corrections are computed anew first.
+    """
     installation = Installation()
     with installation.database.writing() as session:
         base = by_id_or_name(session, Run, run)
         count = retraining.news(session, base)
-        new, job = submissions.submit_retrain(session, base.id, warm, name or "", VERSION)
+        anew = base.label_set_id and learns_from_corrections(session.get_one(LabelSet, base.label_set_id).method)
+        new, job = submissions.submit_retrain(session, base.id, warm, name or "", VERSION, bool(anew))
     installation.finish(job.id, as_json)
     with installation.database.reading() as session:
         new = session.get_one(Run, new.id)

@@ -20,6 +20,7 @@ from engine.datasets import truth
 from engine.datasets.split import split
 from engine.imaging import class_maps
 from engine.imaging.corrections import leaves_out
+from engine.labelling import job as label
 from engine.network.loaded import load_best
 from engine.prediction import old_and_new
 from engine.prediction.job import predict_dataset
@@ -49,9 +50,10 @@ DROPPED = "dropped"
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
-    """Train the run that the payload names: {"dataset", "run", "start"?}.
+    """Train the run that the payload names: {"dataset", "run", "start"?, "label_set"?}.
 
     `start` is the run with whose best weights the first epoch begins, in place of random or pretrained ones.
+    `label_set` is to be computed first: the run's own, which has no masks yet.
     Returns {"ended", "reason", "epochs", "best_epoch", "val_dice", "val_iou", "train_seconds"} and the result of the
     prediction. A run that was interrupted or stopped goes on after its last finished epoch. A stopped run is predicted
     too, so that its gallery is complete.
@@ -71,6 +73,10 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         chosen = session.get_one(Run, job.payload["run"])
         dataset = session.get_one(Dataset, chosen.dataset_id)
         images = datasets.images(session, dataset.id)
+    if "label_set" in job.payload:
+        label.run(job, context)
+        with context.writing() as session:
+            session.get_one(LabelSet, job.payload["label_set"]).job_id = None  # whole, while this job goes on
     config = parse(RunConfig, chosen.config)
     context.artifacts.delete_unfinished(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
     rows = _split_rows(context, chosen, config, images)

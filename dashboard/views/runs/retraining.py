@@ -11,10 +11,11 @@ from dashboard.server.resources import database, launcher
 from dashboard.server.retrainings import old_and_new
 from dashboard.views.runs.facts import LiveStatus, RunHead
 from db import jobs, retraining, submissions
-from db.models import Run
+from db.models import LabelSet, Run
 from db.names import NameTaken
 from db.submissions import NotReady
 from engine import VERSION
+from engine.labelling.base import learns_from_corrections
 from engine.prediction.old_and_new import IN_WORDS
 
 NOTHING_NEW = "No image was corrected since this run began. Open an image in the gallery and switch on Correct."
@@ -22,8 +23,11 @@ NOTHING_NEW = "No image was corrected since this run began. Open an image in the
 
 def retrain_button(head: RunHead, status: LiveStatus) -> None:
     """Draw the button that trains a run again, with the number of images that were corrected since."""
+    anew = False
     with database().reading() as session:
         run = session.get(Run, head.id)
+        if head.label_set_id:
+            anew = learns_from_corrections(session.get_one(LabelSet, head.label_set_id).method)
         new = retraining.news(session, run) if run is not None else 0
         latest = retraining.newest(session, head.id)
         job = jobs.find(session, latest.job_id) if latest is not None else None
@@ -36,11 +40,11 @@ def retrain_button(head: RunHead, status: LiveStatus) -> None:
     if rights.button(
         label, icon=":material/autorenew:", disabled=bool(problem), help=problem or None, key="run-retrain"
     ):
-        _retrain(head, status, new)
+        _retrain(head, status, new, anew)
 
 
 @st.dialog("Retrain with corrections")
-def _retrain(head: RunHead, status: LiveStatus, new: int) -> None:
+def _retrain(head: RunHead, status: LiveStatus, new: int, anew: bool) -> None:
     corrected = f"{wording.count(new, 'image').capitalize()} {'was' if new == 1 else 'were'} corrected since"
     st.markdown(
         f"{corrected} **{wording.escaped(head.name)}** began. A new run with the same settings learns from all "
@@ -52,13 +56,18 @@ def _retrain(head: RunHead, status: LiveStatus, new: int) -> None:
         help="Else it starts as this run did. A network that is trained on and on tends to forget what it knew.",
         key="run-retrain-warm",
     )
+    notes = []
+    if anew:
+        notes.append("Its labels learn from corrections, so they are computed anew first, as another label set.")
     if status.seconds is not None:
-        st.caption(f"This run took {wording.duration(status.seconds)} to train; expect about as long.")
+        notes.append(f"This run took {wording.duration(status.seconds)} to train; expect about as long.")
+    if notes:
+        st.caption(" ".join(notes))
     if not st.button("Retrain", type="primary", icon=":material/play_arrow:", key="run-retrain-go"):
         return
     try:
         with database().writing() as session:
-            run, job = submissions.submit_retrain(session, head.id, warm, "", VERSION)
+            run, job = submissions.submit_retrain(session, head.id, warm, "", VERSION, anew)
     except (NameTaken, NotReady) as error:
         st.error(wording.escaped(str(error)), icon=":material/error:")
         return
@@ -88,12 +97,17 @@ def comparisons(head: RunHead) -> None:
 def _comparison(found: OldAndNew) -> None:
     old, new = wording.escaped(found.old_name), wording.escaped(found.new_name)
     with st.container(border=True, key=f"old-and-new-{found.new_id}"):
-        st.markdown("**Old against new:** before and after training with corrections")
-        lines = [f"| | Images | {old} | {new} |", "|:--|--:|--:|--:|"]
+        st.markdown(f"**Old against new:** *{old}* before, and *{new}* after training with corrections")
+        lines = ["| | Images | Old | New |", "|:--|--:|--:|--:|"]
         lines += [_row(IN_WORDS[each.reference], each.images, each.old, each.new) for each in found.measures]
         if found.old_dice is not None and found.new_dice is not None:
             lines.append(
-                _row("Dice vs corrections :small[(trained on)]", found.corrected, found.old_dice, found.new_dice)
+                _row(
+                    "Dice vs corrections :small[(the new one learned them)]",
+                    found.corrected,
+                    found.old_dice,
+                    found.new_dice,
+                )
             )
         st.markdown("\n".join(lines) if lines[2:] else "They share no image that neither was trained on.")
         with st.container(horizontal=True, vertical_alignment="center"):

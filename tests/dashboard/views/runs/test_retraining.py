@@ -78,7 +78,7 @@ def test_old_and_new_are_shown_on_both_pages_and_predict_starts_with_the_better(
         assert not app.exception
         shown = texts(app)
         assert "| Dice vs truth | 2 |" in shown
-        assert "| Dice vs corrections :small[(trained on)] | 2 | 0.500 | 0.750 :green[+0.250] |" in shown
+        assert "| Dice vs corrections :small[(the new one learned them)] | 2 | 0.500 | 0.750 :green[+0.250] |" in shown
         assert "4 of 6 masks changed" in shown and "is no test of it" in shown
         assert "*Predict* starts with **net**: Dice vs truth is" in shown
     predict = open_page("views/predict/page.py")
