@@ -55,7 +55,7 @@ class OldAndNew:
     def reason(self) -> str:
         """Why it is preferred, as the end of a sentence."""
         if self.kept_id:
-            return "somebody chose it here"
+            return "somebody prefers it"
         if (found := self.decisive) is None:
             return "it knows more corrections, and neither an audit nor truth says that it is worse"
         words = IN_WORDS[found.reference]

@@ -86,7 +86,7 @@ def test_old_and_new_are_shown_on_both_pages_and_predict_starts_with_the_better(
     assert "*net, retrained* was trained again from it, and this one is preferred: Dice vs truth is" in texts(predict)
 
     app.button(key=f"prefer-{new.id}").click().run()
-    assert "*Predict* starts with **net, retrained**: somebody chose it here" in texts(app)
+    assert "*Predict* starts with **net, retrained**: somebody prefers it" in texts(app)
     assert open_page("views/predict/page.py").selectbox("predict-run").value == new.id
     assert open_page("views/predict/page.py", run=old.id).selectbox("predict-run").value == old.id, "the user's choice"
 
