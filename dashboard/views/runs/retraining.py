@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.facts.retraining import OldAndNew
-from dashboard.server.resources import database, launcher
+from dashboard.server import resources
 from dashboard.server.retrainings import old_and_new
 from dashboard.views.runs.facts import LiveStatus, RunHead
 from db import jobs, retraining, submissions
@@ -24,7 +24,7 @@ NOTHING_NEW = "No image was corrected since this run began. Open an image in the
 def retrain_button(head: RunHead, status: LiveStatus) -> None:
     """Draw the button that trains a run again, with the number of images that were corrected since."""
     anew = False
-    with database().reading() as session:
+    with resources.database().reading() as session:
         run = session.get(Run, head.id)
         if head.label_set_id:
             anew = learns_from_corrections(session.get_one(LabelSet, head.label_set_id).method)
@@ -66,19 +66,19 @@ def _retrain(head: RunHead, status: LiveStatus, new: int, anew: bool) -> None:
     if not st.button("Retrain", type="primary", icon=":material/play_arrow:", key="run-retrain-go"):
         return
     try:
-        with database().writing() as session:
+        with resources.database().writing() as session:
             run, job = submissions.submit_retrain(session, head.id, warm, "", VERSION, anew)
     except (NameTaken, NotReady) as error:
         st.error(wording.escaped(str(error)), icon=":material/error:")
         return
-    launcher().submit(job.id)
+    resources.launcher().submit(job.id)
     st.query_params["run"] = run.id
     st.rerun()
 
 
 def comparisons(head: RunHead) -> None:
     """Draw the run beside the one that it was trained again from, and beside the newest that came from it."""
-    with database().reading() as session:
+    with resources.database().reading() as session:
         run, later = session.get(Run, head.id), retraining.newest(session, head.id)
         earlier = retraining.origin(session, run) if run is not None else None
         warm = run is not None and earlier is not None and run.details["retrained"]["warm"]
@@ -151,5 +151,5 @@ def _explained(found: OldAndNew) -> str:
 
 
 def _keep(new_id: str, kept_id: str) -> None:
-    with database().writing() as session:
+    with resources.database().writing() as session:
         retraining.keep(session, new_id, kept_id)
