@@ -70,17 +70,19 @@ def inject(
 
 
 @app.command()
-def corrections(faults: int = 50, seed: int = 1) -> list[dict[str, Any]]:
+def corrections(
+    faults: int = 50, seed: int = 1, kind: Annotated[str | None, typer.Option(help="One kind; default: all.")] = None
+) -> list[dict[str, Any]]:
     """Break things while a mouse draws in Chromium: strokes of how many faults were kept, for each kind."""
     with tempfile.TemporaryDirectory(prefix="faults-") as folder, Rig(Path(folder)) as rig, chromium() as browser:
         rig.start_app()
-        outcomes = correction_faults.inject(rig, browser, faults, seed)
+        outcomes = correction_faults.inject(rig, browser, faults, seed, kind)
     for each in outcomes:
         note(f"{each.kind}, {each.strokes} strokes: {each.fault}: {'; '.join(each.broken) or 'nothing lost'}")
     rows = [
-        {"kind": kind, "injected": len(of_kind), "nothing lost": sum(not each.broken for each in of_kind)}
-        for kind in correction_faults.KINDS
-        if (of_kind := [each for each in outcomes if each.kind == kind])
+        {"kind": name, "injected": len(of_kind), "nothing lost": sum(not each.broken for each in of_kind)}
+        for name in correction_faults.KINDS
+        if (of_kind := [each for each in outcomes if each.kind == name])
     ]
     return Failed(rows) if any(each.broken for each in outcomes) else rows
 

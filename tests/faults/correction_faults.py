@@ -10,6 +10,7 @@ that is killed, what the page had called saved must be there, and nothing but wh
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import subprocess
@@ -17,7 +18,7 @@ import sys
 from dataclasses import dataclass, field
 
 import numpy as np
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Error, Page, expect
 
 from db import corrections, datasets
 from db.models import Image
@@ -87,13 +88,15 @@ class Correcting:
 
         self.page.on("dialog", stay)
         self.page.close(run_before_unload=True)
-        self.page.wait_for_timeout(300) if not self.page.is_closed() else None
+        with contextlib.suppress(Error):  # that it is closed
+            while not self.asked:
+                self.page.wait_for_timeout(50)
         if self.asked:
             self.until_saved()
 
 
-def inject(rig: Rig, browser: Browser, faults: int, seed: int) -> list[Outcome]:
-    """Inject faults of all kinds in turn, on an installation whose app runs."""
+def inject(rig: Rig, browser: Browser, faults: int, seed: int, only: str | None = None) -> list[Outcome]:
+    """Inject faults of all kinds in turn, or `only` of one, on an installation whose app runs."""
     pairs = [disc(SIDE_PX, 50, seed=number) for number in range(faults)]
     dataset = add_dataset(rig.installation, "discs", pairs)
     run = add_run(rig.installation, dataset, "run", label_set_id=add_label_set(rig.installation, dataset))
@@ -101,7 +104,7 @@ def inject(rig: Rig, browser: Browser, faults: int, seed: int) -> list[Outcome]:
         images = datasets.images(session, dataset.id)
     outcomes = []
     for number, image in enumerate(images):
-        kind = list(KINDS)[number % len(KINDS)]
+        kind = only or list(KINDS)[number % len(KINDS)]
         address = f"{rig.address}/gallery?run={run.id}&image={image.id}&sort=Name&correct=true"
         outcomes.append(_one(rig, browser, image, address, kind, random.Random(f"{seed}/{number}")))
     return outcomes
