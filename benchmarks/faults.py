@@ -3,6 +3,7 @@
     python -m benchmarks.faults inject --faults 200 --seed 1           # about half an hour on two idle cores
     python -m benchmarks.faults inject --seed 1 --only 17              # the one that broke, once more
     python -m benchmarks.faults inject --faults 20 --kind "disk full" --keep FOLDER
+    python -m benchmarks.faults corrections            # while somebody draws
 
 Each fault is injected into one job: import, label, train, predict or export. Then all invariants of
 `tests/faults/invariants.py` are checked, the job is resumed or retried until it has finished, and they are checked
@@ -29,6 +30,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.harness import Failed, note, suite
+from tests.faults import correction_faults
 from tests.faults.browser import press
 from tests.faults.episodes import Episodes, Outcome
 from tests.faults.kinds import KINDS, Kind
@@ -64,6 +66,24 @@ def inject(
             note(f"Repeat with --seed {seed} --only {each.number}: {line(each)}")
     rows = [row(each.name, [outcome for outcome in outcomes if outcome.kind == each.name]) for each in KINDS]
     rows.append(row("all", outcomes))
+    return Failed(rows) if any(each.broken for each in outcomes) else rows
+
+
+@app.command()
+def corrections(
+    faults: int = 50, seed: int = 1, kind: Annotated[str | None, typer.Option(help="One kind; default: all.")] = None
+) -> list[dict[str, Any]]:
+    """Break things while a mouse draws in Chromium: strokes of how many faults were kept, for each kind."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder, Rig(Path(folder)) as rig, chromium() as browser:
+        rig.start_app()
+        outcomes = correction_faults.inject(rig, browser, faults, seed, kind)
+    for each in outcomes:
+        note(f"{each.kind}, {each.strokes} strokes: {each.fault}: {'; '.join(each.broken) or 'nothing lost'}")
+    rows = [
+        {"kind": name, "injected": len(of_kind), "nothing lost": sum(not each.broken for each in of_kind)}
+        for name in correction_faults.KINDS
+        if (of_kind := [each for each in outcomes if each.kind == name])
+    ]
     return Failed(rows) if any(each.broken for each in outcomes) else rows
 
 

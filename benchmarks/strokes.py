@@ -46,6 +46,7 @@ app = suite(__doc__)
 class Seen:
     """An image with its truth, bool (H, W), and at its working size what is known of it and marked on it."""
 
+    name: str
     features: Features
     full: np.ndarray
     truth: np.ndarray
@@ -114,39 +115,58 @@ def read(image: Path, truth: Path, foreground: int, backbone: Path | None, cache
         kept.write_bytes(features.to_bytes())
     full = read_truth(truth.read_bytes()).values >= foreground
     small = cv2.resize(full.astype(np.float32), features.labels.shape[::-1], interpolation=cv2.INTER_AREA) >= 0.5
-    return Seen(features, full, small)
+    return Seen(image.stem, features, full, small)
 
 
-def simulate(seen: Sequence[Seen], automatic: str, strokes: int, seed: int) -> dict[str, float]:
-    """Return Dice after each number of strokes, and the mean time of a fit and of a mask in seconds."""
-    rng = np.random.default_rng(seed)
-    order = [replace(seen[index]) for index in rng.permutation(len(seen))]
-    pool, others = order[:POOL], order[POOL:]
-    if not others:
-        raise SystemExit(f"The person sees {POOL} images, so more are needed to score. Got {len(seen)}.")
-    model: StrokeModel | None = None
-    fits, draws = [], []
+class Person:
+    """Somebody who sees POOL of the images, and marks the worst error of LOOKS of them, again and again."""
 
-    def drawn(each: Seen) -> np.ndarray:
+    def __init__(self, seen: Sequence[Seen], automatic: str, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        order = [replace(seen[index]) for index in self._rng.permutation(len(seen))]
+        self.pool, self.others = order[:POOL], order[POOL:]
+        self.start = automatic
+        self.model: StrokeModel | None = None
+        self.fits: list[float] = []
+        self.draws: list[float] = []
+
+    def start_from(self, name: str, masks: Sequence[np.ndarray]) -> None:
+        """Show other masks of the pool, uint8 (H, W), from now on. What is marked stays."""
+        for each, levels in zip(self.pool, masks, strict=True):
+            each.features = replace(each.features, starts={name: levels})
+        self.start, self.model = name, None
+
+    def mask(self, each: Seen) -> np.ndarray:
+        """Return the foreground probability (H, W) that is shown of an image now."""
+        model = self.model
         if model is None:
-            return each.features.starts[automatic] / np.float32(255)
-        return timed(draws, lambda: predict(model, each.features).probability)
+            return each.features.starts[self.start] / np.float32(255)
+        return timed(self.draws, lambda: predict(model, each.features).probability)
 
-    row: dict[str, float] = {"images": len(others)}
-    for count in range(strokes + 1):
-        if count in MARKS:
-            row[f"after {count}"] = statistics.fmean(full_dice(drawn(each), each.full) for each in others)
-        if count == strokes:
-            break
-        looked_at = [pool[index] for index in rng.permutation(len(pool))[:LOOKS]]
-        masks = [metrics.to_mask(drawn(each), 0.5) for each in looked_at]
+    def stroke(self) -> None:
+        """Mark one error. All masks follow."""
+        looked_at = [self.pool[index] for index in self._rng.permutation(len(self.pool))[:LOOKS]]
+        masks = [metrics.to_mask(self.mask(each), 0.5) for each in looked_at]
         scores = [metrics.dice(mask, each.truth) for mask, each in zip(masks, looked_at, strict=True)]
         for index in np.argsort(scores, kind="stable"):
             if mark(masks[index], looked_at[index]):
                 break
-        samples = [(each.features, each.marks) for each in pool]
-        model = timed(fits, lambda samples=samples: fit(samples, np.random.default_rng(0)))
-    return row | {"fit_s": statistics.median(fits), "mask_s": statistics.median(draws)}
+        samples = [(each.features, each.marks) for each in self.pool]
+        self.model = timed(self.fits, lambda: fit(samples, np.random.default_rng(0)))
+
+
+def simulate(seen: Sequence[Seen], automatic: str, strokes: int, seed: int) -> dict[str, float]:
+    """Return Dice after each number of strokes, and the mean time of a fit and of a mask in seconds."""
+    person = Person(seen, automatic, seed)
+    if not person.others:
+        raise SystemExit(f"The person sees {POOL} images, so more are needed to score. Got {len(seen)}.")
+    row: dict[str, float] = {"images": len(person.others)}
+    for count in range(strokes + 1):
+        if count in MARKS:
+            row[f"after {count}"] = statistics.fmean(full_dice(person.mask(each), each.full) for each in person.others)
+        if count < strokes:
+            person.stroke()
+    return row | {"fit_s": statistics.median(person.fits), "mask_s": statistics.median(person.draws)}
 
 
 def full_dice(probability: np.ndarray, truth: np.ndarray) -> float:

@@ -108,8 +108,9 @@ def _queued(kinds: Collection[str] | None) -> list[ColumnElement[bool]]:
 
 
 def uses_run(job: Job, run_ids: Collection[str]) -> bool:
-    """Whether a job works with one of the runs: trains it, or predicts with it."""
-    return not {job.payload.get("run"), *job.payload.get("also", [])}.isdisjoint(run_ids)
+    """Whether a job works with one of the runs: trains it, starts from its weights, or predicts with it."""
+    payload = job.payload
+    return not {payload.get("run"), payload.get("start"), *payload.get("also", [])}.isdisjoint(run_ids)
 
 
 def _mine(job_id: str, attempt: int) -> Update:

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from db import audit, datasets, exports, jobs, recipes, runs
+from db import audit, datasets, exports, jobs, recipes, retraining, runs
 from db.actors import Role
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
+from db.names import free_name
 
 
 class NotReady(ValueError):
@@ -123,10 +124,47 @@ def submit_train(
             masks yet, or all of them are dropped; or the number of classes does not fit.
     """
     dataset = _with_targets(session, dataset_id, label_set_id)
-    config = _with_classes(session, dataset, label_set_id, config)
-    run = runs.create(session, dataset, label_set_id, name, preset, config, code_version)
-    audit.record(session, "trained", "run", run.id, run.name, f"dataset {dataset.name}")
-    return run, _submit(session, run, JobKind.TRAIN, {"dataset": dataset.id, "run": run.id})
+    return _submit_run(session, dataset, label_set_id, name, preset, config, code_version)
+
+
+def submit_retrain(
+    session: Session, run_id: str, warm: bool, name: str, code_version: str, labels_anew: bool = False
+) -> tuple[Run, Job]:
+    """Add a run with the settings of another that learns from all corrections so far, and the job that trains it.
+
+    It begins with the same weights as the other did, pretrained or random, or if `warm` with those that the other
+    ended with. With `labels_anew` the job first computes another label set with the recipe of the other run's, which
+    learns from the corrections, too. An empty `name` is derived from that of the first run in the line.
+
+    Raises:
+        NameTaken: the name is too long or taken.
+        NotReady: nothing was corrected since; there are no weights to start from; or as for `submit_train`.
+    """
+    base = session.get_one(Run, run_id)
+    if not retraining.news(session, base):
+        raise NotReady(
+            f"No image was corrected since the run {base.name!r} began, so there is nothing new to learn. Correct some "
+            "masks first."
+        )
+    if warm:
+        _with_model(session, run_id)
+    first = retraining.first(session, base)
+    name = name or free_name(session, Run, f"{first.name}, retrained")
+    config = base.config | {"data": base.config.get("data", {}) | {"corrections": True}}
+    dataset, label_set_id = _with_targets(session, base.dataset_id, base.label_set_id), base.label_set_id
+    if labels_anew and base.label_set_id and first.label_set_id:
+        before = session.get_one(LabelSet, base.label_set_id)
+        wish = session.get_one(LabelSet, first.label_set_id).name
+        recipe = before.method, before.params, before.seed, code_version
+        label_set = recipes.create(session, dataset, free_name(session, LabelSet, wish), *recipe)
+        label_set.classes, label_set_id = before.classes, label_set.id
+    run, job = _submit_run(session, dataset, label_set_id, name, base.preset, config, code_version)
+    run.details = {"retrained": {"from": base.id, "warm": warm}}
+    if warm:
+        job.payload = job.payload | {"start": base.id}
+    if label_set_id != base.label_set_id:
+        label_set.job_id, job.payload = job.id, job.payload | {"label_set": label_set_id}
+    return run, job
 
 
 def submit_measure(
@@ -312,3 +350,18 @@ def _submit(session: Session, owner: Any, kind: JobKind, payload: dict[str, Any]
     owner.job_id = job.id
     session.flush()
     return job
+
+
+def _submit_run(
+    session: Session,
+    dataset: Dataset,
+    label_set_id: str | None,
+    name: str,
+    preset: str,
+    config: dict[str, Any],
+    code_version: str,
+) -> tuple[Run, Job]:
+    config = _with_classes(session, dataset, label_set_id, config)
+    run = runs.create(session, dataset, label_set_id, name, preset, config, code_version)
+    audit.record(session, "trained", "run", run.id, run.name, f"dataset {dataset.name}")
+    return run, _submit(session, run, JobKind.TRAIN, {"dataset": dataset.id, "run": run.id})

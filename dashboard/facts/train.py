@@ -247,7 +247,7 @@ def idle_settings(teacher: Teacher) -> dict[str, str]:
     one = {} if teacher.classes else {"training.class_weights": "There is only one class, so this has no effect."}
     if teacher.key != TRUTH:
         return one
-    sure = "Truth masks are used unchanged, so this has no effect."
+    sure = "Truth masks are certain, so this has no effect."
     doubted = ("training.confidence_weights", "training.ignore_band", "data.quality_weights", "data.drop_worst")
     rounds = "Truth masks need no correction, so there is only one round."
     return dict.fromkeys(doubted, sure) | {"self_training": rounds} | one

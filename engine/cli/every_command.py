@@ -13,6 +13,7 @@ from engine.cli import (
     measuring,
     people,
     queueing,
+    retraining,
 )
 from engine.cli.commands import app
 
@@ -30,4 +31,5 @@ __all__ = [
     "measuring",
     "people",
     "queueing",
+    "retraining",
 ]

@@ -159,8 +159,8 @@ class DataParams(Params):
     corrections: bool = Field(
         True,
         title="Use corrections",
-        description="Lay what people corrected over the masks of the label set. Corrected images are always trained "
-        "on, with full weight.",
+        description="Lay what people corrected over the masks to train on, truth as well. Corrected images are always "
+        "trained on, with full weight.",
     )
 
 

@@ -96,6 +96,11 @@ def find_method(name: str) -> Method:
     return methods()[name]
 
 
+def learns_from_corrections(name: str) -> bool:
+    """Return whether the masks of a method are others once more is corrected; not those that were imported."""
+    return name in methods() and methods()[name].learns_from_corrections
+
+
 def fit_sample(dataset: Sequence[T], method: Method) -> list[T]:
     """Return the images of a dataset, in its order, that `method` analyses: at most `fit_images`, evenly spread."""
     count = min(len(dataset), method.fit_images)

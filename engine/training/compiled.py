@@ -25,12 +25,16 @@ FAST_LAYERS = {"BatchNormalization": FusedBatchNormalization, "Activation": Plan
 
 
 def training_model(
-    config: RunConfig, pretrained: bool = True, class_weights: Sequence[float] | None = None
+    config: RunConfig,
+    pretrained: bool = True,
+    class_weights: Sequence[float] | None = None,
+    start: keras.Model | None = None,
 ) -> keras.Model:
     """Return the network compiled for training, in the precision that suits this machine.
 
     `class_weights` are those of `engine.network.losses.loss_of`. Without `pretrained` the encoder's weights are not
-    loaded, for a network whose weights are restored anyway.
+    loaded, for a network whose weights are restored anyway. `start` is a network of the same shape whose weights this
+    one begins with.
 
     Raises:
         EncoderWeightsError: the pretrained weights are not available.
@@ -40,6 +44,8 @@ def training_model(
         model = network(config.model, training.seed, machine.precision, FAST_LAYERS)
         if pretrained and pretrained_weights(config):
             load_encoder_weights(model, config.model.encoder_weights)
+        if start is not None:  # before the optimizer, whose moving average begins with the weights
+            model.set_weights(start.get_weights())
         model.compile(
             _optimizer(training, machine.precision),
             loss_of(training, class_weights),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.core.run_config import RunConfig
-from engine.imaging import metrics
+from engine.imaging import corrections, metrics
 from engine.imaging.class_maps import resize_classes, to_classes
 from engine.imaging.codec import decode_png, encode_png, resize_probability
 from engine.labelling.quality import appearance
@@ -57,7 +57,8 @@ def correct(
     The masks, refined at the edges of the image, are written to `masks`/masks. With `ahead`, labels for the next round
     are written to `ahead`/labels: a moving average of the old label and the network's probability, refined likewise,
     with their quality in `ahead`/quality.json. With several classes, those of masks and labels are in classes/ below:
-    a pixel of a new label has the class that contributes more to its average.
+    a pixel of a new label has the class that contributes more to its average. What a person drew is as drawn in every
+    label.
     """
     scores: list[_Scores] = []
     images = (decode_png(sample.image.read_bytes()) for sample in samples)
@@ -91,9 +92,11 @@ def _correct_one(config: RunConfig, sample: Sample, prediction: Prediction, mask
     label = metrics.u8_to_probability(decode_png(sample.target.read_bytes()))
     if label.shape != probability.shape:
         label = resize_probability(label, probability.shape)
-    taught = None
+    drawn = None if sample.correction is None else decode_png(sample.correction.read_bytes())
+    label, taught = _as_drawn(label, drawn), None
     if prediction.classes is not None and sample.classes is not None:
         taught = resize_classes(decode_png(sample.classes.read_bytes()), probability.shape)
+        taught = taught if drawn is None else corrections.over_classes(taught, drawn)
     agreement = _agreement(
         to_classes(probability, prediction.classes, 0.5),
         to_classes(label, taught, 0.5),
@@ -104,14 +107,22 @@ def _correct_one(config: RunConfig, sample: Sample, prediction: Prediction, mask
     new_quality = 0.0
     if ahead:
         blend = params.keep * label + (1 - params.keep) * probability
-        new = refined(image, blend, params.refine, np.random.default_rng(SEED))
+        new = _as_drawn(refined(image, blend, params.refine, np.random.default_rng(SEED)), drawn)
         classes = prediction.classes
         if classes is not None and taught is not None:
             kept = (params.keep * label > (1 - params.keep) * probability) & (taught > 0)
             classes = np.where(kept, taught, classes)
+            classes = classes if drawn is None else corrections.over_classes(classes, drawn)
         _write(ahead, label_path(sample.id), new, classes)
         new_quality = appearance(image, new)
     return _Scores(appearance(image, label), appearance(image, mask), new_quality, agreement)
+
+
+def _as_drawn(label: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+    """Return a label, float32 (H, W) in [0, 1], certain where a person drew something that is not to be ignored."""
+    if drawn is None:
+        return label
+    return metrics.u8_to_probability(corrections.over_levels(metrics.probability_to_u8(label), drawn))
 
 
 def _agreement(masks: np.ndarray, labels: np.ndarray, classes: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from engine.core.run_config import RunConfig
 from engine.network.encoder_weights import EncoderWeightsError
+from engine.network.inference import ModelError
 from engine.network.networks import network
 from engine.store.disk import replacing, zip_is_whole
 from engine.training import callbacks as steps
@@ -55,11 +56,15 @@ def fit(
     folder: Path,
     hooks: Hooks | None = None,
     probes_in: Path | None = None,
+    start: Callable[[], keras.Model] | None = None,
 ) -> FitResult:
     """Train, and write best.keras and last.keras to `folder`, and predictions for probe images there or to `probes_in`.
 
     If an earlier attempt in the folder was interrupted or stopped, it is resumed after its last finished epoch, with
     its weights, optimizer, learning rate and state of early stopping. A run that has ended is not trained again.
+
+    Args:
+        start: loads the network whose weights the first epoch begins with, in place of the usual ones.
 
     Raises:
         TrainingError: nothing to train on, a damaged file, or a loss that became NaN before any epoch was done.
@@ -80,9 +85,13 @@ def fit(
     began = time.monotonic() - state.seconds
     with prepared(samples, config, folder, hooks.on_prepare) as (train, validation):
         try:
-            model = training_model(config, not arrays, class_weights(config.training.class_weights, train))
+            begin = start() if start and not arrays else None
+            fresh = not arrays and begin is None
+            model = training_model(config, fresh, class_weights(config.training.class_weights, train), begin)
         except EncoderWeightsError as error:
             raise TrainingError(str(error)) from None
+        except ModelError as error:
+            raise TrainingError(f"There are no weights to start from. {error}") from None
         _restore(model, arrays)
         hooks.on_start(state.epoch)
         _train(config, model, train, validation, state, stored, hooks, began)

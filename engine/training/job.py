@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from db import corrections, datasets, recipes, rounds, runs
+from db import corrections, datasets, recipes, retraining, rounds, runs
 from db.models import Correction, Dataset, Image, Job, JobKind, LabelSet, Run
 from engine.core import machine
 from engine.core.parameters import parse
@@ -18,10 +19,14 @@ from engine.core.run_parameters import SelfTrainingParams
 from engine.datasets import truth
 from engine.datasets.split import split
 from engine.imaging import class_maps
-from engine.imaging.corrections import classes_drawn, leaves_out
+from engine.imaging.corrections import leaves_out
+from engine.labelling import job as label
+from engine.network.loaded import load_best
+from engine.prediction import old_and_new
 from engine.prediction.job import predict_dataset
 from engine.store import keys as stored
-from engine.store.base import Store, StoredFile
+from engine.store.base import MissingFile, Store, StoredFile
+from engine.training.classes_taught import missing_classes, refuse_unknown_classes
 from engine.training.round_records import round_values
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
@@ -37,9 +42,6 @@ log = logging.getLogger("maskloom.training")
 PROBES = {"validation": 6, "train": 2}
 """Unseen images tell more; two that are trained on show what the network can do at best."""
 
-MOST_NAMED = 6
-"""So many classes are named in one sentence."""
-
 AUDIT = "audit"
 """The side of an image of the dataset's audit."""
 
@@ -48,8 +50,10 @@ DROPPED = "dropped"
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
-    """Train the run that the payload names: {"dataset", "run"}.
+    """Train the run that the payload names: {"dataset", "run", "start"?, "label_set"?}.
 
+    `start` is the run with whose best weights the first epoch begins, in place of random or pretrained ones.
+    `label_set` is to be computed first: the run's own, which has no masks yet.
     Returns {"ended", "reason", "epochs", "best_epoch", "val_dice", "val_iou", "train_seconds"} and the result of the
     prediction. A run that was interrupted or stopped goes on after its last finished epoch. A stopped run is predicted
     too, so that its gallery is complete.
@@ -69,28 +73,32 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         chosen = session.get_one(Run, job.payload["run"])
         dataset = session.get_one(Dataset, chosen.dataset_id)
         images = datasets.images(session, dataset.id)
+    if "label_set" in job.payload:
+        label.run(job, context)
+        with context.writing() as session:
+            session.get_one(LabelSet, job.payload["label_set"]).job_id = None  # whole, while this job goes on
     config = parse(RunConfig, chosen.config)
     context.artifacts.delete_unfinished(stored.run_folder(chosen.id))  # a killed attempt's: all decoded images
     rows = _split_rows(context, chosen, config, images)
     with context.reading() as session:
         drawn = corrections.of_run(session, chosen.id)
-    _refuse_unknown_classes(chosen, drawn)
+    refuse_unknown_classes(chosen, drawn)
     samples = _weighed(context, chosen, config, training_samples(context, chosen, rows, drawn))
-    if not chosen.label_set_id:  # truth is not to be corrected
+    if not chosen.label_set_id:  # a network is not to correct truth
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
     report = _Report(context, chosen.id, config)
-    details: dict[str, Any] = {
+    details: dict[str, Any] = chosen.details | {
         "hardware": hardware(config.training.precision).stored(),
         "weights": _named(pretrained_weights(config)),
     }
     with context.reading() as session:
         taught = {sample.id for sample in samples}
         notes = concerns(session, context.artifacts, chosen, [image for image in images if image.id in taught], config)
-    notes += _missing_classes(chosen, images, rows)
+    notes += missing_classes(chosen, images, rows)
     for note in notes:
         log.warning(note)
     details["notes"] = notes
-    report.update(details={**chosen.details, **details})
+    report.update(details=details)
     hooks = Hooks(
         on_prepare=report.prepared,
         on_start=report.started,
@@ -106,9 +114,10 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         with context.writing() as session:
             rounds.save_round(session, chosen.id, finished.number, **values)
 
+    start = partial(load_best, job.payload["start"], context.artifacts) if "start" in job.payload else None
     try:
         with context.artifacts.workspace(stored.run_folder(chosen.id)) as folder:
-            result = train_rounds(config, samples, folder, hooks, store_round)
+            result = train_rounds(config, samples, folder, hooks, store_round, start)
     except TrainingError as error:
         report.update(ended_reason=str(error))
         raise JobFailed(str(error)) from None
@@ -122,13 +131,14 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         "val_iou": result.best_metrics.get("val_iou"),
         "train_seconds": round(result.seconds, 1),
     }
+    best = {"best_metrics": result.best_metrics, "best_score": result.best_score}
     report.update(
         ended_reason=result.reason,
         best_epoch=result.best_epoch,
         best_val_dice=summary["val_dice"],
         train_seconds=result.seconds,
         parameter_count=result.parameter_count,
-        details={**details, "best_metrics": result.best_metrics, "best_score": result.best_score},
+        details=details | best,
     )
     if result.best_epoch is not None:
         # A stopped run should end soon: its gallery is predicted without flips, and again when the run is resumed
@@ -140,9 +150,23 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         summary |= predict_dataset(
             context, chosen, dataset.id, set_id, how, should_stop=lambda: False, compare_mirror=not quick
         )
+        if changes := _changes(context, chosen, drawn):
+            report.update(details=details | best | {"retrained": details["retrained"] | changes})
     if result.ended == "stopped":
         raise JobStopped(summary)
     return summary
+
+
+def _changes(context: JobContext, run: Run, drawn: Mapping[str, Correction]) -> dict[str, Any]:
+    """Return how the masks of a run differ from those of the run that it was trained again from, if there is one."""
+    with context.reading() as session:
+        pair = retraining.pair(session, run)
+        images = retraining.both_predicted(session, pair) if pair else []
+    try:
+        return old_and_new.changes(context.artifacts, pair.old_set_id, pair.new_set_id, images, drawn) if pair else {}
+    except MissingFile as error:  # the other run was deleted meanwhile
+        log.warning("The masks cannot be compared with those before. %s", error)
+        return {}
 
 
 class _Report:
@@ -272,27 +296,6 @@ def concerns(session: Session, files: Store, teacher: Teacher, images: Sequence[
     return found
 
 
-def _missing_classes(run: Run, images: Sequence[Image], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return a sentence on the classes of a run that only images to validate with have, and one on those of none."""
-    if not run.classes or run.label_set_id:
-        return []
-    splits = {row["image_id"]: row["split"] for row in rows}
-    found: dict[str, set[int]] = {"train": set(), "validation": set()}
-    for image in images:
-        if image.id in splits:
-            occurring = (run.lookup[value] for value, pixels, *_ in image.truth_values or () if pixels)
-            found[splits[image.id]].update(occurring)
-    missing = [entry for entry in run.classes[1:] if entry["index"] not in found["train"]]
-    notes = []
-    for validated, where in ((True, "only in images to validate with"), (False, "in no image of this run")):
-        names = [f"“{each['name']}”" for each in missing if (each["index"] in found["validation"]) is validated]
-        if names:
-            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-            which = f"classes {', '.join(names[:MOST_NAMED])}{more} occur" if names[1:] else f"class {names[0]} occurs"
-            notes.append(f"The {which} {where}, so the network cannot learn {'them' if names[1:] else 'it'}.")
-    return notes
-
-
 def _weighed(context: JobContext, run: Run, config: RunConfig, samples: Sequence[Sample]) -> list[Sample]:
     """Return the samples weighted by the quality of their pseudo-labels; 0 leaves one out. Truth counts fully."""
     from engine.training.self_training import weighed
@@ -302,16 +305,6 @@ def _weighed(context: JobContext, run: Run, config: RunConfig, samples: Sequence
     with context.reading() as session:
         quality = recipes.label_quality(session, run.label_set_id)
     return weighed(samples, quality, config.data.quality_weights == "weighted", config.data.drop_worst)
-
-
-def _refuse_unknown_classes(run: Run, drawn: Mapping[str, Correction]) -> None:
-    known = len(run.classes) - 1
-    unknown = {value for row in drawn.values() for value in classes_drawn(row.pixels) if value > known}
-    if run.classes and unknown:
-        raise JobFailed(
-            f"Corrections of this dataset name class {min(unknown)}, and the label set tells {known} classes apart. "
-            "Train on a label set that has it, merge the classes (model.classes=1), or leave corrections out."
-        )
 
 
 def _named(weights: str) -> str:
@@ -336,7 +329,7 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
     with context.reading() as session:
         images, dropped = teachable(session, run, images)
         audited = corrections.audit_images(session, run.dataset_id)
-        drawn = corrections.teaching(session, run.dataset_id) if run.label_set_id and config.data.corrections else {}
+        drawn = corrections.teaching(session, run.dataset_id) if config.data.corrections else {}
     validation: set[str] = set()
     if config.training.validation_split:
         keys = [image.content_hash for image in images if image.id not in drawn]

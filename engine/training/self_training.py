@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from engine.core.run_config import RunConfig
@@ -57,18 +58,20 @@ def train_rounds(
     folder: Path,
     hooks: Hooks,
     on_round: Callable[[Round], None] = lambda this: None,
+    start: Callable[[], keras.Model] | None = None,
 ) -> FitResult:
     """Train one network after the other in `folder`; its best.keras is that of the last accepted round.
 
     Samples of weight 0 are left out of the first round and return with their corrected labels. The labels of round n
     are in rounds/<n>/labels and its network's masks in rounds/<n>/masks, one 8-bit PNG for each sample, and the numbers
-    of several classes in classes/ below these. An interrupted training resumes where it stopped.
+    of several classes in classes/ below these. An interrupted training resumes where it stopped. `start` is that of
+    `fit`, for the first round alone.
 
     Raises:
         TrainingError: see `engine.training.fit.fit`.
     """
     if config.self_training.rounds == 1:
-        return fit(config, [sample for sample in samples if sample.weight > 0], folder, hooks)
+        return fit(config, [sample for sample in samples if sample.weight > 0], folder, hooks, start=start)
     finished = _load(folder)
     seconds = 0.0
     kept: FitResult | None = None
@@ -77,7 +80,8 @@ def train_rounds(
         training = list(samples) if number == 1 else _relabelled(config, samples, folder, number)
         offset = finished[number - 2].last_epoch if number > 1 else 0
         used = [each for each in training if each.weight > 0]
-        result = fit(_round_config(config, number), used, place, _shifted(hooks, offset), probes_in=folder)
+        begin = start if number == 1 else None
+        result = fit(_round_config(config, number), used, place, _shifted(hooks, offset), folder, begin)
         seconds += result.seconds
         if result.ended in ("stopped", "nan"):
             return _whole(result, offset, seconds, finished, f"Round {number}: {result.reason}", kept)

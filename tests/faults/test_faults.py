@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from tests.faults import correction_faults
 from tests.faults.browser import press
 from tests.faults.episodes import Episodes
 from tests.faults.kinds import KINDS
@@ -50,3 +51,13 @@ def test_faults_lose_nothing_and_every_job_is_resumed_from_the_browser(tmp_path,
     resumed = pressed | {outcome.kind for outcome in outcomes if outcome.attempts > 1}
     assert {"checkpoint damaged"} & injected <= pressed, outcomes
     assert {"worker killed"} <= resumed, outcomes
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.soak
+def test_no_stroke_is_lost_when_something_breaks_while_an_image_is_corrected(tmp_path, browser):
+    with Rig(tmp_path) as rig:
+        rig.start_app()
+        outcomes = correction_faults.inject(rig, browser, 2 * len(correction_faults.KINDS), SEED)
+    assert not [outcome for outcome in outcomes if outcome.broken]

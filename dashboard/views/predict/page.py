@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.server import resources
+from dashboard.server.retrainings import preferred
 from dashboard.ui import status
 from dashboard.ui.import_form import source_form
 from dashboard.ui.paging import first_page
@@ -89,11 +90,14 @@ def choose_networks(choices: dict[str, RunChoice]) -> tuple[RunChoice, list[str]
     wanted = st.query_params.get("run")
     if wanted and wanted not in choices:
         st.warning("The network in the address can no longer be used. Choose one of these.")
+    newest = next(iter(choices))
+    older = preferred(newest)
+    usual = older.old_id if older and older.old_id in choices else newest
     with st.container(horizontal=True, vertical_alignment="bottom"):
         run_id = st.selectbox(
             "Network",
             list(choices),
-            index=list(choices).index(wanted) if wanted in choices else 0,
+            index=list(choices).index(wanted if wanted in choices else usual),
             format_func=lambda run_id: choices[run_id].title,
             key="predict-run",
             help="Runs that have ended and have a model, newest first. The model of the best epoch is used.",
@@ -110,6 +114,9 @@ def choose_networks(choices: dict[str, RunChoice]) -> tuple[RunChoice, list[str]
     st.query_params["run"] = run_id
     run = choices[run_id]
     st.caption(f"Trained on *{wording.escaped(run.dataset_name)}*, best at epoch {run.best_epoch}.")
+    if older and run_id == older.old_id:
+        new, reason = wording.escaped(older.new_name), wording.escaped(older.reason)
+        st.caption(f"*{new}* was trained again from it, and this one is preferred: {reason}.")
     return run, also
 
 

@@ -16,7 +16,7 @@ from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
 from dashboard.ui.job_panel import retry_job, stop_job
 from dashboard.ui.status import badge_text, empty_state
-from dashboard.views.runs import classes, results
+from dashboard.views.runs import classes, results, retraining
 from dashboard.views.runs.facts import LiveStatus, RunHead, live_status, own_prediction_set_id, run_head
 from dashboard.views.runs.live import run_live
 from dashboard.views.runs.marks import delete_one, marks
@@ -124,6 +124,7 @@ def links(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> N
             query_params={"from": head.id},
             help="Opens the Train page with the settings of this run.",
         )
+        retraining.retrain_button(head, status)
         if status.has_model:
             downloads(run_id=head.id, prediction_set_id=prediction_set_id)
         blocked = None if status.can_delete else "Stop it first."
@@ -159,6 +160,7 @@ def detail(head: RunHead) -> None:
     if prediction_set_id:
         audit_line(head.dataset_id, head.id)
     links(head, status, prediction_set_id)
+    retraining.comparisons(head)
     st.fragment(live_part)(head, status.stage, prediction_set_id)
     results.rounds_section(head)
     results.configuration(head)

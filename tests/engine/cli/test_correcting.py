@@ -208,3 +208,29 @@ def test_masks_are_written_with_corrections_laid_over_them(installation, discs, 
     assert np.array_equal(after[40:], before[40:]), "ignored and untouched"
     others = [codec.decode_png((tmp_path / when / "disc 3.png").read_bytes()) for when in ("before", "after")]
     assert np.array_equal(*others)
+
+
+def test_a_run_is_trained_again_on_corrections_and_compared(installation, folder, ask, command):
+    add_discs(installation, count=10, truth=True)
+    ask("label", "discs", "--method", "threshold", "--name", "masks")
+    old = ask("train", "discs", "--labels", "masks", "--name", "network", *TINY)
+    refused = command("retrain", "network")
+    assert refused.returncode and "No image was corrected since the run 'network' began" in refused.stderr
+    ask("correct", "discs", folder(disc_4=drawn(1, slice(0, SIDE)), disc_5=drawn(0, slice(0, SIDE))))
+    new = ask("retrain", "network")
+    assert (new["name"], new["new_corrections"]) == ("network, retrained", 2)
+    retrained = new["retrained"]
+    assert (retrained["from"], retrained["warm"]) == (old["run"], False)
+    assert (retrained["images"], retrained["corrected"]) == (10, 2)
+    assert [each["reference"] for each in new["measures"]] == ["truth", "labels"]
+    assert new["better"] in (old["run"], new["run"])
+    assert new["status"] == "finished" and new["epochs"] == old["epochs"]
+
+    ask("correct", "discs", folder(disc_6=drawn(1, slice(0, 4))), "--strokes")
+    ended = command("retrain", "network, retrained", "--warm")
+    assert ended.returncode == 0, ended.stderr
+    assert "'network, retrained 2'" in ended.stdout and "1 image was corrected since" in ended.stdout
+    assert (
+        "which the new network was trained on" in ended.stdout
+        and "is kept for predictions, by Dice vs truth" in ended.stdout
+    )

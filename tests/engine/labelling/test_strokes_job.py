@@ -12,6 +12,7 @@ from db import datasets
 from db.models import LabelSet
 from engine.imaging import codec, metrics
 from engine.imaging.corrections import UNTOUCHED
+from engine.store.keys import label_key
 from tests.support.calling import call
 from tests.support.installation import add_dataset
 
@@ -100,3 +101,21 @@ def test_the_audit_teaches_nothing(installation, scenes, ask, tmp_path):
         untouched = drawn[name] == UNTOUCHED  # the mask is written with the correction laid over it
         mask = codec.decode_png((tmp_path / "masks" / name).read_bytes()) > 0
         assert metrics.dice(mask[untouched], (scene(number)[1] == 1)[untouched]) > 0.7
+
+
+def test_retraining_draws_the_labels_anew_from_all_corrections(installation, scenes, ask, tmp_path):
+    ask("correct", "scenes", strokes(tmp_path / "strokes", (0, 1), (0, 1, 1)), "--strokes")
+    masks = ask("label", "scenes", "--method", "strokes", "--name", "masks")["label_set"]
+    tiny = ("-p", "training.epochs=1", "-p", "model.image_size=32", "-p", "model.base_filters=2", "-p", "model.depth=1")
+    old = ask("train", "scenes", "--labels", masks, "--name", "network", *tiny)
+    ask("correct", "scenes", strokes(tmp_path / "more", (0, 1, 2), (0, 1, 0)), "--strokes")  # green is not meant
+    new = ask("retrain", "network")
+    assert (new["status"], new["measures"]) == ("finished", []), "each has labels of its own, and there is no truth"
+    with installation.database.reading() as session:
+        before, after = (session.get_one(LabelSet, each["labels"]) for each in (old, new))
+        assert (after.name, after.method, after.params, after.job_id) == ("masks 2", "strokes", before.params, None)
+        images = datasets.images(session, before.dataset_id)
+    for number, image in list(enumerate(images))[3:]:
+        green = scene(number)[1] == 2
+        marked = [codec.decode_png(installation.files.read(label_key(each.id, image.id))) for each in (before, after)]
+        assert (marked[0][green] > 127).mean() > 0.6 and (marked[1][green] > 127).mean() < 0.4

@@ -1,6 +1,7 @@
 """Rounds that truly train on drawn discs with wrong labels: what is corrected, accepted, kept and resumed."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from engine.imaging import class_maps, metrics
 from engine.imaging.codec import decode_png, encode_png
+from engine.imaging.corrections import LEFT_OUT, UNTOUCHED
 from engine.network.inference import Prediction
 from engine.training import correction, self_training
 from engine.training.callbacks import Hooks
@@ -128,6 +130,25 @@ def test_a_new_label_has_the_class_that_contributes_more_to_it(tmp_path, keep):
     assert set(np.unique(classes[:, :4])) == {1 if keep > 0.5 else 2}
     assert set(np.unique(classes[:, 4:])) == {2}  # the label has no class there
     assert scores.agreement == 0  # every pixel is of another class
+
+
+def test_what_people_drew_is_in_the_labels_of_every_round_as_they_drew_it(tmp_path):
+    samples = spoilt_scenes(tmp_path / "files", 6, 2)
+    drawn = np.full((64, 64), UNTOUCHED, np.uint8)
+    drawn[:16], drawn[16:32], drawn[32:36] = 2, 0, LEFT_OUT
+    (tmp_path / "drawn.png").write_bytes(encode_png(drawn))
+    samples[0] = replace(samples[0], correction=tmp_path / "drawn.png", left_out=True)
+    settings = config(2, keep=0.5).model_copy(update={"model": config().model.model_copy(update={"classes": 2})})
+    train_rounds(settings, samples, tmp_path / "run", Hooks())
+    place, name = tmp_path / "run/rounds/2/labels", f"{samples[0].id}.png"
+    levels, classes = (decode_png((place / part / name).read_bytes()) for part in ("", "classes"))
+    assert (levels[:16] == 255).all() and (classes[:16] == 2).all()
+    assert (levels[16:32] == 0).all()
+    assert not np.isin(levels[32:], [0, 255]).all(), "what is ignored or untouched is the network's"
+    relabelled = self_training._relabelled(settings, samples, tmp_path / "run", 2)
+    target = read_pair(relabelled[0], settings.data, 64, several=True)[0]
+    assert (target[:16, :, 3:] == (255, 2)).all() and (target[32:36, :, 3] == class_maps.IGNORED_LEVEL).all()
+    assert relabelled[0].weight == 1
 
 
 @pytest.mark.parametrize("better", [True, False])
