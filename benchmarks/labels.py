@@ -5,6 +5,7 @@
     python -m benchmarks.labels quality ../shared/data/nuclei --method threshold --part odd
     python -m benchmarks.labels speed ../shared/data/ecssd --images 60 --peer-images 12
     python -m benchmarks.labels kinds --method lines
+    python -m benchmarks.labels audit ../shared/data/polyps --method saliency -p longest_side_px=160
 
 A pixel is foreground from a probability of 0.5; scores are means over images. A method that learns from the dataset
 first sees the images of the part, never their truth. Clusters that a person would tick are given as a parameter:
@@ -43,6 +44,7 @@ from engine.labelling.base import (
     methods,
 )
 from engine.labelling.quality import Quality, assess
+from engine.prediction.audit import estimate
 from tests.support import drawn_kinds
 
 WORST_SHARE = 0.2
@@ -95,14 +97,42 @@ def mean_scores(
     method: Method, params: LabelParams, images: Iterable[Pair], state: dict[str, Any] | None, seed: int = 0
 ) -> dict[str, float]:
     """Return means of IoU, Dice, wall time and processor time over images with their truth."""
-    rows = []
-    for image, truth in images:
-        began, cpu_began = time.perf_counter(), time.process_time()
-        mask = metrics.to_mask(draw(method, image, params, seed, state), 0.5)
-        took = time.perf_counter() - began, time.process_time() - cpu_began
-        rows.append((metrics.iou(mask, truth), metrics.dice(mask, truth), *took))
-    means = map(statistics.fmean, zip(*rows, strict=True))
-    return {"images": len(rows), **dict(zip(("iou", "dice", "image_s", "image_cpu_s"), means, strict=True))}
+    rows = [score_image(method, params, pair, state, seed) for pair in images]
+    return {"images": len(rows), **{name: statistics.fmean(row[name] for row in rows) for name in rows[0]}}
+
+
+def score_image(
+    method: Method, params: LabelParams, pair: Pair, state: dict[str, Any] | None, seed: int = 0
+) -> dict[str, float]:
+    began, cpu_began = time.perf_counter(), time.process_time()
+    mask = metrics.to_mask(draw(method, pair[0], params, seed, state), 0.5)
+    took = {"image_s": time.perf_counter() - began, "image_cpu_s": time.process_time() - cpu_began}
+    return {"iou": metrics.iou(mask, pair[1]), "dice": metrics.dice(mask, pair[1]), **took}
+
+
+@app.command("audit")
+def audit_(
+    folder: Folder,
+    name: OneMethod = DEFAULT_METHOD,
+    params: Params = None,
+    part: Part = "all",
+    foreground: Foreground = 1,
+    images: Annotated[int, typer.Option(help="Images in an audit.")] = 20,
+    audits: Annotated[int, typer.Option(help="Simulated audits.")] = 200,
+) -> dict[str, Any]:
+    """How often the interval of an audit with truth, of images drawn at random, covers the mean of all images."""
+    method, rng = find_method(name), np.random.default_rng(0)
+    chosen = parse(method.params, from_assignments(params or []))
+    state = learn(method, chosen, paths(folder, part), read_image)
+    rows = [score_image(method, chosen, pair, state) for pair in pairs(folder, part, foreground)]
+    found: dict[str, Any] = {"images": len(rows), "drawn": images, "audits": audits}
+    for score in ("dice", "iou"):
+        all_ = np.array([row[score] for row in rows])
+        drawn = [estimate(rng.choice(all_, images, replace=False)) for _ in range(audits)]
+        covered = statistics.fmean(each.low <= all_.mean() <= each.high for each in drawn)
+        width = statistics.fmean(each.high - each.low for each in drawn)
+        found |= {score: float(all_.mean()), f"{score}_covered": covered, f"{score}_width": width}
+    return found
 
 
 @app.command()

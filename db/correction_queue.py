@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db import corrections, datasets, recipes, runs
-from db.models import Image
+from db import corrections, datasets, predictions, recipes, runs
+from db.models import Image, Label
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,11 @@ def queue_rows(session: Session, dataset_id: str, masks: Masks) -> QueueRows:
         if image.id in masked and not image.in_audit and not (image.id in drawn and drawn[image.id].finished)
     ]
     return QueueRows(open_, [image for image in images if image.id in drawn], frozenset(labelled), quality)
+
+
+def queue_stamp(session: Session, dataset_id: str, masks: Masks) -> tuple[str, str]:
+    """Return a text that changes with the masks of a queue, and one that changes with what was drawn or left out."""
+    labels = session.scalar(select(func.count()).where(Label.label_set_id == masks.label_set_id))
+    predicted = predictions.stamp(session, masks.prediction_set_id) if masks.prediction_set_id else ""
+    audit = len(corrections.audit_images(session, dataset_id))
+    return f"{labels}/{predicted}", f"{corrections.revisions(session, dataset_id)}/{audit}"

@@ -110,6 +110,13 @@ def current(session: Session, dataset_id: str, image_ids: Sequence[str] | None =
     return {row.image_id: row for row in session.scalars(query)}
 
 
+def finished_images(session: Session, dataset_id: str) -> set[str]:
+    """Return the ids of the images of a dataset whose newest correction covers the whole image."""
+    newest = (Image.id == Correction.image_id) & (Image.correction_revision == Correction.revision)
+    finished = Correction.dataset_id == dataset_id, Correction.finished.is_(True), Correction.file_id != ""
+    return set(session.scalars(select(Correction.image_id).join(Image, newest).where(*finished)))
+
+
 def history(session: Session, image_id: str) -> list[Correction]:
     """Return every correction of an image, newest first."""
     query = select(Correction).where(Correction.image_id == image_id).order_by(Correction.revision.desc())

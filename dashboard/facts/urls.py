@@ -67,6 +67,11 @@ def corrections_of(dataset_id: str, image_id: str) -> str:
     return f"{PREFIX}/datasets/{dataset_id}/images/{image_id}/corrections"
 
 
+def corrections_zip(dataset_id: str) -> str:
+    """Return the URL of a zip of the newest corrections of a dataset, as `python -m engine correct` reads them."""
+    return f"{PREFIX}/datasets/{dataset_id}/corrections.zip"
+
+
 def label(label_set_id: str, image_id: str, size: int | None = None) -> str:
     """Return the URL of a pseudo-label's 8-bit foreground probability."""
     return _with(f"{PREFIX}/labels/{label_set_id}/{image_id}", size=size)

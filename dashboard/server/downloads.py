@@ -15,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from dashboard.server import exports, resources
 from dashboard.server.guard import REVALIDATE, Answer, file_tag, get, guarded, row_of, share, unchanged
-from db import corrections, predictions
+from db import corrections, datasets, predictions
 from db.columns import Base
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
+from engine.core.filenames import safe_stems
 from engine.datasets.corrections import laid_over
 from engine.exports.pictures import MASK_KINDS, MaskKind
 from engine.imaging.class_colours import with_present_colours
@@ -138,6 +139,22 @@ def _answer_zip(zipped: MaskZip) -> Answer:
     return answer
 
 
+@guarded
+def _answer_corrections(request: Request) -> Response:
+    with resources.database().reading() as session:
+        dataset = row_of(session, Dataset, request.path_params["id"])
+        names = {image.id: image.name for image in datasets.images(session, dataset.id)}
+        drawn = corrections.current(session, dataset.id).values()
+    keys = [stored.correction_key(dataset.id, row.file_id) for row in drawn]
+    stems = safe_stems([names[row.image_id] for row in drawn])
+    members = exports.map_members(resources.artifacts(), "corrections", zip(keys, stems, strict=True))
+    return _Stream(
+        exports.zip_stream(members),
+        media_type="application/zip",
+        headers=_attachment(f"{dataset.name} corrections.zip"),
+    )
+
+
 def _answer_file(find: Callable[[Session, str], StoredFile]) -> Answer:
     @guarded
     def answer(request: Request) -> Response:
@@ -195,5 +212,6 @@ def _named(name: str) -> dict[str, str]:
 DOWNLOAD_ROUTES = [
     *(get(path, _answer_table(table)) for path, table in TABLES.items()),
     *(get(path, _answer_zip(zipped)) for path, zipped in ZIPS.items()),
+    get("datasets/{id}/corrections.zip", _answer_corrections),
     *(get(path, _answer_file(find)) for path, find in FILES.items()),
 ]

@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboard.access import identity
 from dashboard.server.byte_cache import ByteCache
+from dashboard.server.correction_queues import CorrectionQueues
 from dashboard.server.previews import PreviewPool
 from db.columns import new_id
 from db.session import Database
@@ -119,6 +120,16 @@ def _preview_pool(kind: type[PreviewPool]) -> PreviewPool:
 def end_preview_pool() -> None:
     """End the processes that draw previews, if any were started."""
     _preview_pool.clear()  # calls on_release
+
+
+def correction_queues() -> CorrectionQueues:
+    """Return what finds, in the background, which images to correct next."""
+    return _correction_queues(settings().resolved_database_url, settings().data_root)
+
+
+@st.cache_resource(show_spinner=False)
+def _correction_queues(url: str, root: Path) -> CorrectionQueues:
+    return CorrectionQueues(_database(url), LocalStore(root))
 
 
 @st.cache_resource(show_spinner=False)

@@ -14,6 +14,7 @@ class Brush {
     this.canvas = document.createElement("canvas");
     this.canvas.className = "strokes";
     this.ring = Object.assign(document.createElement("div"), { className: "ring", hidden: true });
+    this.place = Object.assign(document.createElement("div"), { className: "place", hidden: true });
     this.bar = new BrushBar(this, viewer.root.querySelector(".bar"));
     this.listening = new AbortController();
     const { signal } = this.listening;
@@ -28,11 +29,12 @@ class Brush {
     if (!pane) return;
     if (this.canvas.parentElement !== pane.canvas.parentElement) {
       pane.canvas.after(this.canvas);
-      pane.element.querySelector(".frame").append(this.ring);
+      pane.element.querySelector(".frame").append(this.ring, this.place);
       pane.element.classList.add("brushed");
     }
     if (config.address !== this.config?.address) this.open(config);
     this.config = config;
+    if (this.draft) this.draft.maskOf = config.mask_of;
     if (this.draft) this.layOver();
     this.bar.describe();
   }
@@ -127,7 +129,7 @@ class Brush {
   }
 
   finish() {
-    if (!this.ready || this.held || this.draft.undivided || !this.config.mask_of) return;
+    if (!this.ready || this.held || this.draft.undivided || !this.config.can_finish) return;
     this.draft.finish();
     this.paint();
   }
@@ -288,6 +290,18 @@ class Brush {
     ring.style.transform = `translate(${pointer.clientX - box.left - wide / 2}px, ${pointer.clientY - box.top - wide / 2}px)`;
   }
 
+  // Mark where to begin, until something is drawn.
+  markPlace() {
+    const { place, viewer } = this;
+    const at = this.config.place;
+    place.hidden = !at || !this.ready || this.bare || this.held || this.draft.raster.done.length > 0;
+    if (place.hidden) return;
+    const { canvas } = viewer.panes[0];
+    const [left, top] = viewer.placeIn(canvas.clientWidth, canvas.clientHeight);
+    const [x, y] = [left + (at[0] + 0.5) * this.scale(), top + (at[1] + 0.5) * this.scale()];
+    place.style.transform = `translate(${x}px, ${y}px)`;
+  }
+
   previewSoon(point) {
     cancelAnimationFrame(this.preview);
     this.preview = requestAnimationFrame(() => this.paint(null, point));
@@ -304,11 +318,13 @@ class Brush {
     const context = canvas.getContext("2d");
     if (!changed) context.clearRect(0, 0, width, height);
     canvas.hidden = Boolean(this.bare);
+    this.place.hidden = true;
     if (!this.ready) return;
     const place = viewer.placeIn(width, height);
     paintStrokes(context, draft.raster, place, changed, this.shades(), Math.max(1, Math.round(window.devicePixelRatio || 1)));
     if (this.points.length) outlinePoints(context, this.shape, hover ? [...this.points, hover] : this.points, place, draft.raster);
     this.placeRing();
+    this.markPlace();
   }
 
   // The colours inside and at the edge of what is drawn, by value + 1, so that 0 is untouched.
@@ -330,6 +346,7 @@ class Brush {
     cancelAnimationFrame(this.frame);
     this.canvas.remove();
     this.ring.remove();
+    this.place.remove();
     this.bar.close();
     this.viewer.panes[0]?.element.classList.remove("brushed", "panning");
   }

@@ -96,8 +96,8 @@ class BrushBar {
     part(".size").hidden = !brush.isBrush;
     part(".undo").disabled = !draft?.raster.done.length;
     part(".redo").disabled = !draft?.raster.undone.length;
-    part(".finish").hidden = !brush.config.mask_of;
-    part(".finish").disabled = !draft || draft.undivided;
+    part(".finish").hidden = !brush.config.can_finish;
+    part(".finish").disabled = !brush.ready || draft.undivided;
     part(".finish").title = draft?.undivided ? "The mask does not tell the classes apart" : FINISH_HELP;
     part(".finish").setAttribute("aria-pressed", String(Boolean(draft?.raster.finished)));
     part(".newer").hidden = !draft?.stale;

@@ -241,6 +241,26 @@ def _layout(height_px: int, title: str, x_title: str) -> dict[str, Any]:
     }
 
 
+def intervals(rows: Sequence[tuple[str, float, float, float]], *, key: str, x_title: str) -> None:
+    """Draw (name, low, middle, high) in [0, 1], each on a line of its own, the first at the top."""
+    names = [escape(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…") for name, *_ in rows]
+    positions = [-number for number in range(len(rows))]  # names may be the same
+    low, middle, high = (np.array([row[at] for row in rows]) for at in (1, 2, 3))
+    figure = go.Figure(layout=_layout(90 + 30 * len(rows), "", x_title))
+    error = {"type": "data", "symmetric": False, "array": high - middle, "arrayminus": middle - low, "thickness": 2}
+    words = [f"{escape(name)}: {at:.2f}, between {least:.2f} and {most:.2f}" for name, least, at, most in rows]
+    marker = {"color": palette.BLUE, "size": 9}
+    figure.add_trace(
+        go.Scatter(
+            x=middle, y=positions, error_x=error, mode="markers", marker=marker, hovertext=words, hoverinfo="text"
+        )
+    )
+    figure.update_layout(hovermode="closest", showlegend=False)
+    figure.update_xaxes(range=[0, 1.01])
+    figure.update_yaxes(tickvals=positions, ticktext=names, range=[positions[-1] - 0.6, 0.6], zeroline=False)
+    show(figure, key=key)
+
+
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 

@@ -10,8 +10,14 @@ from db.actors import Role
 HELP = "Draw what is right on the image. It is stored as you draw, and networks trained later learn from it."
 
 
-def correct_switch(key: str, *, in_url: bool = True) -> bool:
-    """Draw the switch for visitors who may change something; return whether the image is to be corrected."""
+def correct_switch(key: str, *, in_url: bool = True, usual: bool = False) -> bool:
+    """Draw the switch for visitors who may change something; return whether the image is to be corrected.
+
+    Args:
+        usual: its state before anybody touched it.
+    """
     if not rights.may(Role.EDITOR):
         return False
-    return st.toggle("Correct", key=key, bind="query-params" if in_url else None, persist_state="session", help=HELP)
+    return st.toggle(
+        "Correct", usual, key=key, bind="query-params" if in_url else None, persist_state="session", help=HELP
+    )

@@ -79,8 +79,9 @@ class Brush:
     """The image that people draw on in the first pane, whose mask is what they correct.
 
     `mask_of` is the id of the label set or run whose mask is shown; a mask of neither, such as a preview, cannot be
-    declared finished. `tells`: rerun the page whenever something was
-    stored, about a second after a stroke.
+    declared finished, unless `blank` says that there is none: what is not drawn is background then. `tells`: rerun the
+    page whenever something was stored, about a second after a stroke. `place` is where to begin, (x, y) in pixels of
+    the image: it is marked until something is drawn.
     """
 
     dataset_id: str
@@ -88,6 +89,8 @@ class Brush:
     classes: DrawnClasses
     mask_of: str = ""
     tells: bool = False
+    blank: bool = False
+    place: tuple[int, int] | None = None
 
 
 def viewer(
@@ -142,7 +145,9 @@ def viewer(
             "classes": brush.classes.names,
             "colours": brush.classes.colours,
             "mask_of": brush.mask_of,
+            "can_finish": bool(brush.mask_of) or brush.blank,
             "tells": brush.tells,
+            "place": brush.place,
         },
     }
     return _render(key=key, data=data, on_stored_change=_noop).stored is not None

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
-import numpy as np
 import typer
-from sqlalchemy import select
 
-from db import corrections, runs
-from db.models import Dataset, LabelSet, Run
+from db import corrections
+from db.audit_set import AuditMasks, AuditSet, audit_masks, audit_set
+from db.models import Dataset
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
-from engine.datasets import corrections as stored_corrections
-from engine.imaging.codec import decode_png
 from engine.prediction import audit
 from engine.store import keys as stored
-from engine.store.base import MissingFile
 
 
 @app.command("audit")
@@ -35,58 +31,39 @@ def audit_(
     installation = Installation()
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
-        drawn = corrections.draw_audit(session, row.id, images)
-        current = corrections.current(session, row.id, [image.id for image in drawn])
-    if not drawn:
+        corrections.draw_audit(session, row.id, images)
+        drawn, masks = audit_set(session, row.id), audit_masks(session, row.id)
+    if not drawn.images:
         raise CommandFailed(
             f"No image of {row.name!r} is left to draw: those that have a correction cannot test what was learned from "
             "them."
         )
-    names = {image.id: image.name for image in drawn}
-    pixels = {image.id: image.width * image.height for image in drawn}
-    finished = {
-        image_id: each
-        for image_id, each in current.items()
-        if each.finished and sum(count for _, count in each.pixels) == pixels[image_id]  # nothing is untouched
-    }
-    missing = [name for image_id, name in names.items() if image_id not in finished]
+    names = {image.id: image.name for image in drawn.images}
+    missing = [name for image_id, name in names.items() if image_id not in drawn.finished]
     result: dict[str, Any] = {"dataset": row.id, "name": row.name, "images": list(names.values()), "missing": missing}
     lines = [f"The audit of {row.name!r} has {len(names)} images; {len(missing)} are still to be corrected wholly."]
     if missing:
         print_result(result, as_json, "\n".join([*lines, *(f"  {name}" for name in missing)]))
         return
-    truth = {image_id: stored_corrections.read(installation.files, each) for image_id, each in finished.items()}
-    result |= _scored(installation, row.id, truth)
+    result |= {
+        "labels": _scored(installation, drawn, [each for each in masks if each.kind == "label set"]),
+        "runs": _scored(installation, drawn, [each for each in masks if each.kind == "run"]),
+    }
     for kind, entries in (("label set", result["labels"]), ("run", result["runs"])):
         lines += [_line(kind, entry) for entry in entries]
     print_result(result, as_json, "\n".join(lines))
 
 
-def _scored(installation: Installation, dataset_id: str, truth: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return {"labels": [...], "runs": [...]}, each with its scores, of those that have a mask for every image."""
-    with installation.database.reading() as session:
-        labels = session.scalars(select(LabelSet).where(LabelSet.dataset_id == dataset_id).order_by(LabelSet.name))
-        sets = [({"label_set": each.id, "name": each.name}, partial(stored.label_key, each.id)) for each in labels]
-        networks = []
-        for run in session.scalars(select(Run).where(Run.dataset_id == dataset_id).order_by(Run.name)):
-            own = runs.own_prediction_set(session, run)
-            learned = {each.image_id for each in runs.split(session, run.id) if each.split == "train"}
-            seen = len(learned & truth.keys())
-            entry = {"run": run.id, "name": run.name, "trained_on": seen}
-            networks += [(entry, partial(stored.prediction_key, own.id))] if own else []
-
-    def entries(found: Sequence[tuple[Mapping[str, Any], Callable[[str], str]]]) -> list[dict[str, Any]]:
-        scored = [(entry, audit.score(truth, partial(_levels, installation, key_of))) for entry, key_of in found]
-        return [{**entry, **_numbers(scores)} for entry, scores in scored if scores is not None]
-
-    return {"labels": entries(sets), "runs": entries(networks)}
-
-
-def _levels(installation: Installation, key_of: Callable[[str], str], image_id: str) -> np.ndarray | None:
-    try:
-        return decode_png(installation.files.read(key_of(image_id)))
-    except MissingFile:
-        return None
+def _scored(installation: Installation, drawn: AuditSet, masks: Sequence[AuditMasks]) -> list[dict[str, Any]]:
+    """Return the scores of those that have a mask for every image, by name."""
+    entries = []
+    for each in sorted(masks, key=lambda each: each.name):
+        key_of = partial(stored.label_key if each.kind == "label set" else stored.prediction_key, each.set_id)
+        scores = audit.score_stored(installation.files, drawn.finished, key_of)
+        entry = {"run": each.id, "name": each.name, "trained_on": each.trained_on}
+        entry = {"label_set": each.id, "name": each.name} if each.kind == "label set" else entry
+        entries += [entry | _numbers(scores)] if scores else []
+    return entries
 
 
 def _numbers(scores: audit.Scores) -> dict[str, Any]:

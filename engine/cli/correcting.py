@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +13,10 @@ from db import datasets
 from db.models import Correction, Dataset, Image
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, existing, print_result, write_files
-from engine.core.filenames import safe_stems
 from engine.datasets import corrections as stored_corrections
+from engine.datasets.correction_files import paired, read_file
 from engine.datasets.naming import stem
-from engine.imaging import corrections
-from engine.imaging.codec import Limits, UnreadableImage, decode_pixels
+from engine.imaging.codec import Limits
 from engine.store import keys as stored
 
 
@@ -42,17 +41,18 @@ def correct(
         classes = max(len(row.classes) - 1, 1)
         before = rows.current(session, row.id)
     limits = Limits(max_pixels=round(installation.settings.image_limit_megapixels * 1e6), min_side_px=1)
+    paths = _pngs(existing(folder, "folder"))
     drawn = [
         stored_corrections.Drawn(
             image,
             stored_corrections.merged(
-                installation.files, before, image, _read(path, (image.height, image.width), classes, limits)
+                installation.files, before, image, read_file(name, paths[name].read_bytes(), image, classes, limits)
             ),
             image.correction_revision,
             "imported",
             finished=not strokes,
         )
-        for path, image in _paired(existing(folder, "folder"), images, named)
+        for name, image in paired(list(paths), images, named)
     ]
     added = stored_corrections.store(installation.files, rows.committing(installation.database.writing), drawn)
     what = "strokes" if strokes else "corrections"
@@ -60,36 +60,11 @@ def correct(
     print_result(result, as_json, f"Stored {what} of {len(added)} images of {row.name!r}.")
 
 
-def _paired(folder: Path, images: dict[str, Image], named: Sequence[tuple[str, str]]) -> Iterator[tuple[Path, Image]]:
-    """Yield each PNG of a folder with its image, found by stem, ignoring case."""
-    by_stem: dict[str, set[str]] = {}
-    for safe, (name, image_id) in zip(safe_stems([name for name, _ in named]), named, strict=True):
-        for key in {stem(name).casefold(), safe.casefold()}:
-            by_stem.setdefault(key, set()).add(image_id)
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png") if folder.is_dir() else [folder]
-    if not paths:
+def _pngs(folder: Path) -> dict[str, Path]:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png") if folder.is_dir() else [folder]
+    if not found:
         raise CommandFailed(f"The folder {str(folder)!r} has no PNG files.")
-    used: dict[str, Path] = {}
-    for path in paths:
-        found = by_stem.get(path.stem.casefold(), set())
-        if len(found) != 1:
-            why = f"{len(found)} images of the dataset have" if found else "no image of the dataset has"
-            raise CommandFailed(f"{path.name!r} cannot be paired: {why} that name. Nothing was stored.")
-        image = images[found.pop()]
-        if image.id in used:
-            raise CommandFailed(
-                f"{used[image.id].name!r} and {path.name!r} both correct {image.name!r}. Keep one; nothing was stored."
-            )
-        used[image.id] = path
-        yield path, image
-
-
-def _read(path: Path, shape: tuple[int, int], classes: int, limits: Limits) -> Any:
-    try:
-        values = decode_pixels(path.read_bytes(), limits, keep_palette=True).values
-    except UnreadableImage as error:
-        raise CommandFailed(f"{path.name!r} cannot be read. {error} Nothing was stored.") from None
-    return corrections.checked(values[..., 0] if values.shape[2] == 1 else values, shape, classes, path.name)
+    return {path.name: path for path in found}
 
 
 @app.command("corrections")

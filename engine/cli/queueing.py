@@ -13,7 +13,7 @@ from db.correction_queue import Masks, queue_rows
 from db.models import Dataset, LabelSet, Run
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
-from engine.prediction.correction_queue import correction_queue
+from engine.prediction.correction_queue import CorrectionQueue
 
 
 @app.command()
@@ -34,7 +34,7 @@ def queue(
         rows = queue_rows(session, row.id, masks)
     found = [
         {"name": names[each.image_id], "reason": each.reason, "x": each.place[0], "y": each.place[1]}
-        for each in correction_queue(installation.files, rows, masks)
+        for each in CorrectionQueue(installation.files, masks).suggestions(rows)
     ]
     lines = [f"{entry['name']}: {entry['reason']}, at x {entry['x']}, y {entry['y']}" for entry in found]
     result = {"dataset": row.id, "name": row.name, "images": found}

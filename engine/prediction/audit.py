@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.datasets.corrections import read
 from engine.imaging import metrics
+from engine.imaging.codec import decode_png
 from engine.imaging.corrections import as_reference
+from engine.store.base import MissingFile, Store
+
+if TYPE_CHECKING:
+    from db.models import Correction
 
 RESAMPLES = 4000
 CONFIDENCE = 0.95
@@ -51,6 +58,22 @@ def score(corrections: Mapping[str, np.ndarray], level_of: Callable[[str], np.nd
         dice.append(metrics.dice(mask, truth))
         iou.append(metrics.iou(mask, truth))
     return Scores(estimate(dice), estimate(iou), len(dice)) if dice else None
+
+
+def score_stored(files: Store, corrections: Mapping[str, Correction], key_of: Callable[[str], str]) -> Scores | None:
+    """Return what `score` does for stored masks; `key_of` returns the key of an image's mask.
+
+    Raises:
+        MissingFile: the file of a correction is gone.
+    """
+
+    def level_of(image_id: str) -> np.ndarray | None:
+        try:
+            return decode_png(files.read(key_of(image_id)))
+        except MissingFile:
+            return None
+
+    return score({image_id: read(files, row) for image_id, row in corrections.items()}, level_of)
 
 
 def estimate(scores: Iterable[float]) -> Estimate:

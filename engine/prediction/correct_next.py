@@ -32,11 +32,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """An image to correct, why, and where to begin: (x, y) in pixels of the image."""
+    """An image to correct, why, and where to begin: (x, y) in pixels of the image. `doubt` is its candidate's."""
 
     image_id: str
     reason: str
     place: tuple[int, int]
+    doubt: float
 
 
 def appearance(image: np.ndarray) -> np.ndarray:
@@ -71,8 +72,10 @@ def doubtful_spot(doubt: np.ndarray, shape: tuple[int, int]) -> tuple[float, tup
     return float(doubt.mean()), (int(x * shape[1]), int(y * shape[0]))
 
 
-def suggestions(candidates: Sequence[Candidate], corrected: Sequence[np.ndarray]) -> list[Suggestion]:
-    """Return the candidates in the order in which they should be corrected.
+def suggestions(
+    candidates: Sequence[Candidate], corrected: Sequence[np.ndarray], most: int | None = None
+) -> list[Suggestion]:
+    """Return the candidates in the order in which they should be corrected, or the first `most` of them.
 
     One after the other, the image with the greatest sum of two ranks is taken: of its doubt, and of its distance from
     what was corrected or taken before it, in appearance.
@@ -90,14 +93,15 @@ def suggestions(candidates: Sequence[Candidate], corrected: Sequence[np.ndarray]
     distance = np.zeros(len(looks))
     if len(corrected):
         distance = cdist(looks, np.stack(corrected) / scale).min(1)
-    left, found, first = np.arange(len(looks)), [], not len(corrected)
-    while len(left):
+    left, first = np.arange(len(looks)), not len(corrected)
+    found: list[Suggestion] = []
+    while len(left) and len(found) != most:
         apart = _ranks(distance[left]) if not first else np.zeros(len(left))
         best = int(np.argmax(doubt[left] + apart))
         index = int(left[best])
         chosen = candidates[index]
         reason = UNLIKE if apart[best] > doubt[index] else chosen.reason
-        found.append(Suggestion(chosen.image_id, reason, chosen.place))
+        found.append(Suggestion(chosen.image_id, reason, chosen.place, chosen.doubt))
         left = np.delete(left, best)
         to_chosen = np.linalg.norm(looks - looks[index], axis=1)
         distance, first = to_chosen if first else np.minimum(distance, to_chosen), False

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,19 +22,44 @@ if TYPE_CHECKING:
     from db.models import Image
 
 
-def correction_queue(files: Store, rows: QueueRows, masks: Masks) -> list[Suggestion]:
-    """Return the open images in the order in which they should be corrected.
+class CorrectionQueue:
+    """What to correct next of some masks. What was seen of an image is remembered: the next time takes a moment."""
 
-    Raises:
-        MissingFile: a mask or a thumbnail is gone.
-    """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        candidates = list(pool.map(lambda image: _candidate(files, rows, masks, image), rows.open))
-        known = list(pool.map(lambda image: _appearance(files, image), rows.corrected))
-    return correct_next.suggestions(candidates, known)
+    def __init__(self, files: Store, masks: Masks) -> None:
+        self._files, self._masks = files, masks
+        self._candidates: dict[str, Candidate] = {}
+        self._appearances: dict[str, np.ndarray] = {}
+
+    def suggestions(
+        self, rows: QueueRows, most: int | None = None, tell: Callable[[int, int], None] = lambda done, total: None
+    ) -> list[Suggestion]:
+        """Return the open images in the order in which they should be corrected, or the first `most` of them.
+
+        Args:
+            tell: called with the number of images seen, and of all that have to be.
+
+        Raises:
+            MissingFile: a mask or a thumbnail is gone.
+        """
+        unseen = [image for image in rows.open if image.id not in self._candidates]
+        there = self._appearances.keys() | {image.id for image in unseen}
+        known = [image for image in rows.corrected if image.id not in there]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            done = chain(pool.map(partial(self._see, rows), unseen), pool.map(self._look, known))
+            for count, _ in enumerate(done, 1):
+                tell(count, len(unseen) + len(known))
+        candidates = [self._candidates[image.id] for image in rows.open]
+        return correct_next.suggestions(candidates, [self._appearances[image.id] for image in rows.corrected], most)
+
+    def _see(self, rows: QueueRows, image: Image) -> None:
+        self._candidates[image.id] = _candidate(self._files, rows, self._masks, image, self._look(image))
+
+    def _look(self, image: Image) -> np.ndarray:
+        found = correct_next.appearance(decode_image(self._files.read(stored.thumb_key(image.dataset_id, image.id))))
+        return self._appearances.setdefault(image.id, found)
 
 
-def _candidate(files: Store, rows: QueueRows, masks: Masks, image: Image) -> Candidate:
+def _candidate(files: Store, rows: QueueRows, masks: Masks, image: Image, appearance: np.ndarray) -> Candidate:
     label = levels = None
     if masks.label_set_id and image.id in rows.labelled:
         label = decode_png(files.read(stored.label_key(masks.label_set_id, image.id)))
@@ -46,13 +74,9 @@ def _candidate(files: Store, rows: QueueRows, masks: Masks, image: Image) -> Can
     doubt, place = correct_next.doubtful_spot(doubtful, (image.height, image.width))
     if levels is None and (quality := rows.quality.get(image.id)) is not None:
         doubt = 1 - quality
-    return Candidate(image.id, _appearance(files, image), doubt, reason, place)
+    return Candidate(image.id, appearance, doubt, reason, place)
 
 
 def _there(label: np.ndarray | None) -> np.ndarray:
     assert label is not None  # open images have a mask
     return label
-
-
-def _appearance(files: Store, image: Image) -> np.ndarray:
-    return correct_next.appearance(decode_image(files.read(stored.thumb_key(image.dataset_id, image.id))))

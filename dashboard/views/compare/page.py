@@ -10,6 +10,7 @@ from dashboard.facts import wording
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui import status
+from dashboard.ui.audit_line import audit_line
 from dashboard.views.compare import facts, tables
 from dashboard.views.compare.curves import curves
 from dashboard.views.compare.images import at_threshold, same_image
@@ -37,6 +38,8 @@ def main() -> None:
     if shared is not None and len(shared.rows):
         shared = at_threshold(shared)
     tables.numbers(compared, shared)
+    for run in compared:
+        audit_line(run.dataset_id, run.id, run.name)
     if shared is not None and len(shared.rows):
         tables.classes(shared)
     tables.settings(compared)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
 from dashboard.facts import urls, wording
+from dashboard.facts.correction_queue import Place, words
 from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.reference_maps import Maps
 from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.ui.correct_switch import correct_switch
+from dashboard.ui.correction_progress import correction_progress
 from dashboard.ui.mask_grid import Mode
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import WHOLE_UP_TO_PX, Brush, Pane, Reading, viewer
 from dashboard.views.gallery.facts import Detail, MaskOrigin, Source, classes_url, mask_origin, reference_maps
 from dashboard.views.gallery.order import Arrangement, Choice
+from dashboard.views.gallery.queue import close_image, place_in_address
 from dashboard.views.gallery.suspicion import SIGNAL_TITLES
 
 IMAGE, PREDICTION, PROBABILITY, UNCERTAINTY = "Image", "Prediction", "Probability", "Uncertainty"
@@ -56,8 +60,11 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
         origin = mask_origin(session, source.prediction_set_id)
     if origin is None:
         st.rerun()  # deleted in the meantime
-    if _head(source, table, arrangement, image):
-        _editor(source, choice, image, origin.classes)
+    place = place_in_address(source, image.image_id)
+    if place is not None:
+        image = replace(image, previous_id=place.before, next_id=place.after)
+    if _head(source, table, arrangement, image, place):
+        _editor(source, choice, image, origin.classes, place)
         return
     _scores(source, image, choice)
     detail_panes(source, table, choice, image, origin.classes)
@@ -66,14 +73,16 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
     _origin(source, origin, image)
 
 
-def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: Detail) -> bool:
+def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: Detail, place: Place | None) -> bool:
     """Draw the buttons; return whether the image is to be corrected."""
     where = f"{image.position + 1:,} of {image.total:,}" if image.position is not None else "Not in this selection"
+    if place is not None:
+        where = upper_first(words(place))
     # The text whose width changes from image to image comes last, so that the buttons stay under the pointer.
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Back to the gallery", icon=":material/arrow_back:", shortcut="Escape"):
             st.query_params["page"] = str(arrangement.page_of(table.index[image.image_id]))
-            st.query_params.pop("image", None)
+            close_image()
             st.rerun()
         _step("Previous", ":material/chevron_left:", "P", image.previous_id)
         _step("Next", ":material/chevron_right:", "N", image.next_id)
@@ -92,12 +101,12 @@ def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: De
             if image.uncertainty is not None:
                 st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
             st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
-        correct = correct_switch("correct")
+        correct = correct_switch("correct", usual=place is not None)
         st.markdown(f":gray[{where}] · {wording.escaped(image.name)}", width="content")
     return correct
 
 
-def _editor(source: Source, choice: Choice, image: Detail, classes: tuple[str, ...]) -> None:
+def _editor(source: Source, choice: Choice, image: Detail, classes: tuple[str, ...], place: Place | None) -> None:
     """Draw the image with its mask, to draw on."""
     with resources.database().reading() as session:
         drawn = drawn_classes(session, source.dataset_id)
@@ -115,8 +124,16 @@ def _editor(source: Source, choice: Choice, image: Detail, classes: tuple[str, .
         readings=_readings(source, image, classes),
         ahead=[pane(image.next_id)] if image.next_id is not None else [],
         class_colours=source.class_colours,
-        brush=Brush(source.dataset_id, image.image_id, drawn, source.run_id),
+        brush=Brush(
+            source.dataset_id,
+            image.image_id,
+            drawn,
+            source.run_id,
+            place=place.suggestion.place if place and place.suggestion else None,
+        ),
     )
+    with st.expander("Does it still learn?", icon=":material/trending_up:"):
+        correction_progress(source.dataset_id, key="correction-progress")
 
 
 def _step(label: str, icon: str, key: str, image_id: str | None) -> None:

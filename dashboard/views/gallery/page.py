@@ -13,6 +13,7 @@ from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, uppe
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui import charts, status
+from dashboard.ui.audit_line import audit_line
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.threshold import mask_threshold
@@ -21,6 +22,7 @@ from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, chosen_
 from dashboard.views.gallery.facts import Source, Thumbnail
 from dashboard.views.gallery.filters import choose_order, filter_line, first_page, with_class
 from dashboard.views.gallery.order import Arrangement, Choice, arrange
+from dashboard.views.gallery.queue import close_image, queue_button
 from dashboard.views.gallery.rank_trust import rank_trust
 from db import runs
 from db.columns import utc_now
@@ -79,11 +81,13 @@ def main() -> None:
             masks=source.predicted,
             unsure=table.has_uncertainty,
         )
+        queue_button(source)
     choice = replace(choice, threshold=threshold, success_from=success_from)
     choice = choose_order(table, run_id, choice, _views(table))
     arrangement = arrange(table, choice)
     with counts:
         _counts(source, table, arrangement, choice)
+        audit_line(source.dataset_id, source.run_id)
     with spread:
         _histogram(arrangement, choice)
     _remarks(source)
@@ -92,7 +96,7 @@ def main() -> None:
         with detail_place:
             image_detail(source, table, arrangement, choice, found)
     else:
-        if st.query_params.pop("image", None):
+        if close_image():
             st.warning("The image in the address has no mask in this run. Here are those that have.")
         _grid(source, table, arrangement, choice)
 
@@ -241,7 +245,7 @@ def _choose_reference(table: ScoreTable) -> Reference:
 
 
 def _close_detail() -> None:
-    st.query_params.pop("image", None)
+    close_image()
     first_page()
 
 

@@ -9,9 +9,12 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import urls
+from dashboard.facts.correction_queue import words as words_of_place
 from dashboard.facts.corrections import drawn_classes
 from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
+from dashboard.ui.audit_line import audit_line
+from dashboard.ui.correct_next import correct_next, place_of
 from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.pictures import class_legend
@@ -25,10 +28,11 @@ from dashboard.views.labels.label_sets import ADDRESS
 from dashboard.views.labels.mask_facts import SHOWS, DropRule, Mask, MaskPage
 from dashboard.views.labels.recipe_column import Settings
 from db import recipes
+from db.correction_queue import Masks
 
 Click = Literal["opens the mask", "drops or keeps it"]
 CLICKS: tuple[Click, ...] = ("opens the mask", "drops or keeps it")
-OPENED = "mask-opened"
+OPENED, QUEUE = "mask-opened", "mask-queue"
 RULES = ("The worst", "Below a plausibility", "No clear foreground")
 
 
@@ -42,6 +46,7 @@ def browse_masks(place: Workplace, cards: Sequence[LabelSetCard], settings: Sett
 @st.fragment
 def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
     st.subheader(f"Masks of {escaped(card.name)}", divider="gray")
+    audit_line(place.dataset_id, card.id)
     if card.quality is not None:
         left, right = st.columns([3, 2], gap="large") if card.dice is not None else (st.container(), None)
         with left:
@@ -52,6 +57,10 @@ def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
             if opened:
                 _open(place, card, opened, settings)
     page, click = _choose_page(card)
+    if wanted := correct_next(place.dataset_id, Masks(card.id), f"correct-next-{card.id}"):
+        st.session_state.update({OPENED: wanted, QUEUE: card.id, "mask-correct": True})
+    if st.session_state.get(QUEUE) == card.id:  # whatever reruns the page, until the dialog is closed
+        _mask_dialog(place, card, settings)
     if not page.masks:
         st.info("No mask matches.")
         return
@@ -179,7 +188,7 @@ def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Setting
     _mask_dialog(place, card, settings)
 
 
-@st.dialog("Mask", width="large")
+@st.dialog("Mask", width="large", on_dismiss=lambda: st.session_state.pop(QUEUE, None))
 def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
     order, show = (st.session_state[f"masks-{choice}-{card.id}"] for choice in ("order", "show"))
     with resources.database().reading() as session:
@@ -195,6 +204,10 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
         words.append(f"mask plausibility {mask.quality:.3f}")
     if mask.unclear:
         words.append("no clear foreground")
+    queued = place_of(place.dataset_id, Masks(card.id), mask.image_id) if QUEUE in st.session_state else None
+    if queued is not None:
+        before, after = queued.before, queued.after
+        words.insert(1, words_of_place(queued))
     image, label = urls.image(place.dataset_id, mask.image_id), urls.label(card.id, mask.image_id)
     names = card.classes.names
     classes = urls.label_classes(card.id, mask.image_id) if names else None
@@ -212,11 +225,13 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
     st.caption(" · ".join(words))
     if names and not correct:
         class_legend(names, colours=card.classes.colours)
+    begin = queued.suggestion.place if queued and queued.suggestion else None
+    brush = Brush(place.dataset_id, mask.image_id, drawn, card.id, place=begin)
     viewer(
         panes[1:2] if correct else panes,
         threshold=settings.threshold,
         opacity=settings.opacity,
-        brush=Brush(place.dataset_id, mask.image_id, drawn, card.id) if correct else None,
+        brush=brush if correct else None,
         class_colours=card.classes.colours,
         key=f"look-{card.id}",
     )

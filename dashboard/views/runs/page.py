@@ -10,6 +10,7 @@ from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.facts.run_metrics import DICE_NAME
 from dashboard.server.resources import database, settings
+from dashboard.ui.audit_line import audit_line
 from dashboard.ui.bug_report import bug_report
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
@@ -156,6 +157,8 @@ def detail(head: RunHead) -> None:
             f"{DICE_NAME['pseudo-label']} measures how well the network learned its labels. Only truth can show "
             "whether they are right."
         )
+    if prediction_set_id:
+        audit_line(head.dataset_id, head.id)
     links(head, status, prediction_set_id)
     retraining.comparisons(head)
     st.fragment(live_part)(head, status.stage, prediction_set_id)

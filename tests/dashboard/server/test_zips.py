@@ -19,8 +19,10 @@ from dashboard.server import exports
 from db import datasets, runs
 from db.models import Dataset, Prediction, Run
 from engine.imaging import class_maps, codec, metrics
+from engine.imaging.corrections import UNTOUCHED
 from engine.store import keys as stored
 from tests.support.class_runs import NAMES, add_class_run, add_classes
+from tests.support.corrected import correct
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.serving import serving
@@ -207,6 +209,16 @@ def test_the_table_comes_last_and_names_each_reference(dashboard, predicted, ser
     assert len(rows) == 6 and rows[0]["split"] == "validation"
     assert {"flip_agreement", "truth_dice", "pseudo_label_dice", "pseudo_label_quality"} <= rows[0].keys()
     assert float(rows[0]["truth_dice"]) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_zip_of_corrections_is_what_the_command_line_reads(dashboard, served):
+    dataset = add_discs(dashboard, 3)
+    drawn = np.full((64, 64), UNTOUCHED, np.uint8)
+    drawn[:9] = 1
+    correct(dashboard, dataset, "disc 1.png", drawn, finished=False)
+    archive = archive_of(served.ask(urls.corrections_zip(dataset.id)))
+    assert archive.namelist() == ["corrections/disc 1.png"]
+    assert np.array_equal(codec.decode_png(archive.read("corrections/disc 1.png")), drawn)
 
 
 def test_more_entries_than_an_old_zip_can_number():
