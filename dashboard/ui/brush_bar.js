@@ -212,6 +212,7 @@ function actionOf(brush, { key, code, ctrlKey, metaKey, altKey, shiftKey }, targ
     l: () => brush.use("polygon"),
     x: () => brush.use("box"),
     a: () => brush.finish(),
+    j: brush.viewer.live ? () => brush.viewer.live.jump() : null,
     h: () => {
       brush.bare = !brush.bare;
       brush.viewer.paintSoon();
