@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.core.recent_values import RecentValues
 from engine.imaging import class_maps, codec, metrics
 from engine.imaging.class_maps import Reference
 from engine.imaging.corrections import UNTOUCHED
@@ -141,9 +142,22 @@ class Failure:
     sentence: str
 
 
+_working: RecentValues[np.ndarray] = RecentValues(64_000_000)
+"""Images at the size at which methods work: to decode a large one takes longer than all the rest."""
+
+
+def _image(task: Looking) -> np.ndarray:
+    key = task.source.content_hash, task.params.longest_side_px
+    image = _working.get(key)
+    if image is None:
+        image = shrink(codec.decode_png(task.source.image.read_bytes()), task.params.longest_side_px)
+        _working.keep(key, image, image.nbytes)
+    return image
+
+
 def look(task: Looking) -> bytes | Failure:
     try:
-        image = codec.decode_png(task.source.image.read_bytes())
+        image = _image(task)
         drawn = codec.decode_png(task.source.correction.read_bytes()) if task.source.correction else None
         return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed, drawn, task.source.cache))
     except Exception as error:
@@ -152,7 +166,7 @@ def look(task: Looking) -> bytes | Failure:
 
 def prepare(task: Looking) -> bool | Failure:
     try:
-        image = codec.decode_png(task.source.image.read_bytes())
+        image = _image(task)
         nothing = np.full(image.shape[:2], UNTOUCHED, np.uint8)
         look_at(find_method(task.method), image, task.params, task.seed, nothing, task.source.cache)
         return True

@@ -69,7 +69,7 @@ class LiveMasks {
   take({ progress, error, images, next, hint }) {
     this.say(progress || error || hint || "", error ? "bad" : "");
     if (!images) return;
-    Object.assign(this, { images, next });
+    Object.assign(this, { images, next, answer: this.turn });
     this.refresh();
   }
 
@@ -111,13 +111,19 @@ class LiveMasks {
     const { mask, classes, doubt } = this.known(tile.image);
     const parts = this.showsDoubt && doubt ? { mask: doubt } : { mask, classes };
     const asked = JSON.stringify([parts, this.showsDoubt]);
-    if (tile.asked === asked) return;
+    if (tile.asked === asked) return this.answered(tile);
     tile.asked = asked;
     const loaded = await Promise.all([tile.image.thumbnail, parts.mask, parts.classes].map((address) => address && loadPicture(address)));
     if (tile.asked !== asked) return;
     tile.loaded = { picture: loaded[0], mask: loaded[1], classes: loaded[2], mode: parts.mask && parts.mask === doubt ? "probability" : "fill" };
     this.paintTile(tile);
     tile.element.dataset.shows = parts.mask ?? "";
+    this.answered(tile);
+  }
+
+  // Say on the page which request a tile shows the answer of.
+  answered({ element, loaded }) {
+    if (loaded) element.dataset.answer = this.answer ?? 0;
   }
 
   paintTile({ canvas, loaded }) {
