@@ -147,7 +147,7 @@ _working: RecentValues[np.ndarray] = RecentValues(64_000_000)
 
 
 def _image(task: Looking) -> np.ndarray:
-    key = task.source.content_hash, task.params.longest_side_px
+    key = task.source.image, task.source.content_hash, task.params.longest_side_px
     image = _working.get(key)
     if image is None:
         image = shrink(codec.decode_png(task.source.image.read_bytes()), task.params.longest_side_px)

@@ -113,13 +113,13 @@ class PreviewPool:
             ValueError: an image cannot be looked at.
         """
         tasks = [Looking(replace(source, correction=None), method, params, 0) for source in sources]
-        missing = [task for task in tasks if not self._prepared.get(task.key)]
-        done = [task.key for task in tasks if self._prepared.get(task.key)]
+        missing = [task for task in tasks if not self._prepared.get((task.key, task.source.cache))]
+        done = [task for task in tasks if task not in missing]
         waiting = self._processes.run(preview_work.prepare, missing, lambda: while_waiting(len(done), len(tasks)))
         for task, made in waiting:
             _unless_failed(made)
-            self._prepared.keep(task.key, True, 1)
-            done.append(task.key)
+            self._prepared.keep((task.key, task.source.cache), True, 1)
+            done.append(task)
 
     def _look(self, tasks: Sequence[Looking], while_waiting: Callable[[int, int], None]) -> dict[Hashable, bytes]:
         found = {task.key: look for task in tasks if (look := self._looks.get(task.key)) is not None}
