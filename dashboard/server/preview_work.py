@@ -41,6 +41,8 @@ class Source:
     """What a person drew on it, for a method that learns from that."""
     cache: FeatureCache | None = None
     """For a method that computes features of images, of which it keeps some."""
+    name: str = ""
+    """What people call it, for errors."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def look(task: Looking) -> bytes | Failure:
         drawn = codec.decode_png(task.source.correction.read_bytes()) if task.source.correction else None
         return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed, drawn, task.source.cache))
     except Exception as error:
-        return Failure(str(error) or type(error).__name__)
+        return _failure(task, error)
 
 
 def prepare(task: Looking) -> bool | Failure:
@@ -171,7 +173,12 @@ def prepare(task: Looking) -> bool | Failure:
         look_at(find_method(task.method), image, task.params, task.seed, nothing, task.source.cache)
         return True
     except Exception as error:
-        return Failure(str(error) or type(error).__name__)
+        return _failure(task, error)
+
+
+def _failure(task: Looking, error: Exception) -> Failure:
+    sentence = str(error) or type(error).__name__
+    return Failure(f"{task.source.name}: {sentence}" if task.source.name else sentence)
 
 
 def fit(task: Fitting) -> dict[str, Any] | Failure:

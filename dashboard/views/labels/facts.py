@@ -204,6 +204,7 @@ def sources(files: Store, place: Workplace, images: Sequence[ProbeImage], truth:
             lookup=place.lookup if truth and image.has_truth else (),
             correction=correction_of(image),
             cache=FeatureCache(files, place.dataset_id),
+            name=image.name,
         )
         for image in images
     ]

