@@ -52,7 +52,8 @@ class BrushBar {
       brush.paint();
     });
     part(".more").addEventListener("toggle", () => part(".more").open && this.showHistory());
-    part(".keys").append(...KEYS.flatMap(([key, words]) => [element("dt", key), element("dd", words)]));
+    const keys = brush.viewer.live ? [...KEYS, ["J", "the place most in doubt"]] : KEYS;
+    part(".keys").append(...keys.flatMap(([key, words]) => [element("dt", key), element("dd", words)]));
   }
 
   choice(data, title, content, act) {

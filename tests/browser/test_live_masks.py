@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_brush import SIDE, Editor
 from tests.browser.test_components import until
-from tests.support.installation import add_discs
+from tests.support.installation import add_dataset, disc
 
 RECIPE = "strokes,superpixels:150,backbone:none"
 
@@ -23,6 +24,14 @@ class Bench(Editor):
         page.locator(".tile").first.click()
         expect(page.locator(".live .told")).to_contain_text("Draw a stroke on what is meant")
         super().__init__(page, side)
+
+    def mark(self, value):
+        """Draw a short stroke on the disc of the first image, or beside it."""
+        mask = disc(SIDE, 90, seed=0)[1]
+        row, column = (int(place) for place in (np.argwhere(mask).mean(0) if value else np.argwhere(~mask)[0] + 12))
+        self.press(str(value))
+        self.size(18)
+        self.stroke((column, row), (column + 20, row))
 
     @property
     def tiles(self):
@@ -39,7 +48,8 @@ class Bench(Editor):
 
 @pytest.fixture
 def bench(app, open_tab):
-    dataset = add_discs(app.installation, count=6, size_px=SIDE, truth=False)
+    pairs = [(disc(SIDE, 90, seed=number)[0], None) for number in range(6)]
+    dataset = add_dataset(app.installation, "discs", pairs)
     return Bench(open_tab(f"{app.address}/labels?dataset={dataset.id}&a={RECIPE}", height_px=1100), SIDE)
 
 
@@ -48,14 +58,12 @@ def test_a_stroke_changes_the_masks_of_other_images_at_once_and_undo_changes_the
     expect(bench.tiles).to_have_count(6)
     until(page, lambda: bench.masks() == [""] * 6)
     bare = bench.overlay(3)
-    bench.size(20)
-    bench.stroke((200, 200), (220, 210))
+    bench.mark(1)
     until(page, lambda: all(bench.masks()))
     first = bench.masks()
     assert bench.overlay(3) != bare
-    bench.press("0")
-    bench.stroke((20, 20), (20, 120))
-    until(page, lambda: all(mask != old for mask, old in zip(bench.masks()[2:5], first[2:5], strict=True)))
+    bench.mark(0)
+    until(page, lambda: all(mask != old for mask, old in zip(bench.masks()[2:], first[2:], strict=True)))
     bench.press("z")
     until(page, lambda: bench.masks() == first)
     bench.press("z")
@@ -83,12 +91,10 @@ def test_a_late_answer_never_replaces_a_newer_one(bench):
         }""",
         late,
     )
-    bench.size(20)
-    bench.stroke((200, 200), (220, 210))
+    bench.mark(1)
     bench.saved("Saved, revision 1")
     page.wait_for_function("() => window.answerLate")
-    bench.press("0")
-    bench.stroke((20, 20), (20, 120))
+    bench.mark(0)
     until(page, lambda: all(bench.masks()))
     newest = bench.masks()
     page.evaluate("() => { window.answerLate(); return new Promise((resolve) => requestAnimationFrame(resolve)); }")
@@ -98,8 +104,7 @@ def test_a_late_answer_never_replaces_a_newer_one(bench):
 
 def test_the_image_most_in_doubt_is_marked_and_a_key_goes_there(bench):
     page = bench.page
-    bench.size(20)
-    bench.stroke((200, 200), (220, 210))
+    bench.mark(1)
     marked = page.locator(".live .tile", has=page.locator(".mark:visible"))
     expect(marked).to_have_count(1)
     name = marked.get_attribute("title")
@@ -118,12 +123,10 @@ def test_the_image_most_in_doubt_is_marked_and_a_key_goes_there(bench):
 def test_what_fails_is_a_sentence_in_the_dialog_and_the_strokes_are_stored(bench):
     page = bench.page
     page.route("**/live-masks?*", lambda route: route.abort())
-    bench.size(20)
-    bench.stroke((200, 200), (220, 210))
+    bench.mark(1)
     expect(page.locator(".live .told")).to_have_text(re.compile("The connection to the app was lost"))
     bench.saved("Saved, revision 1")
     page.unroute("**/live-masks?*")
-    bench.press("0")
-    bench.stroke((20, 20), (20, 120))
+    bench.mark(0)
     until(page, lambda: all(bench.masks()))
     expect(page.locator(".live .told")).to_have_text("")
