@@ -12,6 +12,7 @@ from db import datasets
 from db.models import LabelSet
 from engine.imaging import codec, metrics
 from engine.imaging.corrections import UNTOUCHED
+from engine.store import keys as stored
 from tests.support.calling import call
 from tests.support.installation import add_dataset
 
@@ -69,6 +70,11 @@ def test_strokes_on_two_images_mark_what_is_meant_in_all(installation, scenes, a
     ask("correct", "scenes", strokes(tmp_path / "strokes", (0, 1), (0, 1, 0)), "--strokes")
     found = ask("label", "scenes", "--method", "strokes", "--out", tmp_path / "masks")
     assert found["weights"] == "", "this installation has no pretrained weights"
+    kept = installation.files.keys(stored.features_folder(found["dataset"]))
+    assert len(kept) == 8, "the features of all images, also of those with strokes, are computed once"
+    versions = [installation.files.version(key) for key in kept]
+    ask("label", "scenes", "--method", "strokes")
+    assert [installation.files.version(key) for key in kept] == versions
     for number in range(2, 8):
         mask = codec.decode_png((tmp_path / "masks" / f"scene {number}.png").read_bytes()) > 0
         assert metrics.dice(mask, scene(number)[1] == 1) > 0.8
