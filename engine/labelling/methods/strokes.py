@@ -21,9 +21,6 @@ from engine.labelling.strokes.model import fit as fit_model
 
 Look = tuple[bytes, np.ndarray]
 
-BYTES_PER_PIXEL = 250
-"""What features take in memory, with those of pixels (`Features.pixels`)."""
-
 _unpacked: RecentValues[Features] = RecentValues(500_000_000)
 """Features by the bytes that they were stored as: a process that follows strokes needs the same again and again."""
 
@@ -110,10 +107,9 @@ def _stored_features(image: np.ndarray, params: StrokesParams, named: str, cache
 
 
 def _unpack(data: bytes) -> Features:
-    features = _unpacked.get(data)
-    if features is None:
-        features = Features.from_bytes(data)
-        _unpacked.keep(data, features, len(data) + BYTES_PER_PIXEL * features.labels.size)
+    features = _unpacked.get(data) or Features.from_bytes(data)
+    arrays = [value for value in vars(features).values() if isinstance(value, np.ndarray)]  # with `Features.pixels`
+    _unpacked.keep(data, features, len(data) + sum(array.nbytes for array in arrays))
     return features
 
 

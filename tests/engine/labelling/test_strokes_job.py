@@ -70,7 +70,9 @@ def test_strokes_on_two_images_mark_what_is_meant_in_all(installation, scenes, a
     ask("correct", "scenes", strokes(tmp_path / "strokes", (0, 1), (0, 1, 0)), "--strokes")
     found = ask("label", "scenes", "--method", "strokes", "--out", tmp_path / "masks")
     assert found["weights"] == "", "this installation has no pretrained weights"
-    kept = installation.files.keys(stored.features_folder(found["dataset"]))
+    with installation.database.reading() as session:
+        (dataset,) = datasets.listing(session)
+    kept = installation.files.keys(stored.features_folder(dataset.id))
     assert len(kept) == 8, "the features of all images, also of those with strokes, are computed once"
     versions = [installation.files.version(key) for key in kept]
     ask("label", "scenes", "--method", "strokes")
