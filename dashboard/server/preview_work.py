@@ -126,7 +126,9 @@ class Looking:
     def key(self) -> Hashable:
         values = json.dumps(values_for(self.params, "look"), sort_keys=True)
         drawn = self.source.correction.key if self.source.correction else ""
-        return self.source.content_hash, self.method, values, self.seed, drawn
+        depends_on = find_method(self.method).look_depends_on
+        file = depends_on(self.params) if depends_on else ""
+        return self.source.content_hash, self.method, values, self.seed, drawn, file
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ class Method:
     A method that `learns_from_corrections` looks only at images with a correction, and its `look` takes that as fourth
     argument: uint8 (H, W), see `engine.imaging.corrections`.
 
+    A method whose `look` reads a file beside the image returns by `look_depends_on(params)` a text that changes with it.
+
     `look` and `label` of a method that `caches_features` take a `FeatureCache` or None as last argument.
 
     `label` may return a pair: the above, and how much each pixel is in doubt, float32 (H, W) in [0, 1].
@@ -76,6 +78,7 @@ class Method:
     fit_images: int = 200
     learns_from_corrections: bool = False
     caches_features: bool = False
+    look_depends_on: Callable[..., str] | None = None
     classes: Callable[[dict[str, Any]], int] | None = None
     chosen: Callable[..., tuple[str, LabelParams, dict[str, Any] | None]] | None = None
     summary: str = ""

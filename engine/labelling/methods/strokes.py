@@ -91,6 +91,16 @@ def classes(state: dict[str, Any]) -> int:
     return max(*state["classes"], 1)
 
 
+def look_depends_on(params: StrokesParams) -> str:
+    """Return the digest of the ONNX file that describes images; empty without one.
+
+    Raises:
+        BackboneError: the file that `params` name cannot be read.
+    """
+    backbone = backbone_of(params.backbone)
+    return digest(backbone) if backbone else ""
+
+
 def _stored_features(image: np.ndarray, params: StrokesParams, named: str, cache: FeatureCache | None) -> bytes:
     """Return the features of an image with the masks of all starts, from the cache or computed and kept there."""
     backbone = backbone_of(named)
@@ -122,6 +132,7 @@ METHOD = Method(
     fit,
     learns_from_corrections=True,
     caches_features=True,
+    look_depends_on=look_depends_on,
     classes=classes,
     summary="Anything that a person can mark: draw a few strokes on a few images, and all masks follow.",
 )

@@ -15,6 +15,7 @@ from engine.imaging import codec
 from engine.imaging.corrections import UNTOUCHED
 from engine.store import keys as stored
 from tests.dashboard.access.test_gate import arrive
+from tests.engine.labelling.strokes.test_strokes import small_network
 from tests.support.entering import header, login_wanted
 from tests.support.installation import add_discs, disc
 from tests.support.serving import guarded_serving, serving
@@ -92,6 +93,18 @@ def test_an_image_that_cannot_be_read_is_a_sentence(dashboard, dataset):
     with serving() as served:
         status, told = ask(served, dataset)
     assert status == 200 and list(told) == ["error"] and told["error"].startswith("disc 3.png: ")
+
+
+def test_a_network_that_describes_images_can_be_exchanged_between_strokes(dashboard, dataset, tmp_path):
+    images, network = images_of(dashboard, dataset), tmp_path / "small.onnx"
+    with serving() as served:
+        for number, channels in enumerate((3, 5)):
+            small_network(network, np.ones((channels, 3, 4, 4), np.float32))
+            draw(dashboard, images[number], 1, disc(seed=number)[1])
+            _, told = ask(served, dataset, f"strokes,superpixels:100,backbone:{network}")
+            assert not told["error"] and len(told["images"]) == 8
+        network.unlink()
+        assert "cannot be read" in ask(served, dataset, f"strokes,superpixels:100,backbone:{network}")[1]["error"]
 
 
 @pytest.mark.parametrize(
