@@ -57,7 +57,7 @@ class Method:
     A method that `learns_from_corrections` looks only at images with a correction, and its `look` takes that as fourth
     argument: uint8 (H, W), see `engine.imaging.corrections`.
 
-    A method whose `look` reads a file beside the image returns by `look_depends_on(params)` a text that changes with it.
+    If `look` reads a file beside the image, `look_depends_on(params)` returns a text that changes with it.
 
     `look` and `label` of a method that `caches_features` take a `FeatureCache` or None as last argument.
 
