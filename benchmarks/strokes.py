@@ -3,6 +3,7 @@
     python -m benchmarks.strokes masks ../shared/data/polyps --part odd --backbone mobilenet.onnx
     python -m benchmarks.strokes masks ../shared/data/nuclei --part odd --automatic threshold
     python -m benchmarks.strokes masks ../shared/data/eggs-and-pans --foreground 64 --part odd --without-backbone
+    python -m benchmarks.strokes live ../shared/data/polyps --backbone mobilenet.onnx
     python -m benchmarks.strokes backbone mobilenet_v2_imagenet_notop.weights.h5 mobilenet.onnx
 
 The person starts from the masks of the method that *Automatic* chooses for these images (`--automatic`), and sees 16
@@ -15,6 +16,7 @@ docs/benchmarks.md.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import statistics
 import tempfile
 import time
@@ -28,7 +30,8 @@ import numpy as np
 import typer
 from threadpoolctl import threadpool_limits
 
-from benchmarks.harness import Folder, Foreground, Part, note, paths, suite
+from benchmarks.harness import Folder, Foreground, Part, browsing, data_root, engine, note, paths, suite
+from db import datasets
 from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
 from engine.imaging.corrections import UNTOUCHED
@@ -36,9 +39,32 @@ from engine.labelling.base import shrink
 from engine.labelling.methods.strokes import StrokesParams
 from engine.labelling.strokes.features import Features, digest, find_features
 from engine.labelling.strokes.model import StrokeModel, fit, predict
+from engine.store.keys import backbone_key
 
 POOL, LOOKS, BRUSH_PX = 16, 6, 10
 MARKS = (0, 10, 20, 40, 80)
+TESTED, LIVE_BRUSH_PX = 8, 14
+
+# In the page: from now on, `followed_` is a promise of the milliseconds since the last stroke was released until the
+# tiles of all test images show the answer to it in a painted frame, and of how many masks it changed.
+FOLLOW = """
+() => {
+  const everything = (from) => [...from.querySelectorAll(".live .tile")].concat(
+    ...[...from.querySelectorAll("*")].filter((e) => e.shadowRoot).map((e) => everything(e.shadowRoot)));
+  const state = (name) => everything(document).map((tile) => tile.dataset[name]);
+  addEventListener("pointerup", () => {
+    const began = performance.now(), [answers, masks] = [state("answer"), state("shows")];
+    const changed = () => state("shows").filter((mask, index) => mask !== masks[index]).length;
+    window.followed_ = new Promise((resolve) => {
+      const check = () => {
+        if (state("answer").some((answer, index) => answer === answers[index])) return requestAnimationFrame(check);
+        requestAnimationFrame(() => resolve([performance.now() - began, changed()]));
+      };
+      check();
+    });
+  }, true);
+}
+"""
 app = suite(__doc__)
 
 
@@ -87,6 +113,56 @@ def masks(
             note(str(rows[-1]))
     means = {name: statistics.fmean(row[name] for row in rows) for name in rows[0] if name != "seed"}
     return [*rows, {"seed": "mean", **means}]
+
+
+@app.command()
+def live(
+    folder: Folder,
+    backbone: Annotated[Path | None, typer.Option(help="An ONNX file, see the command `backbone`.")] = None,
+    unit: Annotated[str, typer.Option(help="automatic, superpixels or pixels.")] = "automatic",
+    strokes: int = 24,
+) -> dict[str, Any]:
+    """Seconds from a stroke's release until the masks of all test images have changed, in Chromium, with a real mouse.
+
+    Strokes of class 1 and of the background take turns; every third is on the next of 8 test images. `first_s` is from
+    opening the first image until the features of all are there.
+    """
+    with data_root() as root:
+        if backbone:
+            (root / backbone_key()).parent.mkdir()
+            shutil.copyfile(backbone, root / backbone_key())
+        dataset_id = engine(root, "import", str(folder.resolve()), "--name", "probe")["dataset"]
+        with browsing(root) as (served, page):
+            with served.installation.database.writing() as session:
+                chosen = [image.id for image in datasets.probe_images(session, dataset_id, TESTED)]
+                datasets.set_probe_images(session, dataset_id, chosen)
+            page.set_viewport_size({"width": 1440, "height": 1000})
+            page.goto(f"{served.address}/labels?dataset={dataset_id}&a=strokes,unit:{unit}")
+            page.locator(".tile").first.click()
+            began = time.perf_counter()
+            page.locator(".live .told", has_text="Draw a stroke").wait_for(timeout=120_000)
+            first_s = time.perf_counter() - began
+            page.evaluate(FOLLOW)
+            times, changed = [], []
+            for number in range(strokes):
+                if number and number % 3 == 0:
+                    page.keyboard.press("n" if number % (3 * TESTED) else "p")
+                    page.locator(f".live .tile[data-id='{chosen[number // 3 % TESTED]}'][aria-current=true]").wait_for()
+                    page.get_by_text("Nothing drawn yet").wait_for()
+                while (size := int(page.locator(".size output").text_content().split()[0])) != LIVE_BRUSH_PX:
+                    page.keyboard.press("]" if size < LIVE_BRUSH_PX else "[")
+                page.keyboard.press(str((number + 1) % 2))
+                box = page.locator(".pane canvas").first.bounding_box()
+                x, y = box["x"] + (0.2 + 0.05 * (number % 12)) * box["width"], box["y"] + 0.25 * box["height"]
+                page.mouse.move(x, y + 60 * (number % 3))
+                page.mouse.down()
+                page.mouse.move(x + 30, y + 60 * (number % 3) + 10, steps=5)
+                page.mouse.up()
+                milliseconds, count = page.evaluate("window.followed_")
+                times.append(milliseconds / 1000)
+                changed.append(count)
+    figures = {"median_s": statistics.median(times), "worst_s": max(times), "first_s": first_s}
+    return {**figures, "masks_changed": statistics.median(changed), "each_s": times}
 
 
 @app.command("backbone")

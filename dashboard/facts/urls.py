@@ -135,6 +135,11 @@ def preview(key: str) -> str:
     return f"{PREFIX}/preview/{key}"
 
 
+def live_masks(dataset_id: str, recipe: str) -> str:
+    """Return the URL of the masks of a dataset's test images that a recipe (`recipe_to_text`) learns from strokes."""
+    return _with(f"{PREFIX}/datasets/{dataset_id}/live-masks", recipe=recipe)
+
+
 def upload(token: str) -> str:
     """Return the URL for uploading files; `resources.issue_upload()` creates the token."""
     return f"{PREFIX}/uploads/{token}"

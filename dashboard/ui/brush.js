@@ -47,7 +47,11 @@ class Brush {
       this.draft = draft;
       this.size ??= Math.max(1, Math.round(Math.max(draft.raster.width, draft.raster.height) / 50));
       draft.tell = () => this.bar.describe();
-      draft.wasStored = (revision) => this.config.tells && this.viewer.stored({ address: config.address, revision });
+      draft.wasStored = (revision) => {
+        this.viewer.live?.ask();
+        if (this.config.tells) this.viewer.stored({ address: config.address, revision });
+      };
+      draft.autosaveMs = this.viewer.live ? 0 : AUTOSAVE_MS;
       this.layOver();
       this.viewer.paintSoon();
     } catch (error) {
@@ -59,7 +63,7 @@ class Brush {
   // Store what was drawn; if that fails, the draft is kept for when the image is shown again.
   leave() {
     this.drop();
-    if (this.draft) this.draft.tell = this.draft.wasStored = () => {};
+    if (this.draft) Object.assign(this.draft, { tell: () => {}, wasStored: () => this.viewer.live?.ask() });
     this.draft?.save();
     this.draft = null;
   }

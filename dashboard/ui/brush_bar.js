@@ -52,7 +52,8 @@ class BrushBar {
       brush.paint();
     });
     part(".more").addEventListener("toggle", () => part(".more").open && this.showHistory());
-    part(".keys").append(...KEYS.flatMap(([key, words]) => [element("dt", key), element("dd", words)]));
+    const keys = brush.viewer.live ? [...KEYS, ["J", "the place most in doubt"]] : KEYS;
+    part(".keys").append(...keys.flatMap(([key, words]) => [element("dt", key), element("dd", words)]));
   }
 
   choice(data, title, content, act) {
@@ -212,6 +213,7 @@ function actionOf(brush, { key, code, ctrlKey, metaKey, altKey, shiftKey }, targ
     l: () => brush.use("polygon"),
     x: () => brush.use("box"),
     a: () => brush.finish(),
+    j: brush.viewer.live ? () => brush.viewer.live.jump() : null,
     h: () => {
       brush.bare = !brush.bare;
       brush.viewer.paintSoon();

@@ -36,7 +36,7 @@ async function answerOf(response) {
 
 class Draft {
   constructor(address, maskOf, state, values) {
-    Object.assign(this, { address, maskOf, undivided: false });
+    Object.assign(this, { address, maskOf, undivided: false, autosaveMs: AUTOSAVE_MS });
     this.raster = new Raster(state.width, state.height, values);
     this.below = () => new Uint8Array(values.length); // the classes of the mask that is shown
     this.tell = () => {}; // called when `words` change
@@ -67,7 +67,7 @@ class Draft {
   }
 
   // Something was drawn or undone: store it soon.
-  changed(delay = AUTOSAVE_MS) {
+  changed(delay = this.autosaveMs) {
     clearTimeout(this.timer);
     if (this.dirty) {
       drafts.set(this.address, this);

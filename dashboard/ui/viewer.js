@@ -1,6 +1,6 @@
 // Panes that zoom and pan together, or two stacked images with a wipe slider.
 
-const MAPS = ["mask", "classes", "reference", "reference_classes"];
+const MAPS = ["mask", "classes", "reference", "reference_classes", "doubt"];
 const LEAST_PANE_PX = 300;
 const GREATEST_SCALE = 64; // maximum width of an image pixel in screen pixels
 const SQUARES_FROM = 2; // from this scale on, image pixels are drawn as squares
@@ -43,8 +43,16 @@ class Viewer {
     this.resized.observe(this.row);
   }
 
-  update(data, stored) {
-    Object.assign(this, { data, stored });
+  update(given, stored, open) {
+    Object.assign(this, { given, stored });
+    if (!given.live) this.dropLive();
+    else (this.live ??= new LiveMasks(this)).show(given.live, open);
+    this.showGiven();
+  }
+
+  // Draw the data of the script, with newer masks if there are any.
+  showGiven() {
+    const data = (this.data = this.live?.laidInto(this.given) ?? this.given);
     const { panes, settings } = data;
     const together = settings.wipe && panes.length > 1;
     this.groups = together ? [panes.slice(0, 2)] : panes.map((pane) => [pane]);
@@ -122,6 +130,11 @@ class Viewer {
     this.arrange();
     this.showReadout(false);
     if (this.data.brush && this.shown === this.asked) (this.brush ??= new Brush(this)).show(this.data.brush);
+  }
+
+  dropLive() {
+    this.live?.close();
+    this.live = null;
   }
 
   dropBrush() {
@@ -207,6 +220,7 @@ class Viewer {
     pane.handle.style.left = `${this.wipeAt * 100}%`;
     pane.handle.setAttribute("aria-valuenow", String(Math.round(this.wipeAt * 100)));
     this.placeCross(pane, density);
+    this.live?.placeSpot();
     if (this.brush?.isOn(pane)) this.brush.paint();
   }
 
@@ -322,6 +336,7 @@ class Viewer {
 
   close() {
     this.dropBrush();
+    this.dropLive();
     this.resized.disconnect();
     this.asked = this.groups = null; // what is still loading finds nothing to draw into
   }
@@ -331,5 +346,6 @@ Object.assign(Viewer.prototype, CursorMoves);
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const stored = (correction) => setTriggerValue("stored", correction);
-  return mount(parentElement, (root) => new Viewer(root), (viewer) => viewer.update(data, stored));
+  const open = (id) => setTriggerValue("opened", id);
+  return mount(parentElement, (root) => new Viewer(root), (viewer) => viewer.update(data, stored, open));
 }

@@ -14,9 +14,11 @@ draw is stored without a rerun.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
+
+import streamlit as st
 
 from dashboard.facts import urls
 from dashboard.facts.corrections import DrawnClasses
@@ -31,8 +33,10 @@ SMALLER_PX = urls.SIZES_PX[-1]
 
 _PARTS = ("layers", "readout", "gestures", "cursor")
 _BRUSH = ("brush_raster", "brush_png", "brush_draft", "brush_snap", "brush_strokes", "brush_bar", "brush")
-_SCRIPTS = ("overlay", *(f"viewer_{part}" for part in _PARTS), *_BRUSH, "viewer")
-_render = component("viewer", *(f"ui/{script}.js" for script in _SCRIPTS), style=("ui/viewer.css", "ui/brush.css"))
+_SCRIPTS = ("overlay", "live_masks", *(f"viewer_{part}" for part in _PARTS), *_BRUSH, "viewer")
+_render = component(
+    "viewer", *(f"ui/{script}.js" for script in _SCRIPTS), style=("ui/viewer.css", "ui/brush.css", "ui/live_masks.css")
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,27 @@ class Brush:
     place: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True)
+class LiveImage:
+    """An image whose mask follows what is drawn: `thumbnail` and `mask` are URLs, None while there is no mask."""
+
+    id: str
+    name: str
+    thumbnail: str
+    mask: str | None = None
+
+
+@dataclass(frozen=True)
+class LiveMasks:
+    """Masks of several images that follow each stroke on one of them, the brush's, without a rerun.
+
+    `address` answers with the newest masks (dashboard/views/labels/routes.py).
+    """
+
+    address: str
+    images: tuple[LiveImage, ...]
+
+
 def viewer(
     panes: Sequence[Pane],
     *,
@@ -107,6 +132,8 @@ def viewer(
     only_class: int | None = None,
     class_colours: Sequence[str] = (),
     brush: Brush | None = None,
+    live: LiveMasks | None = None,
+    on_open: Callable[[str], None] | None = None,
 ) -> bool:
     """Draw the panes; with `wipe` the first two are stacked. Return whether a brush that `tells` has just stored.
 
@@ -119,6 +146,8 @@ def viewer(
         only_class: show this class of the panes' class numbers alone.
         class_colours: of the class numbers, background first, in place of the palette's.
         brush: makes the first pane one to draw on, and shows the image in full size from the start.
+        live: shows the masks of several images beside the panes, and what is drawn is then stored stroke by stroke.
+        on_open: is called with the id of the one of these images that a person wants to draw on next.
     """
     chosen = derived_readings(panes) if readings is None else readings
     maps = ("image", "mask", "reference", "classes", "reference_classes")
@@ -149,8 +178,17 @@ def viewer(
             "tells": brush.tells,
             "place": brush.place,
         },
+        "live": live
+        and brush
+        and {"address": live.address, "opened": brush.image_id, "images": [*map(asdict, live.images)]},
     }
-    return _render(key=key, data=data, on_stored_change=_noop).stored is not None
+
+    def opened() -> None:
+        chosen = st.session_state[key].get("opened")
+        if chosen and on_open:
+            on_open(chosen)
+
+    return _render(key=key, data=data, on_stored_change=_noop, on_opened_change=opened).stored is not None
 
 
 def _noop() -> None:

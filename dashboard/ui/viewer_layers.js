@@ -137,12 +137,12 @@ function shadeBorder(pixels, inside, area, reach, outer, shades, dash = Infinity
 }
 
 // Draw a layer over the image at `place` ([x, y, width, height] in pixels of the canvas). `maps` are its mask, classes,
-// reference and reference_classes; `seen` is a Map for one frame.
+// reference, reference_classes and doubt; `seen` is a Map for one frame.
 function paintOverlay(context, maps, mode, settings, colours, place, density, seen) {
   const line = Math.max(1, Math.round(density));
   const area = windowOf(place, context.canvas.width, context.canvas.height, 2 * line);
   const { mask, classes } = maps;
-  const leading = mask ?? maps.reference ?? maps.reference_classes;
+  const leading = mode === "doubt" ? maps.doubt : (mask ?? maps.reference ?? maps.reference_classes);
   if (!area || !leading || mode === "image") return;
   const canvas = canvasOf(area.width, area.height);
   const target = canvas.getContext("2d");
@@ -161,7 +161,7 @@ function paintOverlay(context, maps, mode, settings, colours, place, density, se
   const inside = inMask ?? inReference;
   const ofMask = (opacity) => classShades(classes, colours, colours.mask, opacity);
   const ofReference = (opacity) => classShades(maps.reference_classes, colours, colours.fn, opacity);
-  if (mode === "probability") {
+  if (mode === "probability" || mode === "doubt") {
     colourBy(pixels, valuesIn(leading, place, area, seen), MAGMA_TABLE.map((shade) => pixelOf(shade, alpha)));
   } else if (mode === "outline") {
     const dash = maps.reference_classes && mask ? DASH_PX * density : Infinity;

@@ -72,6 +72,7 @@ def elsewhere(inventory: Inventory, files: Store, now: datetime, busy: set[str])
             folder, at_work = f"{place}/{owner_id}", frozenset({dataset_id})
             exports = stored.exports_folder(folder)
             half = files.unfinished(exports)
+            half += files.unfinished(stored.features_folder(owner_id)) if place == stored.DATASETS else []
             yield from half_written(half, folder, at_work)
             old = [key for key in files.keys(exports) if stored.job_of_export(key) not in job_ids]
             yield from orphaned(old, folder, at_work)

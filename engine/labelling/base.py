@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from engine.core.plugins import plugins
 from engine.imaging import class_maps
 from engine.imaging.corrections import shrink_correction
 from engine.labelling import methods as method_modules
+from engine.labelling.feature_cache import FeatureCache, fingerprint
 
 DEFAULT_METHOD = "auto"
 
@@ -57,6 +57,12 @@ class Method:
     A method that `learns_from_corrections` looks only at images with a correction, and its `look` takes that as fourth
     argument: uint8 (H, W), see `engine.imaging.corrections`.
 
+    If `look` reads a file beside the image, `look_depends_on(params)` returns a text that changes with it.
+
+    `look` and `label` of a method that `caches_features` take a `FeatureCache` or None as last argument.
+
+    `label` may return a pair: the above, and how much each pixel is in doubt, float32 (H, W) in [0, 1].
+
     A method that learns which classes there are says by `classes(state)` how many; others have `params.classes`.
 
     A method that delegates to another one has no `label` but `chosen(params, state)`, which returns the name of that
@@ -66,14 +72,28 @@ class Method:
     name: str
     title: str
     params: type[LabelParams]
-    label: Callable[..., np.ndarray] | None = None
+    label: Callable[..., np.ndarray | tuple[np.ndarray, np.ndarray]] | None = None
     look: Callable[..., Any] | None = None
     fit: Callable[..., dict[str, Any]] | None = None
     fit_images: int = 200
     learns_from_corrections: bool = False
+    caches_features: bool = False
+    look_depends_on: Callable[..., str] | None = None
     classes: Callable[[dict[str, Any]], int] | None = None
     chosen: Callable[..., tuple[str, LabelParams, dict[str, Any] | None]] | None = None
     summary: str = ""
+
+
+@dataclass(frozen=True)
+class SoftMask:
+    """What a recipe draws of an image (H, W)."""
+
+    probability: np.ndarray
+    """float32 (H, W) in [0, 1]: foreground."""
+    classes: np.ndarray | None
+    """uint8 (H, W): the most likely class, 1 to K; None if the recipe knows foreground alone."""
+    doubt: np.ndarray
+    """float32 (H, W) in [0, 1]: 0 where the method is certain, 1 where two classes are equally likely."""
 
 
 @cache
@@ -123,12 +143,18 @@ def values_for(params: LabelParams, stage: Stage) -> dict[str, Any]:
 
 
 def look_at(
-    method: Method, image: np.ndarray, params: LabelParams, seed: int, correction: np.ndarray | None = None
+    method: Method,
+    image: np.ndarray,
+    params: LabelParams,
+    seed: int,
+    correction: np.ndarray | None = None,
+    cache: FeatureCache | None = None,
 ) -> Any:
     """Return the data that `method` extracts from one image (uint8 RGB) of the dataset, at its working size.
 
     Args:
         correction: of the image's size, uint8 (H, W), for a method that learns from corrections.
+        cache: that of the image's dataset, for a method that has use for it.
 
     Raises:
         ValueError: the method does not analyse the dataset, or lacks a correction.
@@ -136,11 +162,13 @@ def look_at(
     if method.look is None:
         raise ValueError(f"'{method.name}' has no step that analyses the dataset.")
     working = shrink(image, params.longest_side_px)
-    arguments = [working, params, np.random.default_rng([seed, _fingerprint(working)])]
+    arguments = [working, params, np.random.default_rng([seed, fingerprint(working)])]
     if method.learns_from_corrections:
         if correction is None:
             raise ValueError(f"'{method.name}' learns only from images with a correction.")
         arguments.append(shrink_correction(correction, working.shape[:2]))
+    if method.caches_features:
+        arguments.append(cache)
     with _blas().limit(limits=1):
         return method.look(*arguments)
 
@@ -178,15 +206,19 @@ def class_count(method: Method, params: LabelParams, state: dict[str, Any] | Non
 def draw(
     method: Method, image: np.ndarray, params: LabelParams, seed: int, state: dict[str, Any] | None = None
 ) -> np.ndarray:
-    """Return the foreground probability of `draw_classes`."""
-    return draw_classes(method, image, params, seed, state)[0]
+    """Return the foreground probability of `draw_mask`."""
+    return draw_mask(method, image, params, seed, state).probability
 
 
-def draw_classes(
-    method: Method, image: np.ndarray, params: LabelParams, seed: int, state: dict[str, Any] | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the foreground probability float32 (H, W) in [0, 1] of a uint8 RGB image (H, W, 3), at its own size, and
-    the most likely class uint8 (H, W), 1 to K, if the recipe tells several apart.
+def draw_mask(
+    method: Method,
+    image: np.ndarray,
+    params: LabelParams,
+    seed: int,
+    state: dict[str, Any] | None = None,
+    cache: FeatureCache | None = None,
+) -> SoftMask:
+    """Return the mask of a uint8 RGB image (H, W, 3), at its own size.
 
     The random numbers depend on `seed` and the image's content only, so that an image gets the same mask in any order
     and in any process.
@@ -205,19 +237,30 @@ def draw_classes(
     if method.label is None:
         raise ValueError(f"'{method.name}' does not compute masks.")
     working = shrink(image, params.longest_side_px)
-    rng = np.random.default_rng([seed, _fingerprint(working)])
-    arguments = (working, params, rng) if method.fit is None else (working, params, rng, state)
+    rng = np.random.default_rng([seed, fingerprint(working)])
+    arguments: list[Any] = [working, params, rng, *([] if method.fit is None else [state])]
+    if method.caches_features:
+        arguments.append(cache)
     # One thread: more do not help small matrices, are ten times slower on busy cores, and change the order of sums.
     count = class_count(method, params, state)
     with _blas().limit(limits=1):
-        values = _checked(method.name, method.label(*arguments), working.shape[:2], count)
-    height, width = image.shape[:2]
-    likely = class_maps.most_likely(values, (height, width)) if count > 1 else None
-    probability = np.minimum(values.sum(-1), 1) if count > 1 else values[..., 0]
-    if probability.shape != (height, width):
-        # Linear interpolation stays within [0, 1].
-        probability = cv2.resize(probability, (width, height), interpolation=cv2.INTER_LINEAR)
-    return probability, likely
+        drawn = method.label(*arguments)
+    given, doubt = drawn if isinstance(drawn, tuple) else (drawn, None)
+    values = _checked(method.name, given, working.shape[:2], count)
+    shape = image.shape[:2]
+    probability = _enlarged(np.minimum(values.sum(-1), 1) if count > 1 else values[..., 0], shape)
+    return SoftMask(
+        probability,
+        class_maps.most_likely(values, shape) if count > 1 else None,
+        1 - np.abs(2 * probability - 1) if doubt is None else _enlarged(doubt, shape),
+    )
+
+
+def _enlarged(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if values.shape == shape:
+        return values
+    # Linear interpolation stays within [0, 1].
+    return cv2.resize(values, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def shrink(image: np.ndarray, longest_side_px: int) -> np.ndarray:
@@ -233,12 +276,6 @@ def shrink(image: np.ndarray, longest_side_px: int) -> np.ndarray:
 @cache
 def _blas() -> ThreadpoolController:
     return ThreadpoolController()
-
-
-def _fingerprint(image: np.ndarray) -> int:
-    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=8)
-    digest.update(image.data)
-    return int.from_bytes(digest.digest())
 
 
 def _checked(name: str, probability: np.ndarray, shape: tuple[int, int], classes: int) -> np.ndarray:

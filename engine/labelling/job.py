@@ -27,12 +27,13 @@ from engine.labelling.base import (
     LabelParams,
     class_count,
     draw,
-    draw_classes,
+    draw_mask,
     find_method,
     fit_sample,
     fit_state,
     look_at,
 )
+from engine.labelling.feature_cache import FeatureCache
 from engine.labelling.quality import assess
 from engine.labelling.recipe_key import recipe_key
 from engine.labelling.ticks import numbered_classes
@@ -81,6 +82,10 @@ class Task:
     drawn: Drawn | None = None
     correction: str | None = None
     """The key of the file with what people drew on the image, for a method that learns from it."""
+
+    @property
+    def cache(self) -> FeatureCache:
+        return FeatureCache(self.files, self.dataset_id)
 
     def image(self) -> np.ndarray:
         """Return the picture, uint8 RGB (H, W, 3)."""
@@ -262,7 +267,7 @@ def look_at_image(task: Task) -> Any:
     """
     with _naming(task):
         drawn = codec.decode_png(task.files.read(task.correction)) if task.correction else None
-        return look_at(find_method(task.method), task.image(), task.params, task.seed, drawn)
+        return look_at(find_method(task.method), task.image(), task.params, task.seed, drawn, task.cache)
 
 
 def label_image(task: Task) -> dict[str, Any]:
@@ -292,11 +297,11 @@ def _label(task: Task) -> dict[str, Any]:
     def probability(view: np.ndarray) -> np.ndarray:
         return draw(method, view, task.params, task.seed, task.state)
 
-    drawn, likely = draw_classes(method, image, task.params, task.seed, task.state)
-    quality = assess(image, drawn, probability)
-    levels = metrics.probability_to_u8(drawn)
+    drawn = draw_mask(method, image, task.params, task.seed, task.state, task.cache)
+    quality = assess(image, drawn.probability, probability)
+    levels = metrics.probability_to_u8(drawn.probability)
     judged = {"quality": quality.score, "quality_parts": quality.parts, "unclear": not quality.clear}
-    classes = None if likely is None else codec.encode_png(likely)
+    classes = None if drawn.classes is None else codec.encode_png(drawn.classes)
     return _store(task, codec.encode_png(levels), levels, classes) | judged
 
 

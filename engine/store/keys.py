@@ -14,11 +14,11 @@ OWNERS = (DATASETS, LABELS, RUNS, PREDICTIONS)
 
 EXPORTS = "exports"
 SUBFOLDERS = {
-    DATASETS: ("images", "thumbs", "truth", "corrections"),
+    DATASETS: ("images", "thumbs", "truth", "corrections", "features"),
     LABELS: ("classes",),
     PREDICTIONS: ("uncertainty", "classes"),
 }
-"""Folders of images inside the folder of a row; each may have `EXPORTS` as well."""
+"""Folders inside the folder of a row, of images or, `features`, of a cache; each may have `EXPORTS` as well."""
 
 BEST_MODEL = "best.keras"
 WORKERS_LOG = "workers.log"
@@ -88,6 +88,16 @@ def correction_key(dataset_id: str, correction_id: str) -> str:
     A file for each correction: a later one of the same image has its own, so that none is overwritten.
     """
     return f"{dataset_folder(dataset_id)}/corrections/{checked_id(correction_id)}.png"
+
+
+def features_folder(dataset_id: str) -> str:
+    """A cache, which no row names: what label methods computed of the images."""
+    return f"{dataset_folder(dataset_id)}/features"
+
+
+def features_key(dataset_id: str, settings: str, image: str) -> str:
+    """What a label method computed of an image with some settings; both are digests in hexadecimal digits."""
+    return checked(f"{features_folder(dataset_id)}/{settings}/{image}.npz")
 
 
 def label_folder(label_set_id: str) -> str:

@@ -40,7 +40,8 @@ def test_every_page_draws_on_an_empty_installation(dashboard, submitted, page):
 
 def test_pages_are_discovered_and_lie_in_the_order_of_the_work():
     assert PAGES == ["home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict"]
-    assert [route.path for route in page_routes()] == ["/files/runs/{run}/live.json", "/files/runs/{run}/epoch.json"]
+    paths = ["datasets/{dataset}/live-masks", "runs/{run}/live.json", "runs/{run}/epoch.json"]
+    assert [route.path for route in page_routes()] == [f"/files/{path}" for path in paths]
     assert all((DASHBOARD / script(name)).is_file() for name in pages())
     assert not pages()["people"].is_offered(AccessMode.LOGIN, Role.EDITOR)
     assert pages()["people"].is_offered(AccessMode.LOGIN, Role.ADMIN)

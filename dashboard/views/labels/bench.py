@@ -16,8 +16,8 @@ from dashboard.facts.recipes import SLOTS, Recipe
 from dashboard.facts.wording import count, duration, escaped
 from dashboard.server import resources
 from dashboard.views.labels import recipe_column as column
-from dashboard.views.labels.facts import Workplace
-from dashboard.views.labels.recipe_column import SEED, Settings, State
+from dashboard.views.labels.facts import HOW_STROKES_WORK, SEED, Workplace
+from dashboard.views.labels.recipe_column import Settings, State
 from dashboard.views.labels.recipe_slots import add_slot, open_slots, remove_slot, slots_changed
 from dashboard.views.labels.saved_recipes import save_recipe
 from dashboard.views.labels.stroke_dialog import open_test_image
@@ -31,12 +31,6 @@ from engine.labelling.base import find_method
 PAUSE_S = 0.3
 SLIDERS_PX = 330
 TILE_PX = {1: 200, 2: 150, 3: 130}
-
-
-HOW_TO_BEGIN = (
-    "Click on a test image below, draw a stroke on what is meant and one on the background, and close it: the masks of "
-    "all test images follow."
-)
 
 
 @dataclass(frozen=True)
@@ -151,11 +145,11 @@ def _draw(
             if not find_method(recipe.method).learns_from_corrections:
                 st.error(escaped(str(error)), icon=":material/error:")
                 return False
-            st.info(f"{escaped(str(error))} {HOW_TO_BEGIN}", icon=":material/draw:")
+            st.info(f"{escaped(str(error))} Click on a test image below. {HOW_STROKES_WORK}", icon=":material/draw:")
             with places.masks:
                 clicked = column.show_images(place, slot)
             if clicked:
-                open_test_image(place, clicked, {}, settings)
+                open_test_image(place, clicked, recipe, {}, settings)
             return bool(clicked)
     with places.panel:
         column.fit_panel(place, slot, recipe, state)
@@ -172,7 +166,7 @@ def _draw(
     with places.masks:
         clicked, shown = column.show_masks(place, slot, recipe, previews, outcome, settings, tile_px)
     if clicked:
-        open_test_image(place, clicked, shown, settings)
+        open_test_image(place, clicked, recipe, shown, settings)
     if start:
         label_dataset(place, recipe, state, outcome.whole_dataset_s)
     if save:

@@ -11,14 +11,23 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.facts import urls
-from dashboard.server.previews import Preview
+from dashboard.server.previews import Preview, Source
 from db import corrections, datasets
 from db.models import Dataset, Image
 from engine.imaging import metrics
 from engine.imaging.class_colours import class_colours, with_present_colours
+from engine.imaging.corrections import LEFT_OUT
 from engine.labelling.base import LabelParams, find_method, fit_sample
+from engine.labelling.feature_cache import FeatureCache
 from engine.labelling.methods.auto import merit
 from engine.labelling.ticks import numbered_classes
+from engine.store import keys as stored
+from engine.store.base import Store, StoredFile
+
+SEED = 0
+"""Of all recipes of the bench."""
+
+HOW_STROKES_WORK = "Draw a stroke on what is meant and one on the background: the masks of all test images follow."
 
 PER_PAGE = 48
 PROBE_RANGE = (6, 12)
@@ -150,6 +159,18 @@ def drawn_revisions(session: Session, dataset_id: str, method: str) -> int:
     return corrections.revisions(session, dataset_id) if find_method(method).learns_from_corrections else 0
 
 
+def has_strokes(session: Session, dataset_id: str) -> bool:
+    """Return whether people say of any pixel of a dataset which class it has."""
+    rows = corrections.teaching(session, dataset_id).values()
+    return any(value < LEFT_OUT for row in rows for value, _ in row.pixels)
+
+
+def settled_images(session: Session, dataset_id: str) -> set[str]:
+    """Return the images on which no stroke helps: those that are finished or in the audit."""
+    finished = {image_id for image_id, row in corrections.current(session, dataset_id).items() if row.finished}
+    return finished | corrections.audit_images(session, dataset_id)
+
+
 def fit_images(session: Session, dataset_id: str, method: str) -> tuple[ProbeImage, ...]:
     """Return the images of a dataset that a method is fitted to, the same as in its job; none for most methods."""
     chosen_method = find_method(method)
@@ -162,6 +183,31 @@ def fit_images(session: Session, dataset_id: str, method: str) -> tuple[ProbeIma
     rows = {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(chosen)))}
     files = {image_id: drawn[image_id].file_id if image_id in drawn else "" for image_id in chosen}
     return tuple(replace(_probe_image(rows[image_id]), correction=files[image_id]) for image_id in chosen)
+
+
+def sources(files: Store, place: Workplace, images: Sequence[ProbeImage], truth: bool = True) -> list[Source]:
+    """Return what label methods read of images of a dataset, with their `truth` where they have any."""
+
+    def truth_of(image: ProbeImage) -> StoredFile | None:
+        return StoredFile(files, stored.truth_key(place.dataset_id, image.id)) if truth and image.has_truth else None
+
+    def correction_of(image: ProbeImage) -> StoredFile | None:
+        key = stored.correction_key(place.dataset_id, image.correction) if image.correction else None
+        return StoredFile(files, key) if key else None
+
+    return [
+        Source(
+            content_hash=image.content_hash,
+            longest_side_px=max(image.width_px, image.height_px),
+            image=StoredFile(files, stored.image_key(place.dataset_id, image.id)),
+            truth=truth_of(image),
+            lookup=place.lookup if truth and image.has_truth else (),
+            correction=correction_of(image),
+            cache=FeatureCache(files, place.dataset_id),
+            name=image.name,
+        )
+        for image in images
+    ]
 
 
 def _probe_image(image: Image) -> ProbeImage:

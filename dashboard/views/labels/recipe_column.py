@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import streamlit as st
@@ -24,14 +24,11 @@ from dashboard.ui.pictures import class_legend
 from dashboard.views.labels import cluster_facts as clusters
 from dashboard.views.labels import facts as labels
 from dashboard.views.labels.cluster_panel import cluster_panel
-from dashboard.views.labels.facts import Outcome, ProbeImage, Workplace
+from dashboard.views.labels.facts import SEED, Outcome, ProbeImage, Workplace
 from dashboard.views.labels.recipe_slots import load_recipe, note_on, remember, set_ticks, with_ticks
 from db.actors import Role
 from engine.labelling.base import find_method, methods
-from engine.store import keys as stored
-from engine.store.base import StoredFile
 
-SEED = 0
 PATIENCE_S = 0.4
 
 State = dict[str, Any] | None
@@ -110,7 +107,7 @@ def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> S
             show_images(place, f"{slot}-waiting", clickable=False)
     try:
         return resources.preview_pool().fit(
-            recipe.method, recipe.params, sources(place, sample, truth=False), seed=SEED, while_waiting=show
+            recipe.method, recipe.params, _sources(place, sample, truth=False), seed=SEED, while_waiting=show
         )
     finally:
         message.empty()
@@ -136,28 +133,13 @@ def _cached_sample(dataset_id: str, fingerprint: str, revisions: int, method: st
         return labels.fit_images(session, dataset_id, method)
 
 
-def sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) -> list[Source]:
-    """Return the files of images of a dataset."""
-    files = resources.artifacts()
+def _sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) -> list[Source]:
+    return labels.sources(resources.artifacts(), place, images, truth)
 
-    def truth_of(image: ProbeImage) -> StoredFile | None:
-        return StoredFile(files, stored.truth_key(place.dataset_id, image.id)) if truth and image.has_truth else None
 
-    def correction_of(image: ProbeImage) -> StoredFile | None:
-        key = stored.correction_key(place.dataset_id, image.correction) if image.correction else None
-        return StoredFile(files, key) if key else None
-
-    return [
-        Source(
-            content_hash=image.content_hash,
-            longest_side_px=max(image.width_px, image.height_px),
-            image=StoredFile(files, stored.image_key(place.dataset_id, image.id)),
-            truth=truth_of(image),
-            lookup=place.lookup if truth and image.has_truth else (),
-            correction=correction_of(image),
-        )
-        for image in images
-    ]
+def limit_px(recipe: Recipe, settings: Settings) -> int | None:
+    """Return the longest side of a recipe's previews; features are computed once, at the size that the job needs."""
+    return None if find_method(recipe.method).caches_features else settings.limit_px
 
 
 def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: State) -> None:
@@ -224,8 +206,8 @@ def draw_previews(
     previews = resources.preview_pool().draw(
         recipe.method,
         recipe.params,
-        sources(place, place.probe),
-        limit_px=settings.limit_px,
+        _sources(place, place.probe),
+        limit_px=limit_px(recipe, settings),
         seed=SEED,
         state=state,
         judged=judged,
@@ -242,9 +224,11 @@ def show_outcome(place: Workplace, recipe: Recipe, previews: list[Preview], sett
         recipe.params,
         previews,
         threshold=settings.threshold,
-        limit_px=settings.limit_px,
+        limit_px=limit_px(recipe, settings),
         cores=os.cpu_count() or 1,
     )
+    if find_method(recipe.method).caches_features:  # measured with features that were there already
+        outcome = replace(outcome, seconds_per_image=None, whole_dataset_s=None)
     with st.container(horizontal=True, gap="medium"):
         st.metric(
             "Estimated score (no truth)",

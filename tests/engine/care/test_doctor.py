@@ -18,6 +18,7 @@ from db.columns import new_id, utc_now
 from db.inventory import Inventory
 from db.models import Job, JobKind, JobStatus, Label, Prediction
 from db.repair import repairing
+from engine.care.backup import named_keys
 from engine.care.checkup import check
 from engine.care.repair import repair
 from engine.imaging import codec
@@ -225,6 +226,20 @@ def test_what_no_row_names_goes_to_lost_and_found_and_half_written_files_go(full
         assert (root / "lost+found/2026-01-01T000000" / item).read_bytes() == item.encode()
     assert not any((root / item).exists() for item in half)
     assert "Maskloom does not read" in (root / "lost+found/README.txt").read_text()
+
+
+def test_a_cache_of_features_is_known_and_not_backed_up(full):
+    installation, dataset, *_ = full
+    key = stored.features_key(dataset.id, "0" * 16, "1" * 16)
+    installation.files.write(key, b"computed again where it is gone")
+    assert examine(installation).clean
+    assert key not in list(named_keys(Inventory(installation.database), installation.files))
+    half = installation.files.path(key).with_suffix(".1a2b3c4d.part.npz")
+    half.write_bytes(b"cut off")
+    report = examine(installation)
+    assert kinds(report) == ["half_written"]
+    repaired(installation, report)
+    assert examine(installation).clean and installation.files.exists(key) and not half.exists()
 
 
 def test_stale_uploads_go_but_not_those_that_a_failed_import_may_need(installation):

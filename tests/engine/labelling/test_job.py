@@ -156,7 +156,7 @@ def test_masks_of_several_classes_are_stored_with_their_classes_and_copied(insta
     label.run(job, Context(installation))
     classes = [(entry["index"], entry["name"]) for entry in stored_set(installation, first).classes]
     assert classes == list(enumerate(NAMES))
-    monkeypatch.setattr(label, "draw_classes", None)
+    monkeypatch.setattr(label, "draw_mask", None)
     second, job = submit(installation, dataset, "again", method="kmeans", values=values)
     assert label.run(job, Context(installation))["copied"] == 3
     assert stored_set(installation, second).classes == stored_set(installation, first).classes

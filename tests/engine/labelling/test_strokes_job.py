@@ -12,7 +12,7 @@ from db import datasets
 from db.models import LabelSet
 from engine.imaging import codec, metrics
 from engine.imaging.corrections import UNTOUCHED
-from engine.store.keys import label_key
+from engine.store import keys as stored
 from tests.support.calling import call
 from tests.support.installation import add_dataset
 
@@ -70,6 +70,13 @@ def test_strokes_on_two_images_mark_what_is_meant_in_all(installation, scenes, a
     ask("correct", "scenes", strokes(tmp_path / "strokes", (0, 1), (0, 1, 0)), "--strokes")
     found = ask("label", "scenes", "--method", "strokes", "--out", tmp_path / "masks")
     assert found["weights"] == "", "this installation has no pretrained weights"
+    with installation.database.reading() as session:
+        (dataset,) = datasets.listing(session)
+    kept = installation.files.keys(stored.features_folder(dataset.id))
+    assert len(kept) == 8, "the features of all images, also of those with strokes, are computed once"
+    versions = [installation.files.version(key) for key in kept]
+    ask("label", "scenes", "--method", "strokes")
+    assert [installation.files.version(key) for key in kept] == versions
     for number in range(2, 8):
         mask = codec.decode_png((tmp_path / "masks" / f"scene {number}.png").read_bytes()) > 0
         assert metrics.dice(mask, scene(number)[1] == 1) > 0.8
@@ -117,5 +124,5 @@ def test_retraining_draws_the_labels_anew_from_all_corrections(installation, sce
         images = datasets.images(session, before.dataset_id)
     for number, image in list(enumerate(images))[3:]:
         green = scene(number)[1] == 2
-        marked = [codec.decode_png(installation.files.read(label_key(each.id, image.id))) for each in (before, after)]
+        marked = [codec.decode_png(installation.files.read(stored.label_key(each.id, image.id))) for each in (before, after)]
         assert (marked[0][green] > 127).mean() > 0.6 and (marked[1][green] > 127).mean() < 0.4

@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine.core.parameters import ParameterError, markdown_table, parse
-from engine.labelling.base import draw, draw_classes, find_method, fit_state, look_at
+from engine.labelling.base import draw, draw_mask, find_method, fit_state, look_at
 from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
 from engine.labelling.cues.dataset_pieces import GROUPS, LEAST_PIECES, MOST_PIECES, WIDTH, find_pieces
 from engine.labelling.cues.dataset_proposal import above_otsu, propose
@@ -83,7 +83,8 @@ def test_clusters_ticked_as_two_classes_tell_them_apart_and_keep_the_foreground(
     image, peas, beads = scene(40)
     params = parse(DatasetClustersParams, {"clusters": 8, "ticked": f"{peas_text} {beads_text.replace(' ', '=2 ')}=2"})
     assert params.classes == 2
-    probability, likely = draw_classes(METHOD, image, params, 0, state)
+    drawn = draw_mask(METHOD, image, params, 0, state)
+    probability, likely = drawn.probability, drawn.classes
     assert likely is not None
     found = np.where(probability >= 0.5, likely, 0)
     assert dice(found == 1, peas) > 0.8
@@ -97,7 +98,7 @@ def test_ticks_of_class_1_are_the_same_recipe_as_ticks_without_a_class(state: di
     new = parse(DatasetClustersParams, {"clusters": 8, "ticked": "1=1 0=1"})
     assert old == new
     assert recipe_key("dataset_clusters", old, 0, state) == recipe_key("dataset_clusters", new, 0, state)
-    assert draw_classes(METHOD, scene(0)[0], old, 0, state)[1] is None
+    assert draw_mask(METHOD, scene(0)[0], old, 0, state).classes is None
     other = parse(DatasetClustersParams, {"clusters": 8, "ticked": "1 0=2"})
     assert recipe_key("dataset_clusters", other, 0, state) != recipe_key("dataset_clusters", old, 0, state)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.core.parameters import ParameterError, parse
-from engine.labelling.base import draw, draw_classes
+from engine.labelling.base import draw, draw_mask
 from engine.labelling.methods.kmeans import METHOD, KMeansParams
 from tests.support.two_classes import scene
 
@@ -22,7 +22,8 @@ def test_regions_ticked_as_two_classes_are_told_apart() -> None:
     params = parse(KMeansParams, {"clusters": 3, "position_weight": 0, "ticked": "2 1=2"})
     for seed in (1, 2):
         image, classes = scene(SIZE_PX, seed)
-        probability, likely = draw_classes(METHOD, image, params, 0)
+        drawn = draw_mask(METHOD, image, params, 0)
+        probability, likely = drawn.probability, drawn.classes
         assert likely is not None
         found = np.where(probability >= 0.5, likely, 0)
         assert dice(found == 1, classes == 1) > 0.9
@@ -41,7 +42,8 @@ def test_an_image_of_fewer_colours_lacks_the_last_regions() -> None:
     params = parse(KMeansParams, {"clusters": 4, "ticked": "0 3=2"})
     assert not draw(METHOD, image, params, 0).any()
     image[10:30, 10:30] = 200
-    probability, likely = draw_classes(METHOD, image, params.model_copy(update={"smoothing_px": 0.0}), 0)
+    drawn = draw_mask(METHOD, image, params.model_copy(update={"smoothing_px": 0.0}), 0)
+    probability, likely = drawn.probability, drawn.classes
     assert likely is not None
     assert (likely[probability >= 0.5] == 1).all()
     assert (probability >= 0.5)[0, 0]

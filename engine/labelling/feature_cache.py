@@ -1,0 +1,58 @@
+"""A cache, in the folder of a dataset, of what label methods compute of its images."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.core.settings import settings
+from engine.store import keys as stored
+from engine.store.base import MissingFile, Store
+
+LIMIT_BYTES = 1_000_000_000
+"""Of a dataset: some 2,000 images at 320 px. What does not fit is computed each time."""
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """Bytes by the settings that they depend on and the image, whose content counts and not its name.
+
+    Deleting any of it, or the whole folder, is always safe: it is computed again.
+    """
+
+    files: Store
+    dataset_id: str
+    limit_bytes: int = LIMIT_BYTES
+
+    def get(self, computed_with: str, image: np.ndarray) -> bytes | None:
+        """Return what was kept for an image, uint8 RGB (H, W, 3), and settings as text; None if nothing was."""
+        with suppress(MissingFile):
+            return self.files.read(self._key(computed_with, image))
+        return None
+
+    def keep(self, computed_with: str, image: np.ndarray, data: bytes) -> None:
+        """Store what was computed, if there is room: what was kept for other settings makes way, and jobs go first."""
+        key, folder = self._key(computed_with, image), stored.features_folder(self.dataset_id)
+        with suppress(OSError):  # a full disk must not end what can do without
+            if self.files.size(folder) + len(data) > self.limit_bytes:
+                for name in self.files.listing(folder).folders:
+                    if f"/{name}/" not in key:
+                        self.files.delete(f"{folder}/{name}")
+                if self.files.size(folder) + len(data) > self.limit_bytes:
+                    return
+            if self.files.free_bytes() - len(data) >= settings().free_disk_floor_mb * 1_000_000:
+                self.files.write(key, data)
+
+    def _key(self, computed_with: str, image: np.ndarray) -> str:
+        digest = hashlib.blake2b(computed_with.encode(), digest_size=8).hexdigest()
+        return stored.features_key(self.dataset_id, digest, f"{fingerprint(image):016x}")
+
+
+def fingerprint(image: np.ndarray) -> int:
+    """Return 64 bits that depend on an image's content and shape only."""
+    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=8)
+    digest.update(image.data)
+    return int.from_bytes(digest.digest())
