@@ -124,5 +124,7 @@ def test_retraining_draws_the_labels_anew_from_all_corrections(installation, sce
         images = datasets.images(session, before.dataset_id)
     for number, image in list(enumerate(images))[3:]:
         green = scene(number)[1] == 2
-        marked = [codec.decode_png(installation.files.read(stored.label_key(each.id, image.id))) for each in (before, after)]
+        marked = [
+            codec.decode_png(installation.files.read(stored.label_key(each.id, image.id))) for each in (before, after)
+        ]
         assert (marked[0][green] > 127).mean() > 0.6 and (marked[1][green] > 127).mean() < 0.4
