@@ -101,6 +101,12 @@ def test_a_model_is_the_same_after_json_and_for_the_same_strokes() -> None:
         np.testing.assert_array_equal(predict(other, features).probability, predict(taught(), features).probability)
 
 
+def test_a_model_of_another_version_is_refused() -> None:
+    old = {name: value for name, value in taught().to_state().items() if name != "version"}
+    with pytest.raises(ValueError, match="Learn from them again"):
+        StrokeModel.from_state(old)
+
+
 def test_features_are_the_same_after_they_were_stored(backbone: Path) -> None:
     features = described(scene(0)[0], backbone)
     again = Features.from_bytes(features.to_bytes())
