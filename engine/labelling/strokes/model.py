@@ -1,9 +1,9 @@
 """The classifier that strokes teach, and the masks that it draws.
 
-Two parts. A logistic regression, extremely randomised trees and a Gaussian process learn the classes from the strokes
-alone: their mean is better than any two of them. A second part takes the mask of a method without strokes as right, and
-learns from the strokes where it is wrong: a Gaussian process whose mean is that mask. Which mask, and how much it
-counts, is decided by its Dice with the mask of the first part.
+Two parts. The first learns the classes from the strokes alone, as the mean of a logistic regression, extremely randomised
+trees and a Gaussian process; pixels do without the process, which would be slow. The second takes the mask of a method
+without strokes as right and learns from the strokes where it is wrong: a Gaussian process whose mean is that mask. Which
+mask, and how much it counts, is decided by its agreement with the first part.
 
 Sources: Geurts, Ernst and Wehenkel, "Extremely randomized trees", Machine Learning 63, 2006,
 doi:10.1007/s10994-006-6226-1; Rasmussen and Williams, "Gaussian Processes for Machine Learning", MIT Press 2006,
@@ -57,7 +57,7 @@ MOST_ROWS = 1000
 TREES = 60
 """They find what few features tell apart, such as a colour, which the regression over all features takes for little."""
 
-FAITH = 8
+FAITH = 3
 """A mask without strokes counts as if it agreed with this many more superpixels than the strokes touch."""
 
 LEAST_AGREEMENT, FULL_AGREEMENT = 0.38, 0.46

@@ -199,6 +199,17 @@ def test_an_automatic_mask_that_the_strokes_contradict_does_not_count() -> None:
     assert metrics.dice(predict(model, features).probability >= 0.5, truth > 0) > 0.9
 
 
+def test_strokes_of_one_class_start_from_the_automatic_mask_that_contradicts_them_least() -> None:
+    """Otherwise a bad mask would be corrected for ever, as nobody sees where the foreground is missing."""
+    image, truth = scene(0)
+    right = ((truth > 0) * 255).astype(np.uint8)
+    features = replace(described(image), starts={"saliency": 255 - right, "lines": right})
+    for value in (0, 1):
+        drawn = strokes((truth > 0).astype(np.uint8))
+        model = fit([(features, np.where(drawn == value, value, UNTOUCHED).astype(np.uint8))], np.random.default_rng(0))
+        assert (model.start, model.trust) == ("lines", 1)
+
+
 def test_thin_strokes_are_learned_by_pixels() -> None:
     image, mask = thin_line()
     correction = np.full(mask.shape, UNTOUCHED, np.uint8)
