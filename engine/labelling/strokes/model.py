@@ -1,9 +1,9 @@
 """The classifier that strokes teach, and the masks that it draws.
 
-Two parts. The first learns the classes from the strokes alone, as the mean of a logistic regression, extremely randomised
+Two parts. The first learns the classes from the strokes alone: the mean of a logistic regression, extremely randomised
 trees and a Gaussian process; pixels do without the process, which would be slow. The second takes the mask of a method
-without strokes as right and learns from the strokes where it is wrong: a Gaussian process whose mean is that mask. Which
-mask, and how much it counts, is decided by its agreement with the first part.
+without strokes as right and learns where it is wrong: a Gaussian process whose mean is that mask. Which mask, and how
+much it counts, is decided by its agreement with the first part.
 
 Sources: Geurts, Ernst and Wehenkel, "Extremely randomized trees", Machine Learning 63, 2006,
 doi:10.1007/s10994-006-6226-1; Rasmussen and Williams, "Gaussian Processes for Machine Learning", MIT Press 2006,
