@@ -101,6 +101,12 @@ def test_a_model_is_the_same_after_json_and_for_the_same_strokes() -> None:
         np.testing.assert_array_equal(predict(other, features).probability, predict(taught(), features).probability)
 
 
+def test_a_model_of_another_version_is_refused() -> None:
+    old = {name: value for name, value in taught().to_state().items() if name != "version"}
+    with pytest.raises(ValueError, match="Learn from them again"):
+        StrokeModel.from_state(old)
+
+
 def test_features_are_the_same_after_they_were_stored(backbone: Path) -> None:
     features = described(scene(0)[0], backbone)
     again = Features.from_bytes(features.to_bytes())
@@ -191,6 +197,17 @@ def test_an_automatic_mask_that_the_strokes_contradict_does_not_count() -> None:
     model = fit([(features, strokes(truth))], np.random.default_rng(0))
     assert model.trust == 0
     assert metrics.dice(predict(model, features).probability >= 0.5, truth > 0) > 0.9
+
+
+def test_strokes_of_one_class_start_from_the_automatic_mask_that_contradicts_them_least() -> None:
+    """Otherwise a bad mask would be corrected for ever, as nobody sees where the foreground is missing."""
+    image, truth = scene(0)
+    right = ((truth > 0) * 255).astype(np.uint8)
+    features = replace(described(image), starts={"saliency": 255 - right, "lines": right})
+    for value in (0, 1):
+        drawn = strokes((truth > 0).astype(np.uint8))
+        model = fit([(features, np.where(drawn == value, value, UNTOUCHED).astype(np.uint8))], np.random.default_rng(0))
+        assert (model.start, model.trust) == ("lines", 1)
 
 
 def test_thin_strokes_are_learned_by_pixels() -> None:
