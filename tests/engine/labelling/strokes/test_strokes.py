@@ -87,6 +87,20 @@ def test_three_strokes_on_one_image_separate_two_classes_on_another() -> None:
     assert 0 <= mask.doubt.min() <= mask.doubt.max() <= 1
 
 
+def test_few_strokes_make_masks_that_are_certain_enough_to_teach_a_network() -> None:
+    image, truth = scene(1)
+    found = predict(taught(), described(image))
+    assert np.median(found.probability[truth == 0]) < 0.05
+    assert np.median(found.probability[truth > 0]) > 0.9
+    assert found.doubt.max() > 0.5
+
+
+def test_ten_thousand_strokes_are_strokes_too() -> None:
+    correction = np.full((800, 800), UNTOUCHED, np.uint8)
+    correction[::8, ::8] = 1
+    assert are_thin([correction])
+
+
 def test_the_same_strokes_mean_one_class_where_the_dataset_has_one() -> None:
     image, truth = scene(5)
     mask = predict(taught(classes=1), described(image))
