@@ -26,6 +26,7 @@ from engine.datasets import corrections as stored_corrections
 from engine.imaging import corrections, metrics
 from engine.imaging.codec import Limits, UnreadableImage, decode_pixels, decode_png
 from engine.imaging.corrections import BadCorrection
+from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
 from engine.store.keys import BadKey
 
@@ -171,6 +172,8 @@ def _mask_dice(values: np.ndarray, image: Image, mask_of: str) -> float | None:
     """Return the Dice of the mask that was shown, at threshold 0.5, against a correction where it says something."""
     with resources.database().reading() as session:
         key = _mask_key(session, image, mask_of)
+        region_id = session.get_one(Dataset, image.dataset_id).left_out_id
+    values = LeftOut(resources.artifacts(), stored.left_out_key(image.dataset_id, region_id)).marked(values)
     if key is None or not resources.artifacts().exists(key):
         return None  # the mask was deleted meanwhile; what was drawn counts nevertheless
     said = values < corrections.LEFT_OUT

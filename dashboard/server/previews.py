@@ -21,6 +21,7 @@ from dashboard.server.processes import Processes
 from engine.core.parameters import field_schemas
 from engine.imaging import class_maps, codec, metrics
 from engine.imaging.class_maps import Reference
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.imaging.metrics import ThresholdCounts
 from engine.labelling.base import (
     LabelParams,
@@ -50,6 +51,7 @@ class Source:
     lookup: tuple[int, ...] = ()
     correction: StoredFile | None = None
     """What a person drew on it, for a method that learns from that."""
+    left_out: LeftOut = NOTHING
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class _Looking:
     def key(self) -> Hashable:
         values = json.dumps(values_for(self.params, "look"), sort_keys=True)
         drawn = self.source.correction.key if self.source.correction else ""
-        return self.source.content_hash, self.method, values, self.seed, drawn
+        return self.source.content_hash, self.method, values, self.seed, drawn, self.source.left_out.key
 
 
 @dataclass(frozen=True)
@@ -274,8 +276,10 @@ def _unless_failed(made: Any) -> Any:
 
 def _look(task: _Looking) -> bytes | _Failure:
     try:
-        image = codec.decode_png(task.source.image.read_bytes())
-        drawn = codec.decode_png(task.source.correction.read_bytes()) if task.source.correction else None
+        left_out = task.source.left_out
+        image = left_out.filled(codec.decode_png(task.source.image.read_bytes()))
+        corrected = task.source.correction
+        drawn = left_out.marked(codec.decode_png(corrected.read_bytes())) if corrected else None
         return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed, drawn))
     except Exception as error:
         return _Failure(str(error) or type(error).__name__)
@@ -303,6 +307,7 @@ def _draw(task: _Task) -> tuple[Preview, _Picture | None]:
             probability = codec.decode_png(task.drawn.png) / np.float32(255)
         else:
             probability, likely = draw_classes(method, picture.image, task.params, task.seed, task.state)
+            probability = task.source.left_out.cleared(probability)
         quality = assess(picture.image, probability, mask) if task.judged else None
         seconds = time.process_time() - started
     except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
@@ -336,11 +341,11 @@ def _class_counts(
 
 
 def _load(source: Source, longest_side_px: int) -> _Picture:
-    image = shrink(codec.decode_png(source.image.read_bytes()), longest_side_px)
+    image = shrink(source.left_out.filled(codec.decode_png(source.image.read_bytes())), longest_side_px)
     if source.truth is None:
         return _Picture(image, None)
     values = codec.decode_png(source.truth.read_bytes())
-    return _Picture(image, class_maps.reference(values, source.lookup).resized(image.shape[:2]))
+    return _Picture(image, source.left_out.reference(values, source.lookup).resized(image.shape[:2]))
 
 
 def _failed(sentence: str) -> Preview:

@@ -17,6 +17,7 @@ from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
 from engine.datasets import corrections as stored_corrections
 from engine.imaging.codec import decode_png
+from engine.imaging.left_out import LeftOut
 from engine.prediction import audit
 from engine.store import keys as stored
 from engine.store.base import MissingFile
@@ -55,7 +56,8 @@ def audit_(
     if missing:
         print_result(result, as_json, "\n".join([*lines, *(f"  {name}" for name in missing)]))
         return
-    truth = {image_id: stored_corrections.read(installation.files, each) for image_id, each in finished.items()}
+    left_out = LeftOut(installation.files, stored.left_out_key(row.id, row.left_out_id))
+    truth = {id_: stored_corrections.read(installation.files, each, left_out) for id_, each in finished.items()}
     result |= _scored(installation, row.id, truth)
     for kind, entries in (("label set", result["labels"]), ("run", result["runs"])):
         lines += [_line(kind, entry) for entry in entries]

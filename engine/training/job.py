@@ -19,6 +19,7 @@ from engine.datasets import truth
 from engine.datasets.split import split
 from engine.imaging import class_maps
 from engine.imaging.corrections import classes_drawn, leaves_out
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.prediction.job import predict_dataset
 from engine.store import keys as stored
 from engine.store.base import Store, StoredFile
@@ -75,7 +76,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     with context.reading() as session:
         drawn = corrections.of_run(session, chosen.id)
     _refuse_unknown_classes(chosen, drawn)
-    samples = _weighed(context, chosen, config, training_samples(context, chosen, rows, drawn))
+    left_out = LeftOut(context.artifacts, stored.left_out_key(dataset.id, chosen.left_out_id))
+    samples = _weighed(context, chosen, config, training_samples(context, chosen, rows, drawn, left_out))
     if not chosen.label_set_id:  # truth is not to be corrected
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
     report = _Report(context, chosen.id, config)
@@ -102,7 +104,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     )
 
     def store_round(finished: Round) -> None:
-        values = round_values(context.artifacts, chosen, images, dataset.lookup, finished)
+        values = round_values(context.artifacts, chosen, images, dataset.lookup, finished, left_out)
         with context.writing() as session:
             rounds.save_round(session, chosen.id, finished.number, **values)
 
@@ -213,10 +215,11 @@ def training_samples(
     run: Teacher,
     rows: Sequence[dict[str, Any]],
     drawn: Mapping[str, Correction] = MappingProxyType({}),
+    left_out: LeftOut = NOTHING,
 ) -> list[Sample]:
     """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run.
 
-    `drawn`, {image id: correction}, is laid over the masks.
+    `drawn`, {image id: correction}, is laid over the masks, and `left_out` over both.
     """
     from engine.training.samples import Sample
 
@@ -245,6 +248,7 @@ def training_samples(
             classes=classes_of(row["image_id"]),
             correction=correction_of(row["image_id"]),
             left_out=row["image_id"] in drawn and leaves_out(drawn[row["image_id"]].pixels),
+            region=left_out,
         )
         for row in rows
     ]

@@ -55,6 +55,7 @@ class Workplace:
     fingerprint: str
     probe: tuple[ProbeImage, ...]
     classes: tuple[dict[str, Any], ...] = ()
+    left_out_id: str | None = None
 
     @property
     def aspect(self) -> float:
@@ -115,6 +116,7 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
         fingerprint=dataset.fingerprint,
         probe=tuple(_probe_image(image) for image in datasets.probe_images(session, dataset_id)),
         classes=tuple(dataset.classes),
+        left_out_id=dataset.left_out_id,
     )
 
 

@@ -27,6 +27,7 @@ from dashboard.views.labels.cluster_panel import cluster_panel
 from dashboard.views.labels.facts import Outcome, ProbeImage, Workplace
 from dashboard.views.labels.recipe_slots import load_recipe, note_on, remember, set_ticks, with_ticks
 from db.actors import Role
+from engine.imaging.left_out import LeftOut
 from engine.labelling.base import find_method, methods
 from engine.store import keys as stored
 from engine.store.base import StoredFile
@@ -155,6 +156,7 @@ def sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True) 
             truth=truth_of(image),
             lookup=place.lookup if truth and image.has_truth else (),
             correction=correction_of(image),
+            left_out=LeftOut(files, stored.left_out_key(place.dataset_id, place.left_out_id)),
         )
         for image in images
     ]
