@@ -12,11 +12,15 @@ from db import audit
 from db.models import Dataset, LabelSet, LeftOutRegion, PredictionSet, Run
 from db.session import changed_rows
 
-_ACTIONS = {"cleared": "cleared left-out region", "restored": "restored left-out region"}
+_ACTIONS = {"cleared": "cleared left-out region", "withdrawn": "withdrew left-out region"}
 
 
 class StaleRegion(ValueError):
     """Somebody else changed the region meanwhile. Theirs is kept, and this one is not stored."""
+
+
+class NothingLeftOut(ValueError):
+    """There is no region to clear, or no change to take back."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def add(session: Session, dataset_id: str, base: int, values: dict[str, Any]) ->
     session.flush()
     name = session.get_one(Dataset, dataset_id, populate_existing=True).name
     detail = f"{row.share:.0%} of each image, {row.source}" if row.file_id else ""
-    audit.record(session, _ACTIONS.get(row.source, "left out region"), "dataset", dataset_id, name, detail)
+    audit.record(session, _ACTIONS.get(row.source, "left region out"), "dataset", dataset_id, name, detail)
     return row
 
 
@@ -60,25 +64,26 @@ def clear(session: Session, dataset_id: str, base: int) -> LeftOutRegion:
 
     Raises:
         StaleRegion: as for `add`.
-        ValueError: nothing is left out.
+        NothingLeftOut: nothing is left out.
     """
     if current(session, dataset_id) is None:
-        raise ValueError(f"Nothing is left out of {session.get_one(Dataset, dataset_id).name!r}.")
+        raise NothingLeftOut(f"Nothing is left out of {session.get_one(Dataset, dataset_id).name!r}.")
     return add(session, dataset_id, base, {"source": "cleared"})
 
 
-def restore(session: Session, dataset_id: str, base: int) -> LeftOutRegion:
-    """Leave out again what was left out before the newest revision.
+def withdraw(session: Session, dataset_id: str, base: int) -> LeftOutRegion:
+    """Take back the newest change, by a revision that shows what was left out before it.
 
     Raises:
         StaleRegion: as for `add`.
-        ValueError: nothing was left out before.
+        NothingLeftOut: there is nothing to take back.
     """
     earlier = before(session, dataset_id)
     if earlier is None:
-        raise ValueError(f"Nothing was left out of {session.get_one(Dataset, dataset_id).name!r} before.")
+        name = session.get_one(Dataset, dataset_id).name
+        raise NothingLeftOut(f"Nothing that was left out of {name!r} can be taken back.")
     values = {name: getattr(earlier, name) for name in ("file_id", "width", "height", "share")}
-    return add(session, dataset_id, base, values | {"source": "restored"})
+    return add(session, dataset_id, base, values | {"source": "withdrawn"})
 
 
 def current(session: Session, dataset_id: str) -> LeftOutRegion | None:
@@ -88,11 +93,23 @@ def current(session: Session, dataset_id: str) -> LeftOutRegion | None:
     return session.scalars(query.where(LeftOutRegion.file_id != "")).first()
 
 
+def history(session: Session, dataset_id: str) -> list[LeftOutRegion]:
+    """Return every revision, newest first."""
+    query = select(LeftOutRegion).where(LeftOutRegion.dataset_id == dataset_id)
+    return list(session.scalars(query.order_by(LeftOutRegion.revision.desc())))
+
+
 def before(session: Session, dataset_id: str) -> LeftOutRegion | None:
-    """Return the newest revision that left out something else than is left out now, or None if there is none."""
-    now = session.get_one(Dataset, dataset_id).left_out_id or ""
-    query = select(LeftOutRegion).where(LeftOutRegion.dataset_id == dataset_id, LeftOutRegion.file_id.not_in(["", now]))
-    return session.scalars(query.order_by(LeftOutRegion.revision.desc())).first()
+    """Return the revision that the newest change began from, with an empty file if nothing was left out then.
+
+    None if nothing was ever changed, or all of it was taken back.
+    """
+    changes = history(session, dataset_id)
+    if not changes or (changes[0].source == "withdrawn" and not changes[0].file_id):
+        return None
+    shown = session.get(LeftOutRegion, changes[0].file_id) or changes[0]
+    earlier = [row for row in changes if row.revision == shown.revision - 1]
+    return earlier[0] if earlier else LeftOutRegion(file_id="", width=0, height=0, share=0.0)
 
 
 def made_before(session: Session, dataset_id: str) -> MadeBefore:

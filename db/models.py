@@ -167,7 +167,7 @@ class LeftOutRegion(Base):
     """What is left out of all images of a dataset; revision 1 is the first. Never changed: a change adds a revision.
 
     `file_id` is the revision whose file holds it: this one, or an earlier one that was taken up again; empty if nothing
-    is left out any more. `source` is "drawn", "found", "imported", "cleared" or "restored"; `share` that of an image.
+    is left out any more. `source` is "drawn", "found", "imported", "cleared" or "withdrawn"; `share` that of an image.
     """
 
     __tablename__ = "left_out_regions"

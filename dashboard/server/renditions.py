@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from dashboard.ui import palette
+from engine.imaging import corrections
 from engine.imaging.class_maps import IGNORE
 
 PATCH_PX, PATCH_LEAST_PX = 64, 24
@@ -46,6 +47,14 @@ def smaller_classes(path: Path, size_px: int) -> bytes:
     """Return class numbers as PNG with their longest side at most `size_px`, nearest neighbour."""
     with Image.open(path) as picture:
         return _png(_fitted(picture.convert("L"), size_px, Image.Resampling.NEAREST))
+
+
+def left_out(path: Path, shape: tuple[int, int], drawn: bool) -> bytes:
+    """Return a region as PNG of (height, width): 255 where something is left out; `drawn` as a correction has it."""
+    with Image.open(path) as picture:
+        region = picture.convert("L").resize(shape[::-1], Image.Resampling.NEAREST)
+    inside, outside = (corrections.LEFT_OUT, corrections.UNTOUCHED) if drawn else (255, 0)
+    return _png(region.point([outside] + [inside] * 255))
 
 
 def grey_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:

@@ -22,6 +22,7 @@ from dashboard.server.bug_reports import BUG_REPORT_ROUTE
 from dashboard.server.corrections import CORRECTION_ROUTES
 from dashboard.server.downloads import DOWNLOAD_ROUTES
 from dashboard.server.guard import FOREVER, REVALIDATE, Answer, file_tag, get, guarded, row_of, share, unchanged
+from dashboard.server.left_out import LEFT_OUT_ROUTES
 from dashboard.server.picture_bundle import bundle_route
 from dashboard.server.uploads import UPLOAD_ROUTE
 from db.models import Dataset, Run
@@ -94,6 +95,21 @@ def _truth(request: Request) -> Rendition:
     return Rendition(stored.truth_key(**ids), "image/png", REVALIDATE, variant, lambda path: render(path, lookup, size))
 
 
+def _left_out(request: Request) -> Rendition:
+    width, height = (_side(request, name) for name in ("width", "height"))
+    drawn = request.query_params.get("drawn") == "1"
+    render = functools.partial(renditions.left_out, shape=(height, width), drawn=drawn)
+    key = stored.left_out_key(request.path_params["dataset"], request.path_params["region"])
+    return Rendition(key, "image/png", FOREVER, f"{width}x{height}{'drawn' if drawn else ''}", render)
+
+
+def _side(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "")
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise HTTPException(400, f"The '{name}' parameter must be the width or height of an image. Got {text[:20]!r}.")
+    return int(text)
+
+
 def _image_ids(request: Request) -> dict[str, str]:
     return {"dataset_id": request.path_params["dataset"], "image_id": request.path_params["image"]}
 
@@ -113,6 +129,7 @@ PICTURES: dict[str, Callable[[Request], Rendition]] = {
     "datasets/{dataset}/patches/{image}": _patch,
     "datasets/{dataset}/truth/{image}": _truth,
     "datasets/{dataset}/corrections/{correction}": _map(stored.correction_key, FOREVER, renditions.smaller_classes),
+    "datasets/{dataset}/left-out/{region}": _left_out,
     "labels/{label_set}/{image}": _map(stored.label_key, FOREVER),
     "labels/{label_set}/classes/{image}": _map(stored.label_classes_key, FOREVER, renditions.smaller_classes),
     # A run that was resumed predicts again under the same ids.
@@ -178,5 +195,6 @@ ROUTES = [
     get(urls.plotly().removeprefix(f"{urls.PREFIX}/"), plotly),
     UPLOAD_ROUTE,
     *CORRECTION_ROUTES,
+    *LEFT_OUT_ROUTES,
     bundle_route(_PICTURE_ROUTES),
 ]

@@ -32,6 +32,8 @@ class Brush {
       pane.element.classList.add("brushed");
     }
     if (config.address !== this.config?.address) this.open(config);
+    if (!config.classes.length) this.lastClass = LEFT_OUT;
+    if (this.value < LEFT_OUT && !config.classes.length) this.value = LEFT_OUT;
     this.config = config;
     if (this.draft) this.layOver();
     this.bar.describe();

@@ -80,7 +80,8 @@ class Brush:
 
     `mask_of` is the id of the label set or run whose mask is shown; a mask of neither, such as a preview, cannot be
     declared finished. `tells`: rerun the page whenever something was
-    stored, about a second after a stroke.
+    stored, about a second after a stroke. `leaves_out`: what is drawn is left out of all images of the dataset; there
+    are no classes then.
     """
 
     dataset_id: str
@@ -88,6 +89,13 @@ class Brush:
     classes: DrawnClasses
     mask_of: str = ""
     tells: bool = False
+    leaves_out: bool = False
+
+    @property
+    def address(self) -> str:
+        """The route that stores what is drawn."""
+        route = urls.left_out_of if self.leaves_out else urls.corrections_of
+        return route(self.dataset_id, self.image_id)
 
 
 def viewer(
@@ -138,7 +146,7 @@ def viewer(
         "colours": palette.overlay(class_colours),
         "brush": brush
         and {
-            "address": urls.corrections_of(brush.dataset_id, brush.image_id),
+            "address": brush.address,
             "classes": brush.classes.names,
             "colours": brush.classes.colours,
             "mask_of": brush.mask_of,

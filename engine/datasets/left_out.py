@@ -66,7 +66,7 @@ def find(
         seen: called with the number of images read, and of all that are.
 
     Raises:
-        ValueError: too few images have one size.
+        TooFewImages: too few images have one size.
         MissingFile: an image is gone.
     """
     chosen = typical_images(images)

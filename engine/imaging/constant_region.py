@@ -35,11 +35,16 @@ MOST_SHARE = 0.8
 """If more of the image is the same in all, they are of one thing, and nothing stands out as a frame."""
 
 
+class TooFewImages(ValueError):
+    """Too few images can be compared. The sentence gives the least number and how many there are."""
+
+
 def constant_region(images: Iterable[np.ndarray]) -> np.ndarray | None:
     """Return where images, uint8 RGB (H, W, 3) of one size, are all the same, bool (H, W); None if nowhere.
 
     Raises:
-        ValueError: there are fewer than FEWEST_IMAGES, or they differ in size.
+        TooFewImages: there are fewer than FEWEST_IMAGES.
+        ValueError: they differ in size.
     """
     small, sizes = [], set()
     for image in images:  # of 64 large images only small copies fit into memory
@@ -48,7 +53,7 @@ def constant_region(images: Iterable[np.ndarray]) -> np.ndarray | None:
         working = fit_longest_side((height, width), WORKING_PX)
         small.append(cv2.resize(image, working[::-1], interpolation=cv2.INTER_AREA))
     if len(small) < FEWEST_IMAGES:
-        raise ValueError(
+        raise TooFewImages(
             f"At least {FEWEST_IMAGES} images of one size are needed to find what is the same in all. Got {len(small)}."
         )
     if len(sizes) > 1:

@@ -23,6 +23,7 @@ from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.paging import first_page, page_numbers
 from dashboard.ui.uploader import forget_upload
 from dashboard.ui.viewer import Pane, Reading, viewer
+from dashboard.views.datasets.leave_out import leave_out_tab
 from dashboard.views.datasets.masks_form import masks_form
 from dashboard.views.datasets.truth_editor import truth_editor
 from dashboard.views.datasets.truth_removal import confirm_truth_removal
@@ -159,20 +160,23 @@ def detail_page(view: facts.DatasetView) -> None:
     )
     told = [f"{view.skipped:,} skipped"] if view.skipped else []
     told += [count(view.noted, "note")] if view.noted else []
-    titles = ["Images", "Truth", f"Files ({', '.join(told)})" if told else "Files", ADD]
-    images, truth, files, more = st.tabs(titles, key="dataset-tabs", on_change="rerun")
-    if images.open:
-        with images:
-            browse(view)
-    if truth.open:
-        with truth:
-            truth_tab(view)
-    if files.open:
-        with files:
-            file_report(view.id, key=f"report-{view.id}", notes=view.notes)
-    if more.open:
-        with more:
-            add_files(view)
+    draw_tabs = {
+        "Images": browse,
+        "Truth": truth_tab,
+        "Leave out": leave_out_tab,
+        f"Files ({', '.join(told)})" if told else "Files": files_tab,
+        ADD: add_files,
+    }
+    for tab, draw in zip(
+        st.tabs(list(draw_tabs), key="dataset-tabs", on_change="rerun"), draw_tabs.values(), strict=True
+    ):
+        if tab.open:
+            with tab:
+                draw(view)
+
+
+def files_tab(view: facts.DatasetView) -> None:
+    file_report(view.id, key=f"report-{view.id}", notes=view.notes)
 
 
 def job_now(dataset_id: str) -> JobView | None:
