@@ -26,6 +26,7 @@ class JobKind(enum.StrEnum):
     MEASURE = "measure"
     EXPORT = "export"
     WARM = "warm"
+    BACKBONE = "backbone"
 
 
 class JobStatus(enum.StrEnum):

@@ -32,6 +32,7 @@ WHAT = (
     "leave out is never foreground, no network learns from it, and no score counts it."
 )
 PATIENCE_S = 1.0
+PREVIEW_PX = 600
 MOST_NAMED = 4
 NO_CLASSES = DrawnClasses((), ())
 
@@ -50,8 +51,8 @@ def leave_out_tab(view: DatasetView) -> None:
         draws = may and found is None and st.toggle("Draw", key=f"leave-out-draw-{view.id}")
         if may and found is None and not draws:
             _change_buttons(view, here)
-    st.markdown(_state(here))
     if found is None:
+        st.markdown(_state(here))
         _picture(view, here, draws)
     else:
         _decide(view, here, found)
@@ -124,9 +125,9 @@ def _decide(view: DatasetView, here: LeftOutView, region: np.ndarray) -> None:
     image = _shown(view, here)
     pixels = decode_png(resources.artifacts().read(stored.image_key(view.id, image.id))).astype(np.float32)
     inside = resize_mask(region, pixels.shape[:2])
-    colour = np.array([int(palette.IGNORED[start : start + 2], 16) for start in (1, 3, 5)], np.float32)
-    pixels[inside] = 0.3 * pixels[inside] + 0.7 * colour
-    st.image(pixels.astype(np.uint8), caption=escaped(image.name), width="content")
+    colour = np.array([int(palette.MASK[start : start + 2], 16) for start in (1, 3, 5)], np.float32)
+    pixels[inside] = (pixels[inside] + colour) / 2
+    st.image(pixels.astype(np.uint8), width=PREVIEW_PX)
 
 
 def _accept(view: DatasetView, here: LeftOutView, region: np.ndarray) -> None:
