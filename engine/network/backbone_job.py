@@ -42,7 +42,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             pretrained_encoder(weights)  # checks a file; Keras keeps what it has downloaded
             if context.should_stop():
                 raise JobStopped
-            context.progress(1, STEPS, unit="steps", phase="converting_to_ONNX")
+            context.progress(1, STEPS, unit="steps", phase="converting_the_network")
             with files.writing(key) as path:
                 save_backbone(weights, path)
     except (EncoderWeightsError, ConversionError) as error:
