@@ -27,6 +27,7 @@ from dashboard.server.picture_bundle import bundle_route
 from dashboard.server.uploads import UPLOAD_ROUTE
 from db.models import Dataset, Run
 from engine.imaging.class_colours import class_colours
+from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
 
 
@@ -81,6 +82,7 @@ def _truth(request: Request) -> Rendition:
     with resources.database().reading() as session:
         dataset = row_of(session, Dataset, ids["dataset_id"])
         lookup, colours = dataset.lookup, class_colours(dataset.classes)
+        region = stored.left_out_key(dataset.id, dataset.left_out_id)
         if run_id is not None:
             lookup = row_of(session, Run, run_id).lookup
     renders: dict[str, Callable[..., bytes]] = {
@@ -89,9 +91,9 @@ def _truth(request: Request) -> Rendition:
         "grey": renditions.grey_truth,
     }
     how = next((name for name in renders if request.query_params.get(name) == "1"), "grey")
-    render = renders[how]
+    render = functools.partial(renders[how], left_out=LeftOut(resources.artifacts(), region))
     # Python's `hash` of a text is another one in every process.
-    variant = f"{how}{size}-{zlib.crc32(repr((lookup, colours)).encode()):08x}"
+    variant = f"{how}{size}-{zlib.crc32(repr((lookup, colours, region)).encode()):08x}"
     return Rendition(stored.truth_key(**ids), "image/png", REVALIDATE, variant, lambda path: render(path, lookup, size))
 
 
