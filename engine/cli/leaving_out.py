@@ -16,6 +16,7 @@ from engine.cli.commands import AsJson, CommandFailed, Installation, app, existi
 from engine.datasets import left_out
 from engine.imaging.codec import Limits, UnreadableImage, decode_pixels
 from engine.imaging.left_out import checked
+from engine.store import keys as stored
 
 
 @app.command("leave-out")
@@ -26,6 +27,7 @@ def leave_out(
     ] = None,
     find: Annotated[bool, typer.Option("--find", help="Leave out what is the same in all images of one size.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Leave nothing out any more.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Write what is left out as such a mask.")] = None,
     as_json: AsJson = False,
 ):
     """Leave a region out of all images of a dataset: a frame, a time stamp, a scale bar, black corners.
@@ -53,6 +55,10 @@ def leave_out(
         _store(installation, row, _read(existing(file, "mask"), installation), "imported")
     with installation.database.reading() as session:
         now, older = rows.current(session, row.id), rows.made_before(session, row.id)
+    if out is not None:
+        if now is None:
+            raise CommandFailed(f"Nothing is left out of {row.name!r}, so there is nothing to write.")
+        out.write_bytes(installation.files.read(stored.left_out_key(row.id, now.file_id)))
     result = {"dataset": row.id, "name": row.name, **_as_json(now)}
     result |= {"label_sets_before": older.label_sets, "runs_before": older.runs}
     lines = [_sentence(row.name, now)]

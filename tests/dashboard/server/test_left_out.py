@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from engine.imaging.corrections import LEFT_OUT, UNTOUCHED
 from engine.store import keys as stored
 from tests.dashboard.server.test_corrections import OURS, Scene
 from tests.support.leaving_out import region_now
+from tests.support.predicted import add_label_set
 from tests.support.serving import serving
 
 SIDE = 64
@@ -88,3 +90,22 @@ def test_what_cannot_be_left_out_is_refused_with_a_sentence_and_leaves_no_file(s
 def test_another_site_cannot_change_it(scene):
     assert scene.post(drawn(), x_maskloom_upload="")[0] == 403
     assert scene.files() == []
+
+
+def test_masks_that_were_computed_before_are_downloaded_without_it_and_truth_is_shown_so(scene):
+    label_set_id = add_label_set(scene.installation, scene.dataset, shift_px=0)
+
+    def masks():
+        body = scene.served.ask(f"/files/labels/{label_set_id}/masks.zip").body
+        with zipfile.ZipFile(io.BytesIO(body)) as packed:
+            names = [name for name in packed.namelist() if name.endswith(".png")]
+            return [np.asarray(Image.open(io.BytesIO(packed.read(name)))) for name in names]
+
+    half = drawn(SIDE // 2)
+    before = masks()
+    assert len(before) == 2 and any(mask[: SIDE // 2].any() for mask in before)
+    scene.post(half)
+    for mask, earlier in zip(masks(), before, strict=True):
+        assert np.array_equal(mask, np.where(half == LEFT_OUT, 0, earlier))
+    truth = scene.served.ask(urls.truth(scene.dataset.id, scene.image.id))
+    assert not np.asarray(Image.open(io.BytesIO(truth.body)))[: SIDE // 2].any()

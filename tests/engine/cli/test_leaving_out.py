@@ -23,14 +23,15 @@ def mask(tmp_path):
     return path
 
 
-def test_a_mask_is_left_out_shown_and_cleared(installation, ask, command, mask):
+def test_a_mask_is_left_out_written_and_cleared(installation, ask, command, mask, tmp_path):
     add_discs(installation)
     ask("label", "discs", "--method", "threshold", "--name", "old masks")
     assert ask("leave-out", "discs")["left_out"] is False
     told = ask("leave-out", "discs", mask)
     assert (told["share"], told["revision"], told["source"]) == (0.5, 1, "imported")
     assert told["label_sets_before"] == ["old masks"] and told["runs_before"] == []
-    assert ask("leave-out", "discs")["share"] == 0.5
+    assert ask("leave-out", "discs", "--out", tmp_path / "out.png")["share"] == 0.5
+    assert np.array_equal(codec.decode_png((tmp_path / "out.png").read_bytes()) > 0, TOP)
     assert "Nothing is left out" in command("leave-out", "discs", "--clear").stdout
     refused = command("leave-out", "discs", "--clear")
     assert refused.returncode and "Nothing is left out of 'discs'." in refused.stderr
