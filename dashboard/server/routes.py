@@ -93,7 +93,7 @@ def _truth(request: Request) -> Rendition:
     how = next((name for name in renders if request.query_params.get(name) == "1"), "grey")
     render = functools.partial(renders[how], left_out=LeftOut(resources.artifacts(), region))
     # Python's `hash` of a text is another one in every process.
-    variant = f"{how}{size}-{zlib.crc32(repr((lookup, colours, region)).encode()):08x}"
+    variant = f"{how}{size}-{zlib.crc32((repr((lookup, colours)) + region).encode()):08x}"
     return Rendition(stored.truth_key(**ids), "image/png", REVALIDATE, variant, lambda path: render(path, lookup, size))
 
 

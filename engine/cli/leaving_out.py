@@ -82,7 +82,7 @@ def _read(path: Path, installation: Installation) -> np.ndarray:
         values = decode_pixels(path.read_bytes(), limits, keep_palette=True).values
     except UnreadableImage as error:
         raise CommandFailed(f"{path.name!r} cannot be read. {error} Nothing was stored.") from None
-    return checked(values[..., 0] if values.shape[2] == 1 else values, path.name)
+    return checked(values[..., 0] if values.shape[2] == 1 else values, repr(path.name))
 
 
 def _as_json(now: LeftOutRegion | None) -> dict[str, Any]:

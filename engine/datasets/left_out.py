@@ -47,8 +47,11 @@ def store(
         raise
 
 
-def typical_images(images: Sequence[Image]) -> list[Image]:
-    """Return the images of the most frequent size, at most MOST_IMAGES, evenly spread over them."""
+def typical_images(images: Sequence[Any]) -> list[Any]:
+    """Return the images of the most frequent size, at most MOST_IMAGES, evenly spread over them.
+
+    All that is looked at is `width` and `height`, which rows of only some columns have, too.
+    """
     if not images:
         return []
     size, _ = Counter((image.width, image.height) for image in images).most_common(1)[0]

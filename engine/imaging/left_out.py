@@ -87,23 +87,25 @@ class LeftOut:
 NOTHING = LeftOut()
 
 
-def checked(values: np.ndarray, name: str) -> np.ndarray:
+def checked(values: np.ndarray, what: str) -> np.ndarray:
     """Return a mask of what to leave out, bool (H, W): all pixels of `values`, uint8 (H, W), that are not 0.
+
+    `what` it is called begins the sentence of an error.
 
     Raises:
         BadRegion: it is no greyscale mask, is empty, or leaves too little of an image.
     """
     if values.ndim != 2 or values.dtype != np.uint8:
         raise BadRegion(
-            f"{name!r} must be an 8-bit greyscale PNG, where every pixel that is not 0 is left out. "
+            f"{what} must be an 8-bit greyscale PNG, where every pixel that is not 0 is left out. "
             f"Got {values.dtype} with shape {values.shape}."
         )
     region = values > 0
     if not region.any():
-        raise BadRegion(f"{name!r} leaves nothing out: all of its pixels are 0.")
+        raise BadRegion(f"{what} leaves nothing out: all of its pixels are 0.")
     if region.mean() > MOST_SHARE:
         raise BadRegion(
-            f"{name!r} leaves out {region.mean():.0%} of an image. At most {MOST_SHARE:.0%} can be left out; "
+            f"{what} leaves out {region.mean():.0%} of an image. At most {MOST_SHARE:.0%} can be left out; "
             "pixels to keep are 0."
         )
     return region

@@ -145,7 +145,8 @@ def _accept(view: DatasetView, here: LeftOutView, region: np.ndarray) -> None:
 
 
 def _picture(view: DatasetView, here: LeftOutView, draws: bool) -> None:
-    image = _shown(view, here)
+    # One image at a time is drawn on: what is not stored yet would come after what the next one begins from
+    image = _shown(view, here, steps=not draws)
     size_px = image.width, image.height
     mask = urls.left_out(view.id, here.region_id, size_px) if here.region_id and not draws else None
     brush = Brush(view.id, image.id, NO_CLASSES, tells=True, leaves_out=True) if draws else None
@@ -153,13 +154,14 @@ def _picture(view: DatasetView, here: LeftOutView, draws: bool) -> None:
     viewer([pane], key=f"leave-out-{view.id}", full_px=size_px, brush=brush)
 
 
-def _shown(view: DatasetView, here: LeftOutView) -> Image:
+def _shown(view: DatasetView, here: LeftOutView, steps: bool = True) -> Image:
     """Draw the steps from image to image, and return the one to show."""
     opened = f"leave-out-image-{view.id}"
     at = next((at for at, image in enumerate(here.images) if image.id == st.session_state.get(opened)), 0)
     neighbours = [None, *(image.id for image in here.images), None]
     with st.container(horizontal=True, vertical_alignment="center"):
-        step_buttons(opened, neighbours[at], neighbours[at + 2])
+        if steps:
+            step_buttons(opened, neighbours[at], neighbours[at + 2])
         st.caption(escaped(here.images[at].name), width="content")
     return here.images[at]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import datasets, left_out
+from db import left_out
 from db.models import Dataset, Image
 from engine.datasets.left_out import typical_images
 
@@ -37,8 +38,11 @@ class LeftOutView:
 def left_out_view(session: Session, dataset_id: str) -> LeftOutView:
     """Return what is left out of a dataset that has images."""
     dataset, now = session.get_one(Dataset, dataset_id), left_out.current(session, dataset_id)
-    everything = datasets.images(session, dataset_id)
-    images, older = typical_images(everything), left_out.made_before(session, dataset_id)
+    columns = select(Image.id, Image.width, Image.height).where(Image.dataset_id == dataset_id)
+    everything = session.execute(columns.order_by(Image.position, Image.id)).all()  # there may be ten thousand
+    chosen, older = [row.id for row in typical_images(everything)], left_out.made_before(session, dataset_id)
+    found = {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(chosen)))}
+    images = [found[image_id] for image_id in chosen]
     size = images[0].width, images[0].height
     return LeftOutView(
         revision=dataset.left_out_revision,

@@ -72,4 +72,4 @@ def test_without_a_region_everything_stays_as_it_is():
 )
 def test_a_region_that_cannot_be_used_is_refused_by_name(values, sentence):
     with pytest.raises(BadRegion, match=f"'mask.png' {sentence}"):
-        checked(values, "mask.png")
+        checked(values, "'mask.png'")
