@@ -46,11 +46,13 @@ def leave_out_tab(view: DatasetView) -> None:
         here = left_out_view(session, view.id)
     st.caption(WHAT)
     found = st.session_state.get(_proposal(view.id))
-    may = rights.may(Role.EDITOR)
+    may, finds = rights.may(Role.EDITOR), False
     with st.container(horizontal=True, vertical_alignment="center"):
         draws = may and found is None and st.toggle("Draw", key=f"leave-out-draw-{view.id}")
         if may and found is None and not draws:
-            _change_buttons(view, here)
+            finds = _change_buttons(view, here)
+    if finds:
+        _find(view, here)
     if found is None:
         st.markdown(_state(here))
         _picture(view, here, draws)
@@ -63,16 +65,17 @@ def _proposal(dataset_id: str) -> str:
     return f"leave-out-found-{dataset_id}"
 
 
-def _change_buttons(view: DatasetView, here: LeftOutView) -> None:
+def _change_buttons(view: DatasetView, here: LeftOutView) -> bool:
+    """Draw what changes the region without drawing; return whether it is to be found."""
     find_help = f"Compares {count(len(here.images), 'image')} and proposes what is the same in all of them."
-    if st.button("Find", icon=":material/frame_inspect:", key="leave-out-find", help=find_help):
-        _find(view, here)
+    finds = st.button("Find", icon=":material/frame_inspect:", key="leave-out-find", help=find_help)
     if here.region_id and st.button("Clear", icon=":material/layers_clear:", key="leave-out-clear"):
         _change(lambda session: rows.clear(session, view.id, here.revision), "Nothing is left out any more.")
     if here.can_undo and st.button(
         "Undo", icon=":material/undo:", key="leave-out-undo", help="Take the newest change back."
     ):
         _change(lambda session: rows.withdraw(session, view.id, here.revision), "The newest change is taken back.")
+    return finds
 
 
 def _change(work: Any, done: str) -> None:
