@@ -99,6 +99,9 @@ def _truth(request: Request) -> Rendition:
 
 def _left_out(request: Request) -> Rendition:
     width, height = (_side(request, name) for name in ("width", "height"))
+    limit = round(resources.settings().image_limit_megapixels * 1e6)
+    if width * height > limit:
+        raise HTTPException(400, f"An image has at most {limit:,} pixels. Got {width} × {height}.")
     drawn = request.query_params.get("drawn") == "1"
     render = functools.partial(renditions.left_out, shape=(height, width), drawn=drawn)
     key = stored.left_out_key(request.path_params["dataset"], request.path_params["region"])

@@ -59,6 +59,9 @@ def test_what_was_drawn_is_left_out_and_served_to_be_drawn_on(scene):
     smaller = urls.left_out(scene.dataset.id, region_now(scene.installation, scene.dataset.id), (20, 8))
     mask = np.asarray(Image.open(io.BytesIO(scene.served.ask(smaller).body)))
     assert mask.shape == (8, 20) and (mask[:2] == 255).all() and not mask[2:].any()
+    for size in ((100_000, 100_000), (0, 5)):
+        address = urls.left_out(scene.dataset.id, region_now(scene.installation, scene.dataset.id), size)
+        assert scene.served.ask(address).status == 400
     [key] = scene.files()
     assert (codec.decode_png(scene.installation.files.read(key))[:16] == 255).all()
 
