@@ -32,10 +32,19 @@ class AuditMasks:
 
 @dataclass(frozen=True)
 class AuditSet:
-    """The images of an audit in the order of the dataset, and {image id: correction} of those without a pixel left."""
+    """The images of an audit in the order of the dataset, and {image id: correction} of those without a pixel left.
+
+    `left_out_id` is the region that is left out of all images of the dataset now, or None.
+    """
 
     images: Sequence[Image]
     finished: Mapping[str, Correction]
+    left_out_id: str | None = None
+
+    @property
+    def corrections(self) -> Mapping[str, Correction]:
+        """{image id: correction} that can score masks: none before all images are finished."""
+        return self.finished if self.complete else {}
 
     @property
     def complete(self) -> bool:
@@ -54,7 +63,7 @@ def audit_set(session: Session, dataset_id: str) -> AuditSet:
         for image_id, row in current.items()
         if row.finished and sum(count for _, count in row.pixels) == pixels[image_id]  # nothing is untouched
     }
-    return AuditSet(images, finished)
+    return AuditSet(images, finished, session.get_one(Dataset, dataset_id).left_out_id)
 
 
 def free_images(session: Session, dataset_id: str) -> int:

@@ -15,7 +15,19 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from db import jobs
-from db.models import Correction, Dataset, Image, Job, Label, LabelSet, Prediction, PredictionSet, Round, Run
+from db.models import (
+    Correction,
+    Dataset,
+    Image,
+    Job,
+    Label,
+    LabelSet,
+    LeftOutRegion,
+    Prediction,
+    PredictionSet,
+    Round,
+    Run,
+)
 from db.session import Database
 
 MOST_FAULTS = 20
@@ -77,6 +89,13 @@ class Inventory:
         """Return (id, height, width) of the corrections of a dataset that have a file of their own."""
         query = select(Correction.id, Image.height, Image.width).join(Image, Image.id == Correction.image_id)
         return self._rows(query.where(Correction.dataset_id == dataset_id, Correction.file_id == Correction.id))
+
+    def left_out(self, dataset_id: str) -> Sequence[AnyRow]:
+        """Return (id, height, width) of the regions left out of a dataset that have a file of their own."""
+        query = select(LeftOutRegion.id, LeftOutRegion.height, LeftOutRegion.width)
+        return self._rows(
+            query.where(LeftOutRegion.dataset_id == dataset_id, LeftOutRegion.file_id == LeftOutRegion.id)
+        )
 
     def label_sets(self) -> Sequence[AnyRow]:
         """Return (id, name, dataset_id, job_id, classes) of every label set."""

@@ -26,6 +26,7 @@ class JobKind(enum.StrEnum):
     MEASURE = "measure"
     EXPORT = "export"
     WARM = "warm"
+    BACKBONE = "backbone"
 
 
 class JobStatus(enum.StrEnum):
@@ -69,7 +70,12 @@ class Job(Base):
 
 
 class Dataset(Base):
-    """Images that belong together. `purpose` is "dataset", or "prediction" for images imported only for prediction."""
+    """Images that belong together. `purpose` is "dataset", or "prediction" for images imported only for prediction.
+
+    `left_out_id` is the region that is left out of all its images (`LeftOutRegion.file_id`), empty for none, and
+    `left_out_revision` that of the newest, 0 where there never was one. Label sets, runs and prediction sets have the
+    `left_out_id` that they began with.
+    """
 
     __tablename__ = "datasets"
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -84,6 +90,8 @@ class Dataset(Base):
     lookup: Mapped[list[Any]] = mapped_column(default=list)
     truth_codes: Mapped[list[Any] | None]
     truth_version: Mapped[int] = mapped_column(default=0)
+    left_out_id: Mapped[str | None] = mapped_column(String(32))
+    left_out_revision: Mapped[int] = mapped_column(default=0)
 
 
 class Image(Base):
@@ -156,6 +164,28 @@ class Correction(Base):
     __table_args__ = (UniqueConstraint("image_id", "revision"),)
 
 
+class LeftOutRegion(Base):
+    """What is left out of all images of a dataset; revision 1 is the first. Never changed: a change adds a revision.
+
+    `file_id` is the revision whose file holds it: this one, or an earlier one that was taken up again; empty if nothing
+    is left out any more. `source` is "drawn", "found", "imported", "cleared" or "withdrawn"; `share` that of an image.
+    """
+
+    __tablename__ = "left_out_regions"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"))
+    revision: Mapped[int]
+    at: Mapped[datetime] = mapped_column(default=utc_now)
+    person_id: Mapped[str] = mapped_column(String(32), default="")
+    who: Mapped[str] = mapped_column(String(200))
+    source: Mapped[str] = mapped_column(String(16))
+    file_id: Mapped[str] = mapped_column(String(32), default="")
+    width: Mapped[int] = mapped_column(default=0)
+    height: Mapped[int] = mapped_column(default=0)
+    share: Mapped[float] = mapped_column(default=0.0)
+    __table_args__ = (UniqueConstraint("dataset_id", "revision"),)
+
+
 class LabelSet(Base):
     """A frozen recipe and its masks. Not changed after its job has ended, except which labels are dropped.
 
@@ -178,6 +208,7 @@ class LabelSet(Base):
     dataset_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     job_id: Mapped[str | None] = mapped_column(String(32))
+    left_out_id: Mapped[str | None] = mapped_column(String(32))
 
 
 class Label(Base):
@@ -230,6 +261,7 @@ class Run(Base):
     dataset_fingerprint: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     job_id: Mapped[str | None] = mapped_column(String(32))
+    left_out_id: Mapped[str | None] = mapped_column(String(32))
     ended_reason: Mapped[str] = mapped_column(Text, default="")
     best_epoch: Mapped[int | None]
     best_val_dice: Mapped[float | None]
@@ -303,6 +335,7 @@ class PredictionSet(Base):
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     job_id: Mapped[str | None] = mapped_column(String(32))
+    left_out_id: Mapped[str | None] = mapped_column(String(32))
     flips: Mapped[bool] = mapped_column(default=False)
     refine: Mapped[str] = mapped_column(String(32), default="none")
 

@@ -43,6 +43,7 @@ def create(
         state=state,
         code_version=code_version,
         dataset_fingerprint=dataset.fingerprint,
+        left_out_id=dataset.left_out_id,
     )
     session.add(label_set)
     session.flush()

@@ -15,7 +15,7 @@ from sqlalchemy import Row, null, select
 from sqlalchemy.orm import Session, aliased
 
 from db import audit, corrections, recipes, runs
-from db.models import Correction, Image, Prediction, Run
+from db.models import Image, Prediction, Run
 
 
 @dataclass(frozen=True)
@@ -111,21 +111,6 @@ def _both(pair: Pair, *columns: Any, new: Any = None) -> Any:
         .where(Prediction.prediction_set_id == pair.old_set_id)
         .order_by(Image.position, Image.id)
     )
-
-
-def finished_audit(session: Session, dataset_id: str) -> dict[str, Correction]:
-    """Return {image id: correction} of a dataset's audit if every image of it is finished, nothing untouched."""
-    query = select(Image).where(Image.dataset_id == dataset_id, Image.in_audit.is_(True))
-    drawn = list(session.scalars(query))
-    found = corrections.current(session, dataset_id, [image.id for image in drawn]) if drawn else {}
-    whole = [
-        image.id
-        for image in drawn
-        if image.id in found
-        and found[image.id].finished
-        and sum(count for _, count in found[image.id].pixels) == image.width * image.height
-    ]
-    return found if len(whole) == len(drawn) else {}
 
 
 def keep(session: Session, new_id: str, kept_id: str) -> None:

@@ -49,6 +49,7 @@ def create(
         classes=list(taught_by.classes) if config.get("model", {}).get("classes", 0) > 1 else [],
         code_version=code_version,
         dataset_fingerprint=dataset.fingerprint,
+        left_out_id=dataset.left_out_id,
     )
     session.add(run)
     session.flush()
@@ -317,8 +318,10 @@ def predictions(session: Session, prediction_set_id: str) -> list[Prediction]:
 
 
 def clear_predictions(session: Session, prediction_set_id: str) -> None:
-    """Delete the predictions of a set: its model was trained further since."""
+    """Delete the predictions of a set: its model was trained further since. The next leave out what is left out now."""
     session.execute(delete(Prediction).where(Prediction.prediction_set_id == prediction_set_id))
+    found = session.get_one(PredictionSet, prediction_set_id)
+    found.left_out_id = session.get_one(Dataset, found.dataset_id).left_out_id
 
 
 def add_predictions(session: Session, prediction_set_id: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -309,6 +309,16 @@ def submit_export(session: Session, owner: str, owner_id: str, what: str, thresh
     return jobs.submit(session, JobKind.EXPORT, payload | ids)
 
 
+def submit_backbone(session: Session, source: dict[str, Any]) -> Job:
+    """Add the job that stores the network which describes images to the method *strokes*.
+
+    `source` is {"kind": "download"} or {"kind": "upload", "token": …}.
+    """
+    job = jobs.submit(session, JobKind.BACKBONE, {"source": source})
+    audit.record(session, "fetched", "backbone", job.id, "MobileNetV2", f"by {source['kind']}")
+    return job
+
+
 def _check_source(session: Session, source: dict[str, Any]) -> None:
     """Refuse to read folders of this machine for people who may only work with their uploads."""
     if source["kind"] in ("folder", "zip"):

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.facts import wording
 from db import retraining
+from db.audit_set import audit_set
 from db.models import Run
 from engine.prediction.old_and_new import IN_WORDS, Measure, measures
 from engine.store.base import MissingFile, Store
@@ -71,7 +72,7 @@ def old_and_new(session: Session, files: Store, new: Run) -> OldAndNew | None:
     pair = retraining.pair(session, new)
     if pair is None:
         return None
-    audit = retraining.finished_audit(session, new.dataset_id)
+    audit = audit_set(session, new.dataset_id)
     try:
         found = measures(files, pair.old_set_id, pair.new_set_id, retraining.held_out(session, pair), audit)
     except MissingFile:  # its masks are being computed again, or were deleted

@@ -57,6 +57,19 @@ def truth(
     return _with(path, size=size, colour=1 if colour else None, classes=1 if classes else None, run=run_id, v=version)
 
 
+def left_out(dataset_id: str, region_id: str, size_px: tuple[int, int], *, drawn: bool = False) -> str:
+    """Return the URL of what is left out of an image of (width, height): 8-bit PNG, 255 there; or `drawn`, as a
+    correction."""
+    width, height = size_px
+    path = f"{PREFIX}/datasets/{dataset_id}/left-out/{region_id}"
+    return _with(path, width=width, height=height, drawn=1 if drawn else None)
+
+
+def left_out_of(dataset_id: str, image_id: str) -> str:
+    """Return the URL of what is left out, to draw it on an image, as `corrections_of`."""
+    return f"{PREFIX}/datasets/{dataset_id}/images/{image_id}/left-out"
+
+
 def correction(dataset_id: str, correction_id: str, size: int | None = None) -> str:
     """Return the URL of what a correction shows (8-bit PNG, see `engine.imaging.corrections`)."""
     return _with(f"{PREFIX}/datasets/{dataset_id}/corrections/{correction_id}", size=size)

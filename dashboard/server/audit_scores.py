@@ -11,6 +11,7 @@ from dashboard.server import resources
 from db import predictions
 from db.audit_set import AuditMasks, AuditSet, audit_masks, audit_set
 from db.models import LabelSet
+from engine.imaging.left_out import LeftOut
 from engine.prediction import audit
 from engine.prediction.audit import Scores
 from engine.store import keys as stored
@@ -22,7 +23,7 @@ def audit_scores(drawn: AuditSet, masks: AuditMasks, stamp: str) -> Scores | Non
     Args:
         stamp: changes with the masks, see `masks_stamp`.
     """
-    return _scores(drawn, masks, stamp, tuple(row.file_id for row in drawn.finished.values()))
+    return _scores(drawn, masks, stamp, (drawn.left_out_id, *(row.file_id for row in drawn.finished.values())))
 
 
 def masks_stamp(session: Session, masks: AuditMasks) -> str:
@@ -45,6 +46,8 @@ def audit_score_of(dataset_id: str, owner_id: str) -> tuple[Scores, AuditMasks] 
 
 
 @st.cache_data(max_entries=500, show_spinner="Scoring against the audit …")
-def _scores(_drawn: AuditSet, masks: AuditMasks, stamp: str, files: tuple[str, ...]) -> Scores | None:
+def _scores(_drawn: AuditSet, masks: AuditMasks, stamp: str, files: tuple[str | None, ...]) -> Scores | None:
     key_of = partial(stored.label_key if masks.kind == "label set" else stored.prediction_key, masks.set_id)
-    return audit.score_stored(resources.artifacts(), _drawn.finished, key_of)
+    store, dataset_id = resources.artifacts(), _drawn.images[0].dataset_id
+    left_out = LeftOut(store, stored.left_out_key(dataset_id, _drawn.left_out_id))
+    return audit.score_stored(store, _drawn.finished, key_of, left_out)

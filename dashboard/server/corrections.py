@@ -20,12 +20,14 @@ from dashboard.facts import urls
 from dashboard.server import resources
 from dashboard.server.guard import get, guarded, is_sent_by_our_page, plain
 from db import corrections as rows
+from db import left_out
 from db.actors import NotAllowed
-from db.models import Correction, Dataset, Image, LabelSet, PredictionSet
+from db.models import Correction, Dataset, Image, LabelSet, LeftOutRegion, PredictionSet
 from engine.datasets import corrections as stored_corrections
 from engine.imaging import corrections, metrics
 from engine.imaging.codec import Limits, UnreadableImage, decode_pixels, decode_png
 from engine.imaging.corrections import BadCorrection
+from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
 from engine.store.keys import BadKey
 
@@ -40,7 +42,7 @@ _DELETED = "This image was deleted meanwhile, so it cannot be corrected."
 def newest(request: Request) -> Response:
     """Answer with the newest correction of an image, and who drew what before."""
     with resources.database().reading() as session:
-        image = _image(session, request)
+        image = image_of(session, request)
         found = rows.current(session, image.dataset_id, [image.id]).get(image.id)
         history = rows.history(session, image.id)
     return JSONResponse(
@@ -67,21 +69,21 @@ async def change(request: Request) -> Response:
         return plain(403, "Corrections are taken from Maskloom's own pages only.")
     try:
         if request.method == "DELETE":
-            return await anyio.to_thread.run_sync(_answering, lambda: _withdraw(request))
+            return await anyio.to_thread.run_sync(answering, lambda: _withdraw(request))
         image, classes = await anyio.to_thread.run_sync(_what_is_corrected, request)
-        data = await _body(request, image)
-        return await anyio.to_thread.run_sync(_answering, lambda: _store(request, image, classes, data))
+        data = await body_of(request, image)
+        return await anyio.to_thread.run_sync(answering, lambda: _store(request, image, classes, data))
     except (BadKey, HTTPException) as error:
         return plain(getattr(error, "status_code", 404), str(getattr(error, "detail", _DELETED)))
     except ClientDisconnect:
         return plain(400, "The connection ended before the correction did.")
 
 
-def _answering(work: Callable[[], Correction]) -> Response:
+def answering(work: Callable[[], Correction | LeftOutRegion]) -> Response:
     """Answer with what `work` stored, or with the sentence that says why it did not."""
     try:
         row = work()
-    except rows.StaleCorrection as error:
+    except (rows.StaleCorrection, left_out.StaleRegion) as error:
         return plain(409, str(error))
     except NotAllowed as error:
         return plain(403, str(error))
@@ -94,7 +96,7 @@ def _answering(work: Callable[[], Correction]) -> Response:
     return JSONResponse({"revision": row.revision, "id": row.id}, headers={"Cache-Control": "no-store"})
 
 
-def _image(session: Session, request: Request) -> Image:
+def image_of(session: Session, request: Request) -> Image:
     image = session.get(Image, stored.checked_id(request.path_params["image"]))
     if image is None or image.dataset_id != stored.checked_id(request.path_params["dataset"]):
         raise HTTPException(404, _DELETED)
@@ -104,11 +106,11 @@ def _image(session: Session, request: Request) -> Image:
 def _what_is_corrected(request: Request) -> tuple[Image, int]:
     """Return the image and how many classes its dataset has beside background."""
     with resources.database().reading() as session:
-        image = _image(session, request)
+        image = image_of(session, request)
         return image, max(len(session.get_one(Dataset, image.dataset_id).classes) - 1, 1)
 
 
-async def _body(request: Request, image: Image) -> bytes:
+async def body_of(request: Request, image: Image) -> bytes:
     limit = image.width * image.height + image.height + SPARE_BYTES
     data = bytearray()
     async for chunk in request.stream():
@@ -120,12 +122,12 @@ async def _body(request: Request, image: Image) -> bytes:
 
 def _store(request: Request, image: Image, classes: int, data: bytes) -> Correction:
     asked = request.query_params
-    values = _values(data, image, classes)
+    values = values_of(data, image, classes)
     finished, mask_of = asked.get("finished") == "1", asked.get("mask_of", "")
     drawn = stored_corrections.Drawn(
         image,
         values,
-        _base(request),
+        base_of(request),
         "accepted" if finished and asked.get("accepted") == "1" else "drawn",
         finished=finished,
         mask_dice=_mask_dice(values, image, mask_of) if mask_of else None,
@@ -136,17 +138,17 @@ def _store(request: Request, image: Image, classes: int, data: bytes) -> Correct
 
 def _withdraw(request: Request) -> Correction:
     with resources.database().writing() as session:
-        return rows.withdraw(session, _image(session, request), _base(request))
+        return rows.withdraw(session, image_of(session, request), base_of(request))
 
 
-def _base(request: Request) -> int:
+def base_of(request: Request) -> int:
     text = request.query_params.get("base", "")
     if not text.isdecimal():
         raise BadCorrection(f"The 'base' parameter must be the revision that was corrected. Got {text[:20]!r}.")
     return int(text)
 
 
-def _values(data: bytes, image: Image, classes: int) -> np.ndarray:
+def values_of(data: bytes, image: Image, classes: int) -> np.ndarray:
     shape = image.height, image.width
     if _is_grey_png(data, shape):
         return corrections.checked(_decoded(decode_png, data, image), shape, classes, image.name)
@@ -171,6 +173,8 @@ def _mask_dice(values: np.ndarray, image: Image, mask_of: str) -> float | None:
     """Return the Dice of the mask that was shown, at threshold 0.5, against a correction where it says something."""
     with resources.database().reading() as session:
         key = _mask_key(session, image, mask_of)
+        region_id = session.get_one(Dataset, image.dataset_id).left_out_id
+    values = LeftOut(resources.artifacts(), stored.left_out_key(image.dataset_id, region_id)).marked(values)
     if key is None or not resources.artifacts().exists(key):
         return None  # the mask was deleted meanwhile; what was drawn counts nevertheless
     said = values < corrections.LEFT_OUT

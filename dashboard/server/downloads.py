@@ -20,8 +20,10 @@ from db.columns import Base
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
 from engine.core.filenames import safe_stems
 from engine.datasets.corrections import laid_over
+from engine.datasets.left_out import cleared_masks
 from engine.exports.pictures import MASK_KINDS, MaskKind
 from engine.imaging.class_colours import with_present_colours
+from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
 from engine.store.base import MissingFile
 
@@ -35,11 +37,12 @@ class Table(NamedTuple):
 
 
 class MaskZip(NamedTuple):
-    """A zip of all masks of one row, with its table, probabilities on request, and their uncertainty."""
+    """A zip of all masks of one row in `folder`, with its table, probabilities on request, and their uncertainty."""
 
     table: Table
     masks: Callable[[Session, Any], list[exports.Mask]]
     uncertain: bool
+    folder: Callable[[str], str]
 
 
 class StoredFile(NamedTuple):
@@ -66,8 +69,8 @@ TABLES = {
     "runs/{id}/metrics.csv": Table(Run, lambda session, id_, _: exports.metrics_csv(session, id_), " metrics"),
 }
 ZIPS = {
-    "labels/{id}/masks.zip": MaskZip(LABELS, exports.label_masks, False),
-    "predictions/{id}/masks.zip": MaskZip(PREDICTIONS, exports.prediction_masks, True),
+    "labels/{id}/masks.zip": MaskZip(LABELS, exports.label_masks, False, stored.label_folder),
+    "predictions/{id}/masks.zip": MaskZip(PREDICTIONS, exports.prediction_masks, True, stored.prediction_folder),
 }
 
 
@@ -121,6 +124,9 @@ def _answer_zip(zipped: MaskZip) -> Answer:
             classes = with_present_colours(told_apart.classes, dataset.classes)
             if isinstance(row, LabelSet):
                 store = laid_over(store, row_id, corrections.current(session, dataset.id))
+            region_id = session.get_one(Dataset, row.dataset_id).left_out_id
+        left_out = LeftOut(store, stored.left_out_key(row.dataset_id, region_id))
+        store = cleared_masks(store, zipped.folder(row_id), left_out)
 
         def table() -> str:
             with database.reading() as session:

@@ -23,6 +23,7 @@ from engine.exports.pictures import MaskKind
 from engine.exports.tables import as_csv
 from engine.imaging import class_maps, codec, metrics
 from engine.imaging.class_colours import class_colours
+from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
 from engine.store.base import Store
 
@@ -169,6 +170,7 @@ def prediction_csv(session: Session, store: Store, prediction_set_id: str, thres
     found = session.get_one(PredictionSet, prediction_set_id)
     dataset, names = session.get_one(Dataset, found.dataset_id), predictions.class_names(session, found.id)[1:]
     lookups = runs.truth_lookups(session.get_one(Run, found.run_id), dataset)
+    left_out = LeftOut(store, stored.left_out_key(dataset.id, found.left_out_id))
     header = ["file", "width_px", "height_px", "split", "foreground_share", "mean_probability", "mean_uncertainty"]
     header += ["flip_agreement", "truth_dice", "truth_iou", "pseudo_label_dice", "pseudo_label_iou"]
     header += ["pseudo_label_quality"]
@@ -194,7 +196,7 @@ def prediction_csv(session: Session, store: Store, prediction_set_id: str, thres
             scores += [_number(quality.get(prediction.image_id))]
             if names:
                 truth_key = stored.truth_key(dataset.id, prediction.image_id)
-                confusion = _confusion(store, lookups, truth_key, prediction, predicted, threshold)
+                confusion = _confusion(store, lookups, truth_key, prediction, predicted, threshold, left_out)
                 scores += _class_cells(predicted, confusion, len(names))
             yield [*size, *map(_number, means), *scores]
             session.expunge(prediction)  # its counts are two kilobytes, and there may be ten thousand
@@ -219,6 +221,7 @@ def _confusion(
     prediction: Prediction,
     predicted: np.ndarray | None,
     threshold: float,
+    left_out: LeftOut,
 ) -> list[Any]:
     """Return the pixels of each pair of classes at `threshold`, as in `truth_confusion`; [] without truth or a file.
 
@@ -231,7 +234,7 @@ def _confusion(
     if predicted is None or not store.exists(truth_key):
         return []
     truth = codec.decode_png(store.read(truth_key))
-    found = (class_maps.reference(truth, lookup).confusion(predicted) for lookup in lookups)
+    found = (left_out.reference(truth, lookup).confusion(predicted) for lookup in lookups)
     return next((rows for rows in found if _truth_pixels(rows) == _truth_pixels(known)), [])
 
 

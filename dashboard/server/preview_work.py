@@ -19,6 +19,7 @@ from engine.core.recent_values import RecentValues
 from engine.imaging import class_maps, codec, metrics
 from engine.imaging.class_maps import Reference
 from engine.imaging.corrections import UNTOUCHED
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.imaging.metrics import ThresholdCounts
 from engine.labelling import base
 from engine.labelling.base import LabelParams, draw_mask, find_method, fit_state, look_at, shrink, values_for
@@ -41,6 +42,7 @@ class Source:
     """What a person drew on it, for a method that learns from that."""
     cache: FeatureCache | None = None
     """For a method that computes features of images, of which it keeps some."""
+    left_out: LeftOut = NOTHING
     name: str = ""
     """What people call it, for errors."""
 
@@ -128,7 +130,7 @@ class Looking:
         drawn = self.source.correction.key if self.source.correction else ""
         depends_on = find_method(self.method).look_depends_on
         file = depends_on(self.params) if depends_on else ""
-        return self.source.content_hash, self.method, values, self.seed, drawn, file
+        return self.source.content_hash, self.method, values, self.seed, drawn, file, self.source.left_out.key
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,11 @@ _working: RecentValues[np.ndarray] = RecentValues(64_000_000)
 
 
 def _image(task: Looking) -> np.ndarray:
-    key = task.source.image, task.source.content_hash, task.params.longest_side_px
+    source, side = task.source, task.params.longest_side_px
+    key = source.image, source.content_hash, side, source.left_out.key
     image = _working.get(key)
     if image is None:
-        image = shrink(codec.decode_png(task.source.image.read_bytes()), task.params.longest_side_px)
+        image = shrink(source.left_out.filled(codec.decode_png(source.image.read_bytes())), side)
         _working.keep(key, image, image.nbytes)
     return image
 
@@ -162,7 +165,8 @@ def _image(task: Looking) -> np.ndarray:
 def look(task: Looking) -> bytes | Failure:
     try:
         image = _image(task)
-        drawn = codec.decode_png(task.source.correction.read_bytes()) if task.source.correction else None
+        corrected = task.source.correction
+        drawn = task.source.left_out.marked(codec.decode_png(corrected.read_bytes())) if corrected else None
         return pickle.dumps(look_at(find_method(task.method), image, task.params, task.seed, drawn, task.source.cache))
     except Exception as error:
         return _failure(task, error)
@@ -204,7 +208,7 @@ def draw(task: Task) -> tuple[Preview, Picture | None]:
             drawn, probability = None, codec.decode_png(task.drawn.png) / np.float32(255)
         else:
             drawn = draw_mask(method, picture.image, task.params, task.seed, task.state, task.source.cache)
-            probability = drawn.probability
+            probability = task.source.left_out.cleared(drawn.probability)
         quality = assess(picture.image, probability, mask) if task.judged else None
         seconds = time.process_time() - started
     except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
@@ -219,7 +223,7 @@ def draw(task: Task) -> tuple[Preview, Picture | None]:
         each = _class_counts(levels, drawn.classes, picture.truth, class_maps.class_count(task.source.lookup))
         preview = replace(preview, classes=codec.encode_png(drawn.classes), class_counts=each)
     if drawn and method.learns_from_corrections:
-        preview = replace(preview, doubt=_doubt(drawn.doubt))
+        preview = replace(preview, doubt=_doubt(task.source.left_out.cleared(drawn.doubt)))
     return preview, kept
 
 
@@ -246,11 +250,11 @@ def _class_counts(
 
 
 def _load(source: Source, longest_side_px: int) -> Picture:
-    image = shrink(codec.decode_png(source.image.read_bytes()), longest_side_px)
+    image = shrink(source.left_out.filled(codec.decode_png(source.image.read_bytes())), longest_side_px)
     if source.truth is None:
         return Picture(image, None)
     values = codec.decode_png(source.truth.read_bytes())
-    return Picture(image, class_maps.reference(values, source.lookup).resized(image.shape[:2]))
+    return Picture(image, source.left_out.reference(values, source.lookup).resized(image.shape[:2]))
 
 
 def failed(sentence: str) -> Preview:

@@ -10,7 +10,9 @@ import numpy as np
 from PIL import Image
 
 from dashboard.ui import palette
+from engine.imaging import corrections
 from engine.imaging.class_maps import IGNORE
+from engine.imaging.left_out import NOTHING, LeftOut
 
 PATCH_PX, PATCH_LEAST_PX = 64, 24
 
@@ -48,40 +50,55 @@ def smaller_classes(path: Path, size_px: int) -> bytes:
         return _png(_fitted(picture.convert("L"), size_px, Image.Resampling.NEAREST))
 
 
-def grey_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
+def left_out(path: Path, shape: tuple[int, int], drawn: bool) -> bytes:
+    """Return a region as PNG of (height, width): 255 where something is left out; `drawn` as a correction has it."""
+    with Image.open(path) as picture:
+        region = picture.convert("L").resize(shape[::-1], Image.Resampling.NEAREST)
+    inside, outside = (corrections.LEFT_OUT, corrections.UNTOUCHED) if drawn else (255, 0)
+    return _png(region.point([outside] + [inside] * 255))
+
+
+def grey_truth(path: Path, lookup: Sequence[int], size_px: int | None, left_out: LeftOut = NOTHING) -> bytes:
     """Return stored truth values as PNG: 0 where `lookup` says background, 255 for any other class."""
-    classes = _classes(path, lookup)
+    classes = _classes(path, lookup, left_out)
     foreground = ((classes > 0) & (classes != IGNORE)).astype(np.uint8) * 255
     picture = Image.fromarray(foreground)
     # Averaged, so that "at least 0.5" means the larger part of the area that a pixel stands for.
     return _png(_fitted(picture, size_px, Image.Resampling.BOX) if size_px else picture)
 
 
-def class_truth(path: Path, lookup: Sequence[int], size_px: int | None) -> bytes:
+def class_truth(path: Path, lookup: Sequence[int], size_px: int | None, left_out: LeftOut = NOTHING) -> bytes:
     """Return stored truth values as PNG whose grey value is the class, 0 for background."""
-    picture = Image.fromarray(_classes(path, lookup))
+    picture = Image.fromarray(_classes(path, lookup, left_out))
     return _png(_fitted(picture, size_px, Image.Resampling.NEAREST) if size_px else picture)
 
 
-def coloured_truth(path: Path, lookup: Sequence[int], size_px: int | None, colours: Sequence[str] = ()) -> bytes:
+def coloured_truth(
+    path: Path,
+    lookup: Sequence[int],
+    size_px: int | None,
+    left_out: LeftOut = NOTHING,
+    colours: Sequence[str] = (),
+) -> bytes:
     """Return stored truth values as PNG with one colour for each class and clear background.
 
     `colours` are those of the first classes by index; the others have the palette's.
     """
     chosen = [*colours, *(palette.class_colour(index) for index in range(len(colours), 256))]
-    picture = Image.fromarray(_classes(path, lookup))
+    picture = Image.fromarray(_classes(path, lookup, left_out))
     picture.putpalette(bytes(3) + b"".join(bytes(_rgb(code)) for code in chosen[1:]))
     if size_px:
         picture = _fitted(picture, size_px, Image.Resampling.NEAREST)
     return _png(picture, transparency=0)
 
 
-def _classes(path: Path, lookup: Sequence[int]) -> np.ndarray:
+def _classes(path: Path, lookup: Sequence[int], left_out: LeftOut) -> np.ndarray:
     with Image.open(path) as picture:
         values = np.asarray(picture.convert("L"))
     # Before the import has proposed classes, anything that is not black is foreground.
     table = np.asarray(lookup, dtype=np.uint8) if len(lookup) == 256 else np.minimum(np.arange(256), 1).astype(np.uint8)
-    return table[values]
+    region = left_out.of(values.shape)
+    return table[values] if region is None else np.where(region, np.uint8(IGNORE), table[values])
 
 
 def _fitted(picture: Image.Image, size_px: int, method: Image.Resampling) -> Image.Image:

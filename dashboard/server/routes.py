@@ -22,10 +22,12 @@ from dashboard.server.bug_reports import BUG_REPORT_ROUTE
 from dashboard.server.corrections import CORRECTION_ROUTES
 from dashboard.server.downloads import DOWNLOAD_ROUTES
 from dashboard.server.guard import FOREVER, REVALIDATE, Answer, file_tag, get, guarded, row_of, share, unchanged
+from dashboard.server.left_out import LEFT_OUT_ROUTES
 from dashboard.server.picture_bundle import bundle_route
 from dashboard.server.uploads import UPLOAD_ROUTE
 from db.models import Dataset, Run
 from engine.imaging.class_colours import class_colours
+from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
 
 
@@ -80,6 +82,7 @@ def _truth(request: Request) -> Rendition:
     with resources.database().reading() as session:
         dataset = row_of(session, Dataset, ids["dataset_id"])
         lookup, colours = dataset.lookup, class_colours(dataset.classes)
+        region = stored.left_out_key(dataset.id, dataset.left_out_id)
         if run_id is not None:
             lookup = row_of(session, Run, run_id).lookup
     renders: dict[str, Callable[..., bytes]] = {
@@ -88,10 +91,28 @@ def _truth(request: Request) -> Rendition:
         "grey": renditions.grey_truth,
     }
     how = next((name for name in renders if request.query_params.get(name) == "1"), "grey")
-    render = renders[how]
+    render = functools.partial(renders[how], left_out=LeftOut(resources.artifacts(), region))
     # Python's `hash` of a text is another one in every process.
-    variant = f"{how}{size}-{zlib.crc32(repr((lookup, colours)).encode()):08x}"
+    variant = f"{how}{size}-{zlib.crc32((repr((lookup, colours)) + region).encode()):08x}"
     return Rendition(stored.truth_key(**ids), "image/png", REVALIDATE, variant, lambda path: render(path, lookup, size))
+
+
+def _left_out(request: Request) -> Rendition:
+    width, height = (_side(request, name) for name in ("width", "height"))
+    limit = round(resources.settings().image_limit_megapixels * 1e6)
+    if width * height > limit:
+        raise HTTPException(400, f"An image has at most {limit:,} pixels. Got {width} × {height}.")
+    drawn = request.query_params.get("drawn") == "1"
+    render = functools.partial(renditions.left_out, shape=(height, width), drawn=drawn)
+    key = stored.left_out_key(request.path_params["dataset"], request.path_params["region"])
+    return Rendition(key, "image/png", FOREVER, f"{width}x{height}{'drawn' if drawn else ''}", render)
+
+
+def _side(request: Request, name: str) -> int:
+    text = request.query_params.get(name, "")
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise HTTPException(400, f"The '{name}' parameter must be the width or height of an image. Got {text[:20]!r}.")
+    return int(text)
 
 
 def _image_ids(request: Request) -> dict[str, str]:
@@ -113,6 +134,7 @@ PICTURES: dict[str, Callable[[Request], Rendition]] = {
     "datasets/{dataset}/patches/{image}": _patch,
     "datasets/{dataset}/truth/{image}": _truth,
     "datasets/{dataset}/corrections/{correction}": _map(stored.correction_key, FOREVER, renditions.smaller_classes),
+    "datasets/{dataset}/left-out/{region}": _left_out,
     "labels/{label_set}/{image}": _map(stored.label_key, FOREVER),
     "labels/{label_set}/classes/{image}": _map(stored.label_classes_key, FOREVER, renditions.smaller_classes),
     # A run that was resumed predicts again under the same ids.
@@ -178,5 +200,6 @@ ROUTES = [
     get(urls.plotly().removeprefix(f"{urls.PREFIX}/"), plotly),
     UPLOAD_ROUTE,
     *CORRECTION_ROUTES,
+    *LEFT_OUT_ROUTES,
     bundle_route(_PICTURE_ROUTES),
 ]

@@ -33,6 +33,8 @@ class Brush {
       pane.element.classList.add("brushed");
     }
     if (config.address !== this.config?.address) this.open(config);
+    if (!config.classes.length) this.lastClass = LEFT_OUT;
+    if (this.value < LEFT_OUT && !config.classes.length) this.value = LEFT_OUT;
     this.config = config;
     if (this.draft) this.draft.maskOf = config.mask_of;
     if (this.draft) this.layOver();

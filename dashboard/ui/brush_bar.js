@@ -72,7 +72,8 @@ class BrushBar {
     if (this.classes === JSON.stringify([classes, colours])) return;
     this.classes = JSON.stringify([classes, colours]);
     const entries = classes.map((name, index) => [index, name, index < 10 ? String(index) : ""]);
-    entries.push(entries.shift(), [LEFT_OUT, "ignore", "I"], [UNTOUCHED, "erase", "E"]);
+    if (entries.length) entries.push(entries.shift());
+    entries.push([LEFT_OUT, entries.length ? "ignore" : "leave out", "I"], [UNTOUCHED, "erase", "E"]);
     const buttons = entries.map(([value, name, key]) => {
       const button = this.choice({ value }, key ? `${name} (${key})` : name, "<i></i>", () => this.brush.choose(value));
       if (value > 0 && value < LEFT_OUT) button.firstChild.style.background = colours[value];
@@ -137,7 +138,7 @@ class BrushBar {
       if (draft !== this.brush.draft) return;
       list.replaceChildren(...lines.slice(0, SHOWN_REVISIONS).map((line, index) => this.historyLine(line, index === 0)));
       if (lines.length > SHOWN_REVISIONS) list.append(element("p", `and ${lines.length - SHOWN_REVISIONS} earlier`));
-      if (!lines.length) list.append(element("p", "Nobody has corrected this image yet."));
+      if (!lines.length) list.append(element("p", "Nobody has drawn anything yet."));
     })());
   }
 

@@ -85,7 +85,8 @@ class Brush:
     `mask_of` is the id of the label set or run whose mask is shown; a mask of neither, such as a preview, cannot be
     declared finished, unless `blank` says that there is none: what is not drawn is background then. `tells`: rerun the
     page whenever something was stored, about a second after a stroke. `place` is where to begin, (x, y) in pixels of
-    the image: it is marked until something is drawn.
+    the image: it is marked until something is drawn. `leaves_out`: what is drawn is left out of all images of the
+    dataset; there are no classes then.
     """
 
     dataset_id: str
@@ -95,6 +96,13 @@ class Brush:
     tells: bool = False
     blank: bool = False
     place: tuple[int, int] | None = None
+    leaves_out: bool = False
+
+    @property
+    def address(self) -> str:
+        """The route that stores what is drawn."""
+        route = urls.left_out_of if self.leaves_out else urls.corrections_of
+        return route(self.dataset_id, self.image_id)
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,7 @@ def viewer(
         "colours": palette.overlay(class_colours),
         "brush": brush
         and {
-            "address": urls.corrections_of(brush.dataset_id, brush.image_id),
+            "address": brush.address,
             "classes": brush.classes.names,
             "colours": brush.classes.colours,
             "mask_of": brush.mask_of,

@@ -20,14 +20,23 @@ Seen = Callable[[int], None]
 
 KEPT = "Nothing can make it again: restore it from a backup, or import the image again."
 DRAWN = "Nothing can make it again: restore it from a backup, or withdraw it and correct the image again."
+REGION = "Nothing can make it again: restore it from a backup, or find or draw the region again."
 _PLURALS = {"image": "images", "thumbnail": "thumbnails", "truth": "truth masks", "label": "labels"}
 _PLURALS |= {"prediction": "predictions", "uncertainty": "uncertainty maps", "correction": "corrections"}
+_PLURALS |= {"region": "left-out regions"}
 _PLURALS |= {"label_class": "class maps", "prediction_class": "class maps"}
-_NOUNS = {"truth": "truth mask", "label_class": "class map", "prediction_class": "class map"}
+_ADVICE = {"correction": DRAWN, "region": REGION}
+_NOUNS = {
+    "truth": "truth mask",
+    "region": "left-out region",
+    "label_class": "class map",
+    "prediction_class": "class map",
+}
 _REPAIRS = {
     "image": "",
     "truth": "",
     "correction": "",
+    "region": "",
     "thumbnail": "create them again from the images.",
     "label": "delete these rows, so that Retry computes them again.",
     "label_class": "delete these labels, so that Retry computes them again.",
@@ -114,7 +123,7 @@ def folder_findings(folder: ImageFolder, result: Compared) -> Iterable[Finding]:
             noun = _NOUNS.get(folder.kind, f"{folder.kind} file")
             files = counted(len(ids), f"{noun} is", f"{noun}s are")
             repair = _REPAIRS[folder.kind]
-            advice = "" if repair else f" {DRAWN if folder.kind == 'correction' else KEPT}"
+            advice = "" if repair else f" {_ADVICE.get(folder.kind, KEPT)}"
             yield Finding(
                 f"{kind}_{folder.kind}",
                 f"{files} {how} in {folder.owner}.{advice}",

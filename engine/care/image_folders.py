@@ -1,4 +1,4 @@
-"""Image folders: they hold one file for each row of a kind, named after the image or, for corrections, the row.
+"""Image folders: they hold one file for each row of a kind, named after the image or, of what people drew, the row.
 
 Files are compared with rows one folder at a time.
 """
@@ -91,6 +91,12 @@ def dataset_folders(inventory: Inventory, dataset: Any) -> Iterator[ImageFolder]
 
     key = partial(stored.correction_key, dataset.id)
     yield ImageFolder("correction", key, owner, dataset.id, at_work, read(), read=read)
+
+    def regions() -> dict[str, tuple[int, int]]:
+        return {row.id: (row.height, row.width) for row in inventory.left_out(dataset.id)}
+
+    key = partial(stored.left_out_key, dataset.id)
+    yield ImageFolder("region", key, owner, dataset.id, at_work, regions(), read=regions)
 
 
 def label_folders(inventory: Inventory, found: Any) -> Iterator[ImageFolder]:

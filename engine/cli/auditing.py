@@ -14,6 +14,7 @@ from db.audit_set import AuditMasks, AuditSet, audit_masks, audit_set
 from db.models import Dataset
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
+from engine.imaging.left_out import LeftOut
 from engine.prediction import audit
 from engine.store import keys as stored
 
@@ -45,21 +46,24 @@ def audit_(
     if missing:
         print_result(result, as_json, "\n".join([*lines, *(f"  {name}" for name in missing)]))
         return
+    left_out = LeftOut(installation.files, stored.left_out_key(row.id, drawn.left_out_id))
     result |= {
-        "labels": _scored(installation, drawn, [each for each in masks if each.kind == "label set"]),
-        "runs": _scored(installation, drawn, [each for each in masks if each.kind == "run"]),
+        "labels": _scored(installation, drawn, left_out, [each for each in masks if each.kind == "label set"]),
+        "runs": _scored(installation, drawn, left_out, [each for each in masks if each.kind == "run"]),
     }
     for kind, entries in (("label set", result["labels"]), ("run", result["runs"])):
         lines += [_line(kind, entry) for entry in entries]
     print_result(result, as_json, "\n".join(lines))
 
 
-def _scored(installation: Installation, drawn: AuditSet, masks: Sequence[AuditMasks]) -> list[dict[str, Any]]:
+def _scored(
+    installation: Installation, drawn: AuditSet, left_out: LeftOut, masks: Sequence[AuditMasks]
+) -> list[dict[str, Any]]:
     """Return the scores of those that have a mask for every image, by name."""
     entries = []
     for each in sorted(masks, key=lambda each: each.name):
         key_of = partial(stored.label_key if each.kind == "label set" else stored.prediction_key, each.set_id)
-        scores = audit.score_stored(installation.files, drawn.finished, key_of)
+        scores = audit.score_stored(installation.files, drawn.finished, key_of, left_out)
         entry = {"run": each.id, "name": each.name, "trained_on": each.trained_on}
         entry = {"label_set": each.id, "name": each.name} if each.kind == "label set" else entry
         entries += [entry | _numbers(scores)] if scores else []

@@ -25,8 +25,10 @@ from engine.core.parameters import ParameterError, from_assignments, parse
 from engine.core.run_config import DEFAULT_PRESET, PRESETS, config_from
 from engine.core.settings import Settings, settings
 from engine.datasets.corrections import laid_over
+from engine.datasets.left_out import cleared_masks
 from engine.datasets.reading import Reading, with_reading
 from engine.imaging import class_maps, codec
+from engine.imaging.left_out import LeftOut
 from engine.labelling import recipe_file
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
 from engine.prediction.refine_masks import Refine
@@ -163,7 +165,10 @@ def label(
             stored.label_key(label_set.id, image_id): stored.label_classes_key(label_set.id, image_id)
             for image_id in (labelled if label_set.classes else ())
         }
-        write_masks(laid_over(installation.files, label_set.id, drawn), keyed, out, 0.5, False, likely)
+        left_out = LeftOut(installation.files, stored.left_out_key(row.id, label_set.left_out_id))
+        files = laid_over(installation.files, label_set.id, drawn)
+        files = cleared_masks(files, stored.label_folder(label_set.id), left_out)
+        write_masks(files, keyed, out, 0.5, False, likely)
     print_result(result, as_json, label_sentences(result))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from db import retraining, submissions
+from db.audit_set import audit_set
 from db.models import LabelSet, Run
 from db.names import by_id_or_name
 from engine import VERSION
@@ -42,7 +43,7 @@ def retrain(
         result = run_result(session, new) | {"retrained": new.details["retrained"], "new_corrections": count}
         pair = retraining.pair(session, new)
         held_out = retraining.held_out(session, pair) if pair else []
-        audit = retraining.finished_audit(session, new.dataset_id)
+        audit = audit_set(session, new.dataset_id)
     found: list[old_and_new.Measure] = []
     if pair is not None:
         found = old_and_new.measures(installation.files, pair.old_set_id, pair.new_set_id, held_out, audit)

@@ -8,14 +8,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.imaging import corrections
 from engine.imaging.codec import decode_png, encode_png
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.store import keys as stored
 from engine.store.base import Store
+from engine.store.reading import changed_on_reading
 
 if TYPE_CHECKING:
     from db.models import Correction, Image
@@ -75,14 +77,14 @@ def _values(id_: str, drawn: Drawn) -> dict[str, Any]:
     }
 
 
-def read(files: Store, correction: Correction) -> np.ndarray:
-    """Return what a correction that is not empty shows, uint8 (H, W).
+def read(files: Store, correction: Correction, left_out: LeftOut = NOTHING) -> np.ndarray:
+    """Return what a correction that is not empty shows, uint8 (H, W); what is left out is to be ignored.
 
     Raises:
         MissingFile: its file is gone.
         UnreadableImage: its file is damaged.
     """
-    return decode_png(files.read(stored.correction_key(correction.dataset_id, correction.file_id)))
+    return left_out.marked(decode_png(files.read(stored.correction_key(correction.dataset_id, correction.file_id))))
 
 
 def merged(files: Store, before: Mapping[str, Correction], image: Image, given: np.ndarray) -> np.ndarray:
@@ -96,21 +98,13 @@ def laid_over(files: Store, label_set_id: str, drawn: Mapping[str, Correction]) 
 
     Everything else is read as it is, and writing is not changed.
     """
-    return cast(Store, _LaidOver(files, label_set_id, drawn))
+    levels = {stored.label_key(label_set_id, image_id): row for image_id, row in drawn.items()}
+    classes = {stored.label_classes_key(label_set_id, image_id): row for image_id, row in drawn.items()}
 
-
-class _LaidOver:
-    def __init__(self, files: Store, label_set_id: str, drawn: Mapping[str, Correction]) -> None:
-        self._files = files
-        self._levels = {stored.label_key(label_set_id, image_id): row for image_id, row in drawn.items()}
-        self._classes = {stored.label_classes_key(label_set_id, image_id): row for image_id, row in drawn.items()}
-
-    def read(self, key: str) -> bytes:
-        data = self._files.read(key)
-        for rows, over in ((self._levels, corrections.over_levels), (self._classes, corrections.over_classes)):
+    def corrected(key: str, data: bytes) -> bytes:
+        for rows, over in ((levels, corrections.over_levels), (classes, corrections.over_classes)):
             if key in rows:
-                return encode_png(over(decode_png(data), read(self._files, rows[key])))
+                return encode_png(over(decode_png(data), read(files, rows[key])))
         return data
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._files, name)
+    return changed_on_reading(files, corrected)

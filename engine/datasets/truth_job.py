@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from db import dataset_truth, datasets
+from db import dataset_truth, datasets, left_out
 from db.models import Dataset, Job, JobKind, Label, Prediction
 from engine.datasets import truth
 from engine.datasets.job import add_classes, opened_source
@@ -22,6 +22,7 @@ from engine.datasets.source import Entry, Source
 from engine.datasets.truth_codes import TruthCodes
 from engine.datasets.truth_file import sharpened
 from engine.imaging import class_maps, codec, metrics
+from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
 from engine.store.base import MissingFile
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
@@ -142,6 +143,7 @@ class _Taking:
             lookup = session.get_one(Dataset, self._dataset_id).lookup
             masks = dataset_truth.masks_of(session, list(self._values)) if len(lookup) else []
             apart = dataset_truth.sets_of_same_classes(session, self._dataset_id)
+            self._left_out_of = left_out.of_masks(session, self._dataset_id)
         scores: list[tuple[Any, ...]] = []
         for number, (table, set_id, image_id) in enumerate(masks, start=1):
             found = self._compared(table, set_id, image_id, lookup, set_id in apart)
@@ -169,7 +171,8 @@ class _Taking:
             levels = codec.decode_png(files.read(key_of(set_id, image_id)))
         except (MissingFile, codec.UnreadableImage):
             return None
-        reference = class_maps.reference(values, lookup)
+        region = stored.left_out_key(self._dataset_id, self._left_out_of.get(set_id))
+        reference = LeftOut(files, region).reference(values, lookup)
         mask, foreground = reference.beside(metrics.to_mask(levels, 0.5))
         dice, iou = metrics.dice(mask, foreground), metrics.iou(mask, foreground)
         if table is Label:

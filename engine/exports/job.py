@@ -14,6 +14,7 @@ import numpy as np
 from db import corrections, datasets, predictions, recipes, rounds, runs
 from db.models import Dataset, Job, JobKind, LabelSet, Run
 from engine.datasets.corrections import laid_over
+from engine.datasets.left_out import cleared_masks
 from engine.exports import model_pack
 from engine.exports.annotated import Annotated
 from engine.exports.base import Format, MaskFormat, ModelFormat, RunFormat, find_format
@@ -22,6 +23,7 @@ from engine.exports.model_example import example
 from engine.exports.run_facts import RunFacts
 from engine.exports.sources import RunRows, label_note, masked_images, prediction_note, run_facts, tile_rows
 from engine.imaging import codec
+from engine.imaging.left_out import LeftOut
 from engine.network.framing import cut, scaled_shape, windows
 from engine.store import keys as stored
 from engine.store.base import Store
@@ -112,6 +114,8 @@ def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
             key_of = partial(stored.label_key, label_set.id)
             likely_key_of = partial(stored.label_classes_key, label_set.id)
             classes = [str(entry["name"]) for entry in label_set.classes[1:]]
+        left_out = LeftOut(files, stored.left_out_key(dataset.id, dataset.left_out_id))
+    files = cleared_masks(files, FOLDERS[payload["owner"]](payload[payload["owner"]]), left_out)
     return masked_images(
         files,
         dataset,
@@ -141,6 +145,7 @@ def _run_rows(context: JobContext, run_id: str) -> RunRows:
             metrics=runs.metrics(session, run.id),
             rounds=len(rounds.rounds(session, run.id)),
             predictions=runs.predictions(session, own.id) if own else [],
+            left_out_id=own.left_out_id if own else None,
         )
 
 

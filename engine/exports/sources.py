@@ -16,6 +16,7 @@ from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow
 from engine.imaging import class_maps, codec, metrics
 from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.imaging.class_confusion import ClassConfusion, class_confusion
+from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
 from engine.training.run_details import (
@@ -42,7 +43,7 @@ class RunRows:
     """The rows of a run at one moment; `predictions` are those of its own dataset, in the set `prediction_set_id`.
 
     Without predictions that id is empty. `truth_in_classes` is whether truth has the classes of the run, as for
-    `db.runs.truth_in_classes`.
+    `db.runs.truth_in_classes`. `left_out_id` is that of the predictions.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class RunRows:
     metrics: Sequence[Metric]
     rounds: int
     predictions: Sequence[Prediction]
+    left_out_id: str | None = None
 
 
 def prediction_note(run: Run, threshold: float) -> str:
@@ -236,7 +238,8 @@ def _tile(
             reference = class_map(stored.label_key, stored.label_classes_key, run.label_set_id or "")
             return ReportTile(image.name, score, pixels, mask, reference, apart)
         lookup = run.lookup if rows.truth_in_classes == "of the run" else rows.dataset.lookup
-        truth = class_maps.reference(_decoded(files, stored.truth_key(run.dataset_id, image.id)), lookup)
+        region = LeftOut(files, stored.left_out_key(run.dataset_id, rows.left_out_id))
+        truth = region.reference(_decoded(files, stored.truth_key(run.dataset_id, image.id)), lookup)
     except JobFailed:
         return None
     if truth.ignored is not None:  # shown as neither right nor wrong

@@ -22,7 +22,8 @@ from db import corrections, datasets, recipes
 from db.models import Dataset, Job, JobKind, LabelSet
 from engine.core.parameters import parse
 from engine.core.processes import prepare_process
-from engine.imaging import class_maps, codec, metrics
+from engine.imaging import codec, metrics
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.labelling.base import (
     LabelParams,
     class_count,
@@ -82,14 +83,15 @@ class Task:
     drawn: Drawn | None = None
     correction: str | None = None
     """The key of the file with what people drew on the image, for a method that learns from it."""
+    left_out: LeftOut = NOTHING
 
     @property
     def cache(self) -> FeatureCache:
         return FeatureCache(self.files, self.dataset_id)
 
     def image(self) -> np.ndarray:
-        """Return the picture, uint8 RGB (H, W, 3)."""
-        return codec.decode_png(self.files.read(stored.image_key(self.dataset_id, self.image_id)))
+        """Return the picture, uint8 RGB (H, W, 3), without what is left out."""
+        return self.left_out.filled(codec.decode_png(self.files.read(stored.image_key(self.dataset_id, self.image_id))))
 
 
 def run(job: Job, context: JobContext) -> dict[str, Any]:
@@ -127,6 +129,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             lookup=dataset.lookup if image.has_truth else None,
             state=label_set.state,
             correction=stored.correction_key(dataset.id, teaching[image.id].file_id) if image.id in teaching else None,
+            left_out=LeftOut(context.artifacts, stored.left_out_key(dataset.id, label_set.left_out_id)),
         )
         for image in images
     ]
@@ -170,7 +173,8 @@ def _learn(context: JobContext, processes: _Processes, label_set: LabelSet, task
     # A set that was begun without a key may hold masks of older code: others must not copy from it.
     if looks or (label_set.recipe_key is None and not done):
         with context.writing() as session:
-            recipes.set_state(session, label_set.id, state, recipe_key(method.name, params, label_set.seed, state))
+            key = recipe_key(method.name, params, label_set.seed, state, tasks[0].left_out.key)
+            recipes.set_state(session, label_set.id, state, key)
     return len(looks)
 
 
@@ -188,7 +192,7 @@ def _with_drawn(context: JobContext, tasks: Sequence[Task], hashes: dict[str, st
     if not tasks:
         return []
     first = tasks[0]
-    key = recipe_key(first.method, first.params, first.seed, first.state)
+    key = recipe_key(first.method, first.params, first.seed, first.state, first.left_out.key)
     with context.reading() as session:
         found = recipes.existing_labels(session, key, list(hashes.values()))
     drawn = {
@@ -266,7 +270,7 @@ def look_at_image(task: Task) -> Any:
         ImageFailed: it cannot be read, or the method stumbles over it.
     """
     with _naming(task):
-        drawn = codec.decode_png(task.files.read(task.correction)) if task.correction else None
+        drawn = task.left_out.marked(codec.decode_png(task.files.read(task.correction))) if task.correction else None
         return look_at(find_method(task.method), task.image(), task.params, task.seed, drawn, task.cache)
 
 
@@ -298,8 +302,9 @@ def _label(task: Task) -> dict[str, Any]:
         return draw(method, view, task.params, task.seed, task.state)
 
     drawn = draw_mask(method, image, task.params, task.seed, task.state, task.cache)
-    quality = assess(image, drawn.probability, probability)
-    levels = metrics.probability_to_u8(drawn.probability)
+    soft = task.left_out.cleared(drawn.probability)
+    quality = assess(image, soft, probability)
+    levels = metrics.probability_to_u8(soft)
     judged = {"quality": quality.score, "quality_parts": quality.parts, "unclear": not quality.clear}
     classes = None if drawn.classes is None else codec.encode_png(drawn.classes)
     return _store(task, codec.encode_png(levels), levels, classes) | judged
@@ -332,7 +337,7 @@ def _store(task: Task, png: bytes, levels: np.ndarray, classes: bytes | None) ->
     row = {"image_id": task.image_id, "area": float(mask.mean()), "dice": None, "iou": None}
     if task.lookup is not None:
         values = codec.decode_png(task.files.read(stored.truth_key(task.dataset_id, task.image_id)))
-        mask, truth = class_maps.reference(values, task.lookup).beside(mask)
+        mask, truth = task.left_out.reference(values, task.lookup).beside(mask)
         row |= {"dice": metrics.dice(mask, truth), "iou": metrics.iou(mask, truth)}
     return row
 

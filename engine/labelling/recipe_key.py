@@ -13,12 +13,13 @@ from engine import VERSION
 from engine.labelling.base import LabelParams, drawing, find_method
 
 
-def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any] | None) -> str:
-    """Return 64 hex digits: the SHA-256 of method, parameters, seed, state and code."""
+def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any] | None, left_out: str = "") -> str:
+    """Return 64 hex digits: the SHA-256 of method, parameters, seed, state, the key of what is left out, and code."""
     if state is not None:  # a method can delegate only once it has its state
         delegate, params, state = drawing(find_method(method), params, state)
         method = delegate.name
     parts = [method, params.model_dump(mode="json"), seed, state, _code(inspect.getfile(find_method(method).params))]
+    parts += [left_out] if left_out else []  # keys from before anything could be left out stay valid
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

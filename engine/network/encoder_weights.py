@@ -46,6 +46,6 @@ def pretrained_encoder(weights: str) -> keras.Model:
             source.load_weights(path)
     except Exception as error:  # Keras raises anything from URLError to ValueError
         where = "could not be downloaded" if path is None else f"of {path.name} do not fit MobileNetV2 without its top"
-        reason = str(error).partition("\n")[0][:200]
+        reason = str(error).partition("\n")[0][:300]
         raise EncoderWeightsError(f"The pretrained weights {where}: {reason}") from error
     return source

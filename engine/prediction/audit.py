@@ -12,6 +12,7 @@ from engine.datasets.corrections import read
 from engine.imaging import metrics
 from engine.imaging.codec import decode_png
 from engine.imaging.corrections import as_reference
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.store.base import MissingFile, Store
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def score(corrections: Mapping[str, np.ndarray], level_of: Callable[[str], np.nd
     return Scores(estimate(dice), estimate(iou), len(dice)) if dice else None
 
 
-def score_stored(files: Store, corrections: Mapping[str, Correction], key_of: Callable[[str], str]) -> Scores | None:
+def score_stored(
+    files: Store, corrections: Mapping[str, Correction], key_of: Callable[[str], str], left_out: LeftOut = NOTHING
+) -> Scores | None:
     """Return what `score` does for stored masks; `key_of` returns the key of an image's mask.
 
     Raises:
@@ -73,7 +76,7 @@ def score_stored(files: Store, corrections: Mapping[str, Correction], key_of: Ca
         except MissingFile:
             return None
 
-    return score({image_id: read(files, row) for image_id, row in corrections.items()}, level_of)
+    return score({image_id: read(files, row, left_out) for image_id, row in corrections.items()}, level_of)
 
 
 def estimate(scores: Iterable[float]) -> Estimate:

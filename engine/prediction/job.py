@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from db import corrections, datasets, recipes, runs
-from db.models import Dataset, Image, Job, JobKind, Run
+from db.models import Dataset, Image, Job, JobKind, PredictionSet, Run
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
 from engine.core.run_parameters import DataParams, PredictionParams
@@ -22,6 +22,7 @@ from engine.datasets import job as import_images
 from engine.datasets.corrections import laid_over
 from engine.imaging import class_maps, codec, metrics
 from engine.imaging.class_maps import Reference
+from engine.imaging.left_out import LeftOut
 from engine.network.loaded import KeptNetwork, network_of
 from engine.prediction.refine_masks import refined
 from engine.store import keys as stored
@@ -97,10 +98,12 @@ def predict_dataset(
     with context.reading() as session:
         images = datasets.images(session, dataset_id)
         done = runs.predicted_images(session, set_id)
+        region = stored.left_out_key(dataset_id, session.get_one(PredictionSet, set_id).left_out_id)
+    left_out = LeftOut(files, region)
     if not images:
         raise JobFailed("There is no image to predict.")
     missing = [image for image in images if image.id not in done]
-    references = _References(context, run, dataset_id)
+    references = _References(context, run, dataset_id, left_out)
     means = _Means(set_id, len(done))
     rows: list[dict[str, Any]] = []
     phase: dict[str, Any] = {"phase": "predicting"}
@@ -121,7 +124,9 @@ def predict_dataset(
     data = parse(RunConfig, run.config).data
     with closing(_drawn(network, files, dataset_id, missing, data, how, mirror)) as predictions:
         for image, drawn in zip(missing, predictions, strict=True):
-            levels, unsure = metrics.probability_to_u8(drawn.probability), metrics.probability_to_u8(drawn.uncertainty)
+            levels, unsure = (
+                left_out.cleared(metrics.probability_to_u8(each)) for each in (drawn.probability, drawn.uncertainty)
+            )
             files.write(stored.uncertainty_key(set_id, image.id), codec.encode_png(unsure))
             if drawn.classes is not None:
                 files.write(stored.prediction_classes_key(set_id, image.id), codec.encode_png(drawn.classes))
@@ -213,8 +218,8 @@ class _Means:
 class _References:
     """What a prediction is compared with: truth, and the pseudo-label that the run was trained on."""
 
-    def __init__(self, context: JobContext, run: Run, dataset_id: str) -> None:
-        self._files = context.artifacts
+    def __init__(self, context: JobContext, run: Run, dataset_id: str, left_out: LeftOut) -> None:
+        self._files, self._left_out = context.artifacts, left_out
         self._dataset_id = dataset_id
         own = dataset_id == run.dataset_id
         self._label_set_id = run.label_set_id if own else None
@@ -256,13 +261,13 @@ class _References:
         if self._label_set_id is None or image.id not in self._labelled:
             return None
         levels = _read(self._files, stored.label_key(self._label_set_id, image.id), image.name)
-        return Reference(metrics.to_mask(levels, 0.5))
+        return self._left_out.ignored(Reference(metrics.to_mask(levels, 0.5)))
 
     def _truth(self, image: Image) -> Reference | None:
         if not image.has_truth or not len(self._lookup):
             return None
         values = _read(self._files, stored.truth_key(self._dataset_id, image.id), image.name)
-        return class_maps.reference(values, self._lookup)
+        return self._left_out.reference(values, self._lookup)
 
 
 def _already_imported(job: Job, context: JobContext) -> bool:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from db import datasets, recipes
 from db.dataset_truth import add_entries
-from db.models import Dataset, Image, Job, JobKind
+from db.models import Dataset, Image, Job, JobKind, LabelSet
 from engine.datasets import truth
 from engine.datasets.job import opened_source
 from engine.datasets.mask_plan import MaskItem, plan_masks, read_mask
@@ -26,7 +26,8 @@ from engine.datasets.mask_values import MaskValues, mask_values
 from engine.datasets.source import Entry, Source
 from engine.datasets.truth_codes import TruthCodes
 from engine.datasets.truth_file import TruthFile
-from engine.imaging import class_maps, codec, metrics
+from engine.imaging import codec, metrics
+from engine.imaging.left_out import LeftOut
 from engine.labelling.quality import appearance
 from engine.prediction.mask_classes import MaskClasses, MasksSeen, NoClasses
 from engine.store import keys as stored
@@ -59,6 +60,8 @@ class _Taking:
             self._images = {image.id: image for image in datasets.images(session, self._dataset.id)}
             named = datasets.named_images(session, self._dataset.id)
             self._seen = MasksSeen(_truth_side(session, self._dataset, self._images.values()))
+            region_id = session.get_one(LabelSet, self._label_set_id).left_out_id
+        self._left_out = LeftOut(context.artifacts, stored.left_out_key(self._dataset.id, region_id))
         if job.attempt > 1:  # exports below the folder are written by other jobs
             for folder in (stored.label_folder, stored.label_classes_folder):
                 context.artifacts.delete_unfinished(folder(self._label_set_id), subfolders=False)
@@ -131,6 +134,7 @@ class _Taking:
     def _stored(self, image: Image, levels: np.ndarray) -> dict[str, Any]:
         """Store a mask, uint8 (H, W); return its row with its quality, and its scores where there is truth."""
         files, dataset = self._context.artifacts, self._dataset
+        levels = self._left_out.cleared(levels)
         files.write(stored.label_key(self._label_set_id, image.id), codec.encode_png(levels))
         mask = metrics.to_mask(levels, 0.5)
         pixels = codec.decode_png(files.read(stored.image_key(dataset.id, image.id)))
@@ -138,7 +142,7 @@ class _Taking:
         row = {"image_id": image.id, "area": float(mask.mean()), "dice": None, "iou": None, "quality": quality}
         if image.has_truth and len(dataset.lookup):
             values = codec.decode_png(files.read(stored.truth_key(dataset.id, image.id)))
-            compared, foreground = class_maps.reference(values, dataset.lookup).beside(mask)
+            compared, foreground = self._left_out.reference(values, dataset.lookup).beside(mask)
             row |= {"dice": metrics.dice(compared, foreground), "iou": metrics.iou(compared, foreground)}
         return row
 

@@ -14,12 +14,14 @@ from engine.datasets.corrections import read
 from engine.imaging import metrics
 from engine.imaging.codec import decode_png
 from engine.imaging.corrections import as_reference
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.store.base import Store
-from engine.store.keys import prediction_key
+from engine.store.keys import left_out_key, prediction_key
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from db.audit_set import AuditSet
     from db.models import Correction
 
 CHANGED_BELOW = 0.95
@@ -54,7 +56,12 @@ class Measure:
 
 
 def changes(
-    files: Store, old_set_id: str, new_set_id: str, image_ids: Sequence[str], drawn: Mapping[str, Correction]
+    files: Store,
+    old_set_id: str,
+    new_set_id: str,
+    image_ids: Sequence[str],
+    drawn: Mapping[str, Correction],
+    left_out: LeftOut = NOTHING,
 ) -> dict[str, Any]:
     """Return what became of the masks of these images.
 
@@ -67,7 +74,7 @@ def changes(
         was drawn; None if none of them is.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        masks = pool.map(lambda id_: _masks(files, id_, old_set_id, new_set_id, drawn.get(id_)), image_ids)
+        masks = pool.map(lambda id_: _masks(files, id_, old_set_id, new_set_id, drawn.get(id_), left_out), image_ids)
         agreements, scores = zip(*masks, strict=True) if image_ids else ((), ())
     known = [score for score in scores if score is not None]
     old, new = np.mean(known, axis=0).tolist() if known else (None, None)
@@ -76,36 +83,37 @@ def changes(
 
 
 def _masks(
-    files: Store, image_id: str, old_set_id: str, new_set_id: str, correction: Correction | None
+    files: Store, image_id: str, old_set_id: str, new_set_id: str, correction: Correction | None, left_out: LeftOut
 ) -> tuple[float, tuple[float, float] | None]:
     old, new = (_mask(files, set_id, image_id) for set_id in (old_set_id, new_set_id))
     scores = None
     if correction is not None:
-        values = read(files, correction)
+        values = read(files, correction, left_out)
         scores = _dice(old, values), _dice(new, values)
     return metrics.dice(old, new), scores
 
 
 def measures(
-    files: Store, old_set_id: str, new_set_id: str, held_out: Sequence[Row[Any]], audit: Mapping[str, Correction]
+    files: Store, old_set_id: str, new_set_id: str, held_out: Sequence[Row[Any]], audit: AuditSet
 ) -> list[Measure]:
     """Return the scores of both networks, the one that decides which is better first.
 
     Args:
         held_out: `db.retraining.held_out`.
-        audit: {image id: correction} of the dataset's audit, once that is finished.
+        audit: that of the dataset, which scores nothing until it is complete.
 
     Raises:
         MissingFile: a mask or a correction is gone.
     """
 
     def against_audit(image_id: str) -> tuple[float, float]:
-        values = read(files, audit[image_id])
+        row = audit.corrections[image_id]
+        values = read(files, row, LeftOut(files, left_out_key(row.dataset_id, audit.left_out_id)))
         old, new = (_dice(_mask(files, set_id, image_id), values) for set_id in (old_set_id, new_set_id))
         return old, new
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        audited = list(pool.map(against_audit, [row.image_id for row in held_out if row.image_id in audit]))
+        audited = list(pool.map(against_audit, [row.image_id for row in held_out if row.image_id in audit.corrections]))
     pairs: dict[Reference, list[tuple[float | None, float | None]]] = {
         "audit": [*audited],
         "truth": [(row.old_truth, row.new_truth) for row in held_out],

@@ -14,7 +14,7 @@ OWNERS = (DATASETS, LABELS, RUNS, PREDICTIONS)
 
 EXPORTS = "exports"
 SUBFOLDERS = {
-    DATASETS: ("images", "thumbs", "truth", "corrections", "features"),
+    DATASETS: ("images", "thumbs", "truth", "corrections", "left_out", "features"),
     LABELS: ("classes",),
     PREDICTIONS: ("uncertainty", "classes"),
 }
@@ -88,6 +88,14 @@ def correction_key(dataset_id: str, correction_id: str) -> str:
     A file for each correction: a later one of the same image has its own, so that none is overwritten.
     """
     return f"{dataset_folder(dataset_id)}/corrections/{checked_id(correction_id)}.png"
+
+
+def left_out_key(dataset_id: str, region_id: str | None) -> str:
+    """What is left out of all images of a dataset, 8-bit PNG: 255 there. Empty if nothing is, `region_id` None.
+
+    A file for each region that was stored: a later one has its own, so that none is overwritten.
+    """
+    return f"{dataset_folder(dataset_id)}/left_out/{checked_id(region_id)}.png" if region_id else ""
 
 
 def features_folder(dataset_id: str) -> str:

@@ -216,7 +216,8 @@ class Probes:
             values = self._whole(pixels.pair(index)[..., :3], pixels.size)
             shape = fit_longest_side(pixels.shapes[index], PROBE_PX)
             place = self._epoch_offset + epoch, pixels.samples[index].id
-            self._store(probe_path(*place), probability_to_u8(resize_probability(foreground(values), shape)))
+            levels = probability_to_u8(resize_probability(foreground(values), shape))
+            self._store(probe_path(*place), pixels.samples[index].region.cleared(levels))
             if values.ndim == 3:
                 self._store(probe_classes_path(*place), class_maps.most_likely(values[..., 1:], shape))
 

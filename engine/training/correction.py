@@ -97,17 +97,19 @@ def _correct_one(config: RunConfig, sample: Sample, prediction: Prediction, mask
     if prediction.classes is not None and sample.classes is not None:
         taught = resize_classes(decode_png(sample.classes.read_bytes()), probability.shape)
         taught = taught if drawn is None else corrections.over_classes(taught, drawn)
+    label, probability = sample.region.cleared(label), sample.region.cleared(probability)
     agreement = _agreement(
         to_classes(probability, prediction.classes, 0.5),
         to_classes(label, taught, 0.5),
         max(config.model.outputs - 1, 1),
     )
-    mask = refined(image, probability, params.refine, np.random.default_rng(SEED))
+    mask = sample.region.cleared(refined(image, probability, params.refine, np.random.default_rng(SEED)))
     _write(masks, mask_path(sample.id), mask, prediction.classes)
     new_quality = 0.0
     if ahead:
         blend = params.keep * label + (1 - params.keep) * probability
         new = _as_drawn(refined(image, blend, params.refine, np.random.default_rng(SEED)), drawn)
+        new = sample.region.cleared(new)
         classes = prediction.classes
         if classes is not None and taught is not None:
             kept = (params.keep * label > (1 - params.keep) * probability) & (taught > 0)

@@ -20,6 +20,7 @@ from engine.datasets import truth
 from engine.datasets.split import split
 from engine.imaging import class_maps
 from engine.imaging.corrections import leaves_out
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.labelling import job as label
 from engine.network.loaded import load_best
 from engine.prediction import old_and_new
@@ -83,7 +84,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     with context.reading() as session:
         drawn = corrections.of_run(session, chosen.id)
     refuse_unknown_classes(chosen, drawn)
-    samples = _weighed(context, chosen, config, training_samples(context, chosen, rows, drawn))
+    left_out = LeftOut(context.artifacts, stored.left_out_key(dataset.id, chosen.left_out_id))
+    samples = _weighed(context, chosen, config, training_samples(context, chosen, rows, drawn, left_out))
     if not chosen.label_set_id:  # a network is not to correct truth
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
     report = _Report(context, chosen.id, config)
@@ -110,7 +112,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     )
 
     def store_round(finished: Round) -> None:
-        values = round_values(context.artifacts, chosen, images, dataset.lookup, finished)
+        values = round_values(context.artifacts, chosen, images, dataset.lookup, finished, left_out)
         with context.writing() as session:
             rounds.save_round(session, chosen.id, finished.number, **values)
 
@@ -150,20 +152,22 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         summary |= predict_dataset(
             context, chosen, dataset.id, set_id, how, should_stop=lambda: False, compare_mirror=not quick
         )
-        if changes := _changes(context, chosen, drawn):
+        if changes := _changes(context, chosen, drawn, left_out):
             report.update(details=details | best | {"retrained": details["retrained"] | changes})
     if result.ended == "stopped":
         raise JobStopped(summary)
     return summary
 
 
-def _changes(context: JobContext, run: Run, drawn: Mapping[str, Correction]) -> dict[str, Any]:
+def _changes(context: JobContext, run: Run, drawn: Mapping[str, Correction], left_out: LeftOut) -> dict[str, Any]:
     """Return how the masks of a run differ from those of the run that it was trained again from, if there is one."""
     with context.reading() as session:
         pair = retraining.pair(session, run)
         images = retraining.both_predicted(session, pair) if pair else []
+    if pair is None:
+        return {}
     try:
-        return old_and_new.changes(context.artifacts, pair.old_set_id, pair.new_set_id, images, drawn) if pair else {}
+        return old_and_new.changes(context.artifacts, pair.old_set_id, pair.new_set_id, images, drawn, left_out)
     except MissingFile as error:  # the other run was deleted meanwhile
         log.warning("The masks cannot be compared with those before. %s", error)
         return {}
@@ -237,10 +241,11 @@ def training_samples(
     run: Teacher,
     rows: Sequence[dict[str, Any]],
     drawn: Mapping[str, Correction] = MappingProxyType({}),
+    left_out: LeftOut = NOTHING,
 ) -> list[Sample]:
     """Return one `engine.training.samples.Sample` for each row {image_id, split, probe} of a run.
 
-    `drawn`, {image id: correction}, is laid over the masks.
+    `drawn`, {image id: correction}, is laid over the masks, and `left_out` over both.
     """
     from engine.training.samples import Sample
 
@@ -269,6 +274,7 @@ def training_samples(
             classes=classes_of(row["image_id"]),
             correction=correction_of(row["image_id"]),
             left_out=row["image_id"] in drawn and leaves_out(drawn[row["image_id"]].pixels),
+            region=left_out,
         )
         for row in rows
     ]

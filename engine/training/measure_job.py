@@ -25,6 +25,7 @@ from engine.core.parameters import parse
 from engine.core.processes import prepare_process
 from engine.core.run_config import RunConfig
 from engine.datasets.split import split
+from engine.imaging.left_out import LeftOut
 from engine.store import keys as stored
 from engine.training.job import teachable, training_samples
 from engine.training.memory_advice import memory_advice
@@ -64,7 +65,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         teacher = _Teacher(dataset.id, job.payload["label_set"], list(dataset.lookup))
         images, _ = teachable(session, teacher, datasets.images(session, dataset.id))
     what = job.payload["what"]
-    samples = training_samples(context, teacher, _few_rows(images, config, what))
+    left_out = LeftOut(context.artifacts, stored.left_out_key(dataset.id, dataset.left_out_id))
+    samples = training_samples(context, teacher, _few_rows(images, config, what), left_out=left_out)
     with context.artifacts.workspace(stored.JOBS) as folder:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix="measure.part", dir=folder, ignore_cleanup_errors=True) as temporary:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.imaging import class_maps, codec, metrics
+from engine.imaging import codec, metrics
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.store import keys as stored
 from engine.store.base import Store
 
@@ -29,7 +30,12 @@ _STORED = (
 
 
 def round_values(
-    files: Store, run: Run, images: Sequence[Image], lookup: Sequence[int], finished: Round
+    files: Store,
+    run: Run,
+    images: Sequence[Image],
+    lookup: Sequence[int],
+    finished: Round,
+    left_out: LeftOut = NOTHING,
 ) -> dict[str, Any]:
     """Return the columns of a round (see `db.models.Round`). Its scores against truth do not influence the training.
 
@@ -50,13 +56,13 @@ def round_values(
     values = {name: getattr(finished, name) for name in _STORED}
     with_truth = [image for image in images if image.has_truth] if len(lookup) else []
     for side, key_of in (("labels", label_key), ("masks", mask_key)):
-        dice, iou = _truth_scores(files, with_truth, lookup, key_of)
+        dice, iou = _truth_scores(files, with_truth, lookup, key_of, left_out)
         values |= {f"{side}_truth_dice": dice, f"{side}_truth_iou": iou}
     return values
 
 
 def _truth_scores(
-    files: Store, images: Sequence[Image], lookup: Sequence[int], key_of: Callable[[str], str]
+    files: Store, images: Sequence[Image], lookup: Sequence[int], key_of: Callable[[str], str], left_out: LeftOut
 ) -> tuple[float | None, float | None]:
     """Return mean Dice and IoU at threshold 0.5 of the stored probabilities, or None where there is no truth."""
     scores = []
@@ -64,7 +70,7 @@ def _truth_scores(
         if files.exists(key_of(image.id)):
             values = codec.decode_png(files.read(stored.truth_key(image.dataset_id, image.id)))
             mask = metrics.to_mask(codec.decode_png(files.read(key_of(image.id))), 0.5)
-            mask, truth = class_maps.reference(values, lookup).beside(mask)
+            mask, truth = left_out.reference(values, lookup).beside(mask)
             scores.append((metrics.dice(mask, truth), metrics.iou(mask, truth)))
     if not scores:
         return None, None

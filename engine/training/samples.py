@@ -26,6 +26,7 @@ from engine.core.run_parameters import DataParams
 from engine.imaging import class_maps, corrections
 from engine.imaging.class_maps import IGNORE, IGNORED_LEVEL
 from engine.imaging.codec import UnreadableImage, decode_png, resize_image
+from engine.imaging.left_out import NOTHING, LeftOut
 from engine.network.framing import foreground_points, scaled_shape, squares_per_epoch
 from engine.store.base import StoredFile
 
@@ -44,7 +45,7 @@ class Sample:
     truth values, read as in `class_maps.reference`; ignored pixels become `IGNORED_LEVEL`. `probe`: store the
     prediction after every epoch. `weight` is the image's weight in training, at most 1. `classes` has the class of each
     pixel of a pseudo-label with several classes. `correction` has what a person drew, which is laid over the
-    pseudo-label; `left_out` says that some of it is to be ignored.
+    pseudo-label; `left_out` says that some of it is to be ignored. `region` is left out of the image.
     """
 
     id: str
@@ -57,11 +58,12 @@ class Sample:
     classes: Path | StoredFile | None = None
     correction: Path | StoredFile | None = None
     left_out: bool = False
+    region: LeftOut = NOTHING
 
     @property
     def ignores(self) -> bool:
         """Whether pixels of the target may have `IGNORED_LEVEL`, which are to be left out."""
-        return self.left_out or (self.lookup is not None and IGNORE in self.lookup)
+        return self.left_out or bool(self.region) or (self.lookup is not None and IGNORE in self.lookup)
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,9 @@ def read_pair(sample: Sample, data: DataParams, size: int, several: bool = False
     drawn = None if sample.correction is None else read_stored(sample.correction)
     if drawn is not None:
         levels = corrections.over_levels(levels, drawn, IGNORED_LEVEL)
+    region = sample.region.of(shape)
+    if region is not None:
+        levels = np.where(region, np.uint8(IGNORED_LEVEL), levels)
     parts = [resize_image(image, shape), levels]
     if several:
         classes = class_maps.reference(target, sample.lookup).classes if sample.lookup else None

@@ -25,6 +25,7 @@ from dashboard.ui.uploader import forget_upload
 from dashboard.ui.viewer import Pane, Reading, viewer
 from dashboard.views.datasets.audit_tab import audit_tab
 from dashboard.views.datasets.corrections_tab import corrections_tab
+from dashboard.views.datasets.leave_out import leave_out_tab
 from dashboard.views.datasets.masks_form import masks_form
 from dashboard.views.datasets.truth_editor import truth_editor
 from dashboard.views.datasets.truth_removal import confirm_truth_removal
@@ -166,6 +167,7 @@ def detail_page(view: facts.DatasetView) -> None:
         "Truth": truth_tab,
         "Corrections": corrections_tab,
         "Audit": audit_tab,
+        "Leave out": leave_out_tab,
         f"Files ({', '.join(told)})" if told else "Files": lambda view: file_report(
             view.id, key=f"report-{view.id}", notes=view.notes
         ),

@@ -223,7 +223,7 @@ def _histogram(
 def _example(dataset_id: str, image_id: str, name: str, lookup: Sequence[int], colours: Sequence[str]) -> None:
     try:
         with resources.artifacts().local(stored.truth_key(dataset_id, image_id)) as path:
-            drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX, colours))
+            drawn = resources.previews().put(renditions.coloured_truth(path, lookup, EXAMPLE_PX, colours=colours))
     except MissingFile:
         st.warning(f"The truth mask of {wording.escaped(name)} is missing on disk.")
         return

@@ -119,7 +119,7 @@ def _next_step(images: int, truth: int, label_sets: int, with_model: int) -> Ste
 def _work(session: Session, now: datetime, lost_after_s: float) -> tuple[Work, ...]:
     active = []
     for job in jobs.active(session):
-        if job.kind in (JobKind.MEASURE, JobKind.WARM):
+        if job.kind in (JobKind.MEASURE, JobKind.WARM, JobKind.BACKBONE):
             continue  # short, and shown on the page that started them
         view = job_view(job, now, lost_after_s)
         if view is not None:

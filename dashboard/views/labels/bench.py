@@ -18,7 +18,14 @@ from dashboard.server import resources
 from dashboard.views.labels import recipe_column as column
 from dashboard.views.labels.facts import HOW_STROKES_WORK, SEED, Workplace
 from dashboard.views.labels.recipe_column import Settings, State
-from dashboard.views.labels.recipe_slots import add_slot, open_slots, remove_slot, slots_changed
+from dashboard.views.labels.recipe_slots import (
+    STROKES_SHOWN,
+    add_slot,
+    open_slots,
+    remove_slot,
+    slots_changed,
+    uses_strokes,
+)
 from dashboard.views.labels.saved_recipes import save_recipe
 from dashboard.views.labels.stroke_dialog import open_test_image
 from db import submissions
@@ -61,6 +68,8 @@ def bench(place: Workplace, settings: Settings) -> None:
                 recipe = column.recipe_sliders(slot, method, place, columns=1 if len(slots) == 1 else "wrap")
             if recipe is not None:
                 chosen[slot] = recipe, places
+    if uses_strokes(slots) != st.session_state.get(STROKES_SHOWN):
+        st.rerun()  # the whole page: what describes images to strokes is shown above, or no longer
     unjudged: list[tuple[Recipe, State]] = []
     asked = False
     # Methods that are fitted to the dataset take longest; the masks of the others need not wait for them.

@@ -17,6 +17,7 @@ from db.models import Dataset, Image
 from engine.imaging import metrics
 from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.imaging.corrections import LEFT_OUT
+from engine.imaging.left_out import LeftOut
 from engine.labelling.base import LabelParams, find_method, fit_sample
 from engine.labelling.feature_cache import FeatureCache
 from engine.labelling.methods.auto import merit
@@ -64,6 +65,7 @@ class Workplace:
     fingerprint: str
     probe: tuple[ProbeImage, ...]
     classes: tuple[dict[str, Any], ...] = ()
+    left_out_id: str | None = None
 
     @property
     def aspect(self) -> float:
@@ -124,6 +126,7 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
         fingerprint=dataset.fingerprint,
         probe=tuple(_probe_image(image) for image in datasets.probe_images(session, dataset_id)),
         classes=tuple(dataset.classes),
+        left_out_id=dataset.left_out_id,
     )
 
 
@@ -204,6 +207,7 @@ def sources(files: Store, place: Workplace, images: Sequence[ProbeImage], truth:
             lookup=place.lookup if truth and image.has_truth else (),
             correction=correction_of(image),
             cache=FeatureCache(files, place.dataset_id),
+            left_out=LeftOut(files, stored.left_out_key(place.dataset_id, place.left_out_id)),
             name=image.name,
         )
         for image in images

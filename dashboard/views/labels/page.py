@@ -8,13 +8,14 @@ from dashboard.server.previews import PREVIEW_PX
 from dashboard.ui.mask_grid import MODES
 from dashboard.ui.status import empty_state
 from dashboard.views.labels import facts as labels
+from dashboard.views.labels.backbone_block import backbone_block
 from dashboard.views.labels.bench import bench
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_sets import ADDRESS, stored_label_sets
 from dashboard.views.labels.mask_browser import browse_masks
 from dashboard.views.labels.probe_picker import open_probe_picker
 from dashboard.views.labels.recipe_column import Settings
-from dashboard.views.labels.recipe_slots import load_recipe, load_saved, open_slots
+from dashboard.views.labels.recipe_slots import STROKES_SHOWN, load_recipe, load_saved, open_slots, uses_strokes
 from dashboard.views.labels.saved_recipes import saved_recipes
 
 
@@ -93,6 +94,9 @@ with heading:
 shown = view_settings(current)
 slots = open_slots()
 # The bench is first on the page and drawn last: nothing else waits for it.
+st.session_state[STROKES_SHOWN] = uses_strokes(slots)
+if uses_strokes(slots):
+    backbone_block()
 bench_place = st.container()
 cards = stored_label_sets(current, load_recipe, shown.threshold)
 browse_masks(current, cards, shown)

@@ -11,6 +11,7 @@ from dashboard.views.labels import cluster_facts as clusters
 from engine.core.parameters import ParameterError
 from engine.labelling.base import find_method
 
+STROKES_SHOWN = "labels-strokes-shown"
 _COUNT, _NEXT, _CHANGED = "labels-slots", "labels-load-next", "labels-slots-changed"
 
 
@@ -24,6 +25,12 @@ def open_slots() -> tuple[str, ...]:
     for slot in slots:
         _first_recipe(slot)
     return slots
+
+
+def uses_strokes(slots: tuple[str, ...]) -> bool:
+    """Return whether the recipe of a slot learns from strokes."""
+    chosen = (st.session_state[f"labels-{slot}-method"] for slot in slots)
+    return any(find_method(method).learns_from_corrections for method in chosen)
 
 
 def add_slot() -> None:

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from db import corrections, datasets, jobs, retraining, runs, submissions
+from db.audit_set import AuditSet, audit_set
 from db.datasets import InUse
 from db.models import Image, JobStatus, Run
 from db.submissions import NotReady
@@ -180,7 +181,7 @@ def test_old_and_new_are_compared_on_images_that_taught_neither(installation, da
     assert (changes["images"], changes["corrected"]) == (10, 1)
     assert 0 < changes["changed"] <= 10
     assert 0 <= changes["old_dice"] <= 1 and 0 <= changes["new_dice"] <= 1
-    found = old_and_new.measures(installation.files, pair.old_set_id, pair.new_set_id, held_out, {})
+    found = old_and_new.measures(installation.files, pair.old_set_id, pair.new_set_id, held_out, AuditSet((), {}))
     assert [each.reference for each in found] == ["truth", "labels"]
     assert {each.images for each in found} == {len(held_out)}
     assert found[0].new == pytest.approx(np.mean([row.new_truth for row in held_out]))
@@ -188,12 +189,12 @@ def test_old_and_new_are_compared_on_images_that_taught_neither(installation, da
     # A finished audit comes first, on those of its images that taught neither
     with installation.database.writing() as session:
         audited = corrections.draw_audit(session, dataset.id, len(all_ids))
-    assert context.read(retraining.finished_audit, dataset.id) == {}
+    assert not context.read(audit_set, dataset.id).corrections
     correct(installation, dataset, {image.id: strokes(1) for image in audited})
-    assert context.read(retraining.finished_audit, dataset.id) == {}, "most of each is untouched"
+    assert not context.read(audit_set, dataset.id).corrections, "most of each is untouched"
     correct(installation, dataset, {image.id: np.uint8([[1]]).repeat(64, 0).repeat(64, 1) for image in audited})
-    audit = context.read(retraining.finished_audit, dataset.id)
-    assert audit.keys() == set(all_ids) - {now_taught}
+    audit = context.read(audit_set, dataset.id)
+    assert audit.corrections.keys() == set(all_ids) - {now_taught}
     held_out = context.read(retraining.held_out, pair)
     first, *others = old_and_new.measures(installation.files, pair.old_set_id, pair.new_set_id, held_out, audit)
     assert (first.reference, first.images) == ("audit", len(held_out))
