@@ -234,7 +234,8 @@ def are_thin(corrections: Sequence[np.ndarray]) -> bool:
         count, parts = cv2.connectedComponents(inside, connectivity=8)
         depth = cv2.distanceTransform(np.pad(inside, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
         drawn = inside > 0  # the rest, which is most of the image, takes long to sort
-        widths += (2 * ndimage.maximum(depth[drawn], parts[drawn], np.arange(1, count)) - 1).tolist()
+        if count > 1:
+            widths += (2 * ndimage.maximum(depth[drawn], parts[drawn], np.arange(1, count)) - 1).tolist()
     return bool(widths) and float(np.median(widths)) <= THIN_PX
 
 
