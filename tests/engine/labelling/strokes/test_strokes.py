@@ -231,6 +231,8 @@ def test_thin_strokes_are_learned_by_pixels() -> None:
     correction[:, 20:40][middle[:, 20:40]] = 1
     correction[5:15, 140:150] = 0
     assert are_thin([correction])
+    only_background = np.where(correction == 0, 0, UNTOUCHED).astype(np.uint8)
+    assert are_thin([only_background, correction]) and not are_thin([only_background])
     assert not are_thin([strokes(scene(0)[1])])
     features = find_features(image, 300)
     model = fit([(features, correction)], np.random.default_rng(0))
