@@ -288,7 +288,7 @@ def _class_probabilities(model: StrokeModel, rows: np.ndarray) -> np.ndarray:
     ]
     if len(model.effects):
         found.append(softmax(STEEPNESS / 2 * (_covariance(rows, model.rows) @ model.effects), axis=1))
-    return np.mean(found, axis=0, dtype=np.float32)
+    return np.asarray(np.mean(found, axis=0), np.float32)
 
 
 @lru_cache(maxsize=2)
