@@ -9,7 +9,7 @@
 The person starts from the masks of the method that *Automatic* chooses for these images (`--automatic`), and sees 16
 images of them. For each stroke they look at six, take the worst, and mark its largest error with a brush of 10 px, in
 the class of truth there. Then all masks are drawn again. Images that the person never sees are scored, at their own
-size. The defaults of the method were chosen on the even files of polyps and eggs-and-pans, see
+size. The defaults of the method were chosen on even files, see
 docs/benchmarks.md.
 """
 
