@@ -92,7 +92,7 @@ def test_a_row_that_no_key_keeps_single_is_told(full):
     columns = "run_id, dataset_id, created_at, job_id, flips, refine"
     change(
         installation,
-        f"INSERT INTO prediction_sets SELECT 'x', {columns} FROM prediction_sets WHERE id = '{ids['set']}'",
+        f"INSERT INTO prediction_sets (id, {columns}) SELECT 'x', {columns} FROM prediction_sets WHERE id = '{ids['set']}'",
     )
     assert "set of predictions is there 2 times" in " ".join(invariants.doubled_rows(installation.files.root))
 
