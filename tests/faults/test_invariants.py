@@ -90,10 +90,8 @@ def test_a_row_that_no_key_keeps_single_is_told(full):
     )
     assert "number of an epoch is there 2 times" in " ".join(invariants.doubled_rows(installation.files.root))
     columns = "run_id, dataset_id, created_at, job_id, flips, refine"
-    change(
-        installation,
-        f"INSERT INTO prediction_sets (id, {columns}) SELECT 'x', {columns} FROM prediction_sets WHERE id = '{ids['set']}'",
-    )
+    again = f"INSERT INTO prediction_sets (id, {columns}) SELECT 'x', {columns} FROM prediction_sets WHERE id = ?"
+    change(installation, again.replace("?", repr(ids["set"])))
     assert "set of predictions is there 2 times" in " ".join(invariants.doubled_rows(installation.files.root))
 
 
