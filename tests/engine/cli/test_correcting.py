@@ -152,6 +152,7 @@ def test_an_audit_is_drawn_once_never_trained_on_and_scores_label_sets_and_runs(
     assert len(asked["images"]) == 4 and asked["missing"] == asked["images"]
     assert "disc 0.png" not in asked["images"], "what was learned from cannot be tested on"
     assert ask("audit", "discs", "--images", "3")["images"] == asked["images"], "drawn once"
+    assert ask("audit", "discs")["images"] == asked["images"], "it grows only if somebody asks for more"
 
     ask("label", "discs", "--method", "threshold", "--name", "masks")
     ask("train", "discs", "--labels", "masks", "--name", "network", *TINY)
