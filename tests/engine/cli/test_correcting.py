@@ -98,7 +98,7 @@ def test_what_was_withdrawn_does_not_come_back_with_a_later_correction(installat
     ask("correct", "discs", folder(disc_2=drawn(1, slice(0, 4))))
     ask("corrections", "discs", "--withdraw", "disc 2")
     ask("correct", "discs", folder(disc_2=drawn(0, slice(0, 4))))
-    assert ask("corrections", "discs", "--withdraw", "disc 2")["images"] == []
+    assert ask("corrections", "discs", "--withdraw", "images/Disc 2.png")["images"] == [], "paired like files"
     assert current(installation, discs) == {}
 
 

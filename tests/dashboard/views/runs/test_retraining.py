@@ -117,7 +117,7 @@ def test_agreement_with_labels_is_shown_but_only_an_audit_or_truth_decides(insta
 def test_scores_with_another_region_left_out_are_not_compared_and_those_of_an_audit_are_without_it(
     installation, open_page, dataset
 ):
-    _, new = pair_of(installation, dataset, 0, 8)
+    _, new = pair_of(installation, dataset, 0, 6)
     right_half = np.zeros((64, 64), bool)
     right_half[:, 32:] = True
     region = leave_out(installation, dataset.id, right_half)
