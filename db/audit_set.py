@@ -62,7 +62,7 @@ def audit_set(session: Session, dataset_id: str) -> AuditSet:
 
     def is_whole(image: Image) -> bool:
         pixels = image.width * image.height
-        untouched = pixels - sum(count for _, count in current[image.id].pixels)
+        untouched: int = pixels - sum(count for _, count in current[image.id].pixels)
         # A region that is stretched to an image may gain a row or column of it
         return untouched <= (region.share * pixels + image.width + image.height if region else 0)
 
