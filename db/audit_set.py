@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from db import audit, corrections
+from db import audit, corrections, left_out
 from db.models import Correction, Dataset, Image, LabelSet, PredictionSet, Run, RunImage
 from db.session import changed_rows
 
@@ -32,8 +32,9 @@ class AuditMasks:
 
 @dataclass(frozen=True)
 class AuditSet:
-    """The images of an audit in the order of the dataset, and {image id: correction} of those without a pixel left.
+    """The images of an audit in the order of the dataset, and {image id: correction} of those that are drawn wholly.
 
+    Nobody has to draw what is left out of the images. Only its share is known here, not where it is.
     `left_out_id` is the region that is left out of all images of the dataset now, or None.
     """
 
@@ -57,11 +58,16 @@ def audit_set(session: Session, dataset_id: str) -> AuditSet:
     query = select(Image).where(Image.dataset_id == dataset_id, Image.in_audit.is_(True))
     images = session.scalars(query.order_by(Image.position, Image.id)).all()
     current = corrections.current(session, dataset_id, [image.id for image in images])
-    pixels = {image.id: image.width * image.height for image in images}
+    region = left_out.current(session, dataset_id)
+
+    def is_whole(image: Image) -> bool:
+        pixels = image.width * image.height
+        untouched: int = pixels - sum(count for _, count in current[image.id].pixels)
+        # A region that is stretched to an image may gain a row or column of it
+        return untouched <= (region.share * pixels + image.width + image.height if region else 0)
+
     finished = {
-        image_id: row
-        for image_id, row in current.items()
-        if row.finished and sum(count for _, count in row.pixels) == pixels[image_id]  # nothing is untouched
+        image.id: row for image in images if (row := current.get(image.id)) and row.finished and is_whole(image)
     }
     return AuditSet(images, finished, session.get_one(Dataset, dataset_id).left_out_id)
 

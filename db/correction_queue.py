@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from db import corrections, datasets, predictions, recipes, runs
-from db.models import Image, Label
+from db.models import Dataset, Image, Label
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class Masks:
 
 @dataclass(frozen=True)
 class QueueRows:
-    """What the database says: the images that are open, those that are corrected, and the quality of labels by id."""
+    """What the database says: the images that are open, those that are corrected, the quality of labels by id, and the
+    region that is left out of all images now, or None."""
 
     open: Sequence[Image]
     corrected: Sequence[Image]
     labelled: frozenset[str]
     quality: dict[str, float | None]
+    left_out_id: str | None = None
 
 
 def queue_rows(session: Session, dataset_id: str, masks: Masks) -> QueueRows:
@@ -42,12 +44,16 @@ def queue_rows(session: Session, dataset_id: str, masks: Masks) -> QueueRows:
         for image in images
         if image.id in masked and not image.in_audit and not (image.id in drawn and drawn[image.id].finished)
     ]
-    return QueueRows(open_, [image for image in images if image.id in drawn], frozenset(labelled), quality)
+    corrected = [image for image in images if image.id in drawn]
+    left_out_id = session.get_one(Dataset, dataset_id).left_out_id
+    return QueueRows(open_, corrected, frozenset(labelled), quality, left_out_id)
 
 
 def queue_stamp(session: Session, dataset_id: str, masks: Masks) -> tuple[str, str]:
-    """Return a text that changes with the masks of a queue, and one that changes with what was drawn or left out."""
+    """Return a text that changes with the masks of a queue and with what is left out of images, and one that changes
+    with what was drawn or is audited."""
     labels = session.scalar(select(func.count()).where(Label.label_set_id == masks.label_set_id))
     predicted = predictions.stamp(session, masks.prediction_set_id) if masks.prediction_set_id else ""
     audit = len(corrections.audit_images(session, dataset_id))
-    return f"{labels}/{predicted}", f"{corrections.revisions(session, dataset_id)}/{audit}"
+    left_out_id = session.scalar(select(Dataset.left_out_id).where(Dataset.id == dataset_id))
+    return f"{labels}/{predicted}/{left_out_id}", f"{corrections.revisions(session, dataset_id)}/{audit}"

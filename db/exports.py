@@ -49,11 +49,11 @@ def stamp(session: Session, owner: str, owner_id: str) -> str:
         return "/".join(map(repr, parts)) + (predictions.stamp(session, own) if own else "")
     if owner == "prediction_set":
         found = session.get_one(PredictionSet, owner_id)
-        return f"{predictions.stamp(session, owner_id)}/{_classes(session, found.dataset_id)}"
+        return f"{predictions.stamp(session, owner_id)}/{_of_dataset(session, found.dataset_id)}"
     label_set = session.get_one(LabelSet, owner_id)
     count = session.scalar(select(func.count()).where(Label.label_set_id == owner_id))
     drawn = corrections.revisions(session, label_set.dataset_id)
-    return f"{count}/{_classes(session, label_set.dataset_id)}" + (f"/{drawn}" if drawn else "")
+    return f"{count}/{_of_dataset(session, label_set.dataset_id)}" + (f"/{drawn}" if drawn else "")
 
 
 def owner_name(session: Session, owner: str, owner_id: str) -> str:
@@ -72,5 +72,8 @@ def refuse_while_exported(session: Session, owner: str, owner_id: str) -> None:
         raise InUse("A download of it is being prepared. Wait for that to end, or stop it, then try again.")
 
 
-def _classes(session: Session, dataset_id: str) -> str:
-    return "|".join(str(entry["name"]) for entry in session.get_one(Dataset, dataset_id).classes)
+def _of_dataset(session: Session, dataset_id: str) -> str:
+    """Return the names of a dataset's classes, and the region that is left out where there is one."""
+    dataset = session.get_one(Dataset, dataset_id)
+    names = "|".join(str(entry["name"]) for entry in dataset.classes)
+    return f"{names}/{dataset.left_out_id}" if dataset.left_out_id else names

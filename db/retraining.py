@@ -82,15 +82,17 @@ def held_out(session: Session, pair: Pair) -> Sequence[Row[Any]]:
     """Return (image_id, old_truth, new_truth, old_label, new_label) of the images that neither run was trained on.
 
     These are Dice against truth and agreement with the pseudo-label at threshold 0.5, None where there is no such
-    reference or each run has labels of its own; no image of them has been corrected, unless it is one of the audit.
+    reference, each run has labels of its own, or another region was left out when the older one was scored; no image of
+    them has been corrected, unless it is one of the audit.
     """
     new = aliased(Prediction)
-    same_labels = pair.old.label_set_id == pair.new.label_set_id
+    same_pixels = pair.old.left_out_id == pair.new.left_out_id
+    same_labels = same_pixels and pair.old.label_set_id == pair.new.label_set_id
     query = (
         _both(
             pair,
             Prediction.image_id,
-            Prediction.truth_dice.label("old_truth"),
+            (Prediction.truth_dice if same_pixels else null()).label("old_truth"),
             new.truth_dice.label("new_truth"),
             (Prediction.label_dice if same_labels else null()).label("old_label"),
             (new.label_dice if same_labels else null()).label("new_label"),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from db import audit, datasets, exports, jobs, recipes, retraining, runs
+from db import audit, corrections, datasets, exports, jobs, recipes, retraining, runs
 from db.actors import Role
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
 from db.names import free_name
@@ -138,13 +138,18 @@ def submit_retrain(
 
     Raises:
         NameTaken: the name is too long or taken.
-        NotReady: nothing was corrected since; there are no weights to start from; or as for `submit_train`.
+        NotReady: nothing was corrected since, or nothing is left of what was; there are no weights to start from; or as
+            for `submit_train`.
     """
     base = session.get_one(Run, run_id)
     if not retraining.news(session, base):
         raise NotReady(
             f"No image was corrected since the run {base.name!r} began, so there is nothing new to learn. Correct some "
             "masks first."
+        )
+    if labels_anew and not corrections.teaching(session, base.dataset_id):
+        raise NotReady(
+            f"The labels of the run {base.name!r} learn from corrections, and none is left. Draw some strokes first."
         )
     if warm:
         _with_model(session, run_id)

@@ -8,7 +8,7 @@ from dashboard.facts.retraining import OldAndNew
 from dashboard.facts.retraining import old_and_new as compared
 from dashboard.server import resources
 from db import corrections, predictions, retraining
-from db.models import Run
+from db.models import Dataset, Run
 
 
 def old_and_new(run_id: str) -> OldAndNew | None:
@@ -22,6 +22,7 @@ def old_and_new(run_id: str) -> OldAndNew | None:
         drawn = (
             corrections.revisions(session, pair.new.dataset_id),
             len(corrections.audit_images(session, pair.new.dataset_id)),
+            session.get_one(Dataset, pair.new.dataset_id).left_out_id,
         )
         stamp.append(f"{drawn} {pair.old.name} {pair.new.name} {pair.new.details['retrained']}")
     return _read(run_id, "/".join(stamp))

@@ -18,11 +18,16 @@ from engine.imaging.left_out import LeftOut
 from engine.prediction import audit
 from engine.store import keys as stored
 
+FIRST = 20
+"""Images of an audit, if nobody asks for another number."""
+
 
 @app.command("audit")
 def audit_(
     dataset: str,
-    images: Annotated[int, typer.Option(min=2, help="How many images to draw, if fewer are drawn yet.")] = 20,
+    images: Annotated[
+        int | None, typer.Option(min=2, help=f"How many images to draw, if fewer are drawn yet; {FIRST} if none are.")
+    ] = None,
     as_json: AsJson = False,
 ):
     """Draw images at random to correct wholly, and estimate from them how good label sets and runs are.
@@ -32,7 +37,8 @@ def audit_(
     installation = Installation()
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
-        corrections.draw_audit(session, row.id, images)
+        first = 0 if corrections.audit_images(session, row.id) else FIRST  # an audit that is finished stays so
+        corrections.draw_audit(session, row.id, images or first)
         drawn, masks = audit_set(session, row.id), audit_masks(session, row.id)
     if not drawn.images:
         raise CommandFailed(

@@ -82,7 +82,8 @@ def corrections_(
         row = by_id_or_name(session, Dataset, dataset)
         images = {image.id: image for image in datasets.images(session, row.id)}
     if withdraw is not None:
-        chosen = [image for image in images.values() if withdraw in (image.id, image.name, stem(image.name))]
+        chosen = [image for image in images.values() if withdraw in (image.id, image.name)]
+        chosen = chosen or [image for image in images.values() if stem(image.name) == stem(withdraw)]
         if len(chosen) != 1:
             raise CommandFailed(f"{len(chosen)} images of {row.name!r} are called {withdraw!r}. Name exactly one.")
         with installation.database.writing() as session:

@@ -35,6 +35,8 @@ class FeatureCache:
 
     def keep(self, computed_with: str, image: np.ndarray, data: bytes) -> None:
         """Store what was computed, if there is room: what was kept for other settings makes way, and jobs go first."""
+        if not self.files.exists(stored.dataset_folder(self.dataset_id)):
+            return  # it was deleted meanwhile; a folder without a row would stay
         key, folder = self._key(computed_with, image), stored.features_folder(self.dataset_id)
         with suppress(OSError):  # a full disk must not end what can do without
             if self.files.size(folder) + len(data) > self.limit_bytes:

@@ -84,6 +84,8 @@ class Task:
     correction: str | None = None
     """The key of the file with what people drew on the image, for a method that learns from it."""
     left_out: LeftOut = NOTHING
+    several: bool = False
+    """Whether the label set is to tell several classes apart, even if only one was drawn by now."""
 
     @property
     def cache(self) -> FeatureCache:
@@ -130,6 +132,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
             state=label_set.state,
             correction=stored.correction_key(dataset.id, teaching[image.id].file_id) if image.id in teaching else None,
             left_out=LeftOut(context.artifacts, stored.left_out_key(dataset.id, label_set.left_out_id)),
+            several=bool(label_set.classes),
         )
         for image in images
     ]
@@ -330,6 +333,8 @@ def _store(task: Task, png: bytes, levels: np.ndarray, classes: bytes | None) ->
 
     Returns {image_id, area, dice, iou}, scores of foreground against truth or None.
     """
+    if classes is None and task.several:
+        classes = codec.encode_png(np.ones_like(levels))
     if classes is not None:
         task.files.write(stored.label_classes_key(task.label_set_id, task.image_id), classes)
     task.files.write(stored.label_key(task.label_set_id, task.image_id), png)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.imaging.codec import decode_image, decode_png
+from engine.imaging.left_out import LeftOut
 from engine.prediction import correct_next
 from engine.prediction.correct_next import Candidate, Suggestion
 from engine.store import keys as stored
@@ -71,6 +72,8 @@ def _candidate(files: Store, rows: QueueRows, masks: Masks, image: Image, appear
         doubtful, reason = correct_next.ambiguity(levels), "the network is undecided"
     else:
         doubtful, reason = correct_next.ambiguity(_there(label)), "the mask looks doubtful"
+    left_out = LeftOut(files, stored.left_out_key(image.dataset_id, rows.left_out_id))
+    doubtful = left_out.cleared(doubtful)  # older masks may have doubts there
     doubt, place = correct_next.doubtful_spot(doubtful, (image.height, image.width))
     if levels is None and (quality := rows.quality.get(image.id)) is not None:
         doubt = 1 - quality

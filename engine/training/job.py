@@ -75,6 +75,9 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         dataset = session.get_one(Dataset, chosen.dataset_id)
         images = datasets.images(session, dataset.id)
     if "label_set" in job.payload:
+        with context.reading() as session:
+            taught = corrections.teaching(session, dataset.id)
+        refuse_unknown_classes(chosen, taught)  # before labels are computed in vain
         label.run(job, context)
         with context.writing() as session:
             session.get_one(LabelSet, job.payload["label_set"]).job_id = None  # whole, while this job goes on
@@ -94,8 +97,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         "weights": _named(pretrained_weights(config)),
     }
     with context.reading() as session:
-        taught = {sample.id for sample in samples}
-        notes = concerns(session, context.artifacts, chosen, [image for image in images if image.id in taught], config)
+        used = {sample.id for sample in samples}
+        notes = concerns(session, context.artifacts, chosen, [image for image in images if image.id in used], config)
     notes += missing_classes(chosen, images, rows)
     for note in notes:
         log.warning(note)

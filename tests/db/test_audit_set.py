@@ -9,6 +9,7 @@ from db.audit_set import audit_masks, audit_set, discard, free_images
 from engine.imaging.corrections import UNTOUCHED
 from tests.support.corrected import correct
 from tests.support.installation import add_discs
+from tests.support.leaving_out import leave_out
 from tests.support.predicted import add_label_set, add_run
 
 
@@ -27,6 +28,26 @@ def test_an_audit_is_complete_once_no_pixel_is_untouched(installation):
     correct(installation, discs, drawn[1].name)
     with installation.database.reading() as session:
         assert audit_set(session, discs.id).complete
+
+
+def test_nobody_has_to_draw_what_is_left_out(installation):
+    discs = add_discs(installation, 3)
+    with installation.database.writing() as session:
+        drawn = corrections.draw_audit(session, discs.id, 1)
+    beside = np.zeros((64, 64), np.uint8)
+    beside[:, :16] = UNTOUCHED
+    correct(installation, discs, drawn[0].name, beside)
+    with installation.database.reading() as session:
+        assert not audit_set(session, discs.id).complete
+    region = np.zeros((32, 32), bool)
+    region[:, :8] = True
+    leave_out(installation, discs.id, region)
+    with installation.database.reading() as session:
+        assert audit_set(session, discs.id).complete
+    beside[:, :24] = UNTOUCHED
+    correct(installation, discs, drawn[0].name, beside)
+    with installation.database.reading() as session:
+        assert not audit_set(session, discs.id).complete, "more than that is untouched"
 
 
 def test_older_runs_name_the_images_that_they_were_trained_on(installation):

@@ -2,11 +2,12 @@
 
 import pytest
 
-from db import datasets, jobs, recipes, runs, submissions
+from db import corrections, datasets, jobs, recipes, runs, submissions
 from db.datasets import InUse
 from db.models import Dataset, Image, JobStatus, Label, LabelSet, Metric, Prediction, Run
 from db.names import NameTaken, NotFound, by_id_or_name, free_name
 from db.submissions import NotReady
+from tests.support.corrected import correct
 from tests.support.installation import add_discs
 
 
@@ -176,3 +177,19 @@ def test_a_dataset_counts_its_images_by_shape(installation):
     dataset = add_discs(installation, 3, size_px=48)
     with installation.database.reading() as session:
         assert datasets.shapes(session, dataset.id) == {(48, 48): 3}
+
+
+def test_labels_that_learn_from_corrections_are_not_drawn_anew_without_any(installation):
+    dataset = add_discs(installation, 2)
+    label_set, job = start_labels(installation, dataset)
+    add_label_rows(installation, dataset, label_set)
+    end(installation, job)
+    run, _ = start_run(installation, dataset, label_set.id)
+    drawn = correct(installation, dataset, "disc 0.png")
+    with installation.database.writing() as session:
+        row = {"image_id": drawn.image_id, "split": "train", "probe": False, "correction_id": drawn.id}
+        runs.set_split(session, run.id, [row])
+        corrections.withdraw(session, session.get_one(Image, drawn.image_id), drawn.revision)
+        with pytest.raises(NotReady, match="learn from corrections, and none is left"):
+            submissions.submit_retrain(session, run.id, False, "", "test", labels_anew=True)
+        submissions.submit_retrain(session, run.id, False, "", "test")

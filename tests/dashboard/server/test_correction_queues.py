@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from dashboard.facts.correction_queue import in_doubt, place_in_queue, words
@@ -12,6 +13,7 @@ from engine.prediction.correct_next import Suggestion
 from engine.store import keys as stored
 from tests.support.corrected import correct
 from tests.support.installation import add_discs
+from tests.support.leaving_out import leave_out
 from tests.support.predicted import add_label_set
 
 PATIENCE_S = 60.0
@@ -80,3 +82,13 @@ def test_the_next_of_an_image_is_the_next_that_is_not_finished():
 def test_the_button_stands_out_only_if_something_is_in_doubt():
     assert in_doubt([Suggestion("a", "", (0, 0), 0.0), Suggestion("b", "", (0, 0), 0.3)])
     assert not in_doubt([Suggestion("a", "", (0, 0), 0.01)])
+
+
+def test_doubts_in_what_is_left_out_count_for_nothing(installation, discs, masks, queues):
+    before = {each.image_id: each.place for each in queues.ask(discs.id, masks, PATIENCE_S).suggestions}
+    region = np.zeros((64, 64), bool)
+    region[:, :40] = True
+    assert any(x < 40 for x, _ in before.values())
+    leave_out(installation, discs.id, region)
+    after = queues.ask(discs.id, masks, PATIENCE_S).suggestions
+    assert len(after) == len(before) and all(each.place[0] >= 40 for each in after)

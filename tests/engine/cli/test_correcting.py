@@ -98,7 +98,7 @@ def test_what_was_withdrawn_does_not_come_back_with_a_later_correction(installat
     ask("correct", "discs", folder(disc_2=drawn(1, slice(0, 4))))
     ask("corrections", "discs", "--withdraw", "disc 2")
     ask("correct", "discs", folder(disc_2=drawn(0, slice(0, 4))))
-    assert ask("corrections", "discs", "--withdraw", "disc 2")["images"] == []
+    assert ask("corrections", "discs", "--withdraw", "images/Disc 2.png")["images"] == [], "paired like files"
     assert current(installation, discs) == {}
 
 
@@ -152,6 +152,7 @@ def test_an_audit_is_drawn_once_never_trained_on_and_scores_label_sets_and_runs(
     assert len(asked["images"]) == 4 and asked["missing"] == asked["images"]
     assert "disc 0.png" not in asked["images"], "what was learned from cannot be tested on"
     assert ask("audit", "discs", "--images", "3")["images"] == asked["images"], "drawn once"
+    assert ask("audit", "discs")["images"] == asked["images"], "it grows only if somebody asks for more"
 
     ask("label", "discs", "--method", "threshold", "--name", "masks")
     ask("train", "discs", "--labels", "masks", "--name", "network", *TINY)

@@ -29,6 +29,7 @@ from engine.store import keys as stored
 from engine.work.context import JobFailed, JobStopped
 from tests.support.class_runs import NAMES, add_class_run, add_classes
 from tests.support.installation import add_discs, mask_png
+from tests.support.leaving_out import leave_out
 from tests.support.predicted import add_label_set, add_run
 from tests.support.shared_data import SHARED_DATA
 from tests.support.training_job import Context
@@ -346,6 +347,18 @@ def test_the_stamp_follows_what_the_file_is_made_of(installation, dataset):
         classes = [{"index": 0, "name": "ground"}, {"index": 1, "name": "egg"}]
         session.get_one(Dataset, dataset.id).classes = classes
     assert all(now != then for now, then in zip(stamps(), before, strict=True))
+
+
+def test_masks_are_prepared_again_once_another_region_is_left_out(installation, dataset):
+    labels = add_label_set(installation, dataset)
+
+    def stamp():
+        with installation.database.reading() as session:
+            return exports.stamp(session, "label_set", labels)
+
+    before = stamp()
+    leave_out(installation, dataset.id, np.arange(64 * 64).reshape(64, 64) < 640)
+    assert stamp() != before
 
 
 def test_every_format_says_what_it_is():

@@ -25,6 +25,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("DATA_ROOT", str(tmp_path))
     monkeypatch.setenv("FREE_DISK_FLOOR_MB", "0")
     settings_module.settings.cache_clear()
+    (tmp_path / stored.dataset_folder(DATASET)).mkdir(parents=True)
     yield FeatureCache(LocalStore(tmp_path), DATASET)
     settings_module.settings.cache_clear()
 
@@ -110,3 +111,9 @@ def test_a_disk_without_room_is_no_reason_to_fail(cache, computed, monkeypatch):
     settings_module.settings.cache_clear()
     state_of(cache)
     assert kept(cache) == []
+
+
+def test_nothing_is_kept_of_a_dataset_that_was_deleted_meanwhile(cache, computed):
+    cache.files.delete(stored.dataset_folder(DATASET))
+    state_of(cache)
+    assert computed and not cache.files.exists(stored.dataset_folder(DATASET))

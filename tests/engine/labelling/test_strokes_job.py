@@ -128,3 +128,19 @@ def test_retraining_draws_the_labels_anew_from_all_corrections(installation, sce
             codec.decode_png(installation.files.read(stored.label_key(each.id, image.id))) for each in (before, after)
         ]
         assert (marked[0][green] > 127).mean() > 0.6 and (marked[1][green] > 127).mean() < 0.4
+
+
+def test_labels_that_are_drawn_anew_keep_the_classes_of_their_network(installation, scenes, ask, tmp_path):
+    with installation.database.writing() as session:
+        (dataset,) = datasets.listing(session)
+        names = enumerate(("background", "red", "green", "blue"))
+        dataset.classes = [{"index": index, "name": name, "value": index} for index, name in names]
+    ask("correct", "scenes", strokes(tmp_path / "red", (0,), (0, 1, UNTOUCHED)), "--strokes")
+    ask("correct", "scenes", strokes(tmp_path / "green", (1,), (0, UNTOUCHED, 2)), "--strokes")
+    masks = ask("label", "scenes", "--method", "strokes", "--name", "masks")["label_set"]
+    tiny = ("-p", "training.epochs=1", "-p", "model.image_size=32", "-p", "model.base_filters=2", "-p", "model.depth=1")
+    ask("train", "scenes", "--labels", masks, "--name", "network", *tiny)
+    ask("corrections", "scenes", "--withdraw", "scene 1")
+    new = ask("retrain", "network")
+    assert new["status"] == "finished", "only one of the three classes is drawn by now"
+    assert ask("doctor")["clean"]

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from db import corrections, datasets, jobs, retraining, runs, submissions
 from db.audit_set import AuditSet, audit_set
 from db.datasets import InUse
-from db.models import Image, JobStatus, Run
+from db.models import Image, JobStatus, LabelSet, Run
 from db.submissions import NotReady
 from engine.core.parameters import parse
 from engine.core.run_config import RunConfig
@@ -23,7 +23,7 @@ from engine.training.samples import read_pair
 from engine.work.context import JobFailed
 from tests.support.correcting import correct, strokes
 from tests.support.installation import add_discs
-from tests.support.predicted import add_label_set, truth_of
+from tests.support.predicted import add_label_set, add_run, truth_of
 from tests.support.training_job import Context, submit_train
 
 pytestmark = pytest.mark.slow
@@ -217,3 +217,20 @@ def test_truth_that_a_person_corrects_is_trained_on_as_corrected_and_scored_as_i
     target = read_pair(sample, parse(RunConfig, run.config).data, 64)[0][..., 3]
     assert np.array_equal(target, np.where(drawn == UNTOUCHED, before * 255, 255))
     assert np.array_equal(truth_of(installation, dataset, first), before)
+
+
+def test_a_class_that_the_network_does_not_know_is_refused_before_labels_are_drawn_anew(
+    installation, dataset, monkeypatch
+):
+    labels, classes = add_label_set(installation, dataset), [{"index": i, "name": str(i), "value": i} for i in range(3)]
+    run = add_run(installation, dataset, "two classes", label_set_id=labels)
+    with installation.database.writing() as session:
+        session.get_one(LabelSet, labels).classes = session.get_one(Run, run.id).classes = classes
+    correct(installation, dataset, {ids(installation, dataset)[0]: strokes(3)})
+    with installation.database.writing() as session:
+        session.get_one(Run, run.id).config = run.config | {"model": run.config["model"] | {"classes": 2}}
+        _, job = submissions.submit_retrain(session, run.id, False, "", "test", labels_anew=True)
+        job.attempt = 1
+    monkeypatch.setattr(train.label, "run", lambda *_: pytest.fail("labels were computed"))
+    with pytest.raises(JobFailed, match="Corrections of this dataset name class 3"):
+        train.run(job, Context(installation))

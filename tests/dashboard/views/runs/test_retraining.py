@@ -9,6 +9,7 @@ from db import corrections, datasets, jobs, retraining, runs
 from db.models import Job, Run
 from tests.support.correcting import correct, strokes
 from tests.support.installation import add_discs
+from tests.support.leaving_out import leave_out
 from tests.support.predicted import add_label_set, add_run, truth_of
 from tests.support.pressing import press_in_dialog
 
@@ -22,6 +23,10 @@ def dataset(installation):
 
 def texts(app) -> str:
     return "\n".join(element.value for element in (*app.markdown, *app.caption, *app.error))
+
+
+def audit_line(app) -> str:
+    return next(line for line in texts(app).splitlines() if line.startswith("| Dice vs audit"))
 
 
 def pair_of(installation, dataset, old_shift, new_shift, label_set_id=None, name="net", score_truth=True):
@@ -107,6 +112,28 @@ def test_agreement_with_labels_is_shown_but_only_an_audit_or_truth_decides(insta
     shown = texts(app)
     assert "| Dice vs audit | 2 | 1.000 |" in shown
     assert "*Predict* starts with **net**: Dice vs audit is 1.000 against" in shown
+
+
+def test_scores_with_another_region_left_out_are_not_compared_and_those_of_an_audit_are_without_it(
+    installation, open_page, dataset
+):
+    _, new = pair_of(installation, dataset, 0, 6)
+    right_half = np.zeros((64, 64), bool)
+    right_half[:, 32:] = True
+    region = leave_out(installation, dataset.id, right_half)
+    with installation.database.writing() as session:
+        runs.update_run(session, new.id, left_out_id=region.id)
+        audited = corrections.draw_audit(session, dataset.id, 6)
+    app = open_page(PAGE, run=new.id)
+    assert "| Dice vs truth |" not in texts(app)
+    assert "*Predict* starts with **net, retrained**: it knows more corrections" in texts(app)
+    masks = {image.id: truth_of(installation, dataset, image.id).astype(np.uint8) for image in audited}
+    correct(installation, dataset, masks)
+    before = audit_line(app.run())
+    assert before.startswith("| Dice vs audit | 2 | 1.000 |")
+    leave_out(installation, dataset.id, ~right_half, base=1)
+    after = audit_line(app.run())
+    assert after.startswith("| Dice vs audit | 2 | 1.000 |") and after != before
 
 
 def test_predict_goes_back_as_far_as_an_older_run_is_better(installation, open_page, dataset):
