@@ -92,7 +92,7 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
     wait_for_tiles(page, 48)
     page.locator(".tile").first.click()
     page.get_by_role("button", name="Back to the gallery").wait_for()
-    following = page.get_by_role("button", name="Next")
+    following = page.get_by_role("button", name=re.compile("^Next"))
     expect(following).to_have_count(1)  # those of the gallery are gone
     following.click()
     page.go_back()
