@@ -10,7 +10,7 @@ from dashboard.facts import wording
 from db import retraining
 from db.audit_set import audit_set
 from db.models import Run
-from engine.prediction.old_and_new import IN_WORDS, Measure, measures
+from engine.prediction.old_and_new import IN_WORDS, Measure, decisive, measures
 from engine.store.base import MissingFile, Store
 
 
@@ -39,7 +39,7 @@ class OldAndNew:
     @property
     def decisive(self) -> Measure | None:
         """The measure that decides which run is the better."""
-        return next((each for each in self.measures if each.decides), None)
+        return decisive(self.measures)
 
     @property
     def preferred_id(self) -> str:

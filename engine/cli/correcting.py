@@ -14,7 +14,7 @@ from db.models import Correction, Dataset, Image
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, existing, print_result, write_files
 from engine.datasets import corrections as stored_corrections
-from engine.datasets.correction_files import paired, read_file
+from engine.datasets.correction_files import drawn_by_file, paired
 from engine.datasets.naming import stem
 from engine.imaging.codec import Limits
 from engine.store import keys as stored
@@ -43,14 +43,8 @@ def correct(
     limits = Limits(max_pixels=round(installation.settings.image_limit_megapixels * 1e6), min_side_px=1)
     paths = _pngs(existing(folder, "folder"))
     drawn = [
-        stored_corrections.Drawn(
-            image,
-            stored_corrections.merged(
-                installation.files, before, image, read_file(name, paths[name].read_bytes(), image, classes, limits)
-            ),
-            image.correction_revision,
-            "imported",
-            finished=not strokes,
+        drawn_by_file(
+            installation.files, before, name, paths[name].read_bytes(), image, classes, limits, finished=not strokes
         )
         for name, image in paired(list(paths), images, named)
     ]

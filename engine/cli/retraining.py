@@ -48,7 +48,7 @@ def retrain(
     if pair is not None:
         found = old_and_new.measures(installation.files, pair.old_set_id, pair.new_set_id, held_out, audit)
     result["measures"] = [asdict(each) for each in found]
-    decisive = next((each for each in found if each.decides), None)
+    decisive = old_and_new.decisive(found)
     better = base if decisive and not decisive.prefers_new else new
     result["better"] = better.id
     images = "1 image was" if count == 1 else f"{count} images were"

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.core.filenames import safe_stems
+from engine.datasets.corrections import Drawn, merged
 from engine.datasets.naming import stem
 from engine.imaging import corrections
 from engine.imaging.codec import Limits, UnreadableImage, decode_pixels
 from engine.imaging.corrections import BadCorrection
+from engine.store.base import Store
 
 if TYPE_CHECKING:
-    from db.models import Image
+    from db.models import Correction, Image
 
 
 def paired(
@@ -47,12 +49,26 @@ def paired(
     return [(file_name, images[image_id]) for image_id, file_name in used.items()]
 
 
-def read_file(file_name: str, data: bytes, image: Image, classes: int, limits: Limits) -> np.ndarray:
-    """Return the correction of an image of a dataset with so many classes, uint8 (H, W).
+def drawn_by_file(
+    files: Store,
+    before: Mapping[str, Correction],
+    file_name: str,
+    data: bytes,
+    image: Image,
+    classes: int,
+    limits: Limits,
+    finished: bool,
+) -> Drawn:
+    """Return what a file says of an image of a dataset with so many classes, over what `before` says of it.
 
     Raises:
         BadCorrection: the file is damaged, has another size, or names a class that does not exist.
     """
+    values = merged(files, before, image, _read(file_name, data, image, classes, limits))
+    return Drawn(image, values, image.correction_revision, "imported", finished)
+
+
+def _read(file_name: str, data: bytes, image: Image, classes: int, limits: Limits) -> np.ndarray:
     try:
         values = decode_pixels(data, limits, keep_palette=True).values
     except UnreadableImage as error:

@@ -55,6 +55,11 @@ class Measure:
         return self.new >= self.old
 
 
+def decisive(found: Sequence[Measure]) -> Measure | None:
+    """Return the measure that says which network is better, or None if none of them can."""
+    return next((each for each in found if each.decides), None)
+
+
 def changes(
     files: Store,
     old_set_id: str,

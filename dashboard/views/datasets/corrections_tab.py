@@ -14,7 +14,7 @@ from dashboard.ui.correction_progress import correction_progress
 from db import corrections, datasets
 from db.models import Correction, Dataset, Image
 from engine.datasets import corrections as stored_corrections
-from engine.datasets.correction_files import paired, read_file
+from engine.datasets.correction_files import drawn_by_file, paired
 from engine.imaging.codec import Limits
 
 LISTED = 500
@@ -97,10 +97,5 @@ def _store(dataset_id: str, given: dict[str, bytes], finished: bool) -> int:
         before = corrections.current(session, dataset_id, [image.id for _, image in pairs])
     limits = Limits(max_pixels=round(resources.settings().image_limit_megapixels * 1e6), min_side_px=1)
     files = resources.artifacts()
-
-    def drawn(name: str, image: Image) -> stored_corrections.Drawn:
-        values = stored_corrections.merged(files, before, image, read_file(name, given[name], image, classes, limits))
-        return stored_corrections.Drawn(image, values, image.correction_revision, "imported", finished)
-
-    commit = corrections.committing(resources.database().writing)
-    return len(stored_corrections.store(files, commit, [drawn(*pair) for pair in pairs]))
+    drawn = [drawn_by_file(files, before, name, given[name], image, classes, limits, finished) for name, image in pairs]
+    return len(stored_corrections.store(files, corrections.committing(resources.database().writing), drawn))
