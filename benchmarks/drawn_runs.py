@@ -155,7 +155,7 @@ def add_runs(
     """Store a dataset and runs on it, every second one trained on pseudo-labels.
 
     `images` of the sample set have truth, a label, and a predicted mask in every run; 0 stores curves alone. `name`
-    begins the names of dataset, label set and runs: no two calls may share one.
+    begins the names of dataset, mask set and runs: no two calls may share one.
     """
     with opened(data_root) as installation:
         truths = [sample.scene(number) for number in range(images)]

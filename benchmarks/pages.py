@@ -155,7 +155,7 @@ def previews(
     methods: Annotated[list[str] | None, typer.Option("--method", help="Default: all four.")] = None,
     moves: int = 9,
 ) -> list[dict[str, Any]]:
-    """Seconds from a slider's move on the Labels page to the last new mask of six probe images, and to their score.
+    """Seconds from a slider's move on the Masks page to the last new mask of six probe images, and to their score.
 
     Every move computes masks that no cache holds. A move that leaves some masks unchanged shows it by fewer masks.
     """

@@ -16,13 +16,13 @@ from db.session import changed_rows
 
 @dataclass(frozen=True)
 class AuditMasks:
-    """A label set, or a run with masks of its own dataset, whose prediction set is `set_id`.
+    """A mask set, or a run with masks of its own dataset, whose prediction set is `set_id`.
 
     `classes` says whether the masks tell several apart; `trained_on` counts the images of the audit that a run was
     trained on, before they were drawn.
     """
 
-    kind: Literal["label set", "run"]
+    kind: Literal["mask set", "run"]
     id: str
     name: str
     set_id: str
@@ -79,7 +79,7 @@ def free_images(session: Session, dataset_id: str) -> int:
 
 
 def audit_masks(session: Session, dataset_id: str) -> list[AuditMasks]:
-    """Return the runs with masks of a dataset, newest first, then its label sets, newest first."""
+    """Return the runs with masks of a dataset, newest first, then its mask sets, newest first."""
     runs = select(Run, PredictionSet.id).join(PredictionSet, PredictionSet.run_id == Run.id)
     own = Run.dataset_id == dataset_id, PredictionSet.dataset_id == dataset_id
     trained = (
@@ -92,7 +92,7 @@ def audit_masks(session: Session, dataset_id: str) -> list[AuditMasks]:
     return [
         AuditMasks("run", run.id, run.name, set_id, bool(run.classes), seen.get(run.id, 0))
         for run, set_id in session.execute(runs.where(*own).order_by(Run.created_at.desc()))
-    ] + [AuditMasks("label set", row.id, row.name, row.id, bool(row.classes)) for row in session.scalars(labels)]
+    ] + [AuditMasks("mask set", row.id, row.name, row.id, bool(row.classes)) for row in session.scalars(labels)]
 
 
 def discard(session: Session, dataset_id: str) -> int:

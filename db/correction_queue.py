@@ -14,7 +14,7 @@ from db.models import Dataset, Image, Label
 
 @dataclass(frozen=True)
 class Masks:
-    """The masks that are to be corrected: a label set's, or a run's predictions, with the label set it learned from."""
+    """The masks that are to be corrected: a mask set's, or a run's predictions, with the mask set it learned from."""
 
     label_set_id: str | None = None
     prediction_set_id: str | None = None

@@ -192,7 +192,7 @@ def refuse_if_busy(session: Session, dataset_id: str) -> None:
 
 
 def delete_dataset(session: Session, dataset_id: str) -> list[tuple[str, str]]:
-    """Delete a dataset with its label sets, runs and predictions; return [(kind of folder, id)] of files to remove.
+    """Delete a dataset with its mask sets, runs and predictions; return [(kind of folder, id)] of files to remove.
 
     Remove the files after the transaction: a crash in between leaves orphans on disk, never rows without files.
 

@@ -28,7 +28,7 @@ def payload_ids(session: Session, owner: str, owner_id: str) -> dict[str, str]:
 
 
 def latest(session: Session, owner: str, owner_id: str) -> dict[str, Job]:
-    """Return {format: its newest job} of the exports of a run, prediction set or label set (`owner`)."""
+    """Return {format: its newest job} of the exports of a run, prediction set or mask set (`owner`)."""
     query = select(Job).where(Job.kind == JobKind.EXPORT).order_by(Job.created_at.desc(), Job.id)
     found: dict[str, Job] = {}
     for job in session.scalars(query):

@@ -98,7 +98,7 @@ class Inventory:
         )
 
     def label_sets(self) -> Sequence[AnyRow]:
-        """Return (id, name, dataset_id, job_id, classes) of every label set."""
+        """Return (id, name, dataset_id, job_id, classes) of every mask set."""
         return self._rows(select(LabelSet.id, LabelSet.name, LabelSet.dataset_id, LabelSet.job_id, LabelSet.classes))
 
     def labels(self, label_set_id: str) -> Sequence[AnyRow]:

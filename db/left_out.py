@@ -25,7 +25,7 @@ class NothingLeftOut(ValueError):
 
 @dataclass(frozen=True)
 class MadeBefore:
-    """The names of the label sets and runs that were made without the region that is left out now, or another one."""
+    """The names of the mask sets and runs that were made without the region that is left out now, or another one."""
 
     label_sets: tuple[str, ...]
     runs: tuple[str, ...]
@@ -124,7 +124,7 @@ def made_before(session: Session, dataset_id: str) -> MadeBefore:
 
 
 def of_masks(session: Session, dataset_id: str) -> dict[str, str | None]:
-    """Return {id: region that is left out of its masks, or None} of the label sets and prediction sets of a dataset."""
+    """Return {id: region that is left out of its masks, or None} of the mask sets and prediction sets of a dataset."""
     found: dict[str, str | None] = {}
     for table in (LabelSet, PredictionSet):
         found |= dict(session.execute(select(table.id, table.left_out_id).where(table.dataset_id == dataset_id)).all())

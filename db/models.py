@@ -73,7 +73,7 @@ class Dataset(Base):
     """Images that belong together. `purpose` is "dataset", or "prediction" for images imported only for prediction.
 
     `left_out_id` is the region that is left out of all its images (`LeftOutRegion.file_id`), empty for none, and
-    `left_out_revision` that of the newest, 0 where there never was one. Label sets, runs and prediction sets have the
+    `left_out_revision` that of the newest, 0 where there never was one. Mask sets, runs and prediction sets have the
     `left_out_id` that they began with.
     """
 
@@ -144,7 +144,7 @@ class Correction(Base):
     these are strokes. `pixels` counts what was drawn, [[value, pixels], ...] (see `engine.imaging.corrections`).
     `file_id` is the correction whose file holds it: this one, or an earlier one if later ones were withdrawn; empty if
     nothing is left. `source` is "drawn", "imported", "accepted" or "withdrawn". `mask_dice` is the Dice of the mask
-    that the person saw, against the correction; `mask_of` the id of its label set or run.
+    that the person saw, against the correction; `mask_of` the id of its mask set or run.
     """
 
     __tablename__ = "corrections"
@@ -189,7 +189,7 @@ class LeftOutRegion(Base):
 class LabelSet(Base):
     """A frozen recipe and its masks. Not changed after its job has ended, except which labels are dropped.
 
-    `state` is what the method learned from the dataset, empty for methods that learn nothing. Label sets with the same
+    `state` is what the method learned from the dataset, empty for methods that learn nothing. Mask sets with the same
     `recipe_key` have the same mask for the same image; it is empty until the state is known. `classes` are those that
     its masks tell apart, with background first; empty for foreground alone.
     """
@@ -212,7 +212,7 @@ class LabelSet(Base):
 
 
 class Label(Base):
-    """One mask of a label set. Dice and IoU are against truth, at threshold 0.5; empty where there is no truth.
+    """One mask of a mask set. Dice and IoU are against truth, at threshold 0.5; empty where there is no truth.
 
     `quality` in [0, 1] and its parts by name are computed from the image alone; `unclear` means that no foreground
     stands out. `dropped` is set by a person: the image is not used for training.
@@ -377,7 +377,7 @@ class Prediction(Base):
 
 
 class Probe(Base):
-    """The images of a dataset that the Labels page shows while a recipe is tuned."""
+    """The images of a dataset that the Masks page shows while a recipe is tuned."""
 
     __tablename__ = "probes"
     dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), primary_key=True)

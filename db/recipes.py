@@ -1,4 +1,4 @@
-"""Label sets (frozen recipes and their masks), and the recipes that a person saves."""
+"""Mask sets (frozen recipes and their masks), and the recipes that a person saves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from db.names import checked_name
 from db.session import chunked
 
 IMPORTED = "imported"
-"""The method of label sets whose masks come from elsewhere; `params` say from where and how they were read."""
+"""The method of mask sets whose masks come from elsewhere; `params` say from where and how they were read."""
 
 
 def create(
@@ -51,7 +51,7 @@ def create(
 
 
 def listing(session: Session, dataset_id: str | None = None) -> list[LabelSet]:
-    """Return label sets, newest first."""
+    """Return mask sets, newest first."""
     query = select(LabelSet).order_by(LabelSet.created_at.desc())
     return list(session.scalars(query.where(LabelSet.dataset_id == dataset_id) if dataset_id else query))
 
@@ -68,13 +68,13 @@ def dropped_images(session: Session, label_set_id: str) -> set[str]:
 
 
 def label_quality(session: Session, label_set_id: str) -> dict[str, float | None]:
-    """Return {image id: label-free quality} of a label set; None where an older version computed none."""
+    """Return {image id: label-free quality} of a mask set; None where an older version computed none."""
     query = select(Label.image_id, Label.quality).where(Label.label_set_id == label_set_id)
     return dict(session.execute(query).all())
 
 
 def set_dropped(session: Session, label_set_id: str, image_ids: Sequence[str] | None, dropped: bool) -> None:
-    """Mark images of a label set as dropped, or undo it; None is all of them."""
+    """Mark images of a mask set as dropped, or undo it; None is all of them."""
     change = update(Label).where(Label.label_set_id == label_set_id).values(dropped=dropped)
     if image_ids is None:
         session.execute(change)
@@ -84,24 +84,24 @@ def set_dropped(session: Session, label_set_id: str, image_ids: Sequence[str] | 
 
 
 def set_classes(session: Session, label_set_id: str, classes: Sequence[dict[str, Any]]) -> None:
-    """Store the classes that the masks of a label set tell apart, background first; none for foreground alone."""
+    """Store the classes that the masks of a mask set tell apart, background first; none for foreground alone."""
     session.get_one(LabelSet, label_set_id).classes = list(classes)
 
 
 def set_read_as(session: Session, label_set_id: str, read_as: str) -> None:
-    """Store in words how the masks of an imported label set were read."""
+    """Store in words how the masks of an imported mask set were read."""
     label_set = session.get_one(LabelSet, label_set_id)
     label_set.params = label_set.params | {"read_as": read_as}
 
 
 def set_state(session: Session, label_set_id: str, state: dict[str, Any] | None, recipe_key: str) -> None:
-    """Store what a label set's method learned of the dataset, and the key of the whole recipe."""
+    """Store what a mask set's method learned of the dataset, and the key of the whole recipe."""
     label_set = session.get_one(LabelSet, label_set_id)
     label_set.state, label_set.recipe_key = state, recipe_key
 
 
 def existing_labels(session: Session, recipe_key: str, content_hashes: Sequence[str]) -> dict[str, Label]:
-    """Return {content hash: label} of images for which a label set of the same recipe has a mask, in any dataset."""
+    """Return {content hash: label} of images for which a mask set of the same recipe has a mask, in any dataset."""
     found: dict[str, Label] = {}
     for hashes in chunked(content_hashes):
         query = (
@@ -144,18 +144,18 @@ def summary(session: Session, label_set_id: str) -> Row[Any]:
 
 
 def delete_label_set(session: Session, label_set_id: str) -> list[tuple[str, str]]:
-    """Delete a label set; return [(kind of folder, id)] of files to remove afterwards.
+    """Delete a mask set; return [(kind of folder, id)] of files to remove afterwards.
 
     Raises:
         InUse: a run learned from it, or its job is at work.
     """
     runs = session.scalars(select(Run.name).where(Run.label_set_id == label_set_id)).all()
     if runs:
-        raise InUse(f"The label set was used to train {', '.join(map(repr, runs))}. Delete that first.")
+        raise InUse(f"The mask set was used to train {', '.join(map(repr, runs))}. Delete that first.")
     label_set = session.get_one(LabelSet, label_set_id)
     job = session.get(Job, label_set.job_id) if label_set.job_id else None
     if job is not None and job.status in (JobStatus.QUEUED, JobStatus.RUNNING):
-        raise InUse("The label set is being computed. Stop that first.")
+        raise InUse("The mask set is being computed. Stop that first.")
     refuse_while_exported(session, "label_set", label_set_id)
     audit.record(session, "deleted", "label set", label_set_id, label_set.name)
     session.execute(delete(LabelSet).where(LabelSet.id == label_set_id))

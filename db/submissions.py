@@ -65,7 +65,7 @@ def submit_truth(session: Session, dataset_id: str, source: dict[str, Any]) -> J
 def submit_masks(
     session: Session, dataset_id: str, name: str, source: dict[str, Any], origin: str, code_version: str
 ) -> tuple[LabelSet, Job]:
-    """Add a label set and the job that fills it with the masks of a source. `origin` names the source for people.
+    """Add a mask set and the job that fills it with the masks of a source. `origin` names the source for people.
 
     Raises:
         InUse: a job is working on the dataset.
@@ -120,7 +120,7 @@ def submit_train(
 
     Raises:
         NameTaken: the name is empty, too long or taken.
-        NotReady: the dataset has no images, no truth, or the label set belongs to another dataset, has no
+        NotReady: the dataset has no images, no truth, or the mask set belongs to another dataset, has no
             masks yet, or all of them are dropped; or the number of classes does not fit.
     """
     dataset = _with_targets(session, dataset_id, label_set_id)
@@ -133,7 +133,7 @@ def submit_retrain(
     """Add a run with the settings of another that learns from all corrections so far, and the job that trains it.
 
     It begins with the same weights as the other did, pretrained or random, or if `warm` with those that the other
-    ended with. With `labels_anew` the job first computes another label set with the recipe of the other run's, which
+    ended with. With `labels_anew` the job first computes another mask set with the recipe of the other run's, which
     learns from the corrections, too. An empty `name` is derived from that of the first run in the line.
 
     Raises:
@@ -205,7 +205,7 @@ def _with_classes(
     model = config.get("model", {})
     wanted = model.get("classes", 0)
     if wanted not in (0, 1, there):
-        what = "The label set has" if label_set_id else "The truth has"
+        what = "The mask set has" if label_set_id else "The truth has"
         choice = "1 class. Choose 1." if there == 1 else f"{there} classes. Choose {there}, or 1."
         raise NotReady(f"{what} {choice} Got {wanted}.")
     return config | {"model": model | {"classes": wanted or max(there, 1)}}
@@ -343,20 +343,20 @@ def _with_images(session: Session, dataset_id: str) -> Dataset:
 
 
 def _with_targets(session: Session, dataset_id: str, label_set_id: str | None) -> Dataset:
-    """Return the dataset if truth (None) or the label set has masks to train on."""
+    """Return the dataset if truth (None) or the mask set has masks to train on."""
     dataset = _with_images(session, dataset_id)
     if label_set_id is None:
         if not dataset.truth_count:
-            raise NotReady(f"The dataset {dataset.name!r} has no truth masks. Label it, then train on the label set.")
+            raise NotReady(f"The dataset {dataset.name!r} has no truth masks. Label it, then train on the mask set.")
     else:
         label_set = session.get_one(LabelSet, label_set_id)
         if label_set.dataset_id != dataset.id:
-            raise NotReady(f"The label set {label_set.name!r} belongs to another dataset than {dataset.name!r}.")
+            raise NotReady(f"The mask set {label_set.name!r} belongs to another dataset than {dataset.name!r}.")
         labelled = recipes.labelled_images(session, label_set_id)
         if not labelled:
-            raise NotReady(f"The label set {label_set.name!r} has no masks yet. Let its job finish first.")
+            raise NotReady(f"The mask set {label_set.name!r} has no masks yet. Let its job finish first.")
         if not labelled - recipes.dropped_images(session, label_set_id):
-            raise NotReady(f"Every image of the label set {label_set.name!r} is dropped. Keep some of them first.")
+            raise NotReady(f"Every image of the mask set {label_set.name!r} is dropped. Keep some of them first.")
     return dataset
 
 

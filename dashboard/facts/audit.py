@@ -1,4 +1,4 @@
-"""What an audit says of label sets and runs, in words and as CSV."""
+"""What an audit says of mask sets and runs, in words and as CSV."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _too_high(masks: AuditMasks) -> str:
 
 
 def audit_table(scored: Sequence[tuple[AuditMasks, Scores]]) -> list[dict[str, object]]:
-    """Return a row of plain values for each label set and run."""
+    """Return a row of plain values for each mask set and run."""
     return [
         {
             "Masks": masks.name,

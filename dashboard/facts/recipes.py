@@ -25,7 +25,7 @@ numbers are valid only for the dataset on which they were ticked."""
 
 @dataclass(frozen=True)
 class Recipe:
-    """A method and its parameters: tuned on the Labels page, and saved with the masks of a label set."""
+    """A method and its parameters: tuned on the Masks page, and saved with the masks of a mask set."""
 
     method: str
     params: LabelParams
@@ -110,7 +110,7 @@ def slots_in(address: Container[str]) -> tuple[str, ...]:
 
 
 def proposed_name(session: Session, dataset_name: str, recipe: Recipe) -> str:
-    """Return a free name for a label set: dataset, method and changed parameters."""
+    """Return a free name for a mask set: dataset, method and changed parameters."""
     return names.free_name(session, LabelSet, f"{dataset_name} · {short_name(recipe)}"[:180])
 
 

@@ -87,7 +87,7 @@ def round_starts(views: tuple[RoundView, ...], epochs_done: int, total: int) -> 
 
 
 def teacher_url(run_id: str, label_set_id: str | None, number: int, image_id: str, size: int | None = None) -> str:
-    """Return the URL of a label that a round was trained on: in the first round that of the label set."""
+    """Return the URL of a label that a round was trained on: in the first round that of the mask set."""
     if number == 1 and label_set_id:
         return urls.label(label_set_id, image_id, size)
     return urls.round_label(run_id, number, image_id, size)

@@ -30,11 +30,11 @@ from engine.training.run_details import class_names
 from engine.training.workload import Workload, workload
 
 TRUTH = "truth"
-"""The key of truth among the teachers; all other keys are ids of label sets."""
+"""The key of truth among the teachers; all other keys are ids of mask sets."""
 
 NO_FOREGROUND = (
     "The truth masks mark nothing as foreground, so no network can be trained on them. "
-    "Check the classes on the Datasets page, or choose a label set."
+    "Check the classes on the Datasets page, or choose a mask set."
 )
 PREVIEW_PX = 256
 CLASSES_NAMED = 6
@@ -51,7 +51,7 @@ class DatasetOption:
 
 @dataclass(frozen=True)
 class Teacher:
-    """Truth or a label set to train on, with its number of images. `problem` is why it cannot be chosen yet.
+    """Truth or a mask set to train on, with its number of images. `problem` is why it cannot be chosen yet.
 
     `classes` are the names of its classes without background, if it has more than one, and `class_colours` the colours
     of all, background first.
@@ -121,7 +121,7 @@ def dataset_options(session: Session) -> tuple[DatasetOption, ...]:
 
 
 def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> tuple[Teacher, ...]:
-    """Return what a network can be trained on in a dataset: label sets, newest first, then truth if there is any."""
+    """Return what a network can be trained on in a dataset: mask sets, newest first, then truth if there is any."""
     dataset = session.get_one(Dataset, dataset_id)
     options = [
         _label_teacher(session, each, dataset, now, lost_after_s) for each in recipes.listing(session, dataset_id)
@@ -137,7 +137,7 @@ def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: flo
 
 
 def _classes(of: Dataset | LabelSet) -> tuple[str, ...]:
-    """Return the names of the classes of truth or of a label set, without background; () if there is one at most."""
+    """Return the names of the classes of truth or of a mask set, without background; () if there is one at most."""
     names = class_names(of.classes)[1:]
     if isinstance(of, Dataset):
         names = names[: class_maps.class_count(of.lookup)]
@@ -316,11 +316,11 @@ def _label_teacher(
     job = job_view(jobs.find(session, label_set.job_id), now, lost_after_s)
     problem = ""
     if job is not None and job.at_work:
-        problem = f"The label set {label_set.name!r} is still being computed. Wait for it to finish, or stop it."
+        problem = f"The mask set {label_set.name!r} is still being computed. Wait for it to finish, or stop it."
     elif not summary.images:
-        problem = f"The label set {label_set.name!r} has no masks. Compute it again on the Labels page."
+        problem = f"The mask set {label_set.name!r} has no masks. Compute it again on the Masks page."
     elif not kept:
-        problem = f"Every image of the label set {label_set.name!r} is dropped. Keep some of them on the Labels page."
+        problem = f"Every image of the mask set {label_set.name!r} is dropped. Keep some of them on the Masks page."
     colours = tuple(class_colours(with_present_colours(label_set.classes, dataset.classes)))
     return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem, _classes(label_set), colours)
 

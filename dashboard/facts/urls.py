@@ -91,7 +91,7 @@ def label(label_set_id: str, image_id: str, size: int | None = None) -> str:
 
 
 def label_classes(label_set_id: str, image_id: str, size: int | None = None) -> str:
-    """Return the URL of the class of each pixel of a pseudo-label (8-bit PNG); only a label set with several has it."""
+    """Return the URL of the class of each pixel of a pseudo-label (8-bit PNG); only a mask set with several has it."""
     return _with(f"{PREFIX}/labels/{label_set_id}/classes/{image_id}", size=size)
 
 
@@ -161,7 +161,7 @@ def upload(token: str) -> str:
 def masks_zip(
     owner: MaskOwner, owner_id: str, threshold: float = 0.5, *, kind: MaskKind = "masks", probabilities: bool = False
 ) -> str:
-    """Return the URL of a zip of a prediction set or a label set: a folder of masks, scores.csv and, if requested,
+    """Return the URL of a zip of a prediction set or a mask set: a folder of masks, scores.csv and, if requested,
     probabilities/ (8-bit PNG) and uncertainty/ where it exists.
 
     Args:
@@ -177,7 +177,7 @@ def masks_zip(
 
 
 def scores_csv(owner: MaskOwner, owner_id: str, threshold: float = 0.5) -> str:
-    """Return the URL of a table of areas and scores, one line for each image. A label set has no threshold."""
+    """Return the URL of a table of areas and scores, one line for each image. A mask set has no threshold."""
     path = f"{PREFIX}/{_FOLDERS[owner]}/{owner_id}/scores.csv"
     return _with(path, threshold=f"{threshold:g}" if owner == "prediction_set" else None)
 

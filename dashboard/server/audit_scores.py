@@ -34,7 +34,7 @@ def masks_stamp(session: Session, masks: AuditMasks) -> str:
 
 
 def audit_score_of(dataset_id: str, owner_id: str) -> tuple[Scores, AuditMasks] | None:
-    """Return the scores of a run or label set; None while the dataset has no complete audit."""
+    """Return the scores of a run or mask set; None while the dataset has no complete audit."""
     with resources.database().reading() as session:
         drawn = audit_set(session, dataset_id)
         if not drawn.complete:
@@ -47,7 +47,7 @@ def audit_score_of(dataset_id: str, owner_id: str) -> tuple[Scores, AuditMasks] 
 
 @st.cache_data(max_entries=500, show_spinner="Scoring against the audit …")
 def _scores(_drawn: AuditSet, masks: AuditMasks, stamp: str, files: tuple[str | None, ...]) -> Scores | None:
-    key_of = partial(stored.label_key if masks.kind == "label set" else stored.prediction_key, masks.set_id)
+    key_of = partial(stored.label_key if masks.kind == "mask set" else stored.prediction_key, masks.set_id)
     store, dataset_id = resources.artifacts(), _drawn.images[0].dataset_id
     left_out = LeftOut(store, stored.left_out_key(dataset_id, _drawn.left_out_id))
     return audit.score_stored(store, _drawn.finished, key_of, left_out)

@@ -1,4 +1,4 @@
-"""The score of an audit beside other scores of a run or a label set."""
+"""The score of an audit beside other scores of a run or a mask set."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ COLUMNS = (5, 2.4)
 
 @dataclass(frozen=True)
 class _Masks:
-    """The masks of a prediction set or a label set. `count` is None where the page does not know it."""
+    """The masks of a prediction set or a mask set. `count` is None where the page does not know it."""
 
     owner: MaskOwner
     owner_id: str

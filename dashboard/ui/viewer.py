@@ -82,7 +82,7 @@ class Reading:
 class Brush:
     """The image that people draw on in the first pane, whose mask is what they correct.
 
-    `mask_of` is the id of the label set or run whose mask is shown; a mask of neither, such as a preview, cannot be
+    `mask_of` is the id of the mask set or run whose mask is shown; a mask of neither, such as a preview, cannot be
     declared finished, unless `blank` says that there is none: what is not drawn is background then. `tells`: rerun the
     page whenever something was stored, about a second after a stroke. `place` is where to begin, (x, y) in pixels of
     the image: it is marked until something is drawn. `leaves_out`: what is drawn is left out of all images of the

@@ -1,6 +1,6 @@
 """A bug report as one small zip: built from plain values, without secrets, paths and names.
 
-Names that people gave (of datasets, runs, label sets and files) become words like "image 12": a file name can be the
+Names that people gave (of datasets, runs, mask sets and files) become words like "image 12": a file name can be the
 name of a patient. Images are added only on request.
 """
 

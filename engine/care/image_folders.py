@@ -64,7 +64,7 @@ class Compared:
 
 
 def image_folders(inventory: Inventory) -> Iterator[ImageFolder]:
-    """Yield every image folder, those of one dataset, label set or prediction set together."""
+    """Yield every image folder, those of one dataset, mask set or prediction set together."""
     for dataset in inventory.datasets():
         yield from dataset_folders(inventory, dataset)
     for found in inventory.label_sets():
@@ -103,7 +103,7 @@ def label_folders(inventory: Inventory, found: Any) -> Iterator[ImageFolder]:
     def read() -> dict[str, tuple[int, int]]:
         return {row.id: (row.height, row.width) for row in inventory.labels(found.id)}
 
-    owner, at_work = f"label set {found.name!r}", frozenset({found.dataset_id})
+    owner, at_work = f"mask set {found.name!r}", frozenset({found.dataset_id})
     kinds = [("label", stored.label_key), *([("label_class", stored.label_classes_key)] if found.classes else [])]
     for kind, key in kinds:
         yield ImageFolder(kind, partial(key, found.id), owner, found.id, at_work, read(), read=read)

@@ -1,4 +1,4 @@
-"""Adding to a dataset that exists: images, truth, or masks as a label set; and removing its truth."""
+"""Adding to a dataset that exists: images, truth, or masks as a mask set; and removing its truth."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _result(session: Session, dataset_id: str, label_set_id: str | None, what: W
         "dice": summary.dice,
         "iou": summary.iou,
     }
-    sentence = f"Imported masks of {summary.images:,} of {dataset.image_count:,} images as the label set "
+    sentence = f"Imported masks of {summary.images:,} of {dataset.image_count:,} images as the mask set "
     sentence += f"{label_set.name!r}."
     if summary.scored:
         sentence += f" Against truth ({summary.scored:,} images): Dice {summary.dice:.4f}, IoU {summary.iou:.4f}."

@@ -1,4 +1,4 @@
-"""`python -m engine audit`: how good every label set and run of a dataset is, from a few images corrected wholly."""
+"""`python -m engine audit`: how good every mask set and run of a dataset is, from a few images corrected wholly."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def audit_(
     ] = None,
     as_json: AsJson = False,
 ):
-    """Draw images at random to correct wholly, and estimate from them how good label sets and runs are.
+    """Draw images at random to correct wholly, and estimate from them how good mask sets and runs are.
 
     They are never trained on. Correct them as `correct` does, without --strokes, then run this again.
     """
@@ -54,10 +54,10 @@ def audit_(
         return
     left_out = LeftOut(installation.files, stored.left_out_key(row.id, drawn.left_out_id))
     result |= {
-        "labels": _scored(installation, drawn, left_out, [each for each in masks if each.kind == "label set"]),
+        "labels": _scored(installation, drawn, left_out, [each for each in masks if each.kind == "mask set"]),
         "runs": _scored(installation, drawn, left_out, [each for each in masks if each.kind == "run"]),
     }
-    for kind, entries in (("label set", result["labels"]), ("run", result["runs"])):
+    for kind, entries in (("mask set", result["labels"]), ("run", result["runs"])):
         lines += [_line(kind, entry) for entry in entries]
     print_result(result, as_json, "\n".join(lines))
 
@@ -68,10 +68,10 @@ def _scored(
     """Return the scores of those that have a mask for every image, by name."""
     entries = []
     for each in sorted(masks, key=lambda each: each.name):
-        key_of = partial(stored.label_key if each.kind == "label set" else stored.prediction_key, each.set_id)
+        key_of = partial(stored.label_key if each.kind == "mask set" else stored.prediction_key, each.set_id)
         scores = audit.score_stored(installation.files, drawn.finished, key_of, left_out)
         entry = {"run": each.id, "name": each.name, "trained_on": each.trained_on}
-        entry = {"label_set": each.id, "name": each.name} if each.kind == "label set" else entry
+        entry = {"label_set": each.id, "name": each.name} if each.kind == "mask set" else entry
         entries += [entry | _numbers(scores)] if scores else []
     return entries
 

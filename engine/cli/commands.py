@@ -48,7 +48,7 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for machines.")]
-TrainLabels = Annotated[str | None, typer.Option("--labels", help="Train on this label set.")]
+TrainLabels = Annotated[str | None, typer.Option("--labels", help="Train on this mask set.")]
 TrainTruth = Annotated[bool, typer.Option("--truth", help="Train on the truth masks.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("-p", "--param", metavar="KEY=VALUE", help="Set a parameter; may be repeated.")
@@ -201,7 +201,7 @@ def train(
     name: Name = None,
     as_json: AsJson = False,
 ):
-    """Train a U-Net on a label set or on truth, and predict the dataset with it."""
+    """Train a U-Net on a mask set or on truth, and predict the dataset with it."""
     require_one_source(labels, truth)
     given = from_assignments([*(param or []), *(["data.corrections=false"] if no_corrections else [])])
     config = config_from(preset, given)

@@ -20,11 +20,11 @@ from engine.store.disk import replacing
 
 @app.command("export")
 def export_(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a label set with --labels.")],
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a mask set with --labels.")],
     format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(formats())}.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
     on: Annotated[str | None, typer.Option(metavar="DATASET", help="Masks of another dataset than its own.")] = None,
-    labels: Annotated[bool, typer.Option("--labels", help="Export the masks of a label set instead of a run.")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="Export the masks of a mask set instead of a run.")] = False,
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Probability from which a pixel is foreground.")] = 0.5,
     as_json: AsJson = False,
 ):

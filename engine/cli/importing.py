@@ -22,12 +22,12 @@ from engine.store import keys as stored
 @app.command("import")
 def import_(
     folder: Path,
-    name: Annotated[str | None, typer.Option(help="Name of the new dataset, or of the label set.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the new dataset, or of the mask set.")] = None,
     into: Annotated[
         str | None, typer.Option(metavar="DATASET", help="Add to this dataset, in place of a new one.")
     ] = None,
     what: Annotated[
-        What, typer.Option("--as", help="With --into: images, or masks as truth or as a label set.")
+        What, typer.Option("--as", help="With --into: images, or masks as truth or as a mask set.")
     ] = What.IMAGES,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be imported; store nothing.")] = False,
     pairs: Annotated[
@@ -52,7 +52,7 @@ def import_(
     if what is not What.IMAGES and into is None:
         raise CommandFailed(f"--as {what.value} adds to a dataset: name it by --into DATASET.")
     if into is not None and name is not None and what is not What.LABELS:
-        raise CommandFailed("--name names a new dataset or, with --as labels, a label set. Leave it out with --into.")
+        raise CommandFailed("--name names a new dataset or, with --as labels, a mask set. Leave it out with --into.")
     if into is not None and not (dry_run and what is What.IMAGES):
         add_to_dataset(source, into, what, name, reading, dry_run, as_json)
         return

@@ -1,4 +1,4 @@
-"""A label set as the command line reports it: the quality of its masks, and what its method learned."""
+"""A mask set as the command line reports it: the quality of its masks, and what its method learned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.labelling.strokes.backbones import weights_of
 
 
 def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, Any]:
-    """Return a label set as JSON.
+    """Return a mask set as JSON.
 
     `quality` is the mean estimate without truth, `unclear` how many images have no clear foreground,
     `spearman` the rank correlation of quality with true Dice, `learned` what the method learned of the dataset.

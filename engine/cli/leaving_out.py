@@ -33,7 +33,7 @@ def leave_out(
     """Leave a region out of all images of a dataset: a frame, a time stamp, a scale bar, black corners.
 
     It is stretched to images of another size. Without FILE, --find or --clear this shows what is left out.
-    Label sets and runs keep the region that they began with.
+    Mask sets and runs keep the region that they began with.
     """
     if (file is not None) + find + clear > 1:
         raise CommandFailed("Give only one of FILE, --find and --clear.")
@@ -63,7 +63,7 @@ def leave_out(
     result |= {"label_sets_before": older.label_sets, "runs_before": older.runs}
     lines = [_sentence(row.name, now)]
     if (now and now.file_id) != (before and before.file_id):
-        lines += [f"  label set {name!r} was made before: label again." for name in older.label_sets]
+        lines += [f"  mask set {name!r} was made before: label again." for name in older.label_sets]
         lines += [f"  run {name!r} was trained before: train again." for name in older.runs]
     print_result(result, as_json, "\n".join(lines))
 

@@ -42,7 +42,7 @@ def queue(
 
 
 def _masks(session: Session, dataset: Dataset, labels: str | None, run: str | None) -> Masks:
-    """Return the masks that were named, or the newest: those of a run that has some, else of a label set."""
+    """Return the masks that were named, or the newest: those of a run that has some, else of a mask set."""
     if labels is not None:
         label_set = by_id_or_name(session, LabelSet, labels)
         _require_dataset(label_set, dataset)

@@ -83,7 +83,7 @@ def find(
 
 
 def cleared_masks(files: Store, folder: str, left_out: LeftOut) -> Store:
-    """Return a store whose maps below the folder of a label set or prediction set are read with 0 in the region."""
+    """Return a store whose maps below the folder of a mask set or prediction set are read with 0 in the region."""
     if not left_out:
         return files
     exports = stored.exports_folder(folder)

@@ -34,7 +34,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     """Store the masks as truth. A second attempt writes the same files and rows again.
 
     Classes are proposed where the dataset has none, and where no truth is left of what it had and the new one has
-    classes of other values. What label sets and runs predicted of these images is scored against the new truth.
+    classes of other values. What mask sets and runs predicted of these images is scored against the new truth.
 
     Raises:
         JobFailed: the source cannot be read, or none of its files is a mask of an image of the dataset.
@@ -138,7 +138,7 @@ class _Taking:
         }
 
     def _score(self, result: dict[str, Any]) -> None:
-        """Compare the masks that label sets and predictions have of these images with their new truth."""
+        """Compare the masks that mask sets and predictions have of these images with their new truth."""
         with self._context.reading() as session:
             lookup = session.get_one(Dataset, self._dataset_id).lookup
             masks = dataset_truth.masks_of(session, list(self._values)) if len(lookup) else []

@@ -45,7 +45,7 @@ class Format:
 
 @dataclass(frozen=True, kw_only=True)
 class MaskFormat(Format):
-    """Annotations of the masks of a prediction set or a label set.
+    """Annotations of the masks of a prediction set or a mask set.
 
     `write(source, target, progress)` writes the file, reports the number of images done after each image, and returns
     the number of annotations.

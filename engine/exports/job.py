@@ -90,7 +90,7 @@ def _annotations(context: JobContext, payload: dict[str, Any], what: MaskFormat,
 
 
 def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
-    """Return the images of a prediction set or a label set that have masks, at the payload's threshold."""
+    """Return the images of a prediction set or a mask set that have masks, at the payload's threshold."""
     threshold, splits, files = payload["threshold"], {}, context.artifacts
     classes: Sequence[str] = ()
     likely_key_of: Callable[[str], str] = str

@@ -38,7 +38,7 @@ class Score:
 class RunFacts:
     """A run as it stands. `metrics` are {epoch, counted from 1: {name: value}}; Dice in them is against `reference`.
 
-    `method` is the recipe of the label set that it was trained on; empty for truth. `weights` names the data that its
+    `method` is the recipe of the mask set that it was trained on; empty for truth. `weights` names the data that its
     encoder was pretrained on; empty if it was not. `imported_from` says where imported masks are from, else empty.
     `classes` names the classes that it tells apart, background first; empty if that is foreground alone.
     `class_colours` are theirs, "#RRGGBB"; `confusion` is that of its masks of validation images with truth.

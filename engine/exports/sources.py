@@ -72,7 +72,7 @@ def label_note(label_set: LabelSet, threshold: float) -> str:
 
 
 def imported_from(label_set: LabelSet | None) -> str:
-    """Return where the masks of an imported label set are from, or "" if a method computed them."""
+    """Return where the masks of an imported mask set are from, or "" if a method computed them."""
     return str(label_set.params.get("source", "")) if label_set and label_set.method == "imported" else ""
 
 
@@ -129,7 +129,7 @@ def run_facts(rows: RunRows) -> RunFacts:
         images=len(rows.images),
         train_images=rows.splits.count("train"),
         validation_images=rows.splits.count("validation"),
-        trained_on=f"the label set {label_set.name!r}" if label_set else "truth",
+        trained_on=f"the mask set {label_set.name!r}" if label_set else "truth",
         method=label_set.method if label_set else "",
         imported_from=imported_from(label_set),
         reference=reference,

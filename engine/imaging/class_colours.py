@@ -53,7 +53,7 @@ def with_colours(classes: Iterable[Mapping[str, Any]], before: Iterable[Mapping[
 def with_present_colours(
     classes: Iterable[Mapping[str, Any]], present: Iterable[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return classes of a run or label set with the colours that classes of their dataset have now, by name.
+    """Return classes of a run or mask set with the colours that classes of their dataset have now, by name.
 
     Those that the dataset no longer has keep their own.
     """

@@ -1,4 +1,4 @@
-"""Job: draw the masks of a label set with its frozen recipe, and judge each.
+"""Job: draw the masks of a mask set with its frozen recipe, and judge each.
 
 Payload: {"dataset": id, "label_set": id}. Result: {"images", "looked_at", "copied", "seconds"}.
 """
@@ -85,7 +85,7 @@ class Task:
     """The key of the file with what people drew on the image, for a method that learns from it."""
     left_out: LeftOut = NOTHING
     several: bool = False
-    """Whether the label set is to tell several classes apart, even if only one was drawn by now."""
+    """Whether the mask set is to tell several classes apart, even if only one was drawn by now."""
 
     @property
     def cache(self) -> FeatureCache:
@@ -99,7 +99,7 @@ class Task:
 def run(job: Job, context: JobContext) -> dict[str, Any]:
     """Label every image that has no mask yet, on all cores. Stopping keeps what is drawn; running again goes on.
 
-    A method that learns from the dataset looks at it first, unless the label set came with what was learned. What was
+    A method that learns from the dataset looks at it first, unless the mask set came with what was learned. What was
     learned is stored before the first mask is drawn, so that all masks of a set are drawn with the same.
 
     Raises:
@@ -191,7 +191,7 @@ def _name_classes(context: JobContext, label_set: LabelSet, dataset: Dataset, st
 
 
 def _with_drawn(context: JobContext, tasks: Sequence[Task], hashes: dict[str, str]) -> list[Task]:
-    """Return the tasks with what the same recipe drew of the same picture before, in whatever label set."""
+    """Return the tasks with what the same recipe drew of the same picture before, in whatever mask set."""
     if not tasks:
         return []
     first = tasks[0]
@@ -322,7 +322,7 @@ def copy_mask(task: Task) -> dict[str, Any]:
         png = task.files.read(stored.label_key(drawn.label_set_id, drawn.image_id))
         several = class_count(find_method(task.method), task.params, task.state) > 1
         classes = task.files.read(stored.label_classes_key(drawn.label_set_id, drawn.image_id)) if several else None
-    except MissingFile:  # its label set has just been deleted
+    except MissingFile:  # its mask set has just been deleted
         return label_image(task)
     judged = {"quality": drawn.quality, "quality_parts": drawn.quality_parts, "unclear": drawn.unclear}
     return _store(task, png, codec.decode_png(png), classes) | judged

@@ -1,4 +1,4 @@
-"""Job: fill a label set with masks that another tool, a person or an earlier run made.
+"""Job: fill a mask set with masks that another tool, a person or an earlier run made.
 
 Masks keep the classes that they tell apart: those of the dataset's truth where they hold its values or class numbers,
 else their own.

@@ -122,7 +122,7 @@ def label_classes_folder(label_set_id: str) -> str:
 
 
 def label_classes_key(label_set_id: str, image_id: str) -> str:
-    """The class of each pixel of a pseudo-label, 8-bit PNG of class numbers; only of a label set with several."""
+    """The class of each pixel of a pseudo-label, 8-bit PNG of class numbers; only of a mask set with several."""
     return f"{label_classes_folder(label_set_id)}/{checked_id(image_id)}.png"
 
 
@@ -229,7 +229,7 @@ def prediction_classes_key(prediction_set_id: str, image_id: str) -> str:
 
 
 def owner_folder(key: str) -> str:
-    """Return the folder of the row that a file belongs to: a dataset's, label set's, run's or prediction set's."""
+    """Return the folder of the row that a file belongs to: a dataset's, mask set's, run's or prediction set's."""
     return "/".join(key.split("/")[:2])
 
 

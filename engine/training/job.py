@@ -229,7 +229,7 @@ class _Report:
 
 
 class Teacher(Protocol):
-    """What a run is trained on: a label set of a dataset, or its truth where `label_set_id` is None."""
+    """What a run is trained on: a mask set of a dataset, or its truth where `label_set_id` is None."""
 
     @property
     def dataset_id(self) -> str: ...
@@ -383,7 +383,7 @@ def teachable(session: Session, run: Teacher, images: Sequence[Image]) -> tuple[
         chosen = [image for image in images if image.id in known - marked]
         dropped = [image for image in images if image.id in known & marked]
     if not chosen and dropped:
-        raise JobFailed("Every image of the label set is dropped, so there is nothing to learn from. Keep some first.")
+        raise JobFailed("Every image of the mask set is dropped, so there is nothing to learn from. Keep some first.")
     if not chosen:
         what = "pseudo-label masks" if run.label_set_id else "truth masks"
         raise JobFailed(f"The dataset has no images with {what}{outside}, so there is nothing to learn from.")

@@ -15,7 +15,7 @@ from tests.support.training_job import submit_train
 
 PAGES = {
     "datasets": "Datasets",
-    "labels": "Labels",
+    "labels": "Masks",
     "train": "Train",
     "runs": "Runs",
     "gallery": "Gallery",

@@ -15,7 +15,7 @@ from tests.support.photographs import COUNT, add_photographs
 pytestmark = pytest.mark.shared
 
 WORK_MS = 120_000
-LABEL_ALL = re.compile("Label all .* images")
+LABEL_ALL = re.compile("Make masks for all .* images")
 
 
 @pytest.fixture

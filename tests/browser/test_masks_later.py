@@ -48,7 +48,7 @@ def test_uploaded_masks_become_a_label_set_and_then_truth(app, page: Page):
         for number, name in enumerate(("disc 0_mask.png", "disc 1_mask.png", "another.png")):
             archive.writestr(name, mask_png(disc(seed=number)[1]))
     upload = {"name": "sam.zip", "mimeType": "application/zip", "buffer": zipped.getvalue()}
-    for kind, button in (("Label set", "Add label set"), ("Truth", "Add truth")):
+    for kind, button in (("Mask set", "Add mask set"), ("Truth", "Add truth")):
         page.goto(f"{app.address}/datasets?dataset={dataset.id}")
         page.get_by_role("tab", name="Add images").click()
         page.get_by_text("Add truth or masks").click()
@@ -60,7 +60,7 @@ def test_uploaded_masks_become_a_label_set_and_then_truth(app, page: Page):
             use_first_file_as(page, form, "mask of disc 2")
             page.get_by_text("3 mask files for 3 of 3 images of the dataset").wait_for()
         page.get_by_role("button", name=button).click()
-        if kind == "Label set":
+        if kind == "Mask set":
             page.get_by_text("2 of 3 masks").wait_for(timeout=WORK_MS)
         else:
             expect(page.get_by_text("3 with truth").first).to_be_visible(timeout=WORK_MS)

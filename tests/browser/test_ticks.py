@@ -13,7 +13,7 @@ from tests.support.installation import add_discs
 from tests.support.two_classes import NAMES, add_scenes
 
 WORK_MS = 120_000
-LABEL_ALL = re.compile("Label all .* images")
+LABEL_ALL = re.compile("Make masks for all .* images")
 
 
 def start_labelling(page: Page) -> None:

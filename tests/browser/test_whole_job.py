@@ -65,11 +65,11 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
     dataset = rows(app, Dataset)[0]
     assert dataset.image_count == dataset.truth_count >= 50
 
-    page.get_by_role("button", name="Label images").click()
-    page.get_by_role("heading", name="Labels", exact=True).wait_for()
+    page.get_by_role("button", name="Make masks").click()
+    page.get_by_role("heading", name="Masks", exact=True).wait_for()
     wait_for_tiles(page, 8)
     expect(page.get_by_text("Dice vs truth").first).to_be_visible(timeout=WORK_MS)  # the default tries all methods
-    page.get_by_role("button", name=re.compile("Label all .* images")).click()
+    page.get_by_role("button", name=re.compile("Make masks for all .* images")).click()
     page.get_by_role("dialog").get_by_role("button", name="Start").click()
     page.get_by_role("dialog").wait_for(state="detached")
     link = page.get_by_role("button", name=re.compile("^Train")).or_(
@@ -164,10 +164,10 @@ def test_a_zip_of_real_images_is_uploaded_labelled_and_deleted(app, page, tmp_pa
     page.get_by_role("tab", name="Files (2 skipped)").click()
     expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
 
-    page.get_by_role("button", name="Label images").click()
+    page.get_by_role("button", name="Make masks").click()
     wait_for_tiles(page, 8)
-    page.get_by_role("button", name=re.compile("Label all .* images")).wait_for(timeout=WORK_MS)
-    page.get_by_role("button", name=re.compile("Label all .* images")).click()
+    page.get_by_role("button", name=re.compile("Make masks for all .* images")).wait_for(timeout=WORK_MS)
+    page.get_by_role("button", name=re.compile("Make masks for all .* images")).click()
     page.get_by_role("dialog").get_by_role("button", name="Start").click()
     page.get_by_role("dialog").wait_for(state="detached")
     until_labelled(app, page, rows(app, LabelSet)[0])

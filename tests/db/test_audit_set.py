@@ -61,7 +61,7 @@ def test_older_runs_name_the_images_that_they_were_trained_on(installation):
         found = audit_masks(session, discs.id)
     assert [(each.kind, each.name, each.trained_on) for each in found] == [
         ("run", "network", 4),
-        ("label set", "recipe", 0),
+        ("mask set", "recipe", 0),
     ]
 
 

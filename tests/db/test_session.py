@@ -89,7 +89,7 @@ def test_a_writer_waits_for_another_process(url):
 
 
 def test_a_database_of_the_first_version_keeps_its_rows(url):
-    """Datasets, label sets and masks that were made before masks were judged are there after the upgrade."""
+    """Datasets, mask sets and masks that were made before masks were judged are there after the upgrade."""
     database = Database(url)
     database.migrate("0001")
     raw = sqlite3.connect(url.removeprefix("sqlite:///"))

@@ -24,7 +24,7 @@ PART = ".part"
 
 @dataclass(frozen=True)
 class Seen:
-    """The rows at one moment. Keys name the owner first: a run, label set, prediction set or dataset."""
+    """The rows at one moment. Keys name the owner first: a run, mask set, prediction set or dataset."""
 
     metrics: Mapping[tuple[str, int, str], float] = field(default_factory=dict)
     images: Mapping[tuple[str, str], tuple[int, int, bool]] = field(default_factory=dict)

@@ -55,7 +55,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Place:
-    """What the jobs of a rig work on: folders to import, and a dataset, label set and run that are there."""
+    """What the jobs of a rig work on: folders to import, and a dataset, mask set and run that are there."""
 
     pictures: Path
     more: Path
@@ -76,7 +76,7 @@ def draw_pictures(folder: Path, count: int, first: int = 0, size_px: int = 64) -
 
 
 def submit(rig: Rig, place: Place, kind: str, name: str, seed: int, launch: bool = True) -> Work:
-    """Submit a job of a kind as its page does. `seed` makes a label set draw its own masks, not copies."""
+    """Submit a job of a kind as its page does. `seed` makes a mask set draw its own masks, not copies."""
     made: dict[str, str] = {}
     job_id = rig.submit(lambda session: _ADD[kind](session, place, name, seed, made), launch)
     return Work(kind, job_id, made["dataset"], made["owner"], _total(rig, place, kind), _page(kind, place, made))

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.browser
 
 
 def submit_labels(installation, dataset, count, name="set"):
-    """Queue `count` jobs that each draw the masks of a label set; return their ids."""
+    """Queue `count` jobs that each draw the masks of a mask set; return their ids."""
     with installation.database.writing() as session:
         made = [
             submissions.submit_label(session, dataset.id, f"{name} {number}", "threshold", OTSU, number, "test")

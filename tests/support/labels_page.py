@@ -1,4 +1,4 @@
-"""Label sets for tests of the Labels page, and what stands on it."""
+"""Mask sets for tests of the Masks page, and what stands on it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stored_sets(installation: Installation) -> list[LabelSet]:
 
 
 def add_label_set(installation: Installation, dataset_id: str, name: str = "first") -> LabelSet:
-    """A label set whose masks are there and whose job has not begun."""
+    """A mask set whose masks are there and whose job has not begun."""
     with installation.database.writing() as session:
         made, _ = submissions.submit_label(session, dataset_id, name, "kmeans", KMEANS, 0, "0.1.0")
         images = datasets.images(session, dataset_id)

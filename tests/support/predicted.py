@@ -16,7 +16,7 @@ from tests.support.installation import Installation
 
 
 def add_label_set(installation: Installation, dataset: Dataset, name: str = "recipe", shift_px: int = 3) -> str:
-    """Store a label set whose masks are the truth moved sideways; return its id."""
+    """Store a mask set whose masks are the truth moved sideways; return its id."""
     with installation.database.writing() as session:
         label_set = recipes.create(session, dataset, name, "kmeans", {"clusters": 4}, 0, "test")
         images = datasets.images(session, dataset.id)

@@ -3,7 +3,7 @@
     PYTHONPATH=. python PATH/make_before_classes.py ZIP    # in a checkout of commit 0dd7a93, schema 0008
 
 It was run once and documents how the zip was made, like `make_installation.py`, whose parts it uses. Real processes do
-the work: a run trained on truth, one whose worker is killed while it trains, a computed label set, and one imported
+the work: a run trained on truth, one whose worker is killed while it trains, a computed mask set, and one imported
 from masks of both classes, which that version merged into foreground.
 """
 

@@ -52,7 +52,7 @@ SCORES = {
 """Status, epochs, best epoch, validation Dice and IoU there, and Dice and IoU against truth of the validation masks."""
 
 PAGES = [
-    ("home", {}, ["1 dataset, 8 images", "1 label set, 8 masks", "half trained", "finished"]),
+    ("home", {}, ["1 dataset, 8 images", "1 mask set, 8 masks", "half trained", "finished"]),
     ("datasets", {}, ["plates", "8 images · 8 with truth"]),
     ("datasets", {"dataset": PLATES}, ["images/plate 0.png", "Files (1 skipped)"]),
     ("labels", {"a": "kmeans"}, ["plates kmeans", "three clusters", "0.998", "1 dropped"]),

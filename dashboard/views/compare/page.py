@@ -88,7 +88,7 @@ def _too_few(names: dict[str, str]) -> NoReturn:
     else:
         status.empty_state(
             "Nothing to compare yet" if not names else "Only one run yet",
-            "Train two runs, for example on two label sets or with two presets, then see which is better here.",
+            "Train two runs, for example on two mask sets or with two presets, then see which is better here.",
             button="Train a network",
             page="views/train/page.py",
         )

@@ -148,7 +148,7 @@ def _rows(tables: Sequence[ScoreTable], by_content: bool) -> np.ndarray:
 def _common_reference(
     compared: Sequence[ComparedRun], tables: Sequence[ScoreTable], rows: np.ndarray
 ) -> Reference | None:
-    """Return truth if every run has it, or the pseudo-label if all were trained on the same label set."""
+    """Return truth if every run has it, or the pseudo-label if all were trained on the same mask set."""
     candidates: list[Reference] = ["truth"]
     if len({run.label_set_id for run in compared}) == 1:
         candidates.append("label")

@@ -76,7 +76,7 @@ def _pane(dataset_id: str, image: Image, start: AuditMasks | None) -> Pane:
     address = urls.image(dataset_id, image.id)
     if start is None:
         return Pane("Image", address)
-    of, classes_of = (urls.label, urls.label_classes) if start.kind == "label set" else _PREDICTED
+    of, classes_of = (urls.label, urls.label_classes) if start.kind == "mask set" else _PREDICTED
     classes = classes_of(start.set_id, image.id) if start.classes else None
     return Pane(f"Mask of {start.name}", address, mask=of(start.set_id, image.id), classes=classes)
 

@@ -34,7 +34,7 @@ def audit_tab(view: DatasetView) -> None:
         free = audits.free_images(session, view.id)
     st.markdown(
         "**How good are the masks of all images?** Images drawn at random are corrected wholly and never trained on. "
-        "They give the Dice of every label set and network, with the interval in which that of the whole dataset lies."
+        "They give the Dice of every mask set and network, with the interval in which that of the whole dataset lies."
     )
     if not drawn.images:
         _draw_form(view, free, "Draw", USUAL)
@@ -104,7 +104,7 @@ def _scores(drawn: AuditSet, masks: Sequence[AuditMasks]) -> None:
     scored = _scored(drawn, masks)
     if not scored:
         st.info(
-            "The audit is complete. Its scores appear here as soon as a label set or a run has masks of these images."
+            "The audit is complete. Its scores appear here as soon as a mask set or a run has masks of these images."
         )
         return
     best, scores = max(scored, key=lambda each: (each[0].trained_on == 0, each[1].dice.mean))

@@ -31,7 +31,7 @@ def corrections_tab(view: DatasetView) -> None:
         names = dict(session.execute(named).all())
     if not drawn:
         st.info(
-            "Nobody has corrected an image of this dataset yet. Open a mask in the *Gallery* or of a label set, press "
+            "Nobody has corrected an image of this dataset yet. Open a mask in the *Gallery* or of a mask set, press "
             "*Correct next* there, and draw what is right. Networks that are trained later learn from it."
         )
     else:

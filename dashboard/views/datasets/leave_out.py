@@ -181,7 +181,7 @@ def _state(here: LeftOutView) -> str:
 
 def _made_before(here: LeftOutView) -> None:
     parts = []
-    for names, noun in ((here.label_sets_before, "label set"), (here.runs_before, "run")):
+    for names, noun in ((here.label_sets_before, "mask set"), (here.runs_before, "run")):
         if names:
             shown = ", ".join(escaped(name) for name in names[:MOST_NAMED])
             more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""

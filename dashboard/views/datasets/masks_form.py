@@ -1,4 +1,4 @@
-"""The form that adds masks to images that are there: as their truth, or as a label set."""
+"""The form that adds masks to images that are there: as their truth, or as a mask set."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from db import datasets, names, submissions
 from db.models import LabelSet
 from engine import VERSION
 
-TRUTH, LABELS = "Truth", "Label set"
+TRUTH, LABELS = "Truth", "Mask set"
 _ABOUT = {
     TRUTH: "The masks become the truth of the images that have their names; truth that these have already is "
     "replaced. Scores compare with truth.",
-    LABELS: "The masks of another tool, of a person or of an earlier run become a label set. A network can be "
+    LABELS: "The masks of another tool, of a person or of an earlier run become a mask set. A network can be "
     "trained on it, and it is scored against truth where there is truth.",
 }
 
@@ -36,9 +36,9 @@ def masks_form(view: DatasetView, *, key: str) -> None:
     decided = draw_mask_plan(chosen, images)
     name = ""
     if what == LABELS:
-        name = st.text_input("Name of the label set", proposal, key=f"{key}-name-{chosen.place}", max_chars=200)
+        name = st.text_input("Name of the mask set", proposal, key=f"{key}-name-{chosen.place}", max_chars=200)
     pressed = st.button(
-        "Add truth" if what == TRUTH else "Add label set",
+        "Add truth" if what == TRUTH else "Add mask set",
         type="primary",
         icon=":material/stacks:",
         disabled=decided is None,

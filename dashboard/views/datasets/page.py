@@ -197,7 +197,7 @@ def heading(view: facts.DatasetView) -> None:
     with st.container(horizontal=True):
         next_step = bool(view.images)
         if st.button(
-            "Label images", icon=":material/auto_fix_high:", disabled=not next_step, type="primary", key="to-labels"
+            "Make masks", icon=":material/auto_fix_high:", disabled=not next_step, type="primary", key="to-labels"
         ):
             st.switch_page("views/labels/page.py", query_params={"dataset": view.id})
         if st.button("Train", icon=":material/model_training:", disabled=not next_step, key="to-train"):
@@ -366,7 +366,7 @@ def confirm_deletion(dataset_id: str) -> None:
         st.warning(what.busy)
         return
     lines = [count(what.images, "image") + (f", {what.truth:,} with truth" if what.truth else "")]
-    lines += [f"label set {escaped(name)}" for name in what.label_sets]
+    lines += [f"mask set {escaped(name)}" for name in what.label_sets]
     lines += [f"run {escaped(name)} with its model" for name in what.runs]
     lines += [count(what.masks, "pseudo-label or predicted mask", "pseudo-label and predicted masks")]
     lines = [f"- {line}" for line in lines if not line.startswith("no ")]

@@ -19,7 +19,7 @@ def confirm_truth_removal(view: DatasetView) -> None:
     st.markdown(
         f"The {masks} of **{escaped(view.name)}**, their classes and all scores against them are deleted permanently."
     )
-    st.caption("Images, label sets and trained models are kept, and so are the files that you imported.")
+    st.caption("Images, mask sets and trained models are kept, and so are the files that you imported.")
     deletion_buttons(lambda: _remove(view.id), "The truth is removed.")
 
 

@@ -62,18 +62,18 @@ def step_card(
 def path(view: HomeView) -> None:
     """Draw the four steps with their counts."""
     images = f"{count(view.datasets, 'dataset')}, {count(view.images, 'image')}"
-    labels = f"{count(view.label_sets, 'label set')}, {count(view.labelled_images, 'mask')}"
+    labels = f"{count(view.label_sets, 'mask set')}, {count(view.labelled_images, 'mask')}"
     trained = f"{count(view.runs, 'run')}, {count(view.runs_with_model, 'model')}"
     results = count(view.prediction_sets, "set of predictions", "sets of predictions")
     steps = [
         ("images", "Images", ":material/photo_library:", images if view.datasets else "no images yet"),
-        ("labels", "Labels", ":material/auto_fix_high:", labels if view.label_sets else "no label sets yet"),
+        ("labels", "Masks", ":material/auto_fix_high:", labels if view.label_sets else "no mask sets yet"),
         ("train", "Train", ":material/model_training:", trained if view.runs else "no runs yet"),
         ("results", "Results", ":material/grid_view:", results if view.prediction_sets else "no predictions yet"),
     ]
     words = {
         "images": ("Import a folder, files or a zip.", "views/datasets/page.py", "Open Datasets"),
-        "labels": ("Let a method compute masks.", "views/labels/page.py", "Open Labels"),
+        "labels": ("Let a method compute masks.", "views/labels/page.py", "Open Masks"),
         "train": ("Train a U-Net on those masks.", "views/train/page.py", "Open Train"),
         "results": ("View the masks, compare runs, predict.", "views/gallery/page.py", "Open Gallery"),
     }

@@ -1,3 +1,3 @@
 from dashboard.pages import Page
 
-PAGE = Page("Labels", ":material/auto_fix_high:", order=3)
+PAGE = Page("Masks", ":material/auto_fix_high:", order=3)

@@ -169,7 +169,7 @@ def _draw(
         previews = column.draw_previews(place, recipe, state, settings, st.empty(), judged=False)
         outcome = column.show_outcome(place, recipe, previews, settings)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            label = f"Label all {count(place.images, 'image')}"
+            label = f"Make masks for all {count(place.images, 'image')}"
             start = rights.button(label, type="primary", icon=":material/auto_fix_high:", key=f"labels-{slot}-start")
             save = rights.button("Save this recipe", icon=":material/bookmark_add:", key=f"labels-{slot}-keep")
     with places.masks:
@@ -185,7 +185,7 @@ def _draw(
     return start or save or bool(clicked)
 
 
-@st.dialog("Label all images", icon=":material/auto_fix_high:")
+@st.dialog("Make masks for all images", icon=":material/auto_fix_high:")
 def label_dataset(place: Workplace, recipe: Recipe, state: State, expected_s: float | None) -> None:
     """Ask for a name, save the recipe with its fitted state, and start the job."""
     with resources.database().reading() as session:
@@ -195,7 +195,7 @@ def label_dataset(place: Workplace, recipe: Recipe, state: State, expected_s: fl
     st.markdown(
         f"Computes a mask for each of {count(place.images, 'image')}{about}. The recipe is saved with the masks."
     )
-    name = st.text_input("Name of the label set", wish, max_chars=200, key="labels-name")
+    name = st.text_input("Name of the mask set", wish, max_chars=200, key="labels-name")
     if not st.button("Start", type="primary", icon=":material/play_arrow:", key="labels-submit"):
         return
     try:

@@ -1,4 +1,4 @@
-"""Data of the bench of the Labels page: a dataset, its test images, and the scores of a recipe on them."""
+"""Data of the bench of the Masks page: a dataset, its test images, and the scores of a recipe on them."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def workplace(session: Session, dataset_id: str) -> Workplace:
 
 
 def mask_classes(classes: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]]) -> MaskClasses:
-    """Return the classes of a label set or recipe beside those of its dataset, `known`."""
+    """Return the classes of a mask set or recipe beside those of its dataset, `known`."""
     if not classes:
         return MaskClasses()
     names = tuple(str(entry["name"]) for entry in classes)

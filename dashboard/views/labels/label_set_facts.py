@@ -1,4 +1,4 @@
-"""The label sets of a dataset: the recipe that computed them, their scores, and the runs trained on them."""
+"""The mask sets of a dataset: the recipe that computed them, their scores, and the runs trained on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.labelling.strokes.backbones import weights_of
 
 @dataclass(frozen=True)
 class LabelSetCard:
-    """A label set. Dice and IoU are means against truth at threshold 0.5; `runs` are the names of runs trained on it.
+    """A mask set. Dice and IoU are means against truth at threshold 0.5; `runs` are the names of runs trained on it.
 
     Quality is the mask plausibility in [0, 1]; None where it was not computed. `unclear` counts images without clear
     foreground, `dropped` those excluded from training. `choice` is the choice of the automatic method. `imported` masks
@@ -47,7 +47,7 @@ class LabelSetCard:
 
 
 def label_set_cards(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> tuple[LabelSetCard, ...]:
-    """Return the label sets of a dataset, newest first."""
+    """Return the mask sets of a dataset, newest first."""
     return tuple(_card(session, label_set, now, lost_after_s) for label_set in recipes.listing(session, dataset_id))
 
 
@@ -76,6 +76,6 @@ def _card(session: Session, label_set: LabelSet, now: datetime, lost_after_s: fl
 
 
 def job_of(session: Session, label_set_id: str, now: datetime, lost_after_s: float) -> JobView | None:
-    """Return the job that computes a label set, or None where the set was deleted."""
+    """Return the job that computes a mask set, or None where the set was deleted."""
     label_set = session.get(LabelSet, label_set_id)
     return None if label_set is None else job_view(jobs.find(session, label_set.job_id), now, lost_after_s)

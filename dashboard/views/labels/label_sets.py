@@ -1,4 +1,4 @@
-"""The label sets of a dataset: recipe, scores, masks, and actions."""
+"""The mask sets of a dataset: recipe, scores, masks, and actions."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def stored_label_sets(
         threshold: the mask threshold of downloads.
     """
     cards = _read_cards(place.dataset_id)
-    st.subheader(f"Label sets of {escaped(place.name)}", divider="gray")
+    st.subheader(f"Mask sets of {escaped(place.name)}", divider="gray")
     if not cards:
-        st.caption("None yet. *Label all images* above computes one; then a network can be trained on it.")
+        st.caption("None yet. *Make masks for all images* above computes one; then a network can be trained on it.")
     for card in cards:
         _draw_card(place, card, load, threshold)
     return cards
@@ -113,7 +113,7 @@ def _buttons(
         st.switch_page("views/train/page.py", query_params={"dataset": place.dataset_id, "labels": card.id})
     if card.images and not at_work:
         downloads(label_set_id=card.id, masks=card.images, threshold=threshold)
-    if rights.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this label set."):
+    if rights.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this mask set."):
         _confirm_deletion(card)
 
 
@@ -122,10 +122,10 @@ def _read_job(label_set_id: str) -> JobView | None:
         return facts.job_of(session, label_set_id, utc_now(), resources.settings().lost_after_s)
 
 
-@st.dialog("Delete this label set?", icon=":material/delete:")
+@st.dialog("Delete this mask set?", icon=":material/delete:")
 def _confirm_deletion(card: LabelSetCard) -> None:
     st.markdown(f"**{escaped(card.name)}** and its {count(card.images, 'mask')} are deleted permanently.")
-    deletion_buttons(lambda: _delete(card.id), "The label set is deleted.")
+    deletion_buttons(lambda: _delete(card.id), "The mask set is deleted.")
 
 
 def _delete(label_set_id: str) -> None:

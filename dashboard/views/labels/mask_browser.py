@@ -1,4 +1,4 @@
-"""The masks of a label set: view them, and drop or keep them one by one or by a rule."""
+"""The masks of a mask set: view them, and drop or keep them one by one or by a rule."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ RULES = ("The worst", "Below a plausibility", "No clear foreground")
 
 
 def browse_masks(place: Workplace, cards: Sequence[LabelSetCard], settings: Settings) -> None:
-    """Draw the masks of the label set that the URL names, 48 per page."""
+    """Draw the masks of the mask set that the URL names, 48 per page."""
     card = next((card for card in cards if card.id == st.query_params.get(ADDRESS)), None)
     if card is not None and card.images:
         _browser(place, card, settings)
@@ -243,7 +243,7 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
 def _set_dropped(card: LabelSetCard, image_ids: Sequence[str] | None, dropped: bool) -> None:
     with resources.database().writing() as session:
         recipes.set_dropped(session, card.id, image_ids, dropped)
-    st.rerun()  # the whole page: the label set's card counts the dropped images
+    st.rerun()  # the whole page: the mask set's card counts the dropped images
 
 
 def _capital(text: str) -> str:

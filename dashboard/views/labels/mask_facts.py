@@ -1,4 +1,4 @@
-"""The masks of a label set: sorted and filtered, the images to drop, and how far their plausibility can be trusted."""
+"""The masks of a mask set: sorted and filtered, the images to drop, and how far their plausibility can be trusted."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class MaskPage:
-    """One page of a label set's masks; `total` counts the masks of all pages."""
+    """One page of a mask set's masks; `total` counts the masks of all pages."""
 
     masks: tuple[Mask, ...]
     total: int
@@ -91,7 +91,7 @@ class Drop:
 def mask_page(
     session: Session, label_set_id: str, page: int, order: Order = "dataset order", show: Show = "all"
 ) -> MaskPage:
-    """Return one page (counted from 1, clamped to the existing pages) of a label set's masks."""
+    """Return one page (counted from 1, clamped to the existing pages) of a mask set's masks."""
     wanted = [Label.label_set_id == label_set_id, *_FILTERS[show]]
     total = session.scalar(select(func.count()).select_from(Label).where(*wanted)) or 0
     pages = max(1, -(-total // PER_PAGE))
@@ -102,7 +102,7 @@ def mask_page(
 
 
 def one_mask(session: Session, label_set_id: str, image_id: str) -> Mask | None:
-    """Return the mask of one image, or None where the label set has none."""
+    """Return the mask of one image, or None where the mask set has none."""
     row = session.execute(_masks().where(Label.label_set_id == label_set_id, Label.image_id == image_id)).one_or_none()
     return None if row is None else _mask(row)
 
@@ -121,7 +121,7 @@ def neighbours(
 
 
 def orders(has_quality: bool, has_truth: bool) -> tuple[Order, ...]:
-    """Return the orders that a label set supports, the default first."""
+    """Return the orders that a mask set supports, the default first."""
     return (*(QUALITY_ORDERS if has_quality else ()), *(TRUTH_ORDERS if has_truth else ()), *OTHER_ORDERS)
 
 

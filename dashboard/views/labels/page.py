@@ -68,7 +68,7 @@ def view_settings(place: Workplace) -> Settings:
         )  # fmt: skip
         whole = st.toggle(
             "Full size", key="labels-full",
-            help="Computes previews at the recipe's own longest side, exactly as *Label all images* will.",
+            help="Computes previews at the recipe's own longest side, exactly as *Make masks for all images* will.",
             bind="query-params", persist_state="session",
         )  # fmt: skip
     if not whole:
@@ -76,7 +76,7 @@ def view_settings(place: Workplace) -> Settings:
     return Settings(mode, threshold, opacity, None if whole else PREVIEW_PX)
 
 
-st.title("Labels")
+st.title("Masks")
 st.caption("Set up how masks are computed automatically: check a few images, then label the whole dataset.")
 heading = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
 with heading:

@@ -1,4 +1,4 @@
-"""A dialog to choose the test images of a dataset, which the Labels page shows while a recipe is tuned."""
+"""A dialog to choose the test images of a dataset, which the Masks page shows while a recipe is tuned."""
 
 from __future__ import annotations
 

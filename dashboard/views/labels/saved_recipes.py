@@ -116,7 +116,7 @@ def _rename(row: SavedRecipe) -> None:
 
 @st.dialog("Delete this recipe?", icon=":material/delete:")
 def _delete(row: SavedRecipe) -> None:
-    st.markdown(f"**{escaped(row.name)}** is deleted. Label sets that were computed with it stay.")
+    st.markdown(f"**{escaped(row.name)}** is deleted. Mask sets that were computed with it stay.")
 
     def delete() -> None:
         with resources.database().writing() as session:

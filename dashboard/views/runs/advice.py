@@ -76,7 +76,7 @@ def _labels_limit(facts: RunFacts, config: RunConfig) -> Advice | None:
         return None
     return Advice(
         setting="The recipe of the pseudo-labels",
-        now="this run's label set",
+        now="this run's mask set",
         proposed="a better recipe",
         evidence=f"The network agrees with its pseudo-labels (mean Dice {facts.agreement:.3f}), but only "
         f"{facts.truth_dice:.3f} with truth: the labels are the limit, not the network.",

@@ -1,6 +1,6 @@
 """What the Runs page shows of one run, live while it trains and summarised once it has ended.
 
-Dice and IoU of a run are measured against what it was trained on. For a label set they are agreement with the
+Dice and IoU of a run are measured against what it was trained on. For a mask set they are agreement with the
 pseudo-label and are always called that; scores against truth then come from the stored predictions.
 """
 
@@ -161,7 +161,7 @@ def run_head(session: Session, run_id: str | None) -> RunHead | None:
         dataset=dataset.name,
         truth_version=dataset.truth_version,
         label_set_id=run.label_set_id,
-        trained_on=f"label set {label_set.name!r}" if label_set else "truth",
+        trained_on=f"mask set {label_set.name!r}" if label_set else "truth",
         reference="pseudo-label" if run.label_set_id else "truth",
         preset=run.preset,
         created_at=run.created_at,

@@ -47,7 +47,7 @@ ROUND_MODES: dict[str, Mode] = {"Side by side": "side by side", "What changed": 
 CLASS_HELP = "With one class, masks, reference and errors are of that class alone."
 ADVICE_PAGES = {
     "train": ("Open on the Train page", "views/train/page.py", ":material/model_training:"),
-    "labels": ("Go to Labels", "views/labels/page.py", ":material/auto_fix_high:"),
+    "labels": ("Go to Masks", "views/labels/page.py", ":material/auto_fix_high:"),
     "gallery": ("Show in the gallery", "views/gallery/page.py", ":material/grid_view:"),
 }
 

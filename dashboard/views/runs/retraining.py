@@ -58,7 +58,7 @@ def _retrain(head: RunHead, status: LiveStatus, new: int, anew: bool) -> None:
     )
     notes = []
     if anew:
-        notes.append("Its labels learn from corrections, so they are computed anew first, as another label set.")
+        notes.append("Its labels learn from corrections, so they are computed anew first, as another mask set.")
     if status.seconds is not None:
         notes.append(f"This run took {wording.duration(status.seconds)} to train; expect about as long.")
     if notes:

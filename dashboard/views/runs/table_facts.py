@@ -1,7 +1,7 @@
 """The table of all runs: one small row each, filters and orders.
 
 Dice vs truth is that of the stored masks, whatever a run was trained on, so that it is one measure in one column. The
-soft Dice of the best epoch is against what the run was trained on: truth, or a label set, where it is agreement.
+soft Dice of the best epoch is against what the run was trained on: truth, or a mask set, where it is agreement.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from engine.training.vanishing import vanishing_note
 def concerns(
     session: Session, files: Store, dataset_id: str, label_set_id: str | None, config: RunConfig
 ) -> tuple[str, ...]:
-    """Return sentences to show before training on a label set, or on truth if there is none."""
+    """Return sentences to show before training on a mask set, or on truth if there is none."""
     found = []
     dataset = session.get_one(Dataset, dataset_id)
     if label_set_id is None:

@@ -68,9 +68,9 @@ def measurement(
     now: datetime,
     lost_after_s: float,
 ) -> Measured:
-    """Return the newest trial, or the newest learning-rate range test on a dataset and label set (None for truth).
+    """Return the newest trial, or the newest learning-rate range test on a dataset and mask set (None for truth).
 
-    A trial belongs to the dataset alone: the label set does not change its speed.
+    A trial belongs to the dataset alone: the mask set does not change its speed.
     """
     found = jobs.measurements(session, dataset_id, what)
     if what == "rate_range":

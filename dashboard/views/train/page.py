@@ -48,7 +48,7 @@ def choose_dataset(options: tuple[facts.DatasetOption, ...], origin: facts.Sourc
 
 
 def choose_teacher(teachers: tuple[facts.Teacher, ...], dataset_id: str, origin: facts.Source | None) -> facts.Teacher:
-    """Return the chosen label set or truth; the URL contains it."""
+    """Return the chosen mask set or truth; the URL contains it."""
     by_key = {teacher.key: teacher for teacher in teachers}
     wanted = st.query_params.get("labels") or (origin.teacher if origin else None)
     keys = list(by_key)
@@ -56,9 +56,9 @@ def choose_teacher(teachers: tuple[facts.Teacher, ...], dataset_id: str, origin:
         "Train on",
         keys,
         index=keys.index(wanted) if wanted in keys else 0,
-        format_func=lambda key: by_key[key].title if key == facts.TRUTH else f"Label set {by_key[key].title}",
+        format_func=lambda key: by_key[key].title if key == facts.TRUTH else f"Mask set {by_key[key].title}",
         key=f"train-teacher-{dataset_id}-{origin.run_id if origin else ''}",
-        help="A label set contains pseudo-labels, masks computed by a method. Truth masks were made by people.",
+        help="A mask set contains pseudo-labels, masks computed by a method. Truth masks were made by people.",
     )
     st.query_params["labels"] = chosen
     teacher = by_key[chosen]
@@ -275,8 +275,8 @@ with database().reading() as session:
 if not teachers:
     empty_state(
         "Nothing to train on yet",
-        "This dataset has no truth masks and no label set. Create pseudo-labels on the Labels page first.",
-        button="Go to Labels",
+        "This dataset has no truth masks and no mask set. Create pseudo-labels on the Masks page first.",
+        button="Go to Masks",
         page="views/labels/page.py",
         icon=":material/auto_fix_high:",
     )

@@ -21,7 +21,7 @@ def backbone_of(named: str) -> Path | None:
 
 
 def weights_of(params: Mapping[str, Any], state: Mapping[str, Any]) -> str:
-    """Return the pretrained weights that helped a label set of strokes, for the reports on it; empty for none."""
+    """Return the pretrained weights that helped a mask set of strokes, for the reports on it; empty for none."""
     if not state.get("backbone"):
         return ""
     named = str(params.get("backbone", ""))

@@ -20,8 +20,8 @@ from tests.support.installation import add_discs
 VIEWER, EDITOR = Actor("Vera", Role.VIEWER, "v" * 32), Actor("Ed", Role.EDITOR, "e" * 32)
 PAGES = [name for name, page in pages().items() if page.is_offered(AccessMode.LOGIN, Role.VIEWER)]
 WRITING = [
-    *("Import", "Try the sample set", "Start training", "Delete", "Pin", "Archive", "Label all 6 images", "Predict"),
-    *("Save this recipe", "Import a recipe", "Measure"),
+    *("Import", "Try the sample set", "Start training", "Delete", "Pin", "Archive", "Make masks for all 6 images"),
+    *("Predict", "Save this recipe", "Import a recipe", "Measure"),
 ]
 
 

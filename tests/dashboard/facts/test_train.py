@@ -29,7 +29,7 @@ def truth_of(images: int, classes: tuple[str, ...] = ()) -> train.Teacher:
 
 
 def label(installation: Installation, dataset, drawn=6, dice=0.7):
-    """Submit a label set with `drawn` finished masks; return (id, job id)."""
+    """Submit a mask set with `drawn` finished masks; return (id, job id)."""
     with installation.database.writing() as session:
         label_set, job = submissions.submit_label(session, dataset.id, "by k-means", "kmeans", {}, 0, VERSION)
         images = datasets.images(session, dataset.id)[:drawn]
@@ -190,9 +190,7 @@ def test_dropped_images_are_not_counted_or_shown_and_a_set_dropped_whole_cannot_
     assert [pair.image_key for pair in pairs] == [stored.image_key(dataset.id, image_id) for image_id in ids[4:]]
     with installation.database.writing() as session:
         recipes.set_dropped(session, label_set_id, None, True)
-    assert (
-        "Every image of the label set 'by k-means' is dropped" in offered(installation, dataset)["by k-means"].problem
-    )
+    assert "Every image of the mask set 'by k-means' is dropped" in offered(installation, dataset)["by k-means"].problem
 
 
 def test_preview_of_a_label_set_shows_its_probability(installation, dataset):

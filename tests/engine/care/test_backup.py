@@ -64,7 +64,7 @@ def restored_settings(installation, tmp_path):
 
 @pytest.fixture
 def backed_up(installation, tmp_path):
-    """An installation with one dataset and its label set, and a backup of it."""
+    """An installation with one dataset and its mask set, and a backup of it."""
     dataset = add_discs(installation, 4)
     add_label_set(installation, dataset)
     target = tmp_path / "backup.zip"

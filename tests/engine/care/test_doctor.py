@@ -118,7 +118,7 @@ def test_labels_whose_class_maps_are_gone_are_removed_whole(installation, tmp_pa
     installation.files.delete(stored.label_classes_key(label_set.id, gone))
     report = examine(installation)
     assert kinds(report) == ["missing_label_class"]
-    assert "1 class map is gone in label set 'halves'." in report.findings[0].sentence
+    assert "1 class map is gone in mask set 'halves'." in report.findings[0].sentence
     assert (report.checked["labels"], report.checked["class maps"]) == (3, 3)
     repaired(installation, report)
     assert not installation.files.exists(stored.label_key(label_set.id, gone))

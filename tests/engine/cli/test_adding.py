@@ -144,7 +144,7 @@ def test_images_are_added_and_a_dry_run_stores_nothing(installation, command, as
     ("arguments", "sentence"),
     [
         (["--as", "truth"], "--as truth adds to a dataset: name it by --into DATASET."),
-        (["--into", "discs", "--name", "x"], "--name names a new dataset or, with --as labels, a label set."),
+        (["--into", "discs", "--name", "x"], "--name names a new dataset or, with --as labels, a mask set."),
         (["--into", "nothing"], "There is no dataset 'nothing'."),
     ],
 )

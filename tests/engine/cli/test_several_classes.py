@@ -162,7 +162,7 @@ def test_a_network_learns_the_classes_of_an_imported_label_set(command, ask, egg
     assert all(installation.files.exists(stored.round_mask_classes_key(run.id, 1, image.id)) for image in images)
     assert (teacher.id, run.classes) == (labels["label_set"], teacher.classes)
     refused = command("train", "eggs", "--labels", "drawn", "-p", "model.classes=3")
-    assert refused.stderr == "The label set has 2 classes. Choose 2, or 1. Got 3."
+    assert refused.stderr == "The mask set has 2 classes. Choose 2, or 1. Got 3."
 
 
 def test_a_sentence_names_no_more_classes_than_can_be_read():

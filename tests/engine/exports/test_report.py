@@ -33,7 +33,7 @@ def facts(**changes):
         images=10,
         train_images=7,
         validation_images=3,
-        trained_on="the label set 'kmeans'",
+        trained_on="the mask set 'kmeans'",
         method="kmeans",
         reference="pseudo-label",
         preset="fast",

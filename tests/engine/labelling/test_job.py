@@ -38,7 +38,7 @@ def submit(installation, dataset, name="set", method="threshold", values=None, *
 
 
 def rows_of(installation, label_set):
-    """Return {image id: every column but the set's} of a label set, and its masks by image id."""
+    """Return {image id: every column but the set's} of a mask set, and its masks by image id."""
     with installation.database.reading() as session:
         found = recipes.labels(session, label_set.id)
     rows = {
@@ -146,7 +146,7 @@ def test_the_same_recipe_on_the_same_pictures_is_copied_and_not_drawn(installati
         area, dice, _, *judged, dropped = row
         assert (area, judged) == (before[image_id][0], list(before[image_id][3:-1]))
         assert dice < 0.5  # truth means something else by now
-        assert not dropped  # a mark is a person's on one label set
+        assert not dropped  # a mark is a person's on one mask set
 
 
 def test_masks_of_several_classes_are_stored_with_their_classes_and_copied(installation, one_core, monkeypatch):

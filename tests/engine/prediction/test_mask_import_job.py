@@ -1,4 +1,4 @@
-"""The job that fills a label set with masks from elsewhere: stopped and repeated, and masks of several codings."""
+"""The job that fills a mask set with masks from elsewhere: stopped and repeated, and masks of several codings."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_label_sets_that_were_made_before_are_named(installation, open_tab):
     dataset = add_discs(installation, count=4)
     add_label_set(installation, dataset, shift_px=0)
     leave_out(installation, dataset.id, disc()[1])
-    assert "Made with another region than this: 1 label set (" in words(open_tab(dataset))
+    assert "Made with another region than this: 1 mask set (" in words(open_tab(dataset))
 
 
 def test_too_few_images_say_what_to_do(installation, open_tab):

@@ -352,8 +352,8 @@ def test_masks_of_another_tool_become_a_label_set(open_page, submitted, installa
     dataset = add_discs(installation, count=2)
     (tmp_path / "sam").mkdir()
     (tmp_path / "sam" / "disc 0.png").write_bytes(encoded(disk()))
-    at = mask_form(open_page, dataset, tmp_path / "sam", "Label set")
-    assert next(box for box in at.text_input if box.label == "Name of the label set").value == "discs sam"
+    at = mask_form(open_page, dataset, tmp_path / "sam", "Mask set")
+    assert next(box for box in at.text_input if box.label == "Name of the mask set").value == "discs sam"
     click(at, "masks-start")
     job = installation.job(submitted[0])
     with installation.database.reading() as session:

@@ -1,4 +1,4 @@
-"""What describes images to strokes, on the Labels page: offered once strokes are chosen, fetched by a job."""
+"""What describes images to strokes, on the Masks page: offered once strokes are chosen, fetched by a job."""
 
 from __future__ import annotations
 

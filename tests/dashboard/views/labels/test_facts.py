@@ -1,4 +1,4 @@
-"""Data of the Labels page from rows and previews."""
+"""Data of the Masks page from rows and previews."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The label sets of a dataset: recipe, scores and runs."""
+"""The mask sets of a dataset: recipe, scores and runs."""
 
 from __future__ import annotations
 

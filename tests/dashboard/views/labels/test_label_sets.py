@@ -1,4 +1,4 @@
-"""Label sets on the Labels page: cards, masks, and dropping."""
+"""Mask sets on the Masks page: cards, masks, and dropping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The masks of a label set: order, bulk dropping, and the trust in their quality."""
+"""The masks of a mask set: order, bulk dropping, and the trust in their quality."""
 
 from __future__ import annotations
 

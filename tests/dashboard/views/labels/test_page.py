@@ -1,4 +1,4 @@
-"""The bench on the Labels page: from sliders, ticks and saved recipes to a queued job."""
+"""The bench on the Masks page: from sliders, ticks and saved recipes to a queued job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strokes on the bench of the Labels page: how to begin, and masks that follow what was drawn while it is open."""
+"""Strokes on the bench of the Masks page: how to begin, and masks that follow what was drawn while it is open."""
 
 from __future__ import annotations
 

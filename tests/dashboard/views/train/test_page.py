@@ -36,7 +36,7 @@ def test_without_anything_to_train_on_it_links_to_the_labels_page(installation, 
     app = open_page(PAGE)
     assert not app.exception
     assert "Nothing to train on yet" in texts(app)
-    assert app.button[0].label == "Go to Labels"
+    assert app.button[0].label == "Go to Masks"
 
 
 def test_start_stores_the_run_submits_its_job_and_opens_it(installation, open_page, submitted):
