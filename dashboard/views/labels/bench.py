@@ -209,7 +209,7 @@ def _draw(
     if clicked:
         drawn.clicked = slot, clicked
     with places.scores:
-        column.show_outcome(place, recipe, outcome)
+        column.show_outcome(place, recipe, outcome, limit_px)
     with buttons:
         label = f"Make masks for all {count(place.images, 'image')}"
         kind: Literal["primary", "secondary"] = "primary" if slots == 1 else "secondary"
