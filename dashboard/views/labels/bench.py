@@ -215,7 +215,7 @@ def _draw(
         kind: Literal["primary", "secondary"] = "primary" if slots == 1 else "secondary"
         start = rights.button(label, type=kind, icon=":material/auto_fix_high:", key=f"labels-{slot}-start")
         if newest is not None:
-            to_train(place, newest, "secondary", "next")
+            to_train(place, newest, "secondary", "Train on the newest masks")
         save = rights.button(
             "Save this recipe" if slots == 1 else "",
             type="tertiary",
