@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,12 +135,18 @@ class Looking:
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a method saw of the dataset, pickled image by image, for it to learn from."""
+    """What a method saw of the dataset, pickled image by image, for it to learn from, or to draft a state from."""
 
     method: str
     params: LabelParams
     seed: int
-    looks: tuple[bytes, ...]
+    looks: tuple[bytes, ...] = ()
+    draft: bool = False
+
+    def key(self, tasks: Iterable[Looking]) -> Hashable:
+        """Return what the state depends on that is learned from these images."""
+        values = json.dumps(values_for(self.params, "fit"), sort_keys=True)
+        return self.method, values, self.seed, self.draft, tuple(task.key for task in tasks)
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,8 @@ def _failure(task: Looking, error: Exception) -> Failure:
 
 def fit(task: Fitting) -> dict[str, Any] | Failure:
     try:
-        return fit_state(find_method(task.method), [pickle.loads(look) for look in task.looks], task.params, task.seed)
+        looks = [pickle.loads(look) for look in task.looks]
+        return fit_state(find_method(task.method), looks, task.params, task.seed, draft=task.draft)
     except Exception as error:
         return Failure(str(error) or type(error).__name__)
 
