@@ -71,12 +71,28 @@ def bench(place: Workplace, settings: Settings) -> None:
     if uses_strokes(slots) != st.session_state.get(STROKES_SHOWN):
         st.rerun()  # the whole page: what describes images to strokes is shown above, or no longer
     unjudged: list[tuple[Recipe, State]] = []
+    unfinished: list[tuple[Recipe, DeltaGenerator]] = []
     asked = False
     # Methods that are fitted to the dataset take longest; the masks of the others need not wait for them.
     for slot in sorted(chosen, key=lambda slot: find_method(chosen[slot][0].method).fit is not None):
-        asked |= _draw(place, slot, *chosen[slot], settings, TILE_PX[len(slots)], unjudged)
-    if not asked:  # a dialog stays only until the next rerun
+        asked |= _draw(place, slot, *chosen[slot], settings, TILE_PX[len(slots)], unjudged, unfinished)
+    if asked:  # a dialog stays only until the next rerun
+        return
+    if unfinished:  # better masks first: to judge those of a draft would be in vain
+        _fit_further(place, unfinished)
+    else:
         _judge(place, unjudged, settings)
+
+
+def _fit_further(place: Workplace, unfinished: list[tuple[Recipe, DeltaGenerator]]) -> None:
+    """Look for better choices than the drafts that are displayed, then redraw the page with them."""
+    for recipe, message in unfinished:
+        try:
+            column.fit_further(place, recipe, message)
+        except ValueError as error:
+            message.error(escaped(str(error)), icon=":material/error:")
+            return
+    _redraw()
 
 
 def _judge(place: Workplace, unjudged: list[tuple[Recipe, State]], settings: Settings) -> None:
@@ -98,6 +114,10 @@ def _judge(place: Workplace, unjudged: list[tuple[Recipe, State]], settings: Set
     if st.session_state.get("labels-judged") == now:
         return  # the cache did not keep them; redrawing the page again would not end
     st.session_state["labels-judged"] = now
+    _redraw()
+
+
+def _redraw() -> None:
     try:
         st.rerun(scope="fragment")
     except StreamlitAPIException:  # this is a run of the whole page
@@ -145,11 +165,15 @@ def _draw(
     settings: Settings,
     tile_px: int,
     unjudged: list[tuple[Recipe, State]],
+    unfinished: list[tuple[Recipe, DeltaGenerator]],
 ) -> bool:
-    """Draw scores and masks of a slot; return whether a dialog was opened. Masks without quality go to `unjudged`."""
+    """Draw scores and masks of a slot; return whether a dialog was opened.
+
+    Masks without quality go to `unjudged`, and recipes that are drafts to `unfinished`, with a place for the progress.
+    """
     with places.scores:
         try:
-            state = column.fit(place, slot, recipe, places.masks)
+            fitted = column.fit(place, slot, recipe, places.masks)
         except ValueError as error:
             if not find_method(recipe.method).learns_from_corrections:
                 st.error(escaped(str(error)), icon=":material/error:")
@@ -160,12 +184,15 @@ def _draw(
             if clicked:
                 open_test_image(place, clicked, recipe, {}, settings)
             return bool(clicked)
+    state = fitted.state
     with places.panel:
         column.fit_panel(place, slot, recipe, state)
     with places.scores:
         choice = auto_choice(state)
         if choice is not None:
-            st.markdown(f":material/auto_awesome: {escaped(choice.sentence)}")
+            st.markdown(f":material/auto_awesome: {escaped(choice.sentence)}", help=escaped(choice.details))
+        if not fitted.final:
+            unfinished.append((recipe, st.empty()))
         previews = column.draw_previews(place, recipe, state, settings, st.empty(), judged=False)
         outcome = column.show_outcome(place, recipe, previews, settings)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -185,7 +212,7 @@ def _draw(
     return start or save or bool(clicked)
 
 
-@st.dialog("Make masks for all images", icon=":material/auto_fix_high:")
+@st.dialog("Make masks for all images", icon=":material/auto_fix_high:", on_dismiss="rerun")
 def label_dataset(place: Workplace, recipe: Recipe, state: State, expected_s: float | None) -> None:
     """Ask for a name, save the recipe with its fitted state, and start the job."""
     with resources.database().reading() as session:
