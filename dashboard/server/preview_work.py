@@ -24,6 +24,7 @@ from engine.imaging.metrics import ThresholdCounts
 from engine.labelling import base
 from engine.labelling.base import LabelParams, draw_mask, find_method, fit_state, look_at, shrink, values_for
 from engine.labelling.feature_cache import FeatureCache
+from engine.labelling.mask_shapes import MaskShape, mask_shape
 from engine.labelling.quality import Quality, assess
 from engine.prediction.correct_next import doubtful_spot
 from engine.store.base import StoredFile
@@ -79,6 +80,8 @@ class Preview:
     class_counts: tuple[ThresholdCounts, ...] = ()
     doubt: Doubt | None = None
     """Of a method that learns from corrections: where to correct next."""
+    shape: MaskShape | None = None
+    """Of the mask at the threshold 0.5."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,8 @@ def draw(task: Task) -> tuple[Preview, Picture | None]:
         return replace(task.drawn, seconds=task.drawn.seconds + seconds, quality=quality), kept
     levels = metrics.probability_to_u8(probability)
     counts = None if picture.truth is None else metrics.threshold_counts(*picture.truth.beside(levels))
-    preview = Preview(codec.encode_png(levels), counts, seconds, quality=quality)
+    shape = mask_shape(metrics.to_mask(levels, 0.5))
+    preview = Preview(codec.encode_png(levels), counts, seconds, quality=quality, shape=shape)
     if drawn and drawn.classes is not None:
         each = _class_counts(levels, drawn.classes, picture.truth, class_maps.class_count(task.source.lookup))
         preview = replace(preview, classes=codec.encode_png(drawn.classes), class_counts=each)

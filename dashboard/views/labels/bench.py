@@ -12,6 +12,7 @@ from streamlit.errors import StreamlitAPIException
 from dashboard.access import rights
 from dashboard.facts import recipes
 from dashboard.facts.auto_choice import auto_choice
+from dashboard.facts.mask_doubts import mask_doubt
 from dashboard.facts.recipes import SLOTS, Recipe
 from dashboard.facts.wording import count, duration, escaped
 from dashboard.server import resources
@@ -194,6 +195,8 @@ def _draw(
         if not fitted.final:
             unfinished.append((recipe, st.empty()))
         previews = column.draw_previews(place, recipe, state, settings, st.empty(), judged=False)
+        if doubt := mask_doubt(preview.shape for preview in previews):
+            st.warning(doubt, icon=":material/visibility:")
         outcome = column.show_outcome(place, recipe, previews, settings)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             label = f"Make masks for all {count(place.images, 'image')}"
