@@ -59,9 +59,7 @@ def doubt_of(shapes: Sequence[MaskShape]) -> Doubt | None:
     drawn = [shape for shape in shapes if shape.area > 0]
     if len(drawn) < LEAST_MASKS:
         return None
-    area, border = (
-        float(np.median(values)) for values in zip(*((each.area, each.border) for each in drawn), strict=True)
-    )
+    area, border = (float(np.median([getattr(shape, name) for shape in drawn])) for name in ("area", "border"))
     if _sameness(drawn) >= SAME:
         return Doubt("same", area)
     if area >= MOST:
