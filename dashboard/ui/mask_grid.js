@@ -90,7 +90,7 @@ class Grid {
     tile.badge.hidden = !content.badge;
     tile.badge.dataset.tone = content.tone;
     tile.element.classList.toggle("selected", content.id === settings.selected);
-    tile.element.setAttribute("aria-label", [content.title, content.badge, content.subtitle].filter(Boolean).join(", "));
+    tile.element.classList.toggle("left-out", content.left_out);
     if (settings.selectable) tile.element.setAttribute("aria-pressed", String(content.id === settings.selected));
     tile.element.disabled = !settings.selectable;
   }

@@ -32,7 +32,7 @@ class Tile:
     Where a network tells several classes apart, `classes`, `reference_classes` and `teacher_classes` are URLs of 8-bit
     class numbers: a pixel of the mask, reference or teacher has the colour of its class. Without a `reference`,
     `reference_classes` says by itself which pixels are background (0). Errors have classes on both sides, or on none.
-    `teacher` is shown only side by side, between image and mask.
+    `teacher` is shown only side by side, between image and mask. A tile that is `left_out` is grey and struck through.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Tile:
     classes: str | None = None
     reference_classes: str | None = None
     teacher_classes: str | None = None
+    left_out: bool = False
 
 
 def mask_grid(
@@ -63,6 +64,8 @@ def mask_grid(
     error_words: tuple[str, str, str] | None = None,
     only_class: int | None = None,
     class_colours: Sequence[str] = (),
+    mask_colour: str = palette.MASK,
+    dims: bool = False,
     follows: Mapping[str, str] | None = None,
 ) -> str | None:
     """Draw the grid; return the id of the tile that was just clicked, on that rerun only, else None.
@@ -78,6 +81,8 @@ def mask_grid(
             truth.
         only_class: show this class of the tiles' class numbers alone.
         class_colours: of the class numbers, background first, in place of the palette's.
+        mask_colour: of masks without classes.
+        dims: whether the image is darkened where there is no mask, in modes "fill" and "outline".
         follows: on the page of a training run, `Page.follows`: masks of new epochs are then loaded automatically.
     """
     data = {
@@ -92,8 +97,9 @@ def mask_grid(
             "selectable": selectable,
             "error_words": error_words,
             "only_class": only_class,
+            "dims": dims,
         },
-        "colours": palette.overlay(class_colours),
+        "colours": palette.overlay(class_colours, mask_colour),
         "follows": follows,
     }
     return _render(key=key, data=data, on_chosen_change=_noop).chosen

@@ -76,15 +76,35 @@ function listenToKeys(viewer, element) {
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const actions = {
     "+": () => viewer.zoomBy(ZOOM_STEP), "=": () => viewer.zoomBy(ZOOM_STEP), "-": () => viewer.zoomBy(1 / ZOOM_STEP),
-    0: () => viewer.reset(), 1: () => viewer.zoomTo(1),
+    0: () => viewer.reset(), 1: () => viewer.zoomTo(1), m: () => viewer.brush || viewer.tools.hide(),
   };
   element.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest(".handle")) return;
     const step = steps[event.key];
+    if (step && !event.shiftKey && viewer.view.zoom === 1 && !viewer.brush) return; // for stepByArrows
     const act = step ? () => (event.shiftKey ? viewer.moveCursor(...step) : viewer.moveView(...step)) : actions[event.key];
     if (!act) return;
     event.preventDefault();
     event.stopPropagation();
     act();
   });
+}
+
+// Let the left and right arrow press the buttons of step_buttons.py, wherever they have no other meaning. Returns a
+// function that ends this.
+function stepByArrows(viewer) {
+  const keys = { ArrowLeft: "P", ArrowRight: "N" };
+  const taken = "input, select, textarea, summary, [contenteditable], [role=slider], [role=radio], [role=tab], [role=radiogroup] *";
+  const listen = (event) => {
+    const key = keys[event.key];
+    const modified = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+    if (!key || modified || event.defaultPrevented || viewer.brush || viewer.view.zoom > 1) return;
+    if (!viewer.root.isConnected || event.composedPath()[0].closest?.(taken)) return;
+    event.preventDefault();
+    for (const type of ["keydown", "keyup"]) {
+      document.dispatchEvent(new KeyboardEvent(type, { key: key.toLowerCase(), code: `Key${key}`, bubbles: true }));
+    }
+  };
+  document.addEventListener("keydown", listen);
+  return () => document.removeEventListener("keydown", listen);
 }
