@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import runs
-from db.models import Image, Job, Run
+from db import datasets, runs
+from db.models import Job, Run
 from engine.core.parameters import ParameterError, parse
 from engine.core.run_config import RunConfig
 from engine.network.framing import Shape
@@ -33,7 +31,7 @@ def history(session: Session) -> tuple[PastTraining, ...]:
     hardware = [_hardware(run) for run, _ in found]
     here = [pair for pair, own in zip(found, hardware, strict=True) if own == hardware[0]]
     splits = runs.split_counts(session, [run.id for run, _ in here])
-    shapes = {dataset_id: _shapes(session, dataset_id) for dataset_id in {run.dataset_id for run, _ in here}}
+    shapes = {dataset_id: datasets.shapes(session, dataset_id) for dataset_id in {run.dataset_id for run, _ in here}}
     past = (_past(run, job, splits.get(run.id, {}), shapes[run.dataset_id]) for run, job in here)
     return tuple(each for each in past if each is not None)
 
@@ -69,10 +67,3 @@ def _past(run: Run, job: Job, split: dict[str, int], shapes: dict[Shape, int]) -
 def _hardware(run: Run) -> tuple[Any, ...]:
     known = run.details.get("hardware") or {}
     return tuple(known.get("devices", ())), known.get("cpu"), known.get("threads")
-
-
-def _shapes(session: Session, dataset_id: str) -> dict[Shape, int]:
-    return Counter(
-        (height, width)
-        for height, width in session.execute(select(Image.height, Image.width).where(Image.dataset_id == dataset_id))
-    )

@@ -66,8 +66,8 @@ class Preview:
 
     `classes` is the most likely class of each pixel as PNG, empty where the recipe knows foreground alone;
     `class_counts` is the overlap of each class with truth, where that has several, too.
-    `seconds` to draw it, and to judge it where it has a quality, are those of a processor, so that what else runs on
-    the machine does not count.
+    `seconds` to draw it, and `judged_s` to judge it where it has a quality, are those of a processor, so that what else
+    runs on the machine does not count.
     `error` is a sentence, and `png` then empty, where the method could not draw this picture.
     """
 
@@ -82,6 +82,7 @@ class Preview:
     """Of a method that learns from corrections: where to correct next."""
     shape: MaskShape | None = None
     """Of the mask at the threshold 0.5."""
+    judged_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -219,17 +220,19 @@ def draw(task: Task) -> tuple[Preview, Picture | None]:
         else:
             drawn = draw_mask(method, picture.image, task.params, task.seed, task.state, task.source.cache)
             probability = task.source.left_out.cleared(drawn.probability)
+        drawn_at = time.process_time()
         quality = assess(picture.image, probability, mask) if task.judged else None
-        seconds = time.process_time() - started
+        judged_s = time.process_time() - drawn_at
     except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
         return failed(str(error) or type(error).__name__), None
     kept = None if task.picture else picture
     if task.drawn:
-        return replace(task.drawn, seconds=task.drawn.seconds + seconds, quality=quality), kept
+        return replace(task.drawn, judged_s=judged_s, quality=quality), kept
     levels = metrics.probability_to_u8(probability)
     counts = None if picture.truth is None else metrics.threshold_counts(*picture.truth.beside(levels))
     shape = mask_shape(metrics.to_mask(levels, 0.5))
-    preview = Preview(codec.encode_png(levels), counts, seconds, quality=quality, shape=shape)
+    seconds = drawn_at - started
+    preview = Preview(codec.encode_png(levels), counts, seconds, quality=quality, shape=shape, judged_s=judged_s)
     if drawn and drawn.classes is not None:
         each = _class_counts(levels, drawn.classes, picture.truth, class_maps.class_count(task.source.lookup))
         preview = replace(preview, classes=codec.encode_png(drawn.classes), class_counts=each)
