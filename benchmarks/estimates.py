@@ -58,8 +58,8 @@ def imported(folder: Path, images: int, root: Path) -> Iterator[Installation]:
     for path in sorted((folder / "images").iterdir())[:images]:
         shutil.copy(path, pictures)
     engine(root, "import", str(pictures), "--name", "Photos")
-    settings = Settings(data_root=root)
-    yield Installation(settings, Database(settings.database_url), LocalStore(root))
+    settings = Settings(data_root=root, database_url="")
+    yield Installation(settings, Database(settings.resolved_database_url), LocalStore(root))
 
 
 @app.command()
@@ -103,7 +103,7 @@ def _label(installation: Installation, name: str) -> dict[str, Any]:
     said = labels.outcome(place, params, previews, threshold=0.5, limit_px=None, cores=os.cpu_count() or 1)
     assert said.whole_dataset_s is not None
     with installation.database.writing() as session:
-        recipe = name, params.model_dump(), labels.SEED, VERSION
+        recipe = name, params.model_dump(mode="json"), labels.SEED, VERSION
         _, job = submissions.submit_label(session, place.dataset_id, name, *recipe, state=state)
     return _worked(installation, f"masks, {method.title}", job.id, said.whole_dataset_s, "previews")
 
