@@ -46,7 +46,7 @@ CANDIDATES = (
     Candidate("saliency"),
     Candidate("threshold"),
     Candidate(
-        "threshold", {"ground": "uneven", "level": "minimum_error"}, "Threshold (rare objects on an uneven background)"
+        "threshold", {"ground": "uneven", "level": "minimum_error"}, "Rare objects on an uneven background (threshold)"
     ),
     Candidate("lines", look_side_px=THIN_LOOK_SIDE_PX),
     Candidate("surface", handicap=0.15),
