@@ -66,6 +66,7 @@ class Preview:
 
     `classes` is the most likely class of each pixel as PNG, empty where the recipe knows foreground alone;
     `class_counts` is the overlap of each class with truth, where that has several, too.
+    `clusters` is the cluster of each pixel as PNG, of a method whose clusters a person ticks.
     `seconds` to draw it, and `judged_s` to judge it where it has a quality, are those of a processor, so that what else
     runs on the machine does not count.
     `error` is a sentence, and `png` then empty, where the method could not draw this picture.
@@ -77,6 +78,7 @@ class Preview:
     error: str = ""
     quality: Quality | None = None
     classes: bytes = b""
+    clusters: bytes = b""
     class_counts: tuple[ThresholdCounts, ...] = ()
     doubt: Doubt | None = None
     """Of a method that learns from corrections: where to correct next."""
@@ -236,6 +238,9 @@ def draw(task: Task) -> tuple[Preview, Picture | None]:
     if drawn and drawn.classes is not None:
         each = _class_counts(levels, drawn.classes, picture.truth, class_maps.class_count(task.source.lookup))
         preview = replace(preview, classes=codec.encode_png(drawn.classes), class_counts=each)
+    if drawn and method.clusters is not None:
+        numbers = base.cluster_map(method, picture.image, task.params, task.seed, task.state)
+        preview = replace(preview, clusters=b"" if numbers is None else codec.encode_png(numbers))
     if drawn and method.learns_from_corrections:
         preview = replace(preview, doubt=_doubt(task.source.left_out.cleared(drawn.doubt)))
     return preview, kept

@@ -229,7 +229,9 @@ class PreviewPool:
             self._pictures.keep((task.source, task.params.longest_side_px), loaded, loaded.bytes)
         if not preview.error:
             doubt = len(preview.doubt.png) if preview.doubt else 0
-            self._drawn.keep(task.key, preview, len(preview.png) + len(preview.classes) + doubt + 2048)
+            self._drawn.keep(
+                task.key, preview, len(preview.png) + len(preview.classes) + len(preview.clusters) + doubt + 2048
+            )
         return preview
 
     def close(self) -> None:

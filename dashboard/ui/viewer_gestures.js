@@ -93,17 +93,14 @@ function listenToKeys(viewer, element) {
 // Let the left and right arrow press the buttons of step_buttons.py, wherever they have no other meaning. Returns a
 // function that ends this.
 function stepByArrows(viewer) {
-  const keys = { ArrowLeft: "P", ArrowRight: "N" };
-  const taken = "input, select, textarea, summary, [contenteditable], [role=slider], [role=radio], [role=tab], [role=radiogroup] *";
+  const targets = { ArrowLeft: "previous", ArrowRight: "next" };
+  const taken = "input, select, textarea, summary, [contenteditable], [role=slider], [role=radio], [role=tab]";
   const listen = (event) => {
-    const key = keys[event.key];
     const modified = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
-    if (!key || modified || event.defaultPrevented || viewer.brush || viewer.view.zoom > 1) return;
-    if (!viewer.root.isConnected || event.composedPath()[0].closest?.(taken)) return;
+    if (!(event.key in targets) || modified || event.defaultPrevented || viewer.brush || viewer.view.zoom > 1) return;
+    if (event.composedPath()[0].closest?.(taken)) return;
     event.preventDefault();
-    for (const type of ["keydown", "keyup"]) {
-      document.dispatchEvent(new KeyboardEvent(type, { key: key.toLowerCase(), code: `Key${key}`, bubbles: true }));
-    }
+    document.querySelector(`[class*="st-key-step-${targets[event.key]}-"] button:enabled`)?.click();
   };
   document.addEventListener("keydown", listen);
   return () => document.removeEventListener("keydown", listen);

@@ -63,6 +63,9 @@ class Method:
 
     `label` may return a pair: the above, and how much each pixel is in doubt, float32 (H, W) in [0, 1].
 
+    A method whose clusters a person ticks says by `clusters`, which takes the arguments of `label`, to which cluster
+    each pixel belongs: integers (H, W).
+
     A method that learns which classes there are says by `classes(state)` how many; others have `params.classes`.
 
     If fitting takes long because of `look`, `draft(looks, params, rng)` gives a preliminary state from the looks at a
@@ -84,6 +87,7 @@ class Method:
     caches_features: bool = False
     look_depends_on: Callable[..., str] | None = None
     classes: Callable[[dict[str, Any]], int] | None = None
+    clusters: Callable[..., np.ndarray] | None = None
     chosen: Callable[..., tuple[str, LabelParams, dict[str, Any] | None]] | None = None
     summary: str = ""
 
@@ -261,6 +265,23 @@ def draw_mask(
         class_maps.most_likely(values, shape) if count > 1 else None,
         1 - np.abs(2 * probability - 1) if doubt is None else _enlarged(doubt, shape),
     )
+
+
+def cluster_map(
+    method: Method, image: np.ndarray, params: LabelParams, seed: int, state: dict[str, Any] | None = None
+) -> np.ndarray | None:
+    """Return the cluster of each pixel of a uint8 RGB image (H, W, 3) as uint8 (H, W); None without clusters to tick.
+
+    The arguments are those of `draw_mask`.
+    """
+    if method.clusters is None:
+        return None
+    working = shrink(image, params.longest_side_px)
+    rng = np.random.default_rng([seed, fingerprint(working)])
+    with _blas().limit(limits=1):
+        found = method.clusters(working, params, rng, *([] if method.fit is None else [state]))
+    height, width = image.shape[:2]
+    return cv2.resize(found.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
 
 
 def _enlarged(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

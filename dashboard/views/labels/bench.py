@@ -43,6 +43,11 @@ from engine.labelling.base import find_method
 PAUSE_S = 0.3
 SLIDERS_PX = 250
 TILE_PX = {1: 200, 2: 150, 3: 130}
+# The masks stay in sight however long the controls beside them are.
+STICKY = """<style>@media (min-width: 900px) and (min-height: 700px) {
+  [data-testid="stColumn"]:has(.st-key-labels-sight) > div { height: 100%; }
+  [data-testid="stLayoutWrapper"]:has(> .st-key-labels-sight) { position: sticky; top: 4.5rem; }
+}</style>"""
 JUDGED = "labels-judged"
 
 
@@ -171,7 +176,8 @@ def _columns(slots: int) -> list[tuple[DeltaGenerator, DeltaGenerator, DeltaGene
     """
     if slots == 1:
         left, right = st.columns([2, 5], gap="medium")
-        with right:
+        st.html(STICKY)
+        with right, st.container(key="labels-sight"):
             return [(left, st.container(), st.container(), st.container())]
     rows = [st.columns(slots, gap="medium") for _ in range(4)]
     return list(zip(*rows, strict=True))
@@ -226,7 +232,9 @@ def _draw(
             st.warning(doubt, icon=":material/visibility:")
     outcome = column.outcome_of(place, recipe, previews, settings, limit_px)
     with places.masks:
-        clicked, drawn.shown[slot] = column.show_masks(place, slot, recipe, previews, outcome, settings, TILE_PX[slots])
+        clicked, drawn.shown[slot] = column.show_masks(
+            place, slot, recipe, state, previews, outcome, settings, TILE_PX[slots]
+        )
     if clicked:
         drawn.clicked = slot, clicked
     with places.scores:

@@ -19,7 +19,7 @@ from dashboard.facts.wording import count, duration, escaped, score, time_left
 from dashboard.server import resources
 from dashboard.server.previews import Fitted, Preview, Source
 from dashboard.ui.form import Form, params_form
-from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.mask_grid import Mode, Ticks, Tile, mask_grid
 from dashboard.ui.overlay_choice import OverlayLook
 from dashboard.ui.pictures import class_legend
 from dashboard.views.labels import cluster_facts as clusters
@@ -29,6 +29,7 @@ from dashboard.views.labels.facts import SEED, MaskClasses, Outcome, ProbeImage,
 from dashboard.views.labels.recipe_slots import note_on, open_beside, remember, set_ticks, with_ticks
 from db.actors import Role
 from engine.labelling.base import LabelParams, find_method, methods
+from engine.labelling.ticks import read_ticks
 
 PATIENCE_S = 0.4
 
@@ -175,6 +176,7 @@ def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: State) -> None
     cluster_panel(
         rows,
         key=f"labels-{slot}-clusters",
+        group=f"labels-{slot}",
         clustering=clusters.clustering_key(recipe, place.dataset_id),
         classes=clusters.class_choice(place.classes, recipe.params.classes),
         tick=lambda ticks: set_ticks(slot, clusters.ticks_or_proposal(ticks, state)),
@@ -293,6 +295,7 @@ def show_masks(
     place: Workplace,
     slot: str,
     recipe: Recipe,
+    state: State,
     previews: list[Preview],
     outcome: Outcome,
     settings: Settings,
@@ -316,6 +319,7 @@ def show_masks(
             tone="bad" if preview.error else "neutral",
             classes=urls.preview(kept.put(preview.classes)) if preview.classes and by_class else None,
             reference_classes=numbers,
+            clusters=urls.preview(kept.put(preview.clusters)) if preview.clusters else None,
         )
         for image, preview, (reference, numbers), (quality, dice, unclear) in zip(
             place.probe, previews, truths, scores, strict=True
@@ -324,9 +328,18 @@ def show_masks(
     clicked = mask_grid(
         tiles, key=f"labels-grid-{slot}", mode=settings.mode, threshold=settings.threshold, opacity=settings.opacity,
         tile_px=tile_px, aspect=place.aspect, class_colours=classes.colours, mask_colour=settings.look.colour,
-        dims=settings.look.dims,
+        dims=settings.look.dims, ticks=_ticks_of(slot, recipe, state),
     )  # fmt: skip
     return clicked, Shown(recipe, {tile.id: tile for tile in tiles}, classes)
+
+
+def _ticks_of(slot: str, recipe: Recipe, state: State) -> Ticks | None:
+    if not clusters.takes_ticks(recipe.method):
+        return None
+    ticked = getattr(recipe.params, recipes.TICKED)
+    by_rule = state is None and not ticked
+    now = None if by_rule else clusters.ticked_clusters(ticked, state) if state else read_ticks(ticked)
+    return Ticks(f"labels-{slot}", now)
 
 
 def _subtitle(quality: float | None, dice: float | None) -> str:
