@@ -23,6 +23,20 @@ TICKED = "ticked"
 numbers are valid only for the dataset on which they were ticked."""
 
 
+MAIN = {
+    "auto": (),
+    "dataset_clusters": ("clusters",),
+    "gaussian_mixture": ("foreground", "clusters"),
+    "lines": ("lines", "strength"),
+    "normalised_cut": ("foreground", "groups"),
+    "saliency": ("strictness",),
+    "strokes": (),
+    "surface": ("agreement", "least_area_percent"),
+    "threshold": ("foreground", "offset"),
+}
+"""The parameters of a method that decide most, shown first; of other methods the first two after the size."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A method and its parameters: tuned on the Masks page, and saved with the masks of a mask set."""
@@ -97,6 +111,13 @@ def describe_stored(method: str, values: dict[str, Any]) -> tuple[Recipe | None,
 def default_recipe() -> Recipe:
     """Return the default method with its defaults."""
     return Recipe(DEFAULT_METHOD, find_method(DEFAULT_METHOD).params())
+
+
+def main_parameters(method: str) -> tuple[str, ...]:
+    """Return the names of the parameters that are always shown; the others of the method are folded."""
+    fields = find_method(method).params.model_fields
+    usual = [name for name in fields if name not in (*LabelParams.model_fields, TICKED)][:2]
+    return tuple(name for name in MAIN.get(method, usual) if name in fields)
 
 
 def method_order() -> list[str]:

@@ -20,6 +20,9 @@ SUBFOLDERS = {
 }
 """Folders inside the folder of a row, of images or, `features`, of a cache; each may have `EXPORTS` as well."""
 
+FITTED = "fitted"
+"""The folder in a dataset's cache of what methods took long to learn of it."""
+
 BEST_MODEL = "best.keras"
 WORKERS_LOG = "workers.log"
 """Written by workers between jobs, beside the logs of the jobs."""
@@ -106,6 +109,11 @@ def features_folder(dataset_id: str) -> str:
 def features_key(dataset_id: str, settings: str, image: str) -> str:
     """What a label method computed of an image with some settings; both are digests in hexadecimal digits."""
     return checked(f"{features_folder(dataset_id)}/{settings}/{image}.npz")
+
+
+def fitted_key(dataset_id: str, fitted_to: str) -> str:
+    """What a label method learned of the images, JSON; `fitted_to` is a digest of all that it depends on."""
+    return checked(f"{features_folder(dataset_id)}/{FITTED}/{fitted_to}.json")
 
 
 def label_folder(label_set_id: str) -> str:
