@@ -22,7 +22,7 @@ from engine.cli.reading_options import Channels, Pages
 from engine.cli.run_report import against, class_names, run_result, validation
 from engine.core.filenames import safe_stems
 from engine.core.parameters import ParameterError, from_assignments, parse
-from engine.core.run_config import DEFAULT_PRESET, PRESETS, config_from
+from engine.core.run_config import PRESETS, config_from
 from engine.core.settings import Settings, settings
 from engine.datasets.corrections import laid_over
 from engine.datasets.left_out import cleared_masks
@@ -31,6 +31,7 @@ from engine.imaging import class_maps, codec
 from engine.imaging.left_out import LeftOut
 from engine.labelling import recipe_file
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
+from engine.network.pretrained import default_preset
 from engine.prediction.refine_masks import Refine
 from engine.prediction.score import score as score_folders
 from engine.store import keys as stored
@@ -193,7 +194,10 @@ def train(
     dataset: str,
     labels: TrainLabels = None,
     truth: TrainTruth = False,
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = DEFAULT_PRESET,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(PRESETS)}.  [default: encoder if there are weights for it, else fast]"),
+    ] = None,
     no_corrections: Annotated[
         bool, typer.Option("--no-corrections", help="Leave out what people corrected in the dataset.")
     ] = False,
@@ -204,8 +208,9 @@ def train(
     """Train a U-Net on a mask set or on truth, and predict the dataset with it."""
     require_one_source(labels, truth)
     given = from_assignments([*(param or []), *(["data.corrections=false"] if no_corrections else [])])
-    config = config_from(preset, given)
     installation = Installation()
+    preset = preset or default_preset(installation.files)
+    config = config_from(preset, given)
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None

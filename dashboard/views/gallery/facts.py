@@ -32,7 +32,7 @@ class Source:
     `classes` are the names of the classes that the run tells apart, background first; empty for foreground alone.
     `truth_in_classes` says whether truth has them, too, as for `runs.truth_in_classes`; `label_in_classes` whether
     pseudo-labels do.
-    `weights` is like "encoder weights: ImageNet" for a pretrained network, else empty.
+    `weights` is like "ImageNet weights" for a pretrained network, else empty.
     """
 
     run_id: str
@@ -293,7 +293,7 @@ def _class_scores(table: ScoreTable, row: int) -> tuple[ClassScore, ...]:
 class MaskOrigin:
     """What produced the masks of a prediction set, in words, and its classes.
 
-    `network` is like "preset balanced · best epoch 12 · encoder weights: ImageNet", `prediction` like "averaged over
+    `network` is like "preset balanced · best epoch 12 · ImageNet weights", `prediction` like "averaged over
     flips", `recipe` like "K-means: clusters 6" and empty for a run trained on truth. `classes` are the dataset's names
     by class index, 0 the background; empty without truth.
     """

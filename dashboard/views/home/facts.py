@@ -45,7 +45,7 @@ class Work:
 class RecentRun:
     """One recent run. `dice_against` names what the validation images' `best_dice` was measured against.
 
-    `weights` is a text such as "encoder weights: ImageNet" if the network was pretrained, else empty.
+    `weights` is a text such as "ImageNet weights" if the network was pretrained, else empty.
     """
 
     id: str
