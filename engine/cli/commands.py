@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.orm import Session
 
 from db import corrections, datasets, recipes, runs, submissions
 from db.actors import COMMAND_LINE
 from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
-from db.names import by_id_or_name, free_name
+from db.names import by_id_or_name, counted_name, default_name, free_name, run_parts
 from db.session import Database
 from engine import VERSION
 from engine.cli.following import follow
@@ -147,7 +148,7 @@ def label(
         label_set, job = submissions.submit_label(
             session,
             row.id,
-            free_name(session, LabelSet, name or f"{row.name} {method}"),
+            _name(session, LabelSet, name, row.name, method),
             method,
             params.model_dump(mode="json"),
             seed,
@@ -189,6 +190,10 @@ def _chosen_recipe(method: str | None, recipe: Path | None, values: dict[str, An
     return method, parse(find_method(method).params, params | values)
 
 
+def _name(session: Session, model: Any, given: str | None, *parts: str) -> str:
+    return free_name(session, model, given) if given else counted_name(session, model, default_name(*parts))
+
+
 @app.command()
 def train(
     dataset: str,
@@ -214,12 +219,12 @@ def train(
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
-        wish = name or f"{label_set.name if label_set else f'{row.name} truth'} {preset}"
+        parts = run_parts(row.name, label_set.name if label_set else "truth")
         run, job = submissions.submit_train(
             session,
             row.id,
             label_set.id if label_set else None,
-            free_name(session, Run, wish),
+            _name(session, Run, name, *parts, preset),
             preset,
             config.model_dump(mode="json"),
             VERSION,

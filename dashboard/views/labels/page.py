@@ -6,9 +6,9 @@ from dashboard.access import rights
 from dashboard.server import resources
 from dashboard.server.previews import PREVIEW_PX
 from dashboard.ui.mask_grid import MODES
+from dashboard.ui.pretrained import pretrained_state
 from dashboard.ui.status import empty_state
 from dashboard.views.labels import facts as labels
-from dashboard.views.labels.backbone_block import backbone_block
 from dashboard.views.labels.bench import bench
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_sets import ADDRESS, stored_label_sets
@@ -96,7 +96,7 @@ slots = open_slots()
 # The bench is first on the page and drawn last: nothing else waits for it.
 st.session_state[STROKES_SHOWN] = uses_strokes(slots)
 if uses_strokes(slots):
-    backbone_block()
+    pretrained_state("Without pretrained weights strokes learn colour and texture only, and need more of them.")
 bench_place = st.container()
 cards = stored_label_sets(current, load_recipe, shown.threshold)
 browse_masks(current, cards, shown)
