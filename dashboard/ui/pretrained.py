@@ -14,6 +14,7 @@ from dashboard.server import resources
 from dashboard.ui.job_panel import job_panel
 from dashboard.ui.uploader import Upload, forget_upload, uploader
 from db import submissions
+from db.actors import Role
 from db.columns import utc_now
 from db.models import Job, JobKind
 from engine.network import pretrained
@@ -43,7 +44,7 @@ def pretrained_offer() -> bool:
         Whether anything was drawn.
     """
     files = resources.artifacts()
-    if pretrained.installed(files):
+    if pretrained.installed(files) or not rights.may(Role.EDITOR):
         return False
     asked = pretrained.declined(files)
     at_work = _getting(only_at_work=asked)

@@ -85,7 +85,9 @@ def test_the_preview_draws_classes_in_the_colours_that_people_chose(installation
         entries = [entry | ({"colour": "#123456"} if entry["name"] == "pan" else {}) for entry in plates.classes]
         datasets.set_classes(session, plates.id, entries, list(plates.lookup))
     drawn = []
-    monkeypatch.setattr("dashboard.ui.mask_grid.mask_grid", lambda tiles, **given: drawn.append((tiles, given)))
+    monkeypatch.setattr(
+        "dashboard.views.train.preview_panel.mask_grid", lambda tiles, **given: drawn.append((tiles, given))
+    )
     app = open_page(PAGE)
     assert not app.exception
     tiles, given = drawn[-1]
@@ -294,7 +296,7 @@ def test_objects_too_small_for_the_network_and_truth_that_is_all_foreground_are_
 
 def test_classes_are_told_apart_or_merged(installation, open_page, submitted):
     add_eggs_and_pans(installation, 10)
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     assert not app.exception
     assert "It tells **2 classes** apart: egg, pan." in texts(app)
     (field,) = [box for box in app.selectbox if box.label == "Classes"]
@@ -303,7 +305,7 @@ def test_classes_are_told_apart_or_merged(installation, open_page, submitted):
     (run,) = stored_runs(installation)
     assert run.config["model"]["classes"] == 2 and [entry["name"] for entry in run.classes][1:] == ["egg", "pan"]
 
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     next(box for box in app.selectbox if box.label == "Classes").set_value(1).run()
     assert not app.exception
     assert app.query_params["p"] == "model.classes=1"
@@ -315,7 +317,7 @@ def test_classes_are_told_apart_or_merged(installation, open_page, submitted):
 
 def test_a_measurement_of_several_classes_belongs_to_these_settings(installation, open_page, submitted):
     add_eggs_and_pans(installation, 10)
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     app.button(key="measure-trial").click().run()
     assert not app.exception
     assert installation.job(submitted[0]).payload["config"]["model"]["classes"] == 2
