@@ -79,8 +79,8 @@ def encoder_weights(model: ModelParams) -> tuple[str, str]:
     if model.encoder_weights == pretrained.IMAGENET:
         where = "" if there else " They are downloaded once (9 MB) by the machine that trains."
         return (
-            "The encoder starts from ImageNet weights, which labels by people taught: the run is not label-free, and "
-            f"every score says so.{where}",
+            "ImageNet weights were learned from labels by people, so this run is not label-free, and every score says "
+            f"so.{where}",
             "",
         )
     if not there:

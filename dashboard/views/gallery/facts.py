@@ -22,7 +22,7 @@ from dashboard.views.gallery.suspicion import Signal, strongest
 from db import predictions, rounds, runs
 from db.models import Dataset, LabelSet, PredictionSet, Run
 from engine.imaging.class_colours import class_colours, with_present_colours
-from engine.training.run_details import weights_note
+from engine.training.run_details import weights_note, weights_origin
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Source:
     truth_changed: bool
     weights: str
     job: JobView | None
+    weights_origin: str = ""
+    """The file of these weights, for a tooltip."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         truth_changed=bool(dataset.truth_count) and list(dataset.lookup) != list(run.lookup),
         weights=weights_note(run.details),
         job=job_view(predictions.job_at_work(session, run), now, lost_after_s),
+        weights_origin=weights_origin(run.details),
     )
 
 
