@@ -46,7 +46,7 @@ def train(page: Page, address: str, dataset_id: str, teacher: str, name: str) ->
     field.wait_for()
     field.fill(name)
     field.press("Enter")
-    page.get_by_text("times that to train on it").wait_for()
+    page.get_by_text("on this machine").or_(page.get_by_text("for this machine")).first.wait_for()
     page.get_by_role("button", name="Start training").click()
     page.get_by_role("heading", name="Runs", exact=True).wait_for()
     masks_link(page).wait_for(timeout=WORK_MS)

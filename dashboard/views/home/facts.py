@@ -13,7 +13,7 @@ from dashboard.facts.jobs import JobView, job_view
 from db import jobs
 from db.columns import Base
 from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
-from engine.training.run_details import weights_note
+from engine.training.run_details import weights_note, weights_origin
 
 SAMPLE_NAME = "Sample scenes"
 RECENT = 5
@@ -45,7 +45,7 @@ class Work:
 class RecentRun:
     """One recent run. `dice_against` names what the validation images' `best_dice` was measured against.
 
-    `weights` is a text such as "encoder weights: ImageNet" if the network was pretrained, else empty.
+    `weights` is a text such as "ImageNet weights" if the network was pretrained, else empty.
     """
 
     id: str
@@ -56,6 +56,8 @@ class RecentRun:
     weights: str
     dice_against: Literal["truth", "pseudo-label"]
     created_at: datetime
+    weights_origin: str = ""
+    """The file of these weights, for a tooltip."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,7 @@ def _recent(session: Session, now: datetime, lost_after_s: float) -> tuple[Recen
                 weights=weights_note(run.details),
                 dice_against="pseudo-label" if run.label_set_id else "truth",
                 created_at=run.created_at,
+                weights_origin=weights_origin(run.details),
             )
         )
     return tuple(recent)

@@ -113,7 +113,7 @@ def test_the_default_options_are_those_of_the_run_for_its_own_images(open_page, 
     at.segmented_control("predict-what").set_value("An existing dataset").run()
     assert at.toggle(f"predict-flips-{run_id}").value is True
     assert at.segmented_control(f"predict-refine-{run_id}").value == "guided_filter"
-    assert "encoder weights: ImageNet" in at.selectbox("predict-run").options[0]
+    assert "ImageNet weights" in at.selectbox("predict-run").options[0]
 
 
 def test_masks_with_uncertainty_maps_can_be_sorted_least_sure_first(open_page, installation):
