@@ -40,6 +40,11 @@ class Card:
         """Whether its import is queued or running."""
         return self.job is not None and self.job.at_work
 
+    @property
+    def failed(self) -> bool:
+        """Whether its latest import failed."""
+        return self.job is not None and self.job.status == "failed"
+
 
 @dataclass(frozen=True)
 class DatasetView:

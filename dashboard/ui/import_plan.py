@@ -25,7 +25,7 @@ def draw_import_plan(chosen: ChosenSource) -> ChosenSource | None:
     if chosen.source["kind"] == "sample":
         return chosen
     nothing = f"There is no image to import here ({chosen.words})."
-    return _draw(chosen, lambda source: import_plan(source, chosen.words), "truth", nothing)
+    return _draw(chosen, lambda source: import_plan(source, chosen.stamp), "truth", nothing)
 
 
 def draw_mask_plan(chosen: ChosenSource, images: Sequence[tuple[str, str]]) -> ChosenSource | None:
@@ -35,7 +35,7 @@ def draw_mask_plan(chosen: ChosenSource, images: Sequence[tuple[str, str]]) -> C
         f"No file is a mask of an image of this dataset. Masks have the names of their images, here {example}.png or "
         f"{example}_mask.png and so on. Rename them, choose others, or say below which is whose mask."
     )
-    return _draw(chosen, lambda source: mask_plan(source, chosen.words, images), "mask", nothing)
+    return _draw(chosen, lambda source: mask_plan(source, chosen.stamp, images), "mask", nothing)
 
 
 def _draw(
@@ -47,7 +47,7 @@ def _draw(
         st.error(wording.escaped(planned.error))
         return None
     facts = st.container()
-    if changes := _changes(planned, what, key=f"uses-{chosen.place}-{chosen.words}") if planned.uses else {}:
+    if changes := _changes(planned, what, key=f"uses-{chosen.place}-{chosen.stamp}") if planned.uses else {}:
         chosen = replace(chosen, source=chosen.source | {"belongs": changes})
         planned = plan_of(chosen.source)
     with facts:

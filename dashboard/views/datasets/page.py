@@ -16,12 +16,12 @@ from dashboard.ui import pictures, status
 from dashboard.ui.class_filter import choose_class
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.file_report import file_report
-from dashboard.ui.import_form import ChosenSource, source_form
+from dashboard.ui.import_form import source_form
 from dashboard.ui.import_plan import draw_import_plan
 from dashboard.ui.job_panel import job_panel
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.new_dataset import PAGE, new_dataset, start_import
 from dashboard.ui.paging import first_page, page_numbers
-from dashboard.ui.uploader import forget_upload
 from dashboard.ui.viewer import Pane, Reading, viewer
 from dashboard.views.datasets.audit_tab import audit_tab
 from dashboard.views.datasets.corrections_tab import corrections_tab
@@ -29,15 +29,25 @@ from dashboard.views.datasets.leave_out import leave_out_tab
 from dashboard.views.datasets.masks_form import masks_form
 from dashboard.views.datasets.truth_editor import truth_editor
 from dashboard.views.datasets.truth_removal import confirm_truth_removal
-from db import datasets, names, submissions
+from db import datasets, submissions
 from db.columns import utc_now
 from db.models import Dataset, Image
 from engine.datasets import truth
 from engine.imaging.class_maps import IGNORE
 from engine.store import keys as stored
 
-PAGE = "views/datasets/page.py"
 POLL_S = 2.0
+CARD_STYLE = """<style>
+[class*="st-key-card-"] {position: relative}
+[class*="st-key-open-"] button::after {content: ""; position: absolute; inset: 0; border-radius: 0.5rem}
+[class*="st-key-card-"]:has([class*="st-key-open-"] button:hover) {border-color: var(--st-primary-color)}
+[class*="st-key-open-"] button:focus-visible {outline: none; box-shadow: none}
+[class*="st-key-open-"] button:focus-visible::after {outline: 3px solid var(--st-primary-color); outline-offset: 2px}
+[class*="st-key-open-"] button > div {text-align: left}
+[class*="st-key-remove-"] {position: relative; z-index: 1}
+</style>"""
+"""The button with the name of a dataset covers the whole card, so that a click anywhere on it opens the dataset."""
+
 ADD = "Add images or masks"
 MODES: dict[str, Mode] = {"Fill": "fill", "Outline": "outline", "Images only": "image"}
 TRUTH_FILTERS: dict[str, facts.TruthFilter] = {"All": "all", "With truth": "with truth", "Without": "without truth"}
@@ -61,63 +71,27 @@ def size_of(dataset: Dataset) -> int:
     return stored_bytes(dataset.id, dataset.fingerprint)
 
 
-def start(job_id: str, dataset_id: str, words: str) -> None:
-    """Start a worker for a new import, and show its dataset."""
-    resources.launcher().submit(job_id)
-    forget_upload("import")
-    forget_upload("more")
-    st.toast(f"Importing {escaped(words)}.", icon=":material/upload:")
-    st.switch_page(PAGE, query_params={"dataset": dataset_id})
-
-
-def import_section() -> None:
-    if rights.only_looking("Importing"):
-        return
-    chosen = source_form(key="import", sample=True)
-    if chosen is None:
-        return
-    decided = draw_import_plan(chosen)
-    with resources.database().reading() as session:
-        proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    # The key follows the source, so that another folder or zip proposes its own name.
-    name = left.text_input("Name of the dataset", proposal, key=f"import-name-{chosen.place}", max_chars=200)
-    pressed = right.button(
-        "Import",
-        type="primary",
-        icon=":material/download:",
-        disabled=decided is None,
-        key="import-start",
-        width="stretch",
-    )
-    if pressed and decided:
-        import_new(name, decided)
-
-
-def import_new(name: str, chosen: ChosenSource) -> None:
-    try:
-        with resources.database().writing() as session:
-            dataset, job = submissions.submit_import(session, name, chosen.source)
-    except names.NameTaken as error:
-        st.error(escaped(str(error)))
-        return
-    start(job.id, dataset.id, chosen.words)
-
-
 def list_page() -> None:
+    cards = read_cards()
+    if cards and "import" in st.query_params:
+        import_page()
+        return
     st.title("Datasets")
     st.caption("A dataset is a set of images, with truth masks if you have some. Everything starts from one.")
-    cards = read_cards()
     if not cards:
-        status.empty_state(
-            "No images yet",
-            "Drop your images below, enter a folder, or try the sample set.",
-            icon=":material/photo_library:",
-        )
-    with st.expander("Import images", icon=":material/upload:", expanded=not cards):
-        import_section()
+        new_dataset()
+        return
+    if rights.button("Import images", type="primary", icon=":material/upload:", key="import-images"):
+        st.switch_page(PAGE, query_params={"import": "1"})
     active = any(card.active for card in cards)
     st.fragment(draw_cards, run_every=POLL_S if active else None)(active)
+
+
+def import_page() -> None:
+    if st.button("All datasets", icon=":material/arrow_back:", type="tertiary", key="back"):
+        st.switch_page(PAGE, query_params={})
+    st.title("Import images")
+    new_dataset()
 
 
 def read_cards() -> tuple[facts.Card, ...]:
@@ -129,25 +103,33 @@ def draw_cards(was_active: bool) -> None:
     cards = read_cards()
     if was_active and not any(card.active for card in cards):
         st.rerun()  # to stop polling
+    st.html(CARD_STYLE)
     grid = st.grid(min_column_width=300, gap="small")
     for card in cards:
-        with grid.container(border=True, key=f"card-{card.id}"):
+        with grid.container(border=True, key=f"card-{card.id}", gap="small"):
             draw_card(card)
 
 
 def draw_card(card: facts.Card) -> None:
-    pictures.thumbnails(card.thumbnails)
-    badge = status.badge_text(card.job.status) if card.job and card.job.status != "finished" else ""
-    st.markdown(f"**{escaped(card.name)}** {badge}")
+    if card.thumbnails or not card.failed:
+        pictures.thumbnails(card.thumbnails, height_px=96)
+    # Its area is the whole card (CARD_STYLE).
+    if st.button(f"**{escaped(card.name)}**", key=f"open-{card.id}", type="tertiary", on_click=first_page):
+        st.switch_page(PAGE, query_params={"dataset": card.id})
     truth = "no truth" if not card.truth else f"{card.truth:,} with truth"
-    st.caption(
-        f"{count(card.images, 'image').capitalize()} · {truth}  \n"
-        f"{size(card.size_bytes)} · {ago(card.created_at, utc_now())}"
-    )
+    badge = status.badge_text(card.job.status) if card.job and card.job.status != "finished" else ""
+    lines = [
+        f"{count(card.images, 'image').capitalize()} · {truth} {badge}",
+        f"{size(card.size_bytes)} · {ago(card.created_at, utc_now())}",
+    ]
+    if card.failed and not card.images:
+        lines = [f"{badge} {ago(card.created_at, utc_now())}", escaped(card.job.error if card.job else "")]
+    st.caption("  \n".join(lines))
     if card.job and card.active:
         status.progress(card.job, "")
-    if st.button("Open", key=f"open-{card.id}", width="stretch", on_click=first_page):
-        st.switch_page(PAGE, query_params={"dataset": card.id})
+    if card.failed and not card.images and rights.button("Remove", icon=":material/delete:", key=f"remove-{card.id}"):
+        delete(card.id)
+        st.rerun()
 
 
 def detail_page(view: facts.DatasetView) -> None:
@@ -353,7 +335,7 @@ def add_images(view: facts.DatasetView) -> None:
         except datasets.InUse as error:
             st.error(escaped(str(error)))
             return
-        start(job.id, view.id, chosen.words)
+        start_import(job.id, view.id, chosen.words)
 
 
 @st.dialog("Delete this dataset?")
