@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.access import rights
 from dashboard.facts import wording
@@ -59,10 +60,13 @@ class ChosenSource:
         return str({key: value for key, value in self.source.items() if key not in ("reading", "ignored")})
 
 
-def source_form(*, key: str, sample: bool = False, masks: bool = False) -> ChosenSource | None:
+def source_form(
+    *, key: str, sample: bool = False, masks: bool = False, options: DeltaGenerator | None = None
+) -> ChosenSource | None:
     """Draw the choice; return it once it is complete, else None.
 
-    `masks`: the files are masks of images that are there, so there is no choice of channels and pages.
+    `masks`: the files are masks of images that are there, so there is no choice of channels and pages, which is drawn
+    into `options` if that is given.
     """
     server = [SERVER] if rights.may(Role.ADMIN) else []  # the app reads it with its own permissions
     places = [BROWSER, *server, *([SAMPLE] if sample else [])]
@@ -84,7 +88,8 @@ def source_form(*, key: str, sample: bool = False, masks: bool = False) -> Chose
     if chosen is None:
         st.caption(_MASKS_HELP if masks else _HELP)
         return None
-    reading = Reading() if masks else _reading(key)
+    with options or st.container():
+        reading = Reading() if masks else _reading(key)
     if reading is None:
         return None
     return replace(chosen, source=with_reading(chosen.source, reading))

@@ -22,10 +22,18 @@ def new_dataset(*, key: str = "import", sample: bool = True) -> None:
     """Draw the form; a started import opens the page of its dataset."""
     if rights.only_looking("Importing"):
         return
-    chosen = source_form(key=key, sample=sample)
-    if chosen is None:
-        return
-    decided = draw_import_plan(chosen)
+    # The button is right below the files, because nothing below it is required.
+    files, start, options = st.container(), st.container(), st.container()
+    with files:
+        chosen = source_form(key=key, sample=sample, options=options)
+        if chosen is None:
+            return
+        decided = draw_import_plan(chosen, options)
+    with start:
+        _name_and_start(key, chosen, decided)
+
+
+def _name_and_start(key: str, chosen: ChosenSource, decided: ChosenSource | None) -> None:
     with resources.database().reading() as session:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
     left, right = st.columns([4, 1], vertical_alignment="bottom")

@@ -28,7 +28,7 @@ class Uploader {
       </div>
       <div class="result" role="status"></div>
       <div class="chosen" hidden>
-        <div class="line"><strong class="text"></strong><button type="button" class="clear">Remove all</button></div>
+        <div class="line"><strong class="text" aria-live="polite"></strong><button type="button" class="clear">Remove all</button></div>
         <ul class="list"></ul>
       </div>`;
     this.part = (name) => root.querySelector(name);
@@ -98,7 +98,7 @@ class Uploader {
     this.part(".chosen").hidden = !files.length;
     this.part(".zone").classList.toggle("filled", files.length > 0);
     const more = total[0] - files.length;
-    this.part(".chosen .text").textContent = `${countText(total[0])}, ${sizeText(total[1])}`;
+    this.part(".chosen .text").textContent = `${countText(total[0])} uploaded, ${sizeText(total[1])}`;
     const rows = files.map(([name, bytes]) => this.row(name, bytes));
     if (more > 0) rows.push(Object.assign(document.createElement("li"), { textContent: `and ${countText(more)} more` }));
     this.part(".list").replaceChildren(...rows);
@@ -214,7 +214,7 @@ class Uploader {
 
   finish(job) {
     this.ignored = [...new Set([...this.ignored, ...job.refused])];
-    const lines = [`${countText(job.done)} uploaded, ${sizeText(job.bytes)}.`];
+    const lines = [];
     if (job.refused.length) {
       lines.push(`${job.refused.length.toLocaleString("en")} ignored, not an image, a zip or an annotation file: ${listText(job.refused)}.`);
     }
@@ -222,7 +222,7 @@ class Uploader {
     if (job.failed.length) {
       lines.push(`Not uploaded: ${listText(job.failed.map(({ path }) => path))}. ${job.failed[0].reason}`);
     }
-    this.say(lines, job.failed.length ? "bad" : "good");
+    this.say(lines, job.failed.length ? "bad" : "");
     if (job.done) this.tell();
   }
 
@@ -251,7 +251,6 @@ class Uploader {
     const result = this.part(".result");
     result.dataset.tone = tone;
     const shown = lines.map((line) => Object.assign(document.createElement("div"), { textContent: line }));
-    if (tone === "good") shown.slice(1).forEach((line) => line.classList.add("left-out"));
     result.replaceChildren(...shown);
   }
 
