@@ -116,7 +116,7 @@ def _take(
     if job.attempt > 1:  # a killed attempt may have been writing; one import at a time writes to a dataset
         context.artifacts.delete_unfinished(stored.dataset_folder(dataset_id))
     with context.reading() as session:
-        images = datasets.images(session, dataset_id)
+        images = datasets.images(session, dataset_id, excluded=True)
         occupied = {row[0] for image in images for row in image.truth_values or ()}
         codes = TruthCodes(datasets.truth_codes(session, dataset_id), occupied)
     known = {image.content_hash: image.name for image in images}
@@ -167,7 +167,7 @@ def _take(
     result = _finish(context, dataset_id, report, planned.notes)
     if stopped:
         raise JobStopped(result)
-    if not result["images"]:
+    if not known:
         raise JobFailed(_why_empty(report))
     return result
 
@@ -261,7 +261,7 @@ def add_classes(context: JobContext, dataset_id: str, added: Mapping[str, int]) 
 def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry], notes: Sequence[str]) -> dict[str, Any]:
     """Recount the dataset and propose classes from all of its truth; return the job's result."""
     with context.reading() as session:
-        images = datasets.images(session, dataset_id)
+        images = datasets.images(session, dataset_id, excluded=True)
         keys = dict(datasets.truth_codes(session, dataset_id))
     found = truth.facts(image.truth_values for image in images if image.has_truth)
     proposed = truth.propose_classes(found, keys) if found.counts.any() else None

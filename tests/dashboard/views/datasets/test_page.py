@@ -339,6 +339,28 @@ def test_deleting_lists_what_is_deleted_and_removes_the_files(open_page, submitt
         assert session.get(Dataset, dataset.id) is None
 
 
+def test_selected_images_are_excluded_included_again_and_removed(open_page, submitted, installation):
+    dataset = add_discs(installation, count=3)
+    with installation.database.reading() as session:
+        first = datasets.images(session, dataset.id)[0].id
+    at = open_page(PAGE, dataset=dataset.id)
+    at.session_state[f"picked-{dataset.id}"] = {first}
+    at.toggle(f"picking-{dataset.id}").set_value(True).run()
+    assert "**1 image selected**" in words(at)
+    click(at, "pick-exclude")
+    assert "2 images · 1 excluded" in words(at)
+    at.session_state[f"picked-{dataset.id}"] = {first}
+    at.run()
+    click(at, "pick-include")
+    assert "excluded" not in at.caption[0].value
+    at.session_state[f"picked-{dataset.id}"] = {first}
+    at.run()
+    click(at, "pick-remove")
+    press_in_dialog(at, "pick-remove", "delete-go")
+    assert not at.exception and "2 images ·" in words(at)
+    assert not installation.files.exists(stored.image_key(dataset.id, first))
+
+
 def test_a_dataset_in_use_is_not_offered_for_deletion(open_page, submitted, installation):
     with installation.database.writing() as session:
         dataset, _ = submissions.submit_import(session, "photos", {"kind": "sample"})
