@@ -37,7 +37,10 @@ def _forget(key: str) -> None:
 
 
 def _browse(key: str) -> None:
-    here = folder_view(Path(st.session_state.get(f"{key}-at") or Path.home()))
+    at = st.session_state.get(f"{key}-at")
+    here = folder_view(Path(at or Path.home()))
+    if at is None and not (here.folders or here.images or here.zips):  # as in a container
+        here = folder_view(Path("/"))
     parent = here.path.parent
     with st.container(horizontal=True, vertical_alignment="center"):
         up, at_top = ":material/arrow_upward:", parent == here.path

@@ -45,7 +45,7 @@ def picked_bar(view: DatasetView, on_page: Collection[str]) -> None:
     """Draw what can be done with the picked images; `on_page` are the ids of all that are shown."""
     picked = picked_images(view)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"**{count(len(picked), 'image')} selected**", width="content")
+        st.markdown(f"**{len(picked):,} selected**", width="content")
         if st.button("Select this page", key="pick-page", disabled=picked >= set(on_page)):
             picked.update(on_page)
             st.rerun()

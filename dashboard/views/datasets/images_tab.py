@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
 import streamlit as st
@@ -96,10 +97,11 @@ def draw_grid(
         pictures.class_legend(view.classes, shown_classes, colours=view.class_colours, ignored=ignored)
     with resources.database().reading() as session:
         shown = facts.images_page(session, view.id, page, *asked)
+    folder = common_folder([image.name for image in shown])
     tiles = [
         Tile(
             id=image.id,
-            title=image.name,
+            title=image.name.removeprefix(folder),
             image=urls.thumbnail(view.id, image.id),
             mask=truth_url(view, image.id) if image.has_truth and not several else None,
             reference_classes=truth_url(view, image.id, classes=True) if image.has_truth and several else None,
@@ -125,6 +127,12 @@ def draw_grid(
         pick(view, chosen)
     elif chosen:
         image_dialog(view, chosen)
+
+
+def common_folder(names: Sequence[str]) -> str:
+    """Return the folder, such as "images/", that all of some names begin with: it tells none of them apart."""
+    folders = {name.rpartition("/")[0] for name in names}
+    return f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""
 
 
 def badge_of(view: facts.DatasetView, image: Image, picks: bool) -> str:

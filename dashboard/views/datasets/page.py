@@ -34,12 +34,13 @@ from engine.store import keys as stored
 POLL_S = 2.0
 CARD_STYLE = """<style>
 [class*="st-key-card-"] {position: relative}
-[class*="st-key-open-"] button::after {content: ""; position: absolute; inset: 0; border-radius: 0.5rem}
+[class*="st-key-open-"] {position: static !important}
+[class*="st-key-open-"] button::after {content: ""; position: absolute; inset: 0; z-index: 1; border-radius: 0.5rem}
 [class*="st-key-card-"]:has([class*="st-key-open-"] button:hover) {border-color: var(--st-primary-color)}
 [class*="st-key-open-"] button:focus-visible {outline: none; box-shadow: none}
 [class*="st-key-open-"] button:focus-visible::after {outline: 3px solid var(--st-primary-color); outline-offset: 2px}
 [class*="st-key-open-"] button > div {text-align: left}
-[class*="st-key-remove-"] {position: relative; z-index: 1}
+[class*="st-key-remove-"] {z-index: 2}
 </style>"""
 """The button with the name of a dataset covers the whole card, so that a click anywhere on it opens the dataset."""
 

@@ -346,7 +346,7 @@ def test_selected_images_are_excluded_included_again_and_removed(open_page, subm
     at = open_page(PAGE, dataset=dataset.id)
     at.session_state[f"picked-{dataset.id}"] = {first}
     at.toggle(f"picking-{dataset.id}").set_value(True).run()
-    assert "**1 image selected**" in words(at)
+    assert "**1 selected**" in words(at)
     click(at, "pick-exclude")
     assert "2 images · 1 excluded" in words(at)
     at.session_state[f"picked-{dataset.id}"] = {first}
