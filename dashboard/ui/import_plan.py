@@ -14,7 +14,7 @@ from dashboard.facts import wording
 from dashboard.server.import_plans import ImportPlan, import_plan, mask_plan
 from dashboard.ui.import_form import ChosenSource
 
-_MOST_ROWS = 1_000
+_MOST_ROWS, _MOST_NAMED = 1_000, 3
 _IMAGE, _OUT = "image", "left out"
 
 
@@ -111,6 +111,9 @@ def _draw_facts(plan: ImportPlan, nothing: str) -> None:
         st.markdown("\n".join(f"- {wording.escaped(sentence)}" for sentence in plan.sentences))
     else:
         st.warning(wording.escaped(nothing))
+    if plan.pairs and 0 < len(plan.left_out) <= _MOST_NAMED:
+        lines = [f"Left out: **{wording.escaped(name)}**. {wording.escaped(why)}" for name, why in plan.left_out]
+        st.caption("  \n".join(lines))
     for doubt in plan.doubts if plan.pairs or plan.left_out else ():
         st.warning(wording.escaped(doubt))
 

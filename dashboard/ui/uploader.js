@@ -107,7 +107,7 @@ class Uploader {
   row(name, bytes) {
     const row = document.createElement("li");
     const picture = Object.assign(document.createElement("img"), { alt: "", loading: "lazy" });
-    picture.onerror = () => picture.removeAttribute("src"); // a TIFF, or a zip
+    picture.onerror = () => picture.replaceWith(document.createElement("i")); // the browser cannot show it
     if (this.pictures.has(name)) picture.src = this.pictures.get(name);
     const label = Object.assign(document.createElement("span"), { textContent: name, title: name, className: "name" });
     const size = Object.assign(document.createElement("span"), { textContent: sizeText(bytes), className: "size" });
