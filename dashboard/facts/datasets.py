@@ -52,7 +52,7 @@ class DatasetView:
     are those that a person chose for them, "" for the palette's.
 
     `images` and `truth` count without the `excluded` images. `noted` counts files that were imported with a note in
-    the report. `notes` are sentences on how the latest import paired images and truth.
+    the report. `labelled`: it has a mask set. `notes` are sentences on how the latest import paired images and truth.
     """
 
     id: str
@@ -69,6 +69,12 @@ class DatasetView:
     notes: tuple[str, ...] = ()
     noted: int = 0
     excluded: int = 0
+    labelled: bool = False
+
+    @property
+    def next_step(self) -> Literal["masks", "train"]:
+        """What comes next: masks, unless there are some to train on."""
+        return "train" if self.labelled or 0 < self.truth == self.images else "masks"
 
     @property
     def class_colours(self) -> list[str]:
@@ -146,6 +152,7 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
         noted=session.scalar(noted) or 0,
         job=_job(session, dataset, now, lost_after_s),
         excluded=session.scalar(excluded) or 0,
+        labelled=session.scalar(select(LabelSet.id).where(LabelSet.dataset_id == dataset.id).limit(1)) is not None,
         notes=tuple(job.result.get("notes", ())) if job else (),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from dashboard.access import rights
@@ -45,6 +47,10 @@ CARD_STYLE = """<style>
 """The button with the name of a dataset covers the whole card, so that a click anywhere on it opens the dataset."""
 
 ADD = "Add images or masks"
+NEXT = (
+    ("masks", "Make masks", ":material/auto_fix_high:", "views/labels/page.py", "to-labels"),
+    ("train", "Train", ":material/model_training:", "views/train/page.py", "to-train"),
+)
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
@@ -164,13 +170,13 @@ def heading(view: facts.DatasetView) -> None:
     if view.truth and len(view.classes) < 2:
         st.warning("The truth masks mark no object: every pixel is background. There is nothing to score or train on.")
     with st.container(horizontal=True):
-        next_step = bool(view.images)
-        if st.button(
-            "Make masks", icon=":material/auto_fix_high:", disabled=not next_step, type="primary", key="to-labels"
-        ):
-            st.switch_page("views/labels/page.py", query_params={"dataset": view.id})
-        if st.button("Train", icon=":material/model_training:", disabled=not next_step, key="to-train"):
-            st.switch_page("views/train/page.py", query_params={"dataset": view.id})
+        # Other tabs have a primary button of their own.
+        here = st.session_state.get("dataset-tabs", "Images") == "Images"
+        for step, label, icon, target, key in NEXT:
+            comes_next = here and step == view.next_step
+            kind: Literal["primary", "secondary"] = "primary" if comes_next else "secondary"
+            if st.button(label, icon=icon, disabled=not view.images, type=kind, key=key):
+                st.switch_page(target, query_params={"dataset": view.id})
         if rights.button("Rename", icon=":material/edit:", key="rename"):
             rename_dialog(view)
         if rights.button("Delete", icon=":material/delete:", key="delete"):

@@ -339,6 +339,16 @@ def test_deleting_lists_what_is_deleted_and_removes_the_files(open_page, submitt
         assert session.get(Dataset, dataset.id) is None
 
 
+@pytest.mark.parametrize(("truth", "primary"), [(False, "to-labels"), (True, "to-train")])
+def test_one_button_leads_on_and_only_beside_the_images(open_page, submitted, installation, truth, primary):
+    dataset = add_discs(installation, count=1, truth=truth)
+    at = open_page(PAGE, dataset=dataset.id)
+    assert [button.key for button in at.button if button.proto.type == "primary"] == [primary]
+    at.session_state["dataset-tabs"] = "Audit"
+    at.run()
+    assert not {"to-labels", "to-train"} & {button.key for button in at.button if button.proto.type == "primary"}
+
+
 def test_selected_images_are_excluded_included_again_and_removed(open_page, submitted, installation):
     dataset = add_discs(installation, count=3)
     with installation.database.reading() as session:
