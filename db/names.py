@@ -51,12 +51,19 @@ def checked_name(session: Session, model: Any, name: str) -> str:
     Raises:
         NameTaken: it is empty, too long or taken.
     """
+    if reason := problem(session, model, name):
+        raise NameTaken(reason)
+    return _in_one_line(name)
+
+
+def problem(session: Session, model: Any, name: str) -> str:
+    """Return why `name` cannot be given to a new row of `model`, or "" if it can."""
     name = _in_one_line(name)
     if not name or len(name) > 200:
-        raise NameTaken(f"A name has 1 to 200 characters. Got {len(name)}.")
+        return f"A name has 1 to 200 characters. Got {len(name)}."
     if session.scalar(select(model.id).where(model.name == name)) is not None:
-        raise NameTaken(f"The name {name!r} is taken. Choose another.")
-    return name
+        return f"The name {name!r} is taken. Choose another."
+    return ""
 
 
 def free_name(session: Session, model: Any, wish: str) -> str:
