@@ -68,6 +68,9 @@ class Method:
 
     A method that learns which classes there are says by `classes(state)` how many; others have `params.classes`.
 
+    If fitting takes long because of `look`, `draft(looks, params, rng)` gives a preliminary state from the looks at a
+    few images, which a page shows until the real one is known; and the real one is stored (`feature_cache`).
+
     A method that delegates to another one has no `label` but `chosen(params, state)`, which returns the name of that
     method, its parameters and its state: the masks are identical to that method's.
     """
@@ -78,6 +81,7 @@ class Method:
     label: Callable[..., np.ndarray | tuple[np.ndarray, np.ndarray]] | None = None
     look: Callable[..., Any] | None = None
     fit: Callable[..., dict[str, Any]] | None = None
+    draft: Callable[..., dict[str, Any]] | None = None
     fit_images: int = 200
     learns_from_corrections: bool = False
     caches_features: bool = False
@@ -177,18 +181,21 @@ def look_at(
         return method.look(*arguments)
 
 
-def fit_state(method: Method, looks: Sequence[Any], params: LabelParams, seed: int) -> dict[str, Any]:
-    """Return the state that `method` fits to the results of `look_at`, as decoded from JSON.
+def fit_state(
+    method: Method, looks: Sequence[Any], params: LabelParams, seed: int, *, draft: bool = False
+) -> dict[str, Any]:
+    """Return the state that `method` fits to the results of `look_at`, or its `draft`, as decoded from JSON.
 
     Raises:
         ValueError: there are no results, or the method does not analyse the dataset.
     """
     if method.learns_from_corrections and not looks:
         raise ValueError("It learns from corrections, and no image has one. Draw strokes on at least one image.")
-    if method.fit is None or not looks:
+    fit = method.draft if draft else method.fit
+    if fit is None or not looks:
         raise ValueError(f"'{method.name}' needs at least one image of the dataset.")
     with _blas().limit(limits=1):
-        return json.loads(json.dumps(method.fit(looks, params, np.random.default_rng(seed))))
+        return json.loads(json.dumps(fit(looks, params, np.random.default_rng(seed))))
 
 
 def drawing(

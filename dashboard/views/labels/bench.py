@@ -13,6 +13,7 @@ from streamlit.errors import StreamlitAPIException
 from dashboard.access import rights
 from dashboard.facts import recipes
 from dashboard.facts.auto_choice import auto_choice
+from dashboard.facts.mask_doubts import mask_doubt
 from dashboard.facts.recipes import SLOTS, Recipe
 from dashboard.facts.wording import count, duration, escaped
 from dashboard.server import resources
@@ -65,9 +66,13 @@ class Places:
 
 @dataclass
 class Drawn:
-    """What the slots show, and what was asked for. Masks that are quick previews or without a score are `unjudged`."""
+    """What the slots show, and what was asked for. Masks that are quick previews or without a score are `unjudged`.
+
+    `unfinished` are recipes whose choice is a draft, each with a place for the progress.
+    """
 
     shown: dict[str, column.Shown] = field(default_factory=dict)
+    unfinished: list[tuple[Recipe, DeltaGenerator]] = field(default_factory=list)
     unjudged: list[tuple[str, Recipe, State]] = field(default_factory=list)
     clicked: tuple[str, str] | None = None  # slot and image
     asked: bool = False
@@ -111,8 +116,23 @@ def bench(place: Workplace, settings: Settings, newest: LabelSetCard | None) -> 
         open_test_image(
             place, image_id, slot, {each: drawn.shown[each] for each in slots if each in drawn.shown}, settings
         )
-    elif not drawn.asked:  # a dialog stays only until the next rerun
+    elif drawn.asked:
+        return  # a dialog stays only until the next rerun
+    elif drawn.unfinished:  # better choices first: to judge the masks of drafts would be in vain
+        _fit_further(place, drawn.unfinished)
+    else:
         _judge(place, drawn.unjudged)
+
+
+def _fit_further(place: Workplace, unfinished: list[tuple[Recipe, DeltaGenerator]]) -> None:
+    """Look for better choices than the drafts that are displayed, then redraw the page with them."""
+    for recipe, message in unfinished:
+        try:
+            column.fit_further(place, recipe, message)
+        except ValueError as error:
+            message.error(escaped(str(error)), icon=":material/error:")
+            return
+    _redraw()
 
 
 def _judge(place: Workplace, unjudged: list[tuple[str, Recipe, State]]) -> None:
@@ -134,6 +154,10 @@ def _judge(place: Workplace, unjudged: list[tuple[str, Recipe, State]]) -> None:
         return  # the cache did not keep them; redrawing the page again would not end
     for slot, recipe, state in unjudged:
         st.session_state[f"{JUDGED}-{slot}"] = place, recipe, state
+    _redraw()
+
+
+def _redraw() -> None:
     try:
         st.rerun(scope="fragment")
     except StreamlitAPIException:  # this is a run of the whole page
@@ -188,10 +212,11 @@ def _draw(
     with places.head:
         buttons = st.container(horizontal=True, vertical_alignment="center", gap="small")
         try:
-            state = column.fit(place, slot, recipe, places.masks)
+            fitted = column.fit(place, slot, recipe, places.masks)
         except ValueError as error:
             _explain(place, slot, recipe, places, str(error), drawn)
             return
+    state = fitted.state
     with places.panel:
         column.fit_panel(place, slot, recipe, state)
     full = _judged(place, slot, recipe, state) or find_method(recipe.method).caches_features
@@ -199,8 +224,12 @@ def _draw(
     with places.head:
         choice = auto_choice(state)
         if choice is not None:
-            st.markdown(f":material/auto_awesome: {escaped(choice.sentence)}")
+            st.markdown(f":material/auto_awesome: {escaped(choice.sentence)}", help=escaped(choice.details))
+        if not fitted.final:
+            drawn.unfinished.append((recipe, st.empty()))
         previews = column.draw_previews(place, recipe, state, st.empty(), limit_px=limit_px, judged=False)
+        if doubt := mask_doubt(preview.shape for preview in previews):
+            st.warning(doubt, icon=":material/visibility:")
     outcome = column.outcome_of(place, recipe, previews, settings, limit_px)
     with places.masks:
         clicked, drawn.shown[slot] = column.show_masks(
@@ -245,7 +274,7 @@ def _explain(place: Workplace, slot: str, recipe: Recipe, places: Places, error:
         drawn.clicked = slot, clicked
 
 
-@st.dialog("Make masks for all images", icon=":material/auto_fix_high:")
+@st.dialog("Make masks for all images", icon=":material/auto_fix_high:", on_dismiss="rerun")
 def label_dataset(place: Workplace, recipe: Recipe, state: State, expected_s: float | None) -> None:
     """Ask for a name, save the recipe with its fitted state, and start the job."""
     with resources.database().reading() as session:

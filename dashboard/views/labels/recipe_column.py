@@ -17,7 +17,7 @@ from dashboard.facts.auto_choice import AutoChoice, auto_choice
 from dashboard.facts.recipes import Recipe
 from dashboard.facts.wording import count, duration, escaped, score, time_left
 from dashboard.server import resources
-from dashboard.server.previews import Preview, Source
+from dashboard.server.previews import Fitted, Preview, Source
 from dashboard.ui.form import Form, params_form
 from dashboard.ui.mask_grid import Mode, Ticks, Tile, mask_grid
 from dashboard.ui.overlay_choice import OverlayLook
@@ -94,14 +94,30 @@ def recipe_sliders(slot: str, name: str, place: Workplace, columns: int | Litera
     return recipe
 
 
-def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> State:
-    """Return the fitted state of a recipe's method.
+def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> Fitted:
+    """Return what a recipe's method has learned of the dataset by now; a draft where that takes long.
 
     Shows the progress, and the images without masks until it is done.
     """
     if find_method(recipe.method).fit is None:
-        return None
+        return Fitted(None)
     message, images = st.empty(), masks.empty()
+    if st.session_state.get(f"labels-{slot}-shows") != place.dataset_id:
+        with images:
+            show_images(place, f"{slot}-waiting", clickable=False)
+    try:
+        return _fitted(place, recipe, message)
+    finally:
+        message.empty()
+        images.empty()
+
+
+def fit_further(place: Workplace, recipe: Recipe, message: DeltaGenerator) -> None:
+    """Look at more images than those of the newest draft, or at all. A newer rerun ends it; what was seen is kept."""
+    _fitted(place, recipe, message, further=True)
+
+
+def _fitted(place: Workplace, recipe: Recipe, message: DeltaGenerator, further: bool = False) -> Fitted:
     started = time.monotonic()
     known: list[int] = []  # the number of images with a stored result, from the first call
 
@@ -116,17 +132,9 @@ def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> S
         text = f"Analysing the dataset: {done:,} of {count(total, 'image')}{left}"
         message.progress(done / max(total, 1), text=text)
 
-    sample = _sample(place, recipe.method)
-    if st.session_state.get(f"labels-{slot}-shows") != place.dataset_id:
-        with images:
-            show_images(place, f"{slot}-waiting", clickable=False)
-    try:
-        return resources.preview_pool().fit(
-            recipe.method, recipe.params, _sources(place, sample, truth=False), seed=SEED, while_waiting=show
-        )
-    finally:
-        message.empty()
-        images.empty()
+    sources = _sources(place, _sample(place, recipe.method), truth=False)
+    pool = resources.preview_pool()
+    return pool.draft(recipe.method, recipe.params, sources, seed=SEED, further=further, while_waiting=show)
 
 
 def show_images(place: Workplace, slot: str, clickable: bool = True) -> str | None:
