@@ -126,10 +126,12 @@ def _buttons(
         _confirm_deletion(card)
 
 
-def to_train(place: Workplace, card: LabelSetCard, kind: Literal["primary", "secondary"], where: str = "to") -> None:
-    """Draw the button to the page Train with a mask set; `where` begins its key."""
-    label, words = "Train on it", f"Train a network on the mask set {escaped(card.name)}."
-    if st.button(label, icon=":material/model_training:", type=kind, key=f"{where}-{card.id}", help=words):
+def to_train(
+    place: Workplace, card: LabelSetCard, kind: Literal["primary", "secondary"], label: str = "Train on it"
+) -> None:
+    """Draw a button to the page Train with a mask set."""
+    words = f"Train a network on the mask set {escaped(card.name)}."
+    if st.button(label, icon=":material/model_training:", type=kind, key=f"{label}-{card.id}", help=words):
         st.switch_page("views/train/page.py", query_params={"dataset": place.dataset_id, "labels": card.id})
 
 
