@@ -131,8 +131,10 @@ def slots_in(address: Container[str]) -> tuple[str, ...]:
 
 
 def proposed_name(session: Session, dataset_name: str, recipe: Recipe) -> str:
-    """Return a free name for a mask set: dataset, method and changed parameters."""
-    return names.free_name(session, LabelSet, f"{dataset_name} · {short_name(recipe)}"[:180])
+    """Return a free name for a mask set: dataset, method and, if they are few, changed parameters."""
+    _, _, changes = short_name(recipe).partition(" · ")
+    parts = (recipe.method, changes if len(changes) <= names.LONGEST_PART else "")
+    return names.counted_name(session, LabelSet, names.default_name(dataset_name, *parts))
 
 
 def short_name(recipe: Recipe) -> str:

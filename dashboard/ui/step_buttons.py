@@ -6,7 +6,7 @@ import streamlit as st
 
 
 def step_buttons(opened: str, before: str | None, after: str | None) -> None:
-    """Draw both; a click, P and N, or an arrow over a viewer, puts the id of the neighbour into the session state `opened`."""
+    """Draw both; a click, P, N or an arrow over a viewer puts the neighbour's id into the session state `opened`."""
     for label, icon, key, target in (
         ("Previous", ":material/chevron_left:", "P", before),
         ("Next", ":material/chevron_right:", "N", after),

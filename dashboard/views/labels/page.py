@@ -9,9 +9,9 @@ from dashboard.access import rights
 from dashboard.server import resources
 from dashboard.ui.mask_grid import MODES
 from dashboard.ui.overlay_choice import overlay_choice
+from dashboard.ui.pretrained import pretrained_state
 from dashboard.ui.status import empty_state
 from dashboard.views.labels import facts as labels
-from dashboard.views.labels.backbone_block import backbone_block
 from dashboard.views.labels.bench import bench
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_sets import ADDRESS, draw_card, label_sets, list_label_sets, opened_label_set
@@ -78,7 +78,7 @@ def show_recipes(place: Workplace, settings: Settings) -> None:
     # The bench is first on the page and drawn last: nothing else waits for it.
     st.session_state[STROKES_SHOWN] = uses_strokes(slots)
     if uses_strokes(slots):
-        backbone_block()
+        pretrained_state("Without pretrained weights strokes learn colour and texture only, and need more of them.")
     bench_place = st.container()
     cards = label_sets(place)
     list_label_sets(place, cards, load_recipe, settings.threshold)
