@@ -31,7 +31,7 @@ from dashboard.ui.web import component
 WHOLE_UP_TO_PX = 16_000_000
 SMALLER_PX = urls.SIZES_PX[-1]
 
-_PARTS = ("layers", "readout", "gestures", "cursor")
+_PARTS = ("layers", "readout", "gestures", "cursor", "lead")
 _BRUSH = ("brush_raster", "brush_png", "brush_draft", "brush_snap", "brush_strokes", "brush_bar", "brush")
 _SCRIPTS = ("overlay", "live_masks", *(f"viewer_{part}" for part in _PARTS), *_BRUSH, "viewer")
 _render = component(
@@ -141,6 +141,9 @@ def viewer(
     class_colours: Sequence[str] = (),
     brush: Brush | None = None,
     live: LiveMasks | None = None,
+    lead: str = "",
+    before: str | None = None,
+    after: str | None = None,
     on_open: Callable[[str], None] | None = None,
 ) -> bool:
     """Draw the panes; with `wipe` the first two are stacked. Return whether a brush that `tells` has just stored.
@@ -148,6 +151,8 @@ def viewer(
     Args:
         threshold: foreground is probability >= threshold; for a reference >= 0.5.
         height_px: maximum height of a pane.
+        lead: the title of the pane that is large at first, with the others small beside it; a click swaps them.
+        before, after: ids of the images that the left and right arrow open, where these move nothing else.
         readings: values shown for a pixel in addition to its colour; by default the panes' masks and references.
         full_px: width and height of the image. A large one is shown as smaller copies until zoomed in.
         ahead: panes that are likely to be opened next; their images are loaded last.
@@ -155,7 +160,7 @@ def viewer(
         class_colours: of the class numbers, background first, in place of the palette's.
         brush: makes the first pane one to draw on, and shows the image in full size from the start.
         live: shows the masks of several images beside the panes, and what is drawn is then stored stroke by stroke.
-        on_open: is called with the id of the one of these images that a person wants to draw on next.
+        on_open: is called with the id of the image that a person wants to see or to draw on next.
     """
     chosen = derived_readings(panes) if readings is None else readings
     maps = ("image", "mask", "reference", "classes", "reference_classes")
@@ -172,7 +177,9 @@ def viewer(
             "height_px": height_px,
             "full_px": full_px if large else None,
             "only_class": only_class,
+            "lead": lead,
         },
+        "steps": {"before": before, "after": after},
         "smaller": {address: urls.sized(address, SMALLER_PX) for address in addresses} if large else {},
         "ahead": [asdict(pane) for pane in ahead],
         "colours": palette.overlay(class_colours),

@@ -81,6 +81,8 @@ function listenToKeys(viewer, element) {
   element.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest(".handle")) return;
     const step = steps[event.key];
+    const { before, after } = viewer.data.steps;
+    if (step && !event.shiftKey && viewer.view.zoom <= 1 && (before || after)) return; // nothing to move: to the next image
     const act = step ? () => (event.shiftKey ? viewer.moveCursor(...step) : viewer.moveView(...step)) : actions[event.key];
     if (!act) return;
     event.preventDefault();
