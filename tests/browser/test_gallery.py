@@ -130,6 +130,7 @@ def test_a_link_is_the_whole_view(app, run, open_tab):
     for button in ("Display", "Filter"):
         for tab in (page, other):
             tab.get_by_role("button", name=button).click()
+            expect(tab.get_by_role("slider").first).to_be_visible()
         assert slider_values(other) == slider_values(page)
         for tab in (page, other):
             tab.keyboard.press("Escape")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from dashboard.facts import train, urls, wording
@@ -29,30 +31,37 @@ ADVICE_PAGES = {
 ONLY_LABELS = "It measures how well the network learned its labels. Only truth can show whether they are right."
 
 
-def outcome(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> bool:
-    """Draw the masks, the score and the summary of a run that has ended; return whether there are masks."""
+@dataclass(frozen=True)
+class Outcome:
+    """A run's masks of its validation images, None while it has none, and its summary."""
+
+    images: ImageFacts | None
+    summary: Story | None
+
+
+def read_outcome(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> Outcome:
+    """Return what a run that has ended is worth, cached until any of it changes."""
     with database().reading() as session:
         stamp = predictions.stamp(session, prediction_set_id) if prediction_set_id else ""
-    images, summary = _read(head.id, version(status), stamp, head.truth_version)
-    shown = images is not None and prediction_set_id is not None
-    if images is not None and prediction_set_id is not None:
-        _examples(head, images, prediction_set_id)
-    if summary is None:
-        return shown
-    left, right = st.columns([3, 8], gap="medium")
-    with left:
-        _score(head, status, images)
-    with right:
-        _summary(head, summary)
+    return _read(head.id, version(status), stamp, head.truth_version)
+
+
+def outcome(head: RunHead, found: Outcome, prediction_set_id: str | None) -> bool:
+    """Draw the masks and the summary of a run that has ended; return whether there are masks."""
+    shown = found.images is not None and prediction_set_id is not None
+    if found.images is not None and prediction_set_id is not None:
+        _examples(head, found.images, prediction_set_id)
+    if found.summary is not None:
+        _summary(head, found.summary)
     return shown
 
 
 @st.cache_data(max_entries=64, show_spinner="Reading the run …")
-def _read(run_id: str, version: str, stamp: str, truth_version: int) -> tuple[ImageFacts | None, Story | None]:
+def _read(run_id: str, version: str, stamp: str, truth_version: int) -> Outcome:
     """Return facts and summary of a run. The arguments after the first identify the state they are of."""
     with database().reading() as session:
         facts = run_facts(session, run_id, utc_now(), settings().lost_after_s)
-    return (facts.images, story(facts)) if facts is not None else (None, None)
+    return Outcome(facts.images, story(facts)) if facts is not None else Outcome(None, None)
 
 
 def _examples(head: RunHead, images: ImageFacts, prediction_set_id: str) -> None:
@@ -88,7 +97,7 @@ def _tile(head: RunHead, compared_with: Reference, prediction_set_id: str, rank:
     )
 
 
-def _score(head: RunHead, status: LiveStatus, images: ImageFacts | None) -> None:
+def score(head: RunHead, status: LiveStatus, images: ImageFacts | None) -> None:
     """Draw the one score that stands for the run, with its reference and the images it is a mean of."""
     during = (
         f"While it trained, its best epoch had a {_lower(DICE_NAME[head.reference])} of "
@@ -114,7 +123,7 @@ def _score(head: RunHead, status: LiveStatus, images: ImageFacts | None) -> None
     if (images.reference if images else head.reference) == "pseudo-label":
         explained = f"{explained} {ONLY_LABELS}"
     notes = " · ".join(filter(None, (note, status.weights)))
-    st.metric(label, value, notes or None, "off", help=explained.strip(), delta_arrow="off")
+    st.metric(label, value, notes or None, "off", help=explained.strip(), delta_arrow="off", width="content")
 
 
 def _lower(words: str) -> str:

@@ -19,7 +19,7 @@ from dashboard.views.runs import classes, results, retraining
 from dashboard.views.runs.facts import LiveStatus, RunHead, live_status, own_prediction_set_id, run_head
 from dashboard.views.runs.live import run_live
 from dashboard.views.runs.marks import delete_one, marks
-from dashboard.views.runs.outcome import outcome
+from dashboard.views.runs.outcome import outcome, read_outcome, score
 from dashboard.views.runs.table import runs_table
 from db import jobs, runs
 from db.columns import utc_now
@@ -89,20 +89,23 @@ def live_part(head: RunHead, drawn_stage: tuple[str, bool, int], prediction_set_
         status = live_status(session, head.id, utc_now(), settings().lost_after_s)
     if status is None or status.stage != drawn_stage:
         st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center"):
+    found = None if status.live else read_outcome(head, status, prediction_set_id)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown(badge_text(status.state), width="content")
+        if found is not None:
+            score(head, status, found.images)
         if status.sentence and status.state != "finished":
             st.markdown(wording.escaped(status.sentence), width="stretch")
         else:
             st.space("stretch")
         actions(head, status)
-    if status.live:
+    if found is None:
         run_live(head, status)
         return
     if status.state == "failed" and head.job_id:
         bug_report(head.job_id, key="run")
     results.notes(status)
-    shown = outcome(head, status, prediction_set_id)
+    shown = outcome(head, found, prediction_set_id)
     if prediction_set_id:
         audit_line(head.dataset_id, head.id)
     links(head, status, prediction_set_id)
