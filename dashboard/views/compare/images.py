@@ -29,6 +29,7 @@ CLASS_HELP = (
     "all classes together, and a run that does not tell classes apart shows all of its foreground."
 )
 IMAGE, PANES = "image", "panes"
+BEFORE, AFTER = ":material/chevron_left:", ":material/chevron_right:"
 
 
 def same_image(shared: SharedImages) -> SharedImages:
@@ -108,9 +109,10 @@ def _choose_image(shared: SharedImages, order: np.ndarray) -> int:
     image = int(order[0]) if found is None else found
     place = int(np.flatnonzero(order == image)[0])
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.button("Previous", icon=":material/chevron_left:", shortcut="P", disabled=place == 0):
+        first, last = place == 0, place + 1 == len(order)
+        if st.button("Previous", icon=BEFORE, shortcut="P", disabled=first, key="step-previous-compare"):
             open_image(shared, int(order[place - 1]))
-        if st.button("Next", icon=":material/chevron_right:", shortcut="N", disabled=place + 1 == len(order)):
+        if st.button("Next", icon=AFTER, shortcut="N", disabled=last, key="step-next-compare"):
             open_image(shared, int(order[place + 1]))
         # The key contains the image, so that the buttons and the chart change it too.
         picked = st.selectbox(
@@ -176,7 +178,7 @@ def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane
         reference = reference_maps(shared.runs[of], shared.reference, shared.image_id(image, of))
     score, note = shared.scores[image, column], class_note(shared, column)
     if shared.reference and np.isfinite(score):
-        weights = f" · encoder weights: {run.weights}" if run.weights else ""
+        weights = f" · {run.weights} weights" if run.weights else ""
         note += f" · {upper_first(shared.score_title)} {score:.3f}{weights}"
     return Pane(
         f"{run.name}{note}",

@@ -64,7 +64,7 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
     place = place_in_address(source, image.image_id)
     if place is not None:
         image = replace(image, previous_id=place.before, next_id=place.after)
-    if _head(source, table, arrangement, image, place):
+    if _head(source, table, arrangement, choice, image, place):
         _editor(source, choice, image, origin.classes, place)
         return
     detail_panes(source, table, choice, image, origin.classes)
@@ -74,7 +74,9 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
     _origin(source, origin, image)
 
 
-def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: Detail, place: Place | None) -> bool:
+def _head(
+    source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, image: Detail, place: Place | None
+) -> bool:
     """Draw the buttons; return whether the image is to be corrected."""
     where = f"{image.position + 1:,} of {image.total:,}" if image.position is not None else "Not in this selection"
     if place is not None:
@@ -104,7 +106,10 @@ def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: De
                 st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
             st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
         correct = correct_switch("correct", usual=place is not None)
-        score = f" · **{wording.score(image.score)}**" if image.score is not None else ""
+        score = ""
+        if image.score is not None:
+            at = "0.50" if choice.by_class else f"{choice.threshold:.2f}"
+            score = f" · {wording.escaped(choice.score_title)} **{wording.score(image.score)}** at threshold {at}"
         st.markdown(f":gray[{where}]{score}", width="content")
     return correct
 
@@ -140,7 +145,7 @@ def _editor(source: Source, choice: Choice, image: Detail, classes: tuple[str, .
 
 
 def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
-    pressed = st.button(label, icon=icon, shortcut=key, disabled=image_id is None, key=f"gallery-{label}")
+    pressed = st.button(label, icon=icon, shortcut=key, disabled=image_id is None, key=f"step-{label.lower()}-gallery")
     if pressed and image_id is not None:
         open_image(image_id)
         st.rerun()
@@ -249,9 +254,7 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
             only_class=choice.class_index or None,
             class_colours=source.class_colours,
             lead=led,
-            before=image.previous_id,
-            after=image.next_id,
-            on_open=open_image,
+            moves_threshold=True,
         )
         chosen_classes(source, choice)
 

@@ -72,7 +72,7 @@ def numbers(head: RunHead, status: LiveStatus) -> tuple[Number, ...]:
         result.append(Number("Rounds done", rounds, help="Rounds of self-training."))
     score = wording.score(status.best_val_dice)
     note = " · ".join(filter(None, (mean_note(head.classes), status.weights)))
-    result.append(Number(f"{DICE_NAME[head.reference]}, validation{best}", score, note))
+    result.append(Number(f"{DICE_NAME[head.reference]}, validation{best}", score, note, status.weights_origin))
     return tuple(result)
 
 

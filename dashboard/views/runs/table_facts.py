@@ -18,7 +18,7 @@ from dashboard.facts.jobs import job_view
 from dashboard.server import exports
 from dashboard.views.runs.facts import seconds_trained
 from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run
-from engine.training.run_details import encoder_weights
+from engine.training.run_details import weights_name
 from engine.work.progress_words import epoch_words
 
 SPARKLINE_POINTS = 30
@@ -187,7 +187,7 @@ def _row(
         dice_vs_truth=scores[0],
         soft_dice=best,
         agreement=scores[1],
-        weights=encoder_weights({"weights": run.weights}),
+        weights=weights_name({"weights": run.weights}),
         seconds=seconds_trained(run, view),
         parameter_count=run.parameter_count,
         created_at=run.created_at,
