@@ -49,7 +49,9 @@ def pair(shared: SharedImages) -> None:
         return
     _standing(shared, found, a, b)
     if shared.reference:
-        left, right = st.columns([5, 6], gap="medium")
+        # Below each other where they have no room beside each other.
+        row = st.container(horizontal=True, gap="medium")
+        left, right = row.container(width=520), row.container(width=700)
         with left:
             _scatter(shared, found, a, b)
     else:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -17,15 +18,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.facts.run_metrics import Reference
+from dashboard.facts.threshold import HALF, BetterThreshold, better_threshold
 from db import runs
 from db.models import Image, Label, Prediction, Run
 from engine.imaging import metrics
 
-HALF = metrics.threshold_index(0.5)
 WORST_SHOWN = 5
 FEWEST_COMPARED, FEWEST_WORST = 15, 4
 """Fewest images to compare the weakest fifth with the rest, and fewest weak images that a shared group must contain."""
 ALPHA = 0.05
+Rank = Literal["worst", "typical", "best"]
+RANKS: tuple[Rank, ...] = ("worst", "worst", "typical", "typical", "best", "best")
 LEAST_SHOWN = 0.001
 """Scores are shown with three digits: a smaller difference would read as none."""
 
@@ -70,16 +73,8 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class BetterThreshold:
-    """A mask threshold at which the mean Dice is `dice`, significantly more than at 0.5."""
-
-    threshold: float
-    dice: float
-
-
-@dataclass(frozen=True)
-class WeakImage:
-    """One of the images with the lowest Dice."""
+class ScoredImage:
+    """One of the images, with its Dice at threshold 0.5."""
 
     image_id: str
     name: str
@@ -109,12 +104,16 @@ class SharedGroup:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """`compared` is whether there were enough images to compare the weakest with the rest."""
+    """`compared` is whether there were enough images to compare the weakest with the rest.
+
+    `examples` are (what each is, the image): the worst, two typical ones and the best, without repetition.
+    """
 
     reference: Reference
     overlap: Overlap
     better: BetterThreshold | None
-    weakest: tuple[WeakImage, ...]
+    weakest: tuple[ScoredImage, ...]
+    examples: tuple[tuple[Rank, ScoredImage], ...]
     mean_without: float | None
     compared: bool
     differences: tuple[Difference, ...]
@@ -194,16 +193,29 @@ def image_facts(masks: Masks) -> ImageFacts:
     weak = np.zeros(len(dice), bool)
     weak[order[: max(len(dice) // 5, FEWEST_WORST)]] = True
     without = float(np.delete(dice, shown).mean()) if len(shown) and len(shown) < len(dice) else 0.0
+
+    def image(row: int) -> ScoredImage:
+        return ScoredImage(masks.image_ids[row], masks.names[row], float(dice[row]))
+
     return ImageFacts(
         reference=masks.reference,
         overlap=_overlap(masks, dice),
-        better=_better_threshold(curves),
-        weakest=tuple(WeakImage(masks.image_ids[row], masks.names[row], float(dice[row])) for row in shown),
+        better=better_threshold(curves),
+        weakest=tuple(map(image, shown)),
+        examples=tuple((rank, image(order[place])) for place, rank in _places(len(order)).items()),
         mean_without=without if without - dice.mean() >= LEAST_SHOWN else None,
         compared=compared,
         differences=_differences(masks.columns, weak) if compared else (),
         group=_shared_group(masks.names, weak) if compared else None,
     )
+
+
+def _places(count: int) -> dict[int, Rank]:
+    """Return the places, in order of Dice, of the images that show a run at its worst, as usual, and at its best."""
+    wanted = (0, 1, count // 2 - 1, count // 2, count - 2, count - 1)
+    if count >= len(wanted):
+        return dict(zip(wanted, RANKS, strict=True))
+    return {place: "worst" if not place else "best" if place == count - 1 else "typical" for place in range(count)}
 
 
 def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
@@ -220,16 +232,6 @@ def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
         precision=float(found / predicted) if predicted else None,
         empty=int((masks.marked == 0).sum()),
     )
-
-
-def _better_threshold(curves: np.ndarray) -> BetterThreshold | None:
-    """Return the threshold of the highest mean Dice, if it gains 0.005 and twice the standard error of the gain."""
-    means = curves.mean(axis=0)
-    best = int(np.argmax(means))
-    gain = curves[:, best] - curves[:, HALF]
-    if len(gain) < 8 or gain.mean() < 0.005 or gain.mean() <= 2 * gain.std(ddof=1) / np.sqrt(len(gain)):
-        return None
-    return BetterThreshold(float(metrics.THRESHOLDS[best]), float(means[best]))
 
 
 def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[Difference, ...]:
