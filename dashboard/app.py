@@ -6,10 +6,6 @@ Streamlit loads `app`, starts its lifespan once per process, and runs navigation
 import sys
 from pathlib import Path
 
-# Streamlit imports pandas when a page first needs it. Two visits at once then import it in two threads, and one of them
-# gets a partly initialised module and an error instead of the page. Here there is only one thread.
-import pandas  # noqa: F401
-import plotly.graph_objects  # noqa: F401
 import streamlit as st
 
 # `streamlit run` puts only this file's folder on the path; the packages are one level up.

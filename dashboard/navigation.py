@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import libraries
 from dashboard.access.mode import access_mode
 from dashboard.access.sign_in import sign_in_page, visitor
 from dashboard.pages import pages, script
@@ -31,7 +32,11 @@ page = st.navigation(
     ],
     position="top" if may_view else "hidden",
 )
-if may_view:
+if not may_view:
+    sign_in_page(who)
+elif page.url_path:
+    libraries.load()
     page.run()
 else:
-    sign_in_page(who)
+    page.run()
+    libraries.load_soon()
