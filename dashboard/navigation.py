@@ -15,8 +15,7 @@ FOLDER = Path(__file__).parent
 # A local file: for an icon by name the browser would ask a font server on the internet.
 st.set_page_config(page_title="Maskloom", page_icon=FOLDER / "icon.svg", layout="wide")
 st.logo(FOLDER / "icon.svg")
-# Streamlit's CSV of a table may hold names that a spreadsheet runs as formulas; our downloads escape them.
-st.html('<style>[data-testid="stElementToolbar"] button[aria-label="Download as CSV"] {display: none}</style>')
+st.html(FOLDER / "ui" / "page.css")
 
 who = visitor()
 may_view = who.role.allows(Role.VIEWER)
