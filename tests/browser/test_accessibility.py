@@ -143,8 +143,6 @@ def at_rest(page: Page) -> None:
     """Wait until the script has ended and what it sent is drawn."""
     page.get_by_role("heading", level=1).first.wait_for()
     page.wait_for_function(STILL)
-    if page.locator(".tile").count():
-        page.locator(".tile .frame:not(.loading)").first.wait_for()
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
@@ -191,3 +189,51 @@ def test_an_address_without_a_page_says_so_and_leads_home(shown):
         assert axe_findings(page) == []
     page.get_by_role("link", name="Go to Home").click()
     page.get_by_role("heading", name="Maskloom", level=1).wait_for()
+
+
+def test_a_page_says_that_the_app_is_down_and_comes_back_with_it(shown, open_tab):
+    page = open_tab("about:blank")
+    page.route("**/_stcore/health", lambda route: route.abort())
+    page.goto(shown.address)
+    expect(page.get_by_role("dialog")).to_contain_text("Maskloom is not running; trainings go on.")
+    expect(page.get_by_role("dialog")).not_to_contain_text("internet")
+    page.unroute("**/_stcore/health")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Maskloom", level=1)).to_be_visible()
+
+
+# Name of what has the focus, and whether it or a part of it around shows a ring: an outline, a shadow or a border.
+FOCUSED = """() => {
+  let one = document.activeElement;
+  while (one.shadowRoot?.activeElement) one = one.shadowRoot.activeElement;
+  const rings = (each) => {
+    const style = getComputedStyle(each);
+    return (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || /[1-9]/.test(
+      style.boxShadow.replace(/rgba?\\([^)]*\\)/g, ""));
+  };
+  const around = [one, one.parentElement, one.parentElement?.parentElement, one.parentElement?.parentElement?.parentElement,
+    one.nextElementSibling].filter(Boolean);
+  return [`${one.className} ${one.tagName} ${one.getAttribute("data-testid") ?? ""} ${one.getAttribute("role") ?? ""} ` +
+    (one.getAttribute("aria-label") ?? one.textContent).slice(0, 40),
+    one.matches("input") || around.some(rings)];  // a text field shows its cursor
+}"""
+
+
+def test_keyboard_focus_is_a_ring_on_links_tiles_and_choices(shown):
+    """Focus by the Tab key, from the top of the page to the first tile: everything on the way shows where one is."""
+    page = shown.page
+    page.set_viewport_size(WIDE)
+    page.goto(f"{shown.address}/gallery?run={shown.ids['run']}")
+    at_rest(page)
+    page.evaluate("document.activeElement.blur()")
+    bare, seen = [], []
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        name, shows = page.evaluate(FOCUSED)
+        seen.append(name)
+        if not shows:
+            bare.append(name)
+        if name.startswith("tile"):
+            break
+    assert seen[-1].startswith("tile"), seen
+    assert not bare, "\n".join(["No ring on:", *bare])
