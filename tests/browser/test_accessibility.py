@@ -211,10 +211,10 @@ FOCUSED = """() => {
     return (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2) || /[1-9]/.test(
       style.boxShadow.replace(/rgba?\\([^)]*\\)/g, ""));
   };
-  const around = [one, one.parentElement, one.parentElement?.parentElement, one.parentElement?.parentElement?.parentElement,
-    one.nextElementSibling].filter(Boolean);
-  return [`${one.className} ${one.tagName} ${one.getAttribute("data-testid") ?? ""} ${one.getAttribute("role") ?? ""} ` +
-    (one.getAttribute("aria-label") ?? one.textContent).slice(0, 40),
+  const up = one.parentElement?.parentElement;
+  const around = [one, one.parentElement, up, up?.parentElement, one.nextElementSibling].filter(Boolean);
+  const words = one.getAttribute("aria-label") ?? one.textContent;
+  return [`${one.className} ${one.tagName} ${one.getAttribute("data-testid") ?? ""} ${words.slice(0, 40)}`,
     one.matches("input") || around.some(rings)];  // a text field shows its cursor
 }"""
 
