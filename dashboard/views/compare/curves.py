@@ -20,7 +20,7 @@ EPOCHS, MINUTES = "Epochs", "Minutes"
 @st.fragment
 def curves(compared: Sequence[ComparedRun]) -> None:
     """Draw one metric of all runs; only that metric is read."""
-    st.subheader("Curves")
+    st.header("Curves")
     metrics = facts.metric_choices(compared)
     if not metrics:
         st.info("None of these runs has finished an epoch yet.")

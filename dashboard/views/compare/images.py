@@ -41,7 +41,7 @@ def at_threshold(shared: SharedImages) -> SharedImages:
 
 def same_image(shared: SharedImages) -> None:
     """Draw the image that the URL names, else the first in order, with each run's mask."""
-    st.subheader("The same image in each run")
+    st.header("The same image in each run")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         orders = [name for name, by in ORDERS.items() if by != "worst" or shared.reference]
         order = shared.order(ORDERS[st.selectbox("Sort images by", orders, key="sort", bind="query-params", width=220)])

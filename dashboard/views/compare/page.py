@@ -34,7 +34,7 @@ def main() -> None:
     shared = shared_images(compared, score_table)
     for caution in cautions(compared, shared):
         notes.caption(f":material/info: {wording.escaped(caution)}")
-    st.subheader("Numbers")
+    st.header("Numbers")
     if shared is not None and len(shared.rows):
         shared = at_threshold(shared)
     tables.numbers(compared, shared)

@@ -35,7 +35,7 @@ def stored_label_sets(
         threshold: the mask threshold of downloads.
     """
     cards = _read_cards(place.dataset_id)
-    st.subheader(f"Mask sets of {escaped(place.name)}", divider="gray")
+    st.header(f"Mask sets of {escaped(place.name)}", divider="gray")
     if not cards:
         st.caption("None yet. *Make masks for all images* above computes one; then a network can be trained on it.")
     for card in cards:

@@ -45,7 +45,7 @@ def browse_masks(place: Workplace, cards: Sequence[LabelSetCard], settings: Sett
 
 @st.fragment
 def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
-    st.subheader(f"Masks of {escaped(card.name)}", divider="gray")
+    st.header(f"Masks of {escaped(card.name)}", divider="gray")
     audit_line(place.dataset_id, card.id)
     if card.quality is not None:
         left, right = st.columns([3, 2], gap="large") if card.dice is not None else (st.container(), None)

@@ -198,7 +198,7 @@ def earlier_predictions() -> None:
         earlier = facts.earlier(session, utc_now(), resources.settings().lost_after_s)
         left_over = facts.uploads_without_predictions(session)
     if earlier or left_over:
-        st.subheader("Earlier predictions")
+        st.header("Earlier predictions")
     for view in earlier:
         set_row(view)
     for dataset in left_over:

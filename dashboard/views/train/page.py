@@ -102,7 +102,7 @@ def config_form(preset: str, origin: facts.Source | None, teacher: facts.Teacher
         if problem:
             st.warning(wording.escaped(problem))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.subheader("Settings", width="stretch")
+        st.header("Settings", width="stretch")
         if st.button("Reset", icon=":material/restart_alt:", key="train-reset", help="Restore the initial values."):
             st.session_state[begin], _ = facts.start_config(preset, [], origin)
             reset_form(key)
@@ -293,7 +293,7 @@ with database().reading() as session:
     shapes = datasets.shapes(session, dataset_id)
     truth_version = session.get_one(Dataset, dataset_id).truth_version
 with right:
-    st.subheader("Start")
+    st.header("Start")
     name = run_name(proposal)
     plan, subject = None, None
     if config is not None:
@@ -317,5 +317,5 @@ with right:
     if subject is not None:
         form_name = facts.form_key(preset, origin.run_id if origin else None)
         network_panel.rate_range(subject, f"{form_name}.training.learning_rate")
-    st.subheader("What the network will see")
+    st.header("What the network will see")
     preview(pairs, config, teacher)
