@@ -360,7 +360,7 @@ def predict(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
         engine(root, "import", str(root / "photographs"), "--name", "photographs")
-        engine(root, "train", "photographs", "--truth", "-p", f"training.epochs={epochs}")
+        engine(root, "train", "photographs", "--truth", "--preset", "fast", "-p", f"training.epochs={epochs}")
         new = [image for image, _ in files[TRAINED_ON : TRAINED_ON + images]]
         with browsing(root, WARM_WORKER_S="0") as (served, page):
             cold = [_prediction(page, served, new, warm=False) for _ in range(rounds)]

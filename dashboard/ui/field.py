@@ -68,10 +68,11 @@ def is_fixed(field: FieldInfo) -> bool:
 
 
 def label_text(name: str, field: FieldInfo) -> str:
-    """Return the field's title with its unit."""
+    """Return the field's title with its unit, or with what 0 means."""
     unit = extra(field).get("unit")
     title = field.title or choice_words(name.removesuffix(f"_{unit}"))
-    return f"{title} ({unit})" if unit else title
+    zero = extra(field).get("zero")
+    return f"{title} ({unit})" if unit else f"{title}, 0 = {zero}" if zero else title
 
 
 def help_text(field: FieldInfo) -> str | None:

@@ -29,8 +29,7 @@ PRESET_PURPOSES = {
     "fast": "A quick first result: minutes on an ordinary computer.",
     "classic": "The published U-Net, as a baseline: hours on an ordinary computer.",
     "thorough": "Better masks in half an hour on an ordinary computer, for a few hundred images.",
-    "encoder": "The best masks of photographs, in minutes. Its weights were trained on ImageNet's labels and are "
-    "downloaded once.",
+    "encoder": "The best masks of photographs, in minutes. It starts from ImageNet weights.",
 }
 
 
@@ -89,6 +88,8 @@ def value_words(path: str, value: Any) -> str:
     schema = _schema(path)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if not value and "zero" in schema:
+        return str(schema["zero"])
     if isinstance(value, float):
         text = f"{value:g}"
     elif isinstance(value, str) and "enum" in schema:

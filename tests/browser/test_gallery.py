@@ -47,7 +47,7 @@ def wait_for_tiles(page: Page, count: int) -> None:
 
 
 def tiles(page: Page) -> list[str]:
-    return page.locator(".tile").evaluate_all("found => found.map(tile => tile.getAttribute('aria-label'))")
+    return page.locator(".tile").evaluate_all("found => found.map(tile => tile.innerText)")
 
 
 def choose(page: Page, label: str, option: str) -> None:

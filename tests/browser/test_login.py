@@ -157,7 +157,7 @@ def test_logging_out_locks_again_also_for_who_kept_the_cookie(app, context_of):
     page.get_by_role("button", name="Log out").click()
     page.get_by_role("button", name="Log in").wait_for()
     assert status(app.address, picture, context) == 401
-    other_tab.get_by_role("button", name="Open").first.click()
+    other_tab.get_by_role("button", name="discs").first.click()
     other_tab.get_by_role("button", name="Log in").click()
     other_tab.get_by_role("heading", name="Who are you?").wait_for()
     thief = context_of()

@@ -46,7 +46,7 @@ def train(page: Page, address: str, dataset_id: str, teacher: str, name: str) ->
     field.wait_for()
     field.fill(name)
     field.press("Enter")
-    page.get_by_text("times that to train on it").wait_for()
+    page.get_by_text("on this machine").or_(page.get_by_text("for this machine")).first.wait_for()
     page.get_by_role("button", name="Start training").click()
     page.get_by_role("heading", name="Runs", exact=True).wait_for()
     masks_link(page).wait_for(timeout=WORK_MS)
@@ -125,7 +125,7 @@ def predict_new_images(app, page, run, tmp_path):
     wait_for_tiles(page, 3)
     prediction_set = next(entry for entry in rows(app, PredictionSet) if entry.dataset_id != run.dataset_id)
     assert sum(row.prediction_set_id == prediction_set.id for row in rows(app, Prediction)) == 3
-    page.get_by_role("button", name="Download", exact=True).click()
+    page.get_by_role("button", name="Other downloads").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Masks and maps").click()
     with zipfile.ZipFile(download.value.path()) as archive:

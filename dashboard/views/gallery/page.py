@@ -16,6 +16,7 @@ from dashboard.ui import charts, status
 from dashboard.ui.audit_line import audit_line
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.paging import page_range
 from dashboard.ui.threshold import mask_threshold
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, chosen_classes, image_detail, open_image
@@ -340,10 +341,11 @@ def _choose_page(source: Source, arrangement: Arrangement, choice: Choice) -> in
     start = min(max(int(wish), 1), arrangement.pages) if wish.isdecimal() else 1
     # One key for each selection: page 3 of one means nothing in another.
     filters = (choice.show, choice.split, choice.sort, choice.search, choice.nearer, choice.class_index)
-    kept = ("gallery-page", source.run_id, *filters, arrangement.pages, *choice.spans.values())
-    key = "-".join(map(str, kept))
+    key = "-".join(map(str, ("gallery-page", source.run_id, *filters, arrangement.pages, *choice.spans.values())))
     with st.container(horizontal=True, vertical_alignment="center"):
+        words = st.empty()
         page = st.pagination(arrangement.pages, default=start, key=key)
+        words.caption(page_range(page, len(arrangement.rows)), width="content")
         _turn("Previous", "P", key, page - 1, page > 1)
         _turn("Next", "N", key, page + 1, page < arrangement.pages)
     if page == 1:

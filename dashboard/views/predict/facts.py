@@ -20,7 +20,7 @@ from engine.training.run_details import weights_note
 class RunChoice:
     """A run whose model can be used. `best_dice` is its best validation Dice, against `reference`.
 
-    `weights` is like "encoder weights: ImageNet" for a pretrained network, else empty. `prediction` is how the run
+    `weights` is like "ImageNet weights" for a pretrained network, else empty. `prediction` is how the run
     predicts its own images.
     """
 

@@ -82,11 +82,12 @@ def prediction_masks(view: SetView, table: ScoreTable, image_id: str | None = No
         threshold, opacity, order = _controls(masks)
         only_class = choose_class(view.classes, "class", CLASS_HELP, bind="query-params") or None
         display = _choose_display(masks) if image_id is None else "Fill"
+    summary, pictures = st.container(), st.container()
     _best_thresholds(view, threshold)
-    summary = st.container()
     rows = facts.arrange(masks, order, threshold)
     if image_id is None:
-        _grid(view, rival, masks, rows, threshold, opacity, display, only_class)
+        with pictures:
+            _grid(view, rival, masks, rows, threshold, opacity, display, only_class)
         with summary:
             _summary(view, rival, masks, threshold)
     else:
@@ -96,7 +97,8 @@ def prediction_masks(view: SetView, table: ScoreTable, image_id: str | None = No
         rival = rival if image.rival_has_mask else None
         with bar:
             wipe = image_bar(image, rival, facts.place(table, rows, image_id))
-        prediction_image(view, rival, image, threshold, opacity, wipe, only_class)
+        with pictures:
+            prediction_image(view, rival, image, threshold, opacity, wipe, only_class)
     if masks.pair is not None and not masks.pair.complete:
         with summary:
             _compare_the_rest(masks.pair)

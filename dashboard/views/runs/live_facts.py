@@ -72,7 +72,7 @@ def numbers(head: RunHead, status: LiveStatus) -> tuple[Number, ...]:
         result.append(Number("Rounds", rounds, help="Finished rounds of self-training."))
     score = wording.score(status.best_val_dice)
     note = " · ".join(filter(None, (mean_note(head.classes), status.weights)))
-    result.append(Number(f"{DICE_NAME[head.reference]}, validation{best}", score, note))
+    result.append(Number(f"{DICE_NAME[head.reference]}, validation{best}", score, note, status.weights_origin))
     if count := status.parameter_count:
         result.append(Number("Parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"))
     return tuple(result)

@@ -18,7 +18,7 @@ from dashboard.facts.jobs import job_view
 from dashboard.server import exports
 from dashboard.views.runs.facts import seconds_trained
 from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run
-from engine.training.run_details import encoder_weights
+from engine.training.run_details import weights_name
 
 SPARKLINE_POINTS = 30
 """A sparkline is about 80 px wide, so more points would be wasted."""
@@ -170,7 +170,7 @@ def _row(
         dice_vs_truth=truth,
         soft_dice=best if by_truth else None,
         agreement=None if by_truth else best,
-        weights=encoder_weights({"weights": run.weights}),
+        weights=weights_name({"weights": run.weights}),
         seconds=seconds_trained(run, view),
         parameter_count=run.parameter_count,
         created_at=run.created_at,

@@ -142,7 +142,7 @@ def test_uncertainty_is_offered_if_there_are_maps_and_encoder_weights_are_shown_
         image_id = row.image_id
     at = page(run=run.id, view="Uncertainty", sort="Least sure first")
     assert at.selectbox("view").value == "Uncertainty" and at.selectbox("sort").value == "Least sure first"
-    assert {metric.delta for metric in at.metric} >= {"encoder weights: ImageNet"}
+    assert {metric.delta for metric in at.metric} >= {"ImageNet weights"}
     assert metrics(page(run=run.id, image=image_id))["Uncertainty"] == "0.500"
 
 

@@ -115,7 +115,7 @@ def test_hardware_and_encoder_weights_of_a_run_are_shown(installation, dataset):
         runs.update_run(session, run_id, details=details)
     now = status(installation, run_id)
     assert now.hardware == "2 threads of AMD EPYC · mixed bfloat16 · XLA off"
-    assert now.weights == "encoder weights: ImageNet"
+    assert now.weights == "ImageNet weights"
     with installation.database.reading() as session:
         assert run_rows(session, utc_now(), LOST_AFTER_S)[0].weights == "ImageNet"
 

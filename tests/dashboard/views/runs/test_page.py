@@ -223,7 +223,7 @@ def test_encoder_weights_are_shown_with_every_score_and_the_hardware_below(insta
     app = open_page(PAGE)
     assert "2 threads of AMD EPYC · float32 · XLA off" in texts(app)
     notes = {metric.label: metric.delta for metric in app.metric}
-    assert notes["Soft Dice vs truth, validation, best epoch (3)"] == "encoder weights: ImageNet"
+    assert notes["Soft Dice vs truth, validation, best epoch (3)"] == "ImageNet weights"
     assert list(app.dataframe[0].value["Encoder weights"]) == ["ImageNet"]
 
 

@@ -50,5 +50,5 @@ def test_advice_opens_the_train_page_with_it_set_despite_earlier_input(installat
     app.button(key="run-advice-0-open").click().run()
     assert not app.exception
     assert "Starts from the settings of the run" in texts(app)
-    assert app.toggle(key=f"{key}.augmentation.enabled").value is True
+    assert app.session_state[f"{key}.augmentation.enabled"] is True and app.expander[0].label == "Advanced"
     assert app.number_input(key=f"{key}.training.epochs").value == 30

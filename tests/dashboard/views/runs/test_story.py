@@ -97,10 +97,10 @@ def overfitted(config=CONFIG):
 
 
 def test_it_states_how_the_run_ended_what_was_best_and_what_that_means():
-    text = summary(weights="encoder weights: ImageNet")
+    text = summary(weights="ImageNet weights")
     assert "It finished after **40 of 40 epochs** and **4 min 10 s**. All 40 epochs are done." in text
     assert "best epoch was **33**, the one with the lowest validation loss" in text
-    assert "**soft Dice vs truth 0.800** (encoder weights: ImageNet), of probabilities without a threshold" in text
+    assert "**soft Dice vs truth 0.800** (ImageNet weights), of probabilities without a threshold" in text
     assert "**Dice vs truth of the masks is" in text and "100 pixels" not in text
     assert "had **settled**" in text and "No other mask threshold" in text
 
