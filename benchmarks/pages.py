@@ -55,8 +55,7 @@ from tests.support.running_app import RunningApp, running
 TILES = 48
 FILLED = 60  # pages after which the cache of down-scaled masks is full (dashboard/server/resources.py)
 TALL = {"width": 1440, "height": 3600}  # so that all tiles of a page are in view, and so painted
-PROBE, QUIET_S, PATIENCE_S = 6, 0.8, 15.0
-AT_REST_S = 3.0
+PROBE, QUIET_S, PATIENCE_S, AT_REST_S = 6, 0.8, 15.0, 3.0
 TRAINED_ON = 40
 SLIDERS = {"saliency": "Strictness", "kmeans": "Clusters", "threshold": "Softness", "dataset_clusters": ""}
 """What is moved for each method; of dataset clusters, one cluster after another is ticked, or unticked."""

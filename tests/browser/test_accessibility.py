@@ -7,24 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from db.models import PredictionSet
 from tests.browser.conftest import PATIENCE_MS
+from tests.support.accessibility import axe_findings
 from tests.support.installation import Installation, add_discs
 from tests.support.predicted import add_label_set, add_run
 from tests.support.running_app import RunningApp
-
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OPTIONS = {
-    "runOnly": {"type": "tag", "values": TAGS},
-    "rules": {"label-content-name-mismatch": {"enabled": True}},  # experimental, and so left out of its tags
-    "resultTypes": ["violations"],
-}
-GRAVE = {"critical", "serious", "moderate"}
-BY_STREAMLIT: dict[str, tuple[str, ...]] = {}
-"""Rules of axe-core, and parts of the selectors of elements whose markup is Streamlit's own and cannot be changed."""
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 800, "height": 900}
 STILL = """() => document.querySelector('[data-test-script-state="notRunning"]')
@@ -99,12 +89,11 @@ def tab(name: str) -> Callable[[Page], None]:
     return open_
 
 
-def dialog(*buttons: str) -> Callable[[Page], None]:
-    """Return what opens a dialog by the names with which buttons begin."""
+def dialog(opener: str) -> Callable[[Page], None]:
+    """Return what opens a dialog by a click on the first element of a selector."""
 
     def open_(page: Page) -> None:
-        for name in buttons:
-            page.get_by_role("button", name=re.compile(f"^{name}")).first.click()
+        page.locator(opener).first.click()
         page.get_by_role("dialog").wait_for()
 
     return open_
@@ -126,8 +115,11 @@ VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "Audit": ("/datasets?dataset={dataset}", tab("Audit")),
     "Corrections": ("/datasets?dataset={dataset}", tab("Corrections")),
     "Files": ("/datasets?dataset={dataset}", tab("Files")),
+    "Delete a dataset": ("/datasets?dataset={dataset}", dialog(".st-key-delete button")),
+    "An image": ("/datasets?dataset={dataset}", dialog(".tile")),
     "Masks": ("/labels?dataset={dataset}&a=threshold", as_it_opens),
     "Mask set": ("/labels?dataset={dataset}&labels={labels}&a=threshold", as_it_opens),
+    "Correct a mask": ("/labels?dataset={dataset}&labels={labels}&a=threshold", dialog(".tile")),
     "Train": ("/train?dataset={dataset}&labels={labels}", as_it_opens),
     "Runs": ("/runs", as_it_opens),
     "Run": ("/runs?run={run}", as_it_opens),
@@ -144,17 +136,6 @@ def at_rest(page: Page) -> None:
     page.get_by_role("heading", level=1).first.wait_for()
     page.wait_for_function(STILL)
     expect(page.get_by_test_id("stException")).to_have_count(0)
-
-
-def axe_findings(page: Page) -> list[str]:
-    violations = Axe().run(page, options=OPTIONS).response["violations"]
-    return [
-        f"{found['impact']} {found['id']}: {node['target']} {node['html'][:200]} {node['failureSummary'][:300]!r}"
-        for found in violations
-        if found["impact"] in GRAVE
-        for node in found["nodes"]
-        if not any(part in str(node["target"]) for part in BY_STREAMLIT.get(found["id"], ()))
-    ]
 
 
 @pytest.mark.parametrize("view", VIEWS)
