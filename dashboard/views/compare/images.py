@@ -37,7 +37,7 @@ def same_image(shared: SharedImages) -> SharedImages:
 
     Return the images with the scores at the mask threshold and of the class that were chosen.
     """
-    st.subheader("The same image in each run")
+    st.header("The same image in each run")
     bar, place = st.container(), st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         threshold = mask_threshold("Every score and mask of this page is updated.", width=200)

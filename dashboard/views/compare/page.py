@@ -34,7 +34,7 @@ def main() -> None:
     if shared is not None and len(shared.rows):
         shared = same_image(shared)
         pair(shared)
-    st.subheader("Numbers")
+    st.header("Numbers")
     tables.numbers(compared, shared)
     for run in compared:
         audit_line(run.dataset_id, run.id, run.name)

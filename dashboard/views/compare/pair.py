@@ -26,7 +26,7 @@ PICKED, SELECTION = "picked", "compare-selection"
 
 def pair(shared: SharedImages) -> None:
     """Compare two of the runs image by image."""
-    st.subheader("Which run is better, image by image?")
+    st.header("Which run is better, image by image?")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         a = _choose_run(shared, "A", "a", 0)
         b = _choose_run(shared, "B", "b", 1)

@@ -70,7 +70,7 @@ def classes(shared: SharedImages) -> None:
     found = class_scores(shared, class_table)
     if found is None:
         return
-    st.subheader("Classes")
+    st.header("Classes")
     kinds = {"Dice vs truth": found.dice, "IoU vs truth": found.iou}
     kind = st.segmented_control("Score", list(kinds), default="Dice vs truth", required=True, key="class-score")
     table = pd.DataFrame(kinds[kind], pd.Index(found.names, name="Class"), [run.name for run in shared.runs], float)
@@ -86,7 +86,7 @@ def classes(shared: SharedImages) -> None:
 @st.fragment
 def settings(compared: Sequence[ComparedRun]) -> None:
     """Draw the settings that differ, or on request all settings with the differences highlighted."""
-    st.subheader("Different settings")
+    st.header("Different settings")
     if len(compared) < 2:
         st.caption("Choose a second run to see differences.")
         return

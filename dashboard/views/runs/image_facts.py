@@ -13,7 +13,6 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -219,9 +218,11 @@ def _places(count: int) -> dict[int, Rank]:
 
 
 def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
+    from scipy import special  # late: routes import this module when the app starts
+
     interval = None
     if len(dice) > 1 and dice.min() < dice.max():  # equal scores of a few images are no certainty
-        error = float(stats.t.ppf(0.975, len(dice) - 1) * dice.std(ddof=1) / np.sqrt(len(dice)))
+        error = float(special.stdtrit(len(dice) - 1, 0.975) * dice.std(ddof=1) / np.sqrt(len(dice)))
         interval = (max(float(dice.mean()) - error, 0.0), min(float(dice.mean()) + error, 1.0))
     found, marked, predicted = masks.true_positive[:, HALF].sum(), masks.marked.sum(), masks.predicted[:, HALF].sum()
     return Overlap(
@@ -241,6 +242,8 @@ def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[D
     Sources: Mann, Whitney, Ann. Math. Stat. 18(1), 1947, doi:10.1214/aoms/1177730491; Holm, "A simple sequentially
     rejective multiple test procedure", Scand. J. Stat. 6(2), 1979.
     """
+    from scipy import stats  # late: it takes half a second
+
     tested: list[tuple[float, Difference]] = []
     for name, values in columns.items():
         known = np.isfinite(values)
@@ -262,6 +265,8 @@ def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[D
 
 def _shared_group(names: Sequence[str], weak: np.ndarray) -> SharedGroup | None:
     """Return the most over-represented folder or name prefix, by Fisher's exact test with Holm's correction."""
+    from scipy import stats  # late: it takes half a second
+
     groups = [name_group(name) for name in names]
     in_weak = Counter(group for group, worst in zip(groups, weak, strict=True) if worst and group)
     everywhere = Counter(groups)
