@@ -253,7 +253,7 @@ def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         of = wording.count(scored, "image")
         mean = f"Mean {wording.escaped(choice.score_title)} **{wording.score(arrangement.mean_score)}** over {of}"
-        st.markdown(mean, width="content", help=source.weights or None)
+        st.markdown(mean, width="content", help=wording.escaped(source.weights_origin) or None)
         st.markdown(
             f":green[{wording.count(arrangement.successes, 'success', 'successes')}], "
             f":red[{wording.count(arrangement.failures, 'failure')}] (from Dice {choice.success_from:.2f})",
