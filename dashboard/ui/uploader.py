@@ -53,16 +53,16 @@ def uploader(
     token = _token(key)
     files = resources.uploaded_files(token)
     total_bytes = sum(size for _, size in files)
-    data = {
+    data = {  # tuples, not lists: Streamlit imports pandas to look whether a list is a table
         "name": key,
         "url": urls.upload(token),
         "label": label,
         "note": note,
-        "accept": list(accept),
-        "formats": [list(entry) for entry in FOREIGN_SUFFIXES],
+        "accept": tuple(accept),
+        "formats": tuple(FOREIGN_SUFFIXES),
         "limit_bytes": resources.upload_limit_bytes(),
-        "files": [list(entry) for entry in files[:MOST_LISTED]],
-        "total": [len(files), total_bytes],
+        "files": tuple(files[:MOST_LISTED]),
+        "total": (len(files), total_bytes),
     }
     result = _render(key=f"{key}-{token}", data=data, on_finished_change=_noop, on_earlier_change=_noop)
     if not files and _take_up(key, result.earlier):
