@@ -238,13 +238,13 @@ def _draw(
     if clicked:
         drawn.clicked = slot, clicked
     with places.scores:
-        column.show_outcome(place, recipe, outcome)
+        column.show_outcome(place, recipe, outcome, limit_px)
     with buttons:
         label = f"Make masks for all {count(place.images, 'image')}"
         kind: Literal["primary", "secondary"] = "primary" if slots == 1 else "secondary"
         start = rights.button(label, type=kind, icon=":material/auto_fix_high:", key=f"labels-{slot}-start")
         if newest is not None:
-            to_train(place, newest, "secondary", "next")
+            to_train(place, newest, "secondary", "Train on the newest masks")
         save = rights.button(
             "Save this recipe" if slots == 1 else "",
             type="tertiary",

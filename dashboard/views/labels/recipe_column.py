@@ -28,7 +28,7 @@ from dashboard.views.labels.cluster_panel import cluster_panel
 from dashboard.views.labels.facts import SEED, MaskClasses, Outcome, ProbeImage, Workplace
 from dashboard.views.labels.recipe_slots import note_on, open_beside, remember, set_ticks, with_ticks
 from db.actors import Role
-from engine.labelling.base import LabelParams, find_method, methods
+from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
 from engine.labelling.ticks import read_ticks
 
 PATIENCE_S = 0.4
@@ -62,7 +62,7 @@ def choose_method(slot: str) -> str:
     return st.selectbox(
         "Method",
         recipes.method_order(),
-        format_func=lambda name: known[name].title,
+        format_func=lambda name: "Automatic" if name == DEFAULT_METHOD else known[name].title,
         key=f"labels-{slot}-method",
         persist_state="session",
     )
@@ -256,8 +256,8 @@ def outcome_of(
     return outcome
 
 
-def show_outcome(place: Workplace, recipe: Recipe, outcome: Outcome) -> None:
-    """Draw a recipe's scores and cost. In narrow columns they wrap."""
+def show_outcome(place: Workplace, recipe: Recipe, outcome: Outcome, limit_px: int | None) -> None:
+    """Draw a recipe's scores and cost. In narrow columns they wrap. `limit_px` is that of quick previews."""
     with st.container(horizontal=True, gap="medium"):
         st.metric(
             "Estimated score (no truth)",
@@ -272,7 +272,8 @@ def show_outcome(place: Workplace, recipe: Recipe, outcome: Outcome) -> None:
             of = "Foreground " if recipe.params.classes > 1 else ""
             st.metric(f"{of}Dice vs truth", score(outcome.dice), help=mean, width="content")
             st.metric(f"{of}IoU vs truth", score(outcome.iou), help=mean, width="content")
-    facts = [] if outcome.scored else ["No truth masks here: judge by eye"]
+    facts = [f"Quick preview of at most {limit_px} px; full size follows"] if limit_px else []
+    facts += [] if outcome.scored else ["No truth masks here: judge by eye"]
     if any(outcome.unclear):
         facts.append(f"{count(sum(outcome.unclear), 'test image')} with no clear object")
     per_image_s, whole_s = outcome.seconds_per_image, outcome.whole_dataset_s
