@@ -69,7 +69,7 @@ class Grid {
     element.type = "button";
     element.className = "tile";
     element.innerHTML =
-      '<span class="frame loading"><canvas></canvas><span class="gone" hidden></span></span>' +
+      '<span class="frame"><canvas></canvas><span class="gone" hidden></span></span>' +
       '<span class="line"><span class="title"></span><span class="badge"></span></span><span class="subtitle"></span>';
     const part = (name) => element.querySelector(name);
     const tile = {
@@ -117,6 +117,7 @@ class Grid {
     const asked = JSON.stringify(addresses);
     if (asked !== tile.asked || tile.loaded === null) {
       tile.asked = asked;
+      if (!tile.loaded) tile.frame.classList.add("loading"); // not before: a tile out of sight would be animated, too
       const parts = addresses.map((address) => (address ? loadPicture(address) : null));
       if (!tile.loaded) this.paintFirst(tile, asked, parts[0]);
       const loaded = await Promise.all(parts);

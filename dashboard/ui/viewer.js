@@ -17,7 +17,7 @@ const FRAME =
   '<div class="readout"></div><div class="spoken" role="status"></div>';
 const PANE =
   '<div class="names"><span class="left"></span><span class="right" hidden></span></div><div class="frame">' +
-  '<canvas role="img"></canvas><div class="cross" hidden><i></i></div><span class="note" hidden></span>' +
+  '<canvas role="img"></canvas><button type="button" class="swap" hidden></button><div class="cross" hidden><i></i></div><span class="note" hidden></span>' +
   '<div class="handle" role="slider" tabindex="0" aria-label="Wipe" aria-valuemin="0" aria-valuemax="100" hidden></div></div>';
 
 class Viewer {
@@ -155,6 +155,7 @@ class Viewer {
     pane.handle.hidden = layers.length < 2;
     pane.handle.setAttribute("aria-label", layers.length < 2 ? "Wipe" : `Wipe between ${titles.join(" and ")}`);
     pane.canvas.setAttribute("aria-label", titles.join(" against "));
+    pane.swap.setAttribute("aria-label", `Show large: ${titles[0]}`);
     const gone = loaded.length && !loaded[0].image ? "The image is gone" : "";
     const missing = layers.some((layer, index) => loaded[index] && layer.mask && !loaded[index].mask) ? "There is no mask" : "";
     const note = gone || layers.find((layer) => layer.note)?.note || missing;
@@ -166,6 +167,12 @@ class Viewer {
   arrange() {
     const rows = Math.ceil((this.panes.length * LEAST_PANE_PX) / Math.max(this.row.clientWidth, LEAST_PANE_PX));
     this.row.style.setProperty("--across", String(Math.ceil(this.panes.length / rows)));
+    const lead = this.leadPane();
+    this.row.classList.toggle("led", Boolean(lead));
+    for (const pane of this.panes) {
+      pane.swap.hidden = !lead || pane === lead;
+      pane.element.classList.toggle("lead", pane === lead);
+    }
     if (this.size) {
       const { width, height } = this.size;
       this.row.style.setProperty("--ratio", String(width / height));
@@ -183,9 +190,10 @@ class Viewer {
     const part = (name) => element.querySelector(name);
     const pane = {
       element, canvas: part("canvas"), left: part(".left"), right: part(".right"), handle: part(".handle"),
-      note: part(".note"), cross: part(".cross"), layers: [], loaded: [],
+      note: part(".note"), swap: part(".swap"), cross: part(".cross"), layers: [], loaded: [],
     };
     listenToPane(this, pane);
+    pane.swap.addEventListener("click", () => this.setLead(pane));
     return pane;
   }
 
@@ -268,7 +276,7 @@ class Viewer {
 
   // The width of an image pixel in screen pixels.
   scale(zoom = this.view.zoom) {
-    const { canvas } = this.panes[0];
+    const { canvas } = this.leadPane() ?? this.panes[0];
     return (this.placeIn(canvas.clientWidth, canvas.clientHeight, zoom)[2] / this.size.width) * (window.devicePixelRatio || 1);
   }
 
@@ -286,7 +294,7 @@ class Viewer {
 
   // Zoom around the cursor if it is pinned, else around the centre.
   zoomBy(factor) {
-    const pane = this.panes[0];
+    const pane = this.panes.length ? (this.leadPane() ?? this.panes[0]) : null;
     if (!pane || !this.size) return;
     const box = pane.canvas.getBoundingClientRect();
     const place = this.placeIn(box.width, box.height);
@@ -348,7 +356,7 @@ class Viewer {
   }
 }
 
-Object.assign(Viewer.prototype, CursorMoves);
+Object.assign(Viewer.prototype, CursorMoves, LeadMoves);
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const stored = (correction) => setTriggerValue("stored", correction);

@@ -32,7 +32,7 @@ from dashboard.ui.web import component
 WHOLE_UP_TO_PX = 16_000_000
 SMALLER_PX = urls.SIZES_PX[-1]
 
-_PARTS = ("layers", "readout", "gestures", "cursor", "tools")
+_PARTS = ("layers", "readout", "gestures", "cursor", "lead", "tools")
 _BRUSH = ("brush_raster", "brush_png", "brush_draft", "brush_snap", "brush_strokes", "brush_bar", "brush")
 _SCRIPTS = ("overlay", "live_masks", *(f"viewer_{part}" for part in _PARTS), *_BRUSH, "viewer")
 _render = component(
@@ -145,6 +145,7 @@ def viewer(
     moves_threshold: bool = False,
     brush: Brush | None = None,
     live: LiveMasks | None = None,
+    lead: str = "",
     on_open: Callable[[str], None] | None = None,
 ) -> bool:
     """Draw the panes; with `wipe` the first two are stacked. Return whether a brush that `tells` has just stored.
@@ -152,6 +153,7 @@ def viewer(
     Args:
         threshold: foreground is probability >= threshold; for a reference >= 0.5.
         height_px: maximum height of a pane; None is what the window leaves below the tools of a `viewer_dialog`.
+        lead: the title of the pane that is large at first, with the others small beside it; a click swaps them.
         moves_threshold: whether the threshold can be moved in the viewer, which then draws and changes nothing else.
         readings: values shown for a pixel in addition to its colour; by default the panes' masks and references.
         full_px: width and height of the image. A large one is shown as smaller copies until zoomed in.
@@ -162,7 +164,7 @@ def viewer(
         dims: whether the image is darkened where there is no mask, in modes "fill" and "outline".
         brush: makes the first pane one to draw on, and shows the image in full size from the start.
         live: shows the masks of several images beside the panes, and what is drawn is then stored stroke by stroke.
-        on_open: is called with the id of the one of these images that a person wants to draw on next.
+        on_open: is called with the id of the image that a person wants to see or to draw on next.
     """
     chosen = derived_readings(panes) if readings is None else readings
     maps = ("image", "mask", "reference", "classes", "reference_classes")
@@ -179,6 +181,7 @@ def viewer(
             "height_px": height_px,
             "full_px": full_px if large else None,
             "only_class": only_class,
+            "lead": lead,
             "dims": dims,
             "moves_threshold": moves_threshold and any(pane.mask for pane in panes),
         },

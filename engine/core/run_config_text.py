@@ -58,11 +58,11 @@ class ConfigRow:
 
 
 def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
-    """Return every parameter as text, in the order of declaration. Unreadable settings are shown raw."""
+    """Return every parameter as text, in the order of declaration. Settings of another version are shown as stored."""
     try:
         values = flattened(parse(RunConfig, config))
     except ParameterError:
-        return tuple(ConfigRow("", name, str(value), None) for name, value in config.items())
+        return _stored_rows(config)
     base = flattened(PRESETS[preset]) if preset in PRESETS else values
     # Presets leave this open, and each run has the number that it got; older ones have none and merged all classes.
     values["model.classes"] = values["model.classes"] or 1
@@ -74,6 +74,22 @@ def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
         group, parameter = titles(path)
         before = value_words(path, base[path]) if base[path] != value else None
         rows.append(ConfigRow(group, parameter, value_words(path, value), before))
+    return tuple(rows)
+
+
+def _stored_rows(config: dict[str, Any]) -> tuple[ConfigRow, ...]:
+    """Return one row for each setting of a configuration that this version cannot read."""
+    rows = []
+    for group, content in config.items():
+        if not isinstance(content, dict):
+            rows.append(ConfigRow("", group, str(content), None))
+            continue
+        for name, value in content.items():
+            try:
+                path = f"{group}.{name}"
+                rows.append(ConfigRow(*titles(path), value_words(path, value), None))
+            except KeyError:
+                rows.append(ConfigRow(group.replace("_", " ").capitalize(), name, str(value), None))
     return tuple(rows)
 
 

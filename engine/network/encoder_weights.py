@@ -9,7 +9,7 @@ import keras
 from engine.network import pretrained
 from engine.network.stored_files import check_weights_file
 
-OFFLINE = "Without a connection to the Internet, add them from a file: on the Train page, or by `maskloom weights add`"
+OFFLINE = "Without a connection to the Internet, add a file of them: on the Train page, or `maskloom weights add FILE`."
 
 
 class EncoderWeightsError(ValueError):
@@ -61,6 +61,6 @@ def pretrained_encoder(weights: str, installed: bool = True) -> keras.Model:
     except Exception as error:  # Keras raises anything from URLError to ValueError
         where = "could not be downloaded" if path is None else f"of {path.name} do not fit MobileNetV2 without its top"
         reason = str(error).partition("\n")[0][:300]
-        instead = f". {OFFLINE}" if path is None else ""
-        raise EncoderWeightsError(f"The pretrained weights {where}: {reason.rstrip('.')}{instead}") from error
+        instead = f" {OFFLINE}" if path is None else ""
+        raise EncoderWeightsError(f"The pretrained weights {where}: {reason.rstrip('.')}.{instead}") from error
     return source

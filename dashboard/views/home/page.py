@@ -118,7 +118,7 @@ def draw_run(run: RecentRun, now: datetime) -> None:
     note = escaped(f" · {run.weights}") if run.weights else ""
     known = run.best_dice is not None
     words = f"**{score(run.best_dice)}** :small[validation {measured}{note}]" if known else "–"
-    score_place.markdown(words)
+    score_place.markdown(words, help=escaped(run.weights_origin) or None)
     when.caption(ago(run.created_at, now))
 
 

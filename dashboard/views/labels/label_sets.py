@@ -47,7 +47,7 @@ def list_label_sets(
         load: the callback `load("a", recipe)` that puts a recipe into the sliders.
         threshold: the mask threshold of downloads.
     """
-    st.subheader(f"Mask sets of {escaped(place.name)}", divider="gray")
+    st.header(f"Mask sets of {escaped(place.name)}", divider="gray")
     if not cards:
         st.caption("None yet. *Make masks for all images* above computes one; then a network can be trained on it.")
     for card in cards:
@@ -60,7 +60,7 @@ def draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe]
     with st.container(border=not opened, key=f"set-{card.id}"):
         badge = "" if card.job is None or card.job.status == "finished" else badge_text(card.job.status)
         if opened:
-            st.subheader(f"Masks of {escaped(card.name)} {badge}")
+            st.header(f"Masks of {escaped(card.name)} {badge}")
         else:
             st.markdown(f"**{escaped(card.name)}** {badge}")
         with st.container(horizontal=True, gap="small"):

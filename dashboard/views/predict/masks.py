@@ -11,6 +11,7 @@ import streamlit as st
 
 from dashboard.facts import urls, wording
 from dashboard.facts.scores import SCORE_TITLES, ScoreTable
+from dashboard.facts.threshold import threshold_words
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui.class_filter import choose_class
@@ -146,25 +147,20 @@ def _choose_display(masks: Masks) -> str:
 
 
 def _best_thresholds(view: SetView, threshold: float) -> None:
-    """Offer the best threshold on the run's own validation images, for each reference they have."""
+    """Say whether another threshold suits the run's own validation images better, and offer it."""
     with resources.database().reading() as session:
         own = predictions.with_masks(session, [view.run_id]).get(view.run_id)
-    for best in facts.best_thresholds(score_table(own)) if own else ():
+    for verdict in facts.threshold_verdicts(score_table(own)) if own else ():
+        name, better = f"{'foreground ' if view.classes else ''}{SCORE_TITLES[verdict.reference]}", verdict.better
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            foreground = "foreground " if view.classes else ""
-            weights = f", {wording.escaped(view.weights)}" if view.weights else ""
-            st.caption(
-                f"Best on the {wording.count(best.images, 'validation image')} of *{wording.escaped(view.run_name)}*: "
-                f"**{best.threshold:.2f}**, mean {foreground}{SCORE_TITLES[best.reference]} {best.score:.3f} "
-                f"({best.score_at_half:.3f} at 0.50{weights}).",
-                width="content",
-            )
-            if round(threshold, 2) != round(best.threshold, 2):
+            st.caption(threshold_words(better, verdict.at_half, name), width="content")
+            best = 0.5 if better is None else better.threshold
+            if round(threshold, 2) != round(best, 2):
                 st.button(
-                    f"Use {best.threshold:.2f}",
-                    key=f"best-{best.reference}",
+                    f"Use {best:.2f}",
+                    key=f"best-{verdict.reference}",
                     on_click=st.session_state.update,
-                    kwargs={"threshold": best.threshold},
+                    kwargs={"threshold": best},
                 )
 
 

@@ -262,7 +262,8 @@ def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done:
     if state == "failed":
         return (job.error if job else None) or run.ended_reason or "It failed without an error message; see the log."
     if state == "stopped":
-        when = f"after {wording.count(epochs_done, 'epoch')}" if epochs_done else "before its first epoch had finished"
+        of = f"{epochs_done} of {wording.count(_epochs_total(run), 'epoch')}"
+        when = f"after {of}" if epochs_done else "before its first epoch had finished"
         return (job.error if job else None) or run.ended_reason or f"Stopped by a person {when}. {kept}"
     if state == "finished":
         return run.ended_reason or f"Finished after {wording.count(epochs_done, 'epoch')}. {kept}"

@@ -303,7 +303,7 @@ with place:
         if not teacher.problem:
             concerns(dataset_id, teacher, truth_version, resolved)
 with pictures:
-    st.subheader("What the network will see")
+    st.header("What the network will see")
     preview_panel.preview(pairs, config, teacher)
     offered = pretrained_offer()
 if subject is not None and plan is not None and fold.open and not st.session_state.get("train-search"):

@@ -58,6 +58,6 @@ def test_without_a_connection_the_job_says_so_and_what_to_do(installation, monke
         raise OSError("URL fetch failure: name or service not known")
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
-    with pytest.raises(JobFailed, match=r"could not be downloaded: URL fetch failure.*add them from a file"):
+    with pytest.raises(JobFailed, match=r"could not be downloaded: URL fetch failure.*add a file of them"):
         backbone_job.run(submit(installation, {"kind": "download"}), Context(installation))
     assert not installation.files.exists(stored.backbone_key())

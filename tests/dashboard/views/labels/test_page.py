@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from dashboard.server.byte_cache import ByteCache
@@ -13,7 +14,7 @@ from engine.imaging import codec
 from engine.imaging.metrics import probability_to_u8
 from engine.labelling.base import draw_mask, find_method
 from engine.store import keys as stored
-from tests.support.installation import Installation, add_discs
+from tests.support.installation import Installation, add_dataset, add_discs, disc
 from tests.support.labels_page import PAGE, add_label_set, stored_sets, texts
 from tests.support.pressing import press_in_dialog
 from tests.support.two_classes import add_scenes
@@ -271,6 +272,15 @@ def test_the_masks_shown_are_those_that_the_job_computes(installation, open_page
     method = find_method("threshold")
     mask = codec.encode_png(probability_to_u8(draw_mask(method, pixels, method.params(), 0).probability))
     assert mask in shown[-6:]
+
+
+def test_masks_of_a_frame_that_is_in_every_image_are_doubted(installation, open_page):
+    pairs = [disc(radius_px=26, seed=5) for _ in range(6)]
+    noise = np.random.default_rng(0)
+    views = [(np.clip(image + noise.normal(0, 3, image.shape), 0, 255).astype(np.uint8), None) for image, _ in pairs]
+    add_dataset(installation, "frame", views)
+    app = open_page(PAGE, a="threshold")
+    assert "nearly the same in every image" in app.warning[0].value
 
 
 def test_labelling_saves_the_recipe_and_submits_its_job(installation, open_page, submitted):
