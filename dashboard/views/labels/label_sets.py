@@ -68,7 +68,7 @@ def draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe]
         st.caption(_facts(place, card))
         if card.choice is not None:
             chosen = f"Chosen automatically: **{escaped(card.choice.title)}**."
-            st.caption(f":material/auto_awesome: {chosen} {escaped(card.choice.sentence)}")
+            st.caption(f":material/auto_awesome: {chosen}", help=escaped(card.choice.details) or None)
         job_panel(
             partial(_read_job, card.id),
             key=f"label-job-{card.id}",
