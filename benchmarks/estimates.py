@@ -43,8 +43,8 @@ from engine.store.local import LocalStore
 from engine.training.workload import workload
 from tests.support.installation import REPOSITORY, Installation
 
-METHODS = ("saliency", "dataset_clusters", "auto")
-"""Automatic comes last: its choice would be copied from masks that the chosen method has made."""
+METHODS = ("auto", "dataset_clusters", "threshold")
+"""None is likely to be what Automatic chooses: its masks would be copied."""
 
 Images = Annotated[int, typer.Option(help="How many of the folder's images.")]
 app = suite(__doc__)

@@ -80,7 +80,6 @@ def test_a_tick_changes_the_masks_and_is_stored_with_the_job(bench, app):
     expect(boxes.nth(free)).not_to_be_checked()
     boxes.nth(free).check()
     page.get_by_role("button", name=LABEL_ALL).click()
-    page.get_by_role("dialog").get_by_role("button", name="Start").click()
     page.get_by_role("dialog").wait_for(state="detached")
     with app.installation.database.reading() as session:
         [made] = recipes.listing(session)
@@ -139,7 +138,6 @@ def test_a_test_image_is_large_in_all_recipes_and_the_viewer_moves_its_threshold
 def test_the_worst_are_dropped_and_one_is_restored(bench, app):
     page = bench(a="kmeans")
     page.get_by_role("button", name=LABEL_ALL).click()
-    page.get_by_role("dialog").get_by_role("button", name="Start").click()
     trust = page.get_by_role("button", name="Plausibility vs truth")
     trust.click(timeout=WORK_MS)
     expect(page.get_by_text(f"On the {COUNT} images with truth")).to_be_visible(timeout=WORK_MS)

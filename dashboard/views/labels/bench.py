@@ -243,6 +243,8 @@ def _draw(
         label = f"Make masks for all {count(place.images, 'image')}"
         kind: Literal["primary", "secondary"] = "primary" if slots == 1 else "secondary"
         start = rights.button(label, type=kind, icon=":material/auto_fix_high:", key=f"labels-{slot}-start")
+        if (takes_s := outcome.whole_dataset_s) and takes_s >= 1:
+            st.caption(f"about {duration(takes_s)}", width="content")
         if newest is not None:
             to_train(place, newest, "secondary", "Train on the newest masks")
         save = rights.button(
@@ -253,7 +255,7 @@ def _draw(
             help="Save this recipe under a name, for this and other datasets.",
         )
     if start:
-        label_dataset(place, recipe, state, outcome.whole_dataset_s)
+        _start(place, recipe, state)
     if save:
         save_recipe(recipe)
     drawn.asked |= start or save
@@ -274,21 +276,11 @@ def _explain(place: Workplace, slot: str, recipe: Recipe, places: Places, error:
         drawn.clicked = slot, clicked
 
 
-@st.dialog("Make masks for all images", icon=":material/auto_fix_high:", on_dismiss="rerun")
-def label_dataset(place: Workplace, recipe: Recipe, state: State, expected_s: float | None) -> None:
-    """Ask for a name, save the recipe with its fitted state, and start the job."""
-    with resources.database().reading() as session:
-        wish = recipes.proposed_name(session, place.name, recipe)
-    st.markdown(f"**{recipe.title}** · {escaped(recipes.describe_changes(recipe.params))}")
-    about = "" if expected_s is None or expected_s < 1 else f", in about {duration(expected_s)}"
-    st.markdown(
-        f"Computes a mask for each of {count(place.images, 'image')}{about}. The recipe is saved with the masks."
-    )
-    name = st.text_input("Name of the mask set", wish, max_chars=200, key="labels-name")
-    if not st.button("Start", type="primary", icon=":material/play_arrow:", key="labels-submit"):
-        return
+def _start(place: Workplace, recipe: Recipe, state: State) -> None:
+    """Save the recipe with its fitted state, start the job, and open the mask set; it can be renamed there."""
     try:
         with resources.database().writing() as session:
+            name = recipes.proposed_name(session, place.name, recipe)
             label_set, job = submissions.submit_label(
                 session, place.dataset_id, name, recipe.method, recipe.params.model_dump(), SEED, VERSION, state=state
             )

@@ -22,6 +22,7 @@ from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
 from db import recipes
 from db.columns import utc_now
+from db.names import NameTaken
 
 ADDRESS = "labels"
 
@@ -122,6 +123,8 @@ def _buttons(
         )
     if card.can_train:
         downloads(label_set_id=card.id, masks=card.images, threshold=threshold)
+    if rights.button("", icon=":material/edit:", key=f"rename-{card.id}", help="Rename this mask set."):
+        _rename(card)
     if rights.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this mask set."):
         _confirm_deletion(card)
 
@@ -151,6 +154,20 @@ def _edit(load: Callable[[str, Recipe], None], recipe: Recipe) -> None:
 def _read_job(label_set_id: str) -> JobView | None:
     with resources.database().reading() as session:
         return facts.job_of(session, label_set_id, utc_now(), resources.settings().lost_after_s)
+
+
+@st.dialog("Rename this mask set", icon=":material/edit:")
+def _rename(card: LabelSetCard) -> None:
+    name = st.text_input("Name of the mask set", card.name, max_chars=200, key="labels-new-name")
+    if not st.button("Rename", type="primary", key="labels-rename"):
+        return
+    try:
+        with resources.database().writing() as session:
+            recipes.rename(session, card.id, name)
+    except NameTaken as error:
+        st.error(escaped(str(error)), icon=":material/error:")
+        return
+    st.rerun()
 
 
 @st.dialog("Delete this mask set?", icon=":material/delete:")

@@ -17,6 +17,7 @@ from dashboard.ui.audit_line import audit_line
 from dashboard.ui.correct_next import correct_next, place_of
 from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.paging import page_range
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.step_buttons import step_buttons
 from dashboard.ui.trust_chart import trust_chart
@@ -145,16 +146,18 @@ def _choose_page(card: LabelSetCard, bar: DeltaGenerator) -> MaskPage:
         show = st.segmented_control(
             "Show", SHOWS, default="all", required=True, format_func=_capital, key=f"masks-show-{card.id}"
         )
-        pages_place = st.container(width="content")
+        pages_place = st.empty()
     with resources.database().reading() as session:
         wanted = st.session_state.get("masks-page", 1)
         page = facts.mask_page(session, card.id, wanted, order, show)
         if page.pages > 1:
             st.session_state["masks-page"] = page.page
-            with pages_place:
+            with pages_place.container(horizontal=True, vertical_alignment="center"):
+                words = st.empty()  # before the numbers, although it follows from them
                 number = st.pagination(page.pages, key="masks-page")
             if number != page.page:
                 page = facts.mask_page(session, card.id, number, order, show)
+            words.caption(page_range(page.page, page.total, "mask", facts.PER_PAGE), width="content")
     return page
 
 

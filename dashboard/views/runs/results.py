@@ -24,6 +24,7 @@ from dashboard.ui import charts
 from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.pictures import class_legend
+from dashboard.ui.tile_viewer import TileLook, view_tile
 from dashboard.views.runs.curves import curve_controls, figures, probe_classes, shared_history
 from dashboard.views.runs.facts import LiveStatus, Probe, RunHead
 from engine.store import keys as stored
@@ -164,18 +165,19 @@ def masks_through_epochs(
             colours=head.class_colours,
             undivided=not all(tile.classes for tile in tiles),
         )
-    mask_grid(
+    clicked = mask_grid(
         tiles,
         key=f"runs-probes-{head.id}",
         mode=mode,
         threshold=threshold,
         tile_px=460 if mode == "side by side" else 230,
         aspect=_aspect(head),
-        selectable=False,
         only_class=only_class,
         class_colours=head.class_colours,
         follows=follows if following else None,
     )
+    if clicked:
+        view_tile(tiles, clicked, TileLook(mode, threshold, only_class=only_class, class_colours=head.class_colours))
     reference = "truth" if head.reference == "truth" else "the pseudo-label that this run was trained on"
     undivided = bool(head.classes) and not (head.label_set_id or head.truth_in_classes)
     st.caption(f"The reference is {reference}{', which no longer has the classes of this run' if undivided else ''}.")
@@ -285,17 +287,20 @@ def _round_masks(head: RunHead, views: tuple[RoundView, ...]) -> None:
     beside = mode == "side by side"
     if head.classes and mode != "errors":
         class_legend(head.classes, colours=head.class_colours)
-    mask_grid(
-        [_round_tile(head, number, probe, beside) for probe in head.probes],
+    words = ("teacher and student", "student alone", "teacher alone")
+    tiles = [_round_tile(head, number, probe, beside) for probe in head.probes]
+    clicked = mask_grid(
+        tiles,
         key=f"runs-rounds-{head.id}",
         mode=mode,
         threshold=threshold,
         tile_px=230,
         aspect=_aspect(head),
-        selectable=False,
         class_colours=head.class_colours,
-        error_words=("teacher and student", "student alone", "teacher alone"),
+        error_words=words,
     )
+    if clicked:
+        view_tile(tiles, clicked, TileLook(mode, threshold, class_colours=head.class_colours, error_words=words))
     st.caption(
         "Image, the labels trained on (teacher), and the student's masks, from left to right."
         if beside

@@ -9,6 +9,7 @@ from dashboard.facts import train as facts
 from dashboard.facts import urls
 from dashboard.server.resources import artifacts, previews
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.tile_viewer import TileLook, view_tile
 from engine.core.run_config import RunConfig
 from engine.imaging import codec
 from engine.store.base import MissingFile
@@ -37,15 +38,16 @@ def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None, teacher: fa
     if not config.augmentation.enabled:
         st.caption("Augmentation is off: the network sees each image as it is.")
     wide = mode == "side by side"
-    mask_grid(
+    clicked = mask_grid(
         tiles,
         key="train-preview",
         mode=mode,
         tile_px=220 if wide else 130,
         aspect=1.0,
-        selectable=False,
         class_colours=teacher.class_colours,
     )
+    if clicked:
+        view_tile(tiles, clicked, TileLook(mode, class_colours=teacher.class_colours))
 
 
 def preview_settings() -> None:

@@ -130,7 +130,6 @@ def test_the_choice_of_the_automatic_method_is_stored_with_the_job(installation,
     add_discs(installation)
     app = open_page(PAGE, a="auto")
     app.button(key="labels-a-start").click().run()
-    press_in_dialog(app, "labels-a-start", "labels-submit")
     assert not app.exception
     (made,) = stored_sets(installation)
     assert made.method == "auto"
@@ -175,7 +174,6 @@ def test_regions_ticked_as_classes_are_previewed_with_a_legend_and_stored(instal
     swapped = open_page(PAGE, dataset=dataset.id, a="kmeans,clusters:3,position_weight:0,ticked:1 2=2")
     assert "disc **0.000**, square **0.000**" in texts(swapped)
     app.button(key="labels-a-start").click().run()
-    press_in_dialog(app, "labels-a-start", "labels-submit")
     assert not app.exception
     (made,) = stored_sets(installation)
     assert made.params["ticked"] == "2 1=2"
@@ -287,29 +285,30 @@ def test_labelling_saves_the_recipe_and_submits_its_job(installation, open_page,
     dataset = add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:6")
     app.button(key="labels-a-start").click().run()
-    name = app.text_input(key="labels-name")
-    assert name.value == "discs · kmeans · clusters 6"
-    name.set_value("my labels")
-    press_in_dialog(app, "labels-a-start", "labels-submit")
     assert not app.exception
     (made,) = stored_sets(installation)
-    assert (made.name, made.dataset_id, made.method, made.params["clusters"]) == ("my labels", dataset.id, "kmeans", 6)
+    name = "discs · kmeans · clusters 6"
+    assert (made.name, made.dataset_id, made.method, made.params["clusters"]) == (name, dataset.id, "kmeans", 6)
     job = installation.job(made.job_id)
     assert (job.kind, submitted) == (JobKind.LABEL, [job.id])
-    assert "my labels" in texts(app)
+    assert name in texts(app)
     assert "Waiting for a free worker" in texts(app)
 
 
-def test_a_taken_name_is_rejected_and_nothing_starts(installation, open_page, submitted):
+def test_a_mask_set_is_renamed_unless_the_name_is_taken(installation, open_page):
     dataset = add_discs(installation)
     add_label_set(installation, dataset.id, "taken")
+    renamed = add_label_set(installation, dataset.id, "first").id
     app = open_page(PAGE, a="kmeans")
-    app.button(key="labels-a-start").click().run()
-    app.text_input(key="labels-name").set_value("taken")
-    press_in_dialog(app, "labels-a-start", "labels-submit")
+    app.button(key=f"rename-{renamed}").click().run()
+    app.text_input(key="labels-new-name").set_value("taken")
+    press_in_dialog(app, f"rename-{renamed}", "labels-rename")
     assert "The name 'taken' is taken." in app.error[0].value
-    assert len(stored_sets(installation)) == 1
-    assert submitted == []
+    app.button(key=f"rename-{renamed}").click().run()
+    app.text_input(key="labels-new-name").set_value("second")
+    press_in_dialog(app, f"rename-{renamed}", "labels-rename")
+    assert not app.exception
+    assert sorted(made.name for made in stored_sets(installation)) == ["second", "taken"]
 
 
 def test_the_test_images_are_chosen_in_a_dialog(installation, open_page):
