@@ -84,6 +84,13 @@ def find_objects(class_map: np.ndarray, params: ObjectParams) -> Objects:
     return _kept(labels, np.concatenate(classes), params)
 
 
+def given_objects(numbers: np.ndarray, params: ObjectParams) -> Objects:
+    """Return the objects of a label map, integers (H, W): one object for each number above 0, of class 1."""
+    known, labels = np.unique(numbers, return_inverse=True)
+    labels = (labels.reshape(numbers.shape) + (known[0] != 0)).astype(np.int32)
+    return _kept(labels, np.ones(int(labels.max()) + 1, np.uint8), params)
+
+
 def _numbered(mask: np.ndarray, params: ObjectParams) -> np.ndarray:
     """Return the number of the piece of each pixel, int32 (H, W)."""
     if params.fill_holes:
