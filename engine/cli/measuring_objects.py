@@ -75,12 +75,16 @@ def _stored(
         if found is None:
             raise CommandFailed(f"The run {owner.name!r} has predicted no masks yet.")
         masked, folder = runs.predicted_images(session, found.id), stored.prediction_folder(found.id)
-        key_of, likely_key_of = partial(stored.prediction_key, found.id), partial(stored.prediction_classes_key, found.id)
+        key_of, likely_key_of = (
+            partial(stored.prediction_key, found.id),
+            partial(stored.prediction_classes_key, found.id),
+        )
         names = predictions.class_names(session, found.id)[1:]
     else:
         masked, folder = recipes.labelled_images(session, owner.id), stored.label_folder(owner.id)
         files = laid_over(files, owner.id, corrections.current(session, dataset.id))
-        key_of, likely_key_of = partial(stored.label_key, owner.id), partial(stored.label_classes_key, owner.id)
+        key_of = partial(stored.label_key, owner.id)
+        likely_key_of = partial(stored.label_classes_key, owner.id)
         names = [str(entry["name"]) for entry in owner.classes[1:]]
     files = cleared_masks(files, folder, LeftOut(files, stored.left_out_key(dataset.id, dataset.left_out_id)))
     images = [image for image in datasets.images(session, dataset.id) if image.id in masked]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from engine.datasets.mask_values import MaskValues, mask_values
 from engine.datasets.source import Folder, SourceFile, UnreadableSource
-from engine.datasets.truth_file import TruthFile, read_truth
+from engine.datasets.truth_file import INDEX_LIMIT, TruthFile, read_truth
 from engine.imaging import codec, metrics
 from engine.imaging.class_maps import reference
 from engine.prediction.object_measurements import Scale
@@ -41,15 +43,24 @@ def mask_folder(folder: Path, threshold: float, scale: Scale | None) -> tuple[li
 
 def _picture(file: SourceFile, values: MaskValues, threshold: float) -> MaskedPicture:
     content = _read(file)
-    if content.keys and values.lookup and max(values.lookup) <= 1 and all(isinstance(key, int) for key in content.keys):
-        background = [number for number, key in enumerate(content.keys) if key == 0]
-        ids = content.values.astype("int32") + 1
-        ids[content.values == (background[0] if background else -1)] = 0
-        return MaskedPicture(ids, numbered=True)
+    if _are_objects(values):
+        keys = np.array(range(256) if content.keys is None else content.keys)
+        return MaskedPicture(keys[content.values], numbered=True)
     if values.lookup:
         return MaskedPicture(reference(values.codes.encode(content), values.lookup).class_map)
     levels = values.codes.encode(content)
-    return MaskedPicture(metrics.to_mask(levels, threshold).astype("uint8"), levels)
+    return MaskedPicture(metrics.to_mask(levels, threshold).astype(np.uint8), levels)
+
+
+def _are_objects(values: MaskValues) -> bool:
+    """Return whether the values are ids of objects, all of one class."""
+    present = np.flatnonzero(values.counts)
+    if not values.lookup or len(present) <= 2 or max(values.lookup[code] for code in present) > 1:
+        return False
+    known = dict(values.codes.table)
+    return all(isinstance(known.get(code, code), int) for code in present.tolist()) and (
+        bool(known) or bool(present[-1] < INDEX_LIMIT)
+    )
 
 
 def _read(file: SourceFile) -> TruthFile:

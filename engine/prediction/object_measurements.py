@@ -18,7 +18,10 @@ import numpy as np
 
 from engine.prediction.objects import Objects
 
-LENGTHS = ("perimeter", "perimeter_crofton", "equivalent_diameter", "major_axis", "minor_axis", "feret_max", "feret_min")
+LENGTHS = (
+    *("perimeter", "perimeter_crofton", "equivalent_diameter"),
+    *("major_axis", "minor_axis", "feret_max", "feret_min"),
+)
 """Columns in pixels, and in micrometres where the pixel size is known and the same in both directions."""
 
 
@@ -52,14 +55,12 @@ def measure(
     from skimage.measure import regionprops_table
 
     wanted = (
-        ("area", "centroid", "bbox", "equivalent_diameter_area", "axis_major_length", "axis_minor_length")
-        + ("eccentricity", "orientation", "solidity", "perimeter_crofton")
-    )  # fmt: skip
+        *("area", "centroid", "bbox", "equivalent_diameter_area", "axis_major_length", "axis_minor_length"),
+        *("eccentricity", "orientation", "solidity", "perimeter_crofton"),
+    )
     found: dict[str, Any] = regionprops_table(objects.labels, properties=wanted)
     rows = [_outline(objects.labels, number, box) for number, box in _boxes(found)]
-    perimeter, feret_max, feret_min = (np.array(column, float) for column in zip(*rows, strict=True)) if rows else (
-        np.zeros(0),
-    ) * 3  # fmt: skip
+    perimeter, feret_max, feret_min = np.array(rows, float).reshape(-1, 3).T
     area = np.asarray(found["area"], float)
     table: dict[str, np.ndarray] = {
         "object": np.arange(1, len(area) + 1),
@@ -90,7 +91,9 @@ def measure(
         channels = image[..., None] if image.ndim == 2 else image
         names = ("red", "green", "blue") if channels.shape[-1] == 3 else ("grey",)
         for name, channel in zip(names, np.moveaxis(channels, -1, 0), strict=True):
-            table |= {f"{name}_{key}": values for key, values in _statistics(objects.labels, channel, len(area)).items()}
+            table |= {
+                f"{name}_{key}": values for key, values in _statistics(objects.labels, channel, len(area)).items()
+            }
     if probability is not None:
         table["mean_probability"] = _statistics(objects.labels, probability, len(area))["mean"] / 255
     return table | (_physical(table, scale) if scale else {})
@@ -113,7 +116,7 @@ def _outline(labels: np.ndarray, number: int, box: tuple[int, int, int, int]) ->
         turns = np.count_nonzero((steps != np.roll(steps, 1, axis=0)).any(1)) if len(steps) > 1 else 0
         chain = 0.980 * np.count_nonzero(~diagonal) + 1.406 * np.count_nonzero(diagonal) - 0.091 * turns
         chain = chain if len(ring) > 1 else 0.0
-        length += chain + math.pi if parent < 0 else max(chain - math.pi, 0.0)
+        length += float(chain + math.pi if parent < 0 else max(chain - math.pi, 0.0))
     corners = np.concatenate([ring[:, 0] for ring, (*_, parent) in zip(rings, tree[0], strict=True) if parent < 0])
     return length, *_feret(corners)
 

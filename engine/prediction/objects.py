@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from pydantic import Field, model_validator
 
-from engine.core.parameters import Params, number, only_with
+from engine.core.parameters import Params, number
 from engine.labelling.cues.objects import fill_holes, parts
 
 Border = Literal["keep", "drop", "half"]
