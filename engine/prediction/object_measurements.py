@@ -113,10 +113,10 @@ def _outline(labels: np.ndarray, number: int, box: tuple[int, int, int, int]) ->
     for ring, (*_, parent) in zip(rings, tree[0], strict=True):
         steps = np.diff(np.concatenate([ring, ring[:1]])[:, 0], axis=0)
         diagonal = np.abs(steps).sum(1) == 2
-        turns = np.count_nonzero((steps != np.roll(steps, 1, axis=0)).any(1)) if len(steps) > 1 else 0
-        chain = 0.980 * np.count_nonzero(~diagonal) + 1.406 * np.count_nonzero(diagonal) - 0.091 * turns
+        turns = int((steps != np.roll(steps, 1, axis=0)).any(1).sum())
+        chain = 0.980 * int((~diagonal).sum()) + 1.406 * int(diagonal.sum()) - 0.091 * turns
         chain = chain if len(ring) > 1 else 0.0
-        length += float(chain + math.pi if parent < 0 else max(chain - math.pi, 0.0))
+        length += chain + math.pi if parent < 0 else max(chain - math.pi, 0.0)
     corners = np.concatenate([ring[:, 0] for ring, (*_, parent) in zip(rings, tree[0], strict=True) if parent < 0])
     return length, *_feret(corners)
 
