@@ -84,7 +84,7 @@ def test_sizes_outside_the_limits_are_left_out():
     mask = disc(50, 120, 5) | disc(150, 120, 20) | disc(250, 120, 40)
     found = measured(mask, least_area_px=200, greatest_area_px=2000)
     assert found["centroid_x_px"].tolist() == pytest.approx([150])
-    with pytest.raises(ParameterError, match="greatest_area_px must be 0 or at least least_area_px. Got 5 and 10"):
+    with pytest.raises(ParameterError, match=r"greatest_area_px must be 0 or at least least_area_px\. Got 5 and 10"):
         parse(ObjectParams, {"least_area_px": 10, "greatest_area_px": 5})
 
 
@@ -130,9 +130,9 @@ def test_pixel_sizes_are_read_with_their_unit_or_refused():
     assert parse_scale("0.65um") == Scale(0.65, 0.65, "user")
     assert parse_scale("1 x 2 mm") == Scale(1000, 2000, "user")
     assert parse_scale("0.01in").width_um == pytest.approx(254)
-    with pytest.raises(CannotMeasure, match="above 0. Got '0um'"):
+    with pytest.raises(CannotMeasure, match=r"above 0\. Got '0um'"):
         parse_scale("0um")
-    with pytest.raises(CannotMeasure, match="a number with a unit.*Got '0.65'"):
+    with pytest.raises(CannotMeasure, match=r"a number with a unit.*Got '0\.65'"):
         parse_scale("0.65")
 
 
