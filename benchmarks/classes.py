@@ -144,7 +144,7 @@ def exported(
         draw_discs(root / "in", 60, 0, FOUR, lambda _: [(number, 31.0) for number in range(1, 5)])
         real = real_images(root / "real", of_each, megapixels)
         engine(root, "import", str(root / "in"), "--name", "four")
-        run = engine(root, "train", "four", "--truth", *options)["run"]
+        run = engine(root, "train", "four", "--truth", "--preset", "fast", *options)["run"]
         engine(root, "predict", run, str(root / "real"), "--out", str(root / "maps"), "--no-flips", "--refine", "none")
         wanted = [decode_png((root / "maps" / f"{path.stem}.png").read_bytes()) for path in real]
         drawn = np.unique(np.concatenate([np.unique(each) for each in wanted]))

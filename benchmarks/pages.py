@@ -30,7 +30,19 @@ from playwright.sync_api import Page
 from sqlalchemy import select
 
 from benchmarks.drawn_runs import add_masks, add_runs, opened
-from benchmarks.harness import ECSSD, DataRoot, Folder, browsing, data_root, engine, paths, resident_mib, suite
+from benchmarks.harness import (
+    ECSSD,
+    DataRoot,
+    Folder,
+    browsing,
+    data_root,
+    engine,
+    paths,
+    processor_s,
+    resident_mib,
+    suite,
+)
+from dashboard import libraries
 from db import datasets
 from db.columns import utc_now
 from db.models import Run
@@ -43,7 +55,7 @@ from tests.support.running_app import RunningApp, running
 TILES = 48
 FILLED = 60  # pages after which the cache of down-scaled masks is full (dashboard/server/resources.py)
 TALL = {"width": 1440, "height": 3600}  # so that all tiles of a page are in view, and so painted
-PROBE, QUIET_S, PATIENCE_S = 6, 0.8, 15.0
+PROBE, QUIET_S, PATIENCE_S, AT_REST_S = 6, 0.8, 15.0, 3.0
 TRAINED_ON = 40
 SLIDERS = {"saliency": "Strictness", "kmeans": "Clusters", "threshold": "Softness", "dataset_clusters": ""}
 """What is moved for each method; of dataset clusters, one cluster after another is ticked, or unticked."""
@@ -132,11 +144,12 @@ def go_home(page: Page) -> None:
 
 @app.command()
 def startup(times: Times = 5) -> dict[str, Any]:
-    """Seconds from `streamlit run` to the first page painted, and whether TensorFlow was loaded for it.
+    """Seconds from `streamlit run` to the first page painted, and the processor time of the web process until then; its
+    memory once it is at rest, and whether TensorFlow was loaded.
 
     The first run migrates a new database; the others open it again.
     """
-    seconds, loaded = [], False
+    seconds, worked, resident, loaded = [], [], [], False
     with data_root() as root, chromium() as browser, tab(browser) as page:
         for _ in range(times):
             began = time.monotonic()
@@ -144,9 +157,13 @@ def startup(times: Times = 5) -> dict[str, Any]:
                 page.goto(served.address)
                 page.get_by_role("heading").first.wait_for()
                 seconds.append(time.monotonic() - began)
+                worked.append(processor_s(served.pid))
+                page.wait_for_timeout(1000 * (libraries.AFTER_S + AT_REST_S))
+                resident.append(resident_mib(served.pid))
                 loaded = loaded or "tensorflow" in Path(f"/proc/{served.pid}/maps").read_text()
             page.goto("about:blank")
-    return {"first_s": seconds[0], "median_s": median(seconds[1:] or seconds), "each_s": seconds, "tensorflow": loaded}
+    figures = {"first_s": seconds[0], "median_s": median(seconds[1:] or seconds), "each_s": seconds}
+    return {**figures, "processor_s": median(worked), "resident_mib": median(resident), "tensorflow": loaded}
 
 
 @app.command()
@@ -342,7 +359,7 @@ def predict(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
         engine(root, "import", str(root / "photographs"), "--name", "photographs")
-        engine(root, "train", "photographs", "--truth", "-p", f"training.epochs={epochs}")
+        engine(root, "train", "photographs", "--truth", "--preset", "fast", "-p", f"training.epochs={epochs}")
         new = [image for image, _ in files[TRAINED_ON : TRAINED_ON + images]]
         with browsing(root, WARM_WORKER_S="0") as (served, page):
             cold = [_prediction(page, served, new, warm=False) for _ in range(rounds)]

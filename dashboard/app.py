@@ -6,10 +6,6 @@ Streamlit loads `app`, starts its lifespan once per process, and runs navigation
 import sys
 from pathlib import Path
 
-# Streamlit imports pandas when a page first needs it. Two visits at once then import it in two threads, and one of them
-# gets a partly initialised module and an error instead of the page. Here there is only one thread.
-import pandas  # noqa: F401
-import plotly.graph_objects  # noqa: F401
 import streamlit as st
 
 # `streamlit run` puts only this file's folder on the path; the packages are one level up.
@@ -22,6 +18,7 @@ from dashboard.access.gate import Gate
 from dashboard.access.mode import reason_not_to_start
 from dashboard.access.rights import show_error
 from dashboard.access.token_route import TOKEN_ROUTES
+from dashboard.index_page import index_routes
 from dashboard.pages import page_routes
 from dashboard.server.queue_watch import lifespan
 from dashboard.server.routes import ROUTES
@@ -41,7 +38,12 @@ if reason:
 
 app = st.App(
     "navigation.py",
-    routes=[*page_routes(), *ROUTES, *TOKEN_ROUTES],  # live updates come first: they are requested most often
+    routes=[
+        *page_routes(),
+        *ROUTES,
+        *TOKEN_ROUTES,
+        *index_routes(),
+    ],  # live updates come first: they are requested most often
     lifespan=lifespan,
     middleware=[Middleware(RequestLog), Middleware(Gate)],  # rejected requests are logged too
     on_script_error=show_error,

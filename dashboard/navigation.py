@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import libraries
 from dashboard.access.mode import access_mode
 from dashboard.access.sign_in import sign_in_page, visitor
 from dashboard.pages import pages, script
@@ -14,8 +15,7 @@ FOLDER = Path(__file__).parent
 # A local file: for an icon by name the browser would ask a font server on the internet.
 st.set_page_config(page_title="Maskloom", page_icon=FOLDER / "icon.svg", layout="wide")
 st.logo(FOLDER / "icon.svg")
-# Streamlit's CSV of a table may hold names that a spreadsheet runs as formulas; our downloads escape them.
-st.html('<style>[data-testid="stElementToolbar"] button[aria-label="Download as CSV"] {display: none}</style>')
+st.html(FOLDER / "ui" / "page.css")
 
 who = visitor()
 may_view = who.role.allows(Role.VIEWER)
@@ -31,7 +31,11 @@ page = st.navigation(
     ],
     position="top" if may_view else "hidden",
 )
-if may_view:
+if not may_view:
+    sign_in_page(who)
+elif page.url_path:
+    libraries.load()
     page.run()
 else:
-    sign_in_page(who)
+    page.run()
+    libraries.load_soon()

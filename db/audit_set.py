@@ -55,7 +55,7 @@ class AuditSet:
 
 def audit_set(session: Session, dataset_id: str) -> AuditSet:
     """Return the audit of a dataset; without images if none was drawn."""
-    query = select(Image).where(Image.dataset_id == dataset_id, Image.in_audit.is_(True))
+    query = select(Image).where(Image.dataset_id == dataset_id, Image.in_audit.is_(True), Image.excluded.is_(False))
     images = session.scalars(query.order_by(Image.position, Image.id)).all()
     current = corrections.current(session, dataset_id, [image.id for image in images])
     region = left_out.current(session, dataset_id)
@@ -73,8 +73,9 @@ def audit_set(session: Session, dataset_id: str) -> AuditSet:
 
 
 def free_images(session: Session, dataset_id: str) -> int:
-    """Return how many images can still be drawn: those that nobody has corrected."""
-    free = Image.dataset_id == dataset_id, Image.in_audit.is_(False), Image.correction_revision == 0
+    """Return how many images can still be drawn: those that nobody has corrected or excluded."""
+    included = Image.dataset_id == dataset_id, Image.excluded.is_(False)
+    free = *included, Image.in_audit.is_(False), Image.correction_revision == 0
     return session.scalar(select(func.count()).where(*free)) or 0
 
 

@@ -139,8 +139,9 @@ def of_run(session: Session, run_id: str) -> dict[str, Correction]:
 
 
 def teaching(session: Session, dataset_id: str) -> dict[str, Correction]:
-    """Return what `current` returns, without the images of the audit, from which nothing may be learned."""
-    kept_out = audit_images(session, dataset_id)
+    """Return what `current` returns, without images of the audit, from which nothing may be learned, and excluded."""
+    excluded = select(Image.id).where(Image.dataset_id == dataset_id, Image.excluded.is_(True))
+    kept_out = audit_images(session, dataset_id) | set(session.scalars(excluded))
     return {image_id: row for image_id, row in current(session, dataset_id).items() if image_id not in kept_out}
 
 
@@ -155,7 +156,7 @@ def draw_audit(session: Session, dataset_id: str, count: int) -> list[Image]:
     They are drawn at random from the images that have no correction yet, by a hash of their content: what was learned
     from cannot be tested on. Fewer than `count` are returned where there are no more.
     """
-    chosen = select(Image).where(Image.dataset_id == dataset_id)
+    chosen = select(Image).where(Image.dataset_id == dataset_id, Image.excluded.is_(False))
     there = list(session.scalars(chosen.where(Image.in_audit.is_(True)).order_by(Image.position, Image.id)))
     free = session.scalars(chosen.where(Image.in_audit.is_(False), Image.correction_revision == 0)).all()
     ranked = sorted(free, key=lambda image: hashlib.sha256(f"audit:{image.content_hash}".encode()).digest())

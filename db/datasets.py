@@ -39,9 +39,13 @@ def listing(session: Session, purpose: str = "dataset") -> list[Dataset]:
     return list(session.scalars(select(Dataset).where(Dataset.purpose == purpose).order_by(Dataset.created_at.desc())))
 
 
-def images(session: Session, dataset_id: str, limit: int | None = None, offset: int = 0) -> list[Image]:
-    """Return a dataset's images in their order."""
+def images(
+    session: Session, dataset_id: str, limit: int | None = None, offset: int = 0, *, excluded: bool = False
+) -> list[Image]:
+    """Return a dataset's images in their order, those that a person excluded only if `excluded`."""
     query = select(Image).where(Image.dataset_id == dataset_id).order_by(Image.position, Image.id)
+    if not excluded:
+        query = query.where(Image.excluded.is_(False))
     return list(session.scalars(query.limit(limit).offset(offset)))
 
 
@@ -109,8 +113,9 @@ def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, 
     hashes = session.scalars(
         select(Image.content_hash).where(Image.dataset_id == dataset_id).order_by(Image.content_hash)
     ).all()
-    dataset.image_count = len(hashes)
-    with_truth = select(func.count()).where(Image.dataset_id == dataset_id, Image.has_truth.is_(True))
+    included = Image.dataset_id == dataset_id, Image.excluded.is_(False)
+    dataset.image_count = session.scalar(select(func.count()).where(*included)) or 0
+    with_truth = select(func.count()).where(*included, Image.has_truth.is_(True))
     dataset.truth_count = session.scalar(with_truth) or 0
     dataset.fingerprint = hashlib.sha256("\n".join(hashes).encode()).hexdigest()
     if classes is not None and lookup is not None and not dataset.classes:
@@ -225,7 +230,11 @@ def delete_dataset(session: Session, dataset_id: str) -> list[tuple[str, str]]:
 
 def probe_images(session: Session, dataset_id: str, count: int = 8) -> list[Image]:
     """Return the chosen probe images of a dataset, or `count` spread evenly over it where none are chosen."""
-    chosen = select(Image).join(Probe, Probe.image_id == Image.id).where(Probe.dataset_id == dataset_id)
+    chosen = (
+        select(Image)
+        .join(Probe, Probe.image_id == Image.id)
+        .where(Probe.dataset_id == dataset_id, Image.excluded.is_(False))
+    )
     found = list(session.scalars(chosen.order_by(Probe.position)))
     if found:
         return found

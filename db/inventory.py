@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
@@ -28,6 +24,7 @@ from db.models import (
     Round,
     Run,
 )
+from db.schema import known_revisions, revision_of
 from db.session import Database
 
 MOST_FAULTS = 20
@@ -68,12 +65,11 @@ class Inventory:
     def schema(self) -> tuple[str | None, str]:
         """Return (version of the database's tables, version that this code needs)."""
         with self._database.bind.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
-        return found, _scripts().get_current_head() or ""
+            return revision_of(connection), known_revisions()[-1]
 
     def knows_schema(self, version: str) -> bool:
         """Whether this code is new enough to read tables of a version."""
-        return version in {script.revision for script in _scripts().walk_revisions()}
+        return version in known_revisions()
 
     def datasets(self) -> Sequence[AnyRow]:
         """Return (id, name) of every dataset, those imported for prediction included."""
@@ -156,9 +152,3 @@ def busy_datasets(session: Session, now: datetime, lost_after_s: float) -> set[s
             run = session.get(Run, run_id) if run_id else None
             found |= {run.dataset_id} if run else set()
     return found - {""}
-
-
-def _scripts() -> ScriptDirectory:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return ScriptDirectory.from_config(config)

@@ -72,6 +72,8 @@ class Job(Base):
 class Dataset(Base):
     """Images that belong together. `purpose` is "dataset", or "prediction" for images imported only for prediction.
 
+    `image_count` and `truth_count` are without excluded images.
+
     `left_out_id` is the region that is left out of all its images (`LeftOutRegion.file_id`), empty for none, and
     `left_out_revision` that of the newest, 0 where there never was one. Mask sets, runs and prediction sets have the
     `left_out_id` that they began with.
@@ -100,6 +102,7 @@ class Image(Base):
     `pixel_width_um` and `pixel_height_um` are the size of one pixel in micrometres, empty where the file did not say;
     `pixel_size_source` is what said so, such as "OME". `correction_revision` is the revision of its newest correction,
     0 where there never was one. Images `in_audit` are corrected wholly, to score masks with, and never trained on.
+    `excluded` by a person: mask sets, runs, predictions and audits that begin from then on do without the image.
     """
 
     __tablename__ = "images"
@@ -117,6 +120,7 @@ class Image(Base):
     pixel_size_source: Mapped[str | None] = mapped_column(String(32))
     correction_revision: Mapped[int] = mapped_column(default=0)
     in_audit: Mapped[bool] = mapped_column(default=False)
+    excluded: Mapped[bool] = mapped_column(default=False)
     __table_args__ = (
         UniqueConstraint("dataset_id", "content_hash"),
         Index("ix_images_dataset_id_position", "dataset_id", "position"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any, TypeVar
 
@@ -11,6 +12,9 @@ from sqlalchemy.orm import Session
 from db.columns import Base
 
 Row = TypeVar("Row", bound=Base)
+
+LONGEST_PART = 24
+"""Characters of a dataset or method in a default name."""
 
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -47,12 +51,19 @@ def checked_name(session: Session, model: Any, name: str) -> str:
     Raises:
         NameTaken: it is empty, too long or taken.
     """
+    if reason := problem(session, model, name):
+        raise NameTaken(reason)
+    return _in_one_line(name)
+
+
+def problem(session: Session, model: Any, name: str) -> str:
+    """Return why `name` cannot be given to a new row of `model`, or "" if it can."""
     name = _in_one_line(name)
     if not name or len(name) > 200:
-        raise NameTaken(f"A name has 1 to 200 characters. Got {len(name)}.")
+        return f"A name has 1 to 200 characters. Got {len(name)}."
     if session.scalar(select(model.id).where(model.name == name)) is not None:
-        raise NameTaken(f"The name {name!r} is taken. Choose another.")
-    return name
+        return f"The name {name!r} is taken. Choose another."
+    return ""
 
 
 def free_name(session: Session, model: Any, wish: str) -> str:
@@ -62,6 +73,49 @@ def free_name(session: Session, model: Any, wish: str) -> str:
     while session.scalar(select(model.id).where(model.name == name)) is not None:
         name, number = f"{wish} {number}", number + 1
     return name
+
+
+def default_name(*parts: str) -> str:
+    """Return the name of a mask set or run from its parts: "Horses · auto · fast", each part shortened if it is long.
+
+    A part may be a name itself; its count is left out.
+    """
+    return " · ".join(_shortened(_uncounted(part)) for part in parts if part)
+
+
+def run_parts(dataset: str, trained_on: str) -> tuple[str, str]:
+    """Return the dataset and what a run is trained on as parts of its name: a mask set may begin with the dataset."""
+    for beginning in (dataset, _shortened(dataset)):
+        if re.match(re.escape(beginning) + r"(?=\W|$)", trained_on):
+            return dataset, trained_on[len(beginning) :].strip(" ,·")
+    return dataset, trained_on
+
+
+def counted_name(session: Session, model: Any, wish: str) -> str:
+    """Return `wish` if no row of `model` has it, else the next in its count: "Horses · auto · fast #3".
+
+    A wish that has a count continues it: a copy of "#2" is "#3", or what is free after it.
+    """
+    name = _uncounted(_in_one_line(wish))[:180] or "unnamed"
+    taken = session.scalars(select(model.name).where(model.name.startswith(name, autoescape=True)))
+    counts = [1 if other == name else int(found[1]) for other in taken if (found := _counted(name, other))]
+    return f"{name} #{max(counts) + 1}" if counts else name
+
+
+def _counted(name: str, other: str) -> re.Match[str] | None:
+    return re.fullmatch(re.escape(name) + r"(?: #(\d{1,9}))?", other)
+
+
+def _uncounted(name: str) -> str:
+    return re.sub(r" #\d+$", "", name)
+
+
+def _shortened(part: str) -> str:
+    if len(part) <= LONGEST_PART:
+        return part
+    start = part[: LONGEST_PART - 1]
+    words = start.rpartition(" ")[0]
+    return f"{(words if len(words) > LONGEST_PART // 2 else start).rstrip(' ,;·-')}…"
 
 
 def _in_one_line(name: str) -> str:

@@ -143,6 +143,18 @@ def summary(session: Session, label_set_id: str) -> Row[Any]:
     ).one()
 
 
+def rename(session: Session, label_set_id: str, name: str) -> None:
+    """Give a mask set another name.
+
+    Raises:
+        NameTaken: it is empty, too long, or another mask set's.
+    """
+    label_set = session.get_one(LabelSet, label_set_id)
+    if " ".join(name.split()) != label_set.name:
+        before, label_set.name = label_set.name, checked_name(session, LabelSet, name)
+        audit.record(session, "renamed", "label set", label_set_id, label_set.name, f"was {before}")
+
+
 def delete_label_set(session: Session, label_set_id: str) -> list[tuple[str, str]]:
     """Delete a mask set; return [(kind of folder, id)] of files to remove afterwards.
 

@@ -13,7 +13,7 @@ from db import audit
 from db.datasets import InUse, delete_dataset
 from db.exports import refuse_while_exported
 from db.jobs import active, uses_run
-from db.models import Dataset, Image, Job, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
+from db.models import Dataset, Image, Job, JobStatus, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
 from db.names import checked_name
 from db.predictions import title
 
@@ -60,6 +60,27 @@ def listing(session: Session, dataset_id: str | None = None) -> list[Run]:
     """Return runs, newest first."""
     query = select(Run).order_by(Run.created_at.desc())
     return list(session.scalars(query.where(Run.dataset_id == dataset_id) if dataset_id else query))
+
+
+def finished_trainings(session: Session, limit: int = 20) -> list[tuple[Run, Job]]:
+    """Return the newest trainings that were not interrupted and have predicted their images, with their jobs."""
+    query = (
+        select(Run, Job)
+        .join(Job, Job.id == Run.job_id)
+        .where(Job.status == JobStatus.FINISHED, Job.attempt == 1, Run.train_seconds.is_not(None))
+        .order_by(Job.finished_at.desc(), Run.id)
+        .limit(limit)
+    )
+    return [(run, job) for run, job in session.execute(query)]
+
+
+def split_counts(session: Session, run_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Return {run id: {split: number of images}} of runs."""
+    query = select(RunImage.run_id, RunImage.split, func.count()).where(RunImage.run_id.in_(list(run_ids)))
+    counts: dict[str, dict[str, int]] = {}
+    for run_id, side, count in session.execute(query.group_by(RunImage.run_id, RunImage.split)):
+        counts.setdefault(run_id, {})[side] = count
+    return counts
 
 
 def same_classes(run: Run, dataset: Dataset) -> bool:

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import CursorResult, Engine, UpdateBase, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.actors import MACHINE, Actor, Role
+from db.schema import MIGRATIONS, known_revisions, revision_of
 
 BUSY_TIMEOUT_MS = 30_000
 IDS_AT_ONCE = 500
@@ -98,8 +97,15 @@ class Database:
 
     def migrate(self, revision: str = "head") -> None:
         """Migrate the schema to this code's version; the first migration creates it. Safe to call at every start."""
+        if revision == "head":
+            with self.bind.connect() as connection:
+                if revision_of(connection) == known_revisions()[-1]:
+                    return
+        from alembic import command  # late: see db.schema
+        from alembic.config import Config
+
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.set_main_option("script_location", str(MIGRATIONS))
         with self.bind.execution_options(write=True).begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, revision)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from db import audit, corrections, datasets, exports, jobs, recipes, retraining, runs
 from db.actors import Role
 from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
-from db.names import free_name
+from db.names import counted_name
 
 
 class NotReady(ValueError):
@@ -154,14 +154,14 @@ def submit_retrain(
     if warm:
         _with_model(session, run_id)
     first = retraining.first(session, base)
-    name = name or free_name(session, Run, f"{first.name}, retrained")
+    name = name or counted_name(session, Run, first.name)
     config = base.config | {"data": base.config.get("data", {}) | {"corrections": True}}
     dataset, label_set_id = _with_targets(session, base.dataset_id, base.label_set_id), base.label_set_id
     if labels_anew and base.label_set_id and first.label_set_id:
         before = session.get_one(LabelSet, base.label_set_id)
         wish = session.get_one(LabelSet, first.label_set_id).name
         recipe = before.method, before.params, before.seed, code_version
-        label_set = recipes.create(session, dataset, free_name(session, LabelSet, wish), *recipe)
+        label_set = recipes.create(session, dataset, counted_name(session, LabelSet, wish), *recipe)
         label_set.classes, label_set_id = before.classes, label_set.id
     run, job = _submit_run(session, dataset, label_set_id, name, base.preset, config, code_version)
     run.details = {"retrained": {"from": base.id, "warm": warm}}

@@ -6,10 +6,10 @@ import base64
 import hashlib
 import re
 from functools import lru_cache
-from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
-from streamlit import file_util
+
+from dashboard.index_page import index_html
 
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -28,8 +28,7 @@ def page_policy() -> str:
     Styles may be inline, because Streamlit creates its own in the browser; `blob:` scripts are our components, which
     Streamlit sends as text; its frontend uses WebAssembly for 64-bit numbers.
     """
-    index = Path(file_util.get_static_dir()) / "index.html"
-    inline = re.findall(r"<script>(.*?)</script>", index.read_text(encoding="utf-8"), re.S)
+    inline = re.findall(r"<script>(.*?)</script>", index_html(), re.S)
     hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in inline]
     return "; ".join(
         [

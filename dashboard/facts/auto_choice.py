@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.facts.recipes import Recipe, known_recipe
+from dashboard.facts.wording import count
 from engine.labelling.base import methods
+from engine.labelling.methods.auto import WEAK
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class AutoChoice:
-    """`sentence` is the choice with its reason; `candidates` are sorted best first and include the chosen one."""
+    """`sentence` is what to know of the choice, `details` the figures behind it.
+
+    `candidates` are sorted best first and include the chosen one. `final` is False while more are being tried.
+    """
 
     title: str
     sentence: str
+    details: str
     images: int
     candidates: tuple[Candidate, ...]
+    final: bool
 
 
 def auto_choice(state: dict[str, Any] | None) -> AutoChoice | None:
@@ -37,7 +44,36 @@ def auto_choice(state: dict[str, Any] | None) -> AutoChoice | None:
     picked = (state["method"], state["params"])
     candidates = tuple(_candidate(entry, picked) for entry in state["ranking"])
     title = next((entry.title for entry in candidates if entry.chosen), _title(state["method"]))
-    return AutoChoice(title, state.get("sentence", ""), state.get("images", 0), candidates)
+    return AutoChoice(
+        title,
+        _sentence(title, state),
+        state.get("sentence", ""),
+        state.get("images", 0),
+        candidates,
+        "untried" not in state,
+    )
+
+
+def _sentence(title: str, state: dict[str, Any]) -> str:
+    tried, images, ranking = len(state["ranking"]), state.get("images", 0), state["ranking"]
+    if "untried" in state:
+        others = state["untried"]
+        more = f" and {count(others, 'more method')}" if others else ""
+        return (
+            f"{title} is the best so far of {count(tried, 'method')}, tried on {count(images, 'image')}. "
+            f"More images{more} are being tried."
+        )
+    if not state.get("clear", True):
+        return (
+            f"No method finds a clear object in the {count(images, 'image')} tried, so {title} is only a start. "
+            "Mark what you mean with strokes, or choose a method yourself."
+        )
+    if (ranking[0].get("quality") or 0) < WEAK:
+        return (
+            f"{title} is the best of {count(tried, 'method')}, tried on {images} of your images, but none suits them "
+            "well. Check the masks below, and try strokes or another method."
+        )
+    return f"{title}: best guess of {count(tried, 'method')}, tried on {images} of your images. Check the masks below."
 
 
 def _candidate(entry: dict[str, Any], picked: tuple[str, dict[str, Any]]) -> Candidate:

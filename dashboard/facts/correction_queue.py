@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 from engine.prediction.correct_next import Suggestion
 
-IN_DOUBT = 0.05
-"""From this doubt on, a share of the image or of the mask's plausibility, the button to the queue stands out."""
-
 
 @dataclass(frozen=True)
 class Place:
@@ -34,11 +31,6 @@ def place_in_queue(queue: Sequence[Suggestion], finished: Set[str], image_id: st
         next((each.image_id for each in later if each.image_id in open_), None),
         len(open_),
     )
-
-
-def in_doubt(queue: Sequence[Suggestion]) -> bool:
-    """Return whether any image of a queue deserves a look."""
-    return any(each.doubt >= IN_DOUBT for each in queue)
 
 
 def words(place: Place) -> str:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from dashboard.facts import wording
 from engine.core import machine
 from engine.core.network_parameters import ModelParams
 from engine.core.run_config import RunConfig
+from engine.network import pretrained
 from engine.network.plan import Layer, NetworkPlan, network_plan, readable
 from engine.training.memory_advice import memory_advice
-
-IMAGENET_FILE = "models/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
-"""Where Keras stores the downloaded weights, below its own folder."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +69,21 @@ def cost(config: RunConfig, free_bytes: int | None) -> Cost:
     )
 
 
-def encoder_weights(model: ModelParams, keras_home: Path | None = None) -> tuple[str, str]:
+def encoder_weights(model: ModelParams) -> tuple[str, str]:
     """Return (a description of the encoder's start weights, why they are not available); either may be empty."""
     if not model.uses("encoder_weights"):
         return "", ""
     if model.encoder_weights == "none":
         return "The encoder starts from random weights: choose pretrained weights, or expect to need many images.", ""
-    if model.encoder_weights == "imagenet":
-        home = keras_home or Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-        where = "They are already on this machine."
-        if not (home / IMAGENET_FILE).exists():
-            where = "They are downloaded once (9 MB) to the machine that trains."
+    there = pretrained.weights_path(model.encoder_weights) is not None
+    if model.encoder_weights == pretrained.IMAGENET:
+        where = "" if there else " They are downloaded once (9 MB) by the machine that trains."
         return (
-            "The encoder starts from weights that were trained on ImageNet's labels, so this run is not label-free: "
-            f"people created those labels. {where}",
+            "ImageNet weights were learned from labels by people, so this run is not label-free, and every score says "
+            f"so.{where}",
             "",
         )
-    if not Path(model.encoder_weights).expanduser().is_file():
+    if not there:
         name = wording.escaped(model.encoder_weights)
         return "", f"There is no weights file {name} on this machine. Enter its path, or choose none or imagenet."
     return "The encoder starts from the weights of a file. What they were trained on is unknown.", ""

@@ -19,7 +19,7 @@ from engine.datasets import truth as truth_values
 from engine.imaging.class_colours import class_colours
 
 THUMBNAILS = 4
-TruthFilter = Literal["all", "with truth", "without truth"]
+TruthFilter = Literal["all", "with truth", "without truth", "excluded"]
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,19 @@ class Card:
         """Whether its import is queued or running."""
         return self.job is not None and self.job.at_work
 
+    @property
+    def failed(self) -> bool:
+        """Whether its latest import failed."""
+        return self.job is not None and self.job.status == "failed"
+
 
 @dataclass(frozen=True)
 class DatasetView:
     """One dataset. `classes` are names by class index, 0 the background; empty as long as there is no truth. `colours`
     are those that a person chose for them, "" for the palette's.
 
-    `noted` counts files that were imported with a note in the report. `notes` are sentences on how the latest import
-    paired images and truth.
+    `images` and `truth` count without the `excluded` images. `noted` counts files that were imported with a note in
+    the report. `labelled`: it has a mask set. `notes` are sentences on how the latest import paired images and truth.
     """
 
     id: str
@@ -63,6 +68,13 @@ class DatasetView:
     job: JobView | None
     notes: tuple[str, ...] = ()
     noted: int = 0
+    excluded: int = 0
+    labelled: bool = False
+
+    @property
+    def next_step(self) -> Literal["masks", "train"]:
+        """What comes next: masks, unless there are some to train on."""
+        return "train" if self.labelled or 0 < self.truth == self.images else "masks"
 
     @property
     def class_colours(self) -> list[str]:
@@ -122,6 +134,7 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
     if dataset is None:
         return None
     job = session.get(Job, dataset.job_id) if dataset.job_id else None
+    excluded = select(func.count()).where(Image.dataset_id == dataset.id, Image.excluded.is_(True))
     entries = select(func.count()).where(ImportEntry.dataset_id == dataset.id)
     skipped = entries.where(ImportEntry.taken.is_(False))
     noted = entries.where(ImportEntry.taken.is_(True), ImportEntry.reason != "")
@@ -138,6 +151,8 @@ def dataset_view(session: Session, dataset_id: str | None, now: datetime, lost_a
         skipped=session.scalar(skipped) or 0,
         noted=session.scalar(noted) or 0,
         job=_job(session, dataset, now, lost_after_s),
+        excluded=session.scalar(excluded) or 0,
+        labelled=session.scalar(select(LabelSet.id).where(LabelSet.dataset_id == dataset.id).limit(1)) is not None,
         notes=tuple(job.result.get("notes", ())) if job else (),
     )
 
@@ -166,7 +181,9 @@ def _wanted(dataset_id: str, search: str, truth: TruthFilter) -> list[ColumnElem
     wanted = [Image.dataset_id == dataset_id]
     if search.strip():
         wanted.append(Image.name.icontains(search.strip(), autoescape=True))
-    if truth != "all":
+    if truth == "excluded":
+        wanted.append(Image.excluded.is_(True))
+    elif truth != "all":
         wanted.append(Image.has_truth.is_(truth == "with truth"))
     return wanted
 

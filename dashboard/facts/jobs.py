@@ -13,13 +13,17 @@ from engine.work.progress_words import progress_words, seconds_left
 
 @dataclass(frozen=True)
 class JobView:
-    """One job at one moment. `status` also knows "stopping" and "lost", which the queue itself does not store."""
+    """One job at one moment. `status` also knows "stopping" and "lost", which the queue itself does not store.
+
+    `final`: it failed for a reason that trying again cannot change.
+    """
 
     id: str
     status: str
     progress: Progress
     elapsed_s: float | None
     error: str
+    final: bool = False
 
     @property
     def text(self) -> str:
@@ -42,7 +46,7 @@ class JobView:
 
     @property
     def can_retry(self) -> bool:
-        return self.status in ("failed", "stopped", "lost")
+        return self.status in ("failed", "stopped", "lost") and not self.final
 
 
 def job_view(job: Job | None, now: datetime, lost_after_s: float) -> JobView | None:
@@ -60,6 +64,7 @@ def job_view(job: Job | None, now: datetime, lost_after_s: float) -> JobView | N
         progress=Progress.of(job),
         elapsed_s=elapsed_s,
         error=job.error or "",
+        final=job.status == JobStatus.FAILED and bool(job.result.get("final")),
     )
 
 

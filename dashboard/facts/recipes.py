@@ -23,6 +23,20 @@ TICKED = "ticked"
 numbers are valid only for the dataset on which they were ticked."""
 
 
+MAIN = {
+    "auto": (),
+    "dataset_clusters": ("clusters",),
+    "gaussian_mixture": ("foreground", "clusters"),
+    "lines": ("lines", "strength"),
+    "normalised_cut": ("foreground", "groups"),
+    "saliency": ("strictness",),
+    "strokes": (),
+    "surface": ("agreement", "least_area_percent"),
+    "threshold": ("foreground", "offset"),
+}
+"""The parameters of a method that decide most, shown first; of other methods the first two after the size."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A method and its parameters: tuned on the Masks page, and saved with the masks of a mask set."""
@@ -99,6 +113,13 @@ def default_recipe() -> Recipe:
     return Recipe(DEFAULT_METHOD, find_method(DEFAULT_METHOD).params())
 
 
+def main_parameters(method: str) -> tuple[str, ...]:
+    """Return the names of the parameters that are always shown; the others of the method are folded."""
+    fields = find_method(method).params.model_fields
+    usual = [name for name in fields if name not in (*LabelParams.model_fields, TICKED)][:2]
+    return tuple(name for name in MAIN.get(method, usual) if name in fields)
+
+
 def method_order() -> list[str]:
     """Return the methods' names in the order of the menu: the default first, then by title."""
     return sorted(methods(), key=lambda name: (name != DEFAULT_METHOD, methods()[name].title))
@@ -110,8 +131,10 @@ def slots_in(address: Container[str]) -> tuple[str, ...]:
 
 
 def proposed_name(session: Session, dataset_name: str, recipe: Recipe) -> str:
-    """Return a free name for a mask set: dataset, method and changed parameters."""
-    return names.free_name(session, LabelSet, f"{dataset_name} · {short_name(recipe)}"[:180])
+    """Return a free name for a mask set: dataset, method and, if they are few, changed parameters."""
+    _, _, changes = short_name(recipe).partition(" · ")
+    parts = (recipe.method, changes if len(changes) <= names.LONGEST_PART else "")
+    return names.counted_name(session, LabelSet, names.default_name(dataset_name, *parts))
 
 
 def short_name(recipe: Recipe) -> str:

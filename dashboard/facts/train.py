@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from sqlalchemy.orm import Session
@@ -15,17 +16,20 @@ from dashboard.facts.jobs import job_view
 from dashboard.facts.recipes import describe_stored
 from db import datasets, jobs, recipes
 from db.models import Dataset, Image, LabelSet, Run
-from db.names import free_name
+from db.names import counted_name, default_name, run_parts
 from engine.core import machine
 from engine.core.network_parameters import ARCHITECTURE_TITLES
 from engine.core.parameters import ParameterError, from_assignments, parse
-from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences
+from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig, config_from, differences, flattened
+from engine.core.run_config_text import preset_text, titles, value_words
 from engine.imaging import class_maps, codec
 from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.network import augmentation as augment
 from engine.network.framing import Shape
+from engine.network.pretrained import WITH_WEIGHTS
 from engine.store import keys as stored
 from engine.store.base import Store
+from engine.training.duration import Estimate
 from engine.training.run_details import class_names
 from engine.training.workload import Workload, workload
 
@@ -36,6 +40,7 @@ NO_FOREGROUND = (
     "The truth masks mark nothing as foreground, so no network can be trained on them. "
     "Check the classes on the Datasets page, or choose a mask set."
 )
+WITHOUT_WEIGHTS = "It starts from random weights; with pretrained ones networks find more on unseen images."
 PREVIEW_PX = 256
 CLASSES_NAMED = 6
 
@@ -203,17 +208,46 @@ def assignments(preset: str, config: RunConfig) -> list[str]:
     return [f"{path}={value}" for path, _, value in differences(PRESETS[preset], config)]
 
 
+def changes(preset: str, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the settings of the form {dotted name: value} that differ from the preset, as "Batch size 8 (4)".
+
+    The epochs are left out: they are in sight.
+    """
+    base = flattened(PRESETS[preset])
+    return tuple(
+        f"{titles(path)[1]} {value_words(path, value)} ({value_words(path, base[path])})"
+        for path, value in values.items()
+        if value != base[path] and path != "training.epochs"
+    )
+
+
+def fold_title(changed: Sequence[str]) -> str:
+    """Return the title of the folded settings, with the number of those that differ from the preset."""
+    return f"Advanced · {len(changed)} changed" if changed else "Advanced"
+
+
+def preset_note(preset: str, weights: bool) -> str:
+    """Return what a preset is for, and what it costs to have no pretrained `weights`."""
+    return preset_text(preset) + ("" if weights or preset == WITH_WEIGHTS else f" {WITHOUT_WEIGHTS}")
+
+
+def time_sentence(estimate: Estimate) -> str:
+    """Return how long a training takes in words: "About **2 min** (from the last 3 trainings on this machine)."."""
+    step_s = 5 if estimate.seconds < 90 else 30 if estimate.seconds < 570 else 60
+    shown = wording.duration(max(round(estimate.seconds / step_s), 1) * step_s)
+    return f"{'At most about' if estimate.at_most else 'About'} **{shown}** ({estimate.basis})."
+
+
 def form_key(preset: str, origin_id: str | None) -> str:
     """Return the key of the form of settings; the session has its start values under `<key>-begin`."""
     return f"train-form-{preset}-{origin_id or ''}"
 
 
 def proposed_name(session: Session, dataset_name: str, teacher: Teacher, preset: str, origin: Source | None) -> str:
-    """Return a free name for the run."""
-    teacher_name = TRUTH if teacher.key == TRUTH else teacher.title.removeprefix(dataset_name).strip(" ,")
-    parts = (dataset_name, teacher_name, preset)
-    wish = origin.name if origin else ", ".join(part for part in parts if part)
-    return free_name(session, Run, wish)
+    """Return a free name for the run: the next in the count of the one that it is copied from, if any."""
+    trained_on = teacher.title if teacher.label_set_id else TRUTH
+    wish = origin.name if origin else default_name(*run_parts(dataset_name, trained_on), preset)
+    return counted_name(session, Run, wish)
 
 
 def plan(config: RunConfig, teacher: Teacher, shapes: Mapping[Shape, int] | None = None) -> Plan:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import version
 from typing import Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from engine.exports.pictures import MaskKind
 
@@ -234,6 +234,13 @@ def import_report_csv(dataset_id: str) -> str:
 def sized(address: str, size: int) -> str:
     """Return the URL of a smaller copy of the image at `address`, a URL without a size."""
     return f"{address}{'&' if '?' in address else '?'}size={size}"
+
+
+def whole(address: str) -> str:
+    """Return the URL of an image in its own size; `address` may be that of a smaller copy."""
+    path, _, query = address.partition("?")
+    kept = [(name, value) for name, value in parse_qsl(query) if name != "size"]
+    return f"{path}?{urlencode(kept)}" if kept else path
 
 
 def _with(path: str, **query: int | str | None) -> str:

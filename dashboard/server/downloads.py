@@ -149,7 +149,7 @@ def _answer_zip(zipped: MaskZip) -> Answer:
 def _answer_corrections(request: Request) -> Response:
     with resources.database().reading() as session:
         dataset = row_of(session, Dataset, request.path_params["id"])
-        names = {image.id: image.name for image in datasets.images(session, dataset.id)}
+        names = {image.id: image.name for image in datasets.images(session, dataset.id, excluded=True)}
         drawn = corrections.current(session, dataset.id).values()
     keys = [stored.correction_key(dataset.id, row.file_id) for row in drawn]
     stems = safe_stems([names[row.image_id] for row in drawn])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from engine.imaging.metrics import ThresholdCounts
 from engine.labelling import base
 from engine.labelling.base import LabelParams, draw_mask, find_method, fit_state, look_at, shrink, values_for
 from engine.labelling.feature_cache import FeatureCache
+from engine.labelling.mask_shapes import MaskShape, mask_shape
 from engine.labelling.quality import Quality, assess
 from engine.prediction.correct_next import doubtful_spot
 from engine.store.base import StoredFile
@@ -65,8 +66,9 @@ class Preview:
 
     `classes` is the most likely class of each pixel as PNG, empty where the recipe knows foreground alone;
     `class_counts` is the overlap of each class with truth, where that has several, too.
-    `seconds` to draw it, and to judge it where it has a quality, are those of a processor, so that what else runs on
-    the machine does not count.
+    `clusters` is the cluster of each pixel as PNG, of a method whose clusters a person ticks.
+    `seconds` to draw it, and `judged_s` to judge it where it has a quality, are those of a processor, so that what else
+    runs on the machine does not count.
     `error` is a sentence, and `png` then empty, where the method could not draw this picture.
     """
 
@@ -76,9 +78,13 @@ class Preview:
     error: str = ""
     quality: Quality | None = None
     classes: bytes = b""
+    clusters: bytes = b""
     class_counts: tuple[ThresholdCounts, ...] = ()
     doubt: Doubt | None = None
     """Of a method that learns from corrections: where to correct next."""
+    shape: MaskShape | None = None
+    """Of the mask at the threshold 0.5."""
+    judged_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,12 +141,18 @@ class Looking:
 
 @dataclass(frozen=True)
 class Fitting:
-    """What a method saw of the dataset, pickled image by image, for it to learn from."""
+    """What a method saw of the dataset, pickled image by image, for it to learn from, or to draft a state from."""
 
     method: str
     params: LabelParams
     seed: int
-    looks: tuple[bytes, ...]
+    looks: tuple[bytes, ...] = ()
+    draft: bool = False
+
+    def key(self, tasks: Iterable[Looking]) -> Hashable:
+        """Return what the state depends on that is learned from these images."""
+        values = json.dumps(values_for(self.params, "fit"), sort_keys=True)
+        return self.method, values, self.seed, self.draft, tuple(task.key for task in tasks)
 
 
 @dataclass(frozen=True)
@@ -189,7 +201,8 @@ def _failure(task: Looking, error: Exception) -> Failure:
 
 def fit(task: Fitting) -> dict[str, Any] | Failure:
     try:
-        return fit_state(find_method(task.method), [pickle.loads(look) for look in task.looks], task.params, task.seed)
+        looks = [pickle.loads(look) for look in task.looks]
+        return fit_state(find_method(task.method), looks, task.params, task.seed, draft=task.draft)
     except Exception as error:
         return Failure(str(error) or type(error).__name__)
 
@@ -209,19 +222,25 @@ def draw(task: Task) -> tuple[Preview, Picture | None]:
         else:
             drawn = draw_mask(method, picture.image, task.params, task.seed, task.state, task.source.cache)
             probability = task.source.left_out.cleared(drawn.probability)
+        drawn_at = time.process_time()
         quality = assess(picture.image, probability, mask) if task.judged else None
-        seconds = time.process_time() - started
+        judged_s = time.process_time() - drawn_at
     except Exception as error:  # one picture that cannot be drawn must not take the others' masks away
         return failed(str(error) or type(error).__name__), None
     kept = None if task.picture else picture
     if task.drawn:
-        return replace(task.drawn, seconds=task.drawn.seconds + seconds, quality=quality), kept
+        return replace(task.drawn, judged_s=judged_s, quality=quality), kept
     levels = metrics.probability_to_u8(probability)
     counts = None if picture.truth is None else metrics.threshold_counts(*picture.truth.beside(levels))
-    preview = Preview(codec.encode_png(levels), counts, seconds, quality=quality)
+    shape = mask_shape(metrics.to_mask(levels, 0.5))
+    seconds = drawn_at - started
+    preview = Preview(codec.encode_png(levels), counts, seconds, quality=quality, shape=shape, judged_s=judged_s)
     if drawn and drawn.classes is not None:
         each = _class_counts(levels, drawn.classes, picture.truth, class_maps.class_count(task.source.lookup))
         preview = replace(preview, classes=codec.encode_png(drawn.classes), class_counts=each)
+    if drawn and method.clusters is not None:
+        numbers = base.cluster_map(method, picture.image, task.params, task.seed, task.state)
+        preview = replace(preview, clusters=b"" if numbers is None else codec.encode_png(numbers))
     if drawn and method.learns_from_corrections:
         preview = replace(preview, doubt=_doubt(task.source.left_out.cleared(drawn.doubt)))
     return preview, kept

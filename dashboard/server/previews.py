@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dashboard.server import preview_work
@@ -16,11 +16,15 @@ from dashboard.server.preview_work import Doubt, Failure, Fitting, Looking, Pict
 from dashboard.server.processes import Processes
 from engine.core.parameters import field_schemas
 from engine.core.recent_values import RecentValues
-from engine.labelling.base import LabelParams, find_method, values_for
+from engine.labelling.base import LabelParams, find_method
+from engine.labelling.feature_cache import FeatureCache
+from engine.labelling.recipe_key import fit_key
 
 __all__ = ["PREVIEW_PX", "Doubt", "Preview", "PreviewPool", "Source", "preview_params"]
 
 PREVIEW_PX = 256
+DRAFT_IMAGES = (6, 12)
+"""On how many images a method is tried before its first draft, and before a better one."""
 DIED = "The drawing process died. Memory may be short: try a smaller size."
 
 
@@ -43,6 +47,14 @@ def preview_params(params: LabelParams, limit_px: int | None, picture_px: int) -
             value = round(value) if schema["type"] == "integer" else value
             changes[name] = max(value, schema.get("minimum", value))
     return params.model_copy(update=changes)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a method learned of the dataset, None if it learns nothing. `final` is False for a draft."""
+
+    state: dict[str, Any] | None
+    final: bool = True
 
 
 class PreviewPool:
@@ -84,16 +96,62 @@ class PreviewPool:
         """
         if find_method(method).fit is None:
             return None
+        fitting = Fitting(method, params, seed)
         tasks = [Looking(source, method, params, seed) for source in sources]
-        fitted = json.dumps(values_for(params, "fit"), sort_keys=True)
-        key = method, fitted, seed, tuple(task.key for task in tasks)
-        state = self._states.get(key)
+        state = self._known(fitting, tasks)
         if state is None:
-            looks = self._look(tasks, while_waiting)
-            fitting = Fitting(method, params, seed, tuple(looks[task.key] for task in tasks))
-            made = self._processes.run(preview_work.fit, [fitting], lambda: while_waiting(len(tasks), len(tasks)))
-            [state] = [_unless_failed(state) for _, state in made]
-            self._states.keep(key, state, len(json.dumps(state)))
+            state = self._fit(fitting, tasks, while_waiting)
+            if cache := _cache(fitting, tasks):
+                cache.keep_fitted(_fit_key(tasks), state)
+        return state
+
+    def draft(
+        self,
+        method: str,
+        params: LabelParams,
+        sources: Sequence[Source],
+        *,
+        seed: int = 0,
+        further: bool = False,
+        while_waiting: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Fitted:
+        """Return what is known now of what `fit` returns; where that takes long, first a draft from a few images.
+
+        Args:
+            further: whether to look at more images than those of the newest draft.
+            while_waiting: as that of `fit`.
+
+        Raises:
+            ValueError: as `fit`.
+        """
+        fitting = Fitting(method, params, seed, draft=True)
+        tasks = [Looking(source, method, params, seed) for source in sources]
+        stages = [tasks[:: -(-len(tasks) // images)] for images in DRAFT_IMAGES if images < len(tasks)]
+        drafted = [stage for stage in stages if self._states.get(fitting.key(stage)) is not None]
+        learnt_at_once = find_method(method).draft is None or self._known(replace(fitting, draft=False), tasks)
+        if learnt_at_once or (len(drafted) == len(stages) and (further or not stages)):
+            return Fitted(self.fit(method, params, sources, seed=seed, while_waiting=while_waiting))
+        stage = drafted[-1] if drafted and not further else stages[len(drafted)]
+        state = self._states.get(fitting.key(stage)) or self._fit(fitting, stage, while_waiting)
+        return Fitted(state, final=False)
+
+    def _known(self, fitting: Fitting, tasks: Sequence[Looking]) -> dict[str, Any] | None:
+        """Return the state that was fitted before, here or by a job."""
+        state = self._states.get(fitting.key(tasks))
+        if state is None and (cache := _cache(fitting, tasks)):
+            state = cache.fitted(_fit_key(tasks))
+            if state is not None:
+                self._states.keep(fitting.key(tasks), state, len(json.dumps(state)))
+        return state
+
+    def _fit(
+        self, fitting: Fitting, tasks: Sequence[Looking], while_waiting: Callable[[int, int], None]
+    ) -> dict[str, Any]:
+        looks = self._look(tasks, while_waiting)
+        seen = replace(fitting, looks=tuple(looks[task.key] for task in tasks))
+        made = self._processes.run(preview_work.fit, [seen], lambda: while_waiting(len(tasks), len(tasks)))
+        [state] = [_unless_failed(state) for _, state in made]
+        self._states.keep(fitting.key(tasks), state, len(json.dumps(state)))
         return state
 
     def prepare(
@@ -171,12 +229,25 @@ class PreviewPool:
             self._pictures.keep((task.source, task.params.longest_side_px), loaded, loaded.bytes)
         if not preview.error:
             doubt = len(preview.doubt.png) if preview.doubt else 0
-            self._drawn.keep(task.key, preview, len(preview.png) + len(preview.classes) + doubt + 2048)
+            self._drawn.keep(
+                task.key, preview, len(preview.png) + len(preview.classes) + len(preview.clusters) + doubt + 2048
+            )
         return preview
 
     def close(self) -> None:
         """End the processes after the pictures they are at. A later `draw` starts new ones."""
         self._processes.close()
+
+
+def _cache(fitting: Fitting, tasks: Sequence[Looking]) -> FeatureCache | None:
+    """Return where the state of a method is stored that takes long to find."""
+    return tasks[0].source.cache if tasks and find_method(fitting.method).draft else None
+
+
+def _fit_key(tasks: Sequence[Looking]) -> str:
+    first = tasks[0]
+    hashes = [task.source.content_hash for task in tasks]
+    return fit_key(first.method, first.params, first.seed, hashes, first.source.left_out.key)
 
 
 def _unless_failed(made: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import streamlit as st
@@ -37,8 +38,10 @@ RENDITION_BYTES = 16_000_000
 
 __all__ = [
     "artifacts",
+    "close_upload",
     "database",
     "discard_upload",
+    "discard_uploaded_file",
     "issue_upload",
     "knows_upload",
     "launcher",
@@ -205,11 +208,29 @@ def upload_folder(token: str) -> Path:
         return folder
 
 
-def uploaded_files(token: str) -> tuple[tuple[str, ...], int]:
-    """Return (names relative to the upload's folder, their bytes)."""
+def uploaded_files(token: str) -> tuple[tuple[str, int], ...]:
+    """Return (name relative to the upload's folder, bytes) of each file."""
     folder = upload_folder(token)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".part"))
-    return tuple(path.relative_to(folder).as_posix() for path in files), sum(path.stat().st_size for path in files)
+    return tuple((path.relative_to(folder).as_posix(), path.stat().st_size) for path in files)
+
+
+def discard_uploaded_file(token: str, name: PurePosixPath) -> None:
+    """Delete one file of an upload, by its name relative to the upload's folder."""
+    path, uploads = upload_folder(token) / name, _uploads()
+    with uploads.lock, suppress(FileNotFoundError):
+        removed_bytes = path.stat().st_size
+        path.unlink()
+        uploads.bytes_by_token[token] -= removed_bytes
+        uploads.places_by_token.get(token, {}).pop(name.as_posix().casefold(), None)
+
+
+def close_upload(token: str) -> None:
+    """Take nothing more under a token; what came in is kept for the job that imports it."""
+    uploads = _uploads()
+    with uploads.lock:
+        uploads.bytes_by_token.pop(token, None)
+        uploads.places_by_token.pop(token, None)
 
 
 def discard_upload(token: str) -> None:

@@ -23,16 +23,19 @@ LONGEST_SUFFIX_BYTES = 20
 
 
 async def take(request: Request) -> Response:
-    """POST ?path=folder/name.png with the file as body; DELETE discards all that came in under the token."""
+    """POST ?path=folder/name.png with the file as body; DELETE discards that file, or without a path all of them."""
     token = request.path_params["token"]
     if not is_sent_by_our_page(request):
         return _refuse(403, "Uploads are taken from Maskloom's own pages only.")
     if not resources.knows_upload(token):
         return _refuse(410, "This page is older than the running app. Reload it and choose the files again.")
-    if request.method == "DELETE":
-        await anyio.to_thread.run_sync(resources.discard_upload, token)
-        return JSONResponse({})
     path = request.query_params.get("path", "")
+    if request.method == "DELETE":
+        if path:
+            await anyio.to_thread.run_sync(resources.discard_uploaded_file, token, staged_name(path))
+        else:
+            await anyio.to_thread.run_sync(resources.discard_upload, token)
+        return JSONResponse({})
     place = resources.place_upload(token, path, staged_name(path))
     if place is None:
         return _refuse(
@@ -48,7 +51,9 @@ async def take(request: Request) -> Response:
         return _refuse(400, "The connection ended before the file did.")
     except OSError as error:
         return _refuse(507, f"The file could not be stored: {error.strerror or error}.")
-    return JSONResponse({"bytes": received}) if received is not None else _refuse(413, _full(token))
+    if received is None:
+        return _refuse(413, _full(token))
+    return JSONResponse({"bytes": received, "name": place.as_posix()})
 
 
 async def _stream(request: Request, token: str, target: Path) -> int | None:

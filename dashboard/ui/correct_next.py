@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.access import rights
-from dashboard.facts.correction_queue import Place, in_doubt, place_in_queue
+from dashboard.facts.correction_queue import Place, place_in_queue
 from dashboard.facts.wording import duration, escaped, time_left
 from dashboard.server import resources
 from db import corrections
@@ -30,11 +30,9 @@ def correct_next(dataset_id: str, masks: Masks, key: str) -> str | None:
     if state and state.busy:
         _progress(dataset_id, masks)
         return None
-    known = queues.latest(masks)
     st.button(
         "Correct next",
         icon=":material/ink_highlighter:",
-        type="primary" if known is None or in_doubt(known) else "secondary",
         key=key,
         help=HELP,
         on_click=lambda: st.session_state.update({f"{key}-asked": True}),

@@ -8,7 +8,6 @@ downloads(threshold=0.5, prediction_set_id=set_id, run_id=run_id, masks=48)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import streamlit as st
 
@@ -51,7 +50,7 @@ def downloads(
     run_id: str | None = None,
     masks: int | None = None,
     unsure: bool = False,
-    kind: Literal["primary", "secondary"] = "secondary",
+    label: str = "Download",
 ) -> None:
     """Draw the button that opens the list. The list is read only while it is open, and is a fragment.
 
@@ -61,21 +60,34 @@ def downloads(
         masks: the number of masks, if known; with 0 only the run is offered.
         run_id: the run whose model and report are offered.
         unsure: whether there are maps of uncertainty.
+        label: of the button.
     """
     of: _Masks | None = None
     if masks != 0 and prediction_set_id:
         of = _Masks("prediction_set", prediction_set_id, masks, unsure)
     elif masks != 0 and label_set_id:
         of = _Masks("label_set", label_set_id, masks, unsure)
-    st.fragment(_button)(of, run_id, threshold, kind)
+    st.fragment(_button)(of, run_id, threshold, label)
 
 
-def _button(masks: _Masks | None, run_id: str | None, threshold: float, kind: Literal["primary", "secondary"]) -> None:
+def download_masks(prediction_set_id: str, threshold: float) -> None:
+    """Draw the primary button that downloads the masks of a prediction set as a zip, with one click."""
+    classes = _classes("prediction_set", prediction_set_id)
+    st.link_button(
+        "Download masks",
+        urls.masks_zip("prediction_set", prediction_set_id, threshold),
+        icon=":material/download:",
+        type="primary",
+        help=f"A zip of PNG files with the names of the images, at threshold {threshold:.2f}: "
+        + (f"0 background and 1 to {classes} the classes." if classes else "0 background and 255 foreground."),
+    )
+
+
+def _button(masks: _Masks | None, run_id: str | None, threshold: float, label: str) -> None:
     owner_id = masks.owner_id if masks else run_id
     box = st.popover(
-        "Download",
+        label,
         icon=":material/download:",
-        type=kind,
         disabled=owner_id is None,
         help=None if owner_id else "There is nothing to download yet.",
         key=f"downloads-{owner_id}",

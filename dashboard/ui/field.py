@@ -16,7 +16,7 @@ from engine.core.run_config_text import choice_words
 LONGEST_INT_SLIDER = 64
 MOST_SEGMENTS = 4
 # A default below this share of its upper limit uses scientific notation: learning rates, weight decay.
-TINY_SHARE = 2e-3
+TINY_SHARE, LARGEST_TINY = 2e-3, 0.1
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,11 @@ def is_fixed(field: FieldInfo) -> bool:
 
 
 def label_text(name: str, field: FieldInfo) -> str:
-    """Return the field's title with its unit."""
+    """Return the field's title with its unit, or with what 0 means."""
     unit = extra(field).get("unit")
     title = field.title or choice_words(name.removesuffix(f"_{unit}"))
-    return f"{title} ({unit})" if unit else title
+    zero = extra(field).get("zero")
+    return f"{title} ({unit})" if unit else f"{title}, 0 = {zero}" if zero else title
 
 
 def help_text(field: FieldInfo) -> str | None:
@@ -89,7 +90,7 @@ def limits(field: FieldInfo, start: float) -> Limits:
     """Return the limits of a number's widget, with a step that suits the range and the start value."""
     whole = _kind(field) is int
     low, high = _bound(field, "ge", "gt"), _bound(field, "le", "lt")
-    scientific = not whole and high is not None and start != 0 and abs(start) < TINY_SHARE * high
+    scientific = not whole and high is not None and 0 < abs(start) < min(TINY_SHARE * high, LARGEST_TINY)
     step = extra(field).get("step") or _step(low, high, start, whole, scientific)
     # A slider cannot exclude its own end: it starts one step inside.
     if low is not None and _constraint(field, "gt") is not None:

@@ -14,9 +14,10 @@ The form keeps its values across page switches. It restarts when `start` changes
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 import streamlit as st
 from pydantic import BaseModel
@@ -44,35 +45,41 @@ def params_form(
     *,
     key: str,
     start: P | None = None,
-    groups: Literal["expanders", "tabs", "plain"] = "expanders",
+    groups: Literal["tabs", "titled"] = "titled",
     columns: int | Literal["wrap"] = 1,
     leave_out: Collection[str] = (),
-    open_groups: Collection[str] = (),
+    shown: Callable[[str], bool] = lambda path: True,
+    places: Mapping[str, Any] | None = None,
     idle: Mapping[str, str] | None = None,
     choices: Mapping[str, Mapping[Any, str]] | None = None,
+    show_error: bool = True,
 ) -> Form[P]:
-    """Draw a widget for each field and return their values.
+    """Draw a widget for each field and return the values of all, also of those that are not drawn.
 
     Args:
         start: the start values; the model's defaults when None.
-        groups: how nested parameter sets are drawn.
+        groups: how nested parameter sets are drawn: in tabs, or one below the other under their titles.
         columns: the number of widgets side by side; "wrap" puts as many as the width allows.
         leave_out: dotted names of fields that keep their start value and are not drawn.
-        open_groups: names of groups that start expanded.
+        shown: whether the field of a dotted name is drawn; others keep the value that people gave them.
+        places: {dotted name: container} of fields that are drawn elsewhere.
         idle: {dotted name of a field, or name of a group: reason} of those without effect here; they are disabled.
         choices: {dotted name of a field: {value: text}} of those that have only these values here.
+        show_error: draw why the values are invalid; else the caller does.
     """
     begin = start if start is not None else model()
     _fill(model, begin, key)
     idle = idle or {}
-    drawn = _Drawn(key, columns, frozenset(leave_out), idle, choices or {})
+    drawn = _Drawn(key, columns, frozenset(leave_out), shown, places or {}, idle, choices or {})
     values = drawn.fields(model, begin, "")
     nested = {name: field for name, field in model.model_fields.items() if _is_group(field) and name not in leave_out}
-    for name, container in zip(nested, _containers(nested, groups, open_groups), strict=True):
-        with container:
-            if name in idle:
+    own = [name for name in nested if drawn.any_here(getattr(begin, name), f"{name}.")]
+    containers = dict(zip(own, _containers([nested[name] for name in own], own, groups), strict=True))
+    for name in nested:
+        group = getattr(begin, name)
+        with containers.get(name) or contextlib.nullcontext():
+            if name in idle and name in containers:
                 st.caption(idle[name])
-            group = getattr(begin, name)
             values[name] = drawn.fields(type(group), group, f"{name}.")
     for name in leave_out:
         if name in model.model_fields and _is_group(model.model_fields[name]):
@@ -80,8 +87,27 @@ def params_form(
     try:
         return Form(values, parse(model, values), None)
     except ParameterError as error:
-        st.error(str(error), icon=":material/error:")
+        if show_error:
+            st.error(str(error), icon=":material/error:")
         return Form(values, None, str(error))
+
+
+def matches(model: type[BaseModel], path: str, search: str) -> bool:
+    """Return whether every word of `search` is in the names, description or choices of the field at a dotted name."""
+    text: list[str] = [path]
+    of: Any = model
+    for name in path.split("."):
+        field = of.model_fields[name]
+        text += [label_text(name, field), field.description or ""]
+        text += [choice_words(option) for option in get_args(field.annotation) if isinstance(option, str)]
+        of = field.annotation if _is_group(field) else of
+    return all(word in " ".join(text).casefold() for word in search.casefold().split())
+
+
+def form_values(model: type[P], key: str, start: P) -> dict[str, Any]:
+    """Return {dotted name: value} of the form `key` before it is drawn in this rerun."""
+    _fill(model, start, key)
+    return {path: st.session_state[f"{key}.{path}"] for path, _ in _leaves(start)}
 
 
 def reset_form(key: str) -> None:
@@ -97,11 +123,21 @@ class _Drawn:
         key: str,
         columns: int | Literal["wrap"],
         leave_out: frozenset[str],
+        shown: Callable[[str], bool],
+        places: Mapping[str, Any],
         idle: Mapping[str, str],
         choices: Mapping[str, Mapping[Any, str]],
     ) -> None:
         self._key, self._columns, self._leave_out, self._idle = key, columns, leave_out, idle
-        self._choices = choices
+        self._choices, self._shown, self._elsewhere = choices, shown, places
+
+    def any_here(self, group: BaseModel, path: str) -> bool:
+        """Return whether a field of a group is drawn in the group's own place."""
+        names = (name for name, field in type(group).model_fields.items() if not is_fixed(field))
+        return any(self._is_drawn(path + name) and path + name not in self._elsewhere for name in names)
+
+    def _is_drawn(self, path: str) -> bool:
+        return path not in self._leave_out and self._shown(path)
 
     def fields(self, model: type[BaseModel], begin: BaseModel, path: str) -> dict[str, Any]:
         """Draw the fields of `model` that are not groups; return their values by name.
@@ -109,27 +145,39 @@ class _Drawn:
         `enabled` is first on its own line, toggles are last, the rest is in columns between them.
         """
         own = {name: field for name, field in model.model_fields.items() if not _is_group(field)}
-        values = {name: getattr(begin, name) for name in own}
-        drawn = [name for name, field in own.items() if not is_fixed(field) and path + name not in self._leave_out]
+        values = {
+            name: getattr(begin, name)
+            if is_fixed(field) or path + name in self._leave_out
+            else st.session_state[f"{self._key}.{path}{name}"]
+            for name, field in own.items()
+        }
+        drawn = [name for name, field in own.items() if not is_fixed(field) and self._is_drawn(path + name)]
+        for name in [name for name in drawn if path + name in self._elsewhere]:
+            drawn.remove(name)
+            with self._elsewhere[path + name]:
+                self._draw(own, begin, path, name, values)
         switches = [name for name in drawn if own[name].annotation is bool and name != "enabled"]
         rows = [["enabled"] if "enabled" in drawn else []]
         for names in ([name for name in drawn if name not in switches and name != "enabled"], switches):
             rows += [names] if self._columns == "wrap" else _rows(names, self._columns)
         for names in rows:
             for name, place in zip(names, self._places(len(names)), strict=False):
-                off = name != "enabled" and values.get("enabled") is False
-                why_idle = self._why_idle(own, path, name)
                 with place:
-                    values[name] = draw_field(
-                        name,
-                        own[name],
-                        f"{self._key}.{path}{name}",
-                        values[name],
-                        disabled=off or bool(why_idle),
-                        note=why_idle,
-                        choices=self._choices.get(path + name),
-                    )
+                    self._draw(own, begin, path, name, values)
         return values
+
+    def _draw(self, own: dict[str, FieldInfo], begin: BaseModel, path: str, name: str, values: dict[str, Any]) -> None:
+        off = name != "enabled" and values.get("enabled") is False
+        why_idle = self._why_idle(own, path, name)
+        values[name] = draw_field(
+            name,
+            own[name],
+            f"{self._key}.{path}{name}",
+            getattr(begin, name),
+            disabled=off or bool(why_idle),
+            note=why_idle,
+            choices=self._choices.get(path + name),
+        )
 
     def _why_idle(self, own: dict[str, FieldInfo], path: str, name: str) -> str:
         """Return why a field has no effect with the current values, or an empty text if it has one."""
@@ -177,13 +225,15 @@ def _leaves(params: BaseModel, path: str = "") -> Iterator[tuple[str, Any]]:
             yield path + name, value
 
 
-def _containers(nested: dict[str, FieldInfo], groups: str, open_groups: Collection[str]) -> list[Any]:
-    titles = [field.title or name.replace("_", " ").capitalize() for name, field in nested.items()]
+def _containers(fields: Sequence[FieldInfo], names: Sequence[str], groups: str) -> list[Any]:
+    titles = [field.title or name.replace("_", " ").capitalize() for name, field in zip(names, fields, strict=True)]
     if groups == "tabs":
         return list(st.tabs(titles)) if titles else []
-    if groups == "expanders":
-        return [st.expander(title, expanded=name in open_groups) for name, title in zip(nested, titles, strict=True)]
-    return [st.container() for _ in titles]
+    places = []
+    for title in titles:
+        places.append(st.container())
+        places[-1].caption(f"**{title}**")
+    return places
 
 
 def _is_group(field: FieldInfo) -> bool:

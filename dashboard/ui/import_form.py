@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.facts.datasets import proposed_name
+from dashboard.ui.server_folder import server_folder
 from dashboard.ui.uploader import uploader
 from db.actors import Role
 from engine.datasets.reading import PAGE_CHOICES, BadReading, PageChoice, Reading, with_reading
@@ -40,22 +42,31 @@ _PAGES: dict[PageChoice, str] = {
 
 @dataclass(frozen=True)
 class ChosenSource:
-    """The source of an import job, a proposed name ("" for none), and a description."""
+    """The source of an import job, a proposed name ("" for none), a description, and the names of uploaded files."""
 
     source: dict[str, Any]
     name: str
     words: str
+    files: tuple[str, ...] = ()
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the files do."""
+        return f"{self.words} {hash(self.files)}"
 
     @property
     def place(self) -> str:
         """Where the files come from, whatever is read of them: for keys of widgets."""
-        return str({key: value for key, value in self.source.items() if key != "reading"})
+        return str({key: value for key, value in self.source.items() if key not in ("reading", "ignored")})
 
 
-def source_form(*, key: str, sample: bool = False, masks: bool = False) -> ChosenSource | None:
+def source_form(
+    *, key: str, sample: bool = False, masks: bool = False, options: DeltaGenerator | None = None
+) -> ChosenSource | None:
     """Draw the choice; return it once it is complete, else None.
 
-    `masks`: the files are masks of images that are there, so there is no choice of channels and pages.
+    `masks`: the files are masks of images that are there, so there is no choice of channels and pages, which is drawn
+    into `options` if that is given.
     """
     server = [SERVER] if rights.may(Role.ADMIN) else []  # the app reads it with its own permissions
     places = [BROWSER, *server, *([SAMPLE] if sample else [])]
@@ -74,9 +85,12 @@ def source_form(*, key: str, sample: bool = False, masks: bool = False) -> Chose
         )
         return ChosenSource({"kind": "sample"}, "Sample scenes", "the sample set")
     chosen = _server_folder(key) if place == SERVER else _from_browser(key, "masks" if masks else "images")
-    st.caption(_MASKS_HELP if masks else _HELP)
-    reading = Reading() if masks else _reading(key)
-    if chosen is None or reading is None:
+    if chosen is None:
+        st.caption(_MASKS_HELP if masks else _HELP)
+        return None
+    with options or st.container():
+        reading = Reading() if masks else _reading(key)
+    if reading is None:
         return None
     return replace(chosen, source=with_reading(chosen.source, reading))
 
@@ -111,16 +125,14 @@ def _from_browser(key: str, what: str) -> ChosenSource | None:
     if upload is None:
         return None
     words = f"{wording.count(len(upload.files), 'file')}, {wording.size(upload.bytes)}"
-    return ChosenSource({"kind": "upload", "token": upload.token}, proposed_name(upload.files), words)
+    source: dict[str, Any] = {"kind": "upload", "token": upload.token}
+    if upload.ignored:
+        source["ignored"] = list(upload.ignored)
+    return ChosenSource(source, proposed_name(upload.files), words, upload.files)
 
 
 def _server_folder(key: str) -> ChosenSource | None:
-    typed = st.text_input(
-        "Folder, zip or picture on the machine that runs Maskloom",
-        key=f"{key}-path",
-        placeholder="/home/me/photographs",
-        help="An absolute path. Its files are copied; the folder itself is never changed.",
-    ).strip()
+    typed = server_folder(key)
     if not typed:
         return None
     path = Path(typed).expanduser()

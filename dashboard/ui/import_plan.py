@@ -8,24 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.facts import wording
 from dashboard.server.import_plans import ImportPlan, import_plan, mask_plan
 from dashboard.ui.import_form import ChosenSource
 
-_MOST_ROWS = 1_000
+_MOST_ROWS, _MOST_NAMED = 1_000, 3
 _IMAGE, _OUT = "image", "left out"
 
 
-def draw_import_plan(chosen: ChosenSource) -> ChosenSource | None:
+def draw_import_plan(chosen: ChosenSource, details: DeltaGenerator | None = None) -> ChosenSource | None:
     """Draw the plan of a chosen source, nothing for the sample set; return what to import, None if it has no images.
 
-    What is returned has what the person decided on files.
+    What is returned has what the person decided on files. The lists of files are drawn into `details` if given.
     """
     if chosen.source["kind"] == "sample":
         return chosen
     nothing = f"There is no image to import here ({chosen.words})."
-    return _draw(chosen, lambda source: import_plan(source, chosen.words), "truth", nothing)
+    return _draw(chosen, lambda source: import_plan(source, chosen.stamp), "truth", nothing, details)
 
 
 def draw_mask_plan(chosen: ChosenSource, images: Sequence[tuple[str, str]]) -> ChosenSource | None:
@@ -35,26 +36,36 @@ def draw_mask_plan(chosen: ChosenSource, images: Sequence[tuple[str, str]]) -> C
         f"No file is a mask of an image of this dataset. Masks have the names of their images, here {example}.png or "
         f"{example}_mask.png and so on. Rename them, choose others, or say below which is whose mask."
     )
-    return _draw(chosen, lambda source: mask_plan(source, chosen.words, images), "mask", nothing)
+    return _draw(chosen, lambda source: mask_plan(source, chosen.stamp, images), "mask", nothing)
 
 
 def _draw(
-    chosen: ChosenSource, plan_of: Callable[[dict[str, Any]], ImportPlan], what: str, nothing: str
+    chosen: ChosenSource,
+    plan_of: Callable[[dict[str, Any]], ImportPlan],
+    what: str,
+    nothing: str,
+    details: DeltaGenerator | None = None,
 ) -> ChosenSource | None:
     """Draw a plan; `nothing` is the sentence for a plan without pairs."""
     planned = plan_of(chosen.source)
     if planned.error:
         st.error(wording.escaped(planned.error))
         return None
-    facts = st.container()
-    if changes := _changes(planned, what, key=f"uses-{chosen.place}-{chosen.words}") if planned.uses else {}:
+    facts, details = st.container(), details or st.container()
+    with details:
+        lists = st.container()
+        changes = _changes(planned, what, key=f"uses-{chosen.place}-{chosen.stamp}") if planned.uses else {}
+    if changes:
         chosen = replace(chosen, source=chosen.source | {"belongs": changes})
         planned = plan_of(chosen.source)
     with facts:
         if planned.error:
             st.error(wording.escaped(planned.error))
         else:
-            _draw_facts(planned, what, nothing)
+            _draw_facts(planned, nothing)
+    if not planned.error:
+        with lists:
+            _draw_lists(planned, what)
     return chosen if planned.pairs else None
 
 
@@ -95,17 +106,25 @@ def _changes(plan: ImportPlan, what: str, key: str) -> dict[str, str]:
     }
 
 
-def _draw_facts(plan: ImportPlan, what: str, nothing: str) -> None:
+def _draw_facts(plan: ImportPlan, nothing: str) -> None:
     if plan.pairs:
         st.markdown("\n".join(f"- {wording.escaped(sentence)}" for sentence in plan.sentences))
     else:
         st.warning(wording.escaped(nothing))
+    if plan.pairs and 0 < len(plan.left_out) <= _MOST_NAMED:
+        lines = [f"Left out: **{wording.escaped(name)}**. {wording.escaped(why)}" for name, why in plan.left_out]
+        st.caption("  \n".join(lines))
+    for doubt in plan.doubts if plan.pairs or plan.left_out else ():
+        st.warning(wording.escaped(doubt))
+
+
+def _draw_lists(plan: ImportPlan, what: str) -> None:
     if not plan.pairs and not plan.left_out:
         return
-    for doubt in plan.doubts:
-        st.warning(wording.escaped(doubt))
-    parts = [*(["pairs"] if plan.pairs else []), *(["files that are left out"] if plan.left_out else [])]
-    with st.expander(" and ".join(parts).capitalize(), expanded=not plan.pairs):
+    left_out = wording.count(len(plan.left_out), "file that is", "files that are") + " left out"
+    parts = [*(["pairs"] if plan.pairs else []), *([left_out] if plan.left_out else [])]
+    title = " and ".join(parts)
+    with st.expander(title[0].upper() + title[1:], icon=":material/list:", expanded=not plan.pairs):
         if plan.pairs:
             st.dataframe(
                 {

@@ -81,7 +81,7 @@ def _draw(job: JobView, key: str, what: str, kept: str) -> None:
         elif job.status == "failed":
             st.error(wording.escaped(job.error or "It failed without a message. The job's log has the details."))
             bug_report(job.id, key=key)
-        if job.elapsed_s is not None and not job.can_retry:
+        if job.elapsed_s is not None and job.status in ("running", "stopping"):
             st.caption(f"Running for {wording.duration(job.elapsed_s)}.")
 
 

@@ -1,6 +1,6 @@
 // The grid of tiles. A rerun updates the existing tiles instead of rebuilding them.
 
-const PARTS = ["image", "mask", "classes", "reference", "reference_classes", "teacher", "teacher_classes"];
+const PARTS = ["image", "mask", "classes", "reference", "reference_classes", "teacher", "teacher_classes", "clusters"];
 const PAINT_MS = 12; // of a frame's 16
 
 class Grid {
@@ -16,6 +16,7 @@ class Grid {
     this.seen = new IntersectionObserver((entries) => this.onSeen(entries), { rootMargin: "300px" });
     this.resized = new ResizeObserver(() => this.repaintSoon());
     this.resized.observe(this.list);
+    this.clusters = new GridClusters(this);
     this.leave = followNews(() => this.given?.follows && this.showGiven());
   }
 
@@ -23,6 +24,7 @@ class Grid {
   give(data, choose) {
     this.choose = choose;
     this.given = data;
+    this.clusters.given(data.ticks);
     this.showGiven();
   }
 
@@ -41,6 +43,7 @@ class Grid {
     const legend = legendOf(settings.mode, tiles, settings.only_class, colours, settings.error_words ?? undefined);
     this.legend.replaceWith(legend);
     this.legend = legend;
+    this.folder = commonFolder(tiles.map((tile) => tile.title));
     const wanted = new Set(tiles.map((tile) => tile.id));
     const turned = this.tiles.size > 0 && tiles.length > 0 && !tiles.some((tile) => this.tiles.has(tile.id));
     for (const [id, tile] of this.tiles) if (!wanted.has(id)) this.remove(id, tile);
@@ -66,14 +69,17 @@ class Grid {
     element.type = "button";
     element.className = "tile";
     element.innerHTML =
-      '<span class="frame loading"><canvas></canvas><span class="gone" hidden></span></span>' +
+      '<span class="frame"><canvas></canvas><span class="gone" hidden></span></span>' +
       '<span class="line"><span class="title"></span><span class="badge"></span></span><span class="subtitle"></span>';
     const part = (name) => element.querySelector(name);
     const tile = {
       id, element, frame: part(".frame"), canvas: part("canvas"), gone: part(".gone"), title: part(".title"),
       badge: part(".badge"), subtitle: part(".subtitle"), visible: false, loaded: null, asked: "", content: null,
     };
-    element.addEventListener("click", () => this.data.settings.selectable && this.choose(id));
+    element.addEventListener("click", (event) => {
+      if (!this.clusters.pick(tile, event) && this.data.settings.selectable) this.choose(id);
+    });
+    this.clusters.listen(tile);
     element.dataset.id = id;
     this.seen.observe(element);
     return tile;
@@ -82,7 +88,7 @@ class Grid {
   describe(tile, content) {
     const { settings } = this.data;
     tile.content = content;
-    tile.title.textContent = content.title;
+    tile.title.textContent = content.title.slice(this.folder.length);
     tile.title.title = content.title;
     tile.subtitle.textContent = content.subtitle;
     tile.subtitle.hidden = !content.subtitle;
@@ -90,7 +96,7 @@ class Grid {
     tile.badge.hidden = !content.badge;
     tile.badge.dataset.tone = content.tone;
     tile.element.classList.toggle("selected", content.id === settings.selected);
-    tile.element.setAttribute("aria-label", [content.title, content.badge, content.subtitle].filter(Boolean).join(", "));
+    tile.element.classList.toggle("left-out", content.left_out);
     if (settings.selectable) tile.element.setAttribute("aria-pressed", String(content.id === settings.selected));
     tile.element.disabled = !settings.selectable;
   }
@@ -111,6 +117,7 @@ class Grid {
     const asked = JSON.stringify(addresses);
     if (asked !== tile.asked || tile.loaded === null) {
       tile.asked = asked;
+      if (!tile.loaded) tile.frame.classList.add("loading"); // not before: a tile out of sight would be animated, too
       const parts = addresses.map((address) => (address ? loadPicture(address) : null));
       if (!tile.loaded) this.paintFirst(tile, asked, parts[0]);
       const loaded = await Promise.all(parts);
@@ -143,7 +150,8 @@ class Grid {
   }
 
   paint(tile) {
-    const { image, mask } = tile.loaded;
+    const loaded = this.clusters.laidInto(tile.loaded);
+    const { image, mask } = loaded;
     tile.frame.classList.remove("loading");
     const missing = !image ? "The image is gone" : tile.content.mask && !mask ? "No mask yet" : "";
     tile.gone.textContent = missing;
@@ -157,11 +165,12 @@ class Grid {
     const place = fit(image, 0, 0, width, height);
     context.imageSmoothingEnabled = isSmooth(place, image);
     context.drawImage(image.bitmap, ...place);
-    const leading = mask ?? tile.loaded.reference ?? tile.loaded.reference_classes;
+    const leading = mask ?? loaded.reference ?? loaded.reference_classes;
     const scale = leading && place[2] / leading.width;
-    const overlay = leading && drawOverlay(tile.loaded, settings.mode, settings, colours, scale);
+    const overlay = leading && drawOverlay(loaded, settings.mode, settings, colours, scale);
     context.imageSmoothingEnabled = false;
     if (overlay) context.drawImage(overlay, ...place);
+    this.clusters.paint(context, tile, place);
   }
 
   paintBeside(context, width, height, tile) {
@@ -211,10 +220,17 @@ class Grid {
 
   close() {
     this.leave();
+    this.clusters.close();
     this.seen.disconnect();
     this.resized.disconnect();
     cancelAnimationFrame(this.frame);
   }
+}
+
+// The folder in which all of these names lie, with its slash: it need not be repeated on each tile.
+function commonFolder(names) {
+  const folder = names[0]?.slice(0, names[0].lastIndexOf("/") + 1) ?? "";
+  return names.every((name) => name.startsWith(folder)) ? folder : "";
 }
 
 // The place of an image that fits into a box: [x, y, width, height].

@@ -21,7 +21,9 @@ Mode = Literal["fill", "outline", "errors", "probability", "image", "side by sid
 MODES: tuple[Mode, ...] = get_args(Mode)
 Tone = Literal["neutral", "good", "bad", "busy"]
 
-SCRIPTS = ("ui/run_news.js", "ui/overlay.js", "ui/pictures.js", "ui/mask_grid.js")
+SCRIPTS = tuple(
+    f"ui/{name}.js" for name in ("run_news", "overlay", "pictures", "tick_news", "grid_clusters", "mask_grid")
+)
 _render = component("mask_grid", *SCRIPTS, style="ui/mask_grid.css")
 
 
@@ -32,7 +34,8 @@ class Tile:
     Where a network tells several classes apart, `classes`, `reference_classes` and `teacher_classes` are URLs of 8-bit
     class numbers: a pixel of the mask, reference or teacher has the colour of its class. Without a `reference`,
     `reference_classes` says by itself which pixels are background (0). Errors have classes on both sides, or on none.
-    `teacher` is shown only side by side, between image and mask.
+    `teacher` is shown only side by side, between image and mask. A tile that is `left_out` is grey and struck through.
+    `clusters` is the URL of the cluster of each pixel, 8-bit: see `Ticks`.
     """
 
     id: str
@@ -47,6 +50,20 @@ class Tile:
     classes: str | None = None
     reference_classes: str | None = None
     teacher_classes: str | None = None
+    left_out: bool = False
+    clusters: str | None = None
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Clusters that a person ticks in the component of `cluster_panel.py` with the same `group`, or in the tiles.
+
+    A click into an image ticks the cluster there, and masks follow each tick at once, until the script brings those of
+    the ticks `now`, {number: class}. Where nothing is ticked a rule chooses, and `now` is None.
+    """
+
+    group: str
+    now: Mapping[int, int] | None
 
 
 def mask_grid(
@@ -63,7 +80,10 @@ def mask_grid(
     error_words: tuple[str, str, str] | None = None,
     only_class: int | None = None,
     class_colours: Sequence[str] = (),
+    mask_colour: str = palette.MASK,
+    dims: bool = False,
     follows: Mapping[str, str] | None = None,
+    ticks: Ticks | None = None,
 ) -> str | None:
     """Draw the grid; return the id of the tile that was just clicked, on that rerun only, else None.
 
@@ -78,6 +98,9 @@ def mask_grid(
             truth.
         only_class: show this class of the tiles' class numbers alone.
         class_colours: of the class numbers, background first, in place of the palette's.
+        mask_colour: of masks without classes.
+        dims: whether the image is darkened where there is no mask, in modes "fill" and "outline".
+        ticks: of tiles with clusters; a click on their name opens them then.
         follows: on the page of a training run, `Page.follows`: masks of new epochs are then loaded automatically.
     """
     data = {
@@ -92,9 +115,11 @@ def mask_grid(
             "selectable": selectable,
             "error_words": error_words,
             "only_class": only_class,
+            "dims": dims,
         },
-        "colours": palette.overlay(class_colours),
+        "colours": palette.overlay(class_colours, mask_colour),
         "follows": follows,
+        "ticks": ticks and {"group": ticks.group, "now": None if ticks.now is None else sorted(ticks.now.items())},
     }
     return _render(key=key, data=data, on_chosen_change=_noop).chosen
 

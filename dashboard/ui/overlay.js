@@ -121,6 +121,13 @@ function errorKind(predicted, actual) {
   return actual ? WRONG : EXTRA;
 }
 
+const DIMMED = pixelOf([0, 0, 0], 150);
+
+// Darken what is outside of the mask, so that the eye finds what is inside.
+function dimOutside(pixels, inside) {
+  for (let i = 0; i < pixels.length; i++) if (!inside[i] && !pixels[i]) pixels[i] = DIMMED;
+}
+
 function errorColours(colours, opacity) {
   const { fn, fp, tp, wrong } = colours;
   return Uint32Array.from([0, ...[fn, fp, tp, wrong].map((code) => pixelOf(rgbOf(code), opacity))]);
@@ -210,6 +217,7 @@ function drawOverlay(parts, mode, settings, colours, pixelsPerMaskPixel) {
     const [inner, outer] = [alpha, edge].map(inMask ? ofMask : ofReference);
     for (let i = 0; i < pixels.length; i++) if (inside[i]) pixels[i] = (atEdge(inside, i) ? outer : inner)[inside[i]];
   }
+  if (settings.dims && inMask && (mode === "fill" || mode === "outline")) dimOutside(pixels, inMask);
   context.putImageData(picture, 0, 0);
   return context.canvas;
 }

@@ -1,4 +1,4 @@
-"""Page numbers under a grid, kept in the URL as `?page=`."""
+"""Page numbers of a grid, kept in the URL as `?page=`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ import streamlit as st
 from dashboard.facts import wording
 
 PER_PAGE = 48
+PAGES_PX = 420
+"""Room for seven numbers: in the width of its content the widget starts with none, and keeps none."""
 
 
-def page_numbers(total: int, noun: str = "image") -> int:
-    """Draw the total and the page numbers if there is more than one page; return the chosen page."""
-    pages = max(1, -(-total // PER_PAGE))
+def page_numbers(total: int, noun: str = "image", per_page: int = PER_PAGE) -> int:
+    """Draw which of the total are shown, and the page numbers if there is more than one; return the chosen page."""
+    pages = max(1, -(-total // per_page))
     if pages == 1:
         return 1
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(wording.count(total, noun).capitalize())
-        return st.pagination(pages, key="page", bind="query-params")
+        words = st.empty()  # before the numbers, although it follows from them
+        page = st.pagination(pages, key="page", bind="query-params", width=PAGES_PX)
+    words.caption(page_range(page, total, noun, per_page), width="content")
+    return page
+
+
+def page_range(page: int, total: int, noun: str = "image", per_page: int = PER_PAGE) -> str:
+    """Return which of the total a page (from 1) shows, such as "1–48 of 60 images"."""
+    if total <= per_page:
+        return wording.count(total, noun)
+    first = (page - 1) * per_page + 1
+    return f"{first:,}–{min(page * per_page, total):,} of {wording.count(total, noun)}"
 
 
 def first_page() -> None:

@@ -22,20 +22,27 @@ __all__ = ["BLUE", "CLASSES", "IGNORED", "ORANGE", "VERMILION", "class_colour", 
 
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW)
 
-# Of all bright triples these are the most distinct for protanopes and deuteranopes (CIE76 distance 49).
-TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, SKY
+# The least CIE76 distance of the three is 49 for protanopes and deuteranopes, and of the last from every class's 39.
+TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE = GREEN, ORANGE, "#FF88FF"
 # The right place but the wrong class: of all colours the most distinct from those three for all common types of colour
 # vision (CIE76 distance 57, as seen by the model of Machado et al., doi:10.1109/TVCG.2009.113).
 WRONG_CLASS = "#8800FF"
 MASK = VERMILION
 # Foreground beside masks of several classes: none of their colours.
 UNDIVIDED = "#FFFFFF"
+# The colours that masks without classes can have, by name.
+MASK_COLOURS = {"orange": VERMILION, "blue": "#1E90FF", "yellow": YELLOW, "green": "#00D28C"}
 
 
-def overlay(classes: Sequence[str] = ()) -> dict[str, str | Sequence[str]]:
-    """Return the colours of masks, by the names in overlay.js; `classes` are those of the classes, background first."""
+def overlay(classes: Sequence[str] = (), mask: str = MASK) -> dict[str, str | Sequence[str]]:
+    """Return the colours of masks, by the names in overlay.js.
+
+    Args:
+        classes: the colours of the classes, background first.
+        mask: the colour of masks without classes.
+    """
     return {
-        "mask": UNDIVIDED if classes else MASK,
+        "mask": UNDIVIDED if classes else mask,
         "tp": TRUE_POSITIVE,
         "fp": FALSE_POSITIVE,
         "fn": FALSE_NEGATIVE,

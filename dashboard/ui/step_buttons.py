@@ -6,7 +6,7 @@ import streamlit as st
 
 
 def step_buttons(opened: str, before: str | None, after: str | None) -> None:
-    """Draw both; a click, or P and N, puts the id of the neighbour into the session state `opened`."""
+    """Draw both; a click, P, N or an arrow over a viewer puts the neighbour's id into the session state `opened`."""
     for label, icon, key, target in (
         ("Previous", ":material/chevron_left:", "P", before),
         ("Next", ":material/chevron_right:", "N", after),
@@ -16,6 +16,6 @@ def step_buttons(opened: str, before: str | None, after: str | None) -> None:
             icon=icon,
             shortcut=key,
             disabled=target is None,
-            key=f"{opened}-{label}",
+            key=f"step-{label.lower()}-{opened}",  # viewer_gestures.js presses it for an arrow key
             on_click=lambda target=target: st.session_state.update({opened: target}),
         )

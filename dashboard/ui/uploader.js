@@ -2,6 +2,8 @@
 
 const AT_ONCE = 4;
 const TRIES = 3;
+const MOST_IGNORED = 100;
+const PICTURE = /\.(jpe?g|jpe|jfif|png|webp|bmp|gif|avif)$/i;
 const JUNK = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;
 
 class Uploader {
@@ -24,7 +26,11 @@ class Uploader {
         <input type="file" class="pick-files" multiple hidden>
         <input type="file" class="pick-folder" webkitdirectory multiple hidden>
       </div>
-      <div class="result" role="status"></div>`;
+      <div class="result" role="status"></div>
+      <div class="chosen" hidden>
+        <div class="line"><strong class="text" aria-live="polite"></strong><button type="button" class="clear">Remove all</button></div>
+        <ul class="list"></ul>
+      </div>`;
     this.part = (name) => root.querySelector(name);
     const [pickFiles, pickFolder] = [this.part(".pick-files"), this.part(".pick-folder")];
     this.part(".files").addEventListener("click", () => pickFiles.click());
@@ -36,6 +42,11 @@ class Uploader {
       });
     }
     this.part(".cancel").addEventListener("click", () => this.cancel());
+    this.part(".clear").addEventListener("click", () => this.clear());
+    this.part(".list").addEventListener("click", (event) => {
+      const button = event.target.closest("button");
+      if (button) this.remove(button.dataset.name);
+    });
     const zone = this.part(".zone");
     zone.addEventListener("dragover", (event) => {
       event.preventDefault();
@@ -47,15 +58,88 @@ class Uploader {
       zone.classList.remove("over");
       if (!this.sending) this.send(await droppedFiles(event.dataTransfer));
     });
-    this.arrived = { files: 0, bytes: 0 };
+    this.ignored = [];
+    this.pictures = new Map(); // name on the server -> address of the file's own picture
+    this.changes = 0;
   }
 
-  update(data, finished) {
+  update(data, setState) {
     this.data = data;
-    this.finished = finished;
+    this.setState = setState;
     this.part(".label").textContent = data.label;
     this.part(".note").textContent = data.note;
     this.part(".note").hidden = !data.note;
+    this.list();
+    if (!this.asked) this.takeUp();
+  }
+
+  // Tells the page which upload this tab had before it was reloaded, if there was one.
+  takeUp() {
+    this.asked = true;
+    const token = this.data.url.split("/").pop();
+    const earlier = remembered(this.data.name);
+    if (earlier && earlier !== token && !this.data.files.length) {
+      setTimeout(() => this.setState("earlier", earlier), 0); // what is set while it is drawn for the first time is lost
+    } else if (this.data.files.length) {
+      remember(this.data.name, token);
+    }
+  }
+
+  close() {
+    for (const address of this.pictures.values()) URL.revokeObjectURL(address);
+  }
+
+  // Shows what lies on the server: a picture where the browser still has the file, its name and its size.
+  list() {
+    const { files, total } = this.data;
+    const key = JSON.stringify([files, total]);
+    if (key === this.listed) return;
+    this.listed = key;
+    this.part(".chosen").hidden = !files.length;
+    this.part(".zone").classList.toggle("filled", files.length > 0);
+    const more = total[0] - files.length;
+    this.part(".chosen .text").textContent = `${countText(total[0])} uploaded, ${sizeText(total[1])}`;
+    const rows = files.map(([name, bytes]) => this.row(name, bytes));
+    if (more > 0) rows.push(Object.assign(document.createElement("li"), { textContent: `and ${countText(more)} more` }));
+    this.part(".list").replaceChildren(...rows);
+  }
+
+  row(name, bytes) {
+    const row = document.createElement("li");
+    const picture = Object.assign(document.createElement("img"), { alt: "", loading: "lazy" });
+    picture.onerror = () => picture.replaceWith(document.createElement("i")); // the browser cannot show it
+    if (this.pictures.has(name)) picture.src = this.pictures.get(name);
+    const label = Object.assign(document.createElement("span"), { textContent: name, title: name, className: "name" });
+    const size = Object.assign(document.createElement("span"), { textContent: sizeText(bytes), className: "size" });
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: "×", title: `Remove ${name}` });
+    button.setAttribute("aria-label", `Remove ${name}`);
+    button.dataset.name = name;
+    row.append(picture, label, size, button);
+    return row;
+  }
+
+  async remove(name) {
+    await this.discard(`?path=${encodeURIComponent(name)}`);
+    this.say([`${name} removed.`], "");
+    this.tell();
+  }
+
+  async clear() {
+    await this.discard("");
+    this.ignored = [];
+    this.say(["All files removed."], "");
+    this.tell();
+  }
+
+  discard(query) {
+    return fetch(this.data.url + query, { method: "DELETE", headers: { "X-Maskloom-Upload": "1" } }).catch(() => {});
+  }
+
+  // Has the page read again what lies on the server.
+  tell() {
+    this.changes += 1;
+    remember(this.data.name, this.data.url.split("/").pop());
+    this.setState("finished", { changes: this.changes, ignored: this.ignored.slice(0, MOST_IGNORED) });
   }
 
   async send(chosen) {
@@ -95,6 +179,7 @@ class Uploader {
       if (outcome.ok) {
         job.done += 1;
         job.bytes += entry.file.size;
+        if (PICTURE.test(outcome.name)) this.pictures.set(outcome.name, URL.createObjectURL(entry.file));
         return;
       }
       if (outcome.final || attempt === TRIES) {
@@ -120,7 +205,7 @@ class Uploader {
         job.requests.delete(request);
         const ok = request.status === 200;
         const final = request.status >= 400 && request.status < 500;
-        resolve({ ok, final, reason: ok ? "" : reasonOf(request) });
+        resolve({ ok, final, name: ok ? nameOf(request) : "", reason: ok ? "" : reasonOf(request) });
       };
       job.requests.add(request);
       request.send(file);
@@ -128,16 +213,17 @@ class Uploader {
   }
 
   finish(job) {
-    this.arrived.files += job.done;
-    this.arrived.bytes += job.bytes;
-    const lines = [`${countText(this.arrived.files)} uploaded, ${sizeText(this.arrived.bytes)}.`];
-    if (job.refused.length) lines.push(`Left out, not an image, a zip or an annotation file: ${listText(job.refused)}.`);
+    this.ignored = [...new Set([...this.ignored, ...job.refused])];
+    const lines = [];
+    if (job.refused.length) {
+      lines.push(`${job.refused.length.toLocaleString("en")} ignored, not an image, a zip or an annotation file: ${listText(job.refused)}.`);
+    }
     lines.push(...this.explained(job.refused));
     if (job.failed.length) {
       lines.push(`Not uploaded: ${listText(job.failed.map(({ path }) => path))}. ${job.failed[0].reason}`);
     }
-    this.say(lines, job.failed.length ? "bad" : "good");
-    if (this.arrived.files) this.finished({ ...this.arrived, failed: job.failed.length });
+    this.say(lines, job.failed.length ? "bad" : "");
+    if (job.done) this.tell();
   }
 
   // What to do with files of a known format that is not read, once for each format.
@@ -154,10 +240,9 @@ class Uploader {
     const { job } = this;
     job.cancelled = true;
     for (const request of job.requests) request.abort();
-    fetch(this.data.url, { method: "DELETE", headers: { "X-Maskloom-Upload": "1" } }).catch(() => {});
-    this.arrived = { files: 0, bytes: 0 };
     this.sending = false;
-    this.finished(null);
+    this.discard("").then(() => this.tell());
+    this.ignored = [];
     this.say(["Cancelled; nothing was kept."], "");
     this.show();
   }
@@ -166,7 +251,6 @@ class Uploader {
     const result = this.part(".result");
     result.dataset.tone = tone;
     const shown = lines.map((line) => Object.assign(document.createElement("div"), { textContent: line }));
-    if (tone === "good") shown.slice(1).forEach((line) => line.classList.add("left-out"));
     result.replaceChildren(...shown);
   }
 
@@ -221,6 +305,29 @@ function reasonOf(request) {
   }
 }
 
+function nameOf(request) {
+  try {
+    return JSON.parse(request.responseText).name ?? "";
+  } catch {
+    return "";
+  }
+}
+
+// The upload of this tab: a reload of the page continues it.
+function remember(name, token) {
+  try {
+    sessionStorage.setItem(`maskloom-upload-${name}`, token);
+  } catch {} // where storage is forbidden, a reload begins anew
+}
+
+function remembered(name) {
+  try {
+    return sessionStorage.getItem(`maskloom-upload-${name}`);
+  } catch {
+    return null;
+  }
+}
+
 function countText(number) {
   return number === 1 ? "1 file" : `${number.toLocaleString("en")} files`;
 }
@@ -245,6 +352,5 @@ function timeText(seconds) {
 }
 
 export default function ({ data, parentElement, setStateValue }) {
-  const finished = (value) => setStateValue("finished", value);
-  return mount(parentElement, (root) => new Uploader(root), (uploader) => uploader.update(data, finished));
+  return mount(parentElement, (root) => new Uploader(root), (uploader) => uploader.update(data, setStateValue));
 }

@@ -5,9 +5,10 @@ const LEAST_PANE_PX = 300;
 const GREATEST_SCALE = 64; // maximum width of an image pixel in screen pixels
 const SQUARES_FROM = 2; // from this scale on, image pixels are drawn as squares
 const ZOOMS = [0.25, 0.5, 1, 2, 4, 8, 16, 32];
-const KEYS_HELP = "Arrows move, + and - zoom, 0 shows the whole image, 1 its pixels one to one, Shift and arrows move the cross.";
+const RESERVED_PX = 215; // of a window's height, for what is above and below the panes in a dialog
+const KEYS_HELP = "Arrows move, M hides the masks, + and - zoom, 0 shows the whole image, 1 its pixels one to one, Shift and arrows move the cross.";
 const FRAME =
-  '<div class="bar"><div class="legend"></div><span class="busy" role="status"></span><span class="zooming">' +
+  '<div class="bar"><span class="tools"></span><div class="legend"></div><span class="busy" role="status"></span><span class="zooming">' +
   '<button type="button" class="out" aria-label="Zoom out" title="Zoom out (-)">−</button>' +
   '<select class="zoom" aria-label="Zoom" title="100 %: a pixel of the image is a pixel of the screen"></select>' +
   '<button type="button" class="in" aria-label="Zoom in" title="Zoom in (+)">+</button>' +
@@ -16,7 +17,7 @@ const FRAME =
   '<div class="readout"></div><div class="spoken" role="status"></div>';
 const PANE =
   '<div class="names"><span class="left"></span><span class="right" hidden></span></div><div class="frame">' +
-  '<canvas role="img"></canvas><div class="cross" hidden><i></i></div><span class="note" hidden></span>' +
+  '<canvas role="img"></canvas><button type="button" class="swap" hidden></button><div class="cross" hidden><i></i></div><span class="note" hidden></span>' +
   '<div class="handle" role="slider" tabindex="0" aria-label="Wipe" aria-valuemin="0" aria-valuemax="100" hidden></div></div>';
 
 class Viewer {
@@ -38,7 +39,9 @@ class Viewer {
     part(".in").addEventListener("click", () => this.zoomBy(ZOOM_STEP));
     part(".out").addEventListener("click", () => this.zoomBy(1 / ZOOM_STEP));
     this.zoomSelect.addEventListener("change", () => this.zoomTo(Number(this.zoomSelect.value)));
+    this.tools = new ViewerTools(this, part(".tools"));
     listenToKeys(this, this.row);
+    this.leaveKeys = stepByArrows(this);
     this.resized = new ResizeObserver(() => this.arrange());
     this.resized.observe(this.row);
   }
@@ -52,7 +55,7 @@ class Viewer {
 
   // Draw the data of the script, with newer masks if there are any.
   showGiven() {
-    const data = (this.data = this.live?.laidInto(this.given) ?? this.given);
+    const data = (this.data = this.tools.laidInto(this.live?.laidInto(this.given) ?? this.given));
     const { panes, settings } = data;
     const together = settings.wipe && panes.length > 1;
     this.groups = together ? [panes.slice(0, 2)] : panes.map((pane) => [pane]);
@@ -152,6 +155,7 @@ class Viewer {
     pane.handle.hidden = layers.length < 2;
     pane.handle.setAttribute("aria-label", layers.length < 2 ? "Wipe" : `Wipe between ${titles.join(" and ")}`);
     pane.canvas.setAttribute("aria-label", titles.join(" against "));
+    pane.swap.setAttribute("aria-label", `Show large: ${titles[0]}`);
     const gone = loaded.length && !loaded[0].image ? "The image is gone" : "";
     const missing = layers.some((layer, index) => loaded[index] && layer.mask && !loaded[index].mask) ? "There is no mask" : "";
     const note = gone || layers.find((layer) => layer.note)?.note || missing;
@@ -163,10 +167,17 @@ class Viewer {
   arrange() {
     const rows = Math.ceil((this.panes.length * LEAST_PANE_PX) / Math.max(this.row.clientWidth, LEAST_PANE_PX));
     this.row.style.setProperty("--across", String(Math.ceil(this.panes.length / rows)));
+    const lead = this.leadPane();
+    this.row.classList.toggle("led", Boolean(lead));
+    for (const pane of this.panes) {
+      pane.swap.hidden = !lead || pane === lead;
+      pane.element.classList.toggle("lead", pane === lead);
+    }
     if (this.size) {
       const { width, height } = this.size;
       this.row.style.setProperty("--ratio", String(width / height));
-      this.row.style.setProperty("--widest", `${Math.round((this.data.settings.height_px * width) / height)}px`);
+      const most = this.data.settings.height_px ?? Math.max(240, window.innerHeight - RESERVED_PX);
+      this.row.style.setProperty("--widest", `${Math.round((most * width) / height)}px`);
     }
     this.paintSoon();
   }
@@ -179,9 +190,10 @@ class Viewer {
     const part = (name) => element.querySelector(name);
     const pane = {
       element, canvas: part("canvas"), left: part(".left"), right: part(".right"), handle: part(".handle"),
-      note: part(".note"), cross: part(".cross"), layers: [], loaded: [],
+      note: part(".note"), swap: part(".swap"), cross: part(".cross"), layers: [], loaded: [],
     };
     listenToPane(this, pane);
+    pane.swap.addEventListener("click", () => this.setLead(pane));
     return pane;
   }
 
@@ -233,7 +245,8 @@ class Viewer {
     const settings = { ...this.data.settings, only_class: onlyClass(layer, this.data.settings) };
     const own = layer.class_colours.slice(1);
     const colours = own.length ? { ...this.data.colours, classes: own } : this.data.colours;
-    const mode = this.brush?.bare && this.panes[0].layers.includes(layer) ? "image" : layer.mode;
+    const bare = this.tools.bare || (this.brush?.bare && this.panes[0].layers.includes(layer));
+    const mode = bare ? "image" : layer.mode;
     paintOverlay(context, loaded, mode, settings, colours, place, density, this.seen);
     // The smaller copies are not sufficient once one of their pixels is larger than a screen pixel.
     if (!this.whole && image.width < this.size.width && scale > (1.25 * image.width) / this.size.width) {
@@ -263,7 +276,7 @@ class Viewer {
 
   // The width of an image pixel in screen pixels.
   scale(zoom = this.view.zoom) {
-    const { canvas } = this.panes[0];
+    const { canvas } = this.leadPane() ?? this.panes[0];
     return (this.placeIn(canvas.clientWidth, canvas.clientHeight, zoom)[2] / this.size.width) * (window.devicePixelRatio || 1);
   }
 
@@ -281,7 +294,7 @@ class Viewer {
 
   // Zoom around the cursor if it is pinned, else around the centre.
   zoomBy(factor) {
-    const pane = this.panes[0];
+    const pane = this.panes.length ? (this.leadPane() ?? this.panes[0]) : null;
     if (!pane || !this.size) return;
     const box = pane.canvas.getBoundingClientRect();
     const place = this.placeIn(box.width, box.height);
@@ -338,11 +351,12 @@ class Viewer {
     this.dropBrush();
     this.dropLive();
     this.resized.disconnect();
+    this.leaveKeys();
     this.asked = this.groups = null; // what is still loading finds nothing to draw into
   }
 }
 
-Object.assign(Viewer.prototype, CursorMoves);
+Object.assign(Viewer.prototype, CursorMoves, LeadMoves);
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const stored = (correction) => setTriggerValue("stored", correction);

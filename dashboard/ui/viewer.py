@@ -6,8 +6,9 @@ viewer(panes, threshold=0.5, opacity=0.5, key="detail")
 viewer([Pane("Run A", url, mask=a), Pane("Run B", url, mask=b)], wipe=True, key="wipe")
 ```
 Wheel or pinch zooms, drag pans, double click zooms in or shows the whole image again; on the keyboard + - 0 1 and
-arrows. A line below the panes shows the values of the pixel under the mouse, or under the cross that Shift and arrows
-move. Threshold, opacity and modes redraw and load nothing. From two screen pixels per image pixel on, pixels are shown
+arrows. While the whole image is shown, these go to the image before and after. M hides the masks. A line below the
+panes shows the values of the pixel under the mouse, or under the cross that Shift and arrows move. Threshold, opacity
+and modes redraw and load nothing. From two screen pixels per image pixel on, pixels are shown
 as squares; contours are one screen pixel wide at any zoom. With a `Brush`, people draw on the first pane; what they
 draw is stored without a rerun.
 """
@@ -31,7 +32,7 @@ from dashboard.ui.web import component
 WHOLE_UP_TO_PX = 16_000_000
 SMALLER_PX = urls.SIZES_PX[-1]
 
-_PARTS = ("layers", "readout", "gestures", "cursor")
+_PARTS = ("layers", "readout", "gestures", "cursor", "lead", "tools")
 _BRUSH = ("brush_raster", "brush_png", "brush_draft", "brush_snap", "brush_strokes", "brush_bar", "brush")
 _SCRIPTS = ("overlay", "live_masks", *(f"viewer_{part}" for part in _PARTS), *_BRUSH, "viewer")
 _render = component(
@@ -133,29 +134,37 @@ def viewer(
     threshold: float = 0.5,
     opacity: float = 0.5,
     wipe: bool = False,
-    height_px: int = 460,
+    height_px: int | None = 460,
     readings: Sequence[Reading] | None = None,
     full_px: tuple[int, int] | None = None,
     ahead: Sequence[Pane] = (),
     only_class: int | None = None,
     class_colours: Sequence[str] = (),
+    mask_colour: str = palette.MASK,
+    dims: bool = False,
+    moves_threshold: bool = False,
     brush: Brush | None = None,
     live: LiveMasks | None = None,
+    lead: str = "",
     on_open: Callable[[str], None] | None = None,
 ) -> bool:
     """Draw the panes; with `wipe` the first two are stacked. Return whether a brush that `tells` has just stored.
 
     Args:
         threshold: foreground is probability >= threshold; for a reference >= 0.5.
-        height_px: maximum height of a pane.
+        height_px: maximum height of a pane; None is what the window leaves below the tools of a `viewer_dialog`.
+        lead: the title of the pane that is large at first, with the others small beside it; a click swaps them.
+        moves_threshold: whether the threshold can be moved in the viewer, which then draws and changes nothing else.
         readings: values shown for a pixel in addition to its colour; by default the panes' masks and references.
         full_px: width and height of the image. A large one is shown as smaller copies until zoomed in.
         ahead: panes that are likely to be opened next; their images are loaded last.
         only_class: show this class of the panes' class numbers alone.
         class_colours: of the class numbers, background first, in place of the palette's.
+        mask_colour: of masks without classes.
+        dims: whether the image is darkened where there is no mask, in modes "fill" and "outline".
         brush: makes the first pane one to draw on, and shows the image in full size from the start.
         live: shows the masks of several images beside the panes, and what is drawn is then stored stroke by stroke.
-        on_open: is called with the id of the one of these images that a person wants to draw on next.
+        on_open: is called with the id of the image that a person wants to see or to draw on next.
     """
     chosen = derived_readings(panes) if readings is None else readings
     maps = ("image", "mask", "reference", "classes", "reference_classes")
@@ -172,10 +181,13 @@ def viewer(
             "height_px": height_px,
             "full_px": full_px if large else None,
             "only_class": only_class,
+            "lead": lead,
+            "dims": dims,
+            "moves_threshold": moves_threshold and any(pane.mask for pane in panes),
         },
         "smaller": {address: urls.sized(address, SMALLER_PX) for address in addresses} if large else {},
         "ahead": [asdict(pane) for pane in ahead],
-        "colours": palette.overlay(class_colours),
+        "colours": palette.overlay(class_colours, mask_colour),
         "brush": brush
         and {
             "address": brush.address,

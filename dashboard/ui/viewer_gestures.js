@@ -76,15 +76,32 @@ function listenToKeys(viewer, element) {
   const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const actions = {
     "+": () => viewer.zoomBy(ZOOM_STEP), "=": () => viewer.zoomBy(ZOOM_STEP), "-": () => viewer.zoomBy(1 / ZOOM_STEP),
-    0: () => viewer.reset(), 1: () => viewer.zoomTo(1),
+    0: () => viewer.reset(), 1: () => viewer.zoomTo(1), m: () => viewer.brush || viewer.tools.hide(),
   };
   element.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest(".handle")) return;
     const step = steps[event.key];
+    if (step && !event.shiftKey && viewer.view.zoom === 1 && !viewer.brush) return; // for stepByArrows
     const act = step ? () => (event.shiftKey ? viewer.moveCursor(...step) : viewer.moveView(...step)) : actions[event.key];
     if (!act) return;
     event.preventDefault();
     event.stopPropagation();
     act();
   });
+}
+
+// Let the left and right arrow press the buttons of step_buttons.py, wherever they have no other meaning. Returns a
+// function that ends this.
+function stepByArrows(viewer) {
+  const targets = { ArrowLeft: "previous", ArrowRight: "next" };
+  const taken = "input, select, textarea, summary, [contenteditable], [role=slider], [role=radio], [role=tab]";
+  const listen = (event) => {
+    const modified = event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+    if (!(event.key in targets) || modified || event.defaultPrevented || viewer.brush || viewer.view.zoom > 1) return;
+    if (event.composedPath()[0].closest?.(taken)) return;
+    event.preventDefault();
+    document.querySelector(`[class*="st-key-step-${targets[event.key]}-"] button:enabled`)?.click();
+  };
+  document.addEventListener("keydown", listen);
+  return () => document.removeEventListener("keydown", listen);
 }

@@ -176,6 +176,7 @@ function paintOverlay(context, maps, mode, settings, colours, place, density, se
     colourBy(pixels, inside, shades(alpha));
     shadeBorder(pixels, inside, area, line, false, shades(edge));
   }
+  if (settings.dims && inMask && (mode === "fill" || mode === "outline")) dimOutside(pixels, inMask);
   target.putImageData(picture, 0, 0);
   context.drawImage(canvas, area.x, area.y);
 }

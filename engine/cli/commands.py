@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.orm import Session
 
 from db import corrections, datasets, recipes, runs, submissions
 from db.actors import COMMAND_LINE
 from db.models import Dataset, Job, JobStatus, LabelSet, PredictionSet, Run
-from db.names import by_id_or_name, free_name
+from db.names import by_id_or_name, counted_name, default_name, free_name, run_parts
 from db.session import Database
 from engine import VERSION
 from engine.cli.following import follow
@@ -22,7 +23,7 @@ from engine.cli.reading_options import Channels, Pages
 from engine.cli.run_report import against, class_names, run_result, validation
 from engine.core.filenames import safe_stems
 from engine.core.parameters import ParameterError, from_assignments, parse
-from engine.core.run_config import DEFAULT_PRESET, PRESETS, config_from
+from engine.core.run_config import PRESETS, config_from
 from engine.core.settings import Settings, settings
 from engine.datasets.corrections import laid_over
 from engine.datasets.left_out import cleared_masks
@@ -31,6 +32,7 @@ from engine.imaging import class_maps, codec
 from engine.imaging.left_out import LeftOut
 from engine.labelling import recipe_file
 from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
+from engine.network.pretrained import default_preset
 from engine.prediction.refine_masks import Refine
 from engine.prediction.score import score as score_folders
 from engine.store import keys as stored
@@ -146,7 +148,7 @@ def label(
         label_set, job = submissions.submit_label(
             session,
             row.id,
-            free_name(session, LabelSet, name or f"{row.name} {method}"),
+            _name(session, LabelSet, name, row.name, method),
             method,
             params.model_dump(mode="json"),
             seed,
@@ -188,12 +190,19 @@ def _chosen_recipe(method: str | None, recipe: Path | None, values: dict[str, An
     return method, parse(find_method(method).params, params | values)
 
 
+def _name(session: Session, model: Any, given: str | None, *parts: str) -> str:
+    return free_name(session, model, given) if given else counted_name(session, model, default_name(*parts))
+
+
 @app.command()
 def train(
     dataset: str,
     labels: TrainLabels = None,
     truth: TrainTruth = False,
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = DEFAULT_PRESET,
+    preset: Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(PRESETS)}.  [default: encoder if there are weights for it, else fast]"),
+    ] = None,
     no_corrections: Annotated[
         bool, typer.Option("--no-corrections", help="Leave out what people corrected in the dataset.")
     ] = False,
@@ -204,17 +213,18 @@ def train(
     """Train a U-Net on a mask set or on truth, and predict the dataset with it."""
     require_one_source(labels, truth)
     given = from_assignments([*(param or []), *(["data.corrections=false"] if no_corrections else [])])
-    config = config_from(preset, given)
     installation = Installation()
+    preset = preset or default_preset(installation.files)
+    config = config_from(preset, given)
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None
-        wish = name or f"{label_set.name if label_set else f'{row.name} truth'} {preset}"
+        parts = run_parts(row.name, label_set.name if label_set else "truth")
         run, job = submissions.submit_train(
             session,
             row.id,
             label_set.id if label_set else None,
-            free_name(session, Run, wish),
+            _name(session, Run, name, *parts, preset),
             preset,
             config.model_dump(mode="json"),
             VERSION,

@@ -36,7 +36,7 @@ def correct(
     installation = Installation()
     with installation.database.reading() as session:
         row = by_id_or_name(session, Dataset, dataset)
-        images = {image.id: image for image in datasets.images(session, row.id)}
+        images = {image.id: image for image in datasets.images(session, row.id, excluded=True)}
         named = datasets.named_images(session, row.id)
         classes = max(len(row.classes) - 1, 1)
         before = rows.current(session, row.id)
@@ -74,7 +74,7 @@ def corrections_(
     installation = Installation()
     with installation.database.reading() as session:
         row = by_id_or_name(session, Dataset, dataset)
-        images = {image.id: image for image in datasets.images(session, row.id)}
+        images = {image.id: image for image in datasets.images(session, row.id, excluded=True)}
     if withdraw is not None:
         chosen = [image for image in images.values() if withdraw in (image.id, image.name)]
         chosen = chosen or [image for image in images.values() if stem(image.name) == stem(withdraw)]

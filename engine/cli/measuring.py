@@ -20,8 +20,9 @@ from engine.cli.commands import (
     require_one_source,
 )
 from engine.core.parameters import from_assignments
-from engine.core.run_config import DEFAULT_PRESET, RunConfig, config_from
+from engine.core.run_config import RunConfig, config_from
 from engine.network.plan import network_plan
+from engine.network.pretrained import default_preset
 
 
 @app.command()
@@ -32,14 +33,14 @@ def measure(
     rate_range: Annotated[
         bool, typer.Option("--rate-range", help="Run a learning-rate range test instead of two batches.")
     ] = False,
-    preset: Annotated[str, typer.Option(help="The preset that -p changes.")] = DEFAULT_PRESET,
+    preset: Annotated[str | None, typer.Option(help="The preset that -p changes; default: as for `train`.")] = None,
     param: Assignments = None,
     as_json: AsJson = False,
 ):
     """Try two batches with the settings that `train` would use: time of an epoch and of the run, and memory."""
     require_one_source(labels, truth)
-    config = config_from(preset, from_assignments(param or []))
     installation = Installation()
+    config = config_from(preset or default_preset(installation.files), from_assignments(param or []))
     with installation.database.writing() as session:
         row = by_id_or_name(session, Dataset, dataset)
         label_set = by_id_or_name(session, LabelSet, labels) if labels is not None else None

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from db import jobs, runs
 from db.models import Dataset, Run
-from engine.training.run_details import encoder_weights
+from engine.training.run_details import encoder_weights, weights_note
 
 MOST_NAMED = 20
 """So many classes are named in a sentence; JSON has all."""
@@ -77,5 +77,5 @@ def _number(score: float | None) -> str:
 
 def against(result: dict[str, Any]) -> str:
     """Return the reference of a run's score, and the pretrained weights that its encoder started from."""
-    pretrained = f"; encoder weights: {result['weights']}" if result["weights"] else ""
-    return f"{result['reference']}{pretrained}"
+    note = weights_note(result)
+    return f"{result['reference']}; {note}" if note else str(result["reference"])

@@ -42,17 +42,21 @@ def number(
     stage: Stage | None = None,
     only_with: dict[str, list[Any]] | None = None,
     exclusive: Literal["", "low", "high", "both"] = "",
+    zero: str = "",
 ) -> Number:
     """Declare a numeric field with its limits and help.
 
     Args:
         low, high: the limits, which are valid values except for those named by `exclusive`.
         unit: shown behind the value, such as "px".
+        zero: what 0 means, such as "off"; shown in place of it.
         stage: see `Stage`; None means "label".
         only_with: the field has an effect only while each neighbour named has one of the values listed.
     """
     extra: dict[str, Any] = {
-        key: value for key, value in (("unit", unit), ("stage", stage), ("only_with", only_with)) if value
+        key: value
+        for key, value in (("unit", unit), ("stage", stage), ("only_with", only_with), ("zero", zero))
+        if value
     }
     lower, upper = "gt" if exclusive in ("low", "both") else "ge", "lt" if exclusive in ("high", "both") else "le"
     limits: dict[str, Any] = {lower: low, upper: high}

@@ -29,8 +29,7 @@ PRESET_PURPOSES = {
     "fast": "A quick first result: minutes on an ordinary computer.",
     "classic": "The published U-Net, as a baseline: hours on an ordinary computer.",
     "thorough": "Better masks in half an hour on an ordinary computer, for a few hundred images.",
-    "encoder": "The best masks of photographs, in minutes. Its weights were trained on ImageNet's labels and are "
-    "downloaded once.",
+    "encoder": "The best masks of photographs, in minutes. It starts from ImageNet weights.",
 }
 
 
@@ -59,11 +58,11 @@ class ConfigRow:
 
 
 def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
-    """Return every parameter as text, in the order of declaration. Unreadable settings are shown raw."""
+    """Return every parameter as text, in the order of declaration. Settings of another version are shown as stored."""
     try:
         values = flattened(parse(RunConfig, config))
     except ParameterError:
-        return tuple(ConfigRow("", name, str(value), None) for name, value in config.items())
+        return _stored_rows(config)
     base = flattened(PRESETS[preset]) if preset in PRESETS else values
     # Presets leave this open, and each run has the number that it got; older ones have none and merged all classes.
     values["model.classes"] = values["model.classes"] or 1
@@ -78,6 +77,22 @@ def config_rows(config: dict[str, Any], preset: str) -> tuple[ConfigRow, ...]:
     return tuple(rows)
 
 
+def _stored_rows(config: dict[str, Any]) -> tuple[ConfigRow, ...]:
+    """Return one row for each setting of a configuration that this version cannot read."""
+    rows = []
+    for group, content in config.items():
+        if not isinstance(content, dict):
+            rows.append(ConfigRow("", group, str(content), None))
+            continue
+        for name, value in content.items():
+            try:
+                path = f"{group}.{name}"
+                rows.append(ConfigRow(*titles(path), value_words(path, value), None))
+            except KeyError:
+                rows.append(ConfigRow(group.replace("_", " ").capitalize(), name, str(value), None))
+    return tuple(rows)
+
+
 def titles(path: str) -> tuple[str, str]:
     """Return the titles of a parameter's group and of itself: ("Training", "Epochs") for "training.epochs"."""
     group, _, name = path.partition(".")
@@ -89,6 +104,8 @@ def value_words(path: str, value: Any) -> str:
     schema = _schema(path)
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if not value and "zero" in schema:
+        return str(schema["zero"])
     if isinstance(value, float):
         text = f"{value:g}"
     elif isinstance(value, str) and "enum" in schema:

@@ -70,7 +70,7 @@ class TrainingParams(Params):
     )
     confidence_weights: bool = Field(
         False,
-        title="Weight by confidence",
+        title="Weight pixels by confidence",
         description="Weight each pixel by the certainty of its pseudo-label, |2p − 1|. Truth is always certain.",
     )
     ignore_band: float = number(
@@ -93,16 +93,18 @@ class TrainingParams(Params):
         0.0,
         0,
         1000,
-        "Gradients with a larger norm are scaled to this norm; 0 disables clipping.",
+        "Gradients with a larger norm are scaled to this norm; 0 is off.",
         title="Clip gradients",
+        zero="off",
     )
     ema: float = number(
         0.0,
         0,
         1,
         "Validate and store a moving average of the weights, with this share of the previous average at every step; "
-        "0 uses the weights themselves.",
-        title="Average of weights",
+        "0 is off.",
+        title="Weight averaging (EMA)",
+        zero="off",
         exclusive="high",
     )
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(

@@ -19,13 +19,13 @@ from engine.core.settings import settings
 from engine.datasets import ingest, sample, truth
 from engine.datasets.ingest import Decoded, Plan
 from engine.datasets.reading import Reading
-from engine.datasets.source import Entry, Source, UnreadableSource
+from engine.datasets.source import Entry, Source, UnreadableSource, ignored_entry
 from engine.datasets.truth_codes import TruthCodes
 from engine.datasets.truth_file import TruthFile
 from engine.imaging import codec
 from engine.store import keys as stored
 from engine.store.base import Store
-from engine.work.context import JobContext, JobFailed, JobStopped, JobType
+from engine.work.context import BadSource, JobContext, JobFailed, JobStopped, JobType
 
 BATCH = 20
 """Rows written in one transaction: few enough that a crash loses seconds, many enough that SQLite is not the work."""
@@ -55,10 +55,10 @@ class Encoded:
 def run(job: Job, context: JobContext) -> dict[str, Any]:
     """Import what the payload names: {"dataset": id, "source": {"kind": …, "reading"?, "belongs"?}}.
 
-    The kinds are "folder" and "zip" (or one picture) with a "path" of this machine, "upload" with a "token", and
-    "sample"; the rest is as `Reading` and `Belongs` (`by_hand.py`) have it. Returns {"dataset", "images", "truth",
-    "taken", "skipped", "notes"}: images and truth masks that the dataset has now, files that this import took and
-    skipped, and sentences on how images and truth were paired.
+    The kinds are "folder" and "zip" (or one picture) with a "path" of this machine, "upload" with a "token" and perhaps
+    the names that were "ignored" in the browser, and "sample"; the rest is as `Reading` and `Belongs` (`by_hand.py`)
+    have it. Returns {"dataset", "images", "truth", "taken", "skipped", "notes"}: images and truth masks that the
+    dataset has now, files that this import took and skipped, and sentences on how images and truth were paired.
 
     An image's id comes from the dataset's id and its pixels, so a second attempt writes the same files and adds no
     row twice, and a picture that is imported again brings back those of its files that are gone.
@@ -72,6 +72,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         return _take(job, context, [partial(_drawn, index) for index in range(sample.COUNT)], sample.COUNT)
     with opened_source(job, context) as (opened, sizes):
         planned = ingest.plan(opened, sizes, source.get("belongs"))
+        planned = replace(planned, entries=(*planned.entries, *map(ignored_entry, source.get("ignored", ()))))
         readers = ingest.readers(opened, planned.items, sizes, Reading.from_payload(source.get("reading")))
         return _take(job, context, readers, len(planned.items), planned)
 
@@ -80,19 +81,24 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 def opened_source(job: Job, context: JobContext) -> Iterator[tuple[Source, codec.Limits]]:
     """Open the source of a job's payload for as long as a block runs, with the limits of images.
 
-    An upload is deleted when the block ends without an error: its files are stored by then.
+    An upload is deleted when the block ends without an error, because its files are stored by then, and when it cannot
+    be used at all. It is kept where trying again may help.
 
     Raises:
-        JobFailed: the source cannot be read.
+        JobFailed: the source cannot be read; `BadSource` if it is an upload, or if the block raised a `JobFailed`.
     """
     source, current = job.payload["source"], settings()
+    uploaded = stored.upload_folder(source["token"]) if source["kind"] == "upload" else ""
     try:
         with ingest.opened(source, context.artifacts, current.import_limit_files) as opened:
             yield opened, codec.Limits(max_pixels=round(current.image_limit_megapixels * 1e6))
-    except UnreadableSource as error:
-        raise JobFailed(str(error)) from None
-    if source["kind"] == "upload":
-        context.artifacts.delete(stored.upload_folder(source["token"]))
+    except (UnreadableSource, JobFailed) as error:
+        if not uploaded:
+            raise JobFailed(str(error)) from None
+        context.artifacts.delete(uploaded)
+        raise BadSource(str(error)) from None
+    if uploaded:
+        context.artifacts.delete(uploaded)
 
 
 def _drawn(index: int) -> Decoded:
@@ -110,7 +116,7 @@ def _take(
     if job.attempt > 1:  # a killed attempt may have been writing; one import at a time writes to a dataset
         context.artifacts.delete_unfinished(stored.dataset_folder(dataset_id))
     with context.reading() as session:
-        images = datasets.images(session, dataset_id)
+        images = datasets.images(session, dataset_id, excluded=True)
         occupied = {row[0] for image in images for row in image.truth_values or ()}
         codes = TruthCodes(datasets.truth_codes(session, dataset_id), occupied)
     known = {image.content_hash: image.name for image in images}
@@ -161,7 +167,7 @@ def _take(
     result = _finish(context, dataset_id, report, planned.notes)
     if stopped:
         raise JobStopped(result)
-    if not result["images"]:
+    if not known:
         raise JobFailed(_why_empty(report))
     return result
 
@@ -255,7 +261,7 @@ def add_classes(context: JobContext, dataset_id: str, added: Mapping[str, int]) 
 def _finish(context: JobContext, dataset_id: str, report: Sequence[Entry], notes: Sequence[str]) -> dict[str, Any]:
     """Recount the dataset and propose classes from all of its truth; return the job's result."""
     with context.reading() as session:
-        images = datasets.images(session, dataset_id)
+        images = datasets.images(session, dataset_id, excluded=True)
         keys = dict(datasets.truth_codes(session, dataset_id))
     found = truth.facts(image.truth_values for image in images if image.has_truth)
     proposed = truth.propose_classes(found, keys) if found.counts.any() else None

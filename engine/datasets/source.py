@@ -299,6 +299,11 @@ def why_not(name: str, size_bytes: int, limits: Limits) -> str:
     return ""
 
 
+def ignored_entry(name: str) -> Entry:
+    """Return the line of the report for a file that was chosen in the browser but not sent, because of its name."""
+    return Entry(shown(name), False, why_not(name, 0, Limits()) or "It was not sent.")
+
+
 def is_picture_name(name: str) -> bool:
     """Return whether a file may be a picture by its name.
 

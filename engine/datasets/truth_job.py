@@ -51,7 +51,7 @@ class _Taking:
         self._job, self._context = job, context
         self._dataset_id: str = job.payload["dataset"]
         with context.reading() as session:
-            self._images = {image.id: image for image in datasets.images(session, self._dataset_id)}
+            self._images = {image.id: image for image in datasets.images(session, self._dataset_id, excluded=True)}
             self._named = datasets.named_images(session, self._dataset_id)
             occupied = {row[0] for image in self._images.values() for row in image.truth_values or ()}
             self._codes = TruthCodes(datasets.truth_codes(session, self._dataset_id), occupied)
@@ -117,7 +117,7 @@ class _Taking:
         if exchanged:
             keys = {code: key for code, key in keys.items() if key in self._used}
         with self._context.reading() as session:
-            images = datasets.images(session, self._dataset_id)
+            images = datasets.images(session, self._dataset_id, excluded=True)
             had = {entry.get("value") for entry in session.get_one(Dataset, self._dataset_id).classes}
         found = truth.facts(image.truth_values for image in images if image.has_truth)
         proposed = truth.propose_classes(found, keys) if found.counts.any() else None

@@ -140,7 +140,7 @@ def _run_rows(context: JobContext, run_id: str) -> RunRows:
             dataset=dataset,
             truth_in_classes=runs.truth_in_classes(session, run, dataset),
             label_set=session.get_one(LabelSet, run.label_set_id) if run.label_set_id else None,
-            images=datasets.images(session, run.dataset_id),
+            images=datasets.images(session, run.dataset_id, excluded=True),
             splits=[row.split for row in runs.split(session, run.id)],
             metrics=runs.metrics(session, run.id),
             rounds=len(rounds.rounds(session, run.id)),

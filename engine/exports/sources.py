@@ -24,8 +24,8 @@ from engine.training.run_details import (
     IOU_NAME,
     Reference,
     class_names,
-    encoder_weights,
     hardware_line,
+    weights_name,
     weights_note,
 )
 from engine.work.context import JobFailed
@@ -134,7 +134,7 @@ def run_facts(rows: RunRows) -> RunFacts:
         imported_from=imported_from(label_set),
         reference=reference,
         preset=run.preset,
-        weights=encoder_weights(run.details),
+        weights=weights_name(run.details),
         hardware=hardware_line(run.details),
         parameters=run.parameter_count,
         created_at=run.created_at,

@@ -63,7 +63,13 @@ class Method:
 
     `label` may return a pair: the above, and how much each pixel is in doubt, float32 (H, W) in [0, 1].
 
+    A method whose clusters a person ticks says by `clusters`, which takes the arguments of `label`, to which cluster
+    each pixel belongs: integers (H, W).
+
     A method that learns which classes there are says by `classes(state)` how many; others have `params.classes`.
+
+    If fitting takes long because of `look`, `draft(looks, params, rng)` gives a preliminary state from the looks at a
+    few images, which a page shows until the real one is known; and the real one is stored (`feature_cache`).
 
     A method that delegates to another one has no `label` but `chosen(params, state)`, which returns the name of that
     method, its parameters and its state: the masks are identical to that method's.
@@ -75,11 +81,13 @@ class Method:
     label: Callable[..., np.ndarray | tuple[np.ndarray, np.ndarray]] | None = None
     look: Callable[..., Any] | None = None
     fit: Callable[..., dict[str, Any]] | None = None
+    draft: Callable[..., dict[str, Any]] | None = None
     fit_images: int = 200
     learns_from_corrections: bool = False
     caches_features: bool = False
     look_depends_on: Callable[..., str] | None = None
     classes: Callable[[dict[str, Any]], int] | None = None
+    clusters: Callable[..., np.ndarray] | None = None
     chosen: Callable[..., tuple[str, LabelParams, dict[str, Any] | None]] | None = None
     summary: str = ""
 
@@ -173,18 +181,21 @@ def look_at(
         return method.look(*arguments)
 
 
-def fit_state(method: Method, looks: Sequence[Any], params: LabelParams, seed: int) -> dict[str, Any]:
-    """Return the state that `method` fits to the results of `look_at`, as decoded from JSON.
+def fit_state(
+    method: Method, looks: Sequence[Any], params: LabelParams, seed: int, *, draft: bool = False
+) -> dict[str, Any]:
+    """Return the state that `method` fits to the results of `look_at`, or its `draft`, as decoded from JSON.
 
     Raises:
         ValueError: there are no results, or the method does not analyse the dataset.
     """
     if method.learns_from_corrections and not looks:
         raise ValueError("It learns from corrections, and no image has one. Draw strokes on at least one image.")
-    if method.fit is None or not looks:
+    fit = method.draft if draft else method.fit
+    if fit is None or not looks:
         raise ValueError(f"'{method.name}' needs at least one image of the dataset.")
     with _blas().limit(limits=1):
-        return json.loads(json.dumps(method.fit(looks, params, np.random.default_rng(seed))))
+        return json.loads(json.dumps(fit(looks, params, np.random.default_rng(seed))))
 
 
 def drawing(
@@ -254,6 +265,23 @@ def draw_mask(
         class_maps.most_likely(values, shape) if count > 1 else None,
         1 - np.abs(2 * probability - 1) if doubt is None else _enlarged(doubt, shape),
     )
+
+
+def cluster_map(
+    method: Method, image: np.ndarray, params: LabelParams, seed: int, state: dict[str, Any] | None = None
+) -> np.ndarray | None:
+    """Return the cluster of each pixel of a uint8 RGB image (H, W, 3) as uint8 (H, W); None without clusters to tick.
+
+    The arguments are those of `draw_mask`.
+    """
+    if method.clusters is None:
+        return None
+    working = shrink(image, params.longest_side_px)
+    rng = np.random.default_rng([seed, fingerprint(working)])
+    with _blas().limit(limits=1):
+        found = method.clusters(working, params, rng, *([] if method.fit is None else [state]))
+    height, width = image.shape[:2]
+    return cv2.resize(found.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
 
 
 def _enlarged(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

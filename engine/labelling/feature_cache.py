@@ -1,10 +1,12 @@
-"""A cache, in the folder of a dataset, of what label methods compute of its images."""
+"""A cache, in the folder of a dataset, of what label methods compute of its images: features, and slow fits."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,12 +43,25 @@ class FeatureCache:
         with suppress(OSError):  # a full disk must not end what can do without
             if self.files.size(folder) + len(data) > self.limit_bytes:
                 for name in self.files.listing(folder).folders:
-                    if f"/{name}/" not in key:
+                    if f"/{name}/" not in key and name != stored.FITTED:
                         self.files.delete(f"{folder}/{name}")
                 if self.files.size(folder) + len(data) > self.limit_bytes:
                     return
             if self.files.free_bytes() - len(data) >= settings().free_disk_floor_mb * 1_000_000:
                 self.files.write(key, data)
+
+    def fitted(self, key: str) -> dict[str, Any] | None:
+        """Return the state of a method that was fitted to the dataset (see `recipe_key.fit_key`); None if unknown."""
+        with suppress(MissingFile, ValueError):  # a damaged file is none
+            state = json.loads(self.files.read(stored.fitted_key(self.dataset_id, key)))
+            return state if isinstance(state, dict) else None
+        return None
+
+    def keep_fitted(self, key: str, state: dict[str, Any]) -> None:
+        """Store the state of a method that was fitted to the dataset."""
+        if self.files.exists(stored.dataset_folder(self.dataset_id)):
+            with suppress(OSError):
+                self.files.write(stored.fitted_key(self.dataset_id, key), json.dumps(state).encode())
 
     def _key(self, computed_with: str, image: np.ndarray) -> str:
         digest = hashlib.blake2b(computed_with.encode(), digest_size=8).hexdigest()

@@ -36,7 +36,7 @@ from engine.labelling.base import (
 )
 from engine.labelling.feature_cache import FeatureCache
 from engine.labelling.quality import assess
-from engine.labelling.recipe_key import recipe_key
+from engine.labelling.recipe_key import fit_key, recipe_key
 from engine.labelling.ticks import numbered_classes
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
@@ -137,11 +137,12 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         for image in images
     ]
     with _Processes() as processes, _as_failure():
-        looked_at = _learn(context, processes, label_set, tasks, len(done))
+        contents = {image.id: image.content_hash for image in images}
+        looked_at = _learn(context, processes, label_set, tasks, contents, len(done))
         # What has been learned is read back as it was stored: a resumed job draws with the very same numbers.
         with context.reading() as session:
             state = session.get_one(LabelSet, label_set.id).state
-        hashes = {image.id: image.content_hash for image in images if image.id not in done}
+        hashes = {image_id: content for image_id, content in contents.items() if image_id not in done}
         tasks = [replace(task, state=state) for task in tasks if task.image_id in hashes]
         _name_classes(context, label_set, dataset, state)
         tasks = _with_drawn(context, tasks, hashes)
@@ -154,14 +155,29 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     }
 
 
-def _learn(context: JobContext, processes: _Processes, label_set: LabelSet, tasks: Sequence[Task], done: int) -> int:
-    """Store what the method learns from the dataset, and the recipe's key. Returns how many images were looked at."""
+def _learn(
+    context: JobContext,
+    processes: _Processes,
+    label_set: LabelSet,
+    tasks: Sequence[Task],
+    contents: dict[str, str],
+    done: int,
+) -> int:
+    """Store what the method learns from the dataset, and the recipe's key. Returns how many images were looked at.
+
+    A state that takes long to find is taken from the dataset's cache, where the page has found it before.
+    """
     method, params, state = find_method(label_set.method), tasks[0].params, label_set.state
     learns = method.fit is not None and state is None
     shown = [task for task in tasks if task.correction] if method.learns_from_corrections else tasks
     sample = fit_sample(shown, method) if learns else []
-    looks = []
-    if learns:
+    looks: list[Any] = []
+    slow = ""
+    if learns and method.draft is not None:
+        hashes = [contents[task.image_id] for task in sample]
+        slow = fit_key(method.name, params, label_set.seed, hashes, tasks[0].left_out.key)
+        state = tasks[0].cache.fitted(slow)
+    if learns and state is None:
         total = len(sample) + len(tasks)
         context.progress(0, total, phase=LOOKING)
         for look in processes.map(look_at_image, sample):
@@ -173,8 +189,10 @@ def _learn(context: JobContext, processes: _Processes, label_set: LabelSet, task
             state = fit_state(method, looks, params, label_set.seed)
         except ValueError as error:
             raise JobFailed(f"'{method.title}' cannot learn from these images. {error}") from error
+        if slow:
+            tasks[0].cache.keep_fitted(slow, state)
     # A set that was begun without a key may hold masks of older code: others must not copy from it.
-    if looks or (label_set.recipe_key is None and not done):
+    if learns or (label_set.recipe_key is None and not done):
         with context.writing() as session:
             key = recipe_key(method.name, params, label_set.seed, state, tasks[0].left_out.key)
             recipes.set_state(session, label_set.id, state, key)

@@ -1,16 +1,17 @@
-"""A key for everything except the image that determines a mask, so that masks can be cached."""
+"""Keys for what determines a mask, except the image, or a fitted state, so that both can be stored and found again."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from engine import VERSION
-from engine.labelling.base import LabelParams, drawing, find_method
+from engine.labelling.base import LabelParams, drawing, find_method, values_for
 
 
 def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any] | None, left_out: str = "") -> str:
@@ -20,6 +21,13 @@ def recipe_key(method: str, params: LabelParams, seed: int, state: dict[str, Any
         method = delegate.name
     parts = [method, params.model_dump(mode="json"), seed, state, _code(inspect.getfile(find_method(method).params))]
     parts += [left_out] if left_out else []  # keys from before anything could be left out stay valid
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def fit_key(method: str, params: LabelParams, seed: int, content_hashes: Sequence[str], left_out: str = "") -> str:
+    """Return 64 hex digits for the state that a method fits to images of these contents, in their order."""
+    code = _code(inspect.getfile(find_method(method).params))
+    parts = [method, values_for(params, "fit"), seed, list(content_hashes), left_out, code]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -6,19 +6,46 @@ doi:10.1109/CVPR.2018.00474.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 
 import keras
 
+from engine.network import pretrained
 from engine.network.conversion import save_onnx
 from engine.network.encoder_weights import pretrained_encoder
+from engine.store import keys as stored
+from engine.store.base import Store
 
 LAYERS = ("block_2_add", "block_5_add", "block_12_add")
 """The outputs of the file: 24, 32 and 96 channels at a quarter, an eighth and a sixteenth of the size of the image."""
 
 
+def add_pretrained(weights: str, files: Store) -> pretrained.Pretrained:
+    """Store the weights of a file, or "imagenet" as Keras downloads them, for trainings and for strokes.
+
+    Raises:
+        EncoderWeightsError: the file is missing or holds other weights, or the download failed.
+        ConversionError: a layer has no counterpart in ONNX.
+    """
+    encoder = pretrained_encoder(weights, installed=False)
+    path = pretrained.keras_path() if weights == pretrained.IMAGENET else Path(weights).expanduser()
+    with files.writing(stored.backbone_key()) as target:
+        _save(encoder, path.name, target)
+    with files.writing(stored.encoder_weights_key()) as target, tempfile.TemporaryDirectory() as folder:
+        unnamed = Path(folder) / "encoder.weights.h5"  # Keras insists on this suffix
+        encoder.save_weights(unnamed)
+        shutil.copyfile(unnamed, target)
+        kept = pretrained.sha256_of(target)
+    added = pretrained.Pretrained(path.name, pretrained.sha256_of(path), path.stat().st_size, kept)
+    pretrained.remember(files, added)
+    files.delete(stored.older_backbone_key())
+    return added
+
+
 def save_backbone(weights: str, path: Path) -> None:
-    """Write the ONNX file of MobileNetV2 with "imagenet" weights (downloaded once by Keras) or those of a file.
+    """Write the ONNX file of MobileNetV2 with "imagenet" weights or those of a file.
 
     It maps `image`, float32 (B, H, W, 3) from 0 to 255 and of any size, to the activations of LAYERS.
 
@@ -26,9 +53,13 @@ def save_backbone(weights: str, path: Path) -> None:
         EncoderWeightsError: the file is missing or holds other weights, or the download failed.
         ConversionError: a layer has no counterpart in ONNX.
     """
+    _save(pretrained_encoder(weights), Path(weights).name, path)
+
+
+def _save(pretrained_network: keras.Model, name: str, path: Path) -> None:
     encoder = keras.applications.MobileNetV2(input_shape=(None, None, 3), include_top=False, weights=None)
-    encoder.set_weights(pretrained_encoder(weights).get_weights())
-    activations = keras.Model(encoder.inputs[0], [encoder.get_layer(name).output for name in LAYERS])
+    encoder.set_weights(pretrained_network.get_weights())
+    activations = keras.Model(encoder.inputs[0], [encoder.get_layer(layer).output for layer in LAYERS])
     image = keras.Input((None, None, 3))
     outputs = activations(keras.layers.Rescaling(1 / 127.5, -1)(image))  # as when the weights were trained
-    save_onnx(keras.Model(image, outputs), path, {"weights": Path(weights).name}, LAYERS)
+    save_onnx(keras.Model(image, outputs), path, {"weights": name}, LAYERS)

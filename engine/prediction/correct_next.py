@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.spatial.distance import cdist
-from scipy.stats import rankdata
 
 WORKING_PX = 256
 STROKE_SHARE = 0.03
@@ -85,6 +83,8 @@ def suggestions(
     """
     if not candidates:
         return []
+    from scipy.spatial.distance import cdist  # late: the web process imports this module at its start
+
     looks = np.stack([each.appearance for each in candidates])
     known = np.stack([*corrected, *looks])
     scale = known.std(0) + 1e-6
@@ -110,7 +110,7 @@ def suggestions(
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Return the rank of each value, from 0 to 1; equal values have the lowest of theirs."""
-    return (rankdata(values, "min") - 1) / max(len(values) - 1, 1)
+    return np.searchsorted(np.sort(values), values) / max(len(values) - 1, 1)
 
 
 def _small(levels: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ class _Taking:
         self._label_set_id: str = job.payload["label_set"]
         with context.reading() as session:
             self._dataset = session.get_one(Dataset, job.payload["dataset"])
-            self._images = {image.id: image for image in datasets.images(session, self._dataset.id)}
+            self._images = {image.id: image for image in datasets.images(session, self._dataset.id, excluded=True)}
             named = datasets.named_images(session, self._dataset.id)
             self._seen = MasksSeen(_truth_side(session, self._dataset, self._images.values()))
             region_id = session.get_one(LabelSet, self._label_set_id).left_out_id

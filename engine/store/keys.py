@@ -20,7 +20,13 @@ SUBFOLDERS = {
 }
 """Folders inside the folder of a row, of images or, `features`, of a cache; each may have `EXPORTS` as well."""
 
+FITTED = "fitted"
+"""The folder in a dataset's cache of what methods took long to learn of it."""
+
 BEST_MODEL = "best.keras"
+MODELS = "models"
+"""Pretrained networks of the installation; no row knows them."""
+
 WORKERS_LOG = "workers.log"
 """Written by workers between jobs, beside the logs of the jobs."""
 
@@ -106,6 +112,11 @@ def features_folder(dataset_id: str) -> str:
 def features_key(dataset_id: str, settings: str, image: str) -> str:
     """What a label method computed of an image with some settings; both are digests in hexadecimal digits."""
     return checked(f"{features_folder(dataset_id)}/{settings}/{image}.npz")
+
+
+def fitted_key(dataset_id: str, fitted_to: str) -> str:
+    """What a label method learned of the images, JSON; `fitted_to` is a digest of all that it depends on."""
+    return checked(f"{features_folder(dataset_id)}/{FITTED}/{fitted_to}.json")
 
 
 def label_folder(label_set_id: str) -> str:
@@ -253,9 +264,24 @@ def job_of_export(key: str) -> str:
     return key.rpartition("/")[2].partition(".")[0]
 
 
+def encoder_weights_key() -> str:
+    """Weights of MobileNetV2 without its top that were trained on ImageNet, once they were added."""
+    return f"{MODELS}/mobilenet_v2_imagenet.weights.h5"
+
+
 def backbone_key() -> str:
-    """MobileNetV2 with ImageNet weights as an ONNX file that describes images, once it was fetched."""
+    """The same network as an ONNX file that describes images to strokes."""
+    return f"{MODELS}/mobilenet_v2_imagenet.onnx"
+
+
+def older_backbone_key() -> str:
+    """Where earlier versions stored that ONNX file, without the weights."""
     return "backbones/mobilenet_v2_imagenet.onnx"
+
+
+def pretrained_record_key() -> str:
+    """The file that the weights were read from, or that nobody wants any."""
+    return f"{MODELS}/mobilenet_v2_imagenet.json"
 
 
 def upload_folder(token: str) -> str:

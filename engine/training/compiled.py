@@ -15,6 +15,7 @@ from engine.network.keras_metrics import metrics_of
 from engine.network.losses import loss_of
 from engine.network.networks import network
 from engine.network.normalization import FusedBatchNormalization
+from engine.network.pretrained import weights_origin
 from engine.network.softmax import PlanarActivation
 from engine.training.hardware import hardware, spread
 
@@ -62,6 +63,16 @@ def pretrained_weights(config: RunConfig) -> str:
     if not model.uses("encoder_weights") or model.encoder_weights == "none":
         return ""
     return "ImageNet" if model.encoder_weights == "imagenet" else model.encoder_weights.rpartition("/")[2]
+
+
+def weights_details(config: RunConfig) -> dict[str, str]:
+    """Return what a run's details say of its pretrained weights, for `engine.training.run_details`.
+
+    A file that is gone is left out: a run that is resumed keeps what was known of it.
+    """
+    name = pretrained_weights(config)
+    origin = weights_origin(config.model)
+    return {"weights": f"MobileNetV2 encoder: {name}" if name else ""} | ({"weights_file": origin} if origin else {})
 
 
 def _optimizer(training: TrainingParams, precision: str) -> keras.Optimizer:

@@ -65,7 +65,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     """
     # TensorFlow: only once there is something to train
     from engine.training.callbacks import Hooks
-    from engine.training.compiled import pretrained_weights
+    from engine.training.compiled import weights_details
     from engine.training.hardware import hardware
     from engine.training.samples import TrainingError
     from engine.training.self_training import train_rounds
@@ -92,10 +92,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     if not chosen.label_set_id:  # a network is not to correct truth
         config = config.model_copy(update={"self_training": SelfTrainingParams(rounds=1)})
     report = _Report(context, chosen.id, config)
-    details: dict[str, Any] = chosen.details | {
-        "hardware": hardware(config.training.precision).stored(),
-        "weights": _named(pretrained_weights(config)),
-    }
+    details: dict[str, Any] = chosen.details | {"hardware": hardware(config.training.precision).stored()}
+    details |= weights_details(config)
     with context.reading() as session:
         used = {sample.id for sample in samples}
         notes = concerns(session, context.artifacts, chosen, [image for image in images if image.id in used], config)
@@ -314,10 +312,6 @@ def _weighed(context: JobContext, run: Run, config: RunConfig, samples: Sequence
     with context.reading() as session:
         quality = recipes.label_quality(session, run.label_set_id)
     return weighed(samples, quality, config.data.quality_weights == "weighted", config.data.drop_worst)
-
-
-def _named(weights: str) -> str:
-    return f"MobileNetV2 encoder: {weights}" if weights else ""
 
 
 def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequence[Image]) -> list[dict[str, Any]]:

@@ -14,6 +14,10 @@ DICE_NAME: dict[Reference, str] = {
 """Soft Dice is that of an epoch: of probabilities, over all pixels at the network's size. It is not that of masks."""
 IOU_NAME: dict[Reference, str] = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
 
+KERAS_NAMES = "mobilenet_v2_weights_tf_dim_ordering"
+"""How the names of the files begin that Keras downloads, which are all of ImageNet."""
+LONGEST_NAME = 24
+
 _METRICS = {"loss": "loss", "dice": "soft Dice", "iou": "IoU"}
 
 
@@ -34,17 +38,34 @@ def mean_note(classes: Sequence[str]) -> str:
 
 
 def encoder_weights(details: Mapping[str, Any]) -> str:
-    """Return the pretrained weights of a run's encoder, such as "ImageNet"; empty if there are none.
+    """Return the pretrained weights of a run's encoder as stored: "ImageNet" or a file name; empty if there are none.
 
     `details["weights"]` names the encoder first: "MobileNetV2 encoder: ImageNet".
     """
     return str(details.get("weights") or "").rpartition(": ")[2]
 
 
-def weights_note(details: Mapping[str, Any]) -> str:
-    """Return the note beside each score of a run: "encoder weights: ImageNet"; empty if there are none."""
+def weights_name(details: Mapping[str, Any]) -> str:
+    """Return a short name of the pretrained weights: "ImageNet", or the beginning of a file's name; empty if none."""
     weights = encoder_weights(details)
-    return f"encoder weights: {weights}" if weights else ""
+    if "imagenet" in weights.lower() or weights.startswith(KERAS_NAMES):
+        return "ImageNet"
+    stem = weights.removesuffix(".keras").removesuffix(".h5").removesuffix(".hdf5").removesuffix(".weights")
+    return stem if len(stem) <= LONGEST_NAME else f"{stem[: LONGEST_NAME - 1]}…"
+
+
+def weights_note(details: Mapping[str, Any]) -> str:
+    """Return the note beside each score of a run: "ImageNet weights"; empty if there are none."""
+    name = weights_name(details)
+    return f"{name} weights" if name else ""
+
+
+def weights_origin(details: Mapping[str, Any]) -> str:
+    """Return what the tooltip of that note says, with the file and its SHA-256 where they were stored; else empty."""
+    weights = encoder_weights(details)
+    if not weights:
+        return ""
+    return f"The network's encoder started from pretrained weights: {details.get('weights_file') or weights}."
 
 
 def hardware_line(details: Mapping[str, Any]) -> str:

@@ -24,6 +24,10 @@ class JobFailed(Exception):
     """The job cannot continue. The message is a sentence a person can act on."""
 
 
+class BadSource(JobFailed):
+    """What was uploaded cannot be used and is deleted: running the job again cannot help."""
+
+
 class JobStopped(Exception):
     """A person asked to stop and what was finished is consistent. `result` is stored like that of a finished job."""
 

@@ -16,10 +16,7 @@ def progress_words(progress: Progress) -> str:
     """
     details, unit = progress.details, progress.unit
     words = progress.phase.replace("_", " ").capitalize()
-    if "epoch" in details:
-        words = f"Epoch {details['epoch']} of {details['epochs']}"
-        if details["rounds"] > 1:
-            words = f"Round {details['round']} of {details['rounds']}, {words[0].lower()}{words[1:]}"
+    words = epoch_words(progress) or words
     if "learning_rate" in details:
         words = f"Learning rate {details['learning_rate']:.1e}"
     if "subject" in details:
@@ -31,6 +28,16 @@ def progress_words(progress: Progress) -> str:
     if progress.rate:
         words += f", {progress.rate:.1f} {unit}/s"
     return words + (f", {details['memory_gib']:.1f} GiB" if "memory_gib" in details else "")
+
+
+def epoch_words(progress: Progress) -> str:
+    """Return "Epoch 3 of 10" or "Round 2 of 3, epoch 3 of 10"; empty for what does not count epochs."""
+    details = progress.details
+    if "epoch" not in details:
+        return ""
+    words = f"poch {details['epoch']} of {details['epochs']}"
+    several = details["rounds"] > 1
+    return f"Round {details['round']} of {details['rounds']}, e{words}" if several else f"E{words}"
 
 
 def progress_count(progress: Progress) -> str:

@@ -329,7 +329,6 @@ def test_the_masks_of_a_label_set_are_corrected_one_after_the_other(scene):
     installation = scene.app.installation
     label_set_id = add_label_set(installation, scene.dataset, "others", shift_px=0)
     page = scene.open_tab(f"{scene.app.address}/labels?dataset={scene.dataset.id}&labels={label_set_id}")
-    until_judged(page, 1)  # until then the page draws itself anew
     page.locator(f".tile[data-id='{scene.images[0].id}']").last.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Correct", exact=True).click()
@@ -352,6 +351,7 @@ def test_strokes_are_drawn_on_the_test_images_of_the_bench(scene):
     page = scene.open_tab(f"{scene.app.address}/labels?dataset={scene.dataset.id}&a=threshold")
     until_judged(page, 1)
     page.locator(".tile").first.click()
+    page.get_by_role("dialog").get_by_text("Correct", exact=True).click()
     editor = Editor(page, SIDE)
     expect(page.get_by_role("button", name="Finished")).to_be_hidden()
     editor.size(1)

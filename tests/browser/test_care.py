@@ -35,7 +35,7 @@ def test_a_restored_installation_is_whole_resumes_its_run_and_reports_a_failure(
     assert told.returncode == 0, told.stderr
     with running(place) as app:
         page = open_tab(app.address)
-        page.get_by_text("Workers busy").wait_for()
+        page.get_by_text("Memory free").wait_for()
         page.get_by_text("Maskloom uses").wait_for()
         for path, title in PAGES.items():
             page.goto(f"{app.address}/{path}")

@@ -279,10 +279,17 @@ def test_files_and_a_zip_are_uploaded_and_others_are_listed(components, open_tab
     ]
     page.locator("input.pick-files").set_input_files(files)
     expect(page.get_by_text(f"Arrived: 2 files, {1000 + len(target.getvalue())} bytes")).to_be_visible()
-    left_out = "Left out, not an image, a zip or an annotation file: notes.pdf, slice.dcm."
+    left_out = "2 ignored, not an image, a zip or an annotation file: notes.pdf, slice.dcm."
     expect(page.get_by_text(left_out)).to_be_visible()
     expect(page.get_by_text("slice.dcm: It is a DICOM file, and DICOM is not read; export slices")).to_be_visible()
+    page.get_by_role("button", name="Remove set.zip").click()
+    expect(page.get_by_text("Arrived: 1 files, 1000 bytes")).to_be_visible()
+    page.reload()  # the files stay
+    expect(page.get_by_text("Arrived: 1 files, 1000 bytes")).to_be_visible()
+    expect(page.get_by_role("button", name="Remove küche.png")).to_be_visible()
     page.get_by_role("button", name="Forget").click()
+    expect(page.get_by_text("Arrived: nothing")).to_be_visible()
+    page.reload()
     expect(page.get_by_text("Arrived: nothing")).to_be_visible()
 
 

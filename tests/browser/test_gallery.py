@@ -47,7 +47,7 @@ def wait_for_tiles(page: Page, count: int) -> None:
 
 
 def tiles(page: Page) -> list[str]:
-    return page.locator(".tile").evaluate_all("found => found.map(tile => tile.getAttribute('aria-label'))")
+    return page.locator(".tile").evaluate_all("found => found.map(tile => tile.innerText)")
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -82,19 +82,19 @@ def test_a_link_is_the_whole_view(app, run, open_tab):
     wait_for_tiles(page, 48)
     choose(page, "Sort", ORDER)
     choose(page, "View", "Outline")
+    page.get_by_role("button", name="Filter").click()
     press(page, "Mask threshold", "ArrowLeft", 20)
     in_address(page, "threshold", "0.3")
     press(page, "Counts as success from Dice", "ArrowRight", 5)
     in_address(page, "success", "0.85")
+    press(page, "Uncertainty", "ArrowRight", 5)
+    in_address(page, "uncertainty", "0.05")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Display").click()
     press(page, "Opacity of the masks", "ArrowRight", 2)
     in_address(page, "opacity", "0.7")
     press(page, "Width of a tile", "ArrowRight", 2)
     in_address(page, "tile", "240")
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name="More filters").click()
-    press(page, "Uncertainty", "ArrowRight", 5)
-    in_address(page, "uncertainty", "0.05")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Pseudo-label", exact=True).or_(
         page.get_by_role("radio", name="Pseudo-label", exact=True)
@@ -127,9 +127,10 @@ def test_a_link_is_the_whole_view(app, run, open_tab):
     expect(other.get_by_text("Mean agreement with the pseudo-label")).to_be_visible()
     for label, option in (("Sort", ORDER), ("View", "Outline")):
         expect(other.get_by_role("combobox", name=label)).to_have_value(option)
-    for button in ("Display", "More filters"):
+    for button in ("Display", "Filter"):
         for tab in (page, other):
             tab.get_by_role("button", name=button).click()
+            expect(tab.get_by_role("slider").first).to_be_visible()
         assert slider_values(other) == slider_values(page)
         for tab in (page, other):
             tab.keyboard.press("Escape")
@@ -165,6 +166,23 @@ def test_the_next_page_begins_at_its_first_tile(app, run, open_tab):
     page.get_by_role("button", name="Next Shortcut N").click()
     expect(page.locator(".tile")).to_have_count(12)
     expect(page.locator(".tile").first).to_be_in_viewport()
+
+
+def test_one_picture_is_large_and_arrows_open_the_next_image(app, run, open_tab):
+    page = open_tab(f"{app.address}/gallery?run={run.id}", width_px=1440, height_px=900)
+    page.locator(".tile").nth(1).click()
+    lead = page.locator(".pane.lead .frame")
+    expect(lead).to_be_visible()
+    assert lead.bounding_box()["width"] > 2 * page.locator(".pane:not(.lead) .frame").first.bounding_box()["width"]
+    page.get_by_role("button", name="Show large: Probability").press("Enter")
+    expect(page.locator(".pane.lead .left")).to_have_text("Probability")
+    name = page.get_by_role("heading", level=1)
+    first = name.inner_text()
+    page.keyboard.press("ArrowRight")
+    expect(name).not_to_have_text(first)
+    expect(page.locator(".pane.lead .left")).to_have_text("Probability")
+    page.keyboard.press("ArrowLeft")
+    expect(name).to_have_text(first)
 
 
 def test_filters_are_named_and_cleared_and_the_ranks_are_judged_by_truth(app, run, open_tab):

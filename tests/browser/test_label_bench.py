@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from db import datasets, recipes
 from db.models import Dataset
+from tests.browser.test_components import until
 from tests.support.photographs import COUNT, add_photographs
 
 pytestmark = pytest.mark.shared
@@ -79,7 +80,6 @@ def test_a_tick_changes_the_masks_and_is_stored_with_the_job(bench, app):
     expect(boxes.nth(free)).not_to_be_checked()
     boxes.nth(free).check()
     page.get_by_role("button", name=LABEL_ALL).click()
-    page.get_by_role("dialog").get_by_role("button", name="Start").click()
     page.get_by_role("dialog").wait_for(state="detached")
     with app.installation.database.reading() as session:
         [made] = recipes.listing(session)
@@ -87,12 +87,62 @@ def test_a_tick_changes_the_masks_and_is_stored_with_the_job(bench, app):
     assert len(made.state["clusters"]) == len(before)
 
 
+def test_a_click_into_an_image_ticks_its_cluster_and_masks_follow_before_the_server_answers(bench):
+    page = bench(a="dataset_clusters,clusters:6,ticked:none")
+    tile = page.locator(".tile").first
+    canvas = tile.locator("canvas")
+    overlay = "canvas => canvas.toDataURL()"
+    lit = page.locator(".cluster.lit")
+    page.locator(".cluster").first.hover()
+    expect(lit).to_have_attribute("data-number", "0")
+    page.mouse.move(1, 1)
+    expect(lit).to_have_count(0)
+    bare = canvas.evaluate(overlay)
+    page.route("**/files/pictures**", lambda route: None)  # masks of the server never arrive
+    canvas.hover()
+    number = lit.get_attribute("data-number")
+    canvas.click()
+    expect(page.locator(f".cluster[data-number='{number}'] input")).to_be_checked()
+    page.mouse.move(1, 1)
+    expect(lit).to_have_count(0)
+    until(page, lambda: canvas.evaluate(overlay) != bare)
+    expect(page).to_have_url(re.compile(f"ticked(:|%3A){number}(&|$)"))
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_test_image_is_large_in_all_recipes_and_the_viewer_moves_its_threshold(bench):
+    page = bench(a="kmeans", b="kmeans,clusters:2")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.locator(".tile").nth(1).focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    panes = dialog.locator(".pane canvas")
+    expect(panes).to_have_count(2)
+    until(page, lambda: panes.first.bounding_box()["width"] > 600)
+    name = dialog.get_by_text(re.compile("[.]jpg$|[.]png$"))
+    first = name.inner_text()
+    drawn = "canvas => canvas.toDataURL()"
+    shown = panes.first.evaluate(drawn)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "/files/" in request.url else None)
+    dialog.get_by_role("slider", name="Threshold").press("Home")
+    until(page, lambda: panes.first.evaluate(drawn) != shown)
+    assert asked == []
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    expect(name).not_to_have_text(first)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+
+
 def test_the_worst_are_dropped_and_one_is_restored(bench, app):
     page = bench(a="kmeans")
     page.get_by_role("button", name=LABEL_ALL).click()
-    page.get_by_role("dialog").get_by_role("button", name="Start").click()
-    expect(page.get_by_text("Exclude bad masks from training")).to_be_visible(timeout=WORK_MS)
+    trust = page.get_by_role("button", name="Plausibility vs truth")
+    trust.click(timeout=WORK_MS)
     expect(page.get_by_text(f"On the {COUNT} images with truth")).to_be_visible(timeout=WORK_MS)
+    trust.click()
+    page.get_by_role("button", name="Exclude bad masks").click()
     page.get_by_role("button", name="Drop 1 image").click()
     expect(page.get_by_text("1 dropped: not trained on")).to_be_visible()
     with app.installation.database.reading() as session:
@@ -100,7 +150,10 @@ def test_the_worst_are_dropped_and_one_is_restored(bench, app):
         [worst] = recipes.dropped_images(session, made.id)
     tile = page.locator(f".tile[data-id='{worst}']").last
     expect(tile).to_contain_text("dropped")
-    tile.click()
+    expect(tile).to_have_class(re.compile("left-out"))
+    page.keyboard.press("Escape")
+    tile.focus()
+    page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Components of the plausibility")).to_be_visible()
     dialog.get_by_role("button", name="Keep it").click()

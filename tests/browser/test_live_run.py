@@ -69,7 +69,7 @@ def epochs_metric(page: Page):
 
 def test_epochs_arrive_and_zoom_hidden_curves_and_scroll_stay(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
-    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(epochs_metric(page)).to_contain_text(f"3 of {EPOCHS}", timeout=PATIENCE_MS)
     expect(page.get_by_text("Epoch 4 of 30: 4 of 12 images")).to_be_visible(timeout=PATIENCE_MS)
     wait_until_drawn(page, 3)
     page.evaluate(f"() => {{ Plotly.relayout({CHARTS}[0], {{'xaxis.range': [1.5, 2.5]}}); }}")
@@ -78,7 +78,7 @@ def test_epochs_arrive_and_zoom_hidden_curves_and_scroll_stay(app, open_tab, run
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "live.json" in request.url else None)
     finish_epoch(app.installation, run, 4)
-    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(epochs_metric(page)).to_contain_text(f"4 of {EPOCHS}", timeout=PATIENCE_MS)
     wait_until_drawn(page, 4)
     assert page.evaluate(RANGE) == [1.5, 2.5]
     hidden = page.evaluate(f"() => {CHARTS}[0].data.map((trace) => trace.visible)")
@@ -111,7 +111,7 @@ def test_an_epoch_runs_no_script_and_brings_numbers_curves_and_masks(app, open_t
     page.on("request", lambda request: pictures.append(unquote(request.url)) if "/pictures" in request.url else None)
     for epoch in range(4, 8):
         finish_epoch(app.installation, run, epoch)
-        expect(epochs_metric(page)).to_contain_text(f"{epoch} / {EPOCHS}", timeout=PATIENCE_MS)
+        expect(epochs_metric(page)).to_contain_text(f"{epoch} of {EPOCHS}", timeout=PATIENCE_MS)
         if epoch == 5:  # by now the scripts that the page itself needs have run
             before = len(scripts)
     assert before > 0
@@ -154,7 +154,7 @@ def test_another_look_goes_on_following(app, open_tab, run):
     finish_epoch(app.installation, run, 5)
     wait_until_drawn(page, 5)
     assert page.evaluate(f"() => {CHARTS}[0].layout.yaxis.type") == "log"
-    expect(epochs_metric(page)).to_contain_text(f"5 / {EPOCHS}")
+    expect(epochs_metric(page)).to_contain_text(f"5 of {EPOCHS}")
 
 
 def test_a_script_runs_for_an_epoch_where_it_alone_can_draw_it(app, open_tab, run):
@@ -166,7 +166,7 @@ def test_a_script_runs_for_an_epoch_where_it_alone_can_draw_it(app, open_tab, ru
     expect(slider.get_by_text("3", exact=True)).to_have_count(2, timeout=PATIENCE_MS)  # the value, and the last of all
     before = len(scripts)
     finish_epoch(app.installation, run, 4)
-    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(epochs_metric(page)).to_contain_text(f"4 of {EPOCHS}", timeout=PATIENCE_MS)
     wait_until_drawn(page, 4)
     assert len(scripts) > before
     expect(slider.get_by_text("4", exact=True)).to_have_count(1)
@@ -186,7 +186,7 @@ def test_the_bar_moves_without_a_run_of_the_script(app, open_tab, run):
 
 def test_a_page_comes_back_after_the_network_was_away(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
-    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(epochs_metric(page)).to_contain_text(f"3 of {EPOCHS}", timeout=PATIENCE_MS)
     # With news that are lost on the way, too
     page.route("**/epoch.json*", lambda route: route.abort())
     page.route("**/live.json", lambda route: route.abort())
@@ -195,15 +195,15 @@ def test_a_page_comes_back_after_the_network_was_away(app, open_tab, run):
     finish_epoch(app.installation, run, 4)
     with page.expect_event("requestfailed", lambda request: "epoch.json" in request.url):
         page.unroute("**/live.json")
-    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}")
+    expect(epochs_metric(page)).to_contain_text(f"3 of {EPOCHS}")
     page.unroute("**/epoch.json*")
-    expect(epochs_metric(page)).to_contain_text(f"4 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(epochs_metric(page)).to_contain_text(f"4 of {EPOCHS}", timeout=PATIENCE_MS)
     expect(page.get_by_text("Epoch 5 of 30")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_asking_stops_and_the_story_comes_when_the_run_ends(app, open_tab, run):
     page = open_tab(f"{app.address}/runs?run={run.id}")
-    expect(epochs_metric(page)).to_contain_text(f"3 / {EPOCHS}", timeout=PATIENCE_MS)
+    expect(epochs_metric(page)).to_contain_text(f"3 of {EPOCHS}", timeout=PATIENCE_MS)
     with app.installation.database.writing() as session:
         runs.update_run(session, run.id, ended_reason="All 30 epochs are done.", train_seconds=12.0)
         jobs.finish(session, run.job_id, 1, JobStatus.FINISHED)

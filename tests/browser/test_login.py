@@ -15,6 +15,7 @@ from dashboard.pages import page_routes
 from dashboard.server.routes import ROUTES
 from db.models import AuditEntry, Image, Person
 from tests.browser.conftest import PATIENCE_MS
+from tests.support.accessibility import axe_findings
 from tests.support.installation import add_discs
 from tests.support.oidc import Provider, provider
 from tests.support.running_app import RunningApp, running
@@ -65,6 +66,8 @@ def context_of(browser: Browser) -> Iterator[Callable[[], BrowserContext]]:
 def log_in(context: BrowserContext, address: str, name: str) -> Page:
     page = context.new_page()
     page.goto(address)
+    page.get_by_role("button", name="Log in").wait_for()
+    assert axe_findings(page) == []
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("link", name=name).click()
     page.get_by_test_id("stTopNavLink").first.wait_for()
@@ -120,6 +123,7 @@ def test_the_first_person_is_admin_and_gives_the_next_one_a_role(app, context_of
 
     ada.get_by_test_id("stTopNavLink").filter(has_text="People").first.click()
     ada.get_by_text("bob@example.org").wait_for()
+    assert axe_findings(ada) == []
     expect(ada.locator("b", has_text="Ross")).to_have_count(0)
     ada.get_by_label("Role of Bob").click()
     ada.get_by_role("option", name="Editor").click()
@@ -157,7 +161,7 @@ def test_logging_out_locks_again_also_for_who_kept_the_cookie(app, context_of):
     page.get_by_role("button", name="Log out").click()
     page.get_by_role("button", name="Log in").wait_for()
     assert status(app.address, picture, context) == 401
-    other_tab.get_by_role("button", name="Open").first.click()
+    other_tab.get_by_role("button", name="discs").first.click()
     other_tab.get_by_role("button", name="Log in").click()
     other_tab.get_by_role("heading", name="Who are you?").wait_for()
     thief = context_of()

@@ -18,7 +18,6 @@ LABEL_ALL = re.compile("Make masks for all .* images")
 
 def start_labelling(page: Page) -> None:
     page.get_by_role("button", name=LABEL_ALL).click()
-    page.get_by_role("dialog").get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("dialog").wait_for(state="detached")
 
 

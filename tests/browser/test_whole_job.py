@@ -46,7 +46,7 @@ def train(page: Page, address: str, dataset_id: str, teacher: str, name: str) ->
     field.wait_for()
     field.fill(name)
     field.press("Enter")
-    page.get_by_text("times that to train on it").wait_for()
+    page.get_by_text("on this machine").or_(page.get_by_text("for this machine")).first.wait_for()
     page.get_by_role("button", name="Start training").click()
     page.get_by_role("heading", name="Runs", exact=True).wait_for()
     masks_link(page).wait_for(timeout=WORK_MS)
@@ -70,7 +70,6 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
     wait_for_tiles(page, 8)
     expect(page.get_by_text("Dice vs truth").first).to_be_visible(timeout=WORK_MS)  # the default tries all methods
     page.get_by_role("button", name=re.compile("Make masks for all .* images")).click()
-    page.get_by_role("dialog").get_by_role("button", name="Start").click()
     page.get_by_role("dialog").wait_for(state="detached")
     link = page.get_by_role("button", name=re.compile("^Train")).or_(
         page.get_by_role("link", name=re.compile("Train "))
@@ -125,7 +124,7 @@ def predict_new_images(app, page, run, tmp_path):
     wait_for_tiles(page, 3)
     prediction_set = next(entry for entry in rows(app, PredictionSet) if entry.dataset_id != run.dataset_id)
     assert sum(row.prediction_set_id == prediction_set.id for row in rows(app, Prediction)) == 3
-    page.get_by_role("button", name="Download", exact=True).click()
+    page.get_by_role("button", name="Other downloads").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Masks and maps").click()
     with zipfile.ZipFile(download.value.path()) as archive:
@@ -168,7 +167,6 @@ def test_a_zip_of_real_images_is_uploaded_labelled_and_deleted(app, page, tmp_pa
     wait_for_tiles(page, 8)
     page.get_by_role("button", name=re.compile("Make masks for all .* images")).wait_for(timeout=WORK_MS)
     page.get_by_role("button", name=re.compile("Make masks for all .* images")).click()
-    page.get_by_role("dialog").get_by_role("button", name="Start").click()
     page.get_by_role("dialog").wait_for(state="detached")
     until_labelled(app, page, rows(app, LabelSet)[0])
 

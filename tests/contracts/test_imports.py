@@ -4,6 +4,10 @@ Each test lists every offender as "file: imported module".
 """
 
 import ast
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -12,6 +16,15 @@ ROOT = Path(__file__).resolve().parents[2]
 WEB = ("streamlit", "starlette", "dashboard")
 DATABASE = ("db", "sqlalchemy")
 TENSORFLOW = ("tensorflow", "keras")
+LATE = (*TENSORFLOW, "scipy", "sklearn", "skimage", "pandas", "alembic", "onnxruntime")
+"""What the web process imports when a page, a route or a migration needs it, and not before its first page."""
+FIRST_PAGE = """
+import json, sys
+import dashboard.app
+from tests.support.pages import page_at
+page = page_at("views/home/page.py").run(timeout=60)
+print(json.dumps([page.title[0].value, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
 COMMAND = "dashboard/command.py"
 """The entry point of an installed package: `maskloom app` and the command line in one."""
 BUILDS_NETWORKS = ("engine/network/", "engine/training/")
@@ -108,6 +121,15 @@ def test_tensorflow_stays_where_networks_are_built_and_out_of_the_web_process():
                     waiting.append(found)
     heavy = offenders(sorted(reached), *TENSORFLOW)
     assert [f"{line} (imported by {reached[line.partition(':')[0]]})" for line in heavy] == []
+
+
+def test_the_first_page_waits_for_no_slow_library(installation):
+    environment = {**os.environ, "DATA_ROOT": str(installation.settings.data_root), "DATABASE_URL": ""}
+    command = [sys.executable, "-c", FIRST_PAGE]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=240)
+    title, imported = json.loads(done.stdout)
+    assert title == "Maskloom"
+    assert [name for name in LATE if name in imported] == []
 
 
 def test_db_knows_neither_engine_nor_web():

@@ -5,12 +5,15 @@ import threading
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import IntegrityError
 
 from db import datasets, recipes
 from db.columns import Base, new_id
 from db.models import Dataset, Image, Label, LabelSet
+from db.schema import MIGRATIONS, known_revisions
 from db.session import Database
 
 MADE = "2026-01-02 03:04:05"
@@ -111,3 +114,11 @@ def test_a_database_of_the_first_version_keeps_its_rows(url):
         recipes.set_dropped(session, "l", ["i"], True)
         assert recipes.summary(session, "l").dropped == 1
     database.close()
+
+
+def test_the_revisions_named_by_files_are_those_that_alembic_finds():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    found = ScriptDirectory.from_config(config)
+    assert known_revisions() == sorted(script.revision for script in found.walk_revisions())
+    assert known_revisions()[-1] == found.get_current_head()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from db import corrections, datasets, jobs, recipes, runs, submissions
+from db import corrections, datasets, jobs, names, recipes, runs, submissions
 from db.datasets import InUse
 from db.models import Dataset, Image, JobStatus, Label, LabelSet, Metric, Prediction, Run
 from db.names import NameTaken, NotFound, by_id_or_name, free_name
@@ -193,3 +193,19 @@ def test_labels_that_learn_from_corrections_are_not_drawn_anew_without_any(insta
         with pytest.raises(NotReady, match="learn from corrections, and none is left"):
             submissions.submit_retrain(session, run.id, False, "", "test", labels_anew=True)
         submissions.submit_retrain(session, run.id, False, "", "test")
+
+
+def test_default_names_are_short_and_counted(installation):
+    long = "Photographs of horses on meadows in the summer of 2026"
+    assert names.default_name(long, "auto", "fast") == "Photographs of horses… · auto · fast"
+    dataset = add_discs(installation, count=2, name="a")
+    assert names.run_parts("a", "auto #3") == ("a", "auto #3")
+    assert names.default_name(*names.run_parts("a", "a · auto #3"), "fast") == "a · auto · fast"
+    with installation.database.writing() as session:
+        for expected in ("a · auto · fast", "a · auto · fast #2", "a · auto · fast #3"):
+            name = names.counted_name(session, Run, "a · auto · fast")
+            assert name == expected
+            runs.create(session, dataset, None, name, "fast", {}, "0")
+        runs.create(session, dataset, None, "a · auto · fast and more #7", "fast", {}, "0")
+        assert names.counted_name(session, Run, "a · auto · fast #2") == "a · auto · fast #4"
+        assert names.counted_name(session, Run, "b #2") == "b"

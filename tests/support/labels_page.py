@@ -12,7 +12,7 @@ KMEANS = {"clusters": 6, "longest_side_px": 400}
 
 
 def texts(app) -> str:
-    shown = (*app.markdown, *app.caption, *app.subheader, *app.error, *app.warning, *app.info)
+    shown = (*app.markdown, *app.caption, *app.header, *app.subheader, *app.error, *app.warning, *app.info)
     return "\n".join(element.value for element in shown)
 
 

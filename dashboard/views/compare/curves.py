@@ -19,8 +19,14 @@ EPOCHS, MINUTES = "Epochs", "Minutes"
 
 @st.fragment
 def curves(compared: Sequence[ComparedRun]) -> None:
-    """Draw one metric of all runs; only that metric is read."""
-    st.subheader("Curves")
+    """Draw one metric of all runs, once the box is opened; only that metric is read."""
+    box = st.expander("Curves", icon=":material/show_chart:", key="compare-curves-box", on_change="rerun")
+    if box.open:
+        with box:
+            _curves(compared)
+
+
+def _curves(compared: Sequence[ComparedRun]) -> None:
     metrics = facts.metric_choices(compared)
     if not metrics:
         st.info("None of these runs has finished an epoch yet.")

@@ -15,7 +15,7 @@ from db import predictions, runs
 from db.models import Dataset, LabelSet, Metric, Run
 from engine.core.run_config_text import config_rows
 from engine.imaging.class_colours import class_colours, with_present_colours
-from engine.training.run_details import encoder_weights
+from engine.training.run_details import weights_name
 
 COMPARED_METRICS = ("val_dice", "val_iou", "val_loss")
 DRAWN_METRICS = ("dice", "loss", "iou", "learning_rate")
@@ -118,7 +118,7 @@ def _compared(session: Session, run: Row[Any], last_epochs: dict[str, int], pred
     return ComparedRun(
         class_colours=colours,
         truth_in_classes=truth_in_classes,
-        weights=encoder_weights(values.pop("details")),
+        weights=weights_name(values.pop("details")),
         **values,
         metric_names=frozenset(last_epochs),
         last_epoch=last_epoch,

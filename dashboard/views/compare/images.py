@@ -29,42 +29,48 @@ CLASS_HELP = (
     "all classes together, and a run that does not tell classes apart shows all of its foreground."
 )
 IMAGE, PANES = "image", "panes"
+BEFORE, AFTER = ":material/chevron_left:", ":material/chevron_right:"
 
 
-def at_threshold(shared: SharedImages) -> SharedImages:
-    """Draw the mask threshold and the choice of a class; return the images with the scores at it."""
+def same_image(shared: SharedImages) -> SharedImages:
+    """Draw the image that the URL names, else the first in order, with each run's mask, and what it is looked at by.
+
+    Return the images with the scores at the mask threshold and of the class that were chosen.
+    """
+    st.header("The same image in each run")
+    bar, place = st.container(), st.container()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        threshold = mask_threshold("Every score and mask below is updated.", width=240)
+        threshold = mask_threshold("Every score and mask of this page is updated.", width=200)
         chosen = choose_class(shared.classes.names, "class", CLASS_HELP, bind="query-params")
-    return replace(shared, threshold=threshold, chosen=chosen)
-
-
-def same_image(shared: SharedImages) -> None:
-    """Draw the image that the URL names, else the first in order, with each run's mask."""
-    st.subheader("The same image in each run")
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        shared = replace(shared, threshold=threshold, chosen=chosen)
         orders = [name for name, by in ORDERS.items() if by != "worst" or shared.reference]
-        order = shared.order(ORDERS[st.selectbox("Sort images by", orders, key="sort", bind="query-params", width=220)])
+        order = shared.order(ORDERS[st.selectbox("Sort images by", orders, key="sort", bind="query-params", width=200)])
         modes = list(MODES) if shared.reference else [mode for mode in MODES if mode != "Errors"]
-        mode = MODES[st.selectbox("View", modes, key="view", bind="query-params", width=150)]
-        opacity = st.slider("Opacity", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params", width=150)
+        mode = MODES[st.selectbox("View", modes, key="view", bind="query-params", width=130)]
+        opacity = st.slider("Opacity", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params", width=130)
         wipe = st.toggle("Wipe between the first two", key="wipe", bind="query-params")
+        # Two masks have room to be large; the errors show the reference anyway.
+        usual = len(shared.runs) > 2 or mode != "errors"
+        alone = st.toggle("Image without masks", usual, key=f"compare-image-alone-{usual}", disabled=wipe)
+    with bar:
+        image = _choose_image(shared, order)
     columns = _choose_panes(shared)
-    image = _choose_image(shared, order)
-    panes = [] if wipe else [_image_pane(shared, image)]
+    panes = [_image_pane(shared, image)] if alone and not wipe else []
     panes += [_run_pane(shared, image, column, mode) for column in columns]
     coloured = [pane for pane in panes if pane.mode in ("fill", "outline")]
-    if coloured:
-        compared_legend(shared, undivided=any(pane.mask and not pane.classes for pane in coloured))
-    viewer(
-        panes,
-        key="compare-viewer",
-        threshold=shared.threshold,
-        opacity=opacity,
-        wipe=wipe,
-        height_px=560,
-        class_colours=shared.classes.colours,
-    )
+    with place:
+        if coloured:
+            compared_legend(shared, undivided=any(pane.mask and not pane.classes for pane in coloured))
+        viewer(
+            panes,
+            key="compare-viewer",
+            threshold=shared.threshold,
+            opacity=opacity,
+            wipe=wipe,
+            height_px=560,
+            class_colours=shared.classes.colours,
+        )
+    return shared
 
 
 def compared_legend(shared: SharedImages, undivided: bool) -> None:
@@ -103,9 +109,10 @@ def _choose_image(shared: SharedImages, order: np.ndarray) -> int:
     image = int(order[0]) if found is None else found
     place = int(np.flatnonzero(order == image)[0])
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if st.button("Previous", icon=":material/chevron_left:", shortcut="P", disabled=place == 0):
+        first, last = place == 0, place + 1 == len(order)
+        if st.button("Previous", icon=BEFORE, shortcut="P", disabled=first, key="step-previous-compare"):
             open_image(shared, int(order[place - 1]))
-        if st.button("Next", icon=":material/chevron_right:", shortcut="N", disabled=place + 1 == len(order)):
+        if st.button("Next", icon=AFTER, shortcut="N", disabled=last, key="step-next-compare"):
             open_image(shared, int(order[place + 1]))
         # The key contains the image, so that the buttons and the chart change it too.
         picked = st.selectbox(
@@ -171,7 +178,7 @@ def _run_pane(shared: SharedImages, image: int, column: int, mode: Mode) -> Pane
         reference = reference_maps(shared.runs[of], shared.reference, shared.image_id(image, of))
     score, note = shared.scores[image, column], class_note(shared, column)
     if shared.reference and np.isfinite(score):
-        weights = f" · encoder weights: {run.weights}" if run.weights else ""
+        weights = f" · {run.weights} weights" if run.weights else ""
         note += f" · {upper_first(shared.score_title)} {score:.3f}{weights}"
     return Pane(
         f"{run.name}{note}",

@@ -13,7 +13,7 @@ from dashboard.ui import status
 from dashboard.ui.audit_line import audit_line
 from dashboard.views.compare import facts, tables
 from dashboard.views.compare.curves import curves
-from dashboard.views.compare.images import at_threshold, same_image
+from dashboard.views.compare.images import same_image
 from dashboard.views.compare.pair import pair
 from dashboard.views.compare.shared_images import cautions, shared_images
 from db import runs
@@ -21,7 +21,6 @@ from db import runs
 
 def main() -> None:
     st.title("Compare")
-    st.caption("Compare runs: curves, numbers, different settings, and the masks of the same image.")
     chosen = _choose_runs()
     with resources.database().reading() as session:
         compared = facts.compared_runs(session, chosen)
@@ -29,23 +28,20 @@ def main() -> None:
         st.info("Choose a second run to compare with.")
     if not compared:
         return
-    notes = st.container()
-    curves(compared)  # first, because scores of large datasets take a moment to read
     shared = shared_images(compared, score_table)
     for caution in cautions(compared, shared):
-        notes.caption(f":material/info: {wording.escaped(caution)}")
-    st.subheader("Numbers")
+        st.caption(f":material/info: {wording.escaped(caution)}")
     if shared is not None and len(shared.rows):
-        shared = at_threshold(shared)
+        shared = same_image(shared)
+        pair(shared)
+    st.header("Numbers")
     tables.numbers(compared, shared)
     for run in compared:
         audit_line(run.dataset_id, run.id, run.name)
     if shared is not None and len(shared.rows):
         tables.classes(shared)
     tables.settings(compared)
-    if shared is not None and len(shared.rows):
-        pair(shared)
-        same_image(shared)
+    curves(compared)
 
 
 def _choose_runs() -> list[str]:

@@ -26,7 +26,7 @@ PICKED, SELECTION = "picked", "compare-selection"
 
 def pair(shared: SharedImages) -> None:
     """Compare two of the runs image by image."""
-    st.subheader("Which run is better, image by image?")
+    st.header("Which run is better, image by image?")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         a = _choose_run(shared, "A", "a", 0)
         b = _choose_run(shared, "B", "b", 1)
@@ -49,7 +49,9 @@ def pair(shared: SharedImages) -> None:
         return
     _standing(shared, found, a, b)
     if shared.reference:
-        left, right = st.columns([5, 6], gap="medium")
+        # Below each other where they have no room beside each other.
+        row = st.container(horizontal=True, gap="medium")
+        left, right = row.container(width=520), row.container(width=700)
         with left:
             _scatter(shared, found, a, b)
     else:
@@ -100,7 +102,7 @@ def _standing(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
         f"({wording.escaped(shared.score_title)}; {sure})."
     )
     helped = [(name, shared.runs[column].weights) for name, column in zip("AB", (a, b), strict=True)]
-    notes = [f"{name} started with encoder weights: {wording.escaped(weights)}." for name, weights in helped if weights]
+    notes = [f"{name} started from {wording.escaped(weights)} weights." for name, weights in helped if weights]
     if found.unscored:
         notes.append(f"{wording.count(found.unscored, 'image')} without a score in both left out.".capitalize())
     if shared.chosen and not shared.by_class:

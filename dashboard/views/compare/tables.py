@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -20,27 +19,23 @@ HIGHLIGHT = "background-color: rgba(230, 159, 0, 0.25)"
 
 
 def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> None:
-    """Draw one row for each run: means over the shared images, then its epochs against what it was trained on."""
+    """Draw one column for each run: means over the shared images, then its epochs against what it was trained on."""
     comparable = _shared_means(shared) if shared is not None and shared.reference else {}
-    columns: dict[str, Any] = {"Run": [run.name for run in compared]}
-    columns |= {name: [means.get(run.id) for run in compared] for name, means in comparable.items()}
+    rows = {name: [wording.score(means.get(run.id)) for run in compared] for name, means in comparable.items()}
     if any(run.weights for run in compared):
-        columns["Encoder weights"] = [run.weights or "none" for run in compared]
-    columns["Epochs measured against"] = [run.measured_against for run in compared]
-    for words, name in (("Soft Dice", "val_dice"), ("IoU", "val_iou"), ("Loss", "val_loss")):
-        columns[f"{words}, best epoch"] = [run.best.get(name) for run in compared]
-        columns[f"{words}, last"] = [run.last.get(name) for run in compared]
-    scores = [name for name in columns if name not in ("Run", "Encoder weights", "Epochs measured against")]
-    columns |= {
-        "Best epoch": [run.best_epoch for run in compared],
-        "Epochs": [run.last_epoch for run in compared],
+        rows["Encoder weights"] = [wording.escaped(run.weights or "none") for run in compared]
+    rows["Epochs measured against"] = [wording.escaped(run.measured_against) for run in compared]
+    for words, name in (("soft Dice", "val_dice"), ("IoU", "val_iou"), ("loss", "val_loss")):
+        rows[f"Best epoch's {words}"] = [wording.score(run.best.get(name)) for run in compared]
+        rows[f"Last epoch's {words}"] = [wording.score(run.last.get(name)) for run in compared]
+    rows |= {
+        "Best epoch": [_whole(run.best_epoch) for run in compared],
+        "Epochs": [_whole(run.last_epoch) for run in compared],
         "Duration": [wording.duration(run.seconds) for run in compared],
-        "Parameters": [run.parameter_count for run in compared],
+        "Parameters": [_whole(run.parameter_count) for run in compared],
     }
-    formats: dict[str, Any] = {name: st.column_config.NumberColumn(format="%.3f") for name in scores}
-    formats["Run"] = st.column_config.TextColumn(pinned=True)
-    formats["Parameters"] = st.column_config.NumberColumn(format="localized")
-    st.dataframe(pd.DataFrame(columns), hide_index=True, column_config=formats)
+    # A table whose text wraps, so that nothing is cut off.
+    st.table(pd.DataFrame(rows.values(), rows.keys(), [wording.escaped(run.name) for run in compared]))
     several = ""
     if any(run.classes for run in compared):
         several = " Of a run with several classes they are means over these."
@@ -52,6 +47,10 @@ def numbers(compared: Sequence[ComparedRun], shared: SharedImages | None) -> Non
         "Soft Dice and IoU of the epochs are over all pixels of each run's own validation images together; the loss is "
         f"the mean over these images.{several}"
     )
+
+
+def _whole(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
 
 
 def _shared_means(shared: SharedImages) -> dict[str, dict[str, float | None]]:
@@ -71,7 +70,7 @@ def classes(shared: SharedImages) -> None:
     found = class_scores(shared, class_table)
     if found is None:
         return
-    st.subheader("Classes")
+    st.header("Classes")
     kinds = {"Dice vs truth": found.dice, "IoU vs truth": found.iou}
     kind = st.segmented_control("Score", list(kinds), default="Dice vs truth", required=True, key="class-score")
     table = pd.DataFrame(kinds[kind], pd.Index(found.names, name="Class"), [run.name for run in shared.runs], float)
@@ -87,7 +86,7 @@ def classes(shared: SharedImages) -> None:
 @st.fragment
 def settings(compared: Sequence[ComparedRun]) -> None:
     """Draw the settings that differ, or on request all settings with the differences highlighted."""
-    st.subheader("Different settings")
+    st.header("Different settings")
     if len(compared) < 2:
         st.caption("Choose a second run to see differences.")
         return
@@ -101,12 +100,18 @@ def settings(compared: Sequence[ComparedRun]) -> None:
     shown = found if every else differing
     # The settings are the index, because a run may have any name, even "Setting".
     index = pd.Index([setting.name for setting in shown], name="Setting")
-    table = pd.DataFrame([setting.values for setting in shown], index, columns=[run.name for run in compared])
+    cells = [[_shown(setting.name, value) for value in setting.values] for setting in shown]
+    table = pd.DataFrame(cells, index, columns=[wording.escaped(run.name) for run in compared])
     marks = [[_mark(value, setting.values) for value in setting.values] for setting in shown]
     styled = table.style.apply(lambda _: pd.DataFrame(marks, index, table.columns), axis=None)
-    st.dataframe(styled, height="content" if len(shown) <= 20 else 740)
+    st.table(styled)
     if differing:
         st.caption(f"Highlighted: differs from the first run, {wording.escaped(compared[0].name)}.")
+
+
+def _shown(name: str, value: str) -> str:
+    """Return a value as Markdown: only names that people gave can look like it."""
+    return wording.escaped(value) if name in ("Dataset", "Trained on") else value
 
 
 def _mark(value: str, values: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
 from dashboard.server.audit_scores import audit_scores, masks_stamp
 from dashboard.ui import charts
+from dashboard.ui.confirm import deletion_button
 from dashboard.ui.mask_grid import Tile, mask_grid
 from dashboard.views.datasets.audit_dialog import correct_audit, open_audit_image
 from db import audit_set as audits
@@ -157,7 +158,7 @@ def _confirm_discard(view: DatasetView, drawn: AuditSet) -> None:
     left, right = st.columns(2)
     if left.button("Keep it", key="audit-keep", width="stretch"):
         st.rerun()
-    if right.button("Discard the audit", type="primary", key="audit-discard-go", width="stretch"):
+    if deletion_button("Discard the audit", key="audit-discard-go", place=right):
         with resources.database().writing() as session:
             audits.discard(session, view.id)
         st.rerun()

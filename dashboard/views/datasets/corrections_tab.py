@@ -91,7 +91,7 @@ def _import(view: DatasetView) -> None:
 def _store(dataset_id: str, given: dict[str, bytes], finished: bool) -> int:
     """Store what was given over what was there; return for how many images."""
     with resources.database().reading() as session:
-        images = {image.id: image for image in datasets.images(session, dataset_id)}
+        images = {image.id: image for image in datasets.images(session, dataset_id, excluded=True)}
         pairs = paired(list(given), images, datasets.named_images(session, dataset_id))
         classes = max(len(session.get_one(Dataset, dataset_id).classes) - 1, 1)
         before = corrections.current(session, dataset_id, [image.id for _, image in pairs])

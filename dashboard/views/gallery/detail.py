@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import streamlit as st
@@ -35,7 +36,7 @@ TITLES = {
 DISAGREEMENT_WORDS = ("in both", "in the prediction only", "in the pseudo-label only")
 # Few panes may be tall, because they are wide.
 HEIGHTS_PX = {1: 760, 2: 640, 3: 520}
-MANY_PX = 440
+MANY_PX, LEAD_PX = 440, 640
 REFERENCE_WORDS: dict[Reference, str] = {"truth": "truth", "label": "pseudo-label"}
 UNCERTAINTY_HELP = "Mean uncertainty of the pixels, from 0 (certain) to 1."
 STABILITY_HELP = "Dice between the masks of the image and of the flipped image. It needs no truth."
@@ -63,22 +64,25 @@ def image_detail(source: Source, table: ScoreTable, arrangement: Arrangement, ch
     place = place_in_address(source, image.image_id)
     if place is not None:
         image = replace(image, previous_id=place.before, next_id=place.after)
-    if _head(source, table, arrangement, image, place):
+    if _head(source, table, arrangement, choice, image, place):
         _editor(source, choice, image, origin.classes, place)
         return
-    _scores(source, image, choice)
     detail_panes(source, table, choice, image, origin.classes)
+    _scores(source, image, choice)
     if image.classes:
         _class_scores(image)
     _origin(source, origin, image)
 
 
-def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: Detail, place: Place | None) -> bool:
+def _head(
+    source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice, image: Detail, place: Place | None
+) -> bool:
     """Draw the buttons; return whether the image is to be corrected."""
     where = f"{image.position + 1:,} of {image.total:,}" if image.position is not None else "Not in this selection"
     if place is not None:
         where = upper_first(words(place))
     # The text whose width changes from image to image comes last, so that the buttons stay under the pointer.
+    st.html(f'<h1 style="font-size:1.1rem;font-weight:600;margin:0;padding:0">{escape(image.name)}</h1>')
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Back to the gallery", icon=":material/arrow_back:", shortcut="Escape"):
             st.query_params["page"] = str(arrangement.page_of(table.index[image.image_id]))
@@ -102,7 +106,11 @@ def _head(source: Source, table: ScoreTable, arrangement: Arrangement, image: De
                 st.link_button("Uncertainty, 8 bit (PNG)", urls.uncertainty(set_id, image_id), width="stretch")
             st.link_button("Image (PNG)", urls.image(source.dataset_id, image_id), width="stretch")
         correct = correct_switch("correct", usual=place is not None)
-        st.markdown(f":gray[{where}] · {wording.escaped(image.name)}", width="content")
+        score = ""
+        if image.score is not None:
+            at = "0.50" if choice.by_class else f"{choice.threshold:.2f}"
+            score = f" · {wording.escaped(choice.score_title)} **{wording.score(image.score)}** at threshold {at}"
+        st.markdown(f":gray[{where}]{score}", width="content")
     return correct
 
 
@@ -137,7 +145,7 @@ def _editor(source: Source, choice: Choice, image: Detail, classes: tuple[str, .
 
 
 def _step(label: str, icon: str, key: str, image_id: str | None) -> None:
-    pressed = st.button(label, icon=icon, shortcut=key, disabled=image_id is None, key=f"gallery-{label}")
+    pressed = st.button(label, icon=icon, shortcut=key, disabled=image_id is None, key=f"step-{label.lower()}-gallery")
     if pressed and image_id is not None:
         open_image(image_id)
         st.rerun()
@@ -213,9 +221,11 @@ def _origin(source: Source, origin: MaskOrigin, image: Detail) -> None:
 
 
 def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detail, classes: tuple[str, ...]) -> None:
-    """Draw the choice of panes and the panes; the URL stores it."""
+    """Draw the panes, one of them large, and below them the choice of others; the URL stores it."""
     names = pane_names(table)
+    place = st.container()
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        beside = st.toggle("Side by side", key="beside", bind="query-params", persist_state="session")
         wipe = st.toggle("Wipe between two", key="wipe", bind="query-params", persist_state="session")
         contours = st.toggle(
             "Contours",
@@ -229,20 +239,24 @@ def detail_panes(source: Source, table: ScoreTable, choice: Choice, image: Detai
     ahead: dict[str, Pane] = {}
     if image.next_id is not None and image.width * image.height <= WHOLE_UP_TO_PX:
         ahead = _panes(source, table, choice, image.next_id, contours)
-    chosen_classes(source, choice)
-    viewer(
-        [panes[name] for name in shown],
-        key="gallery-viewer",
-        threshold=choice.threshold,
-        opacity=st.session_state["opacity"],
-        wipe=wipe,
-        height_px=HEIGHTS_PX.get(1 if wipe else len(shown), MANY_PX),
-        readings=_readings(source, image, classes),
-        full_px=(image.width, image.height),
-        ahead=[ahead[name] for name in shown] if ahead else [],
-        only_class=choice.class_index or None,
-        class_colours=source.class_colours,
-    )
+    led = "" if wipe or beside else panes[first_name(shown, choice.reference)].title
+    with place:
+        viewer(
+            [panes[name] for name in shown],
+            key="gallery-viewer",
+            threshold=choice.threshold,
+            opacity=st.session_state["opacity"],
+            wipe=wipe,
+            height_px=LEAD_PX if led else HEIGHTS_PX.get(1 if wipe else len(shown), MANY_PX),
+            readings=_readings(source, image, classes),
+            full_px=(image.width, image.height),
+            ahead=[ahead[name] for name in shown] if ahead else [],
+            only_class=choice.class_index or None,
+            class_colours=source.class_colours,
+            lead=led,
+            moves_threshold=True,
+        )
+        chosen_classes(source, choice)
 
 
 def pane_names(table: ScoreTable) -> list[str]:
@@ -257,6 +271,12 @@ def pane_names(table: ScoreTable) -> list[str]:
         UNCERTAINTY: table.has_uncertainty,
     }
     return [name for name in ALL if available.get(name, True)]
+
+
+def first_name(shown: Sequence[str], reference: Reference) -> str:
+    """Return the pane that is large at first: where the prediction is wrong, or else the prediction."""
+    wanted = (ERRORS if reference == "truth" else DISAGREEMENT, PREDICTION)
+    return next((name for name in wanted if name in shown), shown[0])
 
 
 def default_names(table: ScoreTable) -> list[str]:

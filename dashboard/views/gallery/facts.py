@@ -22,7 +22,7 @@ from dashboard.views.gallery.suspicion import Signal, strongest
 from db import predictions, rounds, runs
 from db.models import Dataset, LabelSet, PredictionSet, Run
 from engine.imaging.class_colours import class_colours, with_present_colours
-from engine.training.run_details import weights_note
+from engine.training.run_details import weights_note, weights_origin
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Source:
     `classes` are the names of the classes that the run tells apart, background first; empty for foreground alone.
     `truth_in_classes` says whether truth has them, too, as for `runs.truth_in_classes`; `label_in_classes` whether
     pseudo-labels do.
-    `weights` is like "encoder weights: ImageNet" for a pretrained network, else empty.
+    `weights` is like "ImageNet weights" for a pretrained network, else empty.
     """
 
     run_id: str
@@ -54,6 +54,8 @@ class Source:
     truth_changed: bool
     weights: str
     job: JobView | None
+    weights_origin: str = ""
+    """The file of these weights, for a tooltip."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def source(session: Session, run_id: str, now: datetime, lost_after_s: float) ->
         truth_changed=bool(dataset.truth_count) and list(dataset.lookup) != list(run.lookup),
         weights=weights_note(run.details),
         job=job_view(predictions.job_at_work(session, run), now, lost_after_s),
+        weights_origin=weights_origin(run.details),
     )
 
 
@@ -293,7 +296,7 @@ def _class_scores(table: ScoreTable, row: int) -> tuple[ClassScore, ...]:
 class MaskOrigin:
     """What produced the masks of a prediction set, in words, and its classes.
 
-    `network` is like "preset balanced · best epoch 12 · encoder weights: ImageNet", `prediction` like "averaged over
+    `network` is like "preset balanced · best epoch 12 · ImageNet weights", `prediction` like "averaged over
     flips", `recipe` like "K-means: clusters 6" and empty for a run trained on truth. `classes` are the dataset's names
     by class index, 0 the background; empty without truth.
     """

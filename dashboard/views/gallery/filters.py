@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.facts import wording
 from dashboard.facts.scores import ScoreTable
 from dashboard.ui.class_filter import ALL_CLASSES, choose_class
+from dashboard.ui.threshold import mask_threshold
 from dashboard.views.gallery import order as gallery_order
 from dashboard.views.gallery.order import (
     EVERYTHING,
@@ -20,7 +21,6 @@ from dashboard.views.gallery.order import (
     Choice,
     Measure,
     Nearer,
-    Sort,
     Span,
     measure_title,
 )
@@ -54,28 +54,48 @@ def with_class(table: ScoreTable, choice: Choice) -> Choice:
     return replace(choice, class_index=index, class_name=name, by_class=by_class, several=True)
 
 
-def choose_order(table: ScoreTable, run_id: str, choice: Choice, views: list[str]) -> Choice:
-    """Draw the row of filters; return `choice` with what they set. The chosen view stays in the session state."""
+def choose_sort(table: ScoreTable, choice: Choice, views: list[str]) -> Choice:
+    """Draw order and view; return `choice` with the order. The chosen view stays in the session state."""
+    bound: dict[str, Any] = {"bind": "query-params", "label_visibility": "collapsed"}
     sorts = gallery_order.sorts(table)
-    _start_run(run_id, sorts, views)
+    sort = st.selectbox("Sort", sorts, key="sort", width=200, on_change=first_page, help=SORT_HELP, **bound)
+    st.selectbox("View", views, key="view", width=170, **bound)
+    return replace(choice, sort=sort)
+
+
+def choose_thresholds(several_classes: bool) -> tuple[float, float]:
+    """Draw both sliders; return the mask threshold, and the Dice from which an image is a success."""
+    of_classes = " Scores of classes stay those at threshold 0.50." if several_classes else ""
+    threshold = mask_threshold(f"All scores are updated at once.{of_classes}")
+    success_from = st.slider(
+        "Counts as success from Dice",
+        0.0,
+        1.0,
+        0.8,
+        0.01,
+        key="success",
+        bind="query-params",
+        help="Images with at least this score are successes, the others failures.",
+    )
+    return threshold, success_from
+
+
+def choose_filters(table: ScoreTable, choice: Choice) -> Choice:
+    """Draw what narrows the gallery; return `choice` with what it sets."""
     bound: dict[str, Any] = {"bind": "query-params", "on_change": first_page}
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        show = st.segmented_control("Show", SHOWS, default="All", required=True, key="show", **bound)
-        split = st.segmented_control("Split", SPLITS, default="All", required=True, key="split", **bound)
-        sort = st.selectbox("Sort", sorts, key="sort", width=230, help=SORT_HELP, **bound)
-        search = st.text_input("Name contains", key="search", type="search", width=130, live=True, **bound)
-        st.selectbox("View", views, key="view", bind="query-params", width=190)
-        with st.popover("More filters", icon=":material/filter_alt:", key="more-filters"):
-            spans, nearer = _more(table, choice, bound)
-    return replace(choice, show=show, split=split, sort=sort, search=search or "", spans=spans, nearer=nearer)
+    show = st.segmented_control("Show", SHOWS, default="All", required=True, key="show", **bound)
+    split = st.segmented_control("Split", SPLITS, default="All", required=True, key="split", **bound)
+    search = st.text_input("Name contains", key="search", type="search", live=True, **bound)
+    spans, nearer = _more(table, choice, bound)
+    return replace(choice, show=show, split=split, search=search or "", spans=spans, nearer=nearer)
 
 
-def _start_run(run_id: str, sorts: list[Sort], views: list[str]) -> None:
+def start_run(table: ScoreTable, run_id: str, views: list[str]) -> None:
     """When another run is chosen, keep order and view if it has them, else set its defaults.
 
     Set here, the order reaches the URL; a widget whose options no longer contain its value would not update it.
     """
-    state = st.session_state
+    state, sorts = st.session_state, gallery_order.sorts(table)
     if renamed := gallery_order.RENAMED_SORTS.get(st.query_params.get("sort", "")):
         state["sort"] = renamed
     before = state.get("gallery-arranged", run_id)

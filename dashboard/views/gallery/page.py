@@ -16,11 +16,19 @@ from dashboard.ui import charts, status
 from dashboard.ui.audit_line import audit_line
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
-from dashboard.ui.threshold import mask_threshold
+from dashboard.ui.paging import page_range
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, chosen_classes, image_detail, open_image
 from dashboard.views.gallery.facts import Source, Thumbnail
-from dashboard.views.gallery.filters import choose_order, filter_line, first_page, with_class
+from dashboard.views.gallery.filters import (
+    choose_filters,
+    choose_sort,
+    choose_thresholds,
+    filter_line,
+    first_page,
+    start_run,
+    with_class,
+)
 from dashboard.views.gallery.order import Arrangement, Choice, arrange
 from dashboard.views.gallery.queue import close_image, queue_button
 from dashboard.views.gallery.rank_trust import rank_trust
@@ -47,17 +55,19 @@ POLL_S = 2.0
 
 
 def main() -> None:
-    st.title("Gallery")
-    st.caption("Successes and failures of a run on its own dataset, image by image.")
-    head = st.container(horizontal=True, vertical_alignment="bottom")
+    opened = bool(st.query_params.get("image"))
+    if not opened:
+        st.title("Gallery")
+    detail_place = st.container()  # above what decides the next image
+    # With an image open, what chooses images is folded below it.
+    controls = st.expander("Run, order and filter", icon=":material/filter_alt:") if opened else st.container()
+    head = controls.container(horizontal=True, vertical_alignment="bottom")
     with head:
         run_id = _choose_run()
     with resources.database().reading() as session:
         source = facts.source(session, run_id, utc_now(), resources.settings().lost_after_s)
     if source is None:
         st.rerun()  # deleted in the meantime
-    _provenance(source)
-    detail_place = st.container()  # above the filters, which decide the next image
     if source.job is not None:
         _follow(source.run_id)
     if not source.predicted:
@@ -66,14 +76,15 @@ def main() -> None:
     table = score_table(source.prediction_set_id)
     with head:
         choice = with_class(table, Choice(_choose_reference(table)))
+        start_run(table, run_id, _views(table))
+        choice = choose_sort(table, choice, _views(table))
+        with st.popover("Filter", icon=":material/filter_alt:", key="gallery-filter"):
+            threshold, success_from = choose_thresholds(table.has_class_scores)
+            choice = choose_filters(table, replace(choice, threshold=threshold, success_from=success_from))
+            spread = st.container()
         with st.popover("Display", icon=":material/tune:"):
             st.slider("Opacity of the masks", 0.1, 1.0, 0.6, 0.05, key="opacity", bind="query-params")
             st.slider("Width of a tile", 128, 384, 208, 16, format="%d px", key="tile", bind="query-params")
-    summary = st.container(horizontal=True, gap="medium")
-    thresholds, counts, spread = (summary.container(width=width) for width in (290, 250, "stretch"))
-    with thresholds:
-        threshold, success_from = _choose_thresholds(table.has_class_scores)
-    with head:
         downloads(
             threshold=threshold,
             prediction_set_id=source.prediction_set_id,
@@ -82,23 +93,24 @@ def main() -> None:
             unsure=table.has_uncertainty,
         )
         queue_button(source)
-    choice = replace(choice, threshold=threshold, success_from=success_from)
-    choice = choose_order(table, run_id, choice, _views(table))
     arrangement = arrange(table, choice)
-    with counts:
-        _counts(source, table, arrangement, choice)
-        audit_line(source.dataset_id, source.run_id)
     with spread:
         _histogram(arrangement, choice)
-    _remarks(source)
     found = facts.detail(table, arrangement, choice, st.query_params.get("image", ""))
     if found is not None:
         with detail_place:
             image_detail(source, table, arrangement, choice, found)
-    else:
-        if close_image():
-            st.warning("The image in the address has no mask in this run. Here are those that have.")
-        _grid(source, table, arrangement, choice)
+        return
+    if opened:
+        st.session_state["gallery-no-mask"] = close_image() is not None
+        st.rerun()
+    if st.session_state.pop("gallery-no-mask", False):
+        st.warning("The image in the address has no mask in this run. Here are those that have.")
+    with controls:
+        _counts(source, table, arrangement, choice)
+        _remarks(source)
+    _grid(source, table, arrangement, choice)
+    _provenance(source)
 
 
 def _choose_run() -> str:
@@ -132,7 +144,8 @@ def _choose_run() -> str:
         key="gallery-run",
         format_func=lambda id_: f"{choices[id_].name}{'' if choices[id_].predicted else ' (no masks yet)'}",
         on_change=_close_detail,
-        width=340,
+        label_visibility="collapsed",
+        width=260,
     )
     if wanted != run_id:
         st.query_params["run"] = run_id
@@ -207,22 +220,6 @@ def _predict_button(source: Source, label: str) -> None:
     st.rerun()
 
 
-def _choose_thresholds(several_classes: bool) -> tuple[float, float]:
-    of_classes = " Scores of classes stay those at threshold 0.50." if several_classes else ""
-    threshold = mask_threshold(f"All scores are updated at once.{of_classes}")
-    success_from = st.slider(
-        "Counts as success from Dice",
-        0.0,
-        1.0,
-        0.8,
-        0.01,
-        key="success",
-        bind="query-params",
-        help="Images with at least this score are successes, the others failures.",
-    )
-    return threshold, success_from
-
-
 def _views(table: ScoreTable) -> list[str]:
     hidden = {UNCERTAINTY: not table.has_uncertainty, RIVALS: not table.has_rivalry}
     return [view for view in MODES if not hidden.get(view, False)]
@@ -239,6 +236,7 @@ def _choose_reference(table: ScoreTable) -> Reference:
         required=True,
         key="reference",
         bind="query-params",
+        label_visibility="collapsed",
         help="What every score and error on this page is measured against.",
     )
     return titles[title]
@@ -250,20 +248,22 @@ def _close_detail() -> None:
 
 
 def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice: Choice) -> None:
-    st.metric(
-        f"Mean {wording.escaped(choice.score_title)}",
-        wording.score(arrangement.mean_score),
-        delta=source.weights or None,
-        delta_color="off",
-        delta_arrow="off",
-    )
-    scored = f"Of {wording.count(arrangement.successes + arrangement.failures, 'scored image')}."
-    with st.container(horizontal=True):
-        st.metric("Successes", f"{arrangement.successes:,}", width="content", help=scored)
-        st.metric("Failures", f"{arrangement.failures:,}", width="content", help=scored)
+    """Draw the mean score and the counts in one line."""
+    scored = arrangement.successes + arrangement.failures
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        of = wording.count(scored, "image")
+        mean = f"Mean {wording.escaped(choice.score_title)} **{wording.score(arrangement.mean_score)}** over {of}"
+        st.markdown(mean, width="content", help=wording.escaped(source.weights_origin) or None)
+        st.markdown(
+            f":green[{wording.count(arrangement.successes, 'success', 'successes')}], "
+            f":red[{wording.count(arrangement.failures, 'failure')}] (from Dice {choice.success_from:.2f})",
+            width="content",
+        )
         if arrangement.unscored:
-            missing = "Without this class" if choice.by_class and choice.class_index else "Without reference"
-            st.metric(missing, f"{arrangement.unscored:,}", width="content")
+            missing = "without this class" if choice.by_class and choice.class_index else "without reference"
+            st.markdown(f"{arrangement.unscored:,} {missing}", width="content")
+        if source.weights:
+            st.caption(wording.escaped(source.weights), width="content")
     if choice.score_remark and arrangement.mean_score is not None:
         st.caption(choice.score_remark)
     if table.has_rivalry:
@@ -273,6 +273,7 @@ def _counts(source: Source, table: ScoreTable, arrangement: Arrangement, choice:
             f"{wording.count(sum(nearer.values()), 'image')}, its labels on {nearer['label']:,}.",
             help="By Dice vs truth: the network's masks at the mask threshold, its pseudo-labels at 0.5.",
         )
+    audit_line(source.dataset_id, source.run_id)
 
 
 def _histogram(arrangement: Arrangement, choice: Choice) -> None:
@@ -340,10 +341,11 @@ def _choose_page(source: Source, arrangement: Arrangement, choice: Choice) -> in
     start = min(max(int(wish), 1), arrangement.pages) if wish.isdecimal() else 1
     # One key for each selection: page 3 of one means nothing in another.
     filters = (choice.show, choice.split, choice.sort, choice.search, choice.nearer, choice.class_index)
-    kept = ("gallery-page", source.run_id, *filters, arrangement.pages, *choice.spans.values())
-    key = "-".join(map(str, kept))
+    key = "-".join(map(str, ("gallery-page", source.run_id, *filters, arrangement.pages, *choice.spans.values())))
     with st.container(horizontal=True, vertical_alignment="center"):
+        words = st.empty()
         page = st.pagination(arrangement.pages, default=start, key=key)
+        words.caption(page_range(page, len(arrangement.rows)), width="content")
         _turn("Previous", "P", key, page - 1, page > 1)
         _turn("Next", "N", key, page + 1, page < arrangement.pages)
     if page == 1:

@@ -13,12 +13,11 @@ from dashboard.facts.jobs import JobView, job_view
 from db import jobs
 from db.columns import Base
 from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, PredictionSet, Run
-from engine.training.run_details import weights_note
+from engine.training.run_details import weights_note, weights_origin
 
-SAMPLE_NAME = "Sample scenes"
 RECENT = 5
 
-Step = Literal["images", "labels", "train", "results"]
+Step = Literal["images", "labels", "train", "results", "predict"]
 _WORK: dict[str, str] = {
     JobKind.IMPORT: "Importing images",
     JobKind.TRUTH: "Importing truth",
@@ -45,7 +44,7 @@ class Work:
 class RecentRun:
     """One recent run. `dice_against` names what the validation images' `best_dice` was measured against.
 
-    `weights` is a text such as "encoder weights: ImageNet" if the network was pretrained, else empty.
+    `weights` is a text such as "ImageNet weights" if the network was pretrained, else empty.
     """
 
     id: str
@@ -56,11 +55,16 @@ class RecentRun:
     weights: str
     dice_against: Literal["truth", "pseudo-label"]
     created_at: datetime
+    weights_origin: str = ""
+    """The file of these weights, for a tooltip."""
 
 
 @dataclass(frozen=True)
 class HomeView:
-    """Counts for each step, and the next step to take."""
+    """Counts for each step, of what people made, and the next step to take.
+
+    `predictions` are those of images that a network was not trained on, which people asked for.
+    """
 
     datasets: int
     images: int
@@ -69,7 +73,7 @@ class HomeView:
     labelled_images: int
     runs: int
     runs_with_model: int
-    prediction_sets: int
+    predictions: int
     next_step: Step
     work: tuple[Work, ...]
     recent: tuple[RecentRun, ...]
@@ -100,11 +104,19 @@ def home_view(session: Session, now: datetime, lost_after_s: float) -> HomeView:
         labelled_images=count(Label),
         runs=count(Run),
         runs_with_model=with_model,
-        prediction_sets=count(PredictionSet),
+        predictions=session.scalar(_asked_for) or 0,
         next_step=_next_step(images or 0, truth or 0, label_sets, with_model),
         work=_work(session, now, lost_after_s),
         recent=_recent(session, now, lost_after_s),
     )
+
+
+_asked_for = (
+    select(func.count())
+    .select_from(PredictionSet)
+    .join(Run, Run.id == PredictionSet.run_id)
+    .where(PredictionSet.dataset_id != Run.dataset_id)
+)
 
 
 def _next_step(images: int, truth: int, label_sets: int, with_model: int) -> Step:
@@ -168,6 +180,7 @@ def _recent(session: Session, now: datetime, lost_after_s: float) -> tuple[Recen
                 weights=weights_note(run.details),
                 dice_against="pseudo-label" if run.label_set_id else "truth",
                 created_at=run.created_at,
+                weights_origin=weights_origin(run.details),
             )
         )
     return tuple(recent)

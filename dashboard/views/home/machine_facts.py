@@ -20,6 +20,7 @@ from engine.core.machine import free_memory_bytes, total_memory_bytes
 from engine.core.settings import Settings
 
 MB = 1_000_000
+KIND_WORDS = {"labels": "masks", "uploads": "files uploaded but not imported (deleted after a week)"}
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,19 @@ class Machine:
         return ""
 
     @property
+    def work(self) -> str:
+        """What its workers do: "idle" when there is nothing to do."""
+        parts = [f"{self.running} running"] if self.running else []
+        parts += [f"{self.waiting:,} waiting"] if self.waiting else []
+        return ", ".join(parts) or "idle"
+
+    @property
     def used(self) -> str:
         """The disk space that Maskloom uses, by kind, largest first."""
         if self.use is None:
             return "The disk space that Maskloom uses is being computed."
         kinds = sorted(self.use.by_kind.items(), key=lambda item: item[1], reverse=True)
-        parts = ", ".join(f"{kind} {wording.size(count)}" for kind, count in kinds)
+        parts = ", ".join(f"{KIND_WORDS.get(kind, kind)} {wording.size(count)}" for kind, count in kinds)
         return f"Maskloom uses {wording.size(self.use.total_bytes)}" + (f": {parts}." if parts else ".")
 
 

@@ -1,6 +1,8 @@
-"""Page: the steps from images to results with the next one, active jobs, recent runs, and the machine."""
+"""Page: the steps from images to predictions with the next one, active jobs, recent runs, and the machine."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import streamlit as st
 
@@ -8,11 +10,19 @@ from dashboard.access import rights
 from dashboard.facts.wording import ago, count, escaped, score, size
 from dashboard.server import resources
 from dashboard.ui import status
-from dashboard.views.home.facts import SAMPLE_NAME, HomeView, home_view
+from dashboard.ui.new_dataset import import_sample, new_dataset
+from dashboard.views.home.facts import HomeView, RecentRun, Step, home_view
 from dashboard.views.home.machine_facts import Machine, machine
-from db import names, submissions
 from db.columns import utc_now
-from db.models import Dataset
+
+STEPS: dict[Step, tuple[str, str, str]] = {
+    "images": ("Your photographs, or a zip of them.", "views/datasets/page.py", "Open Datasets"),
+    "labels": ("A method proposes masks.", "views/labels/page.py", "Make masks"),
+    "train": ("A U-Net learns from the masks.", "views/train/page.py", "Train"),
+    "results": ("See how good its masks are.", "views/gallery/page.py", "View results"),
+    "predict": ("Masks of new images.", "views/predict/page.py", "Predict"),
+}
+"""What each step is, the page for it, and the button that opens it."""
 
 POLL_S = 2.0
 MACHINE_POLL_S, DISK_USE_POLL_S = 10.0, 1.0
@@ -23,65 +33,44 @@ def read() -> HomeView:
         return home_view(session, utc_now(), resources.settings().lost_after_s)
 
 
-def import_sample() -> None:
-    with resources.database().writing() as session:
-        name = names.free_name(session, Dataset, SAMPLE_NAME)
-        dataset, job = submissions.submit_import(session, name, {"kind": "sample"})
-    resources.launcher().submit(job.id)
-    st.switch_page("views/datasets/page.py", query_params={"dataset": dataset.id})
-
-
 def start_here() -> None:
-    """Draw the first steps on an empty installation."""
+    """Draw the first step on an empty installation: images, or the sample set."""
     with st.container(border=True, key="start-here"):
-        st.markdown("### Start here")
-        st.markdown(
-            "Import a folder of images, with or without masks. Or try the **sample set** first: about 60 synthetic "
-            "scenes with truth masks, ready in seconds."
-        )
-        with st.container(horizontal=True):
-            if rights.button("Try the sample set", type="primary", icon=":material/auto_awesome:", key="home-sample"):
+        st.markdown("## Import your images")
+        new_dataset(sample=False)
+        with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
+            st.caption("No images at hand? 60 synthetic scenes with truth masks are ready in seconds.", width="content")
+            if rights.button("Try the sample set", icon=":material/auto_awesome:", key="home-sample"):
                 import_sample()
-            if st.button("Import my images", icon=":material/upload:", key="home-import"):
-                st.switch_page("views/datasets/page.py", query_params={})
 
 
-def step_card(
-    number: int, title: str, icon: str, state: str, what: str, page: str, link: str, *, is_next: bool
-) -> None:
-    with st.container(border=True, height="stretch", key=f"home-step-{number}"):
-        here = " :green-badge[Next]" if is_next else ""
-        st.markdown(f"#### {icon} {number}. {title}{here}")
-        st.markdown(what)
+def step_card(number: int, title: str, icon: str, state: str, step: Step, *, is_next: bool, empty: bool) -> None:
+    what, page, link = STEPS[step]
+    with st.container(border=True, height="stretch", key=f"home-step-{number}", gap="small"):
+        st.markdown(f"**{icon} {number}. {title}**  \n:small[{what}]")
+        if empty:
+            return
         with st.container(height="stretch", vertical_alignment="bottom", gap="xsmall"):
-            st.markdown(f"**{state}**")
+            st.markdown(state)
             if st.button(link, key=f"home-go-{number}", type="primary" if is_next else "secondary", width="stretch"):
                 st.switch_page(page, query_params={})
 
 
 def path(view: HomeView) -> None:
-    """Draw the four steps with their counts."""
+    """Draw the steps with their counts; the next one is the primary button."""
     images = f"{count(view.datasets, 'dataset')}, {count(view.images, 'image')}"
     labels = f"{count(view.label_sets, 'mask set')}, {count(view.labelled_images, 'mask')}"
-    trained = f"{count(view.runs, 'run')}, {count(view.runs_with_model, 'model')}"
-    results = count(view.prediction_sets, "set of predictions", "sets of predictions")
-    steps = [
-        ("images", "Images", ":material/photo_library:", images if view.datasets else "no images yet"),
-        ("labels", "Masks", ":material/auto_fix_high:", labels if view.label_sets else "no mask sets yet"),
-        ("train", "Train", ":material/model_training:", trained if view.runs else "no runs yet"),
-        ("results", "Results", ":material/grid_view:", results if view.prediction_sets else "no predictions yet"),
+    predictions = count(view.predictions, "prediction")
+    steps: list[tuple[Step, str, str, str]] = [
+        ("images", "Images", ":material/photo_library:", images if view.datasets else "none yet"),
+        ("labels", "Masks", ":material/auto_fix_high:", labels if view.label_sets else "none yet"),
+        ("train", "Train", ":material/model_training:", count(view.runs, "run") if view.runs else "none yet"),
+        ("results", "Results", ":material/grid_view:", count(view.runs_with_model, "trained network")),
+        ("predict", "Predict", ":material/image_search:", predictions if view.predictions else "none yet"),
     ]
-    words = {
-        "images": ("Import a folder, files or a zip.", "views/datasets/page.py", "Open Datasets"),
-        "labels": ("Let a method compute masks.", "views/labels/page.py", "Open Masks"),
-        "train": ("Train a U-Net on those masks.", "views/train/page.py", "Open Train"),
-        "results": ("View the masks, compare runs, predict.", "views/gallery/page.py", "Open Gallery"),
-    }
-    for number, (column, (step, title, icon, state)) in enumerate(zip(st.columns(4), steps, strict=True), start=1):
-        what, page, link = words[step]
+    for number, (column, (step, title, icon, state)) in enumerate(zip(st.columns(5), steps, strict=True), start=1):
         with column:
-            is_next = step == view.next_step and not view.empty
-            step_card(number, title, icon, state, what, page, link, is_next=is_next)
+            step_card(number, title, icon, state, step, is_next=step == view.next_step, empty=view.empty)
 
 
 def at_work(first: HomeView) -> None:
@@ -102,30 +91,35 @@ def at_work(first: HomeView) -> None:
             right.page_link(work.page, label="Open", icon=":material/arrow_forward:", query_params=work.query)
 
     if ids:
-        st.subheader("Active jobs")
+        st.markdown("## Active jobs")
         live()
 
 
 def recent_runs(view: HomeView) -> None:
     if not view.recent:
         return
-    st.subheader("Recent runs")
+    st.markdown("## Recent runs")
     now = utc_now()
-    for run in view.recent:
-        name, on, state, dice, when = st.columns([4, 3, 2, 3, 2], vertical_alignment="center")
-        name.page_link(
-            "views/runs/page.py",
-            label=escaped(run.name),
-            icon=":material/monitoring:",
-            query_params={"run": run.id},
-        )
-        on.markdown(f"on {escaped(run.dataset)}")
-        state.markdown(status.badge_text(run.status))
-        measured = "soft Dice vs truth" if run.dice_against == "truth" else "agreement with the pseudo-label"
-        note = escaped(f" · {run.weights}") if run.weights else ""
-        known = run.best_dice is not None
-        dice.markdown(f"**{score(run.best_dice)}** validation {measured}{note}" if known else "–")
-        when.caption(ago(run.created_at, now))
+    with st.container(gap="xxsmall"):
+        for run in view.recent:
+            draw_run(run, now)
+
+
+def draw_run(run: RecentRun, now: datetime) -> None:
+    name, score_place, when = st.columns([5, 7, 1.4], vertical_alignment="center")
+    badge = "" if run.status == "finished" else f" {status.badge_text(run.status)}"
+    name.page_link(
+        "views/runs/page.py",
+        label=f"**{escaped(run.name)}** :small[on {escaped(run.dataset)}]{badge}",
+        icon=":material/monitoring:",
+        query_params={"run": run.id},
+    )
+    measured = "soft Dice vs truth" if run.dice_against == "truth" else "agreement with the pseudo-label"
+    note = escaped(f" · {run.weights}") if run.weights else ""
+    known = run.best_dice is not None
+    words = f"**{score(run.best_dice)}** :small[validation {measured}{note}]" if known else "–"
+    score_place.markdown(words, help=escaped(run.weights_origin) or None)
+    when.caption(ago(run.created_at, now))
 
 
 def read_machine() -> Machine:
@@ -135,7 +129,7 @@ def read_machine() -> Machine:
 
 def machine_panel(first: Machine) -> None:
     """Draw disk, memory, queue and workers, and update them from time to time."""
-    st.subheader("This machine")
+    st.markdown("## This machine")
     st.fragment(draw_machine, run_every=DISK_USE_POLL_S if first.use is None else MACHINE_POLL_S)(first.use is None)
 
 
@@ -143,22 +137,20 @@ def draw_machine(was_computing: bool) -> None:
     now = read_machine()
     if was_computing and now.use is not None:
         st.rerun()  # with the longer interval
-    disk, memory, queue, workers = st.columns(4)
+    disk, memory, work = st.columns(3)
     disk.metric("Disk free", size(now.free_bytes), help=f"Of {size(now.disk_bytes)}. {now.used}")
     total = f"Of {size(now.memory_bytes)}. What a new job could use at the moment."
     memory.metric("Memory free", size(now.free_memory_bytes), help=total)
-    queue.metric("Jobs waiting", f"{now.waiting:,}", help="They start in order when a worker is free.")
-    workers.metric(
-        "Workers busy",
-        f"{now.running} of {now.most_workers}",
+    work.metric(
+        "Jobs",
+        now.work,
         help=f"At most {count(now.most_workers, 'job')} run at the same time (MAX_WORKERS), on "
-        f"{count(now.cores, 'processor core')}.",
+        f"{count(now.cores, 'processor core')}. Others wait and start in order.",
     )
     if now.lost:
         jobs = count(now.lost, "job has", "jobs have")
         st.warning(f"{jobs} lost the worker. Open the job and put it back in the queue.")
-    st.caption(now.used)
-    st.caption(now.versions)
+    st.caption(f"{now.used}  \n{now.versions}")
 
 
 view = read()
@@ -172,5 +164,4 @@ if view.empty:
 path(view)
 at_work(view)
 recent_runs(view)
-st.space("medium")
 machine_panel(now)

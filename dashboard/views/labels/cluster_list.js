@@ -15,6 +15,9 @@ class ClusterList {
     this.list = document.createElement("div");
     this.list.className = "clusters";
     root.append(this.choice, this.list);
+    const group = () => this.data?.group;
+    const leaving = [followTicks("picked", group, (number) => this.changed(number)), followTicks("lit", group, (number) => this.light(number))];
+    this.close = () => leaving.forEach((leave) => leave());
   }
 
   update(data, send) {
@@ -124,6 +127,11 @@ class ClusterList {
     const mark = document.createElement("span");
     mark.className = "mark";
     mark.textContent = row.proposed ? "★" : "";
+    const point = (number) => () => tellTicks("lit", this.data.group, number);
+    element.addEventListener("pointerenter", point(row.number));
+    element.addEventListener("pointerleave", point(null));
+    tick.addEventListener("focus", point(row.number));
+    tick.addEventListener("blur", point(null));
     element.append(tick, number, swatch(row.colour), ...(row.share === null ? [] : [patches]), words, mark);
     return element;
   }
@@ -134,7 +142,18 @@ class ClusterList {
     else this.ticks.set(number, this.chosen);
     this.sent = [...this.ticks];
     this.draw();
+    tellTicks("ticks", this.data.group, this.sent);
     this.send(this.sent);
+  }
+
+  // Mark the row of the cluster pointed at, and bring it into sight in the list alone.
+  light(number) {
+    for (const [other, { element }] of this.rows) element.classList.toggle("lit", other === number);
+    const row = this.rows.get(number)?.element;
+    if (!row || row.matches(":hover, :focus-within")) return;
+    const [place, seen] = [row.getBoundingClientRect(), this.list.getBoundingClientRect()];
+    if (place.top < seen.top) this.list.scrollTop -= seen.top - place.top;
+    else if (place.bottom > seen.bottom) this.list.scrollTop += place.bottom - seen.bottom;
   }
 }
 

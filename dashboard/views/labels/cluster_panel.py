@@ -10,7 +10,9 @@ import streamlit as st
 from dashboard.ui.web import component
 from dashboard.views.labels.cluster_facts import ClassChoice, Cluster, ticked_share
 
-_render = component("cluster_list", "views/labels/cluster_list.js", style="views/labels/cluster_list.css")
+_render = component(
+    "cluster_list", "ui/tick_news.js", "views/labels/cluster_list.js", style="views/labels/cluster_list.css"
+)
 
 _CLUSTERS = (
     "Similar surfaces were grouped over the whole dataset: a cluster is the same kind of surface in every image. "
@@ -24,6 +26,7 @@ def cluster_panel(
     clusters: Sequence[Cluster],
     *,
     key: str,
+    group: str,
     clustering: str,
     classes: ClassChoice,
     tick: Callable[[dict[int, int]], None],
@@ -33,6 +36,7 @@ def cluster_panel(
     """Draw the clusters, or the regions of each image, which have no share.
 
     Args:
+        group: the name of `mask_grid.Ticks`, with whose images the list is connected.
         clustering: the key of their numbering; ticks that arrive after it changed are ignored.
         tick: called with {ticked number: class} after each tick, before the page is redrawn.
         propose: called to reset the ticks to the proposal, or to the rule that chooses among regions.
@@ -50,9 +54,14 @@ def cluster_panel(
         f"**Which {'regions' if regions else 'clusters'} are foreground?**",
         help=(_REGIONS if regions else _CLUSTERS) + _CLASSES,
     )
-    if regions and follows_proposal:
-        st.caption("The rule above chooses, until you tick some.")
-    data = {"rows": [asdict(each) for each in clusters], "clustering": clustering, "classes": asdict(classes)}
+    hint = "Tick here, or click into an image. A click on an image's name opens it."
+    st.caption(f"The rule chooses until you tick some. {hint}" if regions and follows_proposal else hint)
+    data = {
+        "rows": [asdict(each) for each in clusters],
+        "clustering": clustering,
+        "classes": asdict(classes),
+        "group": group,
+    }
     _render(key=key, data=data, on_ticks_change=changed)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.facts import urls
+from dashboard.facts.labelling_time import MaskTime, labelling_seconds, seconds_per_image
 from dashboard.server.previews import Preview, Source
 from db import corrections, datasets
 from db.models import Dataset, Image
@@ -32,10 +33,6 @@ HOW_STROKES_WORK = "Draw a stroke on what is meant and one on the background: th
 
 PER_PAGE = 48
 PROBE_RANGE = (6, 12)
-PER_IMAGE_OVERHEAD_S = 0.02
-"""Reading a 400 px image and writing its mask and its row, in addition to the method itself."""
-SIZE_EXPONENT = 1.2
-"""How time grows with the side of an image. From 256 to 400 px our methods take 1.2 to 2.3 times as long, this 1.7."""
 
 
 @dataclass(frozen=True)
@@ -240,12 +237,11 @@ def outcome(
     image_dice = tuple(None if counts is None else float(metrics.dice_curve(counts)[at]) for counts in curves)
     image_iou = [float(metrics.iou_curve(counts)[at]) for counts in curves if counts is not None]
     image_quality = tuple(None if preview.quality is None else preview.quality.score for preview in previews)
-    seconds = [
-        preview.seconds * _slowdown(image, params, limit_px)
+    times = [
+        _time(image, preview, params, limit_px)
         for image, preview in zip(place.probe, previews, strict=True)
         if not preview.error
     ]
-    per_image_s = _mean(seconds)
     failed = zip(place.probe, previews, strict=True)
     return Outcome(
         dice=_mean([value for value in image_dice if value is not None]),
@@ -255,8 +251,8 @@ def outcome(
         quality=_mean([merit(preview.quality) for preview in previews if preview.quality is not None]),
         image_quality=image_quality,
         unclear=tuple(preview.quality is not None and not preview.quality.clear for preview in previews),
-        seconds_per_image=per_image_s,
-        whole_dataset_s=None if per_image_s is None else (per_image_s + PER_IMAGE_OVERHEAD_S) * place.images / cores,
+        seconds_per_image=seconds_per_image(times),
+        whole_dataset_s=labelling_seconds(times, place.images, cores),
         errors=tuple(f"{image.name}: {preview.error}" for image, preview in failed if preview.error),
         class_dice=_class_dice(previews, at) if recipe_classes(place, params).of_truth else (),
     )
@@ -283,10 +279,10 @@ def probe_problem(count: int, images: int) -> str:
     return f"Choose {wanted} test images. {count} {'is' if count == 1 else 'are'} ticked."
 
 
-def _slowdown(image: ProbeImage, params: LabelParams, limit_px: int | None) -> float:
-    """Return how many times longer the recipe's own size takes than the size of the preview."""
+def _time(image: ProbeImage, preview: Preview, params: LabelParams, limit_px: int | None) -> MaskTime:
     full_px = min(params.longest_side_px, max(image.width_px, image.height_px))
-    return 1.0 if limit_px is None or full_px <= limit_px else (full_px / limit_px) ** SIZE_EXPONENT
+    drawn_px = full_px if limit_px is None else min(full_px, limit_px)
+    return MaskTime(preview.seconds, preview.judged_s, drawn_px, full_px, image.width_px * image.height_px)
 
 
 def _mean(values: Sequence[float]) -> float | None:

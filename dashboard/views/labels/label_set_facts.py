@@ -45,6 +45,11 @@ class LabelSetCard:
     classes: MaskClasses
     imported: bool = False
 
+    @property
+    def can_train(self) -> bool:
+        """Whether there are masks, and none is being computed."""
+        return self.images > 0 and not (self.job is not None and self.job.at_work)
+
 
 def label_set_cards(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> tuple[LabelSetCard, ...]:
     """Return the mask sets of a dataset, newest first."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal
 
 import streamlit as st
 
@@ -21,46 +22,54 @@ from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
 from db import recipes
 from db.columns import utc_now
+from db.names import NameTaken
 
 ADDRESS = "labels"
 
 
-def stored_label_sets(
-    place: Workplace, load: Callable[[str, Recipe], None], threshold: float
-) -> tuple[LabelSetCard, ...]:
-    """Draw the list and return it.
+def label_sets(place: Workplace) -> tuple[LabelSetCard, ...]:
+    """Return the mask sets of a dataset, newest first."""
+    with resources.database().reading() as session:
+        return facts.label_set_cards(session, place.dataset_id, utc_now(), resources.settings().lost_after_s)
+
+
+def opened_label_set(place: Workplace) -> LabelSetCard | None:
+    """Return the mask set that the URL names, if it is one of this dataset."""
+    opened = st.query_params.get(ADDRESS)
+    return next((card for card in label_sets(place) if card.id == opened), None) if opened else None
+
+
+def list_label_sets(
+    place: Workplace, cards: Sequence[LabelSetCard], load: Callable[[str, Recipe], None], threshold: float
+) -> None:
+    """Draw the mask sets of a dataset.
 
     Args:
         load: the callback `load("a", recipe)` that puts a recipe into the sliders.
         threshold: the mask threshold of downloads.
     """
-    cards = _read_cards(place.dataset_id)
-    st.subheader(f"Mask sets of {escaped(place.name)}", divider="gray")
+    st.header(f"Mask sets of {escaped(place.name)}", divider="gray")
     if not cards:
         st.caption("None yet. *Make masks for all images* above computes one; then a network can be trained on it.")
     for card in cards:
-        _draw_card(place, card, load, threshold)
-    return cards
+        draw_card(place, card, load, threshold)
 
 
-def _read_cards(dataset_id: str) -> tuple[LabelSetCard, ...]:
-    with resources.database().reading() as session:
-        return facts.label_set_cards(session, dataset_id, utc_now(), resources.settings().lost_after_s)
-
-
-def _draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe], None], threshold: float) -> None:
+def draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe], None], threshold: float) -> None:
+    """Draw a mask set with its actions, and the progress of its job."""
     opened = st.query_params.get(ADDRESS) == card.id
-    with st.container(border=True, key=f"set-{card.id}"):
-        words, buttons = st.columns([3, 2], vertical_alignment="center")
-        with words:
-            badge = "" if card.job is None or card.job.status == "finished" else badge_text(card.job.status)
+    with st.container(border=not opened, key=f"set-{card.id}"):
+        badge = "" if card.job is None or card.job.status == "finished" else badge_text(card.job.status)
+        if opened:
+            st.header(f"Masks of {escaped(card.name)} {badge}")
+        else:
             st.markdown(f"**{escaped(card.name)}** {badge}")
-            st.caption(_facts(place, card))
-            if card.choice is not None:
-                chosen = f"Chosen automatically: **{escaped(card.choice.title)}**."
-                st.caption(f":material/auto_awesome: {chosen} {escaped(card.choice.sentence)}")
-        with buttons, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        with st.container(horizontal=True, gap="small"):
             _buttons(place, card, opened, load, threshold)
+        st.caption(_facts(place, card))
+        if card.choice is not None:
+            chosen = f"Chosen automatically: **{escaped(card.choice.title)}**."
+            st.caption(f":material/auto_awesome: {chosen}", help=escaped(card.choice.details) or None)
         job_panel(
             partial(_read_job, card.id),
             key=f"label-job-{card.id}",
@@ -84,7 +93,7 @@ def _facts(place: Workplace, card: LabelSetCard) -> str:
     if card.area is not None:
         words.append(f"foreground {card.area:.0%} of the area")
     if card.unclear:
-        words.append(f"{card.unclear:,} without clear foreground")
+        words.append(f"{card.unclear:,} with no clear object")
     if card.dropped:
         words.append(f"**{card.dropped:,} dropped**: not trained on")
     if card.runs:
@@ -95,31 +104,70 @@ def _facts(place: Workplace, card: LabelSetCard) -> str:
 def _buttons(
     place: Workplace, card: LabelSetCard, opened: bool, load: Callable[[str, Recipe], None], threshold: float
 ) -> None:
-    if st.button(
-        "Close" if opened else "Browse", icon=":material/grid_view:", key=f"browse-{card.id}", disabled=not card.images
-    ):
-        if opened:
-            del st.query_params[ADDRESS]
-        else:
-            st.query_params[ADDRESS] = card.id
-        st.session_state["masks-page"] = 1
-        st.rerun()
+    st.button(
+        "Back to recipes" if opened else "View",
+        icon=":material/arrow_back:" if opened else ":material/grid_view:",
+        key=f"browse-{card.id}",
+        on_click=_open,
+        args=(None if opened else card.id,),
+    )
+    if card.can_train:
+        to_train(place, card, "primary" if opened else "secondary")
     if card.recipe is not None:
         st.button(
-            "Edit this recipe", icon=":material/tune:", key=f"load-{card.id}", on_click=load, args=("a", card.recipe)
+            "Edit this recipe",
+            icon=":material/tune:",
+            key=f"load-{card.id}",
+            on_click=_edit,
+            args=(load, card.recipe),
         )
-    at_work = card.job is not None and card.job.at_work
-    if card.images and not at_work and st.button("Train on it", icon=":material/model_training:", key=f"to-{card.id}"):
-        st.switch_page("views/train/page.py", query_params={"dataset": place.dataset_id, "labels": card.id})
-    if card.images and not at_work:
+    if card.can_train:
         downloads(label_set_id=card.id, masks=card.images, threshold=threshold)
+    if rights.button("", icon=":material/edit:", key=f"rename-{card.id}", help="Rename this mask set."):
+        _rename(card)
     if rights.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this mask set."):
         _confirm_deletion(card)
+
+
+def to_train(
+    place: Workplace, card: LabelSetCard, kind: Literal["primary", "secondary"], label: str = "Train on it"
+) -> None:
+    """Draw a button to the page Train with a mask set."""
+    words = f"Train a network on the mask set {escaped(card.name)}."
+    if st.button(label, icon=":material/model_training:", type=kind, key=f"{label}-{card.id}", help=words):
+        st.switch_page("views/train/page.py", query_params={"dataset": place.dataset_id, "labels": card.id})
+
+
+def _open(label_set_id: str | None) -> None:
+    if label_set_id is None:
+        st.query_params.pop(ADDRESS, None)
+    else:
+        st.query_params[ADDRESS] = label_set_id
+    st.session_state["masks-page"] = 1
+
+
+def _edit(load: Callable[[str, Recipe], None], recipe: Recipe) -> None:
+    _open(None)
+    load("a", recipe)
 
 
 def _read_job(label_set_id: str) -> JobView | None:
     with resources.database().reading() as session:
         return facts.job_of(session, label_set_id, utc_now(), resources.settings().lost_after_s)
+
+
+@st.dialog("Rename this mask set", icon=":material/edit:")
+def _rename(card: LabelSetCard) -> None:
+    name = st.text_input("Name of the mask set", card.name, max_chars=200, key="labels-new-name")
+    if not st.button("Rename", type="primary", key="labels-rename"):
+        return
+    try:
+        with resources.database().writing() as session:
+            recipes.rename(session, card.id, name)
+    except NameTaken as error:
+        st.error(escaped(str(error)), icon=":material/error:")
+        return
+    st.rerun()
 
 
 @st.dialog("Delete this mask set?", icon=":material/delete:")

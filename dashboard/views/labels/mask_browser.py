@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.access import rights
 from dashboard.facts import urls
@@ -17,47 +17,46 @@ from dashboard.ui.audit_line import audit_line
 from dashboard.ui.correct_next import correct_next, place_of
 from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.paging import page_range
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.step_buttons import step_buttons
 from dashboard.ui.trust_chart import trust_chart
 from dashboard.ui.viewer import Brush, Pane, viewer
+from dashboard.ui.viewer_dialog import toolbar, viewer_dialog
 from dashboard.views.labels import mask_facts as facts
 from dashboard.views.labels.facts import Workplace, truth_maps
 from dashboard.views.labels.label_set_facts import LabelSetCard
-from dashboard.views.labels.label_sets import ADDRESS
 from dashboard.views.labels.mask_facts import SHOWS, DropRule, Mask, MaskPage
 from dashboard.views.labels.recipe_column import Settings
 from db import recipes
+from db.actors import Role
 from db.correction_queue import Masks
 
-Click = Literal["opens the mask", "drops or keeps it"]
-CLICKS: tuple[Click, ...] = ("opens the mask", "drops or keeps it")
 OPENED, QUEUE = "mask-opened", "mask-queue"
-RULES = ("The worst", "Below a plausibility", "No clear foreground")
-
-
-def browse_masks(place: Workplace, cards: Sequence[LabelSetCard], settings: Settings) -> None:
-    """Draw the masks of the mask set that the URL names, 48 per page."""
-    card = next((card for card in cards if card.id == st.query_params.get(ADDRESS)), None)
-    if card is not None and card.images:
-        _browser(place, card, settings)
+ERRORS_HELP = "Shows beside the mask what it misses and what it adds, against truth."
+RULES = ("The worst", "Below a plausibility", "No clear object")
 
 
 @st.fragment
-def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
-    st.subheader(f"Masks of {escaped(card.name)}", divider="gray")
-    audit_line(place.dataset_id, card.id)
-    if card.quality is not None:
-        left, right = st.columns([3, 2], gap="large") if card.dice is not None else (st.container(), None)
-        with left:
-            _drop_panel(card)
-        if right is not None:
-            with right:
+def browse_masks(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
+    """Draw the masks of a mask set, 48 per page, and above them what sorts out and corrects bad ones."""
+    opened = None
+    drops = False
+    bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    page = _choose_page(card, bar)
+    with bar:
+        if card.quality is not None and rights.may(Role.EDITOR):
+            with st.popover("Exclude bad masks", icon=":material/remove_selection:"):
+                _drop_panel(card)
+                drops = st.toggle("A click on a mask drops or keeps it", key="masks-click", persist_state="session")
+        if card.quality is not None and card.dice is not None:
+            with st.popover("Plausibility vs truth", icon=":material/scatter_plot:"):
                 opened = _quality_trust(card.id)
-            if opened:
-                _open(place, card, opened, settings)
-    page, click = _choose_page(card)
-    if wanted := correct_next(place.dataset_id, Masks(card.id), f"correct-next-{card.id}"):
+        wanted = correct_next(place.dataset_id, Masks(card.id), f"correct-next-{card.id}")
+    audit_line(place.dataset_id, card.id)
+    if opened:
+        _open(place, card, opened, settings)
+    if wanted:
         st.session_state.update({OPENED: wanted, QUEUE: card.id, "mask-correct": True})
     if st.session_state.get(QUEUE) == card.id:  # whatever reruns the page, until the dialog is closed
         _mask_dialog(place, card, settings)
@@ -73,6 +72,8 @@ def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
         opacity=settings.opacity,
         aspect=place.aspect,
         class_colours=card.classes.colours,
+        mask_colour=settings.look.colour,
+        dims=settings.look.dims,
         key=f"masks-{card.id}",
     )
     of = " of foreground" if card.classes.names else ""
@@ -80,7 +81,7 @@ def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
         "Plausibility is computed from image and mask alone."
         + (f" Dice{of} is against truth at threshold 0.5." if card.dice is not None else " There is no truth here.")
     )
-    if clicked and click == "opens the mask":
+    if clicked and not drops:
         _open(place, card, clicked, settings)
     elif clicked:
         mask = next(mask for mask in page.masks if mask.image_id == clicked)
@@ -89,18 +90,16 @@ def _browser(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
 
 def _drop_panel(card: LabelSetCard) -> None:
     st.markdown(
-        f"**Exclude bad masks from training.** {card.images - card.dropped:,} of {count(card.images, 'image')} are "
+        f"{card.images - card.dropped:,} of {count(card.images, 'image')} are "
         "kept. Dropped images are not trained on; their masks stay here."
     )
-    if rights.only_looking("Dropping"):
-        return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         rule = _choose_rule()
         with resources.database().reading() as session:
             drop = facts.would_drop(session, card.id, rule)
         label = f"Drop {count(len(drop.image_ids), 'image')}"
         icon = ":material/remove_selection:"
-        if st.button(label, icon=icon, type="primary", key="drop-go", disabled=not drop.image_ids):
+        if st.button(label, icon=icon, key="drop-go", disabled=not drop.image_ids):
             st.session_state["drop-last"] = card.id, drop.image_ids
             _set_dropped(card, drop.image_ids, True)
     st.caption(f"That leaves {count(drop.stay, 'image')} to train on.")
@@ -133,35 +132,33 @@ def _choose_rule() -> DropRule:
 def _quality_trust(label_set_id: str) -> str | None:
     with resources.database().reading() as session:
         trust = facts.quality_trust(session, label_set_id)
-    st.markdown("**Can the plausibility be trusted here?**")
     st.caption(trust.sentence)
     if trust.spearman is None:
         return None
     return trust_chart(trust, key=f"trust-{label_set_id}", title="Mask plausibility")
 
 
-def _choose_page(card: LabelSetCard) -> tuple[MaskPage, Click]:
+def _choose_page(card: LabelSetCard, bar: DeltaGenerator) -> MaskPage:
     orders = facts.orders(card.quality is not None, card.dice is not None)
     key = f"masks-order-{card.id}"
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with bar:
         order = st.selectbox("Order", orders, format_func=_capital, key=key, width=250)
         show = st.segmented_control(
             "Show", SHOWS, default="all", required=True, format_func=_capital, key=f"masks-show-{card.id}"
         )
-        click = st.segmented_control(
-            "A click", CLICKS, default=CLICKS[0], required=True, key="masks-click", persist_state="session"
-        )
-        pages_place = st.container(width="content")
+        pages_place = st.empty()
     with resources.database().reading() as session:
         wanted = st.session_state.get("masks-page", 1)
         page = facts.mask_page(session, card.id, wanted, order, show)
         if page.pages > 1:
             st.session_state["masks-page"] = page.page
-            with pages_place:
+            with pages_place.container(horizontal=True, vertical_alignment="center"):
+                words = st.empty()  # before the numbers, although it follows from them
                 number = st.pagination(page.pages, key="masks-page")
             if number != page.page:
                 page = facts.mask_page(session, card.id, number, order, show)
-    return page, click
+            words.caption(page_range(page.page, page.total, "mask", facts.PER_PAGE), width="content")
+    return page
 
 
 def _tile(place: Workplace, card: LabelSetCard, mask: Mask, mode: Mode) -> Tile:
@@ -176,7 +173,8 @@ def _tile(place: Workplace, card: LabelSetCard, mask: Mask, mode: Mode) -> Tile:
         mask=urls.label(card.id, mask.image_id, 192),
         reference=reference,
         subtitle=" · ".join(scores),
-        badge="dropped" if mask.dropped else "no clear foreground" if mask.unclear else "",
+        badge="dropped" if mask.dropped else "no clear object" if mask.unclear else "",
+        left_out=mask.dropped,
         tone="bad" if mask.dropped else "neutral",
         classes=urls.label_classes(card.id, mask.image_id, 192) if by_class else None,
         reference_classes=numbers,
@@ -188,7 +186,7 @@ def _open(place: Workplace, card: LabelSetCard, image_id: str, settings: Setting
     _mask_dialog(place, card, settings)
 
 
-@st.dialog("Mask", width="large", on_dismiss=lambda: st.session_state.pop(QUEUE, None))
+@viewer_dialog("Mask", on_dismiss=lambda: st.session_state.pop(QUEUE, None))
 def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> None:
     order, show = (st.session_state[f"masks-{choice}-{card.id}"] for choice in ("order", "show"))
     with resources.database().reading() as session:
@@ -203,7 +201,7 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
     if mask.quality is not None:
         words.append(f"mask plausibility {mask.quality:.3f}")
     if mask.unclear:
-        words.append("no clear foreground")
+        words.append("no clear object")
     queued = place_of(place.dataset_id, Masks(card.id), mask.image_id) if QUEUE in st.session_state else None
     if queued is not None:
         before, after = queued.before, queued.after
@@ -211,26 +209,31 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
     image, label = urls.image(place.dataset_id, mask.image_id), urls.label(card.id, mask.image_id)
     names = card.classes.names
     classes = urls.label_classes(card.id, mask.image_id) if names else None
-    panes = [Pane("Image", image), Pane("Pseudo-label", image, mask=label, classes=classes, class_names=names)]
+    panes = [Pane("Mask", image, mask=label, classes=classes, class_names=names)]
     if mask.has_truth:
         truth, numbers = truth_maps(place, mask.image_id, True, None, card.classes)
         own = classes if card.classes.of_truth else None
         panes += [Pane("Errors vs truth", image, label, truth, "errors", None, "", own, numbers, names)]
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with toolbar():
         step_buttons(OPENED, before, after)
         correct = correct_switch("mask-correct", in_url=False)
+        beside = len(panes) > 1 and st.toggle("Errors", key="mask-errors", persist_state="session", help=ERRORS_HELP)
         title, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
         if rights.button(title, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
             _set_dropped(card, [mask.image_id], not mask.dropped)
-    st.caption(" · ".join(words))
+        st.caption(" · ".join(words), width="content")
     if names and not correct:
         class_legend(names, colours=card.classes.colours)
     begin = queued.suggestion.place if queued and queued.suggestion else None
     brush = Brush(place.dataset_id, mask.image_id, drawn, card.id, place=begin)
     viewer(
-        panes[1:2] if correct else panes,
+        panes if beside and not correct else panes[:1],
         threshold=settings.threshold,
         opacity=settings.opacity,
+        mask_colour=settings.look.colour,
+        dims=settings.look.dims,
+        height_px=None,
+        moves_threshold=True,
         brush=brush if correct else None,
         class_colours=card.classes.colours,
         key=f"look-{card.id}",

@@ -27,7 +27,7 @@ QUALITY_ORDERS: tuple[Order, ...] = ("lowest plausibility first", "highest plaus
 TRUTH_ORDERS: tuple[Order, ...] = ("lowest Dice vs truth first", "highest Dice vs truth first")
 OTHER_ORDERS: tuple[Order, ...] = ("dataset order", "largest area first", "smallest area first")
 
-Show = Literal["all", "kept", "dropped", "no clear foreground"]
+Show = Literal["all", "kept", "dropped", "no clear object"]
 
 _COLUMNS: dict[Order, list[Any]] = {
     "lowest plausibility first": [Label.quality.is_(None), Label.quality],
@@ -42,7 +42,7 @@ _FILTERS: dict[Show, list[ColumnElement[bool]]] = {
     "all": [],
     "kept": [Label.dropped.is_(False)],
     "dropped": [Label.dropped.is_(True)],
-    "no clear foreground": [Label.unclear.is_(True)],
+    "no clear object": [Label.unclear.is_(True)],
 }
 SHOWS: tuple[Show, ...] = tuple(_FILTERS)
 

@@ -1,17 +1,20 @@
-"""Page: tune up to three recipes side by side on a few images, and label the dataset with the best."""
+"""Page: tune up to three recipes side by side on a few images, make masks of all images with one, and view them.
+
+A mask set that the URL names takes the place of the recipes.
+"""
 
 import streamlit as st
 
 from dashboard.access import rights
 from dashboard.server import resources
-from dashboard.server.previews import PREVIEW_PX
 from dashboard.ui.mask_grid import MODES
+from dashboard.ui.overlay_choice import overlay_choice
+from dashboard.ui.pretrained import pretrained_state
 from dashboard.ui.status import empty_state
 from dashboard.views.labels import facts as labels
-from dashboard.views.labels.backbone_block import backbone_block
 from dashboard.views.labels.bench import bench
 from dashboard.views.labels.facts import Workplace
-from dashboard.views.labels.label_sets import ADDRESS, stored_label_sets
+from dashboard.views.labels.label_sets import ADDRESS, draw_card, label_sets, list_label_sets, opened_label_set
 from dashboard.views.labels.mask_browser import browse_masks
 from dashboard.views.labels.probe_picker import open_probe_picker
 from dashboard.views.labels.recipe_column import Settings
@@ -48,58 +51,61 @@ def _close_masks() -> None:
     st.query_params.pop(ADDRESS, None)
 
 
-def view_settings(place: Workplace) -> Settings:
-    """Draw the settings of all masks."""
+def display(place: Workplace) -> Settings:
+    """Draw the popover with everything about how masks are displayed."""
     truth = any(image.has_truth for image in place.probe)
     modes = [mode for mode in MODES if mode != "image" and (truth or mode != "errors")]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.popover("Display", icon=":material/visibility:"):
         mode = st.segmented_control(
             "Overlay", modes, required=True, default="fill", format_func=str.capitalize, key="labels-overlay",
             bind="query-params", persist_state="session",
         )  # fmt: skip
         threshold = st.slider(
-            "Mask threshold", 0.0, 1.0, 0.5, 0.01, key="labels-threshold", width=170,
+            "Mask threshold", 0.0, 1.0, 0.5, 0.01, key="labels-threshold",
             help="A pixel is foreground where its probability reaches this.",
             bind="query-params", persist_state="session",
         )  # fmt: skip
         opacity = st.slider(
-            "Opacity", 0.0, 1.0, 0.5, 0.05, key="labels-opacity", width=160,
-            bind="query-params", persist_state="session",
-        )  # fmt: skip
-        whole = st.toggle(
-            "Full size", key="labels-full",
-            help="Computes previews at the recipe's own longest side, exactly as *Make masks for all images* will.",
-            bind="query-params", persist_state="session",
-        )  # fmt: skip
-    if not whole:
-        st.caption(f"Previews are at most {PREVIEW_PX} px large; times are for full size.")
-    return Settings(mode, threshold, opacity, None if whole else PREVIEW_PX)
+            "Opacity", 0.0, 1.0, 0.5, 0.05, key="labels-opacity", bind="query-params", persist_state="session"
+        )
+        look = overlay_choice(place.dataset_id)
+    return Settings(mode, threshold, opacity, look)
+
+
+def show_recipes(place: Workplace, settings: Settings) -> None:
+    """Draw the bench, the mask sets and the saved recipes."""
+    slots = open_slots()
+    # The bench is first on the page and drawn last: nothing else waits for it.
+    st.session_state[STROKES_SHOWN] = uses_strokes(slots)
+    if uses_strokes(slots):
+        pretrained_state("Without pretrained weights strokes learn colour and texture only, and need more of them.")
+    bench_place = st.container()
+    cards = label_sets(place)
+    list_label_sets(place, cards, load_recipe, settings.threshold)
+    saved_recipes(slots, load_saved)
+    with bench_place:
+        bench(place, settings, next((card for card in cards if card.can_train), None))
 
 
 st.title("Masks")
-st.caption("Set up how masks are computed automatically: check a few images, then label the whole dataset.")
-heading = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+heading = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
 with heading:
     dataset_id = choose_dataset()
 with resources.database().reading() as session:
     current = labels.workplace(session, dataset_id)
+opened = opened_label_set(current)
 with heading:
-    if rights.button(
+    if opened is None and rights.button(
         f"Test images ({len(current.probe)})",
         icon=":material/checklist:",
         help="Choose the images on which recipes are tried.",
         key="labels-probe",
     ):
         open_probe_picker(current)
-shown = view_settings(current)
-slots = open_slots()
-# The bench is first on the page and drawn last: nothing else waits for it.
-st.session_state[STROKES_SHOWN] = uses_strokes(slots)
-if uses_strokes(slots):
-    backbone_block()
-bench_place = st.container()
-cards = stored_label_sets(current, load_recipe, shown.threshold)
-browse_masks(current, cards, shown)
-saved_recipes(slots, load_saved)
-with bench_place:
-    bench(current, shown)
+    shown = display(current)
+if opened is None:
+    show_recipes(current, shown)
+else:
+    draw_card(current, opened, load_recipe, shown.threshold)
+    if opened.images:
+        browse_masks(current, opened, shown)

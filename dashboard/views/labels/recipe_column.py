@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import streamlit as st
@@ -17,17 +17,19 @@ from dashboard.facts.auto_choice import AutoChoice, auto_choice
 from dashboard.facts.recipes import Recipe
 from dashboard.facts.wording import count, duration, escaped, score, time_left
 from dashboard.server import resources
-from dashboard.server.previews import Preview, Source
-from dashboard.ui.form import params_form
-from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.server.previews import Fitted, Preview, Source
+from dashboard.ui.form import Form, params_form
+from dashboard.ui.mask_grid import Mode, Ticks, Tile, mask_grid
+from dashboard.ui.overlay_choice import OverlayLook
 from dashboard.ui.pictures import class_legend
 from dashboard.views.labels import cluster_facts as clusters
 from dashboard.views.labels import facts as labels
 from dashboard.views.labels.cluster_panel import cluster_panel
-from dashboard.views.labels.facts import SEED, Outcome, ProbeImage, Workplace
-from dashboard.views.labels.recipe_slots import load_recipe, note_on, remember, set_ticks, with_ticks
+from dashboard.views.labels.facts import SEED, MaskClasses, Outcome, ProbeImage, Workplace
+from dashboard.views.labels.recipe_slots import note_on, open_beside, remember, set_ticks, with_ticks
 from db.actors import Role
-from engine.labelling.base import find_method, methods
+from engine.labelling.base import DEFAULT_METHOD, LabelParams, find_method, methods
+from engine.labelling.ticks import read_ticks
 
 PATIENCE_S = 0.4
 
@@ -37,12 +39,21 @@ State = dict[str, Any] | None
 
 @dataclass(frozen=True)
 class Settings:
-    """How masks are displayed. `limit_px` is the longest side of previews, None for the recipe's own."""
+    """How masks are displayed."""
 
     mode: Mode
     threshold: float
     opacity: float
-    limit_px: int | None
+    look: OverlayLook
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A recipe with the tiles of its masks by image id; `classes` are those that the masks tell apart."""
+
+    recipe: Recipe
+    tiles: Mapping[str, Tile] = field(default_factory=dict)
+    classes: MaskClasses = field(default_factory=MaskClasses)
 
 
 def choose_method(slot: str) -> str:
@@ -51,25 +62,29 @@ def choose_method(slot: str) -> str:
     return st.selectbox(
         "Method",
         recipes.method_order(),
-        format_func=lambda name: known[name].title,
+        format_func=lambda name: "Automatic" if name == DEFAULT_METHOD else known[name].title,
         key=f"labels-{slot}-method",
         persist_state="session",
     )
 
 
 def recipe_sliders(slot: str, name: str, place: Workplace, columns: int | Literal["wrap"]) -> Recipe | None:
-    """Draw the sliders of a slot's method; return the recipe, or None where a value is invalid."""
-    ticks = clusters.takes_ticks(name)
-    form = params_form(
-        find_method(name).params,
-        key=f"labels-{slot}-{name}",
-        start=st.session_state.get(f"labels-{slot}-{name}-start"),
-        columns=columns,
-        leave_out=(recipes.TICKED,) if ticks else (),
-    )
-    if form.params is None:
+    """Draw the sliders of a slot's method, most of them folded; return the recipe, or None where a value is invalid."""
+    params, ticks = find_method(name).params, clusters.takes_ticks(name)
+    main = recipes.main_parameters(name)
+    others = [each for each in params.model_fields if each not in (*main, recipes.TICKED)]
+
+    def form(*without: str) -> Form[LabelParams]:
+        key = f"labels-{slot}-{name}"
+        start = st.session_state.get(f"{key}-start")
+        return params_form(params, key=key, start=start, columns=columns, leave_out=without)
+
+    shown = form(*others, *([recipes.TICKED] if ticks else []))
+    with st.expander("More settings", icon=":material/tune:"):
+        folded = form(*main, *([recipes.TICKED] if ticks else []))
+    if shown.params is None or folded.params is None:
         return None
-    recipe = Recipe(name, form.params)
+    recipe = Recipe(name, folded.params.model_copy(update={each: getattr(shown.params, each) for each in main}))
     if ticks:
         recipe = with_ticks(slot, recipe, place.dataset_id)
     note = note_on(slot, recipe)
@@ -79,14 +94,30 @@ def recipe_sliders(slot: str, name: str, place: Workplace, columns: int | Litera
     return recipe
 
 
-def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> State:
-    """Return the fitted state of a recipe's method.
+def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> Fitted:
+    """Return what a recipe's method has learned of the dataset by now; a draft where that takes long.
 
     Shows the progress, and the images without masks until it is done.
     """
     if find_method(recipe.method).fit is None:
-        return None
+        return Fitted(None)
     message, images = st.empty(), masks.empty()
+    if st.session_state.get(f"labels-{slot}-shows") != place.dataset_id:
+        with images:
+            show_images(place, f"{slot}-waiting", clickable=False)
+    try:
+        return _fitted(place, recipe, message)
+    finally:
+        message.empty()
+        images.empty()
+
+
+def fit_further(place: Workplace, recipe: Recipe, message: DeltaGenerator) -> None:
+    """Look at more images than those of the newest draft, or at all. A newer rerun ends it; what was seen is kept."""
+    _fitted(place, recipe, message, further=True)
+
+
+def _fitted(place: Workplace, recipe: Recipe, message: DeltaGenerator, further: bool = False) -> Fitted:
     started = time.monotonic()
     known: list[int] = []  # the number of images with a stored result, from the first call
 
@@ -101,24 +132,16 @@ def fit(place: Workplace, slot: str, recipe: Recipe, masks: DeltaGenerator) -> S
         text = f"Analysing the dataset: {done:,} of {count(total, 'image')}{left}"
         message.progress(done / max(total, 1), text=text)
 
-    sample = _sample(place, recipe.method)
-    if st.session_state.get(f"labels-{slot}-shows") != place.dataset_id:
-        with images:
-            show_images(place, f"{slot}-waiting", clickable=False)
-    try:
-        return resources.preview_pool().fit(
-            recipe.method, recipe.params, _sources(place, sample, truth=False), seed=SEED, while_waiting=show
-        )
-    finally:
-        message.empty()
-        images.empty()
+    sources = _sources(place, _sample(place, recipe.method), truth=False)
+    pool = resources.preview_pool()
+    return pool.draft(recipe.method, recipe.params, sources, seed=SEED, further=further, while_waiting=show)
 
 
 def show_images(place: Workplace, slot: str, clickable: bool = True) -> str | None:
     """Draw the test images without masks; return the one that was clicked."""
     tiles = [Tile(image.id, image.name, urls.image(place.dataset_id, image.id, 384)) for image in place.probe]
     selectable = clickable and rights.may(Role.EDITOR)
-    return mask_grid(tiles, key=f"labels-images-{slot}", aspect=place.aspect, tile_px=150, selectable=selectable)
+    return mask_grid(tiles, key=f"labels-images-{slot}", aspect=place.aspect, tile_px=200, selectable=selectable)
 
 
 def _sample(place: Workplace, method: str) -> tuple[ProbeImage, ...]:
@@ -137,11 +160,6 @@ def _sources(place: Workplace, images: Sequence[ProbeImage], truth: bool = True)
     return labels.sources(resources.artifacts(), place, images, truth)
 
 
-def limit_px(recipe: Recipe, settings: Settings) -> int | None:
-    """Return the longest side of a recipe's previews; features are computed once, at the size that the job needs."""
-    return None if find_method(recipe.method).caches_features else settings.limit_px
-
-
 def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: State) -> None:
     """Draw the result of a fit: clusters to tick, or the recipes that were tried; or the regions of each image."""
     choice = auto_choice(state)
@@ -158,6 +176,7 @@ def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: State) -> None
     cluster_panel(
         rows,
         key=f"labels-{slot}-clusters",
+        group=f"labels-{slot}",
         clustering=clusters.clustering_key(recipe, place.dataset_id),
         classes=clusters.class_choice(place.classes, recipe.params.classes),
         tick=lambda ticks: set_ticks(slot, clusters.ticks_or_proposal(ticks, state)),
@@ -168,8 +187,8 @@ def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: State) -> None
 
 def _ranking(choice: AutoChoice, slot: str) -> None:
     st.caption(
-        f"Tried on {count(choice.images, 'image')}, without truth. The estimated score of each recipe: "
-        "click one to edit it."
+        f"Tried on {count(choice.images, 'image')}, without truth. The estimated score of each recipe; a click opens "
+        "it beside this one."
     )
     with st.container(gap="xsmall"):
         for number, candidate in enumerate(choice.candidates):
@@ -183,17 +202,20 @@ def _ranking(choice: AutoChoice, slot: str) -> None:
                 type="tertiary",
                 disabled=recipe is None,
                 help=candidate.sentence + (f" Parameters: {changes}." if recipe else " This version does not have it."),
-                on_click=load_recipe,
+                on_click=open_beside,
                 args=(slot, recipe),
             )
 
 
 def draw_previews(
-    place: Workplace, recipe: Recipe, state: State, settings: Settings, message: DeltaGenerator, judged: bool
+    place: Workplace, recipe: Recipe, state: State, message: DeltaGenerator, *, limit_px: int | None, judged: bool
 ) -> list[Preview]:
     """Return the masks of the test images, with their quality if `judged`.
 
     A newer rerun ends the waiting: Streamlit checks for one at each message.
+
+    Args:
+        limit_px: the longest side of quick previews; None for the recipe's own, as the job will compute masks.
     """
     started, verb = time.monotonic(), "Scoring" if judged else "Computing"
 
@@ -207,7 +229,7 @@ def draw_previews(
         recipe.method,
         recipe.params,
         _sources(place, place.probe),
-        limit_px=limit_px(recipe, settings),
+        limit_px=limit_px,
         seed=SEED,
         state=state,
         judged=judged,
@@ -217,18 +239,25 @@ def draw_previews(
     return previews
 
 
-def show_outcome(place: Workplace, recipe: Recipe, previews: list[Preview], settings: Settings) -> Outcome:
-    """Draw a recipe's scores and cost, and return them. In narrow columns they wrap."""
+def outcome_of(
+    place: Workplace, recipe: Recipe, previews: list[Preview], settings: Settings, limit_px: int | None
+) -> Outcome:
+    """Return a recipe's scores and cost; `limit_px` is that of the previews."""
     outcome = labels.outcome(
         place,
         recipe.params,
         previews,
         threshold=settings.threshold,
-        limit_px=limit_px(recipe, settings),
+        limit_px=limit_px,
         cores=os.cpu_count() or 1,
     )
     if find_method(recipe.method).caches_features:  # measured with features that were there already
         outcome = replace(outcome, seconds_per_image=None, whole_dataset_s=None)
+    return outcome
+
+
+def show_outcome(place: Workplace, recipe: Recipe, outcome: Outcome, limit_px: int | None) -> None:
+    """Draw a recipe's scores and cost. In narrow columns they wrap. `limit_px` is that of quick previews."""
     with st.container(horizontal=True, gap="medium"):
         st.metric(
             "Estimated score (no truth)",
@@ -243,9 +272,10 @@ def show_outcome(place: Workplace, recipe: Recipe, previews: list[Preview], sett
             of = "Foreground " if recipe.params.classes > 1 else ""
             st.metric(f"{of}Dice vs truth", score(outcome.dice), help=mean, width="content")
             st.metric(f"{of}IoU vs truth", score(outcome.iou), help=mean, width="content")
-    facts = [] if outcome.scored else ["No truth masks here: judge by eye"]
+    facts = [f"Quick preview of at most {limit_px} px; full size follows"] if limit_px else []
+    facts += [] if outcome.scored else ["No truth masks here: judge by eye"]
     if any(outcome.unclear):
-        facts.append(f"{count(sum(outcome.unclear), 'test image')} without clear foreground")
+        facts.append(f"{count(sum(outcome.unclear), 'test image')} with no clear object")
     per_image_s, whole_s = outcome.seconds_per_image, outcome.whole_dataset_s
     if per_image_s is not None and whole_s is not None and outcome.quality is not None:
         whole = "< 1 s" if whole_s < 1 else f"≈ {duration(whole_s)}"
@@ -260,19 +290,19 @@ def show_outcome(place: Workplace, recipe: Recipe, previews: list[Preview], sett
         st.caption(f"Dice vs truth of each class, over all test images together: {dice}.")
     for error in outcome.errors[:3]:
         st.warning(escaped(error), icon=":material/broken_image:")
-    return outcome
 
 
 def show_masks(
     place: Workplace,
     slot: str,
     recipe: Recipe,
+    state: State,
     previews: list[Preview],
     outcome: Outcome,
     settings: Settings,
     tile_px: int,
-) -> tuple[str | None, dict[str, str]]:
-    """Draw the masks of the test images over the images; return the image that was clicked, and the URLs of masks."""
+) -> tuple[str | None, Shown]:
+    """Draw the masks of the test images over the images; return the image that was clicked, and what is shown."""
     st.session_state[f"labels-{slot}-shows"] = place.dataset_id
     kept, classes = resources.previews(), labels.recipe_classes(place, recipe.params)
     by_class = settings.mode != "errors" or classes.of_truth
@@ -286,10 +316,11 @@ def show_masks(
             mask=urls.preview(kept.put(preview.png)) if preview.png else None,
             reference=reference,
             subtitle=_subtitle(quality, dice),
-            badge="failed" if preview.error else "unclear" if unclear else "",
+            badge="failed" if preview.error else "no clear object" if unclear else "",
             tone="bad" if preview.error else "neutral",
             classes=urls.preview(kept.put(preview.classes)) if preview.classes and by_class else None,
             reference_classes=numbers,
+            clusters=urls.preview(kept.put(preview.clusters)) if preview.clusters else None,
         )
         for image, preview, (reference, numbers), (quality, dice, unclear) in zip(
             place.probe, previews, truths, scores, strict=True
@@ -297,9 +328,19 @@ def show_masks(
     ]
     clicked = mask_grid(
         tiles, key=f"labels-grid-{slot}", mode=settings.mode, threshold=settings.threshold, opacity=settings.opacity,
-        tile_px=tile_px, aspect=place.aspect, selectable=rights.may(Role.EDITOR), class_colours=classes.colours,
+        tile_px=tile_px, aspect=place.aspect, class_colours=classes.colours, mask_colour=settings.look.colour,
+        dims=settings.look.dims, ticks=_ticks_of(slot, recipe, state),
     )  # fmt: skip
-    return clicked, {tile.id: tile.mask for tile in tiles if tile.mask}
+    return clicked, Shown(recipe, {tile.id: tile for tile in tiles}, classes)
+
+
+def _ticks_of(slot: str, recipe: Recipe, state: State) -> Ticks | None:
+    if not clusters.takes_ticks(recipe.method):
+        return None
+    ticked = getattr(recipe.params, recipes.TICKED)
+    by_rule = state is None and not ticked
+    now = None if by_rule else clusters.ticked_clusters(ticked, state) if state else read_ticks(ticked)
+    return Ticks(f"labels-{slot}", now)
 
 
 def _subtitle(quality: float | None, dice: float | None) -> str:

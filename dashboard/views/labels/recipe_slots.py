@@ -42,6 +42,16 @@ def add_slot() -> None:
         st.session_state[_CHANGED] = True
 
 
+def open_beside(slot: str, recipe: Recipe) -> None:
+    """A callback: put a recipe into the slot after this one, which opens if it was closed; of the last, before it."""
+    slots, at = open_slots(), SLOTS.index(slot)
+    beside = SLOTS[at + 1] if at + 1 < len(SLOTS) else SLOTS[at - 1]
+    load_recipe(beside, recipe)
+    if beside not in slots:
+        st.session_state[_COUNT] = len(slots) + 1
+    st.session_state[_CHANGED] = True
+
+
 def remove_slot(slot: str) -> None:
     """A callback: close a slot; those to its right move left."""
     slots = open_slots()

@@ -52,7 +52,7 @@ def saved_recipes(slots: tuple[str, ...], load: Callable[[str, Recipe], None]) -
     with resources.database().reading() as session:
         rows = stored.saved_recipes(session)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("Saved recipes", width="content")
+        st.header("Saved recipes", width="content")
         if rights.button("Import a recipe", icon=":material/upload_file:", key="recipe-import"):
             _import()
     if not rows:

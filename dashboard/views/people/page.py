@@ -98,5 +98,5 @@ refused = st.session_state.pop("people-refused", None)
 if refused:
     st.error(escaped(refused), icon=":material/error:")
 roles()
-st.subheader("Audit log")
+st.header("Audit log")
 history()

@@ -18,9 +18,9 @@ from engine.training.run_details import weights_note
 
 @dataclass(frozen=True)
 class RunChoice:
-    """A run whose model can be used. `best_dice` is its best validation Dice, against `reference`.
+    """A run whose model can be used. `best_dice` is its best validation soft Dice, against `reference`.
 
-    `weights` is like "encoder weights: ImageNet" for a pretrained network, else empty. `prediction` is how the run
+    `weights` is like "ImageNet weights" for a pretrained network, else empty. `prediction` is how the run
     predicts its own images.
     """
 
@@ -39,7 +39,7 @@ class RunChoice:
         if self.best_dice is None:
             return f"{self.name} (epoch {self.best_epoch})"
         note = f" · {self.weights}" if self.weights else ""
-        return f"{self.name} (validation Dice {self.best_dice:.3f} vs {self.reference}{note})"
+        return f"{self.name} (validation soft Dice {self.best_dice:.3f} vs {self.reference}{note})"
 
 
 @dataclass(frozen=True)

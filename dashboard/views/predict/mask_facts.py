@@ -11,6 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from dashboard.facts.scores import Reference, ScoreTable, known, mean
+from dashboard.facts.threshold import HALF, BetterThreshold, better_threshold
 from engine.imaging import codec, metrics
 from engine.store import keys as stored
 from engine.store.base import MissingFile, Store
@@ -151,17 +152,12 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class BestThreshold:
-    """The threshold at which a run's masks of its own validation images score best against `reference` on average.
+class Verdict:
+    """Whether another mask threshold suits a run's own validation images `better`; `at_half` is mean Dice at 0.5."""
 
-    `score` is the mean Dice there, `score_at_half` the one at 0.5, both over `images`.
-    """
-
-    threshold: float
     reference: Reference
-    score: float
-    score_at_half: float
-    images: int
+    at_half: float
+    better: BetterThreshold | None
 
 
 def orders(masks: Masks) -> tuple[Order, ...]:
@@ -247,24 +243,13 @@ def summary(masks: Masks, threshold: float) -> Summary:
     )
 
 
-def best_thresholds(own: ScoreTable) -> tuple[BestThreshold, ...]:
-    """Return the best threshold for each reference of a run's validation images; `own` is its own set.
-
-    Each image counts the same, whatever its size; of equally good thresholds the one closest to 0.5 is taken.
-    """
+def threshold_verdicts(own: ScoreTable) -> tuple[Verdict, ...]:
+    """Return the verdict by each reference of a run's validation images; `own` is its own set."""
     found = []
     for reference in own.references:
         curves = own.dice[reference][own.splits == "validation"]
         curves = curves[np.isfinite(curves[:, 0])]
-        if not len(curves):
-            continue
-        means = curves.mean(axis=0, dtype=np.float64)
-        best = np.flatnonzero(means >= means.max() - 1e-6)
-        index = int(best[np.argmin(np.abs(metrics.THRESHOLDS[best] - 0.5))])
-        half = metrics.threshold_index(0.5)
-        found.append(
-            BestThreshold(
-                float(metrics.THRESHOLDS[index]), reference, float(means[index]), float(means[half]), len(curves)
-            )
-        )
+        if len(curves):
+            at_half = float(curves[:, HALF].mean(dtype=np.float64))
+            found.append(Verdict(reference, at_half, better_threshold(curves)))
     return tuple(found)

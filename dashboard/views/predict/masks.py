@@ -11,6 +11,7 @@ import streamlit as st
 
 from dashboard.facts import urls, wording
 from dashboard.facts.scores import SCORE_TITLES, ScoreTable
+from dashboard.facts.threshold import threshold_words
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui.class_filter import choose_class
@@ -82,11 +83,12 @@ def prediction_masks(view: SetView, table: ScoreTable, image_id: str | None = No
         threshold, opacity, order = _controls(masks)
         only_class = choose_class(view.classes, "class", CLASS_HELP, bind="query-params") or None
         display = _choose_display(masks) if image_id is None else "Fill"
+    summary, pictures = st.container(), st.container()
     _best_thresholds(view, threshold)
-    summary = st.container()
     rows = facts.arrange(masks, order, threshold)
     if image_id is None:
-        _grid(view, rival, masks, rows, threshold, opacity, display, only_class)
+        with pictures:
+            _grid(view, rival, masks, rows, threshold, opacity, display, only_class)
         with summary:
             _summary(view, rival, masks, threshold)
     else:
@@ -96,7 +98,8 @@ def prediction_masks(view: SetView, table: ScoreTable, image_id: str | None = No
         rival = rival if image.rival_has_mask else None
         with bar:
             wipe = image_bar(image, rival, facts.place(table, rows, image_id))
-        prediction_image(view, rival, image, threshold, opacity, wipe, only_class)
+        with pictures:
+            prediction_image(view, rival, image, threshold, opacity, wipe, only_class)
     if masks.pair is not None and not masks.pair.complete:
         with summary:
             _compare_the_rest(masks.pair)
@@ -144,25 +147,20 @@ def _choose_display(masks: Masks) -> str:
 
 
 def _best_thresholds(view: SetView, threshold: float) -> None:
-    """Offer the best threshold on the run's own validation images, for each reference they have."""
+    """Say whether another threshold suits the run's own validation images better, and offer it."""
     with resources.database().reading() as session:
         own = predictions.with_masks(session, [view.run_id]).get(view.run_id)
-    for best in facts.best_thresholds(score_table(own)) if own else ():
+    for verdict in facts.threshold_verdicts(score_table(own)) if own else ():
+        name, better = f"{'foreground ' if view.classes else ''}{SCORE_TITLES[verdict.reference]}", verdict.better
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            foreground = "foreground " if view.classes else ""
-            weights = f", {wording.escaped(view.weights)}" if view.weights else ""
-            st.caption(
-                f"Best on the {wording.count(best.images, 'validation image')} of *{wording.escaped(view.run_name)}*: "
-                f"**{best.threshold:.2f}**, mean {foreground}{SCORE_TITLES[best.reference]} {best.score:.3f} "
-                f"({best.score_at_half:.3f} at 0.50{weights}).",
-                width="content",
-            )
-            if round(threshold, 2) != round(best.threshold, 2):
+            st.caption(threshold_words(better, verdict.at_half, name), width="content")
+            best = 0.5 if better is None else better.threshold
+            if round(threshold, 2) != round(best, 2):
                 st.button(
-                    f"Use {best.threshold:.2f}",
-                    key=f"best-{best.reference}",
+                    f"Use {best:.2f}",
+                    key=f"best-{verdict.reference}",
                     on_click=st.session_state.update,
-                    kwargs={"threshold": best.threshold},
+                    kwargs={"threshold": best},
                 )
 
 

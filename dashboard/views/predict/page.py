@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.access import rights
 from dashboard.facts import wording
@@ -74,65 +75,63 @@ def no_network(training: tuple[str, ...]) -> None:
 
 
 def new_prediction(choices: dict[str, RunChoice]) -> None:
-    run, also = choose_networks(choices)
-    for run_id in (run.id, *also):
-        load_network(run_id)
-    what = st.segmented_control("Images", [NEW, EXISTING], default=NEW, required=True, key="predict-what")
+    run = choose_network(choices)
+    load_network(run.id)
     if rights.only_looking("Predicting"):
         return
+    what = st.segmented_control("Images", [NEW, EXISTING], default=NEW, required=True, key="predict-what")
+    # The button is right below the images, because nothing below it is required.
+    images, start, options = st.container(), st.container(), st.container()
     if what == NEW:
-        predict_new(run, also)
+        predict_new(run, choices, images, start, options)
     else:
-        predict_existing(run, also)
+        predict_existing(run, choices, images, start, options)
 
 
-def choose_networks(choices: dict[str, RunChoice]) -> tuple[RunChoice, list[str]]:
+def choose_network(choices: dict[str, RunChoice]) -> RunChoice:
     wanted = st.query_params.get("run")
     if wanted and wanted not in choices:
         st.warning("The network in the address can no longer be used. Choose one of these.")
     newest = next(iter(choices))
     older = preferred(newest)
     usual = older.old_id if older and older.old_id in choices else newest
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        run_id = st.selectbox(
-            "Network",
-            list(choices),
-            index=list(choices).index(wanted if wanted in choices else usual),
-            format_func=lambda run_id: choices[run_id].title,
-            key="predict-run",
-            help="Runs that have ended and have a model, newest first. The model of the best epoch is used.",
-        )
-        also = st.multiselect(
-            "Compare with",
-            [other for other in choices if other != run_id],
-            format_func=lambda run_id: choices[run_id].title,
-            max_selections=MOST_RIVALS,
-            placeholder="No other network",
-            key=f"predict-also-{run_id}",
-            help="These networks predict the same images, so that you can compare their masks.",
-        )
+    run_id = st.selectbox(
+        "Network",
+        list(choices),
+        index=list(choices).index(wanted if wanted in choices else usual),
+        format_func=lambda run_id: choices[run_id].title,
+        key="predict-run",
+        help="Runs that have ended and have a model, newest first. The model of the best epoch is used.",
+    )
     st.query_params["run"] = run_id
     run = choices[run_id]
     st.caption(f"Trained on *{wording.escaped(run.dataset_name)}*, best at epoch {run.best_epoch}.")
     if older and run_id == older.old_id:
         new, reason = wording.escaped(older.new_name), wording.escaped(older.reason)
         st.caption(f"*{new}* was trained again from it, and this one is preferred: {reason}.")
-    return run, also
+    return run
 
 
-def predict_new(run: RunChoice, also: list[str]) -> None:
-    chosen = source_form(key="predict")
+def predict_new(
+    run: RunChoice,
+    choices: dict[str, RunChoice],
+    images: DeltaGenerator,
+    start: DeltaGenerator,
+    options: DeltaGenerator,
+) -> None:
+    with images:
+        chosen = source_form(key="predict", options=options)
     if chosen is None:
         return
     with resources.database().reading() as session:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
-    place = st.container()  # the button is right below the files, because nothing below it is required
-    with st.expander("Name and options", icon=":material/tune:"):
+    with options, st.expander("Name and options", icon=":material/tune:"):
         name = st.text_input("Name for these images", proposal, key=f"predict-name-{chosen.place}", max_chars=200)
+        also = choose_rivals(run, choices)
         how = prediction_options(run)
     # The key contains the run, so that a click that arrives after its deletion starts no other network.
     words = f"Predict {wording.escaped(chosen.words)}"
-    if place.button(words, type="primary", icon=":material/play_arrow:", key=f"predict-new-{run.id}"):
+    if start.button(words, type="primary", icon=":material/play_arrow:", key=f"predict-new-{run.id}"):
         source = chosen.source
         set_id = start_prediction(
             lambda session: submissions.submit_predict_new(session, run.id, name, source, how.flips, how.refine, also)
@@ -142,27 +141,52 @@ def predict_new(run: RunChoice, also: list[str]) -> None:
             open_set(set_id, also)
 
 
-def predict_existing(run: RunChoice, also: list[str]) -> None:
+def predict_existing(
+    run: RunChoice,
+    choices: dict[str, RunChoice],
+    images: DeltaGenerator,
+    start: DeltaGenerator,
+    options: DeltaGenerator,
+) -> None:
     with resources.database().reading() as session:
         targets = {dataset.id: dataset for dataset in facts.targets(session, run.dataset_id)}
-    dataset_id = st.selectbox(
-        "Dataset",
-        list(targets),
-        format_func=lambda id_: f"{targets[id_].name} ({wording.count(targets[id_].image_count, 'image')})",
-        key="predict-dataset",
-    )
-    if dataset_id is None:
-        st.info("There is no dataset with images.")
-        return
-    if dataset_id == run.dataset_id:
-        st.caption("The network was trained on this dataset: scores on its training images are too high.")
-    how = prediction_options(run)
-    if st.button("Predict", type="primary", icon=":material/play_arrow:", key=f"predict-existing-{run.id}"):
+    with images:
+        dataset_id = st.selectbox(
+            "Dataset",
+            list(targets),
+            format_func=lambda id_: f"{targets[id_].name} ({wording.count(targets[id_].image_count, 'image')})",
+            key="predict-dataset",
+        )
+        if dataset_id is None:
+            st.info("There is no dataset with images.")
+            return
+        if dataset_id == run.dataset_id:
+            st.caption("The network was trained on this dataset: scores on its training images are too high.")
+    with options, st.expander("Options", icon=":material/tune:"):
+        also = choose_rivals(run, choices)
+        how = prediction_options(run)
+    if start.button("Predict", type="primary", icon=":material/play_arrow:", key=f"predict-existing-{run.id}"):
         set_id = start_prediction(
             lambda session: predict_dataset(session, run.id, dataset_id, how.flips, how.refine, also)
         )
         if set_id is not None:
             open_set(set_id, also)
+
+
+def choose_rivals(run: RunChoice, choices: dict[str, RunChoice]) -> list[str]:
+    """Draw the choice of networks to predict the same images with; return their ids."""
+    also: list[str] = st.multiselect(
+        "Compare with",
+        [other for other in choices if other != run.id],
+        format_func=lambda run_id: choices[run_id].title,
+        max_selections=MOST_RIVALS,
+        placeholder="No other network",
+        key=f"predict-also-{run.id}",
+        help="These networks predict the same images, so that you can compare their masks.",
+    )
+    for run_id in also:
+        load_network(run_id)
+    return also
 
 
 def prediction_options(run: RunChoice) -> PredictionParams:
@@ -198,29 +222,31 @@ def earlier_predictions() -> None:
         earlier = facts.earlier(session, utc_now(), resources.settings().lost_after_s)
         left_over = facts.uploads_without_predictions(session)
     if earlier or left_over:
-        st.subheader("Earlier predictions")
-    for view in earlier:
-        set_row(view)
-    for dataset in left_over:
-        with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"left-{dataset.id}"):
-            words = f"{wording.count(dataset.image_count, 'image')} without predictions: the run was deleted"
-            st.markdown(f"**{wording.escaped(dataset.name)}**  \n:small[{words}]", width="stretch")
-            if rights.button("Delete images", icon=":material/delete:", key=f"delete-images-{dataset.id}"):
-                delete_images(dataset.id)
+        st.markdown("## Earlier predictions")
+    with st.container(gap="xxsmall"):
+        for view in earlier:
+            set_row(view)
+        for dataset in left_over:
+            with st.container(horizontal=True, vertical_alignment="center", key=f"left-{dataset.id}"):
+                words = f"{wording.count(dataset.image_count, 'image')} without predictions: the run was deleted"
+                st.markdown(f"**{wording.escaped(dataset.name)}** :small[{words}]", width="stretch")
+                if rights.button("Delete images", icon=":material/delete:", key=f"delete-images-{dataset.id}"):
+                    delete_images(dataset.id)
 
 
 def set_row(view: SetView) -> None:
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"earlier-{view.id}"):
+    with st.container(horizontal=True, vertical_alignment="center", key=f"earlier-{view.id}"):
         state = view.job.status if view.job else "finished"
         badge, done = "", wording.count(view.predicted, "image")
         if state != "finished":
             badge = status.badge_text(state)
             done = f"{view.predicted:,} of {view.images:,} images" if view.images else done
         parts = [done, f"by {wording.escaped(view.run_name)}", wording.ago(view.created_at, utc_now())]
-        st.markdown(f"**{wording.escaped(view.dataset_name)}** {badge}  \n:small[{' · '.join(parts)}]", width="stretch")
-        if st.button("Open", key=f"open-{view.id}", on_click=first_page):
+        name, icon = f"**{wording.escaped(view.dataset_name)}**", ":material/image_search:"
+        if st.button(name, icon=icon, key=f"open-{view.id}", type="tertiary", on_click=first_page):
             st.switch_page(PAGE, query_params={"set": view.id})
-        if rights.button("Delete", icon=":material/delete:", key=f"delete-{view.id}"):
+        st.caption(f"{' · '.join(parts)} {badge}", width="stretch")
+        if rights.button("Delete", icon=":material/delete:", key=f"delete-{view.id}", type="tertiary"):
             confirm_deletion(view)
 
 

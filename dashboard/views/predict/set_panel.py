@@ -9,7 +9,7 @@ from dashboard.facts import wording
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
 from dashboard.ui.confirm import deletion_buttons
-from dashboard.ui.downloads import downloads
+from dashboard.ui.downloads import download_masks, downloads
 from dashboard.ui.file_report import file_report
 from dashboard.views.predict import facts
 from dashboard.views.predict.facts import SetView
@@ -46,31 +46,30 @@ def prediction_set(view: SetView) -> None:
     if view.fresh and skipped:
         lines = [f"- `{name.replace('`', '')}`: {wording.escaped(reason)}" for name, reason in first]
         if skipped > len(first):
-            lines.append(f"- and {skipped - len(first):,} more, see the tab *Files*")
+            lines.append(f"- and {skipped - len(first):,} more, see *Files* below")
         st.warning(f"{wording.count(skipped, 'file').capitalize()} skipped:\n" + "\n".join(lines))
     if st.query_params.pop("image", ""):
         st.warning("The image in the address has no mask in this set.")
-    masks, files = st.tabs(
-        ["Masks", f"Files ({skipped} skipped)" if skipped else "Files"], key="predict-tabs", on_change="rerun"
-    )
     threshold = 0.5
-    if masks.open:
-        with masks:
-            if table is not None:
-                threshold = prediction_masks(view, table)
-            else:
-                st.info("No mask yet. They appear here automatically." if view.at_work else "There are no masks.")
+    if table is not None:
+        threshold = prediction_masks(view, table)
+    else:
+        st.info("No mask yet. They appear here automatically." if view.at_work else "There are no masks.")
+    label = f"Files ({skipped:,} skipped)" if skipped else "Files"
+    files = st.expander(label, icon=":material/list:", key=f"files-{view.id}", on_change="rerun")
     if files.open:
         with files:
             file_report(view.dataset_id, key=f"report-{view.id}")
     with actions:
+        if view.predicted:
+            download_masks(view.id, threshold)
         downloads(
             threshold=threshold,
             prediction_set_id=view.id,
             run_id=view.run_id,
             masks=view.predicted,
             unsure=table is not None and table.has_uncertainty,
-            kind="primary",
+            label="Other downloads",
         )
         if st.button("Open the run", icon=":material/monitoring:", key="to-run"):
             st.switch_page("views/runs/page.py", query_params={"run": view.run_id})

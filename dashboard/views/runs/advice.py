@@ -33,12 +33,15 @@ ONE_SIDED = 0.15
 """By how much precision must exceed recall before another loss is suggested."""
 SCORE_NAME: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "agreement with the pseudo-label"}
 
-Page = Literal["train", "labels", "gallery"]
+Page = Literal["train", "labels", "gallery", "runs"]
 
 
 @dataclass(frozen=True)
 class Advice:
-    """One suggestion: what to change, the old and new value, why, and the page where it can be set."""
+    """One suggestion: what to change, the old and new value, why, and the page where it can be set.
+
+    Page "runs" is the page that shows it: its own buttons do it.
+    """
 
     setting: str
     now: str
@@ -66,6 +69,15 @@ def _loss_broke(facts: RunFacts, config: RunConfig) -> Advice | None:
     if not lost and jump is not None:
         evidence = f"The training loss jumped in epoch {jump.epoch} from {jump.before:.3g} to {jump.after:.3g}."
     return _setting(facts, config, "training.learning_rate", rate, evidence)
+
+
+def _stopped_early(facts: RunFacts, config: RunConfig) -> Advice | None:
+    status = facts.status
+    if status.state != "stopped" or status.epochs_done >= status.epochs_total:
+        return None
+    done, planned = wording.count(status.epochs_done, "epoch"), wording.count(status.epochs_total, "epoch")
+    verb = "Resume it" if facts.head.keeps_last else "Start it over"
+    return Advice(verb, done, planned, "It was stopped before it had learned what it could.", "runs")
 
 
 def _labels_limit(facts: RunFacts, config: RunConfig) -> Advice | None:
@@ -215,6 +227,7 @@ def _idle_rounds(facts: RunFacts, config: RunConfig) -> Advice | None:
 
 RULES: tuple[Callable[[RunFacts, RunConfig], Advice | None], ...] = (
     _loss_broke,
+    _stopped_early,
     _labels_limit,
     _overfit,
     _more_epochs,

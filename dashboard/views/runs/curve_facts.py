@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from engine.core.run_config import RunConfig
 from engine.training.rate_schedule import scheduled_rate
@@ -164,12 +163,14 @@ def last_trend(values: np.ndarray) -> Trend | None:
     tail = np.asarray(values, float)[-count:]
     if len(values) < FEWEST_EPOCHS or not np.isfinite(tail).all():
         return None
+    from scipy import special  # late: routes import this module when the app starts
+
     x = np.arange(count) - (count - 1) / 2
     spread = float(x @ x)
     slope = float(x @ tail) / spread
     rest = tail - tail.mean() - slope * x
     error = float(np.sqrt(rest @ rest / (count - 2) / spread))
-    return Trend(count, slope, error * float(stats.t.ppf(0.975, count - 2)))
+    return Trend(count, slope, error * float(special.stdtrit(count - 2, 0.975)))
 
 
 def _series(history: History, epochs: Sequence[int], name: str) -> np.ndarray:

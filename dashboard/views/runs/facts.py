@@ -30,7 +30,7 @@ from engine.core.run_config_text import ConfigRow, config_rows
 from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.imaging.class_confusion import ClassConfusion
 from engine.training.memory_advice import memory_advice
-from engine.training.run_details import class_names, hardware_line, weights_note
+from engine.training.run_details import class_names, hardware_line, weights_note, weights_origin
 
 NO_MODEL = "There is no model yet: resume it to get one."
 
@@ -109,6 +109,8 @@ class LiveStatus:
     sentence: str
     notes: tuple[str, ...] = ()
     """What was doubtful about its masks when it started."""
+    weights_origin: str = ""
+    """The file of its pretrained weights, for a tooltip."""
 
     @property
     def live(self) -> bool:
@@ -211,6 +213,7 @@ def live_status(session: Session, run_id: str, now: datetime, lost_after_s: floa
         attempt=job.attempt if job else 0,
         sentence=_sentence(run, job, state, now, epochs_done or 0),
         notes=tuple(run.details.get("notes") or ()),
+        weights_origin=weights_origin(run.details),
     )
 
 
@@ -259,7 +262,8 @@ def _sentence(run: Run, job: Job | None, state: str, now: datetime, epochs_done:
     if state == "failed":
         return (job.error if job else None) or run.ended_reason or "It failed without an error message; see the log."
     if state == "stopped":
-        when = f"after {wording.count(epochs_done, 'epoch')}" if epochs_done else "before its first epoch had finished"
+        of = f"{epochs_done} of {wording.count(_epochs_total(run), 'epoch')}"
+        when = f"after {of}" if epochs_done else "before its first epoch had finished"
         return (job.error if job else None) or run.ended_reason or f"Stopped by a person {when}. {kept}"
     if state == "finished":
         return run.ended_reason or f"Finished after {wording.count(epochs_done, 'epoch')}. {kept}"

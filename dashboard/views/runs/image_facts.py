@@ -10,22 +10,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Literal
 
 import numpy as np
-from scipy import stats
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.facts.run_metrics import Reference
+from dashboard.facts.threshold import HALF, BetterThreshold, better_threshold
 from db import runs
 from db.models import Image, Label, Prediction, Run
 from engine.imaging import metrics
 
-HALF = metrics.threshold_index(0.5)
 WORST_SHOWN = 5
 FEWEST_COMPARED, FEWEST_WORST = 15, 4
 """Fewest images to compare the weakest fifth with the rest, and fewest weak images that a shared group must contain."""
 ALPHA = 0.05
+Rank = Literal["worst", "typical", "best"]
+RANKS: tuple[Rank, ...] = ("worst", "worst", "typical", "typical", "best", "best")
 LEAST_SHOWN = 0.001
 """Scores are shown with three digits: a smaller difference would read as none."""
 
@@ -70,16 +72,8 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class BetterThreshold:
-    """A mask threshold at which the mean Dice is `dice`, significantly more than at 0.5."""
-
-    threshold: float
-    dice: float
-
-
-@dataclass(frozen=True)
-class WeakImage:
-    """One of the images with the lowest Dice."""
+class ScoredImage:
+    """One of the images, with its Dice at threshold 0.5."""
 
     image_id: str
     name: str
@@ -109,12 +103,16 @@ class SharedGroup:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """`compared` is whether there were enough images to compare the weakest with the rest."""
+    """`compared` is whether there were enough images to compare the weakest with the rest.
+
+    `examples` are (what each is, the image): the worst, two typical ones and the best, without repetition.
+    """
 
     reference: Reference
     overlap: Overlap
     better: BetterThreshold | None
-    weakest: tuple[WeakImage, ...]
+    weakest: tuple[ScoredImage, ...]
+    examples: tuple[tuple[Rank, ScoredImage], ...]
     mean_without: float | None
     compared: bool
     differences: tuple[Difference, ...]
@@ -194,11 +192,16 @@ def image_facts(masks: Masks) -> ImageFacts:
     weak = np.zeros(len(dice), bool)
     weak[order[: max(len(dice) // 5, FEWEST_WORST)]] = True
     without = float(np.delete(dice, shown).mean()) if len(shown) and len(shown) < len(dice) else 0.0
+
+    def image(row: int) -> ScoredImage:
+        return ScoredImage(masks.image_ids[row], masks.names[row], float(dice[row]))
+
     return ImageFacts(
         reference=masks.reference,
         overlap=_overlap(masks, dice),
-        better=_better_threshold(curves),
-        weakest=tuple(WeakImage(masks.image_ids[row], masks.names[row], float(dice[row])) for row in shown),
+        better=better_threshold(curves),
+        weakest=tuple(map(image, shown)),
+        examples=tuple((rank, image(order[place])) for place, rank in _places(len(order)).items()),
         mean_without=without if without - dice.mean() >= LEAST_SHOWN else None,
         compared=compared,
         differences=_differences(masks.columns, weak) if compared else (),
@@ -206,10 +209,20 @@ def image_facts(masks: Masks) -> ImageFacts:
     )
 
 
+def _places(count: int) -> dict[int, Rank]:
+    """Return the places, in order of Dice, of the images that show a run at its worst, as usual, and at its best."""
+    wanted = (0, 1, count // 2 - 1, count // 2, count - 2, count - 1)
+    if count >= len(wanted):
+        return dict(zip(wanted, RANKS, strict=True))
+    return {place: "worst" if not place else "best" if place == count - 1 else "typical" for place in range(count)}
+
+
 def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
+    from scipy import special  # late: routes import this module when the app starts
+
     interval = None
     if len(dice) > 1 and dice.min() < dice.max():  # equal scores of a few images are no certainty
-        error = float(stats.t.ppf(0.975, len(dice) - 1) * dice.std(ddof=1) / np.sqrt(len(dice)))
+        error = float(special.stdtrit(len(dice) - 1, 0.975) * dice.std(ddof=1) / np.sqrt(len(dice)))
         interval = (max(float(dice.mean()) - error, 0.0), min(float(dice.mean()) + error, 1.0))
     found, marked, predicted = masks.true_positive[:, HALF].sum(), masks.marked.sum(), masks.predicted[:, HALF].sum()
     return Overlap(
@@ -222,16 +235,6 @@ def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
     )
 
 
-def _better_threshold(curves: np.ndarray) -> BetterThreshold | None:
-    """Return the threshold of the highest mean Dice, if it gains 0.005 and twice the standard error of the gain."""
-    means = curves.mean(axis=0)
-    best = int(np.argmax(means))
-    gain = curves[:, best] - curves[:, HALF]
-    if len(gain) < 8 or gain.mean() < 0.005 or gain.mean() <= 2 * gain.std(ddof=1) / np.sqrt(len(gain)):
-        return None
-    return BetterThreshold(float(metrics.THRESHOLDS[best]), float(means[best]))
-
-
 def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[Difference, ...]:
     """Return the columns in which the weakest differ from the rest, the most significant first.
 
@@ -239,6 +242,8 @@ def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[D
     Sources: Mann, Whitney, Ann. Math. Stat. 18(1), 1947, doi:10.1214/aoms/1177730491; Holm, "A simple sequentially
     rejective multiple test procedure", Scand. J. Stat. 6(2), 1979.
     """
+    from scipy import stats  # late: it takes half a second
+
     tested: list[tuple[float, Difference]] = []
     for name, values in columns.items():
         known = np.isfinite(values)
@@ -260,6 +265,8 @@ def _differences(columns: Mapping[str, np.ndarray], weak: np.ndarray) -> tuple[D
 
 def _shared_group(names: Sequence[str], weak: np.ndarray) -> SharedGroup | None:
     """Return the most over-represented folder or name prefix, by Fisher's exact test with Holm's correction."""
+    from scipy import stats  # late: it takes half a second
+
     groups = [name_group(name) for name in names]
     in_weak = Counter(group for group, worst in zip(groups, weak, strict=True) if worst and group)
     everywhere = Counter(groups)

@@ -57,13 +57,14 @@ def run_live(head: RunHead, status: LiveStatus) -> None:
         numbers = [asdict(number) for number in page.news.numbers]
         _words(key=f"runs-head-{head.id}", data={"part": "numbers", "numbers": numbers, "follows": page.follows})
         results.notes(status)
-        results.hardware(status)
 
 
 def _results(head: RunHead, status: LiveStatus, history: MetricHistory) -> tuple[Page, bool]:
     """Draw the results after the first epoch; return the page, and whether it follows the epochs without the script."""
-    st.subheader("Curves")
-    page = _page(head, status, curve_controls())
+    masks, curves = st.container(), st.container()
+    with curves:
+        st.subheader("Curves")
+        page = _page(head, status, curve_controls())
     # Streamlit's own chart gets a new identity with every change of its data, which would reset the zoom.
     data = {
         "sentence": page.news.sentence,
@@ -72,9 +73,13 @@ def _results(head: RunHead, status: LiveStatus, history: MetricHistory) -> tuple
         "library": urls.plotly(),
         "follows": page.follows,
     }
-    _curves(key=f"runs-curves-{head.id}", data=data)
+    with curves:
+        _curves(key=f"runs-live-curves-{head.id}", data=data)
+    with masks:
+        if head.probes:
+            st.subheader("Masks through the epochs")
+        following = results.masks_through_epochs(head, history, lambda: _live_epoch(head, page), page.follows)
     table_open = results.epoch_table(head, history)
-    following = results.masks_through_epochs(head, history, lambda: _live_epoch(head, page), page.follows)
     return page, following and not table_open
 
 

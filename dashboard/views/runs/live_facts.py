@@ -66,15 +66,13 @@ class Number:
 def numbers(head: RunHead, status: LiveStatus) -> tuple[Number, ...]:
     """Return the main numbers of a run; the score names its reference, and the encoder weights it started from."""
     best = f", best epoch ({status.best_epoch})" if status.best_epoch else ""
-    result = [Number("Epochs", f"{status.epochs_done} / {status.epochs_total}")]
+    result = [Number("Epochs done", f"{status.epochs_done} of {status.epochs_total}")]
     if status.rounds_total > 1:
-        rounds = f"{status.rounds_done} / {status.rounds_total}"
-        result.append(Number("Rounds", rounds, help="Finished rounds of self-training."))
+        rounds = f"{status.rounds_done} of {status.rounds_total}"
+        result.append(Number("Rounds done", rounds, help="Rounds of self-training."))
     score = wording.score(status.best_val_dice)
     note = " · ".join(filter(None, (mean_note(head.classes), status.weights)))
-    result.append(Number(f"{DICE_NAME[head.reference]}, validation{best}", score, note))
-    if count := status.parameter_count:
-        result.append(Number("Parameters", f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count:,}"))
+    result.append(Number(f"{DICE_NAME[head.reference]}, validation{best}", score, note, status.weights_origin))
     return tuple(result)
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.server.resources import artifacts, database, remove_files
+from dashboard.ui.confirm import deletion_button
 from dashboard.views.runs.table_facts import RunRow
 from db import runs
 from db.actors import Role
@@ -198,7 +199,7 @@ def _delete(chosen: Sequence[RunRow]) -> None:
         if len(chosen) > 8:
             names.append(f"- and {len(chosen) - 8:,} more")
         st.markdown("\n".join(names))
-        if st.button(f"Delete {many} permanently", type="primary", key="runs-delete-go"):
+        if deletion_button(f"Delete {many} permanently", key="runs-delete-go"):
             with st.spinner(f"Deleting {many} …"):
                 delete([row.id for row in chosen])
             _clear_ticks()

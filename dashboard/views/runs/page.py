@@ -8,7 +8,6 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import wording
-from dashboard.facts.run_metrics import DICE_NAME
 from dashboard.server.resources import database, settings
 from dashboard.ui.audit_line import audit_line
 from dashboard.ui.bug_report import bug_report
@@ -20,12 +19,13 @@ from dashboard.views.runs import classes, results, retraining
 from dashboard.views.runs.facts import LiveStatus, RunHead, live_status, own_prediction_set_id, run_head
 from dashboard.views.runs.live import run_live
 from dashboard.views.runs.marks import delete_one, marks
+from dashboard.views.runs.outcome import outcome, read_outcome, score
 from dashboard.views.runs.table import runs_table
 from db import jobs, runs
 from db.columns import utc_now
 
 LOG_EVERY_S = 3.0
-TABLE_EVERY_S = 30.0  # for the other runs: the open one updates itself
+TABLE_EVERY_S = 5.0  # while anything trains; the open run updates itself
 
 
 @st.dialog("Delete this run?")
@@ -60,6 +60,9 @@ def actions(head: RunHead, status: LiveStatus) -> None:
         if rights.button(label, icon=f":material/{icon}:", help=help, type=kind, key=f"run-{label}", **options):
             st.rerun()
 
+    predicts = status.state == "finished" and status.has_model
+    if predicts and st.button("Predict new images", icon=":material/image_search:", type="primary", key="run-predict"):
+        st.switch_page("views/predict/page.py", query_params={"run": head.id})
     if status.can_stop:
         kept = "Ends after the current step. The finished epochs and the best model are kept."
         button("Stop", "stop_circle", stop_job, kept, primary=False)
@@ -86,23 +89,29 @@ def live_part(head: RunHead, drawn_stage: tuple[str, bool, int], prediction_set_
         status = live_status(session, head.id, utc_now(), settings().lost_after_s)
     if status is None or status.stage != drawn_stage:
         st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center"):
+    found = None if status.live else read_outcome(head, status, prediction_set_id)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown(badge_text(status.state), width="content")
-        if status.sentence:
+        if found is not None:
+            score(head, status, found.images)
+        if status.sentence and status.state != "finished":
             st.markdown(wording.escaped(status.sentence), width="stretch")
         else:
             st.space("stretch")
         actions(head, status)
-    if status.live:
+    if found is None:
         run_live(head, status)
         return
     if status.state == "failed" and head.job_id:
         bug_report(head.job_id, key="run")
     results.notes(status)
-    results.headline(head, status)
-    results.run_story(head, status, prediction_set_id)
+    shown = outcome(head, found, prediction_set_id)
+    if prediction_set_id:
+        audit_line(head.dataset_id, head.id)
+    links(head, status, prediction_set_id)
+    retraining.comparisons(head)
     classes.classes_section(head, prediction_set_id)
-    results.results(head, status)
+    results.results(head, status, masks_open=not shown)
 
 
 def links(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> None:
@@ -111,7 +120,7 @@ def links(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> N
     pages = [
         ("gallery", "Gallery", "grid_view", query, bool(prediction_set_id)),
         ("compare", "Compare", "compare", {"runs": head.id}, True),
-        ("predict", "Predict new images", "image_search", query, status.has_model),
+        ("predict", "Predict new images", "image_search", query, status.has_model and status.state != "finished"),
     ]
     with st.container(horizontal=True, vertical_alignment="center"):
         for page, label, icon, target, shown in pages:
@@ -132,6 +141,7 @@ def links(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> N
             "Delete", icon=":material/delete:", disabled=not status.can_delete, help=blocked, key="run-delete"
         ):
             confirm_deletion(head)
+    marks(head.id)
 
 
 def detail(head: RunHead) -> None:
@@ -142,38 +152,26 @@ def detail(head: RunHead) -> None:
     if status is None:
         st.rerun()
     st.header(wording.escaped(head.name), divider="gray")
-    marks(head.id)
-    parts = [
-        f"Dataset **{wording.escaped(head.dataset)}**",
-        f"trained on **{wording.escaped(head.trained_on)}**",
-        f"preset *{head.preset}*",
-    ]
+    parts = [f"Dataset **{wording.escaped(head.dataset)}**", f"trained on **{wording.escaped(head.trained_on)}**"]
+    parts.append(f"preset *{head.preset}*")
     if head.train_images:
         parts.append(f"{head.train_images} training and {head.validation_images} validation images")
     parts.append(f"created {wording.ago(head.created_at, utc_now())}")
-    st.markdown(" · ".join(parts))
-    if head.reference == "pseudo-label":
-        st.caption(
-            f"{DICE_NAME['pseudo-label']} measures how well the network learned its labels. Only truth can show "
-            "whether they are right."
-        )
-    if prediction_set_id:
-        audit_line(head.dataset_id, head.id)
-    links(head, status, prediction_set_id)
-    retraining.comparisons(head)
+    st.caption(" · ".join(parts))
     st.fragment(live_part)(head, status.stage, prediction_set_id)
+    if status.live:
+        links(head, status, prediction_set_id)
+        retraining.comparisons(head)
     results.rounds_section(head)
-    results.configuration(head)
+    results.configuration(head, status)
     results.log(head, LOG_EVERY_S if status.live else None)
 
 
 st.title("Runs")
-st.caption("All trainings: their progress, results, and why they ended. Choose one in the table.")
 
 with database().reading() as session:
     known = runs.any_run(session)
     working = any(job.payload.get("run") for job in jobs.active(session))
-    head = run_head(session, st.query_params.get("run"))
 if not known:
     empty_state(
         "No run yet",
@@ -183,10 +181,14 @@ if not known:
         icon=":material/monitoring:",
     )
     st.stop()
-if st.query_params.get("run") and head is None:
-    st.session_state["runs-missing"] = True  # the table puts an existing run into the URL and reruns the page
-elif st.session_state.pop("runs-missing", False):
-    st.warning("The run in the address no longer exists. This is the newest one.")
-st.fragment(runs_table, run_every=TABLE_EVERY_S if working else None)()
+asked = st.query_params.get("run")
+drawing = [True]  # empty when the table alone is drawn again: another run then needs the whole page
+st.fragment(runs_table, run_every=TABLE_EVERY_S if working else None)(drawing)
+with database().reading() as session:
+    head = run_head(session, st.query_params.get("run"))
+if asked and st.query_params.get("run") != asked:
+    with database().reading() as session:
+        if run_head(session, asked) is None:
+            st.warning("The run in the address no longer exists. This is the newest one.")
 if head is not None:
     detail(head)

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.facts import train, urls, wording
+from dashboard.facts import urls, wording
 from dashboard.facts.reference_maps import Maps, label_maps, truth_maps
 from dashboard.facts.rounds import (
     Comparison,
@@ -19,19 +19,14 @@ from dashboard.facts.rounds import (
     teacher_url,
 )
 from dashboard.facts.run_metrics import MetricHistory, metric_names
-from dashboard.server.resources import artifacts, database, settings
+from dashboard.server.resources import artifacts, database
 from dashboard.ui import charts
 from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.pictures import class_legend
-from dashboard.views.runs.advice import Advice
+from dashboard.ui.tile_viewer import TileLook, view_tile
 from dashboard.views.runs.curves import curve_controls, figures, probe_classes, shared_history
-from dashboard.views.runs.facts import LiveStatus, Probe, RunHead, run_facts
-from dashboard.views.runs.live_facts import Number, numbers, version
-from dashboard.views.runs.story import Story, story
-from db import predictions, runs
-from db.columns import utc_now
-from db.models import Run
+from dashboard.views.runs.facts import LiveStatus, Probe, RunHead
 from engine.store import keys as stored
 from engine.store.base import MissingFile
 
@@ -45,29 +40,6 @@ MASK_MODES: dict[str, Mode] = {
 }
 ROUND_MODES: dict[str, Mode] = {"Side by side": "side by side", "What changed": "errors"}
 CLASS_HELP = "With one class, masks, reference and errors are of that class alone."
-ADVICE_PAGES = {
-    "train": ("Open on the Train page", "views/train/page.py", ":material/model_training:"),
-    "labels": ("Go to Masks", "views/labels/page.py", ":material/auto_fix_high:"),
-    "gallery": ("Show in the gallery", "views/gallery/page.py", ":material/grid_view:"),
-}
-
-
-def headline(head: RunHead, status: LiveStatus) -> None:
-    """Draw the main numbers of a run that has ended, each with its reference."""
-    shown = [*numbers(head, status)]
-    with database().reading() as session:
-        run = session.get(Run, head.id)
-        scores = runs.validation_scores(session, run) if run is not None else None
-    if head.reference == "pseudo-label" and scores is not None and scores.truth_dice is not None:
-        images = wording.count(scores.truth_images, "validation image")
-        explained = f"Mean over {images} with truth, at threshold 0.5. The network never saw truth."
-        value = wording.score(scores.truth_dice)
-        shown.append(Number("Dice vs truth, validation", value, status.weights, explained))
-    shown.append(Number("Time", wording.duration(status.seconds)))
-    with st.container(horizontal=True):
-        for each in shown:
-            st.metric(each.label, each.value, each.note or None, "off", help=each.help or None, delta_arrow="off")
-    hardware(status)
 
 
 def notes(status: LiveStatus) -> None:
@@ -76,82 +48,39 @@ def notes(status: LiveStatus) -> None:
         st.warning(wording.escaped(note), icon=":material/warning:")
 
 
-def hardware(status: LiveStatus) -> None:
-    """Draw what a run trains on, once it is known."""
-    if status.hardware:
-        st.caption(status.hardware)
-
-
-def run_story(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> None:
-    """Draw the summary of a run that has ended, with links to its weakest images and suggested settings."""
-    with database().reading() as session:
-        stamp = predictions.stamp(session, prediction_set_id) if prediction_set_id else ""
-    summary = _story(head.id, version(status), stamp, head.truth_version)
-    if summary is None:
-        return
-    st.subheader("What happened")
-    left, right = st.columns([11, 6], gap="medium")
-    with left:
-        st.markdown("\n".join(f"- {sentence}" for sentence in summary.sentences))
-        if summary.weakest:
-            st.caption(f"The weakest validation images, by {summary.weakest_score}:")
-        with st.container(horizontal=True, gap="small"):
-            for image in summary.weakest:
-                st.page_link(
-                    "views/gallery/page.py",
-                    label=f"{wording.escaped(image.name.rpartition('/')[2])} ({image.dice:.2f})",
-                    icon=":material/image_search:",
-                    query_params={"run": head.id, "image": image.image_id},
-                )
-    with right:
-        st.markdown("**Worth changing next**")
-        for number, advice in enumerate(summary.advice):
-            _suggestion(head, advice, number)
-        if not summary.advice:
-            st.markdown("No setting is clearly worth changing.")
-
-
-@st.cache_data(max_entries=64, show_spinner="Reading the run …")
-def _story(run_id: str, version: str, stamp: str, truth_version: int) -> Story | None:
-    """Return the summary of a run. The arguments after the first only identify the state it was computed from."""
-    with database().reading() as session:
-        facts = run_facts(session, run_id, utc_now(), settings().lost_after_s)
-    return story(facts) if facts is not None else None
-
-
-def _suggestion(head: RunHead, advice: Advice, number: int) -> None:
-    label, page, icon = ADVICE_PAGES[advice.page]
-    with st.container(border=True, key=f"run-advice-{number}"):
-        st.markdown(f"**{advice.setting}**: {advice.now} → **{advice.proposed}**")
-        st.markdown(advice.evidence)
-        if advice.page != "train":
-            st.page_link(page, label=label, icon=icon, query_params=advice.query)
-        elif st.button(label, icon=icon, key=f"run-advice-{number}-open"):
-            # What was entered there for this run before would take precedence over the URL.
-            st.session_state.pop(f"{train.form_key(head.known_preset, head.id)}-begin", None)
-            st.switch_page(page, query_params=advice.query)
-
-
-def results(head: RunHead, status: LiveStatus) -> None:
-    """Draw curves, the table of epochs and the probe images of a run that has ended."""
+def results(head: RunHead, status: LiveStatus, masks_open: bool) -> None:
+    """Draw what a run that has ended was: curves, masks and numbers of its epochs, each drawn when it is opened."""
     with database().reading() as session:
         history = shared_history(session, head.id, status)
         rounds = round_views(session, head.id) if status.rounds_total > 1 else ()
     if not history.by_epoch:
         return
-    st.subheader("Curves")
-    starts = round_starts(rounds, status.epochs_done, status.rounds_total)
-    drawn = figures(head, history, curve_controls(), status.best_epoch, starts)
-    places = [place for _ in range(0, len(drawn), 2) for place in st.columns(2)]
-    for place, (name, figure) in zip(places, drawn.items(), strict=False):
-        with place:
-            charts.show(figure, key=f"runs-{name}-{head.id}")
+    # Plotly is 4.7 MB of JavaScript: it is loaded for who wants to see a curve.
+    curves = st.expander("Curves", icon=":material/show_chart:", key=f"runs-curves-{head.id}", on_change="rerun")
+    if curves.open:
+        with curves:
+            starts = round_starts(rounds, status.epochs_done, status.rounds_total)
+            drawn = figures(head, history, curve_controls(), status.best_epoch, starts)
+            places = [place for _ in range(0, len(drawn), 2) for place in st.columns(2)]
+            for place, (name, figure) in zip(places, drawn.items(), strict=False):
+                with place:
+                    charts.show(figure, key=f"runs-{name}-{head.id}")
+    if head.probes:
+        masks = st.expander(
+            "Masks through the epochs",
+            masks_open,
+            icon=":material/animation:",
+            key=f"runs-masks-{head.id}",
+            on_change="rerun",
+        )
+        if masks.open:
+            with masks:
+                masks_through_epochs(head, history)
     epoch_table(head, history)
-    masks_through_epochs(head, history)
 
 
-def configuration(head: RunHead) -> None:
-    """Draw all settings of a run, those that differ from the preset first."""
+def configuration(head: RunHead, status: LiveStatus) -> None:
+    """Draw all settings of a run, those that differ from the preset first, and what it trained on."""
     changed = head.changed
     title = f"Settings: preset {head.preset}"
     title += f" with {wording.count(len(changed), 'change')}" if changed else ", unchanged"
@@ -167,7 +96,8 @@ def configuration(head: RunHead) -> None:
             hide_index=True,
             column_config={"Preset": st.column_config.TextColumn(help="The preset's value, where the run's differs.")},
         )
-        st.caption(f"Trained with version {head.code_version} of the code.")
+        size = f"{wording.count(status.parameter_count, 'parameter')} · " if status.parameter_count else ""
+        st.caption(f"{size}{status.hardware or 'hardware not known yet'} · version {head.code_version} of the code")
 
 
 def log(head: RunHead, every_s: float | None) -> None:
@@ -220,7 +150,6 @@ def masks_through_epochs(
     """
     if not head.probes:
         return True
-    st.subheader("Masks through the epochs")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         following = live_epoch is not None and st.toggle(
             "Follow the newest epoch", True, key=f"runs-follow-{head.id}", persist_state="session"
@@ -236,18 +165,19 @@ def masks_through_epochs(
             colours=head.class_colours,
             undivided=not all(tile.classes for tile in tiles),
         )
-    mask_grid(
+    clicked = mask_grid(
         tiles,
         key=f"runs-probes-{head.id}",
         mode=mode,
         threshold=threshold,
         tile_px=460 if mode == "side by side" else 230,
         aspect=_aspect(head),
-        selectable=False,
         only_class=only_class,
         class_colours=head.class_colours,
         follows=follows if following else None,
     )
+    if clicked:
+        view_tile(tiles, clicked, TileLook(mode, threshold, only_class=only_class, class_colours=head.class_colours))
     reference = "truth" if head.reference == "truth" else "the pseudo-label that this run was trained on"
     undivided = bool(head.classes) and not (head.label_set_id or head.truth_in_classes)
     st.caption(f"The reference is {reference}{', which no longer has the classes of this run' if undivided else ''}.")
@@ -357,17 +287,20 @@ def _round_masks(head: RunHead, views: tuple[RoundView, ...]) -> None:
     beside = mode == "side by side"
     if head.classes and mode != "errors":
         class_legend(head.classes, colours=head.class_colours)
-    mask_grid(
-        [_round_tile(head, number, probe, beside) for probe in head.probes],
+    words = ("teacher and student", "student alone", "teacher alone")
+    tiles = [_round_tile(head, number, probe, beside) for probe in head.probes]
+    clicked = mask_grid(
+        tiles,
         key=f"runs-rounds-{head.id}",
         mode=mode,
         threshold=threshold,
         tile_px=230,
         aspect=_aspect(head),
-        selectable=False,
         class_colours=head.class_colours,
-        error_words=("teacher and student", "student alone", "teacher alone"),
+        error_words=words,
     )
+    if clicked:
+        view_tile(tiles, clicked, TileLook(mode, threshold, class_colours=head.class_colours, error_words=words))
     st.caption(
         "Image, the labels trained on (teacher), and the student's masks, from left to right."
         if beside

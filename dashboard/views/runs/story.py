@@ -11,50 +11,82 @@ from dashboard.facts import wording
 from dashboard.facts.rounds import RoundView
 from dashboard.facts.run_metrics import SOFT_DICE, Reference
 from dashboard.facts.scores import upper_first
+from dashboard.facts.threshold import threshold_words
 from dashboard.views.runs.advice import Advice, advice
 from dashboard.views.runs.curve_facts import CurveFacts, RateCut, RatePath
 from dashboard.views.runs.facts import RunFacts
-from dashboard.views.runs.image_facts import BetterThreshold, Difference, ImageFacts, Overlap, WeakImage
+from dashboard.views.runs.image_facts import Difference, ImageFacts, Overlap, ScoredImage
 from engine.core.run_config import RunConfig
 from engine.imaging.class_confusion import LEAST_SHARE, ClassConfusion
 from engine.training.run_details import mean_note, metric_in_words
 
-SCORE: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "agreement with the pseudo-label (Dice)"}
+SCORE: dict[Reference, str] = {"truth": "Dice vs truth", "pseudo-label": "agreement with the pseudo-label"}
 SIDE: dict[Reference, str] = {"truth": "truth", "pseudo-label": "the pseudo-label"}
 BALANCE = 0.03
 """Recall and precision that differ by less than this count as balanced."""
-MOST_CLASSES_NAMED = 6
+MOST_CLASSES_NAMED, MOST_SENTENCES = 6, 4
 
 
 @dataclass(frozen=True)
 class Story:
-    """Sentences in Markdown, the weakest images to link to, and at most two suggestions."""
+    """At most `MOST_SENTENCES` short sentences in Markdown, `details` with the evidence, and at most two suggestions.
+
+    `weakest` are the validation images to link to, by the score named `weakest_score`.
+    """
 
     sentences: tuple[str, ...]
-    weakest: tuple[WeakImage, ...]
+    details: tuple[str, ...]
+    weakest: tuple[ScoredImage, ...]
     weakest_score: str
     advice: tuple[Advice, ...]
 
 
 def story(facts: RunFacts) -> Story:
     """Return the summary of a run that has ended."""
-    sentences = [_ending(facts), *_best(facts)]
+    details = _best(facts)
     if facts.images is not None:
-        whose = "the masks' foreground, all classes as one," if facts.classes else "the masks"
-        sentences += _masks(facts.images, whose)
+        details += _masks(facts.images, bool(facts.head.classes))
     if facts.classes is not None:
-        sentences += _classes(facts.classes)
+        details += _classes(facts.classes)
     if facts.curves is not None:
-        sentences += _curves(facts.curves, facts)
-    sentences += _rounds(facts.rounds, facts.status.rounds_total)
+        details += _curves(facts.curves, facts)
+    details += _rounds(facts.rounds, facts.status.rounds_total)
     if facts.images is not None:
-        sentences += _weakest(facts.images)
+        details += _weakest(facts.images)
     return Story(
-        sentences=tuple(sentences),
+        sentences=tuple(filter(None, _short(facts)))[:MOST_SENTENCES],
+        details=tuple(filter(None, details)),
         weakest=facts.images.weakest if facts.images else (),
         weakest_score=upper_first(SCORE[facts.images.reference]) if facts.images else "",
         advice=advice(facts),
     )
+
+
+def _short(facts: RunFacts) -> list[str]:
+    """Return what matters most, in order; empty where there is nothing to say."""
+    sentences = [_ending(facts)]
+    if facts.images is not None:
+        overlap, reference = facts.images.overlap, facts.images.reference
+        sentences.append(f"{_empty(overlap, reference)}{_errors(overlap, reference)}")
+    if facts.curves is not None:
+        sentences.append(_verdict(facts.curves, facts.status.best_epoch))
+    if facts.images is not None and facts.images.better is not None:
+        sentences.append(_threshold(facts.images, bool(facts.head.classes)))
+    return sentences
+
+
+def _verdict(curves: CurveFacts, best_epoch: int | None) -> str:
+    """Return what the curves showed, without its evidence; empty where they show nothing."""
+    kept = f"; the model of epoch {best_epoch} is kept" if best_epoch else ""
+    if curves.jump is not None:
+        return f"The training loss **jumped in epoch {curves.jump.epoch}**{kept}."
+    if curves.overfit is not None:
+        return f"**It overfits from epoch {curves.overfit.epoch} on**{kept}."
+    return {
+        "improving": "It was **still improving when it ended**.",
+        "falling": f"It was getting **worse when it ended**{kept}.",
+        "settled": "It had **settled**: more epochs would change little.",
+    }.get(curves.verdict, "")
 
 
 def so_far(curves: CurveFacts | None, reference: Reference, best_epoch: int | None) -> str:
@@ -76,12 +108,15 @@ def so_far(curves: CurveFacts | None, reference: Reference, best_epoch: int | No
 
 
 def _ending(facts: RunFacts) -> str:
+    """Return how a run ended, and why; empty where the line with its state says both."""
     status = facts.status
+    if status.state == "stopped":
+        return ""
     took = f" and **{wording.duration(status.seconds)}**" if status.seconds is not None else ""
     done = f"**{status.epochs_done} of {wording.count(status.epochs_total, 'epoch')}**"
-    how = {"finished": "It finished", "stopped": "It was stopped", "failed": "It failed"}.get(status.state, "It stands")
-    # The reason of a stop by hand repeats what this sentence and the line at the top of the run already state.
-    reason = "" if status.sentence.startswith("Stopped by a person") else wording.escaped(status.sentence)
+    how = {"finished": "It finished", "failed": "It failed"}.get(status.state, "It stands")
+    plain = status.state == "failed" or status.epochs_done == status.epochs_total
+    reason = "" if plain else wording.escaped(status.sentence)
     return f"{how} after {done}{took}. {reason}".strip()
 
 
@@ -116,17 +151,17 @@ def _nothing_to_find(facts: RunFacts) -> str:
     )
 
 
-def _masks(images: ImageFacts, whose: str) -> list[str]:
+def _masks(images: ImageFacts, several: bool) -> list[str]:
     overlap, name = images.overlap, SCORE[images.reference]
+    whose = "the masks' foreground, all classes as one," if several else "the masks"
     sure = ""
     if overlap.interval is not None:
         low, high = overlap.interval
         sure = f" (between {low:.2f} and {high:.2f} for images like these, with 95 % certainty)"
     many = wording.count(overlap.images, "validation image")
     return [
-        f"Image by image, **{name} of {whose} is {overlap.dice:.3f}** on average over {many}{sure}. "
-        f"{_empty(overlap, images.reference)}{_errors(overlap, images.reference)}",
-        _threshold(images.better, overlap, name),
+        f"Image by image, **{name} of {whose} is {overlap.dice:.3f}** on average over {many}{sure}.",
+        _threshold(images, several),
     ]
 
 
@@ -134,9 +169,10 @@ def _empty(overlap: Overlap, reference: Reference) -> str:
     """Return what the mean owes to images in which the reference marks nothing."""
     if not overlap.empty:
         return ""
-    which = "all of them" if overlap.empty == overlap.images else f"{overlap.empty} of them"
+    which = "all" if overlap.empty == overlap.images else f"{overlap.empty}"
     return (
-        f"In **{which}** {SIDE[reference]} marks nothing: such an image scores 1 where the mask is empty too, else 0. "
+        f"In **{which} of {wording.count(overlap.images, 'validation image')}** {SIDE[reference]} marks nothing: such "
+        "an image scores 1 where the mask is empty too, else 0. "
     )
 
 
@@ -157,13 +193,9 @@ def _errors(overlap: Overlap, reference: Reference) -> str:
     )
 
 
-def _threshold(better: BetterThreshold | None, overlap: Overlap, name: str) -> str:
-    if better is None:
-        return "No other mask threshold scores clearly better than 0.5."
-    return (
-        f"At mask threshold **{better.threshold:.2f}** the mean {name} would be **{better.dice:.3f}** instead of "
-        f"{overlap.dice:.3f}. It was chosen on these same images, so expect a little less on new ones."
-    )
+def _threshold(images: ImageFacts, several: bool) -> str:
+    name = f"{'foreground ' if several else ''}{SCORE[images.reference]}"
+    return threshold_words(images.better, images.overlap.dice, name)
 
 
 def _classes(confusion: ClassConfusion) -> list[str]:
@@ -220,7 +252,7 @@ def _course(curves: CurveFacts, reference: Reference) -> str:
         "falling": f"It was getting **worse when it ended**: {name} fell {slope}.",
         "settled": f"It had **settled**: {name} no longer rose or fell {slope}. It did not overfit.",
         "unclear": f"It is unclear whether it was still improving when it ended: {name} fluctuates too much {slope}.",
-        "few epochs": "It has too few epochs to say whether it had settled.",
+        "few epochs": "",
     }.get(curves.verdict, "Without validation images there is no way to see whether it overfits.")
 
 
@@ -282,8 +314,6 @@ def _weakest(images: ImageFacts) -> list[str]:
         f"{which} the mean down: without {'it' if count == 1 else 'them'} {SCORE[images.reference]} would be "
         f"**{images.mean_without:.3f}** instead of {images.overlap.dice:.3f}."
     )
-    if not images.compared:
-        return [effect, f"{images.overlap.images} images are too few to analyse what the weakest have in common."]
     shared = [_difference(difference) for difference in images.differences[:3]]
     if (group := images.group) is not None:
         shared.append(

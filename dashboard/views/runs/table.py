@@ -14,7 +14,7 @@ from dashboard.views.runs.marks import bulk_bar, tick, ticked, ticks_cleared, un
 from dashboard.views.runs.table_facts import ARCHIVED, SORTS, Cache, Filter, RunRow, arranged, as_csv, run_rows
 from db.columns import utc_now
 
-ROW_PX, MOST_ROWS = 35, 9
+ROW_PX, MOST_ROWS = 35, 5
 
 # Column of the table -> whether it is shown by default.
 COLUMNS = {
@@ -23,14 +23,14 @@ COLUMNS = {
     "Epochs": True,
     "Curve": True,
     "Dice vs truth": True,
-    "Soft Dice vs truth": True,
     "Agreement with pseudo-label": True,
-    "Encoder weights": True,
     "Trained on": True,
     "Dataset": True,
     "Tags": True,
     "Minutes": True,
     "Created": True,
+    "Encoder weights": False,
+    "Best epoch's soft Dice": False,
     "Best epoch": False,
     "Preset": False,
     "Parameters": False,
@@ -38,8 +38,14 @@ COLUMNS = {
 }
 
 
-def runs_table() -> None:
-    """Draw the table with its filters; put the opened run into the URL."""
+def runs_table(drawing: list[bool]) -> None:
+    """Draw the table with its filters; put the opened run into the URL.
+
+    Args:
+        drawing: not empty while the whole page is being drawn, which then shows the opened run; emptied.
+    """
+    whole = bool(drawing)
+    drawing.clear()
     with database().reading() as session:
         rows = run_rows(session, utc_now(), settings().lost_after_s, _cache())
     known = _present(tag for row in rows for tag in row.tags)
@@ -60,7 +66,8 @@ def runs_table() -> None:
         bulk_bar(chosen, known, hidden=len(ids - {row.id for row in shown}))
     if opened != st.query_params.get("run"):
         st.query_params["run"] = opened
-        st.rerun()
+        if not whole:
+            st.rerun()
 
 
 @st.cache_resource(show_spinner=False)
@@ -73,8 +80,16 @@ def _shown_rows(rows: Sequence[RunRow], known: Sequence[str]) -> list[RunRow]:
     """Draw search, filters, order and columns; return the matching rows in order."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         words = "Name, dataset, labels, tag or note"
-        text = st.text_input("Find", key="find", type="search", bind="query-params", placeholder=words, width=230)
-        sort = st.selectbox("Sort", SORTS, key="order", bind="query-params", width=170)
+        text = st.text_input(
+            "Find",
+            key="find",
+            type="search",
+            bind="query-params",
+            placeholder=words,
+            width=300,
+            label_visibility="collapsed",
+        )
+        sort = st.selectbox("Sort", SORTS, key="order", bind="query-params", width=170, label_visibility="collapsed")
         chosen = _filter(rows, known, text)
         _columns_popover()
         shown = arranged(rows, chosen, sort)
@@ -160,11 +175,11 @@ def _data(shown: Sequence[RunRow]) -> pa.Table:
         "Pinned": (text, ["↑" if row.pinned else "" for row in shown]),
         "Run": (text, [row.name for row in shown]),
         "Status": (text, [row.status.capitalize() + (" (archived)" if row.archived else "") for row in shown]),
-        "Epochs": (text, [f"{row.epochs_done} / {row.epochs_total}" for row in shown]),
+        "Epochs": (text, [row.epoch or f"{row.epochs_done} of {row.epochs_total}" for row in shown]),
         "Curve": (pa.list_(pa.float32()), [row.val_dice for row in shown]),
         "Dice vs truth": (number, [row.dice_vs_truth for row in shown]),
-        "Soft Dice vs truth": (number, [row.soft_dice for row in shown]),
         "Agreement with pseudo-label": (number, [row.agreement for row in shown]),
+        "Best epoch's soft Dice": (number, [row.soft_dice for row in shown]),
         "Encoder weights": (text, [row.weights or "none" for row in shown]),
         "Trained on": (text, [row.trained_on for row in shown]),
         "Dataset": (text, [row.dataset for row in shown]),
@@ -188,7 +203,7 @@ def _column_config() -> dict[str, Any]:
     return {
         "Pinned": column.TextColumn("", width=30, help="Pinned to the top."),
         "Run": column.TextColumn(width="medium"),
-        "Epochs": column.TextColumn(width="small", help="Epochs done, of those planned."),
+        "Epochs": column.TextColumn(width="small", help="Epochs done of those planned, or the one being trained."),
         "Curve": column.LineChartColumn(
             width="small",
             y_min=0,
@@ -203,15 +218,15 @@ def _column_config() -> dict[str, Any]:
             help="Mean Dice of the masks of its validation images at threshold 0.5, where truth exists and the run has "
             "been predicted.",
         ),
-        "Soft Dice vs truth": column.NumberColumn(
+        "Best epoch's soft Dice": column.NumberColumn(
             format="%.3f",
-            help="Of probabilities without a threshold, over all validation pixels together at the network's size, at "
-            "the best epoch of a run trained on truth.",
+            help="Of probabilities without a threshold, over all validation pixels together at the network's size, "
+            "against what the run was trained on: truth or pseudo-labels.",
         ),
         "Agreement with pseudo-label": column.NumberColumn(
             format="%.3f",
-            help="Soft Dice between prediction and pseudo-label on validation images at the best epoch. It measures "
-            "how well the labels were learned, not whether they are right.",
+            help="Mean Dice between the masks of its validation images at threshold 0.5 and their pseudo-labels. It "
+            "measures how well the labels were learned, not whether they are right.",
         ),
         "Minutes": column.NumberColumn(format="%.1f", width="small", help="Time spent in training."),
         "Created": column.DatetimeColumn(format="distance", width="small"),

@@ -1,7 +1,7 @@
 """The table of all runs: one small row each, filters and orders.
 
-Dice vs truth is that of the stored masks, whatever a run was trained on, so that it is one measure in one column. The
-soft Dice of the best epoch is against what the run was trained on: truth, or a mask set, where it is agreement.
+Dice vs truth and agreement with the pseudo-label are those of the stored masks, as on the page of a run, so that each
+column is one measure. The soft Dice of the best epoch is against what the run was trained on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dashboard.facts.jobs import job_view
 from dashboard.server import exports
 from dashboard.views.runs.facts import seconds_trained
 from db.models import Dataset, Job, LabelSet, Metric, Prediction, PredictionSet, Run
-from engine.training.run_details import encoder_weights
+from engine.training.run_details import weights_name
+from engine.work.progress_words import epoch_words
 
 SPARKLINE_POINTS = 30
 """A sparkline is about 80 px wide, so more points would be wasted."""
@@ -35,8 +36,10 @@ ARCHIVED: tuple[Archived, ...] = get_args(Archived)
 
 @dataclass(frozen=True)
 class RunRow:
-    """One row of the table. `dice_vs_truth`, of masks, and `soft_dice` and `agreement`, of its
-    best epoch, are of validation images; each may be unknown.
+    """One row of the table. `dice_vs_truth` and `agreement` with the pseudo-label are means over masks of validation
+    images, `soft_dice` is that of its best epoch against what it was trained on; each may be unknown.
+
+    `epoch` is what a run at work is doing, such as "Epoch 3 of 10", as its own page says it; else empty.
 
     `weights` names what the encoder was pretrained on, if anything. `val_dice` is thinned to about `SPARKLINE_POINTS`
     epochs including the last.
@@ -48,6 +51,7 @@ class RunRow:
     trained_on: str
     preset: str
     status: str
+    epoch: str
     epochs_done: int
     epochs_total: int
     best_epoch: int | None
@@ -114,9 +118,16 @@ def run_rows(session: Session, now: datetime, lost_after_s: float, cache: Cache 
     small = select(Job).options(defer(Job.payload), defer(Job.result)).where(Job.id.in_(select(Run.job_id)))
     jobs = {job.id: job for job in session.scalars(small)}
     learned = _learned(session, {run.id: _stamp(run, jobs.get(run.job_id)) for run in found}, cache)
-    truth = _truth_dice_by_run(session)
+    scores = _scores_by_run(session)
     return tuple(
-        _row(run, jobs.get(run.job_id), learned.get(run.id, Learned()), truth.get(run.id), now, lost_after_s)
+        _row(
+            run,
+            jobs.get(run.job_id),
+            learned.get(run.id, Learned()),
+            scores.get(run.id, (None, None)),
+            now,
+            lost_after_s,
+        )
         for run in found
     )
 
@@ -152,7 +163,12 @@ def _columns() -> Any:
 
 
 def _row(
-    run: Row[Any], job: Job | None, learned: Learned, truth: float | None, now: datetime, lost_after_s: float
+    run: Row[Any],
+    job: Job | None,
+    learned: Learned,
+    scores: tuple[float | None, float | None],
+    now: datetime,
+    lost_after_s: float,
 ) -> RunRow:
     view = job_view(job, now, lost_after_s)
     by_truth = run.label_set_id is None
@@ -164,13 +180,14 @@ def _row(
         trained_on="truth" if by_truth else run.label_set,
         preset=run.preset,
         status=view.status if view else "stopped",
+        epoch=epoch_words(view.progress) if view and view.status in ("running", "stopping") else "",
         epochs_done=learned.last_epoch,
         epochs_total=(run.epochs or 0) * (1 if by_truth else run.rounds or 1),
         best_epoch=run.best_epoch,
-        dice_vs_truth=truth,
-        soft_dice=best if by_truth else None,
-        agreement=None if by_truth else best,
-        weights=encoder_weights({"weights": run.weights}),
+        dice_vs_truth=scores[0],
+        soft_dice=best,
+        agreement=scores[1],
+        weights=weights_name({"weights": run.weights}),
         seconds=seconds_trained(run, view),
         parameter_count=run.parameter_count,
         created_at=run.created_at,
@@ -237,16 +254,16 @@ def _read_metrics(session: Session, run_ids: Sequence[str] | None) -> dict[str, 
     }
 
 
-def _truth_dice_by_run(session: Session) -> dict[str, float]:
-    """Return {run: mean Dice vs truth of its own validation predictions} where there is one."""
+def _scores_by_run(session: Session) -> dict[str, tuple[float | None, float | None]]:
+    """Return {run: mean Dice vs truth and agreement with the pseudo-label of its own validation predictions}."""
     query = (
-        select(Run.id, func.avg(Prediction.truth_dice))
+        select(Run.id, func.avg(Prediction.truth_dice), func.avg(Prediction.label_dice))
         .join(PredictionSet, (PredictionSet.run_id == Run.id) & (PredictionSet.dataset_id == Run.dataset_id))
         .join(Prediction, Prediction.prediction_set_id == PredictionSet.id)
         .where(Prediction.split == "validation")
         .group_by(Run.id)
     )
-    return {run_id: value for run_id, value in session.execute(query) if value is not None}
+    return {run_id: (truth, label) for run_id, truth, label in session.execute(query)}
 
 
 def arranged(rows: Iterable[RunRow], chosen: Filter, sort: Sort) -> list[RunRow]:
@@ -275,8 +292,8 @@ def as_csv(rows: Sequence[RunRow]) -> str:
     header = ["run", "status", "epochs_done", "epochs_asked", "best_epoch"]
     header += [
         "validation_dice_vs_truth",
-        "validation_soft_dice_vs_truth",
         "validation_agreement_with_pseudo_label",
+        "validation_soft_dice_of_best_epoch",
         "encoder_weights",
     ]
     header += ["taught_by", "dataset", "preset", "tags", "pinned", "archived"]
@@ -284,7 +301,7 @@ def as_csv(rows: Sequence[RunRow]) -> str:
     table = [
         [
             *(row.name, row.status, row.epochs_done, row.epochs_total, row.best_epoch),
-            *(row.dice_vs_truth, row.soft_dice, row.agreement, row.weights or "none"),
+            *(row.dice_vs_truth, row.agreement, row.soft_dice, row.weights or "none"),
             *(row.trained_on, row.dataset, row.preset, ", ".join(row.tags), row.pinned, row.archived),
             *(row.seconds, row.parameter_count, row.created_at.isoformat(timespec="seconds"), row.note),
         ]

@@ -48,30 +48,33 @@ class Subject:
             )
 
 
-def cost(shown: Cost) -> None:
-    """Draw the size of the network and what it needs, and in an expander its layers."""
-    st.caption(shown.sentence)
+def problems(shown: Cost) -> None:
+    """Draw what prevents a training, or makes it start from elsewhere than expected."""
     if shown.note:
         st.caption(shown.note)
     if shown.warning:
         st.warning(shown.warning, icon=":material/memory:")
     if shown.problem:
         st.error(shown.problem, icon=":material/error:")
-    with st.expander("Layers", icon=":material/layers:"):
-        st.dataframe(
-            shown.layers,
-            hide_index=True,
-            height=320,
-            column_config={
-                "layer": st.column_config.TextColumn("Layer", width=95),
-                "kind": st.column_config.TextColumn("Does", width=150),
-                "output": st.column_config.TextColumn("Output", width=95, help="Height × width × channels."),
-                "parameters": st.column_config.NumberColumn("Parameters", width=85, format="localized"),
-                "megaflops": st.column_config.NumberColumn(
-                    "MFLOPs", width=65, format="%.1f", help="Million floating-point operations for one image, forward."
-                ),
-            },
-        )
+
+
+def cost(shown: Cost) -> None:
+    """Draw the size of the network and its layers."""
+    st.caption(shown.sentence)
+    st.dataframe(
+        shown.layers,
+        hide_index=True,
+        height=320,
+        column_config={
+            "layer": st.column_config.TextColumn("Layer"),
+            "kind": st.column_config.TextColumn("Does"),
+            "output": st.column_config.TextColumn("Output", help="Height × width × channels."),
+            "parameters": st.column_config.NumberColumn("Parameters", format="localized"),
+            "megaflops": st.column_config.NumberColumn(
+                "MFLOPs", format="%.1f", help="Million floating-point operations for one image, forward."
+            ),
+        },
+    )
 
 
 def trial(subject: Subject, work: Workload) -> None:
@@ -83,8 +86,8 @@ def trial(subject: Subject, work: Workload) -> None:
         st.markdown(("With those settings: " if found.stale else "") + facts.trial_sentence(found.result, work))
         st.caption(facts.trial_details(found.result, found.created_at, utc_now()))
     else:
-        st.caption("The duration depends on this machine. Measuring it takes about half a minute.")
-    _measure_button(subject, "trial", "Measure speed", ":material/timer:", found)
+        st.caption("Trains on a few batches with these settings, for the time of an epoch and the memory.")
+    _measure_button(subject, "trial", "Measure speed (30 s)", ":material/timer:", found)
     _progress(found, "trial", "Measuring speed")
 
 
@@ -95,34 +98,30 @@ def rate_range(subject: Subject, field_key: str) -> None:
         field_key: the state of the form's learning rate, to which a suggestion can be copied.
     """
     found = subject.measurement("rate_range")
-    busy = found.job is not None and found.job.at_work
-    with st.expander("Find a learning rate", icon=":material/trending_down:", expanded=busy, key="rate-range"):
-        st.caption(
-            "Trains a fresh network for up to 90 batches while the learning rate rises from 1e-6 to 1, and draws the "
-            "loss. Only the curve is kept."
-        )
-        suggestion = None
-        if found.result is not None:
-            if found.stale:
-                st.warning(found.stale, icon=":material/history:")
-            result, suggestion = found.result, found.result["suggestion"]
-            charts.rate_range(
-                result["rates"], result["losses"], result["raw_losses"], key="rates", suggestion=suggestion
+    st.caption(
+        "Trains a fresh network for up to 90 batches while the learning rate rises from 1e-6 to 1, and draws the loss. "
+        "Only the curve is kept."
+    )
+    suggestion = None
+    if found.result is not None:
+        if found.stale:
+            st.warning(found.stale, icon=":material/history:")
+        result, suggestion = found.result, found.result["suggestion"]
+        charts.rate_range(result["rates"], result["losses"], result["raw_losses"], key="rates", suggestion=suggestion)
+        st.markdown(facts.rate_sentence(result))
+    with st.container(horizontal=True):
+        if suggestion is not None:
+            same = st.session_state.get(field_key) == suggestion
+            st.button(
+                f"Use {facts.rate_text(suggestion)}",
+                icon=":material/check:",
+                on_click=lambda: st.session_state.update({field_key: suggestion}),
+                disabled=same,
+                help="This is the learning rate already." if same else "Copy it to the settings.",
+                key="rate-range-use",
             )
-            st.markdown(facts.rate_sentence(result))
-        with st.container(horizontal=True):
-            if suggestion is not None:
-                same = st.session_state.get(field_key) == suggestion
-                st.button(
-                    f"Use {facts.rate_text(suggestion)}",
-                    icon=":material/check:",
-                    on_click=lambda: st.session_state.update({field_key: suggestion}),
-                    disabled=same,
-                    help="This is the learning rate already." if same else "Copy it to the settings.",
-                    key="rate-range-use",
-                )
-            _measure_button(subject, "rate_range", "Test learning rates", ":material/search:", found)
-        _progress(found, "rate_range", "Testing learning rates")
+        _measure_button(subject, "rate_range", "Test learning rates", ":material/search:", found)
+    _progress(found, "rate_range", "Testing learning rates")
 
 
 def _measure_button(subject: Subject, what: What, label: str, icon: str, found: Measured) -> None:

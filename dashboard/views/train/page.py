@@ -1,34 +1,29 @@
 """Page: train. Choose what to train on and how, see what it takes, start."""
 
-import numpy as np
+from typing import Any
+
 import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import train as facts
-from dashboard.facts import urls, wording
-from dashboard.server.resources import artifacts, database, launcher, previews, settings
-from dashboard.ui.form import Form, params_form, reset_form
-from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.facts import wording
+from dashboard.facts.training_time import estimate
+from dashboard.server.resources import artifacts, database, launcher, settings
+from dashboard.ui.form import Form, form_values, matches, params_form, reset_form
+from dashboard.ui.pretrained import pretrained_offer, pretrained_state, waits_for_answer
 from dashboard.ui.status import empty_state
-from dashboard.views.train import concern_facts, network_panel
+from dashboard.views.train import concern_facts, network_panel, preview_panel
 from db import datasets, submissions
 from db.columns import utc_now
 from db.models import Dataset
 from db.names import NameTaken
 from db.submissions import NotReady
 from engine import VERSION
-from engine.core.run_config import DEFAULT_PRESET, PRESETS, RunConfig
-from engine.core.run_config_text import preset_text
-from engine.imaging import codec
-from engine.store.base import MissingFile
+from engine.core.run_config import PRESETS, RunConfig, flattened
+from engine.network import pretrained
 
-PREVIEW_IMAGES, PREVIEW_COPIES = 3, 3
-PREVIEW_MODES: dict[Mode, str] = {
-    "fill": "Fill",
-    "outline": "Outline",
-    "side by side": "Side by side",
-    "image": "Image",
-}
+FOLD, EPOCHS = "advanced", "training.epochs"
+PREVIEW_IMAGES = 3
 
 
 def choose_dataset(options: tuple[facts.DatasetOption, ...], origin: facts.Source | None) -> str:
@@ -61,126 +56,107 @@ def choose_teacher(teachers: tuple[facts.Teacher, ...], dataset_id: str, origin:
         help="A mask set contains pseudo-labels, masks computed by a method. Truth masks were made by people.",
     )
     st.query_params["labels"] = chosen
-    teacher = by_key[chosen]
-    st.caption(wording.escaped(teacher.sentence))
-    if teacher.problem:
-        st.warning(wording.escaped(teacher.problem), icon=":material/warning:")
-    return teacher
+    return by_key[chosen]
 
 
 def choose_preset(origin: facts.Source | None) -> str:
     """Return the name of the chosen preset; the URL contains it. Choosing one discards changed settings."""
     key = f"train-preset-{origin.run_id if origin else ''}"
-    wanted = st.query_params.get("preset") or (origin.preset if origin else DEFAULT_PRESET)
+    weights = pretrained.installed(artifacts()) is not None
+    # The weights came while the page was open: nobody chose the preset that was the default without them.
+    if weights and not st.session_state.get("train-weights", weights) and not st.query_params.get_all("p"):
+        st.query_params["preset"] = st.session_state[key] = pretrained.default_preset(artifacts())
+    st.session_state["train-weights"] = weights
+    default = pretrained.default_preset(artifacts())
+    wanted = st.query_params.get("preset") or (origin.preset if origin else default)
 
     def discard() -> None:
         for name in ("from", "p"):
             st.query_params.pop(name, None)
         st.query_params["preset"] = st.session_state[key]
 
-    chosen = st.segmented_control(
-        "Preset",
-        list(PRESETS),
-        default=wanted if wanted in PRESETS else DEFAULT_PRESET,
-        required=True,
-        format_func=str.capitalize,
-        key=key,
-        on_change=discard,
-    )
+    st.session_state.setdefault(key, wanted if wanted in PRESETS else default)
+    st.segmented_control("Preset", list(PRESETS), required=True, format_func=str.capitalize, key=key, on_change=discard)
+    chosen: str = st.session_state[key]
     st.query_params["preset"] = chosen
-    st.caption(preset_text(chosen))
+    st.caption(facts.preset_note(chosen, weights))
     return chosen
 
 
-def config_form(preset: str, origin: facts.Source | None, teacher: facts.Teacher) -> Form[RunConfig]:
-    """Draw the settings and return their values; the URL contains the changes."""
-    key = facts.form_key(preset, origin.run_id if origin else None)
-    begin = f"{key}-begin"
+def start_values(preset: str, origin: facts.Source | None) -> RunConfig:
+    """Return the start values of the form: the preset's, those of an earlier run, or those in the URL."""
+    begin = f"{facts.form_key(preset, origin.run_id if origin else None)}-begin"
     if begin not in st.session_state:
         typed = st.query_params.get_all("p")
         st.session_state[begin], problem = facts.start_config(preset, typed, origin)
         if problem:
             st.warning(wording.escaped(problem))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.subheader("Settings", width="stretch")
-        if st.button("Reset", icon=":material/restart_alt:", key="train-reset", help="Restore the initial values."):
-            st.session_state[begin], _ = facts.start_config(preset, [], origin)
-            reset_form(key)
-    form = params_form(
-        RunConfig,
-        key=key,
-        start=st.session_state[begin],
-        columns=2,
-        open_groups={"training"},
-        idle=facts.idle_settings(teacher),
-        leave_out=() if teacher.classes else {"model.classes"},
-        choices={"model.classes": facts.class_choices(teacher)},
-    )
+    return st.session_state[begin]
+
+
+def reset(preset: str, origin: facts.Source | None) -> None:
+    """Restore the values of the preset or of the earlier run."""
+    key = facts.form_key(preset, origin.run_id if origin else None)
+    st.session_state[f"{key}-begin"], _ = facts.start_config(preset, [], origin)
+    reset_form(key)
+
+
+def advanced(
+    preset: str, origin: facts.Source | None, teacher: facts.Teacher, epochs: Any
+) -> tuple[Form[RunConfig], Any]:
+    """Draw the settings, folded but for the epochs, and return their values and the fold; the URL has the changes.
+
+    Args:
+        epochs: the place of the number of epochs.
+    """
+    key = facts.form_key(preset, origin.run_id if origin else None)
+    begin = start_values(preset, origin)
+    changed = facts.changes(preset, form_values(RunConfig, key, begin))
+    with st.container(horizontal=True, vertical_alignment="top"):
+        fold = st.expander(
+            facts.fold_title(changed), icon=":material/tune:", key=FOLD, on_change="rerun", bind="query-params"
+        )
+        if changed:
+            st.button(
+                "Reset",
+                icon=":material/restart_alt:",
+                key="train-reset",
+                help="Restore the settings of the run that this one is copied from."
+                if origin
+                else "Restore the preset.",
+                on_click=reset,
+                args=(preset, origin),
+            )
+    search = ""
+    with fold:
+        if fold.open:
+            if changed:
+                st.caption(f"Changed from *{preset}*: {wording.escaped(', '.join(changed))}.")
+            search = st.text_input(
+                "Search settings",
+                placeholder="Search settings, such as clip or flip",
+                icon=":material/search:",
+                label_visibility="collapsed",
+                key="train-search",
+            )
+        form = params_form(
+            RunConfig,
+            key=key,
+            start=begin,
+            groups="titled" if search else "tabs",
+            columns=3,
+            shown=lambda path: path == EPOCHS or (bool(fold.open) and matches(RunConfig, path, search)),
+            places={EPOCHS: epochs},
+            idle=facts.idle_settings(teacher),
+            leave_out=() if teacher.classes else {"model.classes"},
+            choices={"model.classes": facts.class_choices(teacher)},
+            show_error=False,
+        )
+        if search and not any(matches(RunConfig, path, search) for path in flattened(begin)):
+            st.caption(f"No setting contains “{wording.escaped(search)}”.")
     if form.params is not None:
         st.query_params["p"] = facts.assignments(preset, form.params)
-    return form
-
-
-@st.cache_data(max_entries=6, show_spinner=False)  # in full size: a few of these are many megabytes
-def read_pair(pair: facts.Pair) -> tuple[np.ndarray, np.ndarray]:
-    return facts.read_pair(artifacts(), pair)
-
-
-def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None, teacher: facts.Teacher) -> None:
-    """Draw a few training pairs, unchanged and as the network will see them."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        mode = st.segmented_control(
-            "Mask",
-            list(PREVIEW_MODES),
-            default="fill",
-            required=True,
-            format_func=PREVIEW_MODES.__getitem__,
-            key="train-preview-mode",
-            persist_state="session",
-        )
-        if st.button("Shuffle", icon=":material/casino:", key="train-draw"):
-            st.session_state["train-draws"] = st.session_state.get("train-draws", 0) + 1
-    if config is None:
-        st.info("The preview appears again once the settings are valid.")
-        return
-    draw = st.session_state.get("train-draws", 0)
-    try:
-        tiles = [tile for number, pair in enumerate(pairs) for tile in pair_tiles(number, pair, config, draw)]
-    except MissingFile as error:
-        st.error(str(error))
-        return
-    if not config.augmentation.enabled:
-        st.caption("Augmentation is off: the network sees each image as it is.")
-    wide = mode == "side by side"
-    mask_grid(
-        tiles,
-        key="train-preview",
-        mode=mode,
-        tile_px=200 if wide else 110,
-        aspect=1.0,
-        selectable=False,
-        class_colours=teacher.class_colours,
-    )
-
-
-def pair_tiles(number: int, pair: facts.Pair, config: RunConfig, draw: int) -> list[Tile]:
-    image, mask = read_pair(pair)
-    copies = PREVIEW_COPIES if config.augmentation.enabled else 0
-    variants = facts.augmented(image, mask, config, copies, draw=draw * PREVIEW_IMAGES + number)
-    return [
-        Tile(
-            id=f"{number}-{copy}",
-            title=f"variant {copy}" if copy else pair.name,
-            image=preview_url(pixels),
-            mask=preview_url(np.atleast_3d(moved)[..., 0]),
-            classes=preview_url(moved[..., 1]) if moved.ndim == 3 and config.model.classes != 1 else None,
-        )
-        for copy, (pixels, moved) in enumerate(variants)
-    ]
-
-
-def preview_url(pixels: np.ndarray) -> str:
-    return urls.preview(previews().put(codec.encode_png(pixels)))
+    return form, fold
 
 
 def summary(plan: facts.Plan) -> None:
@@ -267,8 +243,11 @@ if origin is not None:
     if origin.problem:
         st.warning(wording.escaped(origin.problem))
 
-left, right = st.columns([11, 9], gap="medium")
-with left:
+place, pictures = st.columns([9, 11], gap="large")
+with place:
+    dataset_place, teacher_place = st.columns(2, gap="small")
+    below_teacher = st.container()
+with dataset_place:
     dataset_id = choose_dataset(options, origin)
 with database().reading() as session:
     teachers = facts.teachers(session, dataset_id, utc_now(), settings().lost_after_s)
@@ -281,30 +260,35 @@ if not teachers:
         icon=":material/auto_fix_high:",
     )
     st.stop()
-with left:
+below = st.container()
+with teacher_place:
     teacher = choose_teacher(teachers, dataset_id, origin)
+with below_teacher:
+    st.caption(wording.escaped(teacher.sentence))
+    if teacher.problem:
+        st.warning(wording.escaped(teacher.problem), icon=":material/warning:")
     preset = choose_preset(origin)
-    form = config_form(preset, origin, teacher)
-    config = form.params
+    epochs_place, name_place = st.columns([1, 2], gap="small")
+with below:
+    form, fold = advanced(preset, origin, teacher, epochs_place)
+config = form.params
 dataset_name = next(option.name for option in options if option.id == dataset_id)
 with database().reading() as session:
     proposal = facts.proposed_name(session, dataset_name, teacher, preset, origin)
-    pairs = facts.preview_pairs(session, dataset_id, teacher, PREVIEW_IMAGES)
+    pairs = facts.preview_pairs(session, dataset_id, teacher, PREVIEW_IMAGES - waits_for_answer())
     shapes = datasets.shapes(session, dataset_id)
     truth_version = session.get_one(Dataset, dataset_id).truth_version
-with right:
-    st.subheader("Start")
+with name_place:
     name = run_name(proposal)
-    plan, subject = None, None
+plan, subject = None, None
+with place:
     if config is not None:
         resolved = facts.resolved(config, teacher)
         plan = facts.plan(resolved, teacher, shapes)
-        summary(plan)
-        if not teacher.problem:
-            concerns(dataset_id, teacher, truth_version, config)
         subject = network_panel.Subject(dataset_id, teacher.label_set_id, resolved, blocked=bool(teacher.problem))
-        network_panel.cost(plan.cost)
-        network_panel.trial(subject, plan.work)
+        network_panel.problems(plan.cost)
+        with database().reading() as session:
+            st.markdown(facts.time_sentence(estimate(session, resolved, plan.work, sum(shapes.values()))))
     else:
         st.error(form.error, icon=":material/error:")
     blocked = plan is None or bool(teacher.problem or plan.cost.problem)
@@ -314,8 +298,31 @@ with right:
         )
         if pressed and config is not None:
             start(dataset_id, teacher, name, preset, config)
-    if subject is not None:
-        form_name = facts.form_key(preset, origin.run_id if origin else None)
-        network_panel.rate_range(subject, f"{form_name}.training.learning_rate")
-    st.subheader("What the network will see")
-    preview(pairs, config, teacher)
+    if plan is not None:
+        summary(plan)
+        if not teacher.problem:
+            concerns(dataset_id, teacher, truth_version, resolved)
+with pictures:
+    st.header("What the network will see")
+    preview_panel.preview(pairs, config, teacher)
+    offered = pretrained_offer()
+if subject is not None and plan is not None and fold.open and not st.session_state.get("train-search"):
+    with fold:
+        st.divider()
+        size, speed, rate, weights, shown = st.tabs(
+            ["Size and memory", "Speed", "Learning rate", "Pretrained weights", "Preview"]
+        )
+        with size:
+            network_panel.cost(plan.cost)
+        with speed:
+            network_panel.trial(subject, plan.work)
+        with rate:
+            form_name = facts.form_key(preset, origin.run_id if origin else None)
+            network_panel.rate_range(subject, f"{form_name}.training.learning_rate")
+        with weights:
+            if offered:
+                st.caption("They are offered above.")
+            else:
+                pretrained_state(facts.WITHOUT_WEIGHTS)
+        with shown:
+            preview_panel.preview_settings()

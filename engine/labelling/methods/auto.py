@@ -46,7 +46,7 @@ CANDIDATES = (
     Candidate("saliency"),
     Candidate("threshold"),
     Candidate(
-        "threshold", {"ground": "uneven", "level": "minimum_error"}, "Threshold (rare objects on an uneven background)"
+        "threshold", {"ground": "uneven", "level": "minimum_error"}, "Rare objects on an uneven background (threshold)"
     ),
     Candidate("lines", look_side_px=THIN_LOOK_SIDE_PX),
     Candidate("surface", handicap=0.15),
@@ -155,14 +155,33 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
             ease = usual_merit(tried) - usual_merit(looks)
         results.append((rank(candidate, qualities, ease), state))
     results.sort(key=lambda result: -result[0]["quality"])
-    ranking, (best, state) = [entry for entry, _ in results], results[0]
+    return result([entry for entry, _ in results], results[0][1], len(looks))
+
+
+def draft(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> dict[str, Any]:
+    """Return a preliminary choice among the recipes without a `fit` step, with the keys of `fit`.
+
+    `untried` is the number of other candidates.
+    """
+    tried = [
+        rank(candidate, qualities, 0.0)
+        for index, candidate in enumerate(CANDIDATES)
+        if (qualities := [quality for each in looks if (quality := each.qualities[index]) is not None])
+    ]
+    ranking = sorted(tried, key=lambda entry: -entry["quality"])
+    return result(ranking, None, len(looks)) | {"untried": len(CANDIDATES) - len(ranking)}
+
+
+def result(ranking: Sequence[dict[str, Any]], state: dict[str, Any] | None, images: int) -> dict[str, Any]:
+    """Return the choice of the first of a ranking, with its state; see `fit`."""
+    best = ranking[0]
     return {
         "method": best["method"],
         "params": best["params"],
         "state": state,
-        "sentence": explain(ranking, len(looks)),
-        "ranking": ranking,
-        "images": len(looks),
+        "sentence": explain(ranking, images),
+        "ranking": list(ranking),
+        "images": images,
         "clear": best["clear"],
     }
 
@@ -185,27 +204,27 @@ def rank(candidate: Candidate, qualities: Sequence[Quality], ease: float) -> dic
         "parts": parts,
         "clear": clear,
         "images": len(qualities),
-        "sentence": f"Quality {quality:.2f}, with a clear foreground in {clear} of {len(qualities)} images.",
+        "sentence": f"Estimated score {quality:.2f}, with a clear foreground in {clear} of {len(qualities)} images.",
     }
 
 
 def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
-    """Return one sentence: the chosen method, the reasons, and the second best."""
+    """Return one sentence: the chosen method, the reasons, and the second of the ranking."""
     best = ranking[0]
     seen = f"the {images} images tried" if images > 1 else "the image tried"
     if not best["clear"]:
         return f"No method finds a clear foreground in {seen}, so {best['title']} is used."
-    second = next(each for each in ranking if each["method"] != best["method"])
+    second = ranking[1]
     # Only parts in which it is better than the second are reasons.
     ahead = {name: best["parts"][name] / max(second["parts"][name], FLOOR) for name in EXPONENTS}
     reasons = sorted(EXPONENTS, key=lambda name: -EXPONENTS[name] * math.log(max(ahead[name], FLOOR)))[:2]
     reasons = [name for name in reasons if ahead[name] > 1] or reasons[:1]
     praise = " and ".join(f"{PRAISE[name]} ({best['parts'][name]:.2f})" for name in reasons)
     unclear = best["images"] - best["clear"]
-    verdict = f"suits {seen} best" if best["quality"] >= WEAK else f"is the best available for {seen}, with low quality"
+    but = "" if best["quality"] >= WEAK else ", but none suits them well"
     return (
-        f"{best['title']} {verdict}: {praise}; quality {best['quality']:.2f} of 1, "
-        f"{second['title']} comes next with {second['quality']:.2f}"
+        f"{best['title']} is the best guess of {len(ranking)} methods for {seen}{but}: {praise}; estimated score "
+        f"{best['quality']:.2f} of 1, {second['title']} comes next with {second['quality']:.2f}"
         + (f"; without a clear foreground: {unclear} of {best['images']}." if unclear else ".")
     )
 
@@ -223,6 +242,7 @@ METHOD = Method(
     AutoParams,
     look=look,
     fit=fit,
+    draft=draft,
     fit_images=24,
     chosen=chosen,
     summary="A start for any dataset: tries the other methods on some of the images and uses the best.",

@@ -7,6 +7,7 @@ The user ticks the clusters that are foreground, or of a class, starting from a 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -15,6 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from engine.core.parameters import ParameterError, number
+from engine.core.recent_values import RecentValues
 from engine.labelling.base import LabelParams, Method
 from engine.labelling.cues.dataset_mixture import Mixture, find_mixture
 from engine.labelling.cues.dataset_pieces import GROUPS, WIDTH, Pieces, find_pieces
@@ -24,6 +26,8 @@ from engine.labelling.ticks import Ticks, read_ticks
 
 SAMPLE_PIECES = 8000
 EXAMPLES = 6
+REMEMBERED_BYTES = 32_000_000
+_recent: RecentValues[Pieces] = RecentValues(REMEMBERED_BYTES)
 EDGE_CONTRAST = 0.1
 """A share of full contrast: the step in the image from which the guided filter preserves an edge."""
 
@@ -85,7 +89,7 @@ class DatasetClustersParams(LabelParams):
 
 def look(image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator) -> Pieces:
     """Return the pieces of a uint8 RGB image (H, W, 3), without their label image, which `fit` does not need."""
-    return replace(find_pieces(image, params.merging), labels=np.zeros((0, 0), np.int32))
+    return replace(remembered_pieces(image, params.merging), labels=np.zeros((0, 0), np.int32))
 
 
 def fit(looks: Sequence[Pieces], params: DatasetClustersParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -162,7 +166,7 @@ def label(
     classes = ticked_clusters(params.ticked, state)
     if not classes.any() or np.ptp(image.reshape(-1, 3), axis=0).max() == 0:
         return np.zeros(image.shape[:2], np.float32)  # an image of one colour has no foreground
-    pieces = find_pieces(image, params.merging)
+    pieces = remembered_pieces(image, params.merging)
     membership = Mixture.from_json(state["mixture"]).membership(pieces.features)
     found = []
     for index in range(1, params.classes + 1):
@@ -171,6 +175,24 @@ def label(
             probability = guided_filter(image, probability, params.filter_radius_px, EDGE_CONTRAST)
         found.append(probability)
     return np.dstack(found)
+
+
+def clusters(
+    image: np.ndarray, params: DatasetClustersParams, rng: np.random.Generator, state: dict[str, Any]
+) -> np.ndarray:
+    """Return the most likely cluster of each pixel (H, W)."""
+    pieces = remembered_pieces(image, params.merging)
+    return Mixture.from_json(state["mixture"]).membership(pieces.features).argmax(1)[pieces.labels]
+
+
+def remembered_pieces(image: np.ndarray, merging: float) -> Pieces:
+    """Return the pieces of an image; those of recent images are remembered, because ticking changes nothing in them."""
+    key = hashlib.blake2b(image.tobytes(), digest_size=16).digest(), image.shape, merging
+    pieces = _recent.get(key)
+    if pieces is None:
+        pieces = find_pieces(image, merging)
+        _recent.keep(key, pieces, pieces.labels.nbytes + pieces.features.nbytes)
+    return pieces
 
 
 def ticked_clusters(ticked: str, state: dict[str, Any]) -> np.ndarray:
@@ -197,5 +219,6 @@ METHOD = Method(
     label,
     look,
     fit,
+    clusters=clusters,
     summary="Datasets of similar scenes, with many or few objects: one tick per cluster applies to every image.",
 )

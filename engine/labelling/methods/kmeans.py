@@ -34,9 +34,7 @@ def label(image: np.ndarray, params: KMeansParams, rng: np.random.Generator) -> 
 
     Membership is soft: clusters are treated as round Gaussians with the mean variance.
     """
-    features = lab_and_position(image, params)
-    _, centres = find_clusters(features, params.clusters, rng)
-    distances = squared_distances(features, centres)
+    features, centres, distances = _clustered(image, params, rng)
     regions = distances.argmin(1).reshape(image.shape[:2])
     variance = max(float(distances.min(1).mean()) / features.shape[1], 1e-3)
     membership = softmax(-distances / (2 * variance), axis=1)
@@ -47,6 +45,21 @@ def label(image: np.ndarray, params: KMeansParams, rng: np.random.Generator) -> 
     membership = membership[:, : len(classes)]
     shares = [membership[:, classes == index].sum(1) for index in range(1, params.classes + 1)]
     return np.clip(np.dstack(shares), 0, 1).reshape(*image.shape[:2], params.classes)
+
+
+def clusters(image: np.ndarray, params: KMeansParams, rng: np.random.Generator) -> np.ndarray:
+    """Return the region of each pixel (H, W), numbered from 0 for the darkest."""
+    _, centres, distances = _clustered(image, params, rng)
+    return np.argsort(np.argsort(centres[:, 0], kind="stable"))[distances.argmin(1)].reshape(image.shape[:2])
+
+
+def _clustered(
+    image: np.ndarray, params: KMeansParams, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the features (H*W, D), the centres of the clusters (N, D), and the squared distances (H*W, N)."""
+    features = lab_and_position(image, params)
+    _, centres = find_clusters(features, params.clusters, rng)
+    return features, centres, squared_distances(features, centres)
 
 
 def ticked_regions(params: KMeansParams, centres: np.ndarray) -> np.ndarray:
@@ -72,5 +85,6 @@ METHOD = Method(
     "K-means (colour and position)",
     KMeansParams,
     label,
+    clusters=clusters,
     summary="Objects of a distinct colour on a background of few colours.",
 )

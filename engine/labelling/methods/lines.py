@@ -46,15 +46,18 @@ class LinesParams(LabelParams):
         "grey", description="The channel in which lines are darker or lighter; green suits vessels of the retina."
     )
     greatest_width_px: float = number(
-        9.0, 2, 40, "Width of the widest line; wider structures are background.", unit="px"
+        9.0, 2, 40, "Width of the widest line; wider structures are background.", title="Maximum width", unit="px"
     )
     strength: float = number(
         12.0,
         2,
         50,
         "Required strength of a line, in multiples of the noise in the image: higher values give fewer lines.",
+        title="Required strength",
     )
-    least_length_px: float = number(20.0, 0, 400, "Shorter lines are removed: pores, specks, grain.", unit="px")
+    least_length_px: float = number(
+        20.0, 0, 400, "Shorter lines are removed: pores, specks, grain.", title="Minimum length", unit="px"
+    )
 
 
 def label(image: np.ndarray, params: LinesParams, rng: np.random.Generator) -> np.ndarray:

@@ -127,7 +127,7 @@ def centre_on_threshold(salient: np.ndarray, strictness: float) -> np.ndarray:
 
 METHOD = Method(
     "saliency",
-    "Saliency (four cues fused)",
+    "Main object (saliency)",
     SaliencyParams,
     label,
     summary="One or a few objects that stand out in a photograph.",

@@ -132,7 +132,7 @@ def clean(probability: np.ndarray, mask: np.ndarray, params: ThresholdParams) ->
 
 METHOD = Method(
     "threshold",
-    "Threshold (objects and background)",
+    "Bright or dark objects (threshold)",
     ThresholdParams,
     label,
     summary="Objects darker or lighter than the background: cells, coins, parts on a table, cracks and other defects.",

@@ -16,8 +16,10 @@ def backbone_of(named: str) -> Path | None:
     """Return the file that a recipe names: empty for the installation's, if there is one; "none" for none."""
     if named == NONE:
         return None
-    path = Path(named).expanduser() if named else settings().data_root / stored.backbone_key()
-    return path if named or path.is_file() else None
+    if named:
+        return Path(named).expanduser()
+    own = (settings().data_root / key for key in (stored.backbone_key(), stored.older_backbone_key()))
+    return next((path for path in own if path.is_file()), None)
 
 
 def weights_of(params: Mapping[str, Any], state: Mapping[str, Any]) -> str:

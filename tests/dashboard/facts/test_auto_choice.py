@@ -19,13 +19,28 @@ STATE = {
 }
 
 
-def test_the_choice_has_its_reason_and_each_candidate_that_this_version_knows():
+def test_the_choice_has_its_figures_and_each_candidate_that_this_version_knows():
     choice = auto_choice(STATE)
-    assert (choice.title, choice.sentence, choice.images) == ("K-means", "K-means is the best guess.", 24)
+    assert (choice.title, choice.details, choice.images) == ("K-means", "K-means is the best guess.", 24)
     assert [candidate.chosen for candidate in choice.candidates] == [True, False, False]
     assert choice.candidates[0].recipe == recipe_from_values("kmeans", {"clusters": 6})
     assert choice.candidates[1].sentence == ""
     assert (choice.candidates[2].title, choice.candidates[2].recipe) == ("retired", None)
+
+
+def test_the_sentence_asks_to_look_and_counts_what_the_list_shows():
+    choice = auto_choice(STATE)
+    assert choice.sentence == "K-means: best guess of 3 methods, tried on 24 of your images. Check the masks below."
+    draft = auto_choice(STATE | {"images": 6, "untried": 1})
+    assert "best so far of 3 methods, tried on 6 images" in draft.sentence
+    assert "1 more method are being tried" in draft.sentence
+    assert choice.final and not draft.final
+
+
+def test_a_poor_choice_is_not_praised():
+    weak = [STATE["ranking"][0] | {"quality": 0.3}, *STATE["ranking"][1:]]
+    assert "none suits them well" in auto_choice(STATE | {"ranking": weak}).sentence
+    assert "only a start" in auto_choice(STATE | {"clear": 0}).sentence
 
 
 def test_another_state_is_no_choice():

@@ -1,7 +1,8 @@
 """What settings mean, told at once: words, memory, and where weights come from."""
 
-from dashboard.facts.cost import IMAGENET_FILE, cost, encoder_weights
+from dashboard.facts.cost import cost, encoder_weights
 from engine.core.run_config import PRESETS, ModelParams, config_from
+from engine.network import pretrained
 
 ENOUGH = 10**12
 
@@ -34,15 +35,18 @@ def test_too_much_memory_names_the_setting_to_lower_and_what_would_fit():
     assert cost(classic(batch_size=8), needed[8]).warning == ""
 
 
-def test_pretrained_weights_are_described(tmp_path):
+def test_pretrained_weights_are_described(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("engine.network.pretrained.installed_path", lambda: tmp_path / "installed.weights.h5")
+
     def described(weights, architecture="mobilenet_v2"):
-        return encoder_weights(ModelParams(architecture=architecture, encoder_weights=weights), tmp_path)
+        return encoder_weights(ModelParams(architecture=architecture, encoder_weights=weights))
 
     assert described("imagenet", "unet") == ("", "")
     assert "random weights" in described("none")[0]
     assert "not label-free" in described("imagenet")[0] and "9 MB" in described("imagenet")[0]
-    (tmp_path / IMAGENET_FILE).parent.mkdir()
-    (tmp_path / IMAGENET_FILE).touch()
-    assert "already" in described("imagenet")[0]
+    pretrained.keras_path().parent.mkdir()
+    pretrained.keras_path().touch()
+    assert "9 MB" not in described("imagenet")[0]
     assert "There is no weights file" in described(str(tmp_path / "none.h5"))[1]
-    assert described(str(tmp_path / IMAGENET_FILE))[1] == ""
+    assert described(str(pretrained.keras_path()))[1] == ""

@@ -89,4 +89,4 @@ def test_the_proposed_name_describes_the_recipe_and_is_free(installation: Instal
     with installation.database.writing() as session:
         assert recipes.proposed_name(session, "discs", kmeans()) == "discs · kmeans"
         submissions.submit_label(session, dataset.id, "discs · kmeans · clusters 6", "kmeans", {}, 0, "0.1.0")
-        assert recipes.proposed_name(session, "discs", kmeans(clusters=6)) == "discs · kmeans · clusters 6 2"
+        assert recipes.proposed_name(session, "discs", kmeans(clusters=6)) == "discs · kmeans · clusters 6 #2"

@@ -139,8 +139,8 @@ def test_a_run_provides_the_start_values_of_the_next(installation, dataset):
     with installation.database.reading() as session:
         origin = train.source(session, run.id)
         teacher = train.teachers(session, dataset.id, utc_now(), LOST_AFTER_S)[0]
-        assert train.proposed_name(session, "discs", teacher, "classic", origin) == "seven 2"
-        assert train.proposed_name(session, "discs", teacher, "classic", None) == "discs, truth, classic"
+        assert train.proposed_name(session, "discs", teacher, "classic", origin) == "seven #2"
+        assert train.proposed_name(session, "discs", teacher, "classic", None) == "discs · truth · classic"
         assert train.source(session, "f" * 32) is None
     assert (origin.preset, origin.teacher, origin.dataset_id) == ("classic", train.TRUTH, dataset.id)
     assert train.start_config("classic", [], origin) == (config, "")

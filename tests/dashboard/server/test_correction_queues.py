@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.facts.correction_queue import in_doubt, place_in_queue, words
+from dashboard.facts.correction_queue import place_in_queue, words
 from dashboard.server.correction_queues import CorrectionQueues
 from db import corrections, datasets
 from db.correction_queue import Masks
@@ -77,11 +77,6 @@ def test_the_next_of_an_image_is_the_next_that_is_not_finished():
     gone = place_in_queue(queue, {"a"}, "deleted")
     assert (gone.suggestion, gone.before, gone.after) == (None, None, "b")
     assert words(place_in_queue(queue[:1], set(), "a")) == "in doubt · the last one"
-
-
-def test_the_button_stands_out_only_if_something_is_in_doubt():
-    assert in_doubt([Suggestion("a", "", (0, 0), 0.0), Suggestion("b", "", (0, 0), 0.3)])
-    assert not in_doubt([Suggestion("a", "", (0, 0), 0.01)])
 
 
 def test_doubts_in_what_is_left_out_count_for_nothing(installation, discs, masks, queues):

@@ -31,7 +31,7 @@ def test_files_lie_in_the_uploads_folder_under_their_own_names(served):
     big = bytes(range(256)) * 16_000
     assert post(served, token, "images/küche 1.jpg", b"one").status == 200
     assert post(served, token, "masks/küche 1.png", big).status == 200
-    assert resources.uploaded_files(token) == (("images/küche 1.jpg", "masks/küche 1.png"), 3 + len(big))
+    assert resources.uploaded_files(token) == (("images/küche 1.jpg", 3), ("masks/küche 1.png", len(big)))
     assert (resources.upload_folder(token) / "masks" / "küche 1.png").read_bytes() == big
 
 
@@ -65,6 +65,18 @@ def test_a_token_that_was_not_issued_is_refused(served):
     assert post(served, "..", "a.png", b"x").status in (404, 410)
 
 
+def test_one_file_is_removed_and_the_others_stay(served):
+    token = resources.issue_upload()
+    post(served, token, "a.png", b"one")
+    post(served, token, "b.png", b"two")
+    assert served.ask(f"{urls.upload(token)}?path=a.png", "DELETE", b"", **OURS).status == 200
+    assert served.ask(f"{urls.upload(token)}?path=../../app.db", "DELETE", b"", **OURS).status == 200
+    assert resources.uploaded_files(token) == (("b.png", 3),)
+    assert (settings().data_root / "app.db").exists()
+    resources.close_upload(token)
+    assert post(served, token, "c.png", b"late").status == 410 and resources.uploaded_files(token) == (("b.png", 3),)
+
+
 def test_another_site_cannot_upload(served):
     token = resources.issue_upload()
     address = f"{urls.upload(token)}?path=a.png"
@@ -72,7 +84,7 @@ def test_another_site_cannot_upload(served):
     assert served.ask(address, "POST", b"x", **OURS, origin="https://elsewhere.example").status == 403
     assert served.ask(address, "POST", b"x", **OURS, sec_fetch_site="cross-site").status == 403
     assert served.ask(address, "POST", b"x", **OURS, origin=f"http://127.0.0.1:{served.port}").status == 200
-    assert resources.uploaded_files(token) == (("a.png",), 1)
+    assert resources.uploaded_files(token) == (("a.png", 1),)
 
 
 def test_more_than_the_limit_is_refused_and_leaves_nothing_half_written(served, monkeypatch):
@@ -82,11 +94,11 @@ def test_more_than_the_limit_is_refused_and_leaves_nothing_half_written(served, 
     assert post(served, token, "a.png", bytes(900_000)).status == 200
     answer = post(served, token, "b.png", bytes(200_000))
     assert answer.status == 413 and b"1 MB" in answer.body
-    assert resources.uploaded_files(token) == (("a.png",), 900_000)
+    assert resources.uploaded_files(token) == (("a.png", 900_000),)
 
 
 def test_cancelling_discards_what_came_in(served):
     token = resources.issue_upload()
     post(served, token, "a.png", b"x")
     assert served.ask(urls.upload(token), "DELETE", **OURS).status == 200
-    assert resources.uploaded_files(token) == ((), 0) and resources.knows_upload(token)
+    assert resources.uploaded_files(token) == () and resources.knows_upload(token)

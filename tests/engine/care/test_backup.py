@@ -64,8 +64,10 @@ def restored_settings(installation, tmp_path):
 
 @pytest.fixture
 def backed_up(installation, tmp_path):
-    """An installation with one dataset and its mask set, and a backup of it."""
+    """An installation with one dataset, its mask set and pretrained weights, and a backup of it."""
     dataset = add_discs(installation, 4)
+    for key in (stored.encoder_weights_key(), stored.pretrained_record_key(), stored.older_backbone_key()):
+        installation.files.write(key, b"{}")
     add_label_set(installation, dataset)
     target = tmp_path / "backup.zip"
     ended = call(installation.settings, "backup", target)

@@ -132,7 +132,7 @@ def test_a_run_names_what_its_encoder_had_learned_before(command, ask, installat
     with installation.database.writing() as session:
         runs.update_run(session, run.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
     assert ask("runs")[0]["weights"] == "ImageNet"
-    assert "(truth; encoder weights: ImageNet)  helped" in command("runs").stdout
+    assert "(truth; ImageNet weights)  helped" in command("runs").stdout
 
 
 @pytest.mark.slow

@@ -219,7 +219,7 @@ def test_a_run_is_trained_again_on_corrections_and_compared(installation, folder
     assert refused.returncode and "No image was corrected since the run 'network' began" in refused.stderr
     ask("correct", "discs", folder(disc_4=drawn(1, slice(0, SIDE)), disc_5=drawn(0, slice(0, SIDE))))
     new = ask("retrain", "network")
-    assert (new["name"], new["new_corrections"]) == ("network, retrained", 2)
+    assert (new["name"], new["new_corrections"]) == ("network #2", 2)
     retrained = new["retrained"]
     assert (retrained["from"], retrained["warm"]) == (old["run"], False)
     assert (retrained["images"], retrained["corrected"]) == (10, 2)
@@ -228,9 +228,9 @@ def test_a_run_is_trained_again_on_corrections_and_compared(installation, folder
     assert new["status"] == "finished" and new["epochs"] == old["epochs"]
 
     ask("correct", "discs", folder(disc_6=drawn(1, slice(0, 4))), "--strokes")
-    ended = command("retrain", "network, retrained", "--warm")
+    ended = command("retrain", "network #2", "--warm")
     assert ended.returncode == 0, ended.stderr
-    assert "'network, retrained 2'" in ended.stdout and "1 image was corrected since" in ended.stdout
+    assert "'network #3'" in ended.stdout and "1 image was corrected since" in ended.stdout
     assert (
         "which the new network was trained on" in ended.stdout
         and "is kept for predictions, by Dice vs truth" in ended.stdout

@@ -16,7 +16,7 @@ from engine.datasets import ingest, sample
 from engine.datasets import job as import_images
 from engine.imaging import codec
 from engine.store import keys as stored
-from engine.work.context import JobFailed, JobStopped
+from engine.work.context import BadSource, JobFailed, JobStopped
 from tests.assets import bad_files
 from tests.assets.bad_files import disk, encoded, picture
 from tests.assets.bad_images import tiff
@@ -122,6 +122,19 @@ def test_an_upload_is_cleared_when_it_is_in(installation):
     job = submit(installation, {"kind": "upload", "token": token})
     assert import_images.run(job, Context(installation))["images"] == 1
     assert not installation.files.exists(stored.upload_folder(token))
+
+
+def test_an_upload_that_cannot_be_used_is_deleted_and_what_was_ignored_is_reported(installation):
+    token = new_id()
+    installation.files.write(stored.upload_folder(token) + "/a.png", b"no picture")
+    source = {"kind": "upload", "token": token, "ignored": ["notes.docx"]}
+    job = submit(installation, source)
+    with pytest.raises(BadSource):
+        import_images.run(job, Context(installation))
+    assert not installation.files.exists(stored.upload_folder(token))
+    with installation.database.reading() as session:
+        report = {entry.name: entry.reason for entry in datasets.report(session, job.payload["dataset"])}
+    assert set(report) == {"a.png", "notes.docx"} and ".docx are not read" in report["notes.docx"]
 
 
 def test_the_sample(installation, monkeypatch):

@@ -14,7 +14,7 @@ from db.models import Dataset, Image, Job, Prediction
 from engine.datasets import truth_job
 from engine.imaging import codec
 from engine.store import keys as stored
-from engine.work.context import JobFailed, JobStopped
+from engine.work.context import BadSource, JobStopped
 from tests.support.drawn_class_run import add_class_dataset, add_class_run, set_of, truth_map
 from tests.support.installation import Installation, add_discs, disc, mask_png
 from tests.support.training_job import Context
@@ -87,16 +87,17 @@ def test_after_a_crash_the_same_files_get_the_same_codes(installation, tmp_path)
     assert (lookup[0], {lookup[code] for code in (253, 252)}) == (0, {1})  # many ids, each in one image: objects
 
 
-def test_an_upload_is_deleted_when_its_masks_are_taken(installation):
+def test_an_upload_is_deleted_when_its_masks_are_taken_or_none_can_be(installation):
     dataset = add_discs(installation, count=2, truth=False)
     token = "b" * 32
     folder = installation.files.path(stored.upload_folder(token))
     folder.mkdir(parents=True)
     (folder / "disc 0.png").write_bytes(b"no picture")
     source = {"kind": "upload", "token": token}
-    with pytest.raises(JobFailed, match=r"No mask could be taken\. disc 0"):
+    with pytest.raises(BadSource, match=r"No mask could be taken\. disc 0"):
         truth_job.run(submit(installation, dataset, source), Context(installation))
-    assert installation.files.exists(stored.upload_folder(token))
+    assert not installation.files.exists(stored.upload_folder(token))
+    folder.mkdir(parents=True)
     (folder / "disc 1.png").write_bytes(mask_png(disc(seed=1)[1]))
     assert truth_job.run(submit_again(installation, dataset, source), Context(installation))["truth"] == 1
     assert not installation.files.exists(stored.upload_folder(token))

@@ -47,7 +47,7 @@ def facts(**changes):
         best_epoch=2,
         epochs=3,
         rounds=1,
-        scores=(Score("Dice vs truth", 0.5432, "3 validation images; encoder weights: ImageNet"),),
+        scores=(Score("Dice vs truth", 0.5432, "3 validation images; ImageNet weights"),),
         settings=(ConfigRow("Training", "Epochs", "3", "30"), ConfigRow("Training", "Seed", "0", None)),
         metrics={epoch: metrics_of(epoch) for epoch in (1, 2, 3)},
         model=PRESETS["fast"].model,
@@ -82,7 +82,7 @@ def test_a_name_cannot_become_markup():
 
 def test_every_score_stands_with_its_reference_and_the_encoders_weights():
     page = report(facts(), [])
-    assert "Dice vs truth<b>0.543</b><small>3 validation images; encoder weights: ImageNet" in page
+    assert "Dice vs truth<b>0.543</b><small>3 validation images; ImageNet weights" in page
     assert "Agreement with the pseudo-label (soft Dice)" in page
     assert "how well they were learned, not whether they are right" in page
     assert "Its encoder began from weights learned on ImageNet" in page
@@ -106,7 +106,7 @@ def test_a_run_that_has_nothing_yet_has_a_report_too():
 @pytest.mark.parametrize("kind", ["keras", "savedmodel", "onnx"])
 def test_the_card_says_how_to_feed_the_network_and_what_it_is_worth(kind):
     card = model_card(find_format(kind), facts(), "Compared.")
-    for words in ("0.5432", "encoder weights: ImageNet", "values 0 to 255", "longer side is 256 px", "at least 0.5"):
+    for words in ("0.5432", "ImageNet weights", "values 0 to 255", "longer side is 256 px", "at least 0.5"):
         assert words in card
     assert "## Limits" in card and "## Licence" in card and "kmeans" in card
 

@@ -112,6 +112,18 @@ def test_automatic_stores_its_choice_and_why(installation, one_core):
     assert len(rows_of(installation, label_set)[0]) == 3
 
 
+def test_a_choice_that_was_found_before_is_used_again_for_the_same_images_and_seed(installation, one_core):
+    dataset = add_discs(installation, 3)
+    first, job = submit(installation, dataset, method="auto")
+    assert label.run(job, Context(installation))["looked_at"] == 3
+    again, job = submit(installation, dataset, "again", "auto")
+    assert label.run(job, Context(installation))["looked_at"] == 0
+    assert stored_set(installation, again).state == stored_set(installation, first).state
+    assert rows_of(installation, again)[1] == rows_of(installation, first)[1]
+    _, job = submit(installation, dataset, "another seed", "auto", seed=5)
+    assert label.run(job, Context(installation))["looked_at"] == 3
+
+
 def test_the_state_that_the_page_showed_is_drawn_with_and_nothing_is_looked_at(installation, one_core):
     dataset = add_discs(installation, 4)
     method, images = find_method("dataset_clusters"), pictures(installation, dataset)

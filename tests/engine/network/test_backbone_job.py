@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from db import submissions
-from engine.network import backbone_job
+from engine.network import backbone_job, pretrained
 from engine.store import keys as stored
 from engine.work.context import JobFailed
 from tests.support.training_job import Context
@@ -23,14 +23,18 @@ def test_an_uploaded_file_is_converted_and_the_upload_deleted(installation):
     keras.utils.set_random_seed(1)
     folder = installation.files.path(stored.upload_folder(TOKEN))
     folder.mkdir(parents=True)
-    keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(folder / "our weights (1).weights.h5")
+    uploaded = folder / "our weights (1).weights.h5"
+    keras.applications.MobileNetV2(include_top=False, weights=None).save_weights(uploaded)
+    size, digest = uploaded.stat().st_size, pretrained.sha256_of(uploaded)
+    installation.files.write(stored.older_backbone_key(), b"of the previous version")
     context = Context(installation)
     told = backbone_job.run(submit(installation, {"kind": "upload", "token": TOKEN}), context)
-    assert (told["weights"], told["bytes"]) == (
-        "our weights (1).weights.h5",
-        installation.files.size(stored.backbone_key()),
-    )
-    assert len(told["sha256"]) == 64 and not folder.exists()
+    assert told == {"weights": "our weights (1).weights.h5", "bytes": size, "sha256": digest}
+    assert not folder.exists() and not installation.files.exists(stored.older_backbone_key())
+    assert installation.files.size(stored.backbone_key()) > 1e6
+    added = pretrained.installed(installation.files)
+    assert (added.file, added.sha256) == (told["weights"], digest)
+    assert pretrained.default_preset(installation.files) == "encoder"
     assert context.texts == ["Reading the weights: step 1 of 2", "Converting the network: step 2 of 2", "Stored"]
 
 
@@ -54,6 +58,6 @@ def test_without_a_connection_the_job_says_so_and_what_to_do(installation, monke
         raise OSError("URL fetch failure: name or service not known")
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
-    with pytest.raises(JobFailed, match=r"could not be downloaded: URL fetch failure.*upload the file instead"):
+    with pytest.raises(JobFailed, match=r"could not be downloaded: URL fetch failure.*add a file of them"):
         backbone_job.run(submit(installation, {"kind": "download"}), Context(installation))
     assert not installation.files.exists(stored.backbone_key())

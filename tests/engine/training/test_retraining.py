@@ -90,7 +90,7 @@ def test_a_run_is_trained_again_from_the_start_on_all_corrections_with_full_weig
     correct(installation, dataset, {second: strokes(1)}, finished=False)
 
     new, job = retrain(installation, old)
-    assert new.name == "run, retrained"
+    assert new.name == "run #2"
     assert (new.label_set_id, new.preset) == (old.label_set_id, old.preset)
     old_config, new_config = parse(RunConfig, old.config), parse(RunConfig, new.config)
     assert new_config == old_config.model_copy(

@@ -25,5 +25,5 @@ def test_a_run_that_has_not_noted_it_says_nothing():
 
 
 def test_weights_that_helped_are_named():
-    assert weights_note({"weights": "MobileNetV2 encoder: ImageNet"}) == "encoder weights: ImageNet"
-    assert weights_note({"weights": "own.weights.h5"}) == "encoder weights: own.weights.h5"
+    assert weights_note({"weights": "MobileNetV2 encoder: ImageNet"}) == "ImageNet weights"
+    assert weights_note({"weights": "own.weights.h5"}) == "own weights"

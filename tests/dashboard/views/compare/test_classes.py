@@ -129,11 +129,11 @@ def test_the_page_filters_by_class_and_says_where_scores_are_of_foreground(insta
 
     app, shown, legend = opened(several, better)
     assert app.selectbox(key="class").value == "pan" and "pan" in legend and "egg" not in legend
-    assert "Dice of pan vs truth, 3 shared images" in app.dataframe[0].value.columns
+    assert "Dice of pan vs truth, 3 shared images" in app.table[0].value.index
     assert "(Dice of pan vs truth;" in shown and "not told apart" not in legend
     app, shown, legend = opened(several, binary)
     assert "These scores are of foreground" in shown and "foreground, not told apart" in legend
-    assert "Foreground Dice vs truth, 6 shared images" in app.dataframe[0].value.columns
+    assert "Foreground Dice vs truth, 6 shared images" in app.table[0].value.index
 
 
 def test_runs_of_foreground_alone_have_no_class_filter_and_no_legend(installation, open_page):

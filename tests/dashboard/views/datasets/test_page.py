@@ -35,8 +35,34 @@ def click(at: AppTest, key: str) -> AppTest:
 def test_an_empty_installation_shows_the_import_form(open_page):
     at = open_page(PAGE)
     assert at.title[0].value == "Datasets"
-    assert "No images yet" in words(at)
-    assert at.expander[0].proto.expanded
+    assert at.segmented_control("import-place").value == "From this computer"
+
+
+def test_the_import_form_is_a_page_of_its_own_where_there_are_datasets(open_page, submitted, installation):
+    add_discs(installation, count=1)
+    at = open_page(PAGE)
+    assert not at.segmented_control and at.button("import-images").proto.type == "primary"
+    click(at, "import-images")
+    assert at.title[0].value == "Import images" and at.segmented_control("import-place").value
+
+
+def test_a_server_folder_is_reached_by_clicks(open_page, submitted, installation, tmp_path, monkeypatch):
+    folder = tmp_path / "photographs"
+    (folder / "kitchen").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    (folder / "kitchen" / "pan.png").write_bytes(encoded(picture(seed=1)))
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    at = open_page(PAGE)
+    at.segmented_control("import-place").set_value("Folder on the server").run()
+    click(at, f"import-into-{folder}")
+    assert not any(str(button.key).endswith(".hidden") for button in at.button)
+    click(at, f"import-into-{folder / 'kitchen'}")
+    assert "1 image here, no folders" in words(at)
+    click(at, "import-use")
+    assert at.text_input("import-path").value == str(folder / "kitchen")
+    click(at, "import-start")
+    with installation.database.reading() as session:
+        assert session.query(Dataset).one().name == "kitchen"
 
 
 def test_what_would_be_imported_is_shown_before_it_is(open_page, tmp_path):
@@ -130,22 +156,25 @@ def test_channels_and_pages_are_part_of_the_import(open_page, submitted, install
     assert source == {"kind": "folder", "path": str(folder), "reading": {"channels": "2", "pages": "max"}}
 
 
-def test_a_taken_name_is_rejected_and_nothing_is_created(open_page, submitted, installation):
+def test_a_taken_name_is_refused_before_the_import_and_a_free_one_is_offered(open_page, submitted, installation):
     add_discs(installation, count=1, name="discs")
-    at = open_page(PAGE)
+    at = open_page(PAGE, **{"import": "1"})
     at.segmented_control("import-place").set_value("Sample set").run()
     next(box for box in at.text_input if box.label == "Name of the dataset").input("discs").run()
-    click(at, "import-start")
-    assert "The name 'discs' is taken" in at.error[0].value
+    assert "The name 'discs' is taken" in at.error[0].value and at.button("import-start").disabled
     with installation.database.reading() as session:
         assert session.query(Dataset).count() == 1
     assert submitted == []
+    click(at, "import-free-name")
+    assert not at.error
+    click(at, "import-start")
+    assert at.title[0].value == "discs 2"
 
 
 def test_cards_open_a_dataset_and_back(open_page, submitted, installation):
     dataset = add_discs(installation, count=3)
     at = open_page(PAGE)
-    assert "**discs**" in words(at)
+    assert at.button(f"open-{dataset.id}").label == "**discs**"
     click(at, f"open-{dataset.id}")
     assert at.title[0].value == "discs"
     assert at.query_params["dataset"] == dataset.id
@@ -178,6 +207,20 @@ def test_a_failed_import_shows_its_error(open_page, submitted, installation):
         job.status, job.error = JobStatus.FAILED, "The zip is empty."
     at = open_page(PAGE, dataset=dataset.id)
     assert "The zip is empty." in at.error[0].value
+    assert any(button.key == f"job-{dataset.id}-retry" for button in at.button)
+
+
+def test_an_import_that_can_only_fail_again_is_removed_instead_of_retried(open_page, submitted, installation):
+    with installation.database.writing() as session:
+        dataset, job = submissions.submit_import(session, "photos", {"kind": "upload", "token": new_id()})
+        job.status, job.error, job.result = JobStatus.FAILED, "The zip is empty.", {"final": True}
+    at = open_page(PAGE, dataset=dataset.id)
+    assert not any(button.key == f"job-{dataset.id}-retry" for button in at.button)
+    at = open_page(PAGE)
+    assert "The zip is empty" in words(at)
+    click(at, f"remove-{dataset.id}")
+    with installation.database.reading() as session:
+        assert session.query(Dataset).count() == 0
 
 
 def test_the_report_filters_skipped_files(open_page, submitted, installation):
@@ -294,6 +337,38 @@ def test_deleting_lists_what_is_deleted_and_removes_the_files(open_page, submitt
     assert not folder.exists()
     with installation.database.reading() as session:
         assert session.get(Dataset, dataset.id) is None
+
+
+@pytest.mark.parametrize(("truth", "primary"), [(False, "to-labels"), (True, "to-train")])
+def test_one_button_leads_on_and_only_beside_the_images(open_page, submitted, installation, truth, primary):
+    dataset = add_discs(installation, count=1, truth=truth)
+    at = open_page(PAGE, dataset=dataset.id)
+    assert [button.key for button in at.button if button.proto.type == "primary"] == [primary]
+    at.session_state["dataset-tabs"] = "Audit"
+    at.run()
+    assert not {"to-labels", "to-train"} & {button.key for button in at.button if button.proto.type == "primary"}
+
+
+def test_selected_images_are_excluded_included_again_and_removed(open_page, submitted, installation):
+    dataset = add_discs(installation, count=3)
+    with installation.database.reading() as session:
+        first = datasets.images(session, dataset.id)[0].id
+    at = open_page(PAGE, dataset=dataset.id)
+    at.session_state[f"picked-{dataset.id}"] = {first}
+    at.toggle(f"picking-{dataset.id}").set_value(True).run()
+    assert "**1 selected**" in words(at)
+    click(at, "pick-exclude")
+    assert "2 images · 1 excluded" in words(at)
+    at.session_state[f"picked-{dataset.id}"] = {first}
+    at.run()
+    click(at, "pick-include")
+    assert "excluded" not in at.caption[0].value
+    at.session_state[f"picked-{dataset.id}"] = {first}
+    at.run()
+    click(at, "pick-remove")
+    press_in_dialog(at, "pick-remove", "delete-go")
+    assert not at.exception and "2 images ·" in words(at)
+    assert not installation.files.exists(stored.image_key(dataset.id, first))
 
 
 def test_a_dataset_in_use_is_not_offered_for_deletion(open_page, submitted, installation):

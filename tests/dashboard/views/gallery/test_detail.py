@@ -43,6 +43,7 @@ def test_truth_label_and_prediction_are_shown_side_by_side(installation, open_pa
     assert titles(shown) == expected
     assert [reading.name for reading in shown["readings"]] == ["Probability", "Pseudo-label", "Truth"]
     assert "Uncertainty" not in at.pills(key="panes").options
+    assert (shown["lead"], shown["height_px"] / 900 > 0.7) == ("Errors of the prediction vs truth", True)
     assert {pane.image for pane in shown["ahead"]} == {urls.image(dataset.id, image_ids(installation, dataset)[1])}
     at.pills(key="panes").set_value(["Disagreement", "Label errors"]).run()
     label_errors, apart = shown["panes"]  # in the order in which they are offered

@@ -273,7 +273,7 @@ def test_the_origin_of_a_run_trained_on_labels_names_its_recipe_with_its_changes
     with installation.database.writing() as session:
         runs.update_run(session, run.id, details={"weights": "MobileNetV2 encoder: ImageNet"})
     found = origin_of(installation, run, flips=True, refine="guided_filter")
-    assert found.network == "preset fast · best epoch 3 · encoder weights: ImageNet"
+    assert found.network == "preset fast · best epoch 3 · ImageNet weights"
     assert found.prediction == "averaged over flips, refined with guided filter"
     assert found.recipe.endswith(": defaults") or "clusters 4" in found.recipe
     assert found.classes == ("background", "foreground")
@@ -284,7 +284,7 @@ def test_the_origin_of_a_run_trained_on_truth_has_no_recipe(installation):
     found = origin_of(installation, run)
     assert found.recipe == ""
     assert found.prediction == "without averaging or refinement"
-    assert "encoder weights" not in found.network
+    assert "weights" not in found.network
 
 
 def test_a_deleted_set_has_no_origin(installation):

@@ -38,10 +38,10 @@ def test_the_button_opens_the_first_of_the_queue_with_the_brush_at_its_place(ope
     assert brush(at)["address"].endswith(f"{first}/corrections")
     assert len(brush(at)["place"]) == 2
     assert "3 more to correct" in " ".join(element.value for element in at.markdown)
-    assert at.button("gallery-Previous").disabled
-    at.button("gallery-Next").click().run()
+    assert at.button("step-previous-gallery").disabled
+    at.button("step-next-gallery").click().run()
     assert at.query_params["image"] != first and brush(at)["place"] is not None
-    at.button("gallery-Previous").click().run()
+    at.button("step-previous-gallery").click().run()
     assert at.query_params["image"] == first
 
 
@@ -56,9 +56,9 @@ def test_finished_images_leave_the_queue(open_page, installation, discs):
         image_id = at.query_params["image"]
         seen.append(image_id)
         correct(installation, discs, names[image_id])
-        assert at.button("gallery-Next").disabled == (not left)
+        assert at.button("step-next-gallery").disabled == (not left)
         if left:
-            at.button("gallery-Next").click().run()
+            at.button("step-next-gallery").click().run()
     assert sorted(seen) == sorted(names)
     at.button("correct-next").click().run()
     assert "nothing is left to correct" in at.toast[0].value

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.ui.new_dataset import SAMPLE_NAME
 from dashboard.views.home import facts as home
 from db import datasets, jobs, submissions
 from db.columns import utc_now
@@ -77,14 +78,15 @@ def test_one_button_imports_the_sample_set(dashboard, submitted):
         job = session.query(Job).one()
         dataset = session.query(Dataset).one()
     assert job.kind == JobKind.IMPORT and job.payload == {"dataset": dataset.id, "source": {"kind": "sample"}}
-    assert dataset.name == home.SAMPLE_NAME and submitted == [job.id]
+    assert dataset.name == SAMPLE_NAME and submitted == [job.id]
 
 
 def test_the_steps_show_counts_and_runs(dashboard, submitted):
     submit_run(dashboard, add_discs(dashboard, count=2).id)
     app = open_home()
     words = " ".join(element.value for element in app.markdown)
-    assert "1 dataset, 2 images" in words and "1 run, no models" in words and "on discs" in words
+    assert "1 dataset, 2 images" in words and "1 run" in words and "no trained networks" in words
+    assert any("on discs" in link.proto.label for link in app.get("page_link"))
     assert "Training: **first**" in words
     assert not [button for button in app.button if button.key == "home-sample"]
 

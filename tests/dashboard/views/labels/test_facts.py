@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dashboard.facts.labelling_time import SIZE_EXPONENT, START_S
 from dashboard.server.previews import Preview
 from dashboard.views.labels import facts as labels
 from db import datasets
@@ -94,9 +95,11 @@ def test_without_truth_there_is_no_score(installation, session):
 def test_the_time_estimate_scales_from_the_preview_to_the_recipes_own_size(installation, session):
     place = labels.workplace(session, add_discs(installation, count=20, size_px=512).id)
     small = judged(place, previews(place, seconds=0.1))
-    assert small.seconds_per_image == pytest.approx(0.1 * (400 / 256) ** labels.SIZE_EXPONENT)
-    assert small.whole_dataset_s == pytest.approx((small.seconds_per_image + labels.PER_IMAGE_OVERHEAD_S) * 20 / 2)
-    assert judged(place, previews(place, seconds=0.1), limit_px=None).seconds_per_image == pytest.approx(0.1)
+    full = judged(place, previews(place, seconds=0.1), limit_px=None)
+    assert small.seconds_per_image - full.seconds_per_image == pytest.approx(0.1 * ((400 / 256) ** SIZE_EXPONENT - 1))
+    assert small.whole_dataset_s == pytest.approx(START_S + small.seconds_per_image * 20 / 2)
+    slower = [replace(preview, judged_s=0.2) for preview in previews(place, seconds=0.1)]
+    assert judged(place, slower).seconds_per_image == pytest.approx(small.seconds_per_image + 0.2)
 
 
 def test_an_image_that_fails_is_named_and_not_counted(installation, session):
@@ -105,7 +108,7 @@ def test_an_image_that_fails_is_named_and_not_counted(installation, session):
     drawn[0] = Preview(b"", None, 0.0, "It is damaged.")
     found = judged(place, drawn)
     assert found.errors == (f"{place.probe[0].name}: It is damaged.",)
-    assert found.seconds_per_image == pytest.approx(0.1)
+    assert 0.1 < found.seconds_per_image < 0.15
     assert judged(place, [replace(preview, error="No.") for preview in drawn]).whole_dataset_s is None
 
 

@@ -107,4 +107,4 @@ def test_an_automatic_label_set_has_the_choice_and_its_reason(installation, sess
     dataset = add_discs(installation)
     label_set(installation, dataset, method="auto", params={}, state=CHOICE)
     choice = label_sets.label_set_cards(session, dataset.id, utc_now(), 60)[0].choice
-    assert (choice.title, choice.sentence) == ("K-means", "Its masks are the best guess.")
+    assert choice.title == "K-means" and choice.sentence.startswith("K-means: best guess")

@@ -117,7 +117,7 @@ def test_all_are_kept_again_after_several_drops(installation, open_page):
     made = add_label_set(installation, add_discs(installation).id)
     finish_jobs(installation)
     app = open_page(PAGE, a="threshold", labels=made.id)
-    app.segmented_control(key="drop-rule").set_value("No clear foreground").run()
+    app.segmented_control(key="drop-rule").set_value("No clear object").run()
     assert app.button(key="drop-go").label == "Drop 1 image"
     app.button(key="drop-go").click().run()
     assert app.button(key="drop-go").disabled

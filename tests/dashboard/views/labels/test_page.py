@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
+from dashboard.server.byte_cache import ByteCache
 from db import datasets, recipes
 from db.models import JobKind
-from tests.support.installation import Installation, add_discs
+from engine.imaging import codec
+from engine.imaging.metrics import probability_to_u8
+from engine.labelling.base import draw_mask, find_method
+from engine.store import keys as stored
+from tests.support.installation import Installation, add_dataset, add_discs, disc
 from tests.support.labels_page import PAGE, add_label_set, stored_sets, texts
 from tests.support.pressing import press_in_dialog
 from tests.support.two_classes import add_scenes
@@ -35,7 +41,6 @@ def test_masks_are_scored_against_truth_and_timed(installation, open_page):
     assert float(shown["IoU vs truth"]) > 0.8
     assert 0 < float(shown["Estimated score (no truth)"]) <= 1
     assert "s per image, all 10 " in texts(app)
-    assert "256 px" in texts(app)
 
 
 def test_without_truth_no_score_is_shown(installation, open_page):
@@ -115,19 +120,21 @@ def test_the_automatic_method_shows_its_choice_and_the_other_candidates(installa
     assert "Parameters: " in runner_up.help
     runner_up.click().run()
     assert not app.exception
-    assert app.selectbox(key="labels-a-method").value != "auto"
-    assert app.query_params["a"] != "auto"
+    assert app.selectbox(key="labels-a-method").value == "auto"
+    assert app.selectbox(key="labels-b-method").value != "auto"
+    assert app.query_params["b"] != "auto"
+    assert app.button(key="labels-a-auto-1").label == runner_up.label
 
 
 def test_the_choice_of_the_automatic_method_is_stored_with_the_job(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="auto")
     app.button(key="labels-a-start").click().run()
-    press_in_dialog(app, "labels-a-start", "labels-submit")
     assert not app.exception
     (made,) = stored_sets(installation)
     assert made.method == "auto"
     assert made.state["ranking"][0]["method"] == made.state["method"]
+    app.button(key=f"browse-{made.id}").click().run()
     assert "Chosen automatically" in texts(app)
 
 
@@ -167,10 +174,10 @@ def test_regions_ticked_as_classes_are_previewed_with_a_legend_and_stored(instal
     swapped = open_page(PAGE, dataset=dataset.id, a="kmeans,clusters:3,position_weight:0,ticked:1 2=2")
     assert "disc **0.000**, square **0.000**" in texts(swapped)
     app.button(key="labels-a-start").click().run()
-    press_in_dialog(app, "labels-a-start", "labels-submit")
     assert not app.exception
     (made,) = stored_sets(installation)
     assert made.params["ticked"] == "2 1=2"
+    app.button(key=f"browse-{made.id}").click().run()
     app.slider(key="labels-a-kmeans.clusters").set_value(4).run()
     assert "the rule chooses again" in texts(app)
     assert "ticked" not in app.query_params["a"]
@@ -250,41 +257,58 @@ def test_a_recipe_file_is_validated_saved_and_loaded(installation, open_page):
     assert app.query_params["a"] == "kmeans,clusters:6"
 
 
-def test_full_size_shows_no_preview_size(installation, open_page):
-    add_discs(installation)
+def test_the_masks_shown_are_those_that_the_job_computes(installation, open_page, monkeypatch):
+    dataset = add_discs(installation, size_px=380)  # larger than quick previews
+    shown: list[bytes] = []
+    put = ByteCache.put
+    monkeypatch.setattr(ByteCache, "put", lambda cache, data: (shown.append(data), put(cache, data))[1])
     app = open_page(PAGE, a="threshold")
-    app.toggle(key="labels-full").set_value(True).run()
     assert not app.exception
-    assert "256 px" not in texts(app)
+    with installation.database.reading() as session:
+        [image, *_] = datasets.probe_images(session, dataset.id)
+    pixels = codec.decode_png(installation.files.read(stored.image_key(dataset.id, image.id)))
+    method = find_method("threshold")
+    mask = codec.encode_png(probability_to_u8(draw_mask(method, pixels, method.params(), 0).probability))
+    assert mask in shown[-6:]
+
+
+def test_masks_of_a_frame_that_is_in_every_image_are_doubted(installation, open_page):
+    pairs = [disc(radius_px=26, seed=5) for _ in range(6)]
+    noise = np.random.default_rng(0)
+    views = [(np.clip(image + noise.normal(0, 3, image.shape), 0, 255).astype(np.uint8), None) for image, _ in pairs]
+    add_dataset(installation, "frame", views)
+    app = open_page(PAGE, a="threshold")
+    assert "nearly the same in every image" in app.warning[0].value
 
 
 def test_labelling_saves_the_recipe_and_submits_its_job(installation, open_page, submitted):
     dataset = add_discs(installation)
     app = open_page(PAGE, a="kmeans,clusters:6")
     app.button(key="labels-a-start").click().run()
-    name = app.text_input(key="labels-name")
-    assert name.value == "discs · kmeans · clusters 6"
-    name.set_value("my labels")
-    press_in_dialog(app, "labels-a-start", "labels-submit")
     assert not app.exception
     (made,) = stored_sets(installation)
-    assert (made.name, made.dataset_id, made.method, made.params["clusters"]) == ("my labels", dataset.id, "kmeans", 6)
+    name = "discs · kmeans · clusters 6"
+    assert (made.name, made.dataset_id, made.method, made.params["clusters"]) == (name, dataset.id, "kmeans", 6)
     job = installation.job(made.job_id)
     assert (job.kind, submitted) == (JobKind.LABEL, [job.id])
-    assert "my labels" in texts(app)
+    assert name in texts(app)
     assert "Waiting for a free worker" in texts(app)
 
 
-def test_a_taken_name_is_rejected_and_nothing_starts(installation, open_page, submitted):
+def test_a_mask_set_is_renamed_unless_the_name_is_taken(installation, open_page):
     dataset = add_discs(installation)
     add_label_set(installation, dataset.id, "taken")
+    renamed = add_label_set(installation, dataset.id, "first").id
     app = open_page(PAGE, a="kmeans")
-    app.button(key="labels-a-start").click().run()
-    app.text_input(key="labels-name").set_value("taken")
-    press_in_dialog(app, "labels-a-start", "labels-submit")
+    app.button(key=f"rename-{renamed}").click().run()
+    app.text_input(key="labels-new-name").set_value("taken")
+    press_in_dialog(app, f"rename-{renamed}", "labels-rename")
     assert "The name 'taken' is taken." in app.error[0].value
-    assert len(stored_sets(installation)) == 1
-    assert submitted == []
+    app.button(key=f"rename-{renamed}").click().run()
+    app.text_input(key="labels-new-name").set_value("second")
+    press_in_dialog(app, f"rename-{renamed}", "labels-rename")
+    assert not app.exception
+    assert sorted(made.name for made in stored_sets(installation)) == ["second", "taken"]
 
 
 def test_the_test_images_are_chosen_in_a_dialog(installation, open_page):

@@ -24,7 +24,7 @@ def test_only_runs_that_ended_with_a_model_can_predict_and_their_score_names_its
     with installation.database.reading() as session:
         found = view.usable_runs(session)
     assert [choice.name for choice in found] == ["done", "stopped"]
-    assert found[0].title == "done (validation Dice 0.812 vs truth)"
+    assert found[0].title == "done (validation soft Dice 0.812 vs truth)"
     assert found[0].dataset_name == "discs"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.facts.scores import read_scores
+from dashboard.facts.threshold import BetterThreshold, threshold_words
 from dashboard.views.predict import mask_facts as view
 from dashboard.views.predict.mask_facts import MaskPair, Masks
 from db.models import Image, Prediction
@@ -128,24 +129,25 @@ def test_without_time_nothing_is_compared(installation, compared):
 
 
 def test_the_best_threshold_is_that_of_the_validation_images(installation):
-    dataset = add_discs(installation, count=6)
+    dataset = add_discs(installation, count=12)
     set_id = add_predictions(installation, add_run(installation, dataset), dataset)
     with installation.database.writing() as session:
         rows = session.query(Prediction).join(Image).order_by(Image.position).all()
         for number, row in enumerate(rows):
-            row.split = "validation" if number < 2 else "train"
+            row.split = "validation" if number < 8 else "train"
             truth = codec.decode_png(installation.files.read(stored.truth_key(dataset.id, row.image_id))) > 0
             # The object at 0.3 on background at 0.2 for validation images, exact at 0.5 for training images
-            levels = np.where(truth, 77 if number < 2 else 178, 51).astype(np.uint8)
+            levels = np.where(truth, 77 if number < 8 else 178, 51).astype(np.uint8)
             row.truth_counts = metrics.pack_counts(metrics.threshold_counts(levels, truth))
-    (best,) = view.best_thresholds(table(installation, set_id))
-    assert (best.threshold, best.reference, best.score, best.score_at_half, best.images) == (0.3, "truth", 1, 0, 2)
+    (found,) = view.threshold_verdicts(table(installation, set_id))
+    assert (found.better, found.reference, found.at_half) == (BetterThreshold(0.21, 1), "truth", 0)
+    assert "**0.21**" in threshold_words(found.better, found.at_half, "Dice vs truth")
 
 
 def test_without_validation_images_no_threshold_is_best(installation):
     dataset = add_discs(installation, count=2)
     assert (
-        view.best_thresholds(
+        view.threshold_verdicts(
             table(installation, add_predictions(installation, add_run(installation, dataset), dataset))
         )
         == ()

@@ -113,7 +113,7 @@ def test_the_default_options_are_those_of_the_run_for_its_own_images(open_page, 
     at.segmented_control("predict-what").set_value("An existing dataset").run()
     assert at.toggle(f"predict-flips-{run_id}").value is True
     assert at.segmented_control(f"predict-refine-{run_id}").value == "guided_filter"
-    assert "encoder weights: ImageNet" in at.selectbox("predict-run").options[0]
+    assert "ImageNet weights" in at.selectbox("predict-run").options[0]
 
 
 def test_masks_with_uncertainty_maps_can_be_sorted_least_sure_first(open_page, installation):
@@ -173,7 +173,7 @@ def test_earlier_predictions_are_listed_opened_and_deleted_with_their_images(ope
         session.get_one(Dataset, new.id).purpose = "prediction"
     set_id = add_predictions(installation, run, new)
     at = open_page(PAGE)
-    assert "**new**" in words(at)
+    assert at.button(f"open-{set_id}").label == "**new**"
     click(at, f"open-{set_id}")
     assert at.title[0].value == "new"
     click(at, "delete")
@@ -235,9 +235,9 @@ def test_two_networks_predict_the_same_images_in_one_job(open_page, submitted, i
     own = add_discs(installation, name="own")
     second, first = add_run(installation, own, "second"), add_run(installation, own, "first")
     at = open_page(PAGE, run=first.id)
-    at.multiselect(f"predict-also-{first.id}").set_value([second.id]).run()
     at.segmented_control("predict-place").set_value("Folder on the server").run()
     at.text_input("predict-path").input(str(tmp_path)).run()
+    at.multiselect(f"predict-also-{first.id}").set_value([second.id]).run()
     click(at, f"predict-new-{first.id}")
     with installation.database.reading() as session:
         sets = {found.run_id: found for found in session.query(PredictionSet)}
@@ -316,7 +316,7 @@ def test_the_best_threshold_of_the_run_is_offered_with_its_reference(open_page, 
         for row in session.query(Prediction).filter_by(prediction_set_id=own_set):
             row.split = "validation"
     at = open_page(PAGE, set=add_predictions(installation, run, new), threshold="0.9")
-    assert "Best on the 6 validation images of *net*: **0.50**, mean Dice vs truth 1.000" in words(at)
+    assert "No other mask threshold gives a clearly better Dice vs truth than 0.50" in words(at)
     click(at, "best-truth")
     assert at.slider("threshold").value == 0.5
     assert "Dice vs truth 1.000" in words(at)

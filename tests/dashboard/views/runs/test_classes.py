@@ -41,7 +41,8 @@ def results(installation, run):
 
 def sentences(installation, run) -> str:
     with installation.database.reading() as session:
-        return "\n".join(story(run_facts(session, run.id, utc_now(), 60)).sentences)
+        told = story(run_facts(session, run.id, utc_now(), 60))
+    return "\n".join([*told.sentences, *told.details])
 
 
 def test_results_of_validation_images_and_of_all(installation, run):
@@ -110,7 +111,9 @@ def test_the_page_shows_scores_matrix_and_images_that_link_to_the_gallery(instal
     assert list(scores["Class"]) == ["egg", "pan", "spoon"] and list(scores["Images"]) == [4, 2, 0]
     assert np.isnan(scores["Dice vs truth"][2])
     assert "**spoon** occurs in none of these images, neither in truth nor in masks" in texts(app)
-    assert len(app.get("plotly_chart")) == 7  # the matrix, four curves and two of the classes
+    assert len(app.get("plotly_chart")) == 1
+    app.session_state[f"runs-curves-{run.id}"] = True
+    assert len(app.run().get("plotly_chart")) == 7  # the matrix, four curves and two of the classes
     where = app.selectbox(key=f"runs-cell-{run.id}")
     assert where.options[0].startswith("pan for egg (") and where.value == (1, 2)
     links = [link.proto for link in app.get("page_link") if "image=" in link.proto.query_string]
@@ -152,6 +155,12 @@ def probe_tiles(app) -> tuple[list[dict], dict]:
     return grid["tiles"], grid
 
 
+def with_masks(app, run):
+    """Open the masks through the epochs."""
+    app.session_state[f"runs-masks-{run.id}"] = True
+    return app.run()
+
+
 def add_probes(installation, run, *, classes: bool) -> None:
     with installation.database.writing() as session:
         images = datasets.images(session, run.dataset_id)
@@ -164,7 +173,7 @@ def add_probes(installation, run, *, classes: bool) -> None:
 
 def test_masks_through_the_epochs_have_classes_a_legend_and_a_filter(installation, open_page, run):
     add_probes(installation, run, classes=True)
-    app = open_page(PAGE, run=run.id)
+    app = with_masks(open_page(PAGE, run=run.id), run)
     tiles, grid = probe_tiles(app)
     assert all("/probe/3/classes/" in tile["classes"] and "classes=1" in tile["reference_classes"] for tile in tiles)
     assert not any(tile["reference"] for tile in tiles) and grid["settings"]["only_class"] is None
@@ -179,7 +188,7 @@ def test_masks_through_the_epochs_have_classes_a_legend_and_a_filter(installatio
 
 def test_epochs_of_an_earlier_version_compare_foreground_and_say_so(installation, open_page, run):
     add_probes(installation, run, classes=False)
-    app = open_page(PAGE, run=run.id)
+    app = with_masks(open_page(PAGE, run=run.id), run)
     assert all(tile["reference"] and not tile["classes"] for tile in probe_tiles(app)[0])
     app.segmented_control(key="runs-probe-mode").set_value("Fill").run()
     assert any("foreground, not told apart" in html.proto.body for html in app.get("html"))

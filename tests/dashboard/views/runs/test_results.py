@@ -2,6 +2,7 @@
 
 import pytest
 
+from dashboard.views.runs.image_facts import RANKS
 from db import runs
 from engine.core.run_config import config_from
 from tests.dashboard.views.runs.test_page import PAGE, texts
@@ -22,6 +23,12 @@ def test_an_ended_run_is_summarised_with_links_to_its_weakest_images(installatio
     assert not app.exception
     assert "What happened" in [header.value for header in app.subheader]
     assert "Image by image, **Dice vs truth of the masks is" in texts(app)
+    (examples,) = [data["tiles"] for data in given(app) if "tiles" in data]
+    assert [tile["subtitle"] for tile in examples] == list(RANKS)
+    scores = [float(tile["badge"]) for tile in examples]
+    assert scores == sorted(scores) and all("/predictions/" in tile["mask"] for tile in examples)
+    assert [metric.label for metric in app.metric] == ["Dice vs truth"]  # one score
+    assert not app.get("plotly_chart")
     links = [link.proto for link in app.get("page_link") if "image=" in link.proto.query_string]
     assert len(links) == 4  # a fifth of 20 validation images
     assert all(f"run={run.id}" in link.query_string and ".png (" in link.label for link in links)
@@ -50,5 +57,5 @@ def test_advice_opens_the_train_page_with_it_set_despite_earlier_input(installat
     app.button(key="run-advice-0-open").click().run()
     assert not app.exception
     assert "Starts from the settings of the run" in texts(app)
-    assert app.toggle(key=f"{key}.augmentation.enabled").value is True
+    assert app.session_state[f"{key}.augmentation.enabled"] is True and app.expander[0].label == "Advanced"
     assert app.number_input(key=f"{key}.training.epochs").value == 30

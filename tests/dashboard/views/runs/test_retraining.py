@@ -64,14 +64,14 @@ def test_the_button_counts_what_was_corrected_and_starts_a_run_with_the_same_set
     with installation.database.reading() as session:
         new = retraining.newest(session, run.id)
         job = session.get_one(Job, new.job_id)
-    assert new.name == "net, retrained"
+    assert new.name == "net #2"
     assert new.config | {"model": {}} == run.config | {"model": {}}
     assert new.details["retrained"] == {"from": run.id, "warm": True}
     assert (submitted, job.payload["start"]) == ([job.id], run.id)
     assert app.query_params["run"] == new.id
 
     again = open_page(PAGE, run=run.id).button(key="run-retrain")
-    assert again.disabled and "'net, retrained' is being trained on the corrections" in again.help
+    assert again.disabled and "'net #2' is being trained on the corrections" in again.help
     waiting = open_page(PAGE, run=new.id).button(key="run-retrain")
     assert waiting.disabled
 

@@ -84,7 +84,7 @@ def test_news_hold_what_an_epoch_changed_with_the_requested_curve_settings(dashb
         news = json.loads(answer.body)
         assert news["epoch"] == 2
         assert [(number["label"], number["value"]) for number in news["numbers"]] == [
-            ("Epochs", "2 / 5"),
+            ("Epochs done", "2 of 5"),
             ("Soft Dice vs truth, validation, best epoch (2)", "0.400"),
         ]
         raw, smoothed, *_ = news["figures"]["loss"]["data"]

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from dashboard.facts.rounds import Comparison, RoundView
+from dashboard.facts.threshold import BetterThreshold
 from dashboard.facts.train import start_config
 from dashboard.views.runs.advice import advice
 from dashboard.views.runs.curve_facts import curve_facts
 from dashboard.views.runs.facts import LiveStatus, RunFacts, RunHead, run_facts
-from dashboard.views.runs.image_facts import BetterThreshold, Difference, image_facts
-from dashboard.views.runs.story import so_far, story
+from dashboard.views.runs.image_facts import Difference, image_facts
+from dashboard.views.runs.story import MOST_SENTENCES, so_far, story
 from db import runs
 from db.columns import new_id, utc_now
 from db.jobs import Progress
@@ -83,7 +84,9 @@ def facts(**changes) -> RunFacts:
 
 
 def summary(**changes) -> str:
-    return "\n".join(story(facts(**changes)).sentences)
+    told = story(facts(**changes))
+    assert len(told.sentences) <= MOST_SENTENCES
+    return "\n".join([*told.sentences, *told.details])
 
 
 def settings(**changes) -> dict[str, tuple[str, str]]:
@@ -97,12 +100,12 @@ def overfitted(config=CONFIG):
 
 
 def test_it_states_how_the_run_ended_what_was_best_and_what_that_means():
-    text = summary(weights="encoder weights: ImageNet")
-    assert "It finished after **40 of 40 epochs** and **4 min 10 s**. All 40 epochs are done." in text
+    text = summary(weights="ImageNet weights")
+    assert "It finished after **40 of 40 epochs** and **4 min 10 s**." in text and "All 40 epochs are done" not in text
     assert "best epoch was **33**, the one with the lowest validation loss" in text
-    assert "**soft Dice vs truth 0.800** (encoder weights: ImageNet), of probabilities without a threshold" in text
+    assert "**soft Dice vs truth 0.800** (ImageNet weights), of probabilities without a threshold" in text
     assert "**Dice vs truth of the masks is" in text and "100 pixels" not in text
-    assert "had **settled**" in text and "No other mask threshold" in text
+    assert "had **settled**" in text and "gives a clearly better Dice vs truth than 0.50" in text
 
 
 def test_without_validation_it_names_the_training_metric_and_no_unseen_score():
@@ -114,8 +117,13 @@ def test_without_validation_it_names_the_training_metric_and_no_unseen_score():
 @pytest.mark.parametrize(
     ("found", "predicted", "marked", "sentences"),
     [
-        (0, 0, 0, ("of the masks is 1.000", "In **all of them** truth marks nothing", "marks nothing either")),
-        (0, 40, 0, ("of the masks is 0.000", "In **all of them** truth marks nothing", "is added")),
+        (
+            0,
+            0,
+            0,
+            ("of the masks is 1.000", "In **all of 6 validation images** truth marks nothing", "marks nothing either"),
+        ),
+        (0, 40, 0, ("of the masks is 0.000", "In **all of 6 validation images** truth marks nothing", "is added")),
         (0, 0, 100, ("of the masks is 0.000", "it misses all that truth marks")),
     ],
 )
@@ -139,7 +147,7 @@ def test_a_soft_dice_of_one_where_nothing_was_to_be_found_is_explained():
 def test_the_mean_tells_how_many_images_have_an_empty_truth():
     marked = np.array([0, 0, 0, 100])
     text = summary(images=image_facts(masks(np.array([0, 0, 0, 90]), np.array([0, 0, 30, 100]), marked)))
-    assert "In **3 of them** truth marks nothing" in text and "It finds 90% of what truth marks" in text
+    assert "In **3 of 4 validation images** truth marks nothing" in text and "It finds 90% of what truth marks" in text
 
 
 def test_agreement_is_never_called_truth():
@@ -190,7 +198,8 @@ def test_a_run_that_still_improved_is_given_more_epochs_unless_it_was_stopped():
     rising = curve_facts(history(0.3 + 0.01 * np.arange(40)), CONFIG)
     assert settings(curves=rising) == {"Training · Epochs": ("40", "80")}
     assert "still improving when it ended" in summary(curves=rising)
-    assert settings(curves=rising, state="stopped") == {}
+    stopped = settings(curves=rising, state="stopped", epochs_done=5)
+    assert stopped == {"Resume it": ("5 epochs", "40 epochs")}
 
 
 def test_a_run_whose_rate_ran_out_before_it_had_learned_is_given_more_epochs():
@@ -278,7 +287,6 @@ def test_what_the_weakest_share_is_reported_with_its_effect_size():
     assert "The **5** weakest images pull the mean down" in text
     assert "much **less foreground** (median 1.0% against 10." in text and "100 of 100 pairs" in text
     assert "has in common" not in summary(images=image_facts(graded(40)))
-    assert "too few to analyse" in summary(images=image_facts(graded(10)))
 
 
 def test_a_cut_of_the_learning_rate_is_reported_with_its_effect():
@@ -315,7 +323,7 @@ def test_a_stored_run_is_read_with_its_own_validation_images(installation, label
     assert found.head.reference == ("pseudo-label" if labelled else "truth")
     assert (found.agreement is not None) == labelled
     assert len(found.curves.epochs) == 8
-    sentences = "\n".join(story(found).sentences)
+    sentences = "\n".join([*story(found).sentences, *story(found).details])
     assert "Dice vs truth of the masks is" in sentences
     assert ("agreement with the pseudo-label (soft Dice)" in sentences) == labelled
 

@@ -6,7 +6,9 @@ from db import datasets, recipes, runs
 from db.models import JobKind, Run
 from engine import VERSION
 from engine.core.run_config import PRESETS, config_from
+from engine.network import pretrained
 from engine.network.plan import network_plan
+from engine.store import keys as stored
 from tests.support.installation import add_dataset, add_discs
 from tests.support.measured import RATES, measured
 from tests.support.several_classes import add_eggs_and_pans
@@ -43,7 +45,8 @@ def test_start_stores_the_run_submits_its_job_and_opens_it(installation, open_pa
     dataset = add_discs(installation, count=10)
     app = open_page(PAGE)
     assert not app.exception
-    assert "**7 images**" in texts(app) and "**3**" in texts(app) and "million parameters" in texts(app)
+    assert "**7 images**" in texts(app) and "**3**" in texts(app)
+    assert "for this machine" in texts(app), "the duration is known before anything is measured"
     epochs = next(field for field in app.number_input if field.label == "Epochs")
     epochs.set_value(3).run()
     assert app.query_params["p"] == "training.epochs=3"
@@ -82,7 +85,9 @@ def test_the_preview_draws_classes_in_the_colours_that_people_chose(installation
         entries = [entry | ({"colour": "#123456"} if entry["name"] == "pan" else {}) for entry in plates.classes]
         datasets.set_classes(session, plates.id, entries, list(plates.lookup))
     drawn = []
-    monkeypatch.setattr("dashboard.ui.mask_grid.mask_grid", lambda tiles, **given: drawn.append((tiles, given)))
+    monkeypatch.setattr(
+        "dashboard.views.train.preview_panel.mask_grid", lambda tiles, **given: drawn.append((tiles, given))
+    )
     app = open_page(PAGE)
     assert not app.exception
     tiles, given = drawn[-1]
@@ -90,9 +95,72 @@ def test_the_preview_draws_classes_in_the_colours_that_people_chose(installation
     assert given["class_colours"] == ("transparent", "#D55E00", "#123456")
 
 
-def test_invalid_settings_show_an_error_and_disable_the_start(installation, open_page, submitted):
+def test_six_controls_are_in_sight_and_all_settings_behind_one_fold(installation, open_page):
+    add_discs(installation)
+    installation.files.write(stored.pretrained_record_key(), b'{"declined": true}')
+    app = open_page(PAGE)
+    controls = (*app.selectbox, *app.button_group, *app.number_input, *app.text_input, *app.button, *app.slider)
+    labels = {each.label for each in (*controls, *app.toggle)}
+    assert labels == {"Dataset", "Train on", "Preset", "Epochs", "Name of the run", "Start training"}
+    assert [fold.label for fold in app.expander] == ["Advanced"]
+    app = open_page(PAGE, advanced="true")
+    assert len((*app.slider, *app.toggle)) > 20
+
+
+def test_the_search_leaves_the_matching_settings(installation, open_page):
+    add_discs(installation)
+    app = open_page(PAGE, advanced="true")
+    app.text_input(key="train-search").set_value("clip").run()
+    fields = [each.label for each in (*app.slider, *app.toggle, *app.number_input)]
+    assert fields == ["Clip gradients, 0 = off", "Epochs"] or fields == ["Epochs", "Clip gradients, 0 = off"]
+    app.slider[0].set_value(2.0).run()
+    app.text_input(key="train-search").set_value("nothing like it").run()
+    assert "No setting contains" in texts(app)
+    app.text_input(key="train-search").set_value("").run()
+    assert app.query_params["p"] == "training.clip_norm=2.0", "what is not in sight keeps its value"
+    assert app.expander[0].label == "Advanced · 1 changed"
+    assert "Clip gradients 2 (off)" in texts(app)
+    app.button(key="train-reset").click().run()
+    assert app.expander[0].label == "Advanced"
+
+
+def test_an_error_in_a_folded_setting_is_in_sight(installation, open_page):
+    add_discs(installation)
+    app = open_page(PAGE, p=["reduce_lr.enabled=true", "reduce_lr.min_lr=0.0005", "training.learning_rate=0.001"])
+    app.session_state["train-form-fast-.training.learning_rate"] = 1e-4
+    app.run()
+    assert "reduce_lr.min_lr must be below" in texts(app) and app.button(key="train-start").disabled
+
+
+def test_pretrained_weights_are_offered_once(installation, open_page, submitted):
     add_discs(installation)
     app = open_page(PAGE)
+    assert "ImageNet" in texts(app) and "9 MB" in texts(app) and "Apache License 2.0" in texts(app)
+    app.button(key="pretrained-decline").click().run()
+    assert not app.exception and "Start from pretrained weights?" not in texts(app)
+    assert "starts from random weights" in texts(app), "what declining costs"
+    app = open_page(PAGE, advanced="true")
+    app.button(key="pretrained-get").click().run()
+    assert installation.job(submitted[0]).payload == {"source": {"kind": "download"}}
+    assert "Getting pretrained weights" in texts(app)
+
+
+def test_once_there_are_weights_encoder_is_the_default(installation, open_page):
+    add_discs(installation)
+    app = open_page(PAGE)
+    assert app.query_params["preset"] == "fast"
+    installation.files.write(stored.encoder_weights_key(), b"weights")
+    pretrained.remember(installation.files, pretrained.Pretrained("ours.h5", "ab", 9_000_000, "cd"))
+    app.run()
+    assert not app.exception and app.query_params["preset"] == "encoder", "they came while the page was open"
+    assert "Start from pretrained weights?" not in texts(app) and "every score says" in texts(app)
+    assert open_page(PAGE).query_params["preset"] == "encoder"
+    assert open_page(PAGE, preset="fast").query_params["preset"] == "fast"
+
+
+def test_invalid_settings_show_an_error_and_disable_the_start(installation, open_page, submitted):
+    add_discs(installation)
+    app = open_page(PAGE, advanced="true")
     size = next(field for field in app.number_input if field.label.startswith("Image size"))
     size.set_value(100).run()
     assert "image_size must be divisible by" in texts(app)
@@ -120,7 +188,7 @@ def test_duplicate_prefills_from_the_run_and_a_preset_resets_the_settings(instal
     app = open_page(PAGE, **{"from": run.id})
     epochs = next(field for field in app.number_input if field.label == "Epochs")
     assert epochs.value == 7
-    assert app.text_input(key="train-name").value == "seven 2"
+    assert app.text_input(key="train-name").value == "seven #2"
     assert app.query_params["preset"] == "classic" and app.query_params["p"] == "training.epochs=7"
     app.button_group(key=f"train-preset-{run.id}").set_value("fast").run()
     assert not app.exception
@@ -131,7 +199,7 @@ def test_duplicate_prefills_from_the_run_and_a_preset_resets_the_settings(instal
 
 def test_the_settings_survive_a_refresh(installation, open_page):
     add_discs(installation)
-    app = open_page(PAGE, preset="classic", p="training.epochs=12")
+    app = open_page(PAGE, preset="classic", p="training.epochs=12", advanced="true")
     epochs = next(field for field in app.number_input if field.label == "Epochs")
     assert epochs.value == 12
     rate = next(field for field in app.number_input if field.label == "Learning rate")
@@ -140,7 +208,7 @@ def test_the_settings_survive_a_refresh(installation, open_page):
 
 def test_shuffle_changes_the_augmented_variants(installation, open_page):
     add_discs(installation)
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     app.button(key="train-draw").click().run()
     assert not app.exception
     assert app.session_state["train-draws"] == 1
@@ -148,7 +216,7 @@ def test_shuffle_changes_the_augmented_variants(installation, open_page):
 
 def test_the_page_shows_what_the_network_needs(installation, open_page):
     add_discs(installation)
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     assert "million parameters" in texts(app) and "GFLOPs" in texts(app) and "of memory" in texts(app)
     layers = app.dataframe[0].value
     assert layers["parameters"].sum() == network_plan(PRESETS["fast"].model).parameters
@@ -156,7 +224,7 @@ def test_the_page_shows_what_the_network_needs(installation, open_page):
 
 def test_speed_is_measured_by_a_job_whose_progress_is_shown(installation, open_page, submitted):
     dataset = add_discs(installation)
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     app.button(key="measure-trial").click().run()
     assert not app.exception
     (job_id,) = submitted
@@ -176,7 +244,7 @@ def test_speed_is_measured_by_a_job_whose_progress_is_shown(installation, open_p
 def test_a_trial_is_shown_again_and_marked_as_outdated_for_other_settings(installation, open_page):
     dataset = add_discs(installation, count=10)
     measured(installation, dataset, PRESETS["fast"])
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     assert "All 30 epochs take at most" in texts(app)
     assert "other settings" not in texts(app)
     filters = next(field for field in (*app.slider, *app.number_input) if field.label == "Base filters")
@@ -187,7 +255,7 @@ def test_a_trial_is_shown_again_and_marked_as_outdated_for_other_settings(instal
 def test_a_suggested_learning_rate_is_copied_to_the_form(installation, open_page):
     dataset = add_discs(installation)
     measured(installation, dataset, PRESETS["fast"], RATES)
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     assert "learning rate of **3e-4**" in texts(app) and len(app.get("plotly_chart")) == 1
     app.button(key="rate-range-use").click().run()
     assert not app.exception
@@ -206,7 +274,7 @@ def test_missing_encoder_weights_disable_the_start(installation, open_page):
 
 def test_settings_for_pseudo_labels_are_disabled_for_truth(installation, open_page):
     add_discs(installation)
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     assert "Truth masks need no correction" in texts(app)
     rounds = next(field for field in (*app.slider, *app.number_input) if field.label == "Rounds")
     assert rounds.disabled
@@ -228,7 +296,7 @@ def test_objects_too_small_for_the_network_and_truth_that_is_all_foreground_are_
 
 def test_classes_are_told_apart_or_merged(installation, open_page, submitted):
     add_eggs_and_pans(installation, 10)
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     assert not app.exception
     assert "It tells **2 classes** apart: egg, pan." in texts(app)
     (field,) = [box for box in app.selectbox if box.label == "Classes"]
@@ -237,7 +305,7 @@ def test_classes_are_told_apart_or_merged(installation, open_page, submitted):
     (run,) = stored_runs(installation)
     assert run.config["model"]["classes"] == 2 and [entry["name"] for entry in run.classes][1:] == ["egg", "pan"]
 
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     next(box for box in app.selectbox if box.label == "Classes").set_value(1).run()
     assert not app.exception
     assert app.query_params["p"] == "model.classes=1"
@@ -249,7 +317,7 @@ def test_classes_are_told_apart_or_merged(installation, open_page, submitted):
 
 def test_a_measurement_of_several_classes_belongs_to_these_settings(installation, open_page, submitted):
     add_eggs_and_pans(installation, 10)
-    app = open_page(PAGE)
+    app = open_page(PAGE, advanced="true")
     app.button(key="measure-trial").click().run()
     assert not app.exception
     assert installation.job(submitted[0]).payload["config"]["model"]["classes"] == 2

@@ -78,11 +78,12 @@ def test_a_mask_that_fails_in_one_thing_loses_to_one_that_is_fair_in_all() -> No
 
 def test_the_sentence_names_what_speaks_for_the_choice_and_the_next_method() -> None:
     looks = [look(threshold={"edges": 0.99, "border": 0.5}, saliency={"edges": 0.5, "border": 1})] * 3 + [look()]
-    sentence = fit_state(METHOD, looks, METHOD.params(), 0)["sentence"]
+    state = fit_state(METHOD, looks, METHOD.params(), 0)
+    sentence, ranking = state["sentence"], state["ranking"]
     assert "4 images" in sentence
     assert "its outlines follow edges of the image" in sentence
     assert "keep away from the image border" not in sentence
-    assert "Saliency" in sentence
+    assert f"{ranking[1]['title']} comes next with {ranking[1]['quality']:.2f}" in sentence
     assert "without a clear foreground: 1 of 4" in sentence
 
 
@@ -131,4 +132,4 @@ def test_a_recipe_judged_on_fewer_images_gains_nothing_where_these_are_easier() 
 def test_a_poor_best_is_not_sold_as_a_good_one() -> None:
     poor = dict.fromkeys(PARTS, 0.3)
     sentence = fit_state(METHOD, [look(threshold=poor)], METHOD.params(), 0)["sentence"]
-    assert "is the best available for the image tried, with low quality" in sentence
+    assert "for the image tried, but none suits them well" in sentence

@@ -1,0 +1,87 @@
+"""A few training pairs as the network will see them: unchanged, then augmented."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from dashboard.facts import train as facts
+from dashboard.facts import urls
+from dashboard.server.resources import artifacts, previews
+from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.tile_viewer import TileLook, view_tile
+from engine.core.run_config import RunConfig
+from engine.imaging import codec
+from engine.store.base import MissingFile
+
+COPIES = 3
+MODES: dict[Mode, str] = {"fill": "Fill", "outline": "Outline", "side by side": "Side by side", "image": "Image"}
+
+
+@st.cache_data(max_entries=6, show_spinner=False)  # in full size: a few of these are many megabytes
+def _read_pair(pair: facts.Pair) -> tuple[np.ndarray, np.ndarray]:
+    return facts.read_pair(artifacts(), pair)
+
+
+def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None, teacher: facts.Teacher) -> None:
+    """Draw a few training pairs, unchanged and as the network will see them."""
+    mode = st.session_state.get("train-preview-mode", "fill")
+    if config is None:
+        st.info("The preview appears again once the settings are valid.")
+        return
+    draw = st.session_state.get("train-draws", 0)
+    try:
+        tiles = [tile for number, pair in enumerate(pairs) for tile in _pair_tiles(number, pair, config, draw)]
+    except MissingFile as error:
+        st.error(str(error))
+        return
+    if not config.augmentation.enabled:
+        st.caption("Augmentation is off: the network sees each image as it is.")
+    wide = mode == "side by side"
+    clicked = mask_grid(
+        tiles,
+        key="train-preview",
+        mode=mode,
+        tile_px=220 if wide else 130,
+        aspect=1.0,
+        class_colours=teacher.class_colours,
+    )
+    if clicked:
+        view_tile(tiles, clicked, TileLook(mode, class_colours=teacher.class_colours))
+
+
+def preview_settings() -> None:
+    """Draw how the preview shows masks, and what draws other variants of its images."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Masks in the preview",
+            list(MODES),
+            default="fill",
+            required=True,
+            format_func=MODES.__getitem__,
+            key="train-preview-mode",
+            persist_state="session",
+        )
+        if st.button("Shuffle", icon=":material/casino:", key="train-draw", help="Draw other variants."):
+            st.session_state["train-draws"] = st.session_state.get("train-draws", 0) + 1
+            st.rerun()
+
+
+def _pair_tiles(number: int, pair: facts.Pair, config: RunConfig, draw: int) -> list[Tile]:
+    image, mask = _read_pair(pair)
+    copies = COPIES if config.augmentation.enabled else 0
+    variants = facts.augmented(image, mask, config, copies, draw=1000 * draw + number)
+    return [
+        Tile(
+            id=f"{number}-{copy}",
+            title=f"variant {copy}" if copy else pair.name,
+            image=_preview_url(pixels),
+            mask=_preview_url(np.atleast_3d(moved)[..., 0]),
+            classes=_preview_url(moved[..., 1]) if moved.ndim == 3 and config.model.classes != 1 else None,
+        )
+        for copy, (pixels, moved) in enumerate(variants)
+    ]
+
+
+def _preview_url(pixels: np.ndarray) -> str:
+    return urls.preview(previews().put(codec.encode_png(pixels)))
