@@ -168,6 +168,11 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return _encode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP])
 
 
+def encode_label_map(labels: np.ndarray) -> bytes:
+    """Return the number of the object of each pixel, integers (H, W) up to 65,535, as a 16-bit PNG."""
+    return _encode(".png", labels.astype(np.uint16), [])
+
+
 def decode_png(data: bytes) -> np.ndarray:
     """Return the pixels that `encode_png` encoded, uint8 (H, W) or RGB (H, W, 3), unchanged.
 

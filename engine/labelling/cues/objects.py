@@ -41,18 +41,30 @@ def fill_holes(mask: np.ndarray, greatest_px: float) -> np.ndarray:
 
 
 def split_at_necks(mask: np.ndarray, neck: float) -> np.ndarray:
-    """Return the mask bool (H, W) with a line of background, one pixel wide, through each narrow neck.
+    """Return the mask bool (H, W) with a line of background, one pixel wide, through each narrow neck (`parts`)."""
+    if not mask.any():
+        return mask
+    regions = parts(mask, neck)
+    split = mask.copy()
+    # A pixel becomes background if its right, lower or diagonal neighbour belongs to another part.
+    for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        here, there = _shifted(regions, down, across)
+        split[: len(here), max(0, -across) : max(0, -across) + here.shape[1]] &= (here == there) | (there == 0)
+    return split
 
-    A neck is narrow if it is thinner than `neck`, in (0, 1), times the thinner of the two parts that it connects, so
-    that the result does not depend on the size of the objects. Parts are peaks of the distance to the background. In
-    the logarithm of the distance a ratio is a depth; peaks of a smaller depth belong to one part.
+
+def parts(mask: np.ndarray, neck: float) -> np.ndarray:
+    """Return the number of the part that each pixel belongs to, int32 (H, W), 0 where the mask is False.
+
+    Numbers need not be consecutive. Parts meet where a neck is narrow: thinner than `neck`, in (0, 1), times the
+    thinner of the two parts that it connects, so that the result does not depend on the size of the objects. Parts are
+    peaks of the distance to the background. In the logarithm of the distance a ratio is a depth; peaks of a smaller
+    depth belong to one part.
     """
     # Not above, because scikit-image's morphology is slow to import and most recipes do not split.
     from skimage.morphology import reconstruction
     from skimage.segmentation import watershed
 
-    if not mask.any():
-        return mask
     # log1p, as widths of one or two pixels are inaccurate. The image border is not background, so it makes no neck.
     distance = np.log1p(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
     least = -np.log(neck)
@@ -60,13 +72,7 @@ def split_at_necks(mask: np.ndarray, neck: float) -> np.ndarray:
     peaks, _ = _objects(above > 1e-6, 8)
     deep = np.zeros(int(peaks.max()) + 1, bool)
     deep[peaks[above > least - 1e-6]] = True
-    regions = watershed(-distance, np.where(deep[peaks], peaks, 0), mask=mask)
-    split = mask.copy()
-    # A pixel becomes background if its right, lower or diagonal neighbour belongs to another part.
-    for down, across in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        here, there = _shifted(regions, down, across)
-        split[: len(here), max(0, -across) : max(0, -across) + here.shape[1]] &= (here == there) | (there == 0)
-    return split
+    return watershed(-distance, np.where(deep[peaks], peaks, 0), mask=mask)
 
 
 def _shifted(regions: np.ndarray, down: int, across: int) -> tuple[np.ndarray, np.ndarray]:
