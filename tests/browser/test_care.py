@@ -43,7 +43,7 @@ def test_a_restored_installation_is_whole_resumes_its_run_and_reports_a_failure(
         page.goto(f"{app.address}/runs?run={run.id}")
         page.get_by_text("It ran or waited when the backup was made").first.wait_for()
         page.get_by_role("button", name="Resume").click()
-        page.get_by_text("All 2 epochs are done").first.wait_for(timeout=120_000)
+        page.get_by_text("2 of 2 epochs").first.wait_for(timeout=120_000)
         assert app.installation.job(job.id).status == JobStatus.FINISHED
 
         with app.installation.database.writing() as session:

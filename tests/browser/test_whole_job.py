@@ -79,7 +79,7 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
     until_labelled(app, page, label_set)
 
     train(page, app.address, dataset.id, label_set.id, "from labels")
-    expect(page.get_by_text("All 2 epochs are done").first).to_be_visible()
+    expect(page.get_by_text("2 of 2 epochs").first).to_be_visible()
     expect(page.get_by_text(re.compile("agreement with the pseudo-label", re.I)).first).to_be_visible()
     page.reload()
     masks_link(page).wait_for()  # the run is still there after a refresh
