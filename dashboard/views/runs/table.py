@@ -203,7 +203,7 @@ def _column_config() -> dict[str, Any]:
     return {
         "Pinned": column.TextColumn("", width=30, help="Pinned to the top."),
         "Run": column.TextColumn(width="medium"),
-        "Epochs": column.TextColumn(width=110, help="Epochs done of those planned, or the one being trained."),
+        "Epochs": column.TextColumn(width=130, help="Epochs done of those planned, or the one being trained."),
         "Curve": column.LineChartColumn(
             width="small",
             y_min=0,
