@@ -79,7 +79,7 @@ def _cache() -> Cache:
 def _shown_rows(rows: Sequence[RunRow], known: Sequence[str]) -> list[RunRow]:
     """Draw search, filters, order and columns; return the matching rows in order."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        words = "Name, dataset, labels, tag or note"
+        words = "Name, dataset, mask set, tag or note"
         text = st.text_input(
             "Find",
             key="find",
@@ -203,7 +203,7 @@ def _column_config() -> dict[str, Any]:
     return {
         "Pinned": column.TextColumn("", width=30, help="Pinned to the top."),
         "Run": column.TextColumn(width="medium"),
-        "Epochs": column.TextColumn(width="small", help="Epochs done of those planned, or the one being trained."),
+        "Epochs": column.TextColumn(width=130, help="Epochs done of those planned, or the one being trained."),
         "Curve": column.LineChartColumn(
             width="small",
             y_min=0,
