@@ -129,7 +129,7 @@ def test_a_link_is_the_whole_view(app, run, open_tab):
         expect(other.get_by_role("combobox", name=label)).to_have_value(option)
     for button in ("Display", "Filter"):
         for tab in (page, other):
-            tab.get_by_role("button", name=button).click()
+            tab.get_by_role("button", name=button, exact=True).click()
             expect(tab.get_by_role("slider").first).to_be_visible()
         assert slider_values(other) == slider_values(page)
         for tab in (page, other):

@@ -80,7 +80,7 @@ def test_a_tick_changes_the_masks_and_is_stored_with_the_job(bench, app):
     expect(boxes.nth(free)).not_to_be_checked()
     boxes.nth(free).check()
     page.get_by_role("button", name=LABEL_ALL).click()
-    page.get_by_role("dialog").wait_for(state="detached")
+    page.wait_for_url(re.compile("labels="))
     with app.installation.database.reading() as session:
         [made] = recipes.listing(session)
     assert made.params["ticked"] == expected

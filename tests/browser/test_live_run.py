@@ -198,7 +198,7 @@ def test_a_page_comes_back_after_the_network_was_away(app, open_tab, run):
     expect(epochs_metric(page)).to_contain_text(f"3 of {EPOCHS}")
     page.unroute("**/epoch.json*")
     expect(epochs_metric(page)).to_contain_text(f"4 of {EPOCHS}", timeout=PATIENCE_MS)
-    expect(page.get_by_text("Epoch 5 of 30")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Epoch 5 of 30:")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_asking_stops_and_the_story_comes_when_the_run_ends(app, open_tab, run):

@@ -46,7 +46,7 @@ def test_no_page_asks_for_what_the_policy_forbids(app, open_tab):
         f"/datasets?dataset={dataset.id}": TILE,
         f"/labels?dataset={dataset.id}&labels={label_set}": TILE,
         f"/train?dataset={dataset.id}&labels={label_set}": "img",
-        f"/runs?run={run.id}": ".js-plotly-plot",
+        f"/runs?run={run.id}": TILE,
         f"/gallery?run={run.id}": TILE,
         f"/compare?runs={run.id},{other.id}": ".js-plotly-plot",
         f"/predict?set={prediction_set}": TILE,

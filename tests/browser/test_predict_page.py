@@ -160,5 +160,5 @@ def test_the_threshold_changes_areas_address_and_downloads(app, open_tab, photog
     link = page.get_by_role("link", name="Download masks")
     expect(link).to_have_attribute("href", re.compile(r"threshold=0\.8"))
     page.get_by_role("button", name="Other downloads").click()
-    link = page.get_by_role("link", name=re.compile("Masks$"))
+    link = page.get_by_test_id("stPopoverBody").get_by_role("link", name=re.compile("Masks$"))
     assert "threshold=0.8" in link.get_attribute("href")

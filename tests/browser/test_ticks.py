@@ -18,7 +18,7 @@ LABEL_ALL = re.compile("Make masks for all .* images")
 
 def start_labelling(page: Page) -> None:
     page.get_by_role("button", name=LABEL_ALL).click()
-    page.get_by_role("dialog").wait_for(state="detached")
+    page.wait_for_url(re.compile("labels="))
 
 
 def test_clusters_are_ticked_as_classes_of_the_dataset_and_stored(app, open_tab):

@@ -45,7 +45,7 @@ class Scene:
             self.set_id = runs.ensure_prediction_set(session, run.id, dataset.id, None, flips=False)
 
     def address(self, number=0, **query):
-        asked = {"run": self.run.id, "image": self.images[number].id, "sort": "Name", **query}
+        asked = {"run": self.run.id, "image": self.images[number].id, "sort": "Name", "beside": "true", **query}
         pairs = [(name, value) for name, values in asked.items() for value in np.atleast_1d(values)]
         return f"{self.app.address}/gallery?" + "&".join(f"{name}={value}" for name, value in pairs)
 
@@ -290,7 +290,7 @@ def test_threshold_and_panes_redraw_without_loading_and_the_choice_of_panes_stay
     asked = []
     page.on("request", lambda request: asked.append(request.url) if "/files/" in request.url else None)
     whole = drawn(canvases.nth(1))
-    page.get_by_role("slider", name="Mask threshold").press("Home")  # everything is foreground
+    page.get_by_role("slider", name="Threshold", exact=True).press("Home")  # everything is foreground
     until(page, lambda: not np.array_equal(drawn(canvases.nth(1)), whole))
     page.get_by_role("button", name="Probability", exact=True).click()
     until(page, lambda: canvases.count() == 3)
@@ -314,7 +314,7 @@ def test_a_large_image_comes_small_first_and_whole_when_zoomed_in(gallery, open_
     asked = []
     page = open_tab("about:blank")
     page.on("request", lambda request: asked.append(request.url) if f"{image_id}" in request.url else None)
-    page.goto(f"{gallery.app.address}/gallery?run={run.id}&image={image_id}&panes=Image&panes=Prediction")
+    page.goto(f"{gallery.app.address}/gallery?run={run.id}&image={image_id}&panes=Image&panes=Prediction&beside=true")
     canvases = ready(page, 2)
     assert asked and all("size=768" in url for url in asked if "/files/" in url)
     point_at(page, canvases.first, 0.5, 0.5)

@@ -70,7 +70,7 @@ def test_from_the_sample_set_to_masks_and_model(app, page, tmp_path):
     wait_for_tiles(page, 8)
     expect(page.get_by_text("Dice vs truth").first).to_be_visible(timeout=WORK_MS)  # the default tries all methods
     page.get_by_role("button", name=re.compile("Make masks for all .* images")).click()
-    page.get_by_role("dialog").wait_for(state="detached")
+    page.wait_for_url(re.compile("labels="))
     link = page.get_by_role("button", name=re.compile("^Train")).or_(
         page.get_by_role("link", name=re.compile("Train "))
     )
@@ -167,7 +167,7 @@ def test_a_zip_of_real_images_is_uploaded_labelled_and_deleted(app, page, tmp_pa
     wait_for_tiles(page, 8)
     page.get_by_role("button", name=re.compile("Make masks for all .* images")).wait_for(timeout=WORK_MS)
     page.get_by_role("button", name=re.compile("Make masks for all .* images")).click()
-    page.get_by_role("dialog").wait_for(state="detached")
+    page.wait_for_url(re.compile("labels="))
     until_labelled(app, page, rows(app, LabelSet)[0])
 
     page.goto(f"{app.address}/datasets?dataset={dataset.id}")
