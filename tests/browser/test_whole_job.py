@@ -175,6 +175,6 @@ def test_a_zip_of_real_images_is_uploaded_labelled_and_deleted(app, page, tmp_pa
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("12 images, 6 with truth")).to_be_visible()
     dialog.get_by_role("button", name="Delete permanently").click()
-    page.get_by_text("No images yet").wait_for()
+    page.get_by_text("Drop images, a folder or a zip here").wait_for()
     assert rows(app, Dataset) == rows(app, LabelSet) == []
     assert not list((app.installation.files.root / "datasets").iterdir())

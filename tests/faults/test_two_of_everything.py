@@ -143,7 +143,7 @@ def test_two_apps_on_one_database_run_each_job_once_and_neither_errs_when_the_ot
         second.goto(f"http://127.0.0.1:{port}/datasets?dataset={dataset.id}")
         second.get_by_role("button", name="Delete").click()
         second.get_by_role("dialog").get_by_role("button", name="Delete permanently").click()
-        second.get_by_text("No images yet").wait_for()
+        second.get_by_text("Drop images, a folder or a zip here").wait_for()
         page.get_by_role("tab", name="Truth").click()
         page.get_by_text("This dataset does not exist any more.").wait_for()
         for each in (page, second):
@@ -170,11 +170,11 @@ def test_what_one_tab_deletes_the_other_is_told_in_a_sentence(rig, page):
     third.get_by_role("tab", name="Add images").click()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete permanently").click()
-    page.get_by_text("No images yet").wait_for()
+    page.get_by_text("Drop images, a folder or a zip here").wait_for()
     second.get_by_role("dialog").get_by_role("button", name="Delete permanently").click()  # of what is gone
     third.get_by_role("tab", name="Truth").click()
     for each in (second, third):
-        each.get_by_text("No images yet").wait_for()
+        each.get_by_text("Drop images, a folder or a zip here").wait_for()
         no_error(each)
     with rig.installation.database.reading() as session:
         told = session.query(AuditEntry).filter_by(object_id=dataset.id, action="deleted").all()
@@ -216,7 +216,7 @@ def test_a_dataset_that_trains_is_not_deleted_until_it_is_stopped(rig, page):
     page.goto(f"{rig.address}/datasets?dataset={dataset.id}")
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete permanently").click()
-    page.get_by_text("No images yet").wait_for()
+    page.get_by_text("Drop images, a folder or a zip here").wait_for()
     no_error(page)
     with rig.installation.database.reading() as session:
         assert session.query(Dataset).count() == session.query(Run).count() == 0

@@ -54,11 +54,11 @@ SCORES = {
 PAGES = [
     ("home", {}, ["1 dataset, 8 images", "1 mask set, 8 masks", "half trained", "finished"]),
     ("datasets", {}, ["plates", "8 images · 8 with truth"]),
-    ("datasets", {"dataset": PLATES}, ["images/plate 0.png", "Files (1 skipped)"]),
+    ("datasets", {"dataset": PLATES}, ["plate 0.png", "Files (1 skipped)"]),
     ("labels", {"a": "kmeans"}, ["plates kmeans", "three clusters", "0.998", "1 dropped"]),
     ("train", {}, ["plates", "plates kmeans", "1 dropped"]),
     ("runs", {}, ["finished", "half trained", "0.871", "baseline", "The first one worth keeping.", "Round 2"]),
-    ("runs", {"run": HALF_TRAINED}, ["half trained", "0.865", "3 / 8"]),
+    ("runs", {"run": HALF_TRAINED}, ["half trained", "0.865", "3 of 8"]),
     ("runs", {"run": ARCHIVED}, ["archived", "0.803"]),
     ("gallery", {}, ["finished", "0.938"]),
     ("gallery", {"run": ARCHIVED}, ["archived"]),
@@ -77,7 +77,8 @@ def everything_shown(app) -> str:
     texts += [tab.label for tab in app.tabs]
     texts += [link.proto.label for link in app.get("page_link")]
     texts += [option for box in app.selectbox for option in box.options]
-    texts += [table.value.to_string() for table in app.dataframe]
+    texts += [table.value.to_string() for table in (*app.dataframe, *app.table)]
+    texts += [button.label for button in app.button]
     return "\n".join([*texts, json.dumps(given(app), ensure_ascii=False)])
 
 

@@ -20,7 +20,7 @@ STEPS: dict[Step, tuple[str, str, str]] = {
     "labels": ("A method proposes masks.", "views/labels/page.py", "Make masks"),
     "train": ("A U-Net learns from the masks.", "views/train/page.py", "Train"),
     "results": ("See how good its masks are.", "views/gallery/page.py", "View results"),
-    "predict": ("Masks of new images.", "views/predict/page.py", "Predict"),
+    "predict": ("Masks of new images.", "views/predict/page.py", "Open Predict"),
 }
 """What each step is, the page for it, and the button that opens it."""
 
