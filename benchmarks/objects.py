@@ -24,8 +24,8 @@ from benchmarks.labels import learn
 from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
 from engine.labelling.base import draw, find_method
-from engine.prediction.object_table import MaskedPicture, MaskSource, write_table
-from engine.prediction.objects import ObjectParams, find_objects
+from engine.measuring.objects import ObjectParams, find_objects
+from engine.measuring.table import MaskedPicture, MaskSource, write_table
 
 app = suite(__doc__)
 

@@ -20,10 +20,10 @@ from engine.datasets.corrections import laid_over
 from engine.datasets.left_out import cleared_masks
 from engine.imaging import class_maps, codec
 from engine.imaging.left_out import LeftOut
-from engine.prediction.mask_folder import mask_folder
-from engine.prediction.object_measurements import Scale
-from engine.prediction.object_table import MaskedPicture, MaskSource, parse_scale, write_table
-from engine.prediction.objects import ObjectParams
+from engine.measuring.mask_folder import mask_folder
+from engine.measuring.measurements import Scale
+from engine.measuring.objects import ObjectParams
+from engine.measuring.table import MaskedPicture, MaskSource, parse_scale, write_table
 from engine.store import keys as stored
 from engine.store.base import Store
 

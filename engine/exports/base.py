@@ -13,9 +13,10 @@ import numpy as np
 from engine.core.plugins import plugins
 from engine.exports import formats as format_modules
 from engine.exports.annotated import Annotated, Progress
+from engine.exports.measured import MeasuredObjects
 from engine.exports.run_facts import RunFacts, TileRow
 
-Owner = Literal["run", "prediction_set", "label_set"]
+Owner = Literal["run", "prediction_set", "label_set", "measurement"]
 Network = Callable[[np.ndarray], np.ndarray]
 
 
@@ -25,7 +26,7 @@ class UnknownFormat(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One kind of file that a job exports; a FORMAT is one of the three classes below.
+    """One kind of file that a job exports; a FORMAT is one of the classes below.
 
     `suffix` is that of the file, `sentence` says what is in it, and lists show formats by `order`.
     """
@@ -53,6 +54,14 @@ class MaskFormat(Format):
 
     write: Callable[[Annotated, Path, Progress], int]
     owners: ClassVar[tuple[Owner, ...]] = ("prediction_set", "label_set")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectFormat(Format):
+    """The objects of a measurement: `write(objects, target, progress)` writes the file."""
+
+    write: Callable[[MeasuredObjects, Path, Progress], None]
+    owners: ClassVar[tuple[Owner, ...]] = ("measurement",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ LAYERS = (
     {"store", "imaging"},
     {"network"},
     {"labelling", "datasets"},
-    {"prediction"},
+    {"prediction", "measuring"},
     {"training"},
     {"exports", "care"},
 )

@@ -120,7 +120,7 @@ def test_retraining_draws_the_labels_anew_from_all_corrections(installation, sce
     assert (new["status"], new["measures"]) == ("finished", []), "each has labels of its own, and there is no truth"
     with installation.database.reading() as session:
         before, after = (session.get_one(LabelSet, each["labels"]) for each in (old, new))
-        assert (after.name, after.method, after.params, after.job_id) == ("masks 2", "strokes", before.params, None)
+        assert (after.name, after.method, after.params, after.job_id) == ("masks #2", "strokes", before.params, None)
         images = datasets.images(session, before.dataset_id)
     for number, image in list(enumerate(images))[3:]:
         green = scene(number)[1] == 2

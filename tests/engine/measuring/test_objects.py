@@ -10,10 +10,10 @@ import pytest
 
 from engine.core.parameters import ParameterError, parse
 from engine.imaging import codec
-from engine.prediction.mask_folder import mask_folder
-from engine.prediction.object_measurements import Scale, measure
-from engine.prediction.object_table import CannotMeasure, parse_scale, write_table
-from engine.prediction.objects import ObjectParams, find_objects
+from engine.measuring.mask_folder import mask_folder
+from engine.measuring.measurements import Scale, measure
+from engine.measuring.objects import ObjectParams, find_objects
+from engine.measuring.table import CannotMeasure, parse_scale, write_table
 from tests.assets.bad_files import encoded
 
 ROWS, COLUMNS = np.mgrid[:240, :320]

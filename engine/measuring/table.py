@@ -19,8 +19,8 @@ from engine.core.filenames import safe_stems
 from engine.core.processes import prepare_process
 from engine.imaging import codec
 from engine.imaging.pixels import UM
-from engine.prediction.object_measurements import Scale, measure
-from engine.prediction.objects import ObjectParams, Objects, find_objects, given_objects
+from engine.measuring.measurements import Scale, measure
+from engine.measuring.objects import ObjectParams, Objects, find_objects, given_objects
 
 MOST_IN_LABEL_MAP = 65_535
 SUFFIXES = (".csv", ".parquet")

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from engine.prediction.objects import Objects
+from engine.measuring.objects import Objects
 
 LENGTHS = (
     *("perimeter", "perimeter_crofton", "equivalent_diameter"),

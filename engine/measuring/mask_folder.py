@@ -12,8 +12,8 @@ from engine.datasets.source import Folder, SourceFile, UnreadableSource
 from engine.datasets.truth_file import INDEX_LIMIT, TruthFile, read_truth
 from engine.imaging import codec, metrics
 from engine.imaging.class_maps import reference
-from engine.prediction.object_measurements import Scale
-from engine.prediction.object_table import CannotMeasure, MaskedPicture, MaskSource
+from engine.measuring.measurements import Scale
+from engine.measuring.table import CannotMeasure, MaskedPicture, MaskSource
 
 _SIZES = codec.Limits(min_side_px=1)
 
