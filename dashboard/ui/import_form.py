@@ -7,6 +7,7 @@ source = source_form(key="import", sample=True)        # ChosenSource once compl
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,14 +136,14 @@ def _server_folder(key: str) -> ChosenSource | None:
     typed = server_folder(key)
     if not typed:
         return None
-    path = Path(typed).expanduser()
+    path = Path(os.path.expanduser(typed))  # unlike those of Path these functions raise nothing
     if not path.is_absolute():
         st.error(
             f"The folder must be an absolute path, such as /home/me/photographs. Got {wording.escaped(repr(typed))}."
         )
-    elif not path.exists():
+    elif not os.path.exists(path):
         st.error(f"There is no folder, zip or picture {wording.escaped(repr(typed))} on this machine.")
     else:
-        kind = "folder" if path.is_dir() else "zip"
+        kind = "folder" if os.path.isdir(path) else "zip"
         return ChosenSource({"kind": kind, "path": str(path)}, path.stem if kind == "zip" else path.name, str(path))
     return None

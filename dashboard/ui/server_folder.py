@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import streamlit as st
@@ -30,7 +31,7 @@ def server_folder(key: str) -> str:
 
 def _forget(key: str) -> None:
     path = Path(st.session_state[f"{key}-path"].strip())
-    if path.is_absolute() and path.parent.is_dir():
+    if path.is_absolute() and os.path.isdir(path.parent):
         st.session_state[f"{key}-at"] = str(path.parent)
     del st.session_state[f"{key}-path"]
     st.rerun()
