@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Literal
 
 from engine.datasets.source import IMAGE_SUFFIXES, is_silent
 
@@ -52,6 +53,22 @@ def folder_view(path: Path) -> FolderView:
     except ValueError:  # a path with a null character
         return FolderView(path, error=f"The folder {str(path)!r} cannot be read.")
     return FolderView(path, tuple(sorted(folders, key=str.casefold)), tuple(sorted(zips)), images, seen > MOST_ENTRIES)
+
+
+def server_path(typed: str) -> Path:
+    """Return the path that a person typed, with "~" as their home."""
+    try:
+        return Path(typed).expanduser()
+    except RuntimeError:  # of a user who does not exist
+        return Path(typed)
+
+
+def kind_of(path: Path) -> Literal["folder", "zip", ""]:
+    """Return what a path names, "zip" for any file, or "" if nothing that can be reached."""
+    try:
+        return "folder" if path.is_dir() else "zip" if path.exists() else ""
+    except OSError:  # too long, or below a folder that cannot be entered
+        return ""
 
 
 def _is_text(name: str) -> bool:

@@ -9,7 +9,22 @@ from tests.support.installation import add_discs
 from tests.support.pages import page_at
 from tests.support.predicted import add_label_set, add_run
 
-NAMES = ("dataset", "labels", "run", "runs", "set", "from", "image", "against", "a", "b", "recipe", "page", "preset", "p")
+NAMES = (
+    "dataset",
+    "labels",
+    "run",
+    "runs",
+    "set",
+    "from",
+    "image",
+    "against",
+    "a",
+    "b",
+    "recipe",
+    "page",
+    "preset",
+    "p",
+)
 NAMES += ("log", "first", "sort", "version", "advanced", "labels-threshold", "labels-overlay")
 PAGES = ("home", "datasets", "labels", "train", "runs", "gallery", "compare", "predict")
 

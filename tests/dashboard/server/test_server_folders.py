@@ -13,7 +13,7 @@ def test_links_and_names_that_cannot_be_shown_do_not_hide_the_others(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "gone").symlink_to("nowhere")
     (tmp_path / "linked").symlink_to("z" * 200)
-    os.mkdir(os.fsencode(tmp_path) + b"/\xff")
+    (tmp_path / os.fsdecode(b"\xff")).mkdir()
     (tmp_path / "photo.png").touch()
     found = folder_view(tmp_path)
     assert (set(found.folders), found.images, found.error) == ({"a [b]*c*", "👩‍🚀 'x'", "z" * 200, "linked"}, 1, "")
