@@ -40,10 +40,10 @@ def test_masks_of_a_dataset_that_another_tab_deleted_are_refused_in_words(app, p
     add_discs(app.installation, count=6, name="others")
     page.goto(f"{app.address}/labels?dataset={dataset.id}&a=kmeans")
     make = page.get_by_role("button", name="Make masks for all 6 images")
-    expect(make).to_be_enabled()
+    page.get_by_text("plausibility").first.wait_for()  # the page is at rest
     with app.installation.database.writing() as session:
         datasets.delete_dataset(session, dataset.id)
     make.click()
-    page.get_by_text("deleted meanwhile").first.wait_for()
+    expect(page.get_by_text("deleted meanwhile").first).to_be_in_viewport()
     assert page.get_by_test_id("stException").count() == 0
     assert kinds(app) == []

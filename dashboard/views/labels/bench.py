@@ -256,7 +256,8 @@ def _draw(
             help="Save this recipe under a name, for this and other datasets.",
         )
     if start:
-        _start(place, recipe, state)
+        with places.head:  # where the button is: what is said below all masks is out of sight
+            _start(place, recipe, state)
     if save:
         save_recipe(recipe)
     drawn.asked |= start or save
