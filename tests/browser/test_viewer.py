@@ -260,6 +260,7 @@ def test_any_two_layers_are_wiped_against_each_other(gallery, open_tab):
     assert "right=Truth" in page.url
     # the handle follows the mouse
     handle = page.get_by_role("slider", name="Wipe between Image and Truth")
+    page.locator(".names .left").scroll_into_view_if_needed()
     frame = page.locator(".frame").bounding_box()
     page.mouse.move(frame["x"] + 5, frame["y"] + 30)  # at 0 half of the handle lies outside
     page.mouse.down()
