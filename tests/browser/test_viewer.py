@@ -251,7 +251,9 @@ def test_any_two_layers_are_wiped_against_each_other(gallery, open_tab):
     expect(page.locator(".names .right")).to_have_text("Prediction")
     right = page.get_by_role("combobox", name=re.compile("Right"))
     right.scroll_into_view_if_needed()
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")  # scrolling closes lists
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+    )  # scrolling closes lists
     right.fill("Truth")
     right.press("Enter")
     page.get_by_role("slider", name="Wipe between Image and Truth").press("Home")
