@@ -86,7 +86,8 @@ def audit_masks(session: Session, dataset_id: str) -> list[AuditMasks]:
     trained = (
         select(RunImage.run_id, func.count())
         .join(Image, Image.id == RunImage.image_id)
-        .where(Image.dataset_id == dataset_id, Image.in_audit.is_(True), RunImage.split == "train")
+        .where(Image.dataset_id == dataset_id, Image.in_audit.is_(True), Image.excluded.is_(False))
+        .where(RunImage.split == "train")
     )
     seen: dict[str, int] = dict(session.execute(trained.group_by(RunImage.run_id)).all())
     labels = select(LabelSet).where(LabelSet.dataset_id == dataset_id).order_by(LabelSet.created_at.desc())

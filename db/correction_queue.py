@@ -50,10 +50,11 @@ def queue_rows(session: Session, dataset_id: str, masks: Masks) -> QueueRows:
 
 
 def queue_stamp(session: Session, dataset_id: str, masks: Masks) -> tuple[str, str]:
-    """Return a text that changes with the masks of a queue and with what is left out of images, and one that changes
-    with what was drawn or is audited."""
+    """Return a text that changes with the images and masks of a queue and with what is left out of them, and one that
+    changes with what was drawn or is audited."""
     labels = session.scalar(select(func.count()).where(Label.label_set_id == masks.label_set_id))
     predicted = predictions.stamp(session, masks.prediction_set_id) if masks.prediction_set_id else ""
     audit = len(corrections.audit_images(session, dataset_id))
-    left_out_id = session.scalar(select(Dataset.left_out_id).where(Dataset.id == dataset_id))
-    return f"{labels}/{predicted}/{left_out_id}", f"{corrections.revisions(session, dataset_id)}/{audit}"
+    about = select(Dataset.left_out_id, Dataset.fingerprint).where(Dataset.id == dataset_id)
+    left_out_id, images = session.execute(about).one_or_none() or (None, "")
+    return f"{labels}/{predicted}/{left_out_id}/{images}", f"{corrections.revisions(session, dataset_id)}/{audit}"

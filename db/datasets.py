@@ -110,10 +110,8 @@ def class_count(dataset: Dataset) -> int:
 def finish_import(session: Session, dataset_id: str, classes: list[Any] | None, lookup: list[int] | None) -> Dataset:
     """Recount a dataset and refresh its fingerprint; store a proposed class mapping where none is set yet."""
     dataset = session.get_one(Dataset, dataset_id)
-    hashes = session.scalars(
-        select(Image.content_hash).where(Image.dataset_id == dataset_id).order_by(Image.content_hash)
-    ).all()
     included = Image.dataset_id == dataset_id, Image.excluded.is_(False)
+    hashes = session.scalars(select(Image.content_hash).where(*included).order_by(Image.content_hash)).all()
     dataset.image_count = session.scalar(select(func.count()).where(*included)) or 0
     with_truth = select(func.count()).where(*included, Image.has_truth.is_(True))
     dataset.truth_count = session.scalar(with_truth) or 0
@@ -144,13 +142,15 @@ def set_classes(
 
     Raises:
         ChangedMeanwhile: the classes are not those of `seen_version` any more.
-        InUse: a job is working on the dataset.
+        InUse: a job is working on the dataset, or it does not exist any more.
         ValueError: the lookup does not have 256 entries that name existing classes.
     """
     if len(lookup) != 256 or not all(0 <= index < len(classes) or index == IGNORED_CLASS for index in lookup):
         raise ValueError(f"A class lookup has 256 entries, each below {len(classes)} or 255. Got {len(lookup)}.")
     refuse_if_busy(session, dataset_id)
-    dataset = session.get_one(Dataset, dataset_id)
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None:
+        raise InUse("The dataset was deleted meanwhile.")
     if seen_version is not None and dataset.truth_version != seen_version:
         raise ChangedMeanwhile(CHANGED_MEANWHILE)
     dataset.classes, dataset.lookup = classes, lookup
@@ -244,9 +244,13 @@ def probe_images(session: Session, dataset_id: str, count: int = 8) -> list[Imag
 
 
 def set_probe_images(session: Session, dataset_id: str, image_ids: Iterable[str]) -> None:
-    """Choose the probe images of a dataset, in this order; none gives back the even spread."""
+    """Choose the probe images of a dataset, in this order; none gives back the even spread.
+
+    Images that were removed meanwhile are left out.
+    """
+    there = set(session.scalars(select(Image.id).where(Image.dataset_id == dataset_id)))
     session.execute(delete(Probe).where(Probe.dataset_id == dataset_id))
     session.add_all(
         Probe(dataset_id=dataset_id, image_id=image_id, position=position)
-        for position, image_id in enumerate(dict.fromkeys(image_ids))
+        for position, image_id in enumerate(id_ for id_ in dict.fromkeys(image_ids) if id_ in there)
     )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from db import audit
 from db.datasets import finish_import, refuse_if_busy
-from db.models import Correction, Dataset, Image, ImportEntry, Label, LabelSet, Prediction, PredictionSet, Run
-from db.names import checked_name
+from db.models import Correction, Dataset, Image, ImportEntry, Job, Label, LabelSet, Prediction, PredictionSet, Run
+from db.names import NameTaken, checked_name
 from db.session import changed_rows, chunked
 
 REMOVED = "Removed from the dataset by a person."
@@ -91,6 +92,7 @@ def remove_images(session: Session, dataset_id: str, image_ids: Collection[str])
     for ids in chunked(image_ids):
         of_these = Image.dataset_id == dataset_id, Image.id.in_(ids)
         names = dict(session.execute(select(Image.id, Image.name).where(*of_these)).all())
+        _claim_fewer(session, list(names))
         corrections += session.scalars(select(Correction.id).where(Correction.image_id.in_(list(names))))
         entries = update(ImportEntry).where(ImportEntry.dataset_id == dataset_id, ImportEntry.taken.is_(True))
         session.execute(entries.where(ImportEntry.name.in_(names.values())).values(taken=False, reason=REMOVED))
@@ -110,6 +112,37 @@ def remove_images(session: Session, dataset_id: str, image_ids: Collection[str])
     )
 
 
+def _claim_fewer(session: Session, image_ids: Collection[str]) -> None:
+    """Take the masks of images out of the counts of the jobs that computed them."""
+    label_sets = (
+        select(LabelSet.job_id, LabelSet.id, func.count())
+        .join(Label, Label.label_set_id == LabelSet.id)
+        .where(Label.image_id.in_(image_ids))
+    )
+    prediction_sets = (
+        select(PredictionSet.job_id, PredictionSet.id, func.count())
+        .join(Prediction, Prediction.prediction_set_id == PredictionSet.id)
+        .where(Prediction.image_id.in_(image_ids))
+    )
+    for job_id, set_id, gone in [
+        *session.execute(label_sets.group_by(LabelSet.id)),
+        *session.execute(prediction_sets.group_by(PredictionSet.id)),
+    ]:
+        job = session.get(Job, job_id) if job_id else None
+        if job is not None:
+            job.result = _without(job.result, set_id, gone)
+
+
+def _without(result: dict[str, Any], set_id: str, gone: int) -> dict[str, Any]:
+    """Return a job's result with `gone` fewer masks of a set; those of further runs are under "also"."""
+    changed = dict(result)
+    if changed.get("prediction_set", set_id) == set_id and isinstance(changed.get("images"), int):
+        changed["images"] = max(changed["images"] - gone, 0)
+    if "also" in changed:
+        changed["also"] = [_without(each, set_id, gone) for each in changed["also"]]
+    return changed
+
+
 def excluded_images(session: Session, dataset_id: str) -> set[str]:
     """Return the ids of the images of a dataset that are excluded."""
     return set(session.scalars(select(Image.id).where(Image.dataset_id == dataset_id, Image.excluded.is_(True))))
@@ -125,9 +158,11 @@ def rename_dataset(session: Session, dataset_id: str, name: str) -> str:
     """Give a dataset another name; return it trimmed.
 
     Raises:
-        NameTaken: it is empty, too long, or another dataset's.
+        NameTaken: it is empty, too long, or another dataset's; or the dataset does not exist any more.
     """
-    dataset = session.get_one(Dataset, dataset_id)
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None:
+        raise NameTaken("The dataset was deleted meanwhile.")
     if " ".join(name.split()) != dataset.name:
         before, dataset.name = dataset.name, checked_name(session, Dataset, name)
         audit.record(session, "renamed", "dataset", dataset_id, dataset.name, f"was {before}")

@@ -72,7 +72,7 @@ class Job(Base):
 class Dataset(Base):
     """Images that belong together. `purpose` is "dataset", or "prediction" for images imported only for prediction.
 
-    `image_count` and `truth_count` are without excluded images.
+    `image_count`, `truth_count` and `fingerprint` are without excluded images.
 
     `left_out_id` is the region that is left out of all its images (`LeftOutRegion.file_id`), empty for none, and
     `left_out_revision` that of the newest, 0 where there never was one. Mask sets, runs and prediction sets have the

@@ -12,7 +12,7 @@ from db import audit
 from db.datasets import InUse
 from db.exports import refuse_while_exported
 from db.models import Dataset, Image, Job, JobStatus, Label, LabelSet, Run, SavedRecipe
-from db.names import checked_name
+from db.names import NameTaken, checked_name
 from db.session import chunked
 
 IMPORTED = "imported"
@@ -65,6 +65,12 @@ def dropped_images(session: Session, label_set_id: str) -> set[str]:
     """Return the ids of the images that a person excluded from training."""
     query = select(Label.image_id).where(Label.label_set_id == label_set_id, Label.dropped.is_(True))
     return set(session.scalars(query))
+
+
+def left_aside(session: Session, label_set_id: str) -> set[str]:
+    """Return the ids of the images that nothing is trained on: dropped from the mask set, or excluded everywhere."""
+    query = select(Label.image_id).join(Image, Image.id == Label.image_id)
+    return set(session.scalars(query.where(Label.label_set_id == label_set_id, Label.dropped | Image.excluded)))
 
 
 def label_quality(session: Session, label_set_id: str) -> dict[str, float | None]:
@@ -127,11 +133,12 @@ def labels(session: Session, label_set_id: str) -> list[Label]:
 def summary(session: Session, label_set_id: str) -> Row[Any]:
     """Return (images, area, dice, iou, scored, quality, unclear, dropped): counts, and means of what is known.
 
-    Dice and IoU are against truth, of `scored` images; quality is computed without it.
+    `images` are those that are kept. Excluded images are in none of the numbers, dropped ones in all others. Dice and
+    IoU are against truth, of `scored` images; quality is computed without it.
     """
     return session.execute(
         select(
-            func.count().label("images"),
+            func.count().filter(Label.dropped.is_(False)).label("images"),
             func.avg(Label.area).label("area"),
             func.avg(Label.dice).label("dice"),
             func.avg(Label.iou).label("iou"),
@@ -139,7 +146,9 @@ def summary(session: Session, label_set_id: str) -> Row[Any]:
             func.avg(Label.quality).label("quality"),
             func.count().filter(Label.unclear.is_(True)).label("unclear"),
             func.count().filter(Label.dropped.is_(True)).label("dropped"),
-        ).where(Label.label_set_id == label_set_id)
+        )
+        .join(Image, Image.id == Label.image_id)
+        .where(Label.label_set_id == label_set_id, Image.excluded.is_(False))
     ).one()
 
 
@@ -147,9 +156,11 @@ def rename(session: Session, label_set_id: str, name: str) -> None:
     """Give a mask set another name.
 
     Raises:
-        NameTaken: it is empty, too long, or another mask set's.
+        NameTaken: it is empty, too long, or another mask set's; or the mask set does not exist any more.
     """
-    label_set = session.get_one(LabelSet, label_set_id)
+    label_set = session.get(LabelSet, label_set_id)
+    if label_set is None:
+        raise NameTaken("The mask set was deleted meanwhile.")
     if " ".join(name.split()) != label_set.name:
         before, label_set.name = label_set.name, checked_name(session, LabelSet, name)
         audit.record(session, "renamed", "label set", label_set_id, label_set.name, f"was {before}")
@@ -164,7 +175,9 @@ def delete_label_set(session: Session, label_set_id: str) -> list[tuple[str, str
     runs = session.scalars(select(Run.name).where(Run.label_set_id == label_set_id)).all()
     if runs:
         raise InUse(f"The mask set was used to train {', '.join(map(repr, runs))}. Delete that first.")
-    label_set = session.get_one(LabelSet, label_set_id)
+    label_set = session.get(LabelSet, label_set_id)
+    if label_set is None:  # another tab was faster
+        return []
     job = session.get(Job, label_set.job_id) if label_set.job_id else None
     if job is not None and job.status in (JobStatus.QUEUED, JobStatus.RUNNING):
         raise InUse("The mask set is being computed. Stop that first.")
@@ -195,9 +208,11 @@ def rename_recipe(session: Session, recipe_id: str, name: str) -> None:
     """Rename a saved recipe.
 
     Raises:
-        NameTaken: the name is empty, too long or another recipe's.
+        NameTaken: the name is empty, too long or another recipe's; or the recipe does not exist any more.
     """
-    saved = session.get_one(SavedRecipe, recipe_id)
+    saved = session.get(SavedRecipe, recipe_id)
+    if saved is None:
+        raise NameTaken("The recipe was deleted meanwhile.")
     if saved.name != " ".join(name.split()):
         saved.name = checked_name(session, SavedRecipe, name)
 

@@ -57,10 +57,10 @@ def news(session: Session, run: Run) -> int:
     """Return on how many images people corrected, or withdrew, something since a run began that could teach it."""
     if run.label_set_id:
         can_teach = recipes.labelled_images(session, run.label_set_id)
-        can_teach -= recipes.dropped_images(session, run.label_set_id)
+        can_teach -= recipes.left_aside(session, run.label_set_id)
     else:
-        with_truth = select(Image.id).where(Image.dataset_id == run.dataset_id, Image.has_truth.is_(True))
-        can_teach = set(session.scalars(with_truth))
+        included = Image.dataset_id == run.dataset_id, Image.excluded.is_(False)
+        can_teach = set(session.scalars(select(Image.id).where(*included, Image.has_truth.is_(True))))
     now = {image_id: row.file_id for image_id, row in corrections.teaching(session, run.dataset_id).items()}
     then = {image_id: row.file_id for image_id, row in corrections.of_run(session, run.id).items()}
     return sum(now.get(image_id) != then.get(image_id) for image_id in can_teach & (now.keys() | then.keys()))

@@ -14,7 +14,7 @@ from db.datasets import InUse, delete_dataset
 from db.exports import refuse_while_exported
 from db.jobs import active, uses_run
 from db.models import Dataset, Image, Job, JobStatus, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
-from db.names import checked_name
+from db.names import NameTaken, checked_name
 from db.predictions import title
 
 LONGEST_TAG, MOST_TAGS, LONGEST_NOTE = 40, 12, 10_000
@@ -165,9 +165,11 @@ def rename(session: Session, run_id: str, name: str) -> str:
     """Give a run another name; return it trimmed.
 
     Raises:
-        NameTaken: it is empty, too long, or another run's.
+        NameTaken: it is empty, too long, or another run's; or the run does not exist any more.
     """
-    run = session.get_one(Run, run_id)
+    run = session.get(Run, run_id)
+    if run is None:
+        raise NameTaken("The run was deleted meanwhile.")
     if " ".join(name.split()) != run.name:
         run.name = checked_name(session, Run, name)
     return run.name
@@ -381,7 +383,9 @@ def delete_prediction_set(session: Session, prediction_set_id: str) -> list[tupl
         InUse: a job is computing them.
     """
     refuse_while_exported(session, "prediction_set", prediction_set_id)
-    found = session.get_one(PredictionSet, prediction_set_id)
+    found = session.get(PredictionSet, prediction_set_id)
+    if found is None:  # another tab was faster
+        return []
     job = session.get(Job, found.job_id) if found.job_id else None
     if job is not None and not job.status.ended:
         raise InUse("The predictions are being computed. Stop that first, then try again.")

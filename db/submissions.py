@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from db import audit, corrections, datasets, exports, jobs, recipes, retraining, runs
@@ -141,7 +142,9 @@ def submit_retrain(
         NotReady: nothing was corrected since, or nothing is left of what was; there are no weights to start from; or as
             for `submit_train`.
     """
-    base = session.get_one(Run, run_id)
+    base = session.get(Run, run_id)
+    if base is None:
+        raise NotReady("The run was deleted meanwhile, so it cannot be trained again.")
     if not retraining.news(session, base):
         raise NotReady(
             f"No image was corrected since the run {base.name!r} began, so there is nothing new to learn. Correct some "
@@ -297,7 +300,10 @@ def submit_export(session: Session, owner: str, owner_id: str, what: str, thresh
     Raises:
         NotReady: there is no model, or no mask.
     """
-    ids = exports.payload_ids(session, owner, owner_id)
+    try:
+        ids = exports.payload_ids(session, owner, owner_id)
+    except NoResultFound:
+        raise NotReady("This was deleted meanwhile, so it cannot be downloaded.") from None
     if owner == "run" and session.get_one(Run, owner_id).best_epoch is None:
         raise NotReady("The run has no model yet. Let it finish an epoch first.")
     if owner == "prediction_set" and not runs.prediction_count(session, owner_id):
@@ -336,7 +342,9 @@ def _place(source: dict[str, Any]) -> str:
 
 
 def _with_images(session: Session, dataset_id: str) -> Dataset:
-    dataset = session.get_one(Dataset, dataset_id)
+    dataset = session.get(Dataset, dataset_id)
+    if dataset is None:
+        raise NotReady("The dataset was deleted meanwhile. Choose another one.")
     if not dataset.image_count:
         raise NotReady(f"The dataset {dataset.name!r} has no images. Import some first.")
     return dataset
@@ -349,14 +357,18 @@ def _with_targets(session: Session, dataset_id: str, label_set_id: str | None) -
         if not dataset.truth_count:
             raise NotReady(f"The dataset {dataset.name!r} has no truth masks. Label it, then train on the mask set.")
     else:
-        label_set = session.get_one(LabelSet, label_set_id)
+        label_set = session.get(LabelSet, label_set_id)
+        if label_set is None:
+            raise NotReady("The mask set was deleted meanwhile. Choose another one.")
         if label_set.dataset_id != dataset.id:
             raise NotReady(f"The mask set {label_set.name!r} belongs to another dataset than {dataset.name!r}.")
         labelled = recipes.labelled_images(session, label_set_id)
         if not labelled:
             raise NotReady(f"The mask set {label_set.name!r} has no masks yet. Let its job finish first.")
-        if not labelled - recipes.dropped_images(session, label_set_id):
-            raise NotReady(f"Every image of the mask set {label_set.name!r} is dropped. Keep some of them first.")
+        if not labelled - recipes.left_aside(session, label_set_id):
+            raise NotReady(
+                f"Every image of the mask set {label_set.name!r} is dropped or excluded. Keep some of them first."
+            )
     return dataset
 
 

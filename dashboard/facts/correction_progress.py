@@ -30,16 +30,17 @@ def agreements(session: Session, dataset_id: str) -> list[Agreement]:
     """Return the finished images of a dataset in the order in which they were corrected.
 
     Strokes alone are left out: they mark errors, so that masks always look worse against them. So are the images of
-    the audit, which have scores of their own.
+    the audit, which have scores of their own, and excluded images.
     """
     newest = (Image.id == Correction.image_id) & (Image.correction_revision == Correction.revision)
-    whole = Correction.finished.is_(True), Correction.mask_dice.is_not(None), Image.in_audit.is_(False)
+    whole = Correction.finished.is_(True), Correction.mask_dice.is_not(None)
+    wanted = Image.in_audit.is_(False), Image.excluded.is_(False)
     query = (
         select(Image.name, Correction.mask_dice, Run.name, LabelSet.name)
         .join(Image, newest)
         .outerjoin(Run, Run.id == Correction.mask_of)
         .outerjoin(LabelSet, LabelSet.id == Correction.mask_of)
-        .where(Correction.dataset_id == dataset_id, *whole)
+        .where(Correction.dataset_id == dataset_id, *whole, *wanted)
         .order_by(Correction.at, Correction.id)
     )
     return [

@@ -76,7 +76,8 @@ def encoder_weights(model: ModelParams) -> tuple[str, str]:
     if model.encoder_weights == "none":
         return "The encoder starts from random weights: choose pretrained weights, or expect to need many images.", ""
     there = pretrained.weights_path(model.encoder_weights) is not None
-    if model.encoder_weights == pretrained.IMAGENET:
+    added = pretrained.installed_here()
+    if model.encoder_weights == pretrained.IMAGENET and (not there or not added or added.of_imagenet):
         where = "" if there else " They are downloaded once (9 MB) by the machine that trains."
         return (
             "ImageNet weights were learned from labels by people, so this run is not label-free, and every score says "

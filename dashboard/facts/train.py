@@ -287,6 +287,11 @@ def idle_settings(teacher: Teacher) -> dict[str, str]:
     return dict.fromkeys(doubted, sure) | {"self_training": rounds} | one
 
 
+def exists(session: Session, teacher: str) -> bool:
+    """Return whether there is still what the key of a `Teacher` names."""
+    return teacher == TRUTH or session.get(LabelSet, teacher) is not None
+
+
 def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: int) -> tuple[Pair, ...]:
     """Return up to `count` images that have a mask of the teacher, spread over the dataset."""
     dataset = session.get_one(Dataset, dataset_id)
@@ -296,7 +301,7 @@ def preview_pairs(session: Session, dataset_id: str, teacher: Teacher, count: in
         labelled = [image for image in everything if image.has_truth]
     else:
         known = recipes.labelled_images(session, teacher.label_set_id)
-        known -= recipes.dropped_images(session, teacher.label_set_id)
+        known -= recipes.left_aside(session, teacher.label_set_id)
         labelled = [image for image in everything if image.id in known]
     count = min(count, len(labelled))
     chosen = [labelled[(2 * i + 1) * len(labelled) // (2 * count)] for i in range(count)]
@@ -338,7 +343,7 @@ def _label_teacher(
     summary = recipes.summary(session, label_set.id)
     _, title, changes = describe_stored(label_set.method, label_set.params)
     parts = [f"{title} {changes}" if label_set.method == recipes.IMPORTED else title]
-    kept = summary.images - summary.dropped
+    kept = summary.images
     parts.append(f"{kept:,} of {wording.count(dataset.image_count, 'image')}")
     if summary.dropped:
         parts.append(f"{summary.dropped:,} dropped")
@@ -351,7 +356,7 @@ def _label_teacher(
     problem = ""
     if job is not None and job.at_work:
         problem = f"The mask set {label_set.name!r} is still being computed. Wait for it to finish, or stop it."
-    elif not summary.images:
+    elif not kept and not summary.dropped:
         problem = f"The mask set {label_set.name!r} has no masks. Compute it again on the Masks page."
     elif not kept:
         problem = f"Every image of the mask set {label_set.name!r} is dropped. Keep some of them on the Masks page."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Literal
 
 from engine.datasets.source import IMAGE_SUFFIXES, is_silent
 
@@ -39,9 +40,9 @@ def folder_view(path: Path) -> FolderView:
                 if seen > MOST_ENTRIES:
                     break
                 suffix = PurePath(entry.name).suffix.lower()
-                if is_silent(entry.name):
+                if is_silent(entry.name) or not _is_text(entry.name):
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     folders.append(entry.name)
                 elif suffix == ".zip":
                     zips.append(entry.name)
@@ -49,4 +50,34 @@ def folder_view(path: Path) -> FolderView:
                     images += suffix in IMAGE_SUFFIXES
     except OSError as error:
         return FolderView(path, error=f"The folder {str(path)!r} cannot be read: {error.strerror}.")
+    except ValueError:  # a path with a null character
+        return FolderView(path, error=f"The folder {str(path)!r} cannot be read.")
     return FolderView(path, tuple(sorted(folders, key=str.casefold)), tuple(sorted(zips)), images, seen > MOST_ENTRIES)
+
+
+def server_path(typed: str) -> Path:
+    """Return the path that a person typed, with "~" as their home."""
+    try:
+        return Path(typed).expanduser()
+    except RuntimeError:  # of a user who does not exist
+        return Path(typed)
+
+
+def kind_of(path: Path) -> Literal["folder", "zip", ""]:
+    """Return what a path names, "zip" for any file, or "" if nothing that can be reached."""
+    try:
+        return "folder" if path.is_dir() else "zip" if path.exists() else ""
+    except OSError:  # too long, or below a folder that cannot be entered
+        return ""
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name is valid in the encoding of file names: another one cannot be sent to a browser."""
+    return name.encode("utf-8", "ignore").decode("utf-8") == name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or through a folder that cannot be entered
+        return False

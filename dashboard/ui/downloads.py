@@ -226,6 +226,6 @@ def _prepare(owner: Owner, owner_id: str, what: str, threshold: float | None) ->
         with resources.database().writing(Role.VIEWER) as session:  # a download changes nothing
             job = submit_export(session, owner, owner_id, what, threshold)
     except NotReady as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(escaped(str(error)), icon=":material/error:")
         return
     resources.launcher().submit(job.id)

@@ -8,7 +8,6 @@ source = source_form(key="import", sample=True)        # ChosenSource once compl
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -17,6 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.facts.datasets import proposed_name
+from dashboard.server.server_folders import kind_of, server_path
 from dashboard.ui.server_folder import server_folder
 from dashboard.ui.uploader import uploader
 from db.actors import Role
@@ -135,14 +135,13 @@ def _server_folder(key: str) -> ChosenSource | None:
     typed = server_folder(key)
     if not typed:
         return None
-    path = Path(typed).expanduser()
+    path = server_path(typed)
     if not path.is_absolute():
         st.error(
             f"The folder must be an absolute path, such as /home/me/photographs. Got {wording.escaped(repr(typed))}."
         )
-    elif not path.exists():
+    elif not (kind := kind_of(path)):
         st.error(f"There is no folder, zip or picture {wording.escaped(repr(typed))} on this machine.")
     else:
-        kind = "folder" if path.is_dir() else "zip"
         return ChosenSource({"kind": kind, "path": str(path)}, path.stem if kind == "zip" else path.name, str(path))
     return None

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from dashboard.access import rights
 from dashboard.facts.jobs import JobView, job_view
@@ -16,6 +17,7 @@ from dashboard.ui.uploader import Upload, forget_upload, uploader
 from db import submissions
 from db.actors import Role
 from db.columns import utc_now
+from db.jobs import active
 from db.models import Job, JobKind
 from engine.network import pretrained
 from engine.store import keys as stored
@@ -69,9 +71,11 @@ def pretrained_state(without: str) -> None:
     files = resources.artifacts()
     added = pretrained.installed(files)
     if added:
+        unknown = "" if added.of_imagenet else " What they were trained on is unknown."
+        name = "ImageNet weights" if added.of_imagenet else f"Weights of {escaped(pretrained.short_name(added.file))}"
         st.caption(
-            f":material/check_circle: ImageNet weights of MobileNetV2 ({size(added.bytes)}), used by trainings with "
-            "the preset *encoder* and by strokes. Their scores say so.",
+            f":material/check_circle: {name} for MobileNetV2 ({size(added.bytes)}), used by trainings with the preset "
+            f"*encoder* and by strokes. Their scores say so.{unknown}",
             help=escaped(added.origin),
         )
         return
@@ -135,6 +139,14 @@ def _sum(upload: Upload) -> str:
 
 def _start(source: dict[str, Any]) -> None:
     with resources.database().writing() as session:
-        job = submissions.submit_backbone(session, source)
-    resources.launcher().submit(job.id)
+        # Pressed twice, or in two tabs: weights are added by one job at a time
+        job = None if _at_work(session) else submissions.submit_backbone(session, source)
+    if job is not None:
+        resources.launcher().submit(job.id)
+    elif source["kind"] == "upload":
+        resources.discard_upload(source["token"])
     st.rerun()
+
+
+def _at_work(session: Session) -> bool:
+    return any(job.kind == JobKind.BACKBONE for job in active(session))

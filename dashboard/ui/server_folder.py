@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.facts.wording import count, escaped
-from dashboard.server.server_folders import FolderView, folder_view
+from dashboard.server.server_folders import FolderView, folder_view, kind_of
 
 MOST_SHOWN = 400
 
@@ -30,7 +30,7 @@ def server_folder(key: str) -> str:
 
 def _forget(key: str) -> None:
     path = Path(st.session_state[f"{key}-path"].strip())
-    if path.is_absolute() and path.parent.is_dir():
+    if path.is_absolute() and kind_of(path.parent) == "folder":
         st.session_state[f"{key}-at"] = str(path.parent)
     del st.session_state[f"{key}-path"]
     st.rerun()

@@ -48,7 +48,7 @@ def mask_values(files: Iterable[TruthFile], soft: bool) -> MaskValues:
     found, keys = truth.facts(rows), dict(codes.table)
     levels = np.flatnonzero(found.counts).tolist()
     high = bool(levels) and levels[-1] >= truth.INDEX_LIMIT and {1, 255} != set(levels) - {0}
-    if soft and not keys and high and not truth.holds_label_map(found):
+    if soft and not keys and high and not truth.holds_label_map(found) and not truth.holds_indices(found):
         return MaskValues(codes, found.counts, (), "0/255" if set(levels) <= {0, 255} else PROBABILITY)
     proposed = truth.propose_classes(found, keys)
     read_as = meanings({keys.get(entry.value, entry.value): entry.name for entry in proposed.classes})

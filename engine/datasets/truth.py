@@ -148,7 +148,7 @@ def propose_classes(
     if _is_binary_mix(found):
         return TruthClasses(classes=from_peaks([0, values[-1]]).classes, lookup=(0, *[1] * 255))
     few_and_apart = len(values) <= FEW_VALUES and (np.diff(values) >= MIN_DISTANCE).all()
-    if few_and_apart or _holds_indices(found) or holds_label_map(found):
+    if few_and_apart or holds_indices(found) or holds_label_map(found):
         return _exact(found, keys)
     inside = counts - found.ragged  # without edges; nothing is left of rows that do not say where their values lie
     return _with_background(found, from_peaks(_peaks(inside if inside.sum() * 2 > counts.sum() else counts)))
@@ -356,7 +356,7 @@ def _is_binary_mix(found: ValueFacts) -> bool:
     return binary and values != levels and bool(levels) and min(levels) >= INDEX_LIMIT
 
 
-def _holds_indices(found: ValueFacts) -> bool:
+def holds_indices(found: ValueFacts) -> bool:
     """Return whether all values are small, but for 255 where it is rarer than what it could edge, or alone in masks."""
     counts = found.counts
     if counts[INDEX_LIMIT:VOID].any() or not counts[VOID]:

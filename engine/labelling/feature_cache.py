@@ -53,19 +53,26 @@ class FeatureCache:
     def fitted(self, key: str) -> dict[str, Any] | None:
         """Return the state of a method that was fitted to the dataset (see `recipe_key.fit_key`); None if unknown."""
         with suppress(MissingFile, ValueError):  # a damaged file is none
-            state = json.loads(self.files.read(stored.fitted_key(self.dataset_id, key)))
-            return state if isinstance(state, dict) else None
+            kept = json.loads(self.files.read(stored.fitted_key(self.dataset_id, key)))
+            if isinstance(kept, dict) and kept.get("digest") == _digest(kept.get("state")):
+                state: dict[str, Any] = kept["state"]
+                return state
         return None
 
     def keep_fitted(self, key: str, state: dict[str, Any]) -> None:
         """Store the state of a method that was fitted to the dataset."""
         if self.files.exists(stored.dataset_folder(self.dataset_id)):
             with suppress(OSError):
-                self.files.write(stored.fitted_key(self.dataset_id, key), json.dumps(state).encode())
+                kept = {"state": state, "digest": _digest(state)}
+                self.files.write(stored.fitted_key(self.dataset_id, key), json.dumps(kept).encode())
 
     def _key(self, computed_with: str, image: np.ndarray) -> str:
         digest = hashlib.blake2b(computed_with.encode(), digest_size=8).hexdigest()
         return stored.features_key(self.dataset_id, digest, f"{fingerprint(image):016x}")
+
+
+def _digest(state: Any) -> str:
+    return hashlib.blake2b(json.dumps(state).encode(), digest_size=8).hexdigest()
 
 
 def fingerprint(image: np.ndarray) -> int:

@@ -111,7 +111,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
         label_set = session.get_one(LabelSet, job.payload["label_set"])
         dataset = session.get_one(Dataset, label_set.dataset_id)
         images = datasets.images(session, dataset.id)
-        done = recipes.labelled_images(session, label_set.id)
+        done = recipes.labelled_images(session, label_set.id) & {image.id for image in images}
         teaching = corrections.teaching(session, dataset.id)
     if job.attempt > 1:  # a killed attempt may have been writing; exports below the folder are written by other jobs
         for folder in (stored.label_folder, stored.label_classes_folder):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -79,13 +81,18 @@ def write_table(
         progress: called with the number of images done; may raise to end the work.
 
     Raises:
-        CannotMeasure: `out` has another suffix, or a mask has more objects than a label map has numbers.
+        CannotMeasure: `out` has another suffix, a file cannot be written, or a mask has more objects than a label map
+            has numbers.
     """
     if out.suffix.lower() not in SUFFIXES:
         raise CannotMeasure(f"The table is written as {' or '.join(SUFFIXES)}. Got {out.name!r}.")
     stems = safe_stems([source.name for source in sources])
-    if label_maps:
-        label_maps.mkdir(parents=True, exist_ok=True)
+    for folder in (out.parent, label_maps):
+        if folder:
+            with _writing_to(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                if not os.access(folder, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     tasks = (
         _Task(
             source.name,
@@ -102,12 +109,20 @@ def write_table(
         rows.append(found)
         progress(done)
     table = pd.concat([found for found in rows if len(found)] or rows[:1], ignore_index=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.suffix.lower() == ".csv":
-        table.to_csv(out, index=False, float_format="%.6g")
-    else:
-        table.to_parquet(out, index=False)
+    with _writing_to(out):
+        if out.suffix.lower() == ".csv":
+            table.to_csv(out, index=False, float_format="%.6g")
+        else:
+            table.to_parquet(out, index=False)
     return len(table)
+
+
+@contextmanager
+def _writing_to(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotMeasure(f"{str(path)!r} cannot be written: {error.strerror or error}.") from None
 
 
 def parse_scale(text: str) -> Scale:
@@ -167,4 +182,5 @@ def _write_label_map(objects: Objects, task: _Task) -> None:
             "Raise the smallest object's area."
         )
     if task.label_map:
-        task.label_map.write_bytes(codec.encode_label_map(objects.labels))
+        with _writing_to(task.label_map):
+            task.label_map.write_bytes(codec.encode_label_map(objects.labels))

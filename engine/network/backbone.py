@@ -31,15 +31,17 @@ def add_pretrained(weights: str, files: Store) -> pretrained.Pretrained:
     """
     encoder = pretrained_encoder(weights, installed=False)
     path = pretrained.keras_path() if weights == pretrained.IMAGENET else Path(weights).expanduser()
-    with files.writing(stored.backbone_key()) as target:
-        _save(encoder, path.name, target)
-    with files.writing(stored.encoder_weights_key()) as target, tempfile.TemporaryDirectory() as folder:
-        unnamed = Path(folder) / "encoder.weights.h5"  # Keras insists on this suffix
-        encoder.save_weights(unnamed)
-        shutil.copyfile(unnamed, target)
-        kept = pretrained.sha256_of(target)
-    added = pretrained.Pretrained(path.name, pretrained.sha256_of(path), path.stat().st_size, kept)
-    pretrained.remember(files, added)
+    with tempfile.TemporaryDirectory() as folder:
+        network, weights_file = Path(folder) / "encoder.onnx", Path(folder) / "encoder.weights.h5"
+        _save(encoder, path.name, network)
+        encoder.save_weights(weights_file)
+        kept = pretrained.sha256_of(weights_file)
+        added = pretrained.Pretrained(path.name, pretrained.sha256_of(path), path.stat().st_size, kept)
+        # Nothing slow from here on: another file that is added at the same time would be mixed up with this one
+        for key, source in ((stored.backbone_key(), network), (stored.encoder_weights_key(), weights_file)):
+            with files.writing(key) as target:
+                shutil.copyfile(source, target)
+        pretrained.remember(files, added)
     files.delete(stored.older_backbone_key())
     return added
 

@@ -44,7 +44,8 @@ def pretrained_encoder(weights: str, installed: bool = True) -> keras.Model:
         raise EncoderWeightsError(f"There is no weights file {weights!r}. Give a path, or choose none or imagenet.")
     if path is None and installed and pretrained.installed_path().is_file():
         path = pretrained.installed_path()
-        if (known := pretrained.installed_sum()) and pretrained.sha256_of(path) != known:
+        known = pretrained.installed_here()
+        if known and pretrained.sha256_of(path) != known.stored_sha256:
             raise EncoderWeightsError(
                 f"The pretrained weights in {path.parent} have changed since they were added: their SHA-256 is "
                 "another. Add them again."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ ABOUT = "MobileNetV2 with ImageNet weights, from Keras Applications (9 MB, Apach
 SOURCE = "storage.googleapis.com (Keras Applications)"
 KERAS_FILE = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 """The name that Keras gives the file which it downloads."""
+KERAS_NAMES = "mobilenet_v2_weights_tf_dim_ordering"
+"""How the names of the files begin that Keras downloads, which are all of ImageNet."""
+LONGEST_NAME = 24
 
 WITH_WEIGHTS = "encoder"
 """The preset that starts from pretrained weights, and the default once there are some."""
@@ -39,6 +42,10 @@ class Pretrained:
     stored_sha256: str
 
     @property
+    def of_imagenet(self) -> bool:
+        return short_name(self.file) == "ImageNet"
+
+    @property
     def origin(self) -> str:
         """The file and its checksum in one line, for a tooltip or a report."""
         return file_and_sum(self.file, self.sha256)
@@ -48,8 +55,7 @@ def installed(files: Store) -> Pretrained | None:
     """Return what was added, or None if nothing was or if its weights are gone."""
     if not files.exists(stored.encoder_weights_key()):
         return None
-    record = _record(files)
-    return Pretrained(**record) if "sha256" in record else None
+    return _parsed(_record(files))
 
 
 def declined(files: Store) -> bool:
@@ -58,8 +64,9 @@ def declined(files: Store) -> bool:
 
 
 def decline(files: Store) -> None:
-    """Remember that nobody wants to be asked again."""
-    _write(files, {"declined": True})
+    """Remember that nobody wants to be asked again; what was added meanwhile stays known."""
+    if not installed(files):
+        _write(files, {"declined": True})
 
 
 def remember(files: Store, added: Pretrained) -> None:
@@ -88,10 +95,8 @@ def weights_origin(model: ModelParams) -> str:
     path = weights_path(model.encoder_weights)
     if path is None:
         return ""
-    if path == installed_path():
-        record = _read_record(path.with_name(stored.pretrained_record_key().rpartition("/")[2]))
-        if "sha256" in record:
-            return Pretrained(**record).origin
+    if path == installed_path() and (added := installed_here()):
+        return added.origin
     return file_and_sum(path.name, sha256_of(path))
 
 
@@ -105,10 +110,17 @@ def installed_path() -> Path:
     return settings().data_root / stored.encoder_weights_key()
 
 
-def installed_sum() -> str:
-    """Return the SHA-256 that the weights of this installation had when they were stored; "" if unknown."""
-    record = _read_record(settings().data_root / stored.pretrained_record_key())
-    return str(record.get("stored_sha256", ""))
+def installed_here() -> Pretrained | None:
+    """Return what was added to the installation of the settings, or None if that is unknown."""
+    return _parsed(_read_record(settings().data_root / stored.pretrained_record_key()))
+
+
+def short_name(weights: str) -> str:
+    """Return "ImageNet" if the name of a file says so, else the beginning of the name."""
+    if "imagenet" in weights.lower() or weights.startswith(KERAS_NAMES):
+        return "ImageNet"
+    stem = weights.removesuffix(".keras").removesuffix(".h5").removesuffix(".hdf5").removesuffix(".weights")
+    return stem if len(stem) <= LONGEST_NAME else f"{stem[: LONGEST_NAME - 1]}…"
 
 
 def keras_path() -> Path:
@@ -120,6 +132,12 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hexadecimal digits."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _parsed(record: dict[str, Any]) -> Pretrained | None:
+    known: dict[str, Any] = {field.name: record.get(field.name) for field in fields(Pretrained)}
+    sums = all(isinstance(known[name], str) for name in ("file", "sha256", "stored_sha256"))
+    return Pretrained(**known) if sums and isinstance(known["bytes"], int) else None
 
 
 def _record(files: Store) -> dict[str, Any]:

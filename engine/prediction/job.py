@@ -97,7 +97,7 @@ def predict_dataset(
     files = context.artifacts
     with context.reading() as session:
         images = datasets.images(session, dataset_id)
-        done = runs.predicted_images(session, set_id)
+        done = runs.predicted_images(session, set_id) & {image.id for image in images}
         region = stored.left_out_key(dataset_id, session.get_one(PredictionSet, set_id).left_out_id)
     left_out = LeftOut(files, region)
     if not images:

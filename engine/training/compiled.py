@@ -15,7 +15,7 @@ from engine.network.keras_metrics import metrics_of
 from engine.network.losses import loss_of
 from engine.network.networks import network
 from engine.network.normalization import FusedBatchNormalization
-from engine.network.pretrained import weights_origin
+from engine.network.pretrained import IMAGENET, installed_here, installed_path, weights_origin
 from engine.network.softmax import PlanarActivation
 from engine.training.hardware import hardware, spread
 
@@ -62,7 +62,10 @@ def pretrained_weights(config: RunConfig) -> str:
     model = config.model
     if not model.uses("encoder_weights") or model.encoder_weights == "none":
         return ""
-    return "ImageNet" if model.encoder_weights == "imagenet" else model.encoder_weights.rpartition("/")[2]
+    if model.encoder_weights != IMAGENET:
+        return model.encoder_weights.rpartition("/")[2]
+    added = installed_here() if installed_path().is_file() else None
+    return added.file if added and not added.of_imagenet else "ImageNet"
 
 
 def weights_details(config: RunConfig) -> dict[str, str]:

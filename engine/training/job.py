@@ -324,11 +324,14 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
     if before:
         if not run.label_set_id and not all(image.has_truth for image in images if image.id in before):
             raise JobFailed("The truth that this run is trained on was removed, so it cannot go on. Start a new run.")
-        return [
+        rows = [
             {"image_id": image.id, "split": before[image.id].split, "probe": before[image.id].probe}
             for image in images
             if image.id in before and before[image.id].split not in (DROPPED, AUDIT)
         ]
+        if not any(row["split"] == "train" for row in rows):
+            raise JobFailed("No image that this run was trained on is left, so it cannot go on. Start a new run.")
+        return rows
     with context.reading() as session:
         images, dropped = teachable(session, run, images)
         audited = corrections.audit_images(session, run.dataset_id)
@@ -337,7 +340,7 @@ def _split_rows(context: JobContext, run: Run, config: RunConfig, images: Sequen
     if config.training.validation_split:
         keys = [image.content_hash for image in images if image.id not in drawn]
         validation = set(split(keys, config.training.validation_split, config.training.seed)[1])
-    rows: list[dict[str, Any]] = [
+    rows = [
         {
             "image_id": image.id,
             "split": "validation" if image.content_hash in validation else "train",

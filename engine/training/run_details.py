@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from engine.network.pretrained import short_name
+
 Reference = Literal["truth", "pseudo-label"]
 """What the scores of a run's epochs compare with: the targets it is trained on."""
 DICE_NAME: dict[Reference, str] = {
@@ -13,10 +15,6 @@ DICE_NAME: dict[Reference, str] = {
 }
 """Soft Dice is that of an epoch: of probabilities, over all pixels at the network's size. It is not that of masks."""
 IOU_NAME: dict[Reference, str] = {"truth": "IoU vs truth", "pseudo-label": "Agreement with the pseudo-label (IoU)"}
-
-KERAS_NAMES = "mobilenet_v2_weights_tf_dim_ordering"
-"""How the names of the files begin that Keras downloads, which are all of ImageNet."""
-LONGEST_NAME = 24
 
 _METRICS = {"loss": "loss", "dice": "soft Dice", "iou": "IoU"}
 
@@ -47,11 +45,7 @@ def encoder_weights(details: Mapping[str, Any]) -> str:
 
 def weights_name(details: Mapping[str, Any]) -> str:
     """Return a short name of the pretrained weights: "ImageNet", or the beginning of a file's name; empty if none."""
-    weights = encoder_weights(details)
-    if "imagenet" in weights.lower() or weights.startswith(KERAS_NAMES):
-        return "ImageNet"
-    stem = weights.removesuffix(".keras").removesuffix(".h5").removesuffix(".hdf5").removesuffix(".weights")
-    return stem if len(stem) <= LONGEST_NAME else f"{stem[: LONGEST_NAME - 1]}…"
+    return short_name(encoder_weights(details))
 
 
 def weights_note(details: Mapping[str, Any]) -> str:

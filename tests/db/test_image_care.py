@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from db import audit_set, corrections, datasets, image_care, predictions, submissions
+from db import audit_set, corrections, datasets, image_care, jobs, predictions, runs, submissions
 from db.columns import utc_now
 from db.inventory import Inventory
-from db.models import Dataset, Image, JobStatus, Label, Prediction
+from db.models import Dataset, Image, Job, JobStatus, Label, LabelSet, Prediction
 from db.names import NameTaken
 from engine.care.checkup import check
 from engine.datasets.removal import delete_files
@@ -89,3 +89,28 @@ def test_a_dataset_is_renamed_unless_the_name_is_taken(installation):
         assert image_care.rename_dataset(session, dataset.id, "Round things") == "Round things"
     with pytest.raises(NameTaken), installation.database.writing() as session:
         image_care.rename_dataset(session, dataset.id, "others")
+
+
+def test_a_job_does_not_claim_masks_of_removed_images(installation):
+    dataset = add_discs(installation, count=4)
+    label_set_id = add_label_set(installation, dataset)
+    run, other = (add_run(installation, dataset, name, label_set_id=label_set_id) for name in ("run", "other"))
+    with installation.database.writing() as session:
+        for kind, owner_id in (("label", label_set_id), ("predict", run.id)):
+            job = jobs.submit(session, kind, {})
+            job.status, job.result = JobStatus.FINISHED, {"images": 4}
+            if kind == "label":
+                session.get_one(LabelSet, owner_id).job_id = job.id
+                continue
+            own, another = (runs.own_prediction_set(session, found) for found in (run, other))
+            own.job_id = another.job_id = job.id
+            job.result = job.result | {"prediction_set": own.id, "also": [{"images": 4, "prediction_set": another.id}]}
+    assert not findings(installation)
+    with installation.database.writing() as session:
+        removed = image_care.remove_images(session, dataset.id, ids(installation, dataset.id)[:3])
+    delete_files(installation.files, removed)
+    assert not findings(installation)
+    with installation.database.reading() as session:
+        counts = [(row.result["images"], row.result.get("also", [])) for row in session.query(Job)]
+    assert sorted(counts)[0] == (1, [])
+    assert counts[1][0] == counts[1][1][0]["images"] == 1

@@ -2,9 +2,9 @@
 
 import pytest
 
-from db import datasets, recipes, submissions
+from db import datasets, image_care, recipes, submissions
 from db import session as session_module
-from db.models import Label, SavedRecipe
+from db.models import Job, JobStatus, Label, SavedRecipe
 from db.names import NameTaken
 from db.submissions import NotReady
 from tests.support.installation import add_discs
@@ -33,7 +33,7 @@ def test_the_summary_counts_what_is_unclear_and_dropped_and_leaves_unknown_quali
     with installation.database.writing() as session:
         recipes.set_dropped(session, label_set.id, ids[:2], True)
         summary = recipes.summary(session, label_set.id)
-    assert (summary.images, summary.unclear, summary.dropped) == (4, 1, 2)
+    assert (summary.images, summary.unclear, summary.dropped) == (2, 1, 2)
     assert summary.quality == pytest.approx(0.4)
 
 
@@ -69,7 +69,10 @@ def test_a_label_set_without_a_kept_image_teaches_nobody(installation):
     ids = add_labels(installation, dataset, label_set, [0.5] * 2)
     with installation.database.writing() as session:
         recipes.set_dropped(session, label_set.id, None, True)
-    with installation.database.writing() as session, pytest.raises(NotReady, match=r"'labels' is dropped\. Keep some"):
+    with (
+        installation.database.writing() as session,
+        pytest.raises(NotReady, match=r"'labels' is dropped or excluded\. Keep some"),
+    ):
         submissions.submit_train(session, dataset.id, label_set.id, "run", "fast", {}, "test")
     with installation.database.writing() as session:
         recipes.set_dropped(session, label_set.id, ids[:1], False)
@@ -111,3 +114,20 @@ def test_a_recipe_is_kept_renamed_and_forgotten(installation):
         recipes.delete_recipe(session, kept.id)
         recipes.delete_recipe(session, kept.id)
         assert [each.name for each in recipes.saved_recipes(session)] == ["other"]
+
+
+def test_excluded_images_are_in_no_number_of_a_mask_set(installation):
+    dataset = add_discs(installation, 4)
+    label_set = start_labels(installation, dataset)
+    ids = add_labels(installation, dataset, label_set, [0.1, 0.5, 0.7, 0.3])
+    with installation.database.writing() as session:
+        session.get_one(Job, label_set.job_id).status = JobStatus.FINISHED
+        recipes.set_dropped(session, label_set.id, ids[:2], True)
+        image_care.exclude_images(session, dataset.id, ids[1:3])
+        summary = recipes.summary(session, label_set.id)
+        assert (summary.images, summary.unclear, summary.dropped) == (1, 1, 1)
+        assert summary.quality == pytest.approx(0.2)
+        assert recipes.left_aside(session, label_set.id) == set(ids[:3])
+        image_care.exclude_images(session, dataset.id, ids[3:])
+    with installation.database.writing() as session, pytest.raises(NotReady, match="dropped or excluded"):
+        submissions.submit_train(session, dataset.id, label_set.id, "run", "fast", {}, "test")

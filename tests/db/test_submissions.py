@@ -2,7 +2,7 @@
 
 import pytest
 
-from db import corrections, datasets, jobs, names, recipes, runs, submissions
+from db import corrections, datasets, image_care, jobs, names, recipes, retraining, runs, submissions, waiting
 from db.datasets import InUse
 from db.models import Dataset, Image, JobStatus, Label, LabelSet, Metric, Prediction, Run
 from db.names import NameTaken, NotFound, by_id_or_name, free_name
@@ -209,3 +209,65 @@ def test_default_names_are_short_and_counted(installation):
         runs.create(session, dataset, None, "a · auto · fast and more #7", "fast", {}, "0")
         assert names.counted_name(session, Run, "a · auto · fast #2") == "a · auto · fast #4"
         assert names.counted_name(session, Run, "b #2") == "b"
+
+
+def test_work_on_what_was_deleted_meanwhile_is_refused_in_a_sentence(installation):
+    dataset = add_discs(installation, 2)
+    with pytest.raises(NotReady, match="mask set was deleted meanwhile"):
+        start_run(installation, dataset, "0" * 32)
+    with installation.database.writing() as session:
+        datasets.delete_dataset(session, dataset.id)
+    for start in (start_labels, start_run):
+        with pytest.raises(NotReady, match="dataset was deleted meanwhile"):
+            start(installation, dataset)
+
+
+def test_what_was_asked_for_before_is_known_until_it_ends(installation):
+    dataset = add_discs(installation, 2)
+    label_set, job = start_labels(installation, dataset)
+    run, _ = start_run(installation, dataset)
+    recipe = dataset.id, "threshold", {}, 0
+    with installation.database.reading() as session:
+        assert waiting.label_set_at_work(session, *recipe, None).id == label_set.id
+        assert waiting.label_set_at_work(session, *recipe, {"learned": 1}) is None
+        assert waiting.label_set_at_work(session, dataset.id, "threshold", {"longest_side_px": 9}, 0, None) is None
+        assert waiting.run_at_work(session, dataset.id, None, run.config).id == run.id
+        assert waiting.run_at_work(session, dataset.id, label_set.id, run.config) is None
+        assert waiting.run_at_work(session, dataset.id, None, run.config | {"seed": 1}) is None
+    end(installation, job)
+    with installation.database.reading() as session:
+        assert waiting.label_set_at_work(session, *recipe, None) is None
+
+
+def test_an_excluded_image_has_no_new_correction(installation):
+    dataset = add_discs(installation, 2)
+    run, job = start_run(installation, dataset)
+    end(installation, job)
+    drawn = correct(installation, dataset, "disc 0.png")
+    with installation.database.writing() as session:
+        runs.set_split(
+            session, run.id, [{"image_id": drawn.image_id, "split": "train", "probe": False, "correction_id": drawn.id}]
+        )
+    correct(installation, dataset, "disc 1.png")
+    with installation.database.reading() as session:
+        assert retraining.news(session, run) == 1
+    with installation.database.writing() as session:
+        image_care.exclude_images(session, dataset.id, [image.id for image in datasets.images(session, dataset.id)])
+        assert retraining.news(session, run) == 0
+
+
+def test_what_was_deleted_in_another_tab_is_refused_or_left_alone(installation):
+    nothing = "0" * 32
+    with installation.database.writing() as session:
+        for rename in (recipes.rename, recipes.rename_recipe, runs.rename, image_care.rename_dataset):
+            with pytest.raises(NameTaken, match="deleted meanwhile"):
+                rename(session, nothing, "name")
+        with pytest.raises(NotReady, match="deleted meanwhile"):
+            submissions.submit_retrain(session, nothing, False, "", "test")
+        for owner in ("run", "prediction_set", "label_set"):
+            with pytest.raises(NotReady, match="deleted meanwhile"):
+                submissions.submit_export(session, owner, nothing, "coco", 0.5)
+        with pytest.raises(InUse, match="deleted meanwhile"):
+            datasets.set_classes(session, nothing, ["background"], [0] * 256)
+        assert recipes.delete_label_set(session, nothing) == runs.delete_prediction_set(session, nothing) == []
+        datasets.set_probe_images(session, nothing, [nothing])

@@ -214,7 +214,7 @@ def _predict_button(source: Source, label: str) -> None:
         with resources.database().writing() as session:
             _, job = submit_predict(session, source.run_id, source.dataset_id)
     except NotReady as error:
-        st.error(str(error))
+        st.error(wording.escaped(str(error)))
         return
     resources.launcher().submit(job.id)
     st.rerun()

@@ -37,6 +37,7 @@ from db import submissions
 from db.datasets import InUse
 from db.names import NameTaken
 from db.submissions import NotReady
+from db.waiting import label_set_at_work
 from engine import VERSION
 from engine.labelling.base import find_method
 
@@ -255,7 +256,8 @@ def _draw(
             help="Save this recipe under a name, for this and other datasets.",
         )
     if start:
-        _start(place, recipe, state)
+        with places.head:  # where the button is: what is said below all masks is out of sight
+            _start(place, recipe, state)
     if save:
         save_recipe(recipe)
     drawn.asked |= start or save
@@ -280,13 +282,18 @@ def _start(place: Workplace, recipe: Recipe, state: State) -> None:
     """Save the recipe with its fitted state, start the job, and open the mask set; it can be renamed there."""
     try:
         with resources.database().writing() as session:
-            name = recipes.proposed_name(session, place.name, recipe)
-            label_set, job = submissions.submit_label(
-                session, place.dataset_id, name, recipe.method, recipe.params.model_dump(), SEED, VERSION, state=state
-            )
+            settings = recipe.method, recipe.params.model_dump(), SEED
+            label_set = label_set_at_work(session, place.dataset_id, *settings, state)
+            job = None
+            if label_set is None:
+                name = recipes.proposed_name(session, place.name, recipe)
+                label_set, job = submissions.submit_label(
+                    session, place.dataset_id, name, *settings, VERSION, state=state
+                )
     except (NameTaken, NotReady, InUse) as error:
         st.error(escaped(str(error)), icon=":material/error:")
         return
-    resources.launcher().submit(job.id)
+    if job is not None:
+        resources.launcher().submit(job.id)
     st.query_params["labels"] = label_set.id
     st.rerun()

@@ -176,7 +176,8 @@ def fit_images(session: Session, dataset_id: str, method: str) -> tuple[ProbeIma
     chosen_method = find_method(method)
     if chosen_method.look is None:
         return ()
-    order = select(Image.id).where(Image.dataset_id == dataset_id).order_by(Image.position, Image.id)
+    included = Image.dataset_id == dataset_id, Image.excluded.is_(False)
+    order = select(Image.id).where(*included).order_by(Image.position, Image.id)
     drawn = corrections.teaching(session, dataset_id) if chosen_method.learns_from_corrections else {}
     among = [*drawn] if chosen_method.learns_from_corrections else session.scalars(order).all()
     chosen = fit_sample(among, chosen_method)

@@ -21,9 +21,10 @@ from engine.labelling.strokes.backbones import weights_of
 class LabelSetCard:
     """A mask set. Dice and IoU are means against truth at threshold 0.5; `runs` are the names of runs trained on it.
 
-    Quality is the mask plausibility in [0, 1]; None where it was not computed. `unclear` counts images without clear
-    foreground, `dropped` those excluded from training. `choice` is the choice of the automatic method. `imported` masks
-    have no recipe: `changes` says from where they are. `classes` are those that the masks tell apart.
+    `images` counts the masks that are kept, `dropped` those left out of training, `unclear` images without clear
+    foreground; excluded images are in none of them. Quality is the mask plausibility in [0, 1]; None where it was not
+    computed. `choice` is the choice of the automatic method. `imported` masks have no recipe: `changes` says from where
+    they are. `classes` are those that the masks tell apart.
     """
 
     id: str
@@ -46,9 +47,14 @@ class LabelSetCard:
     imported: bool = False
 
     @property
+    def masks(self) -> int:
+        """How many masks there are, dropped ones included."""
+        return self.images + self.dropped
+
+    @property
     def can_train(self) -> bool:
         """Whether there are masks, and none is being computed."""
-        return self.images > 0 and not (self.job is not None and self.job.at_work)
+        return self.masks > 0 and not (self.job is not None and self.job.at_work)
 
 
 def label_set_cards(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> tuple[LabelSetCard, ...]:

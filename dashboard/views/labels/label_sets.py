@@ -122,7 +122,7 @@ def _buttons(
             args=(load, card.recipe),
         )
     if card.can_train:
-        downloads(label_set_id=card.id, masks=card.images, threshold=threshold)
+        downloads(label_set_id=card.id, masks=card.masks, threshold=threshold)
     if rights.button("", icon=":material/edit:", key=f"rename-{card.id}", help="Rename this mask set."):
         _rename(card)
     if rights.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this mask set."):
@@ -172,7 +172,7 @@ def _rename(card: LabelSetCard) -> None:
 
 @st.dialog("Delete this mask set?", icon=":material/delete:")
 def _confirm_deletion(card: LabelSetCard) -> None:
-    st.markdown(f"**{escaped(card.name)}** and its {count(card.images, 'mask')} are deleted permanently.")
+    st.markdown(f"**{escaped(card.name)}** and its {count(card.masks, 'mask')} are deleted permanently.")
     deletion_buttons(lambda: _delete(card.id), "The mask set is deleted.")
 
 

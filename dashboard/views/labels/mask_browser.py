@@ -90,7 +90,7 @@ def browse_masks(place: Workplace, card: LabelSetCard, settings: Settings) -> No
 
 def _drop_panel(card: LabelSetCard) -> None:
     st.markdown(
-        f"{card.images - card.dropped:,} of {count(card.images, 'image')} are "
+        f"{card.images:,} of {count(card.masks, 'image')} are "
         "kept. Dropped images are not trained on; their masks stay here."
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -111,7 +111,7 @@ def _drop_panel(card: LabelSetCard) -> None:
         if can_undo and st.button("Undo the last drop", icon=":material/undo:", key="drop-undo"):
             del st.session_state["drop-last"]
             _set_dropped(card, last, False)
-        if st.button(f"Keep all {card.images:,} again", icon=":material/restore:", key="drop-restore"):
+        if st.button(f"Keep all {card.masks:,} again", icon=":material/restore:", key="drop-restore"):
             st.session_state.pop("drop-last", None)
             _set_dropped(card, None, False)
 

@@ -92,8 +92,8 @@ def mask_page(
     session: Session, label_set_id: str, page: int, order: Order = "dataset order", show: Show = "all"
 ) -> MaskPage:
     """Return one page (counted from 1, clamped to the existing pages) of a mask set's masks."""
-    wanted = [Label.label_set_id == label_set_id, *_FILTERS[show]]
-    total = session.scalar(select(func.count()).select_from(Label).where(*wanted)) or 0
+    wanted = _wanted(label_set_id, show)
+    total = session.scalar(_of_labels(func.count()).where(*wanted)) or 0
     pages = max(1, -(-total // PER_PAGE))
     page = min(max(page, 1), pages)
     query = _masks().where(*wanted).order_by(*_COLUMNS[order], Image.position, Image.id)
@@ -111,8 +111,7 @@ def neighbours(
     session: Session, label_set_id: str, image_id: str, order: Order, show: Show
 ) -> tuple[str | None, str | None]:
     """Return the images before and after one in the order of the pages; None where there is none."""
-    wanted = [Label.label_set_id == label_set_id, *_FILTERS[show]]
-    query = select(Image.id).join(Label, Label.image_id == Image.id).where(*wanted)
+    query = _of_labels(Image.id).where(*_wanted(label_set_id, show))
     ids = list(session.scalars(query.order_by(*_COLUMNS[order], Image.position, Image.id)))
     if image_id not in ids:  # no longer shown by the filter
         return None, None
@@ -127,8 +126,8 @@ def orders(has_quality: bool, has_truth: bool) -> tuple[Order, ...]:
 
 def would_drop(session: Session, label_set_id: str, rule: DropRule) -> Drop:
     """Return the images that a rule would drop. A share is of the images that have a quality and are not dropped."""
-    kept = (Label.label_set_id == label_set_id, Label.dropped.is_(False))
-    query = select(Label.image_id).where(*kept)
+    kept = _wanted(label_set_id, "kept")
+    query = _of_labels(Label.image_id).where(*kept)
     if rule.kind == "unclear":
         query = query.where(Label.unclear.is_(True))
     else:
@@ -138,16 +137,15 @@ def would_drop(session: Session, label_set_id: str, rule: DropRule) -> Drop:
     image_ids = session.scalars(query).all()
     if rule.kind == "share":
         image_ids = image_ids[: math.floor(rule.value * len(image_ids) + 1e-9)]
-    there = session.scalar(select(func.count()).select_from(Label).where(*kept)) or 0
+    there = session.scalar(_of_labels(func.count()).where(*kept)) or 0
     return Drop(tuple(image_ids), there - len(image_ids))
 
 
 def quality_trust(session: Session, label_set_id: str) -> Trust:
     """Return plausibility and true Dice of each image that has both, and Spearman's rank correlation of the two."""
     rows = session.execute(
-        select(Image.id, Image.name, Label.quality, Label.dice)
-        .join(Label, Label.image_id == Image.id)
-        .where(Label.label_set_id == label_set_id, Label.quality.is_not(None), Label.dice.is_not(None))
+        _of_labels(Image.id, Image.name, Label.quality, Label.dice)
+        .where(*_wanted(label_set_id), Label.quality.is_not(None), Label.dice.is_not(None))
         .order_by(Image.position, Image.id)
     ).all()
     ids, names, quality, dice = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -156,7 +154,16 @@ def quality_trust(session: Session, label_set_id: str) -> Trust:
 
 def _masks() -> Select[Any]:
     label = (Label.area, Label.dice, Label.quality, Label.quality_parts, Label.unclear, Label.dropped)
-    return select(Image.id, Image.name, Image.has_truth, *label).join(Label, Label.image_id == Image.id)
+    return _of_labels(Image.id, Image.name, Image.has_truth, *label)
+
+
+def _of_labels(*columns: Any) -> Select[Any]:
+    return select(*columns).select_from(Label).join(Image, Image.id == Label.image_id)
+
+
+def _wanted(label_set_id: str, show: Show = "all") -> list[ColumnElement[bool]]:
+    """Return the conditions of a mask set's masks that are shown; those of excluded images are not."""
+    return [Label.label_set_id == label_set_id, Image.excluded.is_(False), *_FILTERS[show]]
 
 
 def _mask(row: Any) -> Mask:

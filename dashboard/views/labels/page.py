@@ -35,6 +35,10 @@ def choose_dataset() -> str:
             icon=":material/photo_library:",
         )
         st.stop()
+    if st.session_state.get("labels-dataset", next(iter(names))) not in names:
+        del st.session_state["labels-dataset"]
+        st.toast("The dataset was deleted meanwhile. This is another one.", icon=":material/delete:")
+        st.rerun()  # a click on its masks starts nothing with those of the other dataset
     if "labels-dataset" not in st.session_state:  # first run; later the URL may lag behind the choice
         wishes = (st.query_params.get("dataset"), st.session_state.get("labels-dataset-last"), next(iter(names)))
         st.session_state["labels-dataset"] = next(wish for wish in wishes if wish in names)
@@ -107,5 +111,5 @@ if opened is None:
     show_recipes(current, shown)
 else:
     draw_card(current, opened, load_recipe, shown.threshold)
-    if opened.images:
+    if opened.masks:
         browse_masks(current, opened, shown)

@@ -33,8 +33,9 @@ def concerns(
 def _vanishing_note(
     session: Session, files: Store, dataset: Dataset, label_set_id: str | None, config: RunConfig
 ) -> str:
-    columns = select(Image.id, Image.height, Image.width, Image.has_truth).where(Image.dataset_id == dataset.id)
-    rows = session.execute(columns.order_by(Image.position, Image.id)).all()
+    columns = select(Image.id, Image.height, Image.width, Image.has_truth)
+    included = Image.dataset_id == dataset.id, Image.excluded.is_(False)
+    rows = session.execute(columns.where(*included).order_by(Image.position, Image.id)).all()
     if label_set_id is None:
         rows = [row for row in rows if row.has_truth]
     else:

@@ -18,6 +18,7 @@ from db.columns import utc_now
 from db.models import Dataset
 from db.names import NameTaken
 from db.submissions import NotReady
+from db.waiting import run_at_work
 from engine import VERSION
 from engine.core.run_config import PRESETS, RunConfig, flattened
 from engine.network import pretrained
@@ -204,16 +205,20 @@ def run_name(proposal: str) -> str:
 
 
 def start(dataset_id: str, teacher: facts.Teacher, name: str, preset: str, config: RunConfig) -> None:
-    """Store the run, start its job and open it, or show why not."""
+    """Store the run, start its job and open it, or show why not. Pressed twice, it opens the run of the first time."""
     try:
         with database().writing() as session:
-            run, job = submissions.submit_train(
-                session, dataset_id, teacher.label_set_id, name, preset, config.model_dump(), VERSION
-            )
+            settings = facts.resolved(config, teacher).model_dump(mode="json")
+            run, job = run_at_work(session, dataset_id, teacher.label_set_id, settings), None
+            if run is None:
+                run, job = submissions.submit_train(
+                    session, dataset_id, teacher.label_set_id, name, preset, config.model_dump(), VERSION
+                )
     except (NameTaken, NotReady) as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(wording.escaped(str(error)), icon=":material/error:")
         return
-    launcher().submit(job.id)
+    if job is not None:
+        launcher().submit(job.id)
     st.session_state.pop("train-name", None)
     st.switch_page("views/runs/page.py", query_params={"run": run.id})
 
@@ -233,7 +238,8 @@ if not options:
         icon=":material/photo_library:",
     )
     st.stop()
-if st.query_params.get("dataset", options[0].id) not in {option.id for option in options}:
+gone = st.query_params.get("dataset", options[0].id) not in {option.id for option in options}
+if gone:
     st.warning("The dataset in the address no longer exists. This is the newest one.")
 if origin is None and "from" in st.query_params:
     del st.query_params["from"]
@@ -261,6 +267,11 @@ if not teachers:
     )
     st.stop()
 below = st.container()
+wanted = st.query_params.get("labels", teachers[0].key)
+with database().reading() as session:
+    if not gone and not facts.exists(session, wanted):
+        gone = True
+        st.warning("The mask set in the address no longer exists. This is what else there is to train on.")
 with teacher_place:
     teacher = choose_teacher(teachers, dataset_id, origin)
 with below_teacher:
@@ -296,7 +307,9 @@ with place:
         pressed = st.button(
             "Start training", type="primary", icon=":material/play_arrow:", disabled=blocked, key="train-start"
         )
-        if pressed and config is not None:
+        if pressed and gone:  # the click belongs to what was shown before
+            st.error("What was to be trained on was deleted meanwhile. Nothing was started.", icon=":material/error:")
+        elif pressed and config is not None:
             start(dataset_id, teacher, name, preset, config)
     if plan is not None:
         summary(plan)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.settings import settings
+from engine.network import pretrained
 from engine.store import keys as stored
 
 NONE = "none"
@@ -27,4 +28,7 @@ def weights_of(params: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     if not state.get("backbone"):
         return ""
     named = str(params.get("backbone", ""))
-    return Path(named).name if named else "MobileNetV2 with ImageNet weights"
+    if named:
+        return Path(named).name
+    added = pretrained.installed_here()
+    return f"MobileNetV2 with {added.file}" if added and not added.of_imagenet else "MobileNetV2 with ImageNet weights"

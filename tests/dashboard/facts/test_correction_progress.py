@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.facts.correction_progress import Agreement, agreements, running_mean, verdict
-from db import corrections
+from db import corrections, image_care
 from tests.support.corrected import correct
 from tests.support.installation import add_discs
 from tests.support.predicted import add_label_set, add_run
@@ -32,7 +32,7 @@ def test_the_running_mean_is_over_the_last_ten():
     assert running_mean([0.0] * 10 + [1.0]) == pytest.approx([0.0] * 10 + [0.1])
 
 
-def test_strokes_and_the_audit_are_left_out(installation):
+def test_strokes_the_audit_and_excluded_images_are_left_out(installation):
     discs = add_discs(installation, 5)
     labels = add_label_set(installation, discs)
     run = add_run(installation, discs, "network", label_set_id=labels)
@@ -42,6 +42,9 @@ def test_strokes_and_the_audit_are_left_out(installation):
     with installation.database.writing() as session:
         drawn = corrections.draw_audit(session, discs.id, 1)
     correct(installation, discs, drawn[0].name, mask_dice=0.2, mask_of=run.id)
+    correct(installation, discs, "disc 4.png", mask_dice=0.3, mask_of=run.id)
+    with installation.database.writing() as session:
+        image_care.exclude_images(session, discs.id, image_care.named(session, discs.id, ["disc 4.png"]).values())
     with installation.database.reading() as session:
         found = agreements(session, discs.id)
     assert found == [Agreement("disc 3.png", 0.5, "recipe"), Agreement("disc 0.png", 0.7, "network")]

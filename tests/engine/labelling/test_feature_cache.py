@@ -13,7 +13,7 @@ from engine.labelling.feature_cache import FeatureCache
 from engine.labelling.methods import strokes
 from engine.store import keys as stored
 from engine.store.local import LocalStore
-from tests.support.installation import disc
+from tests.support.installation import add_discs, disc
 
 DATASET = "0" * 32
 METHOD = strokes.METHOD
@@ -117,3 +117,16 @@ def test_nothing_is_kept_of_a_dataset_that_was_deleted_meanwhile(cache, computed
     cache.files.delete(stored.dataset_folder(DATASET))
     state_of(cache)
     assert computed and not cache.files.exists(stored.dataset_folder(DATASET))
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"{}", b"[1]", b"\xff", b'{"method": "kmeans"}', b'{"state": {"method": "kmeans"}, "digest": "0"}']
+)
+def test_a_damaged_state_is_none(installation, damaged):
+    dataset = add_discs(installation, 1)
+    cache = FeatureCache(installation.files, dataset.id)
+    state = {"method": "kmeans", "params": {"clusters": 3}, "weights": [0.1, 1e-17]}
+    cache.keep_fitted("ab", state)
+    assert cache.fitted("ab") == state
+    installation.files.write(stored.fitted_key(dataset.id, "ab"), damaged)
+    assert cache.fitted("ab") is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -170,3 +171,28 @@ def test_another_suffix_or_an_empty_folder_is_refused(tmp_path):
         write_table([], tmp_path / "t.xlsx", ObjectParams())
     with pytest.raises(CannotMeasure, match="There are no masks in"):
         mask_folder(tmp_path, 0.5, None)
+
+
+def test_class_numbers_with_a_void_border_are_read_as_in_an_import(tmp_path):
+    values = np.zeros((60, 60), np.uint8)
+    values[5:25, 5:25], values[30:50, 30:50] = 1, 2
+    values[25:27, 5:25] = 255
+    (tmp_path / "a.png").write_bytes(encoded(values))
+    sources, names = mask_folder(tmp_path, 0.5, None)
+    assert write_table(sources, tmp_path / "t.csv", ObjectParams(), names) == 2
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table[["class", "area_px"]].values.tolist() == [[1, 400], [2, 400]]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(encoded(np.full((20, 20), 255, np.uint8)))
+    sources, names = mask_folder(tmp_path, 0.5, None)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.csv").mkdir()
+    for out in (tmp_path / "file" / "t.csv", tmp_path / "folder.csv"):
+        with pytest.raises(
+            CannotMeasure, match=f"{re.escape(out.name if out.is_dir() else 'file')}' cannot be written: "
+        ):
+            write_table(sources, out, ObjectParams(), names)
+    with pytest.raises(CannotMeasure, match="file/maps' cannot be written: Not a directory"):
+        write_table(sources, tmp_path / "t.csv", ObjectParams(), names, tmp_path / "file" / "maps")

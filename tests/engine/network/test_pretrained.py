@@ -6,13 +6,16 @@ import keras
 import numpy as np
 import pytest
 
+from dashboard.facts.cost import encoder_weights
 from engine.core.network_parameters import ModelParams
-from engine.labelling.strokes.backbones import backbone_of
+from engine.core.run_config import RunConfig
+from engine.labelling.strokes.backbones import backbone_of, weights_of
 from engine.network import pretrained
 from engine.network.backbone import add_pretrained
 from engine.network.encoder_weights import EncoderWeightsError, load_encoder_weights
 from engine.network.networks import network
 from engine.store import keys as stored
+from engine.training.compiled import pretrained_weights
 
 ENCODER = ModelParams(architecture="mobilenet_v2", encoder_weights="imagenet", image_size=32)
 
@@ -45,6 +48,28 @@ def test_strokes_use_the_network_of_an_earlier_version_until_there_is_a_new_one(
     for key in (stored.older_backbone_key(), stored.backbone_key()):
         here.files.write(key, b"network")
         assert backbone_of("") == here.files.path(key)
+
+
+@pytest.mark.parametrize(
+    "record", ["", "[]", "null", '{"sha256": 5}', '{"sha256": "ab"}', '{"file": "a", "sha256": "b", "bytes": "c"}']
+)
+def test_a_damaged_record_is_as_if_nobody_had_answered(here, record):
+    here.files.write(stored.encoder_weights_key(), b"weights")
+    here.files.write(stored.pretrained_record_key(), record.encode())
+    assert pretrained.installed(here.files) is pretrained.installed_here() is None
+    assert not pretrained.declined(here.files) and pretrained.default_preset(here.files) == "fast"
+
+
+def test_a_run_names_the_file_that_was_added_unless_it_is_of_imagenet(here):
+    config = RunConfig(model=ENCODER)
+    assert pretrained_weights(config) == "ImageNet", "as Keras downloads them"
+    here.files.write(stored.encoder_weights_key(), b"weights")
+    for file, name in (("cells.h5", "cells.h5"), (pretrained.KERAS_FILE, "ImageNet"), ("IMAGENET.h5", "ImageNet")):
+        pretrained.remember(here.files, pretrained.Pretrained(file, "ab", 7, "cd"))
+        assert pretrained_weights(config) == name
+        named = "MobileNetV2 with ImageNet weights" if name == "ImageNet" else "MobileNetV2 with cells.h5"
+        assert weights_of({}, {"backbone": "ab"}) == named
+        assert ("ImageNet" in encoder_weights(ENCODER)[0]) == (name == "ImageNet")
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from db import datasets, runs, submissions
-from db.models import Dataset, Prediction, PredictionSet, Run
+from db import datasets, image_care, jobs, runs, submissions
+from db.models import Dataset, JobStatus, Prediction, PredictionSet, Run
 from engine.core.network_parameters import ModelParams
 from engine.imaging import codec
 from engine.network.inference import BATCH_SIZE
@@ -172,3 +172,22 @@ def test_a_missing_model_or_image_ends_in_a_sentence(installation, run):
     installation.files.delete(stored.best_model_key(run.id))
     with pytest.raises(JobFailed, match=r"no model file best\.keras"):
         predict.run(job, Context(installation))
+
+
+def test_images_that_were_excluded_meanwhile_are_counted_by_nothing(installation, run):
+    dataset = add_discs(installation, 6, "new")
+    job = submit(installation, run, dataset)
+    with pytest.raises(JobStopped) as stopped:
+        predict.run(job, Context(installation, stop_after=3))
+    set_id = stopped.value.result["prediction_set"]
+    predicted, missing = [row.image_id for row in rows_of(installation, set_id)], []
+    with installation.database.writing() as session:
+        missing = [image.id for image in datasets.images(session, dataset.id) if image.id not in predicted]
+        jobs.find(session, job.id).status = JobStatus.STOPPED
+        image_care.exclude_images(session, dataset.id, [predicted[0], missing[0]])
+    job.attempt = 2
+    context = Context(installation)
+    assert predict.run(job, context)["images"] == 4
+    assert (context.said[0].done, context.said[0].total) == (1, 4)
+    assert (context.said[-1].done, context.said[-1].total) == (4, 4)
+    assert len(rows_of(installation, set_id)) == 5, "the mask of the excluded image stays"

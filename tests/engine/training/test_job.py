@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sqlalchemy.orm import Session
 
-from db import dataset_truth, datasets, jobs, recipes, rounds, runs
-from db.models import Dataset, Label, Prediction, Run
+from db import dataset_truth, datasets, image_care, jobs, recipes, rounds, runs
+from db.models import Dataset, JobStatus, Label, Prediction, Run
 from engine.core.run_config import config_from
 from engine.imaging import codec
 from engine.store import keys as stored
@@ -234,3 +234,16 @@ def test_what_is_doubtful_about_the_masks_is_noted_at_the_start_and_kept(install
     train.run(job, context)
     (note,) = context.read(Session.get_one, Run, run.id).details["notes"]
     assert note.startswith("In 3 of 4 images with objects, no object is left at 32 px") and note in caplog.messages
+
+
+def test_a_run_whose_training_images_were_excluded_meanwhile_ends_in_a_sentence(installation):
+    dataset = add_discs(installation, 4)
+    run, job = submit_train(installation, dataset, epochs=2)
+    ids = [image.id for image in Context(installation).read(datasets.images, dataset.id)]
+    with installation.database.writing() as session:
+        rows = [{"image_id": id_, "split": "train" if id_ != ids[0] else "validation", "probe": False} for id_ in ids]
+        runs.set_split(session, run.id, rows)
+        jobs.find(session, job.id).status = JobStatus.STOPPED
+        image_care.exclude_images(session, dataset.id, ids[1:])
+    with pytest.raises(JobFailed, match="No image that this run was trained on is left"):
+        train.run(job, Context(installation))

@@ -127,8 +127,12 @@ def test_a_server_folder_proposes_its_name_and_a_missing_one_is_an_error(open_pa
     at.segmented_control("import-place").set_value("Folder on the server").run()
     at.text_input("import-path").input(str(folder / "nowhere")).run()
     assert "There is no folder, zip or picture" in at.error[0].value
-    at.text_input("import-path").input("photographs").run()
-    assert "absolute path" in at.error[0].value
+    for impossible in ("/" + "x" * 300, "/**bold** `code`", "/a\x01b"):
+        at.text_input("import-path").input(impossible).run()
+        assert not at.exception and "There is no folder, zip or picture" in at.error[0].value
+    for relative in ("photographs", "~nobody-of-this-name/x"):
+        at.text_input("import-path").input(relative).run()
+        assert not at.exception and "absolute path" in at.error[0].value
     at.text_input("import-path").input(str(folder)).run()
     assert not at.error and not at.exception
     click(at, "import-start")

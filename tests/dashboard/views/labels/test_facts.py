@@ -10,7 +10,7 @@ import pytest
 from dashboard.facts.labelling_time import SIZE_EXPONENT, START_S
 from dashboard.server.previews import Preview
 from dashboard.views.labels import facts as labels
-from db import datasets
+from db import datasets, image_care
 from engine.imaging import metrics
 from engine.labelling.base import find_method, fit_sample
 from engine.labelling.methods.auto import EXPONENTS
@@ -131,3 +131,18 @@ def test_a_method_is_fitted_to_the_same_images_as_in_its_job(installation, sessi
     found = labels.fit_images(session, dataset.id, "auto")
     assert [image.id for image in found] == fit_sample(everything, find_method("auto"))
     assert labels.fit_images(session, dataset.id, "kmeans") == ()
+
+
+def test_excluded_images_are_in_no_sample_of_automatic(installation, session):
+    dataset = add_discs(installation, count=30)
+    before = labels.workplace(session, dataset.id)
+    gone = labels.fit_images(session, dataset.id, "auto")[0].id
+    with installation.database.writing() as writing:
+        image_care.exclude_images(writing, dataset.id, [gone])
+    session.rollback()
+    session.expire_all()
+    in_job = [image.id for image in datasets.images(session, dataset.id)]
+    found = labels.fit_images(session, dataset.id, "auto")
+    assert [image.id for image in found] == fit_sample(in_job, find_method("auto"))
+    assert gone not in in_job
+    assert labels.workplace(session, dataset.id).fingerprint != before.fingerprint, "else the page keeps its sample"

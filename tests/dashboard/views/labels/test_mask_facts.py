@@ -6,7 +6,8 @@ import pytest
 
 from dashboard.views.labels import mask_facts as label_masks
 from dashboard.views.labels.mask_facts import DropRule
-from db import datasets, recipes, submissions
+from db import datasets, image_care, jobs, recipes, submissions
+from db.models import JobStatus, LabelSet
 from tests.support.installation import Installation, add_discs
 
 QUALITY = (0.9, 0.1, 0.5, None, 0.3, 0.7)
@@ -135,3 +136,18 @@ def test_the_correlation_is_over_the_images_that_have_both_scores(session, label
     assert trust.spearman == pytest.approx(0.9)
     assert "On the 5 images with truth" in trust.sentence
     assert "Spearman 0.90 (1 = same order, 0 = no relation)" in trust.sentence
+
+
+def test_masks_of_excluded_images_are_neither_listed_nor_dropped(installation, session, label_set_id):
+    dataset_id = session.get_one(LabelSet, label_set_id).dataset_id
+    worst = label_masks.would_drop(session, label_set_id, DropRule("below", 0.2)).image_ids
+    with installation.database.writing() as writing:
+        for job in jobs.active(writing):
+            job.status = JobStatus.FINISHED
+        image_care.exclude_images(writing, dataset_id, worst)
+    session.rollback()
+    drop = label_masks.would_drop(session, label_set_id, DropRule("below", 0.5))
+    assert len(drop.image_ids) == 1
+    assert drop.stay == 4
+    assert names(label_masks.mask_page(session, label_set_id, 1)) == [0, 2, 3, 4, 5]
+    assert len(label_masks.quality_trust(session, label_set_id).image_ids) == 4

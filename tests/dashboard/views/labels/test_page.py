@@ -347,3 +347,35 @@ def test_changing_the_dataset_keeps_the_recipe_and_closes_the_masks(installation
     assert app.query_params["dataset"] == second.id
     assert app.query_params["a"] == "kmeans,clusters:3"
     assert "labels" not in app.query_params
+
+
+def test_pressing_twice_opens_the_mask_set_that_waits(installation, open_page, submitted):
+    add_discs(installation)
+    for _ in range(2):
+        app = open_page(PAGE, a="kmeans")
+        app.button(key="labels-a-start").click().run()
+        assert not app.exception
+        (made,) = stored_sets(installation)
+        assert app.query_params["labels"] == made.id
+    assert submitted == [made.job_id]
+
+
+def test_masks_of_a_dataset_that_was_deleted_in_another_tab_are_refused_in_a_sentence(installation, open_page):
+    dataset = add_discs(installation)
+    app = open_page(PAGE, a="kmeans")
+    with installation.database.writing() as session:
+        datasets.delete_dataset(session, dataset.id)
+    app.button(key="labels-a-start").click().run()
+    assert not app.exception
+    assert stored_sets(installation) == []
+
+
+def test_masks_of_another_dataset_are_not_made_instead_of_a_deleted_one(installation, open_page, submitted):
+    dataset = add_discs(installation)
+    add_discs(installation, name="others")
+    app = open_page(PAGE, a="kmeans", dataset=dataset.id)
+    with installation.database.writing() as session:
+        datasets.delete_dataset(session, dataset.id)
+    app.button(key="labels-a-start").click().run()
+    assert not app.exception
+    assert stored_sets(installation) == [] and submitted == []

@@ -11,6 +11,7 @@ from engine.network.plan import network_plan
 from engine.store import keys as stored
 from tests.support.installation import add_dataset, add_discs
 from tests.support.measured import RATES, measured
+from tests.support.predicted import add_label_set
 from tests.support.several_classes import add_eggs_and_pans
 
 PAGE = "views/train/page.py"
@@ -329,3 +330,39 @@ def test_one_class_has_no_choice_of_classes(installation, open_page):
     app = open_page(PAGE)
     assert not any(field.label == "Classes" for field in (*app.selectbox, *app.number_input))
     assert "apart" not in texts(app)
+
+
+def test_pressing_start_twice_opens_the_run_that_waits(installation, open_page, submitted):
+    add_discs(installation)
+    for _ in range(2):
+        app = open_page(PAGE)
+        app.button(key="train-start").click().run()
+        assert not app.exception
+        (run,) = stored_runs(installation)
+        assert app.query_params["run"] == run.id
+    assert submitted == [run.job_id]
+
+
+def test_a_dataset_that_was_deleted_in_another_tab_cannot_be_trained_on(installation, open_page, submitted):
+    dataset = add_discs(installation)
+    add_discs(installation, name="others")
+    app = open_page(PAGE, dataset=dataset.id)
+    with installation.database.writing() as session:
+        datasets.delete_dataset(session, dataset.id)
+    app.button(key="train-start").click().run()
+    assert not app.exception
+    assert "was deleted meanwhile" in texts(app)
+    assert stored_runs(installation) == [] and submitted == []
+
+
+def test_a_mask_set_that_was_deleted_in_another_tab_is_not_replaced_by_another(installation, open_page, submitted):
+    dataset = add_discs(installation)
+    label_set_id = add_label_set(installation, dataset)
+    app = open_page(PAGE, labels=label_set_id)
+    with installation.database.writing() as session:
+        recipes.delete_label_set(session, label_set_id)
+    app.button(key="train-start").click().run()
+    assert not app.exception
+    assert "was deleted meanwhile" in texts(app)
+    app.button(key="train-start").click().run()
+    assert [run.label_set_id for run in stored_runs(installation)] == [None], "pressed on what is shown now"
