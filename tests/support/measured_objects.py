@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from skimage import draw
+from skimage.measure import points_in_poly
 
 from engine.exports.measured import MeasuredObjects, ObjectImage
 from engine.measuring.measurements import Scale, measure
@@ -49,6 +53,7 @@ MAPS = {
     "leer.png": np.zeros((7, 9), np.int32),
     "=1+1 🥚.png": disc(25, 31),
 }
+EMPTY = {"a.png": np.zeros((7, 9), np.int32), "b/a.png": np.zeros((1, 1), np.int32)}
 SCALES = {"Platte 1/Zelle ä.png": Scale(0.65, 0.8, "file"), "Platte 2/Zelle ä.tif": Scale(0.5, 0.5, "user")}
 
 
@@ -66,10 +71,10 @@ def measured_objects(
         table.insert(1, "image_id", f"{number:032x}")
         table.insert(4, "class_name", [classes[index - 1] for index in table["class"]])
         tables.append(table)
-        counts.append({"image": name, "image_id": f"{number:032x}", "objects": len(table), "area_px": table.area_px.sum()})
-        images.append(
-            ObjectImage(number, name, labels.shape[1], labels.shape[0], f"maps/{number}", scales.get(name))
+        counts.append(
+            {"image": name, "image_id": f"{number:032x}", "objects": len(table), "area_px": table.area_px.sum()}
         )
+        images.append(ObjectImage(number, name, labels.shape[1], labels.shape[0], f"maps/{number}", scales.get(name)))
     objects, per_image = folder / "objects.parquet", folder / "images.parquet"
     filled = [table for table in tables if len(table)]
     pd.concat(filled or tables[:1], ignore_index=True).to_parquet(objects, index=False)
@@ -86,7 +91,24 @@ def _table(labels: np.ndarray, classes: int, scale: Scale | None) -> pd.DataFram
     count = int(labels.max())
     border = np.isin(np.arange(1, count + 1), np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     found = Objects(
-        labels, np.array([class_of(number, classes) for number in range(1, count + 1)], np.uint8), border, np.ones(count)
+        labels,
+        np.array([class_of(number, classes) for number in range(1, count + 1)], np.uint8),
+        border,
+        np.ones(count),
     )
     image = np.arange(labels.size * 3, dtype=np.uint8).reshape(*labels.shape, 3)
     return pd.DataFrame(measure(found, image, scale=scale))
+
+
+def enclosed(rings: Iterable[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Return which pixel centres, bool (H, W), lie inside an odd number of rings, (N, 2) as (x, y) each."""
+    rows, columns = np.indices(shape).reshape(2, -1)
+    centres = np.column_stack([columns, rows]) + 0.5
+    inside = [points_in_poly(centres, np.asarray(ring, float)).reshape(shape) for ring in rings]
+    return np.logical_xor.reduce(inside)
+
+
+def names_of(archive: zipfile.ZipFile) -> dict[str, tuple[str, int]]:
+    """Return {image: (file, number of objects)} from the list in a zip."""
+    rows = csv.DictReader(io.StringIO(archive.read("names.csv").decode("utf-8-sig")))
+    return {row["image"].lstrip("'"): (row["file"].lstrip("'"), int(row["objects"])) for row in rows}
