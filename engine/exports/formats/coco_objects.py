@@ -33,6 +33,6 @@ FORMAT = ObjectFormat(
     title="COCO JSON, measured objects",
     sentence="One annotation for each object, also where they touch: polygons, and RLE where an object has holes.",
     suffix="json",
-    order=80,
+    order=97,
     write=write,
 )

@@ -79,6 +79,6 @@ FORMAT = ObjectFormat(
     title="GeoJSON for QuPath (zip)",
     sentence="One file for each image: each object as a detection with its outline, class and measurements.",
     suffix="zip",
-    order=70,
+    order=96,
     write=write,
 )

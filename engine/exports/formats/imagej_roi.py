@@ -83,6 +83,6 @@ FORMAT = ObjectFormat(
     title="ImageJ ROIs (zip)",
     sentence="Unpack it: one zip for each image, which ImageJ's ROI Manager opens, with the outline of each object.",
     suffix="zip",
-    order=60,
+    order=95,
     write=write,
 )

@@ -20,6 +20,6 @@ FORMAT = ObjectFormat(
     title="Counts per image, CSV",
     sentence="One row for each image, also for those without objects.",
     suffix="csv",
-    order=30,
+    order=92,
     write=write,
 )

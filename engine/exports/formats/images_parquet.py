@@ -20,6 +20,6 @@ FORMAT = ObjectFormat(
     title="Counts per image, Parquet",
     sentence="One row for each image, also for those without objects; not rounded.",
     suffix="parquet",
-    order=40,
+    order=93,
     write=write,
 )

@@ -49,6 +49,6 @@ FORMAT = ObjectFormat(
     title="Label maps, TIFF (zip)",
     sentence="One TIFF for each image with the number of the object of each pixel, 16 or 32 bit, with the pixel size.",
     suffix="zip",
-    order=50,
+    order=94,
     write=write,
 )

@@ -20,6 +20,6 @@ FORMAT = ObjectFormat(
     title="Objects, CSV",
     sentence="One row for each object, for a spreadsheet or a statistics program.",
     suffix="csv",
-    order=10,
+    order=90,
     write=write,
 )

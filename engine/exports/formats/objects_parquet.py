@@ -20,6 +20,6 @@ FORMAT = ObjectFormat(
     title="Objects, Parquet",
     sentence="One row for each object, smaller and not rounded, for pandas, R and others.",
     suffix="parquet",
-    order=20,
+    order=91,
     write=write,
 )
