@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +17,11 @@ from db.models import Dataset, Job, JobKind, LabelSet, Run
 from engine.datasets.corrections import laid_over
 from engine.datasets.left_out import cleared_masks
 from engine.exports import model_pack
-from engine.exports.annotated import Annotated
+from engine.exports.annotated import Annotated, Progress
 from engine.exports.base import Format, MaskFormat, ModelFormat, RunFormat, find_format
 from engine.exports.model_card import model_card
 from engine.exports.model_example import example
+from engine.exports.object_counts import object_counts
 from engine.exports.run_facts import RunFacts
 from engine.exports.sources import RunRows, label_note, masked_images, prediction_note, run_facts, tile_rows
 from engine.imaging import codec
@@ -66,8 +68,9 @@ def _write(context: JobContext, payload: dict[str, Any], what: Format, target: P
     rows = _run_rows(context, payload["run"])
     facts = run_facts(rows)
     if isinstance(what, RunFormat):
+        counts = object_counts(rows, context.artifacts, _counted(context, len(rows.predictions), "counting_objects"))
         context.progress(0, 1, unit="reports", phase="writing_the_report")
-        what.write(facts, tile_rows(rows, context.artifacts), target)
+        what.write(replace(facts, counts=counts), tile_rows(rows, context.artifacts), target)
         context.progress(1, 1, unit="reports", phase="writing_the_report")
         return {}
     if not isinstance(what, ModelFormat):
@@ -79,14 +82,20 @@ def _write(context: JobContext, payload: dict[str, Any], what: Format, target: P
 
 def _annotations(context: JobContext, payload: dict[str, Any], what: MaskFormat, target: Path) -> dict[str, Any]:
     source = _masked_images(context, payload)
-    total, pace = len(source.images), Pace()
-    context.progress(0, total, phase="tracing_outlines")
+    progress = _counted(context, len(source.images), "tracing_outlines")
+    return {"images": len(source.images), "annotations": what.write(source, target, progress)}
+
+
+def _counted(context: JobContext, total: int, phase: str) -> Progress:
+    """Return what to call with the number of images done: it reports that, and ends the job if that is asked for."""
+    pace = Pace()
+    context.progress(0, total, phase=phase)
 
     def progress(done: int) -> None:
-        context.progress(done, total, phase="tracing_outlines", rate=pace.rate(done))
+        context.progress(done, total, phase=phase, rate=pace.rate(done))
         _end_if_asked(context)
 
-    return {"images": total, "annotations": what.write(source, target, progress)}
+    return progress
 
 
 def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:

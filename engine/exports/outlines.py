@@ -1,6 +1,7 @@
 """The objects of a mask and their outlines as polygons.
 
-An object is a connected piece of foreground; pixels that touch at a corner are connected. An outline runs along the
+An object is a connected piece of foreground, where pixels that touch at a corner are connected, or what has one number
+in a label map, which may be in several pieces. An outline runs along the
 edges of pixels, in coordinates (x, y) in which the pixel of row r and column c is the square from (c, r) to
 (c + 1, r + 1). So it encloses exactly the pixels of its object; made simpler, it strays less than a pixel from that.
 """
@@ -39,7 +40,7 @@ class Outline:
 
 @dataclass(frozen=True)
 class MaskObject:
-    """One connected piece of a mask.
+    """One object of a mask or a label map.
 
     `box` is (left, top, width, height) in pixels. `starts` and `lengths` are its runs in the whole mask, read column by
     column (see `engine.exports.rle`). `crop` is its own mask, bool, inside the box.
@@ -52,7 +53,7 @@ class MaskObject:
     crop: np.ndarray
 
     def outer(self, tolerance_px: float = TOLERANCE_PX) -> np.ndarray | None:
-        """Return the one polygon (N, 2) that is this object, or None if it has holes."""
+        """Return the one polygon (N, 2) that is this object, or None if it has holes or several pieces."""
         left, top, wide, high = self.box
         if self.area == wide * high:  # most specks are
             return np.array([(left, top), (left + wide, top), (left + wide, top + high), (left, top + high)])
@@ -60,8 +61,24 @@ class MaskObject:
         return _simpler(ring, tolerance_px) + self.box[:2] if abs(signed_area(ring)) == self.area else None
 
     def outline(self, tolerance_px: float = TOLERANCE_PX) -> Outline:
-        """Return its polygons in the coordinates of the whole image; `tolerance_px` 0 keeps every step."""
+        """Return its polygons in the coordinates of the whole image; `tolerance_px` 0 keeps every step.
+
+        It has to be in one piece.
+        """
         return outline(self.crop, self.box[:2], tolerance_px)
+
+    def pieces(self, *, apart_at_corners: bool = False) -> list[Outline]:
+        """Return the polygons of each of its pieces in the coordinates of the whole image, with every step.
+
+        Where pieces are `apart_at_corners`, pixels that touch at a corner only belong to different pieces. Then no ring
+        touches itself, and the polygons are valid simple features (OGC 06-103r4, 6.1.11).
+        """
+        connectivity, pieces = 4 if apart_at_corners else 8, []
+        _, numbers, boxes, _ = cv2.connectedComponentsWithStats(self.crop.astype(np.uint8), connectivity=connectivity)
+        for number, (left, top, wide, high, _) in enumerate(boxes[1:].tolist(), start=1):
+            mask = numbers[top : top + high, left : left + wide] == number
+            pieces.append(outline(mask, (self.box[0] + left, self.box[1] + top), 0))
+        return pieces
 
 
 def class_masks(class_map: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -87,6 +104,23 @@ def objects(mask: np.ndarray) -> Iterator[MaskObject]:
         mine = slice(bounds[number - 1], bounds[number])
         crop = labels[top : top + high, left : left + wide] == number
         yield MaskObject((left, top, wide, high), area, *_joined(starts[mine], lengths[mine]), crop)
+
+
+def labelled_objects(labels: np.ndarray) -> Iterator[tuple[int, MaskObject]]:
+    """Yield each number above 0 of a label map, int32 (H, W), and its object, in order."""
+    from scipy.ndimage import find_objects
+
+    for number, place in enumerate(find_objects(labels), start=1):
+        if place is None:
+            continue
+        crop = labels[place] == number
+        high, wide = crop.shape
+        top, left = place[0].start, place[1].start
+        # A row of background below keeps the runs of two columns apart
+        starts, lengths = rle.mask_runs(np.pad(crop, ((0, 1), (0, 0))))
+        columns, rows = np.divmod(starts, high + 1)
+        runs = _joined((left + columns) * labels.shape[0] + top + rows, lengths)
+        yield number, MaskObject((left, top, wide, high), int(lengths.sum()), *runs, crop)
 
 
 def _joined(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

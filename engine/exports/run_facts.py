@@ -35,13 +35,23 @@ class Score:
 
 
 @dataclass(frozen=True)
+class ImageCount:
+    """The number of objects in the mask of one image: of all classes, and of class 1, 2, …"""
+
+    name: str
+    objects: int
+    of_class: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """A run as it stands. `metrics` are {epoch, counted from 1: {name: value}}; Dice in them is against `reference`.
 
     `method` is the recipe of the mask set that it was trained on; empty for truth. `weights` names the data that its
     encoder was pretrained on; empty if it was not. `imported_from` says where imported masks are from, else empty.
     `classes` names the classes that it tells apart, background first; empty if that is foreground alone.
-    `class_colours` are theirs, "#RRGGBB"; `confusion` is that of its masks of validation images with truth.
+    `class_colours` are theirs, "#RRGGBB"; `confusion` is that of its masks of validation images with truth. `counts`
+    are those of its masks of its dataset, an image each; empty if they were not counted.
     """
 
     name: str
@@ -72,6 +82,7 @@ class RunFacts:
     classes: tuple[str, ...] = ()
     class_colours: tuple[str, ...] = ()
     confusion: ClassConfusion | None = None
+    counts: tuple[ImageCount, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Curves over the epochs as static SVG, coloured by the page's own style sheet."""
+"""Curves over the epochs, and histograms, as static SVG, coloured by the page's own style sheet."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from html import escape
 
 WIDTH, HEIGHT = 520, 250
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 12, 34
+MOST_BARS = 20
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,50 @@ def chart(title: str, curves: Sequence[Curve], *, logarithmic: bool = False, uni
     return (
         f"<figure><figcaption>{escape(title)}</figcaption>{''.join(parts)}</svg><p class=legend>{legend}</p></figure>"
     )
+
+
+def histogram(title: str, values: Sequence[int], axis: str, unit: str) -> str:
+    """Return how often whole numbers from 0 up occur, as an HTML figure; empty without any.
+
+    Args:
+        axis: what the numbers count, below the horizontal axis.
+        unit: what each value stands for, such as "images", in the text of each bar.
+    """
+    if not values:
+        return ""
+    step = _whole_step(max(values) - min(values) + 1, MOST_BARS)
+    first = min(values) // step
+    often = [0] * (max(values) // step - first + 1)
+    for value in values:
+        often[value // step - first] += 1
+    tick = _whole_step(max(often), 5)
+    top = -(-max(often) // tick) * tick
+    wide, high = (WIDTH - LEFT - RIGHT) / len(often), HEIGHT - TOP - BOTTOM
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
+    for value in range(0, top + 1, tick):
+        y = HEIGHT - BOTTOM - high * value / top
+        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,}</text>')
+    every = _whole_step(len(often), 8)
+    for index, count in enumerate(often):
+        start = (first + index) * step
+        said = f"{start:,}" if step == 1 else f"{start:,} to {start + step - 1:,}"
+        x, tall = LEFT + index * wide, high * count / top
+        if index % every == 0:
+            at = x + wide / 2 if step == 1 else x  # below the bar of one number, else where its numbers begin
+            parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 19}" text-anchor="middle">{start:,}</text>')
+        parts.append(
+            f'<rect class="bar s0" x="{x + 0.05 * wide:.1f}" y="{HEIGHT - BOTTOM - tall:.1f}" '
+            f'width="{0.9 * wide:.1f}" height="{tall:.1f}"><title>{said}: {count:,} {escape(unit)}</title></rect>'
+        )
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 5}" text-anchor="end">{escape(axis)}</text>')
+    return f"<figure><figcaption>{escape(title)}</figcaption>{''.join(parts)}</svg></figure>"
+
+
+def _whole_step(span: int, most: int) -> int:
+    """Return the least of 1, 2, 5, 10, 20 … by which a span has at most so many parts."""
+    steps = (factor * 10**power for power in itertools.count() for factor in (1, 2, 5))
+    return next(step for step in steps if span <= step * most)
 
 
 def _drawable(points: Sequence[tuple[int, float]], logarithmic: bool) -> list[tuple[int, float]]:

@@ -21,6 +21,7 @@ from engine.core.filenames import safe_stems
 from engine.core.processes import prepare_process
 from engine.imaging import codec
 from engine.imaging.pixels import UM
+from engine.measuring.csv_file import write_csv
 from engine.measuring.measurements import Scale, measure
 from engine.measuring.objects import ObjectParams, Objects, find_objects, given_objects
 
@@ -111,7 +112,7 @@ def write_table(
     table = pd.concat([found for found in rows if len(found)] or rows[:1], ignore_index=True)
     with _writing_to(out):
         if out.suffix.lower() == ".csv":
-            table.to_csv(out, index=False, float_format="%.6g")
+            write_csv([table], out)
         else:
             table.to_parquet(out, index=False)
     return len(table)

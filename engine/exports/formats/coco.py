@@ -9,7 +9,7 @@ value of its class in our class maps, where 0 is background.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
@@ -18,6 +18,7 @@ import numpy as np
 from engine.exports import rle
 from engine.exports.annotated import Annotated, Progress
 from engine.exports.base import MaskFormat
+from engine.exports.measured import MeasuredObjects
 from engine.exports.outlines import MaskObject, class_masks, objects
 
 Shapes = Literal["polygons", "rle", "image"]
@@ -30,12 +31,29 @@ def write(source: Annotated, target: Path, progress: Progress, shapes: Shapes = 
         shapes: "polygons" makes one annotation of each object, as polygons, or as RLE where it has holes; "rle" the
             same, all as RLE; "image" one annotation of each class that an image has, as RLE.
     """
-    count = 0
+    annotations = (
+        _whole(class_map) if shapes == "image" else _by_object(source, class_map, shapes)
+        for _, class_map in source.masks()
+    )
+    return write_file(source, annotations, target, progress)
+
+
+def write_file(
+    source: Annotated | MeasuredObjects,
+    annotations: Iterable[Iterable[dict[str, Any]]],
+    target: Path,
+    progress: Progress,
+) -> int:
+    """Write the annotations of each image, numbered from 1, below a head that names images and classes.
+
+    Return how many there are.
+    """
+    count, numbers = 0, [image.number for image in source.images]
     with target.open("w", encoding="utf-8") as file:
         _write_head(source, file)
-        for done, (image, class_map) in enumerate(source.masks(), start=1):
-            for annotation in _whole(class_map) if shapes == "image" else _by_object(source, class_map, shapes):
-                row = {"id": count + 1, "image_id": image.number} | annotation
+        for done, (image_id, found) in enumerate(zip(numbers, annotations, strict=True), start=1):
+            for each in found:
+                row = {"id": count + 1, "image_id": image_id} | each
                 file.write((",\n" if count else "\n") + json.dumps(row, separators=(",", ":")))
                 count += 1
             progress(done)
@@ -43,7 +61,7 @@ def write(source: Annotated, target: Path, progress: Progress, shapes: Shapes = 
     return count
 
 
-def _write_head(source: Annotated, file: TextIO) -> None:
+def _write_head(source: Annotated | MeasuredObjects, file: TextIO) -> None:
     images = [
         {"id": image.number, "file_name": image.name, "width": image.width, "height": image.height}
         for image in source.images
@@ -60,9 +78,8 @@ def _by_object(source: Annotated, class_map: np.ndarray, shapes: Shapes) -> Iter
     for number, mask in class_masks(class_map):
         for found in objects(mask):
             outer = found.outer(source.tolerance_px) if shapes == "polygons" else None
-            shape = _runs(found, mask.shape) if outer is None else [_flat(outer)]
-            row = {"category_id": number, "segmentation": shape, "area": found.area, "bbox": list(found.box)}
-            yield row | {"iscrowd": 0}
+            shape = runs(found, mask.shape) if outer is None else [flat(outer)]
+            yield annotation(number, shape, found)
 
 
 def _whole(class_map: np.ndarray) -> Iterator[dict[str, Any]]:
@@ -77,11 +94,19 @@ def _whole(class_map: np.ndarray) -> Iterator[dict[str, Any]]:
         yield row | {"bbox": box, "iscrowd": crowd}
 
 
-def _runs(found: MaskObject, shape: tuple[int, ...]) -> dict[str, object]:
+def annotation(category: int, shape: Any, found: MaskObject) -> dict[str, Any]:
+    """Return the annotation of one object: polygons or RLE, its area and its box."""
+    row = {"category_id": category, "segmentation": shape, "area": found.area, "bbox": list(found.box)}
+    return row | {"iscrowd": 0}
+
+
+def runs(found: MaskObject, shape: tuple[int, ...]) -> dict[str, object]:
+    """Return an object of a mask of `shape` as RLE."""
     return rle.from_runs(found.starts, found.lengths, shape)
 
 
-def _flat(ring: np.ndarray) -> list[float]:
+def flat(ring: np.ndarray) -> list[float]:
+    """Return a polygon (N, 2) as x, y, x, y, …"""
     return np.round(ring.astype(np.float64), 2).ravel().tolist()
 
 

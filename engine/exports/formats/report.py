@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 
 from engine.exports.base import RunFormat
-from engine.exports.run_facts import ReportTile, RunFacts, TileRow, story
-from engine.exports.svg_chart import Curve, chart
+from engine.exports.run_facts import ImageCount, ReportTile, RunFacts, TileRow, story
+from engine.exports.svg_chart import Curve, chart, histogram
 from engine.imaging import class_maps, codec
+from engine.measuring.objects import ObjectParams
 from engine.training.run_details import DICE_NAME, IOU_NAME
 
 TILE_PX = 320
@@ -27,6 +28,9 @@ RIGHT, TOO_MUCH, MISSED, WRONG_CLASS = (0, 158, 115), (230, 159, 0), (86, 180, 2
 OPACITY = 0.6
 MOST_CLASSES = 20
 """More curves than this in one chart could not be told apart."""
+COUNTED_IMAGES = 10
+"""How many of the images with most and with fewest objects are listed."""
+DEFAULTS = ObjectParams()
 
 # The page itself forbids requests: it has to work offline and must not report who opens it.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -48,6 +52,7 @@ def report(facts: RunFacts, rows: Sequence[TileRow]) -> str:
             part for part in (_head(facts), _scores(facts), _story(facts), _classes(facts), _charts(facts)) if part
         )
         + _tiles(facts, rows)
+        + _counts(facts)
         + _settings(facts)
         + _epochs(facts)
         + "\n</main>\n</body>\n</html>\n"
@@ -223,6 +228,43 @@ def _data_uri(pixels: np.ndarray) -> str:
     return f"data:image/webp;base64,{base64.b64encode(encoded.tobytes()).decode('ascii')}"
 
 
+def _counts(facts: RunFacts) -> str:
+    """Return the page of counts; empty if the masks were not counted."""
+    if not facts.counts:
+        return ""
+    numbers = [count.objects for count in facts.counts]
+    summary = (
+        f"{sum(numbers):,} objects in {len(numbers):,} images: {min(numbers):,} to {max(numbers):,} in an image, "
+        f"median {np.median(numbers):g}."
+    )
+    note = (
+        f"Connected components of the run's own masks at threshold {DEFAULTS.threshold:g}, of at least "
+        f"{DEFAULTS.least_area_px} px², not split where objects touch. All images of its dataset are counted, also "
+        "those it learned from; the counts were not compared with truth."
+    )
+    ranked = sorted(facts.counts, key=lambda count: -count.objects)
+    parts = [("All images", ranked)]
+    if len(ranked) > 2 * COUNTED_IMAGES:
+        parts = [("Most objects", ranked[:COUNTED_IMAGES]), ("Fewest objects", ranked[: -COUNTED_IMAGES - 1 : -1])]
+    tables = "".join(_count_table(title, counts, facts.classes[1:]) for title, counts in parts)
+    shown = histogram("Images by their number of objects", numbers, "objects", "images")
+    return (
+        f"\n<section class=page>\n<h2>Objects per image</h2>\n<p>{summary}</p>\n<p class=soft>{note}</p>"
+        f"{shown}<div class=charts>{tables}</div>\n</section>"
+    )
+
+
+def _count_table(title: str, counts: Iterable[ImageCount], classes: Sequence[str]) -> str:
+    head = "<tr><th>Image</th>" + "".join(f"<th class=number>{escape(name)}</th>" for name in ("Objects", *classes))
+    rows = "".join(
+        f"<tr><td>{escape(count.name)}</td>"
+        + "".join(f"<td class=number>{each:,}</td>" for each in (count.objects, *(count.of_class if classes else ())))
+        + "</tr>"
+        for count in counts
+    )
+    return f"<div class=wide><table><caption>{title}</caption>{head}</tr>{rows}</table></div>"
+
+
 def _settings(facts: RunFacts) -> str:
     groups: dict[str, list[str]] = {}
     for setting in facts.settings:
@@ -268,7 +310,7 @@ def _number(value: float | None) -> str:
 FORMAT = RunFormat(
     name="report",
     title="Report (HTML)",
-    sentence="One page that opens without a network: scores, curves, settings, best and worst masks.",
+    sentence="One page that opens without a network: scores, curves, settings, best and worst masks, counts.",
     suffix="html",
     order=50,
     write=write,

@@ -207,6 +207,26 @@ def test_a_report_tells_best_and_worst_against_truth(installation, dataset):
     assert "mean of the masks of 2 validation images with truth" in page
 
 
+def test_a_report_counts_the_objects_of_the_runs_own_masks(installation, dataset):
+    run = add_run(installation, dataset, "a run")
+    set_id = set_of(installation, run)
+    with installation.database.reading() as session:
+        images = datasets.images(session, dataset.id)
+    for number, image in enumerate(images):
+        levels = np.zeros((64, 64), np.uint8)
+        levels[2 : 2 + 8 * number : 8, 4:54] = 200  # lines of 50 pixels
+        levels[60:63, 60:63] = 255  # smaller than what counts as an object
+        installation.files.write(stored.prediction_key(set_id, image.id), codec.encode_png(levels))
+    context = Context(installation)
+    page = installation.files.read(export.run(submit(installation, "run", run.id, "report"), context)["key"]).decode()
+    assert "15 objects in 6 images: 0 to 5 in an image, median 2.5." in page
+    assert any(said.phase == "counting_objects" and said.done == 6 for said in context.said)
+    leave_out(installation, dataset.id, np.arange(64 * 64).reshape(64, 64) < 64 * 8)
+    installation.files.delete(stored.prediction_key(set_id, images[5].id))
+    page = installation.files.read(export.run(submit(installation, "run", run.id, "report"), context)["key"]).decode()
+    assert "6 objects in 5 images: 0 to 3 in an image" in page
+
+
 def test_a_report_of_several_classes_ranks_and_compares_them(installation):
     classes = add_classes(installation)
     run, _ = add_class_run(installation, classes)
@@ -364,4 +384,8 @@ def test_masks_are_prepared_again_once_another_region_is_left_out(installation, 
 def test_every_format_says_what_it_is():
     assert len({made.title for made in formats().values()}) == len(formats())
     assert all(made.sentence.endswith(".") for made in formats().values())
-    assert list(formats()) == ["coco", "coco-rle", "coco-image", "yolo", "report", "keras", "savedmodel", "onnx"]
+    assert list(formats()) == [
+        *("coco", "coco-rle", "coco-image", "yolo", "report", "keras", "savedmodel", "onnx"),
+        *("objects-csv", "objects-parquet", "images-csv", "images-parquet"),
+        *("label-maps", "imagej-roi", "geojson", "coco-objects"),
+    ]

@@ -14,8 +14,8 @@ from engine.core.run_config_text import ConfigRow
 from engine.exports.base import find_format
 from engine.exports.formats.report import MISSED, RIGHT, WRONG_CLASS, report
 from engine.exports.model_card import model_card
-from engine.exports.run_facts import ReportTile, RunFacts, Score, TileRow, story
-from engine.exports.svg_chart import Curve, chart
+from engine.exports.run_facts import ImageCount, ReportTile, RunFacts, Score, TileRow, story
+from engine.exports.svg_chart import Curve, chart, histogram
 from engine.imaging.class_confusion import class_confusion
 
 NASTY = "<script>alert(1)</script>\" onload='x' & ‮"
@@ -174,3 +174,42 @@ def test_a_tile_of_several_classes_shows_them_and_where_they_are_wrong():
     page = report(of_classes(), [TileRow("Worst", "Dice vs truth", [replace(apart, apart=False)])])
     assert near(pictures_of(page)[2][80, 100], RIGHT) and "wrong class" not in page
     assert "in the colours" not in report(facts(), [TileRow("Worst", "Dice vs truth", [tile()])])
+
+
+def counts(*numbers, name="image {}.png"):
+    return tuple(ImageCount(name.format(index), number, (number, 0)) for index, number in enumerate(numbers))
+
+
+def test_the_page_of_counts_says_what_was_counted_and_where_most_are():
+    page = report(facts(counts=counts(*range(30))), [])
+    assert "435 objects in 30 images: 0 to 29 in an image, median 14.5." in page
+    assert "Connected components of the run's own masks at threshold 0.5, of at least 10 px², not split" in page
+    most, fewest = re.findall(r"<caption>(.+?)</caption>(.+?)</table>", page[page.index("<h2>Objects per image") :])[:2]
+    assert most[0] == "Most objects" and fewest[0] == "Fewest objects"
+    listed = [re.findall(r"image (\d+)\.png</td><td class=number>(\d+)<", table) for _, table in (most, fewest)]
+    assert listed == [[(str(n), str(n)) for n in range(29, 19, -1)], [(str(n), str(n)) for n in range(10)]]
+
+
+def test_few_images_are_listed_once_with_their_classes_and_no_markup():
+    page = report(of_classes(), [])
+    assert "Objects per image" not in page
+    page = report(replace(of_classes(), classes=("background", "egg", "<b>"), counts=counts(2, 7, name=NASTY)), [])
+    (table,) = re.findall(r"<caption>All images</caption>(.+?)</table>", page)
+    assert "<th class=number>egg</th><th class=number>&lt;b&gt;</th>" in table and "<script" not in page
+    assert table.index("<td class=number>7</td><td class=number>7</td><td class=number>0</td>") < table.index(">2<")
+
+
+@pytest.mark.parametrize(
+    "values", [[0], [3, 3, 3], [0, 1, 1, 2], list(range(95)), [0, 12_345], [7] * 1000 + [1_000_000]]
+)
+def test_the_bars_of_a_histogram_hold_every_value_once(values):
+    drawn = histogram("Objects", values, "objects", "images")
+    bars = re.findall(r'height="([0-9.]+)"><title>([\d,]+)(?: to ([\d,]+))?: ([\d,]+) images', drawn)
+    ranges = [[int(each.replace(",", "")) for each in (low, high or low, often)] for _, low, high, often in bars]
+    assert [often for _, _, often in ranges] == [sum(low <= v <= high for v in values) for low, high, _ in ranges]
+    assert sum(often for _, _, often in ranges) == len(values) and len(bars) <= 21
+    assert all((float(bar[0]) > 0) == (often > 0) for bar, (_, _, often) in zip(bars, ranges, strict=True))
+
+
+def test_without_values_there_is_no_histogram():
+    assert histogram("Objects", [], "objects", "images") == ""
