@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from db import corrections, datasets, predictions, recipes, runs
-from db.models import Correction, Dataset, Image, LabelSet, PredictionSet
+from db.models import Correction, Dataset, Image, LabelSet, PredictionSet, Run
 
 MasksOf = Literal["prediction_set", "label_set", "truth"]
 
@@ -20,7 +20,8 @@ class MaskRows:
 
     `images` are those with a mask, in the dataset's order, without what a person excluded. `classes` are the names of
     class 1, 2, … that the masks tell apart, empty for foreground alone. `drawn` are the corrections that are laid over
-    the masks, {image id: correction}. `owner_id` is the id of the set, or of the dataset for its truth.
+    the masks, {image id: correction}. `owner_id` is the id of the set, or of the dataset for its truth. `learned_from`
+    are ids of images that the masks were made with, by training or strokes.
     """
 
     owner: MasksOf
@@ -29,6 +30,7 @@ class MaskRows:
     images: list[Image]
     classes: tuple[str, ...] = ()
     drawn: Mapping[str, Correction] = field(default_factory=dict)
+    learned_from: frozenset[str] = frozenset()
 
 
 def mask_rows(session: Session, owner: MasksOf, owner_id: str) -> MaskRows:
@@ -38,14 +40,20 @@ def mask_rows(session: Session, owner: MasksOf, owner_id: str) -> MaskRows:
         dataset = session.get_one(Dataset, found.dataset_id)
         masked = runs.predicted_images(session, owner_id)
         images = [image for image in datasets.images(session, dataset.id) if image.id in masked]
-        return MaskRows(owner, owner_id, dataset, images, predictions.class_names(session, owner_id)[1:])
+        run = session.get_one(Run, found.run_id)
+        split = runs.split(session, run.id) if run.dataset_id == dataset.id else []
+        learned_from = frozenset(row.image_id for row in split if row.split == "train")
+        classes, drawn = predictions.class_names(session, owner_id)[1:], corrections.current(session, dataset.id)
+        return MaskRows(owner, owner_id, dataset, images, classes, drawn, learned_from)
     if owner == "label_set":
         label_set = session.get_one(LabelSet, owner_id)
         dataset = session.get_one(Dataset, label_set.dataset_id)
         masked = recipes.labelled_images(session, owner_id)
         images = [image for image in datasets.images(session, dataset.id) if image.id in masked]
         classes = tuple(str(entry["name"]) for entry in label_set.classes[1:])
-        return MaskRows(owner, owner_id, dataset, images, classes, corrections.current(session, dataset.id))
+        drawn = corrections.current(session, dataset.id)
+        learned_from = frozenset(image.id for image in images if image.id in drawn and not image.in_audit)
+        return MaskRows(owner, owner_id, dataset, images, classes, drawn, learned_from)
     dataset = session.get_one(Dataset, owner_id)
     images = [image for image in datasets.images(session, dataset.id) if image.has_truth]
     several = datasets.class_count(dataset) > 1

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from db import audit, datasets, exports, jobs, masks
+from db import audit, corrections, datasets, exports, jobs, masks
 from db.masks import MasksOf
 from db.models import Dataset, Image, Job, JobKind, Measurement
 from db.submissions import NotReady
@@ -62,8 +62,9 @@ def stamp_of(session: Session, owner: MasksOf, owner_id: str) -> str:
         dataset = session.get_one(Dataset, owner_id)
         of_masks = f"{dataset.truth_version}/{dataset.truth_count}/{dataset.left_out_id}/{dataset.classes}"
     else:
-        of_masks = exports.stamp(session, owner, owner_id)
         dataset = session.get_one(Dataset, exports.payload_ids(session, owner, owner_id)["dataset"])
+        drawn = corrections.revisions(session, dataset.id)
+        of_masks = f"{exports.stamp(session, owner, owner_id)}/{drawn}/{dataset.truth_version}"
     included = select(func.count(), func.sum(Image.position)).where(
         Image.dataset_id == dataset.id, Image.excluded.is_(False)
     )

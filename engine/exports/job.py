@@ -109,7 +109,7 @@ def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
             note = label_note(session.get_one(LabelSet, rows.owner_id), threshold)
     masks = stored_masks(context.artifacts, rows)
     return masked_images(
-        masks.files,
+        masks.files if rows.owner == "label_set" else masks.uncorrected,  # a prediction is exported as predicted
         rows.dataset,
         rows.images,
         {image.id for image in rows.images},

@@ -15,6 +15,7 @@ from db import masks, measurements, measuring
 from db.models import Job, JobKind, Measurement
 from engine.core.parameters import parse
 from engine.imaging.codec import UnreadableImage
+from engine.measuring.intervals import with_intervals
 from engine.measuring.objects import ObjectParams
 from engine.measuring.stored_masks import stored_masks
 from engine.measuring.table import CannotMeasure, MaskSource, MeasuredImage, joined, measured, parse_scale
@@ -57,7 +58,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     except (CannotMeasure, MissingFile, UnreadableImage) as error:
         raise JobFailed(str(error)) from None
     _write(context.artifacts, stored.objects_key(measurement.id), objects)
-    _write(context.artifacts, stored.measured_images_key(measurement.id), images)
+    _write(context.artifacts, stored.measured_images_key(measurement.id), with_intervals(images))
     with context.writing() as session:
         measurements.finish(session, measurement.id, len(images), len(objects), names, stamp)
     parts.delete()

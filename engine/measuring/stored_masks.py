@@ -1,6 +1,6 @@
 """The one way to read stored masks to measure or export them: of a prediction set, of a mask set, or truth.
 
-What is left out of a dataset is background, and corrections are laid over the masks of a mask set.
+What is left out of a dataset is background, and corrections are laid over the masks.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.datasets.corrections import laid_over
+from engine.datasets.corrections import laid_over_masks, read
 from engine.datasets.left_out import cleared_masks
 from engine.datasets.truth import FEW_VALUES
 from engine.datasets.truth_codes import OTHERS
 from engine.datasets.truth_file import INDEX_LIMIT
 from engine.imaging import class_maps, codec
+from engine.imaging.corrections import as_reference
 from engine.imaging.left_out import LeftOut
 from engine.measuring.measurements import Scale
 from engine.measuring.table import MaskedPicture, MaskSource
@@ -43,12 +44,14 @@ _REGIONS = 4
 class StoredMasks:
     """Reads the masks of `rows` from `files`.
 
-    `key_of` and `likely_key_of` give the keys of an image's probability, uint8 (H, W), and of its most likely classes,
-    which exist where `rows.classes` are several. For truth both give the key of the truth, which is no probability.
+    `uncorrected` reads them without corrections. `key_of` and `likely_key_of` give the keys of an image's probability,
+    uint8 (H, W), and of its most likely classes, which exist where `rows.classes` are several. For truth both give the
+    key of the truth, which is no probability.
     """
 
     rows: MaskRows
     files: Store
+    uncorrected: Store
     left_out: LeftOut
     key_of: Callable[[str], str]
     likely_key_of: Callable[[str], str]
@@ -70,11 +73,19 @@ class StoredMasks:
         shape = (pixels.shape[0], pixels.shape[1])
         if self.rows.owner == "truth":
             return replace(self._truth(image, shape), image=pixels)
-        levels = codec.resize_image(self._decoded(self.key_of(image.id)), shape)
-        likely = None
-        if self.rows.classes:
-            likely = class_maps.resize_classes(self._decoded(self.likely_key_of(image.id)), shape)
-        return MaskedPicture(class_maps.to_classes(levels, likely, threshold), levels, pixels)
+        levels, likely = self._mask(self.files, image.id, shape)
+        drawn = self.rows.drawn.get(image.id)
+        as_made = (levels, likely) if drawn is None else self._mask(self.uncorrected, image.id, shape)
+        known = self._known(image, shape)
+        return MaskedPicture(
+            class_maps.to_classes(levels, likely, threshold),
+            levels,
+            pixels,
+            as_made=as_made,
+            known=known,
+            calibrates=known is not None and image.id not in self.rows.learned_from,
+            finished=drawn is not None and drawn.finished,
+        )
 
     def sources(self, threshold: float, scale: Scale | None = None) -> list[MaskSource]:
         """Return how to read the mask of each image; its scale is `scale`, or what the file of the image said."""
@@ -83,8 +94,30 @@ class StoredMasks:
             for image in self.rows.images
         ]
 
+    def _mask(self, files: Store, image_id: str, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return probability and most likely classes, None where the masks know foreground alone."""
+        levels = codec.resize_image(codec.decode_png(files.read(self.key_of(image_id))), shape)
+        if not self.rows.classes:
+            return levels, None
+        likely = codec.decode_png(files.read(self.likely_key_of(image_id)))
+        return levels, class_maps.resize_classes(likely, shape)
+
+    def _known(self, image: Image, shape: tuple[int, int]) -> MaskedPicture | None:
+        """Return what is known to be right: a correction of the whole image, or else its truth."""
+        drawn = self.rows.drawn.get(image.id)
+        if drawn is not None and drawn.finished:
+            reference = as_reference(read(self.files, drawn, self.left_out)).resized(shape)
+        elif image.has_truth:
+            truth = self._truth(image, shape)
+            if truth.numbered or self.rows.classes:
+                return truth
+            return MaskedPicture((truth.class_map > 0).astype(np.uint8))
+        else:
+            return None
+        return MaskedPicture(reference.class_map if self.rows.classes else reference.foreground.astype(np.uint8))
+
     def _truth(self, image: Image, shape: tuple[int, int]) -> MaskedPicture:
-        codes, dataset = self._decoded(self.key_of(image.id)), self.rows.dataset
+        codes, dataset = self._decoded(stored.truth_key(self.rows.dataset.id, image.id)), self.rows.dataset
         reference = self.left_out.reference(codes, dataset.lookup).resized(shape)
         if codes.shape == shape and are_ids(dataset.lookup, dataset.truth_codes or [], image.truth_values):
             return MaskedPicture(np.where(reference.foreground, codes, 0), numbered=True)
@@ -100,12 +133,14 @@ def stored_masks(files: Store, rows: MaskRows) -> StoredMasks:
     left_out = LeftOut(files, stored.left_out_key(dataset.id, dataset.left_out_id))
     if rows.owner == "truth":
         key_of = partial(stored.truth_key, dataset.id)
-        return StoredMasks(rows, files, left_out, key_of, key_of)
+        return StoredMasks(rows, files, files, left_out, key_of, key_of)
     folder, key, likely_key = _FOLDERS[rows.owner]
-    if rows.owner == "label_set":
-        files = laid_over(files, rows.owner_id, rows.drawn)
-    files = cleared_masks(files, folder(rows.owner_id), left_out)
-    return StoredMasks(rows, files, left_out, partial(key, rows.owner_id), partial(likely_key, rows.owner_id))
+    key_of, likely_key_of = partial(key, rows.owner_id), partial(likely_key, rows.owner_id)
+    uncorrected = cleared_masks(files, folder(rows.owner_id), left_out)
+    corrected = cleared_masks(
+        laid_over_masks(files, key_of, likely_key_of, rows.drawn), folder(rows.owner_id), left_out
+    )
+    return StoredMasks(rows, corrected, uncorrected, left_out, key_of, likely_key_of)
 
 
 def are_ids(lookup: Sequence[int], codes: Sequence[Sequence[Any]], values: Sequence[Sequence[int]]) -> bool:

@@ -21,6 +21,7 @@ from engine.core.filenames import safe_stems
 from engine.core.processes import prepare_process
 from engine.imaging import codec
 from engine.imaging.pixels import UM
+from engine.measuring.intervals import spread
 from engine.measuring.measurements import Scale, measure
 from engine.measuring.objects import ObjectParams, Objects, find_objects, given_objects
 
@@ -38,12 +39,20 @@ class MaskedPicture:
 
     `class_map` is uint8 (H, W), or, with `numbered`, the number of the object of each pixel, integers (H, W).
     `probability` is uint8 (H, W), `image` uint8 (H, W, 3); each is None where there is none.
+
+    For the interval of the count, `as_made` is the probability with the most likely classes before corrections, and
+    `known` the objects as they are known to be: `finished` if a person drew them all over the mask, `calibrates` if the
+    mask was made without knowing them.
     """
 
     class_map: np.ndarray
     probability: np.ndarray | None = None
     image: np.ndarray | None = None
     numbered: bool = False
+    as_made: tuple[np.ndarray, np.ndarray | None] | None = None
+    known: MaskedPicture | None = None
+    calibrates: bool = False
+    finished: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,7 +205,25 @@ def _measure(task: _Task) -> _Measured:
     table.insert(table.columns.get_loc("class") + 1, "class_name", of_object)
     if task.scale:
         table["pixel_size_source"] = task.scale.source
-    return table, image_facts(task.name, task.image_id, objects, task.scale, task.class_names), number_map
+    facts = image_facts(task.name, task.image_id, objects, task.scale, task.class_names)
+    return table, facts | _interval_facts(picture, task.params), number_map
+
+
+def _interval_facts(picture: MaskedPicture, params: ObjectParams) -> dict[str, Any]:
+    """Return what `intervals.with_intervals` needs of an image; nothing where the mask is no probability."""
+    if picture.as_made is None:
+        return {}
+    found = spread(*picture.as_made, params)
+    facts = {"calibrates": picture.calibrates, "finished": picture.finished}
+    known = objects_of(picture.known, params) if picture.known is not None else None
+    return facts | {
+        "count_low": found.count.low,
+        "count_high": found.count.high,
+        "covered_share_low": found.covered.low,
+        "covered_share_high": found.covered.high,
+        "known_count": known.count if known else math.nan,
+        "known_covered_share": float((known.labels > 0).mean()) if known else math.nan,
+    }
 
 
 def image_facts(
