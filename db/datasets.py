@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from db import audit
+from db import audit, measurements
 from db.jobs import active, uses_run
 from db.models import Dataset, Image, ImportEntry, Job, Label, LabelSet, PredictionSet, Probe, Run
 from db.names import checked_name
@@ -215,6 +215,7 @@ def delete_dataset(session: Session, dataset_id: str) -> list[tuple[str, str]]:
             select(PredictionSet.id).where((PredictionSet.dataset_id == dataset_id) | PredictionSet.run_id.in_(runs))
         )
     )
+    measured = measurements.folders(session, dataset_id=dataset_id, prediction_sets=predictions)
     session.execute(delete(PredictionSet).where(PredictionSet.id.in_(predictions)))
     session.execute(delete(Run).where(Run.id.in_(runs)))
     session.execute(delete(Label).where(Label.label_set_id.in_(label_sets)))
@@ -225,6 +226,7 @@ def delete_dataset(session: Session, dataset_id: str) -> list[tuple[str, str]]:
         *(("labels", id_) for id_ in label_sets),
         *(("run", id_) for id_ in runs),
         *(("prediction", id_) for id_ in predictions),
+        *measured,
     ]
 
 

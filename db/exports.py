@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from db import corrections, predictions
 from db.datasets import InUse
-from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, Metric, PredictionSet, Run
+from db.models import Dataset, Job, JobKind, JobStatus, Label, LabelSet, Measurement, Metric, PredictionSet, Run
 
 
 def payload_ids(session: Session, owner: str, owner_id: str) -> dict[str, str]:
@@ -23,12 +23,14 @@ def payload_ids(session: Session, owner: str, owner_id: str) -> dict[str, str]:
     if owner == "prediction_set":
         found = session.get_one(PredictionSet, owner_id)
         return {"prediction_set": found.id, "run": found.run_id, "dataset": found.dataset_id}
+    if owner == "measurement":
+        return {"measurement": owner_id, "dataset": session.get_one(Measurement, owner_id).dataset_id}
     label_set = session.get_one(LabelSet, owner_id)
     return {"label_set": label_set.id, "dataset": label_set.dataset_id}
 
 
 def latest(session: Session, owner: str, owner_id: str) -> dict[str, Job]:
-    """Return {format: its newest job} of the exports of a run, prediction set or mask set (`owner`)."""
+    """Return {format: its newest job} of the exports of a run, prediction set, mask set or measurement (`owner`)."""
     query = select(Job).where(Job.kind == JobKind.EXPORT).order_by(Job.created_at.desc(), Job.id)
     found: dict[str, Job] = {}
     for job in session.scalars(query):
@@ -50,6 +52,8 @@ def stamp(session: Session, owner: str, owner_id: str) -> str:
     if owner == "prediction_set":
         found = session.get_one(PredictionSet, owner_id)
         return f"{predictions.stamp(session, owner_id)}/{_of_dataset(session, found.dataset_id)}"
+    if owner == "measurement":  # its files are written once; only measuring again changes them
+        return session.get_one(Measurement, owner_id).stamp
     label_set = session.get_one(LabelSet, owner_id)
     count = session.scalar(select(func.count()).where(Label.label_set_id == owner_id))
     drawn = corrections.revisions(session, label_set.dataset_id)
@@ -62,14 +66,26 @@ def owner_name(session: Session, owner: str, owner_id: str) -> str:
         return predictions.title(session, owner_id)
     if owner == "run":
         return session.get_one(Run, owner_id).name
+    if owner == "measurement":
+        found = session.get_one(Measurement, owner_id)
+        if found.prediction_set_id:
+            return f"Objects of {predictions.title(session, found.prediction_set_id)}"
+        if found.label_set_id:
+            return f"Objects of {session.get_one(LabelSet, found.label_set_id).name}"
+        return f"Objects of the truth of {session.get_one(Dataset, found.dataset_id).name}"
     return session.get_one(LabelSet, owner_id).name
 
 
-def refuse_while_exported(session: Session, owner: str, owner_id: str) -> None:
-    """Raise `InUse` if a job is exporting `owner`."""
-    at_work = select(Job).where(Job.kind == JobKind.EXPORT, Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
-    if any(job.payload.get(owner) == owner_id for job in session.scalars(at_work)):
-        raise InUse("A download of it is being prepared. Wait for that to end, or stop it, then try again.")
+def refuse_while_read(session: Session, owner: str, owner_id: str) -> None:
+    """Raise `InUse` if a job is exporting `owner` or measuring its objects."""
+    reading = {
+        JobKind.EXPORT: "A download of it is being prepared.",
+        JobKind.OBJECTS: "Its objects are being measured.",
+    }
+    at_work = select(Job).where(Job.kind.in_(reading), Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]))
+    for job in session.scalars(at_work):
+        if job.payload.get(owner) == owner_id:
+            raise InUse(f"{reading[JobKind(job.kind)]} Wait for that to end, or stop it, then try again.")
 
 
 def _of_dataset(session: Session, dataset_id: str) -> str:

@@ -19,6 +19,7 @@ from db.models import (
     Label,
     LabelSet,
     LeftOutRegion,
+    Measurement,
     Prediction,
     PredictionSet,
     Round,
@@ -121,6 +122,15 @@ class Inventory:
         """Return (id, name, dataset_id, job_id, best_epoch, rounds) of every run."""
         rounds = select(func.count()).where(Round.run_id == Run.id).scalar_subquery().label("rounds")
         return self._rows(select(Run.id, Run.name, Run.dataset_id, Run.job_id, Run.best_epoch, rounds))
+
+    def measurements(self) -> Sequence[AnyRow]:
+        """Return (id, name, dataset_id, job_id, stamp, images) of every measurement; `name` is that of its dataset.
+
+        Without a stamp it has not ended.
+        """
+        columns = (Measurement.id, Dataset.name, Measurement.dataset_id, Measurement.job_id)
+        query = select(*columns, Measurement.stamp, Measurement.images)
+        return self._rows(query.join(Dataset, Dataset.id == Measurement.dataset_id))
 
     def jobs(self) -> Sequence[AnyRow]:
         """Return (id, kind, status, payload, result, attempt) of every job."""

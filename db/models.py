@@ -27,6 +27,7 @@ class JobKind(enum.StrEnum):
     EXPORT = "export"
     WARM = "warm"
     BACKBONE = "backbone"
+    OBJECTS = "objects"
 
 
 class JobStatus(enum.StrEnum):
@@ -378,6 +379,33 @@ class Prediction(Base):
         # The mean over a run's validation images, for the table of all runs, without reading the counts.
         Index("ix_predictions_split_truth_dice", "prediction_set_id", "split", "truth_dice"),
     )
+
+
+class Measurement(Base):
+    """The objects of the masks of a prediction set or a mask set; both empty: of a dataset's truth.
+
+    `params` is what counts as an object (`engine.measuring.objects.ObjectParams`), `pixel_size` what a person gave,
+    such as "0.65um", empty for what the files say. Its job writes `classes`, the names of class 1, 2, …, how many
+    `images` and `objects` there are, and the `stamp` of what it measured (`db.measuring.stamp_of`), empty until it has
+    ended. `filters` are those that people saved: [{"name": …} and what the page keeps].
+    """
+
+    __tablename__ = "measurements"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
+    dataset_id: Mapped[str] = mapped_column(ForeignKey("datasets.id", ondelete="CASCADE"), index=True)
+    prediction_set_id: Mapped[str | None] = mapped_column(
+        ForeignKey("prediction_sets.id", ondelete="CASCADE"), index=True
+    )
+    label_set_id: Mapped[str | None] = mapped_column(ForeignKey("label_sets.id", ondelete="CASCADE"), index=True)
+    params: Mapped[dict[str, Any]]
+    pixel_size: Mapped[str] = mapped_column(String(64), default="")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    classes: Mapped[list[Any]] = mapped_column(default=list)
+    images: Mapped[int] = mapped_column(default=0)
+    objects: Mapped[int] = mapped_column(default=0)
+    stamp: Mapped[str] = mapped_column(Text, default="")
+    filters: Mapped[list[Any]] = mapped_column(default=list)
 
 
 class Probe(Base):

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from db import audit
+from db import audit, measurements
 from db.datasets import InUse
-from db.exports import refuse_while_exported
+from db.exports import refuse_while_read
 from db.models import Dataset, Image, Job, JobStatus, Label, LabelSet, Run, SavedRecipe
 from db.names import NameTaken, checked_name
 from db.session import chunked
@@ -181,10 +181,11 @@ def delete_label_set(session: Session, label_set_id: str) -> list[tuple[str, str
     job = session.get(Job, label_set.job_id) if label_set.job_id else None
     if job is not None and job.status in (JobStatus.QUEUED, JobStatus.RUNNING):
         raise InUse("The mask set is being computed. Stop that first.")
-    refuse_while_exported(session, "label_set", label_set_id)
+    refuse_while_read(session, "label_set", label_set_id)
     audit.record(session, "deleted", "label set", label_set_id, label_set.name)
+    measured = measurements.folders(session, label_sets=[label_set_id])
     session.execute(delete(LabelSet).where(LabelSet.id == label_set_id))
-    return [("labels", label_set_id)]
+    return [("labels", label_set_id), *measured]
 
 
 def save_recipe(session: Session, name: str, method: str, params: dict[str, Any]) -> SavedRecipe:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from db import jobs
 from db.columns import utc_now
 from db.inventory import busy_datasets
-from db.models import Job, JobStatus, Label, LabelSet, Prediction, PredictionSet
+from db.models import Job, JobStatus, Label, LabelSet, Measurement, Prediction, PredictionSet
 from db.session import Database, changed_rows, chunked
 
 
@@ -44,11 +44,13 @@ class RepairTransaction:
         return sum(changed_rows(self._session, of_set.where(Label.image_id.in_(ids))) for ids in chunked(image_ids))
 
     def offer_retry(self, kind: str, set_id: str, sentence: str) -> bool:
-        """Mark the job of a set of "labels" or "predictions" as failed, so that pages offer to retry it.
+        """Mark the job of a set of "labels" or "predictions", or of "objects", as failed: pages offer to retry it.
 
         Returns False if there is no such job or it has not ended.
         """
-        table = LabelSet if kind == "labels" else PredictionSet
+        tables: dict[str, type[LabelSet] | type[PredictionSet] | type[Measurement]]
+        tables = {"labels": LabelSet, "predictions": PredictionSet, "objects": Measurement}
+        table = tables[kind]
         job_id = self._session.scalar(select(table.job_id).where(table.id == set_id))
         ended = [JobStatus.FINISHED, JobStatus.STOPPED, JobStatus.FAILED]
         change = update(Job).where(Job.id == job_id, Job.status.in_(ended))

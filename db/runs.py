@@ -9,9 +9,9 @@ from typing import Any, Literal
 from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from db import audit
+from db import audit, measurements
 from db.datasets import InUse, delete_dataset
-from db.exports import refuse_while_exported
+from db.exports import refuse_while_read
 from db.jobs import active, uses_run
 from db.models import Dataset, Image, Job, JobStatus, LabelSet, Metric, Prediction, PredictionSet, Run, RunImage
 from db.names import NameTaken, checked_name
@@ -369,9 +369,10 @@ def delete_run(session: Session, run_id: str) -> list[tuple[str, str]]:
     run = session.get(Run, run_id)
     if run is not None:  # else another tab was faster
         audit.record(session, "deleted", "run", run_id, run.name)
+    measured = measurements.folders(session, prediction_sets=sets)
     session.execute(delete(PredictionSet).where(PredictionSet.id.in_(sets)))
     session.execute(delete(Run).where(Run.id == run_id))
-    return [("run", run_id), *(("prediction", id_) for id_ in sets)]
+    return [("run", run_id), *(("prediction", id_) for id_ in sets), *measured]
 
 
 def delete_prediction_set(session: Session, prediction_set_id: str) -> list[tuple[str, str]]:
@@ -382,7 +383,7 @@ def delete_prediction_set(session: Session, prediction_set_id: str) -> list[tupl
     Raises:
         InUse: a job is computing them.
     """
-    refuse_while_exported(session, "prediction_set", prediction_set_id)
+    refuse_while_read(session, "prediction_set", prediction_set_id)
     found = session.get(PredictionSet, prediction_set_id)
     if found is None:  # another tab was faster
         return []
@@ -391,8 +392,9 @@ def delete_prediction_set(session: Session, prediction_set_id: str) -> list[tupl
         raise InUse("The predictions are being computed. Stop that first, then try again.")
     dataset = session.get_one(Dataset, found.dataset_id)
     audit.record(session, "deleted", "predictions", prediction_set_id, title(session, prediction_set_id))
+    gone = [("prediction", prediction_set_id), *measurements.folders(session, prediction_sets=[prediction_set_id])]
     session.execute(delete(PredictionSet).where(PredictionSet.id == prediction_set_id))
     others = session.scalar(select(func.count()).where(PredictionSet.dataset_id == dataset.id))
     if dataset.purpose != "prediction" or others:
-        return [("prediction", prediction_set_id)]
-    return [("prediction", prediction_set_id), *delete_dataset(session, dataset.id)]
+        return gone
+    return [*gone, *delete_dataset(session, dataset.id)]

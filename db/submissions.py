@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from db import audit, corrections, datasets, exports, jobs, recipes, retraining, runs
 from db.actors import Role
-from db.models import Dataset, Job, JobKind, LabelSet, PredictionSet, Run
+from db.models import Dataset, Job, JobKind, LabelSet, Measurement, PredictionSet, Run
 from db.names import counted_name
 
 
@@ -293,7 +293,7 @@ def submit_export(session: Session, owner: str, owner_id: str, what: str, thresh
     """Add the job that prepares a download, or return the active one for the same file.
 
     Args:
-        owner: what is exported: "run", "prediction_set" or "label_set".
+        owner: what is exported: "run", "prediction_set", "label_set" or "measurement".
         what: one of `engine.exports.base.formats`.
         threshold: of the masks, where the format has masks in it.
 
@@ -310,6 +310,8 @@ def submit_export(session: Session, owner: str, owner_id: str, what: str, thresh
         raise NotReady("There are no masks yet. Let the prediction finish first.")
     if owner == "label_set" and not recipes.labelled_images(session, owner_id):
         raise NotReady("There are no masks yet. Let the labelling finish first.")
+    if owner == "measurement" and not session.get_one(Measurement, owner_id).stamp:
+        raise NotReady("The objects are not measured yet. Let that finish first.")
     latest = exports.latest(session, owner, owner_id).get(what)
     if latest is not None and not latest.status.ended and latest.payload["threshold"] == threshold:
         return latest

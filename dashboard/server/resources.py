@@ -31,6 +31,7 @@ _FOLDERS = {
     "labels": stored.label_folder,
     "run": stored.run_folder,
     "prediction": stored.prediction_folder,
+    "measurement": stored.measurement_folder,
 }
 PREVIEW_BYTES = 64_000_000
 RENDITION_BYTES = 16_000_000

@@ -48,6 +48,7 @@ def downloads(
     prediction_set_id: str | None = None,
     label_set_id: str | None = None,
     run_id: str | None = None,
+    measurement_id: str | None = None,
     masks: int | None = None,
     unsure: bool = False,
     label: str = "Download",
@@ -59,6 +60,7 @@ def downloads(
         prediction_set_id: the set whose masks are offered, or `label_set_id`.
         masks: the number of masks, if known; with 0 only the run is offered.
         run_id: the run whose model and report are offered.
+        measurement_id: the measurement whose objects are offered.
         unsure: whether there are maps of uncertainty.
         label: of the button.
     """
@@ -67,7 +69,7 @@ def downloads(
         of = _Masks("prediction_set", prediction_set_id, masks, unsure)
     elif masks != 0 and label_set_id:
         of = _Masks("label_set", label_set_id, masks, unsure)
-    st.fragment(_button)(of, run_id, threshold, label)
+    st.fragment(_button)(of, run_id, measurement_id, threshold, label)
 
 
 def download_masks(prediction_set_id: str, threshold: float) -> None:
@@ -83,8 +85,8 @@ def download_masks(prediction_set_id: str, threshold: float) -> None:
     )
 
 
-def _button(masks: _Masks | None, run_id: str | None, threshold: float, label: str) -> None:
-    owner_id = masks.owner_id if masks else run_id
+def _button(masks: _Masks | None, run_id: str | None, measurement_id: str | None, threshold: float, label: str) -> None:
+    owner_id = masks.owner_id if masks else run_id or measurement_id
     box = st.popover(
         label,
         icon=":material/download:",
@@ -96,6 +98,9 @@ def _button(masks: _Masks | None, run_id: str | None, threshold: float, label: s
     if not box.open or owner_id is None:
         return
     with box, st.container(width=WIDTH_PX):
+        if measurement_id:
+            _prepared("measurement", measurement_id, threshold)
+            return
         names = (["Masks", "Annotations"] if masks else []) + (["Run and model"] if run_id else [])
         tabs = dict(zip(names, st.tabs(names), strict=True))
         if masks:

@@ -156,7 +156,7 @@ def _held(files: LocalStore, run_ids: Iterable[str], opened: contextlib.ExitStac
 
 
 def named_keys(inventory: Inventory, files: LocalStore) -> Iterator[str]:
-    """Yield the key of every file that the rows name, images by their ids and runs by their folders, and the models."""
+    """Yield the key of every file that the rows name, images by their ids, runs and measurements by their folders."""
     jobs = {job.id for job in inventory.jobs()}
     folders: dict[str, None] = {}
     for images in image_folders(inventory):
@@ -164,6 +164,8 @@ def named_keys(inventory: Inventory, files: LocalStore) -> Iterator[str]:
         folders[stored.owner_folder(images.path)] = None
     for run in inventory.runs():
         yield from files.keys(stored.run_folder(run.id))
+    for measurement in inventory.measurements():
+        yield from files.keys(stored.measurement_folder(measurement.id))
     yield from files.keys(stored.MODELS)  # which no row names
     yield from (key for key in [stored.older_backbone_key()] if files.exists(key))
     for folder in folders:

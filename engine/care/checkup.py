@@ -21,6 +21,9 @@ Seen = Callable[[int], None]
 KEPT = "Nothing can make it again: restore it from a backup, or import the image again."
 DRAWN = "Nothing can make it again: restore it from a backup, or withdraw it and correct the image again."
 REGION = "Nothing can make it again: restore it from a backup, or find or draw the region again."
+PARQUET = b"PAR1"
+"""The last bytes of a whole Parquet file."""
+
 _PLURALS = {"image": "images", "thumbnail": "thumbnails", "truth": "truth masks", "label": "labels"}
 _PLURALS |= {"prediction": "predictions", "uncertainty": "uncertainty maps", "correction": "corrections"}
 _PLURALS |= {"region": "left-out regions"}
@@ -79,6 +82,11 @@ def check(
     checked["runs"] = len(runs)
     for run in runs:
         found += run_findings(run, files, quick)
+    measurements = inventory.measurements()
+    checked["measurements"] = len(measurements)
+    for measurement in measurements:
+        if measurement.dataset_id not in busy:
+            found += measurement_findings(measurement, files, quick)
     found += short_sets(inventory, busy)
     found += leftovers.elsewhere(inventory, files, now, busy)
     return Report(checked, quick, tuple(found), tuple(_notes(inventory, files, busy)))
@@ -156,6 +164,30 @@ def run_findings(run: Any, files: Store, quick: bool) -> Iterable[Finding]:
     items = tuple(folder for folder in masks if not any(files.listing(folder)))
     if items:
         yield Finding("missing_round", f"The masks of rounds of {name} are gone.", items, run.id, at_work)
+
+
+def measurement_findings(measurement: Any, files: Store, quick: bool) -> Iterable[Finding]:
+    """Yield what a measurement that has ended lacks: its tables and the number map of each image."""
+    if not measurement.stamp:
+        return
+    maps = files.keys(stored.number_maps_folder(measurement.id))
+    bad = [
+        key
+        for key in (stored.objects_key(measurement.id), stored.measured_images_key(measurement.id))
+        if not files.exists(key) or not files.read(key).endswith(PARQUET)
+    ]
+    bad += [] if quick else [key for key in maps if not decodes(files, key)]
+    if len(maps) < measurement.images:
+        bad.append(stored.number_maps_folder(measurement.id))
+    if bad:
+        yield Finding(
+            "damaged_measurement",
+            f"Files of a measurement of objects in dataset {measurement.name!r} are gone or damaged.",
+            tuple(bad),
+            measurement.id,
+            frozenset({measurement.dataset_id}),
+            "offer Retry for its job, which measures again.",
+        )
 
 
 def _is_whole(files: Store, key: str) -> bool:

@@ -18,6 +18,7 @@ KINDS = {
     "labels": (stored.LABELS,),
     "runs": (stored.RUNS,),
     "predictions": (stored.PREDICTIONS,),
+    "measurements": (stored.MEASUREMENTS,),
     "uploads": (stored.UPLOADS,),
     "logs": (LOGS, stored.JOBS),
     "set aside": (LOST_AND_FOUND,),

@@ -58,6 +58,7 @@ def elsewhere(inventory: Inventory, files: Store, now: datetime, busy: set[str])
         stored.LABELS: labels,
         stored.RUNS: runs,
         stored.PREDICTIONS: predictions,
+        stored.MEASUREMENTS: {found.id: found.dataset_id for found in inventory.measurements()},
     }
     jobs = inventory.jobs()
     job_ids = {job.id for job in jobs}
@@ -76,9 +77,9 @@ def elsewhere(inventory: Inventory, files: Store, now: datetime, busy: set[str])
             yield from half_written(half, folder, at_work)
             old = [key for key in files.keys(exports) if stored.job_of_export(key) not in job_ids]
             yield from orphaned(old, folder, at_work)
-            if place == stored.RUNS:
+            if place in (stored.RUNS, stored.MEASUREMENTS):
                 yield from half_written([key for key in files.unfinished(folder) if key not in half], folder, at_work)
-            else:
+            if place != stored.RUNS:
                 yield from orphaned(_strange_entries(files, folder, place), folder, at_work)
     yield from _uploads(files, jobs, now)
     if not busy:  # a measurement keeps a folder of its own while it runs

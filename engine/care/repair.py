@@ -28,6 +28,7 @@ Maskloom does not read {LOST_AND_FOUND}: delete it when you do not miss anything
 """
 
 LOST = "Its worker was gone when the installation was checked. Resume it: what was finished is kept."
+AGAIN_MEASURED = "Files of it were gone or damaged when the installation was checked. Retry measures again."
 AGAIN = "Masks of it were gone when the installation was checked. Retry computes those that are missing."
 
 
@@ -52,6 +53,7 @@ def repair(
         "half_written": lambda finding, rows: _delete(files, finding),
         "stale_upload": lambda finding, rows: _delete(files, finding),
         "short_labels": lambda finding, rows: _ask(rows, "labels", finding),
+        "damaged_measurement": lambda finding, rows: _measure_again(files, finding, rows, aside),
         "short_predictions": lambda finding, rows: _ask(rows, "predictions", finding),
     }
     for kind in ("label", "label_class", "prediction", "prediction_class", "uncertainty"):
@@ -97,6 +99,14 @@ def _remove(files: LocalStore, finding: Finding, rows: RepairTransaction, aside:
     _set_aside(files, [key(set_id, image_id) for image_id in ids for key in maps], aside)
     again = "Retry computes them again" if rows.offer_retry(kind, set_id, AGAIN) else "compute them again"
     return f"Removed {counted(count, noun)} whose files were gone or damaged; {again}."
+
+
+def _measure_again(files: LocalStore, finding: Finding, rows: RepairTransaction, aside: PurePosixPath) -> str:
+    """Move away what is damaged, and offer to measure again. Nothing is kept: parts were deleted when it ended."""
+    if not rows.offer_retry("objects", finding.owner_id, AGAIN_MEASURED):
+        return f"Left alone, because there is no job to retry: {finding.sentence}"
+    _set_aside(files, finding.items, aside)
+    return f"Retry is offered now. {finding.sentence}"
 
 
 def _ask(rows: RepairTransaction, kind: str, finding: Finding) -> str:

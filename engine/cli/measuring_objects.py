@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from sqlalchemy.orm import Session
 
-from db import corrections, datasets, predictions, recipes, runs
-from db.models import Dataset, Image, LabelSet, Run
+from db import runs
+from db.masks import mask_rows
+from db.models import LabelSet, Run
 from db.names import NotFound, by_id_or_name
 from engine.cli.commands import AsJson, Assignments, CommandFailed, Installation, app, print_result
 from engine.core.parameters import from_assignments, parse
-from engine.datasets.corrections import laid_over
-from engine.datasets.left_out import cleared_masks
-from engine.imaging import class_maps, codec
-from engine.imaging.left_out import LeftOut
 from engine.measuring.mask_folder import mask_folder
 from engine.measuring.measurements import Scale
 from engine.measuring.objects import ObjectParams
-from engine.measuring.table import MaskedPicture, MaskSource, parse_scale, write_table
-from engine.store import keys as stored
+from engine.measuring.stored_masks import stored_masks
+from engine.measuring.table import MaskSource, parse_scale, write_table
 from engine.store.base import Store
 
 
@@ -62,63 +56,18 @@ def _stored(
 ) -> tuple[list[MaskSource], list[str]]:
     """Return the masks of a run on its own dataset, or of a mask set, and the names of their classes."""
     try:
-        owner: Run | LabelSet = by_id_or_name(session, Run, name)
+        run: Run = by_id_or_name(session, Run, name)
     except NotFound:
         try:
-            owner = by_id_or_name(session, LabelSet, name)
+            rows = mask_rows(session, "label_set", by_id_or_name(session, LabelSet, name).id)
         except NotFound:
             raise CommandFailed(f"There is no run, mask set or folder {name!r}.") from None
-    dataset = session.get_one(Dataset, owner.dataset_id)
-    names: Sequence[str]
-    if isinstance(owner, Run):
-        found = runs.own_prediction_set(session, owner)
-        if found is None:
-            raise CommandFailed(f"The run {owner.name!r} has predicted no masks yet.")
-        masked, folder = runs.predicted_images(session, found.id), stored.prediction_folder(found.id)
-        key_of, likely_key_of = (
-            partial(stored.prediction_key, found.id),
-            partial(stored.prediction_classes_key, found.id),
-        )
-        names = predictions.class_names(session, found.id)[1:]
     else:
-        masked, folder = recipes.labelled_images(session, owner.id), stored.label_folder(owner.id)
-        files = laid_over(files, owner.id, corrections.current(session, dataset.id))
-        key_of = partial(stored.label_key, owner.id)
-        likely_key_of = partial(stored.label_classes_key, owner.id)
-        names = [str(entry["name"]) for entry in owner.classes[1:]]
-    files = cleared_masks(files, folder, LeftOut(files, stored.left_out_key(dataset.id, dataset.left_out_id)))
-    images = [image for image in datasets.images(session, dataset.id) if image.id in masked]
-    if not images:
+        found = runs.own_prediction_set(session, run)
+        if found is None:
+            raise CommandFailed(f"The run {run.name!r} has predicted no masks yet.")
+        rows = mask_rows(session, "prediction_set", found.id)
+    if not rows.images:
         raise CommandFailed(f"{name!r} has no masks.")
-    likely: Callable[[str], str] | None = likely_key_of if names else None
-    sources = [
-        MaskSource(
-            image.name,
-            partial(_picture, files, image.id, dataset.id, key_of, likely, threshold),
-            scale or _scale(image),
-        )
-        for image in images
-    ]
-    return sources, list(names) or [str(entry["name"]) for entry in dataset.classes if entry["index"] == 1]
-
-
-def _picture(
-    files: Store,
-    image_id: str,
-    dataset_id: str,
-    key_of: Callable[[str], str],
-    likely_key_of: Callable[[str], str] | None,
-    threshold: float,
-) -> MaskedPicture:
-    image = codec.decode_png(files.read(stored.image_key(dataset_id, image_id)))
-    levels = codec.resize_image(codec.decode_png(files.read(key_of(image_id))), image.shape[:2])
-    likely: np.ndarray | None = None
-    if likely_key_of:
-        likely = class_maps.resize_classes(codec.decode_png(files.read(likely_key_of(image_id))), image.shape[:2])
-    return MaskedPicture(class_maps.to_classes(levels, likely, threshold), levels, image)
-
-
-def _scale(image: Image) -> Scale | None:
-    if image.pixel_width_um is None or image.pixel_height_um is None:
-        return None
-    return Scale(image.pixel_width_um, image.pixel_height_um, image.pixel_size_source or "file")
+    masks = stored_masks(files, rows)
+    return masks.sources(threshold, scale), masks.class_names

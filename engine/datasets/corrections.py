@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,8 +99,16 @@ def laid_over(files: Store, label_set_id: str, drawn: Mapping[str, Correction]) 
 
     Everything else is read as it is, and writing is not changed.
     """
-    levels = {stored.label_key(label_set_id, image_id): row for image_id, row in drawn.items()}
-    classes = {stored.label_classes_key(label_set_id, image_id): row for image_id, row in drawn.items()}
+    key_of, classes_key_of = partial(stored.label_key, label_set_id), partial(stored.label_classes_key, label_set_id)
+    return laid_over_masks(files, key_of, classes_key_of, drawn)
+
+
+def laid_over_masks(
+    files: Store, key_of: Callable[[str], str], classes_key_of: Callable[[str], str], drawn: Mapping[str, Correction]
+) -> Store:
+    """Return what `laid_over` does for masks whose keys, by image id, are given."""
+    levels = {key_of(image_id): row for image_id, row in drawn.items()}
+    classes = {classes_key_of(image_id): row for image_id, row in drawn.items()}
 
     def corrected(key: str, data: bytes) -> bytes:
         for rows, over in ((levels, corrections.over_levels), (classes, corrections.over_classes)):

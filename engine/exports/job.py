@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from db import corrections, datasets, predictions, recipes, rounds, runs
-from db.models import Dataset, Job, JobKind, LabelSet, Run
-from engine.datasets.corrections import laid_over
-from engine.datasets.left_out import cleared_masks
+from db import datasets, rounds, runs
+from db.exports import owner_name
+from db.masks import mask_rows
+from db.models import Dataset, Job, JobKind, LabelSet, Measurement, Run
 from engine.exports import model_pack
 from engine.exports.annotated import Annotated, Progress
-from engine.exports.base import Format, MaskFormat, ModelFormat, RunFormat, find_format
+from engine.exports.base import Format, MaskFormat, ModelFormat, ObjectFormat, RunFormat, find_format
+from engine.exports.measured import measured_objects
 from engine.exports.model_card import model_card
 from engine.exports.model_example import example
 from engine.exports.object_counts import object_counts
 from engine.exports.run_facts import RunFacts
 from engine.exports.sources import RunRows, label_note, masked_images, prediction_note, run_facts, tile_rows
 from engine.imaging import codec
-from engine.imaging.left_out import LeftOut
+from engine.measuring.stored_masks import stored_masks
 from engine.network.framing import cut, scaled_shape, windows
 from engine.store import keys as stored
-from engine.store.base import Store
+from engine.store.base import MissingFile, Store
 from engine.store.disk import PART
 from engine.work.context import JobContext, JobFailed, JobStopped, JobType
 from engine.work.pace import Pace
 
-FOLDERS = {"run": stored.run_folder, "prediction_set": stored.prediction_folder, "label_set": stored.label_folder}
+FOLDERS = {
+    "run": stored.run_folder,
+    "prediction_set": stored.prediction_folder,
+    "label_set": stored.label_folder,
+    "measurement": stored.measurement_folder,
+}
 CHECKED_IMAGES = 4
 """On so many of the run's own images a converted model is compared with the Keras model."""
 
@@ -65,6 +69,8 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
 def _write(context: JobContext, payload: dict[str, Any], what: Format, target: Path) -> dict[str, Any]:
     if isinstance(what, MaskFormat):
         return _annotations(context, payload, what, target)
+    if isinstance(what, ObjectFormat):
+        return _objects(context, payload, what, target)
     rows = _run_rows(context, payload["run"])
     facts = run_facts(rows)
     if isinstance(what, RunFormat):
@@ -74,7 +80,7 @@ def _write(context: JobContext, payload: dict[str, Any], what: Format, target: P
         context.progress(1, 1, unit="reports", phase="writing_the_report")
         return {}
     if not isinstance(what, ModelFormat):
-        raise TypeError(f"The format {what.name!r} is none of the three kinds in engine.exports.base.")
+        raise TypeError(f"The format {what.name!r} is none of the four kinds in engine.exports.base.")
     prefix = f"{target.name.partition('.')[0]}{PART}"  # the job's id, as in the name of its file
     with TemporaryDirectory(prefix=prefix, dir=target.parent, ignore_cleanup_errors=True) as temporary:
         return _packed(context, rows, facts, what, Path(temporary), target)
@@ -100,43 +106,52 @@ def _counted(context: JobContext, total: int, phase: str) -> Progress:
 
 def _masked_images(context: JobContext, payload: dict[str, Any]) -> Annotated:
     """Return the images of a prediction set or a mask set that have masks, at the payload's threshold."""
-    threshold, splits, files = payload["threshold"], {}, context.artifacts
-    classes: Sequence[str] = ()
-    likely_key_of: Callable[[str], str] = str
+    threshold, splits = payload["threshold"], {}
     with context.reading() as session:
-        dataset = session.get_one(Dataset, payload["dataset"])
-        images = datasets.images(session, dataset.id)
-        if payload["owner"] == "prediction_set":
-            set_id, run = payload["prediction_set"], session.get_one(Run, payload["run"])
-            masked, note = runs.predicted_images(session, set_id), prediction_note(run, threshold)
-            key_of, likely_key_of = (
-                partial(stored.prediction_key, set_id),
-                partial(stored.prediction_classes_key, set_id),
-            )
-            classes = predictions.class_names(session, set_id)[1:]
-            if run.dataset_id == dataset.id:
+        rows = mask_rows(session, payload["owner"], payload[payload["owner"]])
+        if rows.owner == "prediction_set":
+            run = session.get_one(Run, payload["run"])
+            note = prediction_note(run, threshold)
+            if run.dataset_id == rows.dataset.id:
                 splits = {row.image_id: row.split for row in runs.split(session, run.id)}
         else:
-            label_set = session.get_one(LabelSet, payload["label_set"])
-            masked, note = recipes.labelled_images(session, label_set.id), label_note(label_set, threshold)
-            files = laid_over(files, label_set.id, corrections.current(session, dataset.id))
-            key_of = partial(stored.label_key, label_set.id)
-            likely_key_of = partial(stored.label_classes_key, label_set.id)
-            classes = [str(entry["name"]) for entry in label_set.classes[1:]]
-        left_out = LeftOut(files, stored.left_out_key(dataset.id, dataset.left_out_id))
-    files = cleared_masks(files, FOLDERS[payload["owner"]](payload[payload["owner"]]), left_out)
+            note = label_note(session.get_one(LabelSet, rows.owner_id), threshold)
+    masks = stored_masks(context.artifacts, rows)
     return masked_images(
-        files,
-        dataset,
-        images,
-        masked,
-        key_of,
+        masks.files if rows.owner == "label_set" else masks.uncorrected,  # a prediction is exported as predicted
+        rows.dataset,
+        rows.images,
+        {image.id for image in rows.images},
+        masks.key_of,
         threshold,
         splits=splits,
         note=note,
-        classes=classes,
-        likely_key_of=likely_key_of,
+        classes=rows.classes,
+        likely_key_of=masks.likely_key_of,
     )
+
+
+def _objects(context: JobContext, payload: dict[str, Any], what: ObjectFormat, target: Path) -> dict[str, Any]:
+    """Write the objects of a measurement, as its job stored them."""
+    files, id_ = context.artifacts, payload["measurement"]
+    with context.reading() as session:
+        measurement = session.get_one(Measurement, id_)
+        name = owner_name(session, "measurement", id_)
+    pace = Pace()
+    try:
+        with files.local(stored.objects_key(id_)) as objects, files.local(stored.measured_images_key(id_)) as images:
+            found = measured_objects(files, measurement, name, objects, images)
+            total = len(found.images)
+            context.progress(0, total, phase="writing_objects")
+
+            def progress(done: int) -> None:
+                context.progress(done, total, phase="writing_objects", rate=pace.rate(done))
+                _end_if_asked(context)
+
+            what.write(found, target, progress)
+    except (MissingFile, codec.UnreadableImage) as error:
+        raise JobFailed(str(error)) from None
+    return {"images": total, "objects": measurement.objects}
 
 
 def _run_rows(context: JobContext, run_id: str) -> RunRows:

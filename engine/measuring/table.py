@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import multiprocessing
 import os
 import re
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,7 @@ from engine.core.processes import prepare_process
 from engine.imaging import codec
 from engine.imaging.pixels import UM
 from engine.measuring.csv_file import write_csv
+from engine.measuring.intervals import spread
 from engine.measuring.measurements import Scale, measure
 from engine.measuring.objects import ObjectParams, Objects, find_objects, given_objects
 
@@ -39,31 +42,54 @@ class MaskedPicture:
 
     `class_map` is uint8 (H, W), or, with `numbered`, the number of the object of each pixel, integers (H, W).
     `probability` is uint8 (H, W), `image` uint8 (H, W, 3); each is None where there is none.
+
+    For the interval of the count, `as_made` is the probability with the most likely classes before corrections, and
+    `known` the objects as they are known to be: `finished` if a person drew them all over the mask, `calibrates` if the
+    mask was made without knowing them.
     """
 
     class_map: np.ndarray
     probability: np.ndarray | None = None
     image: np.ndarray | None = None
     numbered: bool = False
+    as_made: tuple[np.ndarray, np.ndarray | None] | None = None
+    known: MaskedPicture | None = None
+    calibrates: bool = False
+    finished: bool = False
 
 
 @dataclass(frozen=True)
 class MaskSource:
-    """An image by name, and how to read its mask."""
+    """An image by name, and how to read its mask. `image_id` is empty for one that is not stored."""
 
     name: str
     read: Callable[[], MaskedPicture]
     scale: Scale | None = None
+    image_id: str = ""
+
+
+@dataclass(frozen=True)
+class MeasuredImage:
+    """The objects of one image: a table with one row each, facts about the image, and the number map as PNG.
+
+    Columns and facts as in docs/how-to/measure-objects.md; the map is empty unless it was asked for.
+    """
+
+    source: MaskSource
+    objects: pd.DataFrame
+    facts: dict[str, Any]
+    number_map: bytes = b""
 
 
 @dataclass(frozen=True)
 class _Task:
     name: str
+    image_id: str
     picture: MaskedPicture
     scale: Scale | None
     params: ObjectParams
     class_names: tuple[str, ...]
-    label_map: Path | None
+    number_map: bool
 
 
 def write_table(
@@ -94,22 +120,16 @@ def write_table(
                 folder.mkdir(parents=True, exist_ok=True)
                 if not os.access(folder, os.W_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    tasks = (
-        _Task(
-            source.name,
-            source.read(),
-            source.scale,
-            params,
-            tuple(class_names),
-            label_maps / f"{stem}.png" if label_maps else None,
-        )
-        for source, stem in zip(sources, stems, strict=True)
-    )
     rows = []
-    for done, found in enumerate(_measured(tasks, len(sources)), start=1):
-        rows.append(found)
+    for done, (stem, found) in enumerate(
+        zip(stems, measured(sources, params, class_names, bool(label_maps)), strict=True), start=1
+    ):
+        rows.append(found.objects)
+        if label_maps:
+            with _writing_to(label_maps / f"{stem}.png"):
+                (label_maps / f"{stem}.png").write_bytes(found.number_map)
         progress(done)
-    table = pd.concat([found for found in rows if len(found)] or rows[:1], ignore_index=True)
+    table = joined(rows)
     with _writing_to(out):
         if out.suffix.lower() == ".csv":
             write_csv([table], out)
@@ -146,7 +166,31 @@ def parse_scale(text: str) -> Scale:
     return Scale(width * unit, height * unit, "user")
 
 
-def _measured(tasks: Iterator[_Task], count: int) -> Iterator[pd.DataFrame]:
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return tables below each other; where none has a row, the columns of the first."""
+    return pd.concat([found for found in tables if len(found)] or tables[:1], ignore_index=True)
+
+
+def measured(
+    sources: Sequence[MaskSource], params: ObjectParams, class_names: Sequence[str], number_maps: bool
+) -> Iterator[MeasuredImage]:
+    """Yield the objects of each image in the order of `sources`, measured on all cores.
+
+    Raises:
+        CannotMeasure: a mask has more objects than a number map has numbers, and those are asked for.
+    """
+    tasks = (
+        _Task(source.name, source.image_id, source.read(), source.scale, params, tuple(class_names), number_maps)
+        for source in sources
+    )
+    for source, (objects, facts, number_map) in zip(sources, _on_all_cores(tasks, len(sources)), strict=True):
+        yield MeasuredImage(source, objects, facts, number_map)
+
+
+_Measured = tuple[pd.DataFrame, dict[str, Any], bytes]
+
+
+def _on_all_cores(tasks: Iterator[_Task], count: int) -> Iterator[_Measured]:
     cores = min(os.cpu_count() or 1, count)
     if cores <= 1:
         yield from map(_measure, tasks)
@@ -160,28 +204,80 @@ def _measured(tasks: Iterator[_Task], count: int) -> Iterator[pd.DataFrame]:
             waiting.extend(pool.submit(_measure, task) for task in islice(tasks, 1))
 
 
-def _measure(task: _Task) -> pd.DataFrame:
+def objects_of(picture: MaskedPicture, params: ObjectParams) -> Objects:
+    """Return the objects of a mask, which may hold their numbers already."""
+    return (given_objects if picture.numbered else find_objects)(picture.class_map, params)
+
+
+def _measure(task: _Task) -> _Measured:
     picture = task.picture
-    find = given_objects if picture.numbered else find_objects
-    objects = find(picture.class_map, task.params)
-    if task.label_map:
-        _write_label_map(objects, task)
+    objects = objects_of(picture, task.params)
+    number_map = _number_map(objects, task.name) if task.number_map else b""
     table = pd.DataFrame(measure(objects, picture.image, picture.probability, task.scale))
     table.insert(0, "image", task.name)
+    if task.image_id:
+        table.insert(1, "image_id", task.image_id)
     names = dict(enumerate(task.class_names, start=1))
-    table.insert(3, "class_name", [names.get(int(index), "foreground") for index in objects.classes])
+    of_object = [names.get(int(index), "foreground") for index in objects.classes]
+    table.insert(table.columns.get_loc("class") + 1, "class_name", of_object)
     if task.scale:
         table["pixel_size_source"] = task.scale.source
-    return table
+    facts = image_facts(task.name, task.image_id, objects, task.scale, task.class_names)
+    return table, facts | _interval_facts(picture, task.params), number_map
 
 
-def _write_label_map(objects: Objects, task: _Task) -> None:
+def _interval_facts(picture: MaskedPicture, params: ObjectParams) -> dict[str, Any]:
+    """Return what `intervals.with_intervals` needs of an image; nothing where the mask is no probability."""
+    if picture.as_made is None:
+        return {}
+    found = spread(*picture.as_made, params)
+    facts = {"calibrates": picture.calibrates, "finished": picture.finished}
+    known = objects_of(picture.known, params) if picture.known is not None else None
+    return facts | {
+        "count_low": found.count.low,
+        "count_high": found.count.high,
+        "covered_share_low": found.covered.low,
+        "covered_share_high": found.covered.high,
+        "known_count": known.count if known else math.nan,
+        "known_covered_share": float((known.labels > 0).mean()) if known else math.nan,
+    }
+
+
+def image_facts(
+    name: str, image_id: str, objects: Objects, scale: Scale | None, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Return what is known of an image's objects together, as in docs/how-to/measure-objects.md.
+
+    A density is the count for each megapixel, and for each mm² where the size of a pixel is known. Counts and shares of
+    each class are there where there are several.
+    """
+    height, width = objects.labels.shape
+    pixels = height * width
+    areas = np.bincount(objects.labels.ravel(), minlength=len(objects.classes) + 1)[1:]
+    facts: dict[str, Any] = {"image": name, "image_id": image_id, "width_px": width, "height_px": height}
+    facts |= {
+        "count": objects.count,
+        "covered_share": areas.sum() / pixels,
+        "mean_area_px": float(areas.mean()) if len(areas) else math.nan,
+        "density_per_mpx": objects.count / pixels * 1e6,
+    }
+    if scale:
+        mm2 = pixels * scale.width_um * scale.height_um / 1e6
+        facts |= {"image_mm2": mm2, "density_per_mm2": objects.count / mm2, "pixel_size_source": scale.source}
+        facts |= {"pixel_width_um": scale.width_um, "pixel_height_um": scale.height_um}
+    if len(class_names) > 1:
+        for index, of_class in enumerate(class_names, start=1):
+            mine = objects.classes == index
+            facts[f"count_{of_class}"] = float(objects.weights[mine].sum())
+            facts[f"covered_share_{of_class}"] = areas[mine].sum() / pixels
+    return facts
+
+
+def _number_map(objects: Objects, name: str) -> bytes:
     count = len(objects.classes)
     if count > MOST_IN_LABEL_MAP:
         raise CannotMeasure(
-            f"{task.name} has {count:,} objects, and a 16-bit label map has room for {MOST_IN_LABEL_MAP:,}. "
+            f"{name} has {count:,} objects, and a 16-bit label map has room for {MOST_IN_LABEL_MAP:,}. "
             "Raise the smallest object's area."
         )
-    if task.label_map:
-        with _writing_to(task.label_map):
-            task.label_map.write_bytes(codec.encode_label_map(objects.labels))
+    return codec.encode_label_map(objects.labels)

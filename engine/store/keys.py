@@ -7,9 +7,11 @@ become part of a key.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 DATASETS, LABELS, RUNS, PREDICTIONS, UPLOADS, JOBS = "datasets", "labels", "runs", "predictions", "uploads", "jobs"
-OWNERS = (DATASETS, LABELS, RUNS, PREDICTIONS)
+MEASUREMENTS = "measurements"
+OWNERS = (DATASETS, LABELS, RUNS, PREDICTIONS, MEASUREMENTS)
 """Folders that hold one folder for each row of a kind."""
 
 EXPORTS = "exports"
@@ -17,6 +19,7 @@ SUBFOLDERS = {
     DATASETS: ("images", "thumbs", "truth", "corrections", "left_out", "features"),
     LABELS: ("classes",),
     PREDICTIONS: ("uncertainty", "classes"),
+    MEASUREMENTS: ("maps", "parts"),
 }
 """Folders inside the folder of a row, of images or, `features`, of a cache; each may have `EXPORTS` as well."""
 
@@ -29,6 +32,8 @@ MODELS = "models"
 
 WORKERS_LOG = "workers.log"
 """Written by workers between jobs, beside the logs of the jobs."""
+
+Part = Literal["objects", "images"]
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]{0,120}")
@@ -239,8 +244,46 @@ def prediction_classes_key(prediction_set_id: str, image_id: str) -> str:
     return f"{prediction_folder(prediction_set_id)}/classes/{checked_id(image_id)}.png"
 
 
+def measurement_folder(measurement_id: str) -> str:
+    return f"{MEASUREMENTS}/{checked_id(measurement_id)}"
+
+
+def objects_key(measurement_id: str) -> str:
+    """The objects of a measurement, Parquet: one row an object, columns as in docs/how-to/measure-objects.md."""
+    return f"{measurement_folder(measurement_id)}/objects.parquet"
+
+
+def measured_images_key(measurement_id: str) -> str:
+    """The images of a measurement, Parquet: one row an image, columns as in docs/how-to/measure-objects.md."""
+    return f"{measurement_folder(measurement_id)}/images.parquet"
+
+
+def number_maps_folder(measurement_id: str) -> str:
+    return f"{measurement_folder(measurement_id)}/maps"
+
+
+def number_map_key(measurement_id: str, image_id: str) -> str:
+    """The number of the object of each pixel of a measured image, 0 for none: 16-bit PNG."""
+    return f"{number_maps_folder(measurement_id)}/{checked_id(image_id)}.png"
+
+
+def parts_folder(measurement_id: str) -> str:
+    """What the job of a measurement has measured so far; deleted when it ends."""
+    return f"{measurement_folder(measurement_id)}/parts"
+
+
+def parts_stamp_key(measurement_id: str) -> str:
+    """What the masks were when the parts were measured: text (`db.measuring.stamp_of`)."""
+    return f"{parts_folder(measurement_id)}/stamp.txt"
+
+
+def part_key(measurement_id: str, number: int, what: Part) -> str:
+    """The objects or the images of one part (counted from 0), Parquet. That of the images is written last."""
+    return f"{parts_folder(measurement_id)}/{int(number):06d}_{what}.parquet"
+
+
 def owner_folder(key: str) -> str:
-    """Return the folder of the row that a file belongs to: a dataset's, mask set's, run's or prediction set's."""
+    """Return the folder of the row that a file belongs to: of a dataset, a set of masks, a run or a measurement."""
     return "/".join(key.split("/")[:2])
 
 

@@ -26,6 +26,7 @@ _WORK: dict[str, str] = {
     JobKind.TRAIN: "Training",
     JobKind.PREDICT: "Predicting",
     JobKind.EXPORT: "Preparing a download",
+    JobKind.OBJECTS: "Measuring objects",
 }
 
 
@@ -145,6 +146,8 @@ def _target(session: Session, job: Job) -> tuple[str, str, dict[str, str]]:
     run, dataset, owner = (str(job.payload.get(key, "")) for key in ("run", "dataset", "owner"))
     if job.kind == JobKind.TRAIN or owner == "run":
         return _name(session, Run, run), "views/runs/page.py", {"run": run}
+    if job.kind == JobKind.OBJECTS or owner == "measurement":
+        return _name(session, Dataset, dataset), "views/measure/page.py", {"measurement": job.payload["measurement"]}
     if owner == "prediction_set":
         return _name(session, Run, run), "views/predict/page.py", {"set": job.payload["prediction_set"]}
     if job.kind == JobKind.PREDICT:

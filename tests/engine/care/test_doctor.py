@@ -28,6 +28,7 @@ from engine.work.worker import work
 from tests.support.calling import call
 from tests.support.drawn_class_run import add_class_dataset, add_class_run, set_of
 from tests.support.installation import add_discs, disc
+from tests.support.object_measurements import add_spots, measure
 from tests.support.predicted import add_label_set, add_run
 from tests.support.training_job import submit_train
 
@@ -352,3 +353,33 @@ def test_no_database_is_made_by_looking_for_one(installation, tmp_path):
     ended = call(elsewhere, "doctor")
     assert ended.returncode == 1 and "There is no database" in ended.stderr
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_measurement_whose_files_are_gone_or_damaged_is_measured_again_on_retry(installation):
+    found = measure(installation, "truth", add_spots(installation).id)
+    assert examine(installation).clean
+    assert examine(installation).checked["measurements"] == 1
+    installation.files.delete(stored.objects_key(found.id))
+    kept, damaged = sorted(installation.files.keys(stored.number_maps_folder(found.id)))[:2]
+    installation.files.write(damaged, b"no picture")
+    report = examine(installation)
+    assert kinds(report) == ["damaged_measurement"]
+    assert report.findings[0].items == (stored.objects_key(found.id), damaged)
+    assert repaired(installation, report)[0].startswith("Retry is offered now.")
+    with installation.database.writing() as session:
+        jobs.requeue(session, found.job_id)
+    work(installation.database, installation.settings)
+    assert examine(installation).clean
+    assert installation.job(found.job_id).result == {"images": 3, "objects": 5}
+    assert installation.files.exists(kept)
+
+
+def test_measurements_are_backed_up_and_those_without_a_row_set_aside(installation):
+    found = measure(installation, "truth", add_spots(installation).id)
+    keys = set(named_keys(Inventory(installation.database), installation.files))
+    assert set(installation.files.keys(stored.measurement_folder(found.id))) <= keys
+    assert len(installation.files.keys(stored.measurement_folder(found.id))) == 5
+    stray = stored.objects_key("f" * 32)
+    installation.files.write(stray, b"PAR1")
+    report = examine(installation)
+    assert [finding.items for finding in report.findings] == [(stored.measurement_folder("f" * 32),)]

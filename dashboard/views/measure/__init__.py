@@ -1,0 +1,3 @@
+from dashboard.pages import Page
+
+PAGE = Page("Measure", ":material/straighten:", order=9)
