@@ -26,7 +26,6 @@ from tests.support.object_measurements import SPOTS, add_spots, measure, submit
 from tests.support.predicted import add_label_set, add_run
 from tests.support.training_job import Context
 
-
 pytestmark = pytest.mark.usefixtures("one_core")
 
 
