@@ -89,4 +89,5 @@ def delete_measurement(session: Session, measurement_id: str) -> list[tuple[str,
         session, "deleted", "measurement", found.id, exports.owner_name(session, "measurement", measurement_id)
     )
     session.delete(found)
+    session.flush()
     return [("measurement", measurement_id)]

@@ -19,7 +19,11 @@ class ObjectParams(Params):
     """What counts as one object."""
 
     threshold: float = number(0.5, 0, 1, "Probability from which a pixel is foreground.", title="Mask threshold")
-    split: bool = Field(False, description="Separate objects that touch where the neck between them is narrow.")
+    split: bool = Field(
+        False,
+        title="Split touching objects",
+        description="Separate objects that touch where the neck between them is narrow.",
+    )
     neck: float = number(
         0.9,
         0.3,

@@ -13,6 +13,7 @@ from db.models import PredictionSet
 from tests.browser.conftest import PATIENCE_MS
 from tests.support.accessibility import axe_findings
 from tests.support.installation import Installation, add_discs
+from tests.support.object_measurements import measure
 from tests.support.predicted import add_label_set, add_run
 from tests.support.running_app import RunningApp
 
@@ -65,6 +66,7 @@ def fill(installation: Installation) -> dict[str, str]:
         "run": run.id,
         "other": other.id,
         "set": prediction_set,
+        "measurement": measure(installation, "prediction_set", prediction_set).id,
     }
 
 
@@ -128,6 +130,10 @@ VIEWS: dict[str, tuple[str, Callable[[Page], None]]] = {
     "Compare": ("/compare?runs={run},{other}", as_it_opens),
     "Predict": ("/predict", as_it_opens),
     "Predictions": ("/predict?set={set}", as_it_opens),
+    "Measure": ("/measure?run={run}", as_it_opens),
+    "Measurement": ("/measure?measurement={measurement}", as_it_opens),
+    "Measured images": ("/measure?measurement={measurement}", tab("Images")),
+    "Plots of objects": ("/measure?measurement={measurement}", tab("Plots")),
 }
 
 

@@ -16,6 +16,7 @@ from dashboard.ui import charts, status
 from dashboard.ui.audit_line import audit_line
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.measure_button import measure_button
 from dashboard.ui.paging import page_range
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, chosen_classes, image_detail, open_image
@@ -50,8 +51,7 @@ MODES: dict[str, Mode] = {
 # Modes that draw the reference, and the classes; others do not load them.
 DRAWS_REFERENCE: tuple[Mode, ...] = ("errors", "outline", "side by side")
 COLOURS_CLASSES: tuple[Mode, ...] = ("fill", "outline", "side by side")
-LARGE_TILE_PX = 256
-POLL_S = 2.0
+LARGE_TILE_PX, POLL_S = 256, 2.0
 
 
 def main() -> None:
@@ -92,6 +92,7 @@ def main() -> None:
             masks=source.predicted,
             unsure=table.has_uncertainty,
         )
+        measure_button(run=source.run_id)
         queue_button(source)
     arrangement = arrange(table, choice)
     with spread:
@@ -122,9 +123,8 @@ def _choose_run() -> str:
         status.empty_state(
             "All runs are archived",
             "Restore one: on the Runs page, the filter *Archived runs* shows them.",
-            button="Go to the runs",
-            page="views/runs/page.py",
-        )
+            button="Go to the runs", page="views/runs/page.py",
+        )  # fmt: skip
         st.stop()
     if not choices:
         status.empty_state(

@@ -16,6 +16,7 @@ from dashboard.server import resources
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
 from dashboard.ui.job_panel import job_panel
+from dashboard.ui.measure_button import measure_button
 from dashboard.ui.status import badge_text
 from dashboard.views.labels import label_set_facts as facts
 from dashboard.views.labels.facts import Workplace
@@ -123,6 +124,7 @@ def _buttons(
         )
     if card.can_train:
         downloads(label_set_id=card.id, masks=card.masks, threshold=threshold)
+        measure_button(labels=card.id)
     if rights.button("", icon=":material/edit:", key=f"rename-{card.id}", help="Rename this mask set."):
         _rename(card)
     if rights.button("", icon=":material/delete:", key=f"delete-{card.id}", help="Delete this mask set."):

@@ -45,7 +45,8 @@ def measurement(view: MeasurementView) -> None:
     tables = _tables(view)
     with actions:
         if tables is not None:
-            downloads(measurement_id=view.id)
+            with st.container(width="content"):
+                downloads(measurement_id=view.id)
         again = {"dataset": view.dataset_id, "masks": f"{view.owner}-{view.owner_id}"}
         if st.button("Measure again", icon=":material/replay:", key="again", help="Choose other settings."):
             st.switch_page(PAGE, query_params=again)

@@ -71,7 +71,7 @@ def _scatter(view: MeasurementView, tables: Measured, keep: np.ndarray) -> None:
     names = (
         tables.objects["image"].iloc[shown].astype(str) + ", object " + tables.objects["object"].iloc[shown].astype(str)
     )
-    figure.add_scattergl(
+    figure.add_scatter(
         x=_values(tables, x)[shown], y=_values(tables, y)[shown], mode="markers", text=[escape(n) for n in names],
         marker={"size": 5, "color": palette.BLUE, "opacity": 0.6},
         hovertemplate="%{text}<br>%{x:.4g}, %{y:.4g}<extra></extra>",

@@ -95,12 +95,11 @@ def _choose_masks() -> Masks | None:
 
 def _settings(masks: Masks) -> _Settings | None:
     """Draw the controls; None while they are not valid."""
+    first = [st.container() for _ in FIRST]
     more = st.expander("More", icon=":material/tune:", key="measure-more")
-    fields = [name for name in ObjectParams.model_fields if name not in FIRST]
+    places = dict.fromkeys(ObjectParams.model_fields, more) | dict(zip(FIRST, first, strict=True))
     hidden = ("threshold",) if masks.owner == "truth" else ()
-    form = params_form(
-        ObjectParams, key="measure-objects", places=dict.fromkeys(fields, more), leave_out=hidden, show_error=False
-    )
+    form = params_form(ObjectParams, key="measure-objects", places=places, leave_out=hidden, show_error=False)
     with more:
         typed = st.text_input(
             "Pixel size",

@@ -11,6 +11,7 @@ from dashboard.server.score_tables import score_table
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import download_masks, downloads
 from dashboard.ui.file_report import file_report
+from dashboard.ui.measure_button import measure_button
 from dashboard.views.predict import facts
 from dashboard.views.predict.facts import SetView
 from dashboard.views.predict.mask_facts import PER_PAGE
@@ -71,6 +72,8 @@ def prediction_set(view: SetView) -> None:
             unsure=table is not None and table.has_uncertainty,
             label="Other downloads",
         )
+        if view.predicted:
+            measure_button(set=view.id)
         if st.button("Open the run", icon=":material/monitoring:", key="to-run"):
             st.switch_page("views/runs/page.py", query_params={"run": view.run_id})
         if not view.own and rights.button("Delete", icon=":material/delete:", key="delete"):

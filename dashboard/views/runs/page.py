@@ -14,6 +14,7 @@ from dashboard.ui.bug_report import bug_report
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
 from dashboard.ui.job_panel import retry_job, stop_job
+from dashboard.ui.measure_button import measure_button
 from dashboard.ui.status import badge_text, empty_state
 from dashboard.views.runs import classes, results, retraining
 from dashboard.views.runs.facts import LiveStatus, RunHead, live_status, own_prediction_set_id, run_head
@@ -136,6 +137,8 @@ def links(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> N
         retraining.retrain_button(head, status)
         if status.has_model:
             downloads(run_id=head.id, prediction_set_id=prediction_set_id)
+        if prediction_set_id:
+            measure_button(run=head.id)
         blocked = None if status.can_delete else "Stop it first."
         if rights.button(
             "Delete", icon=":material/delete:", disabled=not status.can_delete, help=blocked, key="run-delete"
