@@ -13,7 +13,7 @@ from engine.labelling.methods.auto import WEAK
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe that was tried, with its estimated score; `recipe` is None if this version does not have it."""
+    """A recipe that was tried, with its search score; `recipe` is None if this version does not have it."""
 
     title: str
     quality: float | None
@@ -65,7 +65,7 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
         )
     if not state.get("clear", True):
         return (
-            f"No method finds a clear object in the {count(images, 'image')} tried, so {title} is only a start. "
+            f"No method finds what stands out in the {count(images, 'image')} tried, so {title} is only a start. "
             "Mark what you mean with strokes, or choose a method yourself."
         )
     if (ranking[0].get("quality") or 0) < WEAK:

@@ -56,7 +56,7 @@ def label_sentences(result: dict[str, Any]) -> str:
     if result["quality"] is not None:
         lines.append(
             f"Estimated quality (no truth): {result['quality']:.2f} on average; "
-            f"{result['unclear']} without a clear foreground."
+            f"doubtful masks: {result['unclear']}."
         )
     if result["dice"] is not None:
         of = "Foreground against" if "classes" in result else "Against"

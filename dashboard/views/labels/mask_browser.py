@@ -11,6 +11,7 @@ from dashboard.access import rights
 from dashboard.facts import urls
 from dashboard.facts.correction_queue import words as words_of_place
 from dashboard.facts.corrections import drawn_classes
+from dashboard.facts.mask_doubts import doubtful_mask
 from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
 from dashboard.ui.audit_line import audit_line
@@ -34,7 +35,7 @@ from db.correction_queue import Masks
 
 OPENED, QUEUE = "mask-opened", "mask-queue"
 ERRORS_HELP = "Shows beside the mask what it misses and what it adds, against truth."
-RULES = ("The worst", "Below a plausibility", "No clear object")
+RULES = ("The worst", "Below a plausibility", "Doubtful")
 
 
 @st.fragment
@@ -46,7 +47,7 @@ def browse_masks(place: Workplace, card: LabelSetCard, settings: Settings) -> No
     page = _choose_page(card, bar)
     with bar:
         if card.quality is not None and rights.may(Role.EDITOR):
-            with st.popover("Exclude bad masks", icon=":material/remove_selection:"):
+            with st.popover("Drop bad masks", icon=":material/remove_selection:"):
                 _drop_panel(card)
                 drops = st.toggle("A click on a mask drops or keeps it", key="masks-click", persist_state="session")
         if card.quality is not None and card.dice is not None:
@@ -90,19 +91,19 @@ def browse_masks(place: Workplace, card: LabelSetCard, settings: Settings) -> No
 
 def _drop_panel(card: LabelSetCard) -> None:
     st.markdown(
-        f"{card.images - card.dropped:,} of {count(card.images, 'image')} are "
-        "kept. Dropped images are not trained on; their masks stay here."
+        f"{card.images - card.dropped:,} of {count(card.images, 'mask')} are "
+        "kept. Dropped masks are not trained on, but stay here."
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         rule = _choose_rule()
         with resources.database().reading() as session:
             drop = facts.would_drop(session, card.id, rule)
-        label = f"Drop {count(len(drop.image_ids), 'image')}"
+        label = f"Drop {count(len(drop.image_ids), 'mask')}"
         icon = ":material/remove_selection:"
         if st.button(label, icon=icon, key="drop-go", disabled=not drop.image_ids):
             st.session_state["drop-last"] = card.id, drop.image_ids
             _set_dropped(card, drop.image_ids, True)
-    st.caption(f"That leaves {count(drop.stay, 'image')} to train on.")
+    st.caption(f"That leaves {count(drop.stay, 'mask')} to train on.")
     if not card.dropped:
         return
     label_set_id, last = st.session_state.get("drop-last", ("", ()))
@@ -121,7 +122,7 @@ def _choose_rule() -> DropRule:
     if rule == "The worst":
         percent = st.slider(
             "Least plausible", 1, 50, 10, format="%d %%", key="drop-percent", width=200,
-            help="Share of the kept images, those of the lowest plausibility first.",
+            help="Share of the kept masks, those of the lowest plausibility first.",
         )  # fmt: skip
         return DropRule("share", percent / 100)
     if rule == "Below a plausibility":
@@ -173,7 +174,7 @@ def _tile(place: Workplace, card: LabelSetCard, mask: Mask, mode: Mode) -> Tile:
         mask=urls.label(card.id, mask.image_id, 192),
         reference=reference,
         subtitle=" · ".join(scores),
-        badge="dropped" if mask.dropped else "no clear object" if mask.unclear else "",
+        badge="dropped" if mask.dropped else doubtful_mask(mask.area) if mask.unclear else "",
         left_out=mask.dropped,
         tone="bad" if mask.dropped else "neutral",
         classes=urls.label_classes(card.id, mask.image_id, 192) if by_class else None,
@@ -201,7 +202,7 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
     if mask.quality is not None:
         words.append(f"mask plausibility {mask.quality:.3f}")
     if mask.unclear:
-        words.append("no clear object")
+        words.append(doubtful_mask(mask.area))
     queued = place_of(place.dataset_id, Masks(card.id), mask.image_id) if QUEUE in st.session_state else None
     if queued is not None:
         before, after = queued.before, queued.after
@@ -219,7 +220,7 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
         correct = correct_switch("mask-correct", in_url=False)
         beside = len(panes) > 1 and st.toggle("Errors", key="mask-errors", persist_state="session", help=ERRORS_HELP)
         title, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
-        if rights.button(title, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
+        if rights.button(title, icon=icon, key="mask-drop", help="Dropped masks are not trained on."):
             _set_dropped(card, [mask.image_id], not mask.dropped)
         st.caption(" · ".join(words), width="content")
     if names and not correct:

@@ -262,7 +262,7 @@ def _round(view: RoundView) -> None:
             st.markdown(wording.escaped(view.reason))
         parts = [f"Epochs {view.first_epoch} to {view.last_epoch}", wording.count(view.images, "image")]
         if view.left_out:
-            parts.append(f"{view.left_out:,} left out")
+            parts.append(f"{view.left_out:,} dropped")
         st.caption(" · ".join(parts))
 
 

@@ -84,13 +84,13 @@ def test_the_sentence_names_what_speaks_for_the_choice_and_the_next_method() -> 
     assert "its outlines follow edges of the image" in sentence
     assert "keep away from the image border" not in sentence
     assert f"{ranking[1]['title']} comes next with {ranking[1]['quality']:.2f}" in sentence
-    assert "without a clear foreground: 1 of 4" in sentence
+    assert "doubtful masks: 1 of 4" in sentence
 
 
 def test_where_nothing_stands_out_it_says_so() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     state = chosen_for([noise, np.zeros((40, 50, 3), np.uint8)])
-    assert state["sentence"].startswith("No method finds a clear foreground in the 2 images")
+    assert state["sentence"].startswith("Every mask is doubtful in the 2 images")
     assert state["ranking"][0]["quality"] == 0
     assert state["clear"] == 0
 
