@@ -356,7 +356,7 @@ def _with_targets(session: Session, dataset_id: str, label_set_id: str | None) -
         if not labelled:
             raise NotReady(f"The mask set {label_set.name!r} has no masks yet. Let its job finish first.")
         if not labelled - recipes.dropped_images(session, label_set_id):
-            raise NotReady(f"Every image of the mask set {label_set.name!r} is dropped. Keep some of them first.")
+            raise NotReady(f"Every mask of the mask set {label_set.name!r} is dropped. Keep some of them first.")
     return dataset
 
 

@@ -108,7 +108,8 @@ def _changes(plan: ImportPlan, what: str, key: str) -> dict[str, str]:
 
 def _draw_facts(plan: ImportPlan, nothing: str) -> None:
     if plan.pairs:
-        st.markdown("\n".join(f"- {wording.escaped(sentence)}" for sentence in plan.sentences))
+        bullet = "- " if len(plan.sentences) > 1 else ""
+        st.markdown("\n".join(f"{bullet}{wording.escaped(sentence)}" for sentence in plan.sentences))
     else:
         st.warning(wording.escaped(nothing))
     if plan.pairs and 0 < len(plan.left_out) <= _MOST_NAMED:

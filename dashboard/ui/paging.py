@@ -11,15 +11,15 @@ PAGES_PX = 420
 """Room for seven numbers: in the width of its content the widget starts with none, and keeps none."""
 
 
-def page_numbers(total: int, noun: str = "image", per_page: int = PER_PAGE) -> int:
+def page_numbers(total: int) -> int:
     """Draw which of the total are shown, and the page numbers if there is more than one; return the chosen page."""
-    pages = max(1, -(-total // per_page))
+    pages = max(1, -(-total // PER_PAGE))
     if pages == 1:
         return 1
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         words = st.empty()  # before the numbers, although it follows from them
         page = st.pagination(pages, key="page", bind="query-params", width=PAGES_PX)
-    words.caption(page_range(page, total, noun, per_page), width="content")
+    words.caption(page_range(page, total), width="content")
     return page
 
 

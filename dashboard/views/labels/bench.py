@@ -18,6 +18,7 @@ from dashboard.facts.recipes import SLOTS, Recipe
 from dashboard.facts.wording import count, duration, escaped
 from dashboard.server import resources
 from dashboard.server.previews import PREVIEW_PX
+from dashboard.ui.status import doubt
 from dashboard.views.labels import recipe_column as column
 from dashboard.views.labels.facts import HOW_STROKES_WORK, SEED, Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
@@ -228,8 +229,7 @@ def _draw(
         if not fitted.final:
             drawn.unfinished.append((recipe, st.empty()))
         previews = column.draw_previews(place, recipe, state, st.empty(), limit_px=limit_px, judged=False)
-        if doubt := mask_doubt(preview.shape for preview in previews):
-            st.warning(doubt, icon=":material/visibility:")
+        doubt(mask_doubt(preview.shape for preview in previews))
     outcome = column.outcome_of(place, recipe, previews, settings, limit_px)
     with places.masks:
         clicked, drawn.shown[slot] = column.show_masks(

@@ -17,7 +17,7 @@ from dashboard.server import resources
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
 from dashboard.ui.job_panel import job_panel
-from dashboard.ui.status import badge_text
+from dashboard.ui.status import badge_text, doubt
 from dashboard.views.labels import label_set_facts as facts
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
@@ -71,8 +71,8 @@ def draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe]
         if card.choice is not None:
             chosen = f"Chosen automatically: **{escaped(card.choice.title)}**."
             st.caption(f":material/auto_awesome: {chosen}", help=escaped(card.choice.details) or None)
-        if card.can_train and (doubt := cover_doubt(card.area or 0.0, card.images, "train on them")):
-            st.warning(doubt, icon=":material/visibility:")
+        if card.can_train:
+            doubt(cover_doubt(card.area or 0.0, card.images, "train on them"))
         job_panel(
             partial(_read_job, card.id),
             key=f"label-job-{card.id}",

@@ -18,7 +18,7 @@ from dashboard.ui.audit_line import audit_line
 from dashboard.ui.correct_next import correct_next, place_of
 from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
-from dashboard.ui.paging import page_range
+from dashboard.ui.paging import PAGES_PX, page_range
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.step_buttons import step_buttons
 from dashboard.ui.trust_chart import trust_chart
@@ -155,7 +155,7 @@ def _choose_page(card: LabelSetCard, bar: DeltaGenerator) -> MaskPage:
             st.session_state["masks-page"] = page.page
             with pages_place.container(horizontal=True, vertical_alignment="center"):
                 words = st.empty()  # before the numbers, although it follows from them
-                number = st.pagination(page.pages, key="masks-page")
+                number = st.pagination(page.pages, key="masks-page", width=PAGES_PX)
             if number != page.page:
                 page = facts.mask_page(session, card.id, number, order, show)
             words.caption(page_range(page.page, page.total, "mask", facts.PER_PAGE), width="content")

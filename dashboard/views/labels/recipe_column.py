@@ -263,8 +263,8 @@ def show_outcome(place: Workplace, recipe: Recipe, outcome: Outcome, limit_px: i
         st.metric(
             f"Estimated score ({count(len(place.probe), 'test image')})",
             "…" if outcome.quality is None and not outcome.errors else score(outcome.quality),
-            help="Computed from images and masks alone, without truth, 0 to 1, as a mean over the test images: use it to "
-            "compare recipes. It is not a Dice. *Automatic* chooses by its search score, which is over more images. "
+            help="Computed from images and masks alone, without truth, 0 to 1, as a mean over the test images: use it "
+            "to compare recipes. It is not a Dice. *Automatic* chooses by its search score, which is over more images. "
             "The plausibility below an image sorts the masks of one recipe.",
             width="content",
         )

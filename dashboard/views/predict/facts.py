@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts.jobs import JobView, job_view
-from db import runs
+from db import names, runs
 from db.models import Dataset, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
 from engine.core.run_parameters import PredictionParams
 from engine.imaging.class_colours import class_colours, with_present_colours
@@ -122,6 +124,13 @@ def targets(session: Session, own_dataset_id: str) -> tuple[Dataset, ...]:
     """Return the datasets with images, newest first; the run's own comes last, because its gallery shows it already."""
     query = select(Dataset).where(Dataset.image_count > 0).order_by(Dataset.created_at.desc())
     return tuple(sorted(session.scalars(query), key=lambda dataset: dataset.id == own_dataset_id))
+
+
+def proposed_name(session: Session, name: str, files: Sequence[str]) -> str:
+    """Return a free name for new images: "New images · Trip", or "New images · a + 7 more" for files without a name."""
+    more = f" + {len(files) - 1} more" if not name and len(files) > 1 else ""
+    what = name or (PurePosixPath(files[0]).stem if files else "")
+    return names.counted_name(session, Dataset, names.default_name("New images", what) + more)
 
 
 def uploads_without_predictions(session: Session) -> tuple[Dataset, ...]:

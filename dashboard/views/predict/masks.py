@@ -10,10 +10,12 @@ import numpy as np
 import streamlit as st
 
 from dashboard.facts import urls, wording
+from dashboard.facts.mask_doubts import cover_doubt
 from dashboard.facts.scores import SCORE_TITLES, ScoreTable
 from dashboard.facts.threshold import threshold_words
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
+from dashboard.ui import status
 from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.paging import first_page, page_numbers
@@ -166,6 +168,7 @@ def _best_thresholds(view: SetView, threshold: float) -> None:
 
 def _summary(view: SetView, rival: SetView | None, masks: Masks, threshold: float) -> None:
     found = facts.summary(masks, threshold)
+    status.doubt(cover_doubt(float(masks.table.area(threshold).mean()), len(masks.table), "use them"))
     parts = []
     if found.dice is None:
         st.caption("These images have no truth, so there are areas but no scores.")

@@ -30,12 +30,12 @@ def choose_dataset(options: tuple[facts.DatasetOption, ...], origin: facts.Sourc
     """Return the id of the chosen dataset; the URL contains it."""
     ids = [option.id for option in options]
     wanted = st.query_params.get("dataset") or (origin.dataset_id if origin else None)
-    titles = {option.id: option.title for option in options}
+    names = {option.id: option.name for option in options}
     chosen = st.selectbox(
         "Dataset",
         ids,
         index=ids.index(wanted) if wanted in ids else 0,
-        format_func=titles.__getitem__,
+        format_func=names.__getitem__,
         key=f"train-dataset-{origin.run_id if origin else ''}",
     )
     st.query_params["dataset"] = chosen

@@ -37,12 +37,14 @@ def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None, teacher: fa
         return
     if not config.augmentation.enabled:
         st.caption("Augmentation is off: the network sees each image as it is.")
-    wide = mode == "side by side"
+    # An image and its variants are a row, however narrow.
+    rows = config.augmentation.enabled and mode != "side by side"
     clicked = mask_grid(
         tiles,
         key="train-preview",
         mode=mode,
-        tile_px=220 if wide else 130,
+        tile_px=130 if mode != "side by side" else 220,
+        columns=1 + COPIES if rows else None,
         aspect=1.0,
         class_colours=teacher.class_colours,
     )

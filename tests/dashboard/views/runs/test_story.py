@@ -147,7 +147,7 @@ def test_a_soft_dice_of_one_where_nothing_was_to_be_found_is_explained():
 def test_the_mean_tells_how_many_images_have_an_empty_truth():
     marked = np.array([0, 0, 0, 100])
     text = summary(images=image_facts(masks(np.array([0, 0, 0, 90]), np.array([0, 0, 30, 100]), marked)))
-    assert "In **3 of 4 validation images** truth marks nothing" in text and "It finds 90% of what truth marks" in text
+    assert "In **3 of 4 validation images** truth marks nothing" in text and "it finds 90% of what truth marks" in text
 
 
 def test_agreement_is_never_called_truth():
