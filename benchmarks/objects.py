@@ -1,6 +1,7 @@
 """Counts and objects against truth with one number an object, and how long measuring takes.
 
     python -m benchmarks.objects counts ../shared/data/nuclei --part odd
+    python -m benchmarks.objects intervals ../shared/data/nuclei
     python -m benchmarks.objects speed --images 1000 --objects 100
 
 `counts` compares connected components and split objects of two kinds of masks, those of a recipe and truth itself, with
@@ -24,6 +25,7 @@ from benchmarks.labels import learn
 from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
 from engine.labelling.base import draw, find_method
+from engine.measuring.intervals import Interval, margin, moved, spread
 from engine.measuring.objects import ObjectParams, find_objects
 from engine.measuring.table import MaskedPicture, MaskSource, write_table
 
@@ -33,21 +35,53 @@ app = suite(__doc__)
 @app.command()
 def counts(folder: Folder, part: Part = "all", method: str = "threshold") -> list[dict[str, Any]]:
     """Error of the count and F1 of objects, with and without splitting."""
-    files = sorted((folder / "instances").glob("*.png"))
-    files = files[{"all": 0, "even": 0, "odd": 1}[part] :: 1 if part == "all" else 2]
-    numbers = [read_numbers(file) for file in files]
-    recipe = find_method(method)
-    params = recipe.params.model_validate({})
-    paths = {path.stem: path for path in (folder / "images").iterdir()}
-    images = [codec.read_image(paths[file.stem].read_bytes(), codec.Limits())[0] for file in files]
-    state = learn(recipe, params, images, lambda image: image)
-    drawn = [metrics.probability_to_u8(draw(recipe, image, params, 0, state)) >= 128 for image in images]
+    numbers, levels = truth_and_masks(folder, part, method)
+    drawn = [level >= 128 for level in levels]
     rows = []
     for kind, masks in ((f"masks of {method}", drawn), ("union of truth", [number > 0 for number in numbers])):
         for split in (False, True):
             found = [find_objects(mask.astype(np.uint8), ObjectParams(split=split)).labels for mask in masks]
-            rows.append({"masks": kind, "split": split, "images": len(files)} | agreement(found, numbers))
+            rows.append({"masks": kind, "split": split, "images": len(numbers)} | agreement(found, numbers))
     return rows
+
+
+@app.command()
+def intervals(folder: Folder, method: str = "threshold", audits: int = 200) -> list[dict[str, Any]]:
+    """How often the 90 % interval of an image's count and covered share holds the truth, for split objects."""
+    numbers, levels = truth_and_masks(folder, "all", method)
+    params = ObjectParams(split=True)
+    spreads = [spread(level, None, params) for level in levels]
+    truths = {
+        "count": [float(number.max()) for number in numbers],
+        "covered": [float((number > 0).mean()) for number in numbers],
+    }
+    unions = [find_objects((number > 0).astype(np.uint8), params).count for number in numbers]
+    random = np.random.default_rng(0)
+    halves = {"even": np.arange(0, len(numbers), 2), "odd": np.arange(1, len(numbers), 2)}
+    rows = []
+    for name, truth in truths.items():
+        found = [getattr(each, name) for each in spreads]
+        draws = [random.permutation(len(found))[:20] for _ in range(audits)]
+        for calibrated_on, known, chosen in (
+            ("even, held on odd", truth, [halves["even"]]),
+            ("odd, held on even", truth, [halves["odd"]]),
+            *([("even without its numbers", unions, [halves["even"]])] if name == "count" else []),
+            ("20 drawn at random", truth, draws),
+            ("nothing", truth, [np.array([], int)]),
+        ):
+            held = [coverage(found, truth, known, each) for each in chosen]
+            share, width = np.mean(held, axis=0)
+            rows.append({"of": name, "calibrated_on": calibrated_on, "held": share, "median_width": width})
+    return rows
+
+
+def coverage(found: list[Interval], truth: list[float], known: list[float], chosen: np.ndarray) -> tuple[float, float]:
+    """Return the share of the other images whose interval holds the truth, and the median width of intervals."""
+    by = margin([found[index] for index in chosen], [known[index] for index in chosen])
+    others = sorted(set(range(len(found))) - set(chosen.tolist()))
+    bounds = [found[index] if by is None else moved(found[index], by) for index in others]
+    held = np.mean([each.low <= truth[index] <= each.high for each, index in zip(bounds, others, strict=True)])
+    return float(held), float(np.median([each.high - each.low for each in bounds]))
 
 
 @app.command()
@@ -65,6 +99,19 @@ def speed(images: Annotated[int, typer.Option()] = 1000, objects: Annotated[int,
         began = time.perf_counter()
         found = write_table(sources, Path(folder) / "objects.parquet", ObjectParams(split=True))
         return {"images": images, "objects": found, "seconds": time.perf_counter() - began}
+
+
+def truth_and_masks(folder: Path, part: Part, method: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the numbers of objects, and the masks of a recipe, uint8 (H, W), of the images of a folder."""
+    files = sorted((folder / "instances").glob("*.png"))
+    files = files[{"all": 0, "even": 0, "odd": 1}[part] :: 1 if part == "all" else 2]
+    recipe = find_method(method)
+    params = recipe.params.model_validate({})
+    paths = {path.stem: path for path in (folder / "images").iterdir()}
+    images = [codec.read_image(paths[file.stem].read_bytes(), codec.Limits())[0] for file in files]
+    state = learn(recipe, params, images, lambda image: image)
+    levels = [metrics.probability_to_u8(draw(recipe, image, params, 0, state)) for image in images]
+    return [read_numbers(file) for file in files], levels
 
 
 def read_numbers(file: Path) -> np.ndarray:

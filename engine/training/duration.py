@@ -47,7 +47,9 @@ LEAST_RATIO, GREATEST_RATIO = 1 / 50, 50.0
 
 @dataclass(frozen=True)
 class Estimate:
-    """How many seconds a training takes from the click to its last score, at most where it may end early.
+    """How many seconds a training takes from the click to its last score.
+
+    It is at most that where it may end early and no earlier training says how soon such trainings end.
 
     `runs` is the number of earlier trainings that it was estimated from; 0 is a guess from the processor alone.
     `alike` says that these had the same network at the same size.
@@ -108,7 +110,9 @@ def training_seconds(
     threads: int | None = None,
     half: bool | None = None,
 ) -> Estimate:
-    """Return how long a training with all its epochs takes, start-up, validation, prediction and scores included.
+    """Return how long a training takes, start-up, validation, prediction and scores included.
+
+    One that may end early is given the share of its epochs that earlier ones had, or all epochs if there is none.
 
     Args:
         config: the settings, `work` their workload.
@@ -119,15 +123,22 @@ def training_seconds(
     """
     threads = threads or processor_threads()
     half = multiplies_half(config.training.precision) if half is None else half
-    guess = modelled(config, work, images, work.epochs * work.rounds, threads, half)
     similar, alike = _similar(config, history)
+    early = [past for past in similar if may_end_early(past.config, past.work)] if may_end_early(config, work) else []
+    share = statistics.median([past.epochs / (past.work.epochs * past.work.rounds) for past in early] or [1.0])
+    epochs = max(round(work.epochs * work.rounds * share), 1)
+    guess = modelled(config, work, images, epochs, threads, half)
     seconds = sum(
         getattr(guess, part) * _usual_ratio([_ratio(past, part) for past in similar])
         for part in ("rest_s", "train_s", "predict_s")
     )
     seconds += LAUNCH_S
-    at_most = work.rounds > 1 or (config.early_stopping.enabled and config.early_stopping.patience < work.epochs)
-    return Estimate(seconds, len(similar), alike, at_most)
+    return Estimate(seconds, len(similar), alike, at_most=may_end_early(config, work) and not early)
+
+
+def may_end_early(config: RunConfig, work: Workload) -> bool:
+    """Return whether a training may end before the last of its epochs: by early stopping, or without a later round."""
+    return work.rounds > 1 or (config.early_stopping.enabled and config.early_stopping.patience < work.epochs)
 
 
 def modelled(config: RunConfig, work: Workload, images: int, epochs: int, threads: int, half: bool) -> Parts:

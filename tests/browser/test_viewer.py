@@ -249,14 +249,20 @@ def test_any_two_layers_are_wiped_against_each_other(gallery, open_tab):
     until(page, lambda: share_of(drawn(canvases.first), palette.MASK) == pytest.approx(covered, abs=0.01))
     expect(page.locator(".names .left")).to_have_text("Image")
     expect(page.locator(".names .right")).to_have_text("Prediction")
-    page.goto(gallery.address(wipe="true", left="Image", right="Truth", opacity=1))
-    canvases = ready(page, 1)
+    right = page.get_by_role("combobox", name=re.compile("Right"))
+    right.scroll_into_view_if_needed()
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+    )  # scrolling closes lists
+    right.fill("Truth")
+    right.press("Enter")
     page.get_by_role("slider", name="Wipe between Image and Truth").press("Home")
     truth = (gallery.pixels()[3] >= 128).mean()
     until(page, lambda: share_of(drawn(canvases.first), palette.FALSE_NEGATIVE) == pytest.approx(truth, abs=0.01))
     assert "right=Truth" in page.url
     # the handle follows the mouse
     handle = page.get_by_role("slider", name="Wipe between Image and Truth")
+    page.locator(".names .left").scroll_into_view_if_needed()
     frame = page.locator(".frame").bounding_box()
     page.mouse.move(frame["x"] + 5, frame["y"] + 30)  # at 0 half of the handle lies outside
     page.mouse.down()

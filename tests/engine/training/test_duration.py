@@ -72,3 +72,14 @@ def test_a_part_that_is_not_known_of_a_run_is_guessed():
 def test_early_stopping_makes_it_a_limit():
     assert estimated(epochs=30).at_most  # patience 12
     assert not estimated(epochs=5).at_most
+
+
+def test_a_round_that_did_not_take_place_before_is_not_expected_again():
+    rounds = config_from("fast", {"training": {"epochs": 4}, "self_training": {"rounds": 2}})
+    work = workload(rounds, 60, SQUARE, True)
+    assert work.rounds == 2 and training_seconds(rounds, work, 60, **MACHINE).at_most
+    parts = modelled(rounds, work, 60, 4, **MACHINE)
+    before = PastTraining(rounds, work, 60, 4, parts.train_s, parts.predict_s, parts.rest_s, **MACHINE)
+    again = training_seconds(rounds, work, 60, [before], **MACHINE)
+    assert again.seconds == pytest.approx(LAUNCH_S + parts.total_s) and not again.at_most
+    assert not training_seconds(*planned(epochs=4), 60, [before], **MACHINE).at_most
