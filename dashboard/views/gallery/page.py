@@ -17,6 +17,7 @@ from dashboard.ui import charts, status
 from dashboard.ui.audit_line import audit_line
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.overlay_choice import overlay_look
 from dashboard.ui.paging import PAGES_PX, page_range
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, chosen_classes, image_detail, open_image
@@ -197,8 +198,7 @@ def _offer_predictions(source: Source) -> None:
             "This run has no model yet",
             "It ended before its first epoch had finished. Resume it, or choose another run above.",
         )
-        query = {"run": source.run_id}
-        st.page_link("views/runs/page.py", label="Go to the run", icon=":material/monitoring:", query_params=query)
+        st.page_link("views/runs/page.py", label="Go to the run", query_params={"run": source.run_id})
     else:
         status.empty_state("This run has no masks yet", "Its model is ready; predicting takes a moment.")
         _predict_button(source, "Predict the masks")
@@ -316,6 +316,7 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
             tile_px=st.session_state["tile"],
             only_class=choice.class_index or None,
             class_colours=source.class_colours,
+            mask_colour=overlay_look(source.dataset_id).colour,
         )
     if "truth" in table.references:
         chosen = chosen or rank_trust(table, choice)

@@ -196,7 +196,7 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
         drawn = drawn_classes(session, place.dataset_id)
     if mask is None:  # deleted meanwhile
         st.rerun()
-    words = [escaped(mask.name), f"foreground {mask.area:.1%} of the area"]
+    words = [escaped(mask.name.rpartition("/")[2]), f"foreground {mask.area:.1%} of the area"]
     if mask.dice is not None:
         words.append(f"{'foreground ' if card.classes.names else ''}Dice vs truth {mask.dice:.3f}")
     if mask.quality is not None:

@@ -17,6 +17,8 @@ from engine.core.run_parameters import PredictionParams
 from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.training.run_details import weights_note
 
+SKIPPED_NAMED = 5
+
 
 @dataclass(frozen=True)
 class RunChoice:
@@ -198,9 +200,9 @@ def _colours(session: Session, run: Run) -> tuple[str, ...]:
     return tuple(class_colours(with_present_colours(run.classes, own.classes)))
 
 
-def skipped_files(session: Session, dataset_id: str, limit: int = 5) -> tuple[int, tuple[tuple[str, str], ...]]:
+def skipped_files(session: Session, dataset_id: str) -> tuple[int, tuple[tuple[str, str], ...]]:
     """Return how many files an import skipped, and (name, reason) of the first of them."""
     skipped = (ImportEntry.dataset_id == dataset_id, ImportEntry.taken.is_(False))
     count = session.scalar(select(func.count()).where(*skipped)) or 0
-    first = select(ImportEntry.name, ImportEntry.reason).where(*skipped).order_by(ImportEntry.id).limit(limit)
+    first = select(ImportEntry.name, ImportEntry.reason).where(*skipped).order_by(ImportEntry.id).limit(SKIPPED_NAMED)
     return count, tuple((name, reason) for name, reason in session.execute(first))

@@ -18,6 +18,7 @@ from dashboard.server.score_tables import score_table
 from dashboard.ui import status
 from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.overlay_choice import overlay_look
 from dashboard.ui.paging import first_page, page_numbers
 from dashboard.ui.threshold import mask_threshold
 from dashboard.views.predict import mask_facts as facts
@@ -230,6 +231,7 @@ def _grid(
             aspect=median(image.width_px / image.height_px for image in images),
             only_class=only_class,
             class_colours=view.class_colours,
+            mask_colour=overlay_look(view.dataset_id).colour,
             error_words=("both", f"only {names[0]}", f"only {names[1]}") if names and display == BOTH else None,
         )
     if chosen:

@@ -304,7 +304,7 @@ with place:
             concerns(dataset_id, teacher, truth_version, resolved)
 with pictures:
     st.header("What the network will see")
-    preview_panel.preview(pairs, config, teacher)
+    preview_panel.preview(dataset_id, pairs, config, teacher)
     offered = pretrained_offer()
 if subject is not None and plan is not None and fold.open and not st.session_state.get("train-search"):
     with fold:
