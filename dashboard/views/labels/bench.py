@@ -44,11 +44,12 @@ from engine.labelling.base import find_method
 PAUSE_S = 0.3
 SLIDERS_PX = 250
 TILE_PX = {1: 200, 2: 150, 3: 130}
-# The masks stay in sight however long the controls beside them are.
+# The masks stay in sight however long the controls beside them are; what Automatic tried is a list.
 STICKY = """<style>@media (min-width: 900px) and (min-height: 700px) {
   [data-testid="stColumn"]:has(.st-key-labels-sight) > div { height: 100%; }
   [data-testid="stLayoutWrapper"]:has(> .st-key-labels-sight) { position: sticky; top: 4.5rem; }
-}</style>"""
+}
+[class*="st-key-labels-"][class*="-auto-"] button > div { text-align: left; }</style>"""
 JUDGED = "labels-judged"
 
 

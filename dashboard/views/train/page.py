@@ -245,7 +245,8 @@ if origin is not None:
 
 place, pictures = st.columns([9, 11], gap="large")
 with place:
-    dataset_place, teacher_place = st.columns(2, gap="small")
+    choices = st.grid(min_column_width=200, gap="small")  # below each other in a narrow window
+    dataset_place, teacher_place = choices.container(), choices.container()
     below_teacher = st.container()
 with dataset_place:
     dataset_id = choose_dataset(options, origin)
