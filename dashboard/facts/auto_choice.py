@@ -58,9 +58,9 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
     tried, images, ranking = len(state["ranking"]), state.get("images", 0), state["ranking"]
     if "untried" in state:
         others = state["untried"]
-        more = f" and {count(others, 'more method')}" if others else ""
+        more = f" and {count(others, 'more recipe')}" if others else ""
         return (
-            f"{title} is the best so far of {count(tried, 'method')}, tried on {count(images, 'image')}. "
+            f"{title} is the best so far of {count(tried, 'recipe')}, tried on {count(images, 'image')}. "
             f"More images{more} are being tried."
         )
     if not state.get("clear", True):
@@ -70,10 +70,10 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
         )
     if (ranking[0].get("quality") or 0) < WEAK:
         return (
-            f"{title} is the best of {count(tried, 'method')}, tried on {images} of your images, but none suits them "
+            f"{title} is the best of {count(tried, 'recipe')}, tried on {images} of your images, but none suits them "
             "well. Check the masks below, and try strokes or another method."
         )
-    return f"{title}: best guess of {count(tried, 'method')}, tried on {images} of your images. Check the masks below."
+    return f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images. Check the masks below."
 
 
 def _candidate(entry: dict[str, Any], picked: tuple[str, dict[str, Any]]) -> Candidate:

@@ -49,6 +49,7 @@ CANDIDATES = (
         "threshold", {"ground": "uneven", "level": "minimum_error"}, "Rare objects on an uneven background (threshold)"
     ),
     Candidate("lines", look_side_px=THIN_LOOK_SIDE_PX),
+    Candidate("lines", {"strength": 4.5}, "Faint lines (cracks, vessels, scratches)", THIN_LOOK_SIDE_PX),
     Candidate("surface", handicap=0.15),
     Candidate("dataset_clusters", handicap=0.1),
     Candidate("normalised_cut", handicap=0.1),
@@ -223,7 +224,7 @@ def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
     unclear = best["images"] - best["clear"]
     but = "" if best["quality"] >= WEAK else ", but none suits them well"
     return (
-        f"{best['title']} is the best guess of {len(ranking)} methods for {seen}{but}: {praise}; search score "
+        f"{best['title']} is the best guess of {len(ranking)} recipes for {seen}{but}: {praise}; search score "
         f"{best['quality']:.2f} of 1, {second['title']} comes next with {second['quality']:.2f}"
         + (f"; doubtful masks: {unclear} of {best['images']}." if unclear else ".")
     )

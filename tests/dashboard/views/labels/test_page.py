@@ -85,7 +85,7 @@ def test_the_second_recipe_starts_as_an_independent_copy(installation, open_page
     app.slider(key="labels-b-kmeans.clusters").set_value(5).run()
     assert (app.query_params["a"], app.query_params["b"]) == ("kmeans,clusters:3", "kmeans,clusters:5")
     assert len([metric for metric in app.metric if metric.label == "Dice vs truth"]) == 2
-    assert len([metric for metric in app.metric if metric.label == "Estimated score (8 test images)"]) == 2
+    assert len([metric for metric in app.metric if metric.label.startswith("Estimated score (")]) == 2
 
 
 def test_three_recipes_survive_a_refresh_and_there_is_no_fourth(installation, open_page):
