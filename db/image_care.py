@@ -143,11 +143,6 @@ def _without(result: dict[str, Any], set_id: str, gone: int) -> dict[str, Any]:
     return changed
 
 
-def excluded_images(session: Session, dataset_id: str) -> set[str]:
-    """Return the ids of the images of a dataset that are excluded."""
-    return set(session.scalars(select(Image.id).where(Image.dataset_id == dataset_id, Image.excluded.is_(True))))
-
-
 def named(session: Session, dataset_id: str, names: Collection[str]) -> dict[str, str]:
     """Return {name: image id} of the images of a dataset that have one of these names or ids."""
     rows = session.execute(select(Image.id, Image.name).where(Image.dataset_id == dataset_id)).all()

@@ -369,7 +369,7 @@ def _with_targets(session: Session, dataset_id: str, label_set_id: str | None) -
             raise NotReady(f"The mask set {label_set.name!r} has no masks yet. Let its job finish first.")
         if not labelled - recipes.left_aside(session, label_set_id):
             raise NotReady(
-                f"Every image of the mask set {label_set.name!r} is dropped or excluded. Keep some of them first."
+                f"Every mask of {label_set.name!r} is dropped, or its image excluded. Keep some of them first."
             )
     return dataset
 

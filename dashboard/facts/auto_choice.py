@@ -13,7 +13,7 @@ from engine.labelling.methods.auto import WEAK
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe that was tried, with its estimated score; `recipe` is None if this version does not have it."""
+    """A recipe that was tried, with its search score; `recipe` is None if this version does not have it."""
 
     title: str
     quality: float | None
@@ -58,22 +58,22 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
     tried, images, ranking = len(state["ranking"]), state.get("images", 0), state["ranking"]
     if "untried" in state:
         others = state["untried"]
-        more = f" and {count(others, 'more method')}" if others else ""
+        more = f" and {count(others, 'more recipe')}" if others else ""
         return (
-            f"{title} is the best so far of {count(tried, 'method')}, tried on {count(images, 'image')}. "
+            f"{title} is the best so far of {count(tried, 'recipe')}, tried on {count(images, 'image')}. "
             f"More images{more} are being tried."
         )
     if not state.get("clear", True):
         return (
-            f"No method finds a clear object in the {count(images, 'image')} tried, so {title} is only a start. "
+            f"No method finds what stands out in the {count(images, 'image')} tried, so {title} is only a start. "
             "Mark what you mean with strokes, or choose a method yourself."
         )
     if (ranking[0].get("quality") or 0) < WEAK:
         return (
-            f"{title} is the best of {count(tried, 'method')}, tried on {images} of your images, but none suits them "
+            f"{title} is the best of {count(tried, 'recipe')}, tried on {images} of your images, but none suits them "
             "well. Check the masks below, and try strokes or another method."
         )
-    return f"{title}: best guess of {count(tried, 'method')}, tried on {images} of your images. Check the masks below."
+    return f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images. Check the masks below."
 
 
 def _candidate(entry: dict[str, Any], picked: tuple[str, dict[str, Any]]) -> Candidate:

@@ -56,7 +56,7 @@ def round_views(session: Session, run_id: str) -> tuple[RoundView, ...]:
 def _view(row: Round, several: bool) -> RoundView:
     of = "Foreground " if several else ""
     pairs = (
-        ("Label-free quality", row.labels_quality, row.masks_quality, False),
+        ("Mask plausibility", row.labels_quality, row.masks_quality, False),
         (f"{of}Dice vs truth", row.labels_truth_dice, row.masks_truth_dice, True),
         (f"{of}IoU vs truth", row.labels_truth_iou, row.masks_truth_iou, True),
     )

@@ -47,11 +47,10 @@ CLASSES_NAMED = 6
 
 @dataclass(frozen=True)
 class DatasetOption:
-    """A dataset to choose: `title` has its numbers of images and truth masks."""
+    """A dataset to choose."""
 
     id: str
     name: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -113,16 +112,8 @@ class Pair:
 
 def dataset_options(session: Session) -> tuple[DatasetOption, ...]:
     """Return the datasets that have images, newest first."""
-    return tuple(
-        DatasetOption(
-            dataset.id,
-            dataset.name,
-            f"{dataset.name} ({wording.count(dataset.image_count, 'image')}, "
-            f"{wording.count(dataset.truth_count, 'truth mask')})",
-        )
-        for dataset in datasets.listing(session)
-        if dataset.image_count
-    )
+    listed = datasets.listing(session)
+    return tuple(DatasetOption(dataset.id, dataset.name) for dataset in listed if dataset.image_count)
 
 
 def teachers(session: Session, dataset_id: str, now: datetime, lost_after_s: float) -> tuple[Teacher, ...]:
@@ -359,7 +350,7 @@ def _label_teacher(
     elif not kept and not summary.dropped:
         problem = f"The mask set {label_set.name!r} has no masks. Compute it again on the Masks page."
     elif not kept:
-        problem = f"Every image of the mask set {label_set.name!r} is dropped. Keep some of them on the Masks page."
+        problem = f"Every mask of the mask set {label_set.name!r} is dropped. Keep some of them on the Masks page."
     colours = tuple(class_colours(with_present_colours(label_set.classes, dataset.classes)))
     return Teacher(label_set.id, label_set.name, " · ".join(parts), kept, problem, _classes(label_set), colours)
 

@@ -116,10 +116,9 @@ def rate_range(
     *,
     key: str,
     suggestion: float | None = None,
-    height_px: int = 260,
 ) -> None:
     """Draw smoothed losses over learning rates on a logarithmic axis, those of single batches faint behind them."""
-    figure = go.Figure(layout=_layout(height_px, "", "Learning rate"))
+    figure = go.Figure(layout=_layout(260, "", "Learning rate"))
     line = {"color": palette.BLUE, "width": 2}
     batches = go.Scatter(
         x=rates, y=raw_losses, line={**line, "width": 1}, opacity=FAINT, name="each batch", hoverinfo="skip"

@@ -14,7 +14,7 @@ _RED, _DARK_RED = "#C62828", "#A31F1F"
 """White on them is 5.6:1 and 7.4:1; they stand out by 3:1 from either theme's background."""
 
 
-def deletion_button(label: str, *, key: str, place: DeltaGenerator | None = None, disabled: bool = False) -> bool:
+def deletion_button(label: str, *, key: str, place: DeltaGenerator | None = None) -> bool:
     """Draw the red button that deletes; return whether it was pressed."""
     button = f".st-key-{key} button"
     st.html(
@@ -22,12 +22,10 @@ def deletion_button(label: str, *, key: str, place: DeltaGenerator | None = None
         f"{button}:is(:hover, :focus, :active) {{background: {_DARK_RED}; border-color: {_DARK_RED}; color: #FFFFFF}}"
         "</style>"
     )
-    return (place or st).button(label, type="primary", key=key, width="stretch", disabled=disabled)
+    return (place or st).button(label, type="primary", key=key, width="stretch")
 
 
-def deletion_buttons(
-    delete: Callable[[], None], done: str, keep: str = "Keep it", label: str = "Delete permanently"
-) -> None:
+def deletion_buttons(delete: Callable[[], None], done: str, keep: str = "Keep it") -> None:
     """Draw both buttons. After deleting, show `done` and rerun the page; an `InUse` error is shown in the dialog.
 
     Deletes in the script and not in a callback: a callback that shows a toast from inside a dialog breaks the page.
@@ -35,7 +33,7 @@ def deletion_buttons(
     left, right = st.columns(2)
     if left.button(keep, key="delete-keep", width="stretch"):
         st.rerun()
-    if not deletion_button(label, key="delete-go", place=right):
+    if not deletion_button("Delete permanently", key="delete-go", place=right):
         return
     try:
         delete()

@@ -108,7 +108,7 @@ def _button(masks: _Masks | None, run_id: str | None, measurement_id: str | None
                 _mask_lines(masks, threshold)
             with tabs["Annotations"]:
                 words = "Masks at threshold" if masks.owner == "prediction_set" else "Pseudo-labels at threshold"
-                st.caption(f"{words} {threshold:.2f}. Duplicate images are left out.")
+                st.caption(f"{words} {threshold:.2f}. Duplicate images are skipped.")
                 _prepared(masks.owner, masks.owner_id, threshold)
         if run_id:
             with tabs["Run and model"]:

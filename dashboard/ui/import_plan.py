@@ -15,7 +15,7 @@ from dashboard.server.import_plans import ImportPlan, import_plan, mask_plan
 from dashboard.ui.import_form import ChosenSource
 
 _MOST_ROWS, _MOST_NAMED = 1_000, 3
-_IMAGE, _OUT = "image", "left out"
+_IMAGE, _OUT = "image", "skip"
 
 
 def draw_import_plan(chosen: ChosenSource, details: DeltaGenerator | None = None) -> ChosenSource | None:
@@ -108,11 +108,12 @@ def _changes(plan: ImportPlan, what: str, key: str) -> dict[str, str]:
 
 def _draw_facts(plan: ImportPlan, nothing: str) -> None:
     if plan.pairs:
-        st.markdown("\n".join(f"- {wording.escaped(sentence)}" for sentence in plan.sentences))
+        bullet = "- " if len(plan.sentences) > 1 else ""
+        st.markdown("\n".join(f"{bullet}{wording.escaped(sentence)}" for sentence in plan.sentences))
     else:
         st.warning(wording.escaped(nothing))
     if plan.pairs and 0 < len(plan.left_out) <= _MOST_NAMED:
-        lines = [f"Left out: **{wording.escaped(name)}**. {wording.escaped(why)}" for name, why in plan.left_out]
+        lines = [f"Skipped: **{wording.escaped(name)}**. {wording.escaped(why)}" for name, why in plan.left_out]
         st.caption("  \n".join(lines))
     for doubt in plan.doubts if plan.pairs or plan.left_out else ():
         st.warning(wording.escaped(doubt))
@@ -121,7 +122,7 @@ def _draw_facts(plan: ImportPlan, nothing: str) -> None:
 def _draw_lists(plan: ImportPlan, what: str) -> None:
     if not plan.pairs and not plan.left_out:
         return
-    left_out = wording.count(len(plan.left_out), "file that is", "files that are") + " left out"
+    left_out = wording.count(len(plan.left_out), "file that is", "files that are") + " skipped"
     parts = [*(["pairs"] if plan.pairs else []), *([left_out] if plan.left_out else [])]
     title = " and ".join(parts)
     with st.expander(title[0].upper() + title[1:], icon=":material/list:", expanded=not plan.pairs):
@@ -139,7 +140,7 @@ def _draw_lists(plan: ImportPlan, what: str) -> None:
             st.dataframe(
                 {
                     "File": [name for name, _ in plan.left_out[:_MOST_ROWS]],
-                    "Left out because": [reason for _, reason in plan.left_out[:_MOST_ROWS]],
+                    "Skipped because": [reason for _, reason in plan.left_out[:_MOST_ROWS]],
                 },
                 hide_index=True,
             )

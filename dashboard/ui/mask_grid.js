@@ -39,6 +39,7 @@ class Grid {
     const { settings, tiles, colours } = data;
     const across = this.panesAcross();
     this.list.style.setProperty("--tile", `${settings.tile_px * (0.4 + 0.6 * across)}px`);
+    this.list.style.gridTemplateColumns = settings.columns ? `repeat(${settings.columns}, minmax(0, 1fr))` : "";
     this.list.style.setProperty("--aspect", String(settings.aspect * across));
     const legend = legendOf(settings.mode, tiles, settings.only_class, colours, settings.error_words ?? undefined);
     this.legend.replaceWith(legend);

@@ -74,6 +74,7 @@ def mask_grid(
     threshold: float = 0.5,
     opacity: float = 0.5,
     tile_px: int = 192,
+    columns: int | None = None,
     aspect: float = 4 / 3,
     selected: str | None = None,
     selectable: bool = True,
@@ -91,6 +92,7 @@ def mask_grid(
         threshold: foreground is probability >= threshold, for mask and reference.
         opacity: of the overlay, 0 to 1.
         tile_px: the minimum width of tiles; they stretch to fill the row.
+        columns: how many tiles a row has, whatever their width.
         aspect: width over height of a tile's image; preferably the median of the images.
         selected: the id of the tile to mark as selected.
         selectable: whether tiles can be clicked.
@@ -110,6 +112,7 @@ def mask_grid(
             "threshold": threshold,
             "opacity": opacity,
             "tile_px": tile_px,
+            "columns": columns,
             "aspect": aspect,
             "selected": selected,
             "selectable": selectable,

@@ -16,29 +16,30 @@ from db.models import Dataset
 
 PAGE = "views/datasets/page.py"
 SAMPLE_NAME = "Sample scenes"
+KEY = "import"
 
 
-def new_dataset(*, key: str = "import", sample: bool = True) -> None:
+def new_dataset(*, sample: bool = True) -> None:
     """Draw the form; a started import opens the page of its dataset."""
     if rights.only_looking("Importing"):
         return
     # The button is right below the files, because nothing below it is required.
     files, start, options = st.container(), st.container(), st.container()
     with files:
-        chosen = source_form(key=key, sample=sample, options=options)
+        chosen = source_form(key=KEY, sample=sample, options=options)
         if chosen is None:
             return
         decided = draw_import_plan(chosen, options)
     with start:
-        _name_and_start(key, chosen, decided)
+        _name_and_start(chosen, decided)
 
 
-def _name_and_start(key: str, chosen: ChosenSource, decided: ChosenSource | None) -> None:
+def _name_and_start(chosen: ChosenSource, decided: ChosenSource | None) -> None:
     with resources.database().reading() as session:
         proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     # The key follows the source, so that another folder or zip proposes its own name.
-    field = f"{key}-name-{chosen.place}"
+    field = f"{KEY}-name-{chosen.place}"
     name = left.text_input("Name of the dataset", proposal, key=field, max_chars=200)
     with resources.database().reading() as session:
         problem = names.problem(session, Dataset, name)
@@ -48,7 +49,7 @@ def _name_and_start(key: str, chosen: ChosenSource, decided: ChosenSource | None
         type="primary",
         icon=":material/download:",
         disabled=decided is None or bool(problem),
-        key=f"{key}-start",
+        key=f"{KEY}-start",
         width="stretch",
     )
     if problem:
@@ -56,7 +57,7 @@ def _name_and_start(key: str, chosen: ChosenSource, decided: ChosenSource | None
             st.error(escaped(problem), width="stretch")
             if name.strip():
                 update = st.session_state.update
-                st.button(f"Use {escaped(free)}", key=f"{key}-free-name", on_click=update, args=({field: free},))
+                st.button(f"Use {escaped(free)}", key=f"{KEY}-free-name", on_click=update, args=({field: free},))
     elif pressed and decided:
         import_new(name, decided)
 
@@ -82,7 +83,7 @@ def import_sample() -> None:
 def start_import(job_id: str, dataset_id: str, words: str) -> None:
     """Start a worker for a submitted import, and show its dataset."""
     resources.launcher().submit(job_id)
-    for key in ("import", "more"):
+    for key in (KEY, "more"):
         forget_upload(key)
     st.toast(f"Importing {escaped(words)}.", icon=":material/upload:")
     st.switch_page(PAGE, query_params={"dataset": dataset_id})

@@ -36,16 +36,23 @@ def overlay_choice(dataset_id: str) -> OverlayLook:
     """Draw the two controls, bound to the URL and kept from page to page; return what they say."""
     automatic = automatic_colour(dataset_id)
     names = [AUTOMATIC, *palette.MASK_COLOURS]
-    chosen = st.selectbox(
+    st.selectbox(
         "Colour of masks", names, key=_COLOUR, bind="query-params", persist_state="session",
         format_func=str.capitalize,
         help=f"*Automatic* stands out most from the images of this dataset: {automatic}. Classes keep their colours.",
     )  # fmt: skip
-    dims = st.toggle(
+    st.toggle(
         "Dim the outside", key=_DIM, bind="query-params", persist_state="session",
         help="Darkens the image where there is no mask, in *Fill* and *Outline*.",
     )  # fmt: skip
-    return OverlayLook(palette.MASK_COLOURS[automatic if chosen == AUTOMATIC else chosen], dims)
+    return overlay_look(dataset_id)
+
+
+def overlay_look(dataset_id: str) -> OverlayLook:
+    """Return what the two controls say, on a page that does not have them."""
+    chosen = st.session_state.get(_COLOUR, AUTOMATIC)
+    colour = automatic_colour(dataset_id) if chosen == AUTOMATIC else chosen
+    return OverlayLook(palette.MASK_COLOURS[colour], st.session_state.get(_DIM, False))
 
 
 def automatic_colour(dataset_id: str) -> str:

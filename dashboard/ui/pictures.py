@@ -18,13 +18,13 @@ def thumbnails(addresses: Sequence[str], height_px: int = 72) -> None:
     st.html(f'<div style="display:flex;gap:4px;min-height:{height_px}px{empty}">{inner}</div>')
 
 
-def overlaid(image: str, over: str, caption: str, opacity: float = 0.75) -> None:
+def overlaid(image: str, over: str, caption: str) -> None:
     """Draw an image, over it another of the same proportions with transparent parts, and a caption below."""
     st.html(
         f'<figure style="margin:0"><div style="position:relative;line-height:0">'
         f'<img src="{escape(image)}" alt="{escape(caption)}" style="width:100%;border-radius:4px">'
         f'<img src="{escape(over)}" alt="" style="position:absolute;inset:0;width:100%;height:100%;'
-        f'opacity:{opacity:g};image-rendering:pixelated">'
+        f'opacity:.75;image-rendering:pixelated">'
         f'</div><figcaption style="font-size:.8rem;opacity:.75;overflow:hidden;text-overflow:ellipsis;'
         f'white-space:nowrap;margin-top:4px">{escape(caption)}</figcaption></figure>'
     )

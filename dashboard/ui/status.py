@@ -25,6 +25,12 @@ def badge_text(status: str) -> str:
     return f":{colour}-badge[{icon} {word}]"
 
 
+def doubt(words: str) -> None:
+    """Show why masks should be looked at, if there are `words`."""
+    if words:
+        st.warning(words, icon=":material/visibility:")
+
+
 def progress(job: JobView, text: str | None = None) -> None:
     """Show a progress bar with what the job is doing, how much is done and the time left.
 

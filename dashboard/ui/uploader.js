@@ -17,7 +17,6 @@ class Uploader {
             <button type="button" class="files primary">Choose files</button>
             <button type="button" class="folder">Choose a folder</button>
           </div>
-          <span class="note"></span>
         </div>
         <div class="busy" hidden>
           <div class="bar"><div class="fill"></div></div>
@@ -67,8 +66,6 @@ class Uploader {
     this.data = data;
     this.setState = setState;
     this.part(".label").textContent = data.label;
-    this.part(".note").textContent = data.note;
-    this.part(".note").hidden = !data.note;
     this.list();
     if (!this.asked) this.takeUp();
   }

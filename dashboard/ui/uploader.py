@@ -47,7 +47,6 @@ def uploader(
     key: str,
     label: str = "Drop images, a folder or a zip here",
     accept: tuple[str, ...] = (*sorted(IMAGE_SUFFIXES), *sorted(DOCUMENT_SUFFIXES), ".zip"),
-    note: str = "",
 ) -> Upload | None:
     """Draw the drop zone and what was uploaded; return the upload once it is complete and not empty, else None."""
     token = _token(key)
@@ -57,7 +56,6 @@ def uploader(
         "name": key,
         "url": urls.upload(token),
         "label": label,
-        "note": note,
         "accept": tuple(accept),
         "formats": tuple(FOREIGN_SUFFIXES),
         "limit_bytes": resources.upload_limit_bytes(),

@@ -136,7 +136,7 @@ def _result(session: Session, dataset_id: str, label_set_id: str | None, what: W
 def _print_plan(source: dict[str, Any], named: list[tuple[str, str]], as_json: bool) -> None:
     with opened(source) as (files, limits):
         planned = plan_masks(files, named, limits, source.get("belongs"))
-    left_out = [f"  left out {entry.name}: {entry.reason}" for entry in planned.entries if not entry.taken]
+    left_out = [f"  skipped {entry.name}: {entry.reason}" for entry in planned.entries if not entry.taken]
     print_result(planned.as_json(), as_json, "\n".join([*planned.sentences, *left_out, "Nothing was stored."]))
 
 

@@ -27,7 +27,7 @@ def classes(
             "--map",
             metavar="VALUE=CLASS,…",
             help="The class of each value, id, colour or name, such as 0=background,1=pet,2=background,3=ignore. "
-            "Values of one name are one class; pixels of ignore are left out of training and scores.",
+            "Values of one name are one class; pixels of ignore do not count in training and scores.",
         ),
     ] = None,
     colours: Annotated[

@@ -90,7 +90,7 @@ def _print_plan(source: dict[str, Any], as_json: bool) -> None:
     lines = [
         *planned.sentences(),
         *(f"  {entry.name}: {entry.reason}" for entry in planned.outlines.taken if entry.reason),
-        *(f"  left out {entry.name}: {entry.reason}" for entry in planned.entries),
+        *(f"  skipped {entry.name}: {entry.reason}" for entry in planned.entries),
     ]
     print_result(planned.as_json(), as_json, "\n".join([*lines, "Nothing was stored."]))
 

@@ -55,8 +55,7 @@ def label_sentences(result: dict[str, Any]) -> str:
         lines.append(f"Classes of the masks: 0 = background, {numbers}.")
     if result["quality"] is not None:
         lines.append(
-            f"Estimated quality (no truth): {result['quality']:.2f} on average; "
-            f"{result['unclear']} without a clear foreground."
+            f"Estimated quality (no truth): {result['quality']:.2f} on average; doubtful masks: {result['unclear']}."
         )
     if result["dice"] is not None:
         of = "Foreground against" if "classes" in result else "Against"

@@ -156,7 +156,7 @@ class DataParams(Params):
         0,
         0.9,
         "Share of the images that are not used for training because their pseudo-labels have the lowest quality.",
-        title="Leave out the worst",
+        title="Drop the worst",
     )
     corrections: bool = Field(
         True,
@@ -291,8 +291,8 @@ class SelfTrainingParams(Params):
         0.0,
         0,
         0.9,
-        "Share of the images that the next round leaves out because their new labels have the lowest quality.",
-        title="Leave out the worst",
+        "Share of the images that the next round drops because their new labels have the lowest quality.",
+        title="Drop the worst",
         only_with={"rounds": SEVERAL_ROUNDS},
     )
 

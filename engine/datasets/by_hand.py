@@ -13,7 +13,7 @@ from engine.datasets.source import Entry, UnreadableSource
 Belongs = Mapping[str, str]
 """{file: the image whose truth it is; itself, if it is an image; "" to leave it out}."""
 
-OUT = "It was left out by hand."
+OUT = "It was skipped by hand."
 _COLUMNS = ["file", "image"]
 
 

@@ -114,7 +114,7 @@ class Plan:
     def sentences(self) -> list[str]:
         """Return all facts in sentences, the counts first."""
         counts = f"{_count(len(self.items), 'image', 'images')}, {self.with_truth:,} with truth."
-        out = [f"{_count(len(self.entries), 'file is', 'files are')} left out."] if self.entries else []
+        out = [f"{_count(len(self.entries), 'file is', 'files are')} skipped."] if self.entries else []
         return [counts, *self.notes, *out]
 
     def as_json(self) -> dict[str, Any]:

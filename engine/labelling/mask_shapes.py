@@ -14,26 +14,16 @@ from typing import Literal
 import cv2
 import numpy as np
 
+Doubt = Literal["same", "border"]
+"""Masks are nearly the same region in every image, or cover nearly its border."""
+
 GRID = 32
 LEAST_MASKS = 3
 SAME = 0.6
 """Agreement beyond chance of two images' masks (Cohen's kappa) from which these are nearly the same region: above it is
 "substantial" (Landis & Koch, Biometrics 33(1), 1977, doi:10.2307/2529310)."""
-MOST = 0.6
-"""Share of the image that objects seldom cover in half of the images of a dataset."""
 NEARLY_ALL = 0.85
 """Share of the image border that only a background covers."""
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """Why masks should be looked at before they are trusted, and the share of each image that they cover, in [0, 1].
-
-    "same": they are nearly the same region in every image; "most": they cover most of it; "border": nearly its border.
-    """
-
-    why: Literal["same", "most", "border"]
-    area: float
 
 
 @dataclass(frozen=True)
@@ -59,12 +49,9 @@ def doubt_of(shapes: Sequence[MaskShape]) -> Doubt | None:
     drawn = [shape for shape in shapes if shape.area > 0]
     if len(drawn) < LEAST_MASKS:
         return None
-    area, border = (float(np.median([getattr(shape, name) for shape in drawn])) for name in ("area", "border"))
     if _sameness(drawn) >= SAME:
-        return Doubt("same", area)
-    if area >= MOST:
-        return Doubt("most", area)
-    return Doubt("border", area) if border >= NEARLY_ALL else None
+        return "same"
+    return "border" if float(np.median([shape.border for shape in drawn])) >= NEARLY_ALL else None
 
 
 def _sameness(shapes: Sequence[MaskShape]) -> float:

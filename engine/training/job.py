@@ -380,7 +380,7 @@ def teachable(session: Session, run: Teacher, images: Sequence[Image]) -> tuple[
         chosen = [image for image in images if image.id in known - marked]
         dropped = [image for image in images if image.id in known & marked]
     if not chosen and dropped:
-        raise JobFailed("Every image of the mask set is dropped, so there is nothing to learn from. Keep some first.")
+        raise JobFailed("Every mask of the mask set is dropped, so there is nothing to learn from. Keep some first.")
     if not chosen:
         what = "pseudo-label masks" if run.label_set_id else "truth masks"
         raise JobFailed(f"The dataset has no images with {what}{outside}, so there is nothing to learn from.")

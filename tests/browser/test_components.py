@@ -106,6 +106,32 @@ def test_overtaken_calls_of_a_component_leave_the_newest_tiles(components, open_
     assert shown == ["a b c", ""]
 
 
+def test_a_grid_with_a_number_of_columns_has_it_however_narrow(components, open_tab):
+    page = open_tab(f"{components.address}/?show=grid")
+    in_first_row = page.evaluate(
+        """async (script) => {
+            const parent = document.createElement("div");
+            parent.style.width = "320px";
+            parent.innerHTML = '<div class="root"></div>';
+            document.body.append(parent);
+            const grid = document.createElement("style");
+            grid.textContent = ".grid { display: grid }";
+            parent.append(grid);
+            const draw = (await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })))).default;
+            const tile = (id) => ({ id, title: id, image: "", subtitle: "", badge: "", tone: "good" });
+            const settings = { mode: "image", threshold: 0.5, opacity: 1, tile_px: 130, columns: 4, aspect: 1 };
+            const data = { tiles: [..."abcdef"].map(tile), settings, colours: {}, follows: null };
+            const end = draw({ data, parentElement: parent, setTriggerValue: () => {} });
+            const tops = [...parent.querySelectorAll(".tile")].map((tile) => tile.getBoundingClientRect().top);
+            parent.remove();
+            end();
+            return tops.filter((top) => top === tops[0]).length;
+        }""",
+        module_text(*SCRIPTS),
+    )
+    assert in_first_row == 4
+
+
 def test_a_change_of_mode_redraws_and_loads_nothing_again(components, open_tab):
     page = open_tab(f"{components.address}/?show=grid")
     canvas = first_canvas(page)

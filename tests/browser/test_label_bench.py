@@ -42,7 +42,7 @@ def until_judged(page: Page, slots: int) -> None:
 
 
 def qualities(page: Page):
-    return page.get_by_test_id("stMetric").filter(has_text="Estimated score (no truth)").get_by_test_id("stMetricValue")
+    return page.get_by_test_id("stMetric").filter(has_text="Estimated score (").get_by_test_id("stMetricValue")
 
 
 def tops(page: Page, image_id: str) -> list[float]:
@@ -142,8 +142,8 @@ def test_the_worst_are_dropped_and_one_is_restored(bench, app):
     trust.click(timeout=WORK_MS)
     expect(page.get_by_text(f"On the {COUNT} images with truth")).to_be_visible(timeout=WORK_MS)
     trust.click()
-    page.get_by_role("button", name="Exclude bad masks").click()
-    page.get_by_role("button", name="Drop 1 image").click()
+    page.get_by_role("button", name="Drop bad masks").click()
+    page.get_by_role("button", name="Drop 1 mask").click()
     expect(page.get_by_text("1 dropped: not trained on")).to_be_visible()
     with app.installation.database.reading() as session:
         [made] = recipes.listing(session)

@@ -71,7 +71,7 @@ def test_a_label_set_without_a_kept_image_teaches_nobody(installation):
         recipes.set_dropped(session, label_set.id, None, True)
     with (
         installation.database.writing() as session,
-        pytest.raises(NotReady, match=r"'labels' is dropped or excluded\. Keep some"),
+        pytest.raises(NotReady, match=r"'labels' is dropped, or its image excluded\. Keep some"),
     ):
         submissions.submit_train(session, dataset.id, label_set.id, "run", "fast", {}, "test")
     with installation.database.writing() as session:

@@ -153,7 +153,7 @@ def _values_at(session: Session, run_id: str, epochs: set[int]) -> dict[int, dic
 
 
 def usual_runs(session: Session) -> list[str]:
-    """Return the two runs compared by default: of one dataset and with masks if possible, newest first."""
+    """Return the runs compared by default: two of one dataset, with masks if possible; else the newest run."""
     predicted = predictions.with_masks(session)
     query = select(Run.id, Run.dataset_id).where(Run.archived.is_(False)).order_by(Run.created_at.desc(), Run.id)
     found = sorted(session.execute(query), key=lambda run: run.id not in predicted)
@@ -163,7 +163,7 @@ def usual_runs(session: Session) -> list[str]:
             if alike(run) in seen:
                 return [seen[alike(run)], run.id]
             seen[alike(run)] = run.id
-    return [run.id for run in found[:2]]
+    return [run.id for run in found[:1]]
 
 
 def metric_choices(compared: Sequence[ComparedRun]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from dashboard.views.compare.shared_images import SharedImages, mask_and_referen
 
 ORDERS = {"Largest disagreement": "disagreement", "Worst mean score": "worst", "Name": "name"}
 MODES: dict[str, Mode] = {"Errors": "errors", "Outline": "outline", "Fill": "fill", "Probability": "probability"}
-SPLIT_BADGES = {"train": "train", "validation": "held out", "dropped": "label dropped", "audit": "audit"}
+SPLIT_BADGES = {"train": "train", "validation": "held out", "dropped": "mask dropped", "audit": "audit"}
 USUAL_PANES = 6
 """Most masks shown by default; of more runs the user chooses."""
 CLASS_HELP = (

@@ -63,7 +63,7 @@ def _choose_runs() -> list[str]:
         key="compare-runs",
         format_func=lambda run_id: names.get(run_id, "deleted"),
         placeholder="Choose two or more runs",
-        help="Archived runs are left out here. Tick them in the table of runs to compare them.",
+        help="Archived runs are not listed here. Tick them in the table of runs to compare them.",
     )
     if wanted != chosen:
         st.query_params["runs"] = ",".join(chosen)

@@ -104,7 +104,7 @@ def _standing(shared: SharedImages, found: HeadToHead, a: int, b: int) -> None:
     helped = [(name, shared.runs[column].weights) for name, column in zip("AB", (a, b), strict=True)]
     notes = [f"{name} started from {wording.escaped(weights)} weights." for name, weights in helped if weights]
     if found.unscored:
-        notes.append(f"{wording.count(found.unscored, 'image')} without a score in both left out.".capitalize())
+        notes.append(f"{wording.count(found.unscored, 'image')} without a score in both do not count.".capitalize())
     if shared.chosen and not shared.by_class:
         name = wording.escaped(shared.classes.names[shared.chosen])
         notes.append(

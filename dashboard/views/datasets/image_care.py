@@ -19,7 +19,7 @@ from db.names import NameTaken, problem
 from engine.datasets.removal import delete_files
 
 EXCLUDING = (
-    "Excluded images are left out of mask sets, trainings, predictions and audits that begin from now on. What was "
+    "Mask sets, trainings, predictions and audits that begin from now on do without excluded images. What was "
     "computed before stays as it is. They can be included again at any time."
 )
 
@@ -90,8 +90,8 @@ def confirm_removal(view: DatasetView, image_ids: Collection[str]) -> None:
     head = f"**{count(what.images, 'image').capitalize()}** of *{escaped(view.name)}* are deleted permanently"
     st.markdown("\n".join([f"{head}, together with:", *lines]) if lines else f"{head}.")
     st.caption(
-        "The files that you imported are not changed. Trained models stay as they are. To keep the images and only "
-        "leave them out, exclude them instead."
+        "The files that you imported are not changed. Trained models stay as they are. To keep the images "
+        "but not use them, exclude them instead."
     )
     deletion_buttons(lambda: _remove(view, ids), "The images are removed.", keep="Keep them")
 

@@ -15,6 +15,7 @@ from dashboard.server import resources
 from dashboard.ui import pictures
 from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.overlay_choice import overlay_look
 from dashboard.ui.paging import first_page, page_numbers
 from dashboard.ui.viewer import Pane, Reading, viewer
 from dashboard.views.datasets.image_care import EXCLUDING, exclude, pick, picked_bar, picked_images, picking
@@ -122,6 +123,7 @@ def draw_grid(
         aspect=aspect,
         only_class=only_class or None,
         class_colours=view.class_colours if several else (),
+        mask_colour=overlay_look(view.id).colour,
     )
     if chosen and picks:
         pick(view, chosen)

@@ -35,7 +35,7 @@ _GUESSES = (
 _ABOUT = (
     "The class of each value of the truth masks. The class in the first row is the background; training tells the "
     "others apart, or merges them. Rows of the same name are one class: call a row *background* to count it as "
-    "background, or *ignore* to leave its pixels out of training and scores."
+    "background, or *ignore* if its pixels count neither in training nor in scores."
 )
 _MOST_BARS = 24
 """So many values have a bar with a name each; more are drawn along the scale of all values."""
@@ -227,4 +227,4 @@ def _example(dataset_id: str, image_id: str, name: str, lookup: Sequence[int], c
     except MissingFile:
         st.warning(f"The truth mask of {wording.escaped(name)} is missing on disk.")
         return
-    pictures.overlaid(urls.image(dataset_id, image_id, EXAMPLE_PX), urls.preview(drawn), name)
+    pictures.overlaid(urls.image(dataset_id, image_id, EXAMPLE_PX), urls.preview(drawn), name.rpartition("/")[2])

@@ -82,7 +82,8 @@ def _head(
     if place is not None:
         where = upper_first(words(place))
     # The text whose width changes from image to image comes last, so that the buttons stay under the pointer.
-    st.html(f'<h1 style="font-size:1.1rem;font-weight:600;margin:0;padding:0">{escape(image.name)}</h1>')
+    short, style = image.name.rpartition("/")[2], "font-size:1.1rem;font-weight:600;margin:0;padding:0"
+    st.html(f'<h1 style="{style}" title="{escape(image.name)}">{escape(short)}</h1>')
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Back to the gallery", icon=":material/arrow_back:", shortcut="Escape"):
             st.query_params["page"] = str(arrangement.page_of(table.index[image.image_id]))

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts import wording
+from dashboard.facts.mask_doubts import cover_doubt
 from dashboard.facts.scores import REFERENCE_TITLES, Reference, ScoreTable, upper_first
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
@@ -17,7 +18,8 @@ from dashboard.ui.audit_line import audit_line
 from dashboard.ui.downloads import downloads
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
 from dashboard.ui.measure_button import measure_button
-from dashboard.ui.paging import page_range
+from dashboard.ui.overlay_choice import overlay_look
+from dashboard.ui.paging import PAGES_PX, page_range
 from dashboard.views.gallery import facts
 from dashboard.views.gallery.detail import REFERENCE_WORDS, UNCERTAINTY, chosen_classes, image_detail, open_image
 from dashboard.views.gallery.facts import Source, Thumbnail
@@ -109,7 +111,7 @@ def main() -> None:
         st.warning("The image in the address has no mask in this run. Here are those that have.")
     with controls:
         _counts(source, table, arrangement, choice)
-        _remarks(source)
+        _remarks(source, float(table.area(threshold).mean()))
     _grid(source, table, arrangement, choice)
     _provenance(source)
 
@@ -175,12 +177,8 @@ def _provenance(source: Source) -> None:
             icon=":material/photo_library:",
             query_params={"dataset": source.dataset_id},
         )
-        st.page_link(
-            "views/compare/page.py",
-            label="Compare runs",
-            icon=":material/compare:",
-            query_params={"runs": source.run_id},
-        )
+        query = {"runs": source.run_id}
+        st.page_link("views/compare/page.py", label="Compare runs", icon=":material/compare:", query_params=query)
 
 
 @st.fragment(run_every=POLL_S)
@@ -200,8 +198,7 @@ def _offer_predictions(source: Source) -> None:
             "This run has no model yet",
             "It ended before its first epoch had finished. Resume it, or choose another run above.",
         )
-        query = {"run": source.run_id}
-        st.page_link("views/runs/page.py", label="Go to the run", icon=":material/monitoring:", query_params=query)
+        st.page_link("views/runs/page.py", label="Go to the run", query_params={"run": source.run_id})
     else:
         status.empty_state("This run has no masks yet", "Its model is ready; predicting takes a moment.")
         _predict_button(source, "Predict the masks")
@@ -286,7 +283,8 @@ def _histogram(arrangement: Arrangement, choice: Choice) -> None:
     )
 
 
-def _remarks(source: Source) -> None:
+def _remarks(source: Source, area: float) -> None:
+    status.doubt(cover_doubt(area, source.predicted, "use them"))
     if source.truth_changed:
         st.warning("The dataset's classes were changed after this run started: its scores use the old mapping.")
     if source.predicted < source.image_count and source.job is None:
@@ -318,6 +316,7 @@ def _grid(source: Source, table: ScoreTable, arrangement: Arrangement, choice: C
             tile_px=st.session_state["tile"],
             only_class=choice.class_index or None,
             class_colours=source.class_colours,
+            mask_colour=overlay_look(source.dataset_id).colour,
         )
     if "truth" in table.references:
         chosen = chosen or rank_trust(table, choice)
@@ -344,7 +343,7 @@ def _choose_page(source: Source, arrangement: Arrangement, choice: Choice) -> in
     key = "-".join(map(str, ("gallery-page", source.run_id, *filters, arrangement.pages, *choice.spans.values())))
     with st.container(horizontal=True, vertical_alignment="center"):
         words = st.empty()
-        page = st.pagination(arrangement.pages, default=start, key=key)
+        page = st.pagination(arrangement.pages, default=start, key=key, width=PAGES_PX)
         words.caption(page_range(page, len(arrangement.rows)), width="content")
         _turn("Previous", "P", key, page - 1, page > 1)
         _turn("Next", "N", key, page + 1, page < arrangement.pages)

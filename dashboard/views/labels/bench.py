@@ -18,6 +18,7 @@ from dashboard.facts.recipes import SLOTS, Recipe
 from dashboard.facts.wording import count, duration, escaped
 from dashboard.server import resources
 from dashboard.server.previews import PREVIEW_PX
+from dashboard.ui.status import doubt
 from dashboard.views.labels import recipe_column as column
 from dashboard.views.labels.facts import HOW_STROKES_WORK, SEED, Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
@@ -44,11 +45,12 @@ from engine.labelling.base import find_method
 PAUSE_S = 0.3
 SLIDERS_PX = 250
 TILE_PX = {1: 200, 2: 150, 3: 130}
-# The masks stay in sight however long the controls beside them are.
+# The masks stay in sight however long the controls beside them are; what Automatic tried is a list.
 STICKY = """<style>@media (min-width: 900px) and (min-height: 700px) {
   [data-testid="stColumn"]:has(.st-key-labels-sight) > div { height: 100%; }
   [data-testid="stLayoutWrapper"]:has(> .st-key-labels-sight) { position: sticky; top: 4.5rem; }
-}</style>"""
+}
+[class*="st-key-labels-"][class*="-auto-"] button > div { text-align: left; }</style>"""
 JUDGED = "labels-judged"
 
 
@@ -229,8 +231,7 @@ def _draw(
         if not fitted.final:
             drawn.unfinished.append((recipe, st.empty()))
         previews = column.draw_previews(place, recipe, state, st.empty(), limit_px=limit_px, judged=False)
-        if doubt := mask_doubt(preview.shape for preview in previews):
-            st.warning(doubt, icon=":material/visibility:")
+        doubt(mask_doubt(preview.shape for preview in previews))
     outcome = column.outcome_of(place, recipe, previews, settings, limit_px)
     with places.masks:
         clicked, drawn.shown[slot] = column.show_masks(

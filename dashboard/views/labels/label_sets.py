@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.access import rights
 from dashboard.facts.jobs import JobView
+from dashboard.facts.mask_doubts import cover_doubt
 from dashboard.facts.recipes import Recipe
 from dashboard.facts.wording import ago, count, escaped
 from dashboard.server import resources
@@ -17,7 +18,7 @@ from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.downloads import downloads
 from dashboard.ui.job_panel import job_panel
 from dashboard.ui.measure_button import measure_button
-from dashboard.ui.status import badge_text
+from dashboard.ui.status import badge_text, doubt
 from dashboard.views.labels import label_set_facts as facts
 from dashboard.views.labels.facts import Workplace
 from dashboard.views.labels.label_set_facts import LabelSetCard
@@ -71,6 +72,8 @@ def draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe]
         if card.choice is not None:
             chosen = f"Chosen automatically: **{escaped(card.choice.title)}**."
             st.caption(f":material/auto_awesome: {chosen}", help=escaped(card.choice.details) or None)
+        if card.can_train:
+            doubt(cover_doubt(card.area or 0.0, card.images, "train on them"))
         job_panel(
             partial(_read_job, card.id),
             key=f"label-job-{card.id}",
@@ -94,7 +97,7 @@ def _facts(place: Workplace, card: LabelSetCard) -> str:
     if card.area is not None:
         words.append(f"foreground {card.area:.0%} of the area")
     if card.unclear:
-        words.append(f"{card.unclear:,} with no clear object")
+        words.append(count(card.unclear, "doubtful mask"))
     if card.dropped:
         words.append(f"**{card.dropped:,} dropped**: not trained on")
     if card.runs:
@@ -132,7 +135,7 @@ def _buttons(
 
 
 def to_train(
-    place: Workplace, card: LabelSetCard, kind: Literal["primary", "secondary"], label: str = "Train on it"
+    place: Workplace, card: LabelSetCard, kind: Literal["primary", "secondary"], label: str = "Train on these masks"
 ) -> None:
     """Draw a button to the page Train with a mask set."""
     words = f"Train a network on the mask set {escaped(card.name)}."

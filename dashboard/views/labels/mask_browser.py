@@ -11,13 +11,14 @@ from dashboard.access import rights
 from dashboard.facts import urls
 from dashboard.facts.correction_queue import words as words_of_place
 from dashboard.facts.corrections import drawn_classes
+from dashboard.facts.mask_doubts import doubtful_mask
 from dashboard.facts.wording import count, escaped
 from dashboard.server import resources
 from dashboard.ui.audit_line import audit_line
 from dashboard.ui.correct_next import correct_next, place_of
 from dashboard.ui.correct_switch import correct_switch
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
-from dashboard.ui.paging import page_range
+from dashboard.ui.paging import PAGES_PX, page_range
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.step_buttons import step_buttons
 from dashboard.ui.trust_chart import trust_chart
@@ -34,7 +35,7 @@ from db.correction_queue import Masks
 
 OPENED, QUEUE = "mask-opened", "mask-queue"
 ERRORS_HELP = "Shows beside the mask what it misses and what it adds, against truth."
-RULES = ("The worst", "Below a plausibility", "No clear object")
+RULES = ("The worst", "Below a plausibility", "Doubtful")
 
 
 @st.fragment
@@ -46,7 +47,7 @@ def browse_masks(place: Workplace, card: LabelSetCard, settings: Settings) -> No
     page = _choose_page(card, bar)
     with bar:
         if card.quality is not None and rights.may(Role.EDITOR):
-            with st.popover("Exclude bad masks", icon=":material/remove_selection:"):
+            with st.popover("Drop bad masks", icon=":material/remove_selection:"):
                 _drop_panel(card)
                 drops = st.toggle("A click on a mask drops or keeps it", key="masks-click", persist_state="session")
         if card.quality is not None and card.dice is not None:
@@ -90,19 +91,18 @@ def browse_masks(place: Workplace, card: LabelSetCard, settings: Settings) -> No
 
 def _drop_panel(card: LabelSetCard) -> None:
     st.markdown(
-        f"{card.images:,} of {count(card.masks, 'image')} are "
-        "kept. Dropped images are not trained on; their masks stay here."
+        f"{card.images:,} of {count(card.masks, 'mask')} are kept. Dropped masks are not trained on, but stay here."
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         rule = _choose_rule()
         with resources.database().reading() as session:
             drop = facts.would_drop(session, card.id, rule)
-        label = f"Drop {count(len(drop.image_ids), 'image')}"
+        label = f"Drop {count(len(drop.image_ids), 'mask')}"
         icon = ":material/remove_selection:"
         if st.button(label, icon=icon, key="drop-go", disabled=not drop.image_ids):
             st.session_state["drop-last"] = card.id, drop.image_ids
             _set_dropped(card, drop.image_ids, True)
-    st.caption(f"That leaves {count(drop.stay, 'image')} to train on.")
+    st.caption(f"That leaves {count(drop.stay, 'mask')} to train on.")
     if not card.dropped:
         return
     label_set_id, last = st.session_state.get("drop-last", ("", ()))
@@ -121,7 +121,7 @@ def _choose_rule() -> DropRule:
     if rule == "The worst":
         percent = st.slider(
             "Least plausible", 1, 50, 10, format="%d %%", key="drop-percent", width=200,
-            help="Share of the kept images, those of the lowest plausibility first.",
+            help="Share of the kept masks, those of the lowest plausibility first.",
         )  # fmt: skip
         return DropRule("share", percent / 100)
     if rule == "Below a plausibility":
@@ -154,7 +154,7 @@ def _choose_page(card: LabelSetCard, bar: DeltaGenerator) -> MaskPage:
             st.session_state["masks-page"] = page.page
             with pages_place.container(horizontal=True, vertical_alignment="center"):
                 words = st.empty()  # before the numbers, although it follows from them
-                number = st.pagination(page.pages, key="masks-page")
+                number = st.pagination(page.pages, key="masks-page", width=PAGES_PX)
             if number != page.page:
                 page = facts.mask_page(session, card.id, number, order, show)
             words.caption(page_range(page.page, page.total, "mask", facts.PER_PAGE), width="content")
@@ -173,7 +173,7 @@ def _tile(place: Workplace, card: LabelSetCard, mask: Mask, mode: Mode) -> Tile:
         mask=urls.label(card.id, mask.image_id, 192),
         reference=reference,
         subtitle=" · ".join(scores),
-        badge="dropped" if mask.dropped else "no clear object" if mask.unclear else "",
+        badge="dropped" if mask.dropped else doubtful_mask(mask.area) if mask.unclear else "",
         left_out=mask.dropped,
         tone="bad" if mask.dropped else "neutral",
         classes=urls.label_classes(card.id, mask.image_id, 192) if by_class else None,
@@ -195,13 +195,13 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
         drawn = drawn_classes(session, place.dataset_id)
     if mask is None:  # deleted meanwhile
         st.rerun()
-    words = [escaped(mask.name), f"foreground {mask.area:.1%} of the area"]
+    words = [escaped(mask.name.rpartition("/")[2]), f"foreground {mask.area:.1%} of the area"]
     if mask.dice is not None:
         words.append(f"{'foreground ' if card.classes.names else ''}Dice vs truth {mask.dice:.3f}")
     if mask.quality is not None:
         words.append(f"mask plausibility {mask.quality:.3f}")
     if mask.unclear:
-        words.append("no clear object")
+        words.append(doubtful_mask(mask.area))
     queued = place_of(place.dataset_id, Masks(card.id), mask.image_id) if QUEUE in st.session_state else None
     if queued is not None:
         before, after = queued.before, queued.after
@@ -219,7 +219,7 @@ def _mask_dialog(place: Workplace, card: LabelSetCard, settings: Settings) -> No
         correct = correct_switch("mask-correct", in_url=False)
         beside = len(panes) > 1 and st.toggle("Errors", key="mask-errors", persist_state="session", help=ERRORS_HELP)
         title, icon = ("Keep it", ":material/undo:") if mask.dropped else ("Drop it", ":material/remove_selection:")
-        if rights.button(title, icon=icon, key="mask-drop", help="Dropped images are not trained on."):
+        if rights.button(title, icon=icon, key="mask-drop", help="Dropped masks are not trained on."):
             _set_dropped(card, [mask.image_id], not mask.dropped)
         st.caption(" · ".join(words), width="content")
     if names and not correct:

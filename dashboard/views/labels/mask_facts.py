@@ -27,7 +27,7 @@ QUALITY_ORDERS: tuple[Order, ...] = ("lowest plausibility first", "highest plaus
 TRUTH_ORDERS: tuple[Order, ...] = ("lowest Dice vs truth first", "highest Dice vs truth first")
 OTHER_ORDERS: tuple[Order, ...] = ("dataset order", "largest area first", "smallest area first")
 
-Show = Literal["all", "kept", "dropped", "no clear object"]
+Show = Literal["all", "kept", "dropped", "doubtful"]
 
 _COLUMNS: dict[Order, list[Any]] = {
     "lowest plausibility first": [Label.quality.is_(None), Label.quality],
@@ -42,7 +42,7 @@ _FILTERS: dict[Show, list[ColumnElement[bool]]] = {
     "all": [],
     "kept": [Label.dropped.is_(False)],
     "dropped": [Label.dropped.is_(True)],
-    "no clear object": [Label.unclear.is_(True)],
+    "doubtful": [Label.unclear.is_(True)],
 }
 SHOWS: tuple[Show, ...] = tuple(_FILTERS)
 
@@ -74,7 +74,7 @@ class MaskPage:
 
 @dataclass(frozen=True)
 class DropRule:
-    """Images to drop: a share `value` of the least plausible, those below plausibility `value`, or the unclear ones."""
+    """Masks to drop: a share `value` of the least plausible, those below plausibility `value`, or the doubtful ones."""
 
     kind: Literal["share", "below", "unclear"]
     value: float = 0.0

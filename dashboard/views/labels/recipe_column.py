@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.access import rights
 from dashboard.facts import recipes, urls
 from dashboard.facts.auto_choice import AutoChoice, auto_choice
+from dashboard.facts.mask_doubts import doubtful_mask
 from dashboard.facts.recipes import Recipe
 from dashboard.facts.wording import count, duration, escaped, score, time_left
 from dashboard.server import resources
@@ -187,8 +188,8 @@ def fit_panel(place: Workplace, slot: str, recipe: Recipe, state: State) -> None
 
 def _ranking(choice: AutoChoice, slot: str) -> None:
     st.caption(
-        f"Tried on {count(choice.images, 'image')}, without truth. The estimated score of each recipe; a click opens "
-        "it beside this one."
+        f"*Search score* of each recipe, estimated without truth over the {count(choice.images, 'image')} on which "
+        "it was tried. A click opens the recipe beside this one."
     )
     with st.container(gap="xsmall"):
         for number, candidate in enumerate(choice.candidates):
@@ -260,11 +261,11 @@ def show_outcome(place: Workplace, recipe: Recipe, outcome: Outcome, limit_px: i
     """Draw a recipe's scores and cost. In narrow columns they wrap. `limit_px` is that of quick previews."""
     with st.container(horizontal=True, gap="medium"):
         st.metric(
-            "Estimated score (no truth)",
+            f"Estimated score ({count(len(place.probe), 'test image')})",
             "…" if outcome.quality is None and not outcome.errors else score(outcome.quality),
-            help="Computed from images and masks alone, 0 to 1. The mean over the test images of the score by which "
-            "*Automatic* chooses: use it to compare recipes. It is not a Dice. The plausibility below an image is "
-            "another score: it sorts the masks of one recipe.",
+            help="Computed from images and masks alone, without truth, 0 to 1, as a mean over the test images: use it "
+            "to compare recipes. It is not a Dice. *Automatic* chooses by its search score, which is over more images. "
+            "The plausibility below an image sorts the masks of one recipe.",
             width="content",
         )
         if outcome.scored:
@@ -275,11 +276,9 @@ def show_outcome(place: Workplace, recipe: Recipe, outcome: Outcome, limit_px: i
     facts = [f"Quick preview of at most {limit_px} px; full size follows"] if limit_px else []
     facts += [] if outcome.scored else ["No truth masks here: judge by eye"]
     if any(outcome.unclear):
-        facts.append(f"{count(sum(outcome.unclear), 'test image')} with no clear object")
-    per_image_s, whole_s = outcome.seconds_per_image, outcome.whole_dataset_s
-    if per_image_s is not None and whole_s is not None and outcome.quality is not None:
-        whole = "< 1 s" if whole_s < 1 else f"≈ {duration(whole_s)}"
-        facts.append(f"{per_image_s:.2g} s per image, all {place.images:,} {whole}")
+        facts.append(count(sum(outcome.unclear), "doubtful mask"))
+    if outcome.seconds_per_image is not None and outcome.quality is not None:
+        facts.append(f"{outcome.seconds_per_image:.2g} s per image")
     st.caption(" · ".join(facts))
     classes = labels.recipe_classes(place, recipe.params)
     if classes.names:
@@ -316,7 +315,7 @@ def show_masks(
             mask=urls.preview(kept.put(preview.png)) if preview.png else None,
             reference=reference,
             subtitle=_subtitle(quality, dice),
-            badge="failed" if preview.error else "no clear object" if unclear else "",
+            badge=_badge(preview, unclear),
             tone="bad" if preview.error else "neutral",
             classes=urls.preview(kept.put(preview.classes)) if preview.classes and by_class else None,
             reference_classes=numbers,
@@ -341,6 +340,12 @@ def _ticks_of(slot: str, recipe: Recipe, state: State) -> Ticks | None:
     by_rule = state is None and not ticked
     now = None if by_rule else clusters.ticked_clusters(ticked, state) if state else read_ticks(ticked)
     return Ticks(f"labels-{slot}", now)
+
+
+def _badge(preview: Preview, unclear: bool) -> str:
+    if preview.error:
+        return "failed"
+    return doubtful_mask(preview.shape.area) if unclear and preview.shape else ""
 
 
 def _subtitle(quality: float | None, dice: float | None) -> str:

@@ -37,7 +37,7 @@ def _dialog(place: Workplace, slot: str, shown: Mapping[str, Shown], settings: S
     with toolbar():
         step_buttons(OPENED, neighbours[at], neighbours[at + 2])
         correct = follows or correct_switch("labels-correct", in_url=False)
-        st.caption(escaped(image.name), width="content")
+        st.caption(escaped(image.name.rpartition("/")[2]), width="content")
     with resources.database().reading() as session:
         drawn = drawn_classes(session, place.dataset_id)
     opened = {slot: shown[slot]} if correct else shown

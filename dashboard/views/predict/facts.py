@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.facts.jobs import JobView, job_view
-from db import runs
+from db import names, runs
 from db.models import Dataset, ImportEntry, Job, JobStatus, Prediction, PredictionSet, Run
 from engine.core.run_parameters import PredictionParams
 from engine.imaging.class_colours import class_colours, with_present_colours
 from engine.training.run_details import weights_note
+
+SKIPPED_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,13 @@ def targets(session: Session, own_dataset_id: str) -> tuple[Dataset, ...]:
     return tuple(sorted(session.scalars(query), key=lambda dataset: dataset.id == own_dataset_id))
 
 
+def proposed_name(session: Session, name: str, files: Sequence[str]) -> str:
+    """Return a free name for new images: "New images · Trip", or "New images · a + 7 more" for files without a name."""
+    more = f" + {len(files) - 1} more" if not name and len(files) > 1 else ""
+    what = name or (PurePosixPath(files[0]).stem if files else "")
+    return names.counted_name(session, Dataset, names.default_name("New images", what) + more)
+
+
 def uploads_without_predictions(session: Session) -> tuple[Dataset, ...]:
     """Return the datasets that were imported only to be predicted and whose run has been deleted, newest first."""
     query = select(Dataset).where(Dataset.purpose == "prediction", Dataset.id.not_in(select(PredictionSet.dataset_id)))
@@ -189,9 +200,9 @@ def _colours(session: Session, run: Run) -> tuple[str, ...]:
     return tuple(class_colours(with_present_colours(run.classes, own.classes)))
 
 
-def skipped_files(session: Session, dataset_id: str, limit: int = 5) -> tuple[int, tuple[tuple[str, str], ...]]:
+def skipped_files(session: Session, dataset_id: str) -> tuple[int, tuple[tuple[str, str], ...]]:
     """Return how many files an import skipped, and (name, reason) of the first of them."""
     skipped = (ImportEntry.dataset_id == dataset_id, ImportEntry.taken.is_(False))
     count = session.scalar(select(func.count()).where(*skipped)) or 0
-    first = select(ImportEntry.name, ImportEntry.reason).where(*skipped).order_by(ImportEntry.id).limit(limit)
+    first = select(ImportEntry.name, ImportEntry.reason).where(*skipped).order_by(ImportEntry.id).limit(SKIPPED_NAMED)
     return count, tuple((name, reason) for name, reason in session.execute(first))

@@ -12,6 +12,7 @@ from dashboard.facts.reference_maps import Maps, truth_maps
 from dashboard.facts.scores import upper_first
 from dashboard.server import resources
 from dashboard.ui.correct_switch import correct_switch
+from dashboard.ui.overlay_choice import overlay_look
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.viewer import Brush, Pane, viewer
 from dashboard.views.predict.facts import SetView
@@ -36,7 +37,7 @@ def image_bar(image: Shown, rival: SetView | None, place: Place) -> bool:
             if pressed and image_id is not None:
                 st.query_params["image"] = image_id
                 st.rerun()
-        st.text(image.name, width="content")
+        st.text(image.name.rpartition("/")[2], width="content")
         st.caption(f"{place.position + 1:,} of {place.total:,}", width="content")
         if rival is None and not image.has_truth:
             return False
@@ -101,6 +102,7 @@ def prediction_image(
         height_px=640 if wipe or correct else 420,
         only_class=only_class,
         class_colours=view.class_colours,
+        mask_colour=overlay_look(view.dataset_id).colour,
         brush=brush if correct else None,
     )
 

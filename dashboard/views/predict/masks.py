@@ -10,12 +10,15 @@ import numpy as np
 import streamlit as st
 
 from dashboard.facts import urls, wording
+from dashboard.facts.mask_doubts import cover_doubt
 from dashboard.facts.scores import SCORE_TITLES, ScoreTable
 from dashboard.facts.threshold import threshold_words
 from dashboard.server import resources
 from dashboard.server.score_tables import score_table
+from dashboard.ui import status
 from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.overlay_choice import overlay_look
 from dashboard.ui.paging import first_page, page_numbers
 from dashboard.ui.threshold import mask_threshold
 from dashboard.views.predict import mask_facts as facts
@@ -166,6 +169,7 @@ def _best_thresholds(view: SetView, threshold: float) -> None:
 
 def _summary(view: SetView, rival: SetView | None, masks: Masks, threshold: float) -> None:
     found = facts.summary(masks, threshold)
+    status.doubt(cover_doubt(float(masks.table.area(threshold).mean()), len(masks.table), "use them"))
     parts = []
     if found.dice is None:
         st.caption("These images have no truth, so there are areas but no scores.")
@@ -227,6 +231,7 @@ def _grid(
             aspect=median(image.width_px / image.height_px for image in images),
             only_class=only_class,
             class_colours=view.class_colours,
+            mask_colour=overlay_look(view.dataset_id).colour,
             error_words=("both", f"only {names[0]}", f"only {names[1]}") if names and display == BOTH else None,
         )
     if chosen:

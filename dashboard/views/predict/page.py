@@ -17,9 +17,8 @@ from dashboard.views.predict import facts
 from dashboard.views.predict.facts import RunChoice, SetView
 from dashboard.views.predict.set_panel import PAGE, REFINE, confirm_deletion, prediction_set
 from dashboard.views.predict.start import load_network, predict_dataset, start_prediction
-from db import datasets, names, submissions
+from db import datasets, submissions
 from db.columns import utc_now
-from db.models import Dataset
 from engine.core.run_parameters import PredictionParams
 
 NEW, EXISTING = "New images", "An existing dataset"
@@ -124,7 +123,7 @@ def predict_new(
     if chosen is None:
         return
     with resources.database().reading() as session:
-        proposal = names.free_name(session, Dataset, chosen.name or f"Images {utc_now():%Y-%m-%d}")
+        proposal = facts.proposed_name(session, chosen.name, chosen.files)
     with options, st.expander("Name and options", icon=":material/tune:"):
         name = st.text_input("Name for these images", proposal, key=f"predict-name-{chosen.place}", max_chars=200)
         also = choose_rivals(run, choices)

@@ -166,7 +166,7 @@ def _poor_labels(facts: RunFacts, config: RunConfig) -> Advice | None:
     if facts.head.label_set_id is None or found is None or config.data.drop_worst >= 0.2:
         return None
     evidence = (
-        f"The weakest fifth of the images has pseudo-labels of lower label-free quality (median {found.weak:.2f} "
+        f"The weakest fifth of the images has pseudo-labels of lower mask plausibility (median {found.weak:.2f} "
         f"against {found.rest:.2f})."
     )
     return _setting(facts, config, "data.drop_worst", 0.2, evidence)

@@ -59,12 +59,13 @@ class Masks:
 class Overlap:
     """Means at threshold 0.5. `interval` is the 95 % confidence interval of the mean Dice, None if all are equal.
 
-    `recall` and `precision` are over all pixels together, None where the reference or the masks mark nothing. In
-    `empty` of the images the reference marks nothing.
+    `area` is the share of an image that its mask covers. `recall` and `precision` are over all pixels together, None
+    where the reference or the masks mark nothing. In `empty` of the images the reference marks nothing.
     """
 
     images: int
     dice: float
+    area: float
     interval: tuple[float, float] | None
     recall: float | None
     precision: float | None
@@ -228,6 +229,7 @@ def _overlap(masks: Masks, dice: np.ndarray) -> Overlap:
     return Overlap(
         images=len(dice),
         dice=float(dice.mean()),
+        area=float((masks.predicted[:, HALF] / masks.columns["pixels"]).mean()),
         interval=interval,
         recall=float(found / marked) if marked else None,
         precision=float(found / predicted) if predicted else None,

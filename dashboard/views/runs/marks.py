@@ -1,4 +1,4 @@
-"""Name, tags, notes, pins and the archive of runs: the line under a run's name, and the bar for several runs."""
+"""Name, tags, notes, pins and the archive of runs: of the open run, and the bar for several runs."""
 
 from __future__ import annotations
 
@@ -31,28 +31,35 @@ ARCHIVE = (
 RESTORE = ("Restore", ":material/unarchive:", None)
 
 
-def marks(run_id: str) -> None:
-    """Draw a run's tags and note, with the buttons that edit, pin and archive it."""
+def mark_buttons(run_id: str) -> None:
+    """Draw the buttons that edit, pin and archive a run."""
     with database().reading() as session:
         run = session.get(Run, run_id)
         known = runs.known_tags(session)
     if run is None:
         return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if rights.may(Role.EDITOR):
-            _edit(run, known)
-        pin = "Unpin" if run.pinned else "Pin"
-        if rights.button(pin, icon=":material/keep_off:" if run.pinned else ":material/keep:", key="run-pin"):
-            set_pinned([run_id], not run.pinned)
-            st.rerun()
-        label, icon, help_ = RESTORE if run.archived else ARCHIVE
-        if rights.button(label, icon=icon, key="run-archive", help=help_):
-            set_archived([run_id], not run.archived)
-            st.rerun()
-        if run.archived:
-            st.markdown(":gray-badge[:material/archive: Archived]", width="content")
-        if run.tags:
-            st.markdown(" ".join(f":gray-badge[{wording.escaped(tag)}]" for tag in run.tags), width="content")
+    if rights.may(Role.EDITOR):
+        _edit(run, known)
+    pin = "Unpin" if run.pinned else "Pin"
+    if rights.button(pin, icon=":material/keep_off:" if run.pinned else ":material/keep:", key="run-pin"):
+        set_pinned([run_id], not run.pinned)
+        st.rerun()
+    label, icon, help_ = RESTORE if run.archived else ARCHIVE
+    if rights.button(label, icon=icon, key="run-archive", help=help_):
+        set_archived([run_id], not run.archived)
+        st.rerun()
+
+
+def marks(run_id: str) -> None:
+    """Draw whether a run is archived, its tags and its note."""
+    with database().reading() as session:
+        run = session.get(Run, run_id)
+    if run is None:
+        return
+    badges = [":gray-badge[:material/archive: Archived]"] if run.archived else []
+    badges += [f":gray-badge[{wording.escaped(tag)}]" for tag in run.tags]
+    if badges:
+        st.markdown(" ".join(badges))
     if run.note:
         st.markdown(
             "  \n".join(f"*{wording.escaped(line)}*" if line else "" for line in map(str.strip, run.note.splitlines()))

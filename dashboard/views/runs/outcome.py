@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard.facts import train, urls, wording
+from dashboard.facts.mask_doubts import cover_doubt
 from dashboard.facts.reference_maps import label_maps, truth_maps
 from dashboard.facts.run_metrics import Reference
 from dashboard.facts.scores import upper_first
 from dashboard.server.resources import database, settings
 from dashboard.ui.mask_grid import Tile, Tone, mask_grid
+from dashboard.ui.status import doubt
 from dashboard.views.runs.advice import Advice
 from dashboard.views.runs.facts import LiveStatus, RunHead, run_facts
 from dashboard.views.runs.image_facts import ImageFacts, Rank, ScoredImage
@@ -51,6 +53,8 @@ def outcome(head: RunHead, found: Outcome, prediction_set_id: str | None) -> boo
     shown = found.images is not None and prediction_set_id is not None
     if found.images is not None and prediction_set_id is not None:
         _examples(head, found.images, prediction_set_id)
+        overlap = found.images.overlap
+        doubt(cover_doubt(overlap.area, overlap.images, "use them"))
     if found.summary is not None:
         _summary(head, found.summary)
     return shown
@@ -114,7 +118,7 @@ def score(head: RunHead, status: LiveStatus, images: ImageFacts | None) -> None:
         overlap = images.overlap
         foreground = "foreground " if head.classes else ""
         many = wording.count(overlap.images, "validation image")
-        label, note = upper_first(foreground + SCORE[images.reference]), f"mean of {many}"
+        label, note = upper_first(foreground + SCORE[images.reference]), f"mean per image, {many}"
         value, explained = wording.score(overlap.dice), f"Mean over {many}, of masks at threshold 0.5."
         if overlap.interval is not None:
             low, high = overlap.interval

@@ -19,7 +19,7 @@ from dashboard.ui.status import badge_text, empty_state
 from dashboard.views.runs import classes, results, retraining
 from dashboard.views.runs.facts import LiveStatus, RunHead, live_status, own_prediction_set_id, run_head
 from dashboard.views.runs.live import run_live
-from dashboard.views.runs.marks import delete_one, marks
+from dashboard.views.runs.marks import delete_one, mark_buttons, marks
 from dashboard.views.runs.outcome import outcome, read_outcome, score
 from dashboard.views.runs.table import runs_table
 from db import jobs, runs
@@ -123,7 +123,7 @@ def links(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> N
         ("compare", "Compare", "compare", {"runs": head.id}, True),
         ("predict", "Predict new images", "image_search", query, status.has_model and status.state != "finished"),
     ]
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         for page, label, icon, target, shown in pages:
             if shown:
                 st.page_link(f"views/{page}/page.py", label=label, icon=f":material/{icon}:", query_params=target)
@@ -139,6 +139,7 @@ def links(head: RunHead, status: LiveStatus, prediction_set_id: str | None) -> N
             downloads(run_id=head.id, prediction_set_id=prediction_set_id)
         if prediction_set_id:
             measure_button(run=head.id)
+        mark_buttons(head.id)
         blocked = None if status.can_delete else "Stop it first."
         if rights.button(
             "Delete", icon=":material/delete:", disabled=not status.can_delete, help=blocked, key="run-delete"

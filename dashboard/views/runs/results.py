@@ -23,6 +23,7 @@ from dashboard.server.resources import artifacts, database
 from dashboard.ui import charts
 from dashboard.ui.class_filter import choose_class
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.overlay_choice import overlay_look
 from dashboard.ui.pictures import class_legend
 from dashboard.ui.tile_viewer import TileLook, view_tile
 from dashboard.views.runs.curves import curve_controls, figures, probe_classes, shared_history
@@ -165,6 +166,7 @@ def masks_through_epochs(
             colours=head.class_colours,
             undivided=not all(tile.classes for tile in tiles),
         )
+    look = overlay_look(head.dataset_id)
     clicked = mask_grid(
         tiles,
         key=f"runs-probes-{head.id}",
@@ -174,10 +176,11 @@ def masks_through_epochs(
         aspect=_aspect(head),
         only_class=only_class,
         class_colours=head.class_colours,
+        mask_colour=look.colour,
         follows=follows if following else None,
     )
     if clicked:
-        view_tile(tiles, clicked, TileLook(mode, threshold, only_class=only_class, class_colours=head.class_colours))
+        view_tile(tiles, clicked, TileLook(mode, threshold, 0.5, look, only_class, class_colours=head.class_colours))
     reference = "truth" if head.reference == "truth" else "the pseudo-label that this run was trained on"
     undivided = bool(head.classes) and not (head.label_set_id or head.truth_in_classes)
     st.caption(f"The reference is {reference}{', which no longer has the classes of this run' if undivided else ''}.")
@@ -262,7 +265,7 @@ def _round(view: RoundView) -> None:
             st.markdown(wording.escaped(view.reason))
         parts = [f"Epochs {view.first_epoch} to {view.last_epoch}", wording.count(view.images, "image")]
         if view.left_out:
-            parts.append(f"{view.left_out:,} left out")
+            parts.append(f"{view.left_out:,} dropped")
         st.caption(" · ".join(parts))
 
 

@@ -188,8 +188,8 @@ def _errors(overlap: Overlap, reference: Reference) -> str:
     if abs(difference) >= BALANCE:
         verdict = "**it adds more than it misses**" if difference > 0 else "**it misses more than it adds**"
     return (
-        f"It finds {overlap.recall:.0%} of what {SIDE[reference]} marks (recall), and {SIDE[reference]} confirms "
-        f"{overlap.precision:.0%} of what it marks (precision): {verdict}."
+        f"Over all pixels of these images together, it finds {overlap.recall:.0%} of what {SIDE[reference]} marks "
+        f"(recall), and {SIDE[reference]} confirms {overlap.precision:.0%} of what it marks (precision): {verdict}."
     )
 
 

@@ -31,12 +31,12 @@ def choose_dataset(options: tuple[facts.DatasetOption, ...], origin: facts.Sourc
     """Return the id of the chosen dataset; the URL contains it."""
     ids = [option.id for option in options]
     wanted = st.query_params.get("dataset") or (origin.dataset_id if origin else None)
-    titles = {option.id: option.title for option in options}
+    names = {option.id: option.name for option in options}
     chosen = st.selectbox(
         "Dataset",
         ids,
         index=ids.index(wanted) if wanted in ids else 0,
-        format_func=titles.__getitem__,
+        format_func=names.__getitem__,
         key=f"train-dataset-{origin.run_id if origin else ''}",
     )
     st.query_params["dataset"] = chosen
@@ -251,7 +251,8 @@ if origin is not None:
 
 place, pictures = st.columns([9, 11], gap="large")
 with place:
-    dataset_place, teacher_place = st.columns(2, gap="small")
+    choices = st.grid(min_column_width=200, gap="small")  # below each other in a narrow window
+    dataset_place, teacher_place = choices.container(), choices.container()
     below_teacher = st.container()
 with dataset_place:
     dataset_id = choose_dataset(options, origin)
@@ -317,7 +318,7 @@ with place:
             concerns(dataset_id, teacher, truth_version, resolved)
 with pictures:
     st.header("What the network will see")
-    preview_panel.preview(pairs, config, teacher)
+    preview_panel.preview(dataset_id, pairs, config, teacher)
     offered = pretrained_offer()
 if subject is not None and plan is not None and fold.open and not st.session_state.get("train-search"):
     with fold:

@@ -9,6 +9,7 @@ from dashboard.facts import train as facts
 from dashboard.facts import urls
 from dashboard.server.resources import artifacts, previews
 from dashboard.ui.mask_grid import Mode, Tile, mask_grid
+from dashboard.ui.overlay_choice import overlay_look
 from dashboard.ui.tile_viewer import TileLook, view_tile
 from engine.core.run_config import RunConfig
 from engine.imaging import codec
@@ -23,7 +24,7 @@ def _read_pair(pair: facts.Pair) -> tuple[np.ndarray, np.ndarray]:
     return facts.read_pair(artifacts(), pair)
 
 
-def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None, teacher: facts.Teacher) -> None:
+def preview(dataset_id: str, pairs: tuple[facts.Pair, ...], config: RunConfig | None, teacher: facts.Teacher) -> None:
     """Draw a few training pairs, unchanged and as the network will see them."""
     mode = st.session_state.get("train-preview-mode", "fill")
     if config is None:
@@ -37,17 +38,21 @@ def preview(pairs: tuple[facts.Pair, ...], config: RunConfig | None, teacher: fa
         return
     if not config.augmentation.enabled:
         st.caption("Augmentation is off: the network sees each image as it is.")
-    wide = mode == "side by side"
+    # An image and its variants are a row, however narrow.
+    rows = config.augmentation.enabled and mode != "side by side"
+    look = overlay_look(dataset_id)
     clicked = mask_grid(
         tiles,
         key="train-preview",
         mode=mode,
-        tile_px=220 if wide else 130,
+        tile_px=130 if mode != "side by side" else 220,
+        columns=1 + COPIES if rows else None,
         aspect=1.0,
         class_colours=teacher.class_colours,
+        mask_colour=look.colour,
     )
     if clicked:
-        view_tile(tiles, clicked, TileLook(mode, class_colours=teacher.class_colours))
+        view_tile(tiles, clicked, TileLook(mode, overlay=look, class_colours=teacher.class_colours))
 
 
 def preview_settings() -> None:
@@ -74,7 +79,7 @@ def _pair_tiles(number: int, pair: facts.Pair, config: RunConfig, draw: int) -> 
     return [
         Tile(
             id=f"{number}-{copy}",
-            title=f"variant {copy}" if copy else pair.name,
+            title=f"variant {copy}" if copy else pair.name.rpartition("/")[2],
             image=_preview_url(pixels),
             mask=_preview_url(np.atleast_3d(moved)[..., 0]),
             classes=_preview_url(moved[..., 1]) if moved.ndim == 3 and config.model.classes != 1 else None,

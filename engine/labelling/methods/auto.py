@@ -49,6 +49,7 @@ CANDIDATES = (
         "threshold", {"ground": "uneven", "level": "minimum_error"}, "Rare objects on an uneven background (threshold)"
     ),
     Candidate("lines", look_side_px=THIN_LOOK_SIDE_PX),
+    Candidate("lines", {"strength": 4.5}, "Faint lines (cracks, vessels, scratches)", THIN_LOOK_SIDE_PX),
     Candidate("surface", handicap=0.15),
     Candidate("dataset_clusters", handicap=0.1),
     Candidate("normalised_cut", handicap=0.1),
@@ -204,7 +205,7 @@ def rank(candidate: Candidate, qualities: Sequence[Quality], ease: float) -> dic
         "parts": parts,
         "clear": clear,
         "images": len(qualities),
-        "sentence": f"Estimated score {quality:.2f}, with a clear foreground in {clear} of {len(qualities)} images.",
+        "sentence": f"Search score {quality:.2f}; {len(qualities) - clear} of {len(qualities)} masks are doubtful.",
     }
 
 
@@ -213,7 +214,7 @@ def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
     best = ranking[0]
     seen = f"the {images} images tried" if images > 1 else "the image tried"
     if not best["clear"]:
-        return f"No method finds a clear foreground in {seen}, so {best['title']} is used."
+        return f"Every mask is doubtful in {seen}, whatever the method, so {best['title']} is used."
     second = ranking[1]
     # Only parts in which it is better than the second are reasons.
     ahead = {name: best["parts"][name] / max(second["parts"][name], FLOOR) for name in EXPONENTS}
@@ -223,9 +224,9 @@ def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
     unclear = best["images"] - best["clear"]
     but = "" if best["quality"] >= WEAK else ", but none suits them well"
     return (
-        f"{best['title']} is the best guess of {len(ranking)} methods for {seen}{but}: {praise}; estimated score "
+        f"{best['title']} is the best guess of {len(ranking)} recipes for {seen}{but}: {praise}; search score "
         f"{best['quality']:.2f} of 1, {second['title']} comes next with {second['quality']:.2f}"
-        + (f"; without a clear foreground: {unclear} of {best['images']}." if unclear else ".")
+        + (f"; doubtful masks: {unclear} of {best['images']}." if unclear else ".")
     )
 
 

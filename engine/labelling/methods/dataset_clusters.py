@@ -37,9 +37,10 @@ class DatasetClustersParams(LabelParams):
         1.5,
         0.3,
         6,
-        "Largest difference of neighbours that are merged into one piece: lower values give more and smaller pieces.",
+        "Largest difference of neighbours that are merged into one piece, as a multiple of how much colours vary in "
+        "the image: lower values give more and smaller pieces.",
+        title="Merge similar neighbours",
         stage="look",
-        unit="spreads of colour",
     )
     clusters: int = number(
         32, 2, 128, "Number of clusters in the whole dataset; more if scenes or objects vary.", stage="fit"

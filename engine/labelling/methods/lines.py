@@ -40,7 +40,9 @@ class LinesParams(LabelParams):
     # Larger than elsewhere, as thin structures vanish first.
     longest_side_px: int = number(800, 64, 1600, LabelParams.model_fields["longest_side_px"].description, unit="px")
     lines: Literal["stronger", "both", "darker", "lighter"] = Field(
-        "stronger", description="Which lines: the darker ones, the lighter ones, the stronger of these two, or both."
+        "stronger",
+        description="Which lines: the darker ones, the lighter ones, the stronger of these two, or both.",
+        json_schema_extra={"labels": {"stronger": "Whichever is stronger"}},
     )
     channel: Channel = Field(
         "grey", description="The channel in which lines are darker or lighter; green suits vessels of the retina."

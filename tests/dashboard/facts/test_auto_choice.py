@@ -30,10 +30,10 @@ def test_the_choice_has_its_figures_and_each_candidate_that_this_version_knows()
 
 def test_the_sentence_asks_to_look_and_counts_what_the_list_shows():
     choice = auto_choice(STATE)
-    assert choice.sentence == "K-means: best guess of 3 methods, tried on 24 of your images. Check the masks below."
+    assert choice.sentence == "K-means: best guess of 3 recipes, tried on 24 of your images. Check the masks below."
     draft = auto_choice(STATE | {"images": 6, "untried": 1})
-    assert "best so far of 3 methods, tried on 6 images" in draft.sentence
-    assert "1 more method are being tried" in draft.sentence
+    assert "best so far of 3 recipes, tried on 6 images" in draft.sentence
+    assert "1 more recipe are being tried" in draft.sentence
     assert choice.final and not draft.final
 
 

@@ -32,7 +32,7 @@ def test_scores_against_truth_are_named_beside_the_quality(installation, run):
     save(installation, run, 1, **QUALITY, **TRUTH, left_out=1)
     (view,) = views(installation, run)
     assert [(pair.name, pair.by_truth) for pair in view.comparisons] == [
-        ("Label-free quality", False),
+        ("Mask plausibility", False),
         ("Dice vs truth", True),
         ("IoU vs truth", True),
     ]
@@ -44,7 +44,7 @@ def test_scores_against_truth_are_named_beside_the_quality(installation, run):
 def test_without_truth_there_is_no_score_against_it(installation, run):
     save(installation, run, 1, **QUALITY)
     (view,) = views(installation, run)
-    assert [pair.name for pair in view.comparisons] == ["Label-free quality"]
+    assert [pair.name for pair in view.comparisons] == ["Mask plausibility"]
     assert not view.has_truth
 
 

@@ -81,7 +81,7 @@ def test_without_truth_only_label_sets_are_offered(installation):
     bare = add_discs(installation, name="bare", truth=False)
     assert offered(installation, bare) == {}
     with installation.database.reading() as session:
-        assert [option.title for option in train.dataset_options(session)] == ["bare (6 images, no truth masks)"]
+        assert [option.name for option in train.dataset_options(session)] == ["bare"]
 
 
 def test_the_plan_counts_images_and_steps():
@@ -190,7 +190,7 @@ def test_dropped_images_are_not_counted_or_shown_and_a_set_dropped_whole_cannot_
     assert [pair.image_key for pair in pairs] == [stored.image_key(dataset.id, image_id) for image_id in ids[4:]]
     with installation.database.writing() as session:
         recipes.set_dropped(session, label_set_id, None, True)
-    assert "Every image of the mask set 'by k-means' is dropped" in offered(installation, dataset)["by k-means"].problem
+    assert "Every mask of the mask set 'by k-means' is dropped" in offered(installation, dataset)["by k-means"].problem
 
 
 def test_preview_of_a_label_set_shows_its_probability(installation, dataset):

@@ -227,7 +227,7 @@ def test_pairs_of_a_csv_file_are_kept_to(command, ask, folder, tmp_path):
     imported = ask("import", folder, "--name", "discs", "--pairs", pairs)
     assert (imported["images"], imported["truth"]) == (9, 8)
     reasons = {entry["name"]: entry["reason"] for entry in imported["skipped"]}
-    assert reasons["images/scene 3.png"] == "It was left out by hand."
+    assert reasons["images/scene 3.png"] == "It was skipped by hand."
     assert reasons["truth/scene 3.png"] == "It is truth, and its image images/scene 3.png is not used as one."
     pairs.write_text("file,image\nscene 3.png,\n")
     assert (

@@ -110,7 +110,7 @@ def test_the_plan_says_what_was_understood(tmp_path):
     sentences = found.sentences()
     assert sentences[0] == "3 images, 2 with truth."
     words = "2 images have their truth from outlines in annotations/instances.json (COCO JSON), classes: egg, pan."
-    assert sentences[1:] == [words, "1 file is left out."]
+    assert sentences[1:] == [words, "1 file is skipped."]
     described = found.as_json()
     assert described["annotations"]["files"][0]["name"] == "annotations/instances.json"
     assert [pair["truth"] for pair in described["pairs"]] == [["outlines"], ["outlines"], []]

@@ -37,7 +37,7 @@ def test_the_facts_of_a_plan(tmp_path):
     assert sentences[0] == "3 images, 2 with truth."
     assert sentences[1] == "Paired: masks/ beside images/ (2)."
     assert "1 image has several masks, which are joined." in sentences
-    assert sentences[-1] == "3 files are left out."
+    assert sentences[-1] == "3 files are skipped."
     left_out = json.loads(json.dumps(found.as_json()))["left_out"]
     assert {entry["name"] for entry in left_out} == {"masks/9.png", "old/masks/0.png", "notes.txt"}
 

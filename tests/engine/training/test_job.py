@@ -102,7 +102,7 @@ def test_a_run_whose_images_were_all_dropped_meanwhile_says_so(installation):
     _, job = submit_train(installation, dataset, label_set_id)
     with installation.database.writing() as session:
         recipes.set_dropped(session, label_set_id, None, True)
-    with pytest.raises(JobFailed, match="Every image of the mask set is dropped"):
+    with pytest.raises(JobFailed, match="Every mask of the mask set is dropped"):
         train.run(job, Context(installation))
 
 

@@ -84,7 +84,7 @@ def test_what_would_be_imported_is_shown_before_it_is(open_page, tmp_path):
     images, left_out, uses = (frame.value for frame in at.dataframe)
     assert dict(zip(uses["File"], uses["Use as"], strict=True)) == {
         "sketches/c.png": "image",
-        "masks/b.png": "left out",
+        "masks/b.png": "skip",
         "images/a.png": "image",
         "masks/a.png": "truth of images/a.png",
     }
@@ -102,7 +102,7 @@ def test_a_folder_without_an_image_cannot_be_imported(open_page, tmp_path):
     at.text_input("import-path").input(str(tmp_path)).run()
     assert at.warning[0].value.startswith("There is no image to import here (")
     [left_out] = (frame.value for frame in at.dataframe)
-    assert "NIfTI is not read" in left_out["Left out because"][0]
+    assert "NIfTI is not read" in left_out["Skipped because"][0]
     assert at.button("import-start").disabled
 
 
@@ -420,7 +420,7 @@ def test_truth_can_be_added_to_images_that_are_there(open_page, submitted, insta
     at = mask_form(open_page, dataset, tmp_path / "drawn", "Truth")
     assert "1 mask file for 1 of 2 images of the dataset" in words(at)
     pairs, left_out, uses = (frame.value for frame in at.dataframe)
-    assert list(uses["Use as"]) == ["left out", "mask of disc 1.png"]
+    assert list(uses["Use as"]) == ["skip", "mask of disc 1.png"]
     assert (list(pairs["Mask"]), list(left_out["File"])) == (["disc 1_mask.png"], ["nobody_mask.png"])
     click(at, "masks-start")
     assert installation.job(submitted[0]).kind == "truth"

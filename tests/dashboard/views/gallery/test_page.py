@@ -57,6 +57,14 @@ def test_without_a_run_the_page_links_to_training(page):
     assert [button.label for button in at.button] == ["Train a network"]
 
 
+def test_masks_of_the_whole_image_are_doubted(page, installation):
+    run = add_run(installation, add_discs(installation))
+    assert "The masks cover" not in text_of(page(run=run.id))
+    assert "The masks cover 100% of the image on average. Check them before you use them." in text_of(
+        page(run=run.id, threshold="0.0")
+    )
+
+
 def test_counts_follow_both_thresholds(page, installation):
     run = add_run(installation, add_discs(installation, 6), "r", shifts_px=(0,))
     at = page(run=run.id)

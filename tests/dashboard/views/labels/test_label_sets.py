@@ -5,6 +5,7 @@ from __future__ import annotations
 from dashboard.facts.train import teachers
 from db import recipes, runs
 from db.columns import utc_now
+from db.models import Label
 from engine.imaging.class_colours import class_colour
 from engine.store import keys as stored
 from tests.support.calling import call
@@ -21,6 +22,17 @@ def test_label_sets_show_recipe_and_scores(installation, open_page):
     assert "clusters 6" in texts(app)
     assert "Dice vs truth **0.750**, IoU vs truth **0.600**" in texts(app)
     assert "foreground 25% of the area" in texts(app)
+
+
+def test_masks_of_most_of_each_image_are_doubted_before_the_training(installation, open_page):
+    made = add_label_set(installation, add_discs(installation).id)
+    finish_jobs(installation)
+    assert "The masks cover" not in texts(open_page(PAGE, a="threshold"))
+    with installation.database.writing() as session:
+        session.query(Label).update({"area": 0.71})
+    doubt = "The masks cover 71% of the image on average. Check them before you train on them."
+    assert doubt in texts(open_page(PAGE, a="threshold"))
+    assert doubt in texts(open_page(PAGE, a="threshold", labels=made.id))
 
 
 def test_a_label_set_of_several_classes_names_them_and_has_their_colours(installation, open_page):
@@ -103,8 +115,8 @@ def test_the_worst_are_counted_dropped_and_restored(installation, open_page):
     app = open_page(PAGE, a="threshold", labels=made.id)
     assert not app.exception
     app.slider(key="drop-percent").set_value(50).run()
-    assert app.button(key="drop-go").label == "Drop 3 images"
-    assert "leaves 3 images to train on" in texts(app)
+    assert app.button(key="drop-go").label == "Drop 3 masks"
+    assert "leaves 3 masks to train on" in texts(app)
     app.button(key="drop-go").click().run()
     assert not app.exception
     assert dropped(installation, made.id) == 3
@@ -117,13 +129,13 @@ def test_all_are_kept_again_after_several_drops(installation, open_page):
     made = add_label_set(installation, add_discs(installation).id)
     finish_jobs(installation)
     app = open_page(PAGE, a="threshold", labels=made.id)
-    app.segmented_control(key="drop-rule").set_value("No clear object").run()
-    assert app.button(key="drop-go").label == "Drop 1 image"
+    app.segmented_control(key="drop-rule").set_value("Doubtful").run()
+    assert app.button(key="drop-go").label == "Drop 1 mask"
     app.button(key="drop-go").click().run()
     assert app.button(key="drop-go").disabled
     app.segmented_control(key="drop-rule").set_value("Below a plausibility").run()
     app.slider(key="drop-below").set_value(0.25).run()
-    assert app.button(key="drop-go").label == "Drop 2 images"
+    assert app.button(key="drop-go").label == "Drop 2 masks"
     app.button(key="drop-go").click().run()
     assert dropped(installation, made.id) == 3
     app.button(key="drop-restore").click().run()

@@ -120,7 +120,7 @@ def test_dropped_images_are_not_dropped_again(installation, session, label_set_i
     assert drop.stay == 4
     assert names(label_masks.mask_page(session, label_set_id, 1, show="dropped")) == [1]
     assert names(label_masks.mask_page(session, label_set_id, 1, show="kept")) == [0, 2, 3, 4, 5]
-    assert names(label_masks.mask_page(session, label_set_id, 1, show="no clear object")) == [5]
+    assert names(label_masks.mask_page(session, label_set_id, 1, show="doubtful")) == [5]
 
 
 def test_one_mask_is_read_with_the_components_of_its_quality(session, label_set_id):

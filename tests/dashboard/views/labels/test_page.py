@@ -39,8 +39,8 @@ def test_masks_are_scored_against_truth_and_timed(installation, open_page):
     shown = metrics(app)
     assert float(shown["Dice vs truth"]) > 0.9
     assert float(shown["IoU vs truth"]) > 0.8
-    assert 0 < float(shown["Estimated score (no truth)"]) <= 1
-    assert "s per image, all 10 " in texts(app)
+    assert 0 < float(shown["Estimated score (8 test images)"]) <= 1
+    assert "s per image" in texts(app)
 
 
 def test_without_truth_no_score_is_shown(installation, open_page):
@@ -85,7 +85,7 @@ def test_the_second_recipe_starts_as_an_independent_copy(installation, open_page
     app.slider(key="labels-b-kmeans.clusters").set_value(5).run()
     assert (app.query_params["a"], app.query_params["b"]) == ("kmeans,clusters:3", "kmeans,clusters:5")
     assert len([metric for metric in app.metric if metric.label == "Dice vs truth"]) == 2
-    assert len([metric for metric in app.metric if metric.label == "Estimated score (no truth)"]) == 2
+    assert len([metric for metric in app.metric if metric.label.startswith("Estimated score (")]) == 2
 
 
 def test_three_recipes_survive_a_refresh_and_there_is_no_fourth(installation, open_page):
@@ -115,7 +115,7 @@ def test_the_automatic_method_shows_its_choice_and_the_other_candidates(installa
     add_discs(installation)
     app = open_page(PAGE, a="auto")
     assert not app.exception
-    assert "Tried on 6 images, without truth" in texts(app)
+    assert "*Search score* of each recipe, estimated without truth over the 6 images" in texts(app)
     runner_up = app.button(key="labels-a-auto-1")
     assert "Parameters: " in runner_up.help
     runner_up.click().run()

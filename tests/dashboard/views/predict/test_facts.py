@@ -48,6 +48,17 @@ def test_the_score_of_a_run_trained_on_labels_names_the_pseudo_label(installatio
         assert "vs pseudo-label" in view.usable_runs(session)[0].title
 
 
+def test_new_images_are_named_after_their_folder_or_their_first_file(installation):
+    files = ("trip/IMG 7.jpg", "trip/IMG 8.jpg", "trip/IMG 9.jpg")
+    with installation.database.writing() as session:
+        assert view.proposed_name(session, "Trip", files) == "New images · Trip"
+        assert view.proposed_name(session, "", files[:1]) == "New images · IMG 7"
+        named = view.proposed_name(session, "", files)
+        assert named == "New images · IMG 7 + 2 more"
+        datasets.create(session, named, purpose="prediction")
+        assert view.proposed_name(session, "", files) == f"{named} #2"
+
+
 def test_targets_have_images_and_the_runs_own_set_comes_last(installation):
     other = add_discs(installation, count=1, name="other")
     own = add_discs(installation, count=2, name="own")

@@ -57,12 +57,12 @@ def test_a_server_folder_becomes_images_for_prediction_and_a_job(open_page, subm
     with installation.database.reading() as session:
         made = session.query(PredictionSet).one()
         dataset, job = session.get_one(Dataset, made.dataset_id), session.get_one(Job, made.job_id)
-    assert (dataset.name, dataset.purpose) == ("holiday", "prediction")
+    assert (dataset.name, dataset.purpose) == ("New images · holiday", "prediction")
     assert job.payload["source"] == {"kind": "folder", "path": str(folder)}
     assert (job.payload["run"], job.payload["flips"], job.payload["refine"]) == (run_id, True, "grabcut")
     assert submitted == [job.id]
     assert at.query_params["set"] == made.id
-    assert at.title[0].value == "holiday"
+    assert at.title[0].value == "New images · holiday"
     assert "averaged over flips, refined by GrabCut" in words(at)
     assert "Queued" in words(at)
 
@@ -90,6 +90,14 @@ def test_a_dataset_that_is_being_imported_is_not_predicted(open_page, submitted,
     click(at, f"predict-existing-{run_id}")
     assert "in use by a job (import)" in at.error[0].value
     assert submitted == []
+
+
+def test_masks_of_the_whole_image_are_doubted(open_page, installation):
+    dataset = add_discs(installation, count=3)
+    set_id = add_predictions(installation, add_run(installation, dataset), dataset)
+    assert "The masks cover" not in words(open_page(PAGE, set=set_id))
+    doubt = "The masks cover 100% of the image on average. Check them before you use them."
+    assert doubt in words(open_page(PAGE, set=set_id, threshold="0.0"))
 
 
 def test_scores_name_truth_and_follow_the_threshold(open_page, installation):

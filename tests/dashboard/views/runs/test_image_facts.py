@@ -15,6 +15,7 @@ def masks(found, predicted, marked, names=None, reference="truth", **columns):
     """Return masks with the same counts at every threshold, unless (N, 101) is given."""
     marked = np.asarray(marked, np.int64)
     count = len(marked)
+    columns = {"pixels": np.full(count, 2000)} | columns
 
     def spread(values):
         values = np.asarray(values, np.int64)
@@ -41,6 +42,7 @@ def test_missed_and_added_pixels_are_counted_over_all_pixels():
     overlap = image_facts(masks([60, 20], [60, 30], [100, 50])).overlap
     assert (overlap.recall, overlap.precision) == (80 / 150, 80 / 90)
     assert overlap.dice == pytest.approx((120 / 160 + 40 / 80) / 2)
+    assert overlap.area == pytest.approx((60 / 2000 + 30 / 2000) / 2)
 
 
 def test_nothing_marked_anywhere_has_no_recall():

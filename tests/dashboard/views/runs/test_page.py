@@ -202,7 +202,7 @@ def test_rounds_show_teacher_and_student_and_that_truth_did_not_decide(installat
     assert not app.exception
     shown = texts(app)
     assert "Self-training: teacher and student" in [header.value for header in app.subheader]
-    assert "| Label-free quality | 0.500 | **0.600** :green[+0.100] |" in shown
+    assert "| Mask plausibility | 0.500 | **0.600** :green[+0.100] |" in shown
     assert "| Dice vs truth | – | **0.700** |" in shown and "Truth took no part in the decision" in shown
     assert "**Round 2** :orange-badge[Rejected]" in shown and reason in shown
     key = f"runs-round-{run.id}-2"

@@ -147,7 +147,7 @@ def test_a_soft_dice_of_one_where_nothing_was_to_be_found_is_explained():
 def test_the_mean_tells_how_many_images_have_an_empty_truth():
     marked = np.array([0, 0, 0, 100])
     text = summary(images=image_facts(masks(np.array([0, 0, 0, 90]), np.array([0, 0, 30, 100]), marked)))
-    assert "In **3 of 4 validation images** truth marks nothing" in text and "It finds 90% of what truth marks" in text
+    assert "In **3 of 4 validation images** truth marks nothing" in text and "it finds 90% of what truth marks" in text
 
 
 def test_agreement_is_never_called_truth():
@@ -237,7 +237,7 @@ def test_small_objects_suggest_larger_images():
 def test_poor_labels_are_left_out():
     images = replace(facts().images, compared=True, differences=(Difference("label quality", 0.2, 0.8, 95),))
     changes = {"images": images, "label_set_id": new_id(), "reference": "pseudo-label", "truth_dice": None}
-    assert settings(**changes) == {"Data · Leave out the worst": ("0", "0.2")}
+    assert settings(**changes) == {"Data · Drop the worst": ("0", "0.2")}
     assert settings(**(changes | {"label_set_id": None})) == {}
 
 
@@ -267,13 +267,13 @@ def test_there_are_at_most_two_suggestions_and_each_opens_as_suggested():
 
 
 def test_rounds_are_reported_with_their_gains():
-    quality = Comparison("Label-free quality", 0.5, 0.6)
+    quality = Comparison("Mask plausibility", 0.5, 0.6)
     views = (
         RoundView(1, 1, 20, True, "", 10, 0, (quality, Comparison("Dice vs truth", 0.7, 0.75, True))),
-        RoundView(2, 21, 40, False, "No better.", 10, 0, (Comparison("Label-free quality", 0.6, 0.55),)),
+        RoundView(2, 21, 40, False, "No better.", 10, 0, (Comparison("Mask plausibility", 0.6, 0.55),)),
     )
     text = summary(rounds=views, rounds_total=3)
-    assert "round 1 was **accepted** (labels → masks: Label-free quality 0.500 → 0.600, Dice vs truth" in text
+    assert "round 1 was **accepted** (labels → masks: Mask plausibility 0.500 → 0.600, Dice vs truth" in text
     assert "round 2 was **rejected**" in text and "1 of 3 rounds did not start" in text
     assert settings(rounds=views, rounds_total=3, config=config_from("thorough"), preset="thorough") == {
         "Self-training · Rounds": ("2", "1")

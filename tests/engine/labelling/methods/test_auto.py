@@ -45,13 +45,25 @@ def test_photographs_get_saliency_and_a_printed_page_a_threshold() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize(("name", "expected"), [("nuclei", "threshold"), ("ecssd", "saliency")])
+@pytest.mark.parametrize(("name", "expected"), [("nuclei", "threshold"), ("ecssd", "saliency"), ("cracks", "lines")])
 def test_on_real_images_that_chose_nothing(name: str, expected: str) -> None:
     if not (SHARED_DATA / name).exists():
         pytest.skip(f"needs the shared {name} images")
     paths = sorted((SHARED_DATA / name / "images").iterdir())[1::2]
     images = [codec.decode_image(path.read_bytes()) for path in fit_sample(paths, METHOD)[::3]]
     assert chosen_for(images)["method"] == expected
+
+
+def test_faint_lines_are_tried_too() -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.zeros((320, 480), np.uint8)
+    bends = [[20 + 20 * step, 100 + round(15 * np.sin(step / 2))] for step in range(22)]
+    cv2.polylines(drawn, [np.array(bends, np.int32)], False, 255, 4)
+    grain = cv2.GaussianBlur(rng.normal(0, 20, drawn.shape).astype(np.float32), (0, 0), 0.8)
+    grey = 130 - 35 * cv2.GaussianBlur(drawn / 255, (0, 0), 1) + grain
+    ranking = chosen_for([rgb(np.clip(grey, 0, 255).astype(np.uint8))])["ranking"]
+    quality = {tuple(entry["params"]): entry["quality"] for entry in ranking if entry["method"] == "lines"}
+    assert quality[("strength",)] > quality[()] + 0.3
 
 
 def test_the_state_tells_what_was_chosen_why_and_what_else_there_is() -> None:
@@ -84,13 +96,13 @@ def test_the_sentence_names_what_speaks_for_the_choice_and_the_next_method() -> 
     assert "its outlines follow edges of the image" in sentence
     assert "keep away from the image border" not in sentence
     assert f"{ranking[1]['title']} comes next with {ranking[1]['quality']:.2f}" in sentence
-    assert "without a clear foreground: 1 of 4" in sentence
+    assert "doubtful masks: 1 of 4" in sentence
 
 
 def test_where_nothing_stands_out_it_says_so() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     state = chosen_for([noise, np.zeros((40, 50, 3), np.uint8)])
-    assert state["sentence"].startswith("No method finds a clear foreground in the 2 images")
+    assert state["sentence"].startswith("Every mask is doubtful in the 2 images")
     assert state["ranking"][0]["quality"] == 0
     assert state["clear"] == 0
 
