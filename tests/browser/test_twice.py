@@ -40,7 +40,7 @@ def test_masks_of_a_dataset_that_another_tab_deleted_are_refused_in_words(app, p
     add_discs(app.installation, count=6, name="others")
     page.goto(f"{app.address}/labels?dataset={dataset.id}&a=kmeans")
     make = page.get_by_role("button", name="Make masks for all 6 images")
-    page.get_by_text("plausibility").first.wait_for()  # the page is at rest
+    page.get_by_text("plausibility 0.").first.wait_for()  # the page is at rest
     with app.installation.database.writing() as session:
         datasets.delete_dataset(session, dataset.id)
     make.click()
