@@ -3,6 +3,7 @@
     python -m benchmarks.estimates jobs ../shared/data/ecssd
     python -m benchmarks.estimates jobs ../shared/data/ecssd --weights mobilenet_v2_imagenet_notop.weights.h5
     python -m benchmarks.estimates first ../shared/data/ecssd
+    python -m benchmarks.estimates hour ../shared/data/ecssd
 
 A job is timed from its submission, with which a worker starts, until its last row. On busy cores it takes longer than
 was said, so `processor_s`, of all its processes, tells what it would take on idle ones.
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import psutil
 import typer
@@ -172,6 +173,56 @@ def first(folder: Folder, images: Images = 60) -> dict[str, Any]:
                 page.get_by_text(re.compile("best guess of|only a start|is the best of")).wait_for()
                 found[f"{visit}_final_choice_s"] = passed()
     return found
+
+
+@app.command()
+def hour(folder: Folder, images: Images = 60, new: int = 5) -> list[dict[str, Any]]:
+    """Seconds and clicks of a new user: from an empty installation to masks of new images on disk, with no choice made.
+
+    A dialog of the system to choose files counts as one click, the one that opens it.
+    """
+    pictures = sorted((folder / "images").iterdir())
+    rows: list[dict[str, Any]] = []
+    load = psutil.getloadavg()[0]
+    with data_root() as root, browsing(root) as (running, page):
+        page.goto(running.address)
+        page.get_by_role("button", name="Try the sample set").wait_for()
+        began, clicks = time.monotonic(), 0
+
+        def click(name: str, role: Literal["button", "link"] = "button") -> None:
+            nonlocal clicks
+            page.get_by_role(role, name=re.compile(name)).first.click()
+            clicks += 1
+
+        def choose(files: list[Path]) -> None:
+            nonlocal clicks
+            page.locator("input.pick-files").set_input_files(files)
+            clicks += 1
+
+        def reached(what: str) -> None:
+            rows.append({"reached": what, "seconds": time.monotonic() - began, "clicks": clicks, "load": load})
+            note(str(rows[-1]))
+
+        choose(pictures[:images])
+        click("^Import$")
+        click("^Make masks")
+        page.get_by_role("button", name=re.compile("^Make masks for all")).wait_for()  # drawn after the masks
+        reached("first masks")
+        click("^Make masks for all")
+        click("^Train on")
+        click("^Start training")
+        page.get_by_role("button", name="Predict new images").wait_for(timeout=900_000)
+        reached("trained network")
+        click("Predict new images")
+        choose(pictures[images : images + new])
+        click("^Predict [0-9]+ files")
+        page.locator(".tile .frame:not(.loading)").nth(new - 1).wait_for()
+        reached("masks of new images")
+        with page.expect_download() as download:
+            click("^Download masks", "link")
+        download.value.path()
+        reached("on disk")
+    return rows
 
 
 if __name__ == "__main__":
