@@ -42,4 +42,4 @@ def test_objects_are_measured_sorted_filtered_and_seen(app, open_tab):
     page.get_by_role("spinbutton", name="At least").fill("400")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("filter="))
-    expect(page.get_by_text("2 objects", exact=True)).to_be_visible()  # of radius 12 and 16
+    expect(page.get_by_text("2 objects of 5", exact=True)).to_be_visible()  # of radius 12 and 16

@@ -66,6 +66,8 @@ def _tabs(view: MeasurementView, tables: Measured) -> None:
         saved_filters(view, chosen)
         rule = choose_groups(view.id, tables)
     keep = kept(tables.objects, chosen)
+    if chosen.count:
+        st.caption(f"{keep.sum():,} of {wording.count(len(keep), 'object')} pass the filter.")
     objects, images, plots = st.tabs(["Objects", "Images", "Plots"], key=f"measure-tabs-{view.id}", on_change="rerun")
     if objects.open:
         with objects:

@@ -31,6 +31,9 @@ def objects_tab(view: MeasurementView, tables: Measured, keep: np.ndarray) -> No
     chosen = _chosen(tables)
     left, right = st.columns([3, 2], gap="medium")
     with left:
+        if len(rows) <= PER_PAGE:
+            of = "" if len(rows) == len(tables.objects) else f" of {len(tables.objects):,}"
+            st.caption(f"{wording.count(len(rows), 'object')}{of}")
         page = page_numbers(len(rows), "object", PER_PAGE)
         here = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
         _table(tables, here, columns, chosen)

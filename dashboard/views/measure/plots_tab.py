@@ -13,9 +13,10 @@ import streamlit as st
 from dashboard.ui import charts, palette
 from dashboard.views.measure.facts import MeasurementView, column_title
 from dashboard.views.measure.filters import set_region
-from dashboard.views.measure.table_facts import MOST_GROUPS, Box, Measured, Region, bins, boxes, sampled
+from dashboard.views.measure.table_facts import MOST_GROUPS, Box, Measured, Region, bins, boxes, group_of, sampled
 
 HEIGHT_PX = 340
+MOST_CORNERS = 80
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d"]}
 
 
@@ -26,7 +27,7 @@ def plots_tab(view: MeasurementView, tables: Measured, keep: np.ndarray, groups:
         return
     of = None
     if groups is not None:
-        of = tables.objects["image"].astype(str).map(groups).to_numpy(str)[keep]
+        of = group_of(tables.objects["image"], groups)[keep]
     left, right = st.columns(2, gap="large")
     with left:
         _histogram(tables, keep, of)
@@ -101,7 +102,8 @@ def region_of(selection: Mapping[str, Any], x: str, y: str) -> Region | None:
     xs, ys = drawn[0]["x"], drawn[0]["y"]
     if len(xs) == 2:  # two opposite corners
         xs, ys = [xs[0], xs[1], xs[1], xs[0]], [ys[0], ys[0], ys[1], ys[1]]
-    return Region(x, y, tuple((float(a), float(b)) for a, b in zip(xs, ys, strict=True)))
+    every = -(-len(xs) // MOST_CORNERS)  # the filter is part of the address
+    return Region(x, y, tuple((float(a), float(b)) for a, b in zip(xs[::every], ys[::every], strict=True)))
 
 
 def _boxes(tables: Measured, keep: np.ndarray, of: np.ndarray, groups: Mapping[str, str]) -> None:

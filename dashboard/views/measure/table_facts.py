@@ -160,12 +160,17 @@ def inside(x: np.ndarray, y: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def order(table: pd.DataFrame, keep: np.ndarray, column: str, descending: bool) -> np.ndarray:
-    """Return the positions of the kept rows, int (M,), sorted by a column; rows without a value come last."""
+    """Return the positions of the kept rows, int (M,), sorted by a column; rows without a value come last.
+
+    A categorical column has the order of its categories: images that of the dataset.
+    """
     rows = np.flatnonzero(keep)
     if column not in table:
         return rows
     values = table[column].iloc[rows]
-    if values.dtype.name in ("category", "object", "str", "string"):
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        places = values.cat.codes.to_numpy(int)
+    elif values.dtype.name in ("object", "str", "string"):
         places = values.astype(str).rank(method="dense").to_numpy()
     else:
         places = values.to_numpy(float, na_value=math.nan)
@@ -247,6 +252,12 @@ def read_groups(data: bytes) -> dict[str, dict[str, str]]:
         for number, name in enumerate(header)
         if number != at and name
     }
+
+
+def group_of(images: pd.Series[Any], of: Mapping[str, str]) -> np.ndarray:
+    """Return the group of each row, text (N,), from {image: group}; `images` is categorical."""
+    names = np.array([of.get(str(name), NO_GROUP) for name in images.cat.categories], str)
+    return names[images.cat.codes.to_numpy()]
 
 
 @dataclass(frozen=True)

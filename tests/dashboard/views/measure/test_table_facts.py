@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboard.views.measure.plots_tab import MOST_CORNERS, region_of
 from dashboard.views.measure.table_facts import (
     MOST_POINTS,
     NO_GROUP,
@@ -179,3 +180,11 @@ def test_the_usual_columns_are_physical_where_they_exist(measured):
     assert known.area == "area_um2"
     assert known.usual == ["image", "object", "class_name", "area_um2", "circularity"]
     assert known.numeric == ["area_px", "circularity", "counts_as", "area_um2"]
+
+
+def test_a_lasso_or_a_box_becomes_a_region_of_few_corners():
+    assert region_of({"box": [], "lasso": [], "points": []}, "x", "y") is None
+    box = region_of({"box": [{"x": [1, 3], "y": [2, 5]}]}, "x", "y")
+    assert box == Region("x", "y", ((1, 2), (3, 2), (3, 5), (1, 5)))
+    lasso = region_of({"lasso": [{"x": list(range(400)), "y": [0] * 400}]}, "x", "y")
+    assert len(lasso.points) == MOST_CORNERS
