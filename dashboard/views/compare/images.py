@@ -120,7 +120,7 @@ def _choose_image(shared: SharedImages, order: np.ndarray) -> int:
             [int(candidate) for candidate in order],
             index=place,
             key=f"compare-image-{shared.image_id(image)}",
-            format_func=lambda candidate: f"{shared.name(candidate)} · {_apart(shared, candidate)}",
+            format_func=lambda candidate: f"{shared.name(candidate).rpartition('/')[2]} · {_apart(shared, candidate)}",
             width=420,
         )
         st.caption(f"{place + 1:,} of {len(order):,} shared images", width="content")

@@ -26,7 +26,7 @@ from db import jobs, runs
 from db.columns import utc_now
 
 LOG_EVERY_S = 3.0
-TABLE_EVERY_S = 5.0  # while anything trains; the open run updates itself
+TABLE_EVERY_S = 2.0  # while anything trains; the open run updates itself, and both tell the same epoch
 
 
 @st.dialog("Delete this run?")

@@ -261,7 +261,7 @@ with database().reading() as session:
 if not teachers:
     empty_state(
         "Nothing to train on yet",
-        "This dataset has no truth masks and no mask set. Create pseudo-labels on the Masks page first.",
+        "This dataset has no truth masks and no mask set. Make masks on the Masks page first.",
         button="Go to Masks",
         page="views/labels/page.py",
         icon=":material/auto_fix_high:",
