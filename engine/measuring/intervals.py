@@ -83,10 +83,10 @@ def with_intervals(images: pd.DataFrame) -> pd.DataFrame:
     """Return a table of images with the bounds of count and covered share, as in docs/how-to/measure-objects.md.
 
     Args:
-        images: `count` and `covered_share`; as made, `count_low`, `count_high` and the same of the covered share; as
-            known, or not a number, `known_count` and `known_covered_share`; `calibrates`: whether the known values say
-            how wrong such masks are; `finished`: whether the values are those that a person drew. Without these columns
-            the table is returned as it is.
+        images: `count` and `covered_share`; as made, `count_at_least`, `count_at_most` and the same of the covered
+            share; as known, or not a number, `known_count` and `known_covered_share`; `calibrates`: whether they say
+            how wrong such masks are; `finished`: whether a person drew all of the mask. Without these columns the
+            table is returned as it is.
 
     `calibrated_on` is the number of images that bounds are calibrated on, 0 where they only span thresholds.
     """
@@ -96,11 +96,12 @@ def with_intervals(images: pd.DataFrame) -> pd.DataFrame:
     usable = images["calibrates"].astype(bool)
     found["calibrated_on"] = int(usable.sum()) if usable.sum() >= LEAST_IMAGES else 0
     for name in ("count", "covered_share"):
-        made = [Interval(*row) for row in zip(images[name], images[f"{name}_low"], images[f"{name}_high"], strict=True)]
+        columns = zip(images[name], images[f"{name}_at_least"], images[f"{name}_at_most"], strict=True)
+        made = [Interval(*row) for row in columns]
         by = margin([each for each, use in zip(made, usable, strict=True) if use], images.loc[usable, f"known_{name}"])
         bounds = np.array([(each.low, each.high) for each in (moved(interval, by or 0.0) for interval in made)])
         if name == "count" and not (images["count"] % 1).any():  # between whole numbers no count is lost
             bounds = np.stack([np.ceil(bounds[:, 0] - 1e-9), np.floor(bounds[:, 1] + 1e-9)], 1)
         bounds[images["finished"].astype(bool)] = images.loc[images["finished"].astype(bool), [name, name]]
-        found[f"{name}_low"], found[f"{name}_high"] = bounds.T
+        found[f"{name}_at_least"], found[f"{name}_at_most"] = bounds.T
     return found

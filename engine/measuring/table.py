@@ -234,10 +234,10 @@ def _interval_facts(picture: MaskedPicture, params: ObjectParams) -> dict[str, A
     facts = {"calibrates": picture.calibrates, "finished": picture.finished}
     known = objects_of(picture.known, params) if picture.known is not None else None
     return facts | {
-        "count_low": found.count.low,
-        "count_high": found.count.high,
-        "covered_share_low": found.covered.low,
-        "covered_share_high": found.covered.high,
+        "count_at_least": found.count.low,
+        "count_at_most": found.count.high,
+        "covered_share_at_least": found.covered.low,
+        "covered_share_at_most": found.covered.high,
         "known_count": known.count if known else math.nan,
         "known_covered_share": float((known.labels > 0).mean()) if known else math.nan,
     }

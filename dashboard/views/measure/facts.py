@@ -17,6 +17,7 @@ from db.masks import MasksOf
 from db.models import Dataset, Image, Job, Label, LabelSet, Measurement, Prediction, PredictionSet, Run
 from engine.core.parameters import parse
 from engine.core.run_config_text import choice_words
+from engine.measuring.intervals import LEAST_IMAGES
 from engine.measuring.objects import ObjectParams
 
 
@@ -181,6 +182,20 @@ def params_words(values: Mapping[str, Any]) -> str:
     if params.threshold != ObjectParams().threshold:
         words.append(f"mask threshold {params.threshold:.2f}")
     return ", ".join(words)
+
+
+def interval_words(calibrated_on: int) -> str:
+    """Return what the bounds of counts and covered shares mean, calibrated on so many images, 0 for none."""
+    if calibrated_on:
+        return (
+            "*At least* and *at most* are expected to hold the true value of 90 % of images: calibrated on "
+            f"{calibrated_on} images with truth or a finished correction, which the masks were not made from."
+        )
+    return (
+        "*At least* and *at most* are the values at a higher and a lower mask threshold. They are not calibrated: the "
+        f"true value lies outside more often. Correct an audit of {LEAST_IMAGES} images or more, and measure again, to "
+        "calibrate them."
+    )
 
 
 def column_title(name: str) -> str:

@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.ui.paging import first_page, page_numbers
-from dashboard.views.measure.facts import column_title
+from dashboard.views.measure.facts import column_title, interval_words
 from dashboard.views.measure.table_facts import Measured, group_table, order
 
 PER_PAGE = 100
-HIDDEN = ("image_id", "pixel_width_um", "pixel_height_um", "pixel_size_source")
+HIDDEN = ("image_id", "calibrated_on", "pixel_width_um", "pixel_height_um", "pixel_size_source")
 
 
 def images_tab(tables: Measured, keep: np.ndarray | None, groups: Mapping[str, str] | None) -> None:
@@ -28,7 +28,8 @@ def images_tab(tables: Measured, keep: np.ndarray | None, groups: Mapping[str, s
         images = images.assign(group=images["image"].map(groups))
         st.dataframe(group_table(images, groups), hide_index=True, column_config=_group_columns(), placeholder="–")
     names = [name for name in images.columns if name not in HIDDEN]
-    first = [name for name in ("image", "group", "count", "in_filter") if name in names]
+    leading = ("image", "group", "count", "count_at_least", "count_at_most", "known_count", "in_filter")
+    first = [name for name in leading if name in names]
     names = [*first, *(name for name in names if name not in first)]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         by = st.selectbox(
@@ -42,6 +43,8 @@ def images_tab(tables: Measured, keep: np.ndarray | None, groups: Mapping[str, s
     page = page_numbers(len(rows), "image", PER_PAGE)
     shown = images.iloc[rows[(page - 1) * PER_PAGE : page * PER_PAGE]][names]
     st.dataframe(shown, hide_index=True, column_config=_columns(shown), placeholder="–")
+    if "calibrated_on" in images and len(images):
+        st.caption(interval_words(int(images["calibrated_on"].iloc[0])))
 
 
 def _title(name: str) -> str:
@@ -51,10 +54,12 @@ def _title(name: str) -> str:
 def _columns(shown: pd.DataFrame) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in shown.columns:
-        if name.startswith("covered_share"):
+        if "covered_share" in name:
             found[name] = st.column_config.NumberColumn(_title(name), format="percent")
         elif shown[name].dtype.kind in "fiu":
-            whole = name == "in_filter" or name.startswith("count") or name in ("width_px", "height_px")
+            whole = (
+                name in ("in_filter", "known_count") or name.startswith("count") or name in ("width_px", "height_px")
+            )
             found[name] = st.column_config.NumberColumn(_title(name), format="%g" if whole else "%.2f")
         else:
             found[name] = st.column_config.Column(_title(name))

@@ -46,10 +46,10 @@ def test_truth_of_some_images_calibrates_the_intervals_of_all(installation, with
     assert found["count"].tolist() == (true - 1).tolist()
     assert set(found["calibrated_on"]) == {calibrated_on}
     assert found["known_count"].dropna().tolist() == true[:with_truth].tolist()
-    held = (found["count_low"] <= true) & (true <= found["count_high"])
+    held = (found["count_at_least"] <= true) & (true <= found["count_at_most"])
     assert held.all() if calibrated_on else not held.any()
-    assert (found["count_low"] <= found["count"]).all() and (found["count_high"] >= found["count"]).all()
-    assert (found["count_high"] % 1 == 0).all()
+    assert (found["count_at_least"] <= found["count"]).all() and (found["count_at_most"] >= found["count"]).all()
+    assert (found["count_at_most"] % 1 == 0).all()
 
 
 def test_images_that_a_network_learned_from_do_not_calibrate_it(installation):
@@ -76,7 +76,7 @@ def test_a_correction_cuts_an_object_of_a_prediction_and_a_finished_one_is_certa
     correct(installation, dataset, {images[1].id: np.zeros_like(line)}, finished=True)
     found = images_table(installation, measure(installation, "prediction_set", set_id))
     assert found["count"].tolist() == [2, 0, 1]
-    assert found[["count_low", "count_high"]].to_numpy()[1].tolist() == [0, 0]
+    assert found[["count_at_least", "count_at_most"]].to_numpy()[1].tolist() == [0, 0]
     assert found["known_count"].tolist() == [1, 0, 1]
     with installation.database.reading() as session:
         assert measuring.stamp_of(session, "prediction_set", set_id) != before
@@ -85,4 +85,4 @@ def test_a_correction_cuts_an_object_of_a_prediction_and_a_finished_one_is_certa
 def test_truth_has_no_interval(installation):
     dataset = add_discs(installation, 2)
     add_label_set(installation, dataset)
-    assert "count_low" not in images_table(installation, measure(installation, "truth", dataset.id))
+    assert "count_at_least" not in images_table(installation, measure(installation, "truth", dataset.id))
