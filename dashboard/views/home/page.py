@@ -107,10 +107,10 @@ def recent_runs(view: HomeView) -> None:
 
 def draw_run(run: RecentRun, now: datetime) -> None:
     name, score_place, when = st.columns([5, 7, 1.4], vertical_alignment="center")
-    badge = "" if run.status == "finished" else f" {status.badge_text(run.status)}"
+    badge = "" if run.status == "finished" else f"{status.badge_text(run.status)} "  # the link would cut it off
     name.page_link(
         "views/runs/page.py",
-        label=f"**{escaped(run.name)}** :small[on {escaped(run.dataset)}]{badge}",
+        label=f"**{escaped(run.name)}** :small[on {escaped(run.dataset)}]",
         icon=":material/monitoring:",
         query_params={"run": run.id},
     )
@@ -118,7 +118,7 @@ def draw_run(run: RecentRun, now: datetime) -> None:
     note = escaped(f" · {run.weights}") if run.weights else ""
     known = run.best_dice is not None
     words = f"**{score(run.best_dice)}** :small[validation {measured}{note}]" if known else "–"
-    score_place.markdown(words, help=escaped(run.weights_origin) or None)
+    score_place.markdown(badge + words, help=escaped(run.weights_origin) or None)
     when.caption(ago(run.created_at, now))
 
 

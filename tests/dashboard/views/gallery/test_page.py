@@ -58,7 +58,7 @@ def test_without_a_run_the_page_links_to_training(page):
 
 
 def test_masks_of_the_whole_image_are_doubted(page, installation):
-    run = add_run(installation, add_discs(installation))
+    run = add_run(installation, add_discs(installation), "r")
     assert "The masks cover" not in text_of(page(run=run.id))
     assert "The masks cover 100% of the image on average. Check them before you use them." in text_of(
         page(run=run.id, threshold="0.0")
