@@ -14,14 +14,18 @@ from db import runs, submissions
 from db.models import Dataset, JobStatus, LabelSet, PredictionSet, Run
 from db.names import by_id_or_name
 from engine.cli.commands import AsJson, CommandFailed, Installation, app, print_result
-from engine.exports.base import Format, find_format, formats
+from engine.exports.base import Format, ObjectFormat, find_format, formats
 from engine.store.disk import replacing
+
+
+def _offered() -> list[str]:
+    return [name for name, what in formats().items() if not isinstance(what, ObjectFormat)]
 
 
 @app.command("export")
 def export_(
     name: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a mask set with --labels.")],
-    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(formats())}.")],
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(_offered())}.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")],
     on: Annotated[str | None, typer.Option(metavar="DATASET", help="Masks of another dataset than its own.")] = None,
     labels: Annotated[bool, typer.Option("--labels", help="Export the masks of a mask set instead of a run.")] = False,
@@ -30,6 +34,8 @@ def export_(
 ):
     """Write masks as COCO or YOLO, a run as a report, or its model as Keras, SavedModel or ONNX."""
     what = find_format(format_)
+    if isinstance(what, ObjectFormat):
+        raise CommandFailed(f"{what.name!r} is of measured objects: download it on the page Measure.")
     if out.is_dir():
         raise CommandFailed(
             f"{str(out)!r} is a folder. Name the file to write, such as {out / f'{what.name}.{what.suffix}'}."

@@ -129,5 +129,5 @@ def test_excluded_images_are_in_no_number_of_a_mask_set(installation):
         assert summary.quality == pytest.approx(0.2)
         assert recipes.left_aside(session, label_set.id) == set(ids[:3])
         image_care.exclude_images(session, dataset.id, ids[3:])
-    with installation.database.writing() as session, pytest.raises(NotReady, match="dropped or excluded"):
+    with installation.database.writing() as session, pytest.raises(NotReady, match="dropped, or its image excluded"):
         submissions.submit_train(session, dataset.id, label_set.id, "run", "fast", {}, "test")

@@ -60,3 +60,8 @@ def test_annotations_and_objects_leave_excluded_images_out_and_the_rest_is_in_or
     assert [each["kind"] for each in found] == ["missing_model"], "the run of the test has none"
     refused = command("measure-objects", "run", "--out", tmp_path / "t.csv" / "t.csv")
     assert refused.returncode == 1 and f"'{tmp_path / 't.csv'}' cannot be written" in refused.stderr
+
+
+def test_formats_of_measured_objects_are_refused_with_where_they_are(installation, command, tmp_path):
+    refused = command("export", "discs", "--format", "geojson", "--out", tmp_path / "objects.zip")
+    assert refused.returncode and "download it on the page Measure" in refused.stderr
