@@ -3,6 +3,7 @@
     python -m benchmarks.objects counts ../shared/data/nuclei --part odd
     python -m benchmarks.objects intervals ../shared/data/nuclei
     python -m benchmarks.objects speed --images 1000 --objects 100
+    python -m benchmarks.objects page --images 1000 --objects 100
 
 `counts` compares connected components and split objects of two kinds of masks, those of a recipe and truth itself, with
 the folder "instances". F1 counts objects that overlap by an IoU above 0.5. The neck of 0.9 was chosen on even files.
@@ -10,24 +11,33 @@ the folder "instances". F1 counts objects that overlap by an IoU above 0.5. The 
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+import cv2
 import numpy as np
 import typer
 
-from benchmarks.harness import Folder, Part, suite
+from benchmarks.harness import Folder, Part, browsing, data_root, engine, seconds, suite
 from benchmarks.labels import learn
+from db import datasets, measuring
+from db.session import Database
+from engine.core.settings import Settings
 from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
 from engine.labelling.base import draw, find_method
 from engine.measuring.intervals import Interval, margin, moved, spread
 from engine.measuring.objects import ObjectParams, find_objects
 from engine.measuring.table import MaskedPicture, MaskSource, write_table
+from tests.support.installation import REPOSITORY
 
 app = suite(__doc__)
 
@@ -73,6 +83,73 @@ def intervals(folder: Folder, method: str = "threshold", audits: int = 200) -> l
             share, width = np.mean(held, axis=0)
             rows.append({"of": name, "calibrated_on": calibrated_on, "held": share, "median_width": width})
     return rows
+
+
+@app.command()
+def page(
+    images: Annotated[int, typer.Option()] = 1000,
+    objects: Annotated[int, typer.Option()] = 100,
+    times: Annotated[int, typer.Option(min=1)] = 5,
+) -> dict[str, Any]:
+    """Seconds of the job over drawn images of 512 × 512 px, of the page to first rows, and of a filter to new plots."""
+    with data_root() as root:
+        draw_discs(root / "pictures", images, objects)
+        engine(root, "import", str(root / "pictures"), "--name", "discs")
+        settings = Settings(data_root=root, database_url="")
+        with Database(settings.resolved_database_url).writing() as session:
+            [dataset] = datasets.listing(session)
+            params = ObjectParams(split=True).model_dump(mode="json")
+            measurement, _ = measuring.submit_objects(session, "truth", dataset.id, params)
+        figures: dict[str, Any] = {"images": images, "job_s": seconds(partial(run_worker, settings))}
+        with browsing(root) as (running, tab):
+            address = f"{running.address}/measure?measurement={measurement.id}"
+            rows, filters = [], []
+            for _ in range(times):
+                tab.goto(running.address)
+                tab.get_by_role("heading", level=1).wait_for()
+                began = time.perf_counter()
+                tab.goto(address)
+                tab.get_by_test_id("stDataFrame").first.wait_for()
+                rows.append(time.perf_counter() - began)
+            tab.get_by_role("tab", name="Plots").click()
+            drawn = tab.get_by_text(re.compile(r"of [0-9,]+ objects are drawn"))
+            drawn.wait_for()
+            tab.get_by_role("button", name="Filter", exact=True).click()
+            tab.get_by_role("combobox", name="Columns").click()
+            tab.get_by_role("option", name="Area (px²)").click()
+            least = tab.get_by_role("spinbutton", name="At least")
+            for number in range(times):
+                before = drawn.inner_text()
+                least.fill(str(100 * (number + 1)))
+                began = time.perf_counter()
+                least.press("Enter")
+                tab.get_by_text(before, exact=True).wait_for(state="hidden")
+                filters.append(time.perf_counter() - began)
+        figures |= {"first_rows_s": rows[0], "rows_again_s": median(rows[1:] or rows)}
+        return figures | {"filter_to_plots_s": median(filters)}
+
+
+def run_worker(settings: Settings) -> None:
+    """Run a worker until the queue is empty."""
+    environment = settings.as_environment() | {"WARM_WORKER_S": "0"}
+    command = [sys.executable, "-m", "engine.work.worker"]
+    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, capture_output=True)
+
+
+def draw_discs(folder: Path, images: int, objects: int) -> None:
+    """Write images of 512 × 512 px with noise and discs of several sizes, and their truth."""
+    side = int(np.ceil(np.sqrt(objects)))
+    cell, random = 512 // side, np.random.default_rng(0)
+    for name in ("images", "truth"):
+        (folder / name).mkdir(parents=True)
+    for number in range(images):
+        mask = np.zeros((512, 512), np.uint8)
+        for index, radius in enumerate(random.uniform(0.08, 0.4, objects) * cell):
+            centre = [int((place + 0.5) * cell) for place in divmod(index, side)]
+            cv2.circle(mask, centre, int(radius), 255, -1)
+        image = np.repeat((mask // 2 + random.integers(0, 60, mask.shape, np.uint8))[..., None], 3, axis=2)
+        (folder / "images" / f"{number:04d}.png").write_bytes(codec.encode_png(image))
+        (folder / "truth" / f"{number:04d}.png").write_bytes(codec.encode_png(mask))
 
 
 def coverage(found: list[Interval], truth: list[float], known: list[float], chosen: np.ndarray) -> tuple[float, float]:
