@@ -87,7 +87,8 @@ def encoder_weights(model: ModelParams) -> tuple[str, str]:
     if not there:
         name = wording.escaped(model.encoder_weights)
         return "", f"There is no weights file {name} on this machine. Enter its path, or choose none or imagenet."
-    return "The encoder starts from the weights of a file. What they were trained on is unknown.", ""
+    unknown = "What they were trained on is unknown, and every score says that they were used."
+    return f"The encoder starts from the weights of a file. {unknown}", ""
 
 
 def _memory_warning(config: RunConfig, plan: NetworkPlan, half: bool, needed: int, free_bytes: int | None) -> str:

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from db import datasets, recipes
 from db.models import Label, Prediction
 from engine.imaging import metrics
+from tests.browser.test_components import until
 from tests.support.photographs import add_photographs
 from tests.support.predicted import add_label_set, add_run, truth_of
 
@@ -173,7 +174,8 @@ def test_one_picture_is_large_and_arrows_open_the_next_image(app, run, open_tab)
     page.locator(".tile").nth(1).click()
     lead = page.locator(".pane.lead .frame")
     expect(lead).to_be_visible()
-    assert lead.bounding_box()["width"] > 2 * page.locator(".pane:not(.lead) .frame").first.bounding_box()["width"]
+    other = page.locator(".pane:not(.lead) .frame").first
+    until(page, lambda: lead.bounding_box()["width"] > 2 * other.bounding_box()["width"])
     page.get_by_role("button", name="Show large: Probability").press("Enter")
     expect(page.locator(".pane.lead .left")).to_have_text("Probability")
     name = page.get_by_role("heading", level=1)

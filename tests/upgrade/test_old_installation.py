@@ -65,6 +65,7 @@ PAGES = [
     ("compare", {"runs": f"{FINISHED},{ARCHIVED}"}, ["finished", "archived", "plates kmeans"]),
     ("predict", {}, ["more predicted by finished"]),
     ("predict", {"set": MORE_PREDICTED}, ["more predicted by finished"]),
+    ("measure", {"dataset": PLATES}, ["plates", "Measure 8 images"]),
     ("people", {}, ["Ada", "Bob", "bob@example.org", "from viewer to editor"]),
     ("account", {}, ["Ada", "admin"]),
 ]
