@@ -99,6 +99,7 @@ def _button(masks: _Masks | None, run_id: str | None, measurement_id: str | None
         return
     with box, st.container(width=WIDTH_PX):
         if measurement_id:
+            st.caption("Of all objects: a filter on the page is not applied.")
             _prepared("measurement", measurement_id, threshold)
             return
         names = (["Masks", "Annotations"] if masks else []) + (["Run and model"] if run_id else [])
@@ -119,7 +120,8 @@ def _button(masks: _Masks | None, run_id: str | None, measurement_id: str | None
 
 def _mask_lines(masks: _Masks, threshold: float) -> None:
     of = "" if masks.count is None else f"Of all {count(masks.count, 'image')}. "
-    st.caption(f"{of}At threshold {threshold:.2f}.")
+    as_predicted = " As predicted: *Measure* also counts what was corrected." if masks.owner == "prediction_set" else ""
+    st.caption(f"{of}At threshold {threshold:.2f}.{as_predicted}")
     owner, owner_id = masks.owner, masks.owner_id
     whole = urls.masks_zip(owner, owner_id, threshold)
     classes = _classes(owner, owner_id)

@@ -22,6 +22,7 @@ def write_csv(tables: Iterable[pd.DataFrame], out: Path, encoding: str = "utf-8"
     with out.open("w", encoding=encoding, newline="") as file:
         for index, table in enumerate(tables):
             texts = {name: table[name].map(plain) for name in table if not is_numeric_dtype(table[name])}
-            table.assign(**texts).rename(columns=plain).to_csv(
+            floats = {name: table[name] + 0.0 for name in table.select_dtypes("float")}  # no "-0"
+            table.assign(**floats, **texts).rename(columns=plain).to_csv(
                 file, index=False, header=index == 0, float_format="%.6g", lineterminator="\n"
             )

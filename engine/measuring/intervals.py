@@ -101,7 +101,7 @@ def with_intervals(images: pd.DataFrame) -> pd.DataFrame:
         by = margin([each for each, use in zip(made, usable, strict=True) if use], images.loc[usable, f"known_{name}"])
         bounds = np.array([(each.low, each.high) for each in (moved(interval, by or 0.0) for interval in made)])
         if name == "count" and not (images["count"] % 1).any():  # between whole numbers no count is lost
-            bounds = np.stack([np.ceil(bounds[:, 0] - 1e-9), np.floor(bounds[:, 1] + 1e-9)], 1)
+            bounds = np.stack([np.ceil(bounds[:, 0] - 1e-9) + 0.0, np.floor(bounds[:, 1] + 1e-9)], 1)
         bounds[images["finished"].astype(bool)] = images.loc[images["finished"].astype(bool), [name, name]]
         found[f"{name}_at_least"], found[f"{name}_at_most"] = bounds.T
     return found

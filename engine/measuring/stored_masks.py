@@ -75,16 +75,19 @@ class StoredMasks:
             return replace(self._truth(image, shape), image=pixels)
         levels, likely = self._mask(self.files, image.id, shape)
         drawn = self.rows.drawn.get(image.id)
-        as_made = (levels, likely) if drawn is None else self._mask(self.uncorrected, image.id, shape)
+        finished = drawn is not None and drawn.finished
+        # What a person drew is certain; of a mask that is drawn wholly, the interval tells how wrong it was before.
+        as_made = self._mask(self.uncorrected, image.id, shape) if finished else (levels, likely)
         known = self._known(image, shape)
+        calibrates = known is not None and (drawn is None or finished) and image.id not in self.rows.learned_from
         return MaskedPicture(
             class_maps.to_classes(levels, likely, threshold),
             levels,
             pixels,
             as_made=as_made,
             known=known,
-            calibrates=known is not None and image.id not in self.rows.learned_from,
-            finished=drawn is not None and drawn.finished,
+            calibrates=calibrates,
+            finished=finished,
         )
 
     def sources(self, threshold: float, scale: Scale | None = None) -> list[MaskSource]:

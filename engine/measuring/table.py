@@ -43,9 +43,9 @@ class MaskedPicture:
     `class_map` is uint8 (H, W), or, with `numbered`, the number of the object of each pixel, integers (H, W).
     `probability` is uint8 (H, W), `image` uint8 (H, W, 3); each is None where there is none.
 
-    For the interval of the count, `as_made` is the probability with the most likely classes before corrections, and
-    `known` the objects as they are known to be: `finished` if a person drew them all over the mask, `calibrates` if the
-    mask was made without knowing them.
+    For the interval of the count, `as_made` is the probability with the most likely classes, before a correction of the
+    whole image, and `known` the objects as they are known to be: `finished` if a person drew them all over the mask,
+    `calibrates` if the mask was made without knowing them.
     """
 
     class_map: np.ndarray

@@ -61,7 +61,8 @@ def draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe]
     """Draw a mask set with its actions, and the progress of its job."""
     opened = st.query_params.get(ADDRESS) == card.id
     with st.container(border=not opened, key=f"set-{card.id}"):
-        badge = "" if card.job is None or card.job.status == "finished" else badge_text(card.job.status)
+        job = card.job  # one that is at work is shown below
+        badge = badge_text(job.status) if job and not job.at_work and job.status != "finished" else ""
         if opened:
             st.header(f"Masks of {escaped(card.name)} {badge}")
         else:
@@ -85,7 +86,7 @@ def draw_card(place: Workplace, card: LabelSetCard, load: Callable[[str, Recipe]
 def _facts(place: Workplace, card: LabelSetCard) -> str:
     words = [
         f"{escaped(card.method_title)}: {escaped(card.changes)}",
-        f"{card.images:,} of {place.images:,} masks",
+        "" if card.job is not None and card.job.at_work else f"{card.images:,} of {place.images:,} masks",
     ]
     if card.classes.names:
         words.append("classes " + ", ".join(map(escaped, card.classes.names[1:])))
@@ -102,7 +103,7 @@ def _facts(place: Workplace, card: LabelSetCard) -> str:
         words.append(f"**{card.dropped:,} dropped**: not trained on")
     if card.runs:
         words.append("used by " + ", ".join(escaped(name) for name in card.runs))
-    return " · ".join([*words, ago(card.created_at, utc_now())])
+    return " · ".join([*filter(None, words), ago(card.created_at, utc_now())])
 
 
 def _buttons(

@@ -96,6 +96,12 @@ def mask_choices(session: Session, dataset_id: str) -> tuple[Masks, ...]:
     return tuple(found)
 
 
+def settings_of(session: Session, measurement_id: str) -> tuple[ObjectParams | None, str]:
+    """Return what counts as an object in a measurement, and its pixel size as typed; None if there is none."""
+    found = session.get(Measurement, measurement_id)
+    return (parse(ObjectParams, found.params), found.pixel_size) if found else (None, "")
+
+
 def wanted(session: Session, address: Mapping[str, str]) -> tuple[str, str]:
     """Return (dataset id, `Masks.key`) that an address names by `run`, `set`, `labels` or `dataset`; "" for open."""
     if label_set := session.get(LabelSet, address.get("labels", "")):
@@ -184,17 +190,23 @@ def params_words(values: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def interval_words(calibrated_on: int) -> str:
-    """Return what the bounds of counts and covered shares mean, calibrated on so many images, 0 for none."""
+def readable(value: float) -> str:
+    """Return a number with four digits, or all digits of a large one."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def interval_words(calibrated_on: int, images: int) -> str:
+    """Return what the bounds of counts and covered shares of `images` mean, calibrated on so many, 0 for none."""
     if calibrated_on:
         return (
             "*At least* and *at most* are expected to hold the true value of 90 % of images: calibrated on "
             f"{calibrated_on} images with truth or a finished correction, which the masks were not made from."
         )
+    how = f"correct an audit of {LEAST_IMAGES} images or more, and measure again"
     return (
         "*At least* and *at most* are the values at a higher and a lower mask threshold. They are not calibrated: the "
-        f"true value lies outside more often. Correct an audit of {LEAST_IMAGES} images or more, and measure again, to "
-        "calibrate them."
+        "true value often lies outside, where the mask is wrong and certain. "
+        + (f"To calibrate them, {how}." if images >= LEAST_IMAGES else f"That takes {LEAST_IMAGES} known images.")
     )
 
 

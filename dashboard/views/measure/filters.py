@@ -12,7 +12,7 @@ from dashboard.access import rights
 from dashboard.facts import wording
 from dashboard.server import resources
 from dashboard.ui.paging import first_page
-from dashboard.views.measure.facts import MeasurementView, column_title
+from dashboard.views.measure.facts import MeasurementView, column_title, readable
 from dashboard.views.measure.table_facts import BadFilter, Measured, ObjectFilter, Region, filter_from
 from db import measurements
 
@@ -95,7 +95,7 @@ def _widgets(measurement_id: str, tables: Measured, shown: ObjectFilter) -> Obje
     for name in columns:
         before = shown.ranges.get(name, (None, None))
         values = tables.objects[name].to_numpy(float)
-        span = "" if not len(values) else f", {np.nanmin(values):.4g} to {np.nanmax(values):.4g}"
+        span = "" if not len(values) else f", {readable(np.nanmin(values))} to {readable(np.nanmax(values))}"
         st.caption(f"{column_title(name)}{span}")
         low, high = st.columns(2)
         options: dict[str, Any] = {"format": "%.6g", "placeholder": "any", "label_visibility": "visible"}

@@ -44,7 +44,7 @@ def images_tab(tables: Measured, keep: np.ndarray | None, groups: Mapping[str, s
     shown = images.iloc[rows[(page - 1) * PER_PAGE : page * PER_PAGE]][names]
     st.dataframe(shown, hide_index=True, column_config=_columns(shown), placeholder="–")
     if "calibrated_on" in images and len(images):
-        st.caption(interval_words(int(images["calibrated_on"].iloc[0])))
+        st.caption(interval_words(int(images["calibrated_on"].iloc[0]), len(images)))
 
 
 def _title(name: str) -> str:

@@ -20,7 +20,7 @@ from dashboard.views.measure.grouping import choose_groups
 from dashboard.views.measure.images_tab import images_tab
 from dashboard.views.measure.objects_tab import objects_tab
 from dashboard.views.measure.plots_tab import plots_tab
-from dashboard.views.measure.start import PAGE, confirm_deletion
+from dashboard.views.measure.start import LIKE, PAGE, confirm_deletion
 from dashboard.views.measure.table_facts import Measured, headline, kept
 from dashboard.views.measure.tables import measured_tables
 from db.columns import utc_now
@@ -47,8 +47,8 @@ def measurement(view: MeasurementView) -> None:
         if tables is not None:
             with st.container(width="content"):
                 downloads(measurement_id=view.id)
-        again = {"dataset": view.dataset_id, "masks": f"{view.owner}-{view.owner_id}"}
-        if st.button("Measure again", icon=":material/replay:", key="again", help="Choose other settings."):
+        again = {"dataset": view.dataset_id, "masks": f"{view.owner}-{view.owner_id}", LIKE: view.id}
+        if st.button("Measure again", icon=":material/replay:", key="again", help="With these settings, or others."):
             st.switch_page(PAGE, query_params=again)
         if rights.button("Delete", icon=":material/delete:", key="delete"):
             confirm_deletion(view)
@@ -93,7 +93,7 @@ def _tables(view: MeasurementView) -> Measured | None:
 def _numbers(tables: Measured) -> None:
     found = headline(tables)
     unit = "µm²" if tables.area == "area_um2" else "px²"
-    area = "–" if math.isnan(found.median_area) else f"{found.median_area:,.4g} {unit}"
+    area = "–" if math.isnan(found.median_area) else f"{facts.readable(found.median_area)} {unit}"
     span = f"{found.least:g} to {found.most:g}"
     with st.container(horizontal=True, gap="large"):
         st.metric("Objects", f"{found.count:,.10g}", f"in {wording.count(found.images, 'image')}", "off",

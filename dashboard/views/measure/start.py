@@ -28,6 +28,8 @@ from engine.store.base import MissingFile
 
 PAGE = "views/measure/page.py"
 FIRST = ("split", "least_area_px")
+LIKE = "like"
+"""In the address, the measurement whose settings the form begins with."""
 
 
 @dataclass(frozen=True)
@@ -89,21 +91,33 @@ def _choose_masks() -> Masks | None:
     )
     st.session_state["measure-address"] = (chosen, masks)
     if (dataset_id, key) != (chosen, masks):
-        st.query_params.from_dict({"dataset": chosen, "masks": masks})
+        like = {LIKE: st.query_params[LIKE]} if LIKE in st.query_params else {}
+        st.query_params.from_dict({"dataset": chosen, "masks": masks} | like)
     return found[masks]
 
 
 def _settings(masks: Masks) -> _Settings | None:
     """Draw the controls; None while they are not valid."""
+    like = st.query_params.get(LIKE, "")
+    with resources.database().reading() as session:
+        params, pixel_size = facts.settings_of(session, like)
     first = [st.container() for _ in FIRST]
     more = st.expander("More", icon=":material/tune:", key="measure-more")
     places = dict.fromkeys(ObjectParams.model_fields, more) | dict(zip(FIRST, first, strict=True))
     hidden = ("threshold",) if masks.owner == "truth" else ()
-    form = params_form(ObjectParams, key="measure-objects", places=places, leave_out=hidden, show_error=False)
+    form = params_form(
+        ObjectParams,
+        key=f"measure-objects{like}",
+        start=params,
+        places=places,
+        leave_out=hidden,
+        show_error=False,
+    )
     with more:
         typed = st.text_input(
             "Pixel size",
-            key="measure-pixel-size",
+            pixel_size,
+            key=f"measure-pixel-size{like}",
             placeholder="as the files say",
             help="Such as 0.65um, or 0.65x0.8um where pixels are not square. Then sizes are also in µm.",
             persist_state="session",
@@ -192,7 +206,7 @@ def _median_area(labels: object, scale: Scale | None) -> str:
     median = float(np.median(np.bincount(np.asarray(labels).ravel())[1:]))
     if scale is None:
         return f"median area {median:,.0f} px²"
-    return f"median area {median * scale.width_um * scale.height_um:,.4g} µm²"
+    return f"median area {facts.readable(median * scale.width_um * scale.height_um)} µm²"
 
 
 def _earlier() -> None:

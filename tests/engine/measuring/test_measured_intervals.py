@@ -76,7 +76,9 @@ def test_a_correction_cuts_an_object_of_a_prediction_and_a_finished_one_is_certa
     correct(installation, dataset, {images[1].id: np.zeros_like(line)}, finished=True)
     found = images_table(installation, measure(installation, "prediction_set", set_id))
     assert found["count"].tolist() == [2, 0, 1]
-    assert found[["count_at_least", "count_at_most"]].to_numpy()[1].tolist() == [0, 0]
+    bounds = found[["count_at_least", "count_at_most"]].to_numpy()
+    assert bounds[0].tolist() == [2, 2], "what was drawn is certain"
+    assert bounds[1].tolist() == [0, 0]
     assert found["known_count"].tolist() == [1, 0, 1]
     with installation.database.reading() as session:
         assert measuring.stamp_of(session, "prediction_set", set_id) != before

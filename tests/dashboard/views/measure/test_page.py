@@ -52,6 +52,18 @@ def test_masks_of_a_run_are_measured_with_the_settings(open_page, submitted, ins
     assert "Waiting for a free worker." in words(at)
 
 
+def test_measuring_again_begins_with_the_settings_of_the_measurement(open_page, installation):
+    dataset = add_spots(installation)
+    found = measure(installation, "truth", dataset.id, "0.5um", split=True, least_area_px=40)
+    at = open_page(PAGE, measurement=found.id)
+    click(at, "again")
+    key = f"measure-objects{found.id}"
+    assert (at.toggle(f"{key}.split").value, at.number_input(f"{key}.least_area_px").value) == (True, 40)
+    assert at.text_input(f"measure-pixel-size{found.id}").value == "0.5um"
+    fresh = open_page(PAGE, dataset=dataset.id)
+    assert not fresh.toggle("measure-objects.split").value
+
+
 def test_a_mask_set_of_the_address_is_chosen_and_truth_has_no_threshold(open_page, installation):
     dataset = add_discs(installation, 2)
     label_set_id = add_label_set(installation, dataset)
