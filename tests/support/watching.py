@@ -41,6 +41,7 @@ class Seen:
             Path("/dev/urandom"),
             Path("/sys"),
             Path("/usr/share/mime"),
+            Path("/usr/share/zoneinfo"),
         )
         return {
             path for path in self.read if not any(path.is_relative_to(place) for place in (*allowed, *own, *system))
