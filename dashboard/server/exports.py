@@ -326,4 +326,5 @@ def prepared_name(session: Session, job: Job) -> str:
     payload = job.payload
     title = owner_name(session, payload["owner"], payload[payload["owner"]])
     threshold = "" if payload["threshold"] is None else f" {payload['threshold']:.2f}"
-    return f"{title} {payload['what']}{threshold}.{job.result['suffix']}"
+    suffix = job.result["suffix"]
+    return f"{title} {payload['what'].removesuffix(f'-{suffix}')}{threshold}.{suffix}"

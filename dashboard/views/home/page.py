@@ -114,7 +114,7 @@ def draw_run(run: RecentRun, now: datetime) -> None:
         icon=":material/monitoring:",
         query_params={"run": run.id},
     )
-    measured = "soft Dice vs truth" if run.dice_against == "truth" else "agreement with the pseudo-label"
+    measured = "soft Dice vs truth" if run.dice_against == "truth" else "agreement with the pseudo-label (soft Dice)"
     note = escaped(f" · {run.weights}") if run.weights else ""
     known = run.best_dice is not None
     words = f"**{score(run.best_dice)}** :small[validation {measured}{note}]" if known else "–"
