@@ -43,3 +43,9 @@ def test_objects_are_measured_sorted_filtered_and_seen(app, open_tab):
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("filter="))
     expect(page.get_by_text("2 objects of 5", exact=True)).to_be_visible()  # of radius 12 and 16
+
+
+def test_every_page_fits_into_the_navigation_of_a_narrow_window(app, open_tab):
+    page = open_tab(f"{app.address}/measure", width_px=800)
+    expect(page.get_by_test_id("stTopNavLink").filter(has_text="Measure")).to_be_in_viewport(ratio=1)
+    expect(page.get_by_text(re.compile("^[0-9]+ more$"))).to_have_count(0)

@@ -27,7 +27,8 @@ def images_tab(tables: Measured, keep: np.ndarray | None, groups: Mapping[str, s
     if groups is not None:
         images = images.assign(group=images["image"].map(groups))
         st.dataframe(group_table(images, groups), hide_index=True, column_config=_group_columns(), placeholder="–")
-    names = [name for name in images.columns if name not in HIDDEN]
+    unknown = [name for name in images if name.startswith("known_") and images[name].isna().all()]
+    names = [name for name in images.columns if name not in (*HIDDEN, *unknown)]
     leading = ("image", "group", "count", "count_at_least", "count_at_most", "known_count", "in_filter")
     first = [name for name in leading if name in names]
     names = [*first, *(name for name in names if name not in first)]
