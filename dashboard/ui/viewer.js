@@ -62,6 +62,7 @@ class Viewer {
     const wanted = panes.flatMap((pane) => [pane.image, ...MAPS.map((map) => pane[map])]);
     const asked = JSON.stringify([together, wanted, data.readings, Boolean(data.brush)]);
     if (!data.brush) this.dropBrush();
+    this.readout.setDrawing(Boolean(data.brush));
     if (asked === this.asked) return this.apply();
     this.asked = asked;
     this.whole = Object.keys(data.smaller).length === 0;

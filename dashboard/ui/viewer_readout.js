@@ -1,6 +1,7 @@
 // The line with the values of the pixel under the pointer or the cursor, from images that are already loaded.
 
 const READOUT_HINT = "Point at a pixel to read it; click keeps it. Shift + arrows move the cross from the keyboard.";
+const DRAWING_HINT = "Point at a pixel to read it.";
 
 class Readout {
   constructor(element, spoken) {
@@ -22,8 +23,15 @@ class Readout {
     this.maps = await Promise.all(readings.map(load));
   }
 
+  // While people draw, a click keeps no pixel.
+  setDrawing(drawing) {
+    if (drawing === this.drawing) return;
+    this.drawing = drawing;
+    this.clear();
+  }
+
   clear() {
-    this.element.replaceChildren(READOUT_HINT);
+    this.element.replaceChildren(this.drawing ? DRAWING_HINT : READOUT_HINT);
     this.element.classList.add("idle");
   }
 

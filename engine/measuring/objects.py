@@ -22,7 +22,8 @@ class ObjectParams(Params):
     split: bool = Field(
         False,
         title="Split touching objects",
-        description="Separate objects that touch where the neck between them is narrow.",
+        description="Separate objects that touch where the neck between them is narrow. For "
+        "compact ones, such as cells: long, thin objects would be cut into pieces.",
     )
     neck: float = number(
         0.9,

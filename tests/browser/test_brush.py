@@ -109,6 +109,7 @@ def scene(app, open_tab):
 
 def test_a_stroke_is_stored_at_its_own_pixels(scene):
     editor = scene.open()
+    expect(editor.page.locator(".readout")).to_have_text("Point at a pixel to read it.")
     editor.size(1)
     editor.stroke((50, 30), (120, 30))
     editor.saved("Saved, revision 1")
