@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.imaging import class_maps
-from engine.measuring.objects import ObjectParams, find_objects
+from engine.measuring.objects import ObjectParams, Objects, find_objects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,16 +43,20 @@ class ImageIntervals:
     covered: Interval
 
 
-def spread(levels: np.ndarray, likely: np.ndarray | None, params: ObjectParams) -> ImageIntervals:
+def spread(
+    levels: np.ndarray, likely: np.ndarray | None, params: ObjectParams, known: Objects | None = None
+) -> ImageIntervals:
     """Return the values at the threshold, between those half-way to probability 0 and half-way to 1.
 
     Args:
         levels: foreground probability, uint8 (H, W), 255 is 1.
         likely: the most likely class of each pixel, uint8 (H, W), if there are several.
+        known: the objects at the threshold, if they were found before.
     """
     found = []
     for threshold in (params.threshold, params.threshold / 2, (1 + params.threshold) / 2):
-        objects = find_objects(class_maps.to_classes(levels, likely, threshold), params)
+        objects = known if known and threshold == params.threshold else None
+        objects = objects or find_objects(class_maps.to_classes(levels, likely, threshold), params)
         found.append((objects.count, float((objects.labels > 0).mean())))
     counts, shares = zip(*found, strict=True)
     return ImageIntervals(Interval(counts[0], min(counts), max(counts)), Interval(shares[0], min(shares), max(shares)))

@@ -223,14 +223,14 @@ def _measure(task: _Task) -> _Measured:
     if task.scale:
         table["pixel_size_source"] = task.scale.source
     facts = image_facts(task.name, task.image_id, objects, task.scale, task.class_names)
-    return table, facts | _interval_facts(picture, task.params), number_map
+    return table, facts | _interval_facts(picture, objects, task.params), number_map
 
 
-def _interval_facts(picture: MaskedPicture, params: ObjectParams) -> dict[str, Any]:
+def _interval_facts(picture: MaskedPicture, objects: Objects, params: ObjectParams) -> dict[str, Any]:
     """Return what `intervals.with_intervals` needs of an image; nothing where the mask is no probability."""
     if picture.as_made is None:
         return {}
-    found = spread(*picture.as_made, params)
+    found = spread(*picture.as_made, params, None if picture.finished else objects)
     facts = {"calibrates": picture.calibrates, "finished": picture.finished}
     known = objects_of(picture.known, params) if picture.known is not None else None
     return facts | {
