@@ -298,7 +298,7 @@ def test_a_choice_is_drafted_from_a_few_images_then_found_among_all_and_stored(p
         source.image.unlink()
     restarted = PreviewPool(workers=1)
     assert restarted.draft("auto", chosen, many) == last
-    with pytest.raises(ValueError, match=r"many-0\.png"):
+    with pytest.raises(ValueError, match=r"many-\d\.png"):  # looked at side by side: whichever fails first is named
         restarted.fit("auto", params("auto", longest_side_px=80), many)
     restarted.close()
 
