@@ -96,10 +96,15 @@ def mask_choices(session: Session, dataset_id: str) -> tuple[Masks, ...]:
     return tuple(found)
 
 
-def settings_of(session: Session, measurement_id: str) -> tuple[ObjectParams | None, str]:
-    """Return what counts as an object in a measurement, and its pixel size as typed; None if there is none."""
+def settings_of(session: Session, measurement_id: str, dataset_id: str) -> tuple[ObjectParams | None, str]:
+    """Return what counts as an object in a measurement, and its pixel size as typed, which is that of its dataset only.
+
+    None and "" if there is no such measurement.
+    """
     found = session.get(Measurement, measurement_id)
-    return (parse(ObjectParams, found.params), found.pixel_size) if found else (None, "")
+    if found is None:
+        return None, ""
+    return parse(ObjectParams, found.params), found.pixel_size if found.dataset_id == dataset_id else ""
 
 
 def wanted(session: Session, address: Mapping[str, str]) -> tuple[str, str]:

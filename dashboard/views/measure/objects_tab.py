@@ -20,6 +20,7 @@ from engine.store.base import MissingFile
 PER_PAGE = 100
 TABLE_PX = 560
 ADDRESS = "object"
+MOST_DIGITS = 9
 
 
 def objects_tab(view: MeasurementView, tables: Measured, keep: np.ndarray) -> None:
@@ -65,7 +66,7 @@ def _sorted(measurement_id: str, tables: Measured, keep: np.ndarray) -> tuple[np
 def _chosen(tables: Measured) -> int | None:
     """Return the position of the object that the address names as image id and number, None for none."""
     image_id, _, number = st.query_params.get(ADDRESS, "").partition(".")
-    if not number.isdecimal():
+    if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS):
         return None
     mine = (tables.objects["image_id"] == image_id) & (tables.objects["object"] == int(number))
     found = np.flatnonzero(mine.to_numpy())
