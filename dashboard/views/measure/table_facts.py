@@ -12,7 +12,7 @@ import pandas as pd
 
 from dashboard.views.measure.group_facts import group_names
 
-MOST_POINTS = 3_000
+MOST_POINTS = 2_000
 """Points of a scatter plot; more are sampled."""
 
 TEXT = ("image", "image_id", "class_name", "pixel_size_source", "group")
