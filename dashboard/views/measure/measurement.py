@@ -22,7 +22,7 @@ from dashboard.views.measure.objects_tab import objects_tab
 from dashboard.views.measure.plots_tab import plots_tab
 from dashboard.views.measure.start import LIKE, PAGE, confirm_deletion
 from dashboard.views.measure.table_facts import Measured, headline, kept
-from dashboard.views.measure.tables import measured_tables
+from dashboard.views.measure.tables import DamagedTable, measured_tables
 from db.columns import utc_now
 from engine.store.base import MissingFile
 
@@ -85,7 +85,7 @@ def _tables(view: MeasurementView) -> Measured | None:
         return None
     try:
         return measured_tables(view.id)
-    except MissingFile as error:
+    except (DamagedTable, MissingFile) as error:
         st.error(f"{wording.escaped(str(error))} Measure again.", icon=":material/error:")
         return None
 

@@ -265,6 +265,8 @@ def test_what_was_deleted_or_failed_meanwhile_is_a_sentence(open_page, installat
     assert at.metric[0].value == "5"
     installation.files.delete(stored.objects_key(found.id))
     assert "is gone" in words(open_page(PAGE, measurement=found.id))
+    installation.files.write(stored.objects_key(found.id), b"half a table")
+    assert "is damaged. Measure again." in words(open_page(PAGE, measurement=found.id))
 
 
 def test_two_tabs_delete_the_same_measurement_once(open_page, installation):
