@@ -15,6 +15,7 @@ from dashboard.ui.paging import first_page
 from dashboard.views.measure.facts import MeasurementView, column_title, readable
 from dashboard.views.measure.table_facts import BadFilter, Measured, ObjectFilter, Region, filter_from
 from db import measurements
+from db.actors import Role
 
 ADDRESS = "filter"
 
@@ -51,7 +52,7 @@ def set_region(measurement_id: str, region: Region | None) -> None:
 
 def saved_filters(view: MeasurementView, chosen: ObjectFilter) -> None:
     """Draw the saved filters: apply one, delete one, or save the present one."""
-    if not view.filters and not chosen.count:
+    if not view.filters and not (chosen.count and rights.may(Role.EDITOR)):
         return
     with st.popover("Saved filters", icon=":material/bookmark:", key=f"saved-{view.id}", width="content"):
         for number, entry in enumerate(view.filters):
@@ -70,15 +71,13 @@ def saved_filters(view: MeasurementView, chosen: ObjectFilter) -> None:
                     with resources.database().writing() as session:
                         measurements.delete_filter(session, view.id, name)
                     st.rerun()
-        if chosen.count:
+        if chosen.count and rights.may(Role.EDITOR):
             _save(view, chosen)
 
 
 def _save(view: MeasurementView, chosen: ObjectFilter) -> None:
     name = st.text_input("Save this filter as", key=f"filter-name-{view.id}", max_chars=measurements.LONGEST_NAME)
-    if not rights.button(
-        "Save", icon=":material/bookmark_add:", key=f"save-filter-{view.id}", disabled=not name.strip()
-    ):
+    if not st.button("Save", icon=":material/bookmark_add:", key=f"save-filter-{view.id}", disabled=not name.strip()):
         return
     try:
         with resources.database().writing() as session:

@@ -48,7 +48,9 @@ def measurement(view: MeasurementView) -> None:
             with st.container(width="content"):
                 downloads(measurement_id=view.id)
         again = {"dataset": view.dataset_id, "masks": f"{view.owner}-{view.owner_id}", LIKE: view.id}
-        if st.button("Measure again", icon=":material/replay:", key="again", help="With these settings, or others."):
+        if rights.button(
+            "Measure again", icon=":material/replay:", key="again", help="With these settings, or others."
+        ):
             st.switch_page(PAGE, query_params=again)
         if rights.button("Delete", icon=":material/delete:", key="delete"):
             confirm_deletion(view)

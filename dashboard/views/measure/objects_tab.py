@@ -18,7 +18,7 @@ from engine.store import keys as stored
 from engine.store.base import MissingFile
 
 PER_PAGE = 100
-TABLE_PX = 560
+TABLE_PX, ROW_PX = 560, 35
 ADDRESS = "object"
 MOST_DIGITS = 9
 
@@ -99,7 +99,7 @@ def _table(tables: Measured, here: np.ndarray, columns: list[str], chosen: int |
     }
     st.dataframe(
         page, hide_index=True, column_config=config, key=key, on_select=picked, selection_mode="single-row",
-        height=TABLE_PX, placeholder="–",
+        height=min(TABLE_PX, ROW_PX * (len(page) + 1) + 2), placeholder="–",
     )  # fmt: skip
     st.caption("Click a row to see its object, or an object in the image to see its row.")
 

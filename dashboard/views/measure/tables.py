@@ -75,4 +75,4 @@ def mask_of(owner: MasksOf, owner_id: str, image_id: str, threshold: float, stam
     with resources.database().reading() as session:
         rows = masks.mask_rows(session, owner, owner_id)
     image = next(row for row in rows.images if row.id == image_id)
-    return stored_masks(resources.artifacts(), rows).picture(image, threshold), image
+    return stored_masks(resources.artifacts(), rows).picture(image, threshold, intervals=False), image

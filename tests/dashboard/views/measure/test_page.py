@@ -6,7 +6,10 @@ import json
 
 import pytest
 
+from dashboard.access import rights
 from db import datasets, jobs, measuring, recipes, runs
+from db import measurements as db_measurements
+from db.actors import Actor, Role
 from db.models import Dataset, JobStatus, Measurement
 from engine.store import keys as stored
 from engine.work.worker import work
@@ -112,6 +115,30 @@ def test_a_click_on_what_was_deleted_meanwhile_measures_nothing_else(open_page, 
     assert "deleted meanwhile" in at.toast[0].value
     assert measurements(installation) == []
     assert at.button("measure-go").label == ("Measure 3 images" if gone == "dataset" else "Measure 2 images")
+
+
+def test_a_preview_needs_no_truth(open_page, installation):
+    dataset = add_discs(installation, 2)
+    at = open_page(PAGE, labels=add_label_set(installation, dataset))
+    for key in installation.files.keys(f"{stored.dataset_folder(dataset.id)}/truth"):
+        installation.files.delete(key)
+    at.slider("measure-objects.threshold").set_value(0.4).run()
+    assert not at.error
+    assert "1 object · median area" in words(at)
+
+
+def test_a_viewer_looks_filters_and_downloads(open_page, submitted, installation, monkeypatch):
+    found = measure(installation, "truth", add_spots(installation).id)
+    with installation.database.writing() as session:
+        db_measurements.save_filter(session, found.id, "large *b*", {"ranges": {"area_px": [250, None]}})
+    monkeypatch.setattr(rights, "who", lambda: Actor("Vera", Role.VIEWER, "v" * 32))
+    at = open_page(PAGE, measurement=found.id)
+    click(at, f"apply-{found.id}-0")
+    assert len(at.dataframe[0].value) == 3
+    labels = [button.label for button in at.button]
+    assert not {"Delete", "Measure again", "Save"} & set(labels)
+    assert not [field.label for field in at.text_input if field.label.startswith("Save")]
+    assert "requires the role editor" in words(open_page(PAGE))
 
 
 def test_a_preview_without_an_object_says_so(open_page, installation):
