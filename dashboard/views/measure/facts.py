@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -215,8 +217,18 @@ def interval_words(calibrated_on: int, images: int) -> str:
     )
 
 
+def decimals(values: np.ndarray) -> int:
+    """Return how many decimals to show of numbers, float (N,), for four digits of the largest; at least 2."""
+    greatest = float(np.max(np.abs(values[np.isfinite(values)]), initial=0.0))
+    return 2 if greatest == 0 else min(max(3 - math.floor(math.log10(greatest)), 2), 12)
+
+
 def column_title(name: str) -> str:
     """Return the title of a column with its unit: "Area (µm²)" for "area_um2"."""
+    for prefix, words in (("covered_share_", "Covered share"), ("count_", "Count")):
+        rest = name.removeprefix(prefix)
+        if rest not in (name, "at_least", "at_most"):  # the name of a class
+            return f"{words}: {rest}"
     units = {"_um2": "µm²", "_um": "µm", "_mm2": "mm²", "_deg": "°", "_mpx": "MP", "_px": "px"}
     if name.startswith("density_per_"):
         return f"Density (per {units['_' + name.rpartition('_')[2]]})"

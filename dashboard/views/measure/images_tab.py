@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.ui.paging import first_page, page_numbers
-from dashboard.views.measure.facts import column_title, interval_words
+from dashboard.views.measure.facts import column_title, decimals, interval_words
 from dashboard.views.measure.group_facts import MOST_GROUPS, group_table
 from dashboard.views.measure.table_facts import Measured, order
 
@@ -64,7 +64,8 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
             whole = (
                 name in ("in_filter", "known_count") or name.startswith("count") or name in ("width_px", "height_px")
             )
-            found[name] = st.column_config.NumberColumn(_title(name), format="%g" if whole else "%.2f")
+            places = "%g" if whole else f"%.{decimals(shown[name].to_numpy(float))}f"
+            found[name] = st.column_config.NumberColumn(_title(name), format=places)
         else:
             found[name] = st.column_config.Column(_title(name))
     return found
