@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -177,7 +178,8 @@ def measured(
     """Yield the objects of each image in the order of `sources`, measured on all cores.
 
     Raises:
-        CannotMeasure: a mask has more objects than a number map has numbers, and those are asked for.
+        CannotMeasure: a mask has more objects than a number map has numbers, and those are asked for, or a process was
+            killed.
     """
     tasks = (
         _Task(source.name, source.image_id, source.read(), source.scale, params, tuple(class_names), number_maps)
@@ -198,10 +200,16 @@ def _on_all_cores(tasks: Iterator[_Task], count: int) -> Iterator[_Measured]:
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, mp_context=spawned, initializer=prepare_process) as pool:
         # Few at a time, as each holds its pixels
-        waiting = deque(pool.submit(_measure, task) for task in islice(tasks, 2 * cores))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(_measure, task) for task in islice(tasks, 1))
+        try:
+            waiting = deque(pool.submit(_measure, task) for task in islice(tasks, 2 * cores))
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(_measure, task) for task in islice(tasks, 1))
+        except BrokenProcessPool:
+            raise CannotMeasure(
+                "A process that measures was killed, most likely because memory ran out. End other programs, then try "
+                "again."
+            ) from None
 
 
 def objects_of(picture: MaskedPicture, params: ObjectParams) -> Objects:

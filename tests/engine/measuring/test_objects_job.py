@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,6 +20,7 @@ from engine.exports.base import ObjectFormat
 from engine.exports.measured import MeasuredObjects
 from engine.imaging import codec
 from engine.measuring import objects_job
+from engine.measuring import table as measuring_table
 from engine.measuring.stored_masks import are_ids, stored_masks
 from engine.store import keys as stored
 from engine.store.local import LocalStore
@@ -147,6 +150,24 @@ def test_a_file_that_is_gone_ends_the_job_with_a_sentence(installation, dataset)
     _, job = submit(installation, "truth", dataset.id)
     installation.files.delete(stored.truth_key(dataset.id, images_of(installation, dataset)[1].id))
     with pytest.raises(JobFailed, match=r"The stored file .* is gone"):
+        objects_job.run(job, Context(installation))
+
+
+def test_a_killed_process_ends_the_job_with_a_sentence(installation, dataset, monkeypatch):
+    class Killed(ThreadPoolExecutor):
+        def __init__(self, cores, **options):
+            super().__init__(cores)
+
+        def submit(self, *_):
+            return super().submit(self._die)
+
+        def _die(self):
+            raise BrokenProcessPool("A process in the process pool was terminated abruptly")
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(measuring_table, "ProcessPoolExecutor", Killed)
+    _, job = submit(installation, "truth", dataset.id)
+    with pytest.raises(JobFailed, match="was killed, most likely because memory ran out"):
         objects_job.run(job, Context(installation))
 
 
