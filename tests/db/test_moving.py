@@ -24,7 +24,7 @@ def empty(postgresql):
 def rows_of(database: Database) -> dict[str, list[tuple]]:
     with database.reading() as session:
         return {
-            table.name: sorted((tuple(map(str, row)) for row in session.execute(select(table))))
+            table.name: sorted(tuple(map(str, row)) for row in session.execute(select(table)))
             for table in Base.metadata.sorted_tables
         }
 
