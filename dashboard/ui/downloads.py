@@ -102,9 +102,9 @@ def _button(masks: _Masks | None, run_id: str | None, measurement_id: str | None
         return
     with box, st.container(width=WIDE_PX if measurement_id else WIDTH_PX, gap="xsmall" if measurement_id else "small"):
         if measurement_id:
-            words, button = st.columns(COLUMNS, vertical_alignment="center")
-            words.caption("Of all objects: a filter on the page is not applied.")
-            with button:
+            left, right = st.columns(COLUMNS, vertical_alignment="center")
+            left.caption("Of all objects: a filter on the page is not applied.")
+            with right:
                 _prepare_all("measurement", measurement_id, threshold)
             _prepared("measurement", measurement_id, threshold)
             return

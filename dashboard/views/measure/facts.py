@@ -138,9 +138,13 @@ def scale_words(session: Session, dataset_id: str) -> str:
     return f"The files say {size} ({source})."
 
 
-def listing(session: Session, now: datetime, lost_after_s: float) -> tuple[MeasurementView, ...]:
-    """Return all measurements, newest first."""
-    return tuple(_view(session, row, now, lost_after_s) for row in measurements.listing(session))
+def listing(session: Session, now: datetime, lost_after_s: float, part: slice) -> tuple[MeasurementView, ...]:
+    """Return a part of all measurements, newest first."""
+    return tuple(_view(session, row, now, lost_after_s) for row in measurements.listing(session)[part])
+
+
+def measurement_count(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Measurement)) or 0
 
 
 def view(session: Session, measurement_id: str | None, now: datetime, lost_after_s: float) -> MeasurementView | None:

@@ -13,6 +13,7 @@ from dashboard.facts.jobs import JobView
 from dashboard.server import resources
 from dashboard.ui.downloads import downloads
 from dashboard.ui.job_panel import job_panel
+from dashboard.ui.paging import first_page
 from dashboard.views.measure import facts
 from dashboard.views.measure.facts import MeasurementView
 from dashboard.views.measure.filters import choose_filter, saved_filters
@@ -28,7 +29,8 @@ from engine.store.base import MissingFile
 
 
 def measurement(view: MeasurementView) -> None:
-    if st.button("All measurements", icon=":material/arrow_back:", type="tertiary", key="back"):
+    back = ":material/arrow_back:"
+    if st.button("All measurements", icon=back, type="tertiary", key="back", on_click=first_page):
         st.switch_page(PAGE, query_params={})
     st.title(wording.escaped(view.title))
     scale = f" · pixel size {wording.escaped(view.scale)}" if view.scale else ""

@@ -13,6 +13,7 @@ from dashboard.server import resources
 from dashboard.ui import status
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.form import params_form
+from dashboard.ui.paging import first_page, page_numbers
 from dashboard.views.measure import facts
 from dashboard.views.measure.facts import Masks, MeasurementView
 from dashboard.views.measure.object_picture import object_picture
@@ -29,6 +30,7 @@ from engine.store.base import MissingFile
 
 PAGE = "views/measure/page.py"
 FIRST = ("split", "least_area_px")
+PER_PAGE = 20
 LIKE = "like"
 """In the address, the measurement whose settings the form begins with."""
 
@@ -223,10 +225,14 @@ def _median_area(labels: object, scale: Scale | None) -> str:
 
 def _earlier() -> None:
     with resources.database().reading() as session:
-        earlier = facts.listing(session, utc_now(), resources.settings().lost_after_s)
-    if not earlier:
+        total = facts.measurement_count(session)
+    if not total:
         return
     st.header("Earlier measurements", divider="gray")
+    page = page_numbers(total, "measurement", PER_PAGE)
+    part = slice((page - 1) * PER_PAGE, page * PER_PAGE)
+    with resources.database().reading() as session:
+        earlier = facts.listing(session, utc_now(), resources.settings().lost_after_s, part)
     with st.container(gap="xxsmall"):
         for view in earlier:
             _row(view)
@@ -240,7 +246,8 @@ def _row(view: MeasurementView) -> None:
         parts += [wording.escaped(view.params), wording.ago(view.created_at, utc_now())]
         badge = "" if state == "finished" else status.badge_text(state)
         name = f"**{wording.escaped(view.title)}**"
-        if st.button(name, icon=":material/straighten:", key=f"open-{view.id}", type="tertiary"):
+        key = f"open-{view.id}"
+        if st.button(name, icon=":material/straighten:", key=key, type="tertiary", on_click=first_page):
             st.switch_page(PAGE, query_params={"measurement": view.id})
         st.caption(f"{' · '.join(parts)} {badge}", width="stretch")
         if rights.button("Delete", icon=":material/delete:", key=f"delete-{view.id}", type="tertiary"):

@@ -296,6 +296,18 @@ def test_what_was_deleted_or_failed_meanwhile_is_a_sentence(open_page, installat
     assert "is damaged. Measure again." in words(open_page(PAGE, measurement=found.id))
 
 
+def test_many_measurements_are_listed_on_pages(open_page, installation):
+    dataset = add_spots(installation)
+    for _ in range(23):
+        submit(installation, "truth", dataset.id)
+    at = open_page(PAGE)
+    assert len([button for button in at.button if button.key.startswith("open-")]) == 20
+    assert "1–20 of 23 measurements" in words(at)
+    at.session_state["page"] = 2
+    at.run()
+    assert len([button for button in at.button if button.key.startswith("open-")]) == 3
+
+
 def test_two_tabs_delete_the_same_measurement_once(open_page, installation):
     found = measure(installation, "truth", add_spots(installation).id)
     with installation.database.writing() as session:
