@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from db import datasets, image_care, masks, measuring, recipes, runs
+from db import datasets, image_care, jobs, masks, measuring, recipes, runs
 from db.datasets import InUse
 from db.models import Dataset, Image, JobStatus, Measurement
 from engine.exports import job as export
@@ -222,6 +222,16 @@ def test_deleting_the_masks_or_the_dataset_takes_measurements_with_it(installati
         assert ("measurement", of_truth.id) in datasets.delete_dataset(session, dataset.id)
     with installation.database.reading() as session:
         assert session.query(Measurement).count() == 0
+
+
+def test_a_measurement_that_is_asked_for_twice_at_once_is_one(installation, dataset):
+    first, job = submit(installation, "truth", dataset.id)
+    assert submit(installation, "truth", dataset.id)[1].id == job.id
+    assert submit(installation, "truth", dataset.id, split=True)[0].id != first.id
+    assert submit(installation, "truth", dataset.id, "0.5um")[0].id != first.id
+    with installation.database.writing() as session:
+        jobs.request_stop(session, job.id)
+    assert submit(installation, "truth", dataset.id)[0].id != first.id
 
 
 def test_masks_are_not_deleted_while_they_are_measured(installation):

@@ -298,8 +298,8 @@ def test_what_was_deleted_or_failed_meanwhile_is_a_sentence(open_page, installat
 
 def test_many_measurements_are_listed_on_pages(open_page, installation):
     dataset = add_spots(installation)
-    for _ in range(23):
-        submit(installation, "truth", dataset.id)
+    for number in range(23):
+        submit(installation, "truth", dataset.id, least_area_px=number + 1)
     at = open_page(PAGE)
     assert len([button for button in at.button if button.key.startswith("open-")]) == 20
     assert "1–20 of 23 measurements" in words(at)
