@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
+from db.models import Measurement
 from engine.exports.base import formats_of
 from tests.support.object_measurements import add_spots, measure
 
@@ -17,8 +18,10 @@ def test_objects_are_measured_sorted_filtered_and_seen(app, open_tab):
     add_spots(app.installation)
     page = open_tab(f"{app.address}/measure", width_px=1440)
     expect(page.get_by_text(re.compile("^2 objects"))).to_be_visible()
-    page.get_by_role("button", name="Measure 3 images").click()
+    page.get_by_role("button", name="Measure 3 images").dblclick()
     expect(page.get_by_role("tab", name="Objects")).to_be_visible(timeout=WORK_MS)
+    with app.installation.database.reading() as session:
+        assert session.query(Measurement).count() == 1
     page.get_by_text("Descending", exact=True).click()
     expect(page).to_have_url(re.compile("order=Descending"))
 
