@@ -66,6 +66,7 @@ async def _watch() -> None:
     while True:
         try:
             await anyio.to_thread.run_sync(look_after_queue, time.monotonic() - started < give_up_s)
+            await anyio.to_thread.run_sync(resources.remember_installation)
         except Exception:
             log.exception("The queue could not be looked after; the next try is in %.0f s.", INTERVAL_S)
         await asyncio.sleep(INTERVAL_S)

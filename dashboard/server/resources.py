@@ -11,13 +11,16 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 import streamlit as st
+from sqlalchemy.exc import OperationalError
 
 from dashboard.access import identity
 from dashboard.server.byte_cache import ByteCache
 from dashboard.server.correction_queues import CorrectionQueues
 from dashboard.server.previews import PreviewPool
-from db.columns import new_id
-from db.session import Database
+from db.columns import new_id, utc_now
+from db.inventory import Inventory
+from db.session import Database, DatabaseRefused
+from engine.care.belonging import NotTogether, open_together, renew_mark
 from engine.care.disk_use import DiskWatch
 from engine.core.settings import Settings, settings
 from engine.store import keys as stored
@@ -69,8 +72,24 @@ def database() -> Database:
 @st.cache_resource(show_spinner=False)
 def _database(url: str) -> Database:
     opened = Database(url, actor=lambda: identity.current(opened))
-    opened.migrate()
+    open_together(Inventory(opened), artifacts(), opened.migrate, utc_now())
     return opened
+
+
+def reason_not_to_open() -> str | None:
+    """Return why the database cannot be opened, None if it was."""
+    try:
+        database()
+    except (DatabaseRefused, NotTogether) as error:
+        return str(error)
+    except OperationalError as error:
+        return f"The database cannot be used: {error.orig}."
+    return None
+
+
+def remember_installation() -> None:
+    """Renew what the files keep of their database (see `engine.care.belonging`)."""
+    renew_mark(Inventory(database()), artifacts(), utc_now())
 
 
 def artifacts() -> Store:

@@ -22,8 +22,11 @@ import psutil
 from sqlalchemy.orm import Session
 
 from db import jobs, warm
+from db.columns import utc_now
+from db.inventory import Inventory
 from db.models import Job, JobKind, JobStatus, Run
 from db.session import Database
+from engine.care.belonging import open_together
 from engine.core import logs
 from engine.core.settings import Settings, settings
 from engine.network import loaded as kept_networks
@@ -354,7 +357,7 @@ def main() -> None:
     current = settings()
     logs.configure("worker", current)
     database = Database(current.resolved_database_url)
-    database.migrate()
+    open_together(Inventory(database), LocalStore(current.data_root), database.migrate, utc_now())
     done = work(database, current)
     if current.warm_worker_s and JobKind.WARM in done and set(done) <= _quick_kinds():
         signal.signal(signal.SIGTERM, _end)  # so that it deletes its registration
