@@ -32,15 +32,14 @@ def unreadable_rows(bind: Engine) -> Iterator[str]:
         table = mapper.local_table
         assert isinstance(table, Table)
         wanted = {name: str(hint) for name, hint in mapper.class_.__annotations__.items()}
+        key_places = [list(table.columns).index(column) for column in table.primary_key]
         query = str(select(table).compile(bind))
         try:
             with bind.connect() as connection:
                 for row in connection.exec_driver_sql(query):
                     for column, value in zip(table.columns, row, strict=True):
                         if fault := _fault(column, value, wanted.get(column.key, "")):
-                            key = " ".join(
-                                str(row[table.columns.keys().index(each.key)])[:64] for each in table.primary_key
-                            )
+                            key = " ".join(str(row[place])[:64] for place in key_places)
                             yield f"row {key} of {table.name}: {column.name} {fault}"
         except OperationalError as error:
             if "decode" not in str(error.orig):
@@ -64,7 +63,7 @@ def _fault(column: Column[Any], value: Any, hint: str) -> str:
     if not isinstance(value, expected):
         return f"has the wrong type: {shown}"
     is_key = column.primary_key or column.foreign_keys
-    if is_key and isinstance(kind, String) and kind.length == _ID_LENGTH and not _ID.fullmatch(value):
+    if is_key and isinstance(kind, String) and kind.length == _ID_LENGTH and not _ID.fullmatch(str(value)):
         return f"is no id: {shown}"
     return ""
 

@@ -95,7 +95,8 @@ class Database:
         self.url = url
         self._actor = actor
         self.bind = open_database(url)
-        self._file, self._opened = sqlite_file(url), None
+        self._file = sqlite_file(url)
+        self._opened: tuple[int, int] | None = None
         if self._file:
             event.listen(self.bind, "do_connect", lambda *_: self.refuse_if_moved())
             event.listen(self.bind, "connect", lambda *_: self._remember_file())
@@ -151,8 +152,8 @@ class Database:
         """
         if self._opened and self._file and _identity(self._file) != self._opened:
             raise DatabaseRefused(
-                f"The database {self._file.name} was moved away or replaced while Maskloom runs. Stop Maskloom, put the file "
-                "back, and start it again. Until then nothing is saved."
+                f"The database {self._file.name} was moved away or replaced while Maskloom runs. Stop Maskloom, put the "
+                "file back, and start it again. Until then nothing is saved."
             )
 
     def _remember_file(self) -> None:

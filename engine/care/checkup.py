@@ -80,7 +80,7 @@ def check(
         rows = inventory.unreadable()
         if not rows and not isinstance(error, UNEXPECTED):
             raise
-        log.warning("The check-up could not read the rows.", exc_info=error)
+        log.info("The check-up could not read the rows.", exc_info=error)
         rows = rows or [f"{type(error).__name__}: {error}"[:300]]
         sentence = f"Rows of the database hold what Maskloom does not write. {ROWS}"
         return Report({}, quick, (Finding("row", sentence, tuple(rows)),), (NOT_COMPARED,))

@@ -76,8 +76,7 @@ def train_and_kill(database: Path) -> None:
     with closing(sqlite3.connect(database, timeout=30)) as raw:
         while done < KILLED_AFTER:
             time.sleep(0.01)
-            query = "SELECT job_id, id FROM runs WHERE name = 'half trained'"
-            for job_id, run_id in raw.execute(query).fetchall():
+            for job_id, run_id in raw.execute("SELECT job_id, id FROM runs WHERE name = 'half trained'").fetchall():
                 (done,) = raw.execute(
                     "SELECT coalesce(max(epoch), 0) FROM metrics WHERE run_id = ?", [run_id]
                 ).fetchone()
