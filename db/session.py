@@ -152,8 +152,8 @@ class Database:
         """
         if self._opened and self._file and _identity(self._file) != self._opened:
             raise DatabaseRefused(
-                f"The database {self._file.name} was moved away or replaced while Maskloom runs. Stop Maskloom, put the "
-                "file back, and start it again. Until then nothing is saved."
+                f"The database {self._file.name} was moved away or replaced while Maskloom runs. Stop Maskloom, "
+                "put the file back, and start it again. Until then nothing is saved."
             )
 
     def _remember_file(self) -> None:

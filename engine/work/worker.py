@@ -35,7 +35,7 @@ from engine.store.base import Store
 from engine.store.disk import NO_SPACE
 from engine.store.local import LocalStore
 from engine.training.memory_advice import memory_advice
-from engine.work.context import BadSource, JobFailed, JobStopped
+from engine.work.context import CannotSucceed, JobFailed, JobStopped
 from engine.work.memory_watch import MemoryWatch, child_processes
 from engine.work.registry import job_types
 
@@ -229,7 +229,7 @@ def run_job(database: Database, job: Job, current: Settings) -> JobStatus:
         except Exception as failure:
             log.exception("The job failed.", extra={"event": "job_failed"})
             status, error = JobStatus.FAILED, explain(failure, _trained_config(job, context))
-            result = {"final": True} if isinstance(failure, BadSource) else None
+            result = {"final": True} if isinstance(failure, CannotSucceed) else None
         log.info("Ended: %s. %s", status.value, error or "", extra={"event": "job_ended"})
     if not _store_end(database, job, status, error, result):
         log.warning("Job %s was given to another worker.", job.id)
