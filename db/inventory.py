@@ -75,8 +75,7 @@ class Inventory:
         file = sqlite_file(self._database.url)
         if file and not (file.is_file() and file.stat().st_size):
             return False
-        with self._database.bind.connect() as connection:
-            return revision_of(connection) is not None
+        return self._database.revision() is not None
 
     def remembers_any(self, ids: Collection[str]) -> bool:
         """Whether one of these ids is or was that of a dataset, a set of masks, a run or a measurement."""

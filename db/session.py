@@ -131,7 +131,7 @@ class Database:
             DatabaseRefused: the file is no database, or a newer Maskloom made it.
         """
         if revision == "head":
-            now, newest = self._revision(), known_revisions()[-1]
+            now, newest = self.revision(), known_revisions()[-1]
             if now == newest:
                 return
             if now is not None and now not in known_revisions():
@@ -160,7 +160,12 @@ class Database:
         if self._file and not self._opened:
             self._opened = _identity(self._file)
 
-    def _revision(self) -> str | None:
+    def revision(self) -> str | None:
+        """Return the version of the tables; None if there are none yet.
+
+        Raises:
+            DatabaseRefused: the file is no database.
+        """
         try:
             with self.bind.connect() as connection:
                 return revision_of(connection)

@@ -76,14 +76,9 @@ def check(
         return Report({}, quick, tuple(found), (NOT_COMPARED,))
     try:
         return _compared_with_files(inventory, files, now, lost_after_s, quick, seen)
-    except Exception as error:  # whatever rows may hold
-        rows = inventory.unreadable()
-        if not rows and not isinstance(error, UNEXPECTED):
-            raise
+    except UNEXPECTED as error:  # whatever else rows may hold
         log.info("The check-up could not read the rows.", exc_info=error)
-        rows = rows or [f"{type(error).__name__}: {error}"[:300]]
-        sentence = f"Rows of the database hold what Maskloom does not write. {ROWS}"
-        return Report({}, quick, (Finding("row", sentence, tuple(rows)),), (NOT_COMPARED,))
+        return Report({}, quick, (_odd_rows([f"{type(error).__name__}: {error}"[:300]]),), (NOT_COMPARED,))
 
 
 def _compared_with_files(
@@ -115,7 +110,8 @@ def _compared_with_files(
 
 
 def database_findings(inventory: Inventory, files: Store, quick: bool) -> Iterable[Finding]:
-    """Yield why the rows cannot be trusted: a damaged file, tables of another version, or other files' database."""
+    """Yield why the rows cannot be trusted: a damaged file, tables of another version, other files'
+    database, or what no version writes."""
     faults = inventory.faults(quick)
     if faults:
         advice = "Stop Maskloom, keep a copy of app.db, and restore a backup."
@@ -132,12 +128,18 @@ def database_findings(inventory: Inventory, files: Store, quick: bool) -> Iterab
         yield Finding("foreign", sentence)
         return
     if version == needed:
+        if rows := inventory.unreadable():
+            yield _odd_rows(rows)
         return
     yield Finding(
         "schema",
         f"The tables are of version {version or 'none'} and this Maskloom needs {needed}.",
         repair="bring them up to date, as the next start of Maskloom would.",
     )
+
+
+def _odd_rows(rows: list[str]) -> Finding:
+    return Finding("row", f"Rows of the database hold what Maskloom does not write. {ROWS}", tuple(rows))
 
 
 def lost_findings(inventory: Inventory, now: datetime, lost_after_s: float) -> Iterable[Finding]:
