@@ -27,6 +27,7 @@ log = logging.getLogger("maskloom.dashboard")
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
     """Migrate the database before the first page, then watch the queue until the app ends."""
+    connections.limit()
     connections.answer_at_once()
     with identity.acting_as(APP):
         await anyio.to_thread.run_sync(_prepare)
