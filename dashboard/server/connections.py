@@ -80,7 +80,7 @@ class Limited(H11Protocol):
     """A connection that ends when its request does not come, and makes room when there are too many.
 
     Another machine may have half of all connections; this one, with the proxy that runs on it, all of them. Where there
-    are too many, the oldest that waits for the head of a request is closed, or, if none does, the new one.
+    are too many, the one that waits longest for the head or the body of a request is closed, or else the new one.
     """
 
     def __init__(self, *arguments: Any, most: int, **named: Any) -> None:
@@ -160,7 +160,7 @@ def _address(transport: Any) -> str | None:
 
 
 def _make_room(connections: list[Any], newest: Limited) -> None:
-    waiting = [each for each in connections if isinstance(each, Limited) and each.waits]
+    waiting = [each for each in connections if isinstance(each, Limited) and (each.waits or each.cycle.more_body)]
     victim = min(waiting, key=lambda each: each._since, default=newest)
     victim.transport.abort()
 
