@@ -29,7 +29,8 @@ def model_card(what: ModelFormat, facts: RunFacts, check: str) -> str:
             f"The dataset '{_plain(facts.dataset)}': {facts.train_images:,} images to learn from and "
             f"{facts.validation_images:,} kept out for validation, of {facts.images:,}.",
             _plain(teacher_sentence(facts)),
-            f"{facts.epochs:,} epochs with the preset {facts.preset!r}; this is the model of epoch {facts.best_epoch}.",
+            f"{facts.epochs:,} epochs with the preset '{_plain(facts.preset)}'; this is the model of epoch "
+            f"{facts.best_epoch}.",
         ),
         "## Scores",
         _scores(facts),
