@@ -72,15 +72,19 @@ def database() -> Database:
 
 @st.cache_resource(show_spinner=False)
 def _database(url: str) -> Database:
+    return _opened(url)
+
+
+def _opened(url: str) -> Database:
     opened = Database(url, actor=lambda: identity.current(opened))
     open_together(Inventory(opened), artifacts(), opened.migrate, utc_now())
     return opened
 
 
 def reason_not_to_open() -> str | None:
-    """Return why the database cannot be opened, None if it was."""
+    """Return why the database cannot be opened, None if it can. Streamlit's caches cannot be used before it runs."""
     try:
-        database()
+        _opened(settings().resolved_database_url).close()
     except (DatabaseRefused, NotTogether) as error:
         return str(error)
     except OperationalError as error:
