@@ -30,6 +30,7 @@ from dashboard.pages import page_paths
 from dashboard.server import resources
 from db import audit
 from db.actors import ANONYMOUS, LOCAL, Actor, Role
+from db.session import DatabaseRefused
 
 # Without content: whether the app is running, and the configuration of its frontend.
 ALWAYS_PUBLIC = ("/_stcore/health", "/_stcore/host-config")
@@ -266,5 +267,5 @@ def _record_download(path: str, file_name: str) -> None:
     try:
         with resources.database().writing(Role.VIEWER) as session:
             audit.record(session, "exported", kind[:32], rest.partition("/")[0][:32], file_name[:1024])
-    except SQLAlchemyError:
+    except (SQLAlchemyError, DatabaseRefused):
         log.exception("A download could not be recorded.")

@@ -23,9 +23,11 @@ HEAD_S = 15.0
 """Time for the head of a request, from its first byte or the start of the connection."""
 BODY_S = 60.0
 """Time without a byte of a body."""
-BACKLOG = 100
-"""Connections accepted in one go. Python 3.11 logs each one that it has no descriptor for."""
 SHARE_OF_DESCRIPTORS = 0.5
+SHARE_IN_ONE_GO = 0.5
+"""Of these, how many are accepted before they are counted. Python 3.11 logs each one that it has no descriptor for."""
+SHARE_CLOSED = 0.05
+"""Of the connections of an address, or of all, how many are closed where there are too many."""
 MOST_CONNECTIONS = 4096
 NOISY = ("uvicorn.error", "asyncio")
 """Loggers of what strangers can cause at will."""
@@ -54,9 +56,10 @@ def _listens(found: socket.socket) -> bool:
 def limit() -> int:
     """Limit the connections of the servers that are starting in this process, and what they log; return how many."""
     configs = [found for found in gc.get_objects() if isinstance(found, Config)]
+    most = most_connections()
     for config in configs:
-        config.http_protocol_class = partial(Limited, most=most_connections())  # type: ignore[assignment]
-        config.backlog = min(config.backlog, BACKLOG)
+        config.http_protocol_class = partial(Limited, most=most)  # type: ignore[assignment]
+        config.backlog = min(config.backlog, int(most * SHARE_IN_ONE_GO))
     for name in NOISY:
         logger = logging.getLogger(name)
         if not any(isinstance(each, OnceASecond) for each in logger.filters):
@@ -80,7 +83,7 @@ class Limited(H11Protocol):
     """A connection that ends when its request does not come, and makes room when there are too many.
 
     Another machine may have half of all connections; this one, with the proxy that runs on it, all of them. Where there
-    are too many, the one that waits longest for the head or the body of a request is closed, or else the new one.
+    are too many, those that wait longest for the head or the body of a request are closed, or else the new one.
     """
 
     def __init__(self, *arguments: Any, most: int, **named: Any) -> None:
@@ -99,11 +102,11 @@ class Limited(H11Protocol):
         self._arm(HEAD_S)
         address = _address(transport)
         local = address is not None and ip_address(address).is_loopback
-        mine = [] if local else [each for each in self.connections if _address(each.transport) == address]
-        if len(mine) > self._most // 2:
-            _make_room(mine, self)
-        elif len(self.connections) > self._most:
-            _make_room(list(self.connections), self)
+        if not local:
+            _make_room(
+                [each for each in self.connections if _address(each.transport) == address], self._most // 2, self
+            )
+        _make_room(list(self.connections), self._most, self)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -159,10 +162,17 @@ def _address(transport: Any) -> str | None:
     return str(address)
 
 
-def _make_room(connections: list[Any], newest: Limited) -> None:
-    waiting = [each for each in connections if isinstance(each, Limited) and (each.waits or each.cycle.more_body)]
-    victim = min(waiting, key=lambda each: each._since, default=newest)
-    victim.transport.abort()
+def _make_room(connections: list[Any], most: int, newest: Limited) -> None:
+    """Close those that wait longest for a request, or the newest, if more than `most` are open."""
+    if len(connections) <= most:
+        return
+    still_open = [each for each in connections if not each.transport.is_closing()]
+    if len(still_open) <= most:
+        return
+    waiting = [each for each in still_open if isinstance(each, Limited) and (each.waits or each.cycle.more_body)]
+    waiting.sort(key=lambda each: each._since)
+    for each in waiting[: max(int(most * SHARE_CLOSED), 1)] or [newest]:
+        each.transport.abort()
 
 
 class OnceASecond(logging.Filter):
