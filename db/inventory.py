@@ -49,7 +49,7 @@ class Inventory:
 
     @property
     def is_sqlite(self) -> bool:
-        return self._database.bind.dialect.name == "sqlite"
+        return self._database.is_sqlite
 
     @property
     def dialect(self) -> str:
@@ -90,7 +90,7 @@ class Inventory:
         """Return the newest line of the audit log before a moment: what only this database remembers."""
         query = select(AuditEntry.id, AuditEntry.at, AuditEntry.object_id).where(AuditEntry.at < before)
         for line in self._rows(query.order_by(AuditEntry.id.desc()).limit(1)):
-            return {"line": line.id, "at": line.at.isoformat(), "of": line.object_id}
+            return {"line": line.id, "at": line.at.timestamp(), "of": line.object_id}
         return None
 
     def remembers(self, line: dict[str, Any]) -> bool:
@@ -98,7 +98,7 @@ class Inventory:
         if not inspect(self._database.bind).has_table(AuditEntry.__tablename__):
             return False
         found = self._rows(select(AuditEntry.at, AuditEntry.object_id).where(AuditEntry.id == line.get("line")))
-        return [(at.isoformat(), of) for at, of in found] == [(line.get("at"), line.get("of"))]
+        return [(at.timestamp(), of) for at, of in found] == [(line.get("at"), line.get("of"))]
 
     def schema(self) -> tuple[str | None, str]:
         """Return (version of the database's tables, version that this code needs)."""

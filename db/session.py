@@ -1,4 +1,4 @@
-"""Opening the database: SQLite in WAL mode with a busy timeout, or whatever the URL names."""
+"""Opening the database: SQLite in WAL mode with a busy timeout, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.actors import MACHINE, Actor, Role
+from db.postgresql import is_postgresql, open_postgresql
 from db.schema import MIGRATIONS, known_revisions, revision_of
 
 BUSY_TIMEOUT_MS = 30_000
@@ -38,8 +39,8 @@ def open_database(url: str) -> Engine:
         DatabaseRefused: the folder cannot be created.
     """
     parsed, file = make_url(url), sqlite_file(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+    if is_postgresql(parsed):
+        return open_postgresql(parsed, BUSY_TIMEOUT_MS)
     if file:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -100,8 +101,14 @@ class Database:
         if self._file:
             event.listen(self.bind, "do_connect", lambda *_: self.refuse_if_moved())
             event.listen(self.bind, "connect", lambda *_: self._remember_file())
-        self._read = sessionmaker(self.bind, expire_on_commit=False)
+        # As in SQLite, all queries of a session see the same moment; one that writes sees what others have written.
+        snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._read = sessionmaker(self.bind.execution_options(**snapshot), expire_on_commit=False)
         self._write = sessionmaker(self.bind.execution_options(write=True), expire_on_commit=False)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.bind.dialect.name == "sqlite"
 
     def reading(self) -> Session:
         """Return a session for queries; use as a context manager."""

@@ -78,5 +78,5 @@ def _mark(files: Store) -> dict[str, Any] | None:
     """Return the stored mark; None if there is none that can be read."""
     with contextlib.suppress(MissingFile, ValueError):
         mark = json.loads(files.read(stored.mark_key()))
-        return mark if isinstance(mark, dict) else None
+        return mark if isinstance(mark, dict) and isinstance(mark.get("line"), int) else None
     return None

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
+from db import audit
+from db.columns import utc_now
+from db.inventory import Inventory
 from db.row_content import unreadable_rows
 from db.submissions import submit_import
 from tests.support.calling import call
@@ -44,6 +48,17 @@ def test_rows_that_the_code_wrote_are_in_order(filled):
     assert list(unreadable_rows(filled.database.bind)) == []
 
 
+def test_a_database_remembers_its_own_lines_only(filled):
+    with filled.database.writing() as session:
+        audit.record(session, "imported", "dataset", "0" * 32, "more")
+    inventory = Inventory(filled.database)
+    line = inventory.last_line(utc_now() + timedelta(minutes=1))
+    assert line and inventory.remembers(json.loads(json.dumps(line)))
+    assert not inventory.remembers(line | {"at": line["at"] + 1})
+    assert not inventory.remembers(line | {"line": line["line"] + 1})
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # PostgreSQL refuses most of it itself
 @pytest.mark.parametrize(("table", "column", "value", "expected"), WRONG)
 def test_the_doctor_names_the_row_or_is_not_disturbed(filled, table, column, value, expected):
     with closing(sqlite3.connect(filled.settings.data_root / "app.db")) as raw, raw:
