@@ -3,9 +3,10 @@
     python -m benchmarks.faults inject --faults 200 --seed 1           # about half an hour on two idle cores
     python -m benchmarks.faults inject --seed 1 --only 17              # the one that broke, once more
     python -m benchmarks.faults inject --faults 20 --kind "disk full" --keep FOLDER
+    python -m benchmarks.faults inject --faults 14 --job objects
     python -m benchmarks.faults corrections            # while somebody draws
 
-Each fault is injected into one job: import, label, train, predict or export. Then all invariants of
+Each fault is injected into one job: import, label, train, predict, objects or export. Then all invariants of
 `tests/faults/invariants.py` are checked, the job is resumed or retried until it has finished, and they are checked
 again. Every --browser-th fault whose job has a panel is resumed in Chromium, the others by the function that the
 button calls. Two installations (--rigs) run side by side, each on one disk, with one app, from its first fault to its
@@ -49,6 +50,7 @@ def inject(
     seed: int = 1,
     kind: Annotated[str | None, typer.Option(help="One kind of fault; default: all.")] = None,
     only: Annotated[int | None, typer.Option(help="The number of one fault.")] = None,
+    job: Annotated[str | None, typer.Option(help="One kind of job; default: all.")] = None,
     rigs: int = 2,
     browser: Annotated[int, typer.Option(help="Every nth fault is resumed in Chromium.")] = 5,
     keep: Annotated[Path | None, typer.Option(help="Copy logs and database of what broke here.")] = None,
@@ -56,7 +58,7 @@ def inject(
     """Inject faults: how many of each kind were survived, and how their jobs were resumed."""
     numbers = list(range(faults)) if only is None else [only]
     rigs = min(rigs, len(numbers))
-    work = partial(run_part, seed, kind, browser, keep)
+    work = partial(run_part, seed, kind, job, browser, keep)
     with ProcessPoolExecutor(rigs, mp_context=multiprocessing.get_context("spawn")) as pool:
         outcomes = [
             outcome for part in pool.map(work, [numbers[first::rigs] for first in range(rigs)]) for outcome in part
@@ -87,16 +89,19 @@ def corrections(
     return Failed(rows) if any(each.broken for each in outcomes) else rows
 
 
-def chosen(seed: int, number: int, only: str | None) -> tuple[Kind, str]:
+def chosen(seed: int, number: int, only: str | None, job: str | None = None) -> tuple[Kind, str]:
     """Return the kind of fault and of job of a number: every kind in turn, on a job that is drawn."""
-    kinds = [kind for kind in KINDS if only in (None, kind.name)]
+    kinds = [kind for kind in KINDS if only in (None, kind.name) and (job is None or job in kind.jobs)]
     if not kinds:
-        raise SystemExit(f"There is no kind of fault '{only}'. Known: {', '.join(kind.name for kind in KINDS)}.")
+        known = ", ".join(f"{kind.name} ({', '.join(kind.jobs)})" for kind in KINDS)
+        raise SystemExit(f"There is no kind of fault '{only or 'any'}' of the job '{job or 'any'}'. Known: {known}.")
     kind = kinds[number % len(kinds)]
-    return kind, random.Random(f"{seed}/{number}").choice(kind.jobs)
+    return kind, job or random.Random(f"{seed}/{number}").choice(kind.jobs)
 
 
-def run_part(seed: int, only: str | None, browser_every: int, keep: Path | None, numbers: list[int]) -> list[Outcome]:
+def run_part(
+    seed: int, only: str | None, only_job: str | None, browser_every: int, keep: Path | None, numbers: list[int]
+) -> list[Outcome]:
     """Run some of the faults on one installation; each is reported when it is over."""
     outcomes: list[Outcome] = []
     with (
@@ -111,7 +116,7 @@ def run_part(seed: int, only: str | None, browser_every: int, keep: Path | None,
         if broken:
             raise SystemExit(f"Without any fault, these do not hold: {broken}")
         for count, number in enumerate(numbers, start=1):
-            kind, job = chosen(seed, number, only)
+            kind, job = chosen(seed, number, only, only_job)
             in_browser = number % browser_every == 0 and job not in NO_PANEL
             outcome = episodes.run(number, kind, job, partial(press, page) if in_browser else None)
             if count % CLEAN_UP_EVERY == 0 or number == numbers[-1]:

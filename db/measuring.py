@@ -9,14 +9,14 @@ from sqlalchemy.orm import Session
 
 from db import audit, corrections, datasets, exports, jobs, masks
 from db.masks import MasksOf
-from db.models import Dataset, Image, Job, JobKind, Measurement
+from db.models import Dataset, Image, Job, JobKind, JobStatus, Measurement
 from db.submissions import NotReady
 
 
 def submit_objects(
     session: Session, owner: MasksOf, owner_id: str, params: dict[str, Any], pixel_size: str = ""
 ) -> tuple[Measurement, Job]:
-    """Add a measurement and the job that computes it.
+    """Add a measurement and the job that computes it, or return one that was just added, as by a double click.
 
     Args:
         owner: whose masks: "prediction_set", "label_set", or "truth" with the id of a dataset.
@@ -29,13 +29,19 @@ def submit_objects(
     rows = masks.mask_rows(session, owner, owner_id)
     if not rows.images:
         raise NotReady(f"There are no masks to measure in the dataset {rows.dataset.name!r}.")
-    measurement = Measurement(
-        dataset_id=rows.dataset.id,
-        prediction_set_id=owner_id if owner == "prediction_set" else None,
-        label_set_id=owner_id if owner == "label_set" else None,
-        params=params,
-        pixel_size=pixel_size,
-    )
+    columns = {
+        "dataset_id": rows.dataset.id,
+        "prediction_set_id": owner_id if owner == "prediction_set" else None,
+        "label_set_id": owner_id if owner == "label_set" else None,
+        "pixel_size": pixel_size,
+    }
+    same = [getattr(Measurement, name) == value for name, value in columns.items()]
+    begun = Job.status.in_([JobStatus.QUEUED, JobStatus.RUNNING]), Job.progress_done == 0, ~Job.stop_requested
+    query = select(Measurement, Job).join(Job, Job.id == Measurement.job_id).where(*same, *begun)
+    for measurement, job in session.execute(query):
+        if measurement.params == params:
+            return measurement, job
+    measurement = Measurement(params=params, **columns)
     session.add(measurement)
     session.flush()
     ids = {"dataset": rows.dataset.id} if owner == "truth" else exports.payload_ids(session, owner, owner_id)

@@ -46,6 +46,7 @@ class RepairTransaction:
     def offer_retry(self, kind: str, set_id: str, sentence: str) -> bool:
         """Mark the job of a set of "labels" or "predictions", or of "objects", as failed: pages offer to retry it.
 
+        What was measured of objects counts as not measured yet.
         Returns False if there is no such job or it has not ended.
         """
         tables: dict[str, type[LabelSet] | type[PredictionSet] | type[Measurement]]
@@ -54,7 +55,10 @@ class RepairTransaction:
         job_id = self._session.scalar(select(table.job_id).where(table.id == set_id))
         ended = [JobStatus.FINISHED, JobStatus.STOPPED, JobStatus.FAILED]
         change = update(Job).where(Job.id == job_id, Job.status.in_(ended))
-        return changed_rows(self._session, change.values(status=JobStatus.FAILED, error=sentence)) == 1
+        offered = changed_rows(self._session, change.values(status=JobStatus.FAILED, error=sentence)) == 1
+        if offered and table is Measurement:
+            self._session.execute(update(Measurement).where(Measurement.id == set_id).values(stamp=""))
+        return offered
 
 
 @contextmanager

@@ -29,6 +29,9 @@ from engine.exports.base import Owner
 
 POLL_S = 1.0
 WIDTH_PX = 560
+WIDE_PX = 700
+"""For a list so long that its sentences have to fit on one line."""
+
 COLUMNS = (5, 2.4)
 
 
@@ -97,9 +100,12 @@ def _button(masks: _Masks | None, run_id: str | None, measurement_id: str | None
     )
     if not box.open or owner_id is None:
         return
-    with box, st.container(width=WIDTH_PX):
+    with box, st.container(width=WIDE_PX if measurement_id else WIDTH_PX, gap="xsmall" if measurement_id else "small"):
         if measurement_id:
-            st.caption("Of all objects: a filter on the page is not applied.")
+            left, right = st.columns(COLUMNS, vertical_alignment="center")
+            left.caption("Of all objects: a filter on the page is not applied.")
+            with right:
+                _prepare_all("measurement", measurement_id, threshold)
             _prepared("measurement", measurement_id, threshold)
             return
         names = (["Masks", "Annotations"] if masks else []) + (["Run and model"] if run_id else [])
@@ -165,6 +171,22 @@ def _prepared(owner: Owner, owner_id: str, threshold: float) -> None:
             st.fragment(_follow, run_every=POLL_S)(owner, owner_id, threshold, offer.format.name)
         else:
             _offer(offer, owner, owner_id, threshold)
+
+
+def _prepare_all(owner: Owner, owner_id: str, threshold: float) -> None:
+    """Draw the button that prepares every format that is neither ready nor in the making."""
+    rest = [
+        offer.format
+        for offer in _read(owner, owner_id, threshold)
+        if not (offer.job and offer.job.at_work) and (offer.bytes is None or offer.out_of_date)
+    ]
+
+    def prepare() -> None:
+        for what in rest:
+            _prepare(owner, owner_id, what.name, threshold if what.thresholded else None)
+
+    if len(rest) > 1:
+        st.button("Prepare all", key=f"prepare-all-{owner}", on_click=prepare, width="stretch")
 
 
 def _read(owner: Owner, owner_id: str, threshold: float) -> tuple[Offer, ...]:

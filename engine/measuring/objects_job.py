@@ -35,7 +35,7 @@ def run(job: Job, context: JobContext) -> dict[str, Any]:
     since the parts were stored, everything is measured again.
 
     Raises:
-        JobFailed: there is no mask, a stored file is gone, or an image has too many objects.
+        JobFailed: there is no mask, a stored file is gone or damaged, or an image has too many objects.
         JobStopped: a person stopped it; the parts stay.
     """
     with context.reading() as session:
@@ -128,7 +128,12 @@ class _Parts:
         self._files.delete(stored.parts_folder(self._id))
 
     def _read(self, number: int, what: stored.Part) -> pd.DataFrame:
-        return pd.read_parquet(io.BytesIO(self._files.read(stored.part_key(self._id, number, what))))
+        content = self._files.read(stored.part_key(self._id, number, what))
+        try:
+            return pd.read_parquet(io.BytesIO(content))
+        except (OSError, ValueError):
+            self.delete()
+            raise CannotMeasure("What was measured so far is damaged. Try again to measure all images anew.") from None
 
 
 def _write(files: Store, key: str, table: pd.DataFrame) -> None:

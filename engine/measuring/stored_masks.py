@@ -62,8 +62,11 @@ class StoredMasks:
         one = [str(entry["name"]) for entry in self.rows.dataset.classes if entry["index"] == 1]
         return list(self.rows.classes) or one or ["foreground"]
 
-    def picture(self, image: Image, threshold: float) -> MaskedPicture:
+    def picture(self, image: Image, threshold: float, intervals: bool = True) -> MaskedPicture:
         """Return the mask of an image in the image's own size, with its probability and the image itself.
+
+        Args:
+            intervals: also read what the interval of its count takes: what was known before, such as truth.
 
         Raises:
             MissingFile: a file is gone.
@@ -74,21 +77,16 @@ class StoredMasks:
         if self.rows.owner == "truth":
             return replace(self._truth(image, shape), image=pixels)
         levels, likely = self._mask(self.files, image.id, shape)
+        mask = MaskedPicture(class_maps.to_classes(levels, likely, threshold), levels, pixels)
+        if not intervals:
+            return mask
         drawn = self.rows.drawn.get(image.id)
         finished = drawn is not None and drawn.finished
         # What a person drew is certain; of a mask that is drawn wholly, the interval tells how wrong it was before.
         as_made = self._mask(self.uncorrected, image.id, shape) if finished else (levels, likely)
         known = self._known(image, shape)
         calibrates = known is not None and (drawn is None or finished) and image.id not in self.rows.learned_from
-        return MaskedPicture(
-            class_maps.to_classes(levels, likely, threshold),
-            levels,
-            pixels,
-            as_made=as_made,
-            known=known,
-            calibrates=calibrates,
-            finished=finished,
-        )
+        return replace(mask, as_made=as_made, known=known, calibrates=calibrates, finished=finished)
 
     def sources(self, threshold: float, scale: Scale | None = None) -> list[MaskSource]:
         """Return how to read the mask of each image; its scale is `scale`, or what the file of the image said."""

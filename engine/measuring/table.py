@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +23,7 @@ import pandas as pd
 from engine.core.filenames import safe_stems
 from engine.core.processes import prepare_process
 from engine.imaging import codec
-from engine.imaging.pixels import UM
+from engine.imaging.pixels import UM, pixel_size
 from engine.measuring.csv_file import write_csv
 from engine.measuring.intervals import spread
 from engine.measuring.measurements import Scale, measure
@@ -150,7 +151,7 @@ def parse_scale(text: str) -> Scale:
     """Return the size of a pixel from "0.65um" or "0.65x0.8um", in any unit of length that image files name.
 
     Raises:
-        CannotMeasure: it is no length, or not above 0.
+        CannotMeasure: it is no length, or no possible one (see `engine.imaging.pixels.pixel_size`).
     """
     number = r"(\d+(?:\.\d*)?(?:e-?\d+)?|\.\d+)"
     found = re.fullmatch(rf"\s*{number}\s*(?:[x×*]\s*{number}\s*)?([a-zµμå]+)\s*", text, re.IGNORECASE)
@@ -159,11 +160,11 @@ def parse_scale(text: str) -> Scale:
             f"A pixel size is a number with a unit, such as 0.65um, 0.65x0.8um or 0.01in (um, nm, mm, cm, m, in). "
             f"Got {text!r}."
         )
-    width, height = float(found[1]), float(found[2] or found[1])
-    if not (width > 0 and height > 0):
-        raise CannotMeasure(f"A pixel size is above 0. Got {text!r}.")
     unit = UM[found[3].lower()]
-    return Scale(width * unit, height * unit, "user")
+    size = pixel_size([float(side) * unit for side in (found[1], found[2] or found[1])], "user")
+    if size is None:
+        raise CannotMeasure(f"A pixel size is above 0 and below 10 km. Got {text!r}.")
+    return Scale(size.width_um, size.height_um, size.source)
 
 
 def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -177,7 +178,8 @@ def measured(
     """Yield the objects of each image in the order of `sources`, measured on all cores.
 
     Raises:
-        CannotMeasure: a mask has more objects than a number map has numbers, and those are asked for.
+        CannotMeasure: a mask has more objects than a number map has numbers, and those are asked for, or a process was
+            killed.
     """
     tasks = (
         _Task(source.name, source.image_id, source.read(), source.scale, params, tuple(class_names), number_maps)
@@ -198,10 +200,16 @@ def _on_all_cores(tasks: Iterator[_Task], count: int) -> Iterator[_Measured]:
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, mp_context=spawned, initializer=prepare_process) as pool:
         # Few at a time, as each holds its pixels
-        waiting = deque(pool.submit(_measure, task) for task in islice(tasks, 2 * cores))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(_measure, task) for task in islice(tasks, 1))
+        try:
+            waiting = deque(pool.submit(_measure, task) for task in islice(tasks, 2 * cores))
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(_measure, task) for task in islice(tasks, 1))
+        except BrokenProcessPool:
+            raise CannotMeasure(
+                "A process that measures was killed, most likely because memory ran out. End other programs, then try "
+                "again."
+            ) from None
 
 
 def objects_of(picture: MaskedPicture, params: ObjectParams) -> Objects:

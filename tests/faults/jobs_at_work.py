@@ -17,10 +17,11 @@ import cv2
 import numpy as np
 from sqlalchemy.orm import Session
 
-from db import datasets, submissions
+from db import datasets, measuring, submissions
 from db.models import Job
 from engine import VERSION
 from engine.core.run_config import config_from
+from engine.measuring.objects import ObjectParams
 from engine.store import keys as stored
 from tests.faults.invariants import opened
 from tests.faults.rig import Rig
@@ -35,7 +36,7 @@ CONFIG = {
     "self_training": {"rounds": 1},
     "prediction": {"flips": False},
 }
-KINDS = ("import", "label", "train", "predict", "export")
+KINDS = ("import", "label", "train", "predict", "objects", "export")
 
 
 @dataclass(frozen=True)
@@ -116,11 +117,19 @@ def _export(session: Session, place: Place, name: str, seed: int, made: dict[str
     return submissions.submit_export(session, "label_set", place.label_set_id, what, 0.5)
 
 
+def _objects(session: Session, place: Place, name: str, seed: int, made: dict[str, str]) -> Job:
+    params = ObjectParams(split=True, least_area_px=1 + seed % 9).model_dump(mode="json")
+    found, job = measuring.submit_objects(session, "label_set", place.label_set_id, params)
+    made.update(dataset=place.dataset_id, owner=found.id)
+    return job
+
+
 _ADD: dict[str, Callable[[Session, Place, str, int, dict[str, str]], Job]] = {
     "import": _import,
     "label": _label,
     "train": _train,
     "predict": _predict,
+    "objects": _objects,
     "export": _export,
 }
 
@@ -141,6 +150,7 @@ def _page(kind: str, place: Place, made: dict[str, str]) -> str:
         "label": f"/labels?dataset={place.dataset_id}",
         "train": f"/runs?run={made['owner']}",
         "predict": f"/predict?set={made['owner']}",
+        "objects": f"/measure?measurement={made['owner']}",
         "export": f"/labels?dataset={place.dataset_id}",
     }[kind]
 
@@ -155,6 +165,7 @@ def done(rig: Rig, work: Work) -> int:
         "import": f"{stored.dataset_folder(work.dataset_id)}/images",
         "label": stored.label_folder(work.owner_id),
         "predict": stored.prediction_folder(work.owner_id),
+        "objects": stored.number_maps_folder(work.owner_id),
         "export": f"{stored.label_folder(work.owner_id)}/exports",
     }[work.kind]
     try:
@@ -173,6 +184,7 @@ def unfinished(rig: Rig, work: Work) -> list[str]:
         "label": ("SELECT count(*) FROM labels WHERE label_set_id = ?", work.owner_id),
         "train": ("SELECT count(DISTINCT epoch) FROM metrics WHERE run_id = ?", work.owner_id),
         "predict": ("SELECT count(*) FROM predictions WHERE prediction_set_id = ?", work.owner_id),
+        "objects": ("SELECT images FROM measurements WHERE id = ?", work.owner_id),
     }
     found = []
     if work.kind in counts:

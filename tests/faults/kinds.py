@@ -160,14 +160,14 @@ def move_clock(rig: Rig, work: Work, rng: random.Random, short: bool) -> Done:
 
 
 KINDS = (
-    Kind("worker killed", kill_worker, ("import", "label", "train", "predict", "export")),
-    Kind("web killed", kill_web, ("import", "label", "train", "predict", "export"), app_starts=True),
-    Kind("web and worker killed", kill_both, ("import", "label", "train", "predict", "export")),
-    Kind("disk full", fill_disk, ("import", "label", "train", "predict", "export")),
-    Kind("database busy", hold_database, ("import", "label", "train", "predict", "export")),
+    Kind("worker killed", kill_worker, ("import", "label", "train", "predict", "objects", "export")),
+    Kind("web killed", kill_web, ("import", "label", "train", "predict", "objects", "export"), app_starts=True),
+    Kind("web and worker killed", kill_both, ("import", "label", "train", "predict", "objects", "export")),
+    Kind("disk full", fill_disk, ("import", "label", "train", "predict", "objects", "export")),
+    Kind("database busy", hold_database, ("import", "label", "train", "predict", "objects", "export")),
     Kind("checkpoint damaged", damage_checkpoint, ("train",)),
-    Kind("file removed", remove_file, ("label", "train", "predict")),
-    Kind("clock moved", move_clock, ("import", "label", "train", "predict")),
+    Kind("file removed", remove_file, ("label", "train", "predict", "objects")),
+    Kind("clock moved", move_clock, ("import", "label", "train", "predict", "objects")),
 )
 
 

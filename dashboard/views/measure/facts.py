@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -96,10 +98,15 @@ def mask_choices(session: Session, dataset_id: str) -> tuple[Masks, ...]:
     return tuple(found)
 
 
-def settings_of(session: Session, measurement_id: str) -> tuple[ObjectParams | None, str]:
-    """Return what counts as an object in a measurement, and its pixel size as typed; None if there is none."""
+def settings_of(session: Session, measurement_id: str, dataset_id: str) -> tuple[ObjectParams | None, str]:
+    """Return what counts as an object in a measurement, and its pixel size as typed, which is that of its dataset only.
+
+    None and "" if there is no such measurement.
+    """
     found = session.get(Measurement, measurement_id)
-    return (parse(ObjectParams, found.params), found.pixel_size) if found else (None, "")
+    if found is None:
+        return None, ""
+    return parse(ObjectParams, found.params), found.pixel_size if found.dataset_id == dataset_id else ""
 
 
 def wanted(session: Session, address: Mapping[str, str]) -> tuple[str, str]:
@@ -131,9 +138,13 @@ def scale_words(session: Session, dataset_id: str) -> str:
     return f"The files say {size} ({source})."
 
 
-def listing(session: Session, now: datetime, lost_after_s: float) -> tuple[MeasurementView, ...]:
-    """Return all measurements, newest first."""
-    return tuple(_view(session, row, now, lost_after_s) for row in measurements.listing(session))
+def listing(session: Session, now: datetime, lost_after_s: float, part: slice) -> tuple[MeasurementView, ...]:
+    """Return a part of all measurements, newest first."""
+    return tuple(_view(session, row, now, lost_after_s) for row in measurements.listing(session)[part])
+
+
+def measurement_count(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Measurement)) or 0
 
 
 def view(session: Session, measurement_id: str | None, now: datetime, lost_after_s: float) -> MeasurementView | None:
@@ -210,8 +221,18 @@ def interval_words(calibrated_on: int, images: int) -> str:
     )
 
 
+def decimals(values: np.ndarray) -> int:
+    """Return how many decimals to show of numbers, float (N,), for four digits of the largest; at least 2."""
+    greatest = float(np.max(np.abs(values[np.isfinite(values)]), initial=0.0))
+    return 2 if greatest == 0 else min(max(3 - math.floor(math.log10(greatest)), 2), 12)
+
+
 def column_title(name: str) -> str:
     """Return the title of a column with its unit: "Area (µm²)" for "area_um2"."""
+    for prefix, words in (("covered_share_", "Covered share"), ("count_", "Count")):
+        rest = name.removeprefix(prefix)
+        if rest not in (name, "at_least", "at_most"):  # the name of a class
+            return f"{words}: {rest}"
     units = {"_um2": "µm²", "_um": "µm", "_mm2": "mm²", "_deg": "°", "_mpx": "MP", "_px": "px"}
     if name.startswith("density_per_"):
         return f"Density (per {units['_' + name.rpartition('_')[2]]})"

@@ -15,6 +15,7 @@ from dashboard.ui.paging import first_page
 from dashboard.views.measure.facts import MeasurementView, column_title, readable
 from dashboard.views.measure.table_facts import BadFilter, Measured, ObjectFilter, Region, filter_from
 from db import measurements
+from db.actors import Role
 
 ADDRESS = "filter"
 
@@ -22,34 +23,36 @@ ADDRESS = "filter"
 def choose_filter(measurement_id: str, tables: Measured) -> ObjectFilter:
     """Draw the filter; return what it says."""
     key = _key(measurement_id)
-    if key not in st.session_state:
-        _set(measurement_id, _from_address(st.query_params.get(ADDRESS)))
-    shown: ObjectFilter = st.session_state[key]
+    address = st.query_params.get(ADDRESS, "")
+    if st.session_state.get(f"{key}-address") != address:  # opened anew, or by the browser's Back
+        _set(measurement_id, _from_address(address))
+        st.session_state[f"{key}-address"] = address
+    shown: ObjectFilter = st.session_state[key].within(tables)
     label = f"Filter ({shown.count})" if shown.count else "Filter"
     with st.popover(label, icon=":material/filter_alt:", key=f"{key}-popover", width="content"):
         chosen = _widgets(measurement_id, tables, shown)
         st.button(
-            "Clear the filter", key=f"{key}-clear", disabled=not shown.count, on_click=_set,
+            "Clear the filter", key=f"{key}-clear", disabled=not shown.count, on_click=_replace,
             args=(measurement_id, ObjectFilter()),
         )  # fmt: skip
     if chosen != shown:
         st.session_state[key] = chosen
-        _to_address(chosen)
+        _to_address(key, chosen)
         first_page()
         st.rerun()
-    _to_address(chosen)
+    _to_address(key, chosen)
     return chosen
 
 
 def set_region(measurement_id: str, region: Region | None) -> None:
     """Keep only the objects of a region of a scatter plot, or all; for callbacks."""
     shown: ObjectFilter = st.session_state.get(_key(measurement_id)) or ObjectFilter()
-    _set(measurement_id, ObjectFilter(shown.ranges, shown.classes, shown.images, region))
+    _replace(measurement_id, ObjectFilter(shown.ranges, shown.classes, shown.images, region))
 
 
 def saved_filters(view: MeasurementView, chosen: ObjectFilter) -> None:
     """Draw the saved filters: apply one, delete one, or save the present one."""
-    if not view.filters and not chosen.count:
+    if not view.filters and not (chosen.count and rights.may(Role.EDITOR)):
         return
     with st.popover("Saved filters", icon=":material/bookmark:", key=f"saved-{view.id}", width="content"):
         for number, entry in enumerate(view.filters):
@@ -60,20 +63,21 @@ def saved_filters(view: MeasurementView, chosen: ObjectFilter) -> None:
                     width="stretch",
                 )  # fmt: skip
                 if rights.button(
-                    "", icon=":material/delete:", key=f"forget-{view.id}-{number}", help=f"Delete {name}."
+                    "",
+                    icon=":material/delete:",
+                    key=f"forget-{view.id}-{number}",
+                    help=f"Delete {wording.escaped(name)}.",
                 ):
                     with resources.database().writing() as session:
                         measurements.delete_filter(session, view.id, name)
                     st.rerun()
-        if chosen.count:
+        if chosen.count and rights.may(Role.EDITOR):
             _save(view, chosen)
 
 
 def _save(view: MeasurementView, chosen: ObjectFilter) -> None:
     name = st.text_input("Save this filter as", key=f"filter-name-{view.id}", max_chars=measurements.LONGEST_NAME)
-    if not rights.button(
-        "Save", icon=":material/bookmark_add:", key=f"save-filter-{view.id}", disabled=not name.strip()
-    ):
+    if not st.button("Save", icon=":material/bookmark_add:", key=f"save-filter-{view.id}", disabled=not name.strip()):
         return
     try:
         with resources.database().writing() as session:
@@ -88,14 +92,15 @@ def _widgets(measurement_id: str, tables: Measured, shown: ObjectFilter) -> Obje
     # A filter that was set from elsewhere has other start values, so its widgets are other ones
     key = f"{_key(measurement_id)}-{st.session_state[_key(measurement_id) + '-version']}"
     columns = st.multiselect(
-        "Columns", tables.numeric, [name for name in shown.ranges if name in tables.numeric],
-        format_func=column_title, key=f"{key}-columns", placeholder="Choose columns to filter by",
+        "Columns", tables.numeric, list(shown.ranges), format_func=column_title, key=f"{key}-columns",
+        placeholder="Choose columns to filter by",
     )  # fmt: skip
     ranges = {}
     for name in columns:
         before = shown.ranges.get(name, (None, None))
         values = tables.objects[name].to_numpy(float)
-        span = "" if not len(values) else f", {readable(np.nanmin(values))} to {readable(np.nanmax(values))}"
+        values = values[np.isfinite(values)]
+        span = f", {readable(values.min())} to {readable(values.max())}" if len(values) else ""
         st.caption(f"{column_title(name)}{span}")
         low, high = st.columns(2)
         options: dict[str, Any] = {"format": "%.6g", "placeholder": "any", "label_visibility": "visible"}
@@ -103,15 +108,15 @@ def _widgets(measurement_id: str, tables: Measured, shown: ObjectFilter) -> Obje
             low.number_input("At least", value=before[0], key=f"{key}-{name}-low", **options),
             high.number_input("At most", value=before[1], key=f"{key}-{name}-high", **options),
         )
-    classes: list[str] = list(shown.classes)
+        low_value, high_value = ranges[name]
+        if low_value is not None and high_value is not None and low_value > high_value:
+            st.caption(":orange[*At least* is above *At most*, so no object passes.]")
+    classes: list[str] = []
     known = [str(name) for name in tables.objects["class_name"].unique()]
     if len(known) > 1:
-        usual = [name for name in shown.classes if name in known]
-        classes = st.multiselect("Classes", known, usual, key=f"{key}-classes", placeholder="All")
+        classes = st.multiselect("Classes", known, list(shown.classes), key=f"{key}-classes", placeholder="All")
     names = list(dict.fromkeys(tables.images["image"]))
-    images = st.multiselect(
-        "Images", names, [name for name in shown.images if name in names], key=f"{key}-images", placeholder="All"
-    )
+    images = st.multiselect("Images", names, list(shown.images), key=f"{key}-images", placeholder="All")
     region = shown.region
     if region is not None:
         st.caption(f"Only objects selected in the plot of {column_title(region.x)} and {column_title(region.y)}.")
@@ -120,19 +125,20 @@ def _widgets(measurement_id: str, tables: Measured, shown: ObjectFilter) -> Obje
     return ObjectFilter(ranges, tuple(classes), tuple(images), region)
 
 
-def _from_address(text: str | None) -> ObjectFilter:
+def _from_address(text: str) -> ObjectFilter:
     if not text:
         return ObjectFilter()
     try:
         return filter_from(json.loads(text))
-    except (BadFilter, json.JSONDecodeError):
+    except (BadFilter, RecursionError, json.JSONDecodeError):
         st.warning("The filter in the address cannot be read. All objects are shown.")
         return ObjectFilter()
 
 
-def _to_address(chosen: ObjectFilter) -> None:
+def _to_address(key: str, chosen: ObjectFilter) -> None:
     values = chosen.values()
     text = json.dumps(values, separators=(",", ":")) if values else ""
+    st.session_state[f"{key}-address"] = text
     if text != st.query_params.get(ADDRESS, ""):
         if text:
             st.query_params[ADDRESS] = text
@@ -142,16 +148,20 @@ def _to_address(chosen: ObjectFilter) -> None:
 
 def _apply(measurement_id: str, entry: dict[str, Any]) -> None:
     try:
-        _set(measurement_id, filter_from(entry))
+        _replace(measurement_id, filter_from(entry))
     except BadFilter:
         st.toast("This filter cannot be read.", icon=":material/error:")
+
+
+def _replace(measurement_id: str, chosen: ObjectFilter) -> None:
+    _set(measurement_id, chosen)
+    first_page()
 
 
 def _set(measurement_id: str, chosen: ObjectFilter) -> None:
     key = _key(measurement_id)
     st.session_state[key] = chosen
     st.session_state[f"{key}-version"] = st.session_state.get(f"{key}-version", 0) + 1
-    st.session_state["page"] = 1
 
 
 def _key(measurement_id: str) -> str:

@@ -10,8 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.ui.paging import first_page, page_numbers
-from dashboard.views.measure.facts import column_title, interval_words
-from dashboard.views.measure.table_facts import Measured, group_table, order
+from dashboard.views.measure.facts import column_title, decimals, interval_words
+from dashboard.views.measure.group_facts import MOST_GROUPS, group_table
+from dashboard.views.measure.table_facts import Measured, order
 
 PER_PAGE = 100
 HIDDEN = ("image_id", "calibrated_on", "pixel_width_um", "pixel_height_um", "pixel_size_source")
@@ -27,6 +28,8 @@ def images_tab(tables: Measured, keep: np.ndarray | None, groups: Mapping[str, s
     if groups is not None:
         images = images.assign(group=images["image"].map(groups))
         st.dataframe(group_table(images, groups), hide_index=True, column_config=_group_columns(), placeholder="–")
+        if len(set(groups.values())) > MOST_GROUPS:
+            st.caption(f"The first {MOST_GROUPS} groups are shown.")
     unknown = [name for name in images if name.startswith("known_") and images[name].isna().all()]
     names = [name for name in images.columns if name not in (*HIDDEN, *unknown)]
     leading = ("image", "group", "count", "count_at_least", "count_at_most", "known_count", "in_filter")
@@ -61,7 +64,8 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
             whole = (
                 name in ("in_filter", "known_count") or name.startswith("count") or name in ("width_px", "height_px")
             )
-            found[name] = st.column_config.NumberColumn(_title(name), format="%g" if whole else "%.2f")
+            places = "%g" if whole else f"%.{decimals(shown[name].to_numpy(float))}f"
+            found[name] = st.column_config.NumberColumn(_title(name), format=places)
         else:
             found[name] = st.column_config.Column(_title(name))
     return found

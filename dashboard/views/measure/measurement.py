@@ -13,6 +13,7 @@ from dashboard.facts.jobs import JobView
 from dashboard.server import resources
 from dashboard.ui.downloads import downloads
 from dashboard.ui.job_panel import job_panel
+from dashboard.ui.paging import first_page
 from dashboard.views.measure import facts
 from dashboard.views.measure.facts import MeasurementView
 from dashboard.views.measure.filters import choose_filter, saved_filters
@@ -22,13 +23,14 @@ from dashboard.views.measure.objects_tab import objects_tab
 from dashboard.views.measure.plots_tab import plots_tab
 from dashboard.views.measure.start import LIKE, PAGE, confirm_deletion
 from dashboard.views.measure.table_facts import Measured, headline, kept
-from dashboard.views.measure.tables import measured_tables
+from dashboard.views.measure.tables import DamagedTable, measured_tables
 from db.columns import utc_now
 from engine.store.base import MissingFile
 
 
 def measurement(view: MeasurementView) -> None:
-    if st.button("All measurements", icon=":material/arrow_back:", type="tertiary", key="back"):
+    back = ":material/arrow_back:"
+    if st.button("All measurements", icon=back, type="tertiary", key="back", on_click=first_page):
         st.switch_page(PAGE, query_params={})
     st.title(wording.escaped(view.title))
     scale = f" · pixel size {wording.escaped(view.scale)}" if view.scale else ""
@@ -48,7 +50,9 @@ def measurement(view: MeasurementView) -> None:
             with st.container(width="content"):
                 downloads(measurement_id=view.id)
         again = {"dataset": view.dataset_id, "masks": f"{view.owner}-{view.owner_id}", LIKE: view.id}
-        if st.button("Measure again", icon=":material/replay:", key="again", help="With these settings, or others."):
+        if rights.button(
+            "Measure again", icon=":material/replay:", key="again", help="With these settings, or others."
+        ):
             st.switch_page(PAGE, query_params=again)
         if rights.button("Delete", icon=":material/delete:", key="delete"):
             confirm_deletion(view)
@@ -85,7 +89,7 @@ def _tables(view: MeasurementView) -> Measured | None:
         return None
     try:
         return measured_tables(view.id)
-    except MissingFile as error:
+    except (DamagedTable, MissingFile) as error:
         st.error(f"{wording.escaped(str(error))} Measure again.", icon=":material/error:")
         return None
 

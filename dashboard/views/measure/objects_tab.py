@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from dashboard.facts import wording
 from dashboard.server import resources
 from dashboard.ui.paging import first_page, page_numbers
-from dashboard.views.measure.facts import MeasurementView, column_title
+from dashboard.views.measure.facts import MeasurementView, column_title, decimals
 from dashboard.views.measure.object_picture import object_picture
 from dashboard.views.measure.picture_facts import around
 from dashboard.views.measure.table_facts import Measured, order
@@ -18,8 +21,9 @@ from engine.store import keys as stored
 from engine.store.base import MissingFile
 
 PER_PAGE = 100
-TABLE_PX = 560
+TABLE_PX, ROW_PX = 560, 35
 ADDRESS = "object"
+MOST_DIGITS = 9
 
 
 def objects_tab(view: MeasurementView, tables: Measured, keep: np.ndarray) -> None:
@@ -65,7 +69,7 @@ def _sorted(measurement_id: str, tables: Measured, keep: np.ndarray) -> tuple[np
 def _chosen(tables: Measured) -> int | None:
     """Return the position of the object that the address names as image id and number, None for none."""
     image_id, _, number = st.query_params.get(ADDRESS, "").partition(".")
-    if not number.isdecimal():
+    if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS):
         return None
     mine = (tables.objects["image_id"] == image_id) & (tables.objects["object"] == int(number))
     found = np.flatnonzero(mine.to_numpy())
@@ -91,23 +95,20 @@ def _table(tables: Measured, here: np.ndarray, columns: list[str], chosen: int |
 
     page = tables.objects.iloc[here][columns]
     config = {
-        name: st.column_config.NumberColumn(column_title(name), format=_format(name, page[name].dtype.kind))
+        name: st.column_config.NumberColumn(column_title(name), format=_format(tables.objects[name]))
         if page[name].dtype.kind in "fiu"
         else st.column_config.Column(column_title(name))
         for name in columns
     }
     st.dataframe(
         page, hide_index=True, column_config=config, key=key, on_select=picked, selection_mode="single-row",
-        height=TABLE_PX, placeholder="–",
+        height=min(TABLE_PX, ROW_PX * (len(page) + 1) + 2), placeholder="–",
     )  # fmt: skip
     st.caption("Click a row to see its object, or an object in the image to see its row.")
 
 
-def _format(name: str, kind: str) -> str:
-    if kind in "iu":
-        return "%d"
-    ratios = ("circularity", "eccentricity", "solidity", "aspect_ratio", "mean_probability")
-    return "%.3f" if name in ratios or name.endswith("_um") else "%.2f"
+def _format(column: pd.Series[Any]) -> str:
+    return "%d" if column.dtype.kind in "iu" else f"%.{decimals(column.to_numpy(float))}f"
 
 
 def _picture(view: MeasurementView, tables: Measured, rows: np.ndarray, chosen: int | None, first: int) -> None:

@@ -14,6 +14,9 @@ LEAST_PX = 700
 """Smaller images are drawn larger, by a whole number, so that outlines are thinner than objects."""
 
 MOST_NUMBERS = 150
+LEAST_TEXT, MOST_TEXT = 0.4, 1.2
+"""Of OpenCV's font, whose digits are 22 pixels high at 1."""
+
 OUTLINE, CHOSEN, INK = (255, 176, 0), (0, 255, 255), (255, 255, 255)
 ZOOM_MARGIN = 4.0
 """A zoomed picture is so many times as large as the object, at least `LEAST_ZOOM_PX`."""
@@ -106,9 +109,20 @@ def _write_numbers(drawn: np.ndarray, labels: np.ndarray) -> None:
         np.bincount(owner, rows) / np.maximum(pixels, 1),
         np.bincount(owner, columns) / np.maximum(pixels, 1),
     )
+    size = _text_size(present, pixels[present], max(labels.shape))
+    stroke = max(1, round(2 * size))
     for number in present.tolist():
         text, face = str(number), cv2.FONT_HERSHEY_SIMPLEX
-        (width, height), _ = cv2.getTextSize(text, face, 0.5, 1)
+        (width, height), _ = cv2.getTextSize(text, face, size, stroke)
         at = (int(middle_x[number] - width / 2), int(middle_y[number] + height / 2))
-        cv2.putText(drawn, text, at, face, 0.5, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(drawn, text, at, face, 0.5, INK, 1, cv2.LINE_AA)
+        cv2.putText(drawn, text, at, face, size, (0, 0, 0), stroke + 2, cv2.LINE_AA)
+        cv2.putText(drawn, text, at, face, size, INK, stroke, cv2.LINE_AA)
+
+
+def _text_size(numbers: np.ndarray, pixels: np.ndarray, longest_px: int) -> float:
+    """Return a size at which the numbers of most objects lie inside of them, readable in a picture that is shrunk."""
+    if not len(numbers):
+        return MOST_TEXT
+    (width, _), _ = cv2.getTextSize(str(numbers.max()), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 2)
+    most = MOST_TEXT * longest_px / LONGEST_PX
+    return float(np.clip(0.8 * np.sqrt(np.median(pixels)) / width, LEAST_TEXT, max(most, LEAST_TEXT)))

@@ -10,13 +10,18 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from dashboard.facts import wording
 from dashboard.ui import charts, palette
 from dashboard.views.measure.facts import MeasurementView, column_title
 from dashboard.views.measure.filters import set_region
-from dashboard.views.measure.table_facts import MOST_GROUPS, Box, Measured, Region, bins, boxes, group_of, sampled
+from dashboard.views.measure.group_facts import MOST_GROUPS, group_of
+from dashboard.views.measure.table_facts import Box, Measured, Region, bins, boxes, inside, sampled
 
 HEIGHT_PX = 340
 MOST_CORNERS = 80
+TITLE_PX = 14
+"""From the labels of an axis to its title."""
+
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d"]}
 
 
@@ -82,10 +87,14 @@ def _scatter(view: MeasurementView, tables: Measured, keep: np.ndarray) -> None:
 
     def select() -> None:
         region = region_of(st.session_state[key]["selection"], x, y)
-        if region is not None:
-            # Its selection is a filter from now on, so the next plot begins without one
-            st.session_state["measure-scatter-round"] = st.session_state.get("measure-scatter-round", 0) + 1
+        if region is None:
+            return
+        # What was selected is a filter from now on, so the next plot begins without a selection
+        st.session_state["measure-scatter-round"] = st.session_state.get("measure-scatter-round", 0) + 1
+        if inside(_values(tables, x)[rows], _values(tables, y)[rows], np.array(region.points)).any():
             set_region(view.id, region)
+        else:
+            st.toast("There is no object inside of what you drew.", icon=":material/lasso_select:")
 
     st.plotly_chart(figure, key=key, config=CONFIG, width="stretch", on_select=select, selection_mode=["box", "lasso"])
     words = "Draw around points to keep only these objects in the table and the plots."
@@ -134,7 +143,8 @@ def _box_plot(found: list[Box], title: str, key: str) -> None:
     figure.update_layout(showlegend=False)
     figure.update_xaxes(type="category")
     charts.show(figure, key=key)
-    st.caption(" · ".join(f"{box.name}: {box.count:,}" for box in found[:12]))
+    sizes = " · ".join(f"{wording.escaped(box.name)}: {box.count:,}" for box in found[:12])
+    st.caption(f"Values: {sizes}{' · …' if len(found) > 12 else ''}. The line is the median, the dashed line the mean.")
 
 
 def _choose(label: str, key: str, tables: Measured, usual: str) -> str:
@@ -154,7 +164,7 @@ def _layout(x_title: str, y_title: str) -> dict[str, Any]:
         "height": HEIGHT_PX,
         "margin": {"l": 8, "r": 8, "t": 22, "b": 8},
         "hovermode": "closest",
-        "xaxis": {"title": {"text": x_title, "standoff": 4}, "automargin": True},
-        "yaxis": {"title": {"text": y_title, "standoff": 4}, "automargin": True},
+        "xaxis": {"title": {"text": x_title, "standoff": TITLE_PX}, "automargin": True},
+        "yaxis": {"title": {"text": y_title, "standoff": TITLE_PX}, "automargin": True},
         "uirevision": "keep",
     }

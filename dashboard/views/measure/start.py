@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import streamlit as st
@@ -12,6 +13,7 @@ from dashboard.server import resources
 from dashboard.ui import status
 from dashboard.ui.confirm import deletion_buttons
 from dashboard.ui.form import params_form
+from dashboard.ui.paging import first_page, page_numbers
 from dashboard.views.measure import facts
 from dashboard.views.measure.facts import Masks, MeasurementView
 from dashboard.views.measure.object_picture import object_picture
@@ -28,6 +30,7 @@ from engine.store.base import MissingFile
 
 PAGE = "views/measure/page.py"
 FIRST = ("split", "least_area_px")
+PER_PAGE = 20
 LIKE = "like"
 """In the address, the measurement whose settings the form begins with."""
 
@@ -69,6 +72,7 @@ def _choose_masks() -> Masks | None:
         return None
     if dataset_id in datasets and st.session_state.get("measure-address") != (dataset_id, key):
         st.session_state["measure-dataset"] = dataset_id
+    _start_anew_without("measure-dataset", datasets, "The dataset was")
     left, right = st.columns(2)
     chosen = left.selectbox(
         "Dataset", list(datasets), format_func=lambda id_: datasets.get(id_, "deleted"), key="measure-dataset"
@@ -83,6 +87,7 @@ def _choose_masks() -> Masks | None:
         return None
     if key in found and st.session_state.get("measure-address") != (dataset_id, key):
         st.session_state[f"measure-masks-{chosen}"] = key
+    _start_anew_without(f"measure-masks-{chosen}", found, "The masks were")
     masks = right.selectbox(
         "Masks",
         list(found),
@@ -96,11 +101,19 @@ def _choose_masks() -> Masks | None:
     return found[masks]
 
 
+def _start_anew_without(key: str, choices: Collection[str], what: str) -> None:
+    """Rerun the page where what was chosen is gone, so that a click that belongs to it does nothing with another."""
+    if st.session_state.get(key) is not None and st.session_state[key] not in choices:
+        del st.session_state[key]
+        st.toast(f"{what} deleted meanwhile. Another choice is shown.", icon=":material/delete:")
+        st.rerun()
+
+
 def _settings(masks: Masks) -> _Settings | None:
     """Draw the controls; None while they are not valid."""
     like = st.query_params.get(LIKE, "")
     with resources.database().reading() as session:
-        params, pixel_size = facts.settings_of(session, like)
+        params, pixel_size = facts.settings_of(session, like, _dataset())
     first = [st.container() for _ in FIRST]
     more = st.expander("More", icon=":material/tune:", key="measure-more")
     places = dict.fromkeys(ObjectParams.model_fields, more) | dict(zip(FIRST, first, strict=True))
@@ -117,7 +130,7 @@ def _settings(masks: Masks) -> _Settings | None:
         typed = st.text_input(
             "Pixel size",
             pixel_size,
-            key=f"measure-pixel-size{like}",
+            key=f"measure-pixel-size{like}-{_dataset()}",
             placeholder="as the files say",
             help="Such as 0.65um, or 0.65x0.8um where pixels are not square. Then sizes are also in µm.",
             persist_state="session",
@@ -190,7 +203,8 @@ def _preview(masks: Masks, settings: _Settings | None) -> None:
         words += " · each id of the truth is one object"
     st.caption(words)
     if not count:
-        st.info("There is no object in this image. Try a smaller smallest object, or another mask threshold.")
+        other = "" if masks.owner == "truth" else ", or another mask threshold"
+        st.info(f"There is no object in this image. Try a smaller *Smallest object*{other}.")
     if count > MOST_IN_LABEL_MAP:
         st.warning(
             f"An image can have at most {MOST_IN_LABEL_MAP:,} objects. Raise *Smallest object* to leave out specks."
@@ -211,10 +225,14 @@ def _median_area(labels: object, scale: Scale | None) -> str:
 
 def _earlier() -> None:
     with resources.database().reading() as session:
-        earlier = facts.listing(session, utc_now(), resources.settings().lost_after_s)
-    if not earlier:
+        total = facts.measurement_count(session)
+    if not total:
         return
     st.header("Earlier measurements", divider="gray")
+    page = page_numbers(total, "measurement", PER_PAGE)
+    part = slice((page - 1) * PER_PAGE, page * PER_PAGE)
+    with resources.database().reading() as session:
+        earlier = facts.listing(session, utc_now(), resources.settings().lost_after_s, part)
     with st.container(gap="xxsmall"):
         for view in earlier:
             _row(view)
@@ -228,7 +246,8 @@ def _row(view: MeasurementView) -> None:
         parts += [wording.escaped(view.params), wording.ago(view.created_at, utc_now())]
         badge = "" if state == "finished" else status.badge_text(state)
         name = f"**{wording.escaped(view.title)}**"
-        if st.button(name, icon=":material/straighten:", key=f"open-{view.id}", type="tertiary"):
+        key = f"open-{view.id}"
+        if st.button(name, icon=":material/straighten:", key=key, type="tertiary", on_click=first_page):
             st.switch_page(PAGE, query_params={"measurement": view.id})
         st.caption(f"{' · '.join(parts)} {badge}", width="stretch")
         if rights.button("Delete", icon=":material/delete:", key=f"delete-{view.id}", type="tertiary"):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from dashboard.views.measure.group_facts import group_names
+
 MOST_POINTS = 2_000
 """Points of a scatter plot; more are sampled."""
 
-MOST_GROUPS = 60
-NO_GROUP = "(none)"
 TEXT = ("image", "image_id", "class_name", "pixel_size_source", "group")
 USUAL = (
     *("image", "object", "class_name", "area_um2", "area_px", "perimeter_um", "perimeter_px", "circularity"),
@@ -28,10 +25,6 @@ HIDDEN = ("image_id", "class")
 
 class BadFilter(ValueError):
     """A filter cannot be read. The sentence says why."""
-
-
-class BadGroups(ValueError):
-    """Images cannot be grouped so. The sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +78,19 @@ class ObjectFilter:
         """Return how many filters are set."""
         return len(self.ranges) + bool(self.classes) + bool(self.images) + (self.region is not None)
 
+    def within(self, measured: Measured) -> ObjectFilter:
+        """Return what of the filter there is in tables: it may come from an address, or be of other tables."""
+        columns, objects = measured.numeric, measured.objects
+        region = self.region if self.region and {self.region.x, self.region.y} <= set(columns) else None
+        several = [str(name) for name in objects["class_name"].unique()]
+        classes, images = set(several if len(several) > 1 else ()), set(measured.images["image"])
+        return ObjectFilter(
+            {name: limits for name, limits in self.ranges.items() if name in columns},
+            tuple(name for name in dict.fromkeys(self.classes) if name in classes),
+            tuple(name for name in dict.fromkeys(self.images) if name in images),
+            region,
+        )
+
     def values(self) -> dict[str, Any]:
         """Return JSON values; empty without a filter."""
         found: dict[str, Any] = {}
@@ -109,20 +115,22 @@ def filter_from(values: Any) -> ObjectFilter:
     try:
         ranges = {str(name): (_limit(low), _limit(high)) for name, (low, high) in values.get("ranges", {}).items()}
         region = values.get("region")
-        points = tuple((float(x), float(y)) for x, y in region["points"]) if region else ()
+        points = tuple((_number(x), _number(y)) for x, y in region["points"]) if region else ()
         return ObjectFilter(
             ranges,
             tuple(map(str, values.get("classes", ()))),
             tuple(map(str, values.get("images", ()))),
             Region(str(region["x"]), str(region["y"]), points) if region else None,
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise BadFilter("The filter in the address cannot be read. All objects are shown.") from None
 
 
 def _limit(value: Any) -> float | None:
-    if value is None:
-        return None
+    return None if value is None else _number(value)
+
+
+def _number(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
         raise ValueError
@@ -178,89 +186,6 @@ def order(table: pd.DataFrame, keep: np.ndarray, column: str, descending: bool) 
 
 
 @dataclass(frozen=True)
-class GroupRule:
-    """How the images are grouped: by a part of their name, by a regular expression, or by the rows of a table.
-
-    `position` counts parts from 1, and from the end where it is negative. `values` is {image: group}.
-    """
-
-    kind: Literal["none", "part", "pattern", "table"] = "none"
-    separator: str = "_"
-    position: int = 1
-    pattern: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
-
-
-def groups(names: Iterable[str], rule: GroupRule) -> dict[str, str]:
-    """Return {image: group}; images without one are in the group "(none)".
-
-    Raises:
-        BadGroups: the expression is none, or the separator is empty.
-    """
-    if rule.kind == "part" and not rule.separator:
-        raise BadGroups("Give a separator: the characters between the parts of a name, such as _ or -.")
-    if rule.kind == "part" and rule.position == 0:
-        raise BadGroups("Parts of a name are counted from 1, or from -1 at the end. Got 0.")
-    try:
-        pattern = re.compile(rule.pattern)
-    except re.error as error:
-        raise BadGroups(f"The regular expression {rule.pattern!r} cannot be read: {error}.") from None
-    return {name: _group(name, rule, pattern) or NO_GROUP for name in names}
-
-
-def _group(name: str, rule: GroupRule, pattern: re.Pattern[str]) -> str:
-    if rule.kind == "part":
-        parts = stem(name).split(rule.separator)
-        index = rule.position - 1 if rule.position > 0 else rule.position
-        return parts[index] if -len(parts) <= index < len(parts) else ""
-    if rule.kind == "pattern":
-        found = pattern.search(name) if rule.pattern else None
-        return "" if found is None else str(found[1] if pattern.groups else found[0])
-    if rule.kind == "table":
-        file = name.rpartition("/")[2]
-        return next((rule.values[key] for key in (name, file, stem(name), stem(file)) if key in rule.values), "")
-    return ""
-
-
-def stem(name: str) -> str:
-    """Return a file's name without its ending, with its folders."""
-    head, _, ending = name.rpartition(".")
-    return head if head and "/" not in ending else name
-
-
-def read_groups(data: bytes) -> dict[str, dict[str, str]]:
-    """Return {column: {image: value}} of a CSV file with a column `image`.
-
-    Raises:
-        BadGroups: it has no such column, no other, or is no text.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadGroups("The file is no text in UTF-8. Save it as CSV (UTF-8).") from None
-    first = text.partition("\n")[0]
-    rows = list(csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count)))
-    header = [name.strip() for name in rows[0]] if rows else []
-    lowered = [name.lower() for name in header]
-    if "image" not in lowered or len(header) < 2:
-        shown = ", ".join(header[:6]) or "nothing"
-        raise BadGroups(f"The file needs a column 'image' with the names of the images, and another. Got {shown}.")
-    at = lowered.index("image")
-    filled = [row for row in rows[1:] if len(row) > at and row[at].strip()]
-    return {
-        name: {row[at].strip(): row[number].strip() for row in filled if len(row) > number}
-        for number, name in enumerate(header)
-        if number != at and name
-    }
-
-
-def group_of(images: pd.Series[Any], of: Mapping[str, str]) -> np.ndarray:
-    """Return the group of each row, text (N,), from {image: group}; `images` is categorical."""
-    names = np.array([of.get(str(name), NO_GROUP) for name in images.cat.categories], str)
-    return names[images.cat.codes.to_numpy()]
-
-
-@dataclass(frozen=True)
 class Headline:
     """The numbers above the tabs: objects as counted, and over images their mean, least and most; the median area."""
 
@@ -299,7 +224,8 @@ def bins(values: np.ndarray, of: Sequence[str] | np.ndarray | None = None, most:
         return Bins(np.array([0.0, 1.0]), {})
     low, high = float(values.min()), float(values.max())
     if low == high:
-        low, high = low - 0.5, high + 0.5
+        reach = max(0.5, abs(low) / 1000)
+        low, high = low - reach, high + reach
     edges = np.linspace(low, high, most + 1)
     if of is None:
         return Bins(edges, {"": np.histogram(values, edges)[0]})
@@ -333,37 +259,6 @@ def boxes(values: np.ndarray, of: Sequence[str] | np.ndarray) -> list[Box]:
         low, high = mine[mine >= q1 - reach].min(), mine[mine <= q3 + reach].max()
         found.append(Box(name, len(mine), *map(float, (low, q1, median, q3, high, mine.mean()))))
     return found
-
-
-def group_names(owners: np.ndarray) -> list[str]:
-    """Return the groups that occur, sorted as people count, at most `MOST_GROUPS`."""
-
-    def natural(name: str) -> list[tuple[int, int, str]]:
-        parts = re.split(r"(\d+)", name)
-        return [(0, int(part), "") if part.isdecimal() else (1, 0, part.casefold()) for part in parts if part]
-
-    return sorted(np.unique(owners).tolist(), key=natural)[:MOST_GROUPS]
-
-
-def group_table(images: pd.DataFrame, of: Mapping[str, str]) -> pd.DataFrame:
-    """Return one row a group: images, count, mean and standard deviation of the count, mean covered share."""
-    owners = images["image"].map(of).astype(str)
-    rows = []
-    for name in group_names(owners.to_numpy(str)):
-        mine = images[(owners == name).to_numpy()]
-        counts = mine["count"]
-        spread = float(counts.std()) if len(counts) > 1 else math.nan
-        rows.append(
-            {
-                "Group": name,
-                "Images": len(mine),
-                "Objects": float(counts.sum()),
-                "Mean count": float(counts.mean()),
-                "SD of counts": spread,
-                "Mean covered share": float(mine["covered_share"].mean()),
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def sampled(count: int, most: int = MOST_POINTS) -> np.ndarray:

@@ -17,11 +17,16 @@ from engine.measuring.table import MaskedPicture
 from engine.store import keys as stored
 
 
+class DamagedTable(ValueError):
+    """A stored table cannot be read. The sentence names it."""
+
+
 def measured_tables(measurement_id: str) -> Measured:
     """Return the tables of a measurement that has ended. Nobody may write into them.
 
     Raises:
         MissingFile: a file is gone.
+        DamagedTable: a file is damaged.
     """
     files = resources.artifacts()
     return _read(measurement_id, files.version(stored.objects_key(measurement_id)))
@@ -29,16 +34,21 @@ def measured_tables(measurement_id: str) -> Measured:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the objects …")
 def _read(measurement_id: str, version: str) -> Measured:
-    files = resources.artifacts()
-    with files.local(stored.objects_key(measurement_id)) as path:
-        objects = pd.read_parquet(path)
-    with files.local(stored.measured_images_key(measurement_id)) as path:
-        images = pd.read_parquet(path)
+    objects = _table(stored.objects_key(measurement_id))
+    images = _table(stored.measured_images_key(measurement_id))
     names = images["image"].tolist()
     for name in [name for name in TEXT if name in objects]:
         order = {"categories": list(dict.fromkeys(names))} if name == "image" else {}
         objects[name] = pd.Categorical(objects[name], **order)
     return Measured(objects, images)
+
+
+def _table(key: str) -> pd.DataFrame:
+    with resources.artifacts().local(key) as path:
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError):
+            raise DamagedTable(f"The stored file {key} is damaged.") from None
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -65,4 +75,4 @@ def mask_of(owner: MasksOf, owner_id: str, image_id: str, threshold: float, stam
     with resources.database().reading() as session:
         rows = masks.mask_rows(session, owner, owner_id)
     image = next(row for row in rows.images if row.id == image_id)
-    return stored_masks(resources.artifacts(), rows).picture(image, threshold), image
+    return stored_masks(resources.artifacts(), rows).picture(image, threshold, intervals=False), image

@@ -366,6 +366,7 @@ def test_a_measurement_whose_files_are_gone_or_damaged_is_measured_again_on_retr
     assert kinds(report) == ["damaged_measurement"]
     assert report.findings[0].items == (stored.objects_key(found.id), damaged)
     assert repaired(installation, report)[0].startswith("Retry is offered now.")
+    assert examine(installation).clean
     with installation.database.writing() as session:
         jobs.requeue(session, found.job_id)
     work(installation.database, installation.settings)

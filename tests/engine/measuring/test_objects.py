@@ -131,10 +131,13 @@ def test_pixel_sizes_are_read_with_their_unit_or_refused():
     assert parse_scale("0.65um") == Scale(0.65, 0.65, "user")
     assert parse_scale("1 x 2 mm") == Scale(1000, 2000, "user")
     assert parse_scale("0.01in").width_um == pytest.approx(254)
-    with pytest.raises(CannotMeasure, match=r"above 0\. Got '0um'"):
+    with pytest.raises(CannotMeasure, match=r"above 0 and below 10 km\. Got '0um'"):
         parse_scale("0um")
     with pytest.raises(CannotMeasure, match=r"a number with a unit.*Got '0\.65'"):
         parse_scale("0.65")
+    for size in ("1e999um", "1e-200um", "1e300m"):  # areas would be infinite, or zero
+        with pytest.raises(CannotMeasure, match="above 0 and below 10 km"):
+            parse_scale(size)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

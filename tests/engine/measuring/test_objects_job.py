@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from db import datasets, image_care, masks, measuring, recipes, runs
+from db import datasets, image_care, jobs, masks, measuring, recipes, runs
 from db.datasets import InUse
 from db.models import Dataset, Image, JobStatus, Measurement
 from engine.exports import job as export
@@ -17,8 +20,10 @@ from engine.exports.base import ObjectFormat
 from engine.exports.measured import MeasuredObjects
 from engine.imaging import codec
 from engine.measuring import objects_job
+from engine.measuring import table as measuring_table
 from engine.measuring.stored_masks import are_ids, stored_masks
 from engine.store import keys as stored
+from engine.store.local import LocalStore
 from engine.work.context import JobFailed, JobStopped
 from tests.support.installation import REPOSITORY, add_discs
 from tests.support.leaving_out import leave_out
@@ -148,6 +153,24 @@ def test_a_file_that_is_gone_ends_the_job_with_a_sentence(installation, dataset)
         objects_job.run(job, Context(installation))
 
 
+def test_a_killed_process_ends_the_job_with_a_sentence(installation, dataset, monkeypatch):
+    class Killed(ThreadPoolExecutor):
+        def __init__(self, cores, **options):
+            super().__init__(cores)
+
+        def submit(self, *_):
+            return super().submit(self._die)
+
+        def _die(self):
+            raise BrokenProcessPool("A process in the process pool was terminated abruptly")
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(measuring_table, "ProcessPoolExecutor", Killed)
+    _, job = submit(installation, "truth", dataset.id)
+    with pytest.raises(JobFailed, match="was killed, most likely because memory ran out"):
+        objects_job.run(job, Context(installation))
+
+
 def test_an_image_with_no_object_has_columns_and_no_rows(installation):
     dataset = add_spots(installation)
     objects, images = tables(installation, measure(installation, "truth", dataset.id, least_area_px=5000))
@@ -201,6 +224,16 @@ def test_deleting_the_masks_or_the_dataset_takes_measurements_with_it(installati
         assert session.query(Measurement).count() == 0
 
 
+def test_a_measurement_that_is_asked_for_twice_at_once_is_one(installation, dataset):
+    first, job = submit(installation, "truth", dataset.id)
+    assert submit(installation, "truth", dataset.id)[1].id == job.id
+    assert submit(installation, "truth", dataset.id, split=True)[0].id != first.id
+    assert submit(installation, "truth", dataset.id, "0.5um")[0].id != first.id
+    with installation.database.writing() as session:
+        jobs.request_stop(session, job.id)
+    assert submit(installation, "truth", dataset.id)[0].id != first.id
+
+
 def test_masks_are_not_deleted_while_they_are_measured(installation):
     dataset = add_discs(installation, 2)
     label_set_id = add_label_set(installation, dataset)
@@ -241,3 +274,66 @@ def test_there_is_one_way_to_read_stored_masks(installation, dataset):
     counts = [len(SPOTS[number]) for number in range(3)]
     maps = [reader.picture(image, 0.5).class_map for image in reader.rows.images]
     assert [codec.encode_png(found) != b"" and int(found.max()) for found in maps] == [min(n, 1) for n in counts]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the job catches it."""
+
+
+class DyingStore(LocalStore):
+    """Ends the process in place of its nth change: while a file is written beside its target, or before a deletion."""
+
+    left = 0
+
+    @contextmanager
+    def writing(self, key):
+        with super().writing(key) as path:
+            yield path
+            if self._dies():
+                path.write_bytes(path.read_bytes()[:5])
+                raise Killed
+
+    def delete(self, key):
+        if self._dies():
+            raise Killed
+        super().delete(key)
+
+    def _dies(self) -> bool:
+        object.__setattr__(self, "left", self.left - 1)
+        return self.left == 0
+
+
+def test_a_job_that_is_killed_at_any_change_resumes_to_the_same_tables(installation, dataset, monkeypatch):
+    monkeypatch.setattr(objects_job, "BATCH", 1)
+    whole = tables(installation, measure(installation, "truth", dataset.id))
+    found, job = submit(installation, "truth", dataset.id)
+    for nth in range(1, 100):
+        context = Context(installation)
+        context.artifacts = DyingStore(installation.files.root)
+        object.__setattr__(context.artifacts, "left", nth)
+        installation.files.delete(stored.measurement_folder(found.id))
+        try:
+            objects_job.run(job, context)
+        except Killed:
+            objects_job.run(job, Context(installation))
+        for table, resumed in zip(whole, tables(installation, found), strict=True):
+            pd.testing.assert_frame_equal(table, resumed)
+        folder = stored.measurement_folder(found.id)
+        assert installation.files.unfinished(folder) == []
+        assert len(installation.files.keys(folder)) == 2 + 3
+        if context.artifacts.left > 0:
+            break
+    assert nth > 15
+
+
+@pytest.mark.parametrize("what", ["objects", "images"])
+def test_a_damaged_part_ends_the_job_with_a_sentence_and_is_measured_again(installation, dataset, monkeypatch, what):
+    monkeypatch.setattr(objects_job, "BATCH", 1)
+    found, job = submit(installation, "truth", dataset.id)
+    with pytest.raises(JobStopped):
+        objects_job.run(job, Context(installation, stop_after=1))
+    key = stored.part_key(found.id, 0, what)
+    installation.files.write(key, installation.files.read(key)[:40])
+    with pytest.raises(JobFailed, match="Try again"):
+        objects_job.run(job, Context(installation))
+    assert objects_job.run(job, Context(installation)) == {"images": 3, "objects": 5}

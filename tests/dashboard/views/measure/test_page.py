@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from db import jobs, measuring, runs
+from dashboard.access import rights
+from db import datasets, jobs, measuring, recipes, runs
+from db import measurements as db_measurements
+from db.actors import Actor, Role
 from db.models import Dataset, JobStatus, Measurement
 from engine.store import keys as stored
 from engine.work.worker import work
@@ -42,7 +45,7 @@ def test_masks_of_a_run_are_measured_with_the_settings(open_page, submitted, ins
     assert at.selectbox(f"measure-masks-{dataset.id}").value == f"prediction_set-{set_id}"
     assert "1 object · median area" in words(at)
     at.toggle("measure-objects.split").set_value(True).run()
-    at.text_input("measure-pixel-size").input("0.5um").run()
+    at.text_input(f"measure-pixel-size-{dataset.id}").input("0.5um").run()
     assert "µm²" in words(at)
     click(at, "measure-go")
     (found,) = measurements(installation)
@@ -59,7 +62,7 @@ def test_measuring_again_begins_with_the_settings_of_the_measurement(open_page, 
     click(at, "again")
     key = f"measure-objects{found.id}"
     assert (at.toggle(f"{key}.split").value, at.number_input(f"{key}.least_area_px").value) == (True, 40)
-    assert at.text_input(f"measure-pixel-size{found.id}").value == "0.5um"
+    assert at.text_input(f"measure-pixel-size{found.id}-{dataset.id}").value == "0.5um"
     fresh = open_page(PAGE, dataset=dataset.id)
     assert not fresh.toggle("measure-objects.split").value
 
@@ -78,11 +81,64 @@ def test_a_mask_set_of_the_address_is_chosen_and_truth_has_no_threshold(open_pag
 
 @pytest.mark.parametrize("size", ["0um", "12", "-1um", "0.5 parsec"])
 def test_a_pixel_size_that_is_none_is_refused_with_a_sentence(open_page, installation, size):
-    add_discs(installation, 1)
+    dataset = add_discs(installation, 1)
     at = open_page(PAGE)
-    at.text_input("measure-pixel-size").input(size).run()
+    at.text_input(f"measure-pixel-size-{dataset.id}").input(size).run()
     assert "pixel size is" in at.error[0].value
     assert at.button("measure-go").disabled
+
+
+def test_a_pixel_size_is_that_of_one_dataset(open_page, installation):
+    first, second = add_spots(installation), add_spots(installation, "others")
+    at = open_page(PAGE, dataset=first.id)
+    at.text_input(f"measure-pixel-size-{first.id}").input("0.5um").run()
+    at.selectbox("measure-dataset").set_value(second.id).run()
+    assert at.text_input(f"measure-pixel-size-{second.id}").value == ""
+    found = measure(installation, "truth", first.id, "0.5um")
+    at = open_page(PAGE, dataset=second.id, like=found.id)
+    assert at.text_input(f"measure-pixel-size{found.id}-{second.id}").value == ""
+
+
+@pytest.mark.parametrize("gone", ["dataset", "masks"])
+def test_a_click_on_what_was_deleted_meanwhile_measures_nothing_else(open_page, installation, gone):
+    add_spots(installation, "others")
+    dataset = add_discs(installation, 2)
+    label_set_id = add_label_set(installation, dataset)
+    at = open_page(PAGE, labels=label_set_id)
+    with installation.database.writing() as session:
+        if gone == "dataset":
+            datasets.delete_dataset(session, dataset.id)
+        else:
+            recipes.delete_label_set(session, label_set_id)
+    click(at, "measure-go")
+    assert not at.exception
+    assert "deleted meanwhile" in at.toast[0].value
+    assert measurements(installation) == []
+    assert at.button("measure-go").label == ("Measure 3 images" if gone == "dataset" else "Measure 2 images")
+
+
+def test_a_preview_needs_no_truth(open_page, installation):
+    dataset = add_discs(installation, 2)
+    at = open_page(PAGE, labels=add_label_set(installation, dataset))
+    for key in installation.files.keys(f"{stored.dataset_folder(dataset.id)}/truth"):
+        installation.files.delete(key)
+    at.slider("measure-objects.threshold").set_value(0.4).run()
+    assert not at.error
+    assert "1 object · median area" in words(at)
+
+
+def test_a_viewer_looks_filters_and_downloads(open_page, submitted, installation, monkeypatch):
+    found = measure(installation, "truth", add_spots(installation).id)
+    with installation.database.writing() as session:
+        db_measurements.save_filter(session, found.id, "large *b*", {"ranges": {"area_px": [250, None]}})
+    monkeypatch.setattr(rights, "who", lambda: Actor("Vera", Role.VIEWER, "v" * 32))
+    at = open_page(PAGE, measurement=found.id)
+    click(at, f"apply-{found.id}-0")
+    assert len(at.dataframe[0].value) == 3
+    labels = [button.label for button in at.button]
+    assert not {"Delete", "Measure again", "Save"} & set(labels)
+    assert not [field.label for field in at.text_input if field.label.startswith("Save")]
+    assert "requires the role editor" in words(open_page(PAGE))
 
 
 def test_a_preview_without_an_object_says_so(open_page, installation):
@@ -128,11 +184,51 @@ def test_a_filter_of_the_address_is_applied_and_saved(open_page, installation):
     assert measurements(installation)[0].filters == []
 
 
-def test_a_filter_that_cannot_be_read_shows_everything(open_page, installation):
+@pytest.mark.parametrize("address", ['{"ranges": 1}', "[" * 3000, '{"ranges": {"area_px": [1%s, 2]}}' % ("0" * 400)])
+def test_a_filter_that_cannot_be_read_shows_everything(open_page, installation, address):
     found = measure(installation, "truth", add_spots(installation).id)
-    at = open_page(PAGE, measurement=found.id, filter='{"ranges": 1}')
+    at = open_page(PAGE, measurement=found.id, filter=address)
     assert "The filter in the address cannot be read." in words(at)
     assert len(at.dataframe[0].value) == 5
+
+
+def test_a_filter_of_columns_that_are_no_numbers_shows_everything(open_page, installation):
+    found = measure(installation, "truth", add_spots(installation).id)
+    region = {"x": "image", "y": "![](x)", "points": [[0, 1], [1, 2], [3, 4]]}
+    at = open_page(PAGE, measurement=found.id, filter=json.dumps({"region": region, "ranges": {"image": [1, 2]}}))
+    assert not at.exception
+    assert len(at.dataframe[0].value) == 5
+    assert "filter" not in at.query_params
+
+
+def test_the_filter_follows_the_address(open_page, installation):
+    found = measure(installation, "truth", add_spots(installation).id)
+    at = open_page(PAGE, measurement=found.id)
+    for least, rows in ((250, 3), (None, 5), (400, 2)):  # as the browser's Back and Forward change it
+        if least is None:
+            del at.query_params["filter"]
+        else:
+            at.query_params["filter"] = json.dumps({"ranges": {"area_px": [least, None]}})
+        at.run()
+        assert len(at.dataframe[0].value) == rows
+        assert ("filter" in at.query_params) == (least is not None)
+
+
+def test_a_filter_of_limits_in_the_wrong_order_says_so(open_page, installation):
+    found = measure(installation, "truth", add_spots(installation).id)
+    at = open_page(PAGE, measurement=found.id, filter=json.dumps({"ranges": {"area_px": [5, 1]}}))
+    assert "*At least* is above *At most*" in words(at)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 30, "²", "٣", "-1"])
+def test_an_object_number_that_is_none_selects_nothing(open_page, installation, number):
+    dataset = add_spots(installation)
+    found = measure(installation, "truth", dataset.id)
+    with installation.database.reading() as session:
+        image = datasets.images(session, dataset.id)[0]
+    at = open_page(PAGE, measurement=found.id, object=f"{image.id}.{number}")
+    assert not at.exception
+    assert "**plate 0.png**" in words(at)
 
 
 def test_an_object_of_the_address_is_shown_in_its_image(open_page, installation):
@@ -150,10 +246,9 @@ def test_an_object_of_the_address_is_shown_in_its_image(open_page, installation)
 def test_images_and_plots_are_drawn_with_groups(open_page, installation):
     found = measure(installation, "truth", add_spots(installation).id)
     at = open_page(PAGE, measurement=found.id)
-    groups = f"measure-groups-{found.id}"
-    at.selectbox(f"{groups}-kind").set_value("Part of the name").run()
-    at.text_input(f"{groups}-separator").input(" ").run()
-    at.number_input(f"{groups}-position").set_value(2).run()
+    at.selectbox("group").set_value("Part of the name").run()
+    at.text_input("separator").input(" ").run()
+    at.number_input("part").set_value(2).run()
     assert "3 groups: 0 (1), 1 (1), 2 (1)." in words(at)
     for tab in ("Images", "Plots"):
         at.session_state[f"measure-tabs-{found.id}"] = tab
@@ -162,8 +257,8 @@ def test_images_and_plots_are_drawn_with_groups(open_page, installation):
         if tab == "Images":
             assert at.dataframe[0].value["Objects"].tolist() == [2, 3, 0]
             assert at.dataframe[1].value["count"].tolist() == [2, 3, 0]
-    at.selectbox(f"{groups}-kind").set_value("Regular expression").run()
-    at.text_input(f"{groups}-pattern").input("(").run()
+    at.selectbox("group").set_value("Regular expression").run()
+    at.text_input("pattern").input("(").run()
     assert "cannot be read" in at.error[0].value
 
 
@@ -197,6 +292,20 @@ def test_what_was_deleted_or_failed_meanwhile_is_a_sentence(open_page, installat
     assert at.metric[0].value == "5"
     installation.files.delete(stored.objects_key(found.id))
     assert "is gone" in words(open_page(PAGE, measurement=found.id))
+    installation.files.write(stored.objects_key(found.id), b"half a table")
+    assert "is damaged. Measure again." in words(open_page(PAGE, measurement=found.id))
+
+
+def test_many_measurements_are_listed_on_pages(open_page, installation):
+    dataset = add_spots(installation)
+    for number in range(23):
+        submit(installation, "truth", dataset.id, least_area_px=number + 1)
+    at = open_page(PAGE)
+    assert len([button for button in at.button if button.key.startswith("open-")]) == 20
+    assert "1–20 of 23 measurements" in words(at)
+    at.session_state["page"] = 2
+    at.run()
+    assert len([button for button in at.button if button.key.startswith("open-")]) == 3
 
 
 def test_two_tabs_delete_the_same_measurement_once(open_page, installation):

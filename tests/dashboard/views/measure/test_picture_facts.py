@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dashboard.views.measure.picture_facts import CHOSEN, LONGEST_PX, OUTLINE, Window, around, outlined
+from dashboard.views.measure.picture_facts import CHOSEN, INK, LONGEST_PX, OUTLINE, Window, around, outlined
 
 LABELS = np.zeros((200, 400), np.uint16)
 LABELS[20:40, 30:60], LABELS[20:40, 60:90], LABELS[150:170, 350:390] = 1, 2, 3
@@ -28,6 +28,18 @@ def test_objects_are_outlined_apart_where_they_touch_and_the_chosen_one_stands_o
 def test_large_images_are_drawn_smaller():
     large = np.zeros((3000, 2000), np.uint16)
     assert outlined(np.zeros((3000, 2000, 3), np.uint8), large).shape == (LONGEST_PX, LONGEST_PX * 2 // 3, 3)
+
+
+def test_numbers_grow_with_the_objects_and_the_picture():
+    def heights(side_px, image_px):
+        labels = np.zeros((image_px, image_px), np.uint16)
+        labels[:side_px, :side_px] = 1
+        drawn = outlined(np.zeros((image_px, image_px, 3), np.uint8), labels)
+        return int((drawn == INK).all(-1).any(1).sum())
+
+    assert heights(400, 1200) > heights(20, 1200) >= 7
+    assert heights(4000, 12_000) == heights(400, 1200)
+    assert heights(400, 1200) > 20  # of 1,200 rows, which the page shows in about 500
 
 
 def test_a_window_surrounds_an_object_and_knows_its_places():

@@ -8,26 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboard.views.measure.group_facts import group_table
 from dashboard.views.measure.plots_tab import MOST_CORNERS, region_of
 from dashboard.views.measure.table_facts import (
     MOST_POINTS,
-    NO_GROUP,
     BadFilter,
-    BadGroups,
-    GroupRule,
     Measured,
     ObjectFilter,
     Region,
     bins,
     boxes,
     filter_from,
-    group_table,
-    groups,
     headline,
     inside,
     kept,
     order,
-    read_groups,
     sampled,
 )
 
@@ -90,6 +85,27 @@ def test_a_filter_comes_back_from_its_values():
             filter_from(values)
     with pytest.raises(BadFilter):
         filter_from({"ranges": {"a": [float("nan"), None]}})
+    for number in (float("nan"), 10**400):
+        with pytest.raises(BadFilter):
+            filter_from({"region": {"x": "a", "y": "b", "points": [[number, 1], [1, 2], [2, 1]]}})
+        with pytest.raises(BadFilter):
+            filter_from({"ranges": {"a": [number, None]}})
+
+
+def test_of_a_filter_of_other_tables_only_what_these_have_is_left(measured):
+    corners = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
+    chosen = ObjectFilter(
+        {"area_px": (1.0, None), "image": (1.0, 2.0), "gone": (1.0, 2.0)},
+        ("dirt", "gone", "dirt"),
+        ("b_2.png", "gone.png"),
+        Region("area_px", "circularity", corners),
+    )
+    assert chosen.within(measured) == ObjectFilter(
+        {"area_px": (1.0, None)}, ("dirt",), ("b_2.png",), Region("area_px", "circularity", corners)
+    )
+    assert ObjectFilter(region=Region("image", "area_px", corners)).within(measured) == ObjectFilter()
+    one_class = Measured(measured.objects[measured.objects["class_name"] == "cell"], measured.images)
+    assert ObjectFilter(classes=("cell",)).within(one_class) == ObjectFilter()  # the page has no choice of classes
 
 
 def test_rows_are_ordered_by_any_column_and_missing_values_come_last(measured):
@@ -98,39 +114,6 @@ def test_rows_are_ordered_by_any_column_and_missing_values_come_last(measured):
     assert order(measured.objects, everything, "circularity", True).tolist() == [0, 3, 1, 2]
     assert order(measured.objects, everything, "class_name", True).tolist() == [1, 0, 2, 3]
     assert order(measured.objects, np.array([True, False, True, False]), "area_px", True).tolist() == [2, 0]
-
-
-def test_groups_are_parts_of_names_matches_or_cells_of_a_table():
-    names = ["plates/a_1.png", "plates/b_12.tif", "c"]
-    assert list(groups(names, GroupRule("part", "_", 2)).values()) == ["1", "12", NO_GROUP]
-    assert list(groups(names, GroupRule("part", "/", 1)).values()) == ["plates", "plates", "c"]
-    assert list(groups(names, GroupRule("part", "_", -1)).values()) == ["1", "12", "c"]
-    assert list(groups(names, GroupRule("pattern", pattern=r"_(\d+)")).values()) == ["1", "12", NO_GROUP]
-    assert list(groups(names, GroupRule("pattern", pattern="[ab]_")).values()) == ["a_", "b_", NO_GROUP]
-    table = read_groups("﻿Image;dose;day\na_1.png;high;1\nb_12;low;2\n".encode())
-    assert list(table) == ["dose", "day"]
-    assert list(groups(names, GroupRule("table", values=table["dose"])).values()) == ["high", "low", NO_GROUP]
-
-
-@pytest.mark.parametrize(
-    ("rule", "words"),
-    [
-        (GroupRule("part", ""), "Give a separator"),
-        (GroupRule("part", "_", 0), "counted from 1"),
-        (GroupRule("pattern", pattern="("), "cannot be read"),
-    ],
-)
-def test_a_rule_that_cannot_group_is_refused_with_a_sentence(rule, words):
-    with pytest.raises(BadGroups, match=words):
-        groups(["a"], rule)
-
-
-@pytest.mark.parametrize(
-    ("data", "words"), [(b"", "Got nothing"), (b"file,dose\na,1", "Got file, dose"), (b"\xff", "UTF-8")]
-)
-def test_a_table_without_images_is_refused_with_a_sentence(data, words):
-    with pytest.raises(BadGroups, match=words):
-        read_groups(data)
 
 
 def test_the_headline_counts_what_objects_count(measured):
@@ -151,6 +134,8 @@ def test_histograms_and_boxes_are_summed_up_by_group(measured):
     }
     assert bins(np.array([5.0, 5.0])).counts[""].sum() == 2
     assert bins(np.array([np.nan])).counts == {}
+    large = bins(np.full(3, 1e20))
+    assert large.counts[""].sum() == 3 and large.edges[0] < 1e20 < large.edges[-1]
     first, second = boxes(values, of)
     assert (first.low, first.q1, first.median, first.q3, first.high) == (10, 17.5, 25, 32.5, 40)
     assert (second.count, second.mean) == (2, 25)
