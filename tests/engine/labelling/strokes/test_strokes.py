@@ -16,7 +16,8 @@ from skimage import data
 from engine.imaging import metrics
 from engine.imaging.corrections import LEFT_OUT, UNTOUCHED, shrink_correction
 from engine.labelling.base import draw, find_method, fit_state, look_at
-from engine.labelling.strokes.features import BackboneError, Features, find_features
+from engine.labelling.cues.activations import BackboneError
+from engine.labelling.strokes.features import Features, find_features
 from engine.labelling.strokes.model import StrokeModel, are_thin, fit, predict
 from tests.support.labelling import thin_line
 
