@@ -22,7 +22,7 @@ SIDE_STEP_PX = 112
 OTHER_TOKENS = (1, 5, 0)
 """Tokens before those of the patches: one of the class, and up to four registers."""
 
-MEAN, SPREAD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+MEAN, SPREAD = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
 """Of the colours of ImageNet in [0, 1]: published networks with channels first expect colours in these units."""
 
 
