@@ -19,7 +19,7 @@ from scipy.linalg import eigh
 from engine.labelling.cues.activations import activations
 
 LEAST_SIDE_PX = 64
-"""Smaller images are enlarged to this shortest side, which every network takes."""
+"""Shorter sides are enlarged to this, which every network takes."""
 
 MOST_TOKENS = 1600
 """The graph of `token_cut` is dense: of a finer grid every second token is used, or fewer."""
@@ -40,9 +40,9 @@ def find_tokens(image: np.ndarray, backbone: Path) -> np.ndarray:
     Raises:
         BackboneError: the file is missing or cannot describe images.
     """
-    enlarged = LEAST_SIDE_PX / min(image.shape[:2])
-    if enlarged > 1:
-        image = cv2.resize(image, None, fx=enlarged, fy=enlarged, interpolation=cv2.INTER_LINEAR)
+    if min(image.shape[:2]) < LEAST_SIDE_PX:
+        height, width = (max(side, LEAST_SIDE_PX) for side in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     found = min(reversed(activations(image, backbone)), key=lambda each: each.shape[0] * each.shape[1])
     return found / np.maximum(np.linalg.norm(found, axis=2, keepdims=True), 1e-6)
 
