@@ -14,10 +14,10 @@ from engine.labelling.base import LabelParams, draw, find_method, fit_state, loo
 from engine.labelling.cues.activations import BackboneError
 from engine.labelling.strokes.backbones import weights_of
 from tests.support.backbones import small_network, small_transformer
-from tests.support.shared_data import SHARED_DATA
+from tests.support.shared_data import SHARED_WEIGHTS
 
 METHOD = find_method("deep_features")
-WEIGHTS = SHARED_DATA.parent / "weights" / "mobilenet_v2_imagenet_notop.weights.h5"
+WEIGHTS = SHARED_WEIGHTS / "mobilenet_v2_imagenet_notop.weights.h5"
 
 
 def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -77,6 +77,7 @@ def test_what_one_network_taught_is_not_used_with_another(network: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.shared
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the weights lie beside the checkout of this project")
 def test_features_of_imagenet_improve_on_the_first_masks_of_photographs(tmp_path: Path) -> None:
     from engine.network.backbone import save_backbone
