@@ -43,6 +43,7 @@ from engine import VERSION
 from engine.labelling.base import find_method
 
 PAUSE_S = 0.3
+WITHOUT_WEIGHTS = "This method needs pretrained weights. Get them above, or name an ONNX file in *More settings*."
 SLIDERS_PX = 250
 TILE_PX = {1: 200, 2: 150, 3: 130}
 # The masks stay in sight however long the controls beside them are; what Automatic tried is a list.
@@ -271,7 +272,7 @@ def _explain(place: Workplace, slot: str, recipe: Recipe, places: Places, error:
     method = find_method(recipe.method)
     if not method.learns_from_corrections:
         if method.look_depends_on and not method.look_depends_on(recipe.params):
-            st.info(escaped(error), icon=":material/download:")
+            st.info(WITHOUT_WEIGHTS, icon=":material/download:")
         else:
             st.error(escaped(error), icon=":material/error:")
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import cv2
@@ -22,7 +23,9 @@ from engine.labelling.methods import saliency
 from engine.labelling.strokes.backbones import backbone_of
 
 GRABCUT_SIDE_PX = 200
-NO_WEIGHTS = "This method needs pretrained weights. Get them above, by `maskloom weights`, or name an ONNX file."
+NO_WEIGHTS = (
+    "This method needs pretrained weights. Get them by 'maskloom weights get', or name an ONNX file as its 'backbone'."
+)
 
 
 class DeepFeaturesParams(LabelParams):
@@ -69,9 +72,7 @@ def look(image: np.ndarray, params: DeepFeaturesParams, rng: np.random.Generator
     Raises:
         BackboneError: there is no ONNX file, or it cannot describe images.
     """
-    backbone = backbone_of(params.backbone)
-    if backbone is None:
-        raise BackboneError(NO_WEIGHTS)
+    backbone = _backbone(params)
     tokens = find_tokens(image, backbone)
     if np.ptp(image.reshape(-1, 3), axis=0).max() == 0:
         full = np.zeros(image.shape[:2], np.float32)
@@ -95,9 +96,7 @@ def label(image: np.ndarray, params: DeepFeaturesParams, rng: np.random.Generato
     Raises:
         BackboneError: there is no ONNX file, or the state was learned with another one.
     """
-    backbone = backbone_of(params.backbone)
-    if backbone is None:
-        raise BackboneError(NO_WEIGHTS)
+    backbone = _backbone(params)
     if digest(backbone) != state["backbone"]:
         raise BackboneError("The ONNX file has changed since these masks were learned. Make a new mask set.")
     height, width = image.shape[:2]
@@ -119,6 +118,13 @@ def look_depends_on(params: DeepFeaturesParams) -> str:
     return digest(backbone) if backbone else ""
 
 
+def _backbone(params: DeepFeaturesParams) -> Path:
+    backbone = backbone_of(params.backbone)
+    if backbone is None:
+        raise BackboneError(NO_WEIGHTS)
+    return backbone
+
+
 METHOD = Method(
     "deep_features",
     "Main object by deep features (pretrained)",
@@ -127,5 +133,5 @@ METHOD = Method(
     look,
     fit,
     look_depends_on=look_depends_on,
-    summary="One or a few objects that stand out in photographs. It needs pretrained weights and many images alike.",
+    summary="One or a few objects that stand out in photographs. It learns from all images.",
 )
