@@ -36,8 +36,9 @@ from engine.datasets.truth_file import read_truth
 from engine.imaging import codec, metrics
 from engine.imaging.corrections import UNTOUCHED
 from engine.labelling.base import shrink
+from engine.labelling.cues.activations import digest
 from engine.labelling.methods.strokes import StrokesParams
-from engine.labelling.strokes.features import Features, digest, find_features
+from engine.labelling.strokes.features import Features, find_features
 from engine.labelling.strokes.model import StrokeModel, fit, predict
 from engine.store.keys import backbone_key
 

@@ -26,6 +26,7 @@ numbers are valid only for the dataset on which they were ticked."""
 MAIN = {
     "auto": (),
     "dataset_clusters": ("clusters",),
+    "deep_features": ("first_masks", "reassignments"),
     "gaussian_mixture": ("foreground", "clusters"),
     "lines": ("lines", "strength"),
     "normalised_cut": ("foreground", "groups"),

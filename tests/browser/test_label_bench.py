@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from db import datasets, recipes
 from db.models import Dataset
+from engine.store.keys import backbone_key
 from tests.browser.test_components import until
+from tests.support.backbones import small_network
 from tests.support.photographs import COUNT, add_photographs
 
 pytestmark = pytest.mark.shared
@@ -61,6 +64,19 @@ def test_three_recipes_show_the_same_images_at_the_same_height(bench, app, datas
     page.get_by_role("button", name="close icon").nth(1).click()
     expect(page.locator(".tile")).to_have_count(2 * len(probe))
     expect(page).to_have_url(re.compile("b=kmeans"))
+
+
+def test_deep_features_ask_for_weights_and_use_them(app, dataset, open_tab):
+    address = f"{app.address}/labels?dataset={dataset.id}&a=deep_features"
+    page = open_tab(address, width_px=1440, height_px=1600)
+    expect(page.get_by_text("This method needs pretrained weights.")).to_be_visible()
+    expect(page.get_by_role("button", name="Get (9 MB)")).to_be_visible()
+    network = app.installation.settings.data_root / backbone_key()
+    network.parent.mkdir(exist_ok=True)
+    small_network(network, np.random.default_rng(0).normal(size=(6, 3, 4, 4)).astype(np.float32))
+    page.reload()
+    until_judged(page, 1)
+    expect(page.get_by_text("This method needs pretrained weights.")).to_be_hidden()
 
 
 def test_a_tick_changes_the_masks_and_is_stored_with_the_job(bench, app):

@@ -23,6 +23,7 @@ from tests.support.installation import REPOSITORY
 from tests.support.labelling import DISCS, ODD, SEED, disc, fitted
 
 ALL = list(methods().values())
+pytestmark = pytest.mark.usefixtures("lent_backbone")
 GREATEST_GROWTH_MB = 600
 """What drawing 50 megapixels may take beside the image: its probability is 200 MB, and the rest is small."""
 
@@ -97,10 +98,12 @@ def test_any_mask_of_any_image_has_a_quality(name: str, value: float | None) -> 
 
 
 LARGE = """
-import json, sys, warnings
+import json, sys, tempfile, warnings
 import cv2, numpy as np
 from engine.labelling.base import draw, methods
 from engine.labelling.quality import assess
+from pathlib import Path
+from tests.support.backbones import lend_backbone
 from tests.support.labelling import DISCS, SEED, disc, fitted, thin_line
 
 def peak_mb():
@@ -128,6 +131,8 @@ def overlap(probability, mask):
     return float((found & mask).sum() / (found | mask).sum())
 
 image = enlarged(disc()[0])
+folder = tempfile.TemporaryDirectory()
+lend_backbone(Path(folder.name))
 for method in methods().values():
     params = method.params()
     state = fitted(method, params, DISCS)
@@ -142,6 +147,7 @@ for method in methods().values():
     print(json.dumps({"method": method.name, "shape": probability.shape, "dtype": str(probability.dtype),
         "growth_mb": growth, "assess_mb": assessing, "overlap": found,
         "score": quality.score}), flush=True)
+folder.cleanup()
 """
 
 

@@ -16,6 +16,8 @@ from tests.support.labelling import DISCS, MIXED, ODD, SEED, disc, drawn, fitted
 ALL = list(methods().values())
 FITTED = [method for method in ALL if method.fit is not None]
 
+pytestmark = pytest.mark.usefixtures("lent_backbone")
+
 
 def assert_probability(probability: np.ndarray, image: np.ndarray) -> None:
     assert probability.shape == image.shape[:2]

@@ -25,12 +25,12 @@ from dashboard.views.labels.label_set_facts import LabelSetCard
 from dashboard.views.labels.label_sets import to_train
 from dashboard.views.labels.recipe_column import Settings, State
 from dashboard.views.labels.recipe_slots import (
-    STROKES_SHOWN,
+    WEIGHTS_SHOWN,
     add_slot,
     open_slots,
     remove_slot,
     slots_changed,
-    uses_strokes,
+    without_weights,
 )
 from dashboard.views.labels.saved_recipes import save_recipe
 from dashboard.views.labels.stroke_dialog import open_test_image
@@ -43,6 +43,7 @@ from engine import VERSION
 from engine.labelling.base import find_method
 
 PAUSE_S = 0.3
+WITHOUT_WEIGHTS = "This method needs pretrained weights. Get them above, or name an ONNX file in *More settings*."
 SLIDERS_PX = 250
 TILE_PX = {1: 200, 2: 150, 3: 130}
 # The masks stay in sight however long the controls beside them are; what Automatic tried is a list.
@@ -108,8 +109,8 @@ def bench(place: Workplace, settings: Settings, newest: LabelSetCard | None) -> 
                 st.button(
                     label, icon=":material/add_column_right:", key="labels-add", type="tertiary", on_click=add_slot
                 )
-    if uses_strokes(slots) != st.session_state.get(STROKES_SHOWN):
-        st.rerun()  # the whole page: what describes images to strokes is shown above, or no longer
+    if without_weights(slots) != st.session_state.get(WEIGHTS_SHOWN):
+        st.rerun()  # the whole page: which pretrained weights there are is shown above, or no longer
     drawn = Drawn()
     # Methods that are fitted to the dataset take longest; the masks of the others need not wait for them.
     for slot in sorted(chosen, key=lambda slot: find_method(chosen[slot][0].method).fit is not None):
@@ -268,8 +269,12 @@ def _draw(
 
 def _explain(place: Workplace, slot: str, recipe: Recipe, places: Places, error: str, drawn: Drawn) -> None:
     """Say why a slot has no masks; strokes can be drawn on its images."""
-    if not find_method(recipe.method).learns_from_corrections:
-        st.error(escaped(error), icon=":material/error:")
+    method = find_method(recipe.method)
+    if not method.learns_from_corrections:
+        if method.look_depends_on and not method.look_depends_on(recipe.params):
+            st.info(WITHOUT_WEIGHTS, icon=":material/download:")
+        else:
+            st.error(escaped(error), icon=":material/error:")
         return
     st.info(f"{escaped(error)} Click on a test image below. {HOW_STROKES_WORK}", icon=":material/draw:")
     with places.masks:

@@ -18,7 +18,7 @@ from dashboard.views.labels.label_sets import ADDRESS, draw_card, label_sets, li
 from dashboard.views.labels.mask_browser import browse_masks
 from dashboard.views.labels.probe_picker import open_probe_picker
 from dashboard.views.labels.recipe_column import Settings
-from dashboard.views.labels.recipe_slots import STROKES_SHOWN, load_recipe, load_saved, open_slots, uses_strokes
+from dashboard.views.labels.recipe_slots import WEIGHTS_SHOWN, load_recipe, load_saved, open_slots, without_weights
 from dashboard.views.labels.saved_recipes import saved_recipes
 
 
@@ -80,9 +80,9 @@ def show_recipes(place: Workplace, settings: Settings) -> None:
     """Draw the bench, the mask sets and the saved recipes."""
     slots = open_slots()
     # The bench is first on the page and drawn last: nothing else waits for it.
-    st.session_state[STROKES_SHOWN] = uses_strokes(slots)
-    if uses_strokes(slots):
-        pretrained_state("Without pretrained weights strokes learn colour and texture only, and need more of them.")
+    without = st.session_state[WEIGHTS_SHOWN] = without_weights(slots)
+    if without:
+        pretrained_state(without)
     bench_place = st.container()
     cards = label_sets(place)
     list_label_sets(place, cards, load_recipe, settings.threshold)

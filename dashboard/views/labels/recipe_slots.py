@@ -11,7 +11,7 @@ from dashboard.views.labels import cluster_facts as clusters
 from engine.core.parameters import ParameterError
 from engine.labelling.base import find_method
 
-STROKES_SHOWN = "labels-strokes-shown"
+WEIGHTS_SHOWN = "labels-weights-shown"
 _COUNT, _NEXT, _CHANGED = "labels-slots", "labels-load-next", "labels-slots-changed"
 
 
@@ -27,10 +27,15 @@ def open_slots() -> tuple[str, ...]:
     return slots
 
 
-def uses_strokes(slots: tuple[str, ...]) -> bool:
-    """Return whether the recipe of a slot learns from strokes."""
-    chosen = (st.session_state[f"labels-{slot}-method"] for slot in slots)
-    return any(find_method(method).learns_from_corrections for method in chosen)
+def without_weights(slots: tuple[str, ...]) -> str:
+    """Return what the recipes of the slots lack without pretrained weights, a sentence; empty if they use none."""
+    chosen = [find_method(st.session_state[f"labels-{slot}-method"]) for slot in slots]
+    using = [method for method in chosen if method.look_depends_on is not None]
+    if any(not method.learns_from_corrections for method in using):
+        return "Deep features need pretrained weights."
+    if using:
+        return "Without pretrained weights strokes learn colour and texture only, and need more of them."
+    return ""
 
 
 def add_slot() -> None:

@@ -13,9 +13,10 @@ from pydantic import Field
 from engine.core.parameters import number
 from engine.core.recent_values import RecentValues
 from engine.labelling.base import LabelParams, Method
+from engine.labelling.cues.activations import digest
 from engine.labelling.feature_cache import FeatureCache
 from engine.labelling.strokes.backbones import NONE, backbone_of
-from engine.labelling.strokes.features import VERSION, Features, digest, find_features
+from engine.labelling.strokes.features import VERSION, Features, find_features
 from engine.labelling.strokes.model import StrokeModel, predict
 from engine.labelling.strokes.model import fit as fit_model
 

@@ -24,7 +24,12 @@ def backbone_of(named: str) -> Path | None:
 
 
 def weights_of(params: Mapping[str, Any], state: Mapping[str, Any]) -> str:
-    """Return the pretrained weights that helped a mask set of strokes, for the reports on it; empty for none."""
+    """Return the pretrained weights that helped a mask set, for the reports on it; empty for none.
+
+    What a method that delegates has chosen counts (see `engine.labelling.base.Method`).
+    """
+    while isinstance(state.get("state"), Mapping):
+        params, state = state.get("params", {}), state["state"]
     if not state.get("backbone"):
         return ""
     named = str(params.get("backbone", ""))

@@ -7,13 +7,11 @@ Bioinformatics 33(15), 2017, doi:10.1093/bioinformatics/btx180.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -21,21 +19,15 @@ from skimage.feature import multiscale_basic_features
 
 from engine.core.parameters import parse
 from engine.labelling.base import draw, find_method
+from engine.labelling.cues.activations import activations, digest
 from engine.labelling.cues.features import to_lab
 from engine.labelling.cues.superpixels import slico
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 STARTS = ("saliency", "threshold", "lines")
 """Methods whose masks strokes may start from; the strokes decide which (see `model.fit`)."""
 
 VERSION = 1
 """Counted up when the features of the same image change, so that stored ones are computed again."""
-
-
-class BackboneError(ValueError):
-    """The ONNX file cannot describe images. The message is a sentence the user can act on."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +98,7 @@ def find_features(
 
     Args:
         superpixels: about how many.
-        backbone: an ONNX file with one input, float32 (1, H, W, 3) from 0 to 255, and any number of outputs
-            (1, h, w, C): activations, of any size and depth. None: colour and texture alone.
+        backbone: an ONNX file, as `activations` reads it. None: colour and texture alone.
         starts: the methods to draw a first mask with.
 
     Raises:
@@ -120,7 +111,7 @@ def find_features(
     spread = np.sqrt(np.maximum(means.of(lab**2) - colour**2, 0))
     parts = [colour, spread, means.of(local_features(image))]
     if backbone is not None:
-        parts += [means.of(activation) for activation in _activations(image, backbone)]
+        parts += [means.of(activation) for activation in activations(image, backbone)]
     masks = {name: _start(name, image, seed) for name in starts}
     rows = np.clip(np.concatenate(parts, axis=1), -6e4, 6e4).astype(np.float16)
     return Features(image, labels.astype(np.uint16), rows, masks, digest(backbone) if backbone else "")
@@ -134,57 +125,10 @@ def local_features(image: np.ndarray, finest_px: float = 1.0) -> np.ndarray:
     return np.asarray(found[:height, :width], np.float32)
 
 
-@lru_cache(maxsize=4)
-def _digest(path: Path, size: int, changed_ns: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def digest(backbone: Path) -> str:
-    """Return the SHA-256 of an ONNX file.
-
-    Raises:
-        BackboneError: there is none.
-    """
-    try:
-        about = backbone.stat()
-        return _digest(backbone, about.st_size, about.st_mtime_ns)
-    except OSError as error:
-        raise BackboneError(f"The ONNX file '{backbone}' cannot be read. {error.strerror or error}.") from error
-
-
 def _start(name: str, image: np.ndarray, seed: int) -> np.ndarray:
     method = find_method(name)
     probability = draw(method, image, parse(method.params, {}), seed)
     return np.rint(probability * 255).astype(np.uint8)
-
-
-@lru_cache(maxsize=2)
-def _session(path: Path, sha256: str) -> InferenceSession:
-    import onnxruntime  # only where a network describes images: it leaves files in the home folder
-
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # images are described in several processes at once
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def _activations(image: np.ndarray, backbone: Path) -> list[np.ndarray]:
-    """Return float32 (h, w, C) of each output of the file for a uint8 RGB image."""
-    sha256 = digest(backbone)
-    try:
-        session = _session(backbone, sha256)
-        found = session.run(None, {session.get_inputs()[0].name: image[None].astype(np.float32)})
-    except Exception as error:  # onnxruntime has a dozen kinds of its own
-        reason = str(error).partition("\n")[0][:200]
-        raise BackboneError(f"The ONNX file '{backbone.name}' cannot describe an image: {reason}") from error
-    activations = [np.asarray(each) for each in found]
-    if not activations or any(each.ndim != 4 or len(each) != 1 or not np.isfinite(each).all() for each in activations):
-        shapes = ", ".join(str(each.shape) for each in activations)
-        raise BackboneError(
-            f"The outputs of '{backbone.name}' must be activations (1, height, width, channels). Got {shapes}."
-        )
-    return [each[0] for each in activations]
 
 
 class _Means:

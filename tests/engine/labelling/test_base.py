@@ -40,6 +40,7 @@ def test_methods_are_found_by_their_export() -> None:
     assert set(methods()) == {
         "auto",
         "dataset_clusters",
+        "deep_features",
         "felzenszwalb",
         "gaussian_mixture",
         "kmeans",

@@ -15,7 +15,7 @@ from engine.imaging import codec
 from engine.imaging.corrections import UNTOUCHED
 from engine.store import keys as stored
 from tests.dashboard.access.test_gate import arrive
-from tests.engine.labelling.strokes.test_strokes import small_network
+from tests.support.backbones import small_network
 from tests.support.entering import header, login_wanted
 from tests.support.installation import add_discs, disc
 from tests.support.serving import guarded_serving, serving

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 from skimage import data
 
 from engine.imaging import metrics
 from engine.imaging.corrections import LEFT_OUT, UNTOUCHED, shrink_correction
 from engine.labelling.base import draw, find_method, fit_state, look_at
-from engine.labelling.strokes.features import BackboneError, Features, find_features
+from engine.labelling.cues.activations import BackboneError
+from engine.labelling.strokes.features import Features, find_features
 from engine.labelling.strokes.model import StrokeModel, are_thin, fit, predict
+from tests.support.backbones import small_network
 from tests.support.labelling import thin_line
 
 METHOD = find_method("strokes")
@@ -56,20 +56,6 @@ def described(image: np.ndarray, backbone: Path | None = None) -> Features:
 def taught(classes: int = 2) -> StrokeModel:
     image, truth = scene(0)
     return fit([(described(image), strokes(np.minimum(truth, classes)))], np.random.default_rng(0))
-
-
-def small_network(path: Path, kernel: np.ndarray) -> Path:
-    """Write an ONNX file of one convolution with stride 4."""
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, None, None, 3])
-    out = helper.make_tensor_value_info("activation", TensorProto.FLOAT, None)
-    nodes = [
-        helper.make_node("Transpose", ["image"], ["turned"], perm=[0, 3, 1, 2]),
-        helper.make_node("Conv", ["turned", "kernel"], ["found"], strides=[4, 4]),
-        helper.make_node("Transpose", ["found"], ["activation"], perm=[0, 2, 3, 1]),
-    ]
-    graph = helper.make_graph(nodes, "small", [image], [out], [numpy_helper.from_array(kernel, "kernel")])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
 
 
 @pytest.fixture
