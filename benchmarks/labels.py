@@ -5,6 +5,7 @@
     python -m benchmarks.labels quality ../shared/data/nuclei --method threshold --part odd
     python -m benchmarks.labels speed ../shared/data/ecssd --images 60 --peer-images 12
     python -m benchmarks.labels kinds --method lines
+    python -m benchmarks.labels verdicts
     python -m benchmarks.labels audit ../shared/data/polyps --method saliency -p longest_side_px=160
 
 A pixel is foreground from a probability of 0.5; scores are means over images. A method that learns from the dataset
@@ -45,7 +46,7 @@ from engine.labelling.base import (
 )
 from engine.labelling.quality import Quality, assess
 from engine.prediction.audit import estimate
-from tests.support import drawn_kinds
+from tests.support import drawn_kinds, verdict_kinds
 
 WORST_SHARE = 0.2
 T = TypeVar("T")
@@ -152,6 +153,39 @@ def kinds(
         state = learn(found, chosen, images, lambda pair: pair[0])
         rows.append({"kind": kind, **mean_scores(found, chosen, images, state)})
     return rows
+
+
+@app.command("verdicts")
+def verdicts_(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Folders with images/ and truth/; none: drawn sets.")
+    ] = None,
+    part: Part = "all",
+    foreground: Foreground = 1,
+    count: Annotated[int, typer.Option(help="Images in a drawn set.")] = verdict_kinds.COUNT,
+) -> list[dict[str, Any]]:
+    """The verdict of Automatic on sets of images, beside the Dice of what it chose.
+
+    Of drawn sets it is right if it trusts those that methods can do, and is unclear about the others.
+    """
+    if folders:
+        return [_verdict(folder.name, list(pairs(folder, part, foreground))) for folder in folders]
+    rows = []
+    for kind, draw_kind in verdict_kinds.KINDS.items():
+        wanted = "trust" if draw_kind in verdict_kinds.DOABLE else "unclear"
+        row = _verdict(kind, list(verdict_kinds.drawn(kind, count)))
+        rows.append({**row, "wanted": wanted, "right": row["verdict"] == wanted})
+    note(f"{sum(row['right'] for row in rows)} of {len(rows)} right.")
+    return rows
+
+
+def _verdict(name: str, images: Sequence[Pair]) -> dict[str, Any]:
+    method = find_method("auto")
+    state = learn(method, method.params(), images, lambda pair: pair[0])
+    if state is None:
+        raise SystemExit("Automatic learned nothing.")
+    dice = mean_scores(method, method.params(), images, state)["dice"]
+    return {"set": name, "chosen": state["method"], "dice": dice, **state["verdict"]}
 
 
 @dataclass(frozen=True)

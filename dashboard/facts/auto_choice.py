@@ -8,7 +8,6 @@ from typing import Any
 from dashboard.facts.recipes import Recipe, known_recipe
 from dashboard.facts.wording import count
 from engine.labelling.base import methods
-from engine.labelling.methods.auto import WEAK
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def auto_choice(state: dict[str, Any] | None) -> AutoChoice | None:
 
 
 def _sentence(title: str, state: dict[str, Any]) -> str:
-    tried, images, ranking = len(state["ranking"]), state.get("images", 0), state["ranking"]
+    tried, images = len(state["ranking"]), state.get("images", 0)
     if "untried" in state:
         others = state["untried"]
         more = f" and {count(others, 'more recipe')}" if others else ""
@@ -63,17 +62,7 @@ def _sentence(title: str, state: dict[str, Any]) -> str:
             f"{title} is the best so far of {count(tried, 'recipe')}, tried on {count(images, 'image')}. "
             f"More images{more} are being tried."
         )
-    if not state.get("clear", True):
-        return (
-            f"No method finds what stands out in the {count(images, 'image')} tried, so {title} is only a start. "
-            "Mark what you mean with strokes, or choose a method yourself."
-        )
-    if (ranking[0].get("quality") or 0) < WEAK:
-        return (
-            f"{title} is the best of {count(tried, 'recipe')}, tried on {images} of your images, but none suits them "
-            "well. Check the masks below, and try strokes or another method."
-        )
-    return f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images. Check the masks below."
+    return f"{title}: best guess of {count(tried, 'recipe')}, tried on {images} of your images."
 
 
 def _candidate(entry: dict[str, Any], picked: tuple[str, dict[str, Any]]) -> Candidate:

@@ -12,11 +12,13 @@ from typer.testing import CliRunner
 
 from benchmarks import labels as bench
 from engine.imaging import codec
+from engine.labelling.mask_shapes import MaskShape
 from engine.labelling.quality import Quality
 
 
 def judged(score: float, dice: float, *, clear: bool = True) -> bench.Judged:
-    return bench.Judged(Quality(score, {"edges": score, "area": 1.0}, clear), dice, precision=dice / 2)
+    shape = MaskShape(area=0.1, contact=0.0, grid=bytes(128))
+    return bench.Judged(Quality(score, {"edges": score, "area": 1.0}, clear, shape), dice, precision=dice / 2)
 
 
 def test_correlations_and_what_dropping_the_worst_fifth_gains() -> None:

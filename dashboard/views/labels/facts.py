@@ -21,8 +21,8 @@ from engine.imaging.corrections import LEFT_OUT
 from engine.imaging.left_out import LeftOut
 from engine.labelling.base import LabelParams, find_method, fit_sample
 from engine.labelling.feature_cache import FeatureCache
-from engine.labelling.methods.auto import merit
 from engine.labelling.ticks import numbered_classes
+from engine.labelling.verdict import standing
 from engine.store import keys as stored
 from engine.store.base import Store, StoredFile
 
@@ -244,12 +244,13 @@ def outcome(
         if not preview.error
     ]
     failed = zip(place.probe, previews, strict=True)
+    judged = [preview.quality for preview in previews if preview.quality is not None]
     return Outcome(
         dice=_mean([value for value in image_dice if value is not None]),
         iou=_mean(image_iou),
         scored=len(image_iou),
         image_dice=image_dice,
-        quality=_mean([merit(preview.quality) for preview in previews if preview.quality is not None]),
+        quality=standing(judged).score if judged else None,
         image_quality=image_quality,
         unclear=tuple(preview.quality is not None and not preview.quality.clear for preview in previews),
         seconds_per_image=seconds_per_image(times),

@@ -345,7 +345,7 @@ def _ticks_of(slot: str, recipe: Recipe, state: State) -> Ticks | None:
 def _badge(preview: Preview, unclear: bool) -> str:
     if preview.error:
         return "failed"
-    return doubtful_mask(preview.shape.area) if unclear and preview.shape else ""
+    return doubtful_mask(preview.quality.shape.area) if unclear and preview.quality else ""
 
 
 def _subtitle(quality: float | None, dice: float | None) -> str:

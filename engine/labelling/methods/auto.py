@@ -17,6 +17,7 @@ import numpy as np
 from engine.core.parameters import number, parse
 from engine.labelling.base import LabelParams, Method, draw, find_method, fit_state, look_at, shrink
 from engine.labelling.quality import Quality, assess
+from engine.labelling.verdict import EXPONENTS, FLOOR, Standing, merit, standing, verdict
 
 LOOK_SIDE_PX = 256
 """Candidates are tried at this longest side: the ranking is the same as at full size, in a third of the time."""
@@ -63,16 +64,6 @@ and 0.88). Outlines of clusters are rough. On photographs the quality of the las
 ecssd, k-means has 0.74 for a Dice of 0.47, saliency 0.81 for 0.73).
 """
 
-EXPONENTS = {"edges": 2.0, "border": 1.0, "colour": 1.0, "stability": 1.0, "shape": 0.5}
-"""The weight of each part between recipes, in a geometric mean, so that a mask fails if one part fails.
-
-Between masks of one recipe the weights differ (quality.WEIGHTS): a threshold always agrees with its colours and its
-mirror image, whatever it separates, so edges and border are more informative here.
-"""
-
-FLOOR = 0.05
-"""Lower limit of a part, so that one image cannot outweigh all others."""
-
 WEAK = 0.4
 """Below this quality the explanation says that no method suits the images well."""
 
@@ -103,6 +94,16 @@ class Look:
     seen: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A candidate with its standing, its `entry` in the ranking, and its `state` if it has one."""
+
+    candidate: Candidate
+    standing: Standing
+    entry: dict[str, Any]
+    state: dict[str, Any] | None
+
+
 def look(image: np.ndarray, params: AutoParams, rng: np.random.Generator) -> Look:
     """Return the results of every candidate on a uint8 RGB image (H, W, 3)."""
     seed = int(rng.integers(2**31))
@@ -127,36 +128,28 @@ def judge(small: np.ndarray, candidate: Candidate, seed: int, state: dict[str, A
     return assess(small, redraw(small), redraw)
 
 
-def merit(quality: Quality) -> float:
-    """Return the quality of a mask for comparison with other recipes, in [0, 1]; 0 without a clear foreground."""
-    if not quality.clear:
-        return 0.0
-    total = sum(power * math.log(max(quality.parts[name], FLOOR)) for name, power in EXPONENTS.items())
-    return math.exp(total / sum(EXPONENTS.values()))
-
-
 def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> dict[str, Any]:
     """Return the choice as JSON.
 
     Keys: `method`, `params` and `state` of the chosen recipe; `sentence`, why it was chosen; `ranking`, every
     candidate with `method`, `params`, `title`, `quality`, `parts`, `clear` of `images`, and `sentence`, best first;
-    `images`, the number of images; `clear`, the number of them in which the chosen recipe has a clear foreground.
+    `images`, the number of images; `clear`, the number of them in which the chosen recipe has a clear foreground;
+    `verdict`, see `Verdict.to_json`.
     """
     seed = int(rng.integers(2**31))
-    results: list[tuple[dict[str, Any], dict[str, Any] | None]] = []
+    tried: list[Tried] = []
     for index, candidate in enumerate(CANDIDATES):
         qualities = [quality for each in looks if (quality := each.qualities[index]) is not None]
         state, ease = None, 0.0
         if not qualities:
-            tried = looks[:: math.ceil(len(looks) / LEARNER_IMAGES)]
+            seen_again = looks[:: math.ceil(len(looks) / LEARNER_IMAGES)]
             method = find_method(candidate.method)
             seen = [each.seen[index] for each in looks]
             state = fit_state(method, seen, parse(method.params, candidate.params), seed)
-            qualities = [judge(each.small, candidate, seed, state) for each in tried]
-            ease = usual_merit(tried) - usual_merit(looks)
-        results.append((rank(candidate, qualities, ease), state))
-    results.sort(key=lambda result: -result[0]["quality"])
-    return result([entry for entry, _ in results], results[0][1], len(looks))
+            qualities = [judge(each.small, candidate, seed, state) for each in seen_again]
+            ease = usual_merit(seen_again) - usual_merit(looks)
+        tried.append(rank(candidate, qualities, ease, state))
+    return result(tried, len(looks))
 
 
 def draft(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -165,25 +158,27 @@ def draft(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -
     `untried` is the number of other candidates.
     """
     tried = [
-        rank(candidate, qualities, 0.0)
+        rank(candidate, qualities)
         for index, candidate in enumerate(CANDIDATES)
         if (qualities := [quality for each in looks if (quality := each.qualities[index]) is not None])
     ]
-    ranking = sorted(tried, key=lambda entry: -entry["quality"])
-    return result(ranking, None, len(looks)) | {"untried": len(CANDIDATES) - len(ranking)}
+    return result(tried, len(looks)) | {"untried": len(CANDIDATES) - len(tried)}
 
 
-def result(ranking: Sequence[dict[str, Any]], state: dict[str, Any] | None, images: int) -> dict[str, Any]:
-    """Return the choice of the first of a ranking, with its state; see `fit`."""
-    best = ranking[0]
+def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
+    """Return the choice of the best of what was tried; see `fit`."""
+    ranked = sorted(tried, key=lambda each: -each.entry["quality"])
+    best, ranking = ranked[0], [each.entry for each in ranked]
+    conspicuous = max(tried, key=lambda each: each.standing.merit - each.candidate.handicap)
     return {
-        "method": best["method"],
-        "params": best["params"],
-        "state": state,
+        "method": best.candidate.method,
+        "params": dict(best.candidate.params),
+        "state": best.state,
         "sentence": explain(ranking, images),
-        "ranking": list(ranking),
+        "ranking": ranking,
         "images": images,
-        "clear": best["clear"],
+        "clear": best.standing.clear,
+        "verdict": verdict(best.standing, None if conspicuous is best else conspicuous.standing).to_json(),
     }
 
 
@@ -192,21 +187,24 @@ def usual_merit(looks: Sequence[Look]) -> float:
     return statistics.fmean(merit(each) for seen in looks for each in seen.qualities if each is not None)
 
 
-def rank(candidate: Candidate, qualities: Sequence[Quality], ease: float) -> dict[str, Any]:
-    """Return a candidate's entry in the ranking; `ease`: by how much its images are easier than all images."""
-    quality = min(max(statistics.fmean(map(merit, qualities)) - ease - candidate.handicap, 0.0), 1.0)
-    clear = sum(each.clear for each in qualities)
+def rank(
+    candidate: Candidate, qualities: Sequence[Quality], ease: float = 0.0, state: dict[str, Any] | None = None
+) -> Tried:
+    """Return a candidate with its entry in the ranking; `ease`: by how much its images are easier than all images."""
+    found = standing(qualities)
+    quality = min(max(found.score - ease - candidate.handicap, 0.0), 1.0)
     parts = {name: round(statistics.fmean(each.parts[name] for each in qualities), 4) for name in EXPONENTS}
-    return {
+    entry = {
         "method": candidate.method,
         "params": dict(candidate.params),
         "title": candidate.title or find_method(candidate.method).title,
         "quality": round(quality, 4),
         "parts": parts,
-        "clear": clear,
-        "images": len(qualities),
-        "sentence": f"Search score {quality:.2f}; {len(qualities) - clear} of {len(qualities)} masks are doubtful.",
+        "clear": found.clear,
+        "images": found.images,
+        "sentence": f"Search score {quality:.2f}; {found.images - found.clear} of {found.images} masks are doubtful.",
     }
+    return Tried(candidate, found, entry, state)
 
 
 def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
