@@ -9,6 +9,8 @@ from dashboard.facts.recipes import Recipe, known_recipe
 from dashboard.facts.wording import count
 from engine.labelling.base import methods
 
+SETTING = ("setting", "images", "score", "before", "taken")
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -22,10 +24,23 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """Another value of a parameter of a recipe, tried on `images`; `before` is the recipe's own score on these."""
+
+    recipe: str
+    setting: str
+    images: int
+    score: float
+    before: float
+    taken: bool
+
+
+@dataclass(frozen=True)
 class AutoChoice:
     """`sentence` is what to know of the choice, `details` the figures behind it.
 
     `candidates` are sorted best first and include the chosen one. `final` is False while more are being tried.
+    `settings` are those with which the best recipes were tried again.
     """
 
     title: str
@@ -34,6 +49,7 @@ class AutoChoice:
     images: int
     candidates: tuple[Candidate, ...]
     final: bool
+    settings: tuple[Setting, ...] = ()
 
 
 def auto_choice(state: dict[str, Any] | None) -> AutoChoice | None:
@@ -50,6 +66,7 @@ def auto_choice(state: dict[str, Any] | None) -> AutoChoice | None:
         state.get("images", 0),
         candidates,
         "untried" not in state,
+        tuple(Setting(row["title"], *(row[name] for name in SETTING)) for row in state.get("tuning", ())),
     )
 
 

@@ -23,7 +23,7 @@ LARGE = 0.05
 """The share of the image from which a piece can be background: many small objects may touch the border."""
 
 COVERS = 0.5, 0.6
-CONTACT = 0.1, 0.2
+CONTACT = 0.15, 0.25
 SAME = 0.5, 0.8
 """From the first value doubt rises, and reaches 1 at the second: share of the image, share of the outline on the image
 border, and `same_place`."""

@@ -206,6 +206,27 @@ def _ranking(choice: AutoChoice, slot: str) -> None:
                 on_click=open_beside,
                 args=(slot, recipe),
             )
+    if choice.settings:
+        with st.expander("Settings that were tried", icon=":material/table_rows:"):
+            st.caption("The best recipes again, with other values of their main parameters, first on few images.")
+            st.dataframe(
+                [
+                    {
+                        "Recipe": each.recipe,
+                        "Setting": each.setting,
+                        "Score": each.score,
+                        "Before": each.before,
+                        "Images": each.images,
+                        "Taken": each.taken,
+                    }
+                    for each in choice.settings
+                ],
+                hide_index=True,
+                column_config={
+                    "Score": st.column_config.NumberColumn(format="%.2f", help="Estimated score with this setting."),
+                    "Before": st.column_config.NumberColumn(format="%.2f", help="Of the recipe on the same images."),
+                },
+            )
 
 
 def draw_previews(

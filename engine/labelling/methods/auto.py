@@ -9,38 +9,22 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from engine.core.parameters import number, parse
-from engine.labelling.base import LabelParams, Method, draw, find_method, fit_state, look_at, shrink
-from engine.labelling.quality import Quality, assess
-from engine.labelling.verdict import EXPONENTS, FLOOR, Standing, merit, standing, verdict
-
-LOOK_SIDE_PX = 256
-"""Candidates are tried at this longest side: the ranking is the same as at full size, in a third of the time."""
+from engine.labelling.base import LabelParams, Method, find_method, fit_state, look_at, shrink
+from engine.labelling.quality import Quality
+from engine.labelling.recipe_search import Candidate, Tried, judge, rank, tune
+from engine.labelling.verdict import EXPONENTS, FLOOR, merit, verdict
 
 THIN_LOOK_SIDE_PX = 512
 """For thin objects, which would vanish at LOOK_SIDE_PX."""
 
 LEARNER_IMAGES = 8
 """Most images on which a recipe with a `fit` step is tried: that happens in `fit`, on one core."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A recipe to try, at `look_side_px`.
-
-    An empty `title` stands for the method's title. `handicap` is subtracted from its quality.
-    """
-
-    method: str
-    params: dict[str, Any] = field(default_factory=dict)
-    title: str = ""
-    look_side_px: int = LOOK_SIDE_PX
-    handicap: float = 0.0
 
 
 CANDIDATES = (
@@ -88,20 +72,10 @@ class Look:
     A recipe with a `fit` step has no quality yet, but the data that it extracted (`seen`).
     """
 
-    small: np.ndarray
-    """uint8 RGB, LOOK_SIDE_PX at its longest."""
+    image: np.ndarray
+    """uint8 RGB, THIN_LOOK_SIDE_PX at its longest."""
     qualities: tuple[Quality | None, ...]
     seen: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A candidate with its standing, its `entry` in the ranking, and its `state` if it has one."""
-
-    candidate: Candidate
-    standing: Standing
-    entry: dict[str, Any]
-    state: dict[str, Any] | None
 
 
 def look(image: np.ndarray, params: AutoParams, rng: np.random.Generator) -> Look:
@@ -114,18 +88,7 @@ def look(image: np.ndarray, params: AutoParams, rng: np.random.Generator) -> Loo
         fits = method.fit is not None
         qualities.append(None if fits else judge(shrink(image, candidate.look_side_px), candidate, seed))
         seen.append(look_at(method, image, parse(method.params, candidate.params), seed) if fits else None)
-    return Look(shrink(image, LOOK_SIDE_PX), tuple(qualities), tuple(seen))
-
-
-def judge(small: np.ndarray, candidate: Candidate, seed: int, state: dict[str, Any] | None = None) -> Quality:
-    """Return the quality of a recipe's mask of a uint8 RGB image (H, W, 3)."""
-    method = find_method(candidate.method)
-    params = parse(method.params, candidate.params)
-
-    def redraw(view: np.ndarray) -> np.ndarray:
-        return draw(method, view, params, seed, state)
-
-    return assess(small, redraw(small), redraw)
+    return Look(shrink(image, THIN_LOOK_SIDE_PX), tuple(qualities), tuple(seen))
 
 
 def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -134,7 +97,7 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
     Keys: `method`, `params` and `state` of the chosen recipe; `sentence`, why it was chosen; `ranking`, every
     candidate with `method`, `params`, `title`, `quality`, `parts`, `clear` of `images`, and `sentence`, best first;
     `images`, the number of images; `clear`, the number of them in which the chosen recipe has a clear foreground;
-    `verdict`, see `Verdict.to_json`.
+    `verdict`, see `Verdict.to_json`; `tuning`, the other settings that were tried, see `tune`.
     """
     seed = int(rng.integers(2**31))
     tried: list[Tried] = []
@@ -146,10 +109,13 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
             method = find_method(candidate.method)
             seen = [each.seen[index] for each in looks]
             state = fit_state(method, seen, parse(method.params, candidate.params), seed)
-            qualities = [judge(each.small, candidate, seed, state) for each in seen_again]
+            qualities = [
+                judge(shrink(each.image, candidate.look_side_px), candidate, seed, state) for each in seen_again
+            ]
             ease = usual_merit(seen_again) - usual_merit(looks)
         tried.append(rank(candidate, qualities, ease, state))
-    return result(tried, len(looks))
+    tried, tuning = tune(tried, [each.image for each in looks], seed)
+    return result(tried, len(looks)) | {"tuning": tuning}
 
 
 def draft(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> dict[str, Any]:
@@ -185,26 +151,6 @@ def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
 def usual_merit(looks: Sequence[Look]) -> float:
     """Return the mean merit on these images of the recipes that were tried on all images."""
     return statistics.fmean(merit(each) for seen in looks for each in seen.qualities if each is not None)
-
-
-def rank(
-    candidate: Candidate, qualities: Sequence[Quality], ease: float = 0.0, state: dict[str, Any] | None = None
-) -> Tried:
-    """Return a candidate with its entry in the ranking; `ease`: by how much its images are easier than all images."""
-    found = standing(qualities)
-    quality = min(max(found.score - ease - candidate.handicap, 0.0), 1.0)
-    parts = {name: round(statistics.fmean(each.parts[name] for each in qualities), 4) for name in EXPONENTS}
-    entry = {
-        "method": candidate.method,
-        "params": dict(candidate.params),
-        "title": candidate.title or find_method(candidate.method).title,
-        "quality": round(quality, 4),
-        "parts": parts,
-        "clear": found.clear,
-        "images": found.images,
-        "sentence": f"Search score {quality:.2f}; {found.images - found.clear} of {found.images} masks are doubtful.",
-    }
-    return Tried(candidate, found, entry, state)
 
 
 def explain(ranking: Sequence[dict[str, Any]], images: int) -> str:
