@@ -75,6 +75,11 @@ def same_place(shapes: Sequence[MaskShape]) -> float:
     return float(np.median([_explained(one, other) for one, other in permutations(grids, 2)]))
 
 
+def agreement(shapes: Sequence[MaskShape], others: Sequence[MaskShape]) -> float:
+    """Return the mean of Cohen's kappa between two masks of each image, up to 1; 0 is chance."""
+    return float(np.mean([_kappa(_cells(one), _cells(other)) for one, other in zip(shapes, others, strict=True)]))
+
+
 def ramp(value: float, limits: tuple[float, float]) -> float:
     """Return 0 up to the first limit, 1 from the second, and linear values in between."""
     low, high = limits

@@ -81,10 +81,19 @@ def judge(small: np.ndarray, candidate: Candidate, seed: int, state: dict[str, A
 
 
 def rank(
-    candidate: Candidate, qualities: Sequence[Quality], ease: float = 0.0, state: dict[str, Any] | None = None
+    candidate: Candidate,
+    qualities: Sequence[Quality],
+    ease: float = 0.0,
+    state: dict[str, Any] | None = None,
+    agreed: float = 1.0,
 ) -> Tried:
-    """Return a candidate with its entry in the ranking; `ease`: by how much its images are easier than all images."""
-    found = standing(qualities)
+    """Return a candidate with its entry in the ranking.
+
+    Args:
+        ease: by how much its images are easier than all images.
+        agreed: how far recipes that usually agree with it do.
+    """
+    found = standing(qualities, agreed)
     quality = min(max(found.score - ease - candidate.handicap, 0.0), 1.0)
     parts = {name: round(statistics.fmean(each.parts[name] for each in qualities), 4) for name in EXPONENTS}
     entry = {
@@ -158,7 +167,8 @@ class Trial:
 
     def tried(self, order: Sequence[int]) -> Tried:
         """Return it as a recipe, whose images may be easier than all images."""
-        return rank(self.candidate, self.qualities, self.before(order) - self.base.standing.score)
+        ease = self.before(order) - self.base.standing.score
+        return rank(self.candidate, self.qualities, ease, agreed=self.base.standing.agreed)
 
     def row(self, order: Sequence[int], *, taken: bool) -> dict[str, Any]:
         return {

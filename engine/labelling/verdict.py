@@ -27,6 +27,9 @@ mirror image, whatever it separates, so edges and border are more informative he
 FLOOR = 0.05
 """Lower limit of a part, so that one image cannot outweigh all others."""
 
+AGREE = 0.2, 0.45
+"""Agreement with recipes that usually agree: none of the merit is kept up to the first value, all from the second."""
+
 TRUSTED, UNCLEAR = 0.65, 0.5
 """From the first value of `Verdict.trust` masks are trusted; below the second it is unclear what is meant.
 
@@ -40,13 +43,15 @@ class Standing:
 
     `merit`: how well they fit their images. `kept`: the part of it that is left when masks that look like background,
     or that lie in the same place in every image, count less. `area`: the share of an image that they cover.
-    `place`: how much of their place is explained by other images (`same_place`). `clear` and `images` are counts.
+    `place`: how much of their place is explained by other images (`same_place`). `agreed`: how far recipes that usually
+    agree do, 1 if they do or none was asked. `clear` and `images` are counts.
     """
 
     merit: float
     kept: float
     area: float
     place: float
+    agreed: float
     clear: int
     images: int
 
@@ -76,7 +81,7 @@ def merit(quality: Quality) -> float:
     return math.exp(total / sum(EXPONENTS.values()))
 
 
-def standing(qualities: Sequence[Quality]) -> Standing:
+def standing(qualities: Sequence[Quality], agreed: float = 1.0) -> Standing:
     """Return the standing of a recipe by the qualities of its masks, of one image at least."""
     merits = [merit(each) for each in qualities]
     figures = [value * figure(each.shape) for value, each in zip(merits, qualities, strict=True)]
@@ -84,9 +89,10 @@ def standing(qualities: Sequence[Quality]) -> Standing:
     total = sum(merits)
     return Standing(
         merit=total / len(merits),
-        kept=sum(figures) / total * (1 - ramp(place, SAME)) if total else 0.0,
+        kept=sum(figures) / total * (1 - ramp(place, SAME)) * agreed if total else 0.0,
         area=statistics.fmean(each.shape.area for each in qualities),
         place=place,
+        agreed=agreed,
         clear=sum(each.clear for each in qualities),
         images=len(qualities),
     )
@@ -116,6 +122,8 @@ def _reason(masks: Standing, most: Standing, name: Name) -> str:
         if ramp(most.place, SAME) > 0:
             lie = "lie" + ending
             return f"{what} {lie} in the same place in every image, as a frame or a fixed scene does."
+        if most.agreed < 1 and most.area <= COVERS[0]:
+            return "Recipes that usually find the same objects find different ones here."
         if most.area > COVERS[0]:
             return f"{what} cover{ending} {most.area:.0%} of the image on average, as background does."
         return f"{what} cover{ending} most of many images or run{ending} along their border, as background does."

@@ -16,9 +16,10 @@ import numpy as np
 
 from engine.core.parameters import number, parse
 from engine.labelling.base import LabelParams, Method, find_method, fit_state, look_at, shrink
+from engine.labelling.mask_shapes import agreement, ramp
 from engine.labelling.quality import Quality
 from engine.labelling.recipe_search import Candidate, Tried, judge, rank, tune
-from engine.labelling.verdict import EXPONENTS, FLOOR, merit, verdict
+from engine.labelling.verdict import AGREE, EXPONENTS, FLOOR, merit, verdict
 
 THIN_LOOK_SIDE_PX = 512
 """For thin objects, which would vanish at LOOK_SIDE_PX."""
@@ -46,6 +47,11 @@ CANDIDATES = (
 On nuclei, the quality of "surface" equals that of "threshold" (0.90 and 0.87), but it misses many objects (Dice 0.64
 and 0.88). Outlines of clusters are rough. On photographs the quality of the last three is too high (on a quarter of
 ecssd, k-means has 0.74 for a Dice of 0.47, saliency 0.81 for 0.73).
+"""
+
+MAIN_OBJECT = ("saliency", "dataset_clusters", "normalised_cut", "felzenszwalb")
+"""Methods that look for main objects and usually agree where there are some: on photographs saliency with the next one
+by a kappa of .6. Thresholds and lines find other things, so they say nothing of each other.
 """
 
 WEAK = 0.4
@@ -78,6 +84,18 @@ class Look:
     seen: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A candidate with the quality of its mask by the number of the image, by how much its images are easier than all,
+    and its state, if any.
+    """
+
+    candidate: Candidate
+    qualities: dict[int, Quality]
+    ease: float
+    state: dict[str, Any] | None
+
+
 def look(image: np.ndarray, params: AutoParams, rng: np.random.Generator) -> Look:
     """Return the results of every candidate on a uint8 RGB image (H, W, 3)."""
     seed = int(rng.integers(2**31))
@@ -100,20 +118,24 @@ def fit(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -> 
     `verdict`, see `Verdict.to_json`; `tuning`, the other settings that were tried, see `tune`.
     """
     seed = int(rng.integers(2**31))
-    tried: list[Tried] = []
+    judged: list[Judged] = []
     for index, candidate in enumerate(CANDIDATES):
-        qualities = [quality for each in looks if (quality := each.qualities[index]) is not None]
+        qualities = {at: quality for at, each in enumerate(looks) if (quality := each.qualities[index]) is not None}
         state, ease = None, 0.0
         if not qualities:
-            seen_again = looks[:: math.ceil(len(looks) / LEARNER_IMAGES)]
+            step = math.ceil(len(looks) / LEARNER_IMAGES)
             method = find_method(candidate.method)
             seen = [each.seen[index] for each in looks]
             state = fit_state(method, seen, parse(method.params, candidate.params), seed)
-            qualities = [
-                judge(shrink(each.image, candidate.look_side_px), candidate, seed, state) for each in seen_again
-            ]
-            ease = usual_merit(seen_again) - usual_merit(looks)
-        tried.append(rank(candidate, qualities, ease, state))
+            for at in range(0, len(looks), step):
+                view = shrink(looks[at].image, candidate.look_side_px)
+                qualities[at] = judge(view, candidate, seed, state)
+            ease = usual_merit(looks[::step]) - usual_merit(looks)
+        judged.append(Judged(candidate, qualities, ease, state))
+    tried = [
+        rank(each.candidate, list(each.qualities.values()), each.ease, each.state, agreed(each, judged))
+        for each in judged
+    ]
     tried, tuning = tune(tried, [each.image for each in looks], seed)
     return result(tried, len(looks)) | {"tuning": tuning}
 
@@ -129,6 +151,19 @@ def draft(looks: Sequence[Look], params: AutoParams, rng: np.random.Generator) -
         if (qualities := [quality for each in looks if (quality := each.qualities[index]) is not None])
     ]
     return result(tried, len(looks)) | {"untried": len(CANDIDATES) - len(tried)}
+
+
+def agreed(one: Judged, judged: Sequence[Judged]) -> float:
+    """Return how far another recipe for main objects agrees with a recipe for these, in [0, 1]; 1 for other recipes."""
+    if one.candidate.method not in MAIN_OBJECT:
+        return 1.0
+    found = []
+    for other in judged:
+        both = sorted(one.qualities.keys() & other.qualities.keys())
+        if other is not one and other.candidate.method in MAIN_OBJECT:
+            masks = ([each.qualities[at].shape for at in both] for each in (one, other))
+            found.append(agreement(*masks))
+    return ramp(max(found), AGREE)
 
 
 def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
