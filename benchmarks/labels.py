@@ -203,7 +203,7 @@ def _best_limits(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
     pairs_ = [(high, low) for high in between for low in between if low <= high]
     right = [sum(_named(row["trust"], *limits) == row["wanted"] for row in rows) for limits in pairs_]
     best = [limits for limits, count in zip(pairs_, right, strict=True) if count == max(right)]
-    return best[len(best) // 2] if best else (0.65, 0.5)
+    return best[len(best) // 2] if best else (0.65, 0.4)
 
 
 @dataclass(frozen=True)

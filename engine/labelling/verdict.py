@@ -30,10 +30,10 @@ FLOOR = 0.05
 AGREE = 0.2, 0.45
 """Agreement with recipes that usually agree: none of the merit is kept up to the first value, all from the second."""
 
-TRUSTED, UNCLEAR = 0.65, 0.5
+TRUSTED, UNCLEAR = 0.65, 0.4
 """From the first value of `Verdict.trust` masks are trusted; below the second it is unclear what is meant.
 
-Halfway between ecssd (.76) and cracks (.56), and between these (.54) and eggs-and-pans (.44); see docs/methods.md.
+About halfway between ecssd (.77) and cracks (.56), and between these (.54) and eggs-and-pans (.28); see docs/methods.md.
 """
 
 
@@ -107,7 +107,7 @@ def verdict(masks: Standing, conspicuous: Standing | None = None, *, taught: boo
         taught: a person has shown what is meant, so that it is clear.
     """
     most = conspicuous or masks
-    trust = round(masks.score * most.kept, 4)
+    trust = round(masks.merit * min(masks.kept, most.kept) * most.kept, 4)
     if masks.images < LEAST_MASKS:
         return Verdict("look", "Masks of fewer than three images cannot tell whether the recipe can be trusted.", trust)
     name: Name = "trust" if trust >= TRUSTED else "look" if taught or trust >= UNCLEAR else "unclear"

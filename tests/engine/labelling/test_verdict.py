@@ -51,7 +51,7 @@ def test_masks_that_run_along_the_border_are_unclear():
 
 
 def test_masks_that_fit_in_part_are_to_be_looked_at():
-    assert reached(OBJECTS, 0.55).verdict == "look"
+    assert reached(OBJECTS, 0.5).verdict == "look"
     assert reached(OBJECTS, 0.3).verdict == "unclear"
     half = standing([quality(mask, clear=number % 2 == 0) for number, mask in enumerate(OBJECTS)])
     assert half.merit == pytest.approx(0.45)
