@@ -13,7 +13,7 @@ MOST, LEAST = 0.5, 0.001
 """Shares of the images outside which the mean of the masks of objects seldom is."""
 
 TITLES = {
-    "trust": "You can trust these masks.",
+    "trust": "You can trust most of these masks.",
     "look": "Look at the masks before you train on them.",
     "unclear": "I cannot tell what you mean.",
 }
@@ -36,6 +36,16 @@ def mask_verdict(
     if not known or len(known) < len(qualities):
         return None
     return verdict(standing(known), taught=taught).to_json()
+
+
+def estimated_score(qualities: Sequence[Quality], state: dict[str, Any] | None) -> float:
+    """Return the estimated score of a recipe in [0, 1] from the qualities of its masks of the test images.
+
+    What a method that chose a recipe doubts, it doubts of all images.
+    """
+    masks = standing(qualities)
+    kept: float = state["verdict"]["kept"] if state and "verdict" in state else masks.kept**2
+    return masks.score * kept
 
 
 def verdict_words(reached: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, A
     """Return a mask set as JSON.
 
     `quality` is the mean estimate without truth, `unclear` how many images have no clear foreground, `verdict` is
-    "trust", "look" or "unclear" with its `reason`, and None for masks of an older version,
+    "trust", "look" or "unclear" with its `reason` and the number `trust` behind it, None for masks of older versions,
     `spearman` the rank correlation of quality with true Dice, `learned` what the method learned of the dataset.
     """
     summary = recipes.summary(session, label_set.id)
@@ -45,6 +45,7 @@ def label_result(session: Session, label_set: LabelSet, job: Job) -> dict[str, A
         "unclear": summary.unclear,
         "verdict": job.result.get("verdict"),
         "reason": job.result.get("reason"),
+        "trust": job.result.get("trust"),
         "scored_against_truth": summary.scored,
         "dice": summary.dice,
         "iou": summary.iou,

@@ -1,6 +1,7 @@
 """Job: draw the masks of a mask set with its frozen recipe, and judge each.
 
-Payload: {"dataset": id, "label_set": id}. Result: {"images", "looked_at", "copied", "seconds", "verdict", "reason"}.
+Payload: {"dataset": id, "label_set": id}. Result: {"images", "looked_at", "copied", "seconds"}, and of the verdict
+{"verdict", "reason", "trust"}.
 """
 
 from __future__ import annotations
@@ -261,7 +262,7 @@ def _verdict(context: JobContext, label_set_id: str) -> dict[str, Any]:
                 qualities.append(Quality(row.quality, row.quality_parts, not row.unclear, shape))
         taught = find_method(label_set.method).learns_from_corrections
         reached = verdict(standing(qualities), taught=taught).to_json() if qualities else {}
-    return {name: reached[name] for name in ("verdict", "reason") if name in reached}
+    return {name: reached[name] for name in ("verdict", "reason", "trust") if name in reached}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from engine.labelling.mask_shapes import COVERS, LEAST_MASKS, SAME, figure, ramp, same_place
@@ -33,7 +33,7 @@ AGREE = 0.2, 0.45
 TRUSTED, UNCLEAR = 0.65, 0.4
 """From the first value of `Verdict.trust` masks are trusted; below the second it is unclear what is meant.
 
-About halfway between ecssd (.77) and cracks (.56), and between these (.54) and eggs-and-pans (.28); see docs/methods.md.
+About halfway between ecssd and cracks, and between these and eggs-and-pans; see docs/methods.md.
 """
 
 
@@ -57,20 +57,24 @@ class Standing:
 
     @property
     def score(self) -> float:
-        """The estimated score of the recipe."""
+        """How well the masks fit their images and look like objects."""
         return self.merit * self.kept
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`trust` in [0, 1] is the number behind the verdict, `reason` one sentence."""
+    """`trust` in [0, 1] is the number behind the verdict, `reason` one sentence.
+
+    `kept` in [0, 1] is the factor by which the scores of all recipes fall.
+    """
 
     verdict: Name
     reason: str
     trust: float
+    kept: float
 
     def to_json(self) -> dict[str, Any]:
-        return {"verdict": self.verdict, "reason": self.reason, "trust": self.trust}
+        return asdict(self)
 
 
 def merit(quality: Quality) -> float:
@@ -107,11 +111,12 @@ def verdict(masks: Standing, conspicuous: Standing | None = None, *, taught: boo
         taught: a person has shown what is meant, so that it is clear.
     """
     most = conspicuous or masks
-    trust = round(masks.merit * min(masks.kept, most.kept) * most.kept, 4)
+    kept = most.kept**2
+    trust = round(masks.score * kept, 4)
     if masks.images < LEAST_MASKS:
-        return Verdict("look", "Masks of fewer than three images cannot tell whether the recipe can be trusted.", trust)
+        return Verdict("look", "Fewer than three images cannot tell whether the recipe can be trusted.", trust, kept)
     name: Name = "trust" if trust >= TRUSTED else "look" if taught or trust >= UNCLEAR else "unclear"
-    return Verdict(name, _reason(masks, most, name), trust)
+    return Verdict(name, _reason(masks, most, name), trust, kept)
 
 
 def _reason(masks: Standing, most: Standing, name: Name) -> str:

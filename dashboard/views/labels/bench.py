@@ -242,7 +242,7 @@ def _draw(
             key=f"labels-{slot}-verdict",
             show_strokes=partial(load_recipe, slot),
         )
-    outcome = column.outcome_of(place, recipe, previews, settings, limit_px)
+    outcome = column.outcome_of(place, recipe, state, previews, settings, limit_px)
     with places.masks:
         clicked, drawn.shown[slot] = column.show_masks(
             place, slot, recipe, state, previews, outcome, settings, TILE_PX[slots]

@@ -94,7 +94,9 @@ def _facts(place: Workplace, card: LabelSetCard) -> str:
     ]
     if card.classes.names:
         words.append("classes " + ", ".join(map(escaped, card.classes.names[1:])))
-    if card.quality is not None:
+    if card.verdict is not None:
+        words.append(f"estimated score **{card.verdict['trust']:.2f}**")
+    elif card.quality is not None:
         words.append(f"mask plausibility **{card.quality:.3f}**")
     if card.dice is not None:
         of = "Foreground " if card.classes.names else ""

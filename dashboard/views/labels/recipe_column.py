@@ -262,7 +262,7 @@ def draw_previews(
 
 
 def outcome_of(
-    place: Workplace, recipe: Recipe, previews: list[Preview], settings: Settings, limit_px: int | None
+    place: Workplace, recipe: Recipe, state: State, previews: list[Preview], settings: Settings, limit_px: int | None
 ) -> Outcome:
     """Return a recipe's scores and cost; `limit_px` is that of the previews."""
     outcome = labels.outcome(
@@ -272,6 +272,7 @@ def outcome_of(
         threshold=settings.threshold,
         limit_px=limit_px,
         cores=os.cpu_count() or 1,
+        state=state,
     )
     if find_method(recipe.method).caches_features:  # measured with features that were there already
         outcome = replace(outcome, seconds_per_image=None, whole_dataset_s=None)

@@ -168,9 +168,10 @@ def agreed(one: Judged, judged: Sequence[Judged]) -> float:
 
 def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
     """Return the choice of the best of what was tried; see `fit`."""
-    ranked = sorted(tried, key=lambda each: -each.entry["quality"])
-    best, ranking = ranked[0], [each.entry for each in ranked]
+    best, *_ = ranked = sorted(tried, key=lambda each: -each.entry["quality"])
     conspicuous = max(tried, key=lambda each: each.standing.merit - each.candidate.handicap)
+    reached = verdict(best.standing, None if conspicuous is best else conspicuous.standing)
+    ranking = [each.entry | {"quality": round(each.entry["quality"] * reached.kept, 4)} for each in ranked]
     return {
         "method": best.candidate.method,
         "params": dict(best.candidate.params),
@@ -179,7 +180,7 @@ def result(tried: Sequence[Tried], images: int) -> dict[str, Any]:
         "ranking": ranking,
         "images": images,
         "clear": best.standing.clear,
-        "verdict": verdict(best.standing, None if conspicuous is best else conspicuous.standing).to_json(),
+        "verdict": reached.to_json(),
     }
 
 

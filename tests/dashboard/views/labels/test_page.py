@@ -288,7 +288,7 @@ def test_masks_of_a_frame_that_is_in_every_image_are_doubted_and_strokes_are_a_c
 def test_masks_of_objects_are_trusted(installation, open_page):
     add_discs(installation)
     app = open_page(PAGE, a="threshold")
-    assert any("You can trust these masks" in each.value for each in app.markdown)
+    assert any("You can trust most of these masks" in each.value for each in app.markdown)
 
 
 def test_labelling_saves_the_recipe_and_submits_its_job(installation, open_page, submitted):
