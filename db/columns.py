@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import MetaData
@@ -17,9 +17,18 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+_ahead = timedelta(0)
+
+
+def set_clock(ahead: timedelta) -> None:
+    """Let `utc_now` of this process go by a clock that is `ahead` of this machine's: the one of its database."""
+    global _ahead
+    _ahead = ahead
+
+
 def utc_now() -> datetime:
     """Return the current time, aware, in UTC."""
-    return datetime.now(UTC)
+    return datetime.now(UTC) + _ahead
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -42,7 +42,7 @@ class Inventory:
 
     @property
     def is_sqlite(self) -> bool:
-        return self._database.bind.dialect.name == "sqlite"
+        return self._database.is_sqlite
 
     @property
     def dialect(self) -> str:

@@ -1,4 +1,4 @@
-"""Opening the database: SQLite in WAL mode with a busy timeout, or whatever the URL names."""
+"""Opening the database: SQLite in WAL mode with a busy timeout, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import CursorResult, Engine, UpdateBase, create_engine, event, m
 from sqlalchemy.orm import Session, sessionmaker
 
 from db.actors import MACHINE, Actor, Role
+from db.postgresql import is_postgresql, open_postgresql
 from db.schema import MIGRATIONS, known_revisions, revision_of
 
 BUSY_TIMEOUT_MS = 30_000
@@ -22,8 +23,8 @@ IDS_AT_ONCE = 500
 def open_database(url: str) -> Engine:
     """Return an engine for `url`; a SQLite file's folder is created if missing."""
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+    if is_postgresql(parsed):
+        return open_postgresql(parsed, BUSY_TIMEOUT_MS)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     bind = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
@@ -73,8 +74,14 @@ class Database:
         self.url = url
         self._actor = actor
         self.bind = open_database(url)
-        self._read = sessionmaker(self.bind, expire_on_commit=False)
+        # As in SQLite, all queries of a session see the same moment; one that writes sees what others have written.
+        snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._read = sessionmaker(self.bind.execution_options(**snapshot), expire_on_commit=False)
         self._write = sessionmaker(self.bind.execution_options(write=True), expire_on_commit=False)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.bind.dialect.name == "sqlite"
 
     def reading(self) -> Session:
         """Return a session for queries; use as a context manager."""

@@ -21,6 +21,7 @@ from engine.core.settings import Settings
 from engine.store.local import LocalStore
 from tests.support.chromium import chromium
 from tests.support.installation import Installation
+from tests.support.postgresql import Server, running_server
 
 # How long an example takes says how busy the machine is. The same examples every time: a commit has one result.
 hypothesis.settings.register_profile(
@@ -155,6 +156,13 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server of this test process."""
+    with running_server() as server:
+        yield server
+
+
 @pytest.fixture
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a label job work in this process: starting others takes longer than a few small discs."""
@@ -162,10 +170,27 @@ def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def installation(tmp_path: Path, empty_database: Path) -> Iterator[Installation]:
-    settings = Settings(data_root=tmp_path / "data", database_url="", free_disk_floor_mb=0, heartbeat_s=0.5)
-    settings.data_root.mkdir()
-    shutil.copyfile(empty_database, settings.data_root / "app.db")
-    database = Database(settings.resolved_database_url)
-    yield Installation(settings, database, LocalStore(settings.data_root))
-    database.close()
+def database(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path) -> Iterator[Database]:
+    """A migrated database: SQLite in the folder of an installation, or "postgresql" where a test asks for it."""
+    if getattr(request, "param", os.environ.get("MASKLOOM_TEST_DATABASE")) == "postgresql":
+        with request.getfixturevalue("postgresql").database() as found:
+            yield found
+        return
+    path = tmp_path / "data" / "app.db"
+    path.parent.mkdir()
+    shutil.copyfile(empty_database, path)
+    found = Database(f"sqlite:///{path}")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def installation(tmp_path: Path, database: Database) -> Installation:
+    settings = Settings(
+        data_root=tmp_path / "data",
+        database_url="" if database.is_sqlite else database.url,
+        free_disk_floor_mb=0,
+        heartbeat_s=0.5,
+    )
+    settings.data_root.mkdir(exist_ok=True)
+    return Installation(settings, database, LocalStore(settings.data_root))

@@ -137,7 +137,7 @@ def explain(error: BaseException, config: Mapping[str, Any] | None = None) -> st
             "The disk is full, or a limit on disk use or file size is reached. Free some space, then retry: what was "
             "finished is kept."
         )
-    if any(_sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") for cause in causes):
+    if any(_sqlite_says(cause, "SQLITE_BUSY", "SQLITE_LOCKED") or _sqlstate(cause) == "55P03" for cause in causes):
         return "Another program kept the database locked for too long. End it, then retry: what was finished is kept."
     if any(isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError" for cause in causes):
         return _out_of_memory(config)
@@ -151,11 +151,20 @@ def _is_full_disk(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return True
     # TensorFlow and SQLite report it in their own ways; a quota is an I/O error for SQLite
-    return os.strerror(errno.ENOSPC) in str(error) or _sqlite_says(error, "SQLITE_FULL", "SQLITE_IOERR_WRITE")
+    return (
+        os.strerror(errno.ENOSPC) in str(error)
+        or _sqlite_says(error, "SQLITE_FULL", "SQLITE_IOERR_WRITE")
+        or _sqlstate(error) == "53100"
+    )
 
 
 def _sqlite_says(error: BaseException, *names: str) -> bool:
     return str(getattr(error, "sqlite_errorname", "")).startswith(names)
+
+
+def _sqlstate(error: BaseException) -> str:
+    """Return PostgreSQL's code of an error, "" for errors of others."""
+    return str(getattr(error, "sqlstate", None) or "")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -8,19 +8,10 @@ import pytest
 from db import audit, datasets, jobs
 from db.columns import utc_now
 from db.models import Job, JobKind, JobStatus
-from db.session import Database
 from engine.core.settings import Settings
 from engine.work.worker import WorkerContext
 
 LOST_AFTER_S = 60
-
-
-@pytest.fixture
-def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path / 'app.db'}")
-    database.migrate()
-    yield database
-    database.close()
 
 
 def submit(database, **payload):

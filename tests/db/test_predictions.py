@@ -1,5 +1,6 @@
 """What galleries read: whole sets in the dataset's order, and a stamp that notices every change."""
 
+import pytest
 from sqlalchemy import text
 
 from db import dataset_truth, datasets, predictions, runs
@@ -67,6 +68,7 @@ def test_the_stamp_notices_other_classes_of_the_same_foreground(installation):
     assert stamps[0] != stamps[1]
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_the_stamp_is_answered_from_the_indexes(installation):
     with installation.database.reading() as session:
         for column in ("label_dice", "truth_dice"):

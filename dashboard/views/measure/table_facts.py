@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-MOST_POINTS = 3_000
+MOST_POINTS = 2_000
 """Points of a scatter plot; more are sampled."""
 
 MOST_GROUPS = 60

@@ -28,7 +28,7 @@ MOST_CACHED = 64
 LONGEST_VERSION = 100
 
 
-@st.cache_data(ttl=FRESH_S, max_entries=MOST_CACHED, show_spinner=False)
+@st.cache_resource(ttl=FRESH_S, max_entries=MOST_CACHED, show_spinner=False)
 def read_live(run_id: str) -> bytes | None:
     """Return a run's `Snapshot` as JSON, None if it does not exist. Concurrent requests share one read."""
     with resources.database().reading() as session:
@@ -36,7 +36,7 @@ def read_live(run_id: str) -> bytes | None:
     return None if status is None else json.dumps(asdict(snapshot(status))).encode()
 
 
-@st.cache_data(max_entries=MOST_CACHED, show_spinner=False)
+@st.cache_resource(max_entries=MOST_CACHED, show_spinner=False)
 def read_news(run_id: str, log_scale: bool, smoothing: float, version: str) -> bytes | None:
     """Return a run's `News` as compressed JSON, None if it does not exist.
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from engine.labelling.cues import objects
 from engine.labelling.cues.objects import drop_at_border, drop_by_area, fill_holes, split_at_necks
 
 
@@ -62,3 +63,11 @@ def test_a_deeper_neck_is_asked_for_by_a_smaller_share() -> None:
     pair = discs((40, 40, 20), (40, 66, 20))
     assert count(split_at_necks(pair, 0.5)) == 1
     assert count(split_at_necks(pair, 0.95)) == 2
+
+
+def test_parts_are_the_same_by_few_dilations_and_by_sorting_all_pixels(monkeypatch):
+    blobs = cv2.GaussianBlur(np.random.default_rng(0).random((200, 300), np.float32), (0, 0), 6) > 0.5
+    with_dilations = objects.parts(blobs, 0.9)
+    monkeypatch.setattr(objects, "MOST_DILATIONS", 1)
+    assert with_dilations.max() > 10
+    np.testing.assert_array_equal(objects.parts(blobs, 0.9), with_dilations)
