@@ -76,8 +76,13 @@ def same_place(shapes: Sequence[MaskShape]) -> float:
 
 
 def agreement(shapes: Sequence[MaskShape], others: Sequence[MaskShape]) -> float:
-    """Return the mean of Cohen's kappa between two masks of each image, up to 1; 0 is chance."""
-    return float(np.mean([_kappa(_cells(one), _cells(other)) for one, other in zip(shapes, others, strict=True)]))
+    """Return the mean of Cohen's kappa between two masks of each image, up to 1; 0 is chance.
+
+    Masks without a cell, of thin or tiny objects, say nothing; it is 1 if there are no others.
+    """
+    pairs = [(_cells(one), _cells(other)) for one, other in zip(shapes, others, strict=True)]
+    kappas = [_kappa(one, other) for one, other in pairs if one.any() and other.any()]
+    return float(np.mean(kappas)) if kappas else 1.0
 
 
 def ramp(value: float, limits: tuple[float, float]) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.labelling.mask_shapes import figure, mask_shape, same_place
+from engine.labelling.mask_shapes import agreement, figure, mask_shape, same_place
 
 
 def disc(row: float, column: float, radius: float, size=(90, 120)) -> np.ndarray:
@@ -54,6 +54,15 @@ def test_a_field_of_view_in_every_image_is_in_the_same_place():
 def test_objects_anywhere_or_in_the_middle_are_not_in_the_same_place():
     assert place(disc(30, 40, 20), disc(60, 80, 20), disc(40, 90, 15), disc(50, 30, 25)) < 0.1
     assert place(disc(45, 60, 12), disc(40, 55, 25), disc(50, 70, 35), disc(45, 40, 20)) < 0.1
+
+
+def test_masks_of_the_same_images_agree_beyond_chance_or_say_nothing():
+    discs = [mask_shape(disc(30 + 10 * number, 40, 20)) for number in range(3)]
+    moved = [mask_shape(disc(30 + 10 * number, 90, 20)) for number in range(3)]
+    tiny = [mask_shape(disc(30, 40, 0.5))] * 3
+    assert agreement(discs, discs) == 1
+    assert agreement(discs, moved) < 0
+    assert agreement(discs, tiny) == 1
 
 
 def test_thin_lines_few_and_empty_masks_say_nothing():
